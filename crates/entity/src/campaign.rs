@@ -1,0 +1,66 @@
+//! `campaigns`.
+
+use sea_orm::entity::prelude::*;
+
+/// The state of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "campaign_status")]
+pub enum CampaignStatus {
+    /// It is being composed.
+    #[sea_orm(string_value = "draft")]
+    Draft,
+    /// It is to be sent at a time in the future.
+    #[sea_orm(string_value = "scheduled")]
+    Scheduled,
+    /// It is being sent.
+    #[sea_orm(string_value = "sending")]
+    Sending,
+    /// It has been sent; final.
+    #[sea_orm(string_value = "sent")]
+    Sent,
+    /// Its sending has been halted.
+    #[sea_orm(string_value = "paused")]
+    Paused,
+    /// It has been called off; final.
+    #[sea_orm(string_value = "canceled")]
+    Canceled,
+}
+
+/// A campaign: one message to many contacts.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "campaigns")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub creator_id: Option<Uuid>,
+    #[sea_orm(column_type = "Text")]
+    pub name: String,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub subject: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub body: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub channel: String,
+    pub status: CampaignStatus,
+    pub scheduled_at: Option<DateTimeUtc>,
+    pub sent_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "creator_id", to = "id")]
+    pub creator: HasOne<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl CampaignStatus {
+    /// Whether subject, body and channel may no longer be changed: recipients have seen them, or
+    /// never will.
+    #[must_use]
+    pub fn fixes_content(self) -> bool {
+        matches!(self, Self::Sending | Self::Sent | Self::Canceled)
+    }
+}

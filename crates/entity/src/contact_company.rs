@@ -1,0 +1,30 @@
+//! `contact_companies`.
+
+use sea_orm::entity::prelude::*;
+
+/// That a contact works for a company.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "contact_companies")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub contact_id: Uuid,
+    pub company_id: Uuid,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub title: Option<String>,
+    pub is_primary: bool,
+    pub started_at: Option<Date>,
+    pub ended_at: Option<Date>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "contact_id", to = "id")]
+    pub contact: HasOne<super::contact::Entity>,
+    #[sea_orm(belongs_to, from = "company_id", to = "id")]
+    pub company: HasOne<super::company::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

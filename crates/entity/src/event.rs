@@ -1,0 +1,47 @@
+//! `campaign_events`.
+
+use sea_orm::entity::prelude::*;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "campaign_event_type")]
+pub enum EventType {
+    /// The recipient opened the message.
+    #[sea_orm(string_value = "open")]
+    Open,
+    /// The recipient clicked a link.
+    #[sea_orm(string_value = "click")]
+    Click,
+    /// The recipient wants no more messages.
+    #[sea_orm(string_value = "unsubscribe")]
+    Unsubscribe,
+    /// The recipient reported the message as spam.
+    #[sea_orm(string_value = "complaint")]
+    Complaint,
+    /// The message came back.
+    #[sea_orm(string_value = "bounce")]
+    Bounce,
+}
+
+/// An engagement event: something that became of a send.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "campaign_events")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub send_id: Uuid,
+    pub event_type: EventType,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub url: Option<String>,
+    pub occurred_at: DateTimeUtc,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "send_id", to = "id")]
+    pub send: HasOne<super::send::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,16 @@
+//! The tables as Rust: a module a table, with its row, its columns and its enums. No I/O.
+//!
+//! **Invariant.** Each model is what the migrations make, column by column, with its type and
+//! whether it may be null; a test compares them on both databases.
+
+pub mod campaign;
+pub mod company;
+pub mod contact;
+pub mod contact_company;
+pub mod event;
+pub mod list_entry;
+pub mod membership;
+pub mod organization;
+pub mod segment;
+pub mod send;
+pub mod user;

@@ -1,0 +1,28 @@
+//! `campaign_lists`.
+
+use sea_orm::entity::prelude::*;
+
+/// That a contact is on a campaign's list.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "campaign_lists")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub campaign_id: Uuid,
+    pub segment_id: Option<Uuid>,
+    pub contact_id: Uuid,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "campaign_id", to = "id")]
+    pub campaign: HasOne<super::campaign::Entity>,
+    #[sea_orm(belongs_to, from = "segment_id", to = "id")]
+    pub segment: HasOne<super::segment::Entity>,
+    #[sea_orm(belongs_to, from = "contact_id", to = "id")]
+    pub contact: HasOne<super::contact::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

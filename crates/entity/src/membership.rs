@@ -1,0 +1,57 @@
+//! `memberships`.
+
+use sea_orm::entity::prelude::*;
+
+/// The role of a user in an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "membership_role")]
+pub enum MembershipRole {
+    /// Owns the organization.
+    #[sea_orm(string_value = "owner")]
+    Owner,
+    /// May delete.
+    #[sea_orm(string_value = "admin")]
+    Admin,
+    /// May read and write.
+    #[sea_orm(string_value = "member")]
+    Member,
+    /// Was let in from outside.
+    #[sea_orm(string_value = "guest")]
+    Guest,
+}
+
+/// Whether a membership counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "membership_status")]
+pub enum MembershipStatus {
+    /// It does.
+    #[sea_orm(string_value = "active")]
+    Active,
+    /// Not yet.
+    #[sea_orm(string_value = "invited")]
+    Invited,
+    /// No longer.
+    #[sea_orm(string_value = "suspended")]
+    Suspended,
+}
+
+/// What a user may do in an organization.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "memberships")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub user_id: Uuid,
+    pub role: Option<MembershipRole>,
+    pub status: Option<MembershipStatus>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: HasOne<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,51 @@
+//! `campaign_sends`.
+
+use sea_orm::entity::prelude::*;
+
+/// How far the delivery of a send has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "send_status")]
+pub enum SendStatus {
+    /// It waits to be sent.
+    #[sea_orm(string_value = "queued")]
+    Queued,
+    /// The provider has it.
+    #[sea_orm(string_value = "sent")]
+    Sent,
+    /// The provider has confirmed its delivery.
+    #[sea_orm(string_value = "delivered")]
+    Delivered,
+    /// It came back.
+    #[sea_orm(string_value = "bounced")]
+    Bounced,
+    /// It could not be sent.
+    #[sea_orm(string_value = "failed")]
+    Failed,
+}
+
+/// A send: the message of a campaign to one contact.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "campaign_sends")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub campaign_id: Uuid,
+    pub contact_id: Uuid,
+    pub status: SendStatus,
+    pub sent_at: Option<DateTimeUtc>,
+    pub delivered_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub error: Option<String>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    #[sea_orm(belongs_to, from = "campaign_id", to = "id")]
+    pub campaign: HasOne<super::campaign::Entity>,
+    #[sea_orm(belongs_to, from = "contact_id", to = "id")]
+    pub contact: HasOne<super::contact::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

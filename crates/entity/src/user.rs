@@ -1,0 +1,33 @@
+//! `users`.
+
+use sea_orm::entity::prelude::*;
+
+/// A person who works for an organization.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub org_id: Uuid,
+    #[sea_orm(unique)]
+    pub auth_id: Option<Uuid>,
+    #[sea_orm(column_type = "Text")]
+    pub email: String,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub full_name: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub avatar_url: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub phone: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub timezone: Option<String>,
+    pub is_active: bool,
+    pub last_sign_in_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

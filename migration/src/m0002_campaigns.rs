@@ -1,0 +1,54 @@
+//! Campaigns and the states they go through.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
+};
+
+use crate::table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time};
+
+pub(crate) struct Campaigns;
+
+impl MigrationName for Campaigns {
+    fn name(&self) -> &'static str {
+        "m0002_campaigns"
+    }
+}
+
+const CAMPAIGN_STATUS: Enum = Enum {
+    name: "campaign_status",
+    values: &["draft", "scheduled", "sending", "sent", "paused", "canceled"],
+};
+
+#[async_trait]
+impl MigrationTrait for Campaigns {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        CAMPAIGN_STATUS.create(manager).await?;
+        Table {
+            name: "campaigns",
+            columns: vec![
+                reference("creator_id", "users", OnDelete::SetNull),
+                text("name").not_null(),
+                text("subject"),
+                text("body"),
+                text("channel").not_null().default("'email'"),
+                column("status", Kind::Enum(&CAMPAIGN_STATUS)).not_null().default("'draft'"),
+                time("scheduled_at"),
+                time("sent_at"),
+            ],
+            unique: &[],
+            indexes: vec![
+                ("creator", vec![Key::Plain("creator_id"), Key::Plain("org_id")]),
+                ("name", vec![Key::Plain("org_id"), Key::CodePoint("name"), Key::Plain("id")]),
+                ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
+                ("sent", vec![Key::Plain("org_id"), Key::Plain("sent_at"), Key::Plain("id")]),
+            ],
+        }
+        .create(manager)
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        table::drop(manager, "campaigns").await?;
+        CAMPAIGN_STATUS.drop(manager).await
+    }
+}

@@ -1,0 +1,41 @@
+//! Segments: named rules that select contacts.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
+};
+
+use crate::table::{self, Key, Kind, Table, column, text};
+
+pub(crate) struct Segments;
+
+impl MigrationName for Segments {
+    fn name(&self) -> &'static str {
+        "m0003_segments"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Segments {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        Table {
+            name: "campaign_segments",
+            columns: vec![
+                text("name").not_null(),
+                text("description"),
+                column("filter_rules", Kind::Json).not_null().default("'{}'"),
+                column("contact_count", Kind::Integer).default("0"),
+            ],
+            unique: &[],
+            indexes: vec![
+                ("name", vec![Key::Plain("org_id"), Key::CodePoint("name"), Key::Plain("id")]),
+                ("size", vec![Key::Plain("org_id"), Key::Plain("contact_count"), Key::Plain("id")]),
+            ],
+        }
+        .create(manager)
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        table::drop(manager, "campaign_segments").await
+    }
+}

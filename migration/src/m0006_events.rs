@@ -1,0 +1,59 @@
+//! Engagement events: what became of a send.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
+};
+
+use crate::table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time};
+
+pub(crate) struct Events;
+
+impl MigrationName for Events {
+    fn name(&self) -> &'static str {
+        "m0006_events"
+    }
+}
+
+const EVENT_TYPE: Enum = Enum {
+    name: "campaign_event_type",
+    values: &["open", "click", "unsubscribe", "complaint", "bounce"],
+};
+
+#[async_trait]
+impl MigrationTrait for Events {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        EVENT_TYPE.create(manager).await?;
+        Table {
+            name: "campaign_events",
+            columns: vec![
+                reference("send_id", "campaign_sends", OnDelete::Cascade).not_null(),
+                column("event_type", Kind::Enum(&EVENT_TYPE)).not_null(),
+                text("url"),
+                time("occurred_at").not_null().default_now(),
+            ],
+            unique: &[],
+            indexes: vec![
+                (
+                    "send",
+                    vec![
+                        Key::Plain("send_id"),
+                        Key::Plain("org_id"),
+                        Key::Plain("event_type"),
+                        Key::Plain("occurred_at"),
+                    ],
+                ),
+                (
+                    "occurred",
+                    vec![Key::Plain("org_id"), Key::Plain("occurred_at"), Key::Plain("id")],
+                ),
+            ],
+        }
+        .create(manager)
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        table::drop(manager, "campaign_events").await?;
+        EVENT_TYPE.drop(manager).await
+    }
+}

@@ -1,0 +1,375 @@
+//! One description of a table, from which both dialects are written.
+//!
+//! SQLite has no types for ids, times, JSON and enums, so its tables are STRICT and CHECKs hold
+//! each of them to one form: an id is a 16-byte blob, a time RFC 3339 text in UTC. A time that is
+//! written with other decimals than needed (`.500000`, `.000`) is the same time in other letters, and
+//! would sort and compare wrongly; triggers bring it to the one form, with 0, 3 or 6 decimals.
+
+use sea_orm_migration::{
+    SchemaManager,
+    sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement},
+};
+
+use crate::made::{self, execute, exists, is_postgres};
+
+/// An enum: a native type in PostgreSQL, a CHECK in SQLite.
+pub(crate) struct Enum {
+    pub name: &'static str,
+    pub values: &'static [&'static str],
+}
+
+pub(crate) enum Kind {
+    Id,
+    Text,
+    Time,
+    Date,
+    Json,
+    Integer,
+    Numeric,
+    Boolean,
+    Enum(&'static Enum),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum OnDelete {
+    Cascade,
+    SetNull,
+}
+
+enum Default {
+    /// A new random UUID.
+    RandomId,
+    /// The time of the transaction (PostgreSQL) or statement (SQLite).
+    Now,
+    /// A literal as both dialects write it.
+    Literal(&'static str),
+}
+
+pub(crate) struct Column {
+    name: &'static str,
+    kind: Kind,
+    not_null: bool,
+    unique: bool,
+    default: Option<Default>,
+    references: Option<(&'static str, OnDelete)>,
+}
+
+/// A column of an index; text is ordered by code point.
+#[derive(Clone, Copy)]
+pub(crate) enum Key {
+    Plain(&'static str),
+    CodePoint(&'static str),
+}
+
+pub(crate) struct Table {
+    pub name: &'static str,
+    /// Without `id`, `org_id`, `created_at`, `updated_at` and `metadata`, which every table has
+    /// (the organizations' table but for `org_id`).
+    pub columns: Vec<Column>,
+    pub unique: &'static [&'static [&'static str]],
+    pub indexes: Vec<(&'static str, Vec<Key>)>,
+}
+
+pub(crate) fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, not_null: false, unique: false, default: None, references: None }
+}
+
+pub(crate) fn text(name: &'static str) -> Column {
+    column(name, Kind::Text)
+}
+
+pub(crate) fn time(name: &'static str) -> Column {
+    column(name, Kind::Time)
+}
+
+/// A reference to a row of another table, by its id.
+pub(crate) fn reference(name: &'static str, table: &'static str, on_delete: OnDelete) -> Column {
+    Column { references: Some((table, on_delete)), ..column(name, Kind::Id) }
+}
+
+impl Column {
+    pub(crate) fn not_null(self) -> Self {
+        Self { not_null: true, ..self }
+    }
+
+    pub(crate) fn unique(self) -> Self {
+        Self { unique: true, ..self }
+    }
+
+    pub(crate) fn default(self, literal: &'static str) -> Self {
+        Self { default: Some(Default::Literal(literal)), ..self }
+    }
+
+    pub(crate) fn default_now(self) -> Self {
+        Self { default: Some(Default::Now), ..self }
+    }
+}
+
+/// A version 4 UUID (RFC 9562), put together of what SQLite 3.40 has: the two bytes with the
+/// version and the variant are drawn from tables of the bytes that they may be.
+const SQLITE_RANDOM_ID: &str = "CAST(randomblob(6) \
+    || substr(x'404142434445464748494a4b4c4d4e4f', 1 + (random() & 15), 1) || randomblob(1) \
+    || substr(x'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf', 1 + (random() & 63), 1) \
+    || randomblob(7) AS BLOB)";
+
+/// The time of the statement, the same throughout it and its triggers.
+const SQLITE_NOW: &str = "replace(strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), '.000+', '+')";
+
+/// `column` in the one form of a time, at most microseconds.
+fn canonical_time(column: &str) -> String {
+    let digits = format!("rtrim(substr(substr({column}, 21, length({column}) - 26), 1, 6), '0')");
+    format!(
+        "CASE WHEN length({column}) = 25 THEN {column} ELSE substr({column}, 1, 19) || \
+         CASE {digits} WHEN '' THEN '' ELSE '.' || substr({digits} || '00', 1, (length({digits}) + 2) / 3 * 3) END \
+         || '+00:00' END"
+    )
+}
+
+impl Table {
+    fn all_columns(self) -> (Vec<Column>, Self) {
+        let mut columns = vec![Column {
+            not_null: true,
+            default: Some(Default::RandomId),
+            ..column("id", Kind::Id)
+        }];
+        if self.name != "organizations" {
+            columns.push(reference("org_id", "organizations", OnDelete::Cascade).not_null());
+        }
+        let rest = Self { columns: Vec::new(), ..self };
+        columns.extend(self.columns);
+        columns.push(time("created_at").not_null().default_now());
+        columns.push(time("updated_at").not_null().default_now());
+        columns.push(column("metadata", Kind::Json).default("'{}'"));
+        (columns, rest)
+    }
+
+    /// Makes the table with its constraints, triggers and indexes, and remembers that.
+    pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        let postgres = is_postgres(manager);
+        let (columns, table) = self.all_columns();
+        let name = table.name;
+
+        let mut parts = Vec::new();
+        for column in &columns {
+            parts.push(column_definition(column, postgres));
+        }
+        parts.push("PRIMARY KEY (id)".to_owned());
+        if name != "organizations" {
+            parts.push("UNIQUE (org_id, id)".to_owned());
+        }
+        for unique in table.unique {
+            parts.push(format!("UNIQUE ({})", unique.join(", ")));
+        }
+        let mut after = Vec::new();
+        for column in &columns {
+            let Some((target, on_delete)) = column.references else { continue };
+            let composite = target != "organizations" && made::by_service(manager, target).await?;
+            parts.push(foreign_key(column.name, target, on_delete, composite, postgres));
+            if composite && !postgres && matches!(on_delete, OnDelete::SetNull) {
+                after.push(clear_on_delete(name, column.name, target));
+            }
+        }
+        let strict = if postgres { "" } else { " STRICT" };
+        execute(manager, &format!("CREATE TABLE {name} (\n  {}\n){strict}", parts.join(",\n  ")))
+            .await?;
+
+        if postgres {
+            after.push(format!(
+                "CREATE TRIGGER set_updated_at BEFORE UPDATE ON {name} \
+                 FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
+            ));
+        } else {
+            after.extend(sqlite_time_triggers(name, &columns));
+        }
+        for (suffix, keys) in &table.indexes {
+            let keys: Vec<String> = keys.iter().map(|key| key.sql(postgres)).collect();
+            after.push(format!("CREATE INDEX {name}_{suffix} ON {name} ({})", keys.join(", ")));
+        }
+        for statement in after {
+            execute(manager, &statement).await?;
+        }
+        made::remember(manager, name).await
+    }
+}
+
+/// Drops the table that [`Table::create`] made.
+pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
+    if !is_postgres(manager) {
+        // SQLite keeps a trigger of another table that writes to this one, and every delete there
+        // would fail from now on
+        let triggers = Statement::from_string(
+            DbBackend::Sqlite,
+            format!(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB '{name}_clear_*'"
+            ),
+        );
+        for row in manager.get_connection().query_all_raw(triggers).await? {
+            let trigger: String = row.try_get("", "name")?;
+            execute(manager, &format!("DROP TRIGGER {trigger}")).await?;
+        }
+    }
+    execute(manager, &format!("DROP TABLE {name}")).await?;
+    made::forget(manager, name).await
+}
+
+impl Enum {
+    /// Makes the type where the database has types and this one is not there.
+    pub(crate) async fn create(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        let name = self.name;
+        if !is_postgres(manager)
+            || exists(manager, &format!("SELECT 1 WHERE to_regtype('{name}') IS NOT NULL")).await?
+        {
+            return Ok(());
+        }
+        execute(manager, &format!("CREATE TYPE {name} AS ENUM ({})", self.literals())).await?;
+        made::remember(manager, name).await
+    }
+
+    /// Drops the type where [`Enum::create`] made it.
+    pub(crate) async fn drop(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        if made::by_service(manager, self.name).await? {
+            execute(manager, &format!("DROP TYPE {}", self.name)).await?;
+            made::forget(manager, self.name).await?;
+        }
+        Ok(())
+    }
+
+    fn literals(&self) -> String {
+        let quoted: Vec<String> = self.values.iter().map(|value| format!("'{value}'")).collect();
+        quoted.join(", ")
+    }
+}
+
+impl Key {
+    fn sql(self, postgres: bool) -> String {
+        match self {
+            Self::CodePoint(column) if postgres => format!("{column} COLLATE \"C\""),
+            Self::Plain(column) | Self::CodePoint(column) => column.to_owned(),
+        }
+    }
+}
+
+fn column_definition(column: &Column, postgres: bool) -> String {
+    let name = column.name;
+    let (kind, check) = match (&column.kind, postgres) {
+        (Kind::Id, true) => ("uuid", None),
+        (Kind::Id, false) => ("BLOB", Some(format!("length({name}) = 16"))),
+        (Kind::Text, _) => ("text", None),
+        (Kind::Time, true) => ("timestamptz", None),
+        (Kind::Time, false) => ("TEXT", Some(time_check(name))),
+        (Kind::Date, true) => ("date", None),
+        (Kind::Date, false) => ("TEXT", Some(format!("date({name}) IS {name}"))),
+        (Kind::Json, true) => ("jsonb", None),
+        (Kind::Json, false) => ("TEXT", Some(format!("json_valid({name})"))),
+        (Kind::Integer, true) => ("integer", None),
+        (Kind::Integer, false) => {
+            ("INTEGER", Some(format!("{name} BETWEEN -2147483648 AND 2147483647")))
+        }
+        (Kind::Numeric, true) => ("numeric", None),
+        (Kind::Numeric, false) => ("REAL", None),
+        (Kind::Boolean, true) => ("boolean", None),
+        (Kind::Boolean, false) => ("INTEGER", Some(format!("{name} IN (0, 1)"))),
+        (Kind::Enum(of), true) => (of.name, None),
+        (Kind::Enum(of), false) => ("TEXT", Some(format!("{name} IN ({})", of.literals()))),
+    };
+    let mut sql = format!("{name} {kind}");
+    if column.not_null {
+        sql += " NOT NULL";
+    }
+    match (&column.default, postgres) {
+        (None, _) => {}
+        (Some(Default::RandomId), true) => sql += " DEFAULT gen_random_uuid()",
+        (Some(Default::RandomId), false) => sql += &format!(" DEFAULT ({SQLITE_RANDOM_ID})"),
+        (Some(Default::Now), true) => sql += " DEFAULT now()",
+        (Some(Default::Now), false) => sql += &format!(" DEFAULT ({SQLITE_NOW})"),
+        (Some(Default::Literal(literal)), _) => sql += &format!(" DEFAULT {literal}"),
+    }
+    if column.unique {
+        sql += " UNIQUE";
+    }
+    // a CHECK that is null holds, so a null column passes
+    if let Some(check) = check {
+        sql += &format!(" CHECK ({check})");
+    }
+    sql
+}
+
+/// Only text that RFC 3339 reads, with the offset `+00:00`, on a day that exists.
+fn time_check(column: &str) -> String {
+    format!(
+        "{column} IS NULL \
+         OR strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19)) IS substr({column}, 1, 19) \
+         AND (substr({column}, 20) IS '+00:00' OR substr({column}, 20) GLOB '.[0-9]*+00:00' \
+         AND rtrim(substr({column}, 21, length({column}) - 26), '0123456789') = '')"
+    )
+}
+
+fn foreign_key(
+    column: &str,
+    target: &str,
+    on_delete: OnDelete,
+    composite: bool,
+    postgres: bool,
+) -> String {
+    let (from, to) = if composite {
+        (format!("org_id, {column}"), "org_id, id")
+    } else {
+        (column.to_owned(), "id")
+    };
+    let action = match (on_delete, composite, postgres) {
+        (OnDelete::Cascade, ..) => " ON DELETE CASCADE".to_owned(),
+        (OnDelete::SetNull, false, _) => " ON DELETE SET NULL".to_owned(),
+        (OnDelete::SetNull, true, true) => format!(" ON DELETE SET NULL ({column})"),
+        // a trigger does it: SQLite would clear org_id as well
+        (OnDelete::SetNull, true, false) => String::new(),
+    };
+    format!("FOREIGN KEY ({from}) REFERENCES {target} ({to}){action}")
+}
+
+fn clear_on_delete(table: &str, column: &str, target: &str) -> String {
+    format!(
+        "CREATE TRIGGER {table}_clear_{column}_{target} BEFORE DELETE ON {target} BEGIN \
+         UPDATE {table} SET {column} = NULL WHERE org_id = OLD.org_id AND {column} = OLD.id; END"
+    )
+}
+
+/// SQLite cannot change a row before it is written, so it is written once more: to bring times
+/// to their one form, and to set `updated_at`. The bringing itself is no update; it is known by a
+/// row that was in another form before.
+fn sqlite_time_triggers(table: &str, columns: &[Column]) -> [String; 2] {
+    let times: Vec<&str> = columns
+        .iter()
+        .filter(|column| matches!(column.kind, Kind::Time))
+        .map(|column| column.name)
+        .collect();
+    let all = |row: &str, joined: &str, each: &dyn Fn(&str, String) -> String| {
+        let parts: Vec<String> = times
+            .iter()
+            .map(|time| each(&format!("{row}.{time}"), canonical_time(&format!("{row}.{time}"))))
+            .collect();
+        parts.join(joined)
+    };
+    let new_is_not = all("NEW", " OR ", &|time, canonical| format!("{time} IS NOT ({canonical})"));
+    let old_is = all("OLD", " AND ", &|time, canonical| format!("{time} IS ({canonical})"));
+    let set = |except: &str| {
+        times
+            .iter()
+            .filter(|time| **time != except)
+            .map(|time| format!("{time} = {}", canonical_time(&format!("NEW.{time}"))))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    [
+        format!(
+            "CREATE TRIGGER {table}_times_on_insert AFTER INSERT ON {table} WHEN {new_is_not} \
+             BEGIN UPDATE {table} SET {} WHERE id = NEW.id; END",
+            set("")
+        ),
+        format!(
+            "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} \
+             WHEN NEW.updated_at IS NOT {SQLITE_NOW} AND {old_is} \
+             BEGIN UPDATE {table} SET {}, updated_at = {SQLITE_NOW} WHERE id = NEW.id; END",
+            set("updated_at")
+        ),
+    ]
+}
