@@ -1,1 +1,11 @@
+//! Figures: what became of the sends of a campaign, or of many.
+//!
+//! **Invariants.** A figure is a count over sends and events as they stand when it is asked for,
+//! whoever wrote them. A rate is made here, in Rust, from two of these integers, so that both
+//! databases and every place that shows or orders by it agree on the last digit.
 
+mod figures;
+mod rate;
+
+pub use figures::{Figures, OrderBy, by_campaign, order_expression, total};
+pub use rate::percentage;

@@ -1,1 +1,31 @@
+//! The GraphQL schema, and the way of an operation through it.
+//!
+//! A feature is a folder: its objects, queries, mutations, filter and order. [`Api`] takes an
+//! operation from its text to its response; see [`request`](mod@request) for what is checked on
+//! that way before anything is executed.
+//!
+//! **Invariants.**
+//! - A resolver sees rows through the scope of the viewer alone.
+//! - An error shows what was written for the client, or a request id ([`error`]).
+//! - The number of SQL statements of an operation depends on its shape, not on the number of rows
+//!   (`rows`).
 
+mod campaign;
+mod connection;
+mod contact;
+mod context;
+mod cursor;
+pub mod error;
+mod filter;
+mod input;
+mod node;
+pub mod request;
+mod rows;
+mod scalars;
+mod schema;
+mod send;
+mod stats;
+mod viewer;
+
+pub use error::{Code, Error, timeout};
+pub use request::{Api, Operation, Prepared};

@@ -1,1 +1,104 @@
+//! The door: who asks, for which organization, with which rights, and the one way to a row.
+//!
+//! A [`Verifier`] makes a [`Viewer`] of a token; [`Database::enter`] makes a [`Scope`] of the
+//! viewer. The scope gives queries ([`Scope::find`]), writes rows ([`Scope::insert`],
+//! [`Scope::update`]) and runs what it gave. Deleting takes an [`Admin`], which a scope gives only
+//! where the claims say so.
+//!
+//! **Invariants.**
+//! - Every statement carries the organization of the scope: a select, insert, update or delete, a
+//!   joined or embedded query, a piece of SQL text. What runs a statement takes only what the
+//!   scope made with the predicate in it, and the connection inside is private.
+//! - A row refers to rows of its own organization alone. [`Scope::insert`] and [`Scope::update`]
+//!   look up every reference that they write, whatever the database checks itself.
+//! - Nobody deletes but through [`Admin`].
+//!
+//! A scope is no connection, so a query that did not come from it has nothing to run on:
+//!
+//! ```compile_fail
+//! # use campaigns_scope::Scope; use campaigns_entity::campaign; use sea_orm::EntityTrait;
+//! async fn all(scope: &Scope) {
+//!     campaign::Entity::find().all(scope).await;
+//! }
+//! ```
+//!
+//! Neither does a scope run a bare query, nor show its connection:
+//!
+//! ```compile_fail
+//! # use campaigns_scope::Scope; use campaigns_entity::campaign; use sea_orm::EntityTrait;
+//! async fn all(scope: &Scope) {
+//!     scope.all(campaign::Entity::find()).await;
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use campaigns_scope::Scope;
+//! fn connection(scope: &Scope) -> &sea_orm::DatabaseConnection {
+//!     &scope.handle
+//! }
+//! ```
+//!
+//! Nobody can make a viewer, a scope or an admin by hand:
+//!
+//! ```compile_fail
+//! # use campaigns_scope::{Admin, Scope};
+//! fn admin(scope: &Scope) -> Admin<'_> {
+//!     Admin { scope }
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use campaigns_scope::{Role, Viewer};
+//! fn viewer(organization: uuid::Uuid) -> Viewer {
+//!     Viewer { subject: "x".into(), organization, role: Role::Admin, expires_at: Default::default() }
+//! }
+//! ```
+//!
+//! A scope deletes nothing:
+//!
+//! ```compile_fail
+//! # use campaigns_scope::Scope; use campaigns_entity::campaign;
+//! async fn delete(scope: &Scope, id: uuid::Uuid) {
+//!     scope.delete::<campaign::Entity>(id).await;
+//! }
+//! ```
+//!
+//! What all of these leave out compiles:
+//!
+//! ```
+//! # use campaigns_scope::{Error, Scope}; use campaigns_entity::campaign;
+//! async fn delete(scope: &Scope, id: uuid::Uuid) -> Result<bool, Error> {
+//!     let count = scope.all(scope.find::<campaign::Entity>()).await?.len();
+//!     match scope.admin() {
+//!         Some(admin) if count > 0 => admin.delete::<campaign::Entity>(id).await,
+//!         _ => Ok(false),
+//!     }
+//! }
+//! ```
+//!
+//! The compiler cannot see a query that is built by hand inside a filter; clippy can, and
+//! `clippy.toml` forbids the functions that start one outside of this crate.
 
+#![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
+
+mod admin;
+mod database;
+mod dialect;
+mod error;
+mod operator;
+mod owned;
+mod page;
+mod raw;
+mod scope;
+mod token;
+
+pub use admin::Admin;
+pub use database::{Database, Options};
+pub use dialect::Dialect;
+pub use error::Error;
+pub use operator::Operator;
+pub use owned::OrganizationOwned;
+pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
+pub use raw::Sql;
+pub use scope::{Scope, Scoped};
+pub use token::{ClaimRules, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer};

@@ -1,1 +1,13 @@
+//! The service around the schema: HTTP, the command line, configuration, the demo data.
+//!
+//! `main` hands the words of the command line to [`command::run`]; `campaigns serve` makes an
+//! [`App`] and serves it. Everything that a request needs is in the app, so that a test can make
+//! one by itself.
 
+mod app;
+pub mod command;
+pub mod demo;
+mod development;
+mod http;
+
+pub use app::{App, Clock, Settings};

@@ -1,0 +1,53 @@
+//! `duplicateCampaign`.
+
+use async_graphql::{Context, ID};
+use campaigns_entity::campaign::{self, CampaignStatus};
+use sea_orm::ActiveValue::Set;
+use uuid::Uuid;
+
+use super::{Campaign, CampaignPayload};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows, viewer,
+};
+
+pub(crate) async fn duplicate(
+    ctx: &Context<'_>,
+    id: &ID,
+    name: Option<String>,
+) -> Result<CampaignPayload, Error> {
+    let path = Path::argument("id");
+    let id = input::id(id, path)?;
+    let name = name.map(|name| input::name(name, Path::argument("name"))).transpose()?;
+
+    let campaign = ctx
+        .scope()
+        .transaction(async |scope| {
+            let original = scope
+                .one(scope.find::<campaign::Entity>().id(id))
+                .await?
+                .ok_or_else(|| Error::not_found("campaign", path))?;
+            let creator = viewer::user_of(scope, ctx.viewer()).await?;
+            let row = campaign::ActiveModel {
+                id: Set(Uuid::now_v7()),
+                creator_id: Set(creator.map(|user| user.id)),
+                name: Set(name.unwrap_or_else(|| copy_of(&original.name))),
+                subject: Set(original.subject),
+                body: Set(original.body),
+                channel: Set(original.channel),
+                status: Set(CampaignStatus::Draft),
+                metadata: Set(original.metadata),
+                ..Default::default()
+            };
+            Ok::<_, Error>(scope.insert::<campaign::Entity>(row).await?)
+        })
+        .await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+}
+
+/// The name of a copy, which is no longer than a name may be.
+fn copy_of(name: &str) -> String {
+    format!("Copy of {name}").chars().take(500).collect()
+}

@@ -1,0 +1,25 @@
+//! Campaigns: what they are, how they are listed, and what may be done with them.
+
+mod create;
+mod delete;
+mod duplicate;
+mod filter;
+mod mutations;
+mod object;
+mod order;
+mod queries;
+mod update;
+
+pub(crate) use filter::CampaignFilter;
+pub(crate) use mutations::CampaignMutations;
+pub(crate) use object::Campaign;
+pub(crate) use queries::CampaignQueries;
+
+use async_graphql::SimpleObject;
+
+/// What a change of a campaign leaves behind.
+#[derive(SimpleObject)]
+pub(crate) struct CampaignPayload {
+    /// The campaign as it is now.
+    campaign: Campaign,
+}

@@ -1,0 +1,153 @@
+//! `Campaign`.
+
+use async_graphql::{Context, Enum, ID, Object};
+use campaigns_analytics::Figures;
+use campaigns_entity::{campaign, send, user};
+use sea_orm::ColumnTrait;
+
+use crate::{
+    connection::{Connection, Listed, Ordering, PageArguments},
+    context::RequestContext,
+    error::Error,
+    filter,
+    rows::Row,
+    scalars::{DateTime, Json},
+    send::{Send, SendFilter, SendOrder},
+    stats::CampaignStats,
+    viewer::User,
+};
+
+/// One message to many contacts.
+#[derive(Clone)]
+pub(crate) struct Campaign(pub(crate) Row<campaign::Entity>);
+
+impl From<Row<campaign::Entity>> for Campaign {
+    fn from(row: Row<campaign::Entity>) -> Self {
+        Self(row)
+    }
+}
+
+impl Listed for Campaign {
+    type Entity = campaign::Entity;
+    const NAME: &'static str = "campaign";
+}
+
+/// The state of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "campaign::CampaignStatus")]
+pub(crate) enum CampaignStatus {
+    /// It is being composed.
+    Draft,
+    /// It is to be sent at scheduledAt.
+    Scheduled,
+    /// It is being sent.
+    Sending,
+    /// It has been sent. Final.
+    Sent,
+    /// Its sending has been halted.
+    Paused,
+    /// It has been called off. Final.
+    Canceled,
+}
+
+/// A campaign: one message to many contacts.
+#[Object]
+impl Campaign {
+    /// The campaign's UUID.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// Who made it; null where that is not known, or the user is gone.
+    async fn creator(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        let creator = self.0.referred::<user::Entity>(ctx.scope(), "creator", |row| row.creator_id);
+        Ok(creator.await?.map(User))
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The subject or headline of the message.
+    async fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    /// The message.
+    async fn body(&self) -> Option<&str> {
+        self.0.body.as_deref()
+    }
+
+    /// How it is delivered: email, sms, push, …
+    async fn channel(&self) -> &str {
+        &self.0.channel
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> CampaignStatus {
+        self.0.status.into()
+    }
+
+    /// When it is to be sent.
+    async fn scheduled_at(&self) -> Option<DateTime> {
+        self.0.scheduled_at.map(Into::into)
+    }
+
+    /// When it was sent.
+    async fn sent_at(&self) -> Option<DateTime> {
+        self.0.sent_at.map(Into::into)
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When anything of it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+
+    /// Whatever you keep with it.
+    async fn metadata(&self) -> Json {
+        Json::metadata(self.0.metadata.as_ref())
+    }
+
+    /// What became of its sends: counts and rates, as they are now.
+    async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
+        let figures = self
+            .0
+            .load("stats", async |siblings| {
+                let ids = siblings.iter().map(|campaign| campaign.id);
+                let selected =
+                    ctx.scope().find::<campaign::Entity>().filter(campaign::Column::Id.is_in(ids));
+                Ok(campaigns_analytics::by_campaign(ctx.scope(), selected).await?)
+            })
+            .await?;
+        Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
+    }
+
+    /// The messages of this campaign, one for each contact that it went to.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn sends(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<SendFilter>,
+        #[graphql(desc = "In this order; by id without it.")] order_by: Option<Vec<SendOrder>>,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<Send>, Error> {
+        let arguments = format!("{filter:?} {order_by:?}");
+        let make = || {
+            let scope = ctx.scope();
+            let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+            let ordering = Ordering::of::<Send>(scope, order_by.as_deref())?;
+            Ok((scope.find().filter(condition), ordering))
+        };
+        let page = PageArguments { first, after, last, before };
+        Connection::of_parent(&self.0, &arguments, send::Column::CampaignId, make, page)
+    }
+}

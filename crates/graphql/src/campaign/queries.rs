@@ -1,0 +1,47 @@
+//! `campaign` and `campaigns`.
+
+use async_graphql::{Context, ID, Object};
+use campaigns_entity::campaign;
+
+use super::{Campaign, CampaignFilter, order::CampaignOrder};
+use crate::{
+    connection::{Connection, Ordering, PageArguments},
+    context::RequestContext,
+    error::Error,
+    filter,
+    input::{self, Path},
+    rows,
+};
+
+#[derive(Default)]
+pub(crate) struct CampaignQueries;
+
+#[Object]
+impl CampaignQueries {
+    /// The campaign of this id; null where your organization has none.
+    async fn campaign(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Campaign>, Error> {
+        let scope = ctx.scope();
+        let id = input::id(&id, Path::argument("id"))?;
+        let found = scope.one(scope.find::<campaign::Entity>().id(id)).await?;
+        Ok(found.map(|row| Campaign(rows::alone(row))))
+    }
+
+    /// The campaigns of your organization.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn campaigns(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<CampaignFilter>,
+        #[graphql(desc = "In this order; by id without it.")] order_by: Option<Vec<CampaignOrder>>,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<Campaign>, Error> {
+        let scope = ctx.scope();
+        let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+        let ordering = Ordering::of::<Campaign>(scope, order_by.as_deref())?;
+        let page = PageArguments { first, after, last, before };
+        Connection::new(scope.find().filter(condition), ordering, page)
+    }
+}

@@ -1,0 +1,82 @@
+//! `updateCampaign`.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined};
+use campaigns_entity::campaign;
+use sea_orm::ActiveValue;
+
+use super::{Campaign, CampaignPayload};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows,
+    scalars::Json,
+};
+
+/// A campaign's changes.
+#[derive(InputObject)]
+pub(crate) struct UpdateCampaignInput {
+    /// Which campaign.
+    id: ID,
+    /// What people are to call it: 1 to 500 characters.
+    name: MaybeUndefined<String>,
+    /// The subject or headline of the message.
+    subject: MaybeUndefined<String>,
+    /// The message.
+    body: MaybeUndefined<String>,
+    /// How it is to be delivered.
+    channel: MaybeUndefined<String>,
+    /// Whatever you want to keep with it: a JSON object, in place of the one before.
+    metadata: MaybeUndefined<Json>,
+}
+
+pub(crate) async fn update(
+    ctx: &Context<'_>,
+    input: UpdateCampaignInput,
+) -> Result<CampaignPayload, Error> {
+    let path = Path::argument("input");
+    let id = input::id(&input.id, path.field("id"))?;
+    let name = input::required(input.name, path.field("name"))?
+        .map(|name| input::name(name, path.field("name")))
+        .transpose()?;
+    let subject = input::nullable(input.subject, |text| input::text(text, path.field("subject")))?;
+    let body = input::nullable(input.body, |text| input::text(text, path.field("body")))?;
+    let channel = input::required(input.channel, path.field("channel"))?
+        .map(|channel| input::name(channel, path.field("channel")))
+        .transpose()?;
+    let metadata = input::nullable(input.metadata, |Json(value)| {
+        input::metadata(value, path.field("metadata"))
+    })?;
+
+    let content = subject.is_some() || body.is_some() || channel.is_some();
+    let changes = campaign::ActiveModel {
+        name: set(name),
+        subject: set(subject),
+        body: set(body),
+        channel: set(channel),
+        metadata: set(metadata),
+        ..Default::default()
+    };
+    let campaign = ctx
+        .scope()
+        .transaction(async |scope| {
+            let not_found = || Error::not_found("campaign", path.field("id"));
+            let before = scope.lock::<campaign::Entity>(id).await?.ok_or_else(not_found)?;
+            if content && before.status.fixes_content() {
+                return Err(Error::conflict(format!(
+                    "The campaign is {}: its subject, body and channel can no longer be changed.",
+                    sea_orm::ActiveEnum::to_value(&before.status),
+                )));
+            }
+            if changes == campaign::ActiveModel::default() {
+                return Ok(before);
+            }
+            scope.update::<campaign::Entity>(id, changes).await?.ok_or_else(not_found)
+        })
+        .await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+}
+
+fn set<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> {
+    value.map_or(ActiveValue::NotSet, ActiveValue::Set)
+}

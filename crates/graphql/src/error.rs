@@ -1,0 +1,236 @@
+//! What a client is told when something fails.
+//!
+//! **Invariant.** A resolver fails with an [`Error`], which shows only what was written for the
+//! client. Whatever else reaches the edge ([`seal`]) is logged there and shown as a request id:
+//! async-graphql would make a message of anything that can be displayed, a database's error too.
+
+use std::sync::Arc;
+
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use uuid::Uuid;
+
+/// The codes that clients rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The document cannot be read.
+    GraphqlParseFailed,
+    /// The document does not fit the schema, or lacks a required variable.
+    GraphqlValidationFailed,
+    /// There is no valid token.
+    Unauthenticated,
+    /// The viewer's role does not allow it.
+    Forbidden,
+    /// There is no such row in the viewer's organization.
+    NotFound,
+    /// A value that cannot be taken.
+    BadUserInput,
+    /// The state does not allow it.
+    Conflict,
+    /// Too deep, too complex, too many at once.
+    LimitExceeded,
+    /// It took too long.
+    Timeout,
+    /// The database cannot be reached.
+    Unavailable,
+    /// Anything else.
+    Internal,
+}
+
+impl Code {
+    /// As it stands in `extensions.code`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
+            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::Conflict => "CONFLICT",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::Timeout => "TIMEOUT",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// Why an operation or a field of it failed. It cannot be displayed, so that no `?` makes a
+/// client's message of it by way of async-graphql.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// Something that the client is told.
+    Client {
+        /// Its kind.
+        code: Code,
+        /// What to tell.
+        message: String,
+        /// The path to the value at fault, from the argument on.
+        field: Option<String>,
+    },
+    /// Something that the log is told.
+    Internal(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    fn client(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
+        Self::Client { code, message: message.into(), field }
+    }
+
+    /// A value that cannot be taken, by its path.
+    pub fn bad_input(field: impl ToString, message: impl Into<String>) -> Self {
+        Self::client(Code::BadUserInput, message, Some(field.to_string()))
+    }
+
+    /// A limit that the value at this path breaks.
+    pub fn limit(field: impl ToString, message: impl Into<String>) -> Self {
+        Self::client(Code::LimitExceeded, message, Some(field.to_string()))
+    }
+
+    /// No row of this kind has the id at this path.
+    pub fn not_found(what: &str, field: impl ToString) -> Self {
+        Self::client(Code::NotFound, format!("There is no such {what}."), Some(field.to_string()))
+    }
+
+    /// The viewer is no admin.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::client(Code::Forbidden, "Only an admin may delete.", None)
+    }
+
+    /// The state of something does not allow it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::client(Code::Conflict, message, None)
+    }
+
+    /// The response of an operation that ended before it had any data.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        Response::from_errors(vec![async_graphql_error(self).into_server_error(<_>::default())])
+    }
+}
+
+impl From<campaigns_scope::Error> for Error {
+    fn from(error: campaigns_scope::Error) -> Self {
+        use campaigns_scope::Error as Scope;
+        match error {
+            Scope::ReferenceNotFound { column } => {
+                Self::client(Code::NotFound, format!("{column} refers to no row."), None)
+            }
+            Scope::Unavailable(_) => {
+                tracing::warn!(%error, "the database cannot be reached");
+                Self::client(
+                    Code::Unavailable,
+                    "The database cannot be reached; the same request may work later.",
+                    None,
+                )
+            }
+            Scope::Timeout(_) => timeout(),
+            Scope::Database(_) => Self::Internal(Arc::new(error)),
+        }
+    }
+}
+
+/// The operation ran out of time.
+#[must_use]
+pub fn timeout() -> Error {
+    Error::client(Code::Timeout, "The operation took too long and was canceled.", None)
+}
+
+/// A request error: the document or its variables, before anything was executed.
+pub(crate) fn request(code: Code, message: impl Into<String>, field: Option<String>) -> Error {
+    Error::client(code, message, field)
+}
+
+#[expect(clippy::disallowed_types, reason = "this is where it is made")]
+fn async_graphql_error(error: Error) -> async_graphql::Error {
+    match error {
+        Error::Client { code, message, field } => {
+            let mut extensions = ErrorExtensionValues::default();
+            extensions.set("code", code.as_str());
+            if let Some(field) = field {
+                extensions.set("field", field);
+            }
+            async_graphql::Error { message, source: None, extensions: Some(extensions) }
+        }
+        Error::Internal(source) => async_graphql::Error {
+            message: source.to_string(),
+            source: Some(Arc::new(source)),
+            extensions: None,
+        },
+    }
+}
+
+#[expect(clippy::disallowed_types, reason = "what async-graphql asks of a resolver's error")]
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        async_graphql_error(error)
+    }
+}
+
+/// Makes a response safe to send: an error without a code is a finding of the validation, if it
+/// came before any field was resolved, or else nothing that a client should see.
+#[must_use]
+pub fn seal(mut response: Response, request_id: Uuid) -> Response {
+    for error in &mut response.errors {
+        if code_of(error).is_none() {
+            let mut extensions = ErrorExtensionValues::default();
+            if error.path.is_empty() && error.source.is_none() {
+                extensions.set("code", Code::GraphqlValidationFailed.as_str());
+            } else {
+                tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
+                error.message = format!("Something went wrong; the log has it under {request_id}.");
+                error.source = None;
+                extensions.set("code", Code::Internal.as_str());
+            }
+            error.extensions = Some(extensions);
+        }
+    }
+    response
+}
+
+/// The code that an error carries.
+#[must_use]
+pub fn code_of(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
+
+    use super::*;
+
+    struct Leaky;
+
+    #[Object]
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    impl Leaky {
+        #[expect(clippy::disallowed_types, reason = "what the lint is there to forbid")]
+        async fn secret(&self) -> Result<i32, async_graphql::Error> {
+            Err(std::io::Error::other("password=hunter2"))?
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_that_slips_past_the_lint_shows_nothing_but_a_request_id() {
+        let schema = Schema::new(Leaky, EmptyMutation, EmptySubscription);
+        let response = seal(schema.execute("{ secret }").await, Uuid::nil());
+        assert_eq!(code_of(&response.errors[0]), Some("INTERNAL"));
+        let shown = format!("{:?}", serde_json::to_string(&response).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains(&Uuid::nil().to_string()), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn what_the_validation_finds_keeps_its_message() {
+        let schema = Schema::new(Leaky, EmptyMutation, EmptySubscription);
+        let response = seal(schema.execute("{ nothing }").await, Uuid::nil());
+        assert_eq!(code_of(&response.errors[0]), Some("GRAPHQL_VALIDATION_FAILED"));
+        assert!(response.errors[0].message.contains("nothing"));
+    }
+}

@@ -1,0 +1,451 @@
+//! Filters: the operators that every filter is made of, and how they become a condition.
+//!
+//! **Invariant.** A filter is two-valued: what a negative operator selects is exactly what its
+//! positive one does not. A positive operator is null on a null column, which is as good as
+//! false wherever it is not negated; and every negation goes through [`Dialect::not`], which
+//! takes null for false.
+//!
+//! [`Dialect::not`]: campaigns_scope::Dialect::not
+
+use async_graphql::{ID, InputObject};
+use campaigns_scope::Scope;
+use sea_orm::{
+    ActiveEnum, ColumnTrait, Value,
+    sea_query::{Expr, ExprTrait},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Error,
+    input::{self, Path},
+    scalars::{DateTime, Json},
+};
+
+/// How deep filters may nest.
+const MAX_DEPTH: usize = 10;
+/// How many conditions one filter may have.
+const MAX_CONDITIONS: usize = 500;
+/// How many values `in` and `notIn` take.
+const MAX_VALUES: usize = 1_000;
+/// How long the text of contains, startsWith and endsWith may be, in characters.
+const MAX_PATTERN: usize = 1_000;
+
+/// By id.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "IDFilter")]
+pub(crate) struct IdFilter {
+    /// It is this one.
+    eq: Option<ID>,
+    /// It is not this one; there may be none.
+    ne: Option<ID>,
+    /// It is one of these.
+    r#in: Option<Vec<ID>>,
+    /// It is none of these; there may be none.
+    not_in: Option<Vec<ID>>,
+    /// Whether there is none.
+    is_null: Option<bool>,
+}
+
+/// By text. Several operators: all of them.
+#[derive(Clone, Debug, Default, InputObject)]
+pub(crate) struct StringFilter {
+    /// It is exactly this.
+    eq: Option<String>,
+    /// It is not exactly this; there may be none.
+    ne: Option<String>,
+    /// It is one of these.
+    r#in: Option<Vec<String>>,
+    /// It is none of these; there may be none.
+    not_in: Option<Vec<String>>,
+    /// This is a part of it, in upper or lower case. % and _ are themselves.
+    contains: Option<String>,
+    /// It starts with this, in upper or lower case.
+    starts_with: Option<String>,
+    /// It ends with this, in upper or lower case.
+    ends_with: Option<String>,
+    /// Whether there is none.
+    is_null: Option<bool>,
+}
+
+/// By time.
+#[derive(Clone, Debug, Default, InputObject)]
+pub(crate) struct DateTimeFilter {
+    /// At this time.
+    eq: Option<DateTime>,
+    /// At another time, or at none.
+    ne: Option<DateTime>,
+    /// Later.
+    gt: Option<DateTime>,
+    /// Then or later.
+    gte: Option<DateTime>,
+    /// Earlier.
+    lt: Option<DateTime>,
+    /// Then or earlier.
+    lte: Option<DateTime>,
+    /// Whether there is none.
+    is_null: Option<bool>,
+}
+
+/// By JSON. A null column counts as {}.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "JSONFilter")]
+pub(crate) struct JsonFilter {
+    /// It has every key and value of this, at any depth; an array has the elements of this one in any
+    /// order; 1 equals 1.0.
+    contains: Option<Json>,
+    /// It is an object with this key.
+    has_key: Option<String>,
+}
+
+/// The operators on an enum.
+pub(crate) struct EnumOperators<T> {
+    pub(crate) eq: Option<T>,
+    pub(crate) ne: Option<T>,
+    pub(crate) r#in: Option<Vec<T>>,
+    pub(crate) not_in: Option<Vec<T>>,
+}
+
+/// Makes the filter of an enum's type.
+macro_rules! enum_filter {
+    ($(#[$doc:meta])* $name:ident of $type:ty as $graphql:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, async_graphql::InputObject)]
+        pub(crate) struct $name {
+            /// It is this.
+            eq: Option<$graphql>,
+            /// It is not this.
+            ne: Option<$graphql>,
+            /// It is one of these.
+            r#in: Option<Vec<$graphql>>,
+            /// It is none of these.
+            not_in: Option<Vec<$graphql>>,
+        }
+
+        impl $name {
+            pub(crate) fn operators(&self) -> $crate::filter::EnumOperators<$type> {
+                let all = |values: &Option<Vec<$graphql>>| {
+                    values.as_ref().map(|values| values.iter().map(|value| (*value).into()).collect())
+                };
+                $crate::filter::EnumOperators {
+                    eq: self.eq.map(Into::into),
+                    ne: self.ne.map(Into::into),
+                    r#in: all(&self.r#in),
+                    not_in: all(&self.not_in),
+                }
+            }
+        }
+    };
+}
+pub(crate) use enum_filter;
+
+/// A filter of rows of one table.
+pub(crate) trait Filter: Sized {
+    /// Those that it joins by AND.
+    fn and(&self) -> Option<&[Self]>;
+    /// Those that it joins by OR.
+    fn or(&self) -> Option<&[Self]>;
+    /// The one that it negates.
+    fn not(&self) -> Option<&Self>;
+    /// Its own fields.
+    fn fields(&self, all: &mut All<'_>, path: Path<'_>) -> Result<(), Error>;
+}
+
+/// The `and`, `or` and `not` of a filter whose fields of these names they are.
+macro_rules! logical {
+    () => {
+        fn and(&self) -> Option<&[Self]> {
+            self.and.as_deref()
+        }
+
+        fn or(&self) -> Option<&[Self]> {
+            self.or.as_deref()
+        }
+
+        fn not(&self) -> Option<&Self> {
+            self.not.as_deref()
+        }
+    };
+}
+pub(crate) use logical;
+
+/// The condition of a filter argument; no filter selects everything.
+pub(crate) fn condition(
+    scope: &Scope,
+    filter: Option<&impl Filter>,
+    argument: &str,
+) -> Result<Expr, Error> {
+    let mut conditions = 0;
+    match filter {
+        None => Ok(Expr::val(true)),
+        Some(filter) => compile(scope, filter, Path::argument(argument), 1, &mut conditions),
+    }
+}
+
+fn compile(
+    scope: &Scope,
+    filter: &impl Filter,
+    path: Path<'_>,
+    depth: usize,
+    conditions: &mut usize,
+) -> Result<Expr, Error> {
+    if depth > MAX_DEPTH {
+        return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
+    }
+    let mut all = All { scope, conditions, joined: None };
+    filter.fields(&mut all, path)?;
+    if let Some(filters) = filter.and() {
+        let path = path.field("and");
+        for (index, filter) in filters.iter().enumerate() {
+            let part = compile(scope, filter, path.index(index), depth + 1, all.conditions)?;
+            all.push(path.index(index), part)?;
+        }
+    }
+    if let Some(filters) = filter.or() {
+        let path = path.field("or");
+        let mut any: Option<Expr> = None;
+        for (index, filter) in filters.iter().enumerate() {
+            let part = compile(scope, filter, path.index(index), depth + 1, all.conditions)?;
+            any = Some(any.map_or(part.clone(), |any| any.or(part)));
+        }
+        all.push(path, any.unwrap_or_else(|| Expr::val(false)))?;
+    }
+    if let Some(filter) = filter.not() {
+        let path = path.field("not");
+        let part = compile(scope, filter, path, depth + 1, all.conditions)?;
+        all.push(path, scope.dialect().not(part))?;
+    }
+    Ok(all.joined.unwrap_or_else(|| Expr::val(true)))
+}
+
+/// Conditions that are joined by AND.
+pub(crate) struct All<'a> {
+    pub(crate) scope: &'a Scope,
+    conditions: &'a mut usize,
+    joined: Option<Expr>,
+}
+
+impl All<'_> {
+    /// One condition more.
+    pub(crate) fn push(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
+        self.count(path, 1)?;
+        self.joined = Some(match self.joined.take() {
+            Some(joined) => joined.and(condition),
+            None => condition,
+        });
+        Ok(())
+    }
+
+    fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
+        *self.conditions += conditions;
+        if *self.conditions > MAX_CONDITIONS {
+            let message = format!("A filter has {MAX_CONDITIONS} conditions at most.");
+            return Err(Error::limit(path, message));
+        }
+        Ok(())
+    }
+
+    fn push_not(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
+        let negated = self.scope.dialect().not(condition);
+        self.push(path, negated)
+    }
+
+    /// A condition that a field wants to hold or not to hold.
+    pub(crate) fn whether(
+        &mut self,
+        path: Path<'_>,
+        wanted: Option<bool>,
+        condition: impl FnOnce(&Scope) -> Expr,
+    ) -> Result<(), Error> {
+        match wanted {
+            None => Ok(()),
+            Some(true) => self.push(path, condition(self.scope)),
+            Some(false) => self.push_not(path, condition(self.scope)),
+        }
+    }
+
+    /// The operators on an id, where `matches` says which rows have one of these ids (`None`: any
+    /// at all).
+    pub(crate) fn ids(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&IdFilter>,
+        matches: impl Fn(&Scope, Option<Vec<Uuid>>) -> Expr,
+    ) -> Result<(), Error> {
+        let Some(filter) = filter else { return Ok(()) };
+        let IdFilter { eq, ne, r#in, not_in, is_null } = filter;
+        if let Some(value) = eq {
+            let id = input::id(value, path.field("eq"))?;
+            self.push(path, matches(self.scope, Some(vec![id])))?;
+        }
+        if let Some(value) = ne {
+            let id = input::id(value, path.field("ne"))?;
+            self.push_not(path, matches(self.scope, Some(vec![id])))?;
+        }
+        for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
+            let Some(values) = values else { continue };
+            let path = path.field(name);
+            let ids = checked(path, values, input::id)?;
+            let condition = matches(self.scope, Some(ids));
+            self.whether(path, Some(positive), |_| condition)?;
+        }
+        self.whether(path.field("isNull"), is_null.map(|null| !null), |scope| matches(scope, None))
+    }
+
+    /// The operators on a column with an id.
+    pub(crate) fn id(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&IdFilter>,
+        column: impl ColumnTrait,
+    ) -> Result<(), Error> {
+        self.ids(path, filter, |_, ids| match ids {
+            Some(ids) => one_of(column, ids),
+            None => column.is_not_null(),
+        })
+    }
+
+    /// The operators on a column with text.
+    pub(crate) fn text(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&StringFilter>,
+        column: impl ColumnTrait,
+    ) -> Result<(), Error> {
+        let Some(filter) = filter else { return Ok(()) };
+        let StringFilter { eq, ne, r#in, not_in, contains, starts_with, ends_with, is_null } =
+            filter;
+        let check = |value: &String, path: Path<'_>| input::text(value.clone(), path);
+        if let Some(value) = eq {
+            let value = check(value, path.field("eq"))?;
+            self.push(path, column.eq(value))?;
+        }
+        if let Some(value) = ne {
+            let value = check(value, path.field("ne"))?;
+            self.push_not(path, column.eq(value))?;
+        }
+        for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
+            let Some(values) = values else { continue };
+            let path = path.field(name);
+            let values = checked(path, values, check)?;
+            self.whether(path, Some(positive), |_| one_of(column, values))?;
+        }
+        let dialect = self.scope.dialect();
+        let own = Expr::col(column.as_column_ref());
+        for (name, part) in
+            [("contains", contains), ("startsWith", starts_with), ("endsWith", ends_with)]
+        {
+            let Some(part) = part else { continue };
+            let path = path.field(name);
+            let part = check(part, path)?;
+            if part.chars().count() > MAX_PATTERN {
+                let message = format!("This may have {MAX_PATTERN} characters at most.");
+                return Err(Error::bad_input(path, message));
+            }
+            let condition = match name {
+                "contains" => dialect.contains(own.clone(), &part),
+                "startsWith" => dialect.starts_with(own.clone(), &part),
+                _ => dialect.ends_with(own.clone(), &part),
+            };
+            self.push(path, condition)?;
+        }
+        self.whether(path.field("isNull"), *is_null, |_| column.is_null())
+    }
+
+    /// The operators on a column with a time.
+    pub(crate) fn time(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&DateTimeFilter>,
+        column: impl ColumnTrait,
+    ) -> Result<(), Error> {
+        let Some(filter) = filter else { return Ok(()) };
+        let DateTimeFilter { eq, ne, gt, gte, lt, lte, is_null } = filter;
+        let operators =
+            [("eq", eq), ("ne", ne), ("gt", gt), ("gte", gte), ("lt", lt), ("lte", lte)];
+        for (name, value) in operators {
+            let Some(value) = value else { continue };
+            let path = path.field(name);
+            let time = input::time(value, path)?;
+            match name {
+                "eq" => self.push(path, column.eq(time))?,
+                "ne" => self.push_not(path, column.eq(time))?,
+                "gt" => self.push(path, column.gt(time))?,
+                "gte" => self.push(path, column.gte(time))?,
+                "lt" => self.push(path, column.lt(time))?,
+                _ => self.push(path, column.lte(time))?,
+            }
+        }
+        self.whether(path.field("isNull"), *is_null, |_| column.is_null())
+    }
+
+    /// The operators on a column with JSON.
+    pub(crate) fn json(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&JsonFilter>,
+        column: &'static str,
+    ) -> Result<(), Error> {
+        let Some(JsonFilter { contains, has_key }) = filter else { return Ok(()) };
+        let dialect = self.scope.dialect();
+        if let Some(Json(part)) = contains {
+            let path = path.field("contains");
+            self.count(path, size(part))?;
+            let part = input::json(part.clone(), path)?;
+            self.push(path, dialect.json_contains(column, &part))?;
+        }
+        if let Some(key) = has_key {
+            let path = path.field("hasKey");
+            let key = input::text(key.clone(), path)?;
+            self.push(path, dialect.json_has_key(column, &key))?;
+        }
+        Ok(())
+    }
+
+    /// The operators on a column with an enum.
+    pub(crate) fn choice<T: ActiveEnum + Into<Value> + Copy>(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<EnumOperators<T>>,
+        column: impl ColumnTrait,
+    ) -> Result<(), Error> {
+        let Some(EnumOperators { eq, ne, r#in, not_in }) = filter else { return Ok(()) };
+        if let Some(value) = eq {
+            self.push(path, column.eq(value))?;
+        }
+        if let Some(value) = ne {
+            self.push_not(path, column.eq(value))?;
+        }
+        for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
+            let Some(values) = values else { continue };
+            let path = path.field(name);
+            let values = checked(path, &values, |value: &T, _| Ok(*value))?;
+            self.whether(path, Some(positive), |_| one_of(column, values))?;
+        }
+        Ok(())
+    }
+}
+
+/// That a column has one of these values; nothing is one of none.
+pub(crate) fn one_of<T: Into<Value>>(column: impl ColumnTrait, values: Vec<T>) -> Expr {
+    if values.is_empty() { Expr::val(false) } else { column.is_in(values) }
+}
+
+fn checked<T, U>(
+    path: Path<'_>,
+    values: &[T],
+    check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
+) -> Result<Vec<U>, Error> {
+    if values.len() > MAX_VALUES {
+        return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
+    }
+    values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()
+}
+
+/// How many values a piece of JSON has.
+fn size(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(values) => 1 + values.iter().map(size).sum::<usize>(),
+        serde_json::Value::Object(values) => 1 + values.values().map(size).sum::<usize>(),
+        _ => 1,
+    }
+}

@@ -1,0 +1,148 @@
+//! Values that clients send: where they stand, and what they may be.
+
+use std::fmt;
+
+use async_graphql::{ID, MaybeUndefined};
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::{error::Error, scalars};
+
+/// The path to a value, from the argument on: `input.3.url`.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    segment: Segment<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Segment<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    /// The argument itself.
+    pub(crate) fn argument(name: &'a str) -> Self {
+        Self { parent: None, segment: Segment::Name(name) }
+    }
+
+    /// A field of the value here.
+    pub(crate) fn field(&'a self, name: &'a str) -> Self {
+        Self { parent: Some(self), segment: Segment::Name(name) }
+    }
+
+    /// An element of the list here.
+    pub(crate) fn index(&'a self, index: usize) -> Self {
+        Self { parent: Some(self), segment: Segment::Index(index) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(formatter, "{parent}.")?;
+        }
+        match self.segment {
+            Segment::Name(name) => formatter.write_str(name),
+            Segment::Index(index) => write!(formatter, "{index}"),
+        }
+    }
+}
+
+/// A row's id.
+pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
+    // one of the several ways to write a UUID, so that an id is the same text everywhere
+    match Uuid::try_parse(value) {
+        Ok(id) if value.len() == 36 => Ok(id),
+        _ => Err(Error::bad_input(path, "This is no UUID.")),
+    }
+}
+
+/// Text that both databases can store.
+pub(crate) fn text(value: String, path: Path<'_>) -> Result<String, Error> {
+    if value.contains('\0') {
+        return Err(Error::bad_input(path, "Text cannot have a NUL character."));
+    }
+    Ok(value)
+}
+
+/// A name: something to read, 500 characters at most.
+pub(crate) fn name(value: String, path: Path<'_>) -> Result<String, Error> {
+    let value = text(value, path)?;
+    if value.trim().is_empty() {
+        return Err(Error::bad_input(path, "This must not be blank."));
+    }
+    if value.chars().count() > 500 {
+        return Err(Error::bad_input(path, "This may have 500 characters at most."));
+    }
+    Ok(value)
+}
+
+/// A point in time.
+pub(crate) fn time(value: &scalars::DateTime, path: Path<'_>) -> Result<DateTime<Utc>, Error> {
+    value.parse().ok_or_else(|| {
+        Error::bad_input(path, "This is no time as RFC 3339 has it: 2026-01-31T12:00:00Z.")
+    })
+}
+
+/// A point in time that is yet to come.
+pub(crate) fn future(
+    value: &scalars::DateTime,
+    now: DateTime<Utc>,
+    path: Path<'_>,
+) -> Result<DateTime<Utc>, Error> {
+    let time = time(value, path)?;
+    if time <= now {
+        return Err(Error::bad_input(path, "This must lie in the future."));
+    }
+    Ok(time)
+}
+
+/// JSON that both databases can store.
+pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
+    fn has_nul(value: &Json) -> bool {
+        match value {
+            Json::String(text) => text.contains('\0'),
+            Json::Array(values) => values.iter().any(has_nul),
+            Json::Object(values) => {
+                values.iter().any(|(key, value)| key.contains('\0') || has_nul(value))
+            }
+            _ => false,
+        }
+    }
+    if has_nul(&value) {
+        return Err(Error::bad_input(path, "Text in JSON cannot have a NUL character."));
+    }
+    Ok(value)
+}
+
+/// A row's metadata: a JSON object.
+pub(crate) fn metadata(value: Json, path: Path<'_>) -> Result<Json, Error> {
+    if !value.is_object() {
+        return Err(Error::bad_input(path, "This must be a JSON object."));
+    }
+    json(value, path)
+}
+
+/// A value for a column that is never null, where one is given.
+pub(crate) fn required<T>(value: MaybeUndefined<T>, path: Path<'_>) -> Result<Option<T>, Error> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Err(Error::bad_input(path, "This cannot be null.")),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+    }
+}
+
+/// A value for a column that may be null, where one is given: null clears it.
+pub(crate) fn nullable<T, U>(
+    value: MaybeUndefined<T>,
+    check: impl FnOnce(T) -> Result<U, Error>,
+) -> Result<Option<Option<U>>, Error> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Ok(Some(None)),
+        MaybeUndefined::Value(value) => check(value).map(|value| Some(Some(value))),
+    }
+}

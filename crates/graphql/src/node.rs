@@ -1,0 +1,92 @@
+//! `node` and `nodes`: any object by its id alone, as Relay has it.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, ID, Interface, Object};
+use campaigns_entity::{campaign, contact, organization, send, user};
+use campaigns_scope::{OrganizationOwned, Scope};
+use uuid::Uuid;
+
+use crate::{
+    campaign::Campaign,
+    contact::Contact,
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows::{self, Row},
+    send::Send,
+    viewer::{Organization, User},
+};
+
+/// How many ids `nodes` takes.
+const MAX_NODES: usize = 500;
+
+/// Anything with an id of its own. An id is the row's UUID, unique over all types.
+#[derive(Interface, Clone)]
+#[graphql(field(name = "id", ty = "ID", desc = "The row's UUID."))]
+pub(crate) enum Node {
+    Campaign(Campaign),
+    Contact(Contact),
+    Organization(Organization),
+    Send(Send),
+    User(User),
+}
+
+#[derive(Default)]
+pub(crate) struct NodeQueries;
+
+#[Object]
+impl NodeQueries {
+    /// The object of this id; null where your organization has none.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
+        let id = input::id(&id, Path::argument("id"))?;
+        Ok(find(ctx.scope(), &[id]).await?.remove(&id))
+    }
+
+    /// The objects of these ids, 500 at most, in their order; null for one that your organization
+    /// does not have.
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
+        let path = Path::argument("ids");
+        if ids.len() > MAX_NODES {
+            return Err(Error::limit(path, format!("These may be {MAX_NODES} at most.")));
+        }
+        let ids = ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| input::id(id, path.index(index)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let found = find(ctx.scope(), &ids).await?;
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+}
+
+/// The objects of these ids, a statement a table until all are found.
+async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error> {
+    let mut search = Search { scope, missing: ids.to_vec(), found: HashMap::new() };
+    search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;
+    search.table::<send::Entity>(|row| Node::Send(Send(row))).await?;
+    search.table::<contact::Entity>(|row| Node::Contact(Contact(row))).await?;
+    search.table::<user::Entity>(|row| Node::User(User(row))).await?;
+    search.table::<organization::Entity>(|row| Node::Organization(Organization(row))).await?;
+    Ok(search.found)
+}
+
+struct Search<'a> {
+    scope: &'a Scope,
+    missing: Vec<Uuid>,
+    found: HashMap<Uuid, Node>,
+}
+
+impl Search<'_> {
+    async fn table<E: OrganizationOwned>(&mut self, node: fn(Row<E>) -> Node) -> Result<(), Error> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let models = self.scope.by_ids::<E>(self.missing.iter().copied()).await?;
+        for (id, row) in rows::by_id(rows::together::<E>(models)) {
+            self.found.insert(id, node(row));
+        }
+        self.missing.retain(|id| !self.found.contains_key(id));
+        Ok(())
+    }
+}

@@ -1,0 +1,386 @@
+//! Values against their types, and omitted variables out of the document (GraphQL, sections 6.1.2
+//! and 6.4.1).
+//!
+//! async-graphql gives a resolver null for a variable that the request leaves out. Here an argument or a
+//! field whose value is such a variable is taken out of the document, so that it is omitted as well
+//! and its default applies. Values that do not fit are found here with their path: a literal does
+//! not fit the schema (`GRAPHQL_VALIDATION_FAILED`), a variable's value is bad input.
+
+use std::collections::{HashMap, HashSet};
+
+use async_graphql::{
+    Name, Positioned, Variables,
+    parser::types::{
+        BaseType, Directive, DocumentOperations, ExecutableDocument, FragmentDefinition,
+        OperationDefinition, OperationType, Selection, SelectionSet, Type,
+    },
+};
+use async_graphql_value::{ConstValue, Value};
+use serde_json::{Map, Value as Json};
+
+use super::{
+    into_variables,
+    types::{Input, Slot, Types},
+};
+use crate::{
+    error::{self, Code, Error},
+    input::Path,
+};
+
+/// Checks the values of the operation of this name, and returns its variables' values with
+/// defaults; `document` is left without what was omitted.
+pub(super) fn coerce(
+    types: &Types,
+    document: &mut ExecutableDocument,
+    name: Option<&str>,
+    mut values: Map<String, Json>,
+) -> Result<Variables, Error> {
+    let operation = super::selected(document, name)?;
+    let mut reader = Reader {
+        types,
+        fragments: &document.fragments,
+        read: HashSet::new(),
+        places: HashMap::new(),
+    };
+    reader.operation(operation)?;
+    let places = reader.places;
+
+    let mut omitted = HashSet::new();
+    let definitions = &operation.variable_definitions;
+    for definition in definitions.iter().map(|definition| &definition.node) {
+        let name = definition.name.node.as_str();
+        let place = places.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let ty = &definition.var_type.node;
+        match (values.get(name), &definition.default_value) {
+            (Some(value), _) => {
+                let value = ConstValue::from_json(value.clone())
+                    .map_err(|_| Error::bad_input(&place, "This is no JSON value."))?
+                    .into_value();
+                check(types, ty, &value, &Place(Path::argument(&place), Source::Variable))?;
+            }
+            (None, Some(default)) => {
+                let value = default.node.clone().into_json().unwrap_or(Json::Null);
+                values.insert(name.to_owned(), value);
+            }
+            (None, None) if !ty.nullable => {
+                let message = format!("The variable ${name} of the type {ty} is required.");
+                return Err(error::request(Code::GraphqlValidationFailed, message, Some(place)));
+            }
+            (None, None) => {
+                omitted.insert(definition.name.node.clone());
+            }
+        }
+    }
+    values.retain(|name, _| definitions.iter().any(|of| of.node.name.node.as_str() == name));
+    if !omitted.is_empty() {
+        omit(document, name, &omitted);
+    }
+    Ok(into_variables(values))
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Literal,
+    Variable,
+}
+
+/// Where a value stands, and where it came from.
+#[derive(Clone, Copy)]
+struct Place<'a>(Path<'a>, Source);
+
+impl<'a> Place<'a> {
+    fn field(&'a self, name: &'a str) -> Self {
+        Self(self.0.field(name), self.1)
+    }
+
+    fn index(&'a self, index: usize) -> Self {
+        Self(self.0.index(index), self.1)
+    }
+
+    fn refuse(&self, message: impl Into<String>) -> Error {
+        let code = match self.1 {
+            Source::Literal => Code::GraphqlValidationFailed,
+            Source::Variable => Code::BadUserInput,
+        };
+        error::request(code, message, Some(self.0.to_string()))
+    }
+}
+
+/// Holds a value against a type. What a variable stands for is checked by itself.
+fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(), Error> {
+    match (value, &ty.base) {
+        (Value::Variable(_), _) => Ok(()),
+        (Value::Null, _) if ty.nullable => Ok(()),
+        (Value::Null, _) => {
+            Err(place.refuse(format!("This is of the type {ty} and cannot be null.")))
+        }
+        (Value::List(values), BaseType::List(of)) => values
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, value)| check(types, of, value, &place.index(index))),
+        // a value stands for a list of itself
+        (value, BaseType::List(of)) => check(types, of, value, place),
+        (value, BaseType::Named(name)) => check_named(types, name, value, place),
+    }
+}
+
+fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> Result<(), Error> {
+    let refuse = || Err(place.refuse(format!("This is no {name}.")));
+    match types.inputs.get(name) {
+        // the validation knows better what is wrong with a type that is not there
+        None => Ok(()),
+        Some(Input::Scalar) => match (name, value) {
+            ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
+                Some(Ok(_)) => Ok(()),
+                _ => Err(place.refuse("This is no whole number of 32 bits.")),
+            },
+            ("Float", Value::Number(_))
+            | ("String" | "DateTime", Value::String(_))
+            | ("Boolean", Value::Boolean(_))
+            | ("ID", Value::String(_)) => Ok(()),
+            ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
+            ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
+            // any JSON
+            _ => Ok(()),
+        },
+        Some(Input::Enum(values)) => match (value, place.1) {
+            (Value::Enum(value), _) if values.contains(value.as_str()) => Ok(()),
+            (Value::String(value), Source::Variable) if values.contains(value) => Ok(()),
+            _ => refuse(),
+        },
+        Some(Input::Object(fields)) => {
+            let Value::Object(values) = value else { return refuse() };
+            for name in values.keys() {
+                if !fields.contains_key(name.as_str()) {
+                    return Err(place.field(name).refuse("There is no such field."));
+                }
+            }
+            for (field, slot) in fields {
+                check_slot(types, slot, values.get(field.as_str()), &place.field(field))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn check_slot(
+    types: &Types,
+    slot: &Slot,
+    value: Option<&Value>,
+    place: &Place<'_>,
+) -> Result<(), Error> {
+    match value {
+        Some(value) => check(types, &slot.ty, value, place),
+        None if slot.ty.nullable || slot.has_default => Ok(()),
+        None => Err(place.refuse(format!("This is of the type {} and is required.", slot.ty))),
+    }
+}
+
+/// Reads an operation and the fragments that it uses, each once.
+struct Reader<'a> {
+    types: &'a Types,
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    read: HashSet<&'a str>,
+    /// Where each variable is used first.
+    places: HashMap<String, String>,
+}
+
+impl<'a> Reader<'a> {
+    fn operation(&mut self, operation: &'a OperationDefinition) -> Result<(), Error> {
+        let root = match operation.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => "Subscription",
+        };
+        self.directives(&operation.directives);
+        self.selections(root, &operation.selection_set.node)
+    }
+
+    fn selections(&mut self, object: &str, set: &'a SelectionSet) -> Result<(), Error> {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    let field = &field.node;
+                    self.directives(&field.directives);
+                    let known = self.types.field(object, &field.name.node);
+                    for (name, value) in &field.arguments {
+                        let path = Path::argument(&name.node);
+                        self.note(&value.node, path);
+                        // a missing argument is for the validation to find
+                        if let Some(slot) =
+                            known.and_then(|of| of.arguments.get(name.node.as_str()))
+                        {
+                            check(
+                                self.types,
+                                &slot.ty,
+                                &value.node,
+                                &Place(path, Source::Literal),
+                            )?;
+                        }
+                    }
+                    let of = known.map_or("", |known| known.ty.as_str());
+                    self.selections(of, &field.selection_set.node)?;
+                }
+                Selection::InlineFragment(fragment) => {
+                    let fragment = &fragment.node;
+                    self.directives(&fragment.directives);
+                    let of = fragment.type_condition.as_ref();
+                    let of = of.map_or(object, |of| of.node.on.node.as_str());
+                    self.selections(of, &fragment.selection_set.node)?;
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives(&spread.node.directives);
+                    let name = spread.node.fragment_name.node.as_str();
+                    let Some(fragment) = self.fragments.get(name) else { continue };
+                    if self.read.insert(name) {
+                        let fragment = &fragment.node;
+                        self.directives(&fragment.directives);
+                        let of = fragment.type_condition.node.on.node.as_str();
+                        self.selections(of, &fragment.selection_set.node)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn directives(&mut self, directives: &[Positioned<Directive>]) {
+        for directive in directives {
+            for (name, value) in &directive.node.arguments {
+                self.note(&value.node, Path::argument(&name.node));
+            }
+        }
+    }
+
+    /// Notes where variables are used.
+    fn note(&mut self, value: &Value, path: Path<'_>) {
+        match value {
+            Value::Variable(name) => {
+                self.places.entry(name.to_string()).or_insert_with(|| path.to_string());
+            }
+            Value::List(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    self.note(value, path.index(index));
+                }
+            }
+            Value::Object(values) => {
+                for (name, value) in values {
+                    self.note(value, path.field(name));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes variables without a value out of the document, and with them whatever of it the
+/// operation does not use, as that may use variables of the same name in its own way.
+fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
+    let operation = match &mut document.operations {
+        DocumentOperations::Single(operation) => operation,
+        DocumentOperations::Multiple(operations) => {
+            if let Some(name) = name {
+                operations.retain(|of, _| of.as_str() == name);
+            }
+            match operations.values_mut().next() {
+                Some(operation) => operation,
+                None => return,
+            }
+        }
+    };
+    let mut used = HashSet::new();
+    used_fragments(&operation.node.selection_set.node, &document.fragments, &mut used);
+    document.fragments.retain(|name, _| used.contains(name));
+
+    let definitions = &mut operation.node.variable_definitions;
+    definitions.retain(|definition| !omitted.contains(&definition.node.name.node));
+    omit_from_directives(&mut operation.node.directives, omitted);
+    omit_from_selections(&mut operation.node.selection_set.node, omitted);
+    for fragment in document.fragments.values_mut() {
+        omit_from_directives(&mut fragment.node.directives, omitted);
+        omit_from_selections(&mut fragment.node.selection_set.node, omitted);
+    }
+}
+
+fn used_fragments(
+    set: &SelectionSet,
+    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
+    used: &mut HashSet<Name>,
+) {
+    for selection in &set.items {
+        match &selection.node {
+            Selection::Field(field) => {
+                used_fragments(&field.node.selection_set.node, fragments, used);
+            }
+            Selection::InlineFragment(fragment) => {
+                used_fragments(&fragment.node.selection_set.node, fragments, used);
+            }
+            Selection::FragmentSpread(spread) => {
+                let name = &spread.node.fragment_name.node;
+                let Some(fragment) = fragments.get(name) else { continue };
+                if used.insert(name.clone()) {
+                    used_fragments(&fragment.node.selection_set.node, fragments, used);
+                }
+            }
+        }
+    }
+}
+
+fn omit_from_selections(set: &mut SelectionSet, omitted: &HashSet<Name>) {
+    for selection in &mut set.items {
+        match &mut selection.node {
+            Selection::Field(field) => {
+                let field = &mut field.node;
+                omit_from_arguments(&mut field.arguments, omitted);
+                omit_from_directives(&mut field.directives, omitted);
+                omit_from_selections(&mut field.selection_set.node, omitted);
+            }
+            Selection::InlineFragment(fragment) => {
+                omit_from_directives(&mut fragment.node.directives, omitted);
+                omit_from_selections(&mut fragment.node.selection_set.node, omitted);
+            }
+            Selection::FragmentSpread(spread) => {
+                omit_from_directives(&mut spread.node.directives, omitted);
+            }
+        }
+    }
+}
+
+fn omit_from_directives(directives: &mut [Positioned<Directive>], omitted: &HashSet<Name>) {
+    for directive in directives {
+        omit_from_arguments(&mut directive.node.arguments, omitted);
+    }
+}
+
+fn omit_from_arguments(
+    arguments: &mut Vec<(Positioned<Name>, Positioned<Value>)>,
+    omitted: &HashSet<Name>,
+) {
+    arguments.retain(|(_, value)| !is_omitted(&value.node, omitted));
+    for (_, value) in arguments {
+        omit_from_value(&mut value.node, omitted);
+    }
+}
+
+fn is_omitted(value: &Value, omitted: &HashSet<Name>) -> bool {
+    matches!(value, Value::Variable(name) if omitted.contains(name))
+}
+
+fn omit_from_value(value: &mut Value, omitted: &HashSet<Name>) {
+    match value {
+        // an element cannot be left out of a list
+        Value::Variable(name) if omitted.contains(name) => *value = Value::Null,
+        Value::List(values) => {
+            for value in values {
+                omit_from_value(value, omitted);
+            }
+        }
+        Value::Object(values) => {
+            values.retain(|_, value| !is_omitted(value, omitted));
+            for value in values.values_mut() {
+                omit_from_value(value, omitted);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! An operation, from its text to its response.
+//!
+//! async-graphql parses recursively, takes an omitted variable for null and meets a value that does not
+//! fit its type in the middle of the execution. So, before it executes anything:
+//!
+//! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the document, unparsed;
+//! 2. it is parsed, and the operation chosen;
+//! 3. [`coerce`](mod@coerce) holds variables and literals against the schema, fills in defaults, and
+//!    takes omitted variables out of the document, so that omitted is not null.
+//!
+//! **Invariant.** What is wrong with a request is known, with its code and field, before the first
+//! resolver runs; only what depends on the data or the role is found later.
+
+mod coerce;
+pub mod scan;
+mod types;
+
+use async_graphql::{
+    Response, Variables,
+    parser::{
+        parse_query,
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    },
+};
+use campaigns_scope::{Scope, Viewer};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::{
+    context::Now,
+    error::{self, Code, Error},
+    schema::{self, Schema},
+};
+
+/// An operation as a client sends it.
+#[derive(Clone, Debug, Default)]
+pub struct Operation {
+    /// The document.
+    pub query: String,
+    /// Which of its operations, where there are several.
+    pub operation_name: Option<String>,
+    /// The values of its variables.
+    pub variables: Map<String, Json>,
+}
+
+/// An operation that can be executed.
+pub struct Prepared {
+    request: async_graphql::Request,
+    kind: OperationType,
+}
+
+impl Prepared {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_mutation(&self) -> bool {
+        self.kind == OperationType::Mutation
+    }
+}
+
+/// The schema, ready to execute operations.
+#[derive(Clone)]
+pub struct Api {
+    schema: Schema,
+    types: std::sync::Arc<types::Types>,
+}
+
+impl Api {
+    /// The schema, which answers questions about itself only where `introspection` is on.
+    ///
+    /// # Panics
+    /// Never: what the schema prints can be parsed.
+    #[must_use]
+    pub fn new(introspection: bool) -> Self {
+        let schema = schema::build(introspection);
+        let types =
+            types::Types::of(&schema::build(true).sdl()).expect("a schema that prints is valid");
+        Self { schema, types: types.into() }
+    }
+
+    /// The schema in SDL.
+    #[must_use]
+    pub fn sdl() -> String {
+        schema::build(true).sdl()
+    }
+
+    /// Parses and checks an operation.
+    ///
+    /// # Errors
+    /// What is wrong with the document or its variables.
+    pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
+        let Operation { query, operation_name, variables } = operation;
+        scan::document(&query)?;
+        let mut document = parse_query(&query)
+            .map_err(|error| error::request(Code::GraphqlParseFailed, error.to_string(), None))?;
+        let name = operation_name.as_deref();
+        let kind = selected(&document, name)?.ty;
+        let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
+
+        let mut request = async_graphql::Request::new(query).variables(variables);
+        request.operation_name = operation_name;
+        request.set_parsed_query(document);
+        Ok(Prepared { request, kind })
+    }
+
+    /// Executes an operation within a scope; `bool` is whether it came to that, or the document did
+    /// not pass the validation.
+    pub async fn execute(
+        &self,
+        prepared: Prepared,
+        scope: Scope,
+        viewer: Viewer,
+        now: DateTime<Utc>,
+        request_id: Uuid,
+    ) -> (Response, bool) {
+        let request = prepared.request.data(scope).data(viewer).data(Now(now));
+        let response = error::seal(self.schema.execute(request).await, request_id);
+        let validated = response
+            .errors
+            .iter()
+            .all(|error| error::code_of(error) != Some(Code::GraphqlValidationFailed.as_str()));
+        (response, validated)
+    }
+}
+
+/// The operation that is to be executed.
+fn selected<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'a OperationDefinition, Error> {
+    let refuse =
+        |message: String| Err(error::request(Code::GraphqlValidationFailed, message, None));
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Ok(&operation.node),
+        (DocumentOperations::Single(_), Some(name)) => {
+            refuse(format!("The document has no operation of the name {name}."))
+        }
+        (DocumentOperations::Multiple(operations), Some(name)) => match operations.get(name) {
+            Some(operation) => Ok(&operation.node),
+            None => refuse(format!("The document has no operation of the name {name}.")),
+        },
+        (DocumentOperations::Multiple(operations), None) => {
+            let mut all = operations.values();
+            match (all.next(), all.next()) {
+                (Some(only), None) => Ok(&only.node),
+                _ => refuse(
+                    "The document has several operations; say which by operationName.".into(),
+                ),
+            }
+        }
+    }
+}
+
+/// Variables as async-graphql has them.
+fn into_variables(values: Map<String, Json>) -> Variables {
+    Variables::from_json(Json::Object(values))
+}

@@ -1,0 +1,98 @@
+//! The types of the schema, as far as values and selections are held against them.
+
+use std::collections::{HashMap, HashSet};
+
+use async_graphql::parser::{
+    parse_schema,
+    types::{BaseType, InputValueDefinition, Type, TypeKind, TypeSystemDefinition},
+};
+
+/// An argument or a field of an input object.
+pub(super) struct Slot {
+    pub(super) ty: Type,
+    pub(super) has_default: bool,
+}
+
+/// What a value can be of.
+pub(super) enum Input {
+    Scalar,
+    Enum(HashSet<String>),
+    Object(HashMap<String, Slot>),
+}
+
+/// A field of an object: the name of its type, and its arguments.
+pub(super) struct Field {
+    pub(super) ty: String,
+    pub(super) arguments: HashMap<String, Slot>,
+}
+
+/// Everything that the schema defines.
+pub(super) struct Types {
+    pub(super) inputs: HashMap<String, Input>,
+    objects: HashMap<String, HashMap<String, Field>>,
+}
+
+impl Types {
+    /// The types of a schema in SDL.
+    pub(super) fn of(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
+        let mut types = Self { inputs: HashMap::new(), objects: HashMap::new() };
+        for scalar in ["Int", "Float", "String", "Boolean", "ID"] {
+            types.inputs.insert(scalar.to_owned(), Input::Scalar);
+        }
+        for definition in parse_schema(sdl)?.definitions {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let name = definition.node.name.node.to_string();
+            let fields = match definition.node.kind {
+                TypeKind::Scalar => {
+                    types.inputs.insert(name, Input::Scalar);
+                    continue;
+                }
+                TypeKind::Enum(of) => {
+                    let values = of.values.iter().map(|value| value.node.value.node.to_string());
+                    types.inputs.insert(name, Input::Enum(values.collect()));
+                    continue;
+                }
+                TypeKind::InputObject(of) => {
+                    types.inputs.insert(name, Input::Object(slots(of.fields)));
+                    continue;
+                }
+                TypeKind::Object(of) => of.fields,
+                TypeKind::Interface(of) => of.fields,
+                TypeKind::Union(_) => continue,
+            };
+            let fields = fields.into_iter().map(|field| {
+                let field = field.node;
+                let ty = base(&field.ty.node).to_owned();
+                (field.name.node.to_string(), Field { ty, arguments: slots(field.arguments) })
+            });
+            types.objects.insert(name, fields.collect());
+        }
+        Ok(types)
+    }
+
+    /// A field of an object or interface.
+    pub(super) fn field(&self, object: &str, field: &str) -> Option<&Field> {
+        self.objects.get(object)?.get(field)
+    }
+}
+
+fn slots(
+    definitions: Vec<async_graphql::Positioned<InputValueDefinition>>,
+) -> HashMap<String, Slot> {
+    definitions
+        .into_iter()
+        .map(|definition| {
+            let definition = definition.node;
+            let slot =
+                Slot { ty: definition.ty.node, has_default: definition.default_value.is_some() };
+            (definition.name.node.to_string(), slot)
+        })
+        .collect()
+}
+
+fn base(ty: &Type) -> &str {
+    match &ty.base {
+        BaseType::Named(name) => name,
+        BaseType::List(of) => base(of),
+    }
+}

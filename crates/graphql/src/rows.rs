@@ -1,0 +1,126 @@
+//! Rows that were loaded together, and what is loaded for all of them at once.
+//!
+//! **Invariant.** What a field needs of the database is loaded for every row that came with this
+//! one, in one statement, by whichever of them is asked first; so the number of statements of an
+//! operation depends on its shape alone, never on how many rows there are.
+//!
+//! A loader that collects keys for a moment would do the same most of the time; how many
+//! statements it sends depends on how the executor happens to interleave the fields. A row knows its
+//! siblings, so there is nothing to wait for.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
+
+use campaigns_scope::{OrganizationOwned, Scope};
+use sea_orm::{EntityTrait, ModelTrait};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::error::Error;
+
+type Shared = Arc<dyn Any + Send + Sync>;
+
+/// Rows of one table that were loaded together.
+pub(crate) struct Rows<E: EntityTrait> {
+    rows: Vec<E::Model>,
+    shared: Mutex<HashMap<String, Shared>>,
+}
+
+/// One of them.
+pub(crate) struct Row<E: EntityTrait> {
+    rows: Arc<Rows<E>>,
+    index: usize,
+}
+
+impl<E: EntityTrait> Clone for Row<E> {
+    fn clone(&self) -> Self {
+        Self { rows: Arc::clone(&self.rows), index: self.index }
+    }
+}
+
+impl<E: EntityTrait> Deref for Row<E> {
+    type Target = E::Model;
+
+    fn deref(&self) -> &E::Model {
+        &self.rows.rows[self.index]
+    }
+}
+
+/// Makes rows of models.
+pub(crate) fn together<E: EntityTrait>(models: impl IntoIterator<Item = E::Model>) -> Vec<Row<E>> {
+    let rows: Vec<_> = models.into_iter().collect();
+    let rows = Arc::new(Rows { rows, shared: Mutex::default() });
+    (0..rows.rows.len()).map(|index| Row { rows: Arc::clone(&rows), index }).collect()
+}
+
+/// Makes a row of a model that came alone.
+pub(crate) fn alone<E: EntityTrait>(model: E::Model) -> Row<E> {
+    Row { rows: Arc::new(Rows { rows: vec![model], shared: Mutex::default() }), index: 0 }
+}
+
+impl<E: EntityTrait> Row<E> {
+    /// This row and its siblings.
+    pub(crate) fn siblings(&self) -> &[E::Model] {
+        &self.rows.rows
+    }
+
+    /// What the siblings share under this key; the first who asks makes it.
+    pub(crate) fn shared<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let mut shared = self.rows.shared.lock().expect("no holder of the lock panics");
+        let found = shared.get(key).map(Arc::clone);
+        let found = found.unwrap_or_else(|| {
+            let made: Shared = Arc::new(make());
+            shared.insert(key.to_owned(), Arc::clone(&made));
+            made
+        });
+        found.downcast().expect("a key has one type")
+    }
+
+    /// What `load` finds for all siblings together.
+    pub(crate) async fn load<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        load: impl AsyncFnOnce(&[E::Model]) -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        let cell = self.shared(key, OnceCell::<Result<Arc<T>, Error>>::new);
+        cell.get_or_init(async || load(self.siblings()).await.map(Arc::new)).await.clone()
+    }
+
+    /// The row of another table that this one refers to, if it is there.
+    pub(crate) async fn referred<R>(
+        &self,
+        scope: &Scope,
+        key: &str,
+        reference: fn(&E::Model) -> Option<Uuid>,
+    ) -> Result<Option<Row<R>>, Error>
+    where
+        R: OrganizationOwned,
+    {
+        let Some(id) = reference(self) else { return Ok(None) };
+        let found = self
+            .load(key, async |siblings| {
+                let found = scope.by_ids::<R>(siblings.iter().filter_map(reference)).await?;
+                Ok(by_id(together::<R>(found)))
+            })
+            .await?;
+        Ok(found.get(&id).cloned())
+    }
+}
+
+/// Rows by their ids.
+pub(crate) fn by_id<E: OrganizationOwned>(rows: Vec<Row<E>>) -> HashMap<Uuid, Row<E>> {
+    rows.into_iter().map(|row| (id_of::<E>(&row), row)).collect()
+}
+
+/// The id of a row.
+pub(crate) fn id_of<E: OrganizationOwned>(row: &E::Model) -> Uuid {
+    row.get(E::ID).unwrap()
+}

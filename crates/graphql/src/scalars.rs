@@ -1,0 +1,88 @@
+//! The scalars of the schema.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{DateTime as ChronoDateTime, Datelike, SecondsFormat, SubsecRound, Timelike, Utc};
+use serde_json::Value as JsonValue;
+
+/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get
+/// one. Microseconds are kept, anything finer is cut off.
+#[derive(Clone, Debug)]
+pub(crate) struct DateTime(Text);
+
+/// A resolver reads the text, and so knows which argument it stood in when it is none.
+#[derive(Clone, Debug)]
+enum Text {
+    Sent(String),
+    Shown(ChronoDateTime<Utc>),
+}
+
+#[Scalar(
+    name = "DateTime",
+    specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+)]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(Text::Sent(text))),
+            value => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(_))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(match &self.0 {
+            Text::Sent(text) => text.clone(),
+            Text::Shown(time) => time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        })
+    }
+}
+
+impl DateTime {
+    /// The time, where the text is one that both databases can store: a year of four digits, no
+    /// leap second.
+    pub(crate) fn parse(&self) -> Option<ChronoDateTime<Utc>> {
+        let text = match &self.0 {
+            Text::Shown(time) => return Some(*time),
+            Text::Sent(text) => text,
+        };
+        // chrono takes a space for the T as well
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return None;
+        }
+        let time = ChronoDateTime::parse_from_rfc3339(text).ok()?.to_utc();
+        let storable = (1..=9999).contains(&time.year()) && time.nanosecond() < 1_000_000_000;
+        storable.then(|| time.trunc_subsecs(6))
+    }
+}
+
+impl From<ChronoDateTime<Utc>> for DateTime {
+    fn from(time: ChronoDateTime<Utc>) -> Self {
+        Self(Text::Shown(time))
+    }
+}
+
+/// Any JSON value.
+#[derive(Clone, Debug)]
+pub(crate) struct Json(pub(crate) JsonValue);
+
+#[Scalar(name = "JSON")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        value.into_json().map(Self).map_err(InputValueError::custom)
+    }
+
+    fn to_value(&self) -> Value {
+        // every JSON value is a GraphQL value
+        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
+    }
+}
+
+impl Json {
+    /// A metadata column: null reads as an empty object.
+    pub(crate) fn metadata(value: Option<&JsonValue>) -> Self {
+        Self(value.cloned().unwrap_or_else(|| JsonValue::Object(serde_json::Map::new())))
+    }
+}

@@ -1,0 +1,11 @@
+//! Sends: the message of a campaign to one contact.
+
+mod filter;
+mod object;
+mod order;
+mod queries;
+
+pub(crate) use filter::SendFilter;
+pub(crate) use object::Send;
+pub(crate) use order::SendOrder;
+pub(crate) use queries::SendQueries;

@@ -1,0 +1,146 @@
+//! `Send`.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, Enum, ID, Object};
+use campaigns_entity::{
+    campaign, contact,
+    event::{self, EventType},
+    send,
+};
+use sea_orm::ColumnTrait;
+use uuid::Uuid;
+
+use crate::{
+    campaign::Campaign,
+    connection::Listed,
+    contact::Contact,
+    context::RequestContext,
+    error::Error,
+    rows::Row,
+    scalars::{DateTime, Json},
+};
+
+/// The message of a campaign to one contact.
+#[derive(Clone)]
+pub(crate) struct Send(pub(crate) Row<send::Entity>);
+
+impl From<Row<send::Entity>> for Send {
+    fn from(row: Row<send::Entity>) -> Self {
+        Self(row)
+    }
+}
+
+impl Listed for Send {
+    type Entity = send::Entity;
+    const NAME: &'static str = "send";
+}
+
+/// How far the delivery of a send has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "send::SendStatus")]
+pub(crate) enum SendStatus {
+    /// It waits to be sent.
+    Queued,
+    /// The provider has it.
+    Sent,
+    /// The provider has confirmed its delivery.
+    Delivered,
+    /// It came back.
+    Bounced,
+    /// It could not be sent; see error.
+    Failed,
+}
+
+impl Send {
+    /// How many events of this type the send has; counted for all sends of the answer at once.
+    async fn events_of(
+        &self,
+        ctx: &Context<'_>,
+        key: &str,
+        event_type: EventType,
+    ) -> Result<u64, Error> {
+        let counts = self
+            .0
+            .load(key, async |siblings| {
+                let ids: Vec<Uuid> = siblings.iter().map(|send| send.id).collect();
+                let scope = ctx.scope();
+                let events =
+                    scope.find::<event::Entity>().filter(event::Column::EventType.eq(event_type));
+                let counts = scope.counts(events, event::Column::SendId, &ids).await?;
+                Ok(counts.into_iter().collect::<HashMap<_, _>>())
+            })
+            .await?;
+        Ok(counts.get(&self.0.id).copied().unwrap_or(0))
+    }
+}
+
+/// The message of a campaign to one contact, and what became of it.
+#[Object]
+impl Send {
+    /// The send's UUID.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// The campaign that it is of.
+    async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
+        let campaign = self
+            .0
+            .referred::<campaign::Entity>(ctx.scope(), "campaign", |row| Some(row.campaign_id));
+        // deleted since the send was read, and the send with it
+        campaign.await?.map(Campaign).ok_or_else(|| Error::not_found("campaign", "campaign"))
+    }
+
+    /// The contact that it is for.
+    async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
+        let contact =
+            self.0.referred::<contact::Entity>(ctx.scope(), "contact", |row| Some(row.contact_id));
+        contact.await?.map(Contact).ok_or_else(|| Error::not_found("contact", "contact"))
+    }
+
+    /// How far its delivery has come.
+    async fn status(&self) -> SendStatus {
+        self.0.status.into()
+    }
+
+    /// When it was sent.
+    async fn sent_at(&self) -> Option<DateTime> {
+        self.0.sent_at.map(Into::into)
+    }
+
+    /// When its delivery was confirmed.
+    async fn delivered_at(&self) -> Option<DateTime> {
+        self.0.delivered_at.map(Into::into)
+    }
+
+    /// Why it bounced or failed.
+    async fn error(&self) -> Option<&str> {
+        self.0.error.as_deref()
+    }
+
+    /// When it was queued.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When anything of it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+
+    /// Whatever is kept with it.
+    async fn metadata(&self) -> Json {
+        Json::metadata(self.0.metadata.as_ref())
+    }
+
+    /// How often it was opened.
+    async fn opens(&self, ctx: &Context<'_>) -> Result<u64, Error> {
+        self.events_of(ctx, "opens", EventType::Open).await
+    }
+
+    /// How often a link in it was clicked.
+    async fn clicks(&self, ctx: &Context<'_>) -> Result<u64, Error> {
+        self.events_of(ctx, "clicks", EventType::Click).await
+    }
+}

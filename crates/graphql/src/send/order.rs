@@ -1,0 +1,53 @@
+//! How sends are ordered.
+
+use async_graphql::{Enum, InputObject};
+use campaigns_entity::send::Column;
+use campaigns_scope::{KeyKind, OrderKey, Scope};
+use sea_orm::{ColumnTrait, sea_query::Expr};
+
+use crate::connection::{OrderDirection, OrderInput};
+
+/// What sends are ordered by. Nulls come last, in either direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(crate) enum SendOrderField {
+    /// By how far the delivery has come: QUEUED, SENT, DELIVERED, BOUNCED, FAILED.
+    Status,
+    /// By the time it was sent.
+    SentAt,
+    /// By the time its delivery was confirmed.
+    DeliveredAt,
+    /// By the time it was queued.
+    CreatedAt,
+}
+
+/// By what, and which way.
+#[derive(Clone, Copy, Debug, InputObject)]
+pub(crate) struct SendOrder {
+    /// By what.
+    field: SendOrderField,
+    /// Which way.
+    #[graphql(default_with = "OrderDirection::Asc")]
+    direction: OrderDirection,
+}
+
+/// The statuses in their order.
+const STATUSES: &[&str] = &["queued", "sent", "delivered", "bounced", "failed"];
+
+impl OrderInput for SendOrder {
+    fn key(&self, _: &Scope) -> OrderKey {
+        let (column, kind, nullable) = match self.field {
+            SendOrderField::Status => {
+                (Column::Status, KeyKind::Enum("send_status", STATUSES), false)
+            }
+            SendOrderField::SentAt => (Column::SentAt, KeyKind::Time, true),
+            SendOrderField::DeliveredAt => (Column::DeliveredAt, KeyKind::Time, true),
+            SendOrderField::CreatedAt => (Column::CreatedAt, KeyKind::Time, false),
+        };
+        OrderKey {
+            expression: Expr::col(column.as_column_ref()),
+            kind,
+            nullable,
+            direction: self.direction.into(),
+        }
+    }
+}

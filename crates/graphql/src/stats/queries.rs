@@ -1,0 +1,26 @@
+//! `stats`.
+
+use async_graphql::{Context, Object};
+use campaigns_entity::campaign;
+
+use super::CampaignStats;
+use crate::{campaign::CampaignFilter, context::RequestContext, error::Error, filter};
+
+#[derive(Default)]
+pub(crate) struct StatsQueries;
+
+#[Object]
+impl StatsQueries {
+    /// The same figures as Campaign.stats, over every campaign of your organization that the filter
+    /// selects.
+    async fn stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only campaigns that fulfil all of this.")] filter: Option<CampaignFilter>,
+    ) -> Result<CampaignStats, Error> {
+        let scope = ctx.scope();
+        let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+        let selected = scope.find::<campaign::Entity>().filter(condition);
+        Ok(campaigns_analytics::total(scope, selected).await?.into())
+    }
+}

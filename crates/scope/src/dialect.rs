@@ -1,0 +1,214 @@
+//! What the two databases say differently, said once.
+//!
+//! **Invariant.** A condition of this module selects the same rows on both. What neither the
+//! locale of a PostgreSQL database nor SQLite's ASCII-only `lower` can spoil is done here, in
+//! the needle: a character becomes the class of all characters that simple case folding
+//! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
+//! is by code point.
+
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+use sea_orm::{
+    DbBackend, Value,
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait},
+};
+use serde_json::Value as Json;
+
+use crate::raw::custom;
+
+/// A database's way to say things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL's.
+    Postgres,
+    /// SQLite's.
+    Sqlite,
+}
+
+impl Dialect {
+    pub(crate) fn backend(self) -> DbBackend {
+        match self {
+            Self::Postgres => DbBackend::Postgres,
+            Self::Sqlite => DbBackend::Sqlite,
+        }
+    }
+
+    /// That text has this part, whatever the case.
+    #[must_use]
+    pub fn contains(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, fold(part))
+    }
+
+    /// That text starts with this part, whatever the case.
+    #[must_use]
+    pub fn starts_with(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, format!("^{}", fold(part)))
+    }
+
+    /// That text ends with this part, whatever the case.
+    #[must_use]
+    pub fn ends_with(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, format!("{}$", fold(part)))
+    }
+
+    fn matches(self, text: Expr, pattern: String) -> Expr {
+        match self {
+            Self::Postgres => {
+                Expr::cust_with_exprs("($1 COLLATE \"C\") ~ $2", [text, Expr::val(pattern)])
+            }
+            Self::Sqlite => Expr::cust_with_exprs("? REGEXP ?", [text, Expr::val(pattern)]),
+        }
+    }
+
+    /// That the JSON in a column contains this value: every key and value of it, an array's
+    /// elements in any order, at any depth, as PostgreSQL's `@>` has it. Null counts as `{}`.
+    #[must_use]
+    pub fn json_contains(self, column: &'static str, part: &Json) -> Expr {
+        match self {
+            Self::Postgres => custom(
+                self.backend(),
+                &format!("coalesce({column}, '{{}}') @> CAST(? AS jsonb)"),
+                vec![Value::from(part.clone())],
+            ),
+            Self::Sqlite => {
+                let mut values = Vec::new();
+                let mut test = json_test(part, 0, &mut values);
+                if !part.is_object() && !part.is_array() {
+                    // an array may contain a bare value, but only at the top
+                    let inside = json_test(part, 1, &mut values);
+                    test = format!("({test} OR {})", json_inside("array", 0, &inside));
+                }
+                custom(
+                    self.backend(),
+                    &format!(
+                        "EXISTS (SELECT 1 FROM \
+                         json_each(json_array(json(coalesce({column}, '{{}}')))) AS e0 WHERE {test})"
+                    ),
+                    values,
+                )
+            }
+        }
+    }
+
+    /// That the JSON in a column is an object with this key.
+    #[must_use]
+    pub fn json_has_key(self, column: &'static str, key: &str) -> Expr {
+        let text = match self {
+            Self::Postgres => {
+                format!("jsonb_typeof({column}) = 'object' AND jsonb_exists({column}, ?)")
+            }
+            Self::Sqlite => format!(
+                "CASE json_type({column}) WHEN 'object' THEN EXISTS \
+                 (SELECT 1 FROM json_each({column}) AS e0 WHERE e0.key = ?) ELSE FALSE END"
+            ),
+        };
+        custom(self.backend(), &text, vec![key.into()])
+    }
+
+    /// That a condition does not hold, which it does not where it is null.
+    #[must_use]
+    pub fn not(self, condition: Expr) -> Expr {
+        Expr::cust_with_exprs(
+            if self == Self::Postgres { "($1) IS NOT TRUE" } else { "(?) IS NOT TRUE" },
+            [condition],
+        )
+    }
+
+    /// An enum's value, ready to be compared with a column of that enum.
+    #[must_use]
+    pub fn enum_value(self, name: &'static str, value: &str) -> Expr {
+        match self {
+            Self::Postgres => Expr::val(value).cast_as(Alias::new(name)),
+            Self::Sqlite => Expr::val(value),
+        }
+    }
+
+    /// The position of text among these values.
+    pub(crate) fn position(self, text: Expr, values: &[&'static str]) -> Expr {
+        let mut case = CaseStatement::new();
+        for (index, value) in (0_i64..).zip(values) {
+            case = case.case(text.clone().eq(*value), index);
+        }
+        case.into()
+    }
+}
+
+/// Text as a pattern that both databases' regular expressions take, whatever the case.
+fn fold(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() * 4);
+    for character in text.chars() {
+        let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
+        let folds = class.try_case_fold_simple().is_ok();
+        let equal: Vec<char> =
+            class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect();
+        if folds && equal.len() > 1 {
+            // letters alone have more than one
+            pattern.push('[');
+            pattern.extend(equal);
+            pattern.push(']');
+        } else {
+            if character.is_ascii_punctuation() {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+    }
+    pattern
+}
+
+/// That the element `e{level}` of a `json_each` contains `part`.
+fn json_test(part: &Json, level: usize, values: &mut Vec<Value>) -> String {
+    let element = format!("e{level}");
+    let mut atom = |kinds: &str, value: Value| {
+        values.push(value);
+        format!("({element}.type IN ({kinds}) AND {element}.atom = ?)")
+    };
+    match part {
+        Json::Null => format!("{element}.type = 'null'"),
+        Json::Bool(value) => format!("{element}.type = '{value}'"),
+        Json::String(text) => atom("'text'", text.clone().into()),
+        Json::Number(number) => {
+            let value = match number.as_i64() {
+                Some(whole) => whole.into(),
+                None => number.as_f64().into(),
+            };
+            atom("'integer', 'real'", value)
+        }
+        Json::Array(parts) => {
+            let tests: Vec<String> = parts
+                .iter()
+                .map(|part| json_inside("array", level, &json_test(part, level + 1, values)))
+                .collect();
+            json_all("array", level, &tests)
+        }
+        Json::Object(parts) => {
+            let tests: Vec<String> = parts
+                .iter()
+                .map(|(key, part)| {
+                    values.push(key.clone().into());
+                    let test = json_test(part, level + 1, values);
+                    json_inside("object", level, &format!("e{}.key = ? AND {test}", level + 1))
+                })
+                .collect();
+            json_all("object", level, &tests)
+        }
+    }
+}
+
+/// That an element of the kind has an element of its own that passes the test. `json_each` takes
+/// nothing else for granted: CASE keeps it from text that is no JSON.
+fn json_inside(kind: &str, level: usize, test: &str) -> String {
+    format!(
+        "CASE e{level}.type WHEN '{kind}' THEN EXISTS \
+         (SELECT 1 FROM json_each(e{level}.value) AS e{} WHERE {test}) ELSE FALSE END",
+        level + 1
+    )
+}
+
+fn json_all(kind: &str, level: usize, tests: &[String]) -> String {
+    let mut all = format!("(e{level}.type = '{kind}'");
+    for test in tests {
+        all += " AND ";
+        all += test;
+    }
+    all + ")"
+}

@@ -1,0 +1,98 @@
+//! Work for no one viewer: what a process does on behalf of who runs it.
+
+use campaigns_entity::{campaign, organization};
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::{Error, Role, Scope};
+
+/// The right to do what no token allows: to make organizations and to enter any of them. It comes
+/// from [`Database::operator`](crate::Database::operator), and no request gets hold of it.
+pub struct Operator {
+    connection: DatabaseConnection,
+}
+
+impl Operator {
+    pub(crate) fn new(connection: DatabaseConnection) -> Self {
+        Self { connection }
+    }
+
+    /// Whether there is an organization of this id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn organization_exists(&self, id: Uuid) -> Result<bool, Error> {
+        Ok(organization::Entity::find_by_id(id)
+            .select_only()
+            .column(organization::Column::Id)
+            .into_tuple::<Uuid>()
+            .one(&self.connection)
+            .await?
+            .is_some())
+    }
+
+    /// Every organization, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn organizations(&self) -> Result<Vec<organization::Model>, Error> {
+        Ok(organization::Entity::find()
+            .order_by_asc(organization::Column::CreatedAt)
+            .order_by_asc(organization::Column::Id)
+            .all(&self.connection)
+            .await?)
+    }
+
+    /// Whether any organization has a campaign.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_campaigns(&self) -> Result<bool, Error> {
+        Ok(campaign::Entity::find().limit(1).count(&self.connection).await? > 0)
+    }
+
+    /// Does `work` within one new organization, all of it or nothing.
+    ///
+    /// # Errors
+    /// Those of the database and of `work`; the organization is then not there.
+    pub async fn found<T, E: From<Error>>(
+        &self,
+        id: Uuid,
+        name: &str,
+        slug: &str,
+        created_at: DateTime<Utc>,
+        work: impl AsyncFnOnce(&Scope) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let scope = Scope::of(self.connection.clone(), id, Role::Admin);
+        let row = organization::ActiveModel {
+            id: Set(id),
+            name: Set(name.to_owned()),
+            slug: Set(slug.to_owned()),
+            created_at: Set(created_at),
+            updated_at: Set(created_at),
+            ..Default::default()
+        };
+        scope
+            .transaction(async |scope| {
+                organization::Entity::insert(row)
+                    .exec_without_returning(&scope.executor())
+                    .await
+                    .map_err(Error::from)?;
+                work(scope).await
+            })
+            .await
+    }
+
+    /// Lets the database gather statistics, as after many rows at once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn analyze(&self) -> Result<(), Error> {
+        self.connection.execute_unprepared("ANALYZE").await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! Which tables belong to an organization, and what their rows may refer to.
+
+use campaigns_entity::{
+    campaign, company, contact, contact_company, event, list_entry, membership, organization,
+    segment, send, user,
+};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+
+/// A table whose every row is one organization's.
+pub trait OrganizationOwned:
+    EntityTrait<
+        Model: IntoActiveModel<Self::ActiveModel> + Clone + Send + Sync,
+        ActiveModel: ActiveModelTrait<Entity = Self> + Send,
+    >
+{
+    /// The column with the row's id.
+    const ID: Self::Column;
+    /// The column with the organization's id.
+    const ORGANIZATION: Self::Column;
+    /// The columns that refer to other rows of the organization, and the tables these are in.
+    const REFERENCES: &'static [(Self::Column, &'static str)];
+}
+
+macro_rules! organization_owned {
+    ($($module:ident { $($column:ident -> $table:literal),* })*) => { $(
+        impl OrganizationOwned for $module::Entity {
+            const ID: Self::Column = $module::Column::Id;
+            const ORGANIZATION: Self::Column = $module::Column::OrgId;
+            const REFERENCES: &'static [(Self::Column, &'static str)] =
+                &[$(($module::Column::$column, $table)),*];
+        }
+    )* };
+}
+
+organization_owned! {
+    user {}
+    membership { UserId -> "users" }
+    contact { OwnerId -> "users" }
+    company { OwnerId -> "users" }
+    contact_company { ContactId -> "contacts", CompanyId -> "companies" }
+    campaign { CreatorId -> "users" }
+    segment {}
+    list_entry { CampaignId -> "campaigns", SegmentId -> "campaign_segments", ContactId -> "contacts" }
+    send { CampaignId -> "campaigns", ContactId -> "contacts" }
+    event { SendId -> "campaign_sends" }
+}
+
+/// An organization is its own: a scope sees one row of this table.
+impl OrganizationOwned for organization::Entity {
+    const ID: Self::Column = organization::Column::Id;
+    const ORGANIZATION: Self::Column = organization::Column::Id;
+    const REFERENCES: &'static [(Self::Column, &'static str)] = &[];
+}
+
+/// Every table, with the column that holds the organization.
+pub(crate) const TABLES: [(&str, &str); 11] = [
+    ("organizations", "id"),
+    ("users", "org_id"),
+    ("memberships", "org_id"),
+    ("contacts", "org_id"),
+    ("companies", "org_id"),
+    ("contact_companies", "org_id"),
+    ("campaigns", "org_id"),
+    ("campaign_segments", "org_id"),
+    ("campaign_lists", "org_id"),
+    ("campaign_sends", "org_id"),
+    ("campaign_events", "org_id"),
+];

@@ -1,0 +1,468 @@
+//! Pages by keyset, for one list or for the lists of many parents in one statement.
+//!
+//! A list has an order: some keys, each up or down, and the row's id (up) as the last key, so that
+//! no two rows are equal. A cursor is the keys of a row. The page after a cursor are the first
+//! rows whose keys come after it; the page before it, the last rows whose keys come before it.
+//!
+//! **Invariants.**
+//! - Nulls come last, up or down. Text is ordered by code point, an enum as it is declared.
+//! - A row is on the page after a cursor exactly if it comes after it in the order, whatever
+//!   happened to the row that the cursor was made of: walking by cursors skips and repeats no row
+//!   that stays where it is.
+//! - What is compared in SQL is what is ordered by, so the two cannot disagree.
+//!
+//! Where all keys go the same way and none can be null, "after" is a row comparison, `(a, id) > (?, ?)`.
+//! Otherwise it is spelled out, key by key: equal in the first keys and after in the next. The
+//! first key's bound is then said once more by itself, as an index can only begin at that.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, DbErr, FromQueryResult, Iterable, QueryResult,
+    sea_query::{
+        Alias, Asterisk, Expr, ExprTrait, JoinType, NullOrdering, Order as SqlOrder, Query,
+        SelectStatement,
+    },
+};
+use uuid::Uuid;
+
+use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped};
+
+/// How many parents one statement serves.
+const PARENTS: usize = 2_000;
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The smallest first.
+    Ascending,
+    /// The largest first.
+    Descending,
+}
+
+/// What a key is, and so how it is compared and written into a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Text, by code point.
+    Text,
+    /// A point in time.
+    Time,
+    /// A whole number.
+    Integer,
+    /// A row's id.
+    Id,
+    /// An enum of this name with these values in their order.
+    Enum(&'static str, &'static [&'static str]),
+}
+
+/// The value of a key in one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// There is none.
+    Null,
+    /// Of text, and an enum's value.
+    Text(String),
+    /// Of a time.
+    Time(DateTime<Utc>),
+    /// Of a number.
+    Integer(i64),
+    /// Of an id.
+    Id(Uuid),
+}
+
+impl KeyKind {
+    /// Whether a cursor with this value can be one of such a key.
+    #[must_use]
+    pub fn takes(self, value: &KeyValue) -> bool {
+        match (self, value) {
+            (Self::Text, KeyValue::Text(_))
+            | (Self::Time, KeyValue::Time(_))
+            | (Self::Integer, KeyValue::Integer(_))
+            | (Self::Id, KeyValue::Id(_)) => true,
+            (Self::Enum(_, values), KeyValue::Text(value)) => values.contains(&value.as_str()),
+            _ => false,
+        }
+    }
+}
+
+/// One key of an order.
+#[derive(Clone, Debug)]
+pub struct OrderKey {
+    /// A column, or an expression over the table's columns.
+    pub expression: Expr,
+    /// What it is.
+    pub kind: KeyKind,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// Which way it goes.
+    pub direction: Direction,
+}
+
+/// The order of a list. The row's id, up, comes behind the keys by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Order(pub Vec<OrderKey>);
+
+impl Order {
+    /// Whether these can be the keys of a row in this order, the id included.
+    #[must_use]
+    pub fn takes(&self, cursor: &[KeyValue]) -> bool {
+        cursor.len() == self.0.len() + 1
+            && matches!(cursor.last(), Some(KeyValue::Id(_)))
+            && self.0.iter().zip(cursor).all(|(key, value)| {
+                key.kind.takes(value) || (key.nullable && *value == KeyValue::Null)
+            })
+    }
+
+    /// The keys with the id.
+    fn keys<E: OrganizationOwned>(&self) -> Vec<OrderKey> {
+        let id = OrderKey {
+            expression: Expr::col(E::ID.as_column_ref()),
+            kind: KeyKind::Id,
+            nullable: false,
+            direction: Direction::Ascending,
+        };
+        self.0.iter().cloned().chain([id]).collect()
+    }
+}
+
+/// Which rows of a list are asked for.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// At most so many.
+    pub limit: u64,
+    /// From the end of the list instead of its start.
+    pub from_end: bool,
+    /// Those beyond this row alone.
+    pub cursor: Option<Vec<KeyValue>>,
+}
+
+/// Some rows of a list, in its order.
+#[derive(Clone, Debug)]
+pub struct Page<M> {
+    /// Each row with its keys, the id included.
+    pub rows: Vec<(M, Vec<KeyValue>)>,
+    /// Whether the list goes on beyond them, in the direction that was asked for.
+    pub more: bool,
+}
+
+impl<M> Default for Page<M> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), more: false }
+    }
+}
+
+impl Scope {
+    /// A page of a list.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn page<E: OrganizationOwned>(
+        &self,
+        list: Scoped<E>,
+        order: &Order,
+        window: &Window,
+    ) -> Result<Page<E::Model>, Error> {
+        let keys = order.keys::<E>();
+        let dialect = self.dialect();
+        let mut select = list.into_query();
+        for (index, key) in keys.iter().enumerate() {
+            select.expr_as(key.shown(dialect), Alias::new(key_name(index)));
+        }
+        narrow(&mut select, &keys, window, dialect);
+        let rows = self.query(&select).await?;
+        let rows = rows.iter().map(|row| read::<E>(row, &keys)).collect::<Result<Vec<_>, _>>()?;
+        Ok(page_of(rows, window))
+    }
+
+    /// The same page of the list of each parent, in one statement: the rows whose `column` is the
+    /// parent's id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn pages<E: OrganizationOwned>(
+        &self,
+        list: &Scoped<E>,
+        column: E::Column,
+        parents: &[Uuid],
+        order: &Order,
+        window: &Window,
+    ) -> Result<HashMap<Uuid, Page<E::Model>>, Error> {
+        let keys = order.keys::<E>();
+        let mut rows: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(parents.len());
+        for chunk in parents.chunks(PARENTS) {
+            let select = self.select_for_parents(list, column, chunk, &keys, window);
+            for row in self.query(&select).await? {
+                let parent: Uuid = row.try_get("", "parent_id").map_err(Error::from)?;
+                rows.entry(parent).or_default().push(read::<E>(&row, &keys)?);
+            }
+        }
+        Ok(rows.into_iter().map(|(parent, rows)| (parent, page_of(rows, window))).collect())
+    }
+
+    /// Whether a list has a row at the cursor of the window or on its other side; without a
+    /// cursor there is no other side.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_other_side<E: OrganizationOwned>(
+        &self,
+        list: Scoped<E>,
+        order: &Order,
+        window: &Window,
+    ) -> Result<bool, Error> {
+        let Some(cursor) = &window.cursor else { return Ok(false) };
+        let condition = other_side(&order.keys::<E>(), cursor, window.from_end, self.dialect());
+        let mut select = list.filter(condition).into_query();
+        select.clear_selects().expr(Expr::val(1)).limit(1);
+        Ok(!self.query(&select).await?.is_empty())
+    }
+
+    /// The same for each parent's list: the parents for which it holds.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn have_other_side<E: OrganizationOwned>(
+        &self,
+        list: &Scoped<E>,
+        column: E::Column,
+        parents: &[Uuid],
+        order: &Order,
+        window: &Window,
+    ) -> Result<Vec<Uuid>, Error> {
+        let Some(cursor) = &window.cursor else { return Ok(Vec::new()) };
+        let condition = other_side(&order.keys::<E>(), cursor, window.from_end, self.dialect());
+        Ok(self
+            .counts(list.clone().filter(condition), column, parents)
+            .await?
+            .into_keys()
+            .collect())
+    }
+
+    fn select_for_parents<E: OrganizationOwned>(
+        &self,
+        list: &Scoped<E>,
+        column: E::Column,
+        parents: &[Uuid],
+        keys: &[OrderKey],
+        window: &Window,
+    ) -> SelectStatement {
+        let dialect = self.dialect();
+        let (parent, page) = (Alias::new("parent"), Alias::new("page"));
+        // what a list of values calls its first column, in both databases
+        let parent_id = Expr::col((parent.clone(), Alias::new("column1")));
+        let mut inner = list.clone().into_query();
+        inner.and_where(Expr::col(column.as_column_ref()).eq(parent_id.clone()));
+        narrow(&mut inner, keys, window, dialect);
+
+        let mut outer = Query::select();
+        outer.expr_as(parent_id, Alias::new("parent_id"));
+        match dialect {
+            Dialect::Postgres => {
+                for (index, key) in keys.iter().enumerate() {
+                    inner.expr_as(key.shown(dialect), Alias::new(key_name(index)));
+                    inner.expr_as(key.ordered(dialect), Alias::new(sort_name(index)));
+                }
+                outer
+                    .column((page.clone(), Asterisk))
+                    .from_values(parents.iter().copied(), parent)
+                    .join_lateral(JoinType::InnerJoin, inner, page.clone(), Expr::val(true));
+                for (index, key) in keys.iter().enumerate() {
+                    let sort = Expr::col((page.clone(), Alias::new(sort_name(index))));
+                    key.sort(&mut outer, sort, window.from_end);
+                }
+            }
+            // no lateral join there, but a subquery that IN takes may be correlated, and the
+            // table is then looked up by the ids that it has
+            Dialect::Sqlite => {
+                inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
+                for own in E::Column::iter() {
+                    outer.expr(Expr::col(own.as_column_ref()));
+                }
+                for (index, key) in keys.iter().enumerate() {
+                    outer.expr_as(key.shown(dialect), Alias::new(key_name(index)));
+                }
+                outer
+                    .from_values(parents.iter().copied(), parent)
+                    .join(JoinType::CrossJoin, E::default(), Expr::val(true))
+                    .and_where(Expr::col(E::ID.as_column_ref()).in_subquery(inner));
+                for key in keys {
+                    key.sort(&mut outer, key.ordered(dialect), window.from_end);
+                }
+            }
+        }
+        outer
+    }
+}
+
+fn key_name(index: usize) -> String {
+    format!("key_{index}")
+}
+
+fn sort_name(index: usize) -> String {
+    format!("sort_{index}")
+}
+
+/// Order, bound and limit of a page; one row more than asked for, which tells whether there are
+/// more.
+fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dialect: Dialect) {
+    if let Some(cursor) = &window.cursor {
+        select.cond_where(beyond(keys, cursor, window.from_end, dialect));
+    }
+    for key in keys {
+        key.sort(select, key.ordered(dialect), window.from_end);
+    }
+    select.limit(window.limit + 1);
+}
+
+fn page_of<M>(mut rows: Vec<(M, Vec<KeyValue>)>, window: &Window) -> Page<M> {
+    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    if window.from_end {
+        rows.reverse();
+    }
+    Page { rows, more }
+}
+
+fn read<E: OrganizationOwned>(
+    row: &QueryResult,
+    keys: &[OrderKey],
+) -> Result<(E::Model, Vec<KeyValue>), DbErr> {
+    let values = keys
+        .iter()
+        .enumerate()
+        .map(|(index, key)| {
+            let name = key_name(index);
+            Ok(match key.kind {
+                KeyKind::Text | KeyKind::Enum(..) => {
+                    row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
+                }
+                KeyKind::Time => {
+                    row.try_get::<Option<DateTime<Utc>>>("", &name)?.map(KeyValue::Time)
+                }
+                KeyKind::Integer => row.try_get::<Option<i64>>("", &name)?.map(KeyValue::Integer),
+                KeyKind::Id => row.try_get::<Option<Uuid>>("", &name)?.map(KeyValue::Id),
+            }
+            .unwrap_or(KeyValue::Null))
+        })
+        .collect::<Result<_, DbErr>>()?;
+    Ok((E::Model::from_query_result(row, "")?, values))
+}
+
+impl OrderKey {
+    /// The expression as it is ordered and compared.
+    fn ordered(&self, dialect: Dialect) -> Expr {
+        match (self.kind, dialect) {
+            (KeyKind::Text, Dialect::Postgres) => {
+                Expr::cust_with_expr("$1 COLLATE \"C\"", self.expression.clone())
+            }
+            (KeyKind::Enum(_, values), Dialect::Sqlite) => {
+                dialect.position(self.expression.clone(), values)
+            }
+            _ => self.expression.clone(),
+        }
+    }
+
+    /// The expression as a cursor has it.
+    fn shown(&self, dialect: Dialect) -> Expr {
+        match self.kind {
+            KeyKind::Enum(..) if dialect == Dialect::Postgres => {
+                self.expression.clone().cast_as(Alias::new("text"))
+            }
+            KeyKind::Integer => self.expression.clone().cast_as(Alias::new("bigint")),
+            _ => self.expression.clone(),
+        }
+    }
+
+    /// A cursor's value, comparable with [`OrderKey::ordered`].
+    fn bound(&self, value: &KeyValue, dialect: Dialect) -> Expr {
+        match (self.kind, value, dialect) {
+            (KeyKind::Enum(name, _), KeyValue::Text(text), Dialect::Postgres) => {
+                Expr::val(text.clone()).cast_as(Alias::new(name))
+            }
+            (KeyKind::Enum(_, values), KeyValue::Text(text), Dialect::Sqlite) => {
+                let position =
+                    values.iter().position(|value| value == text).unwrap_or(values.len());
+                Expr::val(i64::try_from(position).unwrap_or(i64::MAX))
+            }
+            (_, KeyValue::Text(text), _) => Expr::val(text.clone()),
+            (_, KeyValue::Time(time), _) => Expr::val(*time),
+            (_, KeyValue::Integer(number), _) => Expr::val(*number),
+            (_, KeyValue::Id(id), _) => Expr::val(*id),
+            (_, KeyValue::Null, _) => Expr::val(Option::<String>::None),
+        }
+    }
+
+    fn sort(&self, select: &mut SelectStatement, expression: Expr, reversed: bool) {
+        let order = match (self.direction, reversed) {
+            (Direction::Ascending, false) | (Direction::Descending, true) => SqlOrder::Asc,
+            _ => SqlOrder::Desc,
+        };
+        if self.nullable {
+            let nulls = if reversed { NullOrdering::First } else { NullOrdering::Last };
+            select.order_by_expr_with_nulls(expression, order, nulls);
+        } else {
+            select.order_by_expr(expression, order);
+        }
+    }
+
+    /// That a row comes after this value; `None` where none can.
+    fn after(&self, value: &KeyValue, reversed: bool, dialect: Dialect) -> Option<Expr> {
+        let expression = self.ordered(dialect);
+        if *value == KeyValue::Null {
+            return reversed.then(|| expression.is_not_null());
+        }
+        let bound = self.bound(value, dialect);
+        let after = match (self.direction, reversed) {
+            (Direction::Ascending, false) | (Direction::Descending, true) => {
+                expression.clone().gt(bound)
+            }
+            _ => expression.clone().lt(bound),
+        };
+        Some(if self.nullable && !reversed { after.or(expression.is_null()) } else { after })
+    }
+
+    fn equal(&self, value: &KeyValue, dialect: Dialect) -> Expr {
+        match value {
+            KeyValue::Null => self.ordered(dialect).is_null(),
+            value => self.ordered(dialect).eq(self.bound(value, dialect)),
+        }
+    }
+}
+
+/// That a row comes after the cursor, in the order or, reversed, against it.
+fn beyond(keys: &[OrderKey], cursor: &[KeyValue], reversed: bool, dialect: Dialect) -> Condition {
+    let one_way = keys.iter().all(|key| !key.nullable && key.direction == keys[0].direction);
+    if one_way {
+        let row = Expr::tuple(keys.iter().map(|key| key.ordered(dialect)));
+        let bound =
+            Expr::tuple(keys.iter().zip(cursor).map(|(key, value)| key.bound(value, dialect)));
+        let ascending = (keys[0].direction == Direction::Ascending) != reversed;
+        return Condition::all().add(if ascending { row.gt(bound) } else { row.lt(bound) });
+    }
+    let mut any = Condition::any();
+    for (index, (key, value)) in keys.iter().zip(cursor).enumerate() {
+        let Some(after) = key.after(value, reversed, dialect) else { continue };
+        let equal = keys[..index].iter().zip(cursor).map(|(key, value)| key.equal(value, dialect));
+        any = any.add(equal.fold(Condition::all(), Condition::add).add(after));
+    }
+    let first = Condition::any()
+        .add_option(keys[0].after(&cursor[0], reversed, dialect))
+        .add(keys[0].equal(&cursor[0], dialect));
+    Condition::all().add(first).add(any)
+}
+
+/// That a row comes before the cursor, or is the cursor's own.
+fn other_side(
+    keys: &[OrderKey],
+    cursor: &[KeyValue],
+    from_end: bool,
+    dialect: Dialect,
+) -> Condition {
+    let itself = keys
+        .iter()
+        .zip(cursor)
+        .fold(Condition::all(), |all, (key, value)| all.add(key.equal(value, dialect)));
+    Condition::any().add(beyond(keys, cursor, !from_end, dialect)).add(itself)
+}

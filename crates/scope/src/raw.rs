@@ -1,0 +1,144 @@
+//! SQL as text, for what the query builder cannot say.
+//!
+//! **Invariant.** Such text sees the organization's rows alone, whatever it says: each table that
+//! it names is shadowed by a common table expression of that name with the predicate in it. A
+//! qualified or quoted name would go round that, so [`Sql::new`] refuses both, while it compiles.
+
+use sea_orm::{DbBackend, Value, sea_query::Expr};
+use uuid::Uuid;
+
+use crate::owned::TABLES;
+
+/// A query in text that both databases understand, without quoted or qualified table names.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql(&'static str);
+
+impl Sql {
+    /// The text, checked. To be called in a `const`, where a refusal is an error of the compiler.
+    ///
+    /// ```compile_fail
+    /// const ALL: campaigns_scope::Sql = campaigns_scope::Sql::new("SELECT * FROM public.campaigns");
+    /// ```
+    ///
+    /// # Panics
+    /// Where the text has a quoted identifier, names a schema, or has a placeholder.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        let bytes = text.as_bytes();
+        assert!(!contains(bytes, b"public."), "a table's schema would go round the scope");
+        assert!(!contains(bytes, b"main."), "a table's schema would go round the scope");
+        assert!(!contains(bytes, b"pg_"), "the catalogue is no organization's");
+        assert!(!contains(bytes, b"\""), "a quoted name would go round the scope");
+        assert!(!contains(bytes, b"["), "a quoted name would go round the scope");
+        assert!(!contains(bytes, b"`"), "a quoted name would go round the scope");
+        assert!(!contains(bytes, b"?"), "values are bound by the scope");
+        assert!(!contains(bytes, b"$"), "values are bound by the scope");
+        Self(text)
+    }
+
+    /// The text behind `WITH` and the tables that it names; each `?` is one organization.
+    fn shadowed(self, backend: DbBackend) -> (String, usize) {
+        let schema = if backend == DbBackend::Sqlite { "main." } else { "" };
+        let tables: Vec<String> = TABLES
+            .iter()
+            .filter(|(table, _)| self.names(table))
+            .map(|(table, organization)| {
+                // in PostgreSQL a table of this name inside its own definition is the real one
+                format!(
+                    "{table} AS NOT MATERIALIZED \
+                     (SELECT * FROM {schema}{table} WHERE {organization} = ?)"
+                )
+            })
+            .collect();
+        (format!("WITH {}", tables.join(", ")), tables.len())
+    }
+
+    /// Whether the text has this word.
+    fn names(self, word: &str) -> bool {
+        self.0
+            .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+            .any(|found| found == word)
+    }
+
+    /// A scalar subquery.
+    pub(crate) fn expression(self, backend: DbBackend, organization: Uuid) -> Expr {
+        let (with, count) = self.shadowed(backend);
+        custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
+    }
+
+    /// The whole statement, with `selected` as one more table of the text.
+    pub(crate) fn statement(
+        self,
+        backend: DbBackend,
+        organization: Uuid,
+        selected: (&str, sea_orm::sea_query::SelectStatement),
+    ) -> sea_orm::Statement {
+        use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
+        let (with, count) = self.shadowed(backend);
+        let (name, select) = selected;
+        let (inner, values) = match backend {
+            DbBackend::Postgres => select.build(PostgresQueryBuilder),
+            _ => select.build(SqliteQueryBuilder),
+        };
+        let tables = numbered(backend, &with["WITH ".len()..], values.0.len());
+        // `selected` comes first: its own tables are the real ones, with its own predicate
+        let sql = format!("WITH {name} AS ({inner}), {tables} {}", self.0);
+        let mut values = values.0;
+        values.extend(std::iter::repeat_n(Value::from(organization), count));
+        sea_orm::Statement::from_sql_and_values(backend, sql, values)
+    }
+}
+
+/// An expression of text with a `?` for each value.
+pub(crate) fn custom(backend: DbBackend, text: &str, values: Vec<Value>) -> Expr {
+    Expr::cust_with_values(numbered(backend, text, 0), values)
+}
+
+/// The text with each `?` as the database has it, where `before` come before.
+fn numbered(backend: DbBackend, text: &str, before: usize) -> String {
+    if backend != DbBackend::Postgres {
+        return text.to_owned();
+    }
+    let mut parts = text.split('?');
+    let first = parts.next().unwrap_or("").to_owned();
+    parts
+        .enumerate()
+        .fold(first, |sql, (number, part)| format!("{sql}${}{part}", before + number + 1))
+}
+
+const fn contains(text: &[u8], part: &[u8]) -> bool {
+    let mut start = 0;
+    while start + part.len() <= text.len() {
+        let mut at = 0;
+        while at < part.len() && text[start + at].to_ascii_lowercase() == part[at] {
+            at += 1;
+        }
+        if at == part.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, sea_query::Query};
+
+    use super::*;
+
+    #[test]
+    fn each_table_that_is_named_is_shadowed_with_its_organization() {
+        const COUNT: Sql = Sql::new("SELECT count(*) FROM campaign_sends JOIN campaigns ON true");
+        let organization = Uuid::from_u128(7);
+        let mut select = Query::select();
+        select.expr(COUNT.expression(DbBackend::Postgres, organization));
+        assert_eq!(
+            select.to_string(sea_orm::sea_query::PostgresQueryBuilder),
+            "SELECT (WITH campaigns AS NOT MATERIALIZED (SELECT * FROM campaigns WHERE org_id = \
+             '00000000-0000-0000-0000-000000000007'), campaign_sends AS NOT MATERIALIZED \
+             (SELECT * FROM campaign_sends WHERE org_id = '00000000-0000-0000-0000-000000000007') \
+             SELECT count(*) FROM campaign_sends JOIN campaigns ON true)"
+        );
+    }
+}

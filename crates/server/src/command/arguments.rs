@@ -1,0 +1,278 @@
+//! What can be said on the command line, and in the environment.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+use campaigns_scope::{ClaimRules, Key};
+use clap::{Args, Parser, Subcommand};
+use http::HeaderValue;
+use uuid::Uuid;
+
+/// A GraphQL service for the engagement data of e-mail campaigns.
+///
+/// Without a command it serves. Without --database-url that is development mode: an embedded
+/// database in the working directory, with demo data and ready-made tokens.
+#[derive(Debug, Parser)]
+#[command(name = "campaigns", version, args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serves (the default).
+    Serve(Serve),
+    /// Brings the database up to date, lists what is applied, or undoes the last migration.
+    Migrate(Migrate),
+    /// Prints a token.
+    Token(Token),
+    /// Loads the demo data into a database without campaigns.
+    Demo(Demo),
+    /// Prints the GraphQL schema in SDL.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen; port 0 is any free one.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(super) listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+    /// Connections to the database at most.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(super) max_connections: u32,
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    #[command(flatten)]
+    pub(super) claims: Claims,
+    /// The largest body of a request.
+    #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
+    pub(super) max_body: ByteSize,
+    /// How long an operation may take.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_QUERY_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    pub(super) query_timeout: Duration,
+    /// Does not answer questions about the schema.
+    #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
+    pub(super) no_introspection: bool,
+    /// An origin whose pages may ask, as https://app.example.com; repeatable.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_CORS_ORIGIN",
+        value_name = "URL",
+        value_delimiter = ',',
+        value_parser = origin
+    )]
+    pub(super) cors_origin: Vec<HeaderValue>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DatabaseUrl {
+    /// postgres://… or sqlite://…; also in DATABASE_URL.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = database_url
+    )]
+    database_url: Option<String>,
+}
+
+impl DatabaseUrl {
+    /// The address, where one is given anywhere.
+    pub(super) fn get(&self) -> anyhow::Result<Option<String>> {
+        match (&self.database_url, std::env::var("DATABASE_URL")) {
+            (Some(url), _) => Ok(Some(url.clone())),
+            (None, Ok(url)) if !url.is_empty() => match database_url(&url) {
+                Ok(url) => Ok(Some(url)),
+                Err(why) => Err(WrongUsage(format!("DATABASE_URL: {why}")).into()),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// The address, which has to be given.
+    pub(super) fn require(&self) -> anyhow::Result<String> {
+        self.get()?.ok_or_else(|| WrongUsage("--database-url is missing".to_owned()).into())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Keys {
+    /// The secret that tokens are signed with by HS256; 32 bytes or more.
+    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(super) jwt_secret: Option<String>,
+    /// A public key in PEM, for tokens that are signed by RS256, ES256 or EdDSA.
+    #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
+    pub(super) jwt_public_key: Option<PathBuf>,
+}
+
+impl Keys {
+    /// The key, where one is given.
+    pub(super) fn key(&self) -> anyhow::Result<Option<Key>> {
+        match (&self.jwt_secret, &self.jwt_public_key) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(WrongUsage(
+                "--jwt-secret and --jwt-public-key are two kinds of key; give one".to_owned(),
+            )
+            .into()),
+            (Some(secret), None) => match Key::secret(secret.as_bytes()) {
+                Ok(key) => Ok(Some(key)),
+                Err(error) => Err(WrongUsage(format!("--jwt-secret: {error}")).into()),
+            },
+            (None, Some(file)) => {
+                let pem = std::fs::read(file).map_err(|error| {
+                    WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
+                })?;
+                match Key::public_pem(&pem) {
+                    Ok(key) => Ok(Some(key)),
+                    Err(error) => {
+                        Err(WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
+                            .into())
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Claims {
+    /// The claim with the organization's id; a dot goes into an object.
+    #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
+    jwt_org_claim: String,
+    /// The claim with the role; a dot goes into an object.
+    #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
+    jwt_role_claim: String,
+    /// The roles that are admins; any other is a member.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_JWT_ADMIN_ROLES",
+        value_name = "ROLES",
+        default_value = "admin,owner",
+        value_delimiter = ','
+    )]
+    jwt_admin_roles: Vec<String>,
+    /// The issuer that a token has to name.
+    #[arg(long, env = "CAMPAIGNS_JWT_ISSUER", value_name = "ISSUER")]
+    jwt_issuer: Option<String>,
+    /// The audience that a token has to name.
+    #[arg(long, env = "CAMPAIGNS_JWT_AUDIENCE", value_name = "AUDIENCE")]
+    jwt_audience: Option<String>,
+}
+
+impl From<&Claims> for ClaimRules {
+    fn from(claims: &Claims) -> Self {
+        let roles = claims.jwt_admin_roles.iter().map(|role| role.trim().to_owned());
+        Self {
+            organization: claims.jwt_org_claim.clone(),
+            role: claims.jwt_role_claim.clone(),
+            admin_roles: roles.filter(|role| !role.is_empty()).collect(),
+            issuer: claims.jwt_issuer.clone(),
+            audience: claims.jwt_audience.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    #[command(subcommand)]
+    pub(super) action: Option<MigrateAction>,
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum MigrateAction {
+    /// Brings the database up to date (the default).
+    Up,
+    /// Lists what is applied and what is not.
+    Status,
+    /// Undoes the last migration.
+    Down,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Token {
+    /// The organization's id.
+    #[arg(long, value_name = "UUID")]
+    pub(super) org: Uuid,
+    /// The role: admin or owner may delete, any other is a member.
+    #[arg(long, default_value = "member")]
+    pub(super) role: String,
+    /// The subject: a user's auth_id or id, or any name.
+    #[arg(long, value_name = "ID", default_value = "campaigns-token")]
+    pub(super) subject: String,
+    /// For how long it is valid.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(super) ttl: Duration,
+    /// The secret to sign with; the development secret without it.
+    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(super) jwt_secret: Option<String>,
+    #[command(flatten)]
+    pub(super) claims: Claims,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+}
+
+/// The command line asks for something that cannot be meant.
+#[derive(Debug)]
+pub(super) struct WrongUsage(pub(super) String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write 500ms, 10s, 1h")),
+    }
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    let known = ["postgres://", "postgresql://", "sqlite://", "sqlite:"];
+    if known.iter().any(|scheme| text.starts_with(scheme)) {
+        Ok(text.to_owned())
+    } else {
+        Err("it begins with postgres:// or sqlite://".to_owned())
+    }
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
+    if has_path {
+        return Err("an origin is a scheme and a host, as https://app.example.com".to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,32 @@
+//! `campaigns demo`.
+
+use anyhow::bail;
+use campaigns_scope::{Database, Options};
+use chrono::Utc;
+
+use super::arguments::Demo;
+use crate::demo;
+
+pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
+    let database = Database::connect(&Options::new(arguments.database.require()?), None).await?;
+    require_migrated(&database).await?;
+    if database.operator().has_campaigns().await? {
+        bail!("the database holds campaigns already; the demo data is for an empty one");
+    }
+    demo::load(&database, Utc::now()).await?;
+    for organization in demo::ORGANIZATIONS {
+        println!("{}  {}", organization.id, organization.name);
+    }
+    database.close().await?;
+    Ok(())
+}
+
+/// Refuses a database whose schema is not the one of this program.
+pub(super) async fn require_migrated(database: &Database) -> anyhow::Result<()> {
+    let applied = database.applied_migrations().await?;
+    if campaigns_migration::names().iter().all(|name| applied.contains(name)) {
+        Ok(())
+    } else {
+        bail!("the database is not migrated; run `campaigns migrate` first")
+    }
+}

@@ -1,0 +1,35 @@
+//! The command line.
+
+mod arguments;
+mod demo;
+mod migrate;
+mod schema;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command, WrongUsage};
+
+/// Reads the command line and does what it says. Exits with 0 where it is done, 1 where it did
+/// not hold, 2 where it was called wrongly.
+pub async fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => serve::run(arguments.serve).await,
+        Some(Command::Serve(arguments)) => serve::run(arguments).await,
+        Some(Command::Migrate(arguments)) => migrate::run(arguments).await,
+        Some(Command::Token(arguments)) => token::run(&arguments),
+        Some(Command::Demo(arguments)) => demo::run(arguments).await,
+        Some(Command::Schema) => schema::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("campaigns: {error:#}");
+            ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
+        }
+    }
+}

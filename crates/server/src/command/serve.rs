@@ -1,0 +1,176 @@
+//! `campaigns serve`.
+
+use std::{
+    future::IntoFuture,
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
+use chrono::{TimeDelta, Utc};
+use tokio::{net::TcpListener, signal};
+
+use super::{arguments::Serve, demo::require_migrated};
+use crate::{App, Clock, Settings, demo, development};
+
+/// How long requests may take to finish once the service is told to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
+    log_to_stderr();
+    let rules = ClaimRules::from(&arguments.claims);
+    let given = arguments.keys.key()?;
+    let (database, key, banner) = match (arguments.database.get()?, given) {
+        (Some(_), None) => {
+            bail!("a key to verify tokens with is missing: --jwt-secret or --jwt-public-key")
+        }
+        (Some(url), Some(key)) => {
+            let database = connect(&arguments, url).await?;
+            require_migrated(&database).await?;
+            (database, key, None)
+        }
+        (None, given) => develop(&arguments, given, &rules).await?,
+    };
+
+    let settings = Settings {
+        max_body: usize::try_from(arguments.max_body.as_u64()).unwrap_or(usize::MAX),
+        query_timeout: arguments.query_timeout,
+        introspection: !arguments.no_introspection,
+        cors_origins: arguments.cors_origin,
+    };
+    let app = App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings);
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let address = listener.local_addr()?;
+    announce(address, banner.as_ref())?;
+    serve(listener, &app).await?;
+    if let Err(error) = database.close().await {
+        tracing::warn!(%error, "the database was not closed in order");
+    }
+    Ok(())
+}
+
+async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
+    let options = Options {
+        max_connections: arguments.max_connections,
+        // the database ends what the service no longer waits for
+        statement_timeout: Some(arguments.query_timeout),
+        ..Options::new(url)
+    };
+    Ok(Database::connect(&options, None).await.context("cannot connect to the database")?)
+}
+
+/// What development mode prints: tokens for an admin and a member.
+struct Banner {
+    organization: String,
+    admin: String,
+    member: String,
+}
+
+/// Everything that nobody configured.
+async fn develop(
+    arguments: &Serve,
+    given: Option<Key>,
+    rules: &ClaimRules,
+) -> anyhow::Result<(Database, Key, Option<Banner>)> {
+    campaigns_migration::up(development::DATABASE_URL).await?;
+    let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
+    let operator = database.operator();
+    if operator.organizations().await?.is_empty() {
+        demo::load(&database, Utc::now()).await?;
+    }
+    let secret = match (&arguments.keys.jwt_secret, given) {
+        // no token can be made of a public key
+        (None, Some(key)) => return Ok((database, key, None)),
+        (Some(secret), _) => secret.clone().into_bytes(),
+        (None, None) => development::secret()?,
+    };
+    let organizations = operator.organizations().await?;
+    let organization = organizations
+        .iter()
+        .find(|organization| organization.id == demo::ORGANIZATIONS[0].id)
+        .or(organizations.first())
+        .context("the database has no organization")?;
+    let signer = Signer::new(&secret, rules.clone())?;
+    let now = Utc::now();
+    let sign = |role, subject: uuid::Uuid| {
+        let expires_at = now + TimeDelta::days(30);
+        signer.sign(organization.id, role, &subject.to_string(), now, expires_at)
+    };
+    let admin = rules.admin_roles.first().map_or("admin", String::as_str);
+    let banner = Banner {
+        organization: format!("{}, {}", organization.name, organization.id),
+        admin: sign(admin, demo::ADMIN),
+        member: sign("member", demo::MEMBER),
+    };
+    Ok((database, Key::secret(&secret)?, Some(banner)))
+}
+
+fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    if let Some(Banner { organization, admin, member }) = banner {
+        writeln!(out, "\nDevelopment mode, on campaigns.db ({organization}).")?;
+        writeln!(out, "Tokens for 30 days:\n\n  admin   {admin}\n\n  member  {member}\n")?;
+        writeln!(out, "GraphiQL  http://{address}/graphiql#token={admin}\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Serves until the process is told to end, and then for as long as requests take.
+async fn serve(listener: TcpListener, app: &App) -> anyhow::Result<()> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, app.router()).with_graceful_shutdown(async {
+        // an error means that the sender is gone, which is to stop as well
+        stopped.await.ok();
+    });
+    let mut server = std::pin::pin!(server.into_future());
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = told_to_end() => {}
+    }
+    tracing::info!("ending");
+    drop(stop);
+    match tokio::time::timeout(GRACE, server).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::warn!("requests took longer than {GRACE:?} and were cut off");
+            Ok(())
+        }
+    }
+}
+
+async fn told_to_end() {
+    #[cfg(unix)]
+    let terminated = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .init();
+}

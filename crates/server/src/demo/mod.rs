@@ -1,0 +1,103 @@
+//! Demo data that looks like the real thing: a company's outreach over the last 90 days, and a second,
+//! small organization.
+//!
+//! **Invariant.** It is the same every time, ids included, but for the dates, which count back
+//! from the day it is loaded. An organization is loaded in one transaction: it is there as a
+//! whole, or not at all.
+
+mod audience;
+mod outreach;
+
+use campaigns_scope::{Database, Error};
+use chrono::{DateTime, TimeDelta, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sea_orm::sea_query::prelude::Uuid;
+
+/// An organization of the demo data.
+pub struct Organization {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: &'static str,
+    /// Its name in addresses.
+    pub slug: &'static str,
+    contacts: usize,
+    companies: usize,
+    campaigns: &'static [outreach::Plan],
+}
+
+/// What is loaded.
+pub const ORGANIZATIONS: [Organization; 2] = [
+    Organization {
+        id: Uuid::from_u128(0x0a11_ce00_0000_4000_8000_0000_0000_0001),
+        name: "Alder & Pine Outfitters",
+        slug: "alder-pine",
+        contacts: 2_000,
+        companies: 150,
+        campaigns: outreach::PLANS,
+    },
+    Organization {
+        id: Uuid::from_u128(0x0b0b_0000_0000_4000_8000_0000_0000_0002),
+        name: "Tiny Harbor Tea",
+        slug: "tiny-harbor",
+        contacts: 60,
+        companies: 8,
+        campaigns: outreach::SMALL_PLANS,
+    },
+];
+
+/// The subject of an admin of the first organization.
+pub const ADMIN: Uuid = Uuid::from_u128(0x0ad0_1100_0000_4000_8000_0000_0000_0001);
+
+/// The subject of a member of the first organization.
+pub const MEMBER: Uuid = Uuid::from_u128(0x03e0_be00_0000_4000_8000_0000_0000_0002);
+
+/// Loads the demo data, as of `now`.
+///
+/// # Errors
+/// Those of the database; where the data is there already, too.
+///
+/// # Panics
+/// Never: the template of the progress bar is a constant.
+pub async fn load(database: &Database, now: DateTime<Utc>) -> Result<(), Error> {
+    let steps =
+        ORGANIZATIONS.iter().map(|organization| organization.campaigns.len() + 1).sum::<usize>();
+    let bar = ProgressBar::new(steps as u64).with_style(
+        ProgressStyle::with_template("demo data {bar:30} {pos}/{len} {msg}")
+            .expect("the template is a constant"),
+    );
+    for (seed, organization) in (0..).zip(&ORGANIZATIONS) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let Organization { id, name, slug, .. } = *organization;
+        database
+            .operator()
+            .found(id, name, slug, now - TimeDelta::days(400), async |scope| {
+                bar.set_message(format!("{name}: contacts"));
+                let audience =
+                    audience::load(scope, &mut rng, organization, seed == 0, now).await?;
+                bar.inc(1);
+                for plan in organization.campaigns {
+                    bar.set_message(format!("{name}: {}", plan.name));
+                    outreach::load(scope, &mut rng, plan, &audience, now).await?;
+                    bar.inc(1);
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+    }
+    database.operator().analyze().await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A version 4 UUID that the generator draws.
+fn id(rng: &mut ChaCha8Rng) -> Uuid {
+    let bytes: [u8; 16] = rand::RngExt::random(rng);
+    // what RFC 9562 sets: the version's four bits and the variant's two
+    let number = u128::from_be_bytes(bytes);
+    let version = 0xf000_u128 << 64;
+    let variant = 0xc000_u128 << 48;
+    Uuid::from_u128((number & !version & !variant) | 0x4000 << 64 | 0x8000 << 48)
+}

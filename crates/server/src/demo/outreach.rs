@@ -1,0 +1,420 @@
+//! What was sent, and what became of it: campaigns, lists, sends and events.
+
+use campaigns_entity::{
+    campaign::{self, CampaignStatus},
+    event::{self, EventType},
+    list_entry,
+    send::{self, SendStatus},
+};
+use campaigns_scope::{Error, Scope};
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::{RngExt, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use sea_orm::ActiveValue::Set;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    audience::{Audience, Person},
+    id,
+};
+
+/// What is to be made of a campaign. Shares are of 1.
+pub(super) struct Plan {
+    pub(super) name: &'static str,
+    subject: &'static str,
+    status: CampaignStatus,
+    /// Days since it was sent; for one that is yet to be, until then, below zero.
+    age: i64,
+    /// Which segment it goes to.
+    segment: usize,
+    /// How much of it has gone out.
+    progress: f64,
+    bounces: f64,
+    opens: f64,
+    /// Of those who opened.
+    clicks: f64,
+    unsubscribes: f64,
+    complaints: f64,
+}
+
+const NOT_SENT: Plan = Plan {
+    name: "",
+    subject: "",
+    status: CampaignStatus::Draft,
+    age: 0,
+    segment: 0,
+    progress: 0.0,
+    bounces: 0.012,
+    opens: 0.38,
+    clicks: 0.18,
+    unsubscribes: 0.004,
+    complaints: 0.000_4,
+};
+
+const SENT: Plan = Plan { status: CampaignStatus::Sent, progress: 1.0, ..NOT_SENT };
+
+/// The outreach of a quarter. Two of them go badly: one to a bought list of stale addresses, one
+/// that people did not ask for.
+pub(super) const PLANS: &[Plan] = &[
+    Plan {
+        name: "Spring catalogue",
+        subject: "The spring catalogue is here",
+        age: 86,
+        segment: 4,
+        ..SENT
+    },
+    Plan {
+        name: "Trail boots, back in stock",
+        subject: "Your size is back",
+        age: 74,
+        segment: 0,
+        opens: 0.46,
+        clicks: 0.31,
+        ..SENT
+    },
+    Plan {
+        name: "Trade show follow-up",
+        subject: "It was good to meet you",
+        age: 63,
+        segment: 1,
+        opens: 0.41,
+        ..SENT
+    },
+    Plan {
+        name: "Partner list, first contact",
+        subject: "An introduction",
+        age: 52,
+        segment: 2,
+        bounces: 0.24,
+        opens: 0.14,
+        clicks: 0.06,
+        unsubscribes: 0.02,
+        complaints: 0.006,
+        ..SENT
+    },
+    Plan {
+        name: "Summer sale",
+        subject: "Three days, everything a fifth off",
+        age: 41,
+        segment: 4,
+        opens: 0.35,
+        clicks: 0.24,
+        ..SENT
+    },
+    Plan {
+        name: "Gear care guide",
+        subject: "Make it last: how to wash a tent",
+        age: 29,
+        segment: 0,
+        opens: 0.44,
+        clicks: 0.12,
+        ..SENT
+    },
+    Plan {
+        name: "Daily deals (trial)",
+        subject: "DEAL OF THE DAY!!!",
+        age: 18,
+        segment: 4,
+        opens: 0.17,
+        clicks: 0.05,
+        unsubscribes: 0.055,
+        complaints: 0.014,
+        ..SENT
+    },
+    Plan {
+        name: "Shipping to Europe",
+        subject: "Now from Rotterdam: two days to your door",
+        age: 9,
+        segment: 3,
+        opens: 0.42,
+        clicks: 0.22,
+        ..SENT
+    },
+    Plan {
+        name: "Autumn preview",
+        subject: "First look: autumn",
+        age: 0,
+        segment: 4,
+        status: CampaignStatus::Sending,
+        progress: 0.55,
+        ..NOT_SENT
+    },
+    Plan {
+        name: "Customer survey",
+        subject: "Five questions, two minutes",
+        age: 3,
+        segment: 0,
+        status: CampaignStatus::Paused,
+        progress: 0.3,
+        opens: 0.3,
+        ..NOT_SENT
+    },
+    Plan {
+        name: "Winter boots launch",
+        subject: "Warm feet, from Thursday",
+        age: -6,
+        segment: 0,
+        status: CampaignStatus::Scheduled,
+        ..NOT_SENT
+    },
+    Plan {
+        name: "Holiday opening hours",
+        subject: "When we are there",
+        age: -20,
+        segment: 4,
+        status: CampaignStatus::Draft,
+        ..NOT_SENT
+    },
+    Plan {
+        name: "Flash sale, tents",
+        subject: "Tents: today only",
+        age: 35,
+        segment: 1,
+        status: CampaignStatus::Canceled,
+        ..NOT_SENT
+    },
+];
+
+/// The outreach of the small organization.
+pub(super) const SMALL_PLANS: &[Plan] = &[
+    Plan {
+        name: "First flush Darjeeling",
+        subject: "It has arrived",
+        age: 21,
+        segment: 4,
+        opens: 0.6,
+        clicks: 0.35,
+        ..SENT
+    },
+    Plan {
+        name: "Tasting evening",
+        subject: "Join us on Friday",
+        age: -4,
+        segment: 0,
+        status: CampaignStatus::Scheduled,
+        ..NOT_SENT
+    },
+];
+
+const PAGES: &[(&str, u32)] = &[
+    ("https://shop.example/", 50),
+    ("https://shop.example/new", 25),
+    ("https://shop.example/sale", 15),
+    ("https://shop.example/guides/care", 7),
+    ("https://shop.example/unsubscribe-options", 3),
+];
+
+/// Writes a campaign with its list, its sends and their events.
+pub(super) async fn load(
+    scope: &Scope,
+    rng: &mut ChaCha8Rng,
+    plan: &Plan,
+    audience: &Audience,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let start = now - TimeDelta::days(plan.age) - TimeDelta::minutes(rng.random_range(90..600));
+    let made = start.min(now) - TimeDelta::days(5);
+    let campaign = id(rng);
+    scope.insert::<campaign::Entity>(campaign_row(campaign, plan, audience, start, made)).await?;
+
+    let segment = audience.segments[plan.segment];
+    let recipients: Vec<&Person> =
+        audience.people.iter().filter(|person| person.segments.contains(&segment)).collect();
+    if plan.status != CampaignStatus::Draft {
+        let entries = recipients.iter().map(|person| list_entry::ActiveModel {
+            id: Set(id(rng)),
+            campaign_id: Set(campaign),
+            segment_id: Set(Some(segment)),
+            contact_id: Set(person.id),
+            created_at: Set(made),
+            updated_at: Set(made),
+            ..Default::default()
+        });
+        scope.insert_all::<list_entry::Entity>(entries.collect()).await?;
+    }
+    if plan.progress == 0.0 {
+        return Ok(());
+    }
+
+    let mut sends = Vec::with_capacity(recipients.len());
+    let mut events = Vec::new();
+    for (number, person) in (0_i64..).zip(&recipients) {
+        // some sixty a minute
+        let at = start + TimeDelta::seconds(number);
+        let (send, its_events) = deliver(rng, plan, campaign, person, at, now);
+        sends.push(send);
+        events.extend(its_events);
+    }
+    scope.insert_all::<send::Entity>(sends).await?;
+    events.sort_by_key(|event| *event.occurred_at.as_ref());
+    scope.insert_all::<event::Entity>(events).await
+}
+
+fn campaign_row(
+    campaign: Uuid,
+    plan: &Plan,
+    audience: &Audience,
+    start: DateTime<Utc>,
+    made: DateTime<Utc>,
+) -> campaign::ActiveModel {
+    let scheduled = !matches!(plan.status, CampaignStatus::Draft | CampaignStatus::Canceled);
+    let sent = plan.status == CampaignStatus::Sent;
+    campaign::ActiveModel {
+        id: Set(campaign),
+        creator_id: Set(audience.creator),
+        name: Set(plan.name.to_owned()),
+        subject: Set(Some(plan.subject.to_owned())),
+        body: Set(Some(format!("<h1>{}</h1>\n<p>…</p>", plan.subject))),
+        channel: Set("email".to_owned()),
+        status: Set(plan.status),
+        scheduled_at: Set(scheduled.then_some(start)),
+        sent_at: Set(sent.then_some(start + TimeDelta::minutes(40))),
+        created_at: Set(made),
+        updated_at: Set(if sent { start + TimeDelta::minutes(40) } else { made }),
+        metadata: Set(Some(json!({ "utm_campaign": plan.name.to_lowercase().replace(' ', "-") }))),
+        ..Default::default()
+    }
+}
+
+/// A send and what became of it by `now`.
+fn deliver(
+    rng: &mut ChaCha8Rng,
+    plan: &Plan,
+    campaign: Uuid,
+    person: &Person,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> (send::ActiveModel, Vec<event::ActiveModel>) {
+    let bounced_error = "550 5.1.1 The address does not exist";
+    let delivered_at = at + TimeDelta::milliseconds(rng.random_range(400..9_000));
+    let status = if !rng.random_bool(plan.progress) {
+        SendStatus::Queued
+    } else if rng.random_bool(plan.bounces) {
+        SendStatus::Bounced
+    } else if rng.random_bool(0.004) {
+        SendStatus::Failed
+    } else if plan.progress < 1.0 && rng.random_bool(0.06) {
+        SendStatus::Sent
+    } else {
+        SendStatus::Delivered
+    };
+    let was_sent = !matches!(status, SendStatus::Queued | SendStatus::Failed);
+    let changed = if status == SendStatus::Queued { at } else { delivered_at };
+    let row = send::ActiveModel {
+        id: Set(id(rng)),
+        campaign_id: Set(campaign),
+        contact_id: Set(person.id),
+        status: Set(status),
+        sent_at: Set(was_sent.then_some(at)),
+        delivered_at: Set((status == SendStatus::Delivered).then_some(delivered_at)),
+        error: Set(match status {
+            SendStatus::Bounced => Some(bounced_error.to_owned()),
+            SendStatus::Failed => Some("The provider did not answer".to_owned()),
+            _ => None,
+        }),
+        created_at: Set(at),
+        updated_at: Set(changed),
+        ..Default::default()
+    };
+    let mut happened = Happened { send: *row.id.as_ref(), now, events: Vec::new() };
+    match status {
+        SendStatus::Bounced => {
+            let kind = if rng.random_bool(0.9) { "hard" } else { "soft" };
+            happened.event(
+                rng,
+                EventType::Bounce,
+                None,
+                delivered_at,
+                json!({ "bounce_type": kind }),
+            );
+        }
+        SendStatus::Delivered => engage(rng, plan, person, delivered_at, &mut happened),
+        _ => {}
+    }
+    (row, happened.events)
+}
+
+/// Opens decay over hours, clicks follow opens, and few people complain.
+fn engage(
+    rng: &mut ChaCha8Rng,
+    plan: &Plan,
+    person: &Person,
+    delivered_at: DateTime<Utc>,
+    happened: &mut Happened,
+) {
+    let opens = rng.random_bool((plan.opens * person.interest).min(0.95));
+    if rng.random_bool(plan.complaints) {
+        let at = delivered_at + after_hours(rng, 3.0);
+        happened.event(rng, EventType::Complaint, None, at, json!({}));
+    }
+    if !opens {
+        return;
+    }
+    let opened_at = delivered_at + after_hours(rng, 7.0);
+    let mut open_at = opened_at;
+    loop {
+        happened.event(rng, EventType::Open, None, open_at, json!({}));
+        if !rng.random_bool(0.28) {
+            break;
+        }
+        open_at += after_hours(rng, 20.0);
+    }
+    if rng.random_bool(plan.clicks) {
+        let mut clicked_at = opened_at + TimeDelta::seconds(rng.random_range(4..180));
+        loop {
+            let page = PAGES.choose_weighted(rng, |(_, weight)| *weight).map(|(url, _)| *url);
+            happened.event(rng, EventType::Click, page.ok(), clicked_at, json!({}));
+            if !rng.random_bool(0.35) {
+                break;
+            }
+            clicked_at += TimeDelta::seconds(rng.random_range(10..900));
+        }
+    }
+    if rng.random_bool((plan.unsubscribes / plan.opens).min(1.0)) {
+        let at = opened_at + TimeDelta::seconds(rng.random_range(8..400));
+        happened.event(rng, EventType::Unsubscribe, None, at, json!({}));
+    }
+}
+
+/// A time that is the likelier the shorter it is, of this mean.
+fn after_hours(rng: &mut ChaCha8Rng, mean: f64) -> TimeDelta {
+    let share: f64 = rng.random_range(0.001..1.0);
+    #[expect(clippy::cast_possible_truncation, reason = "a few weeks of milliseconds")]
+    TimeDelta::milliseconds((-share.ln() * mean * 3_600_000.0) as i64)
+}
+
+/// The events of one send.
+struct Happened {
+    send: Uuid,
+    now: DateTime<Utc>,
+    events: Vec<event::ActiveModel>,
+}
+
+impl Happened {
+    /// Something that happened, unless it is yet to.
+    fn event(
+        &mut self,
+        rng: &mut ChaCha8Rng,
+        event_type: EventType,
+        url: Option<&str>,
+        at: DateTime<Utc>,
+        metadata: serde_json::Value,
+    ) {
+        // drawn whether it is kept or not, so that the rest is the same at any time
+        let id = id(rng);
+        if at < self.now {
+            self.events.push(event::ActiveModel {
+                id: Set(id),
+                send_id: Set(self.send),
+                event_type: Set(event_type),
+                url: Set(url.map(str::to_owned)),
+                occurred_at: Set(at),
+                created_at: Set(at),
+                updated_at: Set(at),
+                metadata: Set(Some(metadata)),
+                ..Default::default()
+            });
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Development mode: what is made up where nothing is configured.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Read, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use rand::RngExt;
+
+/// The embedded database, in the working directory.
+pub(crate) const DATABASE_URL: &str = "sqlite://campaigns.db";
+
+/// The secret beside it.
+const SECRET: &str = "campaigns.db.secret";
+
+/// The development secret where there is one.
+pub(crate) fn existing_secret() -> anyhow::Result<Option<Vec<u8>>> {
+    let mut secret = Vec::new();
+    match std::fs::File::open(SECRET) {
+        Ok(mut file) => {
+            file.read_to_end(&mut secret).with_context(|| format!("cannot read {SECRET}"))?;
+            Ok(Some(secret))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot open {SECRET}")),
+    }
+}
+
+/// The development secret, made where there is none, readable by its owner alone.
+pub(crate) fn secret() -> anyhow::Result<Vec<u8>> {
+    if let Some(secret) = existing_secret()? {
+        return Ok(secret);
+    }
+    let secret: String =
+        rand::rng().sample_iter(rand::distr::Alphanumeric).take(64).map(char::from).collect();
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file =
+        options.open(Path::new(SECRET)).with_context(|| format!("cannot make {SECRET}"))?;
+    file.write_all(secret.as_bytes()).with_context(|| format!("cannot write {SECRET}"))?;
+    Ok(secret.into_bytes())
+}

@@ -1,0 +1,25 @@
+//! Whether the service lives, and whether it can work.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use crate::App;
+
+/// The process lives.
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The database answers and is migrated.
+pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    match app.database.applied_migrations().await {
+        Ok(applied) if campaigns_migration::names().iter().all(|name| applied.contains(name)) => {
+            (StatusCode::OK, "ready\n")
+        }
+        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not migrated\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Answers of `/graphql`.
+
+use std::any::Any;
+
+use async_graphql::Response as GraphqlResponse;
+use axum::{body::Body, response::Response};
+use campaigns_graphql::Error;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value as Json, json};
+
+use super::content::Answer;
+
+/// The answer to an operation that was executed.
+pub(crate) fn executed(answer: Answer, response: &GraphqlResponse) -> Response {
+    send(answer, StatusCode::OK, body(response, true))
+}
+
+/// The answer to a request whose document or variables could not be executed: to a client that reads the
+/// status, 400.
+pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
+    let status = match answer {
+        Answer::GraphqlResponse => StatusCode::BAD_REQUEST,
+        Answer::Json => StatusCode::OK,
+    };
+    send(answer, status, body(response, false))
+}
+
+/// The answer to a request that is refused with a status, whatever the client reads.
+pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
+    send(answer, status, body(&error.into_response(), false))
+}
+
+/// The answer to a request that says nothing of GraphQL yet.
+pub(crate) fn refused_as(
+    answer: Answer,
+    status: StatusCode,
+    code: &str,
+    message: &str,
+) -> Response {
+    let error = json!({ "message": message, "extensions": { "code": code } });
+    send(answer, status, json!({ "errors": [error] }))
+}
+
+/// The answer to a request that met a defect.
+pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    // the panic itself is in the log already
+    let id = uuid::Uuid::new_v4();
+    tracing::error!(request_id = %id, "a request panicked");
+    refused_as(
+        Answer::Json,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "INTERNAL",
+        &format!("Something went wrong; the log has it under {id}."),
+    )
+}
+
+fn send(answer: Answer, status: StatusCode, body: Json) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, answer.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The response as JSON; without `data` where nothing was executed.
+fn body(response: &GraphqlResponse, executed: bool) -> Json {
+    let mut body = Map::new();
+    if !response.errors.is_empty() {
+        body.insert("errors".to_owned(), json!(response.errors));
+    }
+    if executed {
+        body.insert("data".to_owned(), json!(response.data));
+    }
+    Json::Object(body)
+}
