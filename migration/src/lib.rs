@@ -75,13 +75,15 @@ pub fn names() -> Vec<String> {
 /// # Errors
 /// [`Error::TablesExist`] where somebody else made one of the five tables.
 pub async fn up(url: &str) -> Result<Vec<String>, Error> {
-    let transaction = begin(&connect(url, true).await?).await?;
+    let db = connect(url, true).await?;
+    let transaction = begin(&db).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
     if pending.len() == names().len() {
         refuse_tables_of_others(&transaction).await?;
     }
     Migrator::up(&transaction, None).await?;
     transaction.commit().await?;
+    db.close().await?;
     Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
 }
 
@@ -90,10 +92,12 @@ pub async fn up(url: &str) -> Result<Vec<String>, Error> {
 /// # Errors
 /// Those of the database.
 pub async fn down(url: &str) -> Result<Option<String>, Error> {
-    let transaction = begin(&connect(url, false).await?).await?;
+    let db = connect(url, false).await?;
+    let transaction = begin(&db).await?;
     let last = Migrator::get_applied_migrations(&transaction).await?.pop();
     Migrator::down(&transaction, Some(1)).await?;
     transaction.commit().await?;
+    db.close().await?;
     Ok(last.map(|migration| migration.name().to_owned()))
 }
 
@@ -104,6 +108,7 @@ pub async fn down(url: &str) -> Result<Option<String>, Error> {
 pub async fn status(url: &str) -> Result<Vec<(String, bool)>, Error> {
     let db = connect(url, false).await?;
     let migrations = Migrator::get_migration_with_status_read_only(&db).await?;
+    db.close().await?;
     Ok(migrations
         .iter()
         .map(|migration| {

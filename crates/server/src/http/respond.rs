@@ -2,11 +2,12 @@
 
 use std::any::Any;
 
-use async_graphql::Response as GraphqlResponse;
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::{body::Body, response::Response};
 use campaigns_graphql::Error;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Map, Value as Json, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::content::Answer;
 
@@ -38,7 +39,7 @@ pub(crate) fn refused_as(
     message: &str,
 ) -> Response {
     let error = json!({ "message": message, "extensions": { "code": code } });
-    send(answer, status, json!({ "errors": [error] }))
+    send(answer, status, json!({ "errors": [error] }).to_string())
 }
 
 /// The answer to a request that met a defect.
@@ -54,8 +55,8 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     )
 }
 
-fn send(answer: Answer, status: StatusCode, body: Json) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+fn send(answer: Answer, status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, answer.content_type());
@@ -66,14 +67,16 @@ fn send(answer: Answer, status: StatusCode, body: Json) -> Response {
     response
 }
 
-/// The response as JSON; without `data` where nothing was executed.
-fn body(response: &GraphqlResponse, executed: bool) -> Json {
-    let mut body = Map::new();
-    if !response.errors.is_empty() {
-        body.insert("errors".to_owned(), json!(response.errors));
+/// The response as JSON, its fields in the order of the document; without `data` where nothing was
+/// executed.
+fn body(response: &GraphqlResponse, executed: bool) -> String {
+    #[derive(Serialize)]
+    struct Entries<'a> {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        errors: &'a [ServerError],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Value>,
     }
-    if executed {
-        body.insert("data".to_owned(), json!(response.data));
-    }
-    Json::Object(body)
+    let entries = Entries { errors: &response.errors, data: executed.then_some(&response.data) };
+    serde_json::to_string(&entries).expect("a response is JSON")
 }

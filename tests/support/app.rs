@@ -1,0 +1,179 @@
+//! A service of the test's own, on port 0.
+
+use std::sync::{Arc, Mutex};
+
+use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifier};
+use campaigns_server::{App, Clock, Settings};
+use chrono::{TimeDelta, Utc};
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
+use uuid::Uuid;
+
+use crate::{Backend, Client, TestDatabase};
+
+const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
+
+/// A statement that the service sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its text.
+    pub sql: String,
+    /// Its values, as they are written in SQL.
+    pub values: Vec<String>,
+}
+
+/// A running service.
+pub struct TestApp {
+    /// Its database.
+    pub database: TestDatabase,
+    /// The door to it.
+    pub door: Database,
+    /// A connection that goes round the service.
+    pub sql: DatabaseConnection,
+    /// Where it is.
+    pub address: String,
+    statements: Arc<Mutex<Vec<Sent>>>,
+    http: reqwest::Client,
+}
+
+/// An organization, and those who ask for it.
+pub struct Organization {
+    /// Its id.
+    pub id: Uuid,
+    /// An admin.
+    pub admin: Client,
+    /// A member.
+    pub member: Client,
+    /// The admin's way through the door.
+    pub scope: Scope,
+}
+
+impl TestApp {
+    /// Starts one on an empty database.
+    pub async fn start(backend: Backend) -> Self {
+        Self::with_settings(backend, Settings::default()).await
+    }
+
+    /// Starts one with settings.
+    pub async fn with_settings(backend: Backend, settings: Settings) -> Self {
+        Self::on(TestDatabase::new(backend).await, settings).await
+    }
+
+    /// Starts one on a database.
+    pub async fn on(database: TestDatabase, settings: Settings) -> Self {
+        let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
+        let log = Arc::clone(&statements);
+        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        let door = Database::connect(
+            &options,
+            Some(Box::new(move |statement: &Statement, _| {
+                let values = statement.values.iter().flat_map(|values| &values.0);
+                log.lock().unwrap().push(Sent {
+                    sql: statement.sql.clone(),
+                    values: values.map(ToString::to_string).collect(),
+                });
+            })),
+        )
+        .await
+        .unwrap();
+        let sql = database.connect().await;
+        let app = App::new(door.clone(), verifier(), Clock::system(), settings);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = app.router();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { database, door, sql, address, statements, http: reqwest::Client::new() }
+    }
+
+    /// Founds an organization.
+    pub async fn organization(&self, slug: &str) -> Organization {
+        let id = Uuid::new_v4();
+        let founded: Result<(), campaigns_scope::Error> =
+            self.door.operator().found(id, slug, slug, Utc::now(), async |_| Ok(())).await;
+        founded.unwrap();
+        let admin = self.client(Some(Self::token(id, "admin", "an-admin")));
+        let member = self.client(Some(Self::token(id, "member", "a-member")));
+        Organization { id, admin, member, scope: self.scope(id).await }
+    }
+
+    /// An admin's way through the door.
+    pub async fn scope(&self, organization: Uuid) -> Scope {
+        let token = Self::token(organization, "admin", "a-test");
+        let viewer = verifier().verify(&token, Utc::now()).unwrap();
+        self.door.enter(&viewer).await.unwrap().unwrap()
+    }
+
+    /// A client with a token, or without.
+    #[must_use]
+    pub fn client(&self, token: Option<String>) -> Client {
+        Client { http: self.http.clone(), address: self.address.clone(), token }
+    }
+
+    /// A token that the service takes.
+    #[must_use]
+    pub fn token(organization: Uuid, role: &str, subject: &str) -> String {
+        let now = Utc::now();
+        Signer::new(SECRET, ClaimRules::default()).unwrap().sign(
+            organization,
+            role,
+            subject,
+            now,
+            now + TimeDelta::hours(1),
+        )
+    }
+
+    /// Signs any claims with the secret that the service takes.
+    #[must_use]
+    pub fn sign(claims: &serde_json::Value) -> String {
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+    }
+
+    /// Forgets the statements that were sent so far.
+    pub fn forget_statements(&self) {
+        self.statements.lock().unwrap().clear();
+    }
+
+    /// The statements that were sent since.
+    #[must_use]
+    pub fn statements(&self) -> Vec<Sent> {
+        self.statements.lock().unwrap().clone()
+    }
+
+    /// Runs SQL as somebody's own program does.
+    pub async fn run(&self, sql: &str) {
+        self.try_run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Runs SQL that may fail.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn try_run(&self, sql: &str) -> Result<(), sea_orm::DbErr> {
+        self.sql.execute_unprepared(sql).await.map(|_| ())
+    }
+
+    /// The rows of a query.
+    pub async fn rows(&self, sql: &str) -> Vec<QueryResult> {
+        let statement = Statement::from_string(self.sql.get_database_backend(), sql);
+        self.sql.query_all_raw(statement).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        let rows = self.rows(&format!("SELECT count(*) AS count FROM {table}")).await;
+        rows[0].try_get("", "count").unwrap()
+    }
+
+    /// An id as the database's SQL writes it.
+    #[must_use]
+    pub fn literal(&self, id: Uuid) -> String {
+        match self.database.backend {
+            Backend::Sqlite => format!("x'{}'", id.simple()),
+            Backend::Postgres => format!("'{id}'"),
+        }
+    }
+}
+
+fn verifier() -> Verifier {
+    Verifier::new(Key::secret(SECRET).unwrap(), ClaimRules::default())
+}

@@ -1,0 +1,94 @@
+//! Somebody who asks.
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value as Json, json};
+
+/// A client with a token of its own, or none.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) http: reqwest::Client,
+    /// Where the service is.
+    pub address: String,
+    /// What it shows.
+    pub token: Option<String>,
+}
+
+/// What the service answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Json,
+}
+
+impl Client {
+    /// Asks with variables.
+    pub async fn ask(&self, query: &str, variables: Json) -> Answer {
+        self.post(&json!({ "query": query, "variables": variables })).await
+    }
+
+    /// Asks, and expects data without errors.
+    pub async fn data(&self, query: &str, variables: Json) -> Json {
+        let mut answer = self.ask(query, variables).await;
+        assert!(answer.body.get("errors").is_none(), "{query}\n{:#}", answer.body);
+        answer.body["data"].take()
+    }
+
+    /// Posts a body.
+    pub async fn post(&self, body: &Json) -> Answer {
+        self.post_text(body.to_string()).await
+    }
+
+    /// Posts text as JSON.
+    pub async fn post_text(&self, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self
+            .request(reqwest::Method::POST, "/graphql")
+            .header("content-type", "application/json")
+            .header("accept", "application/graphql-response+json")
+            .body(body);
+        Answer::of(request).await
+    }
+
+    /// A request with the token.
+    #[must_use]
+    pub fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.address));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+}
+
+impl Answer {
+    /// The answer to a request.
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Json::String(text));
+        Self { status, body }
+    }
+
+    /// The code of the only error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.error()["extensions"]["code"].as_str().unwrap_or("no code")
+    }
+
+    /// The field of the only error.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        self.error()["extensions"]["field"].as_str().unwrap_or("no field")
+    }
+
+    /// The only error.
+    #[must_use]
+    pub fn error(&self) -> &Json {
+        let errors = self.body["errors"].as_array();
+        let errors = errors.unwrap_or_else(|| panic!("there is no error in {:#}", self.body));
+        assert_eq!(errors.len(), 1, "{:#}", self.body);
+        &errors[0]
+    }
+}

@@ -1,0 +1,226 @@
+//! A database for each test, copied from a migrated template.
+//!
+//! PostgreSQL is a server of the test run's own, started from the installed programs. It ends with the
+//! run, however that ends: a shell holds it, which waits for the end of a pipe from this process.
+
+use std::{
+    io::Write,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite, a file.
+    Sqlite,
+    /// PostgreSQL, a database of the run's server.
+    Postgres,
+}
+
+/// An empty, migrated database.
+pub struct TestDatabase {
+    /// Which it is.
+    pub backend: Backend,
+    /// Where it is.
+    pub url: String,
+    _directory: Option<TempDir>,
+}
+
+impl TestDatabase {
+    /// A new one, migrated.
+    pub async fn new(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("test.db");
+                std::fs::copy(sqlite_template().await, &file).unwrap();
+                let url = format!("sqlite://{}", file.display());
+                Self { backend, url, _directory: Some(directory) }
+            }
+            Backend::Postgres => {
+                let postgres = Postgres::get().await;
+                let url = postgres.create(Some("campaigns_template")).await;
+                Self { backend, url, _directory: None }
+            }
+        }
+    }
+
+    /// A new one without any table.
+    pub async fn empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("empty.db");
+                let url = format!("sqlite://{}", file.display());
+                Self { backend, url, _directory: Some(directory) }
+            }
+            Backend::Postgres => {
+                let url = Postgres::get().await.create(None).await;
+                Self { backend, url, _directory: None }
+            }
+        }
+    }
+
+    /// A connection that goes round the service, as somebody's own program does.
+    pub async fn connect(&self) -> DatabaseConnection {
+        let url = match self.backend {
+            Backend::Sqlite => format!("{}?mode=rwc", self.url),
+            Backend::Postgres => self.url.clone(),
+        };
+        connect(&url).await
+    }
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(2).sqlx_logging(false).acquire_timeout(Duration::from_mins(1));
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::from_secs(30)));
+    sea_orm::Database::connect(options).await.unwrap()
+}
+
+async fn sqlite_template() -> &'static Path {
+    static TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
+    let (_, file) = TEMPLATE
+        .get_or_init(async || {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("template.db");
+            let url = format!("sqlite://{}", file.display());
+            campaigns_migration::up(&url).await.unwrap();
+            (directory, file)
+        })
+        .await;
+    file
+}
+
+/// The run's PostgreSQL server.
+pub struct Postgres {
+    port: u16,
+    _server: Child,
+}
+
+impl Postgres {
+    /// The server, started by whoever asks first.
+    pub async fn get() -> &'static Self {
+        static SERVER: OnceCell<Postgres> = OnceCell::const_new();
+        SERVER
+            .get_or_init(async || {
+                let postgres = Self::start();
+                postgres.wait().await;
+                let template = postgres.create_named("campaigns_template", None).await;
+                campaigns_migration::up(&template).await.unwrap();
+                postgres
+            })
+            .await
+    }
+
+    fn start() -> Self {
+        let programs = programs();
+        let directory = tempfile::Builder::new().prefix("campaigns-pg-").tempdir().unwrap().keep();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+        let mut shell = if is_root {
+            // the server's programs refuse root
+            let user = if user_exists("postgres") { "postgres" } else { "nobody" };
+            let own = Command::new("chown").arg(user).arg(&directory).status().unwrap();
+            assert!(own.success(), "chown {user} failed");
+            let mut shell = Command::new("runuser");
+            shell.args(["-u", user, "--", "sh"]);
+            shell
+        } else {
+            Command::new("sh")
+        };
+        let script = format!(
+            "cd '{directory}' && \
+             '{programs}/initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >init.log 2>&1 && \
+             {{ '{programs}/postgres' -D data -p {port} -k '{directory}' -c listen_addresses=127.0.0.1 \
+                -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 \
+                >server.log 2>&1 & }} && server=$! && cat >/dev/null; \
+             kill -INT $server; wait $server; rm -rf '{directory}'",
+            directory = directory.display(),
+            programs = programs.display(),
+        );
+        let server = shell
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            // not to be ended by the Ctrl-C that ends the tests, but by the pipe
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self { port, _server: server }
+    }
+
+    async fn wait(&self) {
+        let start = Instant::now();
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            assert!(start.elapsed() < Duration::from_mins(1), "PostgreSQL did not start");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // it listens a little before it lets anybody in
+        let mut options = ConnectOptions::new(self.url("postgres"));
+        options.sqlx_logging(false).max_connections(1);
+        while sea_orm::Database::connect(options.clone()).await.is_err() {
+            assert!(start.elapsed() < Duration::from_mins(1), "PostgreSQL did not start");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    async fn create(&self, template: Option<&str>) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.create_named(&name, template).await
+    }
+
+    async fn create_named(&self, name: &str, template: Option<&str>) -> String {
+        // one copy of a template at a time
+        static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _copying = COPYING.lock().await;
+        let admin = connect(&self.url("postgres")).await;
+        let template = template.unwrap_or("template0");
+        admin
+            .execute_unprepared(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+            .await
+            .unwrap();
+        admin.close().await.unwrap();
+        self.url(name)
+    }
+}
+
+/// Where `initdb` and `postgres` are.
+fn programs() -> PathBuf {
+    let mut places: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default();
+    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
+        let mut found: Vec<_> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
+        found.sort();
+        places.extend(found.into_iter().rev());
+    }
+    places.into_iter().find(|place| place.join("initdb").exists()).unwrap_or_else(|| {
+        let mut err = std::io::stderr();
+        writeln!(err, "install PostgreSQL 15 or later: the tests start a server of their own")
+            .unwrap();
+        panic!("PostgreSQL's server programs (initdb, postgres) are not installed")
+    })
+}
+
+fn user_exists(name: &str) -> bool {
+    Command::new("id")
+        .arg(name)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+}

@@ -1,0 +1,204 @@
+//! Rows for a test to look at.
+
+use campaigns_entity::{
+    campaign::{self, CampaignStatus},
+    contact::{self, ContactType},
+    event::{self, EventType},
+    list_entry, segment,
+    send::{self, SendStatus},
+    user,
+};
+use campaigns_scope::Scope;
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::{RngExt, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use sea_orm::{ActiveValue::Set, Iterable};
+use uuid::Uuid;
+
+/// The ids of what [`populate`] made.
+#[derive(Clone, Debug, Default)]
+pub struct Fixtures {
+    /// Users.
+    pub users: Vec<Uuid>,
+    /// Contacts.
+    pub contacts: Vec<Uuid>,
+    /// Segments.
+    pub segments: Vec<Uuid>,
+    /// Campaigns.
+    pub campaigns: Vec<Uuid>,
+    /// List entries.
+    pub entries: Vec<Uuid>,
+    /// Sends.
+    pub sends: Vec<Uuid>,
+    /// Events.
+    pub events: Vec<Uuid>,
+}
+
+/// Text that sorts, folds and compares in interesting ways.
+const NAMES: &[&str] = &[
+    "alpha",
+    "Alpha",
+    "ALPHA",
+    "beta",
+    "Zeta",
+    "äther",
+    "Äther",
+    "Éclair",
+    "éclair",
+    "straße",
+    "STRASSE",
+    "Σίσυφος",
+    "σίσυφοσ",
+    "Жук",
+    "ℵ",
+    "100%",
+    "a_b",
+    "a\\b",
+    "😀 smile",
+    "  padded  ",
+    "\"quoted\"",
+    "İstanbul",
+    "istanbul",
+    "z",
+    "Kelvin \u{212A}",
+    "newline\nhere",
+];
+
+/// Fills an organization with random rows: nulls, ties and repetitions included.
+pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures {
+    let mut made = Fixtures::default();
+    let base = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+    for number in 0..3 {
+        let id = Uuid::new_v4();
+        scope
+            .insert::<user::Entity>(user::ActiveModel {
+                id: Set(id),
+                email: Set(format!("user{number}@example.com")),
+                full_name: Set(Some(format!("User {number}"))),
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        made.users.push(id);
+    }
+    let kinds: Vec<ContactType> = ContactType::iter().collect();
+    let contacts: Vec<_> = (0..size.max(4))
+        .map(|_| contact::ActiveModel {
+            id: Set(remember(&mut made.contacts)),
+            first_name: Set(pick(rng, NAMES)),
+            last_name: Set(rng.random_bool(0.8).then(|| pick(rng, NAMES))),
+            email: Set(rng.random_bool(0.8).then(|| pick(rng, NAMES))),
+            r#type: Set(*kinds.choose(rng).unwrap()),
+            created_at: Set(time(rng, base)),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<contact::Entity>(contacts).await.unwrap();
+    let segments: Vec<_> = (0..3)
+        .map(|_| segment::ActiveModel {
+            id: Set(remember(&mut made.segments)),
+            name: Set(pick(rng, NAMES)),
+            contact_count: Set(rng.random_bool(0.7).then(|| rng.random_range(0..5))),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<segment::Entity>(segments).await.unwrap();
+
+    let statuses: Vec<CampaignStatus> = CampaignStatus::iter().collect();
+    let campaigns: Vec<_> = (0..size.max(4))
+        .map(|_| campaign::ActiveModel {
+            id: Set(remember(&mut made.campaigns)),
+            creator_id: Set(made.users.choose(rng).copied().filter(|_| rng.random_bool(0.6))),
+            name: Set(pick(rng, NAMES)),
+            subject: Set(rng.random_bool(0.6).then(|| pick(rng, NAMES))),
+            channel: Set(pick(rng, &["email", "sms", "Push"])),
+            status: Set(*statuses.choose(rng).unwrap()),
+            scheduled_at: Set(rng.random_bool(0.5).then(|| time(rng, base))),
+            sent_at: Set(rng.random_bool(0.6).then(|| time(rng, base))),
+            created_at: Set(time(rng, base)),
+            metadata: Set(metadata(rng)),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<campaign::Entity>(campaigns).await.unwrap();
+
+    let mut entries = Vec::new();
+    for campaign in &made.campaigns {
+        for contact in &made.contacts {
+            if rng.random_bool(0.15) {
+                entries.push(list_entry::ActiveModel {
+                    id: Set(remember(&mut made.entries)),
+                    campaign_id: Set(*campaign),
+                    contact_id: Set(*contact),
+                    segment_id: Set(made
+                        .segments
+                        .choose(rng)
+                        .copied()
+                        .filter(|_| rng.random_bool(0.5))),
+                    ..Default::default()
+                });
+            }
+        }
+    }
+    scope.insert_all::<list_entry::Entity>(entries).await.unwrap();
+
+    let statuses: Vec<SendStatus> = SendStatus::iter().collect();
+    // some campaigns are without sends
+    let (_, sending) = made.campaigns.split_at(made.campaigns.len() / 4);
+    let sends: Vec<_> = (0..size * 6)
+        .map(|_| send::ActiveModel {
+            id: Set(remember(&mut made.sends)),
+            campaign_id: Set(*sending.choose(rng).unwrap()),
+            contact_id: Set(*made.contacts.choose(rng).unwrap()),
+            status: Set(*statuses.choose(rng).unwrap()),
+            sent_at: Set(rng.random_bool(0.7).then(|| time(rng, base))),
+            delivered_at: Set(rng.random_bool(0.5).then(|| time(rng, base))),
+            created_at: Set(time(rng, base)),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<send::Entity>(sends).await.unwrap();
+
+    let types: Vec<EventType> = EventType::iter().collect();
+    let events: Vec<_> = (0..size * 10)
+        .map(|_| event::ActiveModel {
+            id: Set(remember(&mut made.events)),
+            send_id: Set(*made.sends.choose(rng).unwrap()),
+            event_type: Set(*types.choose(rng).unwrap()),
+            url: Set(rng.random_bool(0.5).then(|| "https://example.com/".to_owned())),
+            occurred_at: Set(time(rng, base)),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<event::Entity>(events).await.unwrap();
+    made
+}
+
+fn remember(ids: &mut Vec<Uuid>) -> Uuid {
+    let id = Uuid::new_v4();
+    ids.push(id);
+    id
+}
+
+fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> String {
+    (*from.choose(rng).unwrap()).to_owned()
+}
+
+/// One of some times, with none to six decimals: there are ties, and times that differ by a microsecond.
+fn time(rng: &mut ChaCha8Rng, base: DateTime<Utc>) -> DateTime<Utc> {
+    let fractions = [0, 0, 500_000, 500_001, 120, 999_999];
+    base + TimeDelta::seconds(rng.random_range(0..4))
+        + TimeDelta::microseconds(*fractions.choose(rng).unwrap())
+}
+
+fn metadata(rng: &mut ChaCha8Rng) -> Option<serde_json::Value> {
+    use serde_json::json;
+    let values = [
+        json!({}),
+        json!({ "a": 1, "b": { "c": [1, 2, { "d": null }] } }),
+        json!({ "a": 1.0, "tags": ["x", "y"] }),
+        json!({ "a": "1", "deep": { "b": true } }),
+        json!({ "A": 1, "tags": [["x"], "z"] }),
+    ];
+    values.choose(rng).cloned().filter(|_| rng.random_bool(0.9))
+}

@@ -1,0 +1,40 @@
+//! What the tests stand on: a database of their own, a service on it, and clients that ask.
+
+#![expect(clippy::disallowed_methods, reason = "a test looks past the door, too")]
+#![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+mod app;
+mod binary;
+mod client;
+mod database;
+mod fixtures;
+
+pub use app::{Organization, Sent, TestApp};
+pub use binary::{Binary, Finished, node};
+pub use client::{Answer, Client};
+pub use database::{Backend, Postgres, TestDatabase};
+pub use fixtures::{Fixtures, populate};
+
+/// Makes a test of each of the functions for each database, with a service on it.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            #[expect(unused_imports, reason = "not every test needs all of its file")]
+            use super::*;
+
+            async fn test($app: $crate::TestApp) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                test($crate::TestApp::start($crate::Backend::Sqlite).await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                test($crate::TestApp::start($crate::Backend::Postgres).await).await;
+            }
+        }
+    )* };
+}
