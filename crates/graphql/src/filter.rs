@@ -274,11 +274,13 @@ impl All<'_> {
         let Some(filter) = filter else { return Ok(()) };
         let IdFilter { eq, ne, r#in, not_in, is_null } = filter;
         if let Some(value) = eq {
-            let id = input::id(value, path.field("eq"))?;
+            let path = path.field("eq");
+            let id = input::id(value, path)?;
             self.push(path, matches(self.scope, Some(vec![id])))?;
         }
         if let Some(value) = ne {
-            let id = input::id(value, path.field("ne"))?;
+            let path = path.field("ne");
+            let id = input::id(value, path)?;
             self.push_not(path, matches(self.scope, Some(vec![id])))?;
         }
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
@@ -316,11 +318,13 @@ impl All<'_> {
             filter;
         let check = |value: &String, path: Path<'_>| input::text(value.clone(), path);
         if let Some(value) = eq {
-            let value = check(value, path.field("eq"))?;
+            let path = path.field("eq");
+            let value = check(value, path)?;
             self.push(path, column.eq(value))?;
         }
         if let Some(value) = ne {
-            let value = check(value, path.field("ne"))?;
+            let path = path.field("ne");
+            let value = check(value, path)?;
             self.push_not(path, column.eq(value))?;
         }
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
@@ -410,10 +414,10 @@ impl All<'_> {
     ) -> Result<(), Error> {
         let Some(EnumOperators { eq, ne, r#in, not_in }) = filter else { return Ok(()) };
         if let Some(value) = eq {
-            self.push(path, column.eq(value))?;
+            self.push(path.field("eq"), column.eq(value))?;
         }
         if let Some(value) = ne {
-            self.push_not(path, column.eq(value))?;
+            self.push_not(path.field("ne"), column.eq(value))?;
         }
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
             let Some(values) = values else { continue };

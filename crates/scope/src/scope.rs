@@ -230,13 +230,23 @@ impl Scope {
         changes.not_set(E::ID);
         changes.not_set(E::ORGANIZATION);
         self.check_references::<E>(std::slice::from_ref(&changes)).await?;
-        let updated = E::update_many()
+        let update = E::update_many()
             .set(changes)
             .filter(E::ORGANIZATION.eq(self.organization))
-            .filter(E::ID.eq(id))
-            .exec_with_returning(&self.executor())
-            .await?;
-        Ok(updated.into_iter().next())
+            .filter(E::ID.eq(id));
+        match self.dialect() {
+            Dialect::Postgres => {
+                let updated = update.exec_with_returning(&self.executor()).await?;
+                Ok(updated.into_iter().next())
+            }
+            // what it returns there is the row before its triggers, with the old updated_at
+            Dialect::Sqlite => {
+                if update.exec(&self.executor()).await?.rows_affected == 0 {
+                    return Ok(None);
+                }
+                self.one(self.find::<E>().id(id)).await
+            }
+        }
     }
 
     /// Whether a row has a row of another table `R` whose column equals its own, and which

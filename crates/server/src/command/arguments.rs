@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use campaigns_scope::{ClaimRules, Key};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
 use uuid::Uuid;
 
@@ -197,19 +197,20 @@ impl From<&Claims> for ClaimRules {
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    #[command(subcommand)]
-    pub(super) action: Option<MigrateAction>,
+    /// What to do.
+    #[arg(value_enum, default_value_t = MigrateAction::Up)]
+    pub(super) action: MigrateAction,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum MigrateAction {
-    /// Brings the database up to date (the default).
+    /// Bring the database up to date.
     Up,
-    /// Lists what is applied and what is not.
+    /// List what is applied and what is not.
     Status,
-    /// Undoes the last migration.
+    /// Undo the last migration.
     Down,
 }
 

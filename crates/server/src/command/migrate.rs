@@ -4,7 +4,7 @@ use super::arguments::{Migrate, MigrateAction};
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
-    match arguments.action.unwrap_or(MigrateAction::Up) {
+    match arguments.action {
         MigrateAction::Up => {
             let applied = campaigns_migration::up(&url).await?;
             for name in &applied {

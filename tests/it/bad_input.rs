@@ -1,0 +1,286 @@
+//! Whatever clients send: a clear error with its code and field, nothing stored, and the process lives.
+
+use campaigns_tests::{Answer, Organization, TestApp, on_both_databases};
+use reqwest::StatusCode;
+use serde_json::{Value as Json, json};
+
+const CREATE: &str =
+    "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id } } }";
+const LIST: &str = "query ($filter: CampaignFilter, $orderBy: [CampaignOrder!], $first: Int, $after: String, $last: Int, $before: String) \
+    { campaigns(filter: $filter, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id } } }";
+
+async fn refused(
+    client: &campaigns_tests::Client,
+    query: &str,
+    variables: Json,
+    code: &str,
+    field: &str,
+) {
+    let answer = client.ask(query, variables.clone()).await;
+    assert_eq!(
+        (answer.code(), answer.field()),
+        (code, field),
+        "{query} with {variables}\n{:#}",
+        answer.body
+    );
+    assert!(answer.error()["message"].as_str().unwrap().len() > 10);
+}
+
+/// `{ not: { not: … } }`
+fn nested(key: &str, depth: usize) -> String {
+    format!("{}{}", format!("{{ {key}: ").repeat(depth), "{}") + &" }".repeat(depth)
+}
+
+fn nested_json(key: &str, depth: usize) -> String {
+    format!("{}{{}}{}", format!("{{\"{key}\":").repeat(depth), "}".repeat(depth))
+}
+
+async fn still_alive(app: &TestApp, organization: &Organization) {
+    assert_eq!(app.count("campaigns").await, 0);
+    organization.member.data("{ campaigns { totalCount } }", json!({})).await;
+}
+
+on_both_databases! {
+    async fn an_input_that_cannot_be_taken_is_named(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let member = &acme.member;
+        for (input, field) in [
+            (json!({ "name": "" }), "input.name"),
+            (json!({ "name": " \n\t" }), "input.name"),
+            (json!({ "name": "x".repeat(501) }), "input.name"),
+            (json!({ "name": "a\0b" }), "input.name"),
+            (json!({ "name": "x", "subject": "\0" }), "input.subject"),
+            (json!({ "name": "x", "body": "\0" }), "input.body"),
+            (json!({ "name": "x", "channel": "" }), "input.channel"),
+            (json!({ "name": "x", "channel": "a\0" }), "input.channel"),
+            (json!({ "name": "x", "metadata": [] }), "input.metadata"),
+            (json!({ "name": "x", "metadata": 5 }), "input.metadata"),
+            (json!({ "name": "x", "metadata": "{}" }), "input.metadata"),
+            (json!({ "name": "x", "metadata": { "a": ["\0"] } }), "input.metadata"),
+            (json!({ "name": "x", "metadata": { "\0": 1 } }), "input.metadata"),
+            (json!({ "name": "x", "scheduledAt": "tomorrow" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": "2199-01-01" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": "2199-01-01T00:00:00" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": "2199-01-01 00:00:00Z" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": "2199-02-30T00:00:00Z" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": "9999-12-31T23:59:59-01:00" }), "input.scheduledAt"),
+            (json!({ "name": "x", "scheduledAt": 5 }), "input.scheduledAt"),
+            (json!({ "name": 5 }), "input.name"),
+            (json!({ "name": null }), "input.name"),
+            (json!({}), "input.name"),
+            (json!({ "name": "x", "nmae": "x" }), "input.nmae"),
+            (json!([{ "name": "x" }]), "input"),
+            (json!("x"), "input"),
+            (json!(null), "input"),
+        ] {
+            refused(member, CREATE, json!({ "input": input }), "BAD_USER_INPUT", field).await;
+        }
+        still_alive(&app, &acme).await;
+        member.data(CREATE, json!({ "input": { "name": "é".repeat(500) } })).await;
+    }
+
+    async fn arguments_of_lists_that_cannot_be_taken_are_named(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for (variables, field) in [
+            (json!({ "first": -1 }), "first"),
+            (json!({ "first": 501 }), "first"),
+            (json!({ "last": -1 }), "last"),
+            (json!({ "last": 501 }), "last"),
+            (json!({ "first": 1, "last": 1 }), "last"),
+            (json!({ "first": 1, "before": "x" }), "before"),
+            (json!({ "after": "x", "before": "x" }), "before"),
+            (json!({ "last": 1, "after": "x" }), "after"),
+            (json!({ "after": "x" }), "after"),
+            (json!({ "after": "" }), "after"),
+            (json!({ "last": 1, "before": "WyJ4Il0" }), "before"),
+            (json!({ "first": 3_000_000_000_u64 }), "first"),
+            (json!({ "first": 1.5 }), "first"),
+            (json!({ "first": "5" }), "first"),
+            (json!({ "first": true }), "first"),
+            (json!({ "orderBy": [{ "field": "SIZE" }] }), "orderBy.0.field"),
+            (json!({ "orderBy": [{ "direction": "ASC" }] }), "orderBy.0.field"),
+            (json!({ "orderBy": [{ "field": "NAME", "direction": "UP" }] }), "orderBy.0.direction"),
+            (json!({ "filter": { "id": { "eq": "nope" } } }), "filter.id.eq"),
+            (json!({ "filter": { "id": { "in": [acme.id, acme.id, 7] } } }), "filter.id.in.2"),
+            (json!({ "filter": { "or": [{}, { "segmentId": { "notIn": ["x"] } }] } }), "filter.or.1.segmentId.notIn.0"),
+            (json!({ "filter": { "sentAt": { "gt": "yesterday" } } }), "filter.sentAt.gt"),
+            (json!({ "filter": { "status": { "eq": "sent" } } }), "filter.status.eq"),
+            (json!({ "filter": { "name": { "contains": "\0" } } }), "filter.name.contains"),
+            (json!({ "filter": { "name": { "in": ["a", "\0"] } } }), "filter.name.in.1"),
+            (json!({ "filter": { "name": { "startsWith": "x".repeat(1_001) } } }), "filter.name.startsWith"),
+            (json!({ "filter": { "metadata": { "contains": { "a": "\0" } } } }), "filter.metadata.contains"),
+            (json!({ "filter": { "metadata": { "hasKey": "\0" } } }), "filter.metadata.hasKey"),
+            (json!({ "filter": 5 }), "filter"),
+            (json!({ "filter": { "name": "x" } }), "filter.name"),
+            (json!({ "filter": { "nothing": {} } }), "filter.nothing"),
+        ] {
+            refused(&acme.member, LIST, variables, "BAD_USER_INPUT", field).await;
+        }
+        acme.member.data(LIST, json!({ "first": 0 })).await;
+        acme.member.data(LIST, json!({ "last": 500 })).await;
+        acme.member.data(LIST, json!({ "orderBy": { "field": "NAME" } })).await;
+    }
+
+    async fn ids_are_uuids(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for id in [json!("nope"), json!(""), json!(7), json!("00000000-0000-0000-0000-00000000000"), json!(acme.id.simple())] {
+            for field in ["campaign", "send", "node"] {
+                let query = format!("query ($id: ID!) {{ {field}(id: $id) {{ id }} }}");
+                refused(&acme.member, &query, json!({ "id": id }), "BAD_USER_INPUT", "id").await;
+            }
+            let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
+            refused(&acme.admin, delete, json!({ "id": id }), "BAD_USER_INPUT", "id").await;
+            let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id }) { campaign { id } } }";
+            refused(&acme.admin, update, json!({ "id": id }), "BAD_USER_INPUT", "input.id").await;
+        }
+    }
+
+    async fn literals_are_held_against_the_schema(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for (query, field) in [
+            ("{ campaigns(first: 3000000000) { totalCount } }", "first"),
+            ("{ campaigns(first: \"5\") { totalCount } }", "first"),
+            ("{ campaigns(filter: 5) { totalCount } }", "filter"),
+            ("{ campaigns(filter: { status: { eq: \"SENT\" } }) { totalCount } }", "filter.status.eq"),
+            ("{ campaigns(filter: { sentAt: { gt: 5 } }) { totalCount } }", "filter.sentAt.gt"),
+            ("{ campaigns(orderBy: [{ field: SIZE }]) { totalCount } }", "orderBy.0.field"),
+            ("mutation { createCampaign(input: { name: null }) { campaign { id } } }", "input.name"),
+            ("mutation { createCampaign(input: { }) { campaign { id } } }", "input.name"),
+        ] {
+            refused(&acme.member, query, json!({}), "GRAPHQL_VALIDATION_FAILED", field).await;
+        }
+        for query in ["{ nothing }", "{ campaigns { nodes { nothing } } }", "{ campaign { id } }", "{ campaigns }",
+            "query ($a: Int) { __typename }", "{ ...A }", "query A { __typename } query A { __typename }"] {
+            let answer = acme.member.ask(query, json!({})).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+            let code = answer.body["errors"][0]["extensions"]["code"].as_str().unwrap();
+            assert!(["GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"].contains(&code), "{query} {code}");
+            assert!(answer.body.get("data").is_none());
+        }
+        for query in ["", "{", "query {", "{ campaigns(first: 1e999) { totalCount } }", "{ a(b: \"\\u\") }", "\u{0}", "{ a # }"] {
+            let answer = acme.member.ask(query, json!({})).await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "GRAPHQL_PARSE_FAILED"), "{query}");
+        }
+        still_alive(&app, &acme).await;
+    }
+
+    async fn a_required_variable_has_to_be_given(app: TestApp) {
+        let acme = app.organization("acme").await;
+        // before any of the operation runs
+        let query = "mutation ($id: ID!) { createCampaign(input: { name: \"x\" }) { campaign { id } } deleteCampaign(id: $id) { id } }";
+        refused(&acme.admin, query, json!({}), "GRAPHQL_VALIDATION_FAILED", "id").await;
+        refused(&acme.admin, CREATE, json!({}), "GRAPHQL_VALIDATION_FAILED", "input").await;
+        refused(&acme.admin, CREATE, json!({ "inptu": {} }), "GRAPHQL_VALIDATION_FAILED", "input").await;
+        still_alive(&app, &acme).await;
+        let answer = acme.member.ask(LIST, json!({ "first": null, "filter": null, "orderBy": null })).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let data = acme.member.data("query ($n: Int = 3) { campaigns(first: $n) { totalCount } }", json!({})).await;
+        assert_eq!(data["campaigns"]["totalCount"], 0);
+    }
+
+    async fn what_is_no_json_or_too_large_is_refused(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for body in [
+            "", "{", "[]", "null", "5", "\"x\"", "{\"query\": 5}", "{\"query\": null}", "{}",
+            "[{\"query\": \"{ __typename }\"}]", "{\"query\": \"{ __typename }\", \"variables\": []}",
+            "{\"query\": \"{ __typename }\", \"variables\": \"{}\"}", "{\"query\": \"{ __typename }\", \"operationName\": 5}",
+            "{\"query\": \"{ __typename }\", \"extensions\": 5}", "{\"query\": \"{ __typename }\", \"variables\": {\"a\": 1e999}}",
+            "{\"query\": \"\\ud800\"}",
+        ] {
+            let answer = acme.member.post_text(body).await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "BAD_USER_INPUT"), "{body}");
+        }
+        let answer = acme.member.post_text(vec![0xff, 0xfe, b'{']).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        let huge = json!({ "query": CREATE, "variables": { "input": { "name": "x", "body": "x".repeat(10_000_000) } } });
+        let answer = acme.member.post(&huge).await;
+        assert_eq!((answer.status, answer.code(), answer.field()), (StatusCode::PAYLOAD_TOO_LARGE, "LIMIT_EXCEEDED", "body"));
+        still_alive(&app, &acme).await;
+    }
+
+    async fn nesting_without_end_is_refused_in_documents_and_variables(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let deep = |inner: &str, depth: usize| format!("{}{}", "[".repeat(depth), inner) + &"]".repeat(depth);
+        for document in [
+            format!("{{ nodes(ids: {}) {{ id }} }}", deep("", 1_500)),
+            format!("{{ nodes(ids: {}) {{ id }} }}", deep("", 20_000)),
+            format!("{{ campaigns(filter: {}) {{ totalCount }} }}", nested("not", 700)),
+            format!("{{ campaigns(filter: {}) {{ totalCount }} }}", nested("and", 3_000)),
+            format!("{{ {} id {} }}", "viewer { ".repeat(2_000), "} ".repeat(2_000)),
+            format!("query ($a: {}Int{}) {{ __typename }}", "[".repeat(5_000), "]".repeat(5_000)),
+            "[".repeat(100_000),
+            "{ a ".repeat(30_000),
+            "{ __typename }".to_owned() + &" fragment F on Query { __typename }".repeat(5_000),
+        ] {
+            let answer = acme.member.ask(&document, json!({})).await;
+            assert_eq!(answer.code(), "LIMIT_EXCEEDED", "{}", &document[..60]);
+            assert_eq!(answer.field(), "query");
+        }
+        for depth in [100, 700, 5_000, 200_000] {
+            let body = format!(
+                "{{\"query\": {}, \"variables\": {{\"filter\": {}}}}}", json!(LIST), nested_json("not", depth)
+            );
+            let answer = acme.member.post_text(body).await;
+            assert_eq!((answer.status, answer.code(), answer.field()), (StatusCode::BAD_REQUEST, "LIMIT_EXCEEDED", "variables"));
+        }
+        still_alive(&app, &acme).await;
+    }
+
+    async fn filters_nest_ten_levels_and_have_500_conditions(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let deep = |levels: usize| -> Json { serde_json::from_str(&nested_json("not", levels - 1)).unwrap() };
+        acme.member.data(LIST, json!({ "filter": deep(10) })).await;
+        let path = format!("filter{}", ".not".repeat(10));
+        refused(&acme.member, LIST, json!({ "filter": deep(11) }), "LIMIT_EXCEEDED", &path).await;
+        refused(&acme.member, LIST, json!({ "filter": deep(60) }), "LIMIT_EXCEEDED", &path).await;
+
+        let conditions = |count: usize| json!({ "filter": { "or": vec![json!({ "name": { "eq": "x" } }); count] } });
+        acme.member.data(LIST, conditions(499)).await;
+        refused(&acme.member, LIST, conditions(501), "LIMIT_EXCEEDED", "filter.or.500.name.eq").await;
+
+        let values = |count: usize| json!({ "filter": { "name": { "in": vec!["x"; count] } } });
+        acme.member.data(LIST, values(1_000)).await;
+        refused(&acme.member, LIST, values(1_001), "LIMIT_EXCEEDED", "filter.name.in").await;
+
+        let part: Vec<u32> = (0..600).collect();
+        let contains = json!({ "filter": { "metadata": { "contains": { "a": part } } } });
+        refused(&acme.member, LIST, contains, "LIMIT_EXCEEDED", "filter.metadata.contains").await;
+    }
+
+    async fn text_that_means_something_to_sql_is_just_text(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for name in ["'; DROP TABLE campaigns; --", "\"", "\\", "%", "?", "$1", "{{}}", "😀", "\u{202e}", "\r\n"] {
+            let padded = format!("x{name}x");
+            acme.member.data(CREATE, json!({ "input": { "name": padded, "metadata": { name: name } } })).await;
+            for filter in [
+                json!({ "name": { "eq": padded } }),
+                json!({ "name": { "in": [padded] } }),
+                json!({ "name": { "contains": name } }),
+                json!({ "name": { "endsWith": format!("{name}X") } }),
+                json!({ "metadata": { "contains": { name: name } } }),
+                json!({ "metadata": { "hasKey": name } }),
+            ] {
+                let data = acme.member.data(LIST, json!({ "filter": filter })).await;
+                assert_eq!(data["campaigns"]["nodes"].as_array().unwrap().len(), 1, "{filter}");
+            }
+        }
+    }
+
+    async fn a_failing_database_shows_nothing_of_itself(app: TestApp) {
+        let acme = app.organization("acme").await;
+        app.run("ALTER TABLE campaigns RENAME TO gone").await;
+        let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;
+        assert_eq!(answer.code(), "INTERNAL");
+        let shown = answer.body.to_string();
+        assert!(!shown.contains("gone") && !shown.contains("campaigns\\\""), "{shown}");
+        assert!(!shown.to_lowercase().contains("sql") && !shown.contains("relation"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_refused() {
+    let app = TestApp::start(campaigns_tests::Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let request = acme.member.request(reqwest::Method::PUT, "/graphql");
+    assert_eq!(Answer::of(request).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,271 @@
+//! The program `campaigns`, as a user starts it.
+
+use std::path::Path;
+
+use campaigns_tests::{Answer, Backend, Binary, TestDatabase};
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+
+const SECRET: &str = "a secret of thirty-two bytes or more";
+
+async fn ask(address: &str, token: &str, query: &str) -> Json {
+    let request = reqwest::Client::new()
+        .request(Method::POST, format!("{address}/graphql"))
+        .bearer_auth(token)
+        .json(&json!({ "query": query }));
+    Answer::of(request).await.body
+}
+
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(directory.path(), &["--listen", "127.0.0.1:0"]).await;
+    let address = service.address().await;
+    let token = |role: &'static str| {
+        move |line: &str| line.trim().strip_prefix(role).map(|token| token.trim().to_owned())
+    };
+    let admin = service.line(token("admin ")).await;
+    let member = service.line(token("member ")).await;
+    let link =
+        service.line(|line| line.strip_prefix("GraphiQL").map(|link| link.trim().to_owned())).await;
+    assert_eq!(link, format!("{address}/graphiql#token={admin}"));
+
+    let who = "{ viewer { role user { fullName } organization { name } } }";
+    for (token, role) in [(&admin, "ADMIN"), (&member, "MEMBER")] {
+        let body = ask(&address, token, who).await;
+        assert_eq!(body["data"]["viewer"]["role"], role);
+        assert!(body["data"]["viewer"]["user"]["fullName"].is_string());
+    }
+    let query = "{ campaigns { totalCount nodes { status stats { openRate } } } }";
+    let first = ask(&address, &member, query).await;
+    assert_eq!(first["data"]["campaigns"]["totalCount"], 13);
+    for status in ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"] {
+        let nodes = first["data"]["campaigns"]["nodes"].as_array().unwrap();
+        assert!(nodes.iter().any(|node| node["status"] == status), "{status}");
+    }
+    assert_eq!(mode(&directory.path().join("campaigns.db.secret")), 0o600);
+    let page = reqwest::get(format!("{address}/graphiql")).await.unwrap();
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    assert_eq!(service.terminate().await, 0);
+
+    // the same data and the same tokens after a restart
+    let mut service = Binary::start(directory.path(), &["serve", "--listen", "127.0.0.1:0"]).await;
+    let address = service.address().await;
+    assert_eq!(ask(&address, &admin, query).await, first);
+    let made = Binary::run(
+        directory.path(),
+        &["token", "--org", "0a11ce00-0000-4000-8000-000000000001", "--ttl", "1m"],
+    )
+    .await;
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(
+        ask(&address, made.out.trim(), "{ viewer { subject } }").await["data"]["viewer"]["subject"],
+        "campaigns-token"
+    );
+    assert_eq!(service.terminate().await, 0);
+}
+
+async fn in_production(backend: Backend) {
+    let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::empty(backend).await;
+    let here = directory.path();
+    let url = database.url.as_str();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url, "--jwt-secret", SECRET];
+
+    let refused = Binary::run(here, &serve[..5]).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("--jwt-secret"), "{}", refused.err);
+    if backend == Backend::Postgres {
+        let refused = Binary::run(here, &serve).await;
+        assert_eq!(refused.code, 1);
+        assert!(refused.err.contains("campaigns migrate"), "{}", refused.err);
+    }
+    let migrate = async |more: &[&str]| {
+        let mut arguments = vec!["migrate"];
+        arguments.extend(more);
+        arguments.extend(["--database-url", url]);
+        let run = Binary::run(here, &arguments).await;
+        assert_eq!(run.code, 0, "{}", run.err);
+        run.out
+    };
+    assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
+    assert!(migrate(&[]).await.contains("up to date"));
+    assert!(migrate(&["down"]).await.contains("m0006_events"));
+    let status = migrate(&["status"]).await;
+    assert!(
+        status.contains("applied  m0005_sends") && status.contains("pending  m0006_events"),
+        "{status}"
+    );
+    let refused = Binary::run(here, &serve).await;
+    assert_eq!(refused.code, 1, "a database that is not up to date");
+    migrate(&["up"]).await;
+
+    let demo = Binary::run(here, &["demo", "--database-url", url]).await;
+    assert_eq!(demo.code, 0, "{}", demo.err);
+    let again = Binary::run(here, &["demo", "--database-url", url]).await;
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("campaigns already"), "{}", again.err);
+
+    let mut service = Binary::start(here, &serve).await;
+    let address = service.address().await;
+    let org = demo.out.split_whitespace().next().unwrap();
+    let token =
+        Binary::run(here, &["token", "--org", org, "--role", "owner", "--jwt-secret", SECRET])
+            .await;
+    let body =
+        ask(&address, token.out.trim(), "{ viewer { isAdmin } stats { sends openRate } }").await;
+    assert_eq!(body["data"]["viewer"]["isAdmin"], true);
+    assert!(body["data"]["stats"]["sends"].as_i64().unwrap() > 5_000, "{body}");
+    assert_eq!(service.terminate().await, 0);
+    assert!(
+        !here.join("campaigns.db").exists() && !here.join("campaigns.db.secret").exists(),
+        "nothing is made up"
+    );
+}
+
+#[tokio::test]
+async fn in_production_it_serves_what_is_migrated_on_sqlite() {
+    in_production(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn in_production_it_serves_what_is_migrated_on_postgres() {
+    in_production(Backend::Postgres).await;
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_and_exits_with_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let key = here.join("key.pem");
+    std::fs::write(&key, "no key").unwrap();
+    let key = key.to_str().unwrap();
+    for (arguments, told) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["dance"], "dance"),
+        (&["serve", "--listen", "here"], "--listen"),
+        (&["serve", "--database-url", "mysql://x"], "postgres://"),
+        (&["serve", "--database-url", "sqlite://x.db", "--jwt-secret", "short"], "32"),
+        (
+            &[
+                "serve",
+                "--database-url",
+                "sqlite://x.db",
+                "--jwt-secret",
+                SECRET,
+                "--jwt-public-key",
+                key,
+            ],
+            "two kinds",
+        ),
+        (&["serve", "--database-url", "sqlite://x.db", "--jwt-public-key", key], "no public key"),
+        (&["serve", "--query-timeout", "soon"], "--query-timeout"),
+        (&["serve", "--max-connections", "0"], "--max-connections"),
+        (&["serve", "--cors-origin", "https://a.example/path"], "origin"),
+        (&["migrate"], "--database-url"),
+        (&["demo"], "--database-url"),
+        (&["token", "--org", "acme"], "--org"),
+        (&["token", "--org", "0a11ce00-0000-4000-8000-000000000001"], "development secret"),
+    ] {
+        let run = Binary::run(here, arguments).await;
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.err);
+        assert!(run.err.contains(told), "{arguments:?}: {}", run.err);
+        assert!(run.out.is_empty(), "{arguments:?}: {}", run.out);
+    }
+    assert!(!here.join("campaigns.db").exists());
+}
+
+#[tokio::test]
+async fn help_describes_every_flag_and_shows_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Binary::command(directory.path(), &["serve", "--help"]).await;
+    let help = command.env("CAMPAIGNS_JWT_SECRET", SECRET).output().await.unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(!help.contains(SECRET));
+    for flag in [
+        "--listen",
+        "--database-url",
+        "--max-connections",
+        "--jwt-secret",
+        "--jwt-public-key",
+        "--jwt-org-claim",
+        "--jwt-role-claim",
+        "--jwt-admin-roles",
+        "--jwt-issuer",
+        "--jwt-audience",
+        "--max-body",
+        "--query-timeout",
+        "--no-introspection",
+        "--cors-origin",
+    ] {
+        let variable =
+            format!("CAMPAIGNS_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+        assert!(help.contains(flag) && help.contains(&variable), "{flag}\n{help}");
+    }
+}
+
+#[tokio::test]
+async fn a_flag_wins_over_a_variable_and_the_variable_over_database_url() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let run = async |flag: &[&str], variable: Option<&str>| {
+        let mut arguments = vec!["migrate"];
+        arguments.extend(flag);
+        let mut command = Binary::command(here, &arguments).await;
+        command.env("DATABASE_URL", "sqlite://third.db");
+        if let Some(variable) = variable {
+            command.env("CAMPAIGNS_DATABASE_URL", variable);
+        }
+        assert!(command.output().await.unwrap().status.success());
+    };
+    run(&["--database-url", "sqlite://first.db"], Some("sqlite://second.db")).await;
+    assert!(here.join("first.db").exists() && !here.join("second.db").exists());
+    run(&[], Some("sqlite://second.db")).await;
+    assert!(here.join("second.db").exists() && !here.join("third.db").exists());
+    run(&[], None).await;
+    assert!(here.join("third.db").exists());
+}
+
+#[tokio::test]
+async fn the_committed_schema_is_the_printed_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let printed = Binary::run(directory.path(), &["schema"]).await;
+    let committed =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql")).unwrap();
+    assert!(printed.out == committed, "run `just schema`");
+}
+
+#[tokio::test]
+async fn requests_under_way_are_finished_when_it_is_told_to_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(directory.path(), &["--listen", "127.0.0.1:0"]).await;
+    let address = service.address().await;
+    let token = service
+        .line(|line| line.trim().strip_prefix("admin ").map(|token| token.trim().to_owned()))
+        .await;
+    let host = address.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let body = json!({ "query": "{ viewer { subject } }" }).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    // the service has the head and waits for the body when it is told to end
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body.as_bytes()[..10]).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let ending = tokio::spawn(service.terminate());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    stream.write_all(&body.as_bytes()[10..]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(ending.await.unwrap(), 0);
+}

@@ -1,0 +1,116 @@
+//! What reaches the database: how many statements, and whose rows they can touch.
+
+use std::collections::HashSet;
+
+use campaigns_tests::{Client, Organization, TestApp, on_both_databases, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+/// A page of campaigns with everything that hangs on them.
+const PAGE: &str = "{
+  campaigns(first: 50, orderBy: [{ field: OPEN_RATE, direction: DESC }]) {
+    totalCount
+    pageInfo { hasNextPage hasPreviousPage }
+    nodes {
+      name
+      creator { fullName }
+      stats { sends openRate bounceRate }
+      sends(first: 20) {
+        totalCount
+        pageInfo { hasNextPage }
+        nodes { status opens clicks contact { firstName } campaign { name stats { sends } } }
+      }
+    }
+  }
+}";
+
+async fn statements_of(app: &TestApp, client: &Client, query: &str) -> usize {
+    // whether the organization exists is remembered for some seconds
+    client.data("{ campaigns { totalCount } }", json!({})).await;
+    app.forget_statements();
+    client.data(query, json!({})).await;
+    app.statements().len()
+}
+
+async fn organization_of_size(app: &TestApp, slug: &str, size: usize) -> Organization {
+    let organization = app.organization(slug).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    populate(&organization.scope, &mut rng, size).await;
+    organization
+}
+
+on_both_databases! {
+    async fn the_number_of_statements_does_not_depend_on_the_number_of_rows(app: TestApp) {
+        let small = organization_of_size(&app, "small", 4).await;
+        let large = organization_of_size(&app, "large", 60).await;
+        let few = statements_of(&app, &small.member, PAGE).await;
+        let many = statements_of(&app, &large.member, PAGE).await;
+        assert_eq!(few, many);
+        // campaigns, their count, creators, figures; sends, their count, opens, clicks, contacts,
+        // their campaigns and the figures of those
+        assert_eq!(many, 11, "{:#?}", app.statements());
+    }
+
+    async fn what_is_not_selected_is_not_loaded(app: TestApp) {
+        let acme = organization_of_size(&app, "acme", 6).await;
+        let count = async |query| statements_of(&app, &acme.member, query).await;
+        assert_eq!(count("{ __typename }").await, 0);
+        assert_eq!(count("{ campaigns { totalCount } }").await, 1);
+        assert_eq!(count("{ campaigns { nodes { name } edges { cursor } pageInfo { hasNextPage } } }").await, 1);
+        assert_eq!(count("{ campaigns(first: 1) { pageInfo { hasPreviousPage } } }").await, 1);
+        assert_eq!(count("{ viewer { subject isAdmin } }").await, 0);
+    }
+
+    async fn every_statement_carries_the_organization(app: TestApp) {
+        let acme = organization_of_size(&app, "acme", 6).await;
+        organization_of_size(&app, "other", 6).await;
+        let org = acme.id.to_string();
+        let org_blob = format!("x'{}'", acme.id.simple());
+        app.forget_statements();
+        acme.admin.data(PAGE, json!({})).await;
+        acme.admin.data(
+            "query ($filter: CampaignFilter, $sends: SendFilter) {
+               campaigns(filter: $filter, last: 2) { nodes { id } totalCount pageInfo { hasNextPage } }
+               sends(filter: $sends) { nodes { id } totalCount }
+               stats(filter: $filter) { sends openRate }
+               viewer { user { id } organization { name } }
+             }",
+            json!({
+                "filter": { "or": [{ "segmentId": { "isNull": true } }, { "name": { "contains": "a" } }] },
+                "sends": { "or": [{ "opened": true }, { "clicked": false }] },
+            }),
+        ).await;
+        let node = acme.admin.data(
+            "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }", json!({})
+        ).await["createCampaign"]["campaign"]["id"].clone();
+        for mutation in [
+            "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign { id } } }",
+            "mutation ($id: ID!) { duplicateCampaign(id: $id) { campaign { id } } }",
+            "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",
+        ] {
+            acme.admin.data(mutation, json!({ "id": node })).await;
+        }
+        acme.admin.data("query ($id: ID!) { node(id: $id) { id } }", json!({ "id": node })).await;
+        let sent = app.statements();
+        assert!(sent.len() > 25);
+        let tables: HashSet<&str> = [
+            "campaigns", "campaign_segments", "campaign_lists", "campaign_sends", "campaign_events",
+            "contacts", "companies", "contact_companies", "users", "memberships", "organizations",
+        ].into();
+        for statement in sent {
+            let words: HashSet<&str> = statement.sql
+                .split(|character: char| !(character.is_alphanumeric() || character == '_'))
+                .collect();
+            let touched = tables.iter().filter(|table| words.contains(**table)).count();
+            assert!(touched > 0, "which table is this of? {statement:?}");
+            let named = statement.values.iter()
+                .filter(|value| value.trim_matches('\'').eq_ignore_ascii_case(&org) || value.eq_ignore_ascii_case(&org_blob))
+                .count();
+            assert!(named > 0, "without the organization: {statement:?}");
+            // each table that is read has a predicate of its own
+            let predicates = statement.sql.matches("org_id").count() + statement.sql.matches("organizations").count();
+            assert!(predicates >= touched, "{statement:?}");
+        }
+    }
+}

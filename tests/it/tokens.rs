@@ -1,0 +1,177 @@
+//! Tokens: what counts as one.
+
+use campaigns_scope::{ClaimRules, Key, Verifier};
+use campaigns_tests::{Answer, Backend, TestApp};
+use chrono::Utc;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+async fn status(app: &TestApp, token: Option<String>) -> (StatusCode, String) {
+    let client = app.client(token);
+    let answer = client.ask("{ __schema { queryType { name } } }", json!({})).await;
+    let code = answer.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("").to_owned();
+    (answer.status, code)
+}
+
+#[tokio::test]
+async fn without_a_valid_token_nothing_is_answered() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let now = Utc::now().timestamp();
+    let refused = (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned());
+    let good = json!({ "sub": "x", "org_id": acme.id, "exp": now + 60 });
+    assert_eq!(status(&app, Some(TestApp::sign(&good))).await.0, StatusCode::OK);
+    let with = |name: &str, value: Json| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    for claims in [
+        with("exp", json!(now - 31)),
+        with("exp", Json::Null),
+        with("exp", json!("tomorrow")),
+        with("nbf", json!(now + 60)),
+        with("sub", Json::Null),
+        with("sub", json!("")),
+        with("sub", json!(7)),
+        with("org_id", Json::Null),
+        with("org_id", json!("acme")),
+        with("org_id", json!(Uuid::new_v4())),
+    ] {
+        assert_eq!(status(&app, Some(TestApp::sign(&claims))).await, refused, "{claims}");
+    }
+    assert_eq!(status(&app, None).await, refused);
+    assert_eq!(status(&app, Some("nonsense".to_owned())).await, refused);
+    // what the clocks may differ by
+    assert_eq!(
+        status(&app, Some(TestApp::sign(&with("exp", json!(now - 20))))).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        status(&app, Some(TestApp::sign(&with("nbf", json!(now + 20))))).await.0,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_looked_at_before_anything_else_of_a_request() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let nobody = app.client(None);
+    for request in [
+        nobody.request(Method::POST, "/graphql").body("not json"),
+        nobody.request(Method::DELETE, "/graphql"),
+        nobody.request(Method::GET, "/graphql"),
+        nobody
+            .request(Method::POST, "/graphql")
+            .header("accept", "text/html")
+            .body(vec![b'x'; 9_000_000]),
+    ] {
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.code(), "UNAUTHENTICATED");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_algorithm_none_is_refused() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let claims = json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() + 60 });
+    let header = json!({ "alg": "none", "typ": "JWT" });
+    let token =
+        format!("{}.{}.", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+    assert_eq!(status(&app, Some(token)).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn claims_are_found_by_the_names_that_are_configured() {
+    let organization = Uuid::new_v4();
+    let rules = ClaimRules {
+        organization: "app_metadata.org".to_owned(),
+        role: "https://example.com/role".to_owned(),
+        admin_roles: vec!["boss".to_owned()],
+        issuer: Some("https://issuer.example".to_owned()),
+        audience: Some("campaigns".to_owned()),
+    };
+    let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), rules);
+    let sign = |claims: &Json| {
+        let key = jsonwebtoken::EncodingKey::from_secret(&[7; 32]);
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+    };
+    let now = Utc::now();
+    let claims = json!({
+        "sub": "x", "exp": now.timestamp() + 60, "iss": "https://issuer.example", "aud": ["other", "campaigns"],
+        "app_metadata": { "org": organization }, "https://example.com/role": "boss",
+    });
+    let viewer = verifier.verify(&sign(&claims), now).unwrap();
+    assert_eq!(viewer.organization(), organization);
+    assert_eq!(viewer.role(), campaigns_scope::Role::Admin);
+    for (name, value) in [
+        ("iss", json!("another")),
+        ("aud", json!("another")),
+        ("iss", Json::Null),
+        ("aud", Json::Null),
+    ] {
+        let mut other = claims.clone();
+        other[name] = value;
+        assert!(verifier.verify(&sign(&other), now).is_err(), "{other}");
+    }
+    let mut member = claims.clone();
+    member["https://example.com/role"] = json!("admin");
+    assert_eq!(verifier.verify(&sign(&member), now).unwrap().role(), campaigns_scope::Role::Member);
+}
+
+/// A new pair of keys for each algorithm, private and public, in PEM.
+fn keys() -> [(jsonwebtoken::Algorithm, String, String); 3] {
+    use jsonwebtoken::Algorithm;
+    [
+        (Algorithm::RS256, &rcgen::PKCS_RSA_SHA256),
+        (Algorithm::ES256, &rcgen::PKCS_ECDSA_P256_SHA256),
+        (Algorithm::EdDSA, &rcgen::PKCS_ED25519),
+    ]
+    .map(|(algorithm, kind)| {
+        let pair = rcgen::KeyPair::generate_for(kind).unwrap();
+        (algorithm, pair.serialize_pem(), pair.public_key_pem())
+    })
+}
+
+#[test]
+fn a_public_key_verifies_tokens_of_its_own_algorithm_alone() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    let now = Utc::now();
+    let claims = json!({ "sub": "x", "org_id": Uuid::new_v4(), "exp": now.timestamp() + 60 });
+    let keys = keys();
+    for (algorithm, _, public) in &keys {
+        let verifier =
+            Verifier::new(Key::public_pem(public.as_bytes()).unwrap(), ClaimRules::default());
+        for (other, private, _) in &keys {
+            let key = match other {
+                Algorithm::RS256 => EncodingKey::from_rsa_pem(private.as_bytes()),
+                Algorithm::ES256 => EncodingKey::from_ec_pem(private.as_bytes()),
+                _ => EncodingKey::from_ed_pem(private.as_bytes()),
+            };
+            let token = encode(&Header::new(*other), &claims, &key.unwrap()).unwrap();
+            assert_eq!(
+                verifier.verify(&token, now).is_ok(),
+                other == algorithm,
+                "{other:?} by {algorithm:?}"
+            );
+        }
+        // the oldest trick: the public key as an HMAC's secret
+        let forged =
+            encode(&Header::default(), &claims, &EncodingKey::from_secret(public.as_bytes()))
+                .unwrap();
+        assert!(verifier.verify(&forged, now).is_err());
+    }
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    assert!(Key::secret(&[1; 31]).is_err());
+    assert!(
+        Key::public_pem(b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----").is_err()
+    );
+    assert!(Key::public_pem(b"").is_err());
+}
