@@ -10,7 +10,8 @@ use campaigns_tests::{Backend, TestApp, TestDatabase, on_both_databases, populat
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{
-    ColumnTrait, ColumnType, ConnectionTrait, EntityTrait, IdenStatic, Iterable, Statement,
+    ActiveValue::Set, ColumnTrait, ColumnType, ConnectionTrait, EntityTrait, IdenStatic, Iterable,
+    Statement,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -107,9 +108,7 @@ on_both_databases! {
             "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, id, 'click' FROM campaign_sends"
         )).await;
         app.run(&format!("INSERT INTO campaign_segments (org_id, name) VALUES ({org}, 'All')")).await;
-        app.run(&format!(
-            "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends"
-        )).await;
+        app.run("INSERT INTO campaign_lists (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends").await;
         let query = "{ campaigns { nodes { id channel status createdAt updatedAt metadata stats { sends clicks } \
             sends { nodes { id status sentAt clicks metadata contact { firstName type metadata } } } } } }";
         let data = acme.member.data(query, json!({})).await;
@@ -200,7 +199,6 @@ on_both_databases! {
     }
 
     async fn the_service_refuses_references_to_another_organization_by_itself(app: TestApp) {
-        use sea_orm::ActiveValue::Set;
         let mut rng = ChaCha8Rng::seed_from_u64(62);
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;
@@ -389,7 +387,6 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
     assert_eq!(app.count("contacts WHERE favourite_colour IS NULL").await, 8);
     // a neighbour's table has no key that the database could check the organization with; the service does
-    use sea_orm::ActiveValue::Set;
     let refused = ours
         .scope
         .insert::<send::Entity>(send::ActiveModel {

@@ -51,7 +51,6 @@ impl Client {
     }
 
     /// A request with the token.
-    #[must_use]
     pub fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.address));
         match &self.token {

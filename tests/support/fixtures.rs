@@ -64,6 +64,7 @@ const NAMES: &[&str] = &[
     "newline\nhere",
 ];
 
+#[expect(clippy::too_many_lines, reason = "a table after the other")]
 /// Fills an organization with random rows: nulls, ties and repetitions included.
 pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures {
     let mut made = Fixtures::default();

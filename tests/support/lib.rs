@@ -1,6 +1,7 @@
 //! What the tests stand on: a database of their own, a service on it, and clients that ask.
 
 #![expect(clippy::disallowed_methods, reason = "a test looks past the door, too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod app;

@@ -136,6 +136,7 @@ pub(crate) fn required<T>(value: MaybeUndefined<T>, path: Path<'_>) -> Result<Op
 }
 
 /// A value for a column that may be null, where one is given: null clears it.
+#[expect(clippy::option_option, reason = "nothing is given, or nothing is wanted, or something is")]
 pub(crate) fn nullable<T, U>(
     value: MaybeUndefined<T>,
     check: impl FnOnce(T) -> Result<U, Error>,

@@ -77,9 +77,9 @@ impl<E: EntityTrait> Row<E> {
         let mut shared = self.rows.shared.lock().expect("no holder of the lock panics");
         let found = shared.get(key).map(Arc::clone);
         let found = found.unwrap_or_else(|| {
-            let made: Shared = Arc::new(make());
-            shared.insert(key.to_owned(), Arc::clone(&made));
-            made
+            let new: Shared = Arc::new(make());
+            shared.insert(key.to_owned(), Arc::clone(&new));
+            new
         });
         found.downcast().expect("a key has one type")
     }

@@ -44,6 +44,9 @@ impl Options {
     }
 }
 
+/// Is told of each statement that was run, and how long it took.
+pub type Observer = Box<dyn Fn(&Statement, Duration) + Send + Sync>;
+
 /// A connected database.
 #[derive(Clone)]
 pub struct Database {
@@ -56,10 +59,7 @@ impl Database {
     ///
     /// # Errors
     /// Where the database cannot be reached.
-    pub async fn connect(
-        options: &Options,
-        observer: Option<Box<dyn Fn(&Statement, Duration) + Send + Sync>>,
-    ) -> Result<Self, Error> {
+    pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
         let mut connect = ConnectOptions::new(&options.url);
         connect
             .max_connections(options.max_connections)

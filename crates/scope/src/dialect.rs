@@ -9,7 +9,7 @@
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use sea_orm::{
     DbBackend, Value,
-    sea_query::{Alias, CaseStatement, Expr, ExprTrait},
+    sea_query::{CaseStatement, Expr, ExprTrait},
 };
 use serde_json::Value as Json;
 
@@ -112,24 +112,16 @@ impl Dialect {
             [condition],
         )
     }
+}
 
-    /// An enum's value, ready to be compared with a column of that enum.
-    #[must_use]
-    pub fn enum_value(self, name: &'static str, value: &str) -> Expr {
-        match self {
-            Self::Postgres => Expr::val(value).cast_as(Alias::new(name)),
-            Self::Sqlite => Expr::val(value),
-        }
-    }
-
-    /// The position of text among these values.
-    pub(crate) fn position(self, text: Expr, values: &[&'static str]) -> Expr {
-        let mut case = CaseStatement::new();
-        for (index, value) in (0_i64..).zip(values) {
-            case = case.case(text.clone().eq(*value), index);
-        }
-        case.into()
-    }
+/// The position of text among these values.
+pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
+    (0_i64..)
+        .zip(values)
+        .fold(CaseStatement::new(), |case, (index, value)| {
+            case.case(text.clone().eq(*value), index)
+        })
+        .into()
 }
 
 /// Text as a pattern that both databases' regular expressions take, whatever the case.

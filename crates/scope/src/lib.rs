@@ -93,7 +93,7 @@ mod scope;
 mod token;
 
 pub use admin::Admin;
-pub use database::{Database, Options};
+pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
 pub use error::Error;
 pub use operator::Operator;

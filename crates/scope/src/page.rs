@@ -27,7 +27,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped};
+use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped, dialect::position};
 
 /// How many parents one statement serves.
 const PARENTS: usize = 2_000;
@@ -357,9 +357,7 @@ impl OrderKey {
             (KeyKind::Text, Dialect::Postgres) => {
                 Expr::cust_with_expr("$1 COLLATE \"C\"", self.expression.clone())
             }
-            (KeyKind::Enum(_, values), Dialect::Sqlite) => {
-                dialect.position(self.expression.clone(), values)
-            }
+            (KeyKind::Enum(_, values), Dialect::Sqlite) => position(&self.expression, values),
             _ => self.expression.clone(),
         }
     }

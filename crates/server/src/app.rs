@@ -77,7 +77,6 @@ impl App {
     }
 
     /// Its HTTP side.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         crate::http::router(self.clone())
     }

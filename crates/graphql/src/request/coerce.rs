@@ -137,9 +137,8 @@ fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> R
                 _ => Err(place.refuse("This is no whole number of 32 bits.")),
             },
             ("Float", Value::Number(_))
-            | ("String" | "DateTime", Value::String(_))
-            | ("Boolean", Value::Boolean(_))
-            | ("ID", Value::String(_)) => Ok(()),
+            | ("String" | "DateTime" | "ID", Value::String(_))
+            | ("Boolean", Value::Boolean(_)) => Ok(()),
             ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
             ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
             // any JSON

@@ -51,7 +51,7 @@ impl Viewer {
         Ok(Organization(rows::alone(found)))
     }
 
-    /// The organization's user that you are; null where the subject is not one's auth_id or id.
+    /// The organization's user that you are; null where the subject is nobody's id.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let found = user_of(ctx.scope(), &self.0).await?;
         Ok(found.map(|user| User(rows::alone(user))))

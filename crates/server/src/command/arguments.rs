@@ -1,5 +1,7 @@
 //! What can be said on the command line, and in the environment.
 
+#![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
@@ -75,7 +77,7 @@ pub(super) struct Serve {
     /// Does not answer questions about the schema.
     #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
     pub(super) no_introspection: bool,
-    /// An origin whose pages may ask, as https://app.example.com; repeatable.
+    /// An origin whose pages may ask, as <https://app.example.com>; repeatable.
     #[arg(
         long,
         env = "CAMPAIGNS_CORS_ORIGIN",
@@ -158,6 +160,7 @@ impl Keys {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the flags' names")]
 pub(super) struct Claims {
     /// The claim with the organization's id; a dot goes into an object.
     #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
@@ -217,16 +220,22 @@ pub(super) enum MigrateAction {
 #[derive(Debug, Args)]
 pub(super) struct Token {
     /// The organization's id.
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
     pub(super) org: Uuid,
     /// The role: admin or owner may delete, any other is a member.
-    #[arg(long, default_value = "member")]
+    #[arg(long, env = "CAMPAIGNS_ROLE", default_value = "member")]
     pub(super) role: String,
     /// The subject: a user's auth_id or id, or any name.
-    #[arg(long, value_name = "ID", default_value = "campaigns-token")]
+    #[arg(long, env = "CAMPAIGNS_SUBJECT", value_name = "ID", default_value = "campaigns-token")]
     pub(super) subject: String,
     /// For how long it is valid.
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    #[arg(
+        long,
+        env = "CAMPAIGNS_TTL",
+        value_name = "DURATION",
+        default_value = "1h",
+        value_parser = duration
+    )]
     pub(super) ttl: Duration,
     /// The secret to sign with; the development secret without it.
     #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]

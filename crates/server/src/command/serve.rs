@@ -60,7 +60,7 @@ async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
         statement_timeout: Some(arguments.query_timeout),
         ..Options::new(url)
     };
-    Ok(Database::connect(&options, None).await.context("cannot connect to the database")?)
+    Database::connect(&options, None).await.context("cannot connect to the database")
 }
 
 /// What development mode prints: tokens for an admin and a member.
@@ -135,13 +135,12 @@ async fn serve(listener: TcpListener, app: &App) -> anyhow::Result<()> {
     }
     tracing::info!("ending");
     drop(stop);
-    match tokio::time::timeout(GRACE, server).await {
-        Ok(ended) => Ok(ended?),
-        Err(_) => {
-            tracing::warn!("requests took longer than {GRACE:?} and were cut off");
-            Ok(())
-        }
+    if let Ok(ended) = tokio::time::timeout(GRACE, server).await {
+        ended?;
+    } else {
+        tracing::warn!("requests took longer than {GRACE:?} and were cut off");
     }
+    Ok(())
 }
 
 async fn told_to_end() {

@@ -1,0 +1,40 @@
+# The service in development mode: an embedded database with demo data.
+run *arguments:
+    cargo run -- {{arguments}}
+
+# Every test, on SQLite and on a PostgreSQL server of their own.
+test *arguments:
+    cargo test --workspace {{arguments}}
+
+# What CI says about form: formatting and lints.
+lint:
+    cargo fmt --all --check
+    RUSTFLAGS="-D warnings" cargo clippy --workspace --all-targets
+
+# Prints the schema into schema.graphql.
+schema:
+    cargo run --quiet -- schema > schema.graphql
+
+# A scratch PostgreSQL on port 5433, migrated and with the demo data, until Ctrl-C.
+db port="5433":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    bin=$(dirname "$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+    directory=$(mktemp -d)
+    as=()
+    # the server refuses root
+    if [ "$(id -u)" = 0 ]; then chown postgres "$directory"; as=(runuser -u postgres --); fi
+    cd "$directory"
+    "${as[@]}" "$bin/initdb" -D data -U postgres -A trust -E UTF8 >/dev/null
+    "${as[@]}" "$bin/postgres" -D data -p {{port}} -k "$directory" -c listen_addresses=127.0.0.1 >server.log 2>&1 &
+    server=$!
+    trap 'kill -INT $server; wait $server || true; rm -rf "$directory"' EXIT
+    until "$bin/pg_isready" -q -h 127.0.0.1 -p {{port}}; do kill -0 $server; sleep 0.1; done
+    url=postgres://postgres@127.0.0.1:{{port}}/postgres
+    cd "{{justfile_directory()}}"
+    cargo run --quiet -- migrate --database-url "$url"
+    cargo run --quiet -- demo --database-url "$url"
+    echo
+    echo "DATABASE_URL=$url"
+    echo "CAMPAIGNS_JWT_SECRET=any-secret-of-thirty-two-bytes-or-more cargo run -- serve --database-url $url"
+    wait $server
