@@ -121,10 +121,7 @@ async fn connect(url: &str, create: bool) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(10));
     options.map_sqlx_sqlite_opts(move |sqlite| {
-        sqlite
-            .create_if_missing(create)
-            .pragma("journal_mode", "WAL")
-            .busy_timeout(Duration::from_mins(1))
+        sqlite.create_if_missing(create).busy_timeout(Duration::from_mins(1))
     });
     Database::connect(options).await
 }

@@ -142,16 +142,6 @@ fn contacts() -> Table {
         unique: &[],
         indexes: vec![
             ("owner", vec![Key::Plain("owner_id"), Key::Plain("org_id")]),
-            (
-                "name",
-                vec![
-                    Key::Plain("org_id"),
-                    Key::CodePoint("last_name"),
-                    Key::CodePoint("first_name"),
-                    Key::Plain("id"),
-                ],
-            ),
-            ("email", vec![Key::Plain("org_id"), Key::CodePoint("email"), Key::Plain("id")]),
             ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
         ],
     }

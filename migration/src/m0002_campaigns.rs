@@ -38,9 +38,8 @@ impl MigrationTrait for Campaigns {
             unique: &[],
             indexes: vec![
                 ("creator", vec![Key::Plain("creator_id"), Key::Plain("org_id")]),
-                ("name", vec![Key::Plain("org_id"), Key::CodePoint("name"), Key::Plain("id")]),
                 ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
-                ("sent", vec![Key::Plain("org_id"), Key::Plain("sent_at"), Key::Plain("id")]),
+                ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
             ],
         }
         .create(manager)

@@ -26,10 +26,10 @@ impl MigrationTrait for Segments {
                 column("contact_count", Kind::Integer).default("0"),
             ],
             unique: &[],
-            indexes: vec![
-                ("name", vec![Key::Plain("org_id"), Key::CodePoint("name"), Key::Plain("id")]),
-                ("size", vec![Key::Plain("org_id"), Key::Plain("contact_count"), Key::Plain("id")]),
-            ],
+            indexes: vec![(
+                "size",
+                vec![Key::Plain("org_id"), Key::Plain("contact_count"), Key::Plain("id")],
+            )],
         }
         .create(manager)
         .await

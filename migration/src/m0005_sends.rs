@@ -53,13 +53,13 @@ impl MigrationTrait for Sends {
                     vec![
                         Key::Plain("campaign_id"),
                         Key::Plain("org_id"),
-                        Key::Plain("sent_at"),
+                        Key::LatestFirst("sent_at"),
                         Key::Plain("id"),
                     ],
                 ),
                 ("contact", vec![Key::Plain("contact_id"), Key::Plain("org_id"), Key::Plain("id")]),
                 ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
-                ("sent", vec![Key::Plain("org_id"), Key::Plain("sent_at"), Key::Plain("id")]),
+                ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
             ],
         }
         .create(manager)

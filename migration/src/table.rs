@@ -54,11 +54,13 @@ pub(crate) struct Column {
     references: Option<(&'static str, OnDelete)>,
 }
 
-/// A column of an index; text is ordered by code point.
+/// A column of an index. There is none over text: PostgreSQL would refuse a row whose text is
+/// longer than a page of the index.
 #[derive(Clone, Copy)]
 pub(crate) enum Key {
     Plain(&'static str),
-    CodePoint(&'static str),
+    /// Of times, the latest first and nulls last.
+    LatestFirst(&'static str),
 }
 
 pub(crate) struct Table {
@@ -243,8 +245,10 @@ impl Enum {
 impl Key {
     fn sql(self, postgres: bool) -> String {
         match self {
-            Self::CodePoint(column) if postgres => format!("{column} COLLATE \"C\""),
-            Self::Plain(column) | Self::CodePoint(column) => column.to_owned(),
+            Self::Plain(column) => column.to_owned(),
+            Self::LatestFirst(column) if postgres => format!("{column} DESC NULLS LAST"),
+            // nulls are the smallest there
+            Self::LatestFirst(column) => format!("{column} DESC"),
         }
     }
 }
@@ -258,9 +262,9 @@ fn column_definition(column: &Column, postgres: bool) -> String {
         (Kind::Time, true) => ("timestamptz", None),
         (Kind::Time, false) => ("TEXT", Some(time_check(name))),
         (Kind::Date, true) => ("date", None),
-        (Kind::Date, false) => ("TEXT", Some(format!("date({name}) IS {name}"))),
+        (Kind::Date, false) => ("TEXT", Some(format!("date({name}, '+0 days') IS {name}"))),
         (Kind::Json, true) => ("jsonb", None),
-        (Kind::Json, false) => ("TEXT", Some(format!("json_valid({name})"))),
+        (Kind::Json, false) => ("TEXT", Some(format!("{name} IS NULL OR json_valid({name})"))),
         (Kind::Integer, true) => ("integer", None),
         (Kind::Integer, false) => {
             ("INTEGER", Some(format!("{name} BETWEEN -2147483648 AND 2147483647")))
@@ -294,11 +298,12 @@ fn column_definition(column: &Column, postgres: bool) -> String {
     sql
 }
 
-/// Only text that RFC 3339 reads, with the offset `+00:00`, on a day that exists.
+/// Only text that RFC 3339 reads, with the offset `+00:00`, on a day that exists: a modifier makes
+/// older versions of SQLite reckon, so that February 30 becomes another day.
 fn time_check(column: &str) -> String {
     format!(
         "{column} IS NULL \
-         OR strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19)) IS substr({column}, 1, 19) \
+         OR strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19), '+0 days') IS substr({column}, 1, 19) \
          AND (substr({column}, 20) IS '+00:00' OR substr({column}, 20) GLOB '.[0-9]*+00:00' \
          AND rtrim(substr({column}, 21, length({column}) - 26), '0123456789') = '')"
     )
@@ -333,43 +338,38 @@ fn clear_on_delete(table: &str, column: &str, target: &str) -> String {
     )
 }
 
-/// SQLite cannot change a row before it is written, so it is written once more: to bring times
-/// to their one form, and to set `updated_at`. The bringing itself is no update; it is known by a
-/// row that was in another form before.
-fn sqlite_time_triggers(table: &str, columns: &[Column]) -> [String; 2] {
+/// SQLite cannot change a row before it is written, so it is written once more: to bring times to
+/// their one form, and to set `updated_at`. A row that is stored has its times in that form; so one
+/// that had not, before an update, is known to be on its way there, which is no update of its own.
+fn sqlite_time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
     let times: Vec<&str> = columns
         .iter()
         .filter(|column| matches!(column.kind, Kind::Time))
         .map(|column| column.name)
         .collect();
-    let all = |row: &str, joined: &str, each: &dyn Fn(&str, String) -> String| {
-        let parts: Vec<String> = times
-            .iter()
-            .map(|time| each(&format!("{row}.{time}"), canonical_time(&format!("{row}.{time}"))))
-            .collect();
-        parts.join(joined)
+    let canonical = |row: &str, time: &str| canonical_time(&format!("{row}.{time}"));
+    let each = |joined: &str, of: &dyn Fn(&str) -> String| {
+        times.iter().map(|time| of(time)).collect::<Vec<_>>().join(joined)
     };
-    let new_is_not = all("NEW", " OR ", &|time, canonical| format!("{time} IS NOT ({canonical})"));
-    let old_is = all("OLD", " AND ", &|time, canonical| format!("{time} IS ({canonical})"));
-    let set = |except: &str| {
-        times
-            .iter()
-            .filter(|time| **time != except)
-            .map(|time| format!("{time} = {}", canonical_time(&format!("NEW.{time}"))))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let is_other = each(" OR ", &|time| format!("NEW.{time} IS NOT ({})", canonical("NEW", time)));
+    let was_canonical =
+        each(" AND ", &|time| format!("OLD.{time} IS ({})", canonical("OLD", time)));
+    let set = each(", ", &|time| format!("{time} = {}", canonical("NEW", time)));
+    let write = |set: &str| format!("BEGIN UPDATE {table} SET {set} WHERE id = NEW.id; END");
     [
         format!(
-            "CREATE TRIGGER {table}_times_on_insert AFTER INSERT ON {table} WHEN {new_is_not} \
-             BEGIN UPDATE {table} SET {} WHERE id = NEW.id; END",
-            set("")
+            "CREATE TRIGGER {table}_times_on_insert AFTER INSERT ON {table} WHEN {is_other} {}",
+            write(&set)
         ),
         format!(
-            "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} \
-             WHEN NEW.updated_at IS NOT {SQLITE_NOW} AND {old_is} \
-             BEGIN UPDATE {table} SET {}, updated_at = {SQLITE_NOW} WHERE id = NEW.id; END",
-            set("updated_at")
+            "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} WHEN {is_other} {}",
+            write(&set)
+        ),
+        // the time stands still within a statement, so this ends with itself
+        format!(
+            "CREATE TRIGGER {table}_updated_at AFTER UPDATE ON {table} \
+             WHEN NEW.updated_at IS NOT {SQLITE_NOW} AND {was_canonical} {}",
+            write(&format!("updated_at = {SQLITE_NOW}"))
         ),
     ]
 }

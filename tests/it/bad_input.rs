@@ -247,9 +247,67 @@ on_both_databases! {
         refused(&acme.member, LIST, contains, "LIMIT_EXCEEDED", "filter.metadata.contains").await;
     }
 
+    async fn fragments_that_double_are_refused_at_once(app: TestApp) {
+        let acme = app.organization("acme").await;
+        for levels in [18, 40, 400] {
+            let fragments: String = (0..levels)
+                .map(|level| format!(" fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1)).collect();
+            let document = format!("{{ ...f0 }}{fragments} fragment f{levels} on Query {{ viewer {{ subject }} }}");
+            let answer = acme.member.ask(&document, json!({})).await;
+            assert_eq!((answer.code(), answer.field()), ("LIMIT_EXCEEDED", "query"));
+        }
+        let circle = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }";
+        assert_eq!(acme.member.ask(circle, json!({})).await.code(), "GRAPHQL_VALIDATION_FAILED");
+        still_alive(&app, &acme).await;
+    }
+
+    async fn lists_of_a_filter_are_bounded_in_all(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let ids: Vec<uuid::Uuid> = (0..1_000).map(|_| uuid::Uuid::new_v4()).collect();
+        let lists = |count: usize| json!({ "filter": { "or": vec![json!({ "id": { "in": ids } }); count] } });
+        acme.member.data(LIST, lists(30)).await;
+        refused(&acme.member, LIST, lists(31), "LIMIT_EXCEEDED", "filter.or.30.id.in").await;
+        let contains = |part: Json| json!({ "filter": { "metadata": { "contains": part } } });
+        acme.member.data(LIST, contains(json!({ "a": (0..490).collect::<Vec<_>>() }))).await;
+        let deep: Json = serde_json::from_str(&nested_json("a", 9)).unwrap();
+        acme.member.data(LIST, contains(deep)).await;
+        let deeper: Json = serde_json::from_str(&nested_json("a", 20)).unwrap();
+        refused(&acme.member, LIST, contains(deeper), "LIMIT_EXCEEDED", "filter.metadata.contains").await;
+    }
+
+    async fn a_cursor_made_up_by_somebody_is_none(app: TestApp) {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+        let acme = app.organization("acme").await;
+        app.run(&format!("INSERT INTO campaigns (org_id, name) VALUES ({}, 'x')", app.literal(acme.id))).await;
+        let query = "query ($after: String) { campaigns(after: $after, orderBy: [{ field: CREATED_AT }]) { edges { cursor } } }";
+        let cursor = acme.member.data(query, json!({})).await["campaigns"]["edges"][0]["cursor"].clone();
+        let parts: Vec<Json> = serde_json::from_slice(&BASE64.decode(cursor.as_str().unwrap()).unwrap()).unwrap();
+        for time in [json!("-200000-01-01T00:00:00Z"), json!("+262142-01-01T00:00:00Z"), json!(5), json!(null), json!("2026-06-30T23:59:60Z")] {
+            let forged = BASE64.encode(json!([parts[0], time, parts[2]]).to_string());
+            let answer = acme.member.ask(query, json!({ "after": forged })).await;
+            assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"), "{time}");
+        }
+        acme.member.data(query, json!({ "after": cursor })).await;
+    }
+
+    async fn an_order_by_the_same_field_again_and_again_is_that_order(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let query = "query ($after: String, $orderBy: [CampaignOrder!]) { campaigns(first: 1, after: $after, orderBy: $orderBy) { nodes { name } pageInfo { endCursor } } }";
+        for name in ["a", "b"] {
+            app.run(&format!("INSERT INTO campaigns (org_id, name) VALUES ({}, '{name}')", app.literal(acme.id))).await;
+        }
+        let three = [json!({ "field": "OPEN_RATE" }), json!({ "field": "NAME" }), json!({ "field": "OPEN_RATE", "direction": "DESC" })];
+        let order: Vec<Json> = three.iter().cycle().take(18).cloned().collect();
+        let first = acme.member.data(query, json!({ "orderBy": order })).await;
+        let variables = json!({ "orderBy": order, "after": first["campaigns"]["pageInfo"]["endCursor"] });
+        let second = acme.member.data(query, variables).await;
+        assert_eq!((&first["campaigns"]["nodes"][0]["name"], &second["campaigns"]["nodes"][0]["name"]), (&json!("a"), &json!("b")));
+        refused(&acme.member, query, json!({ "orderBy": vec![json!({ "field": "NAME" }); 21] }), "BAD_USER_INPUT", "orderBy").await;
+    }
+
     async fn text_that_means_something_to_sql_is_just_text(app: TestApp) {
         let acme = app.organization("acme").await;
-        for name in ["'; DROP TABLE campaigns; --", "\"", "\\", "%", "?", "$1", "{{}}", "😀", "\u{202e}", "\r\n"] {
+        for name in ["'; DROP TABLE campaigns; --", "<", ">", "<i>", "\"", "\\", "%", "?", "$1", "{{}}", "😀", "\u{202e}", "\r\n"] {
             let padded = format!("x{name}x");
             acme.member.data(CREATE, json!({ "input": { "name": padded, "metadata": { name: name } } })).await;
             for filter in [

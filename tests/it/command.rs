@@ -170,6 +170,18 @@ async fn wrong_usage_is_told_and_exits_with_2() {
         (&["migrate"], "--database-url"),
         (&["demo"], "--database-url"),
         (&["token", "--org", "acme"], "--org"),
+        (
+            &[
+                "token",
+                "--org",
+                "0a11ce00-0000-4000-8000-000000000001",
+                "--jwt-secret",
+                SECRET,
+                "--jwt-org-claim",
+                "sub.org",
+            ],
+            "sub.org",
+        ),
         (&["token", "--org", "0a11ce00-0000-4000-8000-000000000001"], "development secret"),
     ] {
         let run = Binary::run(here, arguments).await;

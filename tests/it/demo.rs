@@ -101,6 +101,6 @@ async fn the_demo_data_looks_like_the_real_thing() {
 async fn a_second_loading_changes_nothing() {
     let (app, _) = load(Backend::Sqlite, Utc::now()).await;
     let before = (app.count("contacts").await, app.count("campaign_events").await);
-    assert!(demo::load(&app.door, Utc::now()).await.is_err());
+    demo::load(&app.door, Utc::now()).await.unwrap();
     assert_eq!((app.count("contacts").await, app.count("campaign_events").await), before);
 }

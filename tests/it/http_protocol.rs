@@ -72,12 +72,134 @@ async fn fields_of_an_answer_come_in_the_order_of_the_document() {
         .member
         .request(Method::POST, "/graphql")
         .header("content-type", "application/json")
-        .body(json!({ "query": "{ viewer { subject role b: isAdmin a: isAdmin } }" }).to_string());
+        .body(json!({ "query": "{ campaigns { totalCount nodes { id } } viewer { subject role b: isAdmin organization { slug } a: isAdmin } }" }).to_string());
     let text = request.send().await.unwrap().text().await.unwrap();
     insta::assert_snapshot!(
         text,
-        @r#"{"data":{"viewer":{"subject":"a-member","role":"MEMBER","b":false,"a":false}}}"#
+        @r#"{"data":{"campaigns":{"totalCount":0,"nodes":[]},"viewer":{"subject":"a-member","role":"MEMBER","b":false,"organization":{"slug":"acme"},"a":false}}}"#
     );
+}
+
+#[tokio::test]
+async fn a_field_that_fails_is_null_or_takes_along_what_is_around_it() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    app.run(&format!(
+        "INSERT INTO campaigns (org_id, name) VALUES ({}, 'x')",
+        app.literal(acme.id)
+    ))
+    .await;
+    for (query, data) in [
+        // campaign and node can be null, a connection cannot
+        ("{ a: __typename campaigns(first: -1) { totalCount } }", json!(null)),
+        ("{ campaigns { nodes { name sends(first: -1) { totalCount } id } } }", json!(null)),
+        ("{ campaigns { edges { node { sends(first: -1) { totalCount } } } } }", json!(null)),
+        (
+            "{ b: __typename node(id: \"x\") { id } a: __typename }",
+            json!({ "b": "Query", "node": null, "a": "Query" }),
+        ),
+        (
+            "{ viewer { user { email } subject @skip(if: true) } }",
+            json!({ "viewer": { "user": null } }),
+        ),
+        ("{ viewer { subject @skip(if: true) } }", json!({ "viewer": {} })),
+    ] {
+        let answer = acme.member.ask(query, json!({})).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.body["data"], data, "{query}");
+    }
+    let id: uuid::Uuid = app.rows("SELECT id FROM campaigns").await[0].try_get("", "id").unwrap();
+    let query = "query ($id: ID!) { campaign(id: $id) { name ...S } other: campaign(id: $id) { id name } } \
+        fragment S on Campaign { sends(first: 501) { nodes { id } } }";
+    let answer = acme.member.ask(query, json!({ "id": id })).await;
+    assert_eq!(
+        answer.body["data"],
+        json!({ "campaign": null, "other": { "id": id, "name": "x" } })
+    );
+    assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "first"));
+    assert_eq!(answer.error()["path"], json!(["campaign", "sends"]));
+}
+
+#[tokio::test]
+async fn an_operation_that_takes_too_long_is_canceled() {
+    use sea_orm::TransactionTrait;
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let settings = campaigns_server::Settings {
+            query_timeout: std::time::Duration::from_millis(300),
+            ..Default::default()
+        };
+        let app = TestApp::with_settings(backend, settings).await;
+        let acme = app.organization("acme").await;
+        let mutation = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
+        // somebody else writes and does not come to an end
+        let other = app.sql.begin().await.unwrap();
+        let lock = match backend {
+            Backend::Sqlite => "UPDATE organizations SET name = name",
+            Backend::Postgres => "LOCK TABLE campaigns",
+        };
+        sea_orm::ConnectionTrait::execute_unprepared(&other, lock).await.unwrap();
+        assert_eq!(acme.member.ask(mutation, json!({})).await.code(), "TIMEOUT");
+        other.rollback().await.unwrap();
+        assert_eq!(app.count("campaigns").await, 0);
+        acme.member.data(mutation, json!({})).await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_ends_in_the_database() {
+    use campaigns_scope::{Database, Options};
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::start(backend).await;
+        let acme = app.organization("acme").await;
+        let options = Options {
+            statement_timeout: Some(std::time::Duration::from_millis(150)),
+            ..Options::new(&app.database.url)
+        };
+        let door = Database::connect(&options, None).await.unwrap();
+        app.run(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
+             INSERT INTO contacts (org_id, first_name) SELECT {}, 'x' FROM n",
+            app.literal(acme.id)
+        ))
+        .await;
+        let token = TestApp::token(acme.id, "admin", "x");
+        let viewer = app.verify(&token);
+        let scope = door.enter(&viewer).await.unwrap().unwrap();
+        // every pair of contacts, and every third with each
+        const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
+            "SELECT count(*) AS n FROM contacts a CROSS JOIN contacts b CROSS JOIN contacts c WHERE a.id < b.id AND b.id < c.id",
+        );
+        let started = std::time::Instant::now();
+        let error =
+            scope.rows(MANY, scope.find::<campaigns_entity::contact::Entity>()).await.unwrap_err();
+        assert!(matches!(error, campaigns_scope::Error::Timeout(_)), "{error:?}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+        // and the connection is as good as new
+        assert_eq!(
+            scope.count(scope.find::<campaigns_entity::contact::Entity>()).await.unwrap(),
+            3000
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_unavailable() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::start(backend).await;
+        let acme = app.organization("acme").await;
+        acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+        app.door.clone().close().await.unwrap();
+        let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;
+        assert_eq!(answer.code(), "UNAVAILABLE");
+        let nobody_knows = app.client(Some(TestApp::token(uuid::Uuid::new_v4(), "member", "x")));
+        let answer = nobody_knows.ask("{ __typename }", json!({})).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+        );
+        let ready = Answer::of(app.client(None).request(Method::GET, "/readyz")).await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }
 
 #[tokio::test]

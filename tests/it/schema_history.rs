@@ -265,6 +265,33 @@ on_both_databases! {
         app.run(&format!("INSERT INTO campaigns (org_id, name, metadata) VALUES ({org}, 'x', NULL)")).await;
         let data = acme.member.data("{ campaigns { nodes { metadata } } }", json!({})).await;
         assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
+        // and so is what JSON calls null
+        app.run("UPDATE campaigns SET metadata = 'null'").await;
+        let query = "{ campaigns(filter: { metadata: { contains: {} } }) { nodes { metadata } } }";
+        let data = acme.member.data(query, json!({})).await;
+        assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
+    }
+
+    async fn times_take_their_one_form_however_fast_they_are_written(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let org = app.literal(acme.id);
+        // all within a millisecond, as far as SQLite's clock can tell
+        app.run(&format!(
+            "INSERT INTO campaigns (org_id, name, created_at, updated_at) VALUES ({org}, 'x', '2020-01-01T00:00:00+00:00', '2020-01-01T00:00:00.5+00:00');
+             UPDATE campaigns SET name = 'y';
+             UPDATE campaigns SET sent_at = '2026-01-01T00:00:00.500000+00:00';
+             UPDATE campaigns SET scheduled_at = '2026-01-01T00:00:00.000+00:00', sent_at = '2026-01-01T00:00:00.1200+00:00'"
+        )).await;
+        let query = "{ campaigns(filter: { sentAt: { eq: \"2026-01-01T00:00:00.12Z\" }, scheduledAt: { eq: \"2026-01-01T00:00:00Z\" } }) { nodes { updatedAt } } }";
+        let shown = async || {
+            let data = acme.member.data(query, json!({})).await;
+            data["campaigns"]["nodes"][0]["updatedAt"].as_str().unwrap().to_owned()
+        };
+        let before = shown().await;
+        assert!(before.as_str() > "2026-06");
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        app.run("UPDATE campaigns SET name = 'z'").await;
+        assert!(shown().await > before);
     }
 }
 

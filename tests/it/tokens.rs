@@ -168,6 +168,19 @@ fn a_public_key_verifies_tokens_of_its_own_algorithm_alone() {
 }
 
 #[test]
+fn a_token_with_an_extension_that_has_to_be_understood_is_refused() {
+    let now = Utc::now();
+    let claims = json!({ "sub": "x", "org_id": Uuid::new_v4(), "exp": now.timestamp() + 60 });
+    let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), ClaimRules::default());
+    let key = jsonwebtoken::EncodingKey::from_secret(&[7; 32]);
+    for (crit, taken) in [(None, true), (Some(vec!["exp".to_owned()]), false)] {
+        let header = jsonwebtoken::Header { crit, ..Default::default() };
+        let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        assert_eq!(verifier.verify(&token, now).is_ok(), taken);
+    }
+}
+
+#[test]
 fn a_key_that_is_none_is_refused() {
     assert!(Key::secret(&[1; 31]).is_err());
     assert!(

@@ -97,8 +97,7 @@ impl TestApp {
 
     /// An admin's way through the door.
     pub async fn scope(&self, organization: Uuid) -> Scope {
-        let token = Self::token(organization, "admin", "a-test");
-        let viewer = verifier().verify(&token, Utc::now()).unwrap();
+        let viewer = self.verify(&Self::token(organization, "admin", "a-test"));
         self.door.enter(&viewer).await.unwrap().unwrap()
     }
 
@@ -112,13 +111,14 @@ impl TestApp {
     #[must_use]
     pub fn token(organization: Uuid, role: &str, subject: &str) -> String {
         let now = Utc::now();
-        Signer::new(SECRET, ClaimRules::default()).unwrap().sign(
-            organization,
-            role,
-            subject,
-            now,
-            now + TimeDelta::hours(1),
-        )
+        let signer = Signer::new(SECRET, ClaimRules::default()).unwrap();
+        signer.sign(organization, role, subject, now, now + TimeDelta::hours(1)).unwrap()
+    }
+
+    /// The viewer of a token.
+    #[must_use]
+    pub fn verify(&self, token: &str) -> campaigns_scope::Viewer {
+        verifier().verify(token, Utc::now()).unwrap()
     }
 
     /// Signs any claims with the secret that the service takes.

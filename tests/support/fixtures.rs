@@ -62,6 +62,9 @@ const NAMES: &[&str] = &[
     "z",
     "Kelvin \u{212A}",
     "newline\nhere",
+    "<b>bold</b>",
+    "[b]",
+    "a-b&c#d~e",
 ];
 
 #[expect(clippy::too_many_lines, reason = "a table after the other")]

@@ -101,6 +101,10 @@ pub(crate) struct Ordering {
 
 /// How one field of an order is said in SQL.
 pub(crate) trait OrderInput: Debug {
+    /// What tells one field from another.
+    type Field: PartialEq;
+    /// Which field it is.
+    fn field(&self) -> Self::Field;
     /// The key.
     fn key(&self, scope: &Scope) -> campaigns_scope::OrderKey;
 }
@@ -115,9 +119,16 @@ impl Ordering {
         if fields.len() > 20 {
             return Err(Error::bad_input("orderBy", "These may be 20 at most."));
         }
+        // rows that are equal in a field stay so when it comes again
+        let mut different: Vec<_> = Vec::with_capacity(fields.len());
+        for field in fields {
+            if different.iter().all(|of: &&_| OrderInput::field(*of) != field.field()) {
+                different.push(field);
+            }
+        }
         Ok(Self {
-            order: Order(fields.iter().map(|field| field.key(scope)).collect()),
-            name: format!("{} {fields:?}", T::NAME),
+            order: Order(different.iter().map(|field| field.key(scope)).collect()),
+            name: format!("{} {different:?}", T::NAME),
         })
     }
 }

@@ -3,9 +3,11 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{KeyKind, KeyValue, Order};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
+
+use crate::scalars;
 
 /// A cursor of a row with these keys, in the order of this name.
 pub(crate) fn encode(order: &str, keys: &[KeyValue]) -> String {
@@ -44,7 +46,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
             // no text of a row has one
             (!text.contains('\0')).then(|| KeyValue::Text(text.to_owned()))?
         }
-        KeyKind::Time => KeyValue::Time(value.as_str()?.parse::<DateTime<Utc>>().ok()?),
+        KeyKind::Time => KeyValue::Time(scalars::storable(value.as_str()?)?),
         KeyKind::Integer => KeyValue::Integer(value.as_i64()?),
         KeyKind::Id => KeyValue::Id(Uuid::try_parse(value.as_str()?).ok()?),
     })

@@ -27,6 +27,10 @@ const MAX_DEPTH: usize = 10;
 const MAX_CONDITIONS: usize = 500;
 /// How many values `in` and `notIn` take.
 const MAX_VALUES: usize = 1_000;
+/// How many values all of a filter's `in` and `notIn` take; SQLite binds 32,766.
+const MAX_VALUES_IN_ALL: usize = 30_000;
+/// How deep JSON may nest that is to be contained.
+const MAX_JSON_DEPTH: usize = 10;
 /// How long the text of contains, startsWith and endsWith may be, in characters.
 const MAX_PATTERN: usize = 1_000;
 
@@ -174,11 +178,18 @@ pub(crate) fn condition(
     filter: Option<&impl Filter>,
     argument: &str,
 ) -> Result<Expr, Error> {
-    let mut conditions = 0;
+    let mut spent = Spent::default();
     match filter {
         None => Ok(Expr::val(true)),
-        Some(filter) => compile(scope, filter, Path::argument(argument), 1, &mut conditions),
+        Some(filter) => compile(scope, filter, Path::argument(argument), 1, &mut spent),
     }
+}
+
+/// How much of what a filter may have it has.
+#[derive(Default)]
+struct Spent {
+    conditions: usize,
+    values: usize,
 }
 
 fn compile(
@@ -186,17 +197,17 @@ fn compile(
     filter: &impl Filter,
     path: Path<'_>,
     depth: usize,
-    conditions: &mut usize,
+    spent: &mut Spent,
 ) -> Result<Expr, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
     }
-    let mut all = All { scope, conditions, joined: None };
+    let mut all = All { scope, spent, joined: None };
     filter.fields(&mut all, path)?;
     if let Some(filters) = filter.and() {
         let path = path.field("and");
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(scope, filter, path.index(index), depth + 1, all.conditions)?;
+            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
             all.push(path.index(index), part)?;
         }
     }
@@ -204,14 +215,14 @@ fn compile(
         let path = path.field("or");
         let mut any: Option<Expr> = None;
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(scope, filter, path.index(index), depth + 1, all.conditions)?;
+            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
             any = Some(any.map_or(part.clone(), |any| any.or(part)));
         }
         all.push(path, any.unwrap_or_else(|| Expr::val(false)))?;
     }
     if let Some(filter) = filter.not() {
         let path = path.field("not");
-        let part = compile(scope, filter, path, depth + 1, all.conditions)?;
+        let part = compile(scope, filter, path, depth + 1, all.spent)?;
         all.push(path, scope.dialect().not(part))?;
     }
     Ok(all.joined.unwrap_or_else(|| Expr::val(true)))
@@ -220,7 +231,7 @@ fn compile(
 /// Conditions that are joined by AND.
 pub(crate) struct All<'a> {
     pub(crate) scope: &'a Scope,
-    conditions: &'a mut usize,
+    spent: &'a mut Spent,
     joined: Option<Expr>,
 }
 
@@ -236,12 +247,30 @@ impl All<'_> {
     }
 
     fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
-        *self.conditions += conditions;
-        if *self.conditions > MAX_CONDITIONS {
+        self.spent.conditions += conditions;
+        if self.spent.conditions > MAX_CONDITIONS {
             let message = format!("A filter has {MAX_CONDITIONS} conditions at most.");
             return Err(Error::limit(path, message));
         }
         Ok(())
+    }
+
+    /// The values of an `in` or `notIn`.
+    fn values<T, U>(
+        &mut self,
+        path: Path<'_>,
+        values: &[T],
+        check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
+    ) -> Result<Vec<U>, Error> {
+        if values.len() > MAX_VALUES {
+            return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
+        }
+        self.spent.values += values.len();
+        if self.spent.values > MAX_VALUES_IN_ALL {
+            let message = format!("The lists of a filter have {MAX_VALUES_IN_ALL} values at most.");
+            return Err(Error::limit(path, message));
+        }
+        values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()
     }
 
     fn push_not(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
@@ -286,7 +315,7 @@ impl All<'_> {
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
             let Some(values) = values else { continue };
             let path = path.field(name);
-            let ids = checked(path, values, input::id)?;
+            let ids = self.values(path, values, input::id)?;
             let condition = matches(self.scope, Some(ids));
             self.whether(path, Some(positive), |_| condition)?;
         }
@@ -330,7 +359,7 @@ impl All<'_> {
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
             let Some(values) = values else { continue };
             let path = path.field(name);
-            let values = checked(path, values, check)?;
+            let values = self.values(path, values, check)?;
             self.whether(path, Some(positive), |_| one_of(column, values))?;
         }
         let dialect = self.scope.dialect();
@@ -393,7 +422,12 @@ impl All<'_> {
         let dialect = self.scope.dialect();
         if let Some(Json(part)) = contains {
             let path = path.field("contains");
-            self.count(path, size(part))?;
+            let (size, depth) = size(part);
+            self.count(path, size)?;
+            if depth > MAX_JSON_DEPTH {
+                let message = format!("This nests {MAX_JSON_DEPTH} levels deep at most.");
+                return Err(Error::limit(path, message));
+            }
             let part = input::json(part.clone(), path)?;
             self.push(path, dialect.json_contains(column, &part))?;
         }
@@ -422,7 +456,7 @@ impl All<'_> {
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
             let Some(values) = values else { continue };
             let path = path.field(name);
-            let values = checked(path, &values, |value: &T, _| Ok(*value))?;
+            let values = self.values(path, &values, |value: &T, _| Ok(*value))?;
             self.whether(path, Some(positive), |_| one_of(column, values))?;
         }
         Ok(())
@@ -434,22 +468,13 @@ pub(crate) fn one_of<T: Into<Value>>(column: impl ColumnTrait, values: Vec<T>) -
     if values.is_empty() { Expr::val(false) } else { column.is_in(values) }
 }
 
-fn checked<T, U>(
-    path: Path<'_>,
-    values: &[T],
-    check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
-) -> Result<Vec<U>, Error> {
-    if values.len() > MAX_VALUES {
-        return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
-    }
-    values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()
-}
-
-/// How many values a piece of JSON has.
-fn size(value: &serde_json::Value) -> usize {
-    match value {
-        serde_json::Value::Array(values) => 1 + values.iter().map(size).sum::<usize>(),
-        serde_json::Value::Object(values) => 1 + values.values().map(size).sum::<usize>(),
-        _ => 1,
-    }
+/// How many values a piece of JSON has, and how deep they are.
+fn size(value: &serde_json::Value) -> (usize, usize) {
+    let inner: Vec<(usize, usize)> = match value {
+        serde_json::Value::Array(values) => values.iter().map(size).collect(),
+        serde_json::Value::Object(values) => values.values().map(size).collect(),
+        _ => return (1, 0),
+    };
+    let depth = inner.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
+    (1 + inner.iter().map(|(size, _)| size).sum::<usize>(), 1 + depth)
 }

@@ -41,21 +41,25 @@ impl ScalarType for DateTime {
 }
 
 impl DateTime {
-    /// The time, where the text is one that both databases can store: a year of four digits, no
-    /// leap second.
+    /// The time, where the text is one that both databases can store.
     pub(crate) fn parse(&self) -> Option<ChronoDateTime<Utc>> {
-        let text = match &self.0 {
-            Text::Shown(time) => return Some(*time),
-            Text::Sent(text) => text,
-        };
-        // chrono takes a space for the T as well
-        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
-            return None;
+        match &self.0 {
+            Text::Shown(time) => Some(*time),
+            Text::Sent(text) => storable(text),
         }
-        let time = ChronoDateTime::parse_from_rfc3339(text).ok()?.to_utc();
-        let storable = (1..=9999).contains(&time.year()) && time.nanosecond() < 1_000_000_000;
-        storable.then(|| time.trunc_subsecs(6))
     }
+}
+
+/// The time in RFC 3339 text, where both databases can store it: a year of four digits, no leap
+/// second, microseconds.
+pub(crate) fn storable(text: &str) -> Option<ChronoDateTime<Utc>> {
+    // chrono takes a space for the T as well
+    if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+        return None;
+    }
+    let time = ChronoDateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    let storable = (1..=9999).contains(&time.year()) && time.nanosecond() < 1_000_000_000;
+    storable.then(|| time.trunc_subsecs(6))
 }
 
 impl From<ChronoDateTime<Utc>> for DateTime {
@@ -81,8 +85,11 @@ impl ScalarType for Json {
 }
 
 impl Json {
-    /// A metadata column: null reads as an empty object.
+    /// A metadata column: null, the database's or JSON's, reads as an empty object.
     pub(crate) fn metadata(value: Option<&JsonValue>) -> Self {
-        Self(value.cloned().unwrap_or_else(|| JsonValue::Object(serde_json::Map::new())))
+        match value {
+            None | Some(JsonValue::Null) => Self(JsonValue::Object(serde_json::Map::new())),
+            Some(value) => Self(value.clone()),
+        }
     }
 }

@@ -29,5 +29,7 @@ pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscriptio
 
 pub(crate) fn build(introspection: bool) -> Schema {
     let schema = Schema::build(Query::default(), Mutation::default(), EmptySubscription);
+    // `request::measure` has a word of its own for it
+    let schema = schema.limit_recursive_depth(crate::request::MAX_DEPTH);
     if introspection { schema.finish() } else { schema.disable_introspection().finish() }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement,
-    sqlx::sqlite::SqliteJournalMode,
+    sqlx::{self, SqliteConnection, sqlite::SqliteJournalMode},
 };
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub struct Options {
     pub url: String,
     /// Connections at most.
     pub max_connections: u32,
-    /// After which PostgreSQL cancels a statement.
+    /// After which the database cancels a statement.
     pub statement_timeout: Option<Duration>,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
@@ -82,6 +82,9 @@ impl Database {
                 .foreign_keys(true)
                 .with_regexp()
         });
+        if let Some(timeout) = options.statement_timeout {
+            interrupt_after(&mut connect, timeout);
+        }
         let mut connection = sea_orm::Database::connect(connect).await?;
         if let Some(observer) = observer {
             connection.set_metric_callback(move |info| observer(info.statement, info.elapsed));
@@ -150,4 +153,27 @@ impl Database {
         organizations.retain(|_, found| found.elapsed() < REMEMBERED);
         organizations.insert(id, Instant::now());
     }
+}
+
+/// How many steps of its machine SQLite takes between two looks at the clock: a millisecond or so.
+const STEPS: i32 = 50_000;
+
+/// Lets SQLite end what runs for longer than this since the connection was taken from the pool: for
+/// a statement, or a transaction as a whole. (PostgreSQL has a setting for that.)
+fn interrupt_after(connect: &mut ConnectOptions, timeout: Duration) {
+    async fn arm(connection: &mut SqliteConnection, timeout: Duration) -> Result<(), sqlx::Error> {
+        let deadline = Instant::now() + timeout;
+        connection
+            .lock_handle()
+            .await?
+            .set_progress_handler(STEPS, move || Instant::now() < deadline);
+        Ok(())
+    }
+    // a connection is new, or was idle
+    connect.map_sqlx_sqlite_pool_opts(move |pool| {
+        pool.after_connect(move |connection, _| Box::pin(arm(connection, timeout)))
+    });
+    connect.map_sqlx_sqlite_before_acquire(move |connection, _| {
+        Box::pin(async move { arm(connection, timeout).await.map(|()| true) })
+    });
 }

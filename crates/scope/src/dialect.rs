@@ -66,7 +66,7 @@ impl Dialect {
         match self {
             Self::Postgres => custom(
                 self.backend(),
-                &format!("coalesce({column}, '{{}}') @> CAST(? AS jsonb)"),
+                &format!("coalesce(nullif({column}, 'null'), '{{}}') @> CAST(? AS jsonb)"),
                 vec![Value::from(part.clone())],
             ),
             Self::Sqlite => {
@@ -81,7 +81,7 @@ impl Dialect {
                     self.backend(),
                     &format!(
                         "EXISTS (SELECT 1 FROM \
-                         json_each(json_array(json(coalesce({column}, '{{}}')))) AS e0 WHERE {test})"
+                         json_each(json_array(json(coalesce(nullif({column}, 'null'), '{{}}')))) AS e0 WHERE {test})"
                     ),
                     values,
                 )
@@ -138,7 +138,8 @@ fn fold(text: &str) -> String {
             pattern.extend(equal);
             pattern.push(']');
         } else {
-            if character.is_ascii_punctuation() {
+            // as PostgreSQL's metacharacters are among these
+            if regex_syntax::is_meta_character(character) {
                 pattern.push('\\');
             }
             pattern.push(character);
@@ -197,10 +198,17 @@ fn json_inside(kind: &str, level: usize, test: &str) -> String {
 }
 
 fn json_all(kind: &str, level: usize, tests: &[String]) -> String {
-    let mut all = format!("(e{level}.type = '{kind}'");
-    for test in tests {
-        all += " AND ";
-        all += test;
+    let is_kind = format!("e{level}.type = '{kind}'");
+    if tests.is_empty() { is_kind } else { format!("({is_kind} AND {})", balanced(tests)) }
+}
+
+/// Joined by AND as a tree: a chain would be as deep as it is long, and SQLite takes 1,000 levels.
+fn balanced(tests: &[String]) -> String {
+    match tests {
+        [test] => test.clone(),
+        tests => {
+            let (first, second) = tests.split_at(tests.len() / 2);
+            format!("({} AND {})", balanced(first), balanced(second))
+        }
     }
-    all + ")"
 }

@@ -36,8 +36,8 @@ impl From<DbErr> for Error {
                 | sqlx::Error::WorkerCrashed,
             ) => Self::Unavailable(error),
             Some(sqlx::Error::Database(database)) => match database.code().as_deref() {
-                // PostgreSQL's query_canceled
-                Some("57014") => Self::Timeout(error),
+                // PostgreSQL's query_canceled, SQLite's SQLITE_INTERRUPT
+                Some("57014" | "9") => Self::Timeout(error),
                 // shutdowns, crashes, start-ups, too many connections, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),

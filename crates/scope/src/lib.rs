@@ -101,4 +101,6 @@ pub use owned::OrganizationOwned;
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::Sql;
 pub use scope::{Scope, Scoped};
-pub use token::{ClaimRules, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer};
+pub use token::{
+    ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
+};

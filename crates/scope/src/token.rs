@@ -73,6 +73,11 @@ pub enum InvalidToken {
     Claim(String),
 }
 
+/// Two claims cannot both be: one goes into the other, which is no object.
+#[derive(Debug, thiserror::Error)]
+#[error("the claim {0} goes into another one, which is no object")]
+pub struct ConflictingClaims(String);
+
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
@@ -181,13 +186,17 @@ impl Verifier {
     /// Where the token is not valid at `now`.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, InvalidToken> {
         use jsonwebtoken::errors::ErrorKind;
-        let claims = jsonwebtoken::decode::<Value>(token, &self.key.key, &self.validation)
+        let decoded = jsonwebtoken::decode::<Value>(token, &self.key.key, &self.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => InvalidToken::Party,
                 ErrorKind::MissingRequiredClaim(claim) => InvalidToken::Claim(claim.clone()),
                 _ => InvalidToken::Signature,
-            })?
-            .claims;
+            })?;
+        // an extension that has to be understood, and is not (RFC 7515, section 4.1.11)
+        if decoded.header.crit.is_some() {
+            return Err(InvalidToken::Signature);
+        }
+        let claims = decoded.claims;
 
         let expires_at =
             numeric_date(&claims, "exp")?.ok_or_else(|| InvalidToken::Claim("exp".to_owned()))?;
@@ -257,9 +266,11 @@ impl Signer {
 
     /// A token that a [`Verifier`] with the same secret and rules takes until `expires_at`.
     ///
+    /// # Errors
+    /// Where the names of the claims go into one another.
+    ///
     /// # Panics
     /// Never: claims of text and numbers always encode.
-    #[must_use]
     pub fn sign(
         &self,
         organization: Uuid,
@@ -267,27 +278,31 @@ impl Signer {
         subject: &str,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
-    ) -> String {
+    ) -> Result<String, ConflictingClaims> {
         let mut claims = json!({
             "sub": subject,
             "iat": now.timestamp(),
             "exp": expires_at.timestamp(),
         });
-        put(&mut claims, &self.rules.organization, json!(organization));
-        put(&mut claims, &self.rules.role, json!(role));
+        put(&mut claims, &self.rules.organization, json!(organization))?;
+        put(&mut claims, &self.rules.role, json!(role))?;
         if let Some(issuer) = &self.rules.issuer {
             claims["iss"] = json!(issuer);
         }
         if let Some(audience) = &self.rules.audience {
             claims["aud"] = json!(audience);
         }
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)
-            .expect("an HMAC signs any claims")
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key);
+        Ok(token.expect("an HMAC signs any claims"))
     }
 }
 
 /// Puts a claim where [`claim`] finds it.
-fn put(claims: &mut Value, name: &str, value: Value) {
-    let slot = name.split('.').fold(claims, |object, part| &mut object[part]);
-    *slot = value;
+fn put(claims: &mut Value, name: &str, value: Value) -> Result<(), ConflictingClaims> {
+    let slot = name.split('.').try_fold(claims, |object, part| match object {
+        Value::Null | Value::Object(_) => Some(&mut object[part]),
+        _ => None,
+    });
+    *slot.ok_or_else(|| ConflictingClaims(name.to_owned()))? = value;
+    Ok(())
 }

@@ -49,6 +49,12 @@ pub(crate) struct CampaignOrder {
 const STATES: &[&str] = &["draft", "scheduled", "sending", "sent", "paused", "canceled"];
 
 impl OrderInput for CampaignOrder {
+    type Field = CampaignOrderField;
+
+    fn field(&self) -> CampaignOrderField {
+        self.field
+    }
+
     fn key(&self, scope: &Scope) -> OrderKey {
         use CampaignOrderField as Field;
         let column = |column: Column| Expr::col(column.as_column_ref());

@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
                             )?;
                         }
                     }
-                    let of = known.map_or("", |known| known.ty.as_str());
+                    let of = known.map_or("", |known| known.base());
                     self.selections(of, &field.selection_set.node)?;
                 }
                 Selection::InlineFragment(fragment) => {

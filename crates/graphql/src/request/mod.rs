@@ -4,16 +4,23 @@
 //! fit its type in the middle of the execution. So, before it executes anything:
 //!
 //! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the document, unparsed;
-//! 2. it is parsed, and the operation chosen;
+//! 2. it is parsed, the operation chosen, and [`measure`](mod@measure) bounds it with its fragments
+//!    written out;
 //! 3. [`coerce`](mod@coerce) holds variables and literals against the schema, fills in defaults, and
 //!    takes omitted variables out of the document, so that omitted is not null.
+//!
+//! Afterwards [`shape`](mod@shape) brings the data into the shape of the document.
 //!
 //! **Invariant.** What is wrong with a request is known, with its code and field, before the first
 //! resolver runs; only what depends on the data or the role is found later.
 
 mod coerce;
+mod measure;
 pub mod scan;
+mod shape;
 mod types;
+
+pub(crate) use measure::MAX_DEPTH;
 
 use async_graphql::{
     Response, Variables,
@@ -48,6 +55,7 @@ pub struct Operation {
 pub struct Prepared {
     request: async_graphql::Request,
     kind: OperationType,
+    shape: shape::Shape,
 }
 
 impl Prepared {
@@ -95,12 +103,14 @@ impl Api {
             .map_err(|error| error::request(Code::GraphqlParseFailed, error.to_string(), None))?;
         let name = operation_name.as_deref();
         let kind = selected(&document, name)?.ty;
+        measure::measure(&document)?;
         let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
 
+        let shape = shape::Shape::of(&self.types, &document, selected(&document, name)?);
         let mut request = async_graphql::Request::new(query).variables(variables);
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        Ok(Prepared { request, kind })
+        Ok(Prepared { request, kind, shape })
     }
 
     /// Executes an operation within a scope; `bool` is whether it came to that, or the document did
@@ -113,8 +123,10 @@ impl Api {
         now: DateTime<Utc>,
         request_id: Uuid,
     ) -> (Response, bool) {
-        let request = prepared.request.data(scope).data(viewer).data(Now(now));
-        let response = error::seal(self.schema.execute(request).await, request_id);
+        let Prepared { request, shape, .. } = prepared;
+        let request = request.data(scope).data(viewer).data(Now(now));
+        let mut response = error::seal(self.schema.execute(request).await, request_id);
+        shape.apply(&mut response);
         let validated = response
             .errors
             .iter()

@@ -20,10 +20,17 @@ pub(super) enum Input {
     Object(HashMap<String, Slot>),
 }
 
-/// A field of an object: the name of its type, and its arguments.
+/// A field of an object: its type, and its arguments.
 pub(super) struct Field {
-    pub(super) ty: String,
+    pub(super) ty: Type,
     pub(super) arguments: HashMap<String, Slot>,
+}
+
+impl Field {
+    /// The name of its type, without lists.
+    pub(super) fn base(&self) -> &str {
+        base(&self.ty)
+    }
 }
 
 /// Everything that the schema defines.
@@ -62,8 +69,8 @@ impl Types {
             };
             let fields = fields.into_iter().map(|field| {
                 let field = field.node;
-                let ty = base(&field.ty.node).to_owned();
-                (field.name.node.to_string(), Field { ty, arguments: slots(field.arguments) })
+                let arguments = slots(field.arguments);
+                (field.name.node.to_string(), Field { ty: field.ty.node, arguments })
             });
             types.objects.insert(name, fields.collect());
         }

@@ -34,6 +34,12 @@ pub(crate) struct SendOrder {
 const STATUSES: &[&str] = &["queued", "sent", "delivered", "bounced", "failed"];
 
 impl OrderInput for SendOrder {
+    type Field = SendOrderField;
+
+    fn field(&self) -> SendOrderField {
+        self.field
+    }
+
     fn key(&self, _: &Scope) -> OrderKey {
         let (column, kind, nullable) = match self.field {
             SendOrderField::Status => {

@@ -12,11 +12,16 @@ use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, signal};
 
-use super::{arguments::Serve, demo::require_migrated};
+use super::{
+    arguments::{Serve, WrongUsage},
+    demo::require_migrated,
+};
 use crate::{App, Clock, Settings, demo, development};
 
 /// How long requests may take to finish once the service is told to end.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_millis(9_500);
+/// How long connections may take to be closed after that.
+const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     log_to_stderr();
@@ -47,8 +52,10 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     announce(address, banner.as_ref())?;
     serve(listener, &app).await?;
-    if let Err(error) = database.close().await {
-        tracing::warn!(%error, "the database was not closed in order");
+    match tokio::time::timeout(CLOSING, database.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
+        Err(_) => tracing::warn!("the database was not closed in time"),
     }
     Ok(())
 }
@@ -70,6 +77,20 @@ struct Banner {
     member: String,
 }
 
+/// Loads the demo data where it is not there, on a connection that may take its time.
+async fn fill() -> anyhow::Result<()> {
+    let database = Database::connect(&Options::new(development::DATABASE_URL), None).await?;
+    let organizations = database.operator().organizations().await?;
+    // the first of them is loaded last: without it the loading was cut off, or never began
+    let [main, others @ ..] = &demo::ORGANIZATIONS;
+    let is_other = |id| id != main.id && others.iter().any(|other| other.id == id);
+    if organizations.iter().all(|organization| is_other(organization.id)) {
+        demo::load(&database, Utc::now()).await?;
+    }
+    database.close().await?;
+    Ok(())
+}
+
 /// Everything that nobody configured.
 async fn develop(
     arguments: &Serve,
@@ -77,18 +98,15 @@ async fn develop(
     rules: &ClaimRules,
 ) -> anyhow::Result<(Database, Key, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
+    fill().await?;
     let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
-    let operator = database.operator();
-    if operator.organizations().await?.is_empty() {
-        demo::load(&database, Utc::now()).await?;
-    }
     let secret = match (&arguments.keys.jwt_secret, given) {
         // no token can be made of a public key
         (None, Some(key)) => return Ok((database, key, None)),
         (Some(secret), _) => secret.clone().into_bytes(),
         (None, None) => development::secret()?,
     };
-    let organizations = operator.organizations().await?;
+    let organizations = database.operator().organizations().await?;
     let organization = organizations
         .iter()
         .find(|organization| organization.id == demo::ORGANIZATIONS[0].id)
@@ -98,13 +116,15 @@ async fn develop(
     let now = Utc::now();
     let sign = |role, subject: uuid::Uuid| {
         let expires_at = now + TimeDelta::days(30);
-        signer.sign(organization.id, role, &subject.to_string(), now, expires_at)
+        signer
+            .sign(organization.id, role, &subject.to_string(), now, expires_at)
+            .map_err(|error| WrongUsage(error.to_string()))
     };
     let admin = rules.admin_roles.first().map_or("admin", String::as_str);
     let banner = Banner {
         organization: format!("{}, {}", organization.name, organization.id),
-        admin: sign(admin, demo::ADMIN),
-        member: sign("member", demo::MEMBER),
+        admin: sign(admin, demo::ADMIN)?,
+        member: sign("member", demo::MEMBER)?,
     };
     Ok((database, Key::secret(&secret)?, Some(banner)))
 }

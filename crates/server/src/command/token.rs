@@ -25,6 +25,9 @@ pub(super) fn run(arguments: &Token) -> anyhow::Result<()> {
         .and_then(|ttl| now.checked_add_signed(ttl))
         .ok_or_else(|| WrongUsage("--ttl: no token lives that long".to_owned()))?;
     let Token { org, role, subject, .. } = arguments;
-    println!("{}", signer.sign(*org, role, subject, now, expires_at));
+    let token = signer
+        .sign(*org, role, subject, now, expires_at)
+        .map_err(|error| WrongUsage(error.to_string()))?;
+    println!("{token}");
     Ok(())
 }

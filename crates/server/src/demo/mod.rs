@@ -54,10 +54,10 @@ pub const ADMIN: Uuid = Uuid::from_u128(0x0ad0_1100_0000_4000_8000_0000_0000_000
 /// The subject of a member of the first organization.
 pub const MEMBER: Uuid = Uuid::from_u128(0x03e0_be00_0000_4000_8000_0000_0000_0002);
 
-/// Loads the demo data, as of `now`.
+/// Loads those of the organizations that are not there, as of `now`, the first one last.
 ///
 /// # Errors
-/// Those of the database; where the data is there already, too.
+/// Those of the database.
 ///
 /// # Panics
 /// Never: the template of the progress bar is a constant.
@@ -68,7 +68,11 @@ pub async fn load(database: &Database, now: DateTime<Utc>) -> Result<(), Error> 
         ProgressStyle::with_template("demo data {bar:30} {pos}/{len} {msg}")
             .expect("the template is a constant"),
     );
-    for (seed, organization) in (0..).zip(&ORGANIZATIONS) {
+    let there = database.operator().organizations().await?;
+    for (seed, organization) in (0..).zip(&ORGANIZATIONS).collect::<Vec<_>>().into_iter().rev() {
+        if there.iter().any(|found| found.id == organization.id) {
+            continue;
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let Organization { id, name, slug, .. } = *organization;
         database

@@ -1,0 +1,148 @@
+//! How much a document says once its fragments are written out.
+//!
+//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate; so
+//! a document whose fragments double is refused in the time that it takes to read it. What passes is
+//! no deeper than 64 levels, so that whatever walks it afterwards, recursively, has the room to.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Positioned,
+    parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
+};
+
+use crate::error::{self, Code, Error};
+
+/// How deep selections may nest, a fragment being a level.
+pub(crate) const MAX_DEPTH: usize = 64;
+/// How many selections there may be with fragments written out.
+const MAX_SELECTIONS: usize = 20_000;
+
+#[derive(Clone, Copy, Default)]
+struct Size {
+    selections: usize,
+    depth: usize,
+}
+
+struct Measure<'a> {
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    /// `None` while a fragment is being measured.
+    known: HashMap<&'a str, Option<Size>>,
+}
+
+/// Refuses a document that is too deep or too large, or whose fragments spread each other.
+pub(super) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
+    let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
+    for (_, operation) in document.operations.iter() {
+        measure.set(&operation.node.selection_set.node, 1)?;
+    }
+    for fragment in document.fragments.values() {
+        measure.set(&fragment.node.selection_set.node, 1)?;
+    }
+    Ok(())
+}
+
+impl<'a> Measure<'a> {
+    fn set(&mut self, set: &'a SelectionSet, depth: usize) -> Result<Size, Error> {
+        let mut size = Size::default();
+        if depth > MAX_DEPTH && !set.items.is_empty() {
+            return Err(too_deep());
+        }
+        for selection in &set.items {
+            let inner = match &selection.node {
+                Selection::Field(field) => self.set(&field.node.selection_set.node, depth + 1)?,
+                Selection::InlineFragment(fragment) => {
+                    self.set(&fragment.node.selection_set.node, depth + 1)?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.fragment(&spread.node.fragment_name.node, depth + 1)?
+                }
+            };
+            size.selections = size.selections.saturating_add(inner.selections).saturating_add(1);
+            size.depth = size.depth.max(inner.depth + 1);
+            if size.selections > MAX_SELECTIONS {
+                let message = format!(
+                    "There are {MAX_SELECTIONS} selections at most, fragments written out."
+                );
+                return Err(Error::limit("query", message));
+            }
+            // a fragment that was measured elsewhere
+            if depth + size.depth > MAX_DEPTH + 1 {
+                return Err(Error::limit(
+                    "query",
+                    format!("Selections nest {MAX_DEPTH} deep at most."),
+                ));
+            }
+        }
+        Ok(size)
+    }
+
+    fn fragment(&mut self, name: &'a str, depth: usize) -> Result<Size, Error> {
+        match self.known.get(name) {
+            Some(Some(size)) => Ok(*size),
+            Some(None) => {
+                let message = format!("The fragment {name} spreads itself.");
+                Err(error::request(Code::GraphqlValidationFailed, message, None))
+            }
+            None => {
+                // one that is not there is for the validation to find
+                let Some(fragment) = self.fragments.get(name) else { return Ok(Size::default()) };
+                self.known.insert(name, None);
+                let size = self.set(&fragment.node.selection_set.node, depth)?;
+                self.known.insert(name, Some(size));
+                Ok(size)
+            }
+        }
+    }
+}
+
+fn too_deep() -> Error {
+    Error::limit("query", format!("Selections nest {MAX_DEPTH} deep at most."))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    fn doubling(levels: usize) -> String {
+        let fragments: Vec<String> = (0..levels)
+            .map(|level| format!("fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1))
+            .collect();
+        format!("{{ ...f0 }} {} fragment f{levels} on Query {{ a }}", fragments.join(" "))
+    }
+
+    fn measured(text: &str) -> Result<(), Error> {
+        measure(&parse_query(text).unwrap())
+    }
+
+    #[test]
+    fn fragments_that_double_are_measured_once_each() {
+        assert!(measured(&doubling(10)).is_ok());
+        for levels in [16, 30, 60, 500] {
+            assert!(measured(&doubling(levels)).is_err());
+        }
+    }
+
+    #[test]
+    fn depth_counts_through_fragments() {
+        let chain = |length: usize| {
+            let fragments: Vec<String> = (0..length)
+                .map(|level| format!("fragment f{level} on Query {{ a {{ ...f{} }} }}", level + 1))
+                .collect();
+            format!("{{ ...f0 }} {} fragment f{length} on Query {{ a }}", fragments.join(" "))
+        };
+        assert!(measured(&chain(30)).is_ok());
+        assert!(measured(&chain(33)).is_err());
+        assert!(measured(&chain(2_000)).is_err());
+    }
+
+    #[test]
+    fn a_fragment_that_spreads_itself_is_refused() {
+        assert!(
+            measured("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }").is_err()
+        );
+        assert!(measured("{ b } fragment a on Query { ...a }").is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! The data of a response in the shape of its document (GraphQL, sections 6.2.2, 6.4.4 and 7.2.2).
+//!
+//! async-graphql puts fields in the order in which they were resolved, and leaves out a field that
+//! failed, even where it cannot be null. **Invariant**: what leaves here has its fields in the order
+//! of the document; a field that failed is null, or where it cannot be, the next thing around it that can.
+
+use std::collections::HashSet;
+
+use async_graphql::{
+    Name, PathSegment, Positioned, Response, ServerError, Value,
+    indexmap::IndexMap,
+    parser::types::{
+        BaseType, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType,
+        Selection, SelectionSet, Type,
+    },
+};
+
+use super::types::Types;
+
+/// What an object of the data is to consist of.
+#[derive(Default)]
+pub(super) struct Shape {
+    fields: IndexMap<Name, Field>,
+}
+
+#[derive(Default)]
+struct Field {
+    /// `None` where the schema does not say, as for introspection.
+    ty: Option<Type>,
+    shape: Shape,
+}
+
+impl Shape {
+    /// The shape of what an operation answers.
+    pub(super) fn of(
+        types: &Types,
+        document: &ExecutableDocument,
+        operation: &OperationDefinition,
+    ) -> Self {
+        let root = root(operation.ty);
+        let mut shape = Self::default();
+        let mut spread = HashSet::new();
+        shape.collect(types, document, root, &operation.selection_set.node, &mut spread);
+        shape
+    }
+
+    fn collect<'a>(
+        &mut self,
+        types: &Types,
+        document: &'a ExecutableDocument,
+        object: &str,
+        set: &'a SelectionSet,
+        spread: &mut HashSet<&'a str>,
+    ) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(Positioned { node: field, .. }) => {
+                    let known = types.field(object, &field.name.node);
+                    let entry = self.fields.entry(field.response_key().node.clone()).or_default();
+                    if entry.ty.is_none() {
+                        entry.ty = known.map(|known| known.ty.clone());
+                    }
+                    let of = known.map_or("", |known| known.base());
+                    let set = &field.selection_set.node;
+                    entry.shape.collect(types, document, of, set, &mut HashSet::new());
+                }
+                Selection::InlineFragment(Positioned { node: fragment, .. }) => {
+                    let of = fragment.type_condition.as_ref();
+                    let of = of.map_or(object, |of| of.node.on.node.as_str());
+                    self.collect(types, document, of, &fragment.selection_set.node, spread);
+                }
+                Selection::FragmentSpread(of) => {
+                    let name = of.node.fragment_name.node.as_str();
+                    let fragment: Option<&Positioned<FragmentDefinition>> =
+                        document.fragments.get(name);
+                    let Some(fragment) = fragment else { continue };
+                    if spread.insert(name) {
+                        let of = fragment.node.type_condition.node.on.node.as_str();
+                        self.collect(
+                            types,
+                            document,
+                            of,
+                            &fragment.node.selection_set.node,
+                            spread,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings a response's data into this shape.
+    pub(super) fn apply(&self, response: &mut Response) {
+        let mut path = Vec::new();
+        if let Value::Object(data) = &mut response.data
+            && self.object(data, &response.errors, &mut path).is_err()
+        {
+            response.data = Value::Null;
+        }
+    }
+
+    fn object(
+        &self,
+        data: &mut IndexMap<Name, Value>,
+        errors: &[ServerError],
+        path: &mut Vec<PathSegment>,
+    ) -> Result<(), CannotBeNull> {
+        let in_order = data.keys().eq(self.fields.keys());
+        if !in_order {
+            let mut ordered = IndexMap::with_capacity(data.len());
+            for name in self.fields.keys() {
+                if let Some(value) = data.swap_remove(name) {
+                    ordered.insert(name.clone(), value);
+                } else if !errors.is_empty() {
+                    path.push(PathSegment::Field(name.to_string()));
+                    // left out by a directive or a type's condition, or because it failed
+                    if errors.iter().any(|error| error.path == *path) {
+                        ordered.insert(name.clone(), Value::Null);
+                    }
+                    path.pop();
+                }
+            }
+            *data = ordered;
+        }
+        for (name, value) in data {
+            let Some(field) = self.fields.get(name) else { continue };
+            let Some(ty) = &field.ty else { continue };
+            if !errors.is_empty() {
+                path.push(PathSegment::Field(name.to_string()));
+            }
+            let completed = field.shape.value(ty, value, errors, path);
+            if !errors.is_empty() {
+                path.pop();
+            }
+            completed?;
+        }
+        Ok(())
+    }
+
+    /// Whether a null is an object all of whose fields failed or were skipped: async-graphql makes
+    /// null of it.
+    fn is_emptied(&self, ty: &Type, errors: &[ServerError], path: &[PathSegment]) -> bool {
+        let is_object = matches!(ty.base, BaseType::Named(_)) && !self.fields.is_empty();
+        let mut within = errors.iter().filter(|error| error.path.starts_with(path)).peekable();
+        match within.peek() {
+            None => is_object && !ty.nullable,
+            Some(_) => is_object && within.all(|error| error.path.len() > path.len()),
+        }
+    }
+
+    /// Completes a value of a type; where it turns out to be null and cannot be, that is for what is
+    /// around it to deal with.
+    fn value(
+        &self,
+        ty: &Type,
+        value: &mut Value,
+        errors: &[ServerError],
+        path: &mut Vec<PathSegment>,
+    ) -> Result<(), CannotBeNull> {
+        if *value == Value::Null && self.is_emptied(ty, errors, path) {
+            *value = Value::Object(IndexMap::new());
+        }
+        let completed = match (&mut *value, &ty.base) {
+            (Value::Null, _) => Err(CannotBeNull),
+            (Value::List(values), BaseType::List(of)) => {
+                values.iter_mut().enumerate().try_for_each(|(index, value)| {
+                    if errors.is_empty() {
+                        return self.value(of, value, errors, path);
+                    }
+                    path.push(PathSegment::Index(index));
+                    let completed = self.value(of, value, errors, path);
+                    path.pop();
+                    completed
+                })
+            }
+            (Value::Object(data), BaseType::Named(_)) if !self.fields.is_empty() => {
+                self.object(data, errors, path)
+            }
+            _ => Ok(()),
+        };
+        if completed.is_err() {
+            if !ty.nullable {
+                return Err(CannotBeNull);
+            }
+            *value = Value::Null;
+        }
+        Ok(())
+    }
+}
+
+/// Something is null that cannot be.
+struct CannotBeNull;
+
+fn root(kind: OperationType) -> &'static str {
+    match kind {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    }
+}
