@@ -250,9 +250,11 @@ on_both_databases! {
     async fn fragments_that_double_are_refused_at_once(app: TestApp) {
         let acme = app.organization("acme").await;
         for levels in [18, 40, 400] {
-            let fragments: String = (0..levels)
-                .map(|level| format!(" fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1)).collect();
-            let document = format!("{{ ...f0 }}{fragments} fragment f{levels} on Query {{ viewer {{ subject }} }}");
+            let fragments: Vec<String> = (0..levels)
+                .map(|level| format!("fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1))
+                .collect();
+            let fragments = fragments.join(" ");
+            let document = format!("{{ ...f0 }} {fragments} fragment f{levels} on Query {{ viewer {{ subject }} }}");
             let answer = acme.member.ask(&document, json!({})).await;
             assert_eq!((answer.code(), answer.field()), ("LIMIT_EXCEEDED", "query"));
         }
