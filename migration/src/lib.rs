@@ -15,6 +15,7 @@ mod m0004_lists;
 mod m0005_sends;
 mod m0006_events;
 mod made;
+mod sqlite;
 mod table;
 
 use std::time::Duration;

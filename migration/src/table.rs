@@ -10,7 +10,10 @@ use sea_orm_migration::{
     sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement},
 };
 
-use crate::made::{self, execute, exists, is_postgres};
+use crate::{
+    made::{self, execute, exists, is_postgres},
+    sqlite::{self, clear_on_delete, time_check},
+};
 
 /// An enum: a native type in PostgreSQL, a CHECK in SQLite.
 pub(crate) struct Enum {
@@ -46,8 +49,8 @@ enum Default {
 }
 
 pub(crate) struct Column {
-    name: &'static str,
-    kind: Kind,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     not_null: bool,
     unique: bool,
     default: Option<Default>,
@@ -107,26 +110,6 @@ impl Column {
     }
 }
 
-/// A version 4 UUID (RFC 9562), put together of what SQLite 3.40 has: the two bytes with the
-/// version and the variant are drawn from tables of the bytes that they may be.
-const SQLITE_RANDOM_ID: &str = "CAST(randomblob(6) \
-    || substr(x'404142434445464748494a4b4c4d4e4f', 1 + (random() & 15), 1) || randomblob(1) \
-    || substr(x'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf', 1 + (random() & 63), 1) \
-    || randomblob(7) AS BLOB)";
-
-/// The time of the statement, the same throughout it and its triggers.
-const SQLITE_NOW: &str = "replace(strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), '.000+', '+')";
-
-/// `column` in the one form of a time, at most microseconds.
-fn canonical_time(column: &str) -> String {
-    let digits = format!("rtrim(substr(substr({column}, 21, length({column}) - 26), 1, 6), '0')");
-    format!(
-        "CASE WHEN length({column}) = 25 THEN {column} ELSE substr({column}, 1, 19) || \
-         CASE {digits} WHEN '' THEN '' ELSE '.' || substr({digits} || '00', 1, (length({digits}) + 2) / 3 * 3) END \
-         || '+00:00' END"
-    )
-}
-
 impl Table {
     fn all_columns(self) -> (Vec<Column>, Self) {
         let mut columns = vec![Column {
@@ -181,7 +164,7 @@ impl Table {
                  FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
             ));
         } else {
-            after.extend(sqlite_time_triggers(name, &columns));
+            after.extend(sqlite::time_triggers(name, &columns));
         }
         for (suffix, keys) in &table.indexes {
             let keys: Vec<String> = keys.iter().map(|key| key.sql(postgres)).collect();
@@ -283,9 +266,9 @@ fn column_definition(column: &Column, postgres: bool) -> String {
     match (&column.default, postgres) {
         (None, _) => {}
         (Some(Default::RandomId), true) => sql += " DEFAULT gen_random_uuid()",
-        (Some(Default::RandomId), false) => sql += &format!(" DEFAULT ({SQLITE_RANDOM_ID})"),
+        (Some(Default::RandomId), false) => sql += &format!(" DEFAULT ({})", sqlite::RANDOM_ID),
         (Some(Default::Now), true) => sql += " DEFAULT now()",
-        (Some(Default::Now), false) => sql += &format!(" DEFAULT ({SQLITE_NOW})"),
+        (Some(Default::Now), false) => sql += &format!(" DEFAULT ({})", sqlite::NOW),
         (Some(Default::Literal(literal)), _) => sql += &format!(" DEFAULT {literal}"),
     }
     if column.unique {
@@ -296,17 +279,6 @@ fn column_definition(column: &Column, postgres: bool) -> String {
         sql += &format!(" CHECK ({check})");
     }
     sql
-}
-
-/// Only text that RFC 3339 reads, with the offset `+00:00`, on a day that exists: a modifier makes
-/// older versions of SQLite reckon, so that February 30 becomes another day.
-fn time_check(column: &str) -> String {
-    format!(
-        "{column} IS NULL \
-         OR strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19), '+0 days') IS substr({column}, 1, 19) \
-         AND (substr({column}, 20) IS '+00:00' OR substr({column}, 20) GLOB '.[0-9]*+00:00' \
-         AND rtrim(substr({column}, 21, length({column}) - 26), '0123456789') = '')"
-    )
 }
 
 fn foreign_key(
@@ -329,47 +301,4 @@ fn foreign_key(
         (OnDelete::SetNull, true, false) => String::new(),
     };
     format!("FOREIGN KEY ({from}) REFERENCES {target} ({to}){action}")
-}
-
-fn clear_on_delete(table: &str, column: &str, target: &str) -> String {
-    format!(
-        "CREATE TRIGGER {table}_clear_{column}_{target} BEFORE DELETE ON {target} BEGIN \
-         UPDATE {table} SET {column} = NULL WHERE org_id = OLD.org_id AND {column} = OLD.id; END"
-    )
-}
-
-/// SQLite cannot change a row before it is written, so it is written once more: to bring times to
-/// their one form, and to set `updated_at`. A row that is stored has its times in that form; so one
-/// that had not, before an update, is known to be on its way there, which is no update of its own.
-fn sqlite_time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
-    let times: Vec<&str> = columns
-        .iter()
-        .filter(|column| matches!(column.kind, Kind::Time))
-        .map(|column| column.name)
-        .collect();
-    let canonical = |row: &str, time: &str| canonical_time(&format!("{row}.{time}"));
-    let each = |joined: &str, of: &dyn Fn(&str) -> String| {
-        times.iter().map(|time| of(time)).collect::<Vec<_>>().join(joined)
-    };
-    let is_other = each(" OR ", &|time| format!("NEW.{time} IS NOT ({})", canonical("NEW", time)));
-    let was_canonical =
-        each(" AND ", &|time| format!("OLD.{time} IS ({})", canonical("OLD", time)));
-    let set = each(", ", &|time| format!("{time} = {}", canonical("NEW", time)));
-    let write = |set: &str| format!("BEGIN UPDATE {table} SET {set} WHERE id = NEW.id; END");
-    [
-        format!(
-            "CREATE TRIGGER {table}_times_on_insert AFTER INSERT ON {table} WHEN {is_other} {}",
-            write(&set)
-        ),
-        format!(
-            "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} WHEN {is_other} {}",
-            write(&set)
-        ),
-        // the time stands still within a statement, so this ends with itself
-        format!(
-            "CREATE TRIGGER {table}_updated_at AFTER UPDATE ON {table} \
-             WHEN NEW.updated_at IS NOT {SQLITE_NOW} AND {was_canonical} {}",
-            write(&format!("updated_at = {SQLITE_NOW}"))
-        ),
-    ]
 }

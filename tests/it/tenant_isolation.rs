@@ -77,15 +77,14 @@ impl Schema {
         format!("{{ {} }}", parts.join(" "))
     }
 
-    /// Values for an argument: with an id of the other organization in every place that takes one, one place a
-    /// value. The name says what an id is of.
-    fn values(&self, name: &str, ty: &Type, ids: &Ids, depth: usize) -> Vec<Json> {
+    /// Values for an argument: with an id of the other organization in every place that takes one, one place a value.
+    fn values(&self, ty: &Type, ids: &[Uuid], depth: usize) -> Vec<Json> {
         match &ty.base {
             BaseType::List(of) => {
-                self.values(name, of, ids, depth).into_iter().map(|value| json!([value])).collect()
+                self.values(of, ids, depth).into_iter().map(|value| json!([value])).collect()
             }
             BaseType::Named(ty) => match ty.as_str() {
-                "ID" => ids.of(name).iter().map(|id| json!(id)).collect(),
+                "ID" => ids.iter().map(|id| json!(id)).collect(),
                 "String" => vec![json!("x")],
                 "Int" => vec![json!(5)],
                 "Float" => vec![json!(0.5)],
@@ -93,18 +92,18 @@ impl Schema {
                 "JSON" => vec![json!({})],
                 "DateTime" => vec![json!("2199-01-01T00:00:00Z")],
                 of if self.enums.contains_key(of) => vec![json!(self.enums[of])],
-                of => self.input_values(name, of, ids, depth),
+                of => self.input_values(of, ids, depth),
             },
         }
     }
 
-    fn input_values(&self, argument: &str, of: &str, ids: &Ids, depth: usize) -> Vec<Json> {
+    fn input_values(&self, of: &str, ids: &[Uuid], depth: usize) -> Vec<Json> {
         let fields = self.inputs.get(of).unwrap_or_else(|| panic!("the walk cannot fill a {of}"));
         let mut required = Map::new();
         for field in fields {
             if !field.ty.node.nullable && field.default_value.is_none() {
                 let name = field.name.node.to_string();
-                let value = self.values(&name, &field.ty.node, ids, depth).swap_remove(0);
+                let value = self.values(&field.ty.node, ids, depth).swap_remove(0);
                 required.insert(name, value);
             }
         }
@@ -115,10 +114,7 @@ impl Schema {
             if depth == 0 || base(&field.ty.node) == of {
                 continue;
             }
-            // an operator is of what its field is of: filter.segmentId.eq
-            let of_what =
-                if ["eq", "ne", "in", "notIn"].contains(&name.as_str()) { argument } else { &name };
-            for value in self.values(of_what, &field.ty.node, ids, depth - 1) {
+            for value in self.values(&field.ty.node, ids, depth - 1) {
                 let mut object = required.clone();
                 object.insert(name.clone(), value);
                 values.push(Json::Object(object));
@@ -135,21 +131,14 @@ fn base(ty: &Type) -> &str {
     }
 }
 
-/// The ids of the other organization.
-struct Ids(Vec<Uuid>);
-
-impl Ids {
-    fn new(organization: &Organization, made: &Fixtures) -> Self {
-        let Fixtures { users, contacts, segments, campaigns, entries, sends, events } = made;
-        // one of each kind, whatever the argument is called
-        let firsts = [users, contacts, segments, campaigns, entries, sends, events]
-            .map(|ids| *ids.last().unwrap());
-        Self(firsts.into_iter().chain([organization.id]).collect())
-    }
-
-    fn of(&self, _name: &str) -> &[Uuid] {
-        &self.0
-    }
+/// Ids of an organization, one of each kind, its own included.
+fn one_of_each(organization: &Organization, made: &Fixtures) -> Vec<Uuid> {
+    let Fixtures { users, contacts, segments, campaigns, entries, sends, events } = made;
+    [users, contacts, segments, campaigns, entries, sends, events]
+        .into_iter()
+        .map(|ids| *ids.last().unwrap())
+        .chain([organization.id])
+        .collect()
 }
 
 /// Everything that is in the database, as text.
@@ -192,7 +181,7 @@ on_both_databases! {
         populate(&ours.scope, &mut rng, 4).await;
         let made = populate(&theirs.scope, &mut rng, 5).await;
         let schema = Schema::printed();
-        let ids = Ids::new(&theirs, &made);
+        let ids = one_of_each(&theirs, &made);
         let of_theirs: Vec<String> = [
             &made.users, &made.contacts, &made.segments, &made.campaigns, &made.entries, &made.sends, &made.events,
         ].into_iter().flatten().map(ToString::to_string).collect();
@@ -209,9 +198,9 @@ on_both_databases! {
                     let argument = &argument.node;
                     let others: Map<String, Json> = field.arguments.iter().enumerate()
                         .filter(|(other, of)| *other != index && !of.node.ty.node.nullable && of.node.default_value.is_none())
-                        .map(|(_, of)| (of.node.name.node.to_string(), schema.values(&of.node.name.node, &of.node.ty.node, &ids, 2).swap_remove(0)))
+                        .map(|(_, of)| (of.node.name.node.to_string(), schema.values(&of.node.ty.node, &ids, 2).swap_remove(0)))
                         .collect();
-                    for value in schema.values(&argument.name.node, &argument.ty.node, &ids, 3) {
+                    for value in schema.values(&argument.ty.node, &ids, 3) {
                         let mut variables = others.clone();
                         variables.insert(argument.name.node.to_string(), value.clone());
                         let used: Vec<&InputValueDefinition> = field.arguments.iter().map(|of| &of.node)

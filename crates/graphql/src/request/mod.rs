@@ -16,6 +16,7 @@
 
 mod coerce;
 mod measure;
+mod omit;
 pub mod scan;
 mod shape;
 mod types;

@@ -7,6 +7,7 @@
 
 mod audience;
 mod outreach;
+mod plans;
 
 use campaigns_scope::{Database, Error};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,7 +26,7 @@ pub struct Organization {
     pub slug: &'static str,
     contacts: usize,
     companies: usize,
-    campaigns: &'static [outreach::Plan],
+    campaigns: &'static [plans::Plan],
 }
 
 /// What is loaded.
@@ -36,7 +37,7 @@ pub const ORGANIZATIONS: [Organization; 2] = [
         slug: "alder-pine",
         contacts: 2_000,
         companies: 150,
-        campaigns: outreach::PLANS,
+        campaigns: plans::PLANS,
     },
     Organization {
         id: Uuid::from_u128(0x0b0b_0000_0000_4000_8000_0000_0000_0002),
@@ -44,7 +45,7 @@ pub const ORGANIZATIONS: [Organization; 2] = [
         slug: "tiny-harbor",
         contacts: 60,
         companies: 8,
-        campaigns: outreach::SMALL_PLANS,
+        campaigns: plans::SMALL_PLANS,
     },
 ];
 

@@ -1,13 +1,15 @@
 //! A scope: one organization, one role, and what may be done with them.
 
+mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection,
-    DatabaseExecutor, DatabaseTransaction, DbBackend, FromQueryResult, IdenStatic, PaginatorTrait,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, Value,
-    sea_query::{Alias, Expr, ExprTrait, IntoCondition, Query, SelectStatement},
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseExecutor,
+    DatabaseTransaction, DbBackend, FromQueryResult, PaginatorTrait, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, Select, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
+    sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -174,81 +176,6 @@ impl Scope {
         Ok(rows)
     }
 
-    /// The row of this id, which nobody else changes before the transaction ends.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // SQLite has one writer at a time, and renders no lock
-        let select = self.find::<E>().id(id).select.lock_exclusive();
-        Ok(select.one(&self.executor()).await?)
-    }
-
-    /// Inserts a row into the organization, whatever organization it names.
-    ///
-    /// # Errors
-    /// [`Error::ReferenceNotFound`] where it refers to a row that is not the organization's.
-    pub async fn insert<E: OrganizationOwned>(
-        &self,
-        mut row: E::ActiveModel,
-    ) -> Result<E::Model, Error> {
-        row.set(E::ORGANIZATION, self.organization.into());
-        self.check_references::<E>(std::slice::from_ref(&row)).await?;
-        Ok(E::insert(row).exec_with_returning(&self.executor()).await?)
-    }
-
-    /// Inserts rows into the organization, many a statement. Not one transaction by itself.
-    ///
-    /// # Errors
-    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's.
-    pub async fn insert_all<E: OrganizationOwned>(
-        &self,
-        mut rows: Vec<E::ActiveModel>,
-    ) -> Result<(), Error> {
-        for row in &mut rows {
-            row.set(E::ORGANIZATION, self.organization.into());
-        }
-        self.check_references::<E>(&rows).await?;
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(CHUNK / 2));
-            E::insert_many(rows).exec_without_returning(&self.executor()).await?;
-            rows = rest;
-        }
-        Ok(())
-    }
-
-    /// Writes the columns that are set to the row of this id; `None` where there is no such row.
-    /// A row stays in its organization.
-    ///
-    /// # Errors
-    /// [`Error::ReferenceNotFound`] where it would refer to a row that is not the organization's.
-    pub async fn update<E: OrganizationOwned>(
-        &self,
-        id: Uuid,
-        mut changes: E::ActiveModel,
-    ) -> Result<Option<E::Model>, Error> {
-        changes.not_set(E::ID);
-        changes.not_set(E::ORGANIZATION);
-        self.check_references::<E>(std::slice::from_ref(&changes)).await?;
-        let update = E::update_many()
-            .set(changes)
-            .filter(E::ORGANIZATION.eq(self.organization))
-            .filter(E::ID.eq(id));
-        match self.dialect() {
-            Dialect::Postgres => {
-                let updated = update.exec_with_returning(&self.executor()).await?;
-                Ok(updated.into_iter().next())
-            }
-            // what it returns there is the row before its triggers, with the old updated_at
-            Dialect::Sqlite => {
-                if update.exec(&self.executor()).await?.rows_affected == 0 {
-                    return Ok(None);
-                }
-                self.one(self.find::<E>().id(id)).await
-            }
-        }
-    }
-
     /// Whether a row has a row of another table `R` whose column equals its own, and which
     /// fulfils the condition.
     #[must_use]
@@ -325,35 +252,6 @@ impl Scope {
 
     pub(crate) async fn query(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
         Ok(self.executor().query_all(select).await?)
-    }
-
-    /// Refuses a reference to a row that is not the organization's.
-    async fn check_references<E: OrganizationOwned>(
-        &self,
-        rows: &[E::ActiveModel],
-    ) -> Result<(), Error> {
-        for (column, table) in E::REFERENCES {
-            let ids: BTreeSet<Uuid> = rows
-                .iter()
-                .filter_map(|row| match row.get(*column) {
-                    ActiveValue::Set(Value::Uuid(id)) => id,
-                    _ => None,
-                })
-                .collect();
-            let ids: Vec<Uuid> = ids.into_iter().collect();
-            for chunk in ids.chunks(CHUNK) {
-                let mut found = Query::select();
-                found
-                    .expr(Expr::col(Alias::new("id")))
-                    .from(Alias::new(*table))
-                    .and_where(Expr::col(Alias::new("org_id")).eq(self.organization))
-                    .and_where(Expr::col(Alias::new("id")).is_in(chunk.iter().copied()));
-                if self.query(&found).await?.len() < chunk.len() {
-                    return Err(Error::ReferenceNotFound { column: column.as_str() });
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,115 @@
+//! The arguments of a connection: which rows, in which order.
+
+use std::fmt::Debug;
+
+use async_graphql::Enum;
+use campaigns_scope::{Direction, Order, Scope, Window};
+
+use super::Listed;
+use crate::{cursor, error::Error};
+
+/// Rows on a page where the client does not say.
+const DEFAULT_SIZE: u32 = 50;
+
+/// Rows on a page at most.
+const MAX_SIZE: u32 = 500;
+
+/// Which way an order goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(crate) enum OrderDirection {
+    /// The smallest first.
+    Asc,
+    /// The largest first.
+    Desc,
+}
+
+impl From<OrderDirection> for Direction {
+    fn from(direction: OrderDirection) -> Self {
+        match direction {
+            OrderDirection::Asc => Self::Ascending,
+            OrderDirection::Desc => Self::Descending,
+        }
+    }
+}
+
+/// The four arguments of every connection.
+#[derive(Clone, Debug)]
+pub(crate) struct PageArguments {
+    pub(crate) first: Option<i32>,
+    pub(crate) after: Option<String>,
+    pub(crate) last: Option<i32>,
+    pub(crate) before: Option<String>,
+}
+
+impl PageArguments {
+    pub(super) fn window(self, order: &Order, order_name: &str) -> Result<Window, Error> {
+        let Self { first, after, last, before } = self;
+        if first.is_some() && last.is_some() {
+            return Err(Error::bad_input("last", "Ask for the first or the last, not for both."));
+        }
+        if before.is_some() && (first.is_some() || after.is_some()) {
+            return Err(Error::bad_input("before", "This goes with last alone."));
+        }
+        if after.is_some() && last.is_some() {
+            return Err(Error::bad_input("after", "This goes with first alone."));
+        }
+        let from_end = last.is_some() || before.is_some();
+        let (name, size) = if from_end { ("last", last) } else { ("first", first) };
+        let limit = match size.map(u32::try_from) {
+            None => DEFAULT_SIZE,
+            Some(Ok(size)) if size <= MAX_SIZE => size,
+            Some(_) => {
+                return Err(Error::bad_input(name, format!("This is 0 to {MAX_SIZE}.")));
+            }
+        };
+        let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
+        let cursor = cursor
+            .map(|cursor| {
+                cursor::decode(&cursor, order_name, order).ok_or_else(|| {
+                    Error::bad_input(name, "This is no cursor of a list in this order.")
+                })
+            })
+            .transpose()?;
+        Ok(Window { limit: limit.into(), from_end, cursor })
+    }
+}
+
+/// An order as a client asks for it: fields with directions, made into keys.
+pub(crate) struct Ordering {
+    pub(super) order: Order,
+    pub(super) name: String,
+}
+
+/// How one field of an order is said in SQL.
+pub(crate) trait OrderInput: Debug {
+    /// What tells one field from another.
+    type Field: PartialEq;
+    /// Which field it is.
+    fn field(&self) -> Self::Field;
+    /// The key.
+    fn key(&self, scope: &Scope) -> campaigns_scope::OrderKey;
+}
+
+impl Ordering {
+    /// The order of these fields, for a list of `T`.
+    pub(crate) fn of<T: Listed>(
+        scope: &Scope,
+        fields: Option<&[impl OrderInput]>,
+    ) -> Result<Self, Error> {
+        let fields = fields.unwrap_or_default();
+        if fields.len() > 20 {
+            return Err(Error::bad_input("orderBy", "These may be 20 at most."));
+        }
+        // rows that are equal in a field stay so when it comes again
+        let mut different: Vec<_> = Vec::with_capacity(fields.len());
+        for field in fields {
+            if different.iter().all(|of: &&_| OrderInput::field(*of) != field.field()) {
+                different.push(field);
+            }
+        }
+        Ok(Self {
+            order: Order(different.iter().map(|field| field.key(scope)).collect()),
+            name: format!("{} {different:?}", T::NAME),
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! Lists that are loaded together.
+
+use std::{collections::HashMap, sync::Arc};
+
+use campaigns_scope::{OrganizationOwned, Scope, Scoped, Window};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::{Listed, Ordering, PageArguments};
+use crate::{
+    cursor,
+    error::Error,
+    rows::{Row, together},
+};
+
+pub(super) type Pages<T> = HashMap<Option<Uuid>, ListPage<<T as Listed>::Entity>>;
+
+pub(super) type Column<T> = <<T as Listed>::Entity as sea_orm::EntityTrait>::Column;
+
+/// The rows of one list with their cursors.
+pub(super) struct ListPage<E: OrganizationOwned> {
+    pub(super) rows: Vec<(Row<E>, String)>,
+    pub(super) more: bool,
+}
+
+/// Lists that are loaded together: one, or one for each of many parents.
+pub(super) struct Lists<T: Listed> {
+    selected: Scoped<T::Entity>,
+    ordering: Ordering,
+    pub(super) window: Window,
+    /// The column that says whose list a row is on, and whose lists these are.
+    parents: Option<(Column<T>, Vec<Uuid>)>,
+    pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
+    counts: OnceCell<Result<HashMap<Option<Uuid>, u64>, Error>>,
+    other_sides: OnceCell<Result<Vec<Option<Uuid>>, Error>>,
+}
+
+impl<T: Listed> Lists<T> {
+    pub(super) fn new(
+        selected: Scoped<T::Entity>,
+        ordering: Ordering,
+        page: PageArguments,
+        parents: Option<(Column<T>, Vec<Uuid>)>,
+    ) -> Result<Self, Error> {
+        let window = page.window(&ordering.order, &ordering.name)?;
+        Ok(Self {
+            selected,
+            ordering,
+            window,
+            parents,
+            pages: OnceCell::new(),
+            counts: OnceCell::new(),
+            other_sides: OnceCell::new(),
+        })
+    }
+
+    pub(super) async fn pages(&self, scope: &Scope) -> Result<Arc<Pages<T>>, Error> {
+        self.pages.get_or_init(async || self.load_pages(scope).await.map(Arc::new)).await.clone()
+    }
+
+    async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
+        let (order, window) = (&self.ordering.order, &self.window);
+        let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
+            None => vec![(None, scope.page(self.selected.clone(), order, window).await?)],
+            Some((column, parents)) => scope
+                .pages(&self.selected, *column, parents, order, window)
+                .await?
+                .into_iter()
+                .map(|(parent, page)| (Some(parent), page))
+                .collect(),
+        };
+        // the rows of all lists are siblings: what hangs on them is loaded together too
+        let mut models = Vec::new();
+        let mut cursors = Vec::with_capacity(pages.len());
+        for (parent, page) in pages {
+            let (rows, keys): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
+            models.extend(rows);
+            let keys = keys.iter().map(|keys| cursor::encode(&self.ordering.name, keys));
+            cursors.push((parent, keys.collect::<Vec<_>>(), page.more));
+        }
+        let mut rows = together(models).into_iter();
+        Ok(cursors
+            .into_iter()
+            .map(|(parent, cursors, more)| {
+                (parent, ListPage { rows: rows.by_ref().zip_all(cursors), more })
+            })
+            .collect())
+    }
+
+    pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
+        let counts = self.counts.get_or_init(async || {
+            Ok(match &self.parents {
+                None => HashMap::from([(None, scope.count(self.selected.clone()).await?)]),
+                Some((column, parents)) => scope
+                    .counts(self.selected.clone(), *column, parents)
+                    .await?
+                    .into_iter()
+                    .map(|(parent, count)| (Some(parent), count))
+                    .collect(),
+            })
+        });
+        counts
+            .await
+            .as_ref()
+            .map(|counts| counts.get(&parent).copied().unwrap_or(0))
+            .map_err(Clone::clone)
+    }
+
+    pub(super) async fn has_other_side(
+        &self,
+        scope: &Scope,
+        parent: Option<Uuid>,
+    ) -> Result<bool, Error> {
+        let (order, window) = (&self.ordering.order, &self.window);
+        let sides = self.other_sides.get_or_init(async || {
+            Ok(match &self.parents {
+                None => {
+                    let selected = self.selected.clone();
+                    let has = scope.has_other_side(selected, order, window).await?;
+                    if has { vec![None] } else { Vec::new() }
+                }
+                Some((column, parents)) => scope
+                    .have_other_side(&self.selected, *column, parents, order, window)
+                    .await?
+                    .into_iter()
+                    .map(Some)
+                    .collect(),
+            })
+        });
+        sides.await.as_ref().map(|sides| sides.contains(&parent)).map_err(Clone::clone)
+    }
+}
+
+/// `zip` that takes no more of the first than it needs.
+trait ZipAll: Iterator + Sized {
+    fn zip_all<B>(self, others: Vec<B>) -> Vec<(Self::Item, B)>;
+}
+
+impl<I: Iterator> ZipAll for I {
+    fn zip_all<B>(self, others: Vec<B>) -> Vec<(I::Item, B)> {
+        others.into_iter().zip(self).map(|(other, item)| (item, other)).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! Every list of the schema: Relay's connections, over the keyset pages of the scope.
+//!
+//! **Invariants.** A part that is not selected costs nothing: the rows, the total count and the
+//! flag for the side that the page did not come from are each loaded when they are asked for. The
+//! lists of many parents are loaded together, each part in one statement.
+
+mod arguments;
+mod lists;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, OutputType, SimpleObject};
+use campaigns_scope::{OrganizationOwned, Scope, Scoped};
+use uuid::Uuid;
+
+use crate::{campaign::Campaign, context::RequestContext, error::Error, rows::Row, send::Send};
+use lists::{Column, Lists};
+
+pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
+
+/// An object that connections list.
+pub(crate) trait Listed: OutputType + From<Row<Self::Entity>> + 'static {
+    /// The table of its rows.
+    type Entity: OrganizationOwned;
+    /// Its name in cursors.
+    const NAME: &'static str;
+}
+
+/// A list, page by page.
+pub(crate) struct Connection<T: Listed> {
+    lists: Arc<Lists<T>>,
+    parent: Option<Uuid>,
+}
+
+impl<T: Listed> Connection<T> {
+    /// The list of all that is selected.
+    pub(crate) fn new(
+        selected: Scoped<T::Entity>,
+        ordering: Ordering,
+        page: PageArguments,
+    ) -> Result<Self, Error> {
+        Ok(Self { lists: Arc::new(Lists::new(selected, ordering, page, None)?), parent: None })
+    }
+
+    /// The list of those that hang on `parent`, loaded together with those of its siblings.
+    /// `arguments` are what makes these lists others than those of the same field elsewhere.
+    pub(crate) fn of_parent<P: OrganizationOwned>(
+        parent: &Row<P>,
+        arguments: &str,
+        column: Column<T>,
+        make: impl FnOnce() -> Result<(Scoped<T::Entity>, Ordering), Error>,
+        page: PageArguments,
+    ) -> Result<Self, Error> {
+        let id = crate::rows::id_of::<P>(parent);
+        let key = format!("{} {column:?} {arguments} {page:?}", T::NAME);
+        let lists = parent.shared(&key, || {
+            let (selected, ordering) = make()?;
+            let parents = parent.siblings().iter().map(crate::rows::id_of::<P>).collect();
+            Lists::<T>::new(selected, ordering, page, Some((column, parents))).map(Arc::new)
+        });
+        Ok(Self { lists: (*lists).clone()?, parent: Some(id) })
+    }
+
+    async fn entries(&self, scope: &Scope) -> Result<Vec<(Row<T::Entity>, String)>, Error> {
+        let pages = self.lists.pages(scope).await?;
+        Ok(pages.get(&self.parent).map(|page| page.rows.clone()).unwrap_or_default())
+    }
+}
+
+/// Where a page lies in its list.
+#[derive(SimpleObject)]
+pub(crate) struct PageInfo {
+    /// Whether there are rows behind this page: ask with after: endCursor.
+    has_next_page: bool,
+    /// Whether there are rows before this page: ask with before: startCursor.
+    has_previous_page: bool,
+    /// The cursor of the first row of the page.
+    start_cursor: Option<String>,
+    /// The cursor of the last row of the page.
+    end_cursor: Option<String>,
+}
+
+/// A row of a list, and where it stands.
+#[derive(SimpleObject)]
+#[graphql(
+    concrete(name = "CampaignEdge", params(Campaign)),
+    concrete(name = "SendEdge", params(Send))
+)]
+pub(crate) struct Edge<T: Listed> {
+    /// Where the row stands in the list; for after and before.
+    cursor: String,
+    /// The row.
+    node: T,
+}
+
+/// A list, page by page: first with after, or last with before; 50 rows where you do not say how
+/// many, 500 at most. A cursor stays valid while rows come and go, for the order it was made in.
+#[Object(
+    concrete(name = "CampaignConnection", params(Campaign)),
+    concrete(name = "SendConnection", params(Send))
+)]
+impl<T: Listed> Connection<T>
+where
+    Edge<T>: OutputType,
+{
+    /// The rows of this page, each with its cursor.
+    async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
+        let entries = self.entries(ctx.scope()).await?;
+        Ok(entries.into_iter().map(|(row, cursor)| Edge { cursor, node: T::from(row) }).collect())
+    }
+
+    /// The rows of this page.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<T>, Error> {
+        let entries = self.entries(ctx.scope()).await?;
+        Ok(entries.into_iter().map(|(row, _)| T::from(row)).collect())
+    }
+
+    /// Where this page lies in the list.
+    async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo, Error> {
+        let scope = ctx.scope();
+        let pages = self.lists.pages(scope).await?;
+        let page = pages.get(&self.parent);
+        let more = page.is_some_and(|page| page.more);
+        let from_end = self.lists.window.from_end;
+        let other = if from_end { "hasNextPage" } else { "hasPreviousPage" };
+        let other_side = self.lists.window.cursor.is_some()
+            && ctx.look_ahead().field(other).exists()
+            && self.lists.has_other_side(scope, self.parent).await?;
+        let cursor = |entry: Option<&(_, String)>| entry.map(|(_, cursor)| cursor.clone());
+        Ok(PageInfo {
+            has_next_page: if from_end { other_side } else { more },
+            has_previous_page: if from_end { more } else { other_side },
+            start_cursor: cursor(page.and_then(|page| page.rows.first())),
+            end_cursor: cursor(page.and_then(|page| page.rows.last())),
+        })
+    }
+
+    /// How many rows the list has in all; counted only where you ask for it.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, Error> {
+        self.lists.count(ctx.scope(), self.parent).await
+    }
+}

@@ -1,0 +1,179 @@
+//! Filters: the operators that every filter is made of, and how they become a condition.
+//!
+//! **Invariant.** A filter is two-valued: what a negative operator selects is exactly what its
+//! positive one does not. A positive operator is null on a null column, which is as good as
+//! false wherever it is not negated; and every negation goes through [`Dialect::not`], which
+//! takes null for false.
+//!
+//! [`Dialect::not`]: campaigns_scope::Dialect::not
+
+mod operators;
+
+use campaigns_scope::Scope;
+use sea_orm::sea_query::{Expr, ExprTrait};
+
+use crate::{error::Error, input::Path};
+
+pub(crate) use operators::{
+    DateTimeFilter, EnumOperators, IdFilter, JsonFilter, StringFilter, enum_filter, one_of,
+};
+
+/// How deep filters may nest.
+const MAX_DEPTH: usize = 10;
+/// How many conditions one filter may have.
+const MAX_CONDITIONS: usize = 500;
+/// How many values `in` and `notIn` take.
+const MAX_VALUES: usize = 1_000;
+/// How many values all of a filter's `in` and `notIn` take; SQLite binds 32,766.
+const MAX_VALUES_IN_ALL: usize = 30_000;
+
+/// A filter of rows of one table.
+pub(crate) trait Filter: Sized {
+    /// Those that it joins by AND.
+    fn and(&self) -> Option<&[Self]>;
+    /// Those that it joins by OR.
+    fn or(&self) -> Option<&[Self]>;
+    /// The one that it negates.
+    fn not(&self) -> Option<&Self>;
+    /// Its own fields.
+    fn fields(&self, all: &mut All<'_>, path: Path<'_>) -> Result<(), Error>;
+}
+
+/// The `and`, `or` and `not` of a filter whose fields of these names they are.
+macro_rules! logical {
+    () => {
+        fn and(&self) -> Option<&[Self]> {
+            self.and.as_deref()
+        }
+
+        fn or(&self) -> Option<&[Self]> {
+            self.or.as_deref()
+        }
+
+        fn not(&self) -> Option<&Self> {
+            self.not.as_deref()
+        }
+    };
+}
+pub(crate) use logical;
+
+/// The condition of a filter argument; no filter selects everything.
+pub(crate) fn condition(
+    scope: &Scope,
+    filter: Option<&impl Filter>,
+    argument: &str,
+) -> Result<Expr, Error> {
+    let mut spent = Spent::default();
+    match filter {
+        None => Ok(Expr::val(true)),
+        Some(filter) => compile(scope, filter, Path::argument(argument), 1, &mut spent),
+    }
+}
+
+/// How much of what a filter may have it has.
+#[derive(Default)]
+struct Spent {
+    conditions: usize,
+    values: usize,
+}
+
+fn compile(
+    scope: &Scope,
+    filter: &impl Filter,
+    path: Path<'_>,
+    depth: usize,
+    spent: &mut Spent,
+) -> Result<Expr, Error> {
+    if depth > MAX_DEPTH {
+        return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
+    }
+    let mut all = All { scope, spent, joined: None };
+    filter.fields(&mut all, path)?;
+    if let Some(filters) = filter.and() {
+        let path = path.field("and");
+        for (index, filter) in filters.iter().enumerate() {
+            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
+            all.push(path.index(index), part)?;
+        }
+    }
+    if let Some(filters) = filter.or() {
+        let path = path.field("or");
+        let mut any: Option<Expr> = None;
+        for (index, filter) in filters.iter().enumerate() {
+            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
+            any = Some(any.map_or(part.clone(), |any| any.or(part)));
+        }
+        all.push(path, any.unwrap_or_else(|| Expr::val(false)))?;
+    }
+    if let Some(filter) = filter.not() {
+        let path = path.field("not");
+        let part = compile(scope, filter, path, depth + 1, all.spent)?;
+        all.push(path, scope.dialect().not(part))?;
+    }
+    Ok(all.joined.unwrap_or_else(|| Expr::val(true)))
+}
+
+/// Conditions that are joined by AND.
+pub(crate) struct All<'a> {
+    pub(crate) scope: &'a Scope,
+    spent: &'a mut Spent,
+    joined: Option<Expr>,
+}
+
+impl All<'_> {
+    /// One condition more.
+    pub(crate) fn push(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
+        self.count(path, 1)?;
+        self.joined = Some(match self.joined.take() {
+            Some(joined) => joined.and(condition),
+            None => condition,
+        });
+        Ok(())
+    }
+
+    fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
+        self.spent.conditions += conditions;
+        if self.spent.conditions > MAX_CONDITIONS {
+            let message = format!("A filter has {MAX_CONDITIONS} conditions at most.");
+            return Err(Error::limit(path, message));
+        }
+        Ok(())
+    }
+
+    /// The values of an `in` or `notIn`.
+    fn values<T, U>(
+        &mut self,
+        path: Path<'_>,
+        values: &[T],
+        check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
+    ) -> Result<Vec<U>, Error> {
+        if values.len() > MAX_VALUES {
+            return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
+        }
+        self.spent.values += values.len();
+        if self.spent.values > MAX_VALUES_IN_ALL {
+            let message = format!("The lists of a filter have {MAX_VALUES_IN_ALL} values at most.");
+            return Err(Error::limit(path, message));
+        }
+        values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()
+    }
+
+    fn push_not(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
+        let negated = self.scope.dialect().not(condition);
+        self.push(path, negated)
+    }
+
+    /// A condition that a field wants to hold or not to hold.
+    pub(crate) fn whether(
+        &mut self,
+        path: Path<'_>,
+        wanted: Option<bool>,
+        condition: impl FnOnce(&Scope) -> Expr,
+    ) -> Result<(), Error> {
+        match wanted {
+            None => Ok(()),
+            Some(true) => self.push(path, condition(self.scope)),
+            Some(false) => self.push_not(path, condition(self.scope)),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Orders: keys, how they compare, and which rows come after a cursor.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition,
+    sea_query::{Alias, Expr, ExprTrait, NullOrdering, Order as SqlOrder, SelectStatement},
+};
+use uuid::Uuid;
+
+use crate::{Dialect, OrganizationOwned, dialect::position};
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The smallest first.
+    Ascending,
+    /// The largest first.
+    Descending,
+}
+
+/// What a key is, and so how it is compared and written into a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Text, by code point.
+    Text,
+    /// A point in time.
+    Time,
+    /// A whole number.
+    Integer,
+    /// A row's id.
+    Id,
+    /// An enum of this name with these values in their order.
+    Enum(&'static str, &'static [&'static str]),
+}
+
+/// The value of a key in one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// There is none.
+    Null,
+    /// Of text, and an enum's value.
+    Text(String),
+    /// Of a time.
+    Time(DateTime<Utc>),
+    /// Of a number.
+    Integer(i64),
+    /// Of an id.
+    Id(Uuid),
+}
+
+impl KeyKind {
+    /// Whether a cursor with this value can be one of such a key.
+    #[must_use]
+    pub fn takes(self, value: &KeyValue) -> bool {
+        match (self, value) {
+            (Self::Text, KeyValue::Text(_))
+            | (Self::Time, KeyValue::Time(_))
+            | (Self::Integer, KeyValue::Integer(_))
+            | (Self::Id, KeyValue::Id(_)) => true,
+            (Self::Enum(_, values), KeyValue::Text(value)) => values.contains(&value.as_str()),
+            _ => false,
+        }
+    }
+}
+
+/// One key of an order.
+#[derive(Clone, Debug)]
+pub struct OrderKey {
+    /// A column, or an expression over the table's columns.
+    pub expression: Expr,
+    /// What it is.
+    pub kind: KeyKind,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// Which way it goes.
+    pub direction: Direction,
+}
+
+/// The order of a list. The row's id, up, comes behind the keys by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Order(pub Vec<OrderKey>);
+
+impl Order {
+    /// Whether these can be the keys of a row in this order, the id included.
+    #[must_use]
+    pub fn takes(&self, cursor: &[KeyValue]) -> bool {
+        cursor.len() == self.0.len() + 1
+            && matches!(cursor.last(), Some(KeyValue::Id(_)))
+            && self.0.iter().zip(cursor).all(|(key, value)| {
+                key.kind.takes(value) || (key.nullable && *value == KeyValue::Null)
+            })
+    }
+
+    /// The keys with the id.
+    pub(super) fn keys<E: OrganizationOwned>(&self) -> Vec<OrderKey> {
+        let id = OrderKey {
+            expression: Expr::col(E::ID.as_column_ref()),
+            kind: KeyKind::Id,
+            nullable: false,
+            direction: Direction::Ascending,
+        };
+        self.0.iter().cloned().chain([id]).collect()
+    }
+}
+
+impl OrderKey {
+    /// The expression as it is ordered and compared.
+    pub(super) fn ordered(&self, dialect: Dialect) -> Expr {
+        match (self.kind, dialect) {
+            (KeyKind::Text, Dialect::Postgres) => {
+                Expr::cust_with_expr("$1 COLLATE \"C\"", self.expression.clone())
+            }
+            (KeyKind::Enum(_, values), Dialect::Sqlite) => position(&self.expression, values),
+            _ => self.expression.clone(),
+        }
+    }
+
+    /// The expression as a cursor has it.
+    pub(super) fn shown(&self, dialect: Dialect) -> Expr {
+        match self.kind {
+            KeyKind::Enum(..) if dialect == Dialect::Postgres => {
+                self.expression.clone().cast_as(Alias::new("text"))
+            }
+            KeyKind::Integer => self.expression.clone().cast_as(Alias::new("bigint")),
+            _ => self.expression.clone(),
+        }
+    }
+
+    /// A cursor's value, comparable with [`OrderKey::ordered`].
+    fn bound(&self, value: &KeyValue, dialect: Dialect) -> Expr {
+        match (self.kind, value, dialect) {
+            (KeyKind::Enum(name, _), KeyValue::Text(text), Dialect::Postgres) => {
+                Expr::val(text.clone()).cast_as(Alias::new(name))
+            }
+            (KeyKind::Enum(_, values), KeyValue::Text(text), Dialect::Sqlite) => {
+                let position =
+                    values.iter().position(|value| value == text).unwrap_or(values.len());
+                Expr::val(i64::try_from(position).unwrap_or(i64::MAX))
+            }
+            (_, KeyValue::Text(text), _) => Expr::val(text.clone()),
+            (_, KeyValue::Time(time), _) => Expr::val(*time),
+            (_, KeyValue::Integer(number), _) => Expr::val(*number),
+            (_, KeyValue::Id(id), _) => Expr::val(*id),
+            (_, KeyValue::Null, _) => Expr::val(Option::<String>::None),
+        }
+    }
+
+    pub(super) fn sort(&self, select: &mut SelectStatement, expression: Expr, reversed: bool) {
+        let order = match (self.direction, reversed) {
+            (Direction::Ascending, false) | (Direction::Descending, true) => SqlOrder::Asc,
+            _ => SqlOrder::Desc,
+        };
+        if self.nullable {
+            let nulls = if reversed { NullOrdering::First } else { NullOrdering::Last };
+            select.order_by_expr_with_nulls(expression, order, nulls);
+        } else {
+            select.order_by_expr(expression, order);
+        }
+    }
+
+    /// That a row comes after this value; `None` where none can.
+    fn after(&self, value: &KeyValue, reversed: bool, dialect: Dialect) -> Option<Expr> {
+        let expression = self.ordered(dialect);
+        if *value == KeyValue::Null {
+            return reversed.then(|| expression.is_not_null());
+        }
+        let bound = self.bound(value, dialect);
+        let after = match (self.direction, reversed) {
+            (Direction::Ascending, false) | (Direction::Descending, true) => {
+                expression.clone().gt(bound)
+            }
+            _ => expression.clone().lt(bound),
+        };
+        Some(if self.nullable && !reversed { after.or(expression.is_null()) } else { after })
+    }
+
+    fn equal(&self, value: &KeyValue, dialect: Dialect) -> Expr {
+        match value {
+            KeyValue::Null => self.ordered(dialect).is_null(),
+            value => self.ordered(dialect).eq(self.bound(value, dialect)),
+        }
+    }
+}
+
+/// That a row comes after the cursor, in the order or, reversed, against it.
+pub(super) fn beyond(
+    keys: &[OrderKey],
+    cursor: &[KeyValue],
+    reversed: bool,
+    dialect: Dialect,
+) -> Condition {
+    let one_way = keys.iter().all(|key| !key.nullable && key.direction == keys[0].direction);
+    if one_way {
+        let row = Expr::tuple(keys.iter().map(|key| key.ordered(dialect)));
+        let bound =
+            Expr::tuple(keys.iter().zip(cursor).map(|(key, value)| key.bound(value, dialect)));
+        let ascending = (keys[0].direction == Direction::Ascending) != reversed;
+        return Condition::all().add(if ascending { row.gt(bound) } else { row.lt(bound) });
+    }
+    let mut any = Condition::any();
+    for (index, (key, value)) in keys.iter().zip(cursor).enumerate() {
+        let Some(after) = key.after(value, reversed, dialect) else { continue };
+        let equal = keys[..index].iter().zip(cursor).map(|(key, value)| key.equal(value, dialect));
+        any = any.add(equal.fold(Condition::all(), Condition::add).add(after));
+    }
+    let first = Condition::any()
+        .add_option(keys[0].after(&cursor[0], reversed, dialect))
+        .add(keys[0].equal(&cursor[0], dialect));
+    Condition::all().add(first).add(any)
+}
+
+/// That a row comes before the cursor, or is the cursor's own.
+pub(super) fn other_side(
+    keys: &[OrderKey],
+    cursor: &[KeyValue],
+    from_end: bool,
+    dialect: Dialect,
+) -> Condition {
+    let itself = keys
+        .iter()
+        .zip(cursor)
+        .fold(Condition::all(), |all, (key, value)| all.add(key.equal(value, dialect)));
+    Condition::any().add(beyond(keys, cursor, !from_end, dialect)).add(itself)
+}
