@@ -221,12 +221,12 @@ const BOUNCE_RATE: Sql = Sql::new(
 macro_rules! engagement_rate {
     ($event:literal) => {
         Sql::new(concat!(
-            "SELECT (2000 * (SELECT count(DISTINCT send_id) FROM campaign_events
-                 JOIN campaign_sends ON campaign_sends.id = campaign_events.send_id
-                 WHERE campaign_sends.campaign_id = campaigns.id AND event_type = '",
+            "SELECT (2000 * count(*) FILTER (WHERE EXISTS
+                 (SELECT 1 FROM campaign_events WHERE send_id = campaign_sends.id AND event_type = '",
             $event,
-            "') + count(*)) / nullif(2 * count(*), 0)
-             FROM campaign_sends WHERE campaign_id = campaigns.id AND status = 'delivered'"
+            "')) + count(*) FILTER (WHERE status = 'delivered'))
+             / nullif(2 * count(*) FILTER (WHERE status = 'delivered'), 0)
+             FROM campaign_sends WHERE campaign_id = campaigns.id"
         ))
     };
 }

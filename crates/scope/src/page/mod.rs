@@ -74,10 +74,9 @@ impl Scope {
         let keys = order.keys::<E>();
         let dialect = self.dialect();
         let mut select = list.into_query();
-        for (index, key) in keys.iter().enumerate() {
-            select.expr_as(key.shown(dialect), Alias::new(key_name(index)));
-        }
+        select_keys(&mut select, &keys, dialect);
         narrow(&mut select, &keys, window, dialect);
+        sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
         let rows = self.query(&select).await?;
         let rows = rows.iter().map(|row| read::<E>(row, &keys)).collect::<Result<Vec<_>, _>>()?;
         Ok(page_of(rows, window))
@@ -167,60 +166,74 @@ impl Scope {
         outer.expr_as(parent_id, Alias::new("parent_id"));
         match dialect {
             Dialect::Postgres => {
-                for (index, key) in keys.iter().enumerate() {
-                    inner.expr_as(key.shown(dialect), Alias::new(key_name(index)));
-                    inner.expr_as(key.ordered(dialect), Alias::new(sort_name(index)));
-                }
+                select_keys(&mut inner, keys, dialect);
+                sort(&mut inner, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
                 outer
                     .column((page.clone(), Asterisk))
                     .from_values(parents.iter().copied(), parent)
                     .join_lateral(JoinType::InnerJoin, inner, page.clone(), Expr::val(true));
-                for (index, key) in keys.iter().enumerate() {
-                    let sort = Expr::col((page.clone(), Alias::new(sort_name(index))));
-                    key.sort(&mut outer, sort, window.from_end);
-                }
+                sort(&mut outer, keys, window, |index, _| {
+                    Expr::col((page.clone(), Alias::new(sort_name(index))))
+                });
             }
             // no lateral join there, but a subquery that IN takes may be correlated, and the
             // table is then looked up by the ids that it has
             Dialect::Sqlite => {
                 inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
+                sort(&mut inner, keys, window, |_, key| key.ordered(dialect));
                 for own in E::Column::iter() {
                     outer.expr(Expr::col(own.as_column_ref()));
                 }
-                for (index, key) in keys.iter().enumerate() {
-                    outer.expr_as(key.shown(dialect), Alias::new(key_name(index)));
-                }
+                select_keys(&mut outer, keys, dialect);
                 outer
                     .from_values(parents.iter().copied(), parent)
                     .join(JoinType::CrossJoin, E::default(), Expr::val(true))
                     .and_where(Expr::col(E::ID.as_column_ref()).in_subquery(inner));
-                for key in keys {
-                    key.sort(&mut outer, key.ordered(dialect), window.from_end);
-                }
+                sort(&mut outer, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
             }
         }
         outer
     }
 }
 
-fn key_name(index: usize) -> String {
-    format!("key_{index}")
-}
-
+/// The column with a key as rows are ordered by it.
 fn sort_name(index: usize) -> String {
     format!("sort_{index}")
 }
 
-/// Order, bound and limit of a page; one row more than asked for, which tells whether there are
-/// more.
+/// The column with a key as a cursor has it, where that is another thing.
+fn key_name(index: usize) -> String {
+    format!("key_{index}")
+}
+
+fn select_keys(select: &mut SelectStatement, keys: &[OrderKey], dialect: Dialect) {
+    for (index, key) in keys.iter().enumerate() {
+        select.expr_as(key.ordered(dialect), Alias::new(sort_name(index)));
+        if let Some(shown) = key.shown(dialect) {
+            select.expr_as(shown, Alias::new(key_name(index)));
+        }
+    }
+}
+
+/// Bound and limit of a page; one row more than asked for, which tells whether there are more.
 fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dialect: Dialect) {
     if let Some(cursor) = &window.cursor {
         select.cond_where(beyond(keys, cursor, window.from_end, dialect));
     }
-    for key in keys {
-        key.sort(select, key.ordered(dialect), window.from_end);
-    }
     select.limit(window.limit + 1);
+}
+
+/// Orders by the keys, as they are called where the rows come from. By the name of a column that
+/// is selected, where there is one: an expression said twice would be computed twice.
+fn sort(
+    select: &mut SelectStatement,
+    keys: &[OrderKey],
+    window: &Window,
+    name: impl Fn(usize, &OrderKey) -> Expr,
+) {
+    for (index, key) in keys.iter().enumerate() {
+        key.sort(select, name(index, key), window.from_end);
+    }
 }
 
 fn page_of<M>(mut rows: Vec<(M, Vec<KeyValue>)>, window: &Window) -> Page<M> {
@@ -241,7 +254,8 @@ fn read<E: OrganizationOwned>(
         .iter()
         .enumerate()
         .map(|(index, key)| {
-            let name = key_name(index);
+            let is_enum = matches!(key.kind, KeyKind::Enum(..));
+            let name = if is_enum { key_name(index) } else { sort_name(index) };
             Ok(match key.kind {
                 KeyKind::Text | KeyKind::Enum(..) => {
                     row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)

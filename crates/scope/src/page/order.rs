@@ -25,7 +25,7 @@ pub enum KeyKind {
     Text,
     /// A point in time.
     Time,
-    /// A whole number.
+    /// A whole number of 64 bits.
     Integer,
     /// A row's id.
     Id,
@@ -115,14 +115,14 @@ impl OrderKey {
         }
     }
 
-    /// The expression as a cursor has it.
-    pub(super) fn shown(&self, dialect: Dialect) -> Expr {
-        match self.kind {
-            KeyKind::Enum(..) if dialect == Dialect::Postgres => {
-                self.expression.clone().cast_as(Alias::new("text"))
+    /// The expression as a cursor has it, where that is not what is ordered: of an enum, its text.
+    pub(super) fn shown(&self, dialect: Dialect) -> Option<Expr> {
+        match (self.kind, dialect) {
+            (KeyKind::Enum(..), Dialect::Postgres) => {
+                Some(self.expression.clone().cast_as(Alias::new("text")))
             }
-            KeyKind::Integer => self.expression.clone().cast_as(Alias::new("bigint")),
-            _ => self.expression.clone(),
+            (KeyKind::Enum(..), Dialect::Sqlite) => Some(self.expression.clone()),
+            _ => None,
         }
     }
 
