@@ -6,6 +6,7 @@
 //! holds a lock, so two at once do not disturb each other and a failed run leaves nothing. A
 //! neighbour's table that was there before is used as it is, and outlives every `down`.
 
+#![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]
 
 mod m0001_neighbours;

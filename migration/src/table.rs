@@ -242,7 +242,11 @@ fn column_definition(column: &Column, postgres: bool) -> String {
         (Kind::Id, true) => ("uuid", None),
         (Kind::Id, false) => ("BLOB", Some(format!("length({name}) = 16"))),
         (Kind::Text, _) => ("text", None),
-        (Kind::Time, true) => ("timestamptz", None),
+        // what RFC 3339 can write; infinity is no time that a client could read
+        (Kind::Time, true) => (
+            "timestamptz",
+            Some(format!("{name} >= '0001-01-01 00:00+00' AND {name} < '10000-01-01 00:00+00'")),
+        ),
         (Kind::Time, false) => ("TEXT", Some(time_check(name))),
         (Kind::Date, true) => ("date", None),
         (Kind::Date, false) => ("TEXT", Some(format!("date({name}, '+0 days') IS {name}"))),

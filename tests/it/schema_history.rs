@@ -250,7 +250,12 @@ on_both_databases! {
             let sql = format!("INSERT INTO campaigns (org_id, {columns}{name}) VALUES ({org}, {values}{named})");
             assert!(app.try_run(&sql).await.is_err(), "{sql}");
         }
-        if app.database.backend == Backend::Sqlite {
+        if app.database.backend == Backend::Postgres {
+            for time in ["infinity", "-infinity", "10000-01-01", "0044-03-15 BC"] {
+                let sql = format!("INSERT INTO campaigns (org_id, name, sent_at) VALUES ({org}, 'x', '{time}')");
+                assert!(app.try_run(&sql).await.is_err(), "{sql}");
+            }
+        } else {
             for (column, value) in [
                 ("id", "'00000000-0000-0000-0000-000000000000'"), ("id", "x'00'"), ("sent_at", "'2026-01-31 12:00:00'"),
                 ("sent_at", "'2026-01-31T12:00:00Z'"), ("sent_at", "'2026-01-31T13:00:00+01:00'"), ("sent_at", "5"),

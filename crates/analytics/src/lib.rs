@@ -4,6 +4,8 @@
 //! whoever wrote them. A rate is made here, in Rust, from two of these integers, so that both
 //! databases and every place that shows or orders by it agree on the last digit.
 
+#![warn(missing_docs)]
+
 mod figures;
 mod rate;
 

@@ -10,6 +10,8 @@
 //! - The number of SQL statements of an operation depends on its shape, not on the number of rows
 //!   (`rows`).
 
+#![warn(missing_docs)]
+
 mod campaign;
 mod connection;
 mod contact;

@@ -15,12 +15,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use async_graphql::ID;
 use campaigns_scope::{OrganizationOwned, Scope};
 use sea_orm::{EntityTrait, ModelTrait};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::{
+    connection::Listed,
+    error::Error,
+    input::{self, Path},
+};
 
 type Shared = Arc<dyn Any + Send + Sync>;
 
@@ -60,6 +65,28 @@ pub(crate) fn together<E: EntityTrait>(models: impl IntoIterator<Item = E::Model
 /// Makes a row of a model that came alone.
 pub(crate) fn alone<E: EntityTrait>(model: E::Model) -> Row<E> {
     Row { rows: Arc::new(Rows { rows: vec![model], shared: Mutex::default() }), index: 0 }
+}
+
+/// Makes the objects of rows: newtypes, so that a column stays private until somebody publishes it.
+macro_rules! objects {
+    ($($(#[$doc:meta])* $name:ident of $module:ident;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub(crate) struct $name(pub(crate) $crate::rows::Row<$module::Entity>);
+
+        impl From<$crate::rows::Row<$module::Entity>> for $name {
+            fn from(row: $crate::rows::Row<$module::Entity>) -> Self {
+                Self(row)
+            }
+        }
+    )* };
+}
+pub(crate) use objects;
+
+/// The row of the id in an argument, if it is the organization's.
+pub(crate) async fn find<T: Listed>(scope: &Scope, id: &ID) -> Result<Option<T>, Error> {
+    let id = input::id(id, Path::argument("id"))?;
+    Ok(scope.one(scope.find::<T::Entity>().id(id)).await?.map(|row| T::from(alone(row))))
 }
 
 impl<E: EntityTrait> Row<E> {

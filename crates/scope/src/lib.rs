@@ -79,6 +79,7 @@
 //! The compiler cannot see a query that is built by hand inside a filter; clippy can, and
 //! `clippy.toml` forbids the functions that start one outside of this crate.
 
+#![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 
 mod admin;

@@ -4,6 +4,8 @@
 //! [`App`] and serves it. Everything that a request needs is in the app, so that a test can make
 //! one by itself.
 
+#![warn(missing_docs)]
+
 mod app;
 pub mod command;
 pub mod demo;

@@ -6,25 +6,19 @@ use campaigns_entity::{campaign, send, user};
 use sea_orm::ColumnTrait;
 
 use crate::{
-    connection::{Connection, Listed, Ordering, PageArguments},
+    connection::{Connection, Listed, PageArguments},
     context::RequestContext,
     error::Error,
-    filter,
-    rows::Row,
+    rows::objects,
     scalars::{DateTime, Json},
     send::{Send, SendFilter, SendOrder},
     stats::CampaignStats,
     viewer::User,
 };
 
-/// One message to many contacts.
-#[derive(Clone)]
-pub(crate) struct Campaign(pub(crate) Row<campaign::Entity>);
-
-impl From<Row<campaign::Entity>> for Campaign {
-    fn from(row: Row<campaign::Entity>) -> Self {
-        Self(row)
-    }
+objects! {
+    /// A row of `campaigns`.
+    Campaign of campaign;
 }
 
 impl Listed for Campaign {
@@ -140,14 +134,8 @@ impl Campaign {
         #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
         #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
     ) -> Result<Connection<Send>, Error> {
-        let arguments = format!("{filter:?} {order_by:?}");
-        let make = || {
-            let scope = ctx.scope();
-            let condition = filter::condition(scope, filter.as_ref(), "filter")?;
-            let ordering = Ordering::of::<Send>(scope, order_by.as_deref())?;
-            Ok((scope.find().filter(condition), ordering))
-        };
         let page = PageArguments { first, after, last, before };
-        Connection::of_parent(&self.0, &arguments, send::Column::CampaignId, make, page)
+        let of = send::Column::CampaignId;
+        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), order_by.as_deref(), page)
     }
 }

@@ -1,15 +1,12 @@
 //! `campaign` and `campaigns`.
 
 use async_graphql::{Context, ID, Object};
-use campaigns_entity::campaign;
 
 use super::{Campaign, CampaignFilter, order::CampaignOrder};
 use crate::{
-    connection::{Connection, Ordering, PageArguments},
+    connection::{Connection, PageArguments},
     context::RequestContext,
     error::Error,
-    filter,
-    input::{self, Path},
     rows,
 };
 
@@ -20,10 +17,7 @@ pub(crate) struct CampaignQueries;
 impl CampaignQueries {
     /// The campaign of this id; null where your organization has none.
     async fn campaign(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Campaign>, Error> {
-        let scope = ctx.scope();
-        let id = input::id(&id, Path::argument("id"))?;
-        let found = scope.one(scope.find::<campaign::Entity>().id(id)).await?;
-        Ok(found.map(|row| Campaign(rows::alone(row))))
+        rows::find(ctx.scope(), &id).await
     }
 
     /// The campaigns of your organization.
@@ -38,10 +32,7 @@ impl CampaignQueries {
         #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
         #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
     ) -> Result<Connection<Campaign>, Error> {
-        let scope = ctx.scope();
-        let condition = filter::condition(scope, filter.as_ref(), "filter")?;
-        let ordering = Ordering::of::<Campaign>(scope, order_by.as_deref())?;
         let page = PageArguments { first, after, last, before };
-        Connection::new(scope.find().filter(condition), ordering, page)
+        Connection::list(ctx.scope(), filter.as_ref(), order_by.as_deref(), page)
     }
 }

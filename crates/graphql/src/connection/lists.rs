@@ -6,10 +6,11 @@ use campaigns_scope::{OrganizationOwned, Scope, Scoped, Window};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{Listed, Ordering, PageArguments};
+use super::{Listed, OrderInput, Ordering, PageArguments};
 use crate::{
     cursor,
     error::Error,
+    filter::{self, Filter},
     rows::{Row, together},
 };
 
@@ -36,12 +37,16 @@ pub(super) struct Lists<T: Listed> {
 }
 
 impl<T: Listed> Lists<T> {
-    pub(super) fn new(
-        selected: Scoped<T::Entity>,
-        ordering: Ordering,
+    /// The lists of what the filter selects.
+    pub(super) fn select(
+        scope: &Scope,
+        filter: Option<&impl Filter>,
+        order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
         parents: Option<(Column<T>, Vec<Uuid>)>,
     ) -> Result<Self, Error> {
+        let selected = scope.find().filter(filter::condition(scope, filter, "filter")?);
+        let ordering = Ordering::of::<T>(scope, order_by)?;
         let window = page.window(&ordering.order, &ordering.name)?;
         Ok(Self {
             selected,

@@ -10,10 +10,17 @@ mod lists;
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, OutputType, SimpleObject};
-use campaigns_scope::{OrganizationOwned, Scope, Scoped};
+use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
-use crate::{campaign::Campaign, context::RequestContext, error::Error, rows::Row, send::Send};
+use crate::{
+    campaign::Campaign,
+    context::RequestContext,
+    error::Error,
+    filter::Filter,
+    rows::{Row, id_of},
+    send::Send,
+};
 use lists::{Column, Lists};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
@@ -33,32 +40,34 @@ pub(crate) struct Connection<T: Listed> {
 }
 
 impl<T: Listed> Connection<T> {
-    /// The list of all that is selected.
-    pub(crate) fn new(
-        selected: Scoped<T::Entity>,
-        ordering: Ordering,
+    /// The organization's list of all that the filter selects.
+    pub(crate) fn list(
+        scope: &Scope,
+        filter: Option<&impl Filter>,
+        order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        Ok(Self { lists: Arc::new(Lists::new(selected, ordering, page, None)?), parent: None })
+        let lists = Lists::select(scope, filter, order_by, page, None)?;
+        Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
-    /// The list of those that hang on `parent`, loaded together with those of its siblings.
-    /// `arguments` are what makes these lists others than those of the same field elsewhere.
-    pub(crate) fn of_parent<P: OrganizationOwned>(
+    /// The list of those that hang on `parent` by a column, loaded together with those of its
+    /// siblings.
+    pub(crate) fn children<P: OrganizationOwned>(
+        scope: &Scope,
         parent: &Row<P>,
-        arguments: &str,
         column: Column<T>,
-        make: impl FnOnce() -> Result<(Scoped<T::Entity>, Ordering), Error>,
+        filter: Option<&impl Filter>,
+        order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        let id = crate::rows::id_of::<P>(parent);
-        let key = format!("{} {column:?} {arguments} {page:?}", T::NAME);
+        // the arguments are what makes these lists others than those of the same field elsewhere
+        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?}", T::NAME);
         let lists = parent.shared(&key, || {
-            let (selected, ordering) = make()?;
-            let parents = parent.siblings().iter().map(crate::rows::id_of::<P>).collect();
-            Lists::<T>::new(selected, ordering, page, Some((column, parents))).map(Arc::new)
+            let parents = parent.siblings().iter().map(id_of::<P>).collect();
+            Lists::select(scope, filter, order_by, page, Some((column, parents))).map(Arc::new)
         });
-        Ok(Self { lists: (*lists).clone()?, parent: Some(id) })
+        Ok(Self { lists: (*lists).clone()?, parent: Some(id_of::<P>(parent)) })
     }
 
     async fn entries(&self, scope: &Scope) -> Result<Vec<(Row<T::Entity>, String)>, Error> {

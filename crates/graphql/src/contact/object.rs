@@ -4,13 +4,14 @@ use async_graphql::{Enum, ID, Object};
 use campaigns_entity::contact;
 
 use crate::{
-    rows::Row,
+    rows::objects,
     scalars::{DateTime, Json},
 };
 
-/// A person whom campaigns are sent to.
-#[derive(Clone)]
-pub(crate) struct Contact(pub(crate) Row<contact::Entity>);
+objects! {
+    /// A row of `contacts`.
+    Contact of contact;
+}
 
 /// What a contact is to the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

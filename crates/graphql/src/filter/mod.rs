@@ -9,6 +9,8 @@
 
 mod operators;
 
+use std::fmt::Debug;
+
 use campaigns_scope::Scope;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
@@ -28,7 +30,7 @@ const MAX_VALUES: usize = 1_000;
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
 /// A filter of rows of one table.
-pub(crate) trait Filter: Sized {
+pub(crate) trait Filter: Debug + Sized {
     /// Those that it joins by AND.
     fn and(&self) -> Option<&[Self]>;
     /// Those that it joins by OR.

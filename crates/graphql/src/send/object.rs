@@ -17,18 +17,13 @@ use crate::{
     contact::Contact,
     context::RequestContext,
     error::Error,
-    rows::Row,
+    rows::objects,
     scalars::{DateTime, Json},
 };
 
-/// The message of a campaign to one contact.
-#[derive(Clone)]
-pub(crate) struct Send(pub(crate) Row<send::Entity>);
-
-impl From<Row<send::Entity>> for Send {
-    fn from(row: Row<send::Entity>) -> Self {
-        Self(row)
-    }
+objects! {
+    /// A row of `campaign_sends`.
+    Send of send;
 }
 
 impl Listed for Send {

@@ -8,7 +8,7 @@ use super::user_of;
 use crate::{
     context::RequestContext,
     error::Error,
-    rows::{self, Row},
+    rows::{self, objects},
     scalars::DateTime,
 };
 
@@ -20,6 +20,13 @@ pub(crate) enum Role {
     Member,
     /// Read, write and delete.
     Admin,
+}
+
+objects! {
+    /// A row of `organizations`.
+    Organization of organization;
+    /// A row of `users`.
+    User of user;
 }
 
 /// Who asks, as the token says.
@@ -63,10 +70,6 @@ impl Viewer {
     }
 }
 
-/// An organization: the tenant that everything you see belongs to.
-#[derive(Clone)]
-pub(crate) struct Organization(pub(crate) Row<organization::Entity>);
-
 /// An organization: whose everything is that you see.
 #[Object]
 impl Organization {
@@ -85,10 +88,6 @@ impl Organization {
         &self.0.slug
     }
 }
-
-/// A person who works for the organization.
-#[derive(Clone)]
-pub(crate) struct User(pub(crate) Row<user::Entity>);
 
 /// A person who works for your organization.
 #[Object]
