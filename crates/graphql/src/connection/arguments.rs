@@ -83,7 +83,7 @@ pub(crate) struct Ordering {
 /// How one field of an order is said in SQL.
 pub(crate) trait OrderInput: Debug {
     /// What tells one field from another.
-    type Field: PartialEq;
+    type Field: PartialEq + Debug;
     /// Which field it is.
     fn field(&self) -> Self::Field;
     /// The key.
@@ -107,9 +107,14 @@ impl Ordering {
                 different.push(field);
             }
         }
-        Ok(Self {
-            order: Order(different.iter().map(|field| field.key(scope)).collect()),
-            name: format!("{} {different:?}", T::NAME),
-        })
+        let mut name = T::NAME.to_owned();
+        let mut keys = Vec::with_capacity(different.len());
+        for field in different {
+            let key = field.key(scope);
+            let sign = if key.direction == Direction::Descending { '-' } else { '+' };
+            name += &format!(" {:?}{sign}", field.field());
+            keys.push(key);
+        }
+        Ok(Self { order: Order(keys), name })
     }
 }
