@@ -53,6 +53,31 @@ const SENDS_OF_A_CAMPAIGN: List = List {
     fields: SEND_ORDERS,
 };
 
+const CONTACTS: List = List {
+    query: "contacts(ARGUMENTS)",
+    pointer: "/contacts",
+    order_type: "ContactOrder",
+    fields: &[
+        ("LAST_NAME", "/lastName"),
+        ("FIRST_NAME", "/firstName"),
+        ("EMAIL", "/email"),
+        ("CREATED_AT", "/createdAt"),
+    ],
+};
+
+const SEGMENTS: List = List {
+    query: "segments(ARGUMENTS)",
+    pointer: "/segments",
+    order_type: "SegmentOrder",
+    fields: &[
+        ("NAME", "/name"),
+        ("CONTACT_COUNT", "/contactCount"),
+        ("CAMPAIGNS_USED_IN", "/campaignsUsedIn"),
+        ("CREATED_AT", "/createdAt"),
+        ("UPDATED_AT", "/updatedAt"),
+    ],
+};
+
 const SEND_ORDERS: &[(&str, &str)] = &[
     ("STATUS", "/status"),
     ("SENT_AT", "/sentAt"),
@@ -257,6 +282,26 @@ on_both_databases! {
             client: &acme.member, list: &SENDS_OF_A_CAMPAIGN, fields: SEND_FIELDS, campaign: Some(campaign),
         };
         every_order_walks_in_order(&walk, &mut rng, usize::try_from(count).unwrap()).await;
+    }
+
+    async fn contacts_walk_in_any_order_both_ways(app: TestApp) {
+        let (acme, made, mut rng) = populated(&app, 17, 19).await;
+        let fields = "id lastName firstName email createdAt";
+        let walk = Walk { client: &acme.member, list: &CONTACTS, fields, campaign: None };
+        every_order_walks_in_order(&walk, &mut rng, made.contacts.len()).await;
+    }
+
+    async fn segments_walk_in_any_order_both_ways(app: TestApp) {
+        let (acme, made, mut rng) = populated(&app, 18, 9).await;
+        for number in 0..8 {
+            app.run(&format!(
+                "INSERT INTO campaign_segments (org_id, name, contact_count) VALUES ({}, 's{}', {})",
+                app.literal(acme.id), number % 3, if number % 2 == 0 { "NULL" } else { "2" }
+            )).await;
+        }
+        let fields = "id name contactCount campaignsUsedIn createdAt updatedAt";
+        let walk = Walk { client: &acme.member, list: &SEGMENTS, fields, campaign: None };
+        every_order_walks_in_order(&walk, &mut rng, made.segments.len() + 8).await;
     }
 
     async fn the_sends_of_many_campaigns_are_the_pages_of_each(app: TestApp) {

@@ -8,6 +8,7 @@ mod campaign_mutations;
 mod campaign_stats;
 mod command;
 mod connections;
+mod contacts_and_segments;
 mod demo;
 mod http_protocol;
 mod schema_history;

@@ -16,10 +16,16 @@ const PAGE: &str = "{
       name
       creator { fullName }
       stats { sends openRate bounceRate }
+      segments { name campaignsUsedIn }
+      list(first: 5) { totalCount nodes { segment { name } contact { companies { name } } } }
       sends(first: 20) {
         totalCount
         pageInfo { hasNextPage }
-        nodes { status opens clicks contact { firstName } campaign { name stats { sends } } }
+        nodes {
+          status opens clicks
+          contact { firstName companies { name } sends(first: 2) { nodes { id } } }
+          campaign { name stats { sends } }
+        }
       }
     }
   }
@@ -42,14 +48,17 @@ async fn organization_of_size(app: &TestApp, slug: &str, size: usize) -> Organiz
 
 on_both_databases! {
     async fn the_number_of_statements_does_not_depend_on_the_number_of_rows(app: TestApp) {
-        let small = organization_of_size(&app, "small", 4).await;
+        let small = organization_of_size(&app, "small", 12).await;
         let large = organization_of_size(&app, "large", 60).await;
         let few = statements_of(&app, &small.member, PAGE).await;
         let many = statements_of(&app, &large.member, PAGE).await;
         assert_eq!(few, many);
-        // campaigns, their count, creators, figures; sends, their count, opens, clicks, contacts,
+        // campaigns, their count, creators, figures;
+        // their segments (two), and in how many each was used;
+        // lists, their count, segments, contacts, the companies of these (two);
+        // sends, their count, opens, clicks, contacts, the companies (two) and sends of these,
         // their campaigns and the figures of those
-        assert_eq!(many, 11, "{:#?}", app.statements());
+        assert_eq!(many, 23, "{:#?}", app.statements());
     }
 
     async fn what_is_not_selected_is_not_loaded(app: TestApp) {

@@ -133,8 +133,8 @@ fn base(ty: &Type) -> &str {
 
 /// Ids of an organization, one of each kind, its own included.
 fn one_of_each(organization: &Organization, made: &Fixtures) -> Vec<Uuid> {
-    let Fixtures { users, contacts, segments, campaigns, entries, sends, events } = made;
-    [users, contacts, segments, campaigns, entries, sends, events]
+    let Fixtures { users, contacts, companies, segments, campaigns, entries, sends, events } = made;
+    [users, contacts, companies, segments, campaigns, entries, sends, events]
         .into_iter()
         .map(|ids| *ids.last().unwrap())
         .chain([organization.id])
@@ -183,7 +183,7 @@ on_both_databases! {
         let schema = Schema::printed();
         let ids = one_of_each(&theirs, &made);
         let of_theirs: Vec<String> = [
-            &made.users, &made.contacts, &made.segments, &made.campaigns, &made.entries, &made.sends, &made.events,
+            &made.users, &made.contacts, &made.companies, &made.segments, &made.campaigns, &made.entries, &made.sends, &made.events,
         ].into_iter().flatten().map(ToString::to_string).collect();
         let before: Vec<String> = everything(&app).await.lines()
             .filter(|line| line.contains(&theirs.id.to_string()))

@@ -2,7 +2,9 @@
 
 use campaigns_entity::{
     campaign::{self, CampaignStatus},
+    company,
     contact::{self, ContactType},
+    contact_company,
     event::{self, EventType},
     list_entry, segment,
     send::{self, SendStatus},
@@ -22,6 +24,8 @@ pub struct Fixtures {
     pub users: Vec<Uuid>,
     /// Contacts.
     pub contacts: Vec<Uuid>,
+    /// Companies.
+    pub companies: Vec<Uuid>,
     /// Segments.
     pub segments: Vec<Uuid>,
     /// Campaigns.
@@ -98,6 +102,28 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
         })
         .collect();
     scope.insert_all::<contact::Entity>(contacts).await.unwrap();
+    let companies: Vec<_> = (0..3)
+        .map(|_| company::ActiveModel {
+            id: Set(remember(&mut made.companies)),
+            name: Set(pick(rng, NAMES)),
+            ..Default::default()
+        })
+        .collect();
+    scope.insert_all::<company::Entity>(companies).await.unwrap();
+    let mut employments = Vec::new();
+    for contact in &made.contacts {
+        let count = rng.random_range(0..3);
+        for company in made.companies.sample(rng, count) {
+            employments.push(contact_company::ActiveModel {
+                id: Set(Uuid::new_v4()),
+                contact_id: Set(*contact),
+                company_id: Set(*company),
+                is_primary: Set(false),
+                ..Default::default()
+            });
+        }
+    }
+    scope.insert_all::<contact_company::Entity>(employments).await.unwrap();
     let segments: Vec<_> = (0..3)
         .map(|_| segment::ActiveModel {
             id: Set(remember(&mut made.segments)),

@@ -1,4 +1,4 @@
-//! Figures: what became of the sends of a campaign, or of many.
+//! Figures: what became of the sends of a campaign, or of many; which segments were used.
 //!
 //! **Invariants.** A figure is a count over sends and events as they stand when it is asked for,
 //! whoever wrote them. A rate is made here, in Rust, from two of these integers, so that both
@@ -8,6 +8,8 @@
 
 mod figures;
 mod rate;
+mod segments;
 
 pub use figures::{Figures, OrderBy, by_campaign, order_expression, total};
 pub use rate::percentage;
+pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_graphql::{ID, MaybeUndefined};
 use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -118,8 +119,8 @@ pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
     Ok(value)
 }
 
-/// A row's metadata: a JSON object.
-pub(crate) fn metadata(value: Json, path: Path<'_>) -> Result<Json, Error> {
+/// A JSON object.
+pub(crate) fn object(value: Json, path: Path<'_>) -> Result<Json, Error> {
     if !value.is_object() {
         return Err(Error::bad_input(path, "This must be a JSON object."));
     }
@@ -146,4 +147,9 @@ pub(crate) fn nullable<T, U>(
         MaybeUndefined::Null => Ok(Some(None)),
         MaybeUndefined::Value(value) => check(value).map(|value| Some(Some(value))),
     }
+}
+
+/// A column that is written where a value is given.
+pub(crate) fn set<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> {
+    value.map_or(ActiveValue::NotSet, ActiveValue::Set)
 }

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod campaign;
+mod company;
 mod connection;
 mod contact;
 mod context;
@@ -20,11 +21,13 @@ mod cursor;
 pub mod error;
 mod filter;
 mod input;
+mod list;
 mod node;
 pub mod request;
 mod rows;
 mod scalars;
 mod schema;
+mod segment;
 mod send;
 mod stats;
 mod viewer;

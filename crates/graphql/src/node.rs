@@ -3,17 +3,20 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, Interface, Object};
-use campaigns_entity::{campaign, contact, organization, send, user};
+use campaigns_entity::{campaign, company, contact, list_entry, organization, segment, send, user};
 use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
 use crate::{
     campaign::Campaign,
+    company::Company,
     contact::Contact,
     context::RequestContext,
     error::Error,
     input::{self, Path},
+    list::ListEntry,
     rows::{self, Row},
+    segment::Segment,
     send::Send,
     viewer::{Organization, User},
 };
@@ -26,8 +29,11 @@ const MAX_NODES: usize = 500;
 #[graphql(field(name = "id", ty = "ID", desc = "The row's UUID."))]
 pub(crate) enum Node {
     Campaign(Campaign),
+    Company(Company),
     Contact(Contact),
+    ListEntry(ListEntry),
     Organization(Organization),
+    Segment(Segment),
     Send(Send),
     User(User),
 }
@@ -66,6 +72,9 @@ async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error>
     search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;
     search.table::<send::Entity>(|row| Node::Send(Send(row))).await?;
     search.table::<contact::Entity>(|row| Node::Contact(Contact(row))).await?;
+    search.table::<segment::Entity>(|row| Node::Segment(Segment(row))).await?;
+    search.table::<list_entry::Entity>(|row| Node::ListEntry(ListEntry(row))).await?;
+    search.table::<company::Entity>(|row| Node::Company(Company(row))).await?;
     search.table::<user::Entity>(|row| Node::User(User(row))).await?;
     search.table::<organization::Entity>(|row| Node::Organization(Organization(row))).await?;
     Ok(search.found)

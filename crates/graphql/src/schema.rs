@@ -1,10 +1,16 @@
 //! The schema: what the features add up to.
 
-use async_graphql::{EmptySubscription, ID, MergedObject, SimpleObject};
+use async_graphql::{Context, EmptySubscription, ID, MergedObject, SimpleObject};
+use campaigns_scope::OrganizationOwned;
 
 use crate::{
     campaign::{CampaignMutations, CampaignQueries},
+    contact::ContactQueries,
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
     node::NodeQueries,
+    segment::{SegmentMutations, SegmentQueries},
     send::SendQueries,
     stats::StatsQueries,
     viewer::ViewerQueries,
@@ -17,13 +23,39 @@ pub(crate) struct DeletePayload {
     pub(crate) id: ID,
 }
 
+impl DeletePayload {
+    /// Deletes the row of the id, for an admin; whether the viewer is one is looked at first.
+    pub(crate) async fn delete<E: OrganizationOwned>(
+        ctx: &Context<'_>,
+        id: &ID,
+        what: &str,
+    ) -> Result<Self, Error> {
+        let admin = ctx.admin()?;
+        let path = Path::argument("id");
+        let id = input::id(id, path)?;
+        if admin.delete::<E>(id).await? {
+            Ok(Self { id: id.into() })
+        } else {
+            Err(Error::not_found(what, path))
+        }
+    }
+}
+
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(NodeQueries, ViewerQueries, CampaignQueries, SendQueries, StatsQueries);
+pub(crate) struct Query(
+    NodeQueries,
+    ViewerQueries,
+    CampaignQueries,
+    SegmentQueries,
+    ContactQueries,
+    SendQueries,
+    StatsQueries,
+);
 
 /// What can be done. One field is one transaction: all of it or none.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(CampaignMutations);
+pub(crate) struct Mutation(CampaignMutations, SegmentMutations);
 
 pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 

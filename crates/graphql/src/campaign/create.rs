@@ -48,7 +48,7 @@ pub(crate) async fn create(
         .transpose()?;
     let metadata = input
         .metadata
-        .map(|Json(value)| input::metadata(value, path.field("metadata")))
+        .map(|Json(value)| input::object(value, path.field("metadata")))
         .transpose()?;
 
     let campaign = ctx

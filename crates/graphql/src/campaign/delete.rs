@@ -3,20 +3,8 @@
 use async_graphql::{Context, ID};
 use campaigns_entity::campaign;
 
-use crate::{
-    context::RequestContext,
-    error::Error,
-    input::{self, Path},
-    schema::DeletePayload,
-};
+use crate::{error::Error, schema::DeletePayload};
 
-pub(crate) async fn delete(ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
-    let admin = ctx.admin()?;
-    let path = Path::argument("id");
-    let row = input::id(&id, path)?;
-    if admin.delete::<campaign::Entity>(row).await? {
-        Ok(DeletePayload { id: row.into() })
-    } else {
-        Err(Error::not_found("campaign", path))
-    }
+pub(crate) async fn delete(ctx: &Context<'_>, id: &ID) -> Result<DeletePayload, Error> {
+    DeletePayload::delete::<campaign::Entity>(ctx, id, "campaign").await
 }

@@ -13,6 +13,7 @@ mod update;
 pub(crate) use filter::CampaignFilter;
 pub(crate) use mutations::CampaignMutations;
 pub(crate) use object::Campaign;
+pub(crate) use order::CampaignOrder;
 pub(crate) use queries::CampaignQueries;
 
 use async_graphql::SimpleObject;

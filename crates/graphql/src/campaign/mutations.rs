@@ -42,6 +42,6 @@ impl CampaignMutations {
 
     /// Deletes a campaign with its list, its sends and their events. For admins.
     async fn delete_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
-        delete::delete(ctx, id).await
+        delete::delete(ctx, &id).await
     }
 }

@@ -1,16 +1,20 @@
 //! `Campaign`.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::Figures;
-use campaigns_entity::{campaign, send, user};
+use campaigns_entity::{campaign, list_entry, segment, send, user};
 use sea_orm::ColumnTrait;
 
 use crate::{
-    connection::{Connection, Listed, PageArguments},
+    connection::{Connection, Listed, PageArguments, UNFILTERED, UNORDERED},
     context::RequestContext,
     error::Error,
-    rows::objects,
+    list::ListEntry,
+    rows::{self, objects},
     scalars::{DateTime, Json},
+    segment::Segment,
     send::{Send, SendFilter, SendOrder},
     stats::CampaignStats,
     viewer::User,
@@ -120,6 +124,48 @@ impl Campaign {
             })
             .await?;
         Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
+    }
+
+    /// The segments from which its list has entries, by name.
+    async fn segments(&self, ctx: &Context<'_>) -> Result<Vec<Segment>, Error> {
+        let scope = ctx.scope();
+        let segments = self
+            .0
+            .load("segments", async |siblings| {
+                let ids = siblings.iter().map(|campaign| campaign.id);
+                let selected =
+                    scope.find::<campaign::Entity>().filter(campaign::Column::Id.is_in(ids));
+                let of_campaigns = campaigns_analytics::of_campaigns(scope, selected).await?;
+                let ids = of_campaigns.values().flatten().copied();
+                let found = scope.by_ids::<segment::Entity>(ids).await?;
+                let found = rows::by_id(rows::together::<segment::Entity>(found));
+                Ok(of_campaigns
+                    .into_iter()
+                    .map(|(campaign, ids)| {
+                        let mut segments: Vec<_> =
+                            ids.iter().filter_map(|id| found.get(id).cloned()).collect();
+                        segments.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+                        (campaign, segments)
+                    })
+                    .collect::<HashMap<_, _>>())
+            })
+            .await?;
+        let segments = segments.get(&self.0.id).cloned().unwrap_or_default();
+        Ok(segments.into_iter().map(Segment).collect())
+    }
+
+    /// Who the campaign is meant for.
+    async fn list(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<ListEntry>, Error> {
+        let page = PageArguments { first, after, last, before };
+        let of = list_entry::Column::CampaignId;
+        Connection::children(ctx.scope(), &self.0, of, UNFILTERED, UNORDERED, page)
     }
 
     /// The messages of this campaign, one for each contact that it went to.

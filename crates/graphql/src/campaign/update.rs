@@ -2,13 +2,12 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined};
 use campaigns_entity::campaign;
-use sea_orm::ActiveValue;
 
 use super::{Campaign, CampaignPayload};
 use crate::{
     context::RequestContext,
     error::Error,
-    input::{self, Path},
+    input::{self, Path, set},
     rows,
     scalars::Json,
 };
@@ -45,7 +44,7 @@ pub(crate) async fn update(
         .map(|channel| input::name(channel, path.field("channel")))
         .transpose()?;
     let metadata = input::nullable(input.metadata, |Json(value)| {
-        input::metadata(value, path.field("metadata"))
+        input::object(value, path.field("metadata"))
     })?;
 
     let content = subject.is_some() || body.is_some() || channel.is_some();
@@ -75,8 +74,4 @@ pub(crate) async fn update(
         })
         .await?;
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
-}
-
-fn set<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> {
-    value.map_or(ActiveValue::NotSet, ActiveValue::Set)
 }

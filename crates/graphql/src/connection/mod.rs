@@ -14,11 +14,14 @@ use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
 use crate::{
-    campaign::Campaign,
+    campaign::{Campaign, CampaignFilter, CampaignOrder},
+    contact::Contact,
     context::RequestContext,
     error::Error,
     filter::Filter,
+    list::ListEntry,
     rows::{Row, id_of},
+    segment::Segment,
     send::Send,
 };
 use lists::{Column, Lists};
@@ -32,6 +35,11 @@ pub(crate) trait Listed: OutputType + From<Row<Self::Entity>> + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
 }
+
+/// The filter of a list that has none: no filter of whatever kind.
+pub(crate) const UNFILTERED: Option<&CampaignFilter> = None;
+/// The order of a list that is by id alone: no order of whatever kind.
+pub(crate) const UNORDERED: Option<&[CampaignOrder]> = None;
 
 /// A list, page by page.
 pub(crate) struct Connection<T: Listed> {
@@ -93,6 +101,9 @@ pub(crate) struct PageInfo {
 #[derive(SimpleObject)]
 #[graphql(
     concrete(name = "CampaignEdge", params(Campaign)),
+    concrete(name = "ContactEdge", params(Contact)),
+    concrete(name = "ListEntryEdge", params(ListEntry)),
+    concrete(name = "SegmentEdge", params(Segment)),
     concrete(name = "SendEdge", params(Send))
 )]
 pub(crate) struct Edge<T: Listed> {
@@ -106,6 +117,9 @@ pub(crate) struct Edge<T: Listed> {
 /// many, 500 at most. A cursor stays valid while rows come and go, for the order it was made in.
 #[Object(
     concrete(name = "CampaignConnection", params(Campaign)),
+    concrete(name = "ContactConnection", params(Contact)),
+    concrete(name = "ListEntryConnection", params(ListEntry)),
+    concrete(name = "SegmentConnection", params(Segment)),
     concrete(name = "SendConnection", params(Send))
 )]
 impl<T: Listed> Connection<T>

@@ -1,5 +1,11 @@
 //! Contacts: the people whom campaigns are sent to.
 
+mod filter;
 mod object;
+mod order;
+mod queries;
 
+pub(crate) use filter::ContactFilter;
 pub(crate) use object::Contact;
+pub(crate) use order::ContactOrder;
+pub(crate) use queries::ContactQueries;

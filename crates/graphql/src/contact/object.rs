@@ -1,16 +1,30 @@
 //! `Contact`.
 
-use async_graphql::{Enum, ID, Object};
-use campaigns_entity::contact;
+use std::collections::HashMap;
+
+use async_graphql::{Context, Enum, ID, Object};
+use campaigns_entity::{company, contact, contact_company, send};
+use sea_orm::ColumnTrait;
+use uuid::Uuid;
 
 use crate::{
-    rows::objects,
+    company::Company,
+    connection::{Connection, Listed, PageArguments},
+    context::RequestContext,
+    error::Error,
+    rows::{self, objects},
     scalars::{DateTime, Json},
+    send::{Send, SendFilter, SendOrder},
 };
 
 objects! {
     /// A row of `contacts`.
     Contact of contact;
+}
+
+impl Listed for Contact {
+    type Entity = contact::Entity;
+    const NAME: &'static str = "contact";
 }
 
 /// What a contact is to the organization.
@@ -100,5 +114,52 @@ impl Contact {
     /// Whatever is kept with it.
     async fn metadata(&self) -> Json {
         Json::metadata(self.0.metadata.as_ref())
+    }
+
+    /// The companies that the contact works for, the main one first, then by name.
+    async fn companies(&self, ctx: &Context<'_>) -> Result<Vec<Company>, Error> {
+        let scope = ctx.scope();
+        let companies = self
+            .0
+            .load("companies", async |siblings| {
+                let contacts = siblings.iter().map(|contact| contact.id);
+                let employments = scope
+                    .find::<contact_company::Entity>()
+                    .filter(contact_company::Column::ContactId.is_in(contacts));
+                let mut employments = scope.all(employments).await?;
+                let ids = employments.iter().map(|employment| employment.company_id);
+                let found = scope.by_ids::<company::Entity>(ids).await?;
+                let found = rows::by_id(rows::together::<company::Entity>(found));
+                employments.sort_by_key(|employment| {
+                    let name =
+                        found.get(&employment.company_id).map(|company| company.name.clone());
+                    (!employment.is_primary, name, employment.company_id)
+                });
+                let mut of_contacts: HashMap<Uuid, Vec<Company>> = HashMap::new();
+                for employment in employments {
+                    let company = found.get(&employment.company_id).cloned().map(Company);
+                    of_contacts.entry(employment.contact_id).or_default().extend(company);
+                }
+                Ok(of_contacts)
+            })
+            .await?;
+        Ok(companies.get(&self.0.id).cloned().unwrap_or_default())
+    }
+
+    /// The messages to this contact, of every campaign.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn sends(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<SendFilter>,
+        #[graphql(desc = "In this order; by id without it.")] order_by: Option<Vec<SendOrder>>,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<Send>, Error> {
+        let page = PageArguments { first, after, last, before };
+        let of = send::Column::ContactId;
+        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), order_by.as_deref(), page)
     }
 }

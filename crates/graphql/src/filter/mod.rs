@@ -17,7 +17,8 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use crate::{error::Error, input::Path};
 
 pub(crate) use operators::{
-    DateTimeFilter, EnumOperators, IdFilter, JsonFilter, StringFilter, enum_filter, one_of,
+    DateTimeFilter, EnumOperators, IdFilter, IntFilter, JsonFilter, StringFilter, enum_filter,
+    one_of,
 };
 
 /// How deep filters may nest.

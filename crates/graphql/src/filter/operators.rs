@@ -2,7 +2,10 @@
 
 use async_graphql::{ID, InputObject};
 use campaigns_scope::Scope;
-use sea_orm::{ActiveEnum, ColumnTrait, Value, sea_query::Expr};
+use sea_orm::{
+    ActiveEnum, ColumnTrait, Value,
+    sea_query::{Expr, ExprTrait},
+};
 use uuid::Uuid;
 
 use super::All;
@@ -53,6 +56,27 @@ pub(crate) struct StringFilter {
     ends_with: Option<String>,
     /// Whether there is none.
     is_null: Option<bool>,
+}
+
+/// By number.
+#[derive(Clone, Debug, Default, InputObject)]
+pub(crate) struct IntFilter {
+    /// It is this.
+    eq: Option<i32>,
+    /// It is not this.
+    ne: Option<i32>,
+    /// It is one of these.
+    r#in: Option<Vec<i32>>,
+    /// It is none of these.
+    not_in: Option<Vec<i32>>,
+    /// It is more.
+    gt: Option<i32>,
+    /// It is this or more.
+    gte: Option<i32>,
+    /// It is less.
+    lt: Option<i32>,
+    /// It is this or less.
+    lte: Option<i32>,
 }
 
 /// By time.
@@ -245,6 +269,42 @@ impl All<'_> {
             }
         }
         self.whether(path.field("isNull"), *is_null, |_| column.is_null())
+    }
+
+    /// The operators on a number.
+    pub(crate) fn int(
+        &mut self,
+        path: Path<'_>,
+        filter: Option<&IntFilter>,
+        own: &Expr,
+    ) -> Result<(), Error> {
+        let Some(filter) = filter else { return Ok(()) };
+        let IntFilter { eq, ne, r#in, not_in, gt, gte, lt, lte } = filter;
+        let own = || own.clone();
+        let conditions = [
+            ("eq", eq.map(|value| own().eq(value))),
+            ("gt", gt.map(|value| own().gt(value))),
+            ("gte", gte.map(|value| own().gte(value))),
+            ("lt", lt.map(|value| own().lt(value))),
+            ("lte", lte.map(|value| own().lte(value))),
+        ];
+        for (name, condition) in conditions {
+            if let Some(condition) = condition {
+                self.push(path.field(name), condition)?;
+            }
+        }
+        if let Some(value) = ne {
+            self.push_not(path.field("ne"), own().eq(*value))?;
+        }
+        for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
+            let Some(values) = values else { continue };
+            let path = path.field(name);
+            let values = self.values(path, values, |value, _| Ok(*value))?;
+            self.whether(path, Some(positive), |_| {
+                if values.is_empty() { Expr::val(false) } else { own().is_in(values) }
+            })?;
+        }
+        Ok(())
     }
 
     /// The operators on a column with JSON.

@@ -1,0 +1,5 @@
+//! Companies: whom contacts work for.
+
+mod object;
+
+pub(crate) use object::Company;

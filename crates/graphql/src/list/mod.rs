@@ -1,0 +1,5 @@
+//! Recipient lists: which contacts a campaign is meant for.
+
+mod object;
+
+pub(crate) use object::ListEntry;

@@ -1,0 +1,53 @@
+//! `createSegment`.
+
+use async_graphql::{Context, InputObject};
+use campaigns_entity::segment;
+use sea_orm::ActiveValue::Set;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Segment, SegmentPayload};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows,
+    scalars::Json,
+};
+
+/// A segment to be made.
+#[derive(InputObject)]
+pub(crate) struct CreateSegmentInput {
+    /// What people are to call it: 1 to 500 characters.
+    name: String,
+    /// Whom it is meant to select.
+    description: Option<String>,
+    /// The rules: a JSON object; {} is everyone.
+    filter_rules: Option<Json>,
+    /// Whatever you want to keep with it: a JSON object.
+    metadata: Option<Json>,
+}
+
+pub(crate) async fn create(
+    ctx: &Context<'_>,
+    input: CreateSegmentInput,
+) -> Result<SegmentPayload, Error> {
+    let path = Path::argument("input");
+    let name = input::name(input.name, path.field("name"))?;
+    let description =
+        input.description.map(|text| input::text(text, path.field("description"))).transpose()?;
+    let object = |value: Option<Json>, name| match value {
+        None => Ok(json!({})),
+        Some(Json(value)) => input::object(value, path.field(name)),
+    };
+    let row = segment::ActiveModel {
+        id: Set(Uuid::now_v7()),
+        name: Set(name),
+        description: Set(description),
+        filter_rules: Set(object(input.filter_rules, "filterRules")?),
+        metadata: Set(Some(object(input.metadata, "metadata")?)),
+        ..Default::default()
+    };
+    let segment = ctx.scope().insert::<segment::Entity>(row).await?;
+    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+}

@@ -1,0 +1,25 @@
+//! Segments: named rules that select contacts.
+
+mod create;
+mod delete;
+mod filter;
+mod mutations;
+mod object;
+mod order;
+mod queries;
+mod update;
+
+pub(crate) use filter::SegmentFilter;
+pub(crate) use mutations::SegmentMutations;
+pub(crate) use object::Segment;
+pub(crate) use order::SegmentOrder;
+pub(crate) use queries::SegmentQueries;
+
+use async_graphql::SimpleObject;
+
+/// What a change of a segment leaves behind.
+#[derive(SimpleObject)]
+pub(crate) struct SegmentPayload {
+    /// The segment as it is now.
+    segment: Segment,
+}

@@ -1,0 +1,35 @@
+//! What may be done with segments.
+
+use async_graphql::{Context, ID, Object};
+
+use super::{SegmentPayload, create, delete, update};
+use crate::{error::Error, schema::DeletePayload};
+
+#[derive(Default)]
+pub(crate) struct SegmentMutations;
+
+#[Object]
+impl SegmentMutations {
+    /// Makes a segment.
+    async fn create_segment(
+        &self,
+        ctx: &Context<'_>,
+        input: create::CreateSegmentInput,
+    ) -> Result<SegmentPayload, Error> {
+        create::create(ctx, input).await
+    }
+
+    /// Changes the fields that are given; null clears one that may be null.
+    async fn update_segment(
+        &self,
+        ctx: &Context<'_>,
+        input: update::UpdateSegmentInput,
+    ) -> Result<SegmentPayload, Error> {
+        update::update(ctx, input).await
+    }
+
+    /// Deletes a segment; who is on a list because of it stays there. For admins.
+    async fn delete_segment(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
+        delete::delete(ctx, &id).await
+    }
+}

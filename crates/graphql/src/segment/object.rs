@@ -1,0 +1,81 @@
+//! `Segment`.
+
+use async_graphql::{Context, ID, Object};
+use campaigns_entity::segment;
+use sea_orm::ColumnTrait;
+
+use crate::{
+    connection::Listed,
+    context::RequestContext,
+    error::Error,
+    rows::objects,
+    scalars::{DateTime, Json},
+};
+
+objects! {
+    /// A row of `campaign_segments`.
+    Segment of segment;
+}
+
+impl Listed for Segment {
+    type Entity = segment::Entity;
+    const NAME: &'static str = "segment";
+}
+
+/// A segment: named rules that select contacts.
+#[Object]
+impl Segment {
+    /// The segment's UUID.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// What people call it.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whom it is meant to select.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// The rules, as JSON.
+    async fn filter_rules(&self) -> Json {
+        Json::metadata(Some(&self.0.filter_rules))
+    }
+
+    /// How many contacts it selected when that was last counted.
+    async fn contact_count(&self) -> i32 {
+        self.0.contact_count.unwrap_or(0)
+    }
+
+    /// On the lists of how many campaigns it put somebody.
+    async fn campaigns_used_in(&self, ctx: &Context<'_>) -> Result<i64, Error> {
+        let used_in = self
+            .0
+            .load("campaigns_used_in", async |siblings| {
+                let ids = siblings.iter().map(|segment| segment.id);
+                let selected =
+                    ctx.scope().find::<segment::Entity>().filter(segment::Column::Id.is_in(ids));
+                Ok(campaigns_analytics::campaigns_used_in(ctx.scope(), selected).await?)
+            })
+            .await?;
+        Ok(used_in.get(&self.0.id).copied().unwrap_or(0))
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When anything of it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+
+    /// Whatever you keep with it.
+    async fn metadata(&self) -> Json {
+        Json::metadata(self.0.metadata.as_ref())
+    }
+}

@@ -1,0 +1,67 @@
+//! `updateSegment`.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined};
+use campaigns_entity::segment;
+
+use super::{Segment, SegmentPayload};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path, set},
+    rows,
+    scalars::Json,
+};
+
+/// A segment's changes.
+#[derive(InputObject)]
+pub(crate) struct UpdateSegmentInput {
+    /// Which segment.
+    id: ID,
+    /// What people are to call it: 1 to 500 characters.
+    name: MaybeUndefined<String>,
+    /// Whom it is meant to select.
+    description: MaybeUndefined<String>,
+    /// The rules: a JSON object, in place of the one before.
+    filter_rules: MaybeUndefined<Json>,
+    /// Whatever you want to keep with it: a JSON object, in place of the one before.
+    metadata: MaybeUndefined<Json>,
+}
+
+pub(crate) async fn update(
+    ctx: &Context<'_>,
+    input: UpdateSegmentInput,
+) -> Result<SegmentPayload, Error> {
+    let path = Path::argument("input");
+    let id = input::id(&input.id, path.field("id"))?;
+    let name = input::required(input.name, path.field("name"))?
+        .map(|name| input::name(name, path.field("name")))
+        .transpose()?;
+    let description =
+        input::nullable(input.description, |text| input::text(text, path.field("description")))?;
+    let filter_rules = input::required(input.filter_rules, path.field("filterRules"))?
+        .map(|Json(value)| input::object(value, path.field("filterRules")))
+        .transpose()?;
+    let metadata = input::nullable(input.metadata, |Json(value)| {
+        input::object(value, path.field("metadata"))
+    })?;
+
+    let changes = segment::ActiveModel {
+        name: set(name),
+        description: set(description),
+        filter_rules: set(filter_rules),
+        metadata: set(metadata),
+        ..Default::default()
+    };
+    let segment = ctx
+        .scope()
+        .transaction(async |scope| {
+            let not_found = || Error::not_found("segment", path.field("id"));
+            let before = scope.lock::<segment::Entity>(id).await?.ok_or_else(not_found)?;
+            if changes == segment::ActiveModel::default() {
+                return Ok(before);
+            }
+            scope.update::<segment::Entity>(id, changes).await?.ok_or_else(not_found)
+        })
+        .await?;
+    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+}

@@ -1,0 +1,227 @@
+//! Contacts, companies, segments and lists.
+
+use std::collections::BTreeSet;
+
+use campaigns_entity::{company, contact_company};
+use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases, populate};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use sea_orm::ActiveValue::Set;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+async fn populated(app: &TestApp, seed: u64, size: usize) -> (Organization, Fixtures) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, size).await;
+    populate(&app.organization("other").await.scope, &mut rng, 6).await;
+    // some bounces are soft
+    app.run("UPDATE campaign_events SET metadata = '{\"bounce_type\": \"soft\"}' WHERE event_type = 'bounce' AND url IS NULL").await;
+    (acme, made)
+}
+
+/// The ids that a query of SQL selects.
+async fn selected(app: &TestApp, sql: &str) -> BTreeSet<Uuid> {
+    app.rows(sql).await.iter().map(|row| row.try_get("", "id").unwrap()).collect()
+}
+
+async fn contacts(client: &campaigns_tests::Client, filter: Json) -> BTreeSet<Uuid> {
+    let query =
+        "query ($filter: ContactFilter) { contacts(filter: $filter, first: 500) { nodes { id } } }";
+    let data = client.data(query, json!({ "filter": filter })).await;
+    let nodes = data["contacts"]["nodes"].as_array().unwrap();
+    nodes.iter().map(|node| node["id"].as_str().unwrap().parse().unwrap()).collect()
+}
+
+on_both_databases! {
+    async fn contacts_are_filtered_by_what_they_ever_did(app: TestApp) {
+        let (acme, made) = populated(&app, 81, 40).await;
+        let org = app.literal(acme.id);
+        let everybody: BTreeSet<Uuid> = made.contacts.iter().copied().collect();
+        let soft = match app.database.backend {
+            campaigns_tests::Backend::Sqlite => "json_extract(e.metadata, '$.bounce_type')",
+            campaigns_tests::Backend::Postgres => "e.metadata ->> 'bounce_type'",
+        };
+        let suppressing = format!(
+            "e.event_type IN ('unsubscribe', 'complaint') OR e.event_type = 'bounce' AND coalesce({soft}, 'hard') <> 'soft'"
+        );
+        for (field, condition) in [
+            ("opened", "e.event_type = 'open'"), ("clicked", "e.event_type = 'click'"),
+            ("unsubscribed", "e.event_type = 'unsubscribe'"), ("complained", "e.event_type = 'complaint'"),
+            ("bounced", "e.event_type = 'bounce'"), ("suppressed", suppressing.as_str()),
+        ] {
+            let did = selected(&app, &format!(
+                "SELECT DISTINCT s.contact_id AS id FROM campaign_sends s JOIN campaign_events e ON e.send_id = s.id \
+                 WHERE s.org_id = {org} AND ({condition})"
+            )).await;
+            assert!(!did.is_empty() && did.len() < everybody.len(), "{field}");
+            assert_eq!(contacts(&acme.member, json!({ field: true })).await, did, "{field}");
+            let did_not: BTreeSet<Uuid> = everybody.difference(&did).copied().collect();
+            assert_eq!(contacts(&acme.member, json!({ field: false })).await, did_not, "{field}");
+            assert_eq!(contacts(&acme.member, json!({ "not": { field: true } })).await, did_not, "{field}");
+        }
+    }
+
+    async fn contacts_are_filtered_by_what_they_are(app: TestApp) {
+        let (acme, made) = populated(&app, 82, 30).await;
+        let org = app.literal(acme.id);
+        let of = |condition: &str| format!("SELECT id FROM contacts WHERE org_id = {org} AND {condition}");
+        for (filter, condition) in [
+            (json!({ "type": { "in": ["LEAD", "OTHER"] } }), "type IN ('lead', 'other')"),
+            (json!({ "type": { "notIn": ["LEAD"] } }), "type <> 'lead'"),
+            (json!({ "lastName": { "isNull": true } }), "last_name IS NULL"),
+            (json!({ "lastName": { "ne": "alpha" } }), "(last_name <> 'alpha' OR last_name IS NULL)"),
+            (json!({ "email": { "in": ["100%", "a_b"] } }), "email IN ('100%', 'a_b')"),
+            (json!({ "firstName": { "startsWith": "ALPH" } }), "first_name IN ('alpha', 'Alpha', 'ALPHA')"),
+            (json!({ "city": { "isNull": true }, "country": { "isNull": true }, "state": { "isNull": true }, "source": { "isNull": true } }), "true"),
+            (json!({ "metadata": { "hasKey": "x" } }), "false"),
+        ] {
+            assert_eq!(contacts(&acme.member, filter.clone()).await, selected(&app, &of(condition)).await, "{filter}");
+        }
+        let one = json!({ "id": { "eq": made.contacts[3] } });
+        assert_eq!(contacts(&acme.member, one).await, [made.contacts[3]].into());
+    }
+
+    async fn those_who_clicked_and_never_unsubscribed_come_as_the_seed_has_them(app: TestApp) {
+        let (acme, _) = populated(&app, 83, 40).await;
+        let query = "{ contacts(filter: { clicked: true, unsubscribed: false }, orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }], first: 500) \
+            { nodes { id } } }";
+        let data = acme.member.data(query, json!({})).await;
+        let shown: Vec<Uuid> = data["contacts"]["nodes"].as_array().unwrap().iter()
+            .map(|node| node["id"].as_str().unwrap().parse().unwrap()).collect();
+        let c = if app.database.backend == campaigns_tests::Backend::Postgres { " COLLATE \"C\"" } else { "" };
+        let rows = app.rows(&format!(
+            "SELECT con.id FROM (SELECT DISTINCT con.id, con.first_name, con.last_name, con.email
+             FROM contacts con
+             JOIN campaign_sends cs ON cs.contact_id = con.id
+             JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click'
+             WHERE con.org_id = {} AND con.id NOT IN (
+               SELECT cs2.contact_id FROM campaign_sends cs2
+               JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe')) con
+             ORDER BY con.last_name{c} ASC NULLS LAST, con.first_name{c}, con.id", app.literal(acme.id)
+        )).await;
+        let expected: Vec<Uuid> = rows.iter().map(|row| row.try_get("", "id").unwrap()).collect();
+        assert!(expected.len() > 2);
+        assert_eq!(shown, expected);
+    }
+
+    async fn segments_by_size_come_with_the_campaigns_they_were_used_in(app: TestApp) {
+        let (acme, _) = populated(&app, 84, 20).await;
+        let query = "{ segments(orderBy: [{ field: CONTACT_COUNT, direction: DESC }]) { nodes { id contactCount campaignsUsedIn } } }";
+        let data = acme.member.data(query, json!({})).await;
+        let rows = app.rows(&format!(
+            "SELECT seg.id, coalesce(seg.contact_count, 0) AS contact_count, count(DISTINCT cl.campaign_id) AS campaigns_used_in
+             FROM campaign_segments seg LEFT JOIN campaign_lists cl ON cl.segment_id = seg.id
+             WHERE seg.org_id = {} GROUP BY seg.id, seg.name, seg.contact_count
+             ORDER BY coalesce(seg.contact_count, 0) DESC, seg.id", app.literal(acme.id)
+        )).await;
+        let expected: Vec<Json> = rows.iter().map(|row| json!({
+            "id": row.try_get::<Uuid>("", "id").unwrap(),
+            "contactCount": row.try_get::<i32>("", "contact_count").unwrap(),
+            "campaignsUsedIn": row.try_get::<i64>("", "campaigns_used_in").unwrap(),
+        })).collect();
+        assert_eq!(data["segments"]["nodes"], json!(expected));
+        let count = async |filter: Json| {
+            let query = "query ($filter: IntFilter) { segments(filter: { contactCount: $filter }) { totalCount } }";
+            acme.member.data(query, json!({ "filter": filter })).await["segments"]["totalCount"].as_u64().unwrap()
+        };
+        let with = |test: &dyn Fn(i64) -> bool| {
+            expected.iter().filter(|row| test(row["contactCount"].as_i64().unwrap())).count() as u64
+        };
+        for number in 0..5 {
+            assert_eq!(count(json!({ "eq": number })).await, with(&|of| of == number));
+            assert_eq!(count(json!({ "ne": number })).await, with(&|of| of != number));
+            assert_eq!(count(json!({ "gt": number })).await, with(&|of| of > number));
+            assert_eq!(count(json!({ "gte": number, "lte": number + 1 })).await, with(&|of| of >= number && of <= number + 1));
+            assert_eq!(count(json!({ "lt": number })).await, with(&|of| of < number));
+            assert_eq!(count(json!({ "in": [number, 4] })).await, with(&|of| of == number || of == 4));
+            assert_eq!(count(json!({ "notIn": [number] })).await, with(&|of| of != number));
+        }
+        assert_eq!((count(json!({ "in": [] })).await, count(json!({ "notIn": [] })).await), (0, expected.len() as u64));
+    }
+
+    async fn a_segment_is_made_changed_and_deleted(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let fields = "segment { id name description filterRules contactCount campaignsUsedIn metadata }";
+        let create = format!("mutation ($input: CreateSegmentInput!) {{ createSegment(input: $input) {{ {fields} }} }}");
+        let update = format!("mutation ($input: UpdateSegmentInput!) {{ updateSegment(input: $input) {{ {fields} }} }}");
+        let delete = "mutation ($id: ID!) { deleteSegment(id: $id) { id } }";
+        let data = acme.member.data(&create, json!({ "input": { "name": "Buyers", "filterRules": { "type": "customer" } } })).await;
+        let id = data["createSegment"]["segment"]["id"].clone();
+        assert_eq!(data["createSegment"]["segment"], json!({
+            "id": id, "name": "Buyers", "description": null, "filterRules": { "type": "customer" },
+            "contactCount": 0, "campaignsUsedIn": 0, "metadata": {},
+        }));
+        let data = acme.member.data(&update, json!({ "input": { "id": id, "description": "who buy", "metadata": { "a": 1 } } })).await;
+        assert_eq!(data["updateSegment"]["segment"]["description"], "who buy");
+        assert_eq!(data["updateSegment"]["segment"]["filterRules"], json!({ "type": "customer" }));
+        let data = acme.member.data(&update, json!({ "input": { "id": id, "description": null, "filterRules": {} } })).await;
+        assert_eq!(data["updateSegment"]["segment"]["description"], Json::Null);
+        assert_eq!(data["updateSegment"]["segment"]["filterRules"], json!({}));
+        assert_eq!(data["updateSegment"]["segment"]["metadata"], json!({ "a": 1 }));
+        for (input, field) in [
+            (json!({ "id": id, "name": " " }), "input.name"), (json!({ "id": id, "name": null }), "input.name"),
+            (json!({ "id": id, "filterRules": null }), "input.filterRules"), (json!({ "id": id, "filterRules": [] }), "input.filterRules"),
+            (json!({ "id": id, "metadata": 5 }), "input.metadata"), (json!({ "id": "x" }), "input.id"),
+        ] {
+            let answer = acme.member.ask(&update, json!({ "input": input })).await;
+            assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", field), "{input}");
+        }
+        assert_eq!(acme.member.ask(delete, json!({ "id": id })).await.code(), "FORBIDDEN");
+        assert_eq!(app.count("campaign_segments").await, 1);
+        acme.admin.data(delete, json!({ "id": id })).await;
+        assert_eq!(app.count("campaign_segments").await, 0);
+        assert_eq!(acme.admin.ask(delete, json!({ "id": id })).await.code(), "NOT_FOUND");
+    }
+
+    async fn a_campaign_shows_its_list_and_the_segments_it_came_from(app: TestApp) {
+        let (acme, _) = populated(&app, 85, 15).await;
+        let query = "{ campaigns(first: 500) { nodes { id segments { id name } list(first: 500) { totalCount nodes { id contact { id } segment { id } campaign { id } } } } } }";
+        let data = acme.member.data(query, json!({})).await;
+        let mut entries = 0;
+        for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
+            let list = campaign["list"]["nodes"].as_array().unwrap();
+            assert_eq!(campaign["list"]["totalCount"], list.len());
+            entries += list.len();
+            assert!(list.iter().all(|entry| entry["campaign"]["id"] == campaign["id"]));
+            let of_entries: BTreeSet<&str> = list.iter().filter_map(|entry| entry["segment"]["id"].as_str()).collect();
+            let shown = campaign["segments"].as_array().unwrap();
+            assert_eq!(shown.iter().map(|segment| segment["id"].as_str().unwrap()).collect::<BTreeSet<_>>(), of_entries);
+            assert!(shown.is_sorted_by_key(|segment| (segment["name"].as_str().unwrap(), segment["id"].as_str().unwrap())));
+        }
+        let org = app.literal(acme.id);
+        assert_eq!(app.count(&format!("campaign_lists WHERE org_id = {org}")).await, i64::try_from(entries).unwrap());
+        assert!(entries > 10);
+    }
+
+    async fn a_contact_shows_its_companies_the_main_one_first(app: TestApp) {
+        let (acme, made) = populated(&app, 86, 12).await;
+        let mut rng = ChaCha8Rng::seed_from_u64(87);
+        app.run("DELETE FROM contact_companies").await;
+        let companies: Vec<(Uuid, &str)> =
+            ["Zeta", "alpha", "Alpha", "Beta"].map(|name| (Uuid::new_v4(), name)).to_vec();
+        for (id, name) in &companies {
+            acme.scope.insert::<company::Entity>(company::ActiveModel {
+                id: Set(*id), name: Set((*name).to_owned()), size: Set(Some("11-50".to_owned())), ..Default::default()
+            }).await.unwrap();
+        }
+        let mut expected = std::collections::HashMap::new();
+        for contact in &made.contacts {
+            let count = rng.random_range(0..=3);
+            let mut of: Vec<(bool, &str, Uuid)> = companies.sample(&mut rng, count)
+                .enumerate().map(|(index, (id, name))| (index != 0, *name, *id)).collect();
+            for (secondary, _, id) in &of {
+                acme.scope.insert::<contact_company::Entity>(contact_company::ActiveModel {
+                    id: Set(Uuid::new_v4()), contact_id: Set(*contact), company_id: Set(*id),
+                    is_primary: Set(!secondary), ..Default::default()
+                }).await.unwrap();
+            }
+            of.sort();
+            expected.insert(contact.to_string(), of.into_iter().map(|(_, name, id)| json!({ "id": id, "name": name, "size": "11-50" })).collect::<Vec<_>>());
+        }
+        let data = acme.member.data("{ contacts(first: 500) { nodes { id companies { id name size } } } }", json!({})).await;
+        for contact in data["contacts"]["nodes"].as_array().unwrap() {
+            assert_eq!(contact["companies"], json!(expected[contact["id"].as_str().unwrap()]));
+        }
+    }
+}
