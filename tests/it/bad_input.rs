@@ -263,6 +263,24 @@ on_both_databases! {
         still_alive(&app, &acme).await;
     }
 
+    async fn what_would_cost_too_much_is_refused_before_it_runs(app: TestApp) {
+        let acme = app.organization("acme").await;
+        acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+        app.forget_statements();
+        let aliases: Vec<String> = (0..1_000).map(|at| format!("a{at}: campaigns {{ totalCount }}")).collect();
+        let dump = "query ($n: Int!) { campaigns(first: $n) { nodes { sends(first: $n) { nodes { contact { sends(first: $n) { nodes { id } } } } } } } }";
+        for (query, variables) in [
+            (format!("{{ {} }}", aliases.join(" ")), json!({})),
+            (dump.to_owned(), json!({ "n": 500 })),
+            (format!("{{ sends {{ nodes {{ {} id {} }} }} }}", "campaign { sends { nodes { ".repeat(7), "} } } ".repeat(7)), json!({})),
+        ] {
+            let answer = acme.member.ask(&query, variables).await;
+            assert_eq!((answer.status, answer.code(), answer.field()), (StatusCode::BAD_REQUEST, "LIMIT_EXCEEDED", "query"));
+        }
+        assert!(app.statements().is_empty());
+        acme.member.data(dump, json!({ "n": 10 })).await;
+    }
+
     async fn lists_of_a_filter_are_bounded_in_all(app: TestApp) {
         let acme = app.organization("acme").await;
         let ids: Vec<uuid::Uuid> = (0..1_000).map(|_| uuid::Uuid::new_v4()).collect();

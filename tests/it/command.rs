@@ -212,6 +212,9 @@ async fn help_describes_every_flag_and_shows_no_secret() {
         "--jwt-audience",
         "--max-body",
         "--query-timeout",
+        "--max-depth",
+        "--max-complexity",
+        "--max-aliases",
         "--no-introspection",
         "--cors-origin",
     ] {

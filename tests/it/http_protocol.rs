@@ -15,6 +15,16 @@ async fn the_audits_of_graphql_over_http_pass_without_an_error_or_a_warning() {
 }
 
 #[tokio::test]
+async fn full_introspection_is_allowed_and_describes_every_type_and_field() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let url = format!("{}/graphql", app.address);
+    let token = acme.member.token.unwrap();
+    let run = node("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
+
+#[tokio::test]
 async fn a_mutation_by_get_is_refused_and_changes_nothing() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;

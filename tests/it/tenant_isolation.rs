@@ -193,7 +193,7 @@ on_both_databases! {
         for (root, operation) in [("Query", "query"), ("Mutation", "mutation")] {
             for field in &schema.objects[root] {
                 let name = &field.name.node;
-                let selection = schema.selection(base(&field.ty.node), 3);
+                let selection = schema.selection(base(&field.ty.node), 2);
                 for (index, argument) in field.arguments.iter().enumerate() {
                     let argument = &argument.node;
                     let others: Map<String, Json> = field.arguments.iter().enumerate()

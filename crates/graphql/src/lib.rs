@@ -33,4 +33,4 @@ mod stats;
 mod viewer;
 
 pub use error::{Code, Error, timeout};
-pub use request::{Api, Operation, Prepared};
+pub use request::{Api, Limits, Operation, Prepared};

@@ -16,6 +16,8 @@ enum Text {
     Shown(ChronoDateTime<Utc>),
 }
 
+/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get one.
+/// Microseconds are kept, anything finer is cut off.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
@@ -72,6 +74,7 @@ impl From<ChronoDateTime<Utc>> for DateTime {
 #[derive(Clone, Debug)]
 pub(crate) struct Json(pub(crate) JsonValue);
 
+/// Any JSON value.
 #[Scalar(name = "JSON")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {

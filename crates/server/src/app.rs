@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use campaigns_graphql::Api;
+use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Verifier};
 use chrono::{DateTime, Utc};
 
@@ -36,6 +36,8 @@ pub struct Settings {
     pub max_body: usize,
     /// How long an operation may take.
     pub query_timeout: Duration,
+    /// What an operation may come to.
+    pub limits: Limits,
     /// Whether the schema answers questions about itself.
     pub introspection: bool,
     /// Origins whose pages may ask.
@@ -47,6 +49,7 @@ impl Default for Settings {
         Self {
             max_body: 8 * 1024 * 1024,
             query_timeout: Duration::from_secs(10),
+            limits: Limits::default(),
             introspection: true,
             cors_origins: Vec::new(),
         }
@@ -68,7 +71,7 @@ impl App {
     #[must_use]
     pub fn new(database: Database, verifier: Verifier, clock: Clock, settings: Settings) -> Self {
         Self {
-            api: Api::new(settings.introspection),
+            api: Api::new(settings.introspection, settings.limits),
             database,
             verifier: verifier.into(),
             clock,

@@ -12,7 +12,7 @@ use async_graphql::{
     Name, Positioned, Variables,
     parser::types::{
         BaseType, Directive, ExecutableDocument, FragmentDefinition, OperationDefinition,
-        OperationType, Selection, SelectionSet, Type,
+        Selection, SelectionSet, Type,
     },
 };
 use async_graphql_value::{ConstValue, Value};
@@ -21,7 +21,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     into_variables,
     omit::omit,
-    types::{Input, Slot, Types},
+    types::{self, Input, Slot, Types},
 };
 use crate::{
     error::{self, Code, Error},
@@ -189,13 +189,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn operation(&mut self, operation: &'a OperationDefinition) -> Result<(), Error> {
-        let root = match operation.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
-            OperationType::Subscription => "Subscription",
-        };
         self.directives(&operation.directives);
-        self.selections(root, &operation.selection_set.node)
+        self.selections(types::root(operation.ty), &operation.selection_set.node)
     }
 
     fn selections(&mut self, object: &str, set: &'a SelectionSet) -> Result<(), Error> {

@@ -7,7 +7,8 @@
 //! 2. it is parsed, the operation chosen, and [`measure`](mod@measure) bounds it with its fragments
 //!    written out;
 //! 3. [`coerce`](mod@coerce) holds variables and literals against the schema, fills in defaults, and
-//!    takes omitted variables out of the document, so that omitted is not null.
+//!    takes omitted variables out of the document, so that omitted is not null;
+//! 4. [`cost`](mod@cost) holds it against the limits on depth, complexity and aliases.
 //!
 //! Afterwards [`shape`](mod@shape) brings the data into the shape of the document.
 //!
@@ -15,12 +16,14 @@
 //! resolver runs; only what depends on the data or the role is found later.
 
 mod coerce;
+mod cost;
 mod measure;
 mod omit;
 pub mod scan;
 mod shape;
 mod types;
 
+pub use cost::Limits;
 pub(crate) use measure::MAX_DEPTH;
 
 use async_graphql::{
@@ -72,19 +75,21 @@ impl Prepared {
 pub struct Api {
     schema: Schema,
     types: std::sync::Arc<types::Types>,
+    limits: Limits,
 }
 
 impl Api {
-    /// The schema, which answers questions about itself only where `introspection` is on.
+    /// The schema, which answers questions about itself only where `introspection` is on, and
+    /// executes what is within the limits.
     ///
     /// # Panics
     /// Never: what the schema prints can be parsed.
     #[must_use]
-    pub fn new(introspection: bool) -> Self {
+    pub fn new(introspection: bool, limits: Limits) -> Self {
         let schema = schema::build(introspection);
         let types =
             types::Types::of(&schema::build(true).sdl()).expect("a schema that prints is valid");
-        Self { schema, types: types.into() }
+        Self { schema, types: types.into(), limits }
     }
 
     /// The schema in SDL.
@@ -107,7 +112,9 @@ impl Api {
         measure::measure(&document)?;
         let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
 
-        let shape = shape::Shape::of(&self.types, &document, selected(&document, name)?);
+        let operation = selected(&document, name)?;
+        cost::limit(&self.types, &document, operation, &variables, &self.limits)?;
+        let shape = shape::Shape::of(&self.types, &document, operation);
         let mut request = async_graphql::Request::new(query).variables(variables);
         request.operation_name = operation_name;
         request.set_parsed_query(document);

@@ -10,12 +10,12 @@ use async_graphql::{
     Name, PathSegment, Positioned, Response, ServerError, Value,
     indexmap::IndexMap,
     parser::types::{
-        BaseType, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType,
-        Selection, SelectionSet, Type,
+        BaseType, ExecutableDocument, FragmentDefinition, OperationDefinition, Selection,
+        SelectionSet, Type,
     },
 };
 
-use super::types::Types;
+use super::types::{self, Types};
 
 /// What an object of the data is to consist of.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Shape {
         document: &ExecutableDocument,
         operation: &OperationDefinition,
     ) -> Self {
-        let root = root(operation.ty);
+        let root = types::root(operation.ty);
         let mut shape = Self::default();
         let mut spread = HashSet::new();
         shape.collect(types, document, root, &operation.selection_set.node, &mut spread);
@@ -190,11 +190,3 @@ impl Shape {
 
 /// Something is null that cannot be.
 struct CannotBeNull;
-
-fn root(kind: OperationType) -> &'static str {
-    match kind {
-        OperationType::Query => "Query",
-        OperationType::Mutation => "Mutation",
-        OperationType::Subscription => "Subscription",
-    }
-}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::{
     parse_schema,
-    types::{BaseType, InputValueDefinition, Type, TypeKind, TypeSystemDefinition},
+    types::{BaseType, InputValueDefinition, OperationType, Type, TypeKind, TypeSystemDefinition},
 };
 
 /// An argument or a field of an input object.
@@ -77,9 +77,26 @@ impl Types {
         Ok(types)
     }
 
+    /// Every field of every object and interface, with their names.
+    #[cfg(test)]
+    pub(super) fn all_fields(&self) -> impl Iterator<Item = (&str, &str, &Field)> {
+        self.objects.iter().flat_map(|(object, fields)| {
+            fields.iter().map(move |(name, field)| (object.as_str(), name.as_str(), field))
+        })
+    }
+
     /// A field of an object or interface.
     pub(super) fn field(&self, object: &str, field: &str) -> Option<&Field> {
         self.objects.get(object)?.get(field)
+    }
+}
+
+/// The object at the root of an operation of this kind.
+pub(super) fn root(kind: OperationType) -> &'static str {
+    match kind {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
     }
 }
 

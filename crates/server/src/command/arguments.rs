@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
+use campaigns_graphql::Limits;
 use campaigns_scope::{ClaimRules, Key};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
@@ -65,6 +66,30 @@ pub(super) struct Serve {
     /// The largest body of a request.
     #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
     pub(super) max_body: ByteSize,
+    /// How deep fields of an operation may nest.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_DEPTH",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().depth
+    )]
+    pub(super) max_depth: usize,
+    /// What an operation may cost: its fields, times the rows that they are asked for.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_COMPLEXITY",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().complexity
+    )]
+    pub(super) max_complexity: usize,
+    /// How many aliases an operation may have.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_ALIASES",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().aliases
+    )]
+    pub(super) max_aliases: usize,
     /// How long an operation may take.
     #[arg(
         long,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use campaigns_graphql::Limits;
 use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, signal};
@@ -42,6 +43,11 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let settings = Settings {
         max_body: usize::try_from(arguments.max_body.as_u64()).unwrap_or(usize::MAX),
         query_timeout: arguments.query_timeout,
+        limits: Limits {
+            depth: arguments.max_depth,
+            complexity: arguments.max_complexity,
+            aliases: arguments.max_aliases,
+        },
         introspection: !arguments.no_introspection,
         cors_origins: arguments.cors_origin,
     };
