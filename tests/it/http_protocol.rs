@@ -25,6 +25,16 @@ async fn full_introspection_is_allowed_and_describes_every_type_and_field() {
 }
 
 #[tokio::test]
+async fn relays_compiler_takes_the_schema_for_refetchable_paginated_fragments() {
+    // `relay.config.json` beside it says what is compiled
+    let run = node("node_modules/relay-compiler/cli.js", &[("NO_COLOR", "1")]).await;
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let said = format!("{}{}", run.out, run.err);
+    assert!(said.contains("Compilation completed"), "{said}");
+    assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
+}
+
+#[tokio::test]
 async fn a_mutation_by_get_is_refused_and_changes_nothing() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
