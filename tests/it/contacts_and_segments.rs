@@ -62,6 +62,61 @@ on_both_databases! {
         }
     }
 
+    async fn a_contact_shows_the_latest_event_that_suppresses_it(app: TestApp) {
+        let (acme, _) = populated(&app, 88, 40).await;
+        let query = "{ contacts(first: 500) { nodes { id suppression { reason since event { id type bounceType occurredAt contact { id } campaign { id } send { id } } } } } }";
+        let data = acme.member.data(query, json!({})).await;
+        let soft = match app.database.backend {
+            campaigns_tests::Backend::Sqlite => "json_extract(e.metadata, '$.bounce_type')",
+            campaigns_tests::Backend::Postgres => "e.metadata ->> 'bounce_type'",
+        };
+        let mut reasons = BTreeSet::new();
+        for contact in data["contacts"]["nodes"].as_array().unwrap() {
+            let id: Uuid = contact["id"].as_str().unwrap().parse().unwrap();
+            let rows = app.rows(&format!(
+                "SELECT e.id, CAST(e.event_type AS text) AS type, s.id AS send, s.campaign_id AS campaign, e.occurred_at FROM campaign_events e JOIN campaign_sends s ON s.id = e.send_id \
+                 WHERE s.contact_id = {} AND (e.event_type IN ('unsubscribe', 'complaint') OR e.event_type = 'bounce' AND coalesce({soft}, '') <> 'soft') \
+                 ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1", app.literal(id)
+            )).await;
+            let suppression = &contact["suppression"];
+            let Some(row) = rows.first() else {
+                assert_eq!(suppression, &Json::Null);
+                continue;
+            };
+            let event: String = row.try_get("", "type").unwrap();
+            let uuid = |name: &str| row.try_get::<Uuid>("", name).unwrap();
+            let reason = if event == "bounce" { "HARD_BOUNCE".to_owned() } else { event.to_uppercase() };
+            assert_eq!(suppression["reason"], reason);
+            assert_eq!(suppression["since"], suppression["event"]["occurredAt"]);
+            assert_eq!(suppression["event"], json!({
+                "id": uuid("id"), "type": event.to_uppercase(),
+                "bounceType": if event == "bounce" { json!("HARD") } else { Json::Null },
+                "occurredAt": suppression["since"], "contact": { "id": id },
+                "campaign": { "id": uuid("campaign") }, "send": { "id": uuid("send") },
+            }));
+            reasons.insert(reason);
+        }
+        assert_eq!(reasons.len(), 3);
+    }
+
+    async fn sends_and_events_are_deleted_by_admins_alone(app: TestApp) {
+        let (acme, made) = populated(&app, 89, 6).await;
+        for (field, table, id, column) in [
+            ("deleteEvent", "campaign_events", made.events[0], "id"),
+            ("deleteSend", "campaign_sends", made.sends[1], "id"),
+        ] {
+            let mutation = format!("mutation ($id: ID!) {{ {field}(id: $id) {{ id }} }}");
+            let row = format!("{table} WHERE {column} = {}", app.literal(id));
+            assert_eq!(acme.member.ask(&mutation, json!({ "id": id })).await.code(), "FORBIDDEN");
+            assert_eq!(app.count(&row).await, 1);
+            assert_eq!(acme.admin.data(&mutation, json!({ "id": id })).await[field]["id"], json!(id));
+            assert_eq!(app.count(&row).await, 0);
+            assert_eq!(acme.admin.ask(&mutation, json!({ "id": id })).await.code(), "NOT_FOUND");
+        }
+        let of_send = format!("campaign_events WHERE send_id = {}", app.literal(made.sends[1]));
+        assert_eq!(app.count(&of_send).await, 0);
+    }
+
     async fn contacts_are_filtered_by_what_they_are(app: TestApp) {
         let (acme, made) = populated(&app, 82, 30).await;
         let org = app.literal(acme.id);

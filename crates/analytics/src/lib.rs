@@ -9,7 +9,9 @@
 mod figures;
 mod rate;
 mod segments;
+mod suppression;
 
 pub use figures::{Figures, OrderBy, by_campaign, order_expression, total};
 pub use rate::percentage;
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};
+pub use suppression::{is_suppressed, suppressing_events};

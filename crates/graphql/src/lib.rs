@@ -19,6 +19,7 @@ mod contact;
 mod context;
 mod cursor;
 pub mod error;
+mod event;
 mod filter;
 mod input;
 mod list;

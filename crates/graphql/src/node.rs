@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, Interface, Object};
-use campaigns_entity::{campaign, company, contact, list_entry, organization, segment, send, user};
+use campaigns_entity::{
+    campaign, company, contact, event, list_entry, organization, segment, send, user,
+};
 use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
@@ -13,6 +15,7 @@ use crate::{
     contact::Contact,
     context::RequestContext,
     error::Error,
+    event::EngagementEvent,
     input::{self, Path},
     list::ListEntry,
     rows::{self, Row},
@@ -31,6 +34,7 @@ pub(crate) enum Node {
     Campaign(Campaign),
     Company(Company),
     Contact(Contact),
+    EngagementEvent(EngagementEvent),
     ListEntry(ListEntry),
     Organization(Organization),
     Segment(Segment),
@@ -72,6 +76,7 @@ async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error>
     search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;
     search.table::<send::Entity>(|row| Node::Send(Send(row))).await?;
     search.table::<contact::Entity>(|row| Node::Contact(Contact(row))).await?;
+    search.table::<event::Entity>(|row| Node::EngagementEvent(EngagementEvent(row))).await?;
     search.table::<segment::Entity>(|row| Node::Segment(Segment(row))).await?;
     search.table::<list_entry::Entity>(|row| Node::ListEntry(ListEntry(row))).await?;
     search.table::<company::Entity>(|row| Node::Company(Company(row))).await?;

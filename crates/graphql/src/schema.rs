@@ -8,10 +8,11 @@ use crate::{
     contact::ContactQueries,
     context::RequestContext,
     error::Error,
+    event::EventMutations,
     input::{self, Path},
     node::NodeQueries,
     segment::{SegmentMutations, SegmentQueries},
-    send::SendQueries,
+    send::{SendMutations, SendQueries},
     stats::StatsQueries,
     viewer::ViewerQueries,
 };
@@ -55,7 +56,7 @@ pub(crate) struct Query(
 
 /// What can be done. One field is one transaction: all of it or none.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(CampaignMutations, SegmentMutations);
+pub(crate) struct Mutation(CampaignMutations, SegmentMutations, SendMutations, EventMutations);
 
 pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 

@@ -89,16 +89,6 @@ impl Dialect {
         }
     }
 
-    /// That the JSON in a column is an object whose value of this key, a plain word, is this text.
-    #[must_use]
-    pub fn json_text(self, column: &'static str, key: &'static str, text: &str) -> Expr {
-        let sql = match self {
-            Self::Postgres => format!("({column} ->> '{key}') = ?"),
-            Self::Sqlite => format!("json_extract({column}, '$.{key}') = ?"),
-        };
-        custom(self.backend(), &sql, vec![text.into()])
-    }
-
     /// That the JSON in a column is an object with this key.
     #[must_use]
     pub fn json_has_key(self, column: &'static str, key: &str) -> Expr {

@@ -1,6 +1,7 @@
 //! Which contacts.
 
 use async_graphql::InputObject;
+use campaigns_analytics::is_suppressed;
 use campaigns_entity::{
     contact::{self, Column},
     event::{self, EventType},
@@ -96,29 +97,15 @@ impl Filter for ContactFilter {
             ("complained", self.complained, EventType::Complaint),
             ("bounced", self.bounced, EventType::Bounce),
         ] {
-            all.whether(path.field(name), wanted, |scope| {
-                ever_had(scope, Condition::all().add(event::Column::EventType.eq(event_type)))
-            })?;
+            all.whether(path.field(name), wanted, |scope| ever_had(scope, event_type))?;
         }
-        all.whether(path.field("suppressed"), self.suppressed, |scope| {
-            ever_had(scope, suppressing(scope))
-        })
+        all.whether(path.field("suppressed"), self.suppressed, is_suppressed)
     }
 }
 
-/// That a contact ever had an event which fulfils the condition, in any campaign.
-fn ever_had(scope: &Scope, condition: Condition) -> Expr {
+/// That a contact ever had an event of this type, in any campaign.
+fn ever_had(scope: &Scope, event_type: EventType) -> Expr {
+    let condition = Condition::all().add(event::Column::EventType.eq(event_type));
     let event = scope.has::<event::Entity>(event::Column::SendId, send::Column::Id, condition);
     scope.has::<send::Entity>(send::Column::ContactId, Column::Id, Condition::all().add(event))
-}
-
-/// That an event suppresses its contact. A bounce that does not say that it was soft was hard.
-fn suppressing(scope: &Scope) -> Condition {
-    let dialect = scope.dialect();
-    let soft = dialect.json_text("campaign_events.metadata", "bounce_type", "soft");
-    let hard =
-        Condition::all().add(event::Column::EventType.eq(EventType::Bounce)).add(dialect.not(soft));
-    Condition::any()
-        .add(event::Column::EventType.is_in([EventType::Unsubscribe, EventType::Complaint]))
-        .add(hard)
 }

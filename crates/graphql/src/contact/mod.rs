@@ -4,6 +4,7 @@ mod filter;
 mod object;
 mod order;
 mod queries;
+mod suppression;
 
 pub(crate) use filter::ContactFilter;
 pub(crate) use object::Contact;

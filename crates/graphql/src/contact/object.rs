@@ -7,6 +7,7 @@ use campaigns_entity::{company, contact, contact_company, send};
 use sea_orm::ColumnTrait;
 use uuid::Uuid;
 
+use super::suppression::{self, Suppression};
 use crate::{
     company::Company,
     connection::{Connection, Listed, PageArguments},
@@ -144,6 +145,11 @@ impl Contact {
             })
             .await?;
         Ok(companies.get(&self.0.id).cloned().unwrap_or_default())
+    }
+
+    /// Why nothing more is to be sent to the contact; null where it may be.
+    async fn suppression(&self, ctx: &Context<'_>) -> Result<Option<Suppression>, Error> {
+        suppression::of(ctx, &self.0).await
     }
 
     /// The messages to this contact, of every campaign.

@@ -1,0 +1,62 @@
+//! Suppression: whom nothing more is to be sent to.
+//!
+//! **Invariant.** What suppresses is said once, in `suppresses!`: an unsubscribe, a complaint, or a
+//! bounce that does not say that it was soft.
+
+use std::collections::HashMap;
+
+use campaigns_entity::{contact, event};
+use campaigns_scope::{Error, Scope, Scoped, Sql};
+use sea_orm::{DbErr, sea_query::Expr};
+use uuid::Uuid;
+
+/// That an event suppresses its contact.
+macro_rules! suppresses {
+    () => {
+        "(event_type IN ('unsubscribe', 'complaint') OR event_type = 'bounce'
+          AND coalesce(campaign_events.metadata ->> 'bounce_type', 'hard') <> 'soft')"
+    };
+}
+
+const IS_SUPPRESSED: Sql = Sql::new(concat!(
+    "SELECT EXISTS (SELECT 1 FROM campaign_sends
+     JOIN campaign_events ON campaign_events.send_id = campaign_sends.id
+     WHERE campaign_sends.contact_id = contacts.id AND ",
+    suppresses!(),
+    ")"
+));
+
+const LATEST: Sql = Sql::new(concat!(
+    "SELECT contact, event FROM
+     (SELECT campaign_sends.contact_id AS contact, campaign_events.id AS event,
+      row_number() OVER (PARTITION BY campaign_sends.contact_id
+        ORDER BY campaign_events.occurred_at DESC, campaign_events.id DESC) AS place
+      FROM campaign_sends JOIN campaign_events ON campaign_events.send_id = campaign_sends.id
+      WHERE campaign_sends.contact_id IN (SELECT id FROM selected) AND ",
+    suppresses!(),
+    ") AS suppressing WHERE place = 1"
+));
+
+/// That a row of `contacts` is suppressed.
+#[must_use]
+pub fn is_suppressed(scope: &Scope) -> Expr {
+    scope.expression(IS_SUPPRESSED)
+}
+
+/// The latest event that suppresses each of the selected contacts, by the contact's id; one that is
+/// not suppressed is not among them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn suppressing_events(
+    scope: &Scope,
+    selected: Scoped<contact::Entity>,
+) -> Result<HashMap<Uuid, event::Model>, Error> {
+    let rows = scope.rows(LATEST, selected).await?;
+    let pairs = rows
+        .iter()
+        .map(|row| Ok((row.try_get("", "event")?, row.try_get("", "contact")?)))
+        .collect::<Result<HashMap<Uuid, Uuid>, DbErr>>()?;
+    let events = scope.by_ids::<event::Entity>(pairs.keys().copied()).await?;
+    Ok(events.into_iter().filter_map(|event| Some((*pairs.get(&event.id)?, event))).collect())
+}
