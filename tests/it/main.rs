@@ -11,6 +11,7 @@ mod connections;
 mod contacts_and_segments;
 mod demo;
 mod http_protocol;
+mod links;
 mod schema_history;
 mod statements;
 mod tenant_isolation;

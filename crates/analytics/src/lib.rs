@@ -7,11 +7,13 @@
 #![warn(missing_docs)]
 
 mod figures;
+mod links;
 mod rate;
 mod segments;
 mod suppression;
 
 pub use figures::{Figures, OrderBy, by_campaign, order_expression, total};
+pub use links::{Link, links};
 pub use rate::percentage;
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};
 pub use suppression::{is_suppressed, suppressing_events};

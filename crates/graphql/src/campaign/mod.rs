@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod duplicate;
 mod filter;
+mod links;
 mod mutations;
 mod object;
 mod order;

@@ -7,6 +7,7 @@ use campaigns_analytics::Figures;
 use campaigns_entity::{campaign, list_entry, segment, send, user};
 use sea_orm::ColumnTrait;
 
+use super::links::{self, LinkStats};
 use crate::{
     connection::{Connection, Listed, PageArguments, UNFILTERED, UNORDERED},
     context::RequestContext,
@@ -124,6 +125,15 @@ impl Campaign {
             })
             .await?;
         Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
+    }
+
+    /// The links that were clicked, the most clicked first, then by url.
+    async fn links(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "So many, 500 at most.", default = 50)] first: i32,
+    ) -> Result<Vec<LinkStats>, Error> {
+        links::of(ctx, &self.0, first).await
     }
 
     /// The segments from which its list has entries, by name.
