@@ -145,7 +145,7 @@ async fn an_operation_that_takes_too_long_is_canceled() {
     use sea_orm::TransactionTrait;
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let settings = campaigns_server::Settings {
-            query_timeout: std::time::Duration::from_millis(300),
+            query_timeout: std::time::Duration::from_secs(1),
             ..Default::default()
         };
         let app = TestApp::with_settings(backend, settings).await;
@@ -178,7 +178,7 @@ async fn a_statement_that_takes_too_long_ends_in_the_database() {
         let app = TestApp::start(backend).await;
         let acme = app.organization("acme").await;
         let options = Options {
-            statement_timeout: Some(std::time::Duration::from_millis(150)),
+            statement_timeout: Some(std::time::Duration::from_secs(1)),
             ..Options::new(&app.database.url)
         };
         let door = Database::connect(&options, None).await.unwrap();
