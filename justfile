@@ -19,7 +19,9 @@ schema:
 db port="5433":
     #!/usr/bin/env bash
     set -euo pipefail
-    bin=$(dirname "$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+    # Debian's place for the server's programs, or wherever they are
+    newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+    bin=${newest:-$(dirname "$(command -v pg_ctl)")}
     directory=$(mktemp -d)
     as=()
     # the server refuses root
