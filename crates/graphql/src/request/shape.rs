@@ -4,7 +4,7 @@
 //! failed, even where it cannot be null. **Invariant**: what leaves here has its fields in the order
 //! of the document; a field that failed is null, or where it cannot be, the next thing around it that can.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write};
 
 use async_graphql::{
     Name, PathSegment, Positioned, Response, ServerError, Value,
@@ -91,9 +91,9 @@ impl Shape {
 
     /// Brings a response's data into this shape.
     pub(super) fn apply(&self, response: &mut Response) {
-        let mut path = Vec::new();
+        let mut failed = Failed::of(&response.errors);
         if let Value::Object(data) = &mut response.data
-            && self.object(data, &response.errors, &mut path).is_err()
+            && self.object(data, &mut failed).is_err()
         {
             response.data = Value::Null;
         }
@@ -102,8 +102,7 @@ impl Shape {
     fn object(
         &self,
         data: &mut IndexMap<Name, Value>,
-        errors: &[ServerError],
-        path: &mut Vec<PathSegment>,
+        failed: &mut Failed,
     ) -> Result<(), CannotBeNull> {
         let in_order = data.keys().eq(self.fields.keys());
         if !in_order {
@@ -111,13 +110,9 @@ impl Shape {
             for name in self.fields.keys() {
                 if let Some(value) = data.swap_remove(name) {
                     ordered.insert(name.clone(), value);
-                } else if !errors.is_empty() {
-                    path.push(PathSegment::Field(name.to_string()));
-                    // left out by a directive or a type's condition, or because it failed
-                    if errors.iter().any(|error| error.path == *path) {
-                        ordered.insert(name.clone(), Value::Null);
-                    }
-                    path.pop();
+                } else if failed.at(name, |failed| failed.is_here()) {
+                    // and not left out by a directive or a type's condition
+                    ordered.insert(name.clone(), Value::Null);
                 }
             }
             *data = ordered;
@@ -125,56 +120,33 @@ impl Shape {
         for (name, value) in data {
             let Some(field) = self.fields.get(name) else { continue };
             let Some(ty) = &field.ty else { continue };
-            if !errors.is_empty() {
-                path.push(PathSegment::Field(name.to_string()));
-            }
-            let completed = field.shape.value(ty, value, errors, path);
-            if !errors.is_empty() {
-                path.pop();
-            }
-            completed?;
+            failed.at(name, |failed| field.shape.value(ty, value, failed))?;
         }
         Ok(())
     }
 
     /// Whether a null is an object all of whose fields failed or were skipped: async-graphql makes
     /// null of it.
-    fn is_emptied(&self, ty: &Type, errors: &[ServerError], path: &[PathSegment]) -> bool {
+    fn is_emptied(&self, ty: &Type, failed: &Failed) -> bool {
         let is_object = matches!(ty.base, BaseType::Named(_)) && !self.fields.is_empty();
-        let mut within = errors.iter().filter(|error| error.path.starts_with(path)).peekable();
-        match within.peek() {
-            None => is_object && !ty.nullable,
-            Some(_) => is_object && within.all(|error| error.path.len() > path.len()),
-        }
+        is_object && !failed.is_here() && (failed.is_within() || !ty.nullable)
     }
 
     /// Completes a value of a type; where it turns out to be null and cannot be, that is for what is
     /// around it to deal with.
-    fn value(
-        &self,
-        ty: &Type,
-        value: &mut Value,
-        errors: &[ServerError],
-        path: &mut Vec<PathSegment>,
-    ) -> Result<(), CannotBeNull> {
-        if *value == Value::Null && self.is_emptied(ty, errors, path) {
+    fn value(&self, ty: &Type, value: &mut Value, failed: &mut Failed) -> Result<(), CannotBeNull> {
+        if *value == Value::Null && self.is_emptied(ty, failed) {
             *value = Value::Object(IndexMap::new());
         }
         let completed = match (&mut *value, &ty.base) {
             (Value::Null, _) => Err(CannotBeNull),
             (Value::List(values), BaseType::List(of)) => {
                 values.iter_mut().enumerate().try_for_each(|(index, value)| {
-                    if errors.is_empty() {
-                        return self.value(of, value, errors, path);
-                    }
-                    path.push(PathSegment::Index(index));
-                    let completed = self.value(of, value, errors, path);
-                    path.pop();
-                    completed
+                    failed.at(index, |failed| self.value(of, value, failed))
                 })
             }
             (Value::Object(data), BaseType::Named(_)) if !self.fields.is_empty() => {
-                self.object(data, errors, path)
+                self.object(data, failed)
             }
             _ => Ok(()),
         };
@@ -185,6 +157,54 @@ impl Shape {
             *value = Value::Null;
         }
         Ok(())
+    }
+}
+
+/// Where errors are, and where the walk is. Looked up, as there may be an error a row.
+struct Failed {
+    here: HashSet<String>,
+    within: HashSet<String>,
+    path: String,
+}
+
+impl Failed {
+    fn of(errors: &[ServerError]) -> Self {
+        let mut failed = Self { here: HashSet::new(), within: HashSet::new(), path: String::new() };
+        for error in errors {
+            let mut path = String::new();
+            for segment in &error.path {
+                failed.within.insert(path.clone());
+                path.push('/');
+                match segment {
+                    PathSegment::Field(name) => path.push_str(name),
+                    PathSegment::Index(index) => path += &index.to_string(),
+                }
+            }
+            failed.here.insert(path);
+        }
+        failed
+    }
+
+    /// Goes one step further for as long as `walk` takes; without errors nobody asks where it is.
+    fn at<T>(&mut self, step: impl std::fmt::Display, walk: impl FnOnce(&mut Self) -> T) -> T {
+        if self.here.is_empty() {
+            return walk(self);
+        }
+        let length = self.path.len();
+        write!(self.path, "/{step}").expect("text takes more text");
+        let walked = walk(self);
+        self.path.truncate(length);
+        walked
+    }
+
+    /// Whether what is here failed.
+    fn is_here(&self) -> bool {
+        self.here.contains(&self.path)
+    }
+
+    /// Whether something within what is here failed.
+    fn is_within(&self) -> bool {
+        self.within.contains(&self.path)
     }
 }
 
