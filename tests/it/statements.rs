@@ -61,6 +61,27 @@ on_both_databases! {
         assert_eq!(many, 23, "{:#?}", app.statements());
     }
 
+    async fn a_page_with_more_rows_than_a_statement_binds_is_answered(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let org = app.literal(acme.id);
+        let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <";
+        app.run(&format!("{numbers} 70) INSERT INTO campaigns (org_id, name) SELECT {org}, 'x' FROM n")).await;
+        // a contact of its own for each of 35,000 sends: SQLite binds 32,766 values
+        app.run(&format!("{numbers} 35000) INSERT INTO contacts (org_id, first_name) SELECT {org}, 'x' FROM n")).await;
+        app.run(&format!(
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
+             SELECT {org}, c.id, k.id FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS i FROM campaigns) c \
+             JOIN (SELECT id, row_number() OVER (ORDER BY id) AS i FROM contacts) k ON k.i % 70 = c.i"
+        )).await;
+        let query = "query ($n: Int!) { campaigns(first: $n) { nodes { sends(first: 500) { nodes { contact { suppression { since } } } } } } }";
+        let data = acme.member.data(query, json!({ "n": 70 })).await;
+        let sends: usize = data["campaigns"]["nodes"].as_array().unwrap().iter()
+            .map(|campaign| campaign["sends"]["nodes"].as_array().unwrap().len()).sum();
+        assert_eq!(sends, 35_000);
+        let companies = query.replace("suppression { since }", "companies { id }");
+        acme.member.data(&companies, json!({ "n": 50 })).await;
+    }
+
     async fn what_is_not_selected_is_not_loaded(app: TestApp) {
         let acme = organization_of_size(&app, "acme", 6).await;
         let count = async |query| statements_of(&app, &acme.member, query).await;

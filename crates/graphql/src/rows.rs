@@ -16,8 +16,8 @@ use std::{
 };
 
 use async_graphql::ID;
-use campaigns_scope::{OrganizationOwned, Scope};
-use sea_orm::{EntityTrait, ModelTrait};
+use campaigns_scope::{OrganizationOwned, Scope, Scoped};
+use sea_orm::{ColumnTrait, EntityTrait, ModelTrait};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use crate::{
     error::Error,
     input::{self, Path},
 };
+
+/// How many siblings one statement names.
+const CHUNK: usize = 2_000;
 
 type Shared = Arc<dyn Any + Send + Sync>;
 
@@ -119,6 +122,30 @@ impl<E: EntityTrait> Row<E> {
     ) -> Result<Arc<T>, Error> {
         let cell = self.shared(key, OnceCell::<Result<Arc<T>, Error>>::new);
         cell.get_or_init(async || load(self.siblings()).await.map(Arc::new)).await.clone()
+    }
+
+    /// What `load` finds for the siblings, by their ids. It is given a select of so many of them as
+    /// one statement takes.
+    pub(crate) async fn gather<T, F>(
+        &self,
+        scope: &Scope,
+        key: &str,
+        load: impl Fn(Scoped<E>) -> F,
+    ) -> Result<Arc<HashMap<Uuid, T>>, Error>
+    where
+        E: OrganizationOwned,
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<Uuid, T>, Error>>,
+    {
+        self.load(key, async |siblings| {
+            let mut found = HashMap::new();
+            for chunk in siblings.chunks(CHUNK) {
+                let ids = chunk.iter().map(id_of::<E>);
+                found.extend(load(scope.find::<E>().filter(E::ID.is_in(ids))).await?);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// The row of another table that this one refers to, if it is there.

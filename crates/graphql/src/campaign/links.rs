@@ -3,7 +3,6 @@
 use async_graphql::{Context, SimpleObject};
 use campaigns_analytics::Link;
 use campaigns_entity::campaign;
-use sea_orm::ColumnTrait;
 
 use crate::{context::RequestContext, error::Error, rows::Row, scalars::DateTime};
 
@@ -44,12 +43,10 @@ pub(super) async fn of(
         Ok(first) if first <= MAX_LINKS => first,
         _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_LINKS}."))),
     };
+    let scope = ctx.scope();
     let links = row
-        .load("links", async |siblings| {
-            let ids = siblings.iter().map(|campaign| campaign.id);
-            let selected =
-                ctx.scope().find::<campaign::Entity>().filter(campaign::Column::Id.is_in(ids));
-            Ok(campaigns_analytics::links(ctx.scope(), selected).await?)
+        .gather(scope, "links", |selected| async move {
+            Ok(campaigns_analytics::links(scope, selected).await?)
         })
         .await?;
     Ok(links.get(&row.id).into_iter().flatten().take(first).map(LinkStats::from).collect())

@@ -1,11 +1,8 @@
 //! `Campaign`.
 
-use std::collections::HashMap;
-
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::Figures;
 use campaigns_entity::{campaign, list_entry, segment, send, user};
-use sea_orm::ColumnTrait;
 
 use super::links::{self, LinkStats};
 use crate::{
@@ -115,13 +112,11 @@ impl Campaign {
 
     /// What became of its sends: counts and rates, as they are now.
     async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
+        let scope = ctx.scope();
         let figures = self
             .0
-            .load("stats", async |siblings| {
-                let ids = siblings.iter().map(|campaign| campaign.id);
-                let selected =
-                    ctx.scope().find::<campaign::Entity>().filter(campaign::Column::Id.is_in(ids));
-                Ok(campaigns_analytics::by_campaign(ctx.scope(), selected).await?)
+            .gather(scope, "stats", |selected| async move {
+                Ok(campaigns_analytics::by_campaign(scope, selected).await?)
             })
             .await?;
         Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
@@ -141,10 +136,7 @@ impl Campaign {
         let scope = ctx.scope();
         let segments = self
             .0
-            .load("segments", async |siblings| {
-                let ids = siblings.iter().map(|campaign| campaign.id);
-                let selected =
-                    scope.find::<campaign::Entity>().filter(campaign::Column::Id.is_in(ids));
+            .gather(scope, "segments", |selected| async move {
                 let of_campaigns = campaigns_analytics::of_campaigns(scope, selected).await?;
                 let ids = of_campaigns.values().flatten().copied();
                 let found = scope.by_ids::<segment::Entity>(ids).await?;
@@ -157,7 +149,7 @@ impl Campaign {
                         segments.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
                         (campaign, segments)
                     })
-                    .collect::<HashMap<_, _>>())
+                    .collect())
             })
             .await?;
         let segments = segments.get(&self.0.id).cloned().unwrap_or_default();

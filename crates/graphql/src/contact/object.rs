@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_entity::{company, contact, contact_company, send};
-use sea_orm::ColumnTrait;
 use uuid::Uuid;
 
 use super::suppression::{self, Suppression};
@@ -124,10 +123,9 @@ impl Contact {
             .0
             .load("companies", async |siblings| {
                 let contacts = siblings.iter().map(|contact| contact.id);
-                let employments = scope
-                    .find::<contact_company::Entity>()
-                    .filter(contact_company::Column::ContactId.is_in(contacts));
-                let mut employments = scope.all(employments).await?;
+                let of = contact_company::Column::ContactId;
+                let mut employments =
+                    scope.by_column::<contact_company::Entity>(of, contacts).await?;
                 let ids = employments.iter().map(|employment| employment.company_id);
                 let found = scope.by_ids::<company::Entity>(ids).await?;
                 let found = rows::by_id(rows::together::<company::Entity>(found));

@@ -5,7 +5,6 @@ use campaigns_entity::{
     contact,
     event::{self, EventType},
 };
-use sea_orm::ColumnTrait;
 
 use crate::{
     context::RequestContext,
@@ -53,15 +52,12 @@ pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<contact::Entity>,
 ) -> Result<Option<Suppression>, Error> {
+    let scope = ctx.scope();
     let events = row
-        .load("suppression", async |siblings| {
-            let scope = ctx.scope();
-            let ids = siblings.iter().map(|contact| contact.id);
-            let selected = scope.find::<contact::Entity>().filter(contact::Column::Id.is_in(ids));
-            let (contacts, events): (Vec<_>, Vec<_>) =
-                campaigns_analytics::suppressing_events(scope, selected).await?.into_iter().unzip();
-            let events = rows::together::<event::Entity>(events);
-            Ok(contacts.into_iter().zip(events).collect::<std::collections::HashMap<_, _>>())
+        .gather(scope, "suppression", |selected| async move {
+            let found = campaigns_analytics::suppressing_events(scope, selected).await?;
+            let (contacts, events): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+            Ok(contacts.into_iter().zip(rows::together::<event::Entity>(events)).collect())
         })
         .await?;
     Ok(events.get(&row.id).cloned().map(Into::into))

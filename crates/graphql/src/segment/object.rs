@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::segment;
-use sea_orm::ColumnTrait;
 
 use crate::{
     connection::Listed,
@@ -52,13 +51,11 @@ impl Segment {
 
     /// On the lists of how many campaigns it put somebody.
     async fn campaigns_used_in(&self, ctx: &Context<'_>) -> Result<i64, Error> {
+        let scope = ctx.scope();
         let used_in = self
             .0
-            .load("campaigns_used_in", async |siblings| {
-                let ids = siblings.iter().map(|segment| segment.id);
-                let selected =
-                    ctx.scope().find::<segment::Entity>().filter(segment::Column::Id.is_in(ids));
-                Ok(campaigns_analytics::campaigns_used_in(ctx.scope(), selected).await?)
+            .gather(scope, "campaigns_used_in", |selected| async move {
+                Ok(campaigns_analytics::campaigns_used_in(scope, selected).await?)
             })
             .await?;
         Ok(used_in.get(&self.0.id).copied().unwrap_or(0))

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseExecutor,
     DatabaseTransaction, DbBackend, FromQueryResult, PaginatorTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, Select, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    QuerySelect, QueryTrait, Select, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -167,10 +166,22 @@ impl Scope {
         &self,
         ids: impl IntoIterator<Item = Uuid>,
     ) -> Result<Vec<E::Model>, Error> {
+        self.by_column::<E>(E::ID, ids).await
+    }
+
+    /// The organization's rows that have one of these ids in a column, in no order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn by_column<E: OrganizationOwned>(
+        &self,
+        column: E::Column,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<E::Model>, Error> {
         let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let found = self.find::<E>().filter(E::ID.is_in(chunk.iter().copied()));
+            let found = self.find::<E>().filter(column.is_in(chunk.iter().copied()));
             rows.extend(self.all(found).await?);
         }
         Ok(rows)
@@ -252,14 +263,5 @@ impl Scope {
 
     pub(crate) async fn query(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
         Ok(self.executor().query_all(select).await?)
-    }
-}
-
-/// The text of a statement and its values, for a test that looks at them.
-impl<E: OrganizationOwned> Scoped<E> {
-    /// As it would be sent.
-    #[must_use]
-    pub fn statement(&self, dialect: Dialect) -> Statement {
-        self.select.build(dialect.backend())
     }
 }
