@@ -15,6 +15,7 @@ mod m0003_segments;
 mod m0004_lists;
 mod m0005_sends;
 mod m0006_events;
+mod m0007_feed;
 mod made;
 mod sqlite;
 mod table;
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_lists::Lists),
             Box::new(m0005_sends::Sends),
             Box::new(m0006_events::Events),
+            Box::new(m0007_feed::Feed),
         ]
     }
 }

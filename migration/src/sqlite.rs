@@ -54,8 +54,6 @@ pub(crate) fn time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
         times.iter().map(|time| of(time)).collect::<Vec<_>>().join(joined)
     };
     let is_other = each(" OR ", &|time| format!("NEW.{time} IS NOT ({})", canonical("NEW", time)));
-    let was_canonical =
-        each(" AND ", &|time| format!("OLD.{time} IS ({})", canonical("OLD", time)));
     let set = each(", ", &|time| format!("{time} = {}", canonical("NEW", time)));
     let write = |set: &str| format!("BEGIN UPDATE {table} SET {set} WHERE id = NEW.id; END");
     [
@@ -67,11 +65,22 @@ pub(crate) fn time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
             "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} WHEN {is_other} {}",
             write(&set)
         ),
-        // the time stands still within a statement, so this ends with itself
-        format!(
-            "CREATE TRIGGER {table}_updated_at AFTER UPDATE ON {table} \
-             WHEN NEW.updated_at IS NOT {NOW} AND {was_canonical} {}",
-            write(&format!("updated_at = {NOW}"))
-        ),
+        updated_at_trigger(table, &times, None),
     ]
+}
+
+/// Sets `updated_at` when a row changes, or these columns of it. See [`time_triggers`].
+pub(crate) fn updated_at_trigger(table: &str, times: &[&str], of: Option<&str>) -> String {
+    let was_canonical: Vec<String> = times
+        .iter()
+        .map(|time| format!("OLD.{time} IS ({})", canonical_time(&format!("OLD.{time}"))))
+        .collect();
+    let of = of.map(|columns| format!("OF {columns} ")).unwrap_or_default();
+    // the time stands still within a statement, so this ends with itself
+    format!(
+        "CREATE TRIGGER {table}_updated_at AFTER UPDATE {of}ON {table} \
+         WHEN NEW.updated_at IS NOT {NOW} AND {} \
+         BEGIN UPDATE {table} SET updated_at = {NOW} WHERE id = NEW.id; END",
+        was_canonical.join(" AND ")
+    )
 }

@@ -1,6 +1,8 @@
 //! Whatever clients send: a clear error with its code and field, nothing stored, and the process lives.
 
-use campaigns_tests::{Answer, Organization, TestApp, on_both_databases};
+use campaigns_tests::{Answer, Organization, TestApp, on_both_databases, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -272,6 +274,8 @@ on_both_databases! {
         for (query, variables) in [
             (format!("{{ {} }}", aliases.join(" ")), json!({})),
             (dump.to_owned(), json!({ "n": 500 })),
+            ("{ campaigns(first: 500) { nodes { sends(first: 500) { nodes { events(first: 500) { nodes { id } } } } } } }".to_owned(), json!({})),
+            ("{ campaigns(first: 500) { nodes { timeline(interval: MINUTE, from: \"2026-01-01T00:00:00Z\", to: \"2026-01-01T16:00:00Z\") { opens } } } }".to_owned(), json!({})),
             (format!("{{ sends {{ nodes {{ {} id {} }} }} }}", "campaign { sends { nodes { ".repeat(7), "} } } ".repeat(7)), json!({})),
         ] {
             let answer = acme.member.ask(&query, variables).await;
@@ -279,6 +283,23 @@ on_both_databases! {
         }
         assert!(app.statements().is_empty());
         acme.member.data(dump, json!({ "n": 10 })).await;
+    }
+
+    async fn what_a_dashboard_shows_on_a_page_is_allowed(app: TestApp) {
+        let acme = app.organization("acme").await;
+        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(31), 50).await;
+        let figures = "sends queued sent delivered bounced failed opens clicks unsubscribes complaints bounces uniqueOpens uniqueClicks \
+            uniqueUnsubscribes uniqueComplaints deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate firstEventAt lastEventAt";
+        let page = format!("{{ campaigns(first: 50) {{ totalCount pageInfo {{ hasNextPage endCursor }} nodes {{
+            id name subject channel status scheduledAt sentAt creator {{ fullName }} stats {{ {figures} }}
+            sends(first: 20) {{ totalCount pageInfo {{ hasNextPage endCursor }} nodes {{
+              id status sentAt deliveredAt error
+              contact {{ id firstName lastName email companies {{ id name domain industry }} }}
+              events(first: 5) {{ totalCount nodes {{ id type url bounceType occurredAt }} }}
+            }} }}
+          }} }} }}");
+        let data = acme.member.data(&page, json!({})).await;
+        assert_eq!(data["campaigns"]["nodes"].as_array().unwrap().len(), 50);
     }
 
     async fn lists_of_a_filter_are_bounded_in_all(app: TestApp) {

@@ -95,10 +95,10 @@ async fn in_production(backend: Backend) {
     };
     assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
     assert!(migrate(&[]).await.contains("up to date"));
-    assert!(migrate(&["down"]).await.contains("m0006_events"));
+    assert!(migrate(&["down"]).await.contains("m0007_feed"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0005_sends") && status.contains("pending  m0006_events"),
+        status.contains("applied  m0006_events") && status.contains("pending  m0007_feed"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;

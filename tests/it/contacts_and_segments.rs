@@ -137,64 +137,6 @@ on_both_databases! {
         assert_eq!(contacts(&acme.member, one).await, [made.contacts[3]].into());
     }
 
-    async fn those_who_clicked_and_never_unsubscribed_come_as_the_seed_has_them(app: TestApp) {
-        let (acme, _) = populated(&app, 83, 40).await;
-        let query = "{ contacts(filter: { clicked: true, unsubscribed: false }, orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }], first: 500) \
-            { nodes { id } } }";
-        let data = acme.member.data(query, json!({})).await;
-        let shown: Vec<Uuid> = data["contacts"]["nodes"].as_array().unwrap().iter()
-            .map(|node| node["id"].as_str().unwrap().parse().unwrap()).collect();
-        let c = if app.database.backend == campaigns_tests::Backend::Postgres { " COLLATE \"C\"" } else { "" };
-        let rows = app.rows(&format!(
-            "SELECT con.id FROM (SELECT DISTINCT con.id, con.first_name, con.last_name, con.email
-             FROM contacts con
-             JOIN campaign_sends cs ON cs.contact_id = con.id
-             JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click'
-             WHERE con.org_id = {} AND con.id NOT IN (
-               SELECT cs2.contact_id FROM campaign_sends cs2
-               JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe')) con
-             ORDER BY con.last_name{c} ASC NULLS LAST, con.first_name{c}, con.id", app.literal(acme.id)
-        )).await;
-        let expected: Vec<Uuid> = rows.iter().map(|row| row.try_get("", "id").unwrap()).collect();
-        assert!(expected.len() > 2);
-        assert_eq!(shown, expected);
-    }
-
-    async fn segments_by_size_come_with_the_campaigns_they_were_used_in(app: TestApp) {
-        let (acme, _) = populated(&app, 84, 20).await;
-        let query = "{ segments(orderBy: [{ field: CONTACT_COUNT, direction: DESC }]) { nodes { id contactCount campaignsUsedIn } } }";
-        let data = acme.member.data(query, json!({})).await;
-        let rows = app.rows(&format!(
-            "SELECT seg.id, coalesce(seg.contact_count, 0) AS contact_count, count(DISTINCT cl.campaign_id) AS campaigns_used_in
-             FROM campaign_segments seg LEFT JOIN campaign_lists cl ON cl.segment_id = seg.id
-             WHERE seg.org_id = {} GROUP BY seg.id, seg.name, seg.contact_count
-             ORDER BY coalesce(seg.contact_count, 0) DESC, seg.id", app.literal(acme.id)
-        )).await;
-        let expected: Vec<Json> = rows.iter().map(|row| json!({
-            "id": row.try_get::<Uuid>("", "id").unwrap(),
-            "contactCount": row.try_get::<i32>("", "contact_count").unwrap(),
-            "campaignsUsedIn": row.try_get::<i64>("", "campaigns_used_in").unwrap(),
-        })).collect();
-        assert_eq!(data["segments"]["nodes"], json!(expected));
-        let count = async |filter: Json| {
-            let query = "query ($filter: IntFilter) { segments(filter: { contactCount: $filter }) { totalCount } }";
-            acme.member.data(query, json!({ "filter": filter })).await["segments"]["totalCount"].as_u64().unwrap()
-        };
-        let with = |test: &dyn Fn(i64) -> bool| {
-            expected.iter().filter(|row| test(row["contactCount"].as_i64().unwrap())).count() as u64
-        };
-        for number in 0..5 {
-            assert_eq!(count(json!({ "eq": number })).await, with(&|of| of == number));
-            assert_eq!(count(json!({ "ne": number })).await, with(&|of| of != number));
-            assert_eq!(count(json!({ "gt": number })).await, with(&|of| of > number));
-            assert_eq!(count(json!({ "gte": number, "lte": number + 1 })).await, with(&|of| of >= number && of <= number + 1));
-            assert_eq!(count(json!({ "lt": number })).await, with(&|of| of < number));
-            assert_eq!(count(json!({ "in": [number, 4] })).await, with(&|of| of == number || of == 4));
-            assert_eq!(count(json!({ "notIn": [number] })).await, with(&|of| of != number));
-        }
-        assert_eq!((count(json!({ "in": [] })).await, count(json!({ "notIn": [] })).await), (0, expected.len() as u64));
-    }
-
     async fn a_segment_is_made_changed_and_deleted(app: TestApp) {
         let acme = app.organization("acme").await;
         let fields = "segment { id name description filterRules contactCount campaignsUsedIn metadata }";

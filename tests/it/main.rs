@@ -3,17 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
-mod campaign_filters;
+
 mod campaign_mutations;
 mod campaign_stats;
 mod command;
 mod connections;
 mod contacts_and_segments;
 mod demo;
+mod events;
+mod filters;
 mod http_protocol;
 mod links;
 mod schema_history;
+mod six_questions;
 mod statements;
 mod tenant_isolation;
+mod timeline;
 mod tokens;
 mod viewer_and_nodes;

@@ -34,6 +34,7 @@ fn of_entity<E: EntityTrait>(backend: Backend) -> (String, Columns) {
             ColumnType::Date => if postgres { "date" } else { "TEXT" }.to_owned(),
             ColumnType::JsonBinary => if postgres { "jsonb" } else { "TEXT" }.to_owned(),
             ColumnType::Integer => if postgres { "integer" } else { "INTEGER" }.to_owned(),
+            ColumnType::BigInteger => if postgres { "bigint" } else { "INTEGER" }.to_owned(),
             ColumnType::Boolean => if postgres { "boolean" } else { "INTEGER" }.to_owned(),
             ColumnType::Decimal(_) => if postgres { "numeric" } else { "REAL" }.to_owned(),
             ColumnType::Enum { name, .. } => {

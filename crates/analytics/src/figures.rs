@@ -95,7 +95,7 @@ impl Figures {
     }
 }
 
-/// The counts over sends, of the tables `campaign_sends` and `campaign_events` joined or not.
+/// The counts over `campaign_sends`.
 macro_rules! send_counts {
     () => {
         "count(*) AS sends,
@@ -107,6 +107,7 @@ macro_rules! send_counts {
     };
 }
 
+/// The counts over `campaign_events`.
 macro_rules! event_counts {
     () => {
         "count(*) FILTER (WHERE event_type = 'open') AS opens,
@@ -131,8 +132,7 @@ const BY_CAMPAIGN: Sql = Sql::new(concat!(
      LEFT JOIN
      (SELECT campaign_id, ",
     event_counts!(),
-    " FROM campaign_events JOIN campaign_sends ON campaign_sends.id = campaign_events.send_id
-      WHERE campaign_id IN (SELECT id FROM selected)
+    " FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
       GROUP BY campaign_id) AS of_events
      ON of_events.campaign_id = of_sends.campaign"
 ));
@@ -144,8 +144,7 @@ const TOTAL: Sql = Sql::new(concat!(
      CROSS JOIN
      (SELECT ",
     event_counts!(),
-    " FROM campaign_events JOIN campaign_sends ON campaign_sends.id = campaign_events.send_id
-      WHERE campaign_id IN (SELECT id FROM selected)) AS of_events"
+    " FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)) AS of_events"
 ));
 
 /// The figures of each of the selected campaigns; one without sends is not among them, and all of

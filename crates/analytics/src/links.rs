@@ -26,25 +26,22 @@ macro_rules! links {
     ($by_url:literal) => {
         Sql::new(concat!(
             "SELECT campaign, url, clicks, unique_clicks, last_clicked_at FROM
-             (SELECT campaign_sends.campaign_id AS campaign, campaign_events.url AS url,
-              count(*) AS clicks, count(DISTINCT campaign_events.send_id) AS unique_clicks,
-              max(campaign_events.occurred_at) AS last_clicked_at,
-              row_number() OVER (PARTITION BY campaign_sends.campaign_id
-                ORDER BY count(*) DESC, ",
+             (SELECT campaign_id AS campaign, url, count(*) AS clicks,
+              count(DISTINCT send_id) AS unique_clicks, max(occurred_at) AS last_clicked_at,
+              row_number() OVER (PARTITION BY campaign_id ORDER BY count(*) DESC, ",
             $by_url,
             ") AS place
-              FROM campaign_sends JOIN campaign_events ON campaign_events.send_id = campaign_sends.id
-              WHERE campaign_sends.campaign_id IN (SELECT id FROM selected)
-              AND campaign_events.event_type = 'click' AND campaign_events.url IS NOT NULL
-              GROUP BY campaign_sends.campaign_id, campaign_events.url) AS links
+              FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
+              AND event_type = 'click' AND url IS NOT NULL
+              GROUP BY campaign_id, url) AS links
              WHERE place <= 500 ORDER BY campaign, place"
         ))
     };
 }
 
-const IN_SQLITE: Sql = links!("campaign_events.url");
+const IN_SQLITE: Sql = links!("url");
 // the operator that compares text by its bytes, whatever the collation
-const IN_POSTGRES: Sql = links!("campaign_events.url USING ~<~");
+const IN_POSTGRES: Sql = links!("url USING ~<~");
 
 /// The links of each of the selected campaigns, 500 at most, the most clicked first, then by url; a
 /// campaign without clicks is not among them.

@@ -19,20 +19,17 @@ macro_rules! suppresses {
 }
 
 const IS_SUPPRESSED: Sql = Sql::new(concat!(
-    "SELECT EXISTS (SELECT 1 FROM campaign_sends
-     JOIN campaign_events ON campaign_events.send_id = campaign_sends.id
-     WHERE campaign_sends.contact_id = contacts.id AND ",
+    "SELECT EXISTS (SELECT 1 FROM campaign_events
+     WHERE campaign_events.contact_id = contacts.id AND ",
     suppresses!(),
     ")"
 ));
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
-     (SELECT campaign_sends.contact_id AS contact, campaign_events.id AS event,
-      row_number() OVER (PARTITION BY campaign_sends.contact_id
-        ORDER BY campaign_events.occurred_at DESC, campaign_events.id DESC) AS place
-      FROM campaign_sends JOIN campaign_events ON campaign_events.send_id = campaign_sends.id
-      WHERE campaign_sends.contact_id IN (SELECT id FROM selected) AND ",
+     (SELECT contact_id AS contact, id AS event,
+      row_number() OVER (PARTITION BY contact_id ORDER BY occurred_at DESC, id DESC) AS place
+      FROM campaign_events WHERE contact_id IN (SELECT id FROM selected) AND ",
     suppresses!(),
     ") AS suppressing WHERE place = 1"
 ));

@@ -31,6 +31,7 @@ mod schema;
 mod segment;
 mod send;
 mod stats;
+mod timeline;
 mod viewer;
 
 pub use error::{Code, Error, timeout};

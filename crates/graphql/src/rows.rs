@@ -154,7 +154,7 @@ impl<E: EntityTrait> Row<E> {
         &self,
         scope: &Scope,
         key: &str,
-        reference: fn(&E::Model) -> Option<Uuid>,
+        reference: impl Fn(&E::Model) -> Option<Uuid>,
     ) -> Result<Option<Row<R>>, Error>
     where
         R: OrganizationOwned,
@@ -162,11 +162,23 @@ impl<E: EntityTrait> Row<E> {
         let Some(id) = reference(self) else { return Ok(None) };
         let found = self
             .load(key, async |siblings| {
-                let found = scope.by_ids::<R>(siblings.iter().filter_map(reference)).await?;
+                let found = scope.by_ids::<R>(siblings.iter().filter_map(&reference)).await?;
                 Ok(by_id(together::<R>(found)))
             })
             .await?;
         Ok(found.get(&id).cloned())
+    }
+
+    /// The row that this one belongs to, a `what`. Where it is gone, it was deleted since this one
+    /// was read, and this one with it.
+    pub(crate) async fn owner<R: OrganizationOwned>(
+        &self,
+        scope: &Scope,
+        what: &'static str,
+        reference: fn(&E::Model) -> Uuid,
+    ) -> Result<Row<R>, Error> {
+        let owner = self.referred::<R>(scope, what, |row| Some(reference(row))).await?;
+        owner.ok_or_else(|| Error::not_found(what, what))
     }
 }
 

@@ -8,12 +8,13 @@ use crate::{
     contact::ContactQueries,
     context::RequestContext,
     error::Error,
-    event::EventMutations,
+    event::{EventMutations, EventQueries},
     input::{self, Path},
     node::NodeQueries,
     segment::{SegmentMutations, SegmentQueries},
     send::{SendMutations, SendQueries},
     stats::StatsQueries,
+    timeline::TimelineQueries,
     viewer::ViewerQueries,
 };
 
@@ -51,7 +52,9 @@ pub(crate) struct Query(
     SegmentQueries,
     ContactQueries,
     SendQueries,
+    EventQueries,
     StatsQueries,
+    TimelineQueries,
 );
 
 /// What can be done. One field is one transaction: all of it or none.

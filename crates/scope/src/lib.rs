@@ -100,7 +100,7 @@ pub use error::Error;
 pub use operator::Operator;
 pub use owned::OrganizationOwned;
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
-pub use raw::Sql;
+pub use raw::{Given, Sql};
 pub use scope::{Scope, Scoped};
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,

@@ -13,6 +13,15 @@ use crate::owned::TABLES;
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
 
+/// Values that a text sees as a table.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The table's name and its columns: `buckets (since, until)`.
+    pub table: &'static str,
+    /// The values of each row, one row at least.
+    pub rows: Vec<Vec<Value>>,
+}
+
 impl Sql {
     /// The text, checked. To be called in a `const`, where a refusal is an error of the compiler.
     ///
@@ -66,25 +75,34 @@ impl Sql {
         custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
     }
 
-    /// The whole statement, with `selected` as one more table of the text.
+    /// The whole statement, with what is selected, and given, as more tables of the text.
     pub(crate) fn statement(
         self,
         backend: DbBackend,
         organization: Uuid,
         selected: (&str, sea_orm::sea_query::SelectStatement),
+        given: Option<Given>,
     ) -> sea_orm::Statement {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
-        let (with, count) = self.shadowed(backend);
+        let (shadowed, count) = self.shadowed(backend);
         let (name, select) = selected;
         let (inner, values) = match backend {
             DbBackend::Postgres => select.build(PostgresQueryBuilder),
             _ => select.build(SqliteQueryBuilder),
         };
-        let tables = numbered(backend, &with["WITH ".len()..], values.0.len());
-        // `selected` comes first: its own tables are the real ones, with its own predicate
-        let sql = format!("WITH {name} AS ({inner}), {tables} {}", self.0);
         let mut values = values.0;
+        let before = values.len();
+        let mut tables = shadowed["WITH ".len()..].to_owned();
+        if let Some(Given { table, rows }) = given {
+            let row = |row: &Vec<Value>| format!("({})", vec!["?"; row.len()].join(", "));
+            let list: Vec<String> = rows.iter().map(row).collect();
+            tables = format!("{table} AS (VALUES {}), {tables}", list.join(", "));
+            values.extend(rows.into_iter().flatten());
+        }
         values.extend(std::iter::repeat_n(Value::from(organization), count));
+        // `selected` comes first: its own tables are the real ones, with its own predicate
+        let tables = numbered(backend, &tables, before);
+        let sql = format!("WITH {name} AS ({inner}), {tables} {}", self.0);
         sea_orm::Statement::from_sql_and_values(backend, sql, values)
     }
 }

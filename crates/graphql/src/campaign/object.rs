@@ -2,19 +2,21 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::Figures;
-use campaigns_entity::{campaign, list_entry, segment, send, user};
+use campaigns_entity::{campaign, event, list_entry, segment, send, user};
 
 use super::links::{self, LinkStats};
 use crate::{
     connection::{Connection, Listed, PageArguments, UNFILTERED, UNORDERED},
     context::RequestContext,
     error::Error,
+    event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     list::ListEntry,
     rows::{self, objects},
     scalars::{DateTime, Json},
     segment::Segment,
     send::{Send, SendFilter, SendOrder},
     stats::CampaignStats,
+    timeline::{self, Calendar, EngagementBucket, TimeInterval},
     viewer::User,
 };
 
@@ -122,6 +124,29 @@ impl Campaign {
         Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
     }
 
+    /// What happened when: every bucket that the time from from on, before to, touches, whole and in
+    /// their order, 1,000 at most; those in which nothing happened are there with zeros. Without a
+    /// bound it is that of the campaign's events; without events there is no bucket then.
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How long a bucket is.")] interval: TimeInterval,
+        #[graphql(desc = "A time in the first bucket; that of the first event without it.")]
+        from: Option<DateTime>,
+        #[graphql(
+            desc = "The first time that need not be in a bucket; just after the last event without it."
+        )]
+        to: Option<DateTime>,
+        #[graphql(
+            desc = "The time zone whose calendar it is: Europe/Berlin, America/New_York, …",
+            default = "UTC"
+        )]
+        timezone: String,
+    ) -> Result<Vec<EngagementBucket>, Error> {
+        let calendar = Calendar::of(interval, &timezone)?;
+        timeline::of_campaign(ctx, &self.0, calendar, from, to).await
+    }
+
     /// The links that were clicked, the most clicked first, then by url.
     async fn links(
         &self,
@@ -185,5 +210,26 @@ impl Campaign {
         let page = PageArguments { first, after, last, before };
         let of = send::Column::CampaignId;
         Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), order_by.as_deref(), page)
+    }
+    /// What became of its sends.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+            EngagementEventFilter,
+        >,
+        #[graphql(desc = "In this order; as they came in without it.")] order_by: Option<
+            Vec<EngagementEventOrder>,
+        >,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<EngagementEvent>, Error> {
+        let page = PageArguments { first, after, last, before };
+        let of = event::Column::CampaignId;
+        let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
+        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
     }
 }

@@ -77,7 +77,10 @@ impl PageArguments {
 /// An order as a client asks for it: fields with directions, made into keys.
 pub(crate) struct Ordering {
     pub(super) order: Order,
+    /// What tells its cursors from others.
     pub(super) name: String,
+    /// Whether the first key is the feed's position.
+    pub(super) is_feed: bool,
 }
 
 /// How one field of an order is said in SQL.
@@ -88,6 +91,10 @@ pub(crate) trait OrderInput: Debug {
     fn field(&self) -> Self::Field;
     /// The key.
     fn key(&self, scope: &Scope) -> campaigns_scope::OrderKey;
+    /// Whether the field is the feed's position, and a list by it ends where the feed is settled.
+    fn is_feed(&self) -> bool {
+        false
+    }
 }
 
 impl Ordering {
@@ -107,7 +114,8 @@ impl Ordering {
                 different.push(field);
             }
         }
-        let mut name = T::NAME.to_owned();
+        let is_feed = fields.first().is_some_and(OrderInput::is_feed);
+        let mut name = format!("{} {}", scope.organization(), T::NAME);
         let mut keys = Vec::with_capacity(different.len());
         for field in different {
             let key = field.key(scope);
@@ -115,6 +123,6 @@ impl Ordering {
             name += &format!(" {:?}{sign}", field.field());
             keys.push(key);
         }
-        Ok(Self { order: Order(keys), name })
+        Ok(Self { order: Order(keys), name, is_feed })
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use campaigns_scope::{OrganizationOwned, Scope, Scoped, Window};
+use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -31,6 +32,8 @@ pub(super) struct Lists<T: Listed> {
     pub(super) window: Window,
     /// The column that says whose list a row is on, and whose lists these are.
     parents: Option<(Column<T>, Vec<Uuid>)>,
+    /// Of a list in feed order, how far it goes.
+    settled: OnceCell<Result<Option<i64>, Error>>,
     pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
     counts: OnceCell<Result<HashMap<Option<Uuid>, u64>, Error>>,
     other_sides: OnceCell<Result<Vec<Option<Uuid>>, Error>>,
@@ -53,9 +56,24 @@ impl<T: Listed> Lists<T> {
             ordering,
             window,
             parents,
+            settled: OnceCell::new(),
             pages: OnceCell::new(),
             counts: OnceCell::new(),
             other_sides: OnceCell::new(),
+        })
+    }
+
+    /// The rows of all the lists. How far the feed is settled is known before the first of them is
+    /// read.
+    async fn selected(&self, scope: &Scope) -> Result<Scoped<T::Entity>, Error> {
+        let selected = self.selected.clone();
+        let Some(position) = self.ordering.order.0.first().filter(|_| self.ordering.is_feed) else {
+            return Ok(selected);
+        };
+        let settled = self.settled.get_or_init(async || Ok(scope.settled().await?)).await;
+        Ok(match settled.clone()? {
+            Some(settled) => selected.filter(position.expression.clone().lte(settled)),
+            None => selected,
         })
     }
 
@@ -65,10 +83,11 @@ impl<T: Listed> Lists<T> {
 
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
+        let selected = self.selected(scope).await?;
         let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
-            None => vec![(None, scope.page(self.selected.clone(), order, window).await?)],
+            None => vec![(None, scope.page(selected, order, window).await?)],
             Some((column, parents)) => scope
-                .pages(&self.selected, *column, parents, order, window)
+                .pages(&selected, *column, parents, order, window)
                 .await?
                 .into_iter()
                 .map(|(parent, page)| (Some(parent), page))
@@ -94,10 +113,11 @@ impl<T: Listed> Lists<T> {
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
         let counts = self.counts.get_or_init(async || {
+            let selected = self.selected(scope).await?;
             Ok(match &self.parents {
-                None => HashMap::from([(None, scope.count(self.selected.clone()).await?)]),
+                None => HashMap::from([(None, scope.count(selected).await?)]),
                 Some((column, parents)) => scope
-                    .counts(self.selected.clone(), *column, parents)
+                    .counts(selected, *column, parents)
                     .await?
                     .into_iter()
                     .map(|(parent, count)| (Some(parent), count))
@@ -118,14 +138,14 @@ impl<T: Listed> Lists<T> {
     ) -> Result<bool, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let sides = self.other_sides.get_or_init(async || {
+            let selected = self.selected(scope).await?;
             Ok(match &self.parents {
                 None => {
-                    let selected = self.selected.clone();
                     let has = scope.has_other_side(selected, order, window).await?;
                     if has { vec![None] } else { Vec::new() }
                 }
                 Some((column, parents)) => scope
-                    .have_other_side(&self.selected, *column, parents, order, window)
+                    .have_other_side(&selected, *column, parents, order, window)
                     .await?
                     .into_iter()
                     .map(Some)

@@ -18,6 +18,7 @@ use crate::{
     contact::Contact,
     context::RequestContext,
     error::Error,
+    event::EngagementEvent,
     filter::Filter,
     list::ListEntry,
     rows::{Row, id_of},
@@ -102,6 +103,7 @@ pub(crate) struct PageInfo {
 #[graphql(
     concrete(name = "CampaignEdge", params(Campaign)),
     concrete(name = "ContactEdge", params(Contact)),
+    concrete(name = "EngagementEventEdge", params(EngagementEvent)),
     concrete(name = "ListEntryEdge", params(ListEntry)),
     concrete(name = "SegmentEdge", params(Segment)),
     concrete(name = "SendEdge", params(Send))
@@ -118,6 +120,7 @@ pub(crate) struct Edge<T: Listed> {
 #[Object(
     concrete(name = "CampaignConnection", params(Campaign)),
     concrete(name = "ContactConnection", params(Contact)),
+    concrete(name = "EngagementEventConnection", params(EngagementEvent)),
     concrete(name = "ListEntryConnection", params(ListEntry)),
     concrete(name = "SegmentConnection", params(Segment)),
     concrete(name = "SendConnection", params(Send))

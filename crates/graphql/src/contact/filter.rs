@@ -5,7 +5,6 @@ use campaigns_analytics::is_suppressed;
 use campaigns_entity::{
     contact::{self, Column},
     event::{self, EventType},
-    send,
 };
 use campaigns_scope::Scope;
 use sea_orm::{ColumnTrait, Condition, sea_query::Expr};
@@ -106,6 +105,5 @@ impl Filter for ContactFilter {
 /// That a contact ever had an event of this type, in any campaign.
 fn ever_had(scope: &Scope, event_type: EventType) -> Expr {
     let condition = Condition::all().add(event::Column::EventType.eq(event_type));
-    let event = scope.has::<event::Entity>(event::Column::SendId, send::Column::Id, condition);
-    scope.has::<send::Entity>(send::Column::ContactId, Column::Id, Condition::all().add(event))
+    scope.has::<event::Entity>(event::Column::ContactId, Column::Id, condition)
 }

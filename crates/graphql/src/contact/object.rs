@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_entity::{company, contact, contact_company, send};
+use campaigns_entity::{company, contact, contact_company, event, send};
 use uuid::Uuid;
 
 use super::suppression::{self, Suppression};
@@ -12,6 +12,7 @@ use crate::{
     connection::{Connection, Listed, PageArguments},
     context::RequestContext,
     error::Error,
+    event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     rows::{self, objects},
     scalars::{DateTime, Json},
     send::{Send, SendFilter, SendOrder},
@@ -165,5 +166,26 @@ impl Contact {
         let page = PageArguments { first, after, last, before };
         let of = send::Column::ContactId;
         Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), order_by.as_deref(), page)
+    }
+    /// What became of the messages to this contact, of every campaign.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+            EngagementEventFilter,
+        >,
+        #[graphql(desc = "In this order; the latest first without it.")] order_by: Option<
+            Vec<EngagementEventOrder>,
+        >,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<EngagementEvent>, Error> {
+        let page = PageArguments { first, after, last, before };
+        let of = event::Column::ContactId;
+        let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::LATEST);
+        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
     }
 }

@@ -1,7 +1,13 @@
 //! Engagement events: what became of sends.
 
+mod filter;
 mod mutations;
 mod object;
+mod order;
+mod queries;
 
+pub(crate) use filter::EngagementEventFilter;
 pub(crate) use mutations::EventMutations;
 pub(crate) use object::EngagementEvent;
+pub(crate) use order::EngagementEventOrder;
+pub(crate) use queries::EventQueries;

@@ -9,10 +9,11 @@ use campaigns_entity::{
 
 use crate::{
     campaign::Campaign,
+    connection::Listed,
     contact::Contact,
     context::RequestContext,
     error::Error,
-    rows::{Row, objects},
+    rows::objects,
     scalars::{DateTime, Json},
     send::Send,
 };
@@ -47,12 +48,9 @@ pub(crate) enum BounceType {
     Soft,
 }
 
-impl EngagementEvent {
-    async fn send_row(&self, ctx: &Context<'_>) -> Result<Row<send::Entity>, Error> {
-        let send = self.0.referred::<send::Entity>(ctx.scope(), "send", |row| Some(row.send_id));
-        // deleted since the event was read, and the event with it
-        send.await?.ok_or_else(|| Error::not_found("send", "send"))
-    }
+impl Listed for EngagementEvent {
+    type Entity = event::Entity;
+    const NAME: &'static str = "event";
 }
 
 /// Something that became of a send.
@@ -107,22 +105,22 @@ impl EngagementEvent {
 
     /// The send that it is of.
     async fn send(&self, ctx: &Context<'_>) -> Result<Send, Error> {
-        self.send_row(ctx).await.map(Send)
+        Ok(Send(self.0.owner::<send::Entity>(ctx.scope(), "send", |row| row.send_id).await?))
     }
 
     /// Whose send it was.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        let send = self.send_row(ctx).await?;
-        let contact =
-            send.referred::<contact::Entity>(ctx.scope(), "contact", |row| Some(row.contact_id));
-        contact.await?.map(Contact).ok_or_else(|| Error::not_found("contact", "contact"))
+        Ok(Contact(
+            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
+        ))
     }
 
     /// The campaign that the send was of.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        let send = self.send_row(ctx).await?;
-        let campaign =
-            send.referred::<campaign::Entity>(ctx.scope(), "campaign", |row| Some(row.campaign_id));
-        campaign.await?.map(Campaign).ok_or_else(|| Error::not_found("campaign", "campaign"))
+        Ok(Campaign(
+            self.0
+                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
+                .await?,
+        ))
     }
 }

@@ -34,11 +34,11 @@ impl ListEntry {
 
     /// Whose list it is on.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        let campaign = self
-            .0
-            .referred::<campaign::Entity>(ctx.scope(), "campaign", |row| Some(row.campaign_id));
-        // deleted since the entry was read, and the entry with it
-        campaign.await?.map(Campaign).ok_or_else(|| Error::not_found("campaign", "campaign"))
+        Ok(Campaign(
+            self.0
+                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
+                .await?,
+        ))
     }
 
     /// The segment that put the contact there; null where it was put there by itself, or the
@@ -51,9 +51,9 @@ impl ListEntry {
 
     /// Who is on the list.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        let contact =
-            self.0.referred::<contact::Entity>(ctx.scope(), "contact", |row| Some(row.contact_id));
-        contact.await?.map(Contact).ok_or_else(|| Error::not_found("contact", "contact"))
+        Ok(Contact(
+            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
+        ))
     }
 
     /// When the contact was put there.

@@ -15,12 +15,15 @@ use async_graphql::{
     },
 };
 use async_graphql_value::{ConstValue, Value};
+use campaigns_analytics::MAX_BUCKETS;
 
 use super::types::{self, Types};
-use crate::error::Error;
+use crate::{error::Error, scalars};
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
+/// Buckets of a time series that does not say from when and to when.
+const TYPICAL_BUCKETS: usize = 200;
 /// Rows of a list without pages: the companies of a contact, the segments of a campaign.
 const SHORT_LIST: usize = 5;
 
@@ -128,6 +131,9 @@ impl<'a> Reckoner<'a> {
             let asked = ["first", "last"].into_iter().find_map(|name| self.number(field, name));
             return asked.unwrap_or(DEFAULT_ROWS);
         }
+        if known.arguments.contains_key("interval") {
+            return self.buckets(field).unwrap_or(TYPICAL_BUCKETS);
+        }
         if let Some(ids) = field.get_argument("ids") {
             return self.length(&ids.node);
         }
@@ -138,13 +144,40 @@ impl<'a> Reckoner<'a> {
         if is_object_list && !is_page { SHORT_LIST } else { 1 }
     }
 
+    /// How many buckets a time series has at most, where both bounds are given.
+    fn buckets(&self, field: &Field) -> Option<usize> {
+        let time = |name| match self.value(field, name)? {
+            ConstValue::String(text) => scalars::storable(&text),
+            _ => None,
+        };
+        let length = match self.value(field, "interval")? {
+            ConstValue::Enum(name) => name.to_string(),
+            ConstValue::String(name) => name,
+            _ => return None,
+        };
+        let minutes = match length.as_str() {
+            "MINUTE" => 1,
+            "HOUR" => 60,
+            // as short as daylight saving, and February, make them
+            "DAY" => 23 * 60,
+            "WEEK" => 7 * 23 * 60,
+            _ => 28 * 23 * 60,
+        };
+        let touched = (time("to")? - time("from")?).num_minutes() / minutes + 2;
+        Some(usize::try_from(touched).unwrap_or(0).min(MAX_BUCKETS))
+    }
+
     fn number(&self, field: &Field, name: &str) -> Option<usize> {
-        let value = field.get_argument(name)?.node.clone();
-        let value = value.into_const_with(|name| self.variables.get(&name).cloned().ok_or(()));
-        match value {
-            Ok(ConstValue::Number(number)) => number.as_u64().and_then(|n| usize::try_from(n).ok()),
+        match self.value(field, name)? {
+            ConstValue::Number(number) => number.as_u64().and_then(|n| usize::try_from(n).ok()),
             _ => None,
         }
+    }
+
+    /// What an argument is, its variables put in.
+    fn value(&self, field: &Field, name: &str) -> Option<ConstValue> {
+        let value = field.get_argument(name)?.node.clone();
+        value.into_const_with(|name| self.variables.get(&name).cloned().ok_or(())).ok()
     }
 
     fn length(&self, value: &Value) -> usize {

@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     campaign::Campaign,
-    connection::Listed,
+    connection::{Connection, Listed, PageArguments},
     contact::Contact,
     context::RequestContext,
     error::Error,
+    event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     rows::objects,
     scalars::{DateTime, Json},
 };
@@ -80,18 +81,18 @@ impl Send {
 
     /// The campaign that it is of.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        let campaign = self
-            .0
-            .referred::<campaign::Entity>(ctx.scope(), "campaign", |row| Some(row.campaign_id));
-        // deleted since the send was read, and the send with it
-        campaign.await?.map(Campaign).ok_or_else(|| Error::not_found("campaign", "campaign"))
+        Ok(Campaign(
+            self.0
+                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
+                .await?,
+        ))
     }
 
     /// The contact that it is for.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        let contact =
-            self.0.referred::<contact::Entity>(ctx.scope(), "contact", |row| Some(row.contact_id));
-        contact.await?.map(Contact).ok_or_else(|| Error::not_found("contact", "contact"))
+        Ok(Contact(
+            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
+        ))
     }
 
     /// How far its delivery has come.
@@ -137,5 +138,26 @@ impl Send {
     /// How often a link in it was clicked.
     async fn clicks(&self, ctx: &Context<'_>) -> Result<u64, Error> {
         self.events_of(ctx, "clicks", EventType::Click).await
+    }
+    /// What became of it.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+            EngagementEventFilter,
+        >,
+        #[graphql(desc = "In this order; as they came in without it.")] order_by: Option<
+            Vec<EngagementEventOrder>,
+        >,
+        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
+        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
+        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
+        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+    ) -> Result<Connection<EngagementEvent>, Error> {
+        let page = PageArguments { first, after, last, before };
+        let of = event::Column::SendId;
+        let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
+        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
     }
 }

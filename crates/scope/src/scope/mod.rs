@@ -1,5 +1,6 @@
 //! A scope: one organization, one role, and what may be done with them.
 
+pub(crate) mod feed;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Admin, Dialect, Error, OrganizationOwned, Role, Sql};
+use crate::{Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql};
 
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
 const CHUNK: usize = 2_000;
@@ -222,11 +223,25 @@ impl Scope {
         sql: Sql,
         selected: Scoped<E>,
     ) -> Result<Vec<QueryResult>, Error> {
+        self.rows_given(sql, selected, None).await
+    }
+
+    /// [`Scope::rows`], where the text sees one table more, with these values.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rows_given<E: OrganizationOwned>(
+        &self,
+        sql: Sql,
+        selected: Scoped<E>,
+        given: Option<Given>,
+    ) -> Result<Vec<QueryResult>, Error> {
         let ids = selected.select.select_only().column(E::ID).into_query();
         let statement = sql.statement(
             self.executor().get_database_backend(),
             self.organization,
             ("selected", ids),
+            given,
         );
         Ok(self.executor().query_all_raw(statement).await?)
     }

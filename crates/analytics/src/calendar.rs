@@ -1,0 +1,200 @@
+//! Buckets of time, as the calendar of a time zone has them.
+//!
+//! **Invariants.** Buckets follow each other without a gap. A day starts at the first instant that
+//! has its date or, where clocks jump over midnight, a later one; so a day is 23 or 25 hours long
+//! where daylight saving makes it so, and a local day that never was has no bucket. A week starts
+//! with its Monday, a month with its first. Minutes and hours are lengths of time, counted from a
+//! boundary of the local clock: the hour in which clocks are set back is there twice.
+//!
+//! The edges are made here and not in SQL, so that both databases have the same rules of the same
+//! version of the time zone database.
+
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
+};
+use chrono_tz::Tz;
+
+/// How many buckets there may be at most.
+pub const MAX_BUCKETS: usize = 1_000;
+
+/// How long a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interval {
+    /// 60 seconds.
+    Minute,
+    /// 3,600 seconds.
+    Hour,
+    /// A day of the calendar.
+    Day,
+    /// Seven days of the calendar, from Monday on.
+    Week,
+    /// A month of the calendar.
+    Month,
+}
+
+/// A stretch of time: from the start on, before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+}
+
+/// There would be more than [`MAX_BUCKETS`].
+#[derive(Debug, thiserror::Error)]
+#[error("there would be more than {MAX_BUCKETS} buckets")]
+pub struct TooManyBuckets;
+
+/// Every whole bucket that the time from `from` on, before `to`, touches.
+///
+/// # Errors
+/// Where these are too many.
+pub fn buckets(
+    zone: Tz,
+    interval: Interval,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Bucket>, TooManyBuckets> {
+    let mut edges = Edges::of(zone, interval, from);
+    let mut buckets = Vec::new();
+    let mut start = edges.next();
+    while start < to {
+        let end = edges.next();
+        // a day that never was, or one that ended before: where clocks are set back over midnight,
+        // an instant can have the date of a day that is over
+        if start < end && end > from {
+            if buckets.len() == MAX_BUCKETS {
+                return Err(TooManyBuckets);
+            }
+            buckets.push(Bucket { start, end });
+        }
+        start = end;
+    }
+    Ok(buckets)
+}
+
+/// The edges of buckets, one after the other.
+enum Edges {
+    Lengths { next: DateTime<Utc>, length: TimeDelta },
+    Dates { zone: Tz, next: NaiveDate, interval: Interval },
+}
+
+impl Edges {
+    /// From the last edge at or before this time.
+    fn of(zone: Tz, interval: Interval, from: DateTime<Utc>) -> Self {
+        let local = from.with_timezone(&zone).naive_local();
+        let within_minute = TimeDelta::seconds(local.second().into())
+            + TimeDelta::nanoseconds(local.nanosecond().into());
+        let within_hour = within_minute + TimeDelta::minutes(local.minute().into());
+        let date = local.date();
+        let next = match interval {
+            Interval::Minute => {
+                return Self::Lengths { next: from - within_minute, length: TimeDelta::minutes(1) };
+            }
+            Interval::Hour => {
+                return Self::Lengths { next: from - within_hour, length: TimeDelta::hours(1) };
+            }
+            Interval::Day => date,
+            Interval::Week => date - Days::new(date.weekday().num_days_from_monday().into()),
+            Interval::Month => date - Days::new(date.day0().into()),
+        };
+        Self::Dates { zone, next, interval }
+    }
+
+    fn next(&mut self) -> DateTime<Utc> {
+        match self {
+            Self::Lengths { next, length } => {
+                let edge = *next;
+                *next += *length;
+                edge
+            }
+            Self::Dates { zone, next, interval } => {
+                let edge = first_instant(*zone, *next);
+                *next = match interval {
+                    Interval::Month => *next + Months::new(1),
+                    Interval::Week => *next + Days::new(7),
+                    _ => *next + Days::new(1),
+                };
+                edge
+            }
+        }
+    }
+}
+
+/// The first instant that has this local date or, where there is none, a later one.
+fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
+    let midnight = date.and_time(NaiveTime::MIN);
+    if let Some(instant) = zone.from_local_datetime(&midnight).earliest() {
+        return instant.to_utc();
+    }
+    // clocks jump over this midnight; no clock differs from UTC by a day
+    let (mut before, mut after) =
+        (midnight.and_utc() - TimeDelta::days(1), midnight.and_utc() + TimeDelta::days(1));
+    while after - before > TimeDelta::seconds(1) {
+        let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
+        if middle.with_timezone(&zone).naive_local() < midnight {
+            before = middle;
+        } else {
+            after = middle;
+        }
+    }
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::{Africa, America, Pacific};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// The edges of all buckets, in local time.
+    fn edges(zone: Tz, interval: Interval, from: &str, to: &str) -> Vec<String> {
+        let buckets = buckets(zone, interval, at(from), at(to)).unwrap();
+        assert!(buckets.windows(2).all(|pair| pair[0].end == pair[1].start));
+        let local = |time: DateTime<Utc>| time.with_timezone(&zone).format("%d %H:%M").to_string();
+        let starts = buckets.iter().map(|bucket| local(bucket.start));
+        starts.chain(buckets.last().map(|bucket| local(bucket.end))).collect()
+    }
+
+    #[test]
+    fn a_day_whose_midnight_is_skipped_starts_where_the_clock_jumps_to() {
+        // Cairo, 2024-04-26: 00:00 becomes 01:00
+        let found =
+            edges(Africa::Cairo, Interval::Day, "2024-04-25T12:00:00Z", "2024-04-26T12:00:00Z");
+        assert_eq!(found, ["25 00:00", "26 01:00", "27 00:00"]);
+    }
+
+    #[test]
+    fn an_instant_after_clocks_went_back_over_midnight_is_in_the_new_day() {
+        // St. John's, 2006-10-29: 00:01 becomes 23:01 of the day before
+        let again = "2006-10-29T03:00:00Z";
+        let local = at(again).with_timezone(&America::St_Johns).to_string();
+        assert!(local.starts_with("2006-10-28 23:30"), "{local}");
+        let found = edges(America::St_Johns, Interval::Day, again, "2006-10-29T03:00:01Z");
+        assert_eq!(found, ["29 00:00", "30 00:00"]);
+    }
+
+    #[test]
+    fn a_day_that_never_was_has_no_bucket() {
+        let found =
+            edges(Pacific::Apia, Interval::Day, "2011-12-29T20:00:00Z", "2011-12-31T20:00:00Z");
+        assert_eq!(found, ["29 00:00", "31 00:00", "01 00:00", "02 00:00"]);
+    }
+
+    #[test]
+    fn more_than_a_thousand_are_too_many() {
+        let from = at("2026-01-01T00:00:00Z");
+        let to = |minutes| from + TimeDelta::minutes(minutes);
+        let count = |minutes| {
+            buckets(Tz::UTC, Interval::Minute, from, to(minutes)).map(|found| found.len()).ok()
+        };
+        assert_eq!((count(1_000), count(1_001)), (Some(1_000), None));
+        let whole = buckets(Tz::UTC, Interval::Minute, from, to(525_600_000));
+        assert!(whole.is_err());
+    }
+}

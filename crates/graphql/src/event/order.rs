@@ -1,0 +1,68 @@
+//! How events are ordered.
+
+use async_graphql::{Enum, InputObject};
+use campaigns_entity::event::Column;
+use campaigns_scope::{KeyKind, OrderKey, Scope};
+use sea_orm::{ColumnTrait, sea_query::Expr};
+
+use crate::connection::{OrderDirection, OrderInput};
+
+/// What events are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(crate) enum EngagementEventOrderField {
+    /// As they came in, which is the order of the live feed. The list ends where the feed is settled:
+    /// an event that is stored while others before it are still being written follows later.
+    Feed,
+    /// By the time it happened.
+    OccurredAt,
+}
+
+/// By what, and which way.
+#[derive(Clone, Copy, Debug, InputObject)]
+pub(crate) struct EngagementEventOrder {
+    /// By what.
+    field: EngagementEventOrderField,
+    /// Which way.
+    #[graphql(default_with = "OrderDirection::Asc")]
+    direction: OrderDirection,
+}
+
+impl EngagementEventOrder {
+    /// As they came in.
+    pub(crate) const FEED: Self =
+        Self { field: EngagementEventOrderField::Feed, direction: OrderDirection::Asc };
+
+    /// The latest first.
+    pub(crate) const LATEST: Self =
+        Self { field: EngagementEventOrderField::OccurredAt, direction: OrderDirection::Desc };
+
+    /// What the client asks for, or else this.
+    pub(crate) fn or(asked: Option<Vec<Self>>, default: Self) -> Vec<Self> {
+        asked.filter(|fields| !fields.is_empty()).unwrap_or_else(|| vec![default])
+    }
+}
+
+impl OrderInput for EngagementEventOrder {
+    type Field = EngagementEventOrderField;
+
+    fn field(&self) -> EngagementEventOrderField {
+        self.field
+    }
+
+    fn key(&self, _: &Scope) -> OrderKey {
+        let (column, kind) = match self.field {
+            EngagementEventOrderField::Feed => (Column::FeedPosition, KeyKind::Integer),
+            EngagementEventOrderField::OccurredAt => (Column::OccurredAt, KeyKind::Time),
+        };
+        OrderKey {
+            expression: Expr::col(column.as_column_ref()),
+            kind,
+            nullable: false,
+            direction: self.direction.into(),
+        }
+    }
+
+    fn is_feed(&self) -> bool {
+        self.field == EngagementEventOrderField::Feed
+    }
+}

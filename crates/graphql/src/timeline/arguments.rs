@@ -1,0 +1,63 @@
+//! Which buckets are asked for.
+
+use async_graphql::Enum;
+use campaigns_analytics::{Bucket, Interval, MAX_BUCKETS, buckets};
+use chrono::{DateTime as ChronoDateTime, Datelike, Utc};
+use chrono_tz::Tz;
+
+use crate::error::Error;
+
+/// How long a bucket of a time series is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "Interval")]
+pub(crate) enum TimeInterval {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes; the hour in which clocks are set back is there twice.
+    Hour,
+    /// A day of the calendar: 23, 24 or 25 hours.
+    Day,
+    /// Seven days of the calendar, from Monday on.
+    Week,
+    /// A month of the calendar.
+    Month,
+}
+
+/// A calendar: the buckets of a time zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calendar {
+    zone: Tz,
+    interval: Interval,
+}
+
+impl Calendar {
+    pub(crate) fn of(interval: TimeInterval, timezone: &str) -> Result<Self, Error> {
+        let zone = timezone.parse().map_err(|_| {
+            let message = "This is no time zone as the IANA has it: UTC, Europe/Berlin.";
+            Error::bad_input("timezone", message)
+        })?;
+        Ok(Self { zone, interval: interval.into() })
+    }
+
+    /// The buckets that the time from `from` on, before `to`, touches.
+    pub(crate) fn buckets(
+        self,
+        from: ChronoDateTime<Utc>,
+        to: ChronoDateTime<Utc>,
+    ) -> Result<Vec<Bucket>, Error> {
+        let buckets = buckets(self.zone, self.interval, from, to).map_err(|_| {
+            let message =
+                format!("From from to to there would be more than {MAX_BUCKETS} of these.");
+            Error::bad_input("interval", message)
+        })?;
+        if buckets.last().is_some_and(|bucket| bucket.end.year() > 9999) {
+            return Err(Error::bad_input("to", "The last bucket would end after the year 9999."));
+        }
+        Ok(buckets)
+    }
+}
+
+/// Refuses a time that ends before it starts.
+pub(crate) fn in_order(from: ChronoDateTime<Utc>, to: ChronoDateTime<Utc>) -> Result<(), Error> {
+    if from < to { Ok(()) } else { Err(Error::bad_input("from", "This must be before to.")) }
+}

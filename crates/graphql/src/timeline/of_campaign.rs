@@ -1,0 +1,74 @@
+//! `Campaign.timeline`.
+
+use std::collections::HashMap;
+
+use async_graphql::Context;
+use campaigns_analytics::Bucket;
+use campaigns_entity::campaign;
+use chrono::{DateTime as ChronoDateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{Calendar, EngagementBucket, arguments::in_order};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows::Row,
+    scalars::DateTime,
+};
+
+type Time = ChronoDateTime<Utc>;
+
+/// The time series of a campaign, counted for all campaigns that came with it. Where a bound is not
+/// given it is that of the campaign's events: the first, and just after the last.
+pub(crate) async fn of_campaign(
+    ctx: &Context<'_>,
+    row: &Row<campaign::Entity>,
+    calendar: Calendar,
+    from: Option<DateTime>,
+    to: Option<DateTime>,
+) -> Result<Vec<EngagementBucket>, Error> {
+    let time = |time: Option<DateTime>, name| {
+        time.map(|time| input::time(&time, Path::argument(name))).transpose()
+    };
+    let (from, to) = (time(from, "from")?, time(to, "to")?);
+    if let (Some(from), Some(to)) = (from, to) {
+        in_order(from, to)?;
+    }
+    let scope = ctx.scope();
+    let spans = if from.is_some() && to.is_some() {
+        None
+    } else {
+        let spans = row.gather(scope, "event spans", |selected| async move {
+            Ok(campaigns_analytics::event_spans(scope, selected).await?)
+        });
+        Some(spans.await?)
+    };
+    let buckets_of = |id: &Uuid| {
+        let span = spans.as_ref().map_or(Some((Time::MIN_UTC, Time::MAX_UTC)), |spans| {
+            spans.get(id).map(|(first, last)| (*first, *last + TimeDelta::microseconds(1)))
+        });
+        // no events, no buckets
+        let Some((first, last)) = span else { return Ok(Vec::new()) };
+        calendar.buckets(from.unwrap_or(first), to.unwrap_or(last))
+    };
+    let key = format!("timeline {calendar:?} {from:?} {to:?}");
+    let timelines = row
+        .load(&key, async |siblings| {
+            let wanted: Vec<(Uuid, Bucket)> = siblings
+                .iter()
+                .filter_map(|campaign| Some((campaign.id, buckets_of(&campaign.id).ok()?)))
+                .flat_map(|(id, buckets)| buckets.into_iter().map(move |bucket| (id, bucket)))
+                .collect();
+            let activities = campaigns_analytics::timelines(scope, &wanted).await?;
+            let mut timelines: HashMap<Uuid, Vec<EngagementBucket>> = HashMap::new();
+            for ((id, bucket), activity) in wanted.into_iter().zip(activities) {
+                timelines.entry(id).or_default().push((bucket, activity).into());
+            }
+            Ok(timelines)
+        })
+        .await?;
+    // whether this campaign's are too many
+    buckets_of(&row.id)?;
+    Ok(timelines.get(&row.id).cloned().unwrap_or_default())
+}

@@ -1,0 +1,93 @@
+//! The feed: what an event needs beyond its documented columns to be found and followed.
+//!
+//! - `feed_position`: its place in the one order of all events. Readers can follow it because of
+//!   what is **invariant** here: below `campaign_feed_settled()`, no position is ever filled that
+//!   was not visible when the function was called.
+//! - `campaign_id` and `contact_id`, those of its send: a campaign's or a contact's events are one
+//!   range of an index, and an event that a cascade deletes still says whose it was.
+//!
+//! **PostgreSQL.** Positions come from a sequence, so they are drawn in one order and committed in
+//! another. A transaction that writes events first draws a number s and takes a shared advisory
+//! lock whose key holds s, once; only then are positions drawn, all above s. The function reads in
+//! this order: d, the last number drawn; then l, the lowest s of the locks that are held. A
+//! transaction whose lock it does not see either ended before, and its rows are visible to
+//! whatever statement comes next, or has not drawn its positions yet, which will lie above d. One
+//! whose lock it sees has its positions above l. So all at or below both are settled. An open
+//! transaction that wrote no event holds nothing up.
+//!
+//! The trigger remembers in a setting of the transaction that it has entered; a savepoint that is
+//! rolled back takes the setting and the lock with it. It and the functions are owned by who
+//! migrated, so that a writer needs rights on the documented tables alone, and fire in sessions of
+//! replication too.
+//!
+//! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in their
+//! order, and whatever is visible is settled. The counter never goes back, as the highest position
+//! in the table would when its row is deleted.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
+};
+
+use crate::{
+    made::{execute, is_postgres},
+    sqlite,
+};
+
+pub(crate) struct Feed;
+
+impl MigrationName for Feed {
+    fn name(&self) -> &'static str {
+        "m0007_feed"
+    }
+}
+
+const INDEXES: [(&str, &str); 4] = [
+    ("campaign_events_feed", "org_id, feed_position"),
+    ("campaign_events_campaign_feed", "campaign_id, org_id, feed_position"),
+    ("campaign_events_campaign_occurred", "campaign_id, org_id, occurred_at, id"),
+    ("campaign_events_contact_occurred", "contact_id, org_id, occurred_at, id"),
+];
+
+const UP_POSTGRES: &str = include_str!("m0007_feed/up_postgres.sql");
+const DOWN_POSTGRES: &str = include_str!("m0007_feed/down_postgres.sql");
+const UP_SQLITE: &str = include_str!("m0007_feed/up_sqlite.sql");
+const DOWN_SQLITE: &str = include_str!("m0007_feed/down_sqlite.sql");
+
+/// The columns that are documented; what the service keeps in the others is no update.
+const DOCUMENTED: &str =
+    "id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata";
+
+async fn replace_updated_at(manager: &SchemaManager<'_>, of: Option<&str>) -> Result<(), DbErr> {
+    execute(manager, "DROP TRIGGER campaign_events_updated_at").await?;
+    let times = ["occurred_at", "created_at", "updated_at"];
+    execute(manager, &sqlite::updated_at_trigger("campaign_events", &times, of)).await
+}
+
+#[async_trait]
+impl MigrationTrait for Feed {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if is_postgres(manager) {
+            execute(manager, UP_POSTGRES).await?;
+        } else {
+            replace_updated_at(manager, Some(DOCUMENTED)).await?;
+            execute(manager, UP_SQLITE).await?;
+        }
+        for (name, columns) in INDEXES {
+            execute(manager, &format!("CREATE INDEX {name} ON campaign_events ({columns})"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, _) in INDEXES {
+            execute(manager, &format!("DROP INDEX {name}")).await?;
+        }
+        if is_postgres(manager) {
+            execute(manager, DOWN_POSTGRES).await
+        } else {
+            execute(manager, DOWN_SQLITE).await?;
+            replace_updated_at(manager, None).await
+        }
+    }
+}

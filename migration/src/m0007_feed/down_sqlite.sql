@@ -1,0 +1,7 @@
+DROP TRIGGER campaign_sends_moved;
+DROP TRIGGER campaign_events_of_send;
+DROP TRIGGER campaign_events_enter_feed;
+DROP TABLE campaign_feed;
+ALTER TABLE campaign_events DROP COLUMN contact_id;
+ALTER TABLE campaign_events DROP COLUMN campaign_id;
+ALTER TABLE campaign_events DROP COLUMN feed_position;
