@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use campaigns_entity::campaign;
-use campaigns_scope::{Error, Given, Scope, Scoped, Sql};
+use campaigns_scope::{Dialect, Error, Given, Scope, Scoped, Sql};
 use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
@@ -32,26 +32,56 @@ pub struct Activity {
     pub unique_clicks: i64,
 }
 
-macro_rules! activity {
+macro_rules! counts {
     () => {
-        "SELECT number,
-         count(*) FILTER (WHERE event_type = 'open') AS opens,
+        "count(*) FILTER (WHERE event_type = 'open') AS opens,
          count(*) FILTER (WHERE event_type = 'click') AS clicks,
          count(*) FILTER (WHERE event_type = 'unsubscribe') AS unsubscribes,
          count(*) FILTER (WHERE event_type = 'complaint') AS complaints,
          count(*) FILTER (WHERE event_type = 'bounce') AS bounces,
          count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
-         count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks
-         FROM buckets CROSS JOIN campaign_events
-         WHERE occurred_at >= since AND occurred_at < until "
+         count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
     };
 }
 
-const OF_EACH: Sql =
-    Sql::new(concat!(activity!(), "AND campaign_id = buckets.campaign GROUP BY number"));
+/// In `SQLite` a cross join looks up the events of one bucket after the other.
+macro_rules! in_sqlite {
+    ($condition:literal) => {
+        Sql::new(concat!(
+            "SELECT number, ",
+            counts!(),
+            " FROM buckets CROSS JOIN campaign_events
+             WHERE occurred_at >= since AND occurred_at < until AND ",
+            $condition,
+            " GROUP BY number"
+        ))
+    };
+}
 
-const OF_ALL: Sql =
-    Sql::new(concat!(activity!(), "AND campaign_id IN (SELECT id FROM selected) GROUP BY number"));
+const OF_EACH_IN_SQLITE: Sql = in_sqlite!("campaign_id = buckets.campaign");
+const OF_ALL_IN_SQLITE: Sql = in_sqlite!("campaign_id IN (SELECT id FROM selected)");
+
+// PostgreSQL takes such a join for a large one and compares each event with each bucket; counting
+// within a lateral subquery leaves it no choice
+const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
+    "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
+    counts!(),
+    " FROM campaign_events WHERE campaign_id = buckets.campaign
+      AND occurred_at >= since AND occurred_at < until) AS activity"
+));
+
+// one pass over the events, each finding its bucket by bisection
+const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
+    "SELECT number, ",
+    counts!(),
+    " FROM
+     (SELECT width_bucket(occurred_at, (SELECT array_agg(since ORDER BY since) FROM buckets))::bigint - 1
+        AS number, event_type, send_id
+      FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
+      AND occurred_at >= (SELECT min(since) FROM buckets)
+      AND occurred_at < (SELECT max(until) FROM buckets)) AS events
+     GROUP BY number"
+));
 
 const SPANS: Sql = Sql::new(
     "SELECT id AS campaign,
@@ -60,7 +90,7 @@ const SPANS: Sql = Sql::new(
      FROM selected",
 );
 
-/// What happened within each of the buckets, over all of the selected campaigns together.
+/// What happened within each of the buckets, which follow each other, over all of the selected campaigns together.
 ///
 /// # Errors
 /// Those of the database.
@@ -73,7 +103,11 @@ pub async fn timeline(
         .iter()
         .zip(0_i64..)
         .map(|(bucket, number)| vec![number.into(), bucket.start.into(), bucket.end.into()]);
-    count(scope, OF_ALL, selected, "buckets (number, since, until)", rows.collect()).await
+    let sql = match scope.dialect() {
+        Dialect::Postgres => OF_ALL_IN_POSTGRES,
+        Dialect::Sqlite => OF_ALL_IN_SQLITE,
+    };
+    count(scope, sql, selected, "buckets (number, since, until)", rows.collect()).await
 }
 
 /// What happened within each of these buckets, campaign by campaign.
@@ -81,13 +115,17 @@ pub async fn timeline(
 /// # Errors
 /// Those of the database.
 pub async fn timelines(scope: &Scope, buckets: &[(Uuid, Bucket)]) -> Result<Vec<Activity>, Error> {
+    let sql = match scope.dialect() {
+        Dialect::Postgres => OF_EACH_IN_POSTGRES,
+        Dialect::Sqlite => OF_EACH_IN_SQLITE,
+    };
     let mut activities = Vec::with_capacity(buckets.len());
     for chunk in buckets.chunks(CHUNK) {
         let rows = chunk.iter().zip(0_i64..).map(|((campaign, bucket), number)| {
             vec![number.into(), (*campaign).into(), bucket.start.into(), bucket.end.into()]
         });
         let (of, table) = (scope.find(), "buckets (number, campaign, since, until)");
-        activities.extend(count(scope, OF_EACH, of, table, rows.collect()).await?);
+        activities.extend(count(scope, sql, of, table, rows.collect()).await?);
     }
     Ok(activities)
 }

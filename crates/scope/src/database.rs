@@ -73,7 +73,12 @@ impl Database {
                 .application_name("campaigns")
                 // a generic plan, from the sixth execution on, knows nothing of how much an
                 // organization or a campaign holds, and was seen to be 70 times slower
-                .options([("plan_cache_mode", "force_custom_plan"), ("TimeZone", "UTC")])
+                .options([
+                    ("plan_cache_mode", "force_custom_plan"),
+                    // takes longer to compile than these statements to run
+                    ("jit", "off"),
+                    ("TimeZone", "UTC"),
+                ])
         });
         connect.map_sqlx_sqlite_opts(|sqlite| {
             sqlite
