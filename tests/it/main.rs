@@ -13,6 +13,7 @@ mod demo;
 mod events;
 mod filters;
 mod http_protocol;
+mod intake;
 mod links;
 mod schema_history;
 mod six_questions;

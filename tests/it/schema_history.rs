@@ -208,9 +208,9 @@ on_both_databases! {
         let row = || campaign::ActiveModel { id: Set(Uuid::new_v4()), name: Set("x".to_owned()), ..Default::default() };
         let foreign = campaign::ActiveModel { creator_id: Set(Some(of_theirs.users[0])), ..row() };
         let refused = ours.scope.insert::<campaign::Entity>(foreign.clone()).await.unwrap_err();
-        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id" }));
+        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
         let refused = ours.scope.update::<campaign::Entity>(of_ours.campaigns[0], foreign).await.unwrap_err();
-        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id" }));
+        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
         // whatever organization a row names, it is put into the scope's, and stays there
         let elsewhere = campaign::ActiveModel { org_id: Set(theirs.id), ..row() };
         let inserted = ours.scope.insert::<campaign::Entity>(elsewhere.clone()).await.unwrap();
@@ -430,7 +430,10 @@ async fn neighbours_that_are_there_stay_as_they_are() {
         })
         .await
         .unwrap_err();
-    assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "contact_id" }));
+    assert!(matches!(
+        refused,
+        campaigns_scope::Error::ReferenceNotFound { column: "contact_id", .. }
+    ));
     app.run("DELETE FROM users").await;
     assert_eq!(app.count("campaigns WHERE creator_id IS NOT NULL").await, 0);
 

@@ -23,6 +23,20 @@ pub enum SendStatus {
     Failed,
 }
 
+impl SendStatus {
+    /// Whether a report of this status changes a send: it goes forward alone, and a bounce or a
+    /// failure is final.
+    #[must_use]
+    pub fn may_become(self, reported: Self) -> bool {
+        match self {
+            Self::Queued => reported != Self::Queued,
+            Self::Sent => matches!(reported, Self::Delivered | Self::Bounced | Self::Failed),
+            Self::Delivered => reported == Self::Bounced,
+            Self::Bounced | Self::Failed => false,
+        }
+    }
+}
+
 /// A send: the message of a campaign to one contact.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

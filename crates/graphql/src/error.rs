@@ -118,10 +118,10 @@ impl From<campaigns_scope::Error> for Error {
     fn from(error: campaigns_scope::Error) -> Self {
         use campaigns_scope::Error as Scope;
         match error {
-            Scope::ReferenceNotFound { column } => {
+            Scope::ReferenceNotFound { column, .. } => {
                 Self::client(Code::NotFound, format!("{column} refers to no row."), None)
             }
-            Scope::Unavailable(_) => {
+            Scope::Unavailable(_) | Scope::Deadlock(_) => {
                 tracing::warn!(%error, "the database cannot be reached");
                 Self::client(
                     Code::Unavailable,

@@ -1,6 +1,7 @@
 //! What can go wrong at the door.
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use uuid::Uuid;
 
 /// Why a statement did not do what it was sent for.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +11,13 @@ pub enum Error {
     ReferenceNotFound {
         /// The name of the referring column.
         column: &'static str,
+        /// The ids of which there is no row, where they are known.
+        missing: Vec<Uuid>,
     },
+    /// Two transactions waited for each other, and this one was chosen to end. The same may work
+    /// at once.
+    #[error("two transactions waited for each other")]
+    Deadlock(#[source] DbErr),
     /// The database cannot be reached, or has no connection to spare. The same may work later.
     #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
@@ -25,7 +32,7 @@ pub enum Error {
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if let Some(SqlErr::ForeignKeyConstraintViolation(_)) = error.sql_err() {
-            return Self::ReferenceNotFound { column: "id" };
+            return Self::ReferenceNotFound { column: "id", missing: Vec::new() };
         }
         match sqlx_error(&error) {
             Some(
@@ -38,6 +45,8 @@ impl From<DbErr> for Error {
             Some(sqlx::Error::Database(database)) => match database.code().as_deref() {
                 // PostgreSQL's query_canceled, SQLite's SQLITE_INTERRUPT
                 Some("57014" | "9") => Self::Timeout(error),
+                // deadlock_detected, serialization_failure
+                Some("40P01" | "40001") => Self::Deadlock(error),
                 // shutdowns, crashes, start-ups, too many connections, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),

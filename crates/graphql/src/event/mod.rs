@@ -5,6 +5,7 @@ mod mutations;
 mod object;
 mod order;
 mod queries;
+mod record;
 
 pub(crate) use filter::EngagementEventFilter;
 pub(crate) use mutations::EventMutations;

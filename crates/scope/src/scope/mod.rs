@@ -1,5 +1,6 @@
 //! A scope: one organization, one role, and what may be done with them.
 
+mod bulk;
 pub(crate) mod feed;
 mod write;
 

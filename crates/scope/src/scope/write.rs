@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, IdenStatic, QueryFilter, QuerySelect, Value,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter,
+    QuerySelect, Value,
 };
 use uuid::Uuid;
 
-use super::{CHUNK, Scope};
+use super::{CHUNK, Scope, bulk};
 use crate::{Dialect, Error, OrganizationOwned};
 
 impl Scope {
@@ -31,7 +31,7 @@ impl Scope {
         mut row: E::ActiveModel,
     ) -> Result<E::Model, Error> {
         row.set(E::ORGANIZATION, self.organization.into());
-        self.check_references::<E>(std::slice::from_ref(&row)).await?;
+        self.check_references::<E>(std::slice::from_ref(&row), false).await?;
         Ok(E::insert(row).exec_with_returning(&self.executor()).await?)
     }
 
@@ -46,7 +46,7 @@ impl Scope {
         for row in &mut rows {
             row.set(E::ORGANIZATION, self.organization.into());
         }
-        self.check_references::<E>(&rows).await?;
+        self.check_references::<E>(&rows, false).await?;
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(CHUNK / 2));
             E::insert_many(rows).exec_without_returning(&self.executor()).await?;
@@ -67,7 +67,7 @@ impl Scope {
     ) -> Result<Option<E::Model>, Error> {
         changes.not_set(E::ID);
         changes.not_set(E::ORGANIZATION);
-        self.check_references::<E>(std::slice::from_ref(&changes)).await?;
+        self.check_references::<E>(std::slice::from_ref(&changes), false).await?;
         let update = E::update_many()
             .set(changes)
             .filter(E::ORGANIZATION.eq(self.organization))
@@ -87,11 +87,15 @@ impl Scope {
         }
     }
 
-    /// Refuses a reference to a row that is not the organization's.
-    async fn check_references<E: OrganizationOwned>(
+    /// Refuses a reference to a row that is not the organization's. Those that are can be kept from
+    /// being deleted before the transaction ends; the tables of others may not allow that.
+    pub(super) async fn check_references<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
+        keep: bool,
     ) -> Result<(), Error> {
+        let dialect = self.dialect();
+        let lock = if keep && dialect == Dialect::Postgres { "FOR KEY SHARE" } else { "" };
         for (column, table) in E::REFERENCES {
             let ids: BTreeSet<Uuid> = rows
                 .iter()
@@ -100,17 +104,20 @@ impl Scope {
                     _ => None,
                 })
                 .collect();
-            let ids: Vec<Uuid> = ids.into_iter().collect();
-            for chunk in ids.chunks(CHUNK) {
-                let mut found = Query::select();
-                found
-                    .expr(Expr::col(Alias::new("id")))
-                    .from(Alias::new(*table))
-                    .and_where(Expr::col(Alias::new("org_id")).eq(self.organization))
-                    .and_where(Expr::col(Alias::new("id")).is_in(chunk.iter().copied()));
-                if self.query(&found).await?.len() < chunk.len() {
-                    return Err(Error::ReferenceNotFound { column: column.as_str() });
-                }
+            if ids.is_empty() {
+                continue;
+            }
+            let sql = format!(
+                "SELECT id FROM {table} WHERE org_id = $1 AND id IN {} ORDER BY id {lock}",
+                bulk::ids(dialect)
+            );
+            let statement = self.with_ids(sql, ids.iter().copied());
+            let found = self.executor().query_all_raw(statement).await?;
+            let found: BTreeSet<Uuid> =
+                found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+            let missing: Vec<Uuid> = ids.difference(&found).copied().collect();
+            if !missing.is_empty() {
+                return Err(Error::ReferenceNotFound { column: column.as_str(), missing });
             }
         }
         Ok(())

@@ -1,0 +1,218 @@
+//! Events come in.
+
+use std::collections::{HashMap, HashSet};
+
+use campaigns_entity::{
+    event::{self, EventType},
+    send::{self, SendStatus},
+};
+use campaigns_scope::{Error, Scope};
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::ActiveValue::Set;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::retry;
+
+/// How far ahead of the clock an event may have occurred: clocks differ.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// An event to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Whoever reports it chooses its id, so that it can be reported again; made up otherwise.
+    pub id: Option<Uuid>,
+    /// The send that it is of.
+    pub send_id: Uuid,
+    /// What happened.
+    pub event_type: EventType,
+    /// The link that was clicked; of a click alone.
+    pub url: Option<String>,
+    /// `hard` or `soft`; of a bounce alone.
+    pub bounce_type: Option<&'static str>,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+    /// Whatever is to be kept with it.
+    pub metadata: Map<String, Json>,
+}
+
+impl NewEvent {
+    /// Why it cannot be taken, if so: the field at fault and what to tell.
+    fn fault(&self, now: DateTime<Utc>) -> Option<(&'static str, &'static str)> {
+        let is_click = self.event_type == EventType::Click;
+        match &self.url {
+            None if is_click => return Some(("url", "A CLICK needs the link that was clicked.")),
+            Some(url) if is_click && url.trim().is_empty() => {
+                return Some(("url", "This must not be blank."));
+            }
+            Some(_) if !is_click => return Some(("url", "Only a CLICK has a url.")),
+            _ => {}
+        }
+        if self.bounce_type.is_some() && self.event_type != EventType::Bounce {
+            return Some(("bounceType", "Only a BOUNCE has a bounceType."));
+        }
+        (self.occurred_at > now + AHEAD)
+            .then_some(("occurredAt", "This is more than five minutes ahead."))
+    }
+
+    /// Whether it is a bounce that does not say that it is soft.
+    fn is_for_good(&self) -> bool {
+        let said = || self.metadata.get("bounce_type").and_then(Json::as_str);
+        self.event_type == EventType::Bounce && self.bounce_type.or_else(said) != Some("soft")
+    }
+
+    fn row(&self, id: Uuid) -> event::ActiveModel {
+        let mut metadata = self.metadata.clone();
+        if let Some(bounce_type) = self.bounce_type {
+            metadata.insert("bounce_type".to_owned(), bounce_type.into());
+        }
+        event::ActiveModel {
+            id: Set(id),
+            send_id: Set(self.send_id),
+            event_type: Set(self.event_type),
+            url: Set(self.url.clone()),
+            occurred_at: Set(self.occurred_at),
+            metadata: Set(Some(metadata.into())),
+            ..Default::default()
+        }
+    }
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// How many events are new.
+    pub recorded: usize,
+    /// The id of each event, in the order of the call.
+    pub ids: Vec<Uuid>,
+}
+
+/// Why nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// An event cannot be taken as it is.
+    #[error("event {index}: {field}: {reason}")]
+    Invalid {
+        /// Which one, from 0.
+        index: usize,
+        /// Its field at fault, in the words of the API.
+        field: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An event's send is not the organization's.
+    #[error("event {index}: there is no such send")]
+    SendNotFound {
+        /// Which one, from 0.
+        index: usize,
+    },
+    /// Whatever the scope says.
+    #[error(transparent)]
+    Scope(#[from] Error),
+}
+
+/// Records events, in their order, and sets sends that bounced for good to bounced. An event whose
+/// id is stored already, or comes twice, changes nothing.
+///
+/// # Errors
+/// Those of [`RecordError`]; nothing is recorded then.
+pub async fn record_events(
+    scope: &Scope,
+    events: &[NewEvent],
+    now: DateTime<Utc>,
+) -> Result<Recorded, RecordError> {
+    for (index, event) in events.iter().enumerate() {
+        if let Some((field, reason)) = event.fault(now) {
+            return Err(RecordError::Invalid { index, field, reason });
+        }
+    }
+    // ids that are made here go upwards, as the events came
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id.unwrap_or_else(Uuid::now_v7)).collect();
+    if events.is_empty() {
+        return Ok(Recorded { recorded: 0, ids });
+    }
+    let rows: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.row(*id)).collect();
+    for _ in 1..retry::ATTEMPTS {
+        match record(scope, events, &ids, &rows).await {
+            Err(RecordError::Scope(error)) if retry::may_work_at_once(&error) => {}
+            recorded => return Ok(Recorded { recorded: recorded?, ids }),
+        }
+    }
+    Ok(Recorded { recorded: record(scope, events, &ids, &rows).await?, ids })
+}
+
+/// How many of the events are new, in one transaction.
+async fn record(
+    scope: &Scope,
+    events: &[NewEvent],
+    ids: &[Uuid],
+    rows: &[event::ActiveModel],
+) -> Result<usize, RecordError> {
+    scope
+        .transaction(async |scope| {
+            let may_bounce: HashSet<Uuid> = events
+                .iter()
+                .filter(|event| event.is_for_good())
+                .map(|event| event.send_id)
+                .collect();
+            let locked: HashMap<Uuid, SendStatus> = if may_bounce.is_empty() {
+                HashMap::new()
+            } else {
+                let locked = scope.lock_all::<send::Entity>(may_bounce).await?;
+                locked.into_iter().map(|send| (send.id, send.status)).collect()
+            };
+            let inserted = match scope.insert_missing::<event::Entity>(rows).await {
+                Err(Error::ReferenceNotFound { column, missing }) => {
+                    let missing: HashSet<Uuid> = missing.into_iter().collect();
+                    return Err(match first(events, |event| missing.contains(&event.send_id)) {
+                        Some(index) => RecordError::SendNotFound { index },
+                        None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
+                    });
+                }
+                inserted => inserted?,
+            };
+            refuse_ids_of_others(scope, ids, &inserted).await?;
+            let bounces: HashSet<Uuid> = events
+                .iter()
+                .zip(ids)
+                .filter(|(event, id)| event.is_for_good() && inserted.contains(id))
+                .map(|(event, _)| event.send_id)
+                .filter(|send| {
+                    locked.get(send).is_some_and(|status| *status != SendStatus::Bounced)
+                })
+                .collect();
+            if !bounces.is_empty() {
+                let changes = bounces.into_iter().map(|id| send::ActiveModel {
+                    id: Set(id),
+                    status: Set(SendStatus::Bounced),
+                    ..Default::default()
+                });
+                scope.update_all::<send::Entity>(&changes.collect::<Vec<_>>()).await?;
+            }
+            Ok(inserted.len())
+        })
+        .await
+}
+
+/// An id that was not free has to be that of one of the organization's own events.
+async fn refuse_ids_of_others(
+    scope: &Scope,
+    ids: &[Uuid],
+    inserted: &HashSet<Uuid>,
+) -> Result<(), RecordError> {
+    let taken: Vec<Uuid> = ids.iter().filter(|id| !inserted.contains(id)).copied().collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let own: HashSet<Uuid> = scope.existing::<event::Entity>(taken).await?;
+    match first(ids, |id| !inserted.contains(id) && !own.contains(id)) {
+        None => Ok(()),
+        Some(index) => {
+            Err(RecordError::Invalid { index, field: "id", reason: "This id cannot be used." })
+        }
+    }
+}
+
+fn first<T>(of: &[T], is: impl Fn(&T) -> bool) -> Option<usize> {
+    of.iter().position(is)
+}

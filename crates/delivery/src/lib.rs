@@ -1,0 +1,26 @@
+//! What providers report: events of sends, and how far their delivery has come.
+//!
+//! **Invariants.**
+//! - A call is one transaction: all of it, or nothing where one of its rows cannot be taken; the
+//!   error says which.
+//! - A call may be repeated. An event counts once, by its id; a report that changes nothing any
+//!   more counts as unchanged.
+//! - A send's status goes forward alone ([`SendStatus::may_become`]), but for a bounce for good,
+//!   which is final whatever came before.
+//! - Sends are locked in the order of their ids, and before events are written, so that calls that
+//!   touch the same sends do not wait for each other in a circle. Where two calls bring the same
+//!   new event ids in another order the database ends one of them, and it is tried again.
+//!
+//! [`SendStatus::may_become`]: campaigns_entity::send::SendStatus::may_become
+
+#![warn(missing_docs)]
+
+mod events;
+mod retry;
+mod sends;
+
+pub use events::{NewEvent, RecordError, Recorded, record_events};
+pub use sends::{Report, ReportError, Updated, update_sends};
+
+/// How many rows a call takes.
+pub const MAX_ROWS: usize = 10_000;

@@ -1,0 +1,108 @@
+//! Reports come in: how far the delivery of sends has come.
+
+use std::collections::{BTreeSet, HashMap};
+
+use campaigns_entity::send::{self, SendStatus};
+use campaigns_scope::{Error, Scope};
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use uuid::Uuid;
+
+use crate::retry;
+
+/// That the delivery of a send has come this far.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The send.
+    pub id: Uuid,
+    /// How far.
+    pub status: SendStatus,
+    /// When; kept for a send that was sent or delivered.
+    pub at: DateTime<Utc>,
+    /// Why; kept for one that bounced or failed.
+    pub error: Option<String>,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// Reports that changed their send.
+    pub updated: usize,
+    /// Reports that came too late, or again.
+    pub unchanged: usize,
+}
+
+/// Why nothing was updated.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A report's send is not the organization's.
+    #[error("report {index}: there is no such send")]
+    SendNotFound {
+        /// Which one, from 0.
+        index: usize,
+    },
+    /// Whatever the scope says.
+    #[error(transparent)]
+    Scope(#[from] Error),
+}
+
+/// Takes reports, one after the other.
+///
+/// # Errors
+/// Those of [`ReportError`]; nothing is updated then.
+pub async fn update_sends(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
+    for _ in 1..retry::ATTEMPTS {
+        match update(scope, reports).await {
+            Err(ReportError::Scope(error)) if retry::may_work_at_once(&error) => {}
+            updated => return updated,
+        }
+    }
+    update(scope, reports).await
+}
+
+async fn update(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
+    scope
+        .transaction(async |scope| {
+            let locked =
+                scope.lock_all::<send::Entity>(reports.iter().map(|report| report.id)).await?;
+            let mut sends: HashMap<Uuid, send::Model> =
+                locked.into_iter().map(|send| (send.id, send)).collect();
+            let mut changed = BTreeSet::new();
+            let mut updated = 0;
+            for (index, report) in reports.iter().enumerate() {
+                let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
+                if send.status.may_become(report.status) {
+                    apply(report, send);
+                    changed.insert(report.id);
+                    updated += 1;
+                }
+            }
+            let rows: Vec<_> = changed
+                .iter()
+                .filter_map(|id| sends.remove(id))
+                .map(|send| send::ActiveModel {
+                    id: Set(send.id),
+                    status: Set(send.status),
+                    sent_at: Set(send.sent_at),
+                    delivered_at: Set(send.delivered_at),
+                    error: Set(send.error),
+                    ..Default::default()
+                })
+                .collect();
+            if !rows.is_empty() {
+                scope.update_all::<send::Entity>(&rows).await?;
+            }
+            Ok(Updated { updated, unchanged: reports.len() - updated })
+        })
+        .await
+}
+
+fn apply(report: &Report, send: &mut send::Model) {
+    send.status = report.status;
+    match report.status {
+        SendStatus::Sent => send.sent_at = Some(report.at),
+        SendStatus::Delivered => send.delivered_at = Some(report.at),
+        SendStatus::Bounced | SendStatus::Failed => send.error.clone_from(&report.error),
+        SendStatus::Queued => {}
+    }
+}

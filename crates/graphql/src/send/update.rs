@@ -1,0 +1,95 @@
+//! `updateSends`.
+
+use async_graphql::{Context, ID, InputObject, Object};
+use campaigns_delivery::{MAX_ROWS, Report, ReportError, Updated, update_sends};
+use campaigns_entity::send;
+use chrono::{DateTime as ChronoDateTime, Utc};
+use uuid::Uuid;
+
+use super::object::{Send, SendStatus};
+use crate::{
+    context::RequestContext,
+    error::Error,
+    input::{self, Path},
+    rows,
+    scalars::DateTime,
+};
+
+/// A report of how far the delivery of a send has come.
+#[derive(InputObject)]
+pub(crate) struct UpdateSendInput {
+    /// The send.
+    id: ID,
+    /// How far.
+    status: SendStatus,
+    /// When; now, where it does not say. It becomes sentAt or deliveredAt.
+    at: Option<DateTime>,
+    /// Why; kept for BOUNCED and FAILED.
+    error: Option<String>,
+}
+
+impl UpdateSendInput {
+    fn report(self, now: ChronoDateTime<Utc>, path: Path<'_>) -> Result<Report, Error> {
+        Ok(Report {
+            id: input::id(&self.id, path.field("id"))?,
+            status: self.status.into(),
+            at: match self.at {
+                None => now,
+                Some(time) => input::time(&time, path.field("at"))?,
+            },
+            error: self.error.map(|error| input::text(error, path.field("error"))).transpose()?,
+        })
+    }
+}
+
+/// What became of the reports.
+pub(crate) struct UpdateSendsPayload {
+    updated: Updated,
+    ids: Vec<Uuid>,
+}
+
+/// What became of the reports.
+#[Object]
+impl UpdateSendsPayload {
+    /// How many changed their send.
+    async fn updated(&self) -> usize {
+        self.updated.updated
+    }
+
+    /// How many came too late, or again.
+    async fn unchanged(&self) -> usize {
+        self.updated.unchanged
+    }
+
+    /// The send of each report as it is now, in the order of the input.
+    async fn sends(&self, ctx: &Context<'_>) -> Result<Vec<Send>, Error> {
+        let found = ctx.scope().by_ids::<send::Entity>(self.ids.iter().copied()).await?;
+        let found = rows::by_id(rows::together::<send::Entity>(found));
+        // one that was deleted meanwhile is left out
+        Ok(self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send).collect())
+    }
+}
+
+pub(super) async fn update(
+    ctx: &Context<'_>,
+    input: Vec<UpdateSendInput>,
+) -> Result<UpdateSendsPayload, Error> {
+    let path = Path::argument("input");
+    if input.len() > MAX_ROWS {
+        return Err(Error::limit(path, format!("These may be {MAX_ROWS} at most.")));
+    }
+    let now = ctx.now();
+    let reports = input
+        .into_iter()
+        .enumerate()
+        .map(|(index, input)| input.report(now, path.index(index)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let updated = update_sends(ctx.scope(), &reports).await.map_err(|error| match error {
+        ReportError::SendNotFound { index } => {
+            Error::not_found("send", path.index(index).field("id"))
+        }
+        ReportError::Scope(error) => error.into(),
+    })?;
+    let ids = reports.into_iter().map(|report| report.id).collect();
+    Ok(UpdateSendsPayload { updated, ids })
+}

@@ -1,0 +1,212 @@
+//! Many rows in one statement, however many there are. They are bound as one piece of JSON, so the
+//! statement's text is the same for one row and for ten thousand, and is prepared once.
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::SecondsFormat;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, FromQueryResult,
+    IdenStatic, Iterable, Statement, Value, sea_query::sea_value_to_json_value,
+};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::Scope;
+use crate::{Dialect, Error, OrganizationOwned};
+
+/// Given rows, as a table of the name `given`: `$1` is the organization, `$2` the rows.
+struct Given<E: OrganizationOwned> {
+    columns: Vec<E::Column>,
+    rows: Json,
+}
+
+impl<E: OrganizationOwned> Given<E> {
+    /// The columns that are set in the first row, which are those that are set in all.
+    fn of(rows: &[E::ActiveModel]) -> Self {
+        let is_set = |column: &E::Column| match rows.first().map(|row| row.get(*column)) {
+            Some(ActiveValue::Set(_)) => column.as_str() != E::ORGANIZATION.as_str(),
+            _ => false,
+        };
+        let columns: Vec<E::Column> = E::Column::iter().filter(is_set).collect();
+        let row = |row: &E::ActiveModel| -> Json {
+            let value = |column: &E::Column| {
+                let value = row.get(*column).into_value().map_or(Json::Null, |value| json(&value));
+                (column.as_str().to_owned(), value)
+            };
+            columns.iter().map(value).collect::<Map<_, _>>().into()
+        };
+        Self { rows: rows.iter().map(row).collect(), columns }
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(IdenStatic::as_str).collect();
+        names.join(", ")
+    }
+
+    /// The table, as what comes after FROM.
+    fn table(&self, dialect: Dialect) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| typed::<E>(*column, dialect)).collect();
+        let columns = columns.join(", ");
+        match dialect {
+            Dialect::Postgres => format!("jsonb_to_recordset($2) AS given({columns})"),
+            Dialect::Sqlite => format!("(SELECT {columns} FROM json_each($2)) AS given"),
+        }
+    }
+}
+
+/// A column of `given`: in PostgreSQL its name and type, in `SQLite` how it is read.
+fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
+    let name = column.as_str();
+    let kind = column.def().get_column_type().clone();
+    match (dialect, kind) {
+        (Dialect::Postgres, ColumnType::Uuid) => format!("{name} uuid"),
+        (Dialect::Postgres, ColumnType::TimestampWithTimeZone) => format!("{name} timestamptz"),
+        (Dialect::Postgres, ColumnType::JsonBinary) => format!("{name} jsonb"),
+        (Dialect::Postgres, ColumnType::Enum { name: kind, .. }) => format!("{name} {kind}"),
+        (Dialect::Postgres, _) => format!("{name} text"),
+        (Dialect::Sqlite, ColumnType::Uuid) => {
+            format!("unhex(replace(value ->> '{name}', '-', '')) AS {name}")
+        }
+        (Dialect::Sqlite, ColumnType::JsonBinary) => {
+            format!("nullif(value -> '{name}', 'null') AS {name}")
+        }
+        (Dialect::Sqlite, _) => format!("value ->> '{name}' AS {name}"),
+    }
+}
+
+/// A value as both databases read it from JSON.
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Uuid(id) => id.map_or(Json::Null, |id| Json::String(id.to_string())),
+        // as SQLite stores it
+        Value::ChronoDateTimeUtc(time) => time.map_or(Json::Null, |time| {
+            Json::String(time.to_rfc3339_opts(SecondsFormat::AutoSi, false))
+        }),
+        other => sea_value_to_json_value(other),
+    }
+}
+
+/// The ids in `$2`, as a subquery.
+pub(super) fn ids(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "(SELECT CAST(jsonb_array_elements_text($2) AS uuid))",
+        Dialect::Sqlite => "(SELECT unhex(replace(value, '-', '')) FROM json_each($2))",
+    }
+}
+
+impl Scope {
+    /// Inserts those of the rows whose id is not stored yet, by whomever, in their order, and
+    /// returns the ids of these. All rows have the same columns set. Nobody deletes a row that
+    /// they refer to before the transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's.
+    pub async fn insert_missing<E: OrganizationOwned>(
+        &self,
+        rows: &[E::ActiveModel],
+    ) -> Result<HashSet<Uuid>, Error> {
+        self.check_references::<E>(rows, true).await?;
+        let given = Given::<E>::of(rows);
+        let (table, names) = (E::default(), given.names());
+        let sql = format!(
+            "INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM {} WHERE true \
+             ON CONFLICT DO NOTHING RETURNING id",
+            table.table_name(),
+            E::ORGANIZATION.as_str(),
+            given.table(self.dialect()),
+        );
+        let rows = self.executor().query_all_raw(self.with_rows(sql, given.rows)).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
+    /// Writes, to each row whose id is given, the other columns that are given with it. All rows
+    /// have the same columns set, none of which refers to another row.
+    ///
+    /// # Errors
+    /// Those of the database.
+    ///
+    /// # Panics
+    /// Where a column is given that refers to another row.
+    pub async fn update_all<E: OrganizationOwned>(
+        &self,
+        rows: &[E::ActiveModel],
+    ) -> Result<(), Error> {
+        let given = Given::<E>::of(rows);
+        let refers = |column: &E::Column| {
+            E::REFERENCES.iter().any(|(reference, _)| reference.as_str() == column.as_str())
+        };
+        assert!(!given.columns.iter().any(refers), "references are looked up by Scope::update");
+        let set: Vec<String> = given
+            .columns
+            .iter()
+            .map(IdenStatic::as_str)
+            .filter(|name| *name != "id")
+            .map(|name| format!("{name} = given.{name}"))
+            .collect();
+        let entity = E::default();
+        let table = entity.table_name();
+        let sql = format!(
+            "UPDATE {table} SET {} FROM {} WHERE {table}.{} = $1 AND {table}.id = given.id",
+            set.join(", "),
+            given.table(self.dialect()),
+            E::ORGANIZATION.as_str(),
+        );
+        self.executor().execute_raw(self.with_rows(sql, given.rows)).await?;
+        Ok(())
+    }
+
+    /// The organization's rows of these ids, which nobody else changes before the transaction
+    /// ends. They are locked in the order of their ids, so that two who lock some of the same do
+    /// not wait for each other.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_all<E: OrganizationOwned>(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<E::Model>, Error> {
+        let dialect = self.dialect();
+        let entity = E::default();
+        // rows that refer to these may be inserted meanwhile; SQLite has one writer anyway
+        let lock = if dialect == Dialect::Postgres { "FOR NO KEY UPDATE" } else { "" };
+        let sql = format!(
+            "SELECT * FROM {} WHERE {} = $1 AND id IN {} ORDER BY id {lock}",
+            entity.table_name(),
+            E::ORGANIZATION.as_str(),
+            self::ids(dialect),
+        );
+        let rows = self.executor().query_all_raw(self.with_ids(sql, ids)).await?;
+        Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    }
+
+    /// Which of these ids are those of rows of the organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn existing<E: OrganizationOwned>(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<HashSet<Uuid>, Error> {
+        let entity = E::default();
+        let sql = format!(
+            "SELECT id FROM {} WHERE {} = $1 AND id IN {}",
+            entity.table_name(),
+            E::ORGANIZATION.as_str(),
+            self::ids(self.dialect()),
+        );
+        let rows = self.executor().query_all_raw(self.with_ids(sql, ids)).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
+    /// A statement whose `$1` is the organization, and `$2` these ids.
+    pub(super) fn with_ids(&self, sql: String, ids: impl IntoIterator<Item = Uuid>) -> Statement {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+        self.with_rows(sql, ids.iter().map(|id| Json::String(id.to_string())).collect())
+    }
+
+    fn with_rows(&self, sql: String, rows: Json) -> Statement {
+        let backend = self.executor().get_database_backend();
+        Statement::from_sql_and_values(backend, sql, [self.organization.into(), rows.into()])
+    }
+}

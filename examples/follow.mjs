@@ -1,0 +1,92 @@
+// Follows the live feed and prints a line for each event: when, what, of which campaign, by whom, and the
+// clicked link. A lost connection costs nothing: it goes on after the last event that it saw. With --state
+// it keeps that place in a file, and a restart costs nothing either.
+//
+//   node follow.mjs [TOKEN] [URL] [--state FILE]        TOKEN and URL may also come from the environment
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { createClient } from "graphql-ws";
+import WebSocket from "ws";
+
+const { values, positionals } = parseArgs({ options: { state: { type: "string" } }, allowPositionals: true });
+const [token = process.env.TOKEN, url = process.env.URL ?? "ws://127.0.0.1:8080/graphql"] = positionals;
+const note = (text) => console.error(`-- ${text}`);
+
+let socket, lost, unanswered;
+const client = createClient({
+  url,
+  // an address that takes the connection and then says nothing counts as one that is down
+  webSocketImpl: class extends WebSocket {
+    constructor(address, protocols) {
+      super(address, protocols, { handshakeTimeout: 10_000 });
+    }
+  },
+  // asked at each connection: the place to fetch a fresh token where tokens are short-lived
+  connectionParams: () => ({ Authorization: `Bearer ${token}` }),
+  retryAttempts: Infinity,
+  retryWait: (retries) => sleep(Math.min(250 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2)),
+  // 4403 is a token that is not valid, or no longer; this program has no other
+  shouldRetry: ({ code }) => code !== 4403,
+  // the connection outlives the query for the cursor and serves the subscription too
+  lazyCloseTimeout: 1_000,
+  keepAlive: 10_000,
+  on: {
+    opened: (opened) => (socket = opened),
+    connected: () => {
+      note(lost ? "connected again" : `following ${url}`);
+      lost = false;
+    },
+    // a connection can die without a word; the client would wait for the answer for ever
+    ping: (received) => received || (unanswered = setTimeout(() => socket.terminate(), 5_000)),
+    pong: (received) => received && clearTimeout(unanswered),
+    error: (error) => lost || note(error.message || "no connection"),
+    closed: ({ code, reason }) => {
+      clearTimeout(unanswered);
+      if (!lost) note(`connection lost (${code}${reason && ` ${reason}`}), trying again`);
+      lost = true;
+    },
+  },
+});
+
+const stop = (reason) => {
+  const reasons = Array.isArray(reason) ? reason.map(({ message }) => message) : [reason.reason || reason.message];
+  note(`stopped: ${reasons.join("; ")}`);
+  process.exit(1);
+};
+
+// Without a cursor a subscription begins at its own now, and each reconnect before the first event at a later one.
+async function now() {
+  const { value } = await client.iterate({ query: "{ feedCursor }" }).next();
+  return value.errors ? stop(value.errors) : value.data.feedCursor;
+}
+
+const begin = existsSync(values.state ?? "") ? readFileSync(values.state, "utf8").trim() : await now().catch(stop);
+
+const request = {
+  query: `subscription($after: String) {
+    engagementEvents(after: $after) {
+      cursor
+      node { occurredAt type bounceType url campaign { name } contact { email } }
+    }
+  }`,
+  variables: { after: begin },
+};
+
+client.subscribe(request, {
+  next({ data, errors }) {
+    if (errors) stop(errors);
+    const { cursor, node } = data.engagementEvents;
+    const { occurredAt, type, bounceType, url, campaign, contact } = node;
+    console.log([occurredAt.slice(0, 19), type, campaign.name, contact.email ?? "-", url ?? bounceType ?? ""].join("  "));
+    // the client writes the request anew at each connection, so this is where the next one begins
+    request.variables.after = cursor;
+    if (values.state) {
+      // renamed into place, so that a crash leaves the old cursor or the new one
+      writeFileSync(`${values.state}.new`, cursor);
+      renameSync(`${values.state}.new`, values.state);
+    }
+  },
+  error: stop,
+  complete: () => stop({ message: "the service ended the subscription" }),
+});
