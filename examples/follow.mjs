@@ -13,7 +13,8 @@ const { values, positionals } = parseArgs({ options: { state: { type: "string" }
 const [token = process.env.TOKEN, url = process.env.URL ?? "ws://127.0.0.1:8080/graphql"] = positionals;
 const note = (text) => console.error(`-- ${text}`);
 
-let socket, lost, unanswered;
+let socket, unanswered;
+let lost = false;
 const client = createClient({
   url,
   // an address that takes the connection and then says nothing counts as one that is down
@@ -34,16 +35,16 @@ const client = createClient({
   on: {
     opened: (opened) => (socket = opened),
     connected: () => {
-      note(lost ? "connected again" : `following ${url}`);
+      note(`${lost ? "back at" : "following"} ${url}`);
       lost = false;
     },
     // a connection can die without a word; the client would wait for the answer for ever
     ping: (received) => received || (unanswered = setTimeout(() => socket.terminate(), 5_000)),
     pong: (received) => received && clearTimeout(unanswered),
-    error: (error) => lost || note(error.message || "no connection"),
+    error: ({ message }) => lost || note(message),
     closed: ({ code, reason }) => {
       clearTimeout(unanswered);
-      if (!lost) note(`connection lost (${code}${reason && ` ${reason}`}), trying again`);
+      if (!lost) note(`no connection (${code}${reason && ` ${reason}`})`);
       lost = true;
     },
   },

@@ -13,12 +13,18 @@
 //! transaction whose lock it does not see either ended before, and its rows are visible to
 //! whatever statement comes next, or has not drawn its positions yet, which will lie above d. One
 //! whose lock it sees has its positions above l. So all at or below both are settled. An open
-//! transaction that wrote no event holds nothing up.
+//! transaction that wrote no event holds nothing up. (On a hot standby locks are not to be seen:
+//! the feed is read where it is written.)
 //!
-//! The trigger remembers in a setting of the transaction that it has entered; a savepoint that is
-//! rolled back takes the setting and the lock with it. It and the functions are owned by who
-//! migrated, so that a writer needs rights on the documented tables alone, and fire in sessions of
-//! replication too.
+//! A row's trigger draws its position whatever the writer names, and remembers in a setting of the
+//! transaction that it has entered; a savepoint that is rolled back takes the setting and the lock
+//! with it. The functions are owned by who migrated, so that a writer needs rights on the documented
+//! tables alone. The triggers fire in sessions of replication too, whose worker fires those of rows
+//! and no others.
+//!
+//! Who writes an event locks its send's key, as the reference to it does. Who moves a send to another
+//! campaign waits for these; two such who touch the same sends in other orders may deadlock, as
+//! with any references.
 //!
 //! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in their
 //! order, and whatever is visible is settled. The counter never goes back, as the highest position

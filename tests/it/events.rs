@@ -79,8 +79,74 @@ on_both_databases! {
         app.run(&format!("UPDATE campaign_events SET send_id = {} WHERE id IN ({})", sends[19], events.join(", "))).await;
         let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.campaign_id <> s.campaign_id OR e.contact_id <> s.contact_id";
         assert_eq!(app.count(strays).await, 0);
-        assert_eq!(app.count("campaign_events WHERE updated_at < created_at").await, 0);
+        // whoever writes to the columns of the service itself changes nothing
+        app.run("UPDATE campaign_events SET campaign_id = contact_id, contact_id = campaign_id").await;
+        assert_eq!(app.count(strays).await, 0);
     }
+
+    async fn a_move_is_no_update_of_the_events(app: TestApp) {
+        let mut rng = ChaCha8Rng::seed_from_u64(96);
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut rng, 4).await;
+        let times = async || {
+            let rows = app.rows("SELECT CAST(updated_at AS text) AS time FROM campaign_events ORDER BY id").await;
+            rows.iter().map(|row| row.try_get::<String>("", "time").unwrap()).collect::<Vec<_>>()
+        };
+        let before = times().await;
+        app.run(&format!("UPDATE campaign_sends SET campaign_id = {}", app.literal(made.campaigns[0]))).await;
+        assert_eq!(times().await, before);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_comes_before_its_send_finds_it() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(97), 4).await;
+    let (org, send) = (app.literal(acme.id), app.literal(Uuid::new_v4()));
+    let (campaign, contact) = (app.literal(made.campaigns[1]), app.literal(made.contacts[1]));
+    let db = app.database.connect().await;
+    let transaction = db.begin().await.unwrap();
+    for sql in [
+        "PRAGMA defer_foreign_keys = ON".to_owned(),
+        format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {send}, 'open')"
+        ),
+        format!(
+            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) VALUES ({send}, {org}, {campaign}, {contact})"
+        ),
+    ] {
+        transaction.execute_unprepared(&sql).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let strays = format!(
+        "campaign_events WHERE send_id = {send} AND campaign_id = {campaign} AND contact_id = {contact}"
+    );
+    assert_eq!(app.count(&strays).await, 1);
+}
+
+#[tokio::test]
+async fn a_send_is_not_moved_past_events_that_are_not_seen() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(98), 4).await;
+    let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+    let db = app.database.connect().await;
+    let mover = db.begin().await.unwrap();
+    for sql in ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM campaigns"]
+    {
+        mover.execute_unprepared(sql).await.unwrap();
+    }
+    app.run(&format!(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {send}, 'open')"
+    ))
+    .await;
+    let moving = format!(
+        "UPDATE campaign_sends SET campaign_id = {} WHERE id = {send}",
+        app.literal(made.campaigns[0])
+    );
+    let refused = mover.execute_unprepared(&moving).await.unwrap_err();
+    assert!(refused.to_string().contains("REPEATABLE READ"), "{refused}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// What a field of a filter is compared with.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Id,
     Text,
     Enum,
@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// A list whose filter is tested.
-struct List {
+pub(crate) struct List {
     name: &'static str,
     filter: &'static str,
     /// Each field of the filter, and the selection that shows its value; a flag has none.
@@ -105,7 +105,7 @@ const SENDS: List = List {
     ],
 };
 
-const EVENTS: List = List {
+pub(crate) const EVENTS: List = List {
     name: "events",
     filter: "EngagementEventFilter",
     fields: &[
@@ -120,7 +120,7 @@ const EVENTS: List = List {
 };
 
 /// A row: the value of each field of the filter.
-type Row = HashMap<&'static str, Json>;
+pub(crate) type Row = HashMap<&'static str, Json>;
 
 /// Simple case folding, as far as the letters of the fixtures go.
 fn fold(text: &str) -> Vec<char> {
@@ -236,14 +236,14 @@ fn selects(list: &List, filter: &Json, row: &Row) -> bool {
     })
 }
 
-struct Maker<'a> {
-    rng: &'a mut ChaCha8Rng,
-    list: &'a List,
-    rows: &'a [Row],
+pub(crate) struct Maker<'a> {
+    pub(crate) rng: &'a mut ChaCha8Rng,
+    pub(crate) list: &'a List,
+    pub(crate) rows: &'a [Row],
 }
 
 impl Maker<'_> {
-    fn filter(&mut self, depth: usize) -> Json {
+    pub(crate) fn filter(&mut self, depth: usize) -> Json {
         let mut filter = Map::new();
         for _ in 0..self.rng.random_range(0..3) {
             let (field, kind, _) = *self.list.fields.choose(self.rng).unwrap();
@@ -392,7 +392,7 @@ async fn happened(app: &TestApp) -> BTreeSet<(String, String)> {
     happened
 }
 
-async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row> {
+pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row> {
     let happened = happened(app).await;
     let List { name, fields, .. } = list;
     let selection: Vec<String> = fields

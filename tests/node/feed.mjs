@@ -84,7 +84,7 @@ function live(follower, request) {
       opened: (socket) => CUT > 0 && setTimeout(cut, 2 * CUT * Math.random(), socket),
       connected: () => follower.connections++,
       // leaving, restarting and dying are a server's right; every other code is a complaint about the client
-      closed: ({ code, reason }) => [1000, 1001, 1005, 1006].includes(code) || fail("closed with", code, reason),
+      closed: ({ code, reason }) => [1000, 1001, 1005, 1006, 1013].includes(code) || fail("closed with", code, reason),
     },
   });
 
@@ -92,7 +92,8 @@ function live(follower, request) {
     if (socket.readyState !== WebSocket.OPEN) return;
     if (Math.random() < 0.75) return socket.terminate();
     over = true;
-    client.dispose();
+    // it rejects where the connection fails before it could be closed, which comes to the same
+    client.dispose().catch(() => {});
   }
 
   return new Promise((end) => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdout, Command},
     sync::OnceCell,
 };
@@ -102,6 +102,11 @@ impl Binary {
         self.line(|line| line.strip_prefix("listening on ").map(str::to_owned)).await
     }
 
+    /// Ends it with SIGKILL.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Sends it SIGTERM and waits for its exit code.
     pub async fn terminate(mut self) -> i32 {
         let id = self.child.id().unwrap().to_string();
@@ -111,8 +116,73 @@ impl Binary {
     }
 }
 
+/// Followers of the feed that are cut off again and again: `tests/node/feed.mjs`.
+pub struct Followers {
+    child: Child,
+    input: tokio::process::ChildStdin,
+    lines: tokio::io::Lines<BufReader<ChildStdout>>,
+}
+
+/// What a follower was given.
+#[derive(Debug, serde::Deserialize)]
+pub struct Followed {
+    /// Which client it uses.
+    pub kind: String,
+    /// The ids of the events, in the order in which they came.
+    pub ids: Vec<uuid::Uuid>,
+    /// How often it connected.
+    pub connections: usize,
+}
+
+impl Followers {
+    /// Starts them, at services of these addresses (`http://…`), and waits until all are subscribed.
+    pub async fn start(addresses: &[&str], token: &str, environment: &[(&str, &str)]) -> Self {
+        let urls: Vec<String> = addresses
+            .iter()
+            .map(|address| format!("{}/graphql", address.replacen("http", "ws", 1)))
+            .collect();
+        let mut child = node_command("feed.mjs")
+            .await
+            .env("URLS", urls.join(","))
+            .env("TOKEN", token)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Node is installed");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut followers = Self { input: child.stdin.take().unwrap(), child, lines };
+        assert_eq!(followers.line().await, "ready");
+        followers
+    }
+
+    /// Waits until each of them has so many events, and returns what they have.
+    pub async fn expect(mut self, events: usize) -> Vec<Followed> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            clients: Vec<Followed>,
+        }
+        self.input.write_all(format!("expect {events}\n").as_bytes()).await.unwrap();
+        let answer: Answer = serde_json::from_str(&self.line().await).unwrap();
+        assert!(self.child.wait().await.unwrap().success());
+        answer.clients
+    }
+
+    async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_mins(2), self.lines.next_line());
+        line.await.expect("it says something").unwrap().expect("it goes on")
+    }
+}
+
 /// Runs a program of `tests/node` with its packages installed.
 pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
+    let mut command = node_command(program).await;
+    let output = command.envs(environment.iter().copied()).output();
+    output.await.expect("Node is installed").into()
+}
+
+async fn node_command(program: &str) -> Command {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/node");
     INSTALLED
@@ -126,12 +196,7 @@ pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
             assert!(installed.success(), "npm ci failed in {directory}");
         })
         .await;
-    let output = Command::new("node")
-        .arg(program)
-        .envs(environment.iter().copied())
-        .current_dir(directory)
-        .output()
-        .await
-        .expect("Node is installed");
-    output.into()
+    let mut command = Command::new("node");
+    command.arg(program).current_dir(directory);
+    command
 }

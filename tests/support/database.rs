@@ -100,9 +100,10 @@ async fn sqlite_template() -> &'static Path {
     file
 }
 
-/// The run's PostgreSQL server.
+/// A PostgreSQL server: the run's, or one of a test's own.
 pub struct Postgres {
     port: u16,
+    directory: PathBuf,
     _server: Child,
 }
 
@@ -112,7 +113,7 @@ impl Postgres {
         static SERVER: OnceCell<Postgres> = OnceCell::const_new();
         SERVER
             .get_or_init(async || {
-                let postgres = Self::start();
+                let postgres = Self::start("off");
                 postgres.wait().await;
                 let template = postgres.create_named("campaigns_template", None).await;
                 campaigns_migration::up(&template).await.unwrap();
@@ -121,40 +122,53 @@ impl Postgres {
             .await
     }
 
-    fn start() -> Self {
+    /// A server of a test's own, which keeps what it has committed when it crashes, and a migrated
+    /// database on it.
+    pub async fn own() -> (Self, TestDatabase) {
+        let postgres = Self::start("on");
+        postgres.wait().await;
+        let url = postgres.create_named("campaigns", None).await;
+        campaigns_migration::up(&url).await.unwrap();
+        (postgres, TestDatabase { backend: Backend::Postgres, url, _directory: None })
+    }
+
+    /// Stops the server and starts it again; `immediate` is a crash.
+    pub async fn restart(&self, mode: &str) {
+        let script = format!(
+            "cd '{0}' && '{1}/pg_ctl' -D data -m {mode} -w -l server.log restart >restart.log 2>&1",
+            self.directory.display(),
+            programs().display()
+        );
+        let status = tokio::process::Command::from(shell(&script)).status().await.unwrap();
+        assert!(status.success(), "PostgreSQL did not restart");
+        self.wait().await;
+    }
+
+    fn start(synchronous_commit: &str) -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new().prefix("campaigns-pg-").tempdir().unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-        let mut shell = if is_root {
-            // the server's programs refuse root
-            let user = if user_exists("postgres") { "postgres" } else { "nobody" };
+        if let Some(user) = server_user() {
             let own = Command::new("chown").arg(user).arg(&directory).status().unwrap();
             assert!(own.success(), "chown {user} failed");
-            let mut shell = Command::new("runuser");
-            shell.args(["-u", user, "--", "sh"]);
-            shell
-        } else {
-            Command::new("sh")
-        };
+        }
         let script = format!(
             "cd '{directory}' && \
              '{programs}/initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >init.log 2>&1 && \
-             {{ '{programs}/postgres' -D data -p {port} -k '{directory}' -c listen_addresses=127.0.0.1 \
-                -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 \
-                >server.log 2>&1 & }} && server=$! && cat >/dev/null; \
-             kill -INT $server; wait $server; rm -rf '{directory}'",
+             '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
+                -c fsync=off -c synchronous_commit={synchronous_commit} -c full_page_writes=off -c max_connections=400' \
+                start >start.log 2>&1 && cat >/dev/null; \
+             '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),
             programs = programs.display(),
         );
-        let server = shell
-            .args(["-c", &script])
+        let server = shell(&script)
             .stdin(Stdio::piped())
             // not to be ended by the Ctrl-C that ends the tests, but by the pipe
             .process_group(0)
             .spawn()
             .unwrap();
-        Self { port, _server: server }
+        Self { port, directory, _server: server }
     }
 
     async fn wait(&self) {
@@ -213,6 +227,26 @@ fn programs() -> PathBuf {
             .unwrap();
         panic!("PostgreSQL's server programs (initdb, postgres) are not installed")
     })
+}
+
+/// Who runs the server, where that has to be another user: its programs refuse root.
+fn server_user() -> Option<&'static str> {
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    is_root.then(|| if user_exists("postgres") { "postgres" } else { "nobody" })
+}
+
+/// A shell for a script, of the user who runs the server.
+fn shell(script: &str) -> Command {
+    let mut shell = match server_user() {
+        Some(user) => {
+            let mut shell = Command::new("runuser");
+            shell.args(["-u", user, "--", "sh"]);
+            shell
+        }
+        None => Command::new("sh"),
+    };
+    shell.args(["-c", script]);
+    shell
 }
 
 fn user_exists(name: &str) -> bool {

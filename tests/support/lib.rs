@@ -9,12 +9,14 @@ mod binary;
 mod client;
 mod database;
 mod fixtures;
+mod socket;
 
 pub use app::{Organization, Sent, TestApp};
-pub use binary::{Binary, Finished, node};
+pub use binary::{Binary, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};
+pub use socket::{Heard, Socket};
 
 /// Makes a test of each of the functions for each database, with a service on it.
 #[macro_export]

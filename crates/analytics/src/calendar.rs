@@ -10,7 +10,8 @@
 //! version of the time zone database.
 
 use chrono::{
-    DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Timelike,
+    Utc,
 };
 use chrono_tz::Tz;
 
@@ -90,10 +91,12 @@ impl Edges {
         let date = local.date();
         let next = match interval {
             Interval::Minute => {
-                return Self::Lengths { next: from - within_minute, length: TimeDelta::minutes(1) };
+                let next = boundary(zone, from, within_minute);
+                return Self::Lengths { next, length: TimeDelta::minutes(1) };
             }
             Interval::Hour => {
-                return Self::Lengths { next: from - within_hour, length: TimeDelta::hours(1) };
+                let next = boundary(zone, from, within_hour);
+                return Self::Lengths { next, length: TimeDelta::hours(1) };
             }
             Interval::Day => date,
             Interval::Week => date - Days::new(date.weekday().num_days_from_monday().into()),
@@ -122,6 +125,18 @@ impl Edges {
     }
 }
 
+/// The boundary of the local clock that lies so long before this time or, where clocks changed since
+/// by another length, that change.
+fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
+    let offset = |time: DateTime<Utc>| zone.offset_from_utc_datetime(&time.naive_utc()).fix();
+    let start = time - since;
+    let change = (offset(time).local_minus_utc() - offset(start).local_minus_utc()).abs();
+    if i64::from(change) % 3_600 == 0 {
+        return start;
+    }
+    first_second(start, time, |at| offset(at) == offset(time))
+}
+
 /// The first instant that has this local date or, where there is none, a later one.
 fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     let midnight = date.and_time(NaiveTime::MIN);
@@ -129,14 +144,26 @@ fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
         return instant.to_utc();
     }
     // clocks jump over this midnight; no clock differs from UTC by a day
-    let (mut before, mut after) =
-        (midnight.and_utc() - TimeDelta::days(1), midnight.and_utc() + TimeDelta::days(1));
+    let midnight_utc = midnight.and_utc();
+    first_second(midnight_utc - TimeDelta::days(1), midnight_utc + TimeDelta::days(1), |at| {
+        at.with_timezone(&zone).naive_local() >= midnight
+    })
+}
+
+/// The first second from which on something holds, by bisection: it does after it, and not before.
+fn first_second(
+    mut before: DateTime<Utc>,
+    mut after: DateTime<Utc>,
+    holds: impl Fn(DateTime<Utc>) -> bool,
+) -> DateTime<Utc> {
+    after = after - TimeDelta::nanoseconds(after.nanosecond().into());
+    before = before - TimeDelta::nanoseconds(before.nanosecond().into());
     while after - before > TimeDelta::seconds(1) {
         let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
-        if middle.with_timezone(&zone).naive_local() < midnight {
-            before = middle;
-        } else {
+        if holds(middle) {
             after = middle;
+        } else {
+            before = middle;
         }
     }
     after
@@ -144,7 +171,7 @@ fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::{Africa, America, Pacific};
+    use chrono_tz::{Africa, America, Australia, Pacific};
 
     use super::*;
 
@@ -184,6 +211,18 @@ mod tests {
         let found =
             edges(Pacific::Apia, Interval::Day, "2011-12-29T20:00:00Z", "2011-12-31T20:00:00Z");
         assert_eq!(found, ["29 00:00", "31 00:00", "01 00:00", "02 00:00"]);
+    }
+
+    #[test]
+    fn hours_count_from_the_change_where_clocks_change_by_half_an_hour() {
+        // Lord Howe, 2026-04-05: 02:00 becomes 01:30, at 15:00 UTC
+        let found = edges(
+            Australia::Lord_Howe,
+            Interval::Hour,
+            "2026-04-04T15:05:00Z",
+            "2026-04-04T16:05:00Z",
+        );
+        assert_eq!(found, ["05 01:30", "05 02:30", "05 03:30"]);
     }
 
     #[test]

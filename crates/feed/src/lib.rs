@@ -1,1 +1,70 @@
-//! x
+//! The feed: every event of an organization once, in one order, to whoever follows it.
+//!
+//! All events have a position in one order (the migration `m0007_feed` says how, and why a reader that
+//! stays at or below what is *settled* misses nothing that commits late). One reader a process
+//! ([`Feed`]) looks for new ones, of those organizations alone that somebody listens to, and keeps
+//! the latest of each in a log of bounded size. Who follows ([`Follower`]) has a cursor, the
+//! position of the last event it was given, and takes what comes after it: from the log where the
+//! log reaches back so far, from the table otherwise. So there is one code path for what is stored
+//! and what is live, and no seam between them; and who is slow costs no memory, but falls out of
+//! the log and is served from the table at its own pace.
+//!
+//! **Invariants.**
+//! - A log has every event of its organization with `floor < position <= tip`.
+//! - `tip` and every cursor are positions of events that were visible, or 0. (Not a number that was
+//!   merely drawn from the sequence: a crash of the database takes such numbers back, and gives
+//!   them to other events.)
+//! - A follower's cursor only grows; it is given the events with `position > cursor` in their
+//!   order.
+//! - Where nobody listens nothing is asked of the database.
+
+#![warn(missing_docs)]
+
+mod follower;
+mod log;
+mod reader;
+
+use std::sync::Arc;
+
+use campaigns_entity::event;
+use campaigns_scope::{Direction, Error, KeyKind, Order, OrderKey, Scope, Window};
+use sea_orm::{
+    ColumnTrait,
+    sea_query::{Expr, ExprTrait},
+};
+
+pub use follower::{Follower, Wanted};
+pub use reader::Feed;
+
+/// The latest event of an organization that is settled, where the feed has come to; `None` where
+/// there is none. Who goes on after it is given every event that commits later.
+///
+/// # Errors
+/// Those of the database.
+pub async fn latest(scope: &Scope) -> Result<Option<event::Model>, Error> {
+    let settled = scope.settled().await?;
+    let selected = match settled {
+        Some(settled) => scope.find::<event::Entity>().filter(position().lte(settled)),
+        None => scope.find(),
+    };
+    let window = Window { limit: 1, from_end: true, cursor: None };
+    let page = scope.page(selected, &order(), &window).await?;
+    Ok(page.rows.into_iter().next().map(|(event, _)| event))
+}
+
+/// The order of the feed.
+fn order() -> Order {
+    Order(vec![OrderKey {
+        expression: position(),
+        kind: KeyKind::Integer,
+        nullable: false,
+        direction: Direction::Ascending,
+    }])
+}
+
+fn position() -> Expr {
+    Expr::col(event::Column::FeedPosition.as_column_ref())
+}
+
+/// An event that several followers may have.
+pub type Event = Arc<event::Model>;

@@ -1,6 +1,9 @@
 //! What a resolver finds in its context: the scope, the viewer, the time.
 
+use std::sync::Arc;
+
 use async_graphql::Context;
+use campaigns_feed::Feed;
 use campaigns_scope::{Admin, Scope, Viewer};
 use chrono::{DateTime, Utc};
 
@@ -18,6 +21,8 @@ pub(crate) trait RequestContext {
     fn viewer(&self) -> &Viewer;
     /// When the request came.
     fn now(&self) -> DateTime<Utc>;
+    /// The feed of this process.
+    fn feed(&self) -> &Feed;
 
     /// The right to delete.
     ///
@@ -30,7 +35,7 @@ pub(crate) trait RequestContext {
 
 impl RequestContext for Context<'_> {
     fn scope(&self) -> &Scope {
-        self.data_unchecked()
+        self.data_unchecked::<Arc<Scope>>()
     }
 
     fn viewer(&self) -> &Viewer {
@@ -39,5 +44,9 @@ impl RequestContext for Context<'_> {
 
     fn now(&self) -> DateTime<Utc> {
         self.data_unchecked::<Now>().0
+    }
+
+    fn feed(&self) -> &Feed {
+        self.data_unchecked()
     }
 }

@@ -23,6 +23,7 @@ mod event;
 mod filter;
 mod input;
 mod list;
+mod live;
 mod node;
 pub mod request;
 mod rows;
@@ -35,4 +36,5 @@ mod timeline;
 mod viewer;
 
 pub use error::{Code, Error, timeout};
+pub use live::{Live, Payload, Subscription};
 pub use request::{Api, Limits, Operation, Prepared};

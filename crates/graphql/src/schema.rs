@@ -1,6 +1,6 @@
 //! The schema: what the features add up to.
 
-use async_graphql::{Context, EmptySubscription, ID, MergedObject, SimpleObject};
+use async_graphql::{Context, ID, MergedObject, SimpleObject};
 use campaigns_scope::OrganizationOwned;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     event::{EventMutations, EventQueries},
     input::{self, Path},
+    live::Subscriptions,
     node::NodeQueries,
     segment::{SegmentMutations, SegmentQueries},
     send::{SendMutations, SendQueries},
@@ -61,10 +62,10 @@ pub(crate) struct Query(
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(CampaignMutations, SegmentMutations, SendMutations, EventMutations);
 
-pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscriptions>;
 
 pub(crate) fn build(introspection: bool) -> Schema {
-    let schema = Schema::build(Query::default(), Mutation::default(), EmptySubscription);
+    let schema = Schema::build(Query::default(), Mutation::default(), Subscriptions);
     // `request::measure` has a word of its own for it
     let schema = schema.limit_recursive_depth(crate::request::MAX_DEPTH);
     if introspection { schema.finish() } else { schema.disable_introspection().finish() }

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{Error, Operator, Scope, Viewer};
+use crate::{Error, FeedReader, Operator, Scope, Viewer};
 
 /// For how long an organization that was found counts as existing.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -116,6 +116,12 @@ impl Database {
     #[must_use]
     pub fn operator(&self) -> Operator {
         Operator::new(self.connection.clone())
+    }
+
+    /// The feed of every organization, for the reader of this process.
+    #[must_use]
+    pub fn feed_reader(&self) -> FeedReader {
+        FeedReader::new(self.connection.clone())
     }
 
     /// The names of the migrations that are applied; none where none ever was.

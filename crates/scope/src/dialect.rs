@@ -6,14 +6,13 @@
 //! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
 //! is by code point.
 
-use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use sea_orm::{
     DbBackend, Value,
     sea_query::{CaseStatement, Expr, ExprTrait},
 };
 use serde_json::Value as Json;
 
-use crate::raw::custom;
+use crate::{fold, raw::custom};
 
 /// A database's way to say things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +34,19 @@ impl Dialect {
     /// That text has this part, whatever the case.
     #[must_use]
     pub fn contains(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, fold(part))
+        self.matches(text, pattern_of(part))
     }
 
     /// That text starts with this part, whatever the case.
     #[must_use]
     pub fn starts_with(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, format!("^{}", fold(part)))
+        self.matches(text, format!("^{}", pattern_of(part)))
     }
 
     /// That text ends with this part, whatever the case.
     #[must_use]
     pub fn ends_with(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, format!("{}$", fold(part)))
+        self.matches(text, format!("{}$", pattern_of(part)))
     }
 
     fn matches(self, text: Expr, pattern: String) -> Expr {
@@ -125,14 +124,10 @@ pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
 }
 
 /// Text as a pattern that both databases' regular expressions take, whatever the case.
-fn fold(text: &str) -> String {
+fn pattern_of(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 4);
     for character in text.chars() {
-        let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
-        let folds = class.try_case_fold_simple().is_ok();
-        let equal: Vec<char> =
-            class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect();
-        if folds && equal.len() > 1 {
+        if let Some(equal) = fold::others(character) {
             // letters alone have more than one
             pattern.push('[');
             pattern.extend(equal);

@@ -54,6 +54,12 @@ impl Viewer {
     pub fn expires_at(&self) -> DateTime<Utc> {
         self.expires_at
     }
+
+    /// Until when the token counts as valid: clocks differ.
+    #[must_use]
+    pub fn valid_until(&self) -> DateTime<Utc> {
+        self.expires_at + chrono::TimeDelta::seconds(LEEWAY)
+    }
 }
 
 /// Why a token is not valid. Says nothing that the bearer does not know.

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Verifier};
 use chrono::{DateTime, Utc};
+
+use crate::socket::Sockets;
 
 /// Tells the time; a test's may stand still.
 #[derive(Clone)]
@@ -42,6 +45,14 @@ pub struct Settings {
     pub introspection: bool,
     /// Origins whose pages may ask.
     pub cors_origins: Vec<http::HeaderValue>,
+    /// Sockets of an organization at once, at most.
+    pub max_sockets: usize,
+    /// Operations of a socket at once, at most.
+    pub max_operations: usize,
+    /// How often the peer of a socket is pinged; one that is not heard of for twice that is dropped.
+    pub socket_ping: Duration,
+    /// How long the peer of a socket may leave what it is sent unread.
+    pub socket_patience: Duration,
 }
 
 impl Default for Settings {
@@ -52,6 +63,10 @@ impl Default for Settings {
             limits: Limits::default(),
             introspection: true,
             cors_origins: Vec::new(),
+            max_sockets: 5_000,
+            max_operations: 100,
+            socket_ping: Duration::from_secs(15),
+            socket_patience: Duration::from_secs(30),
         }
     }
 }
@@ -64,18 +79,25 @@ pub struct App {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) clock: Clock,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) sockets: Sockets,
 }
 
 impl App {
-    /// A service on a database, for the tokens that a verifier takes.
+    /// A service on a database, for the tokens that a verifier takes. To be called within a runtime:
+    /// it starts to follow the feed.
     #[must_use]
     pub fn new(database: Database, verifier: Verifier, clock: Clock, settings: Settings) -> Self {
         Self {
-            api: Api::new(settings.introspection, settings.limits),
+            api: Api::new(
+                settings.introspection,
+                settings.limits,
+                Feed::start(database.feed_reader()),
+            ),
             database,
             verifier: verifier.into(),
             clock,
             settings: settings.into(),
+            sockets: Sockets::default(),
         }
     }
 

@@ -11,5 +11,6 @@ pub mod command;
 pub mod demo;
 mod development;
 mod http;
+mod socket;
 
 pub use app::{App, Clock, Settings};

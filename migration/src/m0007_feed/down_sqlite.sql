@@ -1,5 +1,6 @@
 DROP TRIGGER campaign_sends_moved;
-DROP TRIGGER campaign_events_of_send;
+DROP TRIGGER campaign_sends_arrived;
+DROP TRIGGER campaign_events_change;
 DROP TRIGGER campaign_events_enter_feed;
 DROP TABLE campaign_feed;
 ALTER TABLE campaign_events DROP COLUMN contact_id;

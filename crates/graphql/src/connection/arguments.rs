@@ -76,9 +76,9 @@ impl PageArguments {
 
 /// An order as a client asks for it: fields with directions, made into keys.
 pub(crate) struct Ordering {
-    pub(super) order: Order,
+    pub(crate) order: Order,
     /// What tells its cursors from others.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Whether the first key is the feed's position.
     pub(super) is_feed: bool,
 }

@@ -110,9 +110,9 @@ pub(crate) struct PageInfo {
 )]
 pub(crate) struct Edge<T: Listed> {
     /// Where the row stands in the list; for after and before.
-    cursor: String,
+    pub(crate) cursor: String,
     /// The row.
-    node: T,
+    pub(crate) node: T,
 }
 
 /// A list, page by page: first with after, or last with before; 50 rows where you do not say how

@@ -6,7 +6,10 @@ use campaigns_entity::event::{self, Column};
 use super::object::EngagementEventType;
 use crate::{
     error::Error,
-    filter::{All, DateTimeFilter, Filter, IdFilter, StringFilter, enum_filter, logical},
+    filter::{
+        All, DateTimeFilter, Filter, IdFilter, StringFilter, enum_filter, logical,
+        memory::{self, Test},
+    },
     input::Path,
 };
 
@@ -52,5 +55,26 @@ impl Filter for EngagementEventFilter {
         all.id(path.field("sendId"), self.send_id.as_ref(), Column::SendId)?;
         all.text(path.field("url"), self.url.as_ref(), Column::Url)?;
         all.time(path.field("occurredAt"), self.occurred_at.as_ref(), Column::OccurredAt)
+    }
+}
+
+impl EngagementEventFilter {
+    /// The same, for an event in memory.
+    pub(crate) fn test(&self) -> Test<event::Model> {
+        memory::test(self, &|filter: &Self| {
+            let of_type = filter.r#type.as_ref().map(EngagementEventTypeFilter::operators);
+            [
+                memory::id(filter.id.as_ref(), |event: &event::Model| event.id),
+                memory::choice(of_type, |event| event.event_type),
+                memory::id(filter.campaign_id.as_ref(), |event| event.campaign_id),
+                memory::id(filter.contact_id.as_ref(), |event| event.contact_id),
+                memory::id(filter.send_id.as_ref(), |event| event.send_id),
+                memory::text(filter.url.as_ref(), |event| event.url.clone()),
+                memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Engagement events: what became of sends.
 
+pub(crate) mod cursor;
 mod filter;
 mod mutations;
 mod object;

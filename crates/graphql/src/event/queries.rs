@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object};
 
-use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder};
+use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder, cursor};
 use crate::{
     connection::{Connection, PageArguments},
     context::RequestContext,
@@ -34,5 +34,13 @@ impl EventQueries {
         let page = PageArguments { first, after, last, before };
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
         Connection::list(ctx.scope(), filter.as_ref(), Some(&order_by), page)
+    }
+
+    /// Where the feed is now: a subscription after this cursor is given every event that is committed
+    /// later, and none twice.
+    async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
+        let scope = ctx.scope();
+        let latest = campaigns_feed::latest(scope).await?;
+        cursor::encode(scope, latest.as_ref())
     }
 }

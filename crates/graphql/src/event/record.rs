@@ -115,5 +115,6 @@ pub(super) async fn record(
         }
         RecordError::Scope(error) => error.into(),
     })?;
+    ctx.feed().wake();
     Ok(RecordEventsPayload { recorded })
 }

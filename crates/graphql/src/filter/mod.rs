@@ -7,6 +7,7 @@
 //!
 //! [`Dialect::not`]: campaigns_scope::Dialect::not
 
+pub(crate) mod memory;
 mod operators;
 
 use std::fmt::Debug;

@@ -26,76 +26,76 @@ const MAX_PATTERN: usize = 1_000;
 #[graphql(name = "IDFilter")]
 pub(crate) struct IdFilter {
     /// It is this one.
-    eq: Option<ID>,
+    pub(super) eq: Option<ID>,
     /// It is not this one; there may be none.
-    ne: Option<ID>,
+    pub(super) ne: Option<ID>,
     /// It is one of these.
-    r#in: Option<Vec<ID>>,
+    pub(super) r#in: Option<Vec<ID>>,
     /// It is none of these; there may be none.
-    not_in: Option<Vec<ID>>,
+    pub(super) not_in: Option<Vec<ID>>,
     /// Whether there is none.
-    is_null: Option<bool>,
+    pub(super) is_null: Option<bool>,
 }
 
 /// By text. Several operators: all of them.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct StringFilter {
     /// It is exactly this.
-    eq: Option<String>,
+    pub(super) eq: Option<String>,
     /// It is not exactly this; there may be none.
-    ne: Option<String>,
+    pub(super) ne: Option<String>,
     /// It is one of these.
-    r#in: Option<Vec<String>>,
+    pub(super) r#in: Option<Vec<String>>,
     /// It is none of these; there may be none.
-    not_in: Option<Vec<String>>,
+    pub(super) not_in: Option<Vec<String>>,
     /// This is a part of it, in upper or lower case. % and _ are themselves.
-    contains: Option<String>,
+    pub(super) contains: Option<String>,
     /// It starts with this, in upper or lower case.
-    starts_with: Option<String>,
+    pub(super) starts_with: Option<String>,
     /// It ends with this, in upper or lower case.
-    ends_with: Option<String>,
+    pub(super) ends_with: Option<String>,
     /// Whether there is none.
-    is_null: Option<bool>,
+    pub(super) is_null: Option<bool>,
 }
 
 /// By number.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct IntFilter {
     /// It is this.
-    eq: Option<i32>,
+    pub(super) eq: Option<i32>,
     /// It is not this.
-    ne: Option<i32>,
+    pub(super) ne: Option<i32>,
     /// It is one of these.
-    r#in: Option<Vec<i32>>,
+    pub(super) r#in: Option<Vec<i32>>,
     /// It is none of these.
-    not_in: Option<Vec<i32>>,
+    pub(super) not_in: Option<Vec<i32>>,
     /// It is more.
-    gt: Option<i32>,
+    pub(super) gt: Option<i32>,
     /// It is this or more.
-    gte: Option<i32>,
+    pub(super) gte: Option<i32>,
     /// It is less.
-    lt: Option<i32>,
+    pub(super) lt: Option<i32>,
     /// It is this or less.
-    lte: Option<i32>,
+    pub(super) lte: Option<i32>,
 }
 
 /// By time.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct DateTimeFilter {
     /// At this time.
-    eq: Option<DateTime>,
+    pub(super) eq: Option<DateTime>,
     /// At another time, or at none.
-    ne: Option<DateTime>,
+    pub(super) ne: Option<DateTime>,
     /// Later.
-    gt: Option<DateTime>,
+    pub(super) gt: Option<DateTime>,
     /// Then or later.
-    gte: Option<DateTime>,
+    pub(super) gte: Option<DateTime>,
     /// Earlier.
-    lt: Option<DateTime>,
+    pub(super) lt: Option<DateTime>,
     /// Then or earlier.
-    lte: Option<DateTime>,
+    pub(super) lte: Option<DateTime>,
     /// Whether there is none.
-    is_null: Option<bool>,
+    pub(super) is_null: Option<bool>,
 }
 
 /// By JSON. A null column counts as {}.
@@ -104,9 +104,9 @@ pub(crate) struct DateTimeFilter {
 pub(crate) struct JsonFilter {
     /// It has every key and value of this, at any depth; an array has the elements of this one in any
     /// order; 1 equals 1.0.
-    contains: Option<Json>,
+    pub(super) contains: Option<Json>,
     /// It is an object with this key.
-    has_key: Option<String>,
+    pub(super) has_key: Option<String>,
 }
 
 /// The operators on an enum.

@@ -22,8 +22,6 @@ use crate::{error::Error, scalars};
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
-/// Buckets of a time series that does not say from when and to when.
-const TYPICAL_BUCKETS: usize = 200;
 /// Rows of a list without pages: the companies of a contact, the segments of a campaign.
 const SHORT_LIST: usize = 5;
 
@@ -132,7 +130,7 @@ impl<'a> Reckoner<'a> {
             return asked.unwrap_or(DEFAULT_ROWS);
         }
         if known.arguments.contains_key("interval") {
-            return self.buckets(field).unwrap_or(TYPICAL_BUCKETS);
+            return self.buckets(field);
         }
         if let Some(ids) = field.get_argument("ids") {
             return self.length(&ids.node);
@@ -144,27 +142,29 @@ impl<'a> Reckoner<'a> {
         if is_object_list && !is_page { SHORT_LIST } else { 1 }
     }
 
-    /// How many buckets a time series has at most, where both bounds are given.
-    fn buckets(&self, field: &Field) -> Option<usize> {
-        let time = |name| match self.value(field, name)? {
-            ConstValue::String(text) => scalars::storable(&text),
+    /// How many buckets a time series has at most or, where it does not say from when and to when,
+    /// may have.
+    fn buckets(&self, field: &Field) -> usize {
+        let time = |name| match self.value(field, name) {
+            Some(ConstValue::String(text)) => scalars::storable(&text),
             _ => None,
         };
-        let length = match self.value(field, "interval")? {
-            ConstValue::Enum(name) => name.to_string(),
-            ConstValue::String(name) => name,
-            _ => return None,
+        let interval = match self.value(field, "interval") {
+            Some(ConstValue::Enum(name)) => name.to_string(),
+            Some(ConstValue::String(name)) => name,
+            _ => String::new(),
         };
-        let minutes = match length.as_str() {
-            "MINUTE" => 1,
-            "HOUR" => 60,
-            // as short as daylight saving, and February, make them
-            "DAY" => 23 * 60,
-            "WEEK" => 7 * 23 * 60,
-            _ => 28 * 23 * 60,
+        // as short as daylight saving, and February, make them
+        let (minutes, unbounded) = match interval.as_str() {
+            "MONTH" => (28 * 23 * 60, 50),
+            "WEEK" => (7 * 23 * 60, 100),
+            "DAY" => (23 * 60, 200),
+            "HOUR" => (60, 400),
+            _ => (1, 400),
         };
-        let touched = (time("to")? - time("from")?).num_minutes() / minutes + 2;
-        Some(usize::try_from(touched).unwrap_or(0).min(MAX_BUCKETS))
+        let Some((from, to)) = time("from").zip(time("to")) else { return unbounded };
+        let touched = (to - from).num_minutes() / minutes + 2;
+        usize::try_from(touched).unwrap_or(0).min(MAX_BUCKETS)
     }
 
     fn number(&self, field: &Field, name: &str) -> Option<usize> {
@@ -195,12 +195,12 @@ impl<'a> Reckoner<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Api, Operation};
+    use crate::request::{Api, Checks, Operation};
 
     /// The limit that an operation breaks, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
-        match Api::new(true, Limits::default()).prepare(operation) {
+        match Checks::new(Limits::default()).prepare(operation) {
             Err(Error::Client { message, .. }) => Some(message),
             _ => None,
         }

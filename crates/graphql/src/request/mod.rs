@@ -25,6 +25,9 @@ mod types;
 
 pub use cost::Limits;
 pub(crate) use measure::MAX_DEPTH;
+pub(crate) use shape::Shape;
+
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
     Response, Variables,
@@ -33,6 +36,7 @@ use async_graphql::{
         types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     },
 };
+use campaigns_feed::Feed;
 use campaigns_scope::{Scope, Viewer};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
@@ -41,6 +45,7 @@ use uuid::Uuid;
 use crate::{
     context::Now,
     error::{self, Code, Error},
+    live::{self, Live, Subscription, single_root},
     schema::{self, Schema},
 };
 
@@ -57,9 +62,12 @@ pub struct Operation {
 
 /// An operation that can be executed.
 pub struct Prepared {
-    request: async_graphql::Request,
+    query: String,
+    operation_name: Option<String>,
+    document: ExecutableDocument,
+    variables: Variables,
     kind: OperationType,
-    shape: shape::Shape,
+    shape: Shape,
 }
 
 impl Prepared {
@@ -68,28 +76,35 @@ impl Prepared {
     pub fn is_mutation(&self) -> bool {
         self.kind == OperationType::Mutation
     }
+
+    /// Whether it answers again and again.
+    #[must_use]
+    pub fn is_subscription(&self) -> bool {
+        self.kind == OperationType::Subscription
+    }
 }
 
 /// The schema, ready to execute operations.
 #[derive(Clone)]
 pub struct Api {
     schema: Schema,
-    types: std::sync::Arc<types::Types>,
+    checks: Arc<Checks>,
+    live: Live,
+}
+
+/// What an operation is held against before it is executed.
+struct Checks {
+    types: types::Types,
     limits: Limits,
 }
 
 impl Api {
-    /// The schema, which answers questions about itself only where `introspection` is on, and
-    /// executes what is within the limits.
-    ///
-    /// # Panics
-    /// Never: what the schema prints can be parsed.
+    /// The schema, which answers questions about itself only where `introspection` is on, executes
+    /// what is within the limits, and follows this feed.
     #[must_use]
-    pub fn new(introspection: bool, limits: Limits) -> Self {
+    pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
         let schema = schema::build(introspection);
-        let types =
-            types::Types::of(&schema::build(true).sdl()).expect("a schema that prints is valid");
-        Self { schema, types: types.into(), limits }
+        Self { schema, checks: Checks::new(limits).into(), live: Live::new(feed) }
     }
 
     /// The schema in SDL.
@@ -103,22 +118,7 @@ impl Api {
     /// # Errors
     /// What is wrong with the document or its variables.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
-        let Operation { query, operation_name, variables } = operation;
-        scan::document(&query)?;
-        let mut document = parse_query(&query)
-            .map_err(|error| error::request(Code::GraphqlParseFailed, error.to_string(), None))?;
-        let name = operation_name.as_deref();
-        let kind = selected(&document, name)?.ty;
-        measure::measure(&document)?;
-        let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
-
-        let operation = selected(&document, name)?;
-        cost::limit(&self.types, &document, operation, &variables, &self.limits)?;
-        let shape = shape::Shape::of(&self.types, &document, operation);
-        let mut request = async_graphql::Request::new(query).variables(variables);
-        request.operation_name = operation_name;
-        request.set_parsed_query(document);
-        Ok(Prepared { request, kind, shape })
+        self.checks.prepare(operation)
     }
 
     /// Executes an operation within a scope; `bool` is whether it came to that, or the document did
@@ -131,8 +131,19 @@ impl Api {
         now: DateTime<Utc>,
         request_id: Uuid,
     ) -> (Response, bool) {
-        let Prepared { request, shape, .. } = prepared;
-        let request = request.data(scope).data(viewer).data(Now(now));
+        if prepared.is_subscription() {
+            let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
+            return (Error::bad_input("query", message).into_response(), false);
+        }
+        let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
+        let mut request = async_graphql::Request::new(query)
+            .variables(variables)
+            .data(Arc::new(scope))
+            .data(viewer)
+            .data(Now(now))
+            .data(self.live.feed.clone());
+        request.operation_name = operation_name;
+        request.set_parsed_query(document);
         let mut response = error::seal(self.schema.execute(request).await, request_id);
         shape.apply(&mut response);
         let validated = response
@@ -140,6 +151,61 @@ impl Api {
             .iter()
             .all(|error| error::code_of(error) != Some(Code::GraphqlValidationFailed.as_str()));
         (response, validated)
+    }
+
+    /// Opens a subscription within a scope. `timeout` is for each of its answers.
+    ///
+    /// # Errors
+    /// The response that says why it was not opened.
+    pub async fn subscribe(
+        &self,
+        prepared: Prepared,
+        scope: Scope,
+        viewer: Viewer,
+        now: DateTime<Utc>,
+        timeout: Duration,
+    ) -> Result<Subscription, Response> {
+        let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
+        let operation = live::Followed {
+            schema: self.schema.clone(),
+            query,
+            operation_name,
+            document,
+            variables,
+            shape,
+            scope: Arc::new(scope),
+            viewer,
+            now,
+            timeout,
+        };
+        Subscription::open(&self.live, operation).await
+    }
+}
+
+impl Checks {
+    fn new(limits: Limits) -> Self {
+        let types =
+            types::Types::of(&schema::build(true).sdl()).expect("a schema that prints is valid");
+        Self { types, limits }
+    }
+
+    fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
+        let Operation { query, operation_name, variables } = operation;
+        scan::document(&query)?;
+        let mut document = parse_query(&query)
+            .map_err(|error| error::request(Code::GraphqlParseFailed, error.to_string(), None))?;
+        let name = operation_name.as_deref();
+        let kind = selected(&document, name)?.ty;
+        measure::measure(&document)?;
+        if kind == OperationType::Subscription {
+            single_root(&mut document, name)?;
+        }
+        let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
+
+        let operation = selected(&document, name)?;
+        cost::limit(&self.types, &document, operation, &variables, &self.limits)?;
+        let shape = Shape::of(&self.types, &document, operation);
+        Ok(Prepared { query, operation_name, document, variables, kind, shape })
     }
 }
 

@@ -19,7 +19,7 @@ use super::types::{self, Types};
 
 /// What an object of the data is to consist of.
 #[derive(Default)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     fields: IndexMap<Name, Field>,
 }
 
@@ -90,7 +90,7 @@ impl Shape {
     }
 
     /// Brings a response's data into this shape.
-    pub(super) fn apply(&self, response: &mut Response) {
+    pub(crate) fn apply(&self, response: &mut Response) {
         let mut failed = Failed::of(&response.errors);
         if let Value::Object(data) = &mut response.data
             && self.object(data, &mut failed).is_err()

@@ -50,6 +50,12 @@ impl Calendar {
                 format!("From from to to there would be more than {MAX_BUCKETS} of these.");
             Error::bad_input("interval", message)
         })?;
+        if buckets.first().is_some_and(|bucket| bucket.start.year() < 1) {
+            return Err(Error::bad_input(
+                "from",
+                "The first bucket would start before the year 1.",
+            ));
+        }
         if buckets.last().is_some_and(|bucket| bucket.end.year() > 9999) {
             return Err(Error::bad_input("to", "The last bucket would end after the year 9999."));
         }

@@ -19,6 +19,9 @@ use crate::{
 
 type Time = ChronoDateTime<Utc>;
 
+/// How many buckets the campaigns of a page may have in all.
+const MAX_IN_ALL: usize = 50_000;
+
 /// The time series of a campaign, counted for all campaigns that came with it. Where a bound is not
 /// given it is that of the campaign's events: the first, and just after the last.
 pub(crate) async fn of_campaign(
@@ -60,6 +63,11 @@ pub(crate) async fn of_campaign(
                 .filter_map(|campaign| Some((campaign.id, buckets_of(&campaign.id).ok()?)))
                 .flat_map(|(id, buckets)| buckets.into_iter().map(move |bucket| (id, bucket)))
                 .collect();
+            if wanted.len() > MAX_IN_ALL {
+                let message =
+                    format!("The campaigns would have more than {MAX_IN_ALL} of these in all.");
+                return Err(Error::limit("interval", message));
+            }
             let activities = campaigns_analytics::timelines(scope, &wanted).await?;
             let mut timelines: HashMap<Uuid, Vec<EngagementBucket>> = HashMap::new();
             for ((id, bucket), activity) in wanted.into_iter().zip(activities) {

@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
 use uuid::Uuid;
 
+use crate::Settings;
+
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
 /// Without a command it serves. Without --database-url that is development mode: an embedded
@@ -90,6 +92,22 @@ pub(super) struct Serve {
         default_value_t = Limits::default().aliases
     )]
     pub(super) max_aliases: usize,
+    /// Sockets of an organization at once.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_SOCKETS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_sockets
+    )]
+    pub(super) max_sockets: usize,
+    /// Operations of a socket at once.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_OPERATIONS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_operations
+    )]
+    pub(super) max_operations: usize,
     /// How long an operation may take.
     #[arg(
         long,

@@ -50,6 +50,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         },
         introspection: !arguments.no_introspection,
         cors_origins: arguments.cors_origin,
+        max_sockets: arguments.max_sockets,
+        max_operations: arguments.max_operations,
+        ..Settings::default()
     };
     let app = App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings);
     let listener = TcpListener::bind(arguments.listen)
@@ -161,7 +164,11 @@ async fn serve(listener: TcpListener, app: &App) -> anyhow::Result<()> {
     }
     tracing::info!("ending");
     drop(stop);
-    if let Ok(ended) = tokio::time::timeout(GRACE, server).await {
+    let ended = async {
+        let ((), ended) = tokio::join!(app.sockets.end(), server);
+        ended
+    };
+    if let Ok(ended) = tokio::time::timeout(GRACE, ended).await {
         ended?;
     } else {
         tracing::warn!("requests took longer than {GRACE:?} and were cut off");

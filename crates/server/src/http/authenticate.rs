@@ -20,15 +20,26 @@ impl App {
         &self,
         headers: &HeaderMap,
     ) -> Result<(Viewer, Scope), Refusal> {
-        let token = bearer(headers).ok_or_else(|| {
+        let authorization = headers.get(header::AUTHORIZATION);
+        let viewer = self.viewer(authorization.and_then(|value| value.to_str().ok()))?;
+        let scope = self.enter(&viewer).await?;
+        Ok((viewer, scope))
+    }
+
+    /// The viewer of an authorization, `Bearer …`.
+    pub(crate) fn viewer(&self, authorization: Option<&str>) -> Result<Viewer, Refusal> {
+        let token = authorization.and_then(bearer).ok_or_else(|| {
             Refusal::Unauthenticated("Send a token: Authorization: Bearer …".to_owned())
         })?;
-        let viewer = self
-            .verifier
+        self.verifier
             .verify(token, self.clock.now())
-            .map_err(|error| Refusal::Unauthenticated(format!("{error}.")))?;
-        match self.database.enter(&viewer).await {
-            Ok(Some(scope)) => Ok((viewer, scope)),
+            .map_err(|error| Refusal::Unauthenticated(format!("{error}.")))
+    }
+
+    /// The scope of a viewer, whose organization has to exist.
+    pub(crate) async fn enter(&self, viewer: &Viewer) -> Result<Scope, Refusal> {
+        match self.database.enter(viewer).await {
+            Ok(Some(scope)) => Ok(scope),
             Ok(None) => {
                 Err(Refusal::Unauthenticated("The token's organization does not exist.".to_owned()))
             }
@@ -37,8 +48,8 @@ impl App {
     }
 }
 
-/// The token of an `Authorization` header (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+/// The token of an `Authorization` (RFC 6750, section 2.1).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

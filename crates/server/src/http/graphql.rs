@@ -19,7 +19,7 @@ use super::{
     content::{Answer, is_json},
     respond,
 };
-use crate::App;
+use crate::{App, socket};
 
 /// A request that could not be read as one of GraphQL.
 struct Unreadable(StatusCode, Error);
@@ -32,6 +32,9 @@ impl From<Error> for Unreadable {
 
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    if socket::is_upgrade(&parts.headers) {
+        return socket::upgrade(app, parts).await;
+    }
     let wanted = Answer::wanted(&parts.headers);
     let answer = wanted.unwrap_or(Answer::Json);
 

@@ -1,11 +1,11 @@
 //! HTTP: what answers at which address.
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod content;
 mod graphiql;
 mod graphql;
 mod health;
-mod respond;
+pub(crate) mod respond;
 
 use axum::{
     Router,
@@ -15,6 +15,9 @@ use http::{Method, header};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer};
 
 use crate::App;
+
+/// How a refusal is shown to who did not say how.
+pub(crate) const JSON: content::Answer = content::Answer::Json;
 
 /// Every address of the service.
 pub(crate) fn router(app: App) -> Router {

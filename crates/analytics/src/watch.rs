@@ -1,0 +1,83 @@
+//! Figures as they change.
+//!
+//! **Invariants.** A campaign is counted once a process, for all who watch it, and for nobody where
+//! nobody does. What a watcher has seen last is what the figures are, at the latest a moment after
+//! they changed, whoever changed them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use campaigns_entity::campaign;
+use campaigns_scope::{Error, Scope};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{Figures, by_campaign};
+
+/// How often figures are counted at most.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// How much longer than a count takes the next one waits: the more there is to count, the rarer.
+const REST: u32 = 10;
+
+/// The figures of a campaign; `None` once it is deleted.
+pub type Watched = watch::Receiver<Option<Figures>>;
+
+/// The campaigns that are watched in this process. Cloning shares them.
+#[derive(Clone, Default)]
+pub struct Watches(Arc<Mutex<HashMap<Uuid, Watched>>>);
+
+/// The figures of a campaign as they are; `None` where there is no such campaign.
+///
+/// # Errors
+/// Those of the database.
+pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
+    let selected = scope.find::<campaign::Entity>().id(campaign);
+    if scope.one(selected.clone()).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(by_campaign(scope, selected).await?.remove(&campaign).unwrap_or_default()))
+}
+
+impl Watches {
+    /// Watches a campaign of the scope's organization, which has these figures.
+    #[must_use]
+    pub fn watch(&self, scope: &Arc<Scope>, campaign: Uuid, figures: &Figures) -> Watched {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.retain(|_, watched| watched.has_changed().is_ok());
+        if let Some(watched) = map.get(&campaign) {
+            return watched.clone();
+        }
+        let (sender, watched) = watch::channel(Some(figures.clone()));
+        map.insert(campaign, watched.clone());
+        tokio::spawn(count(Arc::clone(scope), campaign, sender));
+        watched
+    }
+}
+
+/// Counts for as long as somebody else than the map watches.
+async fn count(scope: Arc<Scope>, campaign: Uuid, sender: watch::Sender<Option<Figures>>) {
+    loop {
+        let started = Instant::now();
+        match figures_of(&scope, campaign).await {
+            Ok(figures) => {
+                let gone = figures.is_none();
+                sender.send_if_modified(|last| {
+                    let changed = *last != figures;
+                    *last = figures;
+                    changed
+                });
+                if gone {
+                    return;
+                }
+            }
+            Err(error) => tracing::warn!(%error, %campaign, "figures cannot be counted"),
+        }
+        tokio::time::sleep(INTERVAL.max(started.elapsed() * REST)).await;
+        if sender.receiver_count() <= 1 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Filters over what is in memory.
+//!
+//! **Invariant.** A test selects exactly what the filter's condition selects in SQL; the tests of
+//! `event_feed` hold the two against each other. It is made of a filter that was made into a
+//! condition before, so that its values are known to be good.
+
+use std::collections::HashSet;
+
+use campaigns_scope::folded;
+use chrono::{DateTime as ChronoDateTime, Utc};
+use uuid::Uuid;
+
+use super::{DateTimeFilter, EnumOperators, Filter, IdFilter, StringFilter};
+use crate::scalars::DateTime;
+
+/// Whether something in memory is selected.
+pub(crate) type Test<M> = Box<dyn Fn(&M) -> bool + Send + Sync>;
+
+/// The test of a filter: that of its fields, and of what it joins and negates.
+pub(crate) fn test<M: 'static, F: Filter>(
+    filter: &F,
+    fields: &dyn Fn(&F) -> Vec<Test<M>>,
+) -> Test<M> {
+    let of = |filters: &[F]| filters.iter().map(|filter| test(filter, fields)).collect::<Vec<_>>();
+    let mut all = fields(filter);
+    if let Some(filters) = filter.and() {
+        all.extend(of(filters));
+    }
+    if let Some(filters) = filter.or() {
+        let any = of(filters);
+        all.push(Box::new(move |row| any.iter().any(|test| test(row))));
+    }
+    if let Some(filter) = filter.not() {
+        let inner = test(filter, fields);
+        all.push(Box::new(move |row| !inner(row)));
+    }
+    Box::new(move |row| all.iter().all(|test| test(row)))
+}
+
+/// The operators of one field, made into tests.
+pub(crate) struct Tests<M, V> {
+    value: fn(&M) -> V,
+    tests: Vec<Test<M>>,
+}
+
+impl<M: 'static, V: 'static> Tests<M, V> {
+    fn of(value: fn(&M) -> V) -> Self {
+        Self { value, tests: Vec::new() }
+    }
+
+    fn push<O: Send + Sync + 'static>(
+        &mut self,
+        operand: Option<O>,
+        holds: impl Fn(&V, &O) -> bool + Send + Sync + 'static,
+    ) {
+        if let Some(operand) = operand {
+            let value = self.value;
+            self.tests.push(Box::new(move |row| holds(&value(row), &operand)));
+        }
+    }
+}
+
+/// The tests on an id.
+pub(crate) fn id<M: 'static>(filter: Option<&IdFilter>, value: fn(&M) -> Uuid) -> Vec<Test<M>> {
+    let Some(IdFilter { eq, ne, r#in, not_in, is_null }) = filter else { return Vec::new() };
+    let parse = |id: &async_graphql::ID| Uuid::try_parse(id).ok();
+    let set = |ids: &Option<Vec<async_graphql::ID>>| {
+        ids.as_ref().map(|ids| ids.iter().filter_map(parse).collect::<HashSet<_>>())
+    };
+    let mut tests = Tests::of(value);
+    tests.push(eq.as_ref().map(parse), |id, eq| Some(*id) == *eq);
+    tests.push(ne.as_ref().map(parse), |id, ne| Some(*id) != *ne);
+    tests.push(set(r#in), |id, ids| ids.contains(id));
+    tests.push(set(not_in), |id, ids| !ids.contains(id));
+    // an id is never null
+    tests.push(*is_null, |_, is_null| !is_null);
+    tests.tests
+}
+
+/// The tests on text.
+pub(crate) fn text<M: 'static>(
+    filter: Option<&StringFilter>,
+    value: fn(&M) -> Option<String>,
+) -> Vec<Test<M>> {
+    let Some(StringFilter { eq, ne, r#in, not_in, contains, starts_with, ends_with, is_null }) =
+        filter
+    else {
+        return Vec::new();
+    };
+    let set = |texts: &Option<Vec<String>>| {
+        texts.as_ref().map(|texts| texts.iter().cloned().collect::<HashSet<_>>())
+    };
+    let part = |text: &Option<String>| text.as_deref().map(folded);
+    let mut tests = Tests::of(value);
+    tests.push(eq.clone(), |text, eq| text.as_ref() == Some(eq));
+    tests.push(ne.clone(), |text, ne| text.as_ref() != Some(ne));
+    tests.push(set(r#in), |text, texts| text.as_ref().is_some_and(|text| texts.contains(text)));
+    tests.push(set(not_in), |text, texts| !text.as_ref().is_some_and(|text| texts.contains(text)));
+    let has = |text: &Option<String>, test: &dyn Fn(&str) -> bool| {
+        text.as_ref().is_some_and(|text| test(&folded(text)))
+    };
+    tests.push(part(contains), move |text, part| has(text, &|text| text.contains(part)));
+    tests.push(part(starts_with), move |text, part| has(text, &|text| text.starts_with(part)));
+    tests.push(part(ends_with), move |text, part| has(text, &|text| text.ends_with(part)));
+    tests.push(*is_null, |text, is_null| text.is_none() == *is_null);
+    tests.tests
+}
+
+/// The tests on a time that is never null.
+pub(crate) fn time<M: 'static>(
+    filter: Option<&DateTimeFilter>,
+    value: fn(&M) -> ChronoDateTime<Utc>,
+) -> Vec<Test<M>> {
+    let Some(DateTimeFilter { eq, ne, gt, gte, lt, lte, is_null }) = filter else {
+        return Vec::new();
+    };
+    let parse = |time: &Option<DateTime>| time.as_ref().and_then(DateTime::parse);
+    let mut tests = Tests::of(value);
+    tests.push(parse(eq), |time, eq| time == eq);
+    tests.push(parse(ne), |time, ne| time != ne);
+    tests.push(parse(gt), |time, than| time > than);
+    tests.push(parse(gte), |time, than| time >= than);
+    tests.push(parse(lt), |time, than| time < than);
+    tests.push(parse(lte), |time, than| time <= than);
+    tests.push(*is_null, |_, is_null| !is_null);
+    tests.tests
+}
+
+/// The tests on an enum that is never null.
+pub(crate) fn choice<M: 'static, T>(
+    filter: Option<EnumOperators<T>>,
+    value: fn(&M) -> T,
+) -> Vec<Test<M>>
+where
+    T: PartialEq + Send + Sync + 'static,
+{
+    let Some(EnumOperators { eq, ne, r#in, not_in }) = filter else { return Vec::new() };
+    let mut tests = Tests::of(value);
+    tests.push(eq, |value, eq| value == eq);
+    tests.push(ne, |value, ne| value != ne);
+    tests.push(r#in, |value, values| values.contains(value));
+    tests.push(not_in, |value, values| !values.contains(value));
+    tests.tests
+}

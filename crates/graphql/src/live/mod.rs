@@ -1,0 +1,67 @@
+//! Subscriptions: an operation that answers again and again.
+//!
+//! async-graphql would execute the selection of a subscription for each subscriber and each event,
+//! and would be done with an event whose fields could not be loaded. Here a subscription is opened
+//! once, which checks its arguments and says what it is about (a [`Subject`]); from then on each
+//! answer is an execution of its own, over one event or one set of figures (a [`Turn`]).
+//!
+//! **Invariants.**
+//! - An answer that failed because the database did not answer is tried again until it does, so an
+//!   event is never taken as delivered in the form of such an error.
+//! - Subscribers of one organization with the same document and variables have the same bytes,
+//!   rendered once ([`group`]): nothing that an event leads to depends on the viewer.
+
+mod group;
+mod schema;
+mod single_root;
+mod subscription;
+
+pub(crate) use schema::Subscriptions;
+pub(crate) use single_root::single_root;
+pub(crate) use subscription::Followed;
+pub use subscription::{Payload, Subscription};
+
+use std::sync::Mutex;
+
+use campaigns_analytics::{Figures, Watches};
+use campaigns_entity::event;
+use campaigns_feed::{Event, Feed};
+use sea_orm::sea_query::Expr;
+use uuid::Uuid;
+
+use crate::filter::memory::Test;
+use group::Groups;
+
+/// What subscriptions of a process share. Cloning shares it.
+#[derive(Clone)]
+pub struct Live {
+    pub(crate) feed: Feed,
+    watches: Watches,
+    groups: Groups,
+}
+
+impl Live {
+    /// On the feed of this process.
+    #[must_use]
+    pub fn new(feed: Feed) -> Self {
+        Self { feed, watches: Watches::default(), groups: Groups::default() }
+    }
+}
+
+/// What a subscription is about.
+pub(crate) enum Subject {
+    /// Events after a position, or from now on, that both of these select.
+    Events { after: Option<i64>, condition: Expr, test: Test<event::Model> },
+    /// The figures of a campaign, which are these now.
+    Figures { campaign: Uuid, now: Figures },
+}
+
+/// What an execution of a subscription's selection is for.
+pub(crate) enum Turn {
+    /// To check the arguments and say what it is about.
+    Opening(Mutex<Option<Subject>>),
+    /// To show an event.
+    Event(Event),
+    /// To show figures.
+    Figures(Figures),
+}

@@ -1,0 +1,102 @@
+//! The fields of `Subscription`.
+
+use std::sync::{Arc, PoisonError};
+
+use async_graphql::{
+    Context, ID, Subscription,
+    futures_util::stream::{self, BoxStream, StreamExt},
+};
+
+use super::{Subject, Turn};
+use crate::{
+    connection::Edge,
+    context::RequestContext,
+    error::Error,
+    event::{EngagementEvent, EngagementEventFilter, cursor},
+    filter,
+    input::{self, Path},
+    rows,
+    stats::CampaignStats,
+};
+
+/// What can be followed.
+#[derive(Default)]
+pub(crate) struct Subscriptions;
+
+/// What there is to show this time.
+enum Shown<'a> {
+    Opening(&'a Turn),
+    Turn(&'a Turn),
+}
+
+fn turn<'a>(ctx: &'a Context<'_>) -> Shown<'a> {
+    let turn: &Arc<Turn> = ctx.data_unchecked();
+    match **turn {
+        Turn::Opening(_) => Shown::Opening(turn),
+        _ => Shown::Turn(turn),
+    }
+}
+
+fn open<T: Send + 'static>(turn: &Turn, subject: Subject) -> BoxStream<'static, T> {
+    if let Turn::Opening(slot) = turn {
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject);
+    }
+    stream::empty().boxed()
+}
+
+fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
+    stream::once(async { item }).boxed()
+}
+
+#[Subscription(name = "Subscription")]
+impl Subscriptions {
+    /// Every event of your organization that the filter selects, once each and in the order of the
+    /// feed, whoever wrote it. After a cursor: first what is stored, then live, with no gap and no
+    /// repeat; without one, from now on. Keep the cursor of the last event, and go on after it when
+    /// the connection was lost.
+    async fn engagement_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+            EngagementEventFilter,
+        >,
+        #[graphql(desc = "Those behind this cursor, of feedCursor, events or this subscription.")]
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, Edge<EngagementEvent>>, Error> {
+        let scope = ctx.scope();
+        match turn(ctx) {
+            Shown::Opening(turn) => {
+                let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+                let after = after.map(|after| cursor::position(scope, &after)).transpose()?;
+                let test = filter.unwrap_or_default().test();
+                Ok(open(turn, Subject::Events { after, condition, test }))
+            }
+            Shown::Turn(Turn::Event(event)) => {
+                let cursor = cursor::encode(scope, Some(event))?;
+                let node = EngagementEvent(rows::alone(event.as_ref().clone()));
+                Ok(show(Edge { cursor, node }))
+            }
+            Shown::Turn(_) => Ok(stream::empty().boxed()),
+        }
+    }
+
+    /// The figures of a campaign as they are, then again whenever they have changed, four times a
+    /// second at most. Ends when the campaign is deleted.
+    async fn campaign_stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The campaign's id.")] campaign_id: ID,
+    ) -> Result<BoxStream<'static, CampaignStats>, Error> {
+        match turn(ctx) {
+            Shown::Opening(turn) => {
+                let path = Path::argument("campaignId");
+                let campaign = input::id(&campaign_id, path)?;
+                let now = campaigns_analytics::figures_of(ctx.scope(), campaign).await?;
+                let now = now.ok_or_else(|| Error::not_found("campaign", path))?;
+                Ok(open(turn, Subject::Figures { campaign, now }))
+            }
+            Shown::Turn(Turn::Figures(figures)) => Ok(show(figures.clone().into())),
+            Shown::Turn(_) => Ok(stream::empty().boxed()),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One socket, from its first message to its close.
+
+use std::time::Duration;
+
+use async_graphql::futures_util::StreamExt;
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Message, WebSocket},
+};
+use campaigns_scope::Viewer;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+};
+
+use super::{
+    PROTOCOL,
+    message::{self, Received},
+    operation::{Operations, Run, prepare},
+    sockets::Counted,
+    writer::{self, Queue},
+};
+use crate::{App, http::authenticate::Refusal};
+
+/// How long a peer may take for its `connection_init`.
+const INIT: Duration = Duration::from_secs(10);
+/// How long the last message may take to be written.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long queries and mutations may take to finish once the service ends.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// Why a socket ends.
+enum End {
+    /// It is closed with this code and reason.
+    Close(u16, String),
+    /// The peer has closed it, or is gone.
+    Gone,
+    /// The service ends.
+    Service,
+}
+
+impl End {
+    fn close(code: u16, reason: impl Into<String>) -> Self {
+        Self::Close(code, reason.into())
+    }
+}
+
+/// Who is on the other end, once that is known.
+struct Peer {
+    viewer: Viewer,
+    _counted: Counted,
+}
+
+struct Connection {
+    app: App,
+    queue: Queue,
+    operations: Operations,
+    peer: Option<Peer>,
+    /// When the peer is no longer waited for: its `connection_init`, or its token's end.
+    deadline: Instant,
+}
+
+/// Serves a socket to its end.
+pub(super) async fn serve(app: App, socket: WebSocket) {
+    let mut ending = app.sockets.open();
+    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    let (sink, mut stream) = socket.split();
+    let (queue, writer) = writer::start(sink, app.settings.socket_patience);
+    let operations = Operations::default();
+    let mut connection = Connection {
+        deadline: Instant::now() + INIT,
+        operations: operations.clone(),
+        peer: None,
+        queue: queue.clone(),
+        app,
+    };
+    let end = if speaks {
+        connection.run(&mut stream, &mut ending, &writer).await
+    } else {
+        End::close(4406, "Subprotocol not acceptable")
+    };
+    if matches!(end, End::Service) {
+        connection.finish().await;
+    }
+    operations.stop_all(false);
+    drop(connection);
+    let frame = match end {
+        End::Close(code, reason) => Some((code, reason)),
+        End::Service => Some((1001, "The service ends".to_owned())),
+        End::Gone => None,
+    };
+    if let Some((code, reason)) = frame {
+        let frame = CloseFrame { code, reason: reason.into() };
+        // a peer that does not read is not waited for
+        let close = queue.send(Message::Close(Some(frame)));
+        timeout(FAREWELL, close).await.ok();
+    }
+    drop(queue);
+    let aborts = writer.abort_handle();
+    if timeout(FAREWELL, writer).await.is_err() {
+        aborts.abort();
+    }
+}
+
+impl Connection {
+    async fn run(
+        &mut self,
+        stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
+        ending: &mut watch::Receiver<bool>,
+        writer: &tokio::task::JoinHandle<()>,
+    ) -> End {
+        let every = self.app.settings.socket_ping;
+        let mut pings = interval_at(Instant::now() + every, every);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                () = told(ending) => return End::Service,
+                () = sleep_until(self.deadline) => {
+                    return match self.peer {
+                        None => End::close(4408, "Connection initialisation timeout"),
+                        Some(_) => End::close(4403, "Forbidden: the token has expired"),
+                    };
+                }
+                _ = pings.tick() => {
+                    if writer.is_finished() || heard.elapsed() > every * 2 {
+                        return End::Gone;
+                    }
+                    // both kinds: a browser answers the one, its page the other
+                    self.queue.try_send(Message::Ping(Bytes::new())).ok();
+                    if self.peer.is_some() {
+                        self.queue.try_send(Message::Text(message::ping().into())).ok();
+                    }
+                }
+                received = stream.next() => {
+                    heard = Instant::now();
+                    let end = match received {
+                        Some(Ok(Message::Text(text))) => self.take(&text).await,
+                        Some(Ok(Message::Binary(_))) => {
+                            Err(End::close(4400, "Messages are text"))
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+                        Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+                        Some(Err(error)) => Err(broken(&error)),
+                    };
+                    if let Err(end) = end {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a message.
+    async fn take(&mut self, text: &str) -> Result<(), End> {
+        let received = Received::parse(text).map_err(|invalid| End::close(4400, invalid.0))?;
+        match received {
+            Received::Pong => Ok(()),
+            Received::Ping { payload } => self.say(message::pong(payload)).await,
+            Received::ConnectionInit { .. } if self.peer.is_some() => {
+                Err(End::close(4429, "Too many initialisation requests"))
+            }
+            Received::ConnectionInit { token } => self.init(token.as_deref()).await,
+            Received::Complete { id } => {
+                self.operations.stop(&id);
+                Ok(())
+            }
+            Received::Subscribe { id, operation } => {
+                let Some(peer) = &self.peer else { return Err(End::close(4401, "Unauthorized")) };
+                if self.operations.has(&id) {
+                    // what a close frame takes
+                    let id: String = id.chars().take(20).collect();
+                    return Err(End::close(4409, format!("Subscriber for {id} already exists")));
+                }
+                let viewer = peer.viewer.clone();
+                let prepared = match prepare(&self.app, &self.operations, &id, operation) {
+                    Ok(prepared) => prepared,
+                    Err(refused) => return self.say(refused).await,
+                };
+                let scope = match self.app.enter(&viewer).await {
+                    Ok(scope) => scope,
+                    Err(refusal) => return Err(refused(refusal)),
+                };
+                let (app, queue) = (self.app.clone(), self.queue.clone());
+                self.operations.start(Run { app, id, prepared, scope, viewer, queue });
+                Ok(())
+            }
+        }
+    }
+
+    async fn init(&mut self, token: Option<&str>) -> Result<(), End> {
+        let viewer = self.app.viewer(token).map_err(refused)?;
+        let scope = self.app.enter(&viewer).await.map_err(refused)?;
+        let max = self.app.settings.max_sockets;
+        let counted = self
+            .app
+            .sockets
+            .count(scope.organization(), max)
+            .ok_or_else(|| End::close(1013, "The organization has too many sockets"))?;
+        let left = (viewer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
+        // further ahead than a timer goes, it is looked at again some day
+        self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
+        self.peer = Some(Peer { viewer, _counted: counted });
+        self.say(message::connection_ack()).await
+    }
+
+    /// Queues a message, for as long as that takes: who does not read is not listened to either.
+    async fn say(&self, text: String) -> Result<(), End> {
+        self.queue.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
+    }
+
+    /// Lets queries and mutations finish.
+    async fn finish(&self) {
+        self.operations.stop_all(true);
+        let finished = async {
+            while self.operations.count() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(GRACE, finished).await.ok();
+    }
+}
+
+/// The close for who may not come in, or for whom the database does not answer: the usual clients
+/// come back after either.
+fn refused(refusal: Refusal) -> End {
+    match refusal {
+        Refusal::Unauthenticated(why) => {
+            let why: String = why.chars().take(80).collect();
+            End::close(4403, format!("Forbidden: {why}"))
+        }
+        Refusal::Failed(_) => End::close(1013, "The database cannot be reached"),
+    }
+}
+
+/// Waits until the sockets are to end.
+async fn told(ending: &mut watch::Receiver<bool>) {
+    ending.wait_for(|ending| *ending).await.ok();
+}
+
+/// The close for what tungstenite could not read.
+fn broken(error: &axum::Error) -> End {
+    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if text.contains("too long") || text.contains("too big") {
+        return End::close(1009, "The message is too long");
+    }
+    if text.contains("UTF-8") || text.contains("utf-8") {
+        return End::close(1007, "Text is UTF-8");
+    }
+    End::Gone
+}

@@ -1,0 +1,78 @@
+//! Sockets: graphql-transport-ws, the protocol of the npm package graphql-ws
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), to the letter.
+//!
+//! A socket is one task that reads ([`connection`]), one that writes, and one for each operation.
+//! What operations send goes through a queue of a few messages; where the peer does not read, the
+//! queue is full, the operations wait, and nothing grows. A subscription that waits falls behind, and
+//! the feed serves it from the table later.
+//!
+//! **Invariants.**
+//! - Nothing is executed before the token is verified, nor after it has expired: the socket ends
+//!   with the token (4403).
+//! - An operation's id is taken until its `complete` or `error` is sent or the peer's `complete` has
+//!   come; another operation of that id ends the socket (4409). After either there is nothing more
+//!   of it.
+//! - A peer that neither answers nor reads for a time is dropped.
+//! - The end of the service is 1001, and never a `complete`, which would tell the client that there
+//!   is no more.
+
+mod connection;
+mod message;
+mod operation;
+mod sockets;
+mod writer;
+
+pub(crate) use sockets::Sockets;
+
+use axum::{
+    extract::{FromRequestParts, WebSocketUpgrade},
+    response::Response,
+};
+use campaigns_graphql::Error;
+use http::{HeaderMap, StatusCode, header, request::Parts};
+
+use crate::{App, http::respond};
+
+/// The subprotocol that is spoken.
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Whether a request asks for a socket.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::UPGRADE)
+        .is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Makes a socket of a request.
+pub(crate) async fn upgrade(app: App, mut parts: Parts) -> Response {
+    if !app.lets_in(&parts.headers) {
+        let error = Error::bad_input("origin", "Pages of this origin are not let in.");
+        return respond::refused(crate::http::JSON, StatusCode::FORBIDDEN, error);
+    }
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            return axum::response::IntoResponse::into_response(rejection);
+        }
+    };
+    let size = app.settings.max_body;
+    upgrade
+        .max_message_size(size)
+        .max_frame_size(size)
+        .protocols([PROTOCOL])
+        .on_upgrade(move |socket| connection::serve(app, socket))
+}
+
+impl App {
+    /// Whether a page of the origin that these headers name may open a socket. No browser asks
+    /// first, so this is where it is refused; who is no page names none.
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        if self.settings.cors_origins.contains(origin) {
+            return true;
+        }
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        matches!((own, host), (Some((_, own)), Some(host)) if own.eq_ignore_ascii_case(host))
+    }
+}

@@ -1,0 +1,459 @@
+//! The live feed: every event once, in order, to everybody who follows it.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use campaigns_tests::{
+    Backend, Binary, Followed, Followers, Heard, Organization, Postgres, Socket, TestApp,
+    TestDatabase, on_both_databases, populate,
+};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use serde_json::{Value as Json, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::filters::{EVENTS, Maker, rows};
+
+const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { engagementEvents(after: $after, filter: $filter) { cursor node { id } } }";
+const SECRET: &str = "a secret of the tests, 32 bytes or more";
+
+async fn feed_cursor(organization: &Organization) -> Json {
+    organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take()
+}
+
+/// The ids of all events of an organization in feed order, by SQL.
+async fn in_feed_order(app: &TestApp, organization: &Organization) -> Vec<Uuid> {
+    let org = app.literal(organization.id);
+    let sql = format!("SELECT id FROM campaign_events WHERE org_id = {org} ORDER BY feed_position");
+    app.rows(&sql).await.iter().map(|row| row.try_get("", "id").unwrap()).collect()
+}
+
+/// Inserts events of random sends, in transactions of random sizes that stay open for a while; some
+/// are rolled back. Returns the ids of those that were not.
+async fn write(
+    db: DatabaseConnection,
+    organization: Uuid,
+    sends: Vec<Uuid>,
+    seed: u64,
+    events: usize,
+    postgres: bool,
+) -> Vec<Uuid> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let literal =
+        |id: Uuid| if postgres { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
+    let mut committed = Vec::new();
+    while committed.len() < events {
+        let mut ids = Vec::new();
+        let done: Result<bool, sea_orm::DbErr> =
+            async {
+                let transaction = db.begin().await?;
+                for _ in 0..rng.random_range(1..6) {
+                    let values: Vec<String> = (0..rng.random_range(1..12))
+                        .map(|_| {
+                            let id = Uuid::new_v4();
+                            ids.push(id);
+                            format!(
+                                "({}, {}, {}, 'open')",
+                                literal(id),
+                                literal(organization),
+                                literal(*sends.choose(&mut rng).unwrap())
+                            )
+                        })
+                        .collect();
+                    let insert = format!(
+                        "INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES {}",
+                        values.join(", ")
+                    );
+                    transaction.execute_unprepared(&insert).await?;
+                    if postgres && rng.random_bool(0.2) {
+                        // a part that is rolled back takes its entry to the feed along
+                        transaction.execute_unprepared("SAVEPOINT part").await?;
+                        transaction
+                            .execute_unprepared(&insert.replace(
+                                &ids.last().unwrap().to_string(),
+                                &Uuid::new_v4().to_string(),
+                            ))
+                            .await
+                            .ok();
+                        transaction.execute_unprepared("ROLLBACK TO SAVEPOINT part").await?;
+                    }
+                }
+                if postgres && rng.random_bool(0.5) {
+                    tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
+                }
+                if rng.random_bool(0.1) {
+                    transaction.rollback().await?;
+                    return Ok(false);
+                }
+                transaction.commit().await?;
+                Ok(true)
+            }
+            .await;
+        match done {
+            Ok(true) => committed.append(&mut ids),
+            Ok(false) => {}
+            // the server was restarted; whether this was committed is looked up at the end
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    committed
+}
+
+/// Six writers in SQL, to the end.
+async fn six_writers(
+    database: &TestDatabase,
+    organization: &Organization,
+    sends: &[Uuid],
+    events: usize,
+) -> JoinSet<Vec<Uuid>> {
+    let mut writers = JoinSet::new();
+    for seed in 0..6 {
+        let (db, sends) = (database.connect().await, sends.to_vec());
+        let postgres = database.backend == Backend::Postgres;
+        writers.spawn(write(db, organization.id, sends, seed, events / 6, postgres));
+    }
+    writers
+}
+
+/// Each follower has all events that are stored, once and in their order.
+fn all_have(followed: &[Followed], stored: &[Uuid]) {
+    let kinds: BTreeSet<&str> = followed.iter().map(|client| client.kind.as_str()).collect();
+    assert_eq!(kinds, ["apollo", "graphql-ws"].into());
+    for client in followed {
+        let missing: Vec<&Uuid> =
+            stored.iter().filter(|id| !client.ids.contains(id)).take(3).collect();
+        assert!(
+            client.ids == stored,
+            "{} over {} connections: {} events of {}, missing {missing:?}",
+            client.kind,
+            client.connections,
+            client.ids.len(),
+            stored.len()
+        );
+    }
+}
+
+async fn serve(directory: &Path, url: &str) -> (Binary, String) {
+    let mut service = Binary::start(
+        directory,
+        &["serve", "--listen", "127.0.0.1:0", "--database-url", url, "--jwt-secret", SECRET],
+    )
+    .await;
+    let address = service.address().await;
+    (service, address)
+}
+
+on_both_databases! {
+    async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let other = app.organization("other").await;
+        let mut rng = ChaCha8Rng::seed_from_u64(151);
+        let made = populate(&acme.scope, &mut rng, 60).await;
+        let of_other = populate(&other.scope, &mut rng, 5).await;
+        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
+        let mut socket = Socket::of(&acme.member).await;
+        // from the start of the feed: 600 stored events
+        let none = app.organization("empty").await;
+        assert!(feed_cursor(&none).await.is_string());
+        let first = acme.member.data("{ events(first: 1) { edges { cursor node { id } } } }", json!({})).await;
+        let first = &first["events"]["edges"][0];
+        socket.subscribe("1", FOLLOW, json!({ "after": first["cursor"] })).await;
+        let stored = in_feed_order(&app, &acme).await;
+        let mut cursor = Json::Null;
+        for id in &stored[1..] {
+            let edge = socket.next("1").await["engagementEvents"].take();
+            assert_eq!(edge["node"]["id"], json!(id));
+            cursor = edge["cursor"].clone();
+        }
+        // the cursor of the last is where the feed is, and one of the list of events
+        assert_eq!(cursor, feed_cursor(&acme).await);
+        let data = acme.member.data("query ($after: String) { events(after: $after) { totalCount nodes { id } } }", json!({ "after": cursor })).await;
+        assert_eq!(data["events"]["nodes"], json!([]));
+        // then live, by whomever, and none of the other organization
+        other.member.data(record, json!({ "send": of_other.sends[0] })).await;
+        let by_service = acme.member.data(record, json!({ "send": made.sends[0] })).await["recordEvents"]["events"][0]["id"].clone();
+        assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], by_service);
+        let (org, send, id) = (app.literal(acme.id), app.literal(made.sends[1]), Uuid::new_v4());
+        app.run(&format!("INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES ({}, {org}, {send}, 'open')", app.literal(id))).await;
+        assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
+        // without a cursor: from now on
+        socket.subscribe("2", FOLLOW, json!({})).await;
+        socket.subscribe("3", "{ __typename }", json!({})).await;
+        assert_eq!(socket.message().await["id"], "3");
+        assert_eq!(socket.message().await["id"], "3");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let by_service = acme.member.data(record, json!({ "send": made.sends[2] })).await["recordEvents"]["events"][0]["id"].clone();
+        let mut seen = BTreeSet::new();
+        for _ in 0..2 {
+            let message = socket.message().await;
+            assert_eq!(message["payload"]["data"]["engagementEvents"]["node"]["id"], by_service);
+            seen.insert(message["id"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(seen, ["1".to_owned(), "2".to_owned()].into());
+        // a cursor of another organization, or of another order, is none
+        let of_another_order = acme.member.data("{ events(first: 1, orderBy: [{ field: OCCURRED_AT }]) { pageInfo { endCursor } } }", json!({})).await;
+        for after in [&feed_cursor(&other).await, &of_another_order["events"]["pageInfo"]["endCursor"], &json!("nope"), &json!("")] {
+            socket.subscribe("4", FOLLOW, json!({ "after": after })).await;
+            let error = socket.message().await;
+            assert_eq!((&error["type"], &error["payload"][0]["extensions"]["field"]), (&json!("error"), &json!("after")), "{after}");
+        }
+    }
+
+    async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let mut rng = ChaCha8Rng::seed_from_u64(152);
+        let made = populate(&acme.scope, &mut rng, 12).await;
+        app.run("UPDATE campaign_events SET url = (SELECT last_name FROM contacts JOIN campaign_sends s ON s.contact_id = contacts.id WHERE s.id = send_id) WHERE event_type = 'click'").await;
+        let known = rows(&app, &acme.member, &EVENTS).await;
+        let start = feed_cursor(&acme).await;
+        let filters: Vec<Json> = (0..90).map(|round| Maker { rng: &mut rng, list: &EVENTS, rows: &known }.filter(round % 5)).collect();
+        let mut socket = Socket::of(&acme.member).await;
+        for (number, filter) in filters.iter().enumerate() {
+            socket.subscribe(&number.to_string(), FOLLOW, json!({ "filter": filter, "after": start })).await;
+        }
+        // the same events again, as new ones: the filters were made of these
+        app.run("INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at) SELECT org_id, send_id, event_type, url, occurred_at FROM campaign_events").await;
+        let mut expected = Vec::new();
+        for filter in &filters {
+            let query = "query ($filter: EngagementEventFilter, $after: String) { events(first: 500, filter: $filter, after: $after) { nodes { id } } }";
+            let data = acme.member.data(query, json!({ "filter": filter, "after": start })).await;
+            let ids: Vec<Json> = data["events"]["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()).collect();
+            expected.push(ids);
+        }
+        assert!(expected.iter().filter(|ids| !ids.is_empty() && ids.len() < made.events.len()).count() > 30);
+        let mut heard: Vec<Vec<Json>> = vec![Vec::new(); filters.len()];
+        for _ in 0..expected.iter().map(Vec::len).sum() {
+            let mut message = socket.message().await;
+            assert_eq!(message["type"], "next", "{message}");
+            let number: usize = message["id"].as_str().unwrap().parse().unwrap();
+            heard[number].push(message["payload"]["data"]["engagementEvents"]["node"]["id"].take());
+        }
+        for ((filter, heard), expected) in filters.iter().zip(&heard).zip(&expected) {
+            assert_eq!(heard, expected, "{filter:#}");
+        }
+        assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+    }
+
+    async fn who_does_not_read_misses_nothing_and_nobody_waits_for_it(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(153), 4).await;
+        app.run("DELETE FROM campaign_events").await;
+        let (mut slow, mut quick) = (Socket::of(&acme.member).await, Socket::of(&acme.member).await);
+        let start = feed_cursor(&acme).await;
+        // an answer of some kilobytes, so that what a connection buffers is soon full
+        let columns: Vec<String> = (0..45).map(|number| format!("m{number}: metadata")).collect();
+        let wide = format!("subscription ($after: String) {{ engagementEvents(after: $after) {{ node {{ id {} }} }} }}", columns.join(" "));
+        slow.subscribe("1", &wide, json!({ "after": start })).await;
+        quick.subscribe("1", FOLLOW, json!({ "after": start })).await;
+        let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+        let metadata = format!("{{\"text\": \"{}\"}}", "x".repeat(100));
+        for _ in 0..10 {
+            let values = vec![format!("({org}, {send}, 'open', '{metadata}')"); 400];
+            app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type, metadata) VALUES {}", values.join(", "))).await;
+        }
+        let stored = in_feed_order(&app, &acme).await;
+        assert_eq!(stored.len(), 4_000);
+        for socket in [&mut quick, &mut slow] {
+            for id in &stored {
+                assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
+            }
+        }
+    }
+
+    async fn figures_are_sent_when_they_change_and_the_last_are_true(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(154), 6).await;
+        let campaign = *made.campaigns.last().unwrap();
+        let figures = "sends queued delivered opens clicks uniqueOpens openRate bounceRate";
+        let mut socket = Socket::of(&acme.member).await;
+        let query = format!("subscription ($id: ID!) {{ campaignStats(campaignId: $id) {{ {figures} }} }}");
+        socket.subscribe("1", &query, json!({ "id": campaign })).await;
+        let stats = async || {
+            let query = format!("query ($id: ID!) {{ campaign(id: $id) {{ stats {{ {figures} }} }} }}");
+            acme.member.data(&query, json!({ "id": campaign })).await["campaign"]["stats"].take()
+        };
+        assert_eq!(socket.next("1").await["campaignStats"], stats().await);
+        let id = app.literal(campaign);
+        for sql in [
+            format!("UPDATE campaign_sends SET status = 'delivered' WHERE campaign_id = {id}"),
+            format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends WHERE campaign_id = {id}"),
+            format!("DELETE FROM campaign_events WHERE send_id IN (SELECT id FROM campaign_sends WHERE campaign_id = {id}) AND event_type = 'click'"),
+        ] {
+            let before = stats().await;
+            app.run(&sql).await;
+            let now = stats().await;
+            if now != before {
+                assert_eq!(socket.next("1").await["campaignStats"], now, "{sql}");
+            }
+        }
+        // nothing changes, nothing is sent; then many changes, of which not each is shown
+        assert_eq!(socket.hear_within(Duration::from_millis(600)).await, None);
+        let started = std::time::Instant::now();
+        for number in 0..40 {
+            let status = ["queued", "sent", "delivered", "bounced"][number % 4];
+            app.run(&format!("UPDATE campaign_sends SET status = '{status}' WHERE campaign_id = {id}")).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let truth = stats().await;
+        let mut last = Json::Null;
+        let mut shown = 0;
+        while last != truth {
+            last = socket.next("1").await["campaignStats"].take();
+            shown += 1;
+        }
+        assert!(f64::from(shown) <= 2.0 + 4.0 * started.elapsed().as_secs_f64());
+        acme.admin.data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", json!({ "id": campaign })).await;
+        loop {
+            match socket.message().await {
+                message if message["type"] == "next" => {}
+                message => {
+                    assert_eq!(message, json!({ "id": "1", "type": "complete" }));
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn where_nobody_listens_the_database_is_left_alone(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let quiet = async || {
+            app.forget_statements();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            app.statements().len()
+        };
+        assert_eq!(quiet().await, 0);
+        let mut socket = Socket::of(&acme.member).await;
+        socket.subscribe("1", FOLLOW, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(quiet().await > 3);
+        // nothing but where the feed is is looked up while nothing happens
+        let events = app.statements().iter().filter(|sent| sent.sql.contains("campaign_events")).count();
+        assert!(events <= 1, "{:#?}", app.statements());
+        drop(socket);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(quiet().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn six_writers_in_sql_and_two_replicas_lose_repeat_and_reorder_nothing() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let other = app.organization("other").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(155), 10).await;
+    let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(156), 4).await;
+    let before = in_feed_order(&app, &acme).await.len();
+    let here = tempfile::tempdir().unwrap();
+    let (_replica, second) = serve(here.path(), &app.database.url).await;
+    let token = acme.member.token.clone().unwrap();
+    let followers =
+        Followers::start(&[&app.address, &second], &token, &[("CLIENTS", "6"), ("CUT", "250")])
+            .await;
+    // a transaction that writes no event holds nothing up
+    let idle = app.database.connect().await;
+    let idle = idle.begin().await.unwrap();
+    idle.execute_unprepared("UPDATE campaigns SET metadata = '{}'").await.unwrap();
+    let mut elsewhere = six_writers(&app.database, &other, &of_other.sends, 600).await;
+    let mut writers = six_writers(&app.database, &acme, &made.sends, 6_000).await;
+    let mut committed = BTreeSet::new();
+    while let Some(ids) = writers.join_next().await {
+        committed.extend(ids.unwrap());
+    }
+    while elsewhere.join_next().await.is_some() {}
+    let stored = in_feed_order(&app, &acme).await.split_off(before);
+    assert_eq!(stored.iter().copied().collect::<BTreeSet<_>>(), committed);
+    assert!(stored.len() >= 6_000);
+    all_have(&followers.expect(stored.len()).await, &stored);
+    idle.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_replica_and_a_restarted_database_lose_and_repeat_nothing() {
+    let (postgres, database) = Postgres::own().await;
+    let app = TestApp::on(database, <_>::default()).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(157), 10).await;
+    let before = in_feed_order(&app, &acme).await.len();
+    let here = tempfile::tempdir().unwrap();
+    let (first, first_address) = serve(here.path(), &app.database.url).await;
+    let (second, second_address) = serve(here.path(), &app.database.url).await;
+    let token = acme.member.token.clone().unwrap();
+    let followers = Followers::start(
+        &[&first_address, &second_address, &app.address],
+        &token,
+        &[("CLIENTS", "6"), ("CUT", "400")],
+    )
+    .await;
+    let mut writers = six_writers(&app.database, &acme, &made.sends, 6_000).await;
+    let pause = || tokio::time::sleep(Duration::from_millis(1_500));
+    pause().await;
+    postgres.restart("immediate").await;
+    pause().await;
+    first.kill().await;
+    pause().await;
+    postgres.restart("fast").await;
+    let mut committed = BTreeSet::new();
+    while let Some(ids) = writers.join_next().await {
+        committed.extend(ids.unwrap());
+    }
+    let stored = in_feed_order(&app, &acme).await.split_off(before);
+    assert!(stored.iter().copied().collect::<BTreeSet<_>>().is_superset(&committed));
+    all_have(&followers.expect(stored.len()).await, &stored);
+    assert_eq!(second.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(158), 10).await;
+    let before = in_feed_order(&app, &acme).await.len();
+    let here = tempfile::tempdir().unwrap();
+    let (_second, address) = serve(here.path(), &app.database.url).await;
+    let token = acme.member.token.clone().unwrap();
+    let followers =
+        Followers::start(&[&app.address, &address], &token, &[("CLIENTS", "6"), ("CUT", "250")])
+            .await;
+    // through both services and beside them
+    let mut writers = six_writers(&app.database, &acme, &made.sends, 1_200).await;
+    let mut recorders = JoinSet::new();
+    for (seed, address) in (0..4).zip([&app.address, &address].into_iter().cycle()) {
+        let (mut client, sends) = (acme.member.clone(), made.sends.clone());
+        client.address.clone_from(address);
+        recorders.spawn(async move {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            for _ in 0..30 {
+                let input: Vec<Json> = (0..40).map(|_| json!({ "sendId": sends.choose(&mut rng).unwrap(), "type": "OPEN" })).collect();
+                client.data("mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }", json!({ "input": input })).await;
+            }
+        });
+    }
+    while let Some(done) = recorders.join_next().await {
+        done.unwrap();
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let stored = in_feed_order(&app, &acme).await.split_off(before);
+    assert!(stored.len() >= 6_000);
+    all_have(&followers.expect(stored.len()).await, &stored);
+}
+
+#[tokio::test]
+async fn a_service_that_ends_says_1001_and_no_complete() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let here = tempfile::tempdir().unwrap();
+    let (service, address) = serve(here.path(), &app.database.url).await;
+    let mut client = acme.member.clone();
+    client.address = address;
+    let mut socket = Socket::of(&client).await;
+    socket.subscribe("1", FOLLOW, json!({})).await;
+    socket.subscribe("2", "{ __typename }", json!({})).await;
+    assert_eq!(socket.message().await["id"], "2");
+    assert_eq!(socket.message().await["id"], "2");
+    let (ended, heard) = tokio::join!(service.terminate(), socket.hear());
+    assert!(matches!(heard, Heard::Closed(1001, _)), "{heard:?}");
+    assert_eq!(ended, 0);
+}
