@@ -40,3 +40,8 @@ db port="5433":
     echo "DATABASE_URL=$url"
     echo "CAMPAIGNS_JWT_SECRET=any-secret-of-thirty-two-bytes-or-more cargo run -- serve --database-url $url"
     wait $server
+
+# The benchmark program, in release mode: `just bench feed` runs a part of it.
+bench *parts:
+    cargo build --release --workspace --bins
+    target/release/campaigns-benches {{parts}}

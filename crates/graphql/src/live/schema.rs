@@ -48,6 +48,7 @@ fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
     stream::once(async { item }).boxed()
 }
 
+/// What can be followed, over a websocket.
 #[Subscription(name = "Subscription")]
 impl Subscriptions {
     /// Every event of your organization that the filter selects, once each and in the order of the

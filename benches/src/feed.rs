@@ -1,0 +1,51 @@
+//! From the commit to the socket, at a thousand events a second.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::{follower::Follower, number, percentile, service::Service};
+
+const SECONDS: usize = 10;
+/// Events of a transaction, and how often there is one: a thousand a second.
+const BATCH: usize = 10;
+const EVERY: Duration = Duration::from_millis(10);
+
+pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
+    println!("commit to socket, 1,000 events a second in transactions of {BATCH}, {SECONDS} s");
+    let mut follower = Follower::subscribe(service).await?;
+    let total = SECONDS * 1_000;
+    let reading = tokio::spawn(async move {
+        let mut came = HashMap::new();
+        while came.len() < total {
+            let (id, at) = follower.event().await?;
+            came.insert(id, at);
+        }
+        anyhow::Ok(came)
+    });
+    let mut committed: Vec<(Uuid, Instant)> = Vec::with_capacity(total);
+    let mut ticks = tokio::time::interval(EVERY);
+    let started = Instant::now();
+    while committed.len() < total {
+        ticks.tick().await;
+        let ids = service.insert(committed.len(), BATCH).await?;
+        let now = Instant::now();
+        committed.extend(ids.into_iter().map(|id| (id, now)));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let came = reading.await??;
+    // one that is read before the writer is told of its commit took no time
+    let mut delays: Vec<f64> = committed
+        .iter()
+        .map(|(id, at)| came[id].saturating_duration_since(*at).as_secs_f64() * 1_000.0)
+        .collect();
+    delays.sort_by(f64::total_cmp);
+    println!("  {:>8.0} events a second were written", number(total) / seconds);
+    for (name, share) in [("median", 0.5), ("99 %", 0.99), ("longest", 1.0)] {
+        println!("  {:>8.1} ms {name}", percentile(&delays, share));
+    }
+    Ok(())
+}

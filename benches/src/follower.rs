@@ -1,0 +1,75 @@
+//! A follower of the feed.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use async_graphql::futures_util::{SinkExt, StreamExt};
+use reqwest::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use serde_json::{Value as Json, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+use uuid::Uuid;
+
+use crate::service::Service;
+
+/// A socket with one subscription.
+pub(crate) struct Follower(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Follower {
+    /// Subscribes, and waits until that is done.
+    pub(crate) async fn subscribe(service: &Service) -> anyhow::Result<Self> {
+        let url = format!("{}/graphql", service.address.replacen("http", "ws", 1));
+        let mut request = url.into_client_request()?;
+        let protocol = HeaderValue::from_static("graphql-transport-ws");
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        let (stream, _) = connect_async(request).await?;
+        let mut follower = Self(stream);
+        let authorization = format!("Bearer {}", service.token);
+        follower.say(&json!({ "type": "connection_init", "payload": { "Authorization": authorization } })).await?;
+        let query = "subscription { engagementEvents { cursor node { id type occurredAt } } }";
+        follower
+            .say(&json!({ "id": "1", "type": "subscribe", "payload": { "query": query } }))
+            .await?;
+        // an answer to what came after it means that it was taken
+        follower.say(&json!({ "id": "2", "type": "subscribe", "payload": { "query": "{ feedCursor }" } })).await?;
+        while follower.message().await?["type"] != "complete" {}
+        Ok(follower)
+    }
+
+    async fn say(&mut self, message: &Json) -> anyhow::Result<()> {
+        Ok(self.0.send(Message::Text(message.to_string().into())).await?)
+    }
+
+    async fn message(&mut self) -> anyhow::Result<Json> {
+        loop {
+            if let Message::Text(text) = self.0.next().await.context("it goes on")?? {
+                let message: Json = serde_json::from_str(&text)?;
+                if message["type"] != "ping" {
+                    return Ok(message);
+                }
+            }
+        }
+    }
+
+    /// The id of the next event, and when it came.
+    pub(crate) async fn event(&mut self) -> anyhow::Result<(Uuid, Instant)> {
+        let message = self.message().await?;
+        let came = Instant::now();
+        let id = message.pointer("/payload/data/engagementEvents/node/id").and_then(Json::as_str);
+        Ok((id.with_context(|| message.to_string())?.parse()?, came))
+    }
+
+    /// Takes so many messages, whatever is in them.
+    pub(crate) async fn take(&mut self, count: usize) -> anyhow::Result<()> {
+        let mut taken = 0;
+        while taken < count {
+            if let Message::Text(text) = self.0.next().await.context("it goes on")?? {
+                taken += usize::from(text.contains("\"next\""));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! What the service does in a second, beside what the database does by itself: each figure is one of
+//! a run on this machine, and a ratio is of two figures of the same run.
+//!
+//! `just bench` builds it and the service in release mode and runs it on a PostgreSQL server of
+//! its own. `just bench feed` runs one part of it.
+
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
+
+mod fan_out;
+mod feed;
+mod follower;
+mod intake;
+mod service;
+
+use anyhow::bail;
+use service::Service;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    for part in &parts {
+        if !["feed", "intake", "fan-out"].contains(&part.as_str()) {
+            bail!("there is no part {part}: feed, intake, fan-out");
+        }
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let service = Service::start().await?;
+    if wanted("feed") {
+        feed::run(&service).await?;
+    }
+    if wanted("intake") {
+        intake::run(&service).await?;
+    }
+    if wanted("fan-out") {
+        fan_out::run(&service).await?;
+    }
+    Ok(())
+}
+
+/// The value below which so much of the sorted values lies.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
+    let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(index).copied().unwrap_or(f64::NAN)
+}
+
+/// A count as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
+fn number(count: usize) -> f64 {
+    count as f64
+}

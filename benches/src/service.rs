@@ -1,0 +1,141 @@
+//! The service in release mode, as a process of its own, on a PostgreSQL server of its own.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::Context;
+use campaigns_scope::{ClaimRules, Signer};
+use campaigns_tests::{Postgres, TestDatabase};
+use chrono::{TimeDelta, Utc};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use serde_json::{Value as Json, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+use uuid::Uuid;
+
+const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
+
+/// A running service with one organization and some sends.
+pub(crate) struct Service {
+    pub(crate) address: String,
+    pub(crate) token: String,
+    pub(crate) organization: Uuid,
+    pub(crate) sends: Vec<Uuid>,
+    pub(crate) sql: DatabaseConnection,
+    http: reqwest::Client,
+    process: Child,
+    _database: TestDatabase,
+    _postgres: Postgres,
+}
+
+impl Service {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let (postgres, database) = Postgres::own().await;
+        let sql = database.connect().await;
+        let organization = Uuid::new_v4();
+        let org = format!("'{organization}'");
+        for statement in [
+            format!("INSERT INTO organizations (id, name, slug) VALUES ({org}, 'Bench', 'bench')"),
+            format!(
+                "INSERT INTO campaigns (org_id, name) SELECT {org}, 'c' || n FROM generate_series(1, 20) n"
+            ),
+            format!(
+                "INSERT INTO contacts (org_id, first_name) SELECT {org}, 'k' || n FROM generate_series(1, 500) n"
+            ),
+            format!(
+                "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
+                     SELECT {org}, campaigns.id, contacts.id FROM campaigns CROSS JOIN contacts"
+            ),
+            "ANALYZE".to_owned(),
+        ] {
+            sql.execute_unprepared(&statement).await?;
+        }
+        let select =
+            Statement::from_string(sql.get_database_backend(), "SELECT id FROM campaign_sends");
+        let rows = sql.query_all_raw(select).await?;
+        let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+
+        let program = std::env::current_exe()?.with_file_name("campaigns");
+        let mut process = Command::new(&program)
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--jwt-secret",
+                SECRET,
+                "--database-url",
+                &database.url,
+            ])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} is not built: just bench", program.display()))?;
+        let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();
+        let line = lines.next_line().await?.context("it says where it listens")?;
+        let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
+        let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
+        let now = Utc::now();
+        let token = signer.sign(organization, "admin", "bench", now, now + TimeDelta::days(1))?;
+        let http = reqwest::Client::new();
+        Ok(Self {
+            address,
+            token,
+            organization,
+            sends,
+            sql,
+            http,
+            process,
+            _database: database,
+            _postgres: postgres,
+        })
+    }
+
+    /// Asks over HTTP.
+    pub(crate) async fn ask(&self, query: &str, variables: Json) -> anyhow::Result<Json> {
+        let answer = self
+            .http
+            .post(format!("{}/graphql", self.address))
+            .bearer_auth(&self.token)
+            .json(&json!({ "query": query, "variables": variables }))
+            .send()
+            .await?;
+        let mut body: Json = answer.json().await?;
+        anyhow::ensure!(body.get("errors").is_none(), "{body}");
+        Ok(body["data"].take())
+    }
+
+    /// Inserts opens of sends, one after the other from `first` on, in one statement, as somebody's
+    /// own program does; their ids.
+    pub(crate) async fn insert(&self, first: usize, count: usize) -> anyhow::Result<Vec<Uuid>> {
+        let ids: Vec<Uuid> = (0..count).map(|_| Uuid::new_v4()).collect();
+        let values: Vec<String> = ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| {
+                let send = self.sends[(first + index) % self.sends.len()];
+                format!("('{id}', '{}', '{send}', 'open')", self.organization)
+            })
+            .collect();
+        let insert = format!(
+            "INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES {}",
+            values.join(", ")
+        );
+        self.sql.execute_unprepared(&insert).await?;
+        Ok(ids)
+    }
+
+    /// How many bytes of memory the service has.
+    pub(crate) fn memory(&self) -> anyhow::Result<usize> {
+        let id = self.process.id().context("it runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = resident.context("a resident size")?.trim().trim_end_matches(" kB");
+        Ok(kilobytes.parse::<usize>()? * 1_024)
+    }
+}
+
+/// Waits a moment for what is under way to come to rest.
+pub(crate) async fn rest() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
