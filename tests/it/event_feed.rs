@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use campaigns_tests::{
-    Backend, Binary, Followed, Followers, Heard, Organization, Postgres, Socket, TestApp,
+    Backend, Binary, Example, Followed, Followers, Heard, Organization, Postgres, Socket, TestApp,
     TestDatabase, on_both_databases, populate,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -13,7 +13,10 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::filters::{EVENTS, Maker, rows};
+use crate::{
+    filters::{EVENTS, Maker, rows},
+    six_questions::document,
+};
 
 const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { engagementEvents(after: $after, filter: $filter) { cursor node { id } } }";
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
@@ -177,6 +180,15 @@ on_both_databases! {
         let (org, send, id) = (app.literal(acme.id), app.literal(made.sends[1]), Uuid::new_v4());
         app.run(&format!("INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES ({}, {org}, {send}, 'open')", app.literal(id))).await;
         assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
+        // with the README's document
+        socket.subscribe("r", document("subscription Feed"), json!({ "after": cursor, "filter": { "type": { "eq": "OPEN" } } })).await;
+        for expected in [&by_service, &json!(id)] {
+            let edge = socket.next("r").await["engagementEvents"].take();
+            assert_eq!(edge["node"]["type"], "OPEN");
+            let data = acme.member.data("query ($after: String) { events(last: 1, before: $after) { nodes { id } } }", json!({ "after": edge["cursor"] })).await;
+            assert_ne!(data["events"]["nodes"][0]["id"], *expected);
+        }
+        socket.say(json!({ "id": "r", "type": "complete" })).await;
         // without a cursor: from now on
         socket.subscribe("2", FOLLOW, json!({})).await;
         socket.subscribe("3", "{ __typename }", json!({})).await;
@@ -438,6 +450,28 @@ async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
     let stored = in_feed_order(&app, &acme).await.split_off(before);
     assert!(stored.len() >= 6_000);
     all_have(&followers.expect(stored.len()).await, &stored);
+}
+
+#[tokio::test]
+async fn the_examples_write_and_follow() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(159), 10).await;
+    let token = acme.member.token.clone().unwrap();
+    let mut follow =
+        Example::start("follow.mjs", &token, &app.address.replacen("http", "ws", 1)).await;
+    // it has its place before anything is written
+    follow.error_line(|line| line.contains("following")).await;
+    let before = in_feed_order(&app, &acme).await.len();
+    let _traffic = Example::start("traffic.mjs", &token, &app.address).await;
+    for _ in 0..10 {
+        let line = follow.line().await;
+        assert!(
+            ["OPEN", "CLICK", "UNSUBSCRIBE", "BOUNCE"].iter().any(|kind| line.contains(kind)),
+            "{line}"
+        );
+    }
+    assert!(in_feed_order(&app, &acme).await.len() >= before + 10);
 }
 
 #[tokio::test]

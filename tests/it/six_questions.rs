@@ -10,11 +10,10 @@ use uuid::Uuid;
 
 const README: &str = include_str!("../../README.md");
 
-/// The README's document with this operation.
-fn document(operation: &str) -> &'static str {
+/// The README's document with this operation: `query Rates`, `subscription Feed`.
+pub(crate) fn document(operation: &str) -> &'static str {
     let blocks = README.split("```graphql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let name = format!("query {operation}");
-    blocks.into_iter().find(|block| block.starts_with(&name)).expect(operation)
+    blocks.into_iter().find(|block| block.starts_with(operation)).expect(operation)
 }
 
 fn number(row: &QueryResult, name: &str) -> i64 {
@@ -45,7 +44,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn answer(&self, operation: &str, variables: Json, pointer: &str) -> Json {
-        let mut data = self.organization.member.data(document(operation), variables).await;
+        let mut data =
+            self.organization.member.data(document(&format!("query {operation}")), variables).await;
         data.pointer_mut(pointer).unwrap().take()
     }
 

@@ -175,6 +175,58 @@ impl Followers {
     }
 }
 
+/// A program of `examples`, running.
+pub struct Example {
+    _child: Child,
+    lines: tokio::io::Lines<BufReader<ChildStdout>>,
+    errors: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+}
+
+impl Example {
+    /// Starts it, for a service at this address.
+    pub async fn start(program: &str, token: &str, address: &str) -> Self {
+        static INSTALLED: OnceCell<()> = OnceCell::const_new();
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+        INSTALLED.get_or_init(|| install(directory)).await;
+        let mut child = Command::new("node")
+            .args([program, token, &format!("{address}/graphql")])
+            .env("RATE", "50")
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Node is installed");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { _child: child, lines, errors }
+    }
+
+    /// The next line of its output.
+    pub async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(30), self.lines.next_line());
+        line.await.expect("it says something").unwrap().expect("it goes on")
+    }
+
+    /// Waits for such a line on standard error.
+    pub async fn error_line(&mut self, is: impl Fn(&str) -> bool) {
+        let found =
+            async { while !is(&self.errors.next_line().await.unwrap().expect("it goes on")) {} };
+        tokio::time::timeout(Duration::from_secs(30), found).await.expect("it says that");
+    }
+}
+
+async fn install(directory: &str) {
+    let installed = Command::new("npm")
+        .args(["ci", "--silent", "--no-audit", "--no-fund"])
+        .current_dir(directory)
+        .status()
+        .await
+        .expect("Node and npm are installed");
+    assert!(installed.success(), "npm ci failed in {directory}");
+}
+
 /// Runs a program of `tests/node` with its packages installed.
 pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
     let mut command = node_command(program).await;
@@ -185,17 +237,7 @@ pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
 async fn node_command(program: &str) -> Command {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/node");
-    INSTALLED
-        .get_or_init(async || {
-            let installed = Command::new("npm")
-                .args(["ci", "--silent", "--no-audit", "--no-fund"])
-                .current_dir(directory)
-                .status()
-                .await
-                .expect("Node and npm are installed");
-            assert!(installed.success(), "npm ci failed in {directory}");
-        })
-        .await;
+    INSTALLED.get_or_init(|| install(directory)).await;
     let mut command = Command::new("node");
     command.arg(program).current_dir(directory);
     command

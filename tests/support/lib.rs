@@ -12,7 +12,7 @@ mod fixtures;
 mod socket;
 
 pub use app::{Organization, Sent, TestApp};
-pub use binary::{Binary, Finished, Followed, Followers, node};
+pub use binary::{Binary, Example, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};

@@ -46,38 +46,46 @@ impl Watches {
     #[must_use]
     pub fn watch(&self, scope: &Arc<Scope>, campaign: Uuid, figures: &Figures) -> Watched {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.retain(|_, watched| watched.has_changed().is_ok());
         if let Some(watched) = map.get(&campaign) {
             return watched.clone();
         }
         let (sender, watched) = watch::channel(Some(figures.clone()));
         map.insert(campaign, watched.clone());
-        tokio::spawn(count(Arc::clone(scope), campaign, sender));
+        tokio::spawn(self.clone().count(Arc::clone(scope), campaign, sender));
         watched
     }
-}
 
-/// Counts for as long as somebody else than the map watches.
-async fn count(scope: Arc<Scope>, campaign: Uuid, sender: watch::Sender<Option<Figures>>) {
-    loop {
-        let started = Instant::now();
-        match figures_of(&scope, campaign).await {
-            Ok(figures) => {
-                let gone = figures.is_none();
-                sender.send_if_modified(|last| {
-                    let changed = *last != figures;
-                    *last = figures;
-                    changed
-                });
-                if gone {
-                    return;
+    /// Counts for as long as somebody else than the map watches.
+    async fn count(
+        self,
+        scope: Arc<Scope>,
+        campaign: Uuid,
+        sender: watch::Sender<Option<Figures>>,
+    ) {
+        loop {
+            let started = Instant::now();
+            match figures_of(&scope, campaign).await {
+                Ok(figures) => {
+                    let gone = figures.is_none();
+                    sender.send_if_modified(|last| {
+                        let changed = *last != figures;
+                        *last = figures;
+                        changed
+                    });
+                    if gone {
+                        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
+                        return;
+                    }
                 }
+                Err(error) => tracing::warn!(%error, %campaign, "figures cannot be counted"),
             }
-            Err(error) => tracing::warn!(%error, %campaign, "figures cannot be counted"),
-        }
-        tokio::time::sleep(INTERVAL.max(started.elapsed() * REST)).await;
-        if sender.receiver_count() <= 1 {
-            return;
+            tokio::time::sleep(INTERVAL.max(started.elapsed() * REST)).await;
+            // nobody can come to watch while the map is looked at
+            let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if sender.receiver_count() <= 1 {
+                map.remove(&campaign);
+                return;
+            }
         }
     }
 }
