@@ -13,7 +13,7 @@ use crate::{
 
 const SOCKETS: usize = 1_000;
 const SILENT: usize = 50;
-const EVENTS: usize = 400;
+const EVENTS: usize = 1_000;
 
 pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     println!("fan-out to {SOCKETS} sockets of one organization");

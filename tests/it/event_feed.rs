@@ -273,6 +273,65 @@ on_both_databases! {
         }
     }
 
+    async fn metadata_that_cannot_be_read_holds_nobody_up(app: TestApp) {
+        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(160), 4).await;
+        let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(161), 4).await;
+        let (mut ours, mut theirs) = (Socket::of(&acme.member).await, Socket::of(&other.member).await);
+        let start = feed_cursor(&acme).await;
+        for (socket, organization) in [(&mut ours, &acme), (&mut theirs, &other)] {
+            socket.subscribe("1", FOLLOW, json!({ "after": feed_cursor(organization).await })).await;
+        }
+        let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+        let id = Uuid::new_v4();
+        app.run(&format!("INSERT INTO campaign_events (id, org_id, send_id, event_type, metadata) VALUES ({}, {org}, {send}, 'open', '{{\"x\": 1e400}}')", app.literal(id))).await;
+        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
+        let theirs_next = other.member.data(record, json!({ "send": of_other.sends[0] })).await;
+        let ours_next = acme.member.data(record, json!({ "send": made.sends[1] })).await;
+        assert_eq!(theirs.next("1").await["engagementEvents"]["node"], theirs_next["recordEvents"]["events"][0]);
+        // live, and from the table
+        ours.subscribe("2", FOLLOW, json!({ "after": start })).await;
+        let mut heard = BTreeSet::new();
+        for _ in 0..4 {
+            let message = ours.message().await;
+            heard.insert((message["id"].as_str().unwrap().to_owned(), message["payload"]["data"]["engagementEvents"]["node"]["id"].to_string()));
+        }
+        let last = &ours_next["recordEvents"]["events"][0]["id"];
+        let each = |number: &str| [(number.to_owned(), json!(id).to_string()), (number.to_owned(), last.to_string())];
+        assert_eq!(heard, each("1").into_iter().chain(each("2")).collect());
+        assert!(feed_cursor(&acme).await.is_string());
+    }
+
+    async fn who_comes_later_is_given_what_is_there_then(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(162), 6).await;
+        let query = "subscription ($after: String) { engagementEvents(after: $after) { node { id campaign { name } } } }";
+        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id campaign { id } } } }";
+        let start = feed_cursor(&acme).await;
+        let mut first = Socket::of(&acme.member).await;
+        first.subscribe("1", query, json!({ "after": start })).await;
+        let mut events = Vec::new();
+        for send in &made.sends[..3] {
+            events.push(acme.member.data(record, json!({ "send": send })).await["recordEvents"]["events"][0].take());
+            assert_eq!(first.next("1").await["engagementEvents"]["node"]["id"], events.last().unwrap()["id"]);
+        }
+        // a campaign is renamed, another deleted with its events, and the last event is deleted
+        let (kept, gone) = (&events[0]["campaign"]["id"], &events[1]["campaign"]["id"]);
+        assert_ne!(kept, gone);
+        acme.member.data("mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"renamed\" }) { campaign { id } } }", json!({ "id": kept })).await;
+        acme.admin.data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", json!({ "id": gone })).await;
+        acme.admin.ask("mutation ($id: ID!) { deleteEvent(id: $id) { id } }", json!({ "id": events[2]["id"] })).await;
+        let mut later = Socket::of(&acme.member).await;
+        later.subscribe("resumed", query, json!({ "after": start })).await;
+        assert_eq!(later.next("resumed").await["engagementEvents"]["node"], json!({ "id": events[0]["id"], "campaign": { "name": "renamed" } }));
+        later.subscribe("new", query, json!({})).await;
+        assert_eq!(later.hear_within(Duration::from_millis(400)).await, None);
+        let next = acme.member.data(record, json!({ "send": made.sends[0] })).await["recordEvents"]["events"][0]["id"].take();
+        for _ in 0..2 {
+            assert_eq!(later.message().await["payload"]["data"]["engagementEvents"]["node"]["id"], next);
+        }
+    }
+
     async fn figures_are_sent_when_they_change_and_the_last_are_true(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(154), 6).await;

@@ -95,6 +95,29 @@ on_both_databases! {
         assert_eq!(socket.next("a").await, json!({ "__typename": "Query" }));
     }
 
+    async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(142), 4).await;
+        let long: Vec<String> = (0..45).map(|number| format!("a{number}: __schema {{ types {{ name fields {{ name }} }} }}")).collect();
+        let mut socket = Socket::of(&acme.member).await;
+        for wait in [0, 1, 5, 10, 20, 40] {
+            socket.subscribe("r", &format!("{{ {} }}", long.join(" ")), json!({})).await;
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            socket.say(json!({ "id": "r", "type": "complete" })).await;
+            socket.subscribe("r", FEED, json!({})).await;
+            socket.say(json!({ "id": "r", "type": "complete" })).await;
+        }
+        socket.subscribe("r", "subscription { engagementEvents { node { type } } }", json!({})).await;
+        socket.subscribe("q", "{ __typename }", json!({})).await;
+        // what the first operations said before they were completed may still come
+        while socket.message().await["id"] != "q" {}
+        assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        acme.member.data("mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { recorded } }", json!({ "send": made.sends[0] })).await;
+        assert_eq!(socket.next("r").await, json!({ "engagementEvents": { "node": { "type": "OPEN" } } }));
+        assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+    }
+
     async fn who_may_not_come_in_is_closed_with_4403(app: TestApp) {
         let acme = app.organization("acme").await;
         let expired = Utc::now().timestamp() - 31;
@@ -223,6 +246,31 @@ async fn pings_are_answered_at_any_time() {
     }
     after.subscribe("1", "{ __typename }", json!({})).await;
     assert_eq!(after.next("1").await, json!({ "__typename": "Query" }));
+}
+
+#[tokio::test]
+async fn a_peer_that_closes_is_answered() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let mut socket = Socket::of(&acme.member).await;
+    socket.subscribe("1", FEED, json!({})).await;
+    let frame = tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "done".into() };
+    socket.send(Message::Close(Some(frame))).await;
+    assert_eq!(socket.hear().await, Heard::Closed(1000, "done".to_owned()));
+}
+
+#[tokio::test]
+async fn a_request_that_could_be_upgraded_but_is_none_is_answered() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let request = acme.member.request(reqwest::Method::POST, "/graphql");
+    let answer = request
+        .header("upgrade", "websocket")
+        .json(&json!({ "query": "{ __typename }" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.json::<Json>().await.unwrap(), json!({ "data": { "__typename": "Query" } }));
 }
 
 #[tokio::test]

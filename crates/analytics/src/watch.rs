@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// How much longer than a count takes the next one waits: the more there is to count, the rarer.
 const REST: u32 = 10;
 
-/// The figures of a campaign; `None` once it is deleted.
-pub type Watched = watch::Receiver<Option<Figures>>;
+/// The figures of a campaign, `None` once it is deleted, and when they began to be counted.
+pub type Watched = watch::Receiver<(Option<Figures>, Instant)>;
 
 /// The campaigns that are watched in this process. Cloning shares them.
 #[derive(Clone, Default)]
@@ -35,21 +35,27 @@ pub struct Watches(Arc<Mutex<HashMap<Uuid, Watched>>>);
 /// Those of the database.
 pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
     let selected = scope.find::<campaign::Entity>().id(campaign);
-    if scope.one(selected.clone()).await?.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(by_campaign(scope, selected).await?.remove(&campaign).unwrap_or_default()))
+    let figures = by_campaign(scope, selected.clone()).await?.remove(&campaign);
+    // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+    let there = scope.one(selected).await?.is_some();
+    Ok(there.then(|| figures.unwrap_or_default()))
 }
 
 impl Watches {
-    /// Watches a campaign of the scope's organization, which has these figures.
+    /// Watches a campaign of the scope's organization, which had these figures at that time.
     #[must_use]
-    pub fn watch(&self, scope: &Arc<Scope>, campaign: Uuid, figures: &Figures) -> Watched {
+    pub fn watch(
+        &self,
+        scope: &Arc<Scope>,
+        campaign: Uuid,
+        figures: &Figures,
+        at: Instant,
+    ) -> Watched {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watched) = map.get(&campaign) {
             return watched.clone();
         }
-        let (sender, watched) = watch::channel(Some(figures.clone()));
+        let (sender, watched) = watch::channel((Some(figures.clone()), at));
         map.insert(campaign, watched.clone());
         tokio::spawn(self.clone().count(Arc::clone(scope), campaign, sender));
         watched
@@ -60,24 +66,29 @@ impl Watches {
         self,
         scope: Arc<Scope>,
         campaign: Uuid,
-        sender: watch::Sender<Option<Figures>>,
+        sender: watch::Sender<(Option<Figures>, Instant)>,
     ) {
+        let mut failing = false;
         loop {
             let started = Instant::now();
             match figures_of(&scope, campaign).await {
                 Ok(figures) => {
                     let gone = figures.is_none();
-                    sender.send_if_modified(|last| {
-                        let changed = *last != figures;
-                        *last = figures;
-                        changed
-                    });
+                    failing = false;
+                    // whether these are others each watcher sees for itself: it may have come in
+                    // between, and have counted something else
+                    sender.send_replace((figures, started));
                     if gone {
                         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
                         return;
                     }
                 }
-                Err(error) => tracing::warn!(%error, %campaign, "figures cannot be counted"),
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, %campaign, "figures cannot be counted");
+                    }
+                    failing = true;
+                }
             }
             tokio::time::sleep(INTERVAL.max(started.elapsed() * REST)).await;
             // nobody can come to watch while the map is looked at

@@ -7,17 +7,24 @@ use std::{
 };
 
 use campaigns_entity::event;
-use campaigns_scope::{Error, KeyValue, Scope, Window};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use campaigns_scope::{Error, Scope};
+use sea_orm::sea_query::Expr;
 use tokio::sync::watch;
-use uuid::Uuid;
 
-use crate::{Event, Feed, latest, log::Found, order, position, reader::Listener};
+use crate::{
+    Event, Feed,
+    log::{Found, size},
+    reader::Listener,
+};
 
-/// How many events are read from the table at once.
+/// How many events are read from the table at once, and how many bytes, about, may be read before
+/// it is fewer.
 const PAGE: u64 = 256;
+const MANY_BYTES: usize = 1024 * 1024;
 /// How long to wait where the database does not answer.
 const RETRY: Duration = Duration::from_millis(250);
+/// Over how many positions a page is looked for where the database takes too long over all.
+const SPAN: i64 = 1_000_000;
 
 /// Which events a follower wants, said twice: in SQL, and for an event in memory. The two mean
 /// the same.
@@ -28,13 +35,25 @@ pub struct Wanted {
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
 }
 
+/// What a follower is given.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The event.
+    pub event: Event,
+    /// Whether it has just come, and not been read from the table.
+    pub live: bool,
+}
+
 /// Somebody who follows an organization's events.
 pub struct Follower {
     scope: Arc<Scope>,
     wanted: Wanted,
     cursor: i64,
     /// Taken and not given yet.
-    taken: VecDeque<Event>,
+    taken: VecDeque<Given>,
+    /// How many events, and over how many positions, are read from the table at once.
+    page: u64,
+    span: Option<i64>,
     listener: Listener,
     grown: watch::Receiver<()>,
 }
@@ -51,11 +70,21 @@ impl Feed {
         after: Option<i64>,
         wanted: Wanted,
     ) -> Result<Follower, Error> {
-        let now = latest(&scope).await?.map_or(0, |event| event.feed_position);
-        let listener = Listener::of(&self.shared, scope.organization(), now);
+        let latest = scope.latest_event().await?.map_or(0, |(position, _)| position);
+        let listener = Listener::of(&self.shared, scope.organization(), latest);
         let grown = listener.channel.grown.subscribe();
-        let cursor = after.unwrap_or(now);
-        Ok(Follower { scope, wanted, cursor, taken: VecDeque::new(), listener, grown })
+        // the latest that is stored may lie before others that were there and are deleted
+        let cursor = after.unwrap_or(listener.joined);
+        Ok(Follower {
+            scope,
+            wanted,
+            cursor,
+            taken: VecDeque::new(),
+            page: PAGE,
+            span: None,
+            listener,
+            grown,
+        })
     }
 }
 
@@ -65,17 +94,18 @@ impl Follower {
     ///
     /// # Errors
     /// What the database says, other than that it does not answer.
-    pub async fn next(&mut self) -> Result<Event, Error> {
+    pub async fn next(&mut self) -> Result<Given, Error> {
         loop {
-            if let Some(event) = self.taken.pop_front() {
-                return Ok(event);
+            if let Some(given) = self.taken.pop_front() {
+                return Ok(given);
             }
             self.grown.mark_unchanged();
             match self.look() {
                 Found::Events(events) => {
                     self.cursor = events.last().map_or(self.cursor, |event| event.feed_position);
                     let selects = &self.wanted.selects;
-                    self.taken.extend(events.into_iter().filter(|event| selects(event)));
+                    let wanted = events.into_iter().filter(|event| selects(event));
+                    self.taken.extend(wanted.map(|event| Given { event, live: true }));
                 }
                 Found::Nothing => {
                     // the sender lives as long as the listener
@@ -83,7 +113,10 @@ impl Follower {
                 }
                 Found::Behind => match self.catch_up().await {
                     Ok(()) => {}
-                    Err(Error::Unavailable(_) | Error::Timeout(_) | Error::Deadlock(_)) => {
+                    Err(Error::Timeout(_)) => {
+                        self.span = Some(self.span.map_or(SPAN, |span| std::cmp::max(span / 4, 1)));
+                    }
+                    Err(Error::Unavailable(_) | Error::Deadlock(_)) => {
                         tokio::time::sleep(RETRY).await;
                     }
                     Err(error) => return Err(error),
@@ -93,6 +126,9 @@ impl Follower {
     }
 
     fn look(&self) -> Found {
+        if self.cursor < self.listener.joined {
+            return Found::Behind;
+        }
         let log = self.listener.channel.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.after_cursor(self.cursor)
     }
@@ -102,19 +138,25 @@ impl Follower {
         // whatever is settled by the next statement includes all that the log has now
         let tip = {
             let log = self.listener.channel.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.tip()
+            std::cmp::max(log.tip(), self.listener.joined)
         };
-        let mut selected = self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
-        if let Some(settled) = self.scope.settled().await? {
-            selected = selected.filter(position().lte(settled));
-        }
-        // no row has this id, so all at the cursor's position come before
-        let cursor = vec![KeyValue::Integer(self.cursor), KeyValue::Id(Uuid::max())];
-        let window = Window { limit: PAGE, from_end: false, cursor: Some(cursor) };
-        let page = self.scope.page(selected, &order(), &window).await?;
-        let last = page.rows.last().map_or(self.cursor, |(event, _)| event.feed_position);
-        self.cursor = if page.more { last } else { std::cmp::max(last, tip) };
-        self.taken.extend(page.rows.into_iter().map(|(event, _)| Arc::new(event)));
+        let settled = self.scope.settled().await?;
+        // no further than the tip, which is an event's position: one is never taken back
+        let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
+        let selected = self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
+        let found =
+            self.scope.feed_page(selected, self.cursor, span.or(settled), self.page).await?;
+        let full = u64::try_from(found.len()).is_ok_and(|count| count >= self.page);
+        let last = found.last().map_or(self.cursor, |event| event.feed_position);
+        self.cursor = if full { last } else { std::cmp::max(last, span.unwrap_or(tip)) };
+        let bytes: usize = found.iter().map(size).sum();
+        self.page = if bytes > MANY_BYTES {
+            std::cmp::max(self.page / 4, 1)
+        } else {
+            std::cmp::min(self.page * 2, PAGE)
+        };
+        let given = |event| Given { event: Arc::new(event), live: false };
+        self.taken.extend(found.into_iter().map(given));
         Ok(())
     }
 }

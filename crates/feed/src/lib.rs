@@ -15,7 +15,7 @@
 //!   merely drawn from the sequence: a crash of the database takes such numbers back, and gives
 //!   them to other events.)
 //! - A follower's cursor only grows; it is given the events with `position > cursor` in their
-//!   order.
+//!   order. What was there before it came it is given as it stands in the table.
 //! - Where nobody listens nothing is asked of the database.
 
 #![warn(missing_docs)]
@@ -27,44 +27,9 @@ mod reader;
 use std::sync::Arc;
 
 use campaigns_entity::event;
-use campaigns_scope::{Direction, Error, KeyKind, Order, OrderKey, Scope, Window};
-use sea_orm::{
-    ColumnTrait,
-    sea_query::{Expr, ExprTrait},
-};
 
-pub use follower::{Follower, Wanted};
+pub use follower::{Follower, Given, Wanted};
 pub use reader::Feed;
-
-/// The latest event of an organization that is settled, where the feed has come to; `None` where
-/// there is none. Who goes on after it is given every event that commits later.
-///
-/// # Errors
-/// Those of the database.
-pub async fn latest(scope: &Scope) -> Result<Option<event::Model>, Error> {
-    let settled = scope.settled().await?;
-    let selected = match settled {
-        Some(settled) => scope.find::<event::Entity>().filter(position().lte(settled)),
-        None => scope.find(),
-    };
-    let window = Window { limit: 1, from_end: true, cursor: None };
-    let page = scope.page(selected, &order(), &window).await?;
-    Ok(page.rows.into_iter().next().map(|(event, _)| event))
-}
-
-/// The order of the feed.
-fn order() -> Order {
-    Order(vec![OrderKey {
-        expression: position(),
-        kind: KeyKind::Integer,
-        nullable: false,
-        direction: Direction::Ascending,
-    }])
-}
-
-fn position() -> Expr {
-    Expr::col(event::Column::FeedPosition.as_column_ref())
-}
 
 /// An event that several followers may have.
 pub type Event = Arc<event::Model>;

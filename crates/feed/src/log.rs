@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use campaigns_entity::event;
+
 use crate::Event;
 
 /// How many events a log has at most.
@@ -65,7 +67,7 @@ impl Log {
 }
 
 /// How many bytes an event takes, about.
-fn size(event: &Event) -> usize {
+pub(crate) fn size(event: &event::Model) -> usize {
     let metadata = event.metadata.as_ref().map_or(0, |metadata| metadata.to_string().len());
     256 + event.url.as_ref().map_or(0, String::len) + metadata
 }

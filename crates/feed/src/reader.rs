@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Error, FeedReader, READ_AT_ONCE};
+use campaigns_scope::{Error, FeedReader};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -17,10 +17,14 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::log::Log;
+use crate::log::{Log, size};
 
 /// How long the reader waits before it looks again, unless it is woken.
 const POLL: Duration = Duration::from_millis(20);
+/// How many events of an organization are read at once, and how many bytes, about, may be read
+/// before it is fewer.
+const READ_AT_ONCE: i64 = 1_000;
+const MANY_BYTES: usize = 4 * 1024 * 1024;
 /// How long it waits where the database does not answer.
 const RETRY: Duration = Duration::from_millis(250);
 /// After how long it looks thoroughly, whatever was known.
@@ -80,6 +84,8 @@ pub(crate) struct Listener {
     shared: Arc<Shared>,
     organization: Uuid,
     pub(crate) channel: Arc<Channel>,
+    /// Where the channel had come to when this one came.
+    pub(crate) joined: i64,
 }
 
 impl Listener {
@@ -95,7 +101,8 @@ impl Listener {
         let channel = Arc::clone(channel);
         drop(channels);
         shared.wake.notify_one();
-        Self { shared: Arc::clone(shared), organization, channel }
+        let joined = channel.tip().max(position);
+        Self { shared: Arc::clone(shared), organization, channel, joined }
     }
 }
 
@@ -116,6 +123,7 @@ async fn read(reader: FeedReader, shared: Arc<Shared>) {
     let mut known = None;
     let mut looked = Instant::now();
     let mut failing = false;
+    let mut limit = READ_AT_ONCE;
     loop {
         // before the channels are listed: one that comes after that is looked at next time
         let new = shared.new.swap(false, Ordering::SeqCst);
@@ -131,7 +139,7 @@ async fn read(reader: FeedReader, shared: Arc<Shared>) {
             known = None;
             looked = Instant::now();
         }
-        match look(&reader, &channels, &mut known).await {
+        match look(&reader, &channels, &mut known, &mut limit).await {
             Ok(more) => {
                 failing = false;
                 if !more {
@@ -156,16 +164,18 @@ async fn look(
     reader: &FeedReader,
     channels: &[(Uuid, Arc<Channel>)],
     known: &mut Option<i64>,
+    limit: &mut i64,
 ) -> Result<bool, Error> {
     let settled = reader.settled(*known).await?;
     if *known == Some(settled) {
         return Ok(false);
     }
     let tips = channels.iter().map(|(organization, channel)| (*organization, channel.tip()));
-    let events = reader.events(tips.collect::<Vec<_>>(), settled).await?;
+    let events = reader.events(tips.collect::<Vec<_>>(), settled, *limit).await?;
+    let bytes: usize = events.iter().map(size).sum();
     let channels: HashMap<Uuid, &Arc<Channel>> =
         channels.iter().map(|(organization, channel)| (*organization, channel)).collect();
-    let mut read: HashMap<Uuid, usize> = HashMap::new();
+    let mut read: HashMap<Uuid, i64> = HashMap::new();
     for event in events {
         let Some(channel) = channels.get(&event.org_id) else { continue };
         *read.entry(event.org_id).or_default() += 1;
@@ -174,7 +184,8 @@ async fn look(
     for organization in read.keys() {
         channels[organization].grown.send_replace(());
     }
-    let more = read.values().any(|count| *count >= READ_AT_ONCE);
+    let more = read.values().any(|count| *count >= *limit);
+    *limit = if bytes > MANY_BYTES { (*limit / 4).max(1) } else { (*limit * 2).min(READ_AT_ONCE) };
     *known = if more { None } else { Some(settled) };
     Ok(more)
 }

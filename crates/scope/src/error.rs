@@ -47,8 +47,10 @@ impl From<DbErr> for Error {
                 Some("57014" | "9") => Self::Timeout(error),
                 // deadlock_detected, serialization_failure
                 Some("40P01" | "40001") => Self::Deadlock(error),
-                // shutdowns, crashes, start-ups, too many connections, and the connection exceptions
-                Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(error),
+                // shutdowns, crashes, start-ups, and the connection exceptions
+                Some("57P01" | "57P02" | "57P03") => Self::Unavailable(error),
+                // out of resources; read-only for as long as a failover takes
+                Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
                 // SQLITE_BUSY: another writer holds the file for longer than a statement waits
                 Some("5" | "261" | "517") => Self::Unavailable(error),

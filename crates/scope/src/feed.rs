@@ -1,11 +1,14 @@
 //! Reading the feed of many organizations at once: for the one reader of a process.
 
 use campaigns_entity::event;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Error, scope::feed::settled};
+use crate::{
+    Error,
+    scope::feed::{read, settled},
+};
 
 /// The right to read the events of every organization, on behalf of those who listen. It comes
 /// from [`Database::feed_reader`](crate::Database::feed_reader), and no request gets hold of it.
@@ -13,18 +16,15 @@ pub struct FeedReader {
     connection: DatabaseConnection,
 }
 
-/// How many events of one organization are read at once.
-pub const READ_AT_ONCE: usize = 1_000;
-
 // each organization's own range of an index, and no more rows of one than are read at once
 const IN_POSTGRES: &str = "SELECT found.* FROM jsonb_to_recordset($1) AS listened(org_id uuid, after bigint) \
      CROSS JOIN LATERAL (SELECT * FROM campaign_events WHERE org_id = listened.org_id \
-       AND feed_position > listened.after AND feed_position <= $2 ORDER BY feed_position LIMIT 1000) AS found \
+       AND feed_position > listened.after AND feed_position <= $2 ORDER BY feed_position LIMIT $3) AS found \
      ORDER BY found.feed_position";
 const IN_SQLITE: &str = "SELECT found.* FROM json_each($1) AS listened CROSS JOIN campaign_events AS found \
      WHERE found.rowid IN (SELECT rowid FROM campaign_events \
        WHERE org_id = unhex(replace(listened.value ->> 'org_id', '-', '')) \
-       AND feed_position > listened.value ->> 'after' AND feed_position <= $2 ORDER BY feed_position LIMIT 1000) \
+       AND feed_position > listened.value ->> 'after' AND feed_position <= $2 ORDER BY feed_position LIMIT $3) \
      ORDER BY found.feed_position";
 
 impl FeedReader {
@@ -48,7 +48,7 @@ impl FeedReader {
     }
 
     /// The events of these organizations after a position each, in their order:
-    /// [`READ_AT_ONCE`] of each at most, none that is not settled.
+    /// `limit` of each at most, none that is not settled.
     ///
     /// # Errors
     /// Those of the database.
@@ -56,6 +56,7 @@ impl FeedReader {
         &self,
         after: impl IntoIterator<Item = (Uuid, i64)>,
         settled: i64,
+        limit: i64,
     ) -> Result<Vec<event::Model>, Error> {
         let backend = self.connection.get_database_backend();
         let listened: serde_json::Value = after
@@ -63,12 +64,9 @@ impl FeedReader {
             .map(|(org_id, after)| json!({ "org_id": org_id, "after": after }))
             .collect();
         let sql = if backend == DbBackend::Postgres { IN_POSTGRES } else { IN_SQLITE };
-        let values: [Value; 2] = [listened.into(), settled.into()];
+        let values: [Value; 3] = [listened.into(), settled.into(), limit.into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let rows = self.connection.query_all_raw(statement).await?;
-        Ok(rows
-            .iter()
-            .map(|row| event::Model::from_query_result(row, ""))
-            .collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 }

@@ -99,7 +99,7 @@ pub use admin::Admin;
 pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
 pub use error::Error;
-pub use feed::{FeedReader, READ_AT_ONCE};
+pub use feed::FeedReader;
 pub use fold::folded;
 pub use operator::Operator;
 pub use owned::OrganizationOwned;

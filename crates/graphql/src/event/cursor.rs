@@ -1,16 +1,14 @@
 //! Cursors of the feed: those of a list of events in feed order.
 
-use campaigns_entity::event;
 use campaigns_scope::{KeyValue, Scope};
 use uuid::Uuid;
 
 use super::{EngagementEvent, EngagementEventOrder};
 use crate::{connection::Ordering, cursor, error::Error};
 
-/// The cursor of an event; without one, that before all.
-pub(crate) fn encode(scope: &Scope, event: Option<&event::Model>) -> Result<String, Error> {
+/// The cursor of the event at this position, with this id.
+pub(crate) fn encode(scope: &Scope, (position, id): (i64, Uuid)) -> Result<String, Error> {
     let ordering = feed(scope)?;
-    let (position, id) = event.map_or((0, Uuid::nil()), |event| (event.feed_position, event.id));
     Ok(cursor::encode(&ordering.name, &[KeyValue::Integer(position), KeyValue::Id(id)]))
 }
 

@@ -1,6 +1,7 @@
 //! `events`.
 
 use async_graphql::{Context, Object};
+use uuid::Uuid;
 
 use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder, cursor};
 use crate::{
@@ -40,7 +41,7 @@ impl EventQueries {
     /// later, and none twice.
     async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
         let scope = ctx.scope();
-        let latest = campaigns_feed::latest(scope).await?;
-        cursor::encode(scope, latest.as_ref())
+        let latest = scope.latest_event().await?;
+        cursor::encode(scope, latest.unwrap_or((0, Uuid::nil())))
     }
 }

@@ -8,10 +8,10 @@ use std::{
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::Payload;
+use super::{Payload, subscription::Rendered};
 
 /// How many events a group remembers.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 256;
 
 /// What tells one group from another: who sees, and what is asked, but for where it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,12 +46,13 @@ impl Groups {
 }
 
 impl Group {
-    /// What the event at a position looks like; whoever asks first renders it.
+    /// What the event at a position looks like; whoever asks first renders it. What is no more than
+    /// an error is not kept.
     pub(super) async fn payload(
         &self,
         position: i64,
-        render: impl AsyncFnOnce() -> Payload,
-    ) -> Payload {
+        render: impl AsyncFnOnce() -> Rendered,
+    ) -> Option<Payload> {
         let cell = {
             let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
             let cell = Arc::clone(rendered.entry(position).or_default());
@@ -60,6 +61,15 @@ impl Group {
             }
             cell
         };
-        cell.get_or_init(async || render().await).await.clone()
+        let rendered = cell
+            .get_or_try_init(async || match render().await {
+                Rendered::Whole(payload) => Ok(payload),
+                other => Err(other),
+            })
+            .await;
+        match rendered {
+            Ok(payload) => Some(payload.clone()),
+            Err(other) => other.payload(),
+        }
     }
 }

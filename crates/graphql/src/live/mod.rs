@@ -8,8 +8,9 @@
 //! **Invariants.**
 //! - An answer that failed because the database did not answer is tried again until it does, so an
 //!   event is never taken as delivered in the form of such an error.
-//! - Subscribers of one organization with the same document and variables have the same bytes,
-//!   rendered once ([`group`]): nothing that an event leads to depends on the viewer.
+//! - Subscribers of one organization with the same document and variables are given the same bytes of
+//!   an event that has just come, rendered once ([`group`]): nothing that it leads to depends on
+//!   the viewer. What is read from the table is rendered as it is then.
 
 mod group;
 mod schema;
@@ -21,7 +22,7 @@ pub(crate) use single_root::single_root;
 pub(crate) use subscription::Followed;
 pub use subscription::{Payload, Subscription};
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Instant};
 
 use campaigns_analytics::{Figures, Watches};
 use campaigns_entity::event;
@@ -52,8 +53,8 @@ impl Live {
 pub(crate) enum Subject {
     /// Events after a position, or from now on, that both of these select.
     Events { after: Option<i64>, condition: Expr, test: Test<event::Model> },
-    /// The figures of a campaign, which are these now.
-    Figures { campaign: Uuid, now: Figures },
+    /// The figures of a campaign, which were these when they were counted, from then on.
+    Figures { campaign: Uuid, now: Figures, at: Instant },
 }
 
 /// What an execution of a subscription's selection is for.

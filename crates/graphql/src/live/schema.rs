@@ -1,6 +1,9 @@
 //! The fields of `Subscription`.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use async_graphql::{
     Context, ID, Subscription,
@@ -73,7 +76,7 @@ impl Subscriptions {
                 Ok(open(turn, Subject::Events { after, condition, test }))
             }
             Shown::Turn(Turn::Event(event)) => {
-                let cursor = cursor::encode(scope, Some(event))?;
+                let cursor = cursor::encode(scope, (event.feed_position, event.id))?;
                 let node = EngagementEvent(rows::alone(event.as_ref().clone()));
                 Ok(show(Edge { cursor, node }))
             }
@@ -92,9 +95,10 @@ impl Subscriptions {
             Shown::Opening(turn) => {
                 let path = Path::argument("campaignId");
                 let campaign = input::id(&campaign_id, path)?;
+                let at = Instant::now();
                 let now = campaigns_analytics::figures_of(ctx.scope(), campaign).await?;
                 let now = now.ok_or_else(|| Error::not_found("campaign", path))?;
-                Ok(open(turn, Subject::Figures { campaign, now }))
+                Ok(open(turn, Subject::Figures { campaign, now, at }))
             }
             Shown::Turn(Turn::Figures(figures)) => Ok(show(figures.clone().into())),
             Shown::Turn(_) => Ok(stream::empty().boxed()),

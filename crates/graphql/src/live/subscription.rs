@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_graphql::{
@@ -12,7 +12,8 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 use campaigns_analytics::{Figures, Watched};
-use campaigns_feed::{Event, Follower, Wanted};
+use campaigns_entity::event;
+use campaigns_feed::{Event, Follower, Given, Wanted};
 use campaigns_scope::{Scope, Viewer};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -33,6 +34,8 @@ pub type Payload = Arc<str>;
 
 /// How long to wait before an answer is tried again.
 const RETRY: Duration = Duration::from_millis(250);
+/// How long figures stay before others are sent.
+const PACE: Duration = Duration::from_millis(250);
 /// How often an answer that takes too long is tried.
 const SLOW_ATTEMPTS: usize = 3;
 
@@ -60,19 +63,91 @@ enum Source {
     /// One answer, and none.
     Once(Option<Response>),
     Events(Box<Follower>, Arc<Group>),
-    Figures {
-        first: Option<Figures>,
-        last: Figures,
-        watched: Watched,
-    },
+    Figures(Shown),
+}
+
+/// The figures of a campaign as a subscriber has seen them.
+struct Shown {
+    last: Figures,
+    /// When these were counted, and when they were sent, if they were.
+    counted: Instant,
+    sent: Option<Instant>,
+    watched: Watched,
+}
+
+/// What became of the rendering of an event.
+pub(super) enum Rendered {
+    /// An answer without errors.
+    Whole(Payload),
+    /// One with errors.
+    Failed(Payload),
+    /// None: the event is no more.
+    Gone,
+}
+
+impl Rendered {
+    pub(super) fn payload(self) -> Option<Payload> {
+        match self {
+            Self::Whole(payload) | Self::Failed(payload) => Some(payload),
+            Self::Gone => None,
+        }
+    }
 }
 
 impl Subscription {
-    /// Checks a subscription's arguments and opens it.
+    /// Checks a subscription's arguments and opens it. While the database does not answer, it
+    /// waits: to a client an error would be the end.
     ///
     /// # Errors
     /// The response that says why it was not opened.
     pub(crate) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
+        loop {
+            match Source::open(live, &operation).await {
+                Ok(source) => return Ok(Self { operation, source }),
+                Err(refused) if failed_for(&refused, Code::Unavailable) => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(refused) => return Err(refused),
+            }
+        }
+    }
+
+    /// The next answer; `None` where there will be no more. May be dropped while it waits, but not
+    /// while it renders.
+    pub async fn next(&mut self) -> Option<Payload> {
+        let Self { operation, source } = self;
+        match source {
+            Source::Once(response) => response.take().map(|response| json(&response)),
+            Source::Events(follower, group) => loop {
+                let Given { event, live } = match follower.next().await {
+                    Ok(given) => given,
+                    Err(error) => {
+                        let response = Error::from(error).into_response();
+                        *source = Source::Once(None);
+                        return Some(json(&error::seal(response, Uuid::new_v4())));
+                    }
+                };
+                let position = event.feed_position;
+                let payload = if live {
+                    group.payload(position, async || operation.show(event).await).await
+                } else {
+                    operation.show(event).await.payload()
+                };
+                // one that is deleted is left out
+                if payload.is_some() {
+                    return payload;
+                }
+            },
+            Source::Figures(shown) => {
+                let figures = shown.next().await?;
+                Some(json(&operation.render(Turn::Figures(figures)).await))
+            }
+        }
+    }
+}
+
+impl Source {
+    async fn open(live: &Live, operation: &Followed) -> Result<Self, Response> {
         let turn = Arc::new(Turn::Opening(<_>::default()));
         let response = operation.run(&turn).await;
         let subject = match &*turn {
@@ -89,61 +164,58 @@ impl Subscription {
                 let follower = follower.map_err(|error| Error::from(error).into_response())?;
                 Source::Events(Box::new(follower), live.groups.join(operation.key()))
             }
-            (_, Some(Subject::Figures { campaign, now })) => {
-                let watched = live.watches.watch(&operation.scope, campaign, &now);
-                Source::Figures { first: Some(now.clone()), last: now, watched }
+            (_, Some(Subject::Figures { campaign, now, at })) => {
+                let watched = live.watches.watch(&operation.scope, campaign, &now, at);
+                Source::Figures(Shown { last: now, counted: at, sent: None, watched })
             }
         };
-        Ok(Self { operation, source })
-    }
-
-    /// The next answer; `None` where there will be no more. May be dropped while it waits, but not
-    /// while it renders.
-    pub async fn next(&mut self) -> Option<Payload> {
-        let Self { operation, source } = self;
-        match source {
-            Source::Once(response) => response.take().map(|response| json(&response)),
-            Source::Events(follower, group) => match follower.next().await {
-                Ok(event) => {
-                    let position = event.feed_position;
-                    Some(group.payload(position, async || operation.show(event).await).await)
-                }
-                Err(error) => {
-                    let response = Error::from(error).into_response();
-                    *source = Source::Once(None);
-                    Some(json(&error::seal(response, Uuid::new_v4())))
-                }
-            },
-            Source::Figures { first, last, watched } => {
-                let figures = match first.take() {
-                    Some(figures) => figures,
-                    None => changed(watched, last).await?,
-                };
-                last.clone_from(&figures);
-                Some(json(&operation.render(Turn::Figures(figures)).await))
-            }
-        }
+        Ok(source)
     }
 }
 
-/// The figures once they are others than these.
-async fn changed(watched: &mut Watched, last: &Figures) -> Option<Figures> {
-    loop {
-        {
-            let figures = watched.borrow_and_update();
-            match &*figures {
-                None => return None,
-                Some(figures) if figures != last => return Some(figures.clone()),
-                Some(_) => {}
+impl Shown {
+    /// The first figures, and then others than the last, not too often.
+    async fn next(&mut self) -> Option<Figures> {
+        if let Some(sent) = self.sent {
+            while !self.take()? {
+                self.watched.changed().await.ok()?;
             }
+            tokio::time::sleep_until((sent + PACE).into()).await;
+            // whatever they are by now
+            self.take()?;
         }
-        watched.changed().await.ok()?;
+        self.sent = Some(Instant::now());
+        Some(self.last.clone())
+    }
+
+    /// Takes the figures where they are others, and later; `None` where the campaign is deleted.
+    fn take(&mut self) -> Option<bool> {
+        let watched = self.watched.borrow_and_update();
+        let (figures, counted) = &*watched;
+        let figures = figures.as_ref()?;
+        let changed = *counted > self.counted && *figures != self.last;
+        if changed {
+            self.last = figures.clone();
+            self.counted = *counted;
+        }
+        Some(changed)
     }
 }
 
 impl Followed {
-    async fn show(&self, event: Event) -> Payload {
-        json(&self.render(Turn::Event(event)).await)
+    async fn show(&self, event: Event) -> Rendered {
+        let id = event.id;
+        let response = self.render(Turn::Event(event)).await;
+        if response.errors.is_empty() {
+            return Rendered::Whole(json(&response));
+        }
+        if failed_for(&response, Code::NotFound) {
+            let there = self.scope.existing::<event::Entity>([id]).await;
+            if there.is_ok_and(|there| there.is_empty()) {
+                return Rendered::Gone;
+            }
+        }
+        Rendered::Failed(json(&response))
     }
 
     /// An answer, tried until the database answers.
@@ -152,12 +224,10 @@ impl Followed {
         let mut slow = 0;
         loop {
             let Some(response) = self.run(&turn).await else { return Response::default() };
-            let failed_for = |code: Code| {
-                response.errors.iter().any(|error| error::code_of(error) == Some(code.as_str()))
-            };
-            slow += usize::from(failed_for(Code::Timeout));
+            let too_slow = failed_for(&response, Code::Timeout);
+            slow += usize::from(too_slow);
             let again =
-                failed_for(Code::Unavailable) || failed_for(Code::Timeout) && slow < SLOW_ATTEMPTS;
+                failed_for(&response, Code::Unavailable) || too_slow && slow < SLOW_ATTEMPTS;
             if !again {
                 return response;
             }
@@ -224,6 +294,11 @@ impl Followed {
         let elsewhere = format!("{set:?} {:?}", self.document.fragments);
         is_after && !elsewhere.contains(&format!("{variable:?}"))
     }
+}
+
+/// Whether something in a response failed for this reason.
+fn failed_for(response: &Response, code: Code) -> bool {
+    response.errors.iter().any(|error| error::code_of(error) == Some(code.as_str()))
 }
 
 fn json(response: &Response) -> Payload {

@@ -20,7 +20,7 @@ use super::{
 use crate::{App, Clock, Settings, demo, development};
 
 /// How long requests may take to finish once the service is told to end.
-const GRACE: Duration = Duration::from_millis(9_500);
+const GRACE: Duration = Duration::from_millis(9_200);
 /// How long connections may take to be closed after that.
 const CLOSING: Duration = Duration::from_millis(500);
 

@@ -32,7 +32,7 @@ impl From<Error> for Unreadable {
 
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if socket::is_upgrade(&parts.headers) {
+    if socket::is_upgrade(&parts) {
         return socket::upgrade(app, parts).await;
     }
     let wanted = Answer::wanted(&parts.headers);

@@ -18,16 +18,14 @@ use super::{
     message::{self, Received},
     operation::{Operations, Run, prepare},
     sockets::Counted,
-    writer::{self, Queue},
+    writer::{self, FAREWELL, Queue},
 };
 use crate::{App, http::authenticate::Refusal};
 
 /// How long a peer may take for its `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
-/// How long the last message may take to be written.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How long queries and mutations may take to finish once the service ends.
-const GRACE: Duration = Duration::from_secs(9);
+const GRACE: Duration = Duration::from_secs(7);
 
 /// Why a socket ends.
 enum End {
@@ -65,7 +63,7 @@ pub(super) async fn serve(app: App, socket: WebSocket) {
     let mut ending = app.sockets.open();
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
-    let (queue, writer) = writer::start(sink, app.settings.socket_patience);
+    let (queue, mut writer) = writer::start(sink, app.settings.socket_patience);
     let operations = Operations::default();
     let mut connection = Connection {
         deadline: Instant::now() + INIT,
@@ -75,7 +73,7 @@ pub(super) async fn serve(app: App, socket: WebSocket) {
         app,
     };
     let end = if speaks {
-        connection.run(&mut stream, &mut ending, &writer).await
+        connection.run(&mut stream, &mut ending, &mut writer).await
     } else {
         End::close(4406, "Subprotocol not acceptable")
     };
@@ -96,10 +94,15 @@ pub(super) async fn serve(app: App, socket: WebSocket) {
         timeout(FAREWELL, close).await.ok();
     }
     drop(queue);
-    let aborts = writer.abort_handle();
-    if timeout(FAREWELL, writer).await.is_err() {
-        aborts.abort();
-    }
+    // what the peer has sent meanwhile is read and left: unread, it would take the close frame along
+    let farewell = async {
+        while let Some(Ok(_)) = stream.next().await {}
+        if !writer.is_finished() {
+            (&mut writer).await.ok();
+        }
+    };
+    timeout(FAREWELL, farewell).await.ok();
+    writer.abort();
 }
 
 impl Connection {
@@ -107,7 +110,7 @@ impl Connection {
         &mut self,
         stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
         ending: &mut watch::Receiver<bool>,
-        writer: &tokio::task::JoinHandle<()>,
+        writer: &mut tokio::task::JoinHandle<()>,
     ) -> End {
         let every = self.app.settings.socket_ping;
         let mut pings = interval_at(Instant::now() + every, every);
@@ -122,8 +125,10 @@ impl Connection {
                         Some(_) => End::close(4403, "Forbidden: the token has expired"),
                     };
                 }
+                // it has not read for too long, or is gone
+                _ = &mut *writer => return End::Gone,
                 _ = pings.tick() => {
-                    if writer.is_finished() || heard.elapsed() > every * 2 {
+                    if heard.elapsed() > every * 2 {
                         return End::Gone;
                     }
                     // both kinds: a browser answers the one, its page the other
@@ -135,7 +140,15 @@ impl Connection {
                 received = stream.next() => {
                     heard = Instant::now();
                     let end = match received {
-                        Some(Ok(Message::Text(text))) => self.take(&text).await,
+                        // taking may wait for the peer to read, and then nothing else has to wait
+                        Some(Ok(Message::Text(text))) => {
+                            let deadline = self.deadline;
+                            tokio::select! {
+                                taken = self.take(&text) => taken,
+                                () = told(ending) => return End::Service,
+                                () = sleep_until(deadline) => continue,
+                            }
+                        }
                         Some(Ok(Message::Binary(_))) => {
                             Err(End::close(4400, "Messages are text"))
                         }

@@ -29,18 +29,22 @@ use axum::{
     response::Response,
 };
 use campaigns_graphql::Error;
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
 use crate::{App, http::respond};
 
 /// The subprotocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Whether a request asks for a socket.
-pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::UPGRADE)
-        .is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// Whether a request asks for a socket (RFC 6455, section 4.1).
+pub(crate) fn is_upgrade(parts: &Parts) -> bool {
+    let lists = |name, wanted: &str| {
+        let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(wanted))
+    };
+    parts.method == Method::GET
+        && lists(header::CONNECTION, "upgrade")
+        && lists(header::UPGRADE, "websocket")
 }
 
 /// Makes a socket of a request.
@@ -57,6 +61,9 @@ pub(crate) async fn upgrade(app: App, mut parts: Parts) -> Response {
     };
     let size = app.settings.max_body;
     upgrade
+        // there are thousands of them
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(8 * 1024)
         .max_message_size(size)
         .max_frame_size(size)
         .protocols([PROTOCOL])

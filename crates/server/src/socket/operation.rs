@@ -17,32 +17,40 @@ use crate::App;
 
 /// The operations that are under way on a socket, by their ids.
 #[derive(Clone, Default)]
-pub(super) struct Operations(Arc<Mutex<HashMap<String, Running>>>);
+pub(super) struct Operations(Arc<Mutex<Listed>>);
+
+#[derive(Default)]
+struct Listed {
+    running: HashMap<String, Running>,
+    /// How many were started: what tells an operation from one of the same id after it.
+    started: u64,
+}
 
 struct Running {
+    number: u64,
     task: AbortHandle,
     is_subscription: bool,
 }
 
 impl Operations {
     pub(super) fn has(&self, id: &str) -> bool {
-        self.lock().contains_key(id)
+        self.lock().running.contains_key(id)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().running.len()
     }
 
-    /// Ends an operation, without a word.
+    /// Ends an operation, without a word: from now on it says nothing more.
     pub(super) fn stop(&self, id: &str) {
-        if let Some(running) = self.lock().remove(id) {
+        if let Some(running) = self.lock().running.remove(id) {
             running.task.abort();
         }
     }
 
     /// Ends the subscriptions, or all of them.
     pub(super) fn stop_all(&self, subscriptions_alone: bool) {
-        self.lock().retain(|_, running| {
+        self.lock().running.retain(|_, running| {
             let stops = running.is_subscription || !subscriptions_alone;
             if stops {
                 running.task.abort();
@@ -53,15 +61,53 @@ impl Operations {
 
     /// Starts an operation.
     pub(super) fn start(&self, run: Run) {
-        // the task cannot end, and take its id away, before it is listed
-        let mut running = self.lock();
+        // the task cannot say anything before it is listed
+        let mut listed = self.lock();
+        listed.started += 1;
+        let number = listed.started;
         let (id, is_subscription) = (run.id.clone(), run.prepared.is_subscription());
-        let task = tokio::spawn(run.run(self.clone())).abort_handle();
-        running.insert(id, Running { task, is_subscription });
+        let listing = Listing { operations: self.clone(), id: id.clone(), number };
+        let task = tokio::spawn(run.run(listing)).abort_handle();
+        listed.running.insert(id, Running { number, task, is_subscription });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Running>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Listed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// That an operation is listed; where it was taken off, it has nothing to say. Taken off itself
+/// when the operation ends, however that is.
+struct Listing {
+    operations: Operations,
+    id: String,
+    number: u64,
+}
+
+impl Listing {
+    /// Queues a message, the last one or not; false where nothing more is to be said.
+    async fn say(&self, queue: &Queue, text: String, last: bool) -> bool {
+        let Ok(place) = queue.reserve().await else { return false };
+        // an abort is heeded at the next await alone, and the id may be another's by now
+        let mut listed = self.operations.lock();
+        let own = listed.running.get(&self.id).is_some_and(|own| own.number == self.number);
+        if own {
+            place.send(Message::Text(text.into()));
+        }
+        if own && last {
+            // the peer may use the id again as soon as it has read this
+            listed.running.remove(&self.id);
+        }
+        own && !last
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        let mut listed = self.operations.lock();
+        if listed.running.get(&self.id).is_some_and(|own| own.number == self.number) {
+            listed.running.remove(&self.id);
+        }
     }
 }
 
@@ -76,16 +122,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn run(self, operations: Operations) {
+    async fn run(self, listing: Listing) {
         let Self { app, id, prepared, scope, viewer, queue } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
-        let send = async |text: String| queue.send(Message::Text(text.into())).await.is_ok();
         let last = if prepared.is_subscription() {
             match app.api.subscribe(prepared, scope, viewer, now, limit).await {
                 Err(refused) => message::error(&id, &refused.errors),
                 Ok(mut subscription) => {
                     while let Some(payload) = subscription.next().await {
-                        if !send(message::next(&id, &payload)).await {
+                        if !listing.say(&queue, message::next(&id, &payload), false).await {
                             return;
                         }
                     }
@@ -99,7 +144,7 @@ impl Run {
                 Err(_) => (timeout().into_response(), true),
             };
             if validated {
-                if !send(message::next(&id, &json(&response))).await {
+                if !listing.say(&queue, message::next(&id, &json(&response)), false).await {
                     return;
                 }
                 message::complete(&id)
@@ -107,9 +152,7 @@ impl Run {
                 message::error(&id, &response.errors)
             }
         };
-        // the peer may use the id again as soon as it has read this
-        operations.lock().remove(&id);
-        send(last).await;
+        listing.say(&queue, last, true).await;
     }
 }
 

@@ -9,6 +9,9 @@ use tokio::{sync::mpsc, time::timeout};
 /// How many messages wait for the peer to read.
 const QUEUE: usize = 32;
 
+/// How long the last message may take to be written.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+
 /// The queue of a socket.
 pub(super) type Queue = mpsc::Sender<Message>;
 
@@ -21,19 +24,22 @@ pub(super) fn start(
     let (queue, mut queued) = mpsc::channel(QUEUE);
     let task = tokio::spawn(async move {
         while let Some(message) = queued.recv().await {
-            let written = async {
-                sink.feed(message).await?;
-                // what came meanwhile goes out with it
-                while let Ok(message) = queued.try_recv() {
-                    sink.feed(message).await?;
+            // what waits goes out together; each step of it is progress
+            let mut next = Some(message);
+            let mut fed = 0;
+            while let Some(message) = next.take() {
+                if !matches!(timeout(patience, sink.feed(message)).await, Ok(Ok(()))) {
+                    return;
                 }
-                sink.flush().await
-            };
-            match timeout(patience, written).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
+                fed += 1;
+                next = if fed < QUEUE { queued.try_recv().ok() } else { None };
+            }
+            if !matches!(timeout(patience, sink.flush()).await, Ok(Ok(()))) {
+                return;
             }
         }
+        // answers the peer's close, where it was the peer who closed
+        timeout(FAREWELL, sink.close()).await.ok();
     });
     (queue, task)
 }
