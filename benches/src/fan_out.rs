@@ -32,6 +32,8 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
         "  {:>8.1} kB a socket",
         number(open.saturating_sub(before)) / 1_024.0 / number(SOCKETS)
     );
+    // the first time what is allocated once is allocated
+    let (_, followers) = messages_a_second(service, followers).await?;
     let (alone, mut followers) = messages_a_second(service, followers).await?;
     println!("  {alone:>8.0} messages a second, memory {:.0} MB", megabytes(service.memory()?));
 

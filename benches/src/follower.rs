@@ -66,8 +66,10 @@ impl Follower {
     pub(crate) async fn take(&mut self, count: usize) -> anyhow::Result<()> {
         let mut taken = 0;
         while taken < count {
-            if let Message::Text(text) = self.0.next().await.context("it goes on")?? {
-                taken += usize::from(text.contains("\"next\""));
+            match self.0.next().await.context("it goes on")?? {
+                Message::Text(text) => taken += usize::from(text.contains("\"next\"")),
+                Message::Close(frame) => anyhow::bail!("closed: {frame:?}"),
+                _ => {}
             }
         }
         Ok(())

@@ -249,6 +249,57 @@ async fn pings_are_answered_at_any_time() {
 }
 
 #[tokio::test]
+async fn a_peer_that_stops_reading_is_dropped() {
+    let settings = Settings {
+        max_sockets: 1,
+        socket_patience: Duration::from_millis(300),
+        ..Settings::default()
+    };
+    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(143), 4).await;
+    let mut silent = Socket::of(&acme.member).await;
+    silent
+        .subscribe("1", "subscription { engagementEvents { node { metadata } } }", json!({}))
+        .await;
+    silent.subscribe("2", "{ __typename }", json!({})).await;
+    assert_eq!(silent.next("2").await, json!({ "__typename": "Query" }));
+    // more than the connection holds by itself
+    let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+    let started = std::time::Instant::now();
+    loop {
+        app.run(&format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, metadata) \
+             SELECT {org}, {send}, 'open', jsonb_build_object('x', repeat('y', 100000)) FROM generate_series(1, 100)"
+        )).await;
+        // there is room for another socket once this one is gone
+        let mut other = Socket::silent(&app.address).await;
+        let authorization = format!("Bearer {}", acme.member.token.clone().unwrap());
+        other
+            .say(
+                json!({ "type": "connection_init", "payload": { "Authorization": authorization } }),
+            )
+            .await;
+        if other.hear().await == message(json!({ "type": "connection_ack" })) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "it is still there");
+    }
+    while silent.hear().await != Heard::Cut {}
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_closed_with_1009() {
+    let settings = Settings { max_body: 10_000, ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    let mut socket = Socket::of(&acme.member).await;
+    let long = " ".repeat(20_000);
+    socket.subscribe("1", &format!("{{ __typename }}{long}"), json!({})).await;
+    assert_eq!(socket.closed().await, 1009);
+}
+
+#[tokio::test]
 async fn a_peer_that_closes_is_answered() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;

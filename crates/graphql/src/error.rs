@@ -99,6 +99,11 @@ impl Error {
         Self::client(Code::Forbidden, "Only an admin may delete.", None)
     }
 
+    /// The token is no longer good for anything.
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::client(Code::Unauthenticated, message, None)
+    }
+
     /// The state of something does not allow it.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::client(Code::Conflict, message, None)

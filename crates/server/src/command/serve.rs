@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use axum::serve::ListenerExt;
 use campaigns_graphql::Limits;
 use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
@@ -153,6 +154,12 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 /// Serves until the process is told to end, and then for as long as requests take.
 async fn serve(listener: TcpListener, app: &App) -> anyhow::Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    // an event is small, and is not to wait for the next
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY is not set");
+        }
+    });
     let server = axum::serve(listener, app.router()).with_graceful_shutdown(async {
         // an error means that the sender is gone, which is to stop as well
         stopped.await.ok();

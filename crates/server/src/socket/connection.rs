@@ -132,7 +132,10 @@ impl Connection {
                         return End::Gone;
                     }
                     // both kinds: a browser answers the one, its page the other
-                    self.queue.try_send(Message::Ping(Bytes::new())).ok();
+                    if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
+                        // there is enough for it to read; whether it does, the writer sees
+                        heard = Instant::now();
+                    }
                     if self.peer.is_some() {
                         self.queue.try_send(Message::Text(message::ping().into())).ok();
                     }
@@ -190,12 +193,8 @@ impl Connection {
                     Ok(prepared) => prepared,
                     Err(refused) => return self.say(refused).await,
                 };
-                let scope = match self.app.enter(&viewer).await {
-                    Ok(scope) => scope,
-                    Err(refusal) => return Err(refused(refusal)),
-                };
                 let (app, queue) = (self.app.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, prepared, scope, viewer, queue });
+                self.operations.start(Run { app, id, prepared, viewer, queue });
                 Ok(())
             }
         }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_graphql::Response;
@@ -13,7 +14,10 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{message, writer::Queue};
-use crate::App;
+use crate::{App, http::authenticate::Refusal};
+
+/// How long to wait before the database is asked again.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// The operations that are under way on a socket, by their ids.
 #[derive(Clone, Default)]
@@ -116,15 +120,22 @@ pub(super) struct Run {
     pub(super) app: App,
     pub(super) id: String,
     pub(super) prepared: Prepared,
-    pub(super) scope: Scope,
     pub(super) viewer: Viewer,
     pub(super) queue: Queue,
 }
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, scope, viewer, queue } = self;
+        let Self { app, id, prepared, viewer, queue } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
+        let scope = match enter(&app, &viewer, prepared.is_subscription()).await {
+            Ok(scope) => scope,
+            Err(error) => {
+                let refused = message::error(&id, &error.into_response().errors);
+                listing.say(&queue, refused, true).await;
+                return;
+            }
+        };
         let last = if prepared.is_subscription() {
             match app.api.subscribe(prepared, scope, viewer, now, limit).await {
                 Err(refused) => message::error(&id, &refused.errors),
@@ -153,6 +164,19 @@ impl Run {
             }
         };
         listing.say(&queue, last, true).await;
+    }
+}
+
+/// The scope of an operation. While the database cannot say whether the organization exists, a
+/// subscription waits: to a client an error would be the end.
+async fn enter(app: &App, viewer: &Viewer, waits: bool) -> Result<Scope, Error> {
+    loop {
+        match app.enter(viewer).await {
+            Ok(scope) => return Ok(scope),
+            Err(Refusal::Failed(_)) if waits => tokio::time::sleep(RETRY).await,
+            Err(Refusal::Failed(error)) => return Err(error),
+            Err(Refusal::Unauthenticated(why)) => return Err(Error::unauthenticated(why)),
+        }
     }
 }
 
