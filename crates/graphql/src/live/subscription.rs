@@ -271,7 +271,7 @@ impl Followed {
             organization: self.scope.organization(),
             query: self.query.clone(),
             operation_name: self.operation_name.clone(),
-            variables: serde_json::to_string(&variables).unwrap_or_default(),
+            variables: serde_json::to_string(&variables).expect("what came as JSON is JSON"),
         }
     }
 
@@ -302,5 +302,5 @@ fn failed_for(response: &Response, code: Code) -> bool {
 }
 
 fn json(response: &Response) -> Payload {
-    serde_json::to_string(response).unwrap_or_default().into()
+    serde_json::to_string(response).expect("a response is JSON").into()
 }

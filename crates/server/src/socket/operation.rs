@@ -198,5 +198,5 @@ pub(super) fn prepare(
 }
 
 fn json(response: &Response) -> String {
-    serde_json::to_string(response).unwrap_or_default()
+    serde_json::to_string(response).expect("a response is JSON")
 }
