@@ -60,6 +60,33 @@ pub struct Operation {
     pub variables: Map<String, Json>,
 }
 
+impl Operation {
+    /// The operation in a request's parameters (GraphQL over HTTP, section 5.1), whichever way they
+    /// came.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` where one is missing or of another type, by its name.
+    pub fn from_parameters(mut parameters: Map<String, Json>) -> Result<Self, Error> {
+        let Some(Json::String(query)) = parameters.remove("query") else {
+            return Err(Error::bad_input("query", "This must be the text of a document."));
+        };
+        let operation_name = match parameters.remove("operationName") {
+            None | Some(Json::Null) => None,
+            Some(Json::String(name)) if name.is_empty() => None,
+            Some(Json::String(name)) => Some(name),
+            Some(_) => return Err(Error::bad_input("operationName", "This must be text.")),
+        };
+        let mut object = |name: &str| match parameters.remove(name) {
+            None | Some(Json::Null) => Ok(Map::new()),
+            Some(Json::Object(object)) => Ok(object),
+            Some(_) => Err(Error::bad_input(name, "This must be a JSON object.")),
+        };
+        let variables = object("variables")?;
+        object("extensions")?;
+        Ok(Self { query, operation_name, variables })
+    }
+}
+
 /// An operation that can be executed.
 pub struct Prepared {
     query: String,

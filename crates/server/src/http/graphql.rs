@@ -138,29 +138,10 @@ fn from_query(uri: &Uri) -> Result<Operation, Unreadable> {
     operation(Json::Object(parameters))
 }
 
-/// The operation in a request's parameters (GraphQL over HTTP, section 5.1).
+/// The operation in a request's parameters.
 fn operation(parameters: Json) -> Result<Operation, Unreadable> {
-    let Json::Object(mut parameters) = parameters else {
+    let Json::Object(parameters) = parameters else {
         return Err(Error::bad_input("body", "This must be one JSON object.").into());
     };
-    let Some(Json::String(query)) = parameters.remove("query") else {
-        return Err(Error::bad_input("query", "This must be the text of a document.").into());
-    };
-    let operation_name = match parameters.remove("operationName") {
-        None | Some(Json::Null) => None,
-        Some(Json::String(name)) if name.is_empty() => None,
-        Some(Json::String(name)) => Some(name),
-        Some(_) => return Err(Error::bad_input("operationName", "This must be text.").into()),
-    };
-    let variables = object(&mut parameters, "variables")?;
-    object(&mut parameters, "extensions")?;
-    Ok(Operation { query, operation_name, variables })
-}
-
-fn object(parameters: &mut Map<String, Json>, name: &str) -> Result<Map<String, Json>, Error> {
-    match parameters.remove(name) {
-        None | Some(Json::Null) => Ok(Map::new()),
-        Some(Json::Object(object)) => Ok(object),
-        Some(_) => Err(Error::bad_input(name, "This must be a JSON object.")),
-    }
+    Ok(Operation::from_parameters(parameters)?)
 }

@@ -1,7 +1,7 @@
 //! The messages of the protocol.
 
 use async_graphql::ServerError;
-use campaigns_graphql::{Operation, request::scan};
+use campaigns_graphql::{Error, Operation, request::scan};
 use serde_json::{Map, Value as Json, json};
 
 /// What a peer may say.
@@ -71,24 +71,13 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
     }
 }
 
-fn operation(mut payload: Map<String, Json>) -> Result<Operation, Invalid> {
-    let Some(Json::String(query)) = payload.remove("query") else {
-        return Err(Invalid("The payload needs a query".to_owned()));
-    };
-    let operation_name = match payload.remove("operationName") {
-        None | Some(Json::Null) => None,
-        Some(Json::String(name)) if name.is_empty() => None,
-        Some(Json::String(name)) => Some(name),
-        Some(_) => return Err(Invalid("operationName must be text".to_owned())),
-    };
-    let mut object = |name: &str| match payload.remove(name) {
-        None | Some(Json::Null) => Ok(Map::new()),
-        Some(Json::Object(object)) => Ok(object),
-        Some(_) => Err(Invalid(format!("{name} must be an object"))),
-    };
-    let variables = object("variables")?;
-    object("extensions")?;
-    Ok(Operation { query, operation_name, variables })
+fn operation(payload: Map<String, Json>) -> Result<Operation, Invalid> {
+    Operation::from_parameters(payload).map_err(|error| match error {
+        Error::Client { field: Some(field), .. } => {
+            Invalid(format!("The payload's {field} cannot be taken"))
+        }
+        _ => Invalid("The payload is no operation".to_owned()),
+    })
 }
 
 pub(super) fn connection_ack() -> String {
