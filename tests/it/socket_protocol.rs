@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use campaigns_server::Settings;
+use campaigns_server::{Settings, Timeouts};
 use campaigns_tests::{Backend, Heard, Socket, TestApp, on_both_databases, populate};
 use chrono::Utc;
 use rand::SeedableRng;
@@ -252,7 +252,7 @@ async fn pings_are_answered_at_any_time() {
 async fn a_peer_that_stops_reading_is_dropped() {
     let settings = Settings {
         max_sockets: 1,
-        socket_patience: Duration::from_millis(300),
+        timeouts: Timeouts { write: Duration::from_millis(300), ..Timeouts::default() },
         ..Settings::default()
     };
     let app = TestApp::with_settings(Backend::Postgres, settings).await;

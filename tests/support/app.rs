@@ -6,6 +6,7 @@ use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifie
 use campaigns_server::{App, Clock, Settings};
 use chrono::{TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{Backend, Client, TestDatabase};
@@ -33,6 +34,7 @@ pub struct TestApp {
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
     http: reqwest::Client,
+    _stop: watch::Sender<bool>,
 }
 
 /// An organization, and those who ask for it.
@@ -79,9 +81,10 @@ impl TestApp {
         let app = App::new(door.clone(), verifier(), Clock::system(), settings);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let router = app.router();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { database, door, sql, address, statements, http: reqwest::Client::new() }
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move { app.serve(listener, stopped).await });
+        let http = reqwest::Client::new();
+        Self { database, door, sql, address, statements, http, _stop: stop }
     }
 
     /// Founds an organization.

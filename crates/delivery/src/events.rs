@@ -12,8 +12,6 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use crate::retry;
-
 /// How far ahead of the clock an event may have occurred: clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
@@ -132,13 +130,8 @@ pub async fn record_events(
         return Ok(Recorded { recorded: 0, ids });
     }
     let rows: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.row(*id)).collect();
-    for _ in 1..retry::ATTEMPTS {
-        match record(scope, events, &ids, &rows).await {
-            Err(RecordError::Scope(error)) if retry::may_work_at_once(&error) => {}
-            recorded => return Ok(Recorded { recorded: recorded?, ids }),
-        }
-    }
-    Ok(Recorded { recorded: record(scope, events, &ids, &rows).await?, ids })
+    let recorded = scope.repeat(|| record(scope, events, &ids, &rows)).await?;
+    Ok(Recorded { recorded, ids })
 }
 
 /// How many of the events are new, in one transaction.
@@ -155,11 +148,10 @@ async fn record(
                 .filter(|event| event.is_for_good())
                 .map(|event| event.send_id)
                 .collect();
-            let locked: HashMap<Uuid, SendStatus> = if may_bounce.is_empty() {
+            let locked: HashMap<Uuid, Option<send::Model>> = if may_bounce.is_empty() {
                 HashMap::new()
             } else {
-                let locked = scope.lock_all::<send::Entity>(may_bounce).await?;
-                locked.into_iter().map(|send| (send.id, send.status)).collect()
+                scope.lock_all::<send::Entity>(may_bounce).await?
             };
             let inserted = match scope.insert_missing::<event::Entity>(rows).await {
                 Err(Error::ReferenceNotFound { column, missing }) => {
@@ -177,8 +169,11 @@ async fn record(
                 .zip(ids)
                 .filter(|(event, id)| event.is_for_good() && inserted.contains(id))
                 .map(|(event, _)| event.send_id)
-                .filter(|send| {
-                    locked.get(send).is_some_and(|status| *status != SendStatus::Bounced)
+                .filter(|send| match locked.get(send) {
+                    Some(Some(send)) => send.status != SendStatus::Bounced,
+                    // whatever a newer version calls it, it is over now
+                    Some(None) => true,
+                    None => false,
                 })
                 .collect();
             if !bounces.is_empty() {

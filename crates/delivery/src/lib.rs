@@ -7,16 +7,15 @@
 //!   more counts as unchanged.
 //! - A send's status goes forward alone ([`SendStatus::may_become`]), but for a bounce for good,
 //!   which is final whatever came before.
-//! - Sends are locked in the order of their ids, and before events are written, so that calls that
-//!   touch the same sends do not wait for each other in a circle. Where two calls bring the same
-//!   new event ids in another order the database ends one of them, and it is tried again.
+//! - Sends are locked in the order of their ids, then events are inserted in the order of theirs,
+//!   whatever the order of the call. So two calls that touch the same rows, as a provider's retries
+//!   do, never wait for each other in a circle.
 //!
 //! [`SendStatus::may_become`]: campaigns_entity::send::SendStatus::may_become
 
 #![warn(missing_docs)]
 
 mod events;
-mod retry;
 mod sends;
 
 pub use events::{NewEvent, RecordError, Recorded, record_events};

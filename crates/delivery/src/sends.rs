@@ -8,8 +8,6 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::retry;
-
 /// That the delivery of a send has come this far.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -51,26 +49,20 @@ pub enum ReportError {
 /// # Errors
 /// Those of [`ReportError`]; nothing is updated then.
 pub async fn update_sends(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
-    for _ in 1..retry::ATTEMPTS {
-        match update(scope, reports).await {
-            Err(ReportError::Scope(error)) if retry::may_work_at_once(&error) => {}
-            updated => return updated,
-        }
-    }
-    update(scope, reports).await
+    scope.repeat(|| update(scope, reports)).await
 }
 
 async fn update(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
     scope
         .transaction(async |scope| {
-            let locked =
+            let mut sends: HashMap<Uuid, Option<send::Model>> =
                 scope.lock_all::<send::Entity>(reports.iter().map(|report| report.id)).await?;
-            let mut sends: HashMap<Uuid, send::Model> =
-                locked.into_iter().map(|send| (send.id, send)).collect();
             let mut changed = BTreeSet::new();
             let mut updated = 0;
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
+                // a status that only a newer version knows is left to it
+                let Some(send) = send else { continue };
                 if send.status.may_become(report.status) {
                     apply(report, send);
                     changed.insert(report.id);
@@ -79,7 +71,7 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportErro
             }
             let rows: Vec<_> = changed
                 .iter()
-                .filter_map(|id| sends.remove(id))
+                .filter_map(|id| sends.remove(id).flatten())
                 .map(|send| send::ActiveModel {
                     id: Set(send.id),
                     status: Set(send.status),

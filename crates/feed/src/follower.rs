@@ -116,7 +116,7 @@ impl Follower {
                     Err(Error::Timeout(_)) => {
                         self.span = Some(self.span.map_or(SPAN, |span| std::cmp::max(span / 4, 1)));
                     }
-                    Err(Error::Unavailable(_) | Error::Deadlock(_)) => {
+                    Err(Error::Unavailable(_) | Error::Conflict(_) | Error::TooManyWait) => {
                         tokio::time::sleep(RETRY).await;
                     }
                     Err(error) => return Err(error),

@@ -1,6 +1,9 @@
 //! What a resolver finds in its context: the scope, the viewer, the time.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_graphql::Context;
 use campaigns_feed::Feed;
@@ -13,6 +16,36 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now(pub(crate) DateTime<Utc>);
 
+/// What became of the changes that each root field of a mutation makes, by its response key.
+/// Fields that are not in it have changed nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcomes(Arc<Mutex<HashMap<String, Outcome>>>);
+
+/// What became of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// They are stored.
+    Committed,
+    /// They may be stored or not: the connection was lost during the commit.
+    InDoubt,
+}
+
+impl Outcomes {
+    fn note(&self, field: &str, outcome: Outcome) {
+        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.insert(field.to_owned(), outcome);
+    }
+
+    /// What became of the changes of a field; of any field where none is named.
+    pub(crate) fn of(&self, field: Option<&str>) -> Option<Outcome> {
+        let outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match field {
+            Some(field) => outcomes.get(field).copied(),
+            None => outcomes.values().next().copied(),
+        }
+    }
+}
+
 /// What every resolver may ask its context for.
 pub(crate) trait RequestContext {
     /// The door to the organization's rows.
@@ -23,6 +56,21 @@ pub(crate) trait RequestContext {
     fn now(&self) -> DateTime<Utc>;
     /// The feed of this process.
     fn feed(&self) -> &Feed;
+
+    /// Does `work`, which changes something in one transaction, and notes for the response that it
+    /// is committed. Where the database ends the transaction for the sake of another, the work is
+    /// done again.
+    ///
+    /// # Errors
+    /// Those of `work`; then nothing is changed, unless the outcome is in doubt.
+    fn change<T, E, F>(
+        &self,
+        work: impl Fn() -> F + Send + Sync,
+    ) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send,
+        E: Send + MayBeInDoubt,
+        F: Future<Output = Result<T, E>> + Send;
 
     /// The right to delete.
     ///
@@ -49,4 +97,27 @@ impl RequestContext for Context<'_> {
     fn feed(&self) -> &Feed {
         self.data_unchecked()
     }
+
+    async fn change<T, E, F>(&self, work: impl Fn() -> F + Send + Sync) -> Result<T, E>
+    where
+        T: Send,
+        E: Send + MayBeInDoubt,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        let changed = self.scope().repeat(work).await;
+        let outcome = match &changed {
+            Ok(_) => Some(Outcome::Committed),
+            Err(error) => error.is_in_doubt().then_some(Outcome::InDoubt),
+        };
+        if let (Some(outcome), Some(outcomes)) = (outcome, self.data_opt::<Outcomes>()) {
+            outcomes.note(self.field().alias().unwrap_or(self.field().name()), outcome);
+        }
+        changed
+    }
+}
+
+/// An error that can mean that it is not known whether something was committed.
+pub(crate) trait MayBeInDoubt {
+    /// Whether it means that.
+    fn is_in_doubt(&self) -> bool;
 }

@@ -6,8 +6,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
+use campaigns_delivery::{RecordError, ReportError};
+use campaigns_scope::Exhausted;
 use uuid::Uuid;
+
+use crate::context::{MayBeInDoubt, Outcome, Outcomes};
 
 /// The codes that clients rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub enum Error {
         /// The path to the value at fault, from the argument on.
         field: Option<String>,
     },
+    /// It is not known whether changes were committed.
+    InDoubt,
     /// Something that the log is told.
     Internal(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -76,6 +82,11 @@ pub enum Error {
 impl Error {
     fn client(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
         Self::Client { code, message: message.into(), field }
+    }
+
+    /// An error of this kind, of no value in particular.
+    pub fn of(code: Code, message: impl Into<String>) -> Self {
+        Self::client(code, message, None)
     }
 
     /// A value that cannot be taken, by its path.
@@ -109,6 +120,11 @@ impl Error {
         Self::client(Code::Conflict, message, None)
     }
 
+    /// The error of the field at this place in the document.
+    pub(crate) fn at(self, place: Pos) -> ServerError {
+        async_graphql_error(self).into_server_error(place)
+    }
+
     /// The response of an operation that ended before it had any data.
     #[must_use]
     pub fn into_response(self) -> Response {
@@ -126,23 +142,77 @@ impl From<campaigns_scope::Error> for Error {
             Scope::ReferenceNotFound { column, .. } => {
                 Self::client(Code::NotFound, format!("{column} refers to no row."), None)
             }
-            Scope::Unavailable(_) | Scope::Deadlock(_) => {
-                tracing::warn!(%error, "the database cannot be reached");
+            Scope::Unavailable(_) | Scope::Conflict(_) => {
+                tracing::warn!(%error, "the database does not answer");
                 Self::client(
                     Code::Unavailable,
                     "The database cannot be reached; the same request may work later.",
                     None,
                 )
             }
+            Scope::InDoubt(_) => {
+                tracing::warn!(%error, "the outcome of a commit is not known");
+                Self::InDoubt
+            }
             Scope::Timeout(_) => timeout(),
+            Scope::TooManyWait => Self::client(
+                Code::LimitExceeded,
+                "Too many operations of your organization wait for the database.",
+                None,
+            ),
+            Scope::Exhausted(exhausted) => exhausted.into(),
             Scope::Database(_) => Self::Internal(Arc::new(error)),
         }
     }
 }
 
+impl From<Exhausted> for Error {
+    fn from(exhausted: Exhausted) -> Self {
+        let (code, message) = match exhausted {
+            Exhausted::Operation => (
+                Code::LimitExceeded,
+                "The operation reads or returns too many bytes. Ask for fewer rows or fields.",
+            ),
+            Exhausted::Organization => (
+                Code::LimitExceeded,
+                "The operations of your organization hold too many bytes at once.",
+            ),
+            Exhausted::Process => {
+                tracing::warn!(%exhausted, "an operation was refused");
+                (Code::Unavailable, "The service is busy; the same request may work later.")
+            }
+        };
+        Self::client(code, message, None)
+    }
+}
+
+impl MayBeInDoubt for Error {
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt)
+    }
+}
+
+impl MayBeInDoubt for campaigns_scope::Error {
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt(_))
+    }
+}
+
+impl MayBeInDoubt for RecordError {
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Scope(error) if error.is_in_doubt())
+    }
+}
+
+impl MayBeInDoubt for ReportError {
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Scope(error) if error.is_in_doubt())
+    }
+}
+
 /// The operation ran out of time.
 #[must_use]
-pub fn timeout() -> Error {
+pub(crate) fn timeout() -> Error {
     Error::client(Code::Timeout, "The operation took too long and was canceled.", None)
 }
 
@@ -161,6 +231,12 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
             }
             async_graphql::Error { message, source: None, extensions: Some(extensions) }
         }
+        Error::InDoubt => async_graphql_error(Error::client(
+            Code::Unavailable,
+            "The connection to the database was lost while the changes were being committed. They \
+             may be stored or not: look before you repeat them.",
+            None,
+        )),
         Error::Internal(source) => async_graphql::Error {
             message: source.to_string(),
             source: Some(Arc::new(source)),
@@ -194,6 +270,32 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
         }
     }
     response
+}
+
+/// Says with each error of a mutation whether the changes of its field are committed all the same:
+/// `extensions.committed` is true, or null where that is not known. An error that invites a client
+/// to try again says false where they are not.
+pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes) {
+    for error in &mut response.errors {
+        let field = error.path.first().and_then(|segment| match segment {
+            PathSegment::Field(name) => Some(name.as_str()),
+            PathSegment::Index(_) => None,
+        });
+        let code = code_of(error);
+        let is_late = code == Some(Code::Timeout.as_str());
+        let invites = is_late || code == Some(Code::Unavailable.as_str());
+        let committed = match outcomes.of(field) {
+            Some(Outcome::Committed) => Value::from(true),
+            Some(Outcome::InDoubt) => Value::Null,
+            None if invites => Value::from(false),
+            None => continue,
+        };
+        if is_late && committed == Value::from(true) {
+            "The operation took too long, but its changes are committed. Do not repeat it."
+                .clone_into(&mut error.message);
+        }
+        error.extensions.get_or_insert_default().set("committed", committed);
+    }
 }
 
 /// The code that an error carries.

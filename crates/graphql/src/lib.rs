@@ -31,10 +31,11 @@ mod scalars;
 mod schema;
 mod segment;
 mod send;
+mod shown;
 mod stats;
 mod timeline;
 mod viewer;
 
-pub use error::{Code, Error, timeout};
+pub use error::{Code, Error};
 pub use live::{Live, Payload, Subscription};
-pub use request::{Api, Limits, Operation, Prepared};
+pub use request::{Api, Asked, Limits, Operation, Prepared};

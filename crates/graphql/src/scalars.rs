@@ -86,13 +86,3 @@ impl ScalarType for Json {
         Value::from_json(self.0.clone()).unwrap_or(Value::Null)
     }
 }
-
-impl Json {
-    /// A metadata column: null, the database's or JSON's, reads as an empty object.
-    pub(crate) fn metadata(value: Option<&JsonValue>) -> Self {
-        match value {
-            None | Some(JsonValue::Null) => Self(JsonValue::Object(serde_json::Map::new())),
-            Some(value) => Self(value.clone()),
-        }
-    }
-}

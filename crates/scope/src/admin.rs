@@ -23,7 +23,7 @@ impl<'a> Admin<'a> {
         let deleted = E::delete_many()
             .filter(E::ORGANIZATION.eq(self.scope.organization()))
             .filter(E::ID.eq(id))
-            .exec(&self.scope.executor())
+            .exec(self.scope.executor())
             .await?;
         Ok(deleted.rows_affected > 0)
     }

@@ -1,4 +1,4 @@
-//! The pool of connections. It runs nothing itself: [`Database::enter`] gives a viewer's scope,
+//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope,
 //! [`Database::operator`] the work that is for no one viewer.
 
 use std::{
@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement,
-    sqlx::{self, SqliteConnection, sqlite::SqliteJournalMode},
-};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
-use crate::{Error, FeedReader, Operator, Scope, Viewer};
+use crate::{
+    Error, FeedReader, Operator, Scope, Viewer,
+    budget::{Budgets, ByteLimits},
+    connections::{Connections, Lane, Session},
+};
 
 /// For how long an organization that was found counts as existing.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -23,12 +24,20 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 pub struct Options {
     /// `postgres://…` or `sqlite://…`.
     pub url: String,
-    /// Connections at most.
+    /// Connections at most. Of three or more, one is set apart for the reader of the feed, and one
+    /// for what must work when all others are busy.
     pub max_connections: u32,
-    /// After which the database cancels a statement.
+    /// After which PostgreSQL ends a statement by itself.
     pub statement_timeout: Option<Duration>,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
+    /// How many operations of an organization wait for a connection at most.
+    pub max_waiting: usize,
+    /// Whether a pooler lies between that serves each transaction on any of its connections. One
+    /// that refuses startup parameters is found out anyway.
+    pub pooler: bool,
+    /// The bytes that may be held at once.
+    pub bytes: ByteLimits,
 }
 
 impl Options {
@@ -40,6 +49,9 @@ impl Options {
             max_connections: 16,
             statement_timeout: None,
             acquire_timeout: Duration::from_secs(5),
+            max_waiting: 1_000,
+            pooler: false,
+            bytes: ByteLimits::default(),
         }
     }
 }
@@ -47,10 +59,11 @@ impl Options {
 /// Is told of each statement that was run, and how long it took.
 pub type Observer = Box<dyn Fn(&Statement, Duration) + Send + Sync>;
 
-/// A connected database.
+/// A connected database. Cloning shares it.
 #[derive(Clone)]
 pub struct Database {
-    pub(crate) connection: DatabaseConnection,
+    connections: Connections,
+    budgets: Budgets,
     organizations: Arc<Mutex<HashMap<Uuid, Instant>>>,
 }
 
@@ -60,41 +73,25 @@ impl Database {
     /// # Errors
     /// Where the database cannot be reached.
     pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
-        let mut connect = ConnectOptions::new(&options.url);
-        connect
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .sqlx_logging(false);
-        if let Some(timeout) = options.statement_timeout {
-            connect.statement_timeout(timeout);
-        }
-        connect.map_sqlx_postgres_opts(|postgres| {
-            postgres
-                .application_name("campaigns")
-                // a generic plan, from the sixth execution on, knows nothing of how much an
-                // organization or a campaign holds, and was seen to be 70 times slower
-                .options([
-                    ("plan_cache_mode", "force_custom_plan"),
-                    // takes longer to compile than these statements to run
-                    ("jit", "off"),
-                    ("TimeZone", "UTC"),
-                ])
-        });
-        connect.map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .journal_mode(SqliteJournalMode::Wal)
-                .busy_timeout(Duration::from_secs(10))
-                .foreign_keys(true)
-                .with_regexp()
-        });
-        if let Some(timeout) = options.statement_timeout {
-            interrupt_after(&mut connect, timeout);
-        }
-        let mut connection = sea_orm::Database::connect(connect).await?;
-        if let Some(observer) = observer {
-            connection.set_metric_callback(move |info| observer(info.statement, info.elapsed));
-        }
-        Ok(Self { connection, organizations: Arc::default() })
+        let connections = Connections::open(options, observer).await?;
+        let budgets = Budgets::new(options.bytes);
+        Ok(Self { connections, budgets, organizations: Arc::default() })
+    }
+
+    /// What may be held in memory.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Whether a pooler lies between, and each statement runs in a transaction of its own.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.connections.is_pooled()
+    }
+
+    fn session(&self, lane: Lane) -> Session {
+        Session::new(self.connections.clone(), lane)
     }
 
     /// The viewer's scope; `None` where there is no such organization.
@@ -109,19 +106,24 @@ impl Database {
             }
             self.remember(id);
         }
-        Ok(Some(Scope::of(self.connection.clone(), id, viewer.role())))
+        Ok(Some(Scope::of(
+            self.session(Lane::Organization(id)),
+            self.budgets.clone(),
+            id,
+            viewer.role(),
+        )))
     }
 
     /// Work for no one viewer.
     #[must_use]
     pub fn operator(&self) -> Operator {
-        Operator::new(self.connection.clone())
+        Operator::new(self.session(Lane::Control), self.budgets.clone())
     }
 
     /// The feed of every organization, for the reader of this process.
     #[must_use]
     pub fn feed_reader(&self) -> FeedReader {
-        FeedReader::new(self.connection.clone())
+        FeedReader::new(self.session(Lane::Feed))
     }
 
     /// The names of the migrations that are applied; none where none ever was.
@@ -129,17 +131,18 @@ impl Database {
     /// # Errors
     /// Where the database cannot be asked.
     pub async fn applied_migrations(&self) -> Result<Vec<String>, Error> {
-        let backend = self.connection.get_database_backend();
+        let session = self.session(Lane::Control);
+        let backend = session.get_database_backend();
         let there = match backend {
             DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
             _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
         };
         let there = Statement::from_string(backend, there);
-        if self.connection.query_one_raw(there).await?.is_none() {
+        if session.query_one_raw(there).await?.is_none() {
             return Ok(Vec::new());
         }
         let names = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-        let rows = self.connection.query_all_raw(names).await?;
+        let rows = session.query_all_raw(names).await?;
         Ok(rows
             .iter()
             .map(|row| row.try_get("", "version"))
@@ -151,7 +154,7 @@ impl Database {
     /// # Errors
     /// Those of the database.
     pub async fn close(self) -> Result<(), Error> {
-        Ok(self.connection.close().await?)
+        Ok(self.connections.close().await?)
     }
 
     fn remembers(&self, id: Uuid) -> bool {
@@ -164,27 +167,4 @@ impl Database {
         organizations.retain(|_, found| found.elapsed() < REMEMBERED);
         organizations.insert(id, Instant::now());
     }
-}
-
-/// How many steps of its machine SQLite takes between two looks at the clock: a millisecond or so.
-const STEPS: i32 = 50_000;
-
-/// Lets SQLite end what runs for longer than this since the connection was taken from the pool: for
-/// a statement, or a transaction as a whole. (PostgreSQL has a setting for that.)
-fn interrupt_after(connect: &mut ConnectOptions, timeout: Duration) {
-    async fn arm(connection: &mut SqliteConnection, timeout: Duration) -> Result<(), sqlx::Error> {
-        let deadline = Instant::now() + timeout;
-        connection
-            .lock_handle()
-            .await?
-            .set_progress_handler(STEPS, move || Instant::now() < deadline);
-        Ok(())
-    }
-    // a connection is new, or was idle
-    connect.map_sqlx_sqlite_pool_opts(move |pool| {
-        pool.after_connect(move |connection, _| Box::pin(arm(connection, timeout)))
-    });
-    connect.map_sqlx_sqlite_before_acquire(move |connection, _| {
-        Box::pin(async move { arm(connection, timeout).await.map(|()| true) })
-    });
 }

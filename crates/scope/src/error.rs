@@ -1,7 +1,15 @@
 //! What can go wrong at the door.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use sea_orm::{
+    DbErr, RuntimeErr, SqlErr,
+    sqlx::{self, error::ErrorKind},
+};
 use uuid::Uuid;
+
+use crate::{
+    budget::Exhausted,
+    connections::{Failure, is_stale_plan},
+};
 
 /// Why a statement did not do what it was sent for.
 #[derive(Debug, thiserror::Error)]
@@ -14,16 +22,24 @@ pub enum Error {
         /// The ids of which there is no row, where they are known.
         missing: Vec<Uuid>,
     },
-    /// Two transactions waited for each other, and this one was chosen to end. The same may work
-    /// at once.
-    #[error("two transactions waited for each other")]
-    Deadlock(#[source] DbErr),
+    /// Another transaction was preferred to this one. The same may work at once.
+    #[error("the transaction was ended for the sake of another: {0}")]
+    Conflict(#[source] DbErr),
     /// The database cannot be reached, or has no connection to spare. The same may work later.
-    #[error("the database cannot be reached")]
+    #[error("the database cannot be reached: {0}")]
     Unavailable(#[source] DbErr),
     /// The statement ran past its time and was canceled in the database.
     #[error("the statement ran out of time")]
     Timeout(#[source] DbErr),
+    /// A budget of bytes is exhausted.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    /// Too many operations of the organization wait for a connection.
+    #[error("too many operations of the organization wait for a connection")]
+    TooManyWait,
+    /// The connection was lost while the transaction was being committed.
+    #[error("whether the transaction was committed is not known: {0}")]
+    InDoubt(String),
     /// Anything else that the database says.
     #[error(transparent)]
     Database(DbErr),
@@ -35,18 +51,21 @@ impl From<DbErr> for Error {
             return Self::ReferenceNotFound { column: "id", missing: Vec::new() };
         }
         match sqlx_error(&error) {
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-            ) => Self::Unavailable(error),
-            Some(sqlx::Error::Database(database)) => match database.code().as_deref() {
+            Some(sqlx::Error::AnyDriverError(own)) => match own.downcast_ref::<Failure>() {
+                Some(Failure::Exhausted(exhausted)) => Self::Exhausted(*exhausted),
+                Some(Failure::OutOfTime) => Self::Timeout(error),
+                Some(Failure::TooManyWait) => Self::TooManyWait,
+                Some(Failure::InDoubt(why)) => Self::InDoubt(why.clone()),
+                Some(Failure::NoneFree | Failure::Closed) => Self::Unavailable(error),
+                _ => Self::Database(error),
+            },
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed) => {
+                Self::Unavailable(error)
+            }
+            Some(of_driver @ sqlx::Error::Database(database)) => match database.code().as_deref() {
                 // PostgreSQL's query_canceled, SQLite's SQLITE_INTERRUPT
                 Some("57014" | "9") => Self::Timeout(error),
-                // deadlock_detected, serialization_failure
-                Some("40P01" | "40001") => Self::Deadlock(error),
+                _ if may_repeat(of_driver) => Self::Conflict(error),
                 // shutdowns, crashes, start-ups, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03") => Self::Unavailable(error),
                 // out of resources; read-only for as long as a failover takes
@@ -56,10 +75,19 @@ impl From<DbErr> for Error {
                 Some("5" | "261" | "517") => Self::Unavailable(error),
                 _ => Self::Database(error),
             },
-            _ if matches!(error, DbErr::ConnectionAcquire(_)) => Self::Unavailable(error),
             _ => Self::Database(error),
         }
     }
+}
+
+/// Whether a transaction that failed with this may succeed at once: it was ended for another's
+/// sake, or what it had looked up has changed since.
+pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    // deadlock_detected, serialization_failure
+    matches!(database.code().as_deref(), Some("40P01" | "40001"))
+        || database.kind() == ErrorKind::ForeignKeyViolation
+        || is_stale_plan(error)
 }
 
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {

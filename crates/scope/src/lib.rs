@@ -33,8 +33,8 @@
 //!
 //! ```compile_fail
 //! # use campaigns_scope::Scope;
-//! fn connection(scope: &Scope) -> &sea_orm::DatabaseConnection {
-//!     &scope.handle
+//! fn connection(scope: &Scope) -> &impl sea_orm::ConnectionTrait {
+//!     &scope.session
 //! }
 //! ```
 //!
@@ -83,6 +83,8 @@
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 
 mod admin;
+mod budget;
+mod connections;
 mod database;
 mod dialect;
 mod error;
@@ -94,8 +96,11 @@ mod page;
 mod raw;
 mod scope;
 mod token;
+mod unreadable;
+mod weigh;
 
 pub use admin::Admin;
+pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
 pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
 pub use error::Error;
@@ -109,3 +114,4 @@ pub use scope::{Scope, Scoped};
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };
+pub use weigh::json as json_weight;

@@ -3,22 +3,26 @@
 use campaigns_entity::{campaign, organization};
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ConnectionTrait, EntityTrait, PaginatorTrait, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
-use crate::{Error, Role, Scope};
+use crate::{
+    Error, Role, Scope,
+    budget::Budgets,
+    connections::{Lane, Session},
+};
 
 /// The right to do what no token allows: to make organizations and to enter any of them. It comes
 /// from [`Database::operator`](crate::Database::operator), and no request gets hold of it.
 pub struct Operator {
-    connection: DatabaseConnection,
+    session: Session,
+    budgets: Budgets,
 }
 
 impl Operator {
-    pub(crate) fn new(connection: DatabaseConnection) -> Self {
-        Self { connection }
+    pub(crate) fn new(session: Session, budgets: Budgets) -> Self {
+        Self { session, budgets }
     }
 
     /// Whether there is an organization of this id.
@@ -30,7 +34,7 @@ impl Operator {
             .select_only()
             .column(organization::Column::Id)
             .into_tuple::<Uuid>()
-            .one(&self.connection)
+            .one(&self.session)
             .await?
             .is_some())
     }
@@ -43,7 +47,7 @@ impl Operator {
         Ok(organization::Entity::find()
             .order_by_asc(organization::Column::CreatedAt)
             .order_by_asc(organization::Column::Id)
-            .all(&self.connection)
+            .all(&self.session)
             .await?)
     }
 
@@ -52,7 +56,7 @@ impl Operator {
     /// # Errors
     /// Those of the database.
     pub async fn has_campaigns(&self) -> Result<bool, Error> {
-        Ok(campaign::Entity::find().limit(1).count(&self.connection).await? > 0)
+        Ok(campaign::Entity::find().limit(1).count(&self.session).await? > 0)
     }
 
     /// Does `work` within one new organization, all of it or nothing.
@@ -67,7 +71,8 @@ impl Operator {
         created_at: DateTime<Utc>,
         work: impl AsyncFnOnce(&Scope) -> Result<T, E>,
     ) -> Result<T, E> {
-        let scope = Scope::of(self.connection.clone(), id, Role::Admin);
+        let session = self.session.clone().on(Lane::Organization(id));
+        let scope = Scope::of(session, self.budgets.clone(), id, Role::Admin);
         let row = organization::ActiveModel {
             id: Set(id),
             name: Set(name.to_owned()),
@@ -79,7 +84,7 @@ impl Operator {
         scope
             .transaction(async |scope| {
                 organization::Entity::insert(row)
-                    .exec_without_returning(&scope.executor())
+                    .exec_without_returning(scope.executor())
                     .await
                     .map_err(Error::from)?;
                 work(scope).await
@@ -92,7 +97,7 @@ impl Operator {
     /// # Errors
     /// Those of the database.
     pub async fn analyze(&self) -> Result<(), Error> {
-        self.connection.execute_unprepared("ANALYZE").await?;
+        self.session.execute_unprepared("ANALYZE").await?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,
     segment, send, user,
 };
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable};
 
 /// A table whose every row is one organization's.
 pub trait OrganizationOwned:
@@ -52,17 +52,24 @@ impl OrganizationOwned for organization::Entity {
     const REFERENCES: &'static [(Self::Column, &'static str)] = &[];
 }
 
-/// Every table, with the column that holds the organization.
-pub(crate) const TABLES: [(&str, &str); 11] = [
-    ("organizations", "id"),
-    ("users", "org_id"),
-    ("memberships", "org_id"),
-    ("contacts", "org_id"),
-    ("companies", "org_id"),
-    ("contact_companies", "org_id"),
-    ("campaigns", "org_id"),
-    ("campaign_segments", "org_id"),
-    ("campaign_lists", "org_id"),
-    ("campaign_sends", "org_id"),
-    ("campaign_events", "org_id"),
+/// Every table, with the column that holds the organization, and its columns.
+pub(crate) const TABLES: [(&str, &str, fn(&str) -> String); 11] = [
+    ("organizations", "id", columns::<organization::Entity>),
+    ("users", "org_id", columns::<user::Entity>),
+    ("memberships", "org_id", columns::<membership::Entity>),
+    ("contacts", "org_id", columns::<contact::Entity>),
+    ("companies", "org_id", columns::<company::Entity>),
+    ("contact_companies", "org_id", columns::<contact_company::Entity>),
+    ("campaigns", "org_id", columns::<campaign::Entity>),
+    ("campaign_segments", "org_id", columns::<segment::Entity>),
+    ("campaign_lists", "org_id", columns::<list_entry::Entity>),
+    ("campaign_sends", "org_id", columns::<send::Entity>),
+    ("campaign_events", "org_id", columns::<event::Entity>),
 ];
+
+/// The columns of a table, as a list for SELECT. Columns are always named: a `*` would have other
+/// columns once the table is altered, and PostgreSQL refuses plans that were made before.
+pub(crate) fn columns<E: EntityTrait>(of: &str) -> String {
+    let names = E::Column::iter().map(|column| format!("{of}.{}", column.as_str()));
+    names.collect::<Vec<_>>().join(", ")
+}

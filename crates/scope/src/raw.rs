@@ -50,12 +50,13 @@ impl Sql {
         let schema = if backend == DbBackend::Sqlite { "main." } else { "" };
         let tables: Vec<String> = TABLES
             .iter()
-            .filter(|(table, _)| self.names(table))
-            .map(|(table, organization)| {
+            .filter(|(table, ..)| self.names(table))
+            .map(|(table, organization, columns)| {
                 // in PostgreSQL a table of this name inside its own definition is the real one
+                let columns = columns(table);
                 format!(
                     "{table} AS NOT MATERIALIZED \
-                     (SELECT * FROM {schema}{table} WHERE {organization} = ?)"
+                     (SELECT {columns} FROM {schema}{table} WHERE {organization} = ?)"
                 )
             })
             .collect();
@@ -151,12 +152,14 @@ mod tests {
         let organization = Uuid::from_u128(7);
         let mut select = Query::select();
         select.expr(COUNT.expression(DbBackend::Postgres, organization));
-        assert_eq!(
-            select.to_string(sea_orm::sea_query::PostgresQueryBuilder),
-            "SELECT (WITH campaigns AS NOT MATERIALIZED (SELECT * FROM campaigns WHERE org_id = \
-             '00000000-0000-0000-0000-000000000007'), campaign_sends AS NOT MATERIALIZED \
-             (SELECT * FROM campaign_sends WHERE org_id = '00000000-0000-0000-0000-000000000007') \
-             SELECT count(*) FROM campaign_sends JOIN campaigns ON true)"
-        );
+        let text = select.to_string(sea_orm::sea_query::PostgresQueryBuilder);
+        let org = "'00000000-0000-0000-0000-000000000007'";
+        for table in ["campaigns", "campaign_sends"] {
+            let shadow = format!(" FROM {table} WHERE org_id = {org})");
+            assert!(text.contains(&format!("{table} AS NOT MATERIALIZED (SELECT {table}.id, ")));
+            assert!(text.contains(&shadow), "{text}");
+        }
+        assert!(text.ends_with("SELECT count(*) FROM campaign_sends JOIN campaigns ON true)"));
+        assert!(!text.contains("SELECT *"));
     }
 }

@@ -6,8 +6,9 @@ use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Verifier};
 use chrono::{DateTime, Utc};
+use tokio::{net::TcpListener, sync::watch};
 
-use crate::socket::Sockets;
+use crate::{metrics::Metrics, socket::Sockets};
 
 /// Tells the time; a test's may stand still.
 #[derive(Clone)]
@@ -45,14 +46,52 @@ pub struct Settings {
     pub introspection: bool,
     /// Origins whose pages may ask.
     pub cors_origins: Vec<http::HeaderValue>,
+    /// TCP connections at once, at most.
+    pub max_peers: usize,
+    /// Sockets at once that have not yet said who they are, at most.
+    pub max_unknown_sockets: usize,
     /// Sockets of an organization at once, at most.
     pub max_sockets: usize,
     /// Operations of a socket at once, at most.
     pub max_operations: usize,
+    /// Bytes that wait for the peer of a socket to read them, at most.
+    pub max_socket_bytes: usize,
     /// How often the peer of a socket is pinged; one that is not heard of for twice that is dropped.
     pub socket_ping: Duration,
-    /// How long the peer of a socket may leave what it is sent unread.
-    pub socket_patience: Duration,
+    /// How long peers are waited for.
+    pub timeouts: Timeouts,
+}
+
+/// How long the peer of a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For the header of a request, and for the first one after it has connected.
+    pub header: Duration,
+    /// For its next request.
+    pub idle: Duration,
+    /// For the body of a request, or the rest of a message on a socket.
+    pub body: Duration,
+    /// To read some of what it is sent.
+    pub write: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            // longer than the usual load balancers keep an idle connection
+            idle: Duration::from_secs(75),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timeouts {
+    /// For all of an answer, of which it reads some from time to time.
+    pub(crate) fn answer(&self) -> Duration {
+        self.write * 10
+    }
 }
 
 impl Default for Settings {
@@ -63,10 +102,13 @@ impl Default for Settings {
             limits: Limits::default(),
             introspection: true,
             cors_origins: Vec::new(),
+            max_peers: 10_000,
+            max_unknown_sockets: 1_000,
             max_sockets: 5_000,
             max_operations: 100,
+            max_socket_bytes: 1 << 20,
             socket_ping: Duration::from_secs(15),
-            socket_patience: Duration::from_secs(30),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -80,6 +122,7 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) settings: Arc<Settings>,
     pub(crate) sockets: Sockets,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {
@@ -96,13 +139,23 @@ impl App {
             database,
             verifier: verifier.into(),
             clock,
+            sockets: Sockets::new(settings.max_unknown_sockets),
             settings: settings.into(),
-            sockets: Sockets::default(),
+            metrics: Metrics::of_process(),
         }
     }
 
-    /// Its HTTP side.
-    pub fn router(&self) -> axum::Router {
+    /// Serves whoever connects, until `stop` becomes true and what is under way then is finished.
+    pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        crate::listen::serve(listener, self, stop).await;
+    }
+
+    /// Closes all sockets, and waits until they are.
+    pub(crate) async fn end_sockets(&self) {
+        self.sockets.end().await;
+    }
+
+    pub(crate) fn router(&self) -> axum::Router {
         crate::http::router(self.clone())
     }
 }

@@ -11,6 +11,8 @@ pub mod command;
 pub mod demo;
 mod development;
 mod http;
+mod listen;
+mod metrics;
 mod socket;
 
-pub use app::{App, Clock, Settings};
+pub use app::{App, Clock, Settings, Timeouts};

@@ -51,27 +51,34 @@ pub(crate) async fn create(
         .map(|Json(value)| input::object(value, path.field("metadata")))
         .transpose()?;
 
-    let campaign = ctx
-        .scope()
+    let row = campaign::ActiveModel {
+        name: Set(name),
+        subject: Set(subject),
+        body: Set(body),
+        channel: Set(channel),
+        status: Set(match scheduled_at {
+            Some(_) => CampaignStatus::Scheduled,
+            None => CampaignStatus::Draft,
+        }),
+        scheduled_at: Set(scheduled_at),
+        metadata: Set(Some(metadata.unwrap_or_else(|| serde_json::json!({})))),
+        ..Default::default()
+    };
+    let campaign = ctx.change(|| store(ctx, &row)).await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+}
+
+/// Stores a new campaign, which the viewer's user made.
+async fn store(ctx: &Context<'_>, row: &campaign::ActiveModel) -> Result<campaign::Model, Error> {
+    ctx.scope()
         .transaction(async |scope| {
             let creator = viewer::user_of(scope, ctx.viewer()).await?;
             let row = campaign::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 creator_id: Set(creator.map(|user| user.id)),
-                name: Set(name),
-                subject: Set(subject),
-                body: Set(body),
-                channel: Set(channel),
-                status: Set(match scheduled_at {
-                    Some(_) => CampaignStatus::Scheduled,
-                    None => CampaignStatus::Draft,
-                }),
-                scheduled_at: Set(scheduled_at),
-                metadata: Set(Some(metadata.unwrap_or_else(|| serde_json::json!({})))),
-                ..Default::default()
+                ..row.clone()
             };
-            Ok::<_, Error>(scope.insert::<campaign::Entity>(row).await?)
+            Ok(scope.insert::<campaign::Entity>(row).await?)
         })
-        .await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+        .await
 }

@@ -18,22 +18,25 @@ pub(crate) async fn duplicate(
     id: &ID,
     name: Option<String>,
 ) -> Result<CampaignPayload, Error> {
-    let path = Path::argument("id");
-    let id = input::id(id, path)?;
+    let id = input::id(id, Path::argument("id"))?;
     let name = name.map(|name| input::name(name, Path::argument("name"))).transpose()?;
 
-    let campaign = ctx
-        .scope()
+    let campaign = ctx.change(|| copy(ctx, id, name.as_deref())).await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+}
+
+async fn copy(ctx: &Context<'_>, id: Uuid, name: Option<&str>) -> Result<campaign::Model, Error> {
+    ctx.scope()
         .transaction(async |scope| {
             let original = scope
                 .one(scope.find::<campaign::Entity>().id(id))
                 .await?
-                .ok_or_else(|| Error::not_found("campaign", path))?;
+                .ok_or_else(|| Error::not_found("campaign", Path::argument("id")))?;
             let creator = viewer::user_of(scope, ctx.viewer()).await?;
             let row = campaign::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 creator_id: Set(creator.map(|user| user.id)),
-                name: Set(name.unwrap_or_else(|| copy_of(&original.name))),
+                name: Set(name.map_or_else(|| copy_of(&original.name), str::to_owned)),
                 subject: Set(original.subject),
                 body: Set(original.body),
                 channel: Set(original.channel),
@@ -41,10 +44,9 @@ pub(crate) async fn duplicate(
                 metadata: Set(original.metadata),
                 ..Default::default()
             };
-            Ok::<_, Error>(scope.insert::<campaign::Entity>(row).await?)
+            Ok(scope.insert::<campaign::Entity>(row).await?)
         })
-        .await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+        .await
 }
 
 /// The name of a copy, which is no longer than a name may be.

@@ -4,7 +4,7 @@ use async_graphql::{Context, SimpleObject};
 use campaigns_analytics::Link;
 use campaigns_entity::campaign;
 
-use crate::{context::RequestContext, error::Error, rows::Row, scalars::DateTime};
+use crate::{context::RequestContext, error::Error, rows::Row, scalars::DateTime, shown::Text};
 
 /// How many links a campaign shows at most.
 const MAX_LINKS: usize = 500;
@@ -13,7 +13,7 @@ const MAX_LINKS: usize = 500;
 #[derive(SimpleObject)]
 pub(crate) struct LinkStats {
     /// Where it leads.
-    url: String,
+    url: Text<String>,
     /// How often it was clicked.
     clicks: i64,
     /// In how many sends it was clicked.
@@ -25,7 +25,7 @@ pub(crate) struct LinkStats {
 impl From<&Link> for LinkStats {
     fn from(link: &Link) -> Self {
         Self {
-            url: link.url.clone(),
+            url: Text(link.url.clone()),
             clicks: link.clicks,
             unique_clicks: link.unique_clicks,
             last_clicked_at: link.last_clicked_at.into(),

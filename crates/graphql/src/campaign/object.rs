@@ -12,9 +12,10 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     list::ListEntry,
     rows::{self, objects},
-    scalars::{DateTime, Json},
+    scalars::DateTime,
     segment::Segment,
     send::{Send, SendFilter, SendOrder},
+    shown::{Json, Text},
     stats::CampaignStats,
     timeline::{self, Calendar, EngagementBucket, TimeInterval},
     viewer::User,
@@ -63,23 +64,23 @@ impl Campaign {
     }
 
     /// What people call it.
-    async fn name(&self) -> &str {
-        &self.0.name
+    async fn name(&self) -> Text<&str> {
+        Text(&self.0.name)
     }
 
     /// The subject or headline of the message.
-    async fn subject(&self) -> Option<&str> {
-        self.0.subject.as_deref()
+    async fn subject(&self) -> Option<Text<&str>> {
+        self.0.subject.as_deref().map(Text)
     }
 
     /// The message.
-    async fn body(&self) -> Option<&str> {
-        self.0.body.as_deref()
+    async fn body(&self) -> Option<Text<&str>> {
+        self.0.body.as_deref().map(Text)
     }
 
     /// How it is delivered: email, sms, push, …
-    async fn channel(&self) -> &str {
-        &self.0.channel
+    async fn channel(&self) -> Text<&str> {
+        Text(&self.0.channel)
     }
 
     /// Where it stands.
@@ -108,8 +109,8 @@ impl Campaign {
     }
 
     /// Whatever you keep with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 
     /// What became of its sends: counts and rates, as they are now.

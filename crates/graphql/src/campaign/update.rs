@@ -2,6 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined};
 use campaigns_entity::campaign;
+use campaigns_scope::Scope;
+use uuid::Uuid;
 
 use super::{Campaign, CampaignPayload};
 use crate::{
@@ -56,10 +58,20 @@ pub(crate) async fn update(
         metadata: set(metadata),
         ..Default::default()
     };
-    let campaign = ctx
-        .scope()
+    let campaign = ctx.change(|| store(ctx.scope(), id, &changes, content)).await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+}
+
+/// Stores the changes of a campaign; some of them are changes of its content.
+async fn store(
+    scope: &Scope,
+    id: Uuid,
+    changes: &campaign::ActiveModel,
+    content: bool,
+) -> Result<campaign::Model, Error> {
+    scope
         .transaction(async |scope| {
-            let not_found = || Error::not_found("campaign", path.field("id"));
+            let not_found = || Error::not_found("campaign", "input.id");
             let before = scope.lock::<campaign::Entity>(id).await?.ok_or_else(not_found)?;
             if content && before.status.fixes_content() {
                 return Err(Error::conflict(format!(
@@ -67,11 +79,10 @@ pub(crate) async fn update(
                     sea_orm::ActiveEnum::to_value(&before.status),
                 )));
             }
-            if changes == campaign::ActiveModel::default() {
+            if *changes == campaign::ActiveModel::default() {
                 return Ok(before);
             }
-            scope.update::<campaign::Entity>(id, changes).await?.ok_or_else(not_found)
+            scope.update::<campaign::Entity>(id, changes.clone()).await?.ok_or_else(not_found)
         })
-        .await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+        .await
 }

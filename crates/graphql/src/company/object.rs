@@ -3,7 +3,7 @@
 use async_graphql::{ID, Object};
 use campaigns_entity::company;
 
-use crate::rows::objects;
+use crate::{rows::objects, shown::Text};
 
 objects! {
     /// A row of `companies`.
@@ -19,22 +19,22 @@ impl Company {
     }
 
     /// What it is called.
-    async fn name(&self) -> &str {
-        &self.0.name
+    async fn name(&self) -> Text<&str> {
+        Text(&self.0.name)
     }
 
     /// Its domain.
-    async fn domain(&self) -> Option<&str> {
-        self.0.domain.as_deref()
+    async fn domain(&self) -> Option<Text<&str>> {
+        self.0.domain.as_deref().map(Text)
     }
 
     /// Its industry.
-    async fn industry(&self) -> Option<&str> {
-        self.0.industry.as_deref()
+    async fn industry(&self) -> Option<Text<&str>> {
+        self.0.industry.as_deref().map(Text)
     }
 
     /// How large it is.
-    async fn size(&self) -> Option<&str> {
-        self.0.size.as_deref()
+    async fn size(&self) -> Option<Text<&str>> {
+        self.0.size.as_deref().map(Text)
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     rows::{Row, id_of},
     segment::Segment,
     send::Send,
+    shown::Text,
 };
 use lists::{Column, Lists};
 
@@ -93,9 +94,9 @@ pub(crate) struct PageInfo {
     /// Whether there are rows before this page: ask with before: startCursor.
     has_previous_page: bool,
     /// The cursor of the first row of the page.
-    start_cursor: Option<String>,
+    start_cursor: Option<Text<String>>,
     /// The cursor of the last row of the page.
-    end_cursor: Option<String>,
+    end_cursor: Option<Text<String>>,
 }
 
 /// A row of a list, and where it stands.
@@ -110,7 +111,7 @@ pub(crate) struct PageInfo {
 )]
 pub(crate) struct Edge<T: Listed> {
     /// Where the row stands in the list; for after and before.
-    pub(crate) cursor: String,
+    pub(crate) cursor: Text<String>,
     /// The row.
     pub(crate) node: T,
 }
@@ -132,7 +133,8 @@ where
     /// The rows of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
         let entries = self.entries(ctx.scope()).await?;
-        Ok(entries.into_iter().map(|(row, cursor)| Edge { cursor, node: T::from(row) }).collect())
+        let edge = |(row, cursor)| Edge { cursor: Text(cursor), node: T::from(row) };
+        Ok(entries.into_iter().map(edge).collect())
     }
 
     /// The rows of this page.
@@ -152,7 +154,7 @@ where
         let other_side = self.lists.window.cursor.is_some()
             && ctx.look_ahead().field(other).exists()
             && self.lists.has_other_side(scope, self.parent).await?;
-        let cursor = |entry: Option<&(_, String)>| entry.map(|(_, cursor)| cursor.clone());
+        let cursor = |entry: Option<&(_, String)>| entry.map(|(_, cursor)| Text(cursor.clone()));
         Ok(PageInfo {
             has_next_page: if from_end { other_side } else { more },
             has_previous_page: if from_end { more } else { other_side },

@@ -14,8 +14,9 @@ use crate::{
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     rows::{self, objects},
-    scalars::{DateTime, Json},
+    scalars::DateTime,
     send::{Send, SendFilter, SendOrder},
+    shown::{Json, Text},
 };
 
 objects! {
@@ -53,23 +54,23 @@ impl Contact {
     }
 
     /// The first name.
-    async fn first_name(&self) -> &str {
-        &self.0.first_name
+    async fn first_name(&self) -> Text<&str> {
+        Text(&self.0.first_name)
     }
 
     /// The last name.
-    async fn last_name(&self) -> Option<&str> {
-        self.0.last_name.as_deref()
+    async fn last_name(&self) -> Option<Text<&str>> {
+        self.0.last_name.as_deref().map(Text)
     }
 
     /// The e-mail address.
-    async fn email(&self) -> Option<&str> {
-        self.0.email.as_deref()
+    async fn email(&self) -> Option<Text<&str>> {
+        self.0.email.as_deref().map(Text)
     }
 
     /// The telephone number.
-    async fn phone(&self) -> Option<&str> {
-        self.0.phone.as_deref()
+    async fn phone(&self) -> Option<Text<&str>> {
+        self.0.phone.as_deref().map(Text)
     }
 
     /// What the contact is to you.
@@ -78,28 +79,28 @@ impl Contact {
     }
 
     /// The title at work.
-    async fn title(&self) -> Option<&str> {
-        self.0.title.as_deref()
+    async fn title(&self) -> Option<Text<&str>> {
+        self.0.title.as_deref().map(Text)
     }
 
     /// Where the contact came from.
-    async fn source(&self) -> Option<&str> {
-        self.0.source.as_deref()
+    async fn source(&self) -> Option<Text<&str>> {
+        self.0.source.as_deref().map(Text)
     }
 
     /// The city of the address.
-    async fn city(&self) -> Option<&str> {
-        self.0.city.as_deref()
+    async fn city(&self) -> Option<Text<&str>> {
+        self.0.city.as_deref().map(Text)
     }
 
     /// The state of the address.
-    async fn state(&self) -> Option<&str> {
-        self.0.state.as_deref()
+    async fn state(&self) -> Option<Text<&str>> {
+        self.0.state.as_deref().map(Text)
     }
 
     /// The country of the address.
-    async fn country(&self) -> Option<&str> {
-        self.0.country.as_deref()
+    async fn country(&self) -> Option<Text<&str>> {
+        self.0.country.as_deref().map(Text)
     }
 
     /// When the contact was made.
@@ -113,8 +114,8 @@ impl Contact {
     }
 
     /// Whatever is kept with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 
     /// The companies that the contact works for, the main one first, then by name.

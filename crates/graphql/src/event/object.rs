@@ -14,8 +14,9 @@ use crate::{
     context::RequestContext,
     error::Error,
     rows::objects,
-    scalars::{DateTime, Json},
+    scalars::DateTime,
     send::Send,
+    shown::{Json, Text},
 };
 
 objects! {
@@ -67,8 +68,8 @@ impl EngagementEvent {
     }
 
     /// The link that was clicked; of a CLICK alone.
-    async fn url(&self) -> Option<&str> {
-        self.0.url.as_deref()
+    async fn url(&self) -> Option<Text<&str>> {
+        self.0.url.as_deref().map(Text)
     }
 
     /// Whether it is for good; of a BOUNCE alone. One that does not say is HARD.
@@ -99,8 +100,8 @@ impl EngagementEvent {
     }
 
     /// Whatever is kept with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 
     /// The send that it is of.

@@ -106,7 +106,8 @@ pub(super) async fn record(
         .enumerate()
         .map(|(index, input)| input.event(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
-    let recorded = record_events(ctx.scope(), &events, now).await.map_err(|error| match error {
+    let recorded = ctx.change(|| record_events(ctx.scope(), &events, now)).await;
+    let recorded = recorded.map_err(|error| match error {
         RecordError::Invalid { index, field, reason } => {
             Error::bad_input(path.index(index).field(field), reason)
         }

@@ -4,14 +4,8 @@ use async_graphql::{Context, ID, Object};
 use campaigns_entity::{campaign, contact, list_entry, segment};
 
 use crate::{
-    campaign::Campaign,
-    connection::Listed,
-    contact::Contact,
-    context::RequestContext,
-    error::Error,
-    rows::objects,
-    scalars::{DateTime, Json},
-    segment::Segment,
+    campaign::Campaign, connection::Listed, contact::Contact, context::RequestContext,
+    error::Error, rows::objects, scalars::DateTime, segment::Segment, shown::Json,
 };
 
 objects! {
@@ -67,7 +61,7 @@ impl ListEntry {
     }
 
     /// Whatever is kept with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     filter,
     input::{self, Path},
     rows,
+    shown::Text,
     stats::CampaignStats,
 };
 
@@ -76,7 +77,7 @@ impl Subscriptions {
                 Ok(open(turn, Subject::Events { after, condition, test }))
             }
             Shown::Turn(Turn::Event(event)) => {
-                let cursor = cursor::encode(scope, (event.feed_position, event.id))?;
+                let cursor = Text(cursor::encode(scope, (event.feed_position, event.id))?);
                 let node = EngagementEvent(rows::alone(event.as_ref().clone()));
                 Ok(show(Edge { cursor, node }))
             }

@@ -239,7 +239,7 @@ impl Followed {
     async fn run(&self, turn: &Arc<Turn>) -> Option<Response> {
         let mut request = async_graphql::Request::new(&self.query)
             .variables(self.variables.clone())
-            .data(Arc::clone(&self.scope))
+            .data(Arc::new(self.scope.operation(Instant::now() + self.timeout, None)))
             .data(self.viewer.clone())
             .data(Now(self.now))
             .data(Arc::clone(turn));

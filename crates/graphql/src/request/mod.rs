@@ -27,7 +27,10 @@ pub use cost::Limits;
 pub(crate) use measure::MAX_DEPTH;
 pub(crate) use shape::Shape;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{
     Response, Variables,
@@ -37,13 +40,13 @@ use async_graphql::{
     },
 };
 use campaigns_feed::Feed;
-use campaigns_scope::{Scope, Viewer};
+use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::{
-    context::Now,
+    context::{Now, Outcomes},
     error::{self, Code, Error},
     live::{self, Live, Subscription, single_root},
     schema::{self, Schema},
@@ -111,6 +114,20 @@ impl Prepared {
     }
 }
 
+/// Who asks for an operation, and how.
+pub struct Asked {
+    /// The door to the organization's rows.
+    pub scope: Scope,
+    /// Where what came in was drawn from, if it was: the budget of the operation.
+    pub budget: Option<Arc<Budget>>,
+    /// The viewer.
+    pub viewer: Viewer,
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// What the log has it under.
+    pub request_id: Uuid,
+}
+
 /// The schema, ready to execute operations.
 #[derive(Clone)]
 pub struct Api {
@@ -150,28 +167,45 @@ impl Api {
 
     /// Executes an operation within a scope; `bool` is whether it came to that, or the document did
     /// not pass the validation.
+    ///
+    /// It is executed for `time` at most. A statement that is under way then is canceled, and what
+    /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
     pub async fn execute(
         &self,
         prepared: Prepared,
-        scope: Scope,
-        viewer: Viewer,
-        now: DateTime<Utc>,
-        request_id: Uuid,
+        asked: Asked,
+        time: Duration,
     ) -> (Response, bool) {
         if prepared.is_subscription() {
             let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
             return (Error::bad_input("query", message).into_response(), false);
         }
+        let is_mutation = prepared.is_mutation();
         let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
+        let Asked { scope, budget, viewer, now, request_id } = asked;
+        let outcomes = Outcomes::default();
+        let deadline = Instant::now() + time;
         let mut request = async_graphql::Request::new(query)
             .variables(variables)
-            .data(Arc::new(scope))
+            .data(Arc::new(scope.operation(deadline, budget)))
             .data(viewer)
             .data(Now(now))
+            .data(outcomes.clone())
             .data(self.live.feed.clone());
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        let mut response = error::seal(self.schema.execute(request).await, request_id);
+        let execution = self.schema.execute(request);
+        let response = if is_mutation {
+            // its statements keep to the time; what is committed must not be dropped unheard
+            execution.await
+        } else {
+            let limit = tokio::time::timeout_at(deadline.into(), execution);
+            limit.await.unwrap_or_else(|_| error::timeout().into_response())
+        };
+        let mut response = error::seal(response, request_id);
+        if is_mutation {
+            error::say_what_is_committed(&mut response, &outcomes);
+        }
         shape.apply(&mut response);
         let validated = response
             .errors
@@ -187,12 +221,11 @@ impl Api {
     pub async fn subscribe(
         &self,
         prepared: Prepared,
-        scope: Scope,
-        viewer: Viewer,
-        now: DateTime<Utc>,
+        asked: Asked,
         timeout: Duration,
     ) -> Result<Subscription, Response> {
         let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
+        let Asked { scope, viewer, now, .. } = asked;
         let operation = live::Followed {
             schema: self.schema.clone(),
             query,

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, InputObject};
 use campaigns_entity::segment;
+use campaigns_scope::Scope;
 use sea_orm::ActiveValue::Set;
 use serde_json::json;
 use uuid::Uuid;
@@ -48,6 +49,10 @@ pub(crate) async fn create(
         metadata: Set(Some(object(input.metadata, "metadata")?)),
         ..Default::default()
     };
-    let segment = ctx.scope().insert::<segment::Entity>(row).await?;
+    let segment = ctx.change(|| store(ctx.scope(), &row)).await?;
     Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+}
+
+async fn store(scope: &Scope, row: &segment::ActiveModel) -> Result<segment::Model, Error> {
+    scope.transaction(async |scope| Ok(scope.insert::<segment::Entity>(row.clone()).await?)).await
 }

@@ -8,7 +8,8 @@ use crate::{
     context::RequestContext,
     error::Error,
     rows::objects,
-    scalars::{DateTime, Json},
+    scalars::DateTime,
+    shown::{Json, Text},
 };
 
 objects! {
@@ -30,18 +31,18 @@ impl Segment {
     }
 
     /// What people call it.
-    async fn name(&self) -> &str {
-        &self.0.name
+    async fn name(&self) -> Text<&str> {
+        Text(&self.0.name)
     }
 
     /// Whom it is meant to select.
-    async fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
+    async fn description(&self) -> Option<Text<&str>> {
+        self.0.description.as_deref().map(Text)
     }
 
     /// The rules, as JSON.
-    async fn filter_rules(&self) -> Json {
-        Json::metadata(Some(&self.0.filter_rules))
+    async fn filter_rules(&self) -> Json<'_> {
+        Json(Some(&self.0.filter_rules))
     }
 
     /// How many contacts it selected when that was last counted.
@@ -72,7 +73,7 @@ impl Segment {
     }
 
     /// Whatever you keep with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 }

@@ -2,6 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined};
 use campaigns_entity::segment;
+use campaigns_scope::Scope;
+use uuid::Uuid;
 
 use super::{Segment, SegmentPayload};
 use crate::{
@@ -52,16 +54,23 @@ pub(crate) async fn update(
         metadata: set(metadata),
         ..Default::default()
     };
-    let segment = ctx
-        .scope()
+    let segment = ctx.change(|| store(ctx.scope(), id, &changes)).await?;
+    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+}
+
+async fn store(
+    scope: &Scope,
+    id: Uuid,
+    changes: &segment::ActiveModel,
+) -> Result<segment::Model, Error> {
+    scope
         .transaction(async |scope| {
-            let not_found = || Error::not_found("segment", path.field("id"));
+            let not_found = || Error::not_found("segment", "input.id");
             let before = scope.lock::<segment::Entity>(id).await?.ok_or_else(not_found)?;
-            if changes == segment::ActiveModel::default() {
+            if *changes == segment::ActiveModel::default() {
                 return Ok(before);
             }
-            scope.update::<segment::Entity>(id, changes).await?.ok_or_else(not_found)
+            scope.update::<segment::Entity>(id, changes.clone()).await?.ok_or_else(not_found)
         })
-        .await?;
-    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+        .await
 }

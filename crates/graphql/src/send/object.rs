@@ -19,7 +19,8 @@ use crate::{
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     rows::objects,
-    scalars::{DateTime, Json},
+    scalars::DateTime,
+    shown::{Json, Text},
 };
 
 objects! {
@@ -111,8 +112,8 @@ impl Send {
     }
 
     /// Why it bounced or failed.
-    async fn error(&self) -> Option<&str> {
-        self.0.error.as_deref()
+    async fn error(&self) -> Option<Text<&str>> {
+        self.0.error.as_deref().map(Text)
     }
 
     /// When it was queued.
@@ -126,8 +127,8 @@ impl Send {
     }
 
     /// Whatever is kept with it.
-    async fn metadata(&self) -> Json {
-        Json::metadata(self.0.metadata.as_ref())
+    async fn metadata(&self) -> Json<'_> {
+        Json(self.0.metadata.as_ref())
     }
 
     /// How often it was opened.

@@ -84,7 +84,8 @@ pub(super) async fn update(
         .enumerate()
         .map(|(index, input)| input.report(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
-    let updated = update_sends(ctx.scope(), &reports).await.map_err(|error| match error {
+    let updated = ctx.change(|| update_sends(ctx.scope(), &reports)).await;
+    let updated = updated.map_err(|error| match error {
         ReportError::SendNotFound { index } => {
             Error::not_found("send", path.index(index).field("id"))
         }

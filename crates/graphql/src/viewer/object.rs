@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     rows::{self, objects},
     scalars::DateTime,
+    shown::Text,
 };
 
 /// What you may do.
@@ -79,13 +80,13 @@ impl Organization {
     }
 
     /// What people call it.
-    async fn name(&self) -> &str {
-        &self.0.name
+    async fn name(&self) -> Text<&str> {
+        Text(&self.0.name)
     }
 
     /// Its name in addresses.
-    async fn slug(&self) -> &str {
-        &self.0.slug
+    async fn slug(&self) -> Text<&str> {
+        Text(&self.0.slug)
     }
 }
 
@@ -98,12 +99,12 @@ impl User {
     }
 
     /// The e-mail address.
-    async fn email(&self) -> &str {
-        &self.0.email
+    async fn email(&self) -> Text<&str> {
+        Text(&self.0.email)
     }
 
     /// First and last name.
-    async fn full_name(&self) -> Option<&str> {
-        self.0.full_name.as_deref()
+    async fn full_name(&self) -> Option<Text<&str>> {
+        self.0.full_name.as_deref().map(Text)
     }
 }

@@ -21,12 +21,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, DbErr, FromQueryResult, Iterable, QueryResult,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, JoinType, Query, SelectStatement},
+    ColumnTrait, DbErr, IdenStatic, Iterable, QueryResult,
+    sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
-use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped};
+use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped, unreadable::known};
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
@@ -168,10 +168,18 @@ impl Scope {
             Dialect::Postgres => {
                 select_keys(&mut inner, keys, dialect);
                 sort(&mut inner, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
-                outer
-                    .column((page.clone(), Asterisk))
-                    .from_values(parents.iter().copied(), parent)
-                    .join_lateral(JoinType::InnerJoin, inner, page.clone(), Expr::val(true));
+                for own in E::Column::iter() {
+                    outer.column((page.clone(), Alias::new(own.as_str())));
+                }
+                for name in key_names(keys, dialect) {
+                    outer.column((page.clone(), Alias::new(name)));
+                }
+                outer.from_values(parents.iter().copied(), parent).join_lateral(
+                    JoinType::InnerJoin,
+                    inner,
+                    page.clone(),
+                    Expr::val(true),
+                );
                 sort(&mut outer, keys, window, |index, _| {
                     Expr::col((page.clone(), Alias::new(sort_name(index))))
                 });
@@ -206,6 +214,14 @@ fn key_name(index: usize) -> String {
     format!("key_{index}")
 }
 
+/// The columns that [`select_keys`] adds.
+fn key_names(keys: &[OrderKey], dialect: Dialect) -> impl Iterator<Item = String> {
+    keys.iter().enumerate().flat_map(move |(index, key)| {
+        let shown = key.shown(dialect).map(|_| key_name(index));
+        [Some(sort_name(index)), shown].into_iter().flatten()
+    })
+}
+
 fn select_keys(select: &mut SelectStatement, keys: &[OrderKey], dialect: Dialect) {
     for (index, key) in keys.iter().enumerate() {
         select.expr_as(key.ordered(dialect), Alias::new(sort_name(index)));
@@ -236,20 +252,24 @@ fn sort(
     }
 }
 
-fn page_of<M>(mut rows: Vec<(M, Vec<KeyValue>)>, window: &Window) -> Page<M> {
+/// A row with its keys; `None` where it has a value that this version does not know.
+type ReadRow<M> = Option<(M, Vec<KeyValue>)>;
+
+/// The page. A row that cannot be read counts, so that the list goes on behind it.
+fn page_of<M>(mut rows: Vec<ReadRow<M>>, window: &Window) -> Page<M> {
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
     if window.from_end {
         rows.reverse();
     }
-    Page { rows, more }
+    Page { rows: rows.into_iter().flatten().collect(), more }
 }
 
 fn read<E: OrganizationOwned>(
     row: &QueryResult,
     keys: &[OrderKey],
-) -> Result<(E::Model, Vec<KeyValue>), DbErr> {
+) -> Result<ReadRow<E::Model>, Error> {
     let values = keys
         .iter()
         .enumerate()
@@ -269,5 +289,5 @@ fn read<E: OrganizationOwned>(
             .unwrap_or(KeyValue::Null))
         })
         .collect::<Result<_, DbErr>>()?;
-    Ok((E::Model::from_query_result(row, "")?, values))
+    Ok(known::<E>(row)?.map(|model| (model, values)))
 }

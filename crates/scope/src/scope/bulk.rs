@@ -1,18 +1,19 @@
 //! Many rows in one statement, however many there are. They are bound as one piece of JSON, so the
 //! statement's text is the same for one row and for ten thousand, and is prepared once.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::SecondsFormat;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, FromQueryResult,
-    IdenStatic, Iterable, Statement, Value, sea_query::sea_value_to_json_value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, IdenStatic, Iterable,
+    QueryOrder, QuerySelect, QueryTrait, Statement, Value,
+    sea_query::{LockType, sea_value_to_json_value},
 };
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::Scope;
-use crate::{Dialect, Error, OrganizationOwned};
+use crate::{Dialect, Error, OrganizationOwned, raw::custom, unreadable::known};
 
 /// Given rows, as a table of the name `given`: `$1` is the organization, `$2` the rows.
 struct Given<E: OrganizationOwned> {
@@ -157,27 +158,32 @@ impl Scope {
     }
 
     /// The organization's rows of these ids, which nobody else changes before the transaction
-    /// ends. They are locked in the order of their ids, so that two who lock some of the same do
-    /// not wait for each other.
+    /// ends: `None` for one that has a value which this version does not know. They are locked in
+    /// the order of their ids, so that two who lock some of the same do not wait for each other.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn lock_all<E: OrganizationOwned>(
         &self,
         ids: impl IntoIterator<Item = Uuid>,
-    ) -> Result<Vec<E::Model>, Error> {
-        let dialect = self.dialect();
-        let entity = E::default();
+    ) -> Result<HashMap<Uuid, Option<E::Model>>, Error> {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+        let ids = ids.iter().map(|id| Json::String(id.to_string())).collect::<Json>();
+        let given = match self.dialect() {
+            Dialect::Postgres => "id IN (SELECT CAST(jsonb_array_elements_text(?) AS uuid))",
+            Dialect::Sqlite => "id IN (SELECT unhex(replace(value, '-', '')) FROM json_each(?))",
+        };
+        let given = custom(self.executor().get_database_backend(), given, vec![ids.into()]);
         // rows that refer to these may be inserted meanwhile; SQLite has one writer anyway
-        let lock = if dialect == Dialect::Postgres { "FOR NO KEY UPDATE" } else { "" };
-        let sql = format!(
-            "SELECT * FROM {} WHERE {} = $1 AND id IN {} ORDER BY id {lock}",
-            entity.table_name(),
-            E::ORGANIZATION.as_str(),
-            self::ids(dialect),
-        );
-        let rows = self.executor().query_all_raw(self.with_ids(sql, ids)).await?;
-        Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+        let select = self.find::<E>().filter(given).select;
+        let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
+        let rows = self.query(&select.into_query()).await?;
+        rows.iter()
+            .map(|row| {
+                let id = row.try_get("", "id").map_err(Error::from)?;
+                Ok((id, known::<E>(row)?))
+            })
+            .collect()
     }
 
     /// Which of these ids are those of rows of the organization.

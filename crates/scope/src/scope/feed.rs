@@ -9,7 +9,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Scope, Scoped};
-use crate::{Dialect, Error};
+use crate::{Dialect, Error, unreadable::skipped};
 
 impl Scope {
     /// The feed position up to which every event that there will ever be is visible to the
@@ -21,7 +21,7 @@ impl Scope {
     pub async fn settled(&self) -> Result<Option<i64>, Error> {
         match self.dialect() {
             Dialect::Sqlite => Ok(None),
-            Dialect::Postgres => settled(&self.executor(), None).await.map(Some),
+            Dialect::Postgres => settled(self.executor(), None).await.map(Some),
         }
     }
 
@@ -58,7 +58,7 @@ impl Scope {
             .order_by_asc(event::Column::FeedPosition)
             .limit(limit);
         let rows = self.query(&select.into_query()).await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        Ok(rows.iter().filter_map(read).collect())
     }
 }
 
@@ -79,25 +79,29 @@ fn within(
 }
 
 /// An event, whatever its metadata: JSON that only the database can read, as a number beyond a
-/// double, must not keep the events behind it from anybody.
-pub(crate) fn read(row: &QueryResult) -> Result<event::Model, DbErr> {
-    Ok(event::Model {
-        id: row.try_get("", "id")?,
-        org_id: row.try_get("", "org_id")?,
-        send_id: row.try_get("", "send_id")?,
-        event_type: row.try_get("", "event_type")?,
-        url: row.try_get("", "url")?,
-        occurred_at: row.try_get("", "occurred_at")?,
-        created_at: row.try_get("", "created_at")?,
-        updated_at: row.try_get("", "updated_at")?,
-        metadata: row.try_get("", "metadata").unwrap_or_else(|error: DbErr| {
-            tracing::warn!(%error, "the metadata of an event cannot be read, and is left out");
-            None
-        }),
-        feed_position: row.try_get("", "feed_position")?,
-        campaign_id: row.try_get("", "campaign_id")?,
-        contact_id: row.try_get("", "contact_id")?,
-    })
+/// double, must not keep the events behind it from anybody. `None` where anything else of it
+/// cannot be read.
+pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
+    let read = || {
+        Ok(event::Model {
+            id: row.try_get("", "id")?,
+            org_id: row.try_get("", "org_id")?,
+            send_id: row.try_get("", "send_id")?,
+            event_type: row.try_get("", "event_type")?,
+            url: row.try_get("", "url")?,
+            occurred_at: row.try_get("", "occurred_at")?,
+            created_at: row.try_get("", "created_at")?,
+            updated_at: row.try_get("", "updated_at")?,
+            metadata: row.try_get("", "metadata").unwrap_or_else(|error: DbErr| {
+                tracing::warn!(%error, "the metadata of an event cannot be read and is left out");
+                None
+            }),
+            feed_position: row.try_get("", "feed_position")?,
+            campaign_id: row.try_get("", "campaign_id")?,
+            contact_id: row.try_get("", "contact_id")?,
+        })
+    };
+    read().inspect_err(|error| skipped("campaign_events", error)).ok()
 }
 
 /// [`Scope::settled`] on PostgreSQL, for whoever has a connection. Where it is what was known

@@ -4,31 +4,48 @@ mod bulk;
 pub(crate) mod feed;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use rand::RngExt;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseExecutor,
-    DatabaseTransaction, DbBackend, FromQueryResult, PaginatorTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, Select, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement},
 };
 use uuid::Uuid;
 
-use crate::{Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql};
+use crate::{
+    Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
+    budget::{Budget, Budgets},
+    connections::Session,
+    unreadable::all_known,
+};
 
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
 const CHUNK: usize = 2_000;
 
-enum Handle {
-    Pool(DatabaseConnection),
-    Transaction(DatabaseTransaction),
-}
+/// How often a transaction is tried that is ended for the sake of others.
+const ATTEMPTS: u32 = 12;
+/// How long the wait before the second attempt is at most; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// One organization's view of the database.
+#[derive(Clone)]
 pub struct Scope {
-    handle: Handle,
+    session: Session,
+    budgets: Budgets,
     organization: Uuid,
     role: Role,
+    /// Whether the last transaction was ended for the sake of another.
+    may_repeat: Arc<AtomicBool>,
 }
 
 /// A select of rows of one organization.
@@ -61,15 +78,40 @@ impl<E: OrganizationOwned> Scoped<E> {
 }
 
 impl Scope {
-    pub(crate) fn of(connection: DatabaseConnection, organization: Uuid, role: Role) -> Self {
-        Self { handle: Handle::Pool(connection), organization, role }
+    pub(crate) fn of(session: Session, budgets: Budgets, organization: Uuid, role: Role) -> Self {
+        Self { session, budgets, organization, role, may_repeat: Arc::default() }
     }
 
-    pub(crate) fn executor(&self) -> DatabaseExecutor<'_> {
-        match &self.handle {
-            Handle::Pool(connection) => connection.into(),
-            Handle::Transaction(transaction) => transaction.into(),
-        }
+    /// The same scope for one operation: with a budget of bytes of its own, and until a time after
+    /// which none of its statements runs on. `budget` is where what was already drawn for the
+    /// operation was drawn from, if anything was.
+    #[must_use]
+    pub fn operation(&self, deadline: Instant, budget: Option<Arc<Budget>>) -> Self {
+        let budget = budget.unwrap_or_else(|| self.operation_budget());
+        let session = self.session.clone().drawing_on(budget).until(deadline);
+        Self { session, may_repeat: Arc::default(), ..self.clone() }
+    }
+
+    /// A budget of bytes for one operation of the organization.
+    #[must_use]
+    pub fn operation_budget(&self) -> Arc<Budget> {
+        self.budget().operation(self.budgets.limits())
+    }
+
+    /// The organization's budget of bytes.
+    #[must_use]
+    pub fn budget(&self) -> Arc<Budget> {
+        self.budgets.organization(self.organization)
+    }
+
+    /// The budget of the operation that this scope is for; the organization's where it is for none.
+    #[must_use]
+    pub fn drawn_from(&self) -> Arc<Budget> {
+        self.session.budget().map_or_else(|| self.budget(), Arc::clone)
+    }
+
+    pub(crate) fn executor(&self) -> &Session {
+        &self.session
     }
 
     /// The id of the organization.
@@ -107,7 +149,8 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Vec<E::Model>, Error> {
-        Ok(scoped.select.all(&self.executor()).await?)
+        let rows = self.query(&scoped.into_query()).await?;
+        all_known::<E>(&rows)
     }
 
     /// Runs a select for its first row.
@@ -118,7 +161,8 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Option<E::Model>, Error> {
-        Ok(scoped.select.one(&self.executor()).await?)
+        let rows = self.query(&scoped.select.limit(1).into_query()).await?;
+        Ok(all_known::<E>(&rows)?.pop())
     }
 
     /// How many rows a select has.
@@ -129,7 +173,7 @@ impl Scope {
     where
         E::Model: FromQueryResult,
     {
-        Ok(scoped.select.count(&self.executor()).await?)
+        Ok(scoped.select.count(self.executor()).await?)
     }
 
     /// How many rows a select has for each of these values of `column`, those with any.
@@ -153,7 +197,7 @@ impl Scope {
                 .column_as(E::ID.count(), "count")
                 .group_by(column)
                 .into_tuple()
-                .all(&self.executor())
+                .all(self.executor())
                 .await?;
             counts.extend(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())));
         }
@@ -248,33 +292,61 @@ impl Scope {
     }
 
     /// Does `work` in one transaction: all of it, or nothing where it fails or is dropped. Within
-    /// a transaction it is a part of that.
+    /// a transaction it is a part of that. What has begun to be committed is committed, even where
+    /// this is dropped.
     ///
     /// # Errors
-    /// Those of `work` and of the database.
+    /// Those of `work` and of the database; [`Error::InDoubt`] where the connection was lost during
+    /// the commit.
     pub async fn transaction<T, E: From<Error>>(
         &self,
         work: impl AsyncFnOnce(&Scope) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Handle::Pool(connection) = &self.handle else { return work(self).await };
-        let transaction = connection
-            .begin_with_options(TransactionOptions {
-                // two that begin by reading could not both go on to write
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            })
-            .await
-            .map_err(Error::from)?;
-        let scope = Self {
-            handle: Handle::Transaction(transaction),
-            organization: self.organization,
-            role: self.role,
-        };
-        let value = work(&scope).await?;
-        if let Handle::Transaction(transaction) = scope.handle {
-            transaction.commit().await.map_err(Error::from)?;
+        if self.session.in_transaction() {
+            return work(self).await;
         }
-        Ok(value)
+        self.may_repeat.store(false, Ordering::Relaxed);
+        let (session, transaction) = self.session.begin().await.map_err(Error::from)?;
+        let scope = Self { session, ..self.clone() };
+        let done = match work(&scope).await {
+            Ok(value) => {
+                let committed = transaction.clone().commit(self.session.deadline()).await;
+                committed.map(|()| value).map_err(|failure| Error::from(failure).into())
+            }
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            self.may_repeat.store(transaction.roll_back().await, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Does `work`, which is one [`Scope::transaction`], again for as long as the database ends it
+    /// for the sake of another, within reason.
+    ///
+    /// # Errors
+    /// Those of `work`, the last time.
+    pub async fn repeat<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        work: impl Fn() -> F,
+    ) -> Result<T, E> {
+        for attempt in 1..ATTEMPTS {
+            match work().await {
+                Err(_) if self.may_repeat.swap(false, Ordering::Relaxed) => {
+                    self.wait_before(attempt).await;
+                }
+                done => return done,
+            }
+        }
+        work().await
+    }
+
+    /// Waits a random time, so that transactions that were in each other's way are not again.
+    async fn wait_before(&self, attempt: u32) {
+        let longest = std::cmp::min(FIRST_WAIT.saturating_mul(1 << attempt), LONGEST_WAIT);
+        let wait = rand::rng().random_range(Duration::ZERO..longest);
+        let left = self.session.deadline().map(|end| end.saturating_duration_since(Instant::now()));
+        tokio::time::sleep(left.map_or(wait, |left| std::cmp::min(wait, left))).await;
     }
 
     pub(crate) async fn query(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, Error> {

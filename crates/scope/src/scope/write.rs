@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter,
-    QuerySelect, Value,
+    QuerySelect, QueryTrait, Value,
 };
 use uuid::Uuid;
 
 use super::{CHUNK, Scope, bulk};
-use crate::{Dialect, Error, OrganizationOwned};
+use crate::{Dialect, Error, OrganizationOwned, unreadable::all_known};
 
 impl Scope {
     /// The row of this id, which nobody else changes before the transaction ends.
@@ -19,7 +19,8 @@ impl Scope {
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
         // SQLite has one writer at a time, and renders no lock
         let select = self.find::<E>().id(id).select.lock_exclusive();
-        Ok(select.one(&self.executor()).await?)
+        let rows = self.query(&select.into_query()).await?;
+        Ok(all_known::<E>(&rows)?.pop())
     }
 
     /// Inserts a row into the organization, whatever organization it names.
@@ -32,7 +33,7 @@ impl Scope {
     ) -> Result<E::Model, Error> {
         row.set(E::ORGANIZATION, self.organization.into());
         self.check_references::<E>(std::slice::from_ref(&row), false).await?;
-        Ok(E::insert(row).exec_with_returning(&self.executor()).await?)
+        Ok(E::insert(row).exec_with_returning(self.executor()).await?)
     }
 
     /// Inserts rows into the organization, many a statement. Not one transaction by itself.
@@ -49,7 +50,7 @@ impl Scope {
         self.check_references::<E>(&rows, false).await?;
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(CHUNK / 2));
-            E::insert_many(rows).exec_without_returning(&self.executor()).await?;
+            E::insert_many(rows).exec_without_returning(self.executor()).await?;
             rows = rest;
         }
         Ok(())
@@ -74,12 +75,12 @@ impl Scope {
             .filter(E::ID.eq(id));
         match self.dialect() {
             Dialect::Postgres => {
-                let updated = update.exec_with_returning(&self.executor()).await?;
+                let updated = update.exec_with_returning(self.executor()).await?;
                 Ok(updated.into_iter().next())
             }
             // what it returns there is the row before its triggers, with the old updated_at
             Dialect::Sqlite => {
-                if update.exec(&self.executor()).await?.rows_affected == 0 {
+                if update.exec(self.executor()).await?.rows_affected == 0 {
                     return Ok(None);
                 }
                 self.one(self.find::<E>().id(id)).await

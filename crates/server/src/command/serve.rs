@@ -1,18 +1,16 @@
 //! `campaigns serve`.
 
 use std::{
-    future::IntoFuture,
     io::{IsTerminal, Write},
     net::SocketAddr,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
-use axum::serve::ListenerExt;
 use campaigns_graphql::Limits;
 use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, signal, sync::watch};
 
 use super::{
     arguments::{Serve, WrongUsage},
@@ -61,7 +59,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
     announce(address, banner.as_ref())?;
-    serve(listener, &app).await?;
+    serve(listener, &app).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
@@ -152,35 +150,19 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 }
 
 /// Serves until the process is told to end, and then for as long as requests take.
-async fn serve(listener: TcpListener, app: &App) -> anyhow::Result<()> {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    // an event is small, and is not to wait for the next
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY is not set");
-        }
-    });
-    let server = axum::serve(listener, app.router()).with_graceful_shutdown(async {
-        // an error means that the sender is gone, which is to stop as well
-        stopped.await.ok();
-    });
-    let mut server = std::pin::pin!(server.into_future());
+async fn serve(listener: TcpListener, app: &App) {
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = std::pin::pin!(app.serve(listener, stopped));
     tokio::select! {
-        ended = &mut server => return Ok(ended?),
+        () = &mut serving => return,
         () = told_to_end() => {}
     }
     tracing::info!("ending");
-    drop(stop);
-    let ended = async {
-        let ((), ended) = tokio::join!(app.sockets.end(), server);
-        ended
-    };
-    if let Ok(ended) = tokio::time::timeout(GRACE, ended).await {
-        ended?;
-    } else {
+    stop.send_replace(true);
+    let ended = async { tokio::join!(app.end_sockets(), serving) };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("requests took longer than {GRACE:?} and were cut off");
     }
-    Ok(())
 }
 
 async fn told_to_end() {

@@ -6,34 +6,28 @@
 //! be executed.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State},
     response::Response,
 };
-use campaigns_graphql::{Error, Operation, request::scan, timeout};
+use campaigns_graphql::{Asked, Error, Operation, request::scan};
+use campaigns_scope::Budget;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json};
 
 use super::{
+    Unreadable,
     authenticate::Refusal,
+    body,
     content::{Answer, is_json},
     respond,
 };
 use crate::{App, socket};
 
-/// A request that could not be read as one of GraphQL.
-struct Unreadable(StatusCode, Error);
-
-impl From<Error> for Unreadable {
-    fn from(error: Error) -> Self {
-        Self(StatusCode::BAD_REQUEST, error)
-    }
-}
-
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if socket::is_upgrade(&parts) {
-        return socket::upgrade(app, parts).await;
+        return socket::upgrade(app, &mut parts).await;
     }
     let wanted = Answer::wanted(&parts.headers);
     let answer = wanted.unwrap_or(Answer::Json);
@@ -55,7 +49,8 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
             "Accept application/graphql-response+json or application/json.",
         );
     }
-    let operation = match read(&app, &parts, body).await {
+    let budget = scope.operation_budget();
+    let operation = match read(&app, &parts, body, &budget).await {
         Ok(operation) => operation,
         Err(Unreadable(status, error)) => {
             return method_hint(respond::refused(answer, status, error));
@@ -74,12 +69,18 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         ));
     }
 
-    let request_id = uuid::Uuid::new_v4();
-    let execution = app.api.execute(prepared, scope, viewer, app.clock.now(), request_id);
-    match tokio::time::timeout(app.settings.query_timeout, execution).await {
-        Ok((response, true)) => respond::executed(answer, &response),
-        Ok((response, false)) => respond::not_executed(answer, &response),
-        Err(_) => respond::executed(answer, &timeout().into_response()),
+    let asked = Asked {
+        scope,
+        budget: Some(budget.clone()),
+        viewer,
+        now: app.clock.now(),
+        request_id: uuid::Uuid::new_v4(),
+    };
+    let time = app.settings.query_timeout;
+    let reading = app.settings.timeouts.answer();
+    match app.api.execute(prepared, asked, time).await {
+        (response, true) => respond::executed(answer, &response, reading, budget),
+        (response, false) => respond::not_executed(answer, &response),
     }
 }
 
@@ -91,23 +92,22 @@ fn method_hint(mut response: Response) -> Response {
     response
 }
 
-async fn read(app: &App, parts: &Parts, body: Body) -> Result<Operation, Unreadable> {
+async fn read(
+    app: &App,
+    parts: &Parts,
+    body: Body,
+    budget: &Budget,
+) -> Result<Operation, Unreadable> {
     match parts.method {
-        Method::GET => from_query(&parts.uri),
+        Method::GET => from_query(&parts.uri, budget),
         Method::POST if !is_json(&parts.headers) => Err(Unreadable(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::bad_input("body", "Send application/json."),
         )),
         Method::POST => {
-            let max = app.settings.max_body;
-            let body = to_bytes(body, max).await.map_err(|_| {
-                let message = format!("The body has {max} bytes at most, and ends.");
-                Unreadable(StatusCode::PAYLOAD_TOO_LARGE, Error::limit("body", message))
-            })?;
-            scan::json(&body, 1)?;
-            let body = serde_json::from_slice(&body)
-                .map_err(|error| Error::bad_input("body", format!("This is no JSON: {error}.")))?;
-            operation(body)
+            let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
+            let body = body::read(body, max, time, budget).await?;
+            operation(json("body", &body, 1, budget)?)
         }
         _ => Err(Unreadable(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -116,8 +116,16 @@ async fn read(app: &App, parts: &Parts, body: Body) -> Result<Operation, Unreada
     }
 }
 
+/// JSON as it came in: bounded before it is read, and drawn from the budget.
+fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, Unreadable> {
+    scan::json(text, extra)?;
+    budget.draw(campaigns_scope::json_weight(text))?;
+    let json = serde_json::from_slice(text);
+    Ok(json.map_err(|error| Error::bad_input(name, format!("This is no JSON: {error}.")))?)
+}
+
 /// The operation in the query string of a GET; variables and extensions are JSON text there.
-fn from_query(uri: &Uri) -> Result<Operation, Unreadable> {
+fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)
             .map_err(|_| Error::bad_input("query", "This is no query string."))?;
@@ -125,10 +133,7 @@ fn from_query(uri: &Uri) -> Result<Operation, Unreadable> {
     for (name, value) in pairs.0 {
         let value = match name.as_str() {
             "variables" | "extensions" if !value.is_empty() => {
-                scan::json(value.as_bytes(), 0)?;
-                serde_json::from_str(&value).map_err(|error| {
-                    Error::bad_input(&name, format!("This is no JSON: {error}."))
-                })?
+                json(&name, value.as_bytes(), 0, budget)?
             }
             "variables" | "extensions" => Json::Null,
             _ => Json::String(value),

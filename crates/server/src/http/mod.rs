@@ -1,20 +1,44 @@
 //! HTTP: what answers at which address.
 
 pub(crate) mod authenticate;
+mod body;
 mod content;
 mod graphiql;
 mod graphql;
 mod health;
+mod metrics;
 pub(crate) mod respond;
 
 use axum::{
     Router,
     routing::{any, get},
 };
-use http::{Method, header};
+use campaigns_graphql::Error;
+use campaigns_scope::Exhausted;
+use http::{Method, StatusCode, header};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer};
 
 use crate::App;
+
+/// A request that could not be read as one of GraphQL, with the status that says so.
+pub(crate) struct Unreadable(StatusCode, Error);
+
+impl From<Error> for Unreadable {
+    fn from(error: Error) -> Self {
+        Self(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl From<Exhausted> for Unreadable {
+    fn from(exhausted: Exhausted) -> Self {
+        let status = match exhausted {
+            Exhausted::Operation => StatusCode::PAYLOAD_TOO_LARGE,
+            Exhausted::Organization => StatusCode::TOO_MANY_REQUESTS,
+            Exhausted::Process => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self(status, exhausted.into())
+    }
+}
 
 /// How a refusal is shown to who did not say how.
 pub(crate) const JSON: content::Answer = content::Answer::Json;
@@ -30,6 +54,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/graphiql", get(graphiql::page))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::text))
         .with_state(app)
         .layer(CatchPanicLayer::custom(respond::panicked))
         .layer(CompressionLayer::new())

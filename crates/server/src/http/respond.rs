@@ -1,19 +1,27 @@
 //! Answers of `/graphql`.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc, time::Duration};
 
 use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::{body::Body, response::Response};
 use campaigns_graphql::Error;
+use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::content::Answer;
+use super::{body::Answered, content::Answer};
 
-/// The answer to an operation that was executed.
-pub(crate) fn executed(answer: Answer, response: &GraphqlResponse) -> Response {
-    send(answer, StatusCode::OK, body(response, true))
+/// The answer to an operation that was executed, to be read within a time; it holds the operation's
+/// budget until it is.
+pub(crate) fn executed(
+    answer: Answer,
+    response: &GraphqlResponse,
+    time: Duration,
+    budget: Arc<Budget>,
+) -> Response {
+    let text = body(response, true);
+    send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
 /// The answer to a request whose document or variables could not be executed: to a client that reads the
@@ -55,8 +63,8 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     )
 }
 
-fn send(answer: Answer, status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, answer.content_type());

@@ -1,26 +1,30 @@
 //! One socket, from its first message to its close.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::futures_util::StreamExt;
 use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, WebSocket},
 };
-use campaigns_scope::Viewer;
+use campaigns_scope::{Budget, Viewer, json_weight};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
 use super::{
-    PROTOCOL,
+    MAX_UNKNOWN_BYTES, PROTOCOL,
     message::{self, Received},
     operation::{Operations, Run, prepare},
-    sockets::Counted,
+    sockets::{Counted, Unknown},
     writer::{self, FAREWELL, Queue},
 };
-use crate::{App, http::authenticate::Refusal};
+use crate::{
+    App,
+    http::authenticate::Refusal,
+    listen::peer::{Peer, TooMuch},
+};
 
 /// How long a peer may take for its `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
@@ -44,8 +48,10 @@ impl End {
 }
 
 /// Who is on the other end, once that is known.
-struct Peer {
+struct Known {
     viewer: Viewer,
+    /// The organization's.
+    budget: Arc<Budget>,
     _counted: Counted,
 }
 
@@ -53,22 +59,25 @@ struct Connection {
     app: App,
     queue: Queue,
     operations: Operations,
-    peer: Option<Peer>,
+    peer: Peer,
+    known: Result<Known, Unknown>,
     /// When the peer is no longer waited for: its `connection_init`, or its token's end.
     deadline: Instant,
 }
 
 /// Serves a socket to its end.
-pub(super) async fn serve(app: App, socket: WebSocket) {
+pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unknown) {
     let mut ending = app.sockets.open();
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
-    let (queue, mut writer) = writer::start(sink, app.settings.socket_patience);
+    let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
+    let (queue, mut writer) = writer::start(sink, max, patience);
     let operations = Operations::default();
     let mut connection = Connection {
         deadline: Instant::now() + INIT,
         operations: operations.clone(),
-        peer: None,
+        peer: peer.clone(),
+        known: Err(unknown),
         queue: queue.clone(),
         app,
     };
@@ -116,13 +125,14 @@ impl Connection {
         let mut pings = interval_at(Instant::now() + every, every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut unfinished: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = told(ending) => return End::Service,
                 () = sleep_until(self.deadline) => {
-                    return match self.peer {
-                        None => End::close(4408, "Connection initialisation timeout"),
-                        Some(_) => End::close(4403, "Forbidden: the token has expired"),
+                    return match self.known {
+                        Err(_) => End::close(4408, "Connection initialisation timeout"),
+                        Ok(_) => End::close(4403, "Forbidden: the token has expired"),
                     };
                 }
                 // it has not read for too long, or is gone
@@ -131,12 +141,19 @@ impl Connection {
                     if heard.elapsed() > every * 2 {
                         return End::Gone;
                     }
+                    if self.peer.unheard() <= MAX_UNKNOWN_BYTES {
+                        unfinished = None;
+                    } else if unfinished.get_or_insert_with(Instant::now).elapsed()
+                        > self.app.settings.timeouts.body
+                    {
+                        return End::close(1008, "The rest of the message did not come in time");
+                    }
                     // both kinds: a browser answers the one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
                         // there is enough for it to read; whether it does, the writer sees
                         heard = Instant::now();
                     }
-                    if self.peer.is_some() {
+                    if self.known.is_ok() {
                         self.queue.try_send(Message::Text(message::ping().into())).ok();
                     }
                 }
@@ -157,8 +174,9 @@ impl Connection {
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-                        Some(Err(error)) => Err(broken(&error)),
+                        Some(Err(error)) => Err(self.broken(&error)),
                     };
+                    self.peer.was_heard();
                     if let Err(end) = end {
                         return end;
                     }
@@ -169,11 +187,20 @@ impl Connection {
 
     /// Takes a message.
     async fn take(&mut self, text: &str) -> Result<(), End> {
+        let budget = match &self.known {
+            Ok(known) => Some(known.budget.operation(self.app.database.budgets().limits())),
+            // there is so little of it
+            Err(_) => None,
+        };
+        if let Some(budget) = &budget {
+            let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
+            drawn.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
+        }
         let received = Received::parse(text).map_err(|invalid| End::close(4400, invalid.0))?;
         match received {
             Received::Pong => Ok(()),
             Received::Ping { payload } => self.say(message::pong(payload)).await,
-            Received::ConnectionInit { .. } if self.peer.is_some() => {
+            Received::ConnectionInit { .. } if self.known.is_ok() => {
                 Err(End::close(4429, "Too many initialisation requests"))
             }
             Received::ConnectionInit { token } => self.init(token.as_deref()).await,
@@ -182,19 +209,19 @@ impl Connection {
                 Ok(())
             }
             Received::Subscribe { id, operation } => {
-                let Some(peer) = &self.peer else { return Err(End::close(4401, "Unauthorized")) };
+                let Ok(known) = &self.known else { return Err(End::close(4401, "Unauthorized")) };
                 if self.operations.has(&id) {
                     // what a close frame takes
                     let id: String = id.chars().take(20).collect();
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
-                let viewer = peer.viewer.clone();
+                let viewer = known.viewer.clone();
                 let prepared = match prepare(&self.app, &self.operations, &id, operation) {
                     Ok(prepared) => prepared,
                     Err(refused) => return self.say(refused).await,
                 };
                 let (app, queue) = (self.app.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, prepared, viewer, queue });
+                self.operations.start(Run { app, id, prepared, viewer, budget, queue });
                 Ok(())
             }
         }
@@ -212,13 +239,33 @@ impl Connection {
         let left = (viewer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
         // further ahead than a timer goes, it is looked at again some day
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
-        self.peer = Some(Peer { viewer, _counted: counted });
+        let budget = scope.budget();
+        self.queue.draw_from(Arc::clone(&budget));
+        self.peer.is_known(Arc::clone(&budget));
+        self.known = Ok(Known { viewer, budget, _counted: counted });
         self.say(message::connection_ack()).await
     }
 
     /// Queues a message, for as long as that takes: who does not read is not listened to either.
     async fn say(&self, text: String) -> Result<(), End> {
         self.queue.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
+    }
+
+    /// The close for what tungstenite could not read.
+    fn broken(&self, error: &axum::Error) -> End {
+        let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        if text.contains(&TooMuch.to_string()) {
+            // the rest of it is not to be kept
+            self.peer.is_leaving();
+            return End::close(1009, "The message is too long");
+        }
+        if text.contains("too long") || text.contains("too big") {
+            return End::close(1009, "The message is too long");
+        }
+        if text.contains("UTF-8") || text.contains("utf-8") {
+            return End::close(1007, "Text is UTF-8");
+        }
+        End::Gone
     }
 
     /// Lets queries and mutations finish.
@@ -248,16 +295,4 @@ fn refused(refusal: Refusal) -> End {
 /// Waits until the sockets are to end.
 async fn told(ending: &mut watch::Receiver<bool>) {
     ending.wait_for(|ending| *ending).await.ok();
-}
-
-/// The close for what tungstenite could not read.
-fn broken(error: &axum::Error) -> End {
-    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    if text.contains("too long") || text.contains("too big") {
-        return End::close(1009, "The message is too long");
-    }
-    if text.contains("UTF-8") || text.contains("utf-8") {
-        return End::close(1007, "Text is UTF-8");
-    }
-    End::Gone
 }

@@ -4,6 +4,9 @@ use async_graphql::ServerError;
 use campaigns_graphql::{Error, Operation, request::scan};
 use serde_json::{Map, Value as Json, json};
 
+/// How many bytes the id of an operation has at most.
+const MAX_ID: usize = 1_000;
+
 /// What a peer may say.
 pub(super) enum Received {
     ConnectionInit { token: Option<String> },
@@ -57,6 +60,9 @@ impl Received {
 
 fn id(message: &mut Map<String, Json>) -> Result<String, Invalid> {
     match message.remove("id") {
+        Some(Json::String(id)) if id.len() > MAX_ID => {
+            Err(Invalid("The id of the message is too long".to_owned()))
+        }
         Some(Json::String(id)) if !id.is_empty() => Ok(id),
         _ => Err(Invalid("The message needs an id".to_owned())),
     }

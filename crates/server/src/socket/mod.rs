@@ -2,9 +2,9 @@
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), to the letter.
 //!
 //! A socket is one task that reads ([`connection`]), one that writes, and one for each operation.
-//! What operations send goes through a queue of a few messages; where the peer does not read, the
-//! queue is full, the operations wait, and nothing grows. A subscription that waits falls behind, and
-//! the feed serves it from the table later.
+//! What operations send goes through a queue that is bounded in messages and bytes; where the peer
+//! does not read, the queue is full, the operations wait, and nothing grows. A subscription that
+//! waits falls behind, and the feed serves it from the table later.
 //!
 //! **Invariants.**
 //! - Nothing is executed before the token is verified, nor after it has expired: the socket ends
@@ -13,6 +13,8 @@
 //!   come; another operation of that id ends the socket (4409). After either there is nothing more
 //!   of it.
 //! - A peer that neither answers nor reads for a time is dropped.
+//! - Before it is known who the peer is, it can send 16 KiB; afterwards, what it sends is drawn from
+//!   the budget of its organization.
 //! - The end of the service is 1001, and never a `complete`, which would tell the client that there
 //!   is no more.
 
@@ -28,10 +30,14 @@ use axum::{
     extract::{FromRequestParts, WebSocketUpgrade},
     response::Response,
 };
-use campaigns_graphql::Error;
+use campaigns_graphql::{Code, Error};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
-use crate::{App, http::respond};
+use crate::{App, http::respond, listen::peer::Peer};
+
+/// How many bytes the peer of a socket may send before it is known who it is: a token, and then
+/// some.
+const MAX_UNKNOWN_BYTES: usize = 16 * 1024;
 
 /// The subprotocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -48,17 +54,24 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
 }
 
 /// Makes a socket of a request.
-pub(crate) async fn upgrade(app: App, mut parts: Parts) -> Response {
+pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
     if !app.lets_in(&parts.headers) {
         let error = Error::bad_input("origin", "Pages of this origin are not let in.");
         return respond::refused(crate::http::JSON, StatusCode::FORBIDDEN, error);
     }
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+    let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
             return axum::response::IntoResponse::into_response(rejection);
         }
     };
+    let Some(unknown) = app.sockets.unknown() else {
+        let message = "Too many sockets have not yet said who they are; try again later.";
+        let error = Error::of(Code::Unavailable, message);
+        return respond::refused(crate::http::JSON, StatusCode::SERVICE_UNAVAILABLE, error);
+    };
+    let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+    peer.become_socket(MAX_UNKNOWN_BYTES);
     let size = app.settings.max_body;
     upgrade
         // there are thousands of them
@@ -67,7 +80,7 @@ pub(crate) async fn upgrade(app: App, mut parts: Parts) -> Response {
         .max_message_size(size)
         .max_frame_size(size)
         .protocols([PROTOCOL])
-        .on_upgrade(move |socket| connection::serve(app, socket))
+        .on_upgrade(move |socket| connection::serve(app, socket, peer, unknown))
 }
 
 impl App {

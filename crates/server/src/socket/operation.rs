@@ -8,8 +8,8 @@ use std::{
 
 use async_graphql::Response;
 use axum::extract::ws::Message;
-use campaigns_graphql::{Error, Operation, Prepared, timeout};
-use campaigns_scope::{Scope, Viewer};
+use campaigns_graphql::{Asked, Error, Operation, Prepared};
+use campaigns_scope::{Budget, Scope, Viewer};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -91,7 +91,7 @@ struct Listing {
 impl Listing {
     /// Queues a message, the last one or not; false where nothing more is to be said.
     async fn say(&self, queue: &Queue, text: String, last: bool) -> bool {
-        let Ok(place) = queue.reserve().await else { return false };
+        let Ok(place) = queue.reserve(text.len()).await else { return false };
         // an abort is heeded at the next await alone, and the id may be another's by now
         let mut listed = self.operations.lock();
         let own = listed.running.get(&self.id).is_some_and(|own| own.number == self.number);
@@ -121,12 +121,14 @@ pub(super) struct Run {
     pub(super) id: String,
     pub(super) prepared: Prepared,
     pub(super) viewer: Viewer,
+    /// What the operation was drawn from when it came in.
+    pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
 }
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, viewer, queue } = self;
+        let Self { app, id, prepared, viewer, budget, queue } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
         let scope = match enter(&app, &viewer, prepared.is_subscription()).await {
             Ok(scope) => scope,
@@ -136,8 +138,11 @@ impl Run {
                 return;
             }
         };
-        let last = if prepared.is_subscription() {
-            match app.api.subscribe(prepared, scope, viewer, now, limit).await {
+        let is_subscription = prepared.is_subscription();
+        let request_id = Uuid::new_v4();
+        let asked = Asked { scope, budget, viewer, now, request_id };
+        let last = if is_subscription {
+            match app.api.subscribe(prepared, asked, limit).await {
                 Err(refused) => message::error(&id, &refused.errors),
                 Ok(mut subscription) => {
                     while let Some(payload) = subscription.next().await {
@@ -149,13 +154,15 @@ impl Run {
                 }
             }
         } else {
-            let execution = app.api.execute(prepared, scope, viewer, now, Uuid::new_v4());
-            let (response, validated) = match tokio::time::timeout(limit, execution).await {
-                Ok(executed) => executed,
-                Err(_) => (timeout().into_response(), true),
-            };
+            let budget = asked.budget.clone();
+            let (response, validated) = app.api.execute(prepared, asked, limit).await;
             if validated {
-                if !listing.say(&queue, message::next(&id, &json(&response)), false).await {
+                let next = message::next(&id, &json(&response));
+                drop(response);
+                let said = listing.say(&queue, next, false).await;
+                // until then it was the operation's
+                drop(budget);
+                if !said {
                     return;
                 }
                 message::complete(&id)

@@ -1,26 +1,26 @@
-//! The sockets of a process: how many there are of an organization, and the end of all.
+//! The sockets of a process: how many there are of an organization, how many have not yet said who
+//! they are, and the end of all.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
 /// Cloning shares them.
 #[derive(Clone)]
 pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
+    /// How many more may be open that have not said who they are.
+    unknown: Arc<Semaphore>,
     /// Whether they are to end; whoever holds a receiver is a socket that is still open.
     ending: watch::Sender<bool>,
 }
 
-impl Default for Sockets {
-    fn default() -> Self {
-        Self { of_organizations: Arc::default(), ending: watch::Sender::new(false) }
-    }
-}
+/// A socket that has not said who it is, counted for as long as this lives.
+pub(super) type Unknown = OwnedSemaphorePermit;
 
 /// One socket of an organization, counted for as long as this lives.
 pub(super) struct Counted {
@@ -29,6 +29,20 @@ pub(super) struct Counted {
 }
 
 impl Sockets {
+    /// No socket yet, and at most so many at once that have not said who they are.
+    pub(crate) fn new(max_unknown: usize) -> Self {
+        Self {
+            of_organizations: Arc::default(),
+            unknown: Arc::new(Semaphore::new(max_unknown.min(Semaphore::MAX_PERMITS))),
+            ending: watch::Sender::new(false),
+        }
+    }
+
+    /// Counts a socket that has not said who it is; `None` where there are too many of them.
+    pub(super) fn unknown(&self) -> Option<Unknown> {
+        Arc::clone(&self.unknown).try_acquire_owned().ok()
+    }
+
     /// Tells a socket when it is to end, and is told when it has.
     pub(super) fn open(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()

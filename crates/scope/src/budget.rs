@@ -1,0 +1,329 @@
+//! Budgets of bytes: how much may be held in memory at once, for whom.
+//!
+//! Budgets form a tree. The process has one; each organization that asks has one within it; each
+//! operation has one within its organization's. What is drawn from a budget is drawn from every
+//! budget around it, and given back when it is no longer held.
+//!
+//! **Invariants.**
+//! - Nothing is held that was not drawn first, so the process holds no more than its budget.
+//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each
+//!   value in JSON.
+//! - An organization never holds more than its share of what is free: with a share of one half,
+//!   as much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). A newcomer
+//!   therefore always finds room, however many others are greedy.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use uuid::Uuid;
+
+/// An operation draws from its organization in steps of this many bytes, so that rows do not
+/// contend for one lock.
+const STEP: usize = 64 * 1024;
+
+/// The bytes that may be held at once.
+#[derive(Clone, Copy, Debug)]
+pub struct ByteLimits {
+    /// By one operation: its input, the rows it reads and its response.
+    pub operation: usize,
+    /// By the process.
+    pub process: usize,
+    /// The percentage of what is free that one organization may hold.
+    pub share: Share,
+}
+
+impl Default for ByteLimits {
+    fn default() -> Self {
+        Self { operation: 64 << 20, process: 512 << 20, share: Share::default() }
+    }
+}
+
+/// The part of something shared that one organization may hold while nobody else holds any:
+/// 1 to 99 percent.
+#[derive(Clone, Copy, Debug)]
+pub struct Share(u8);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl Share {
+    /// A share of so many percent; `None` unless it is 1 to 99.
+    #[must_use]
+    pub fn percent(percent: u8) -> Option<Self> {
+        (1..=99).contains(&percent).then_some(Self(percent))
+    }
+
+    /// Whether who holds `held` may hold that much while `free` is free.
+    pub(crate) fn allows(self, held: usize, free: usize) -> bool {
+        // held / (held + free) <= share, without dividing
+        held.saturating_mul(100 - usize::from(self.0)) <= free.saturating_mul(usize::from(self.0))
+    }
+}
+
+/// Whose budget is exhausted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exhausted {
+    /// An operation's.
+    #[error("the operation's budget of bytes is exhausted")]
+    Operation,
+    /// An organization's.
+    #[error("the organization's budget of bytes is exhausted")]
+    Organization,
+    /// The process's.
+    #[error("the process's budget of bytes is exhausted")]
+    Process,
+}
+
+/// A budget of bytes.
+#[derive(Debug)]
+pub struct Budget {
+    whose: Exhausted,
+    limit: Limit,
+    parent: Option<Arc<Budget>>,
+    account: Mutex<Account>,
+}
+
+#[derive(Debug)]
+enum Limit {
+    Bytes(usize),
+    ShareOfParent(Share),
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    held: usize,
+    /// What is drawn from the surrounding budget: as much as is held, or a little more.
+    drawn: usize,
+}
+
+impl Budget {
+    fn new(whose: Exhausted, limit: Limit, parent: Option<&Arc<Self>>) -> Arc<Self> {
+        Arc::new(Self { whose, limit, parent: parent.cloned(), account: Mutex::default() })
+    }
+
+    /// A budget for one operation within this one.
+    #[must_use]
+    pub fn operation(self: &Arc<Self>, limits: &ByteLimits) -> Arc<Self> {
+        Self::new(Exhausted::Operation, Limit::Bytes(limits.operation), Some(self))
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.account().held
+    }
+
+    /// Draws bytes for as long as this budget lives.
+    ///
+    /// # Errors
+    /// Where this budget or one around it is exhausted; nothing is drawn then.
+    pub fn draw(&self, bytes: usize) -> Result<(), Exhausted> {
+        // a budget is locked before those around it, so nobody waits in a circle
+        let mut account = self.account();
+        let held = account.held.saturating_add(bytes);
+        match (&self.limit, &self.parent) {
+            (Limit::Bytes(limit), _) if held > *limit => return Err(self.whose),
+            (Limit::ShareOfParent(share), Some(parent)) => {
+                let free = parent.free().saturating_sub(bytes);
+                if !share.allows(held, free) {
+                    return Err(self.whose);
+                }
+            }
+            _ => {}
+        }
+        if let Some(parent) = self.parent.as_ref().filter(|_| held > account.drawn) {
+            let more = (held - account.drawn).next_multiple_of(self.step());
+            parent.draw(more)?;
+            account.drawn += more;
+        }
+        account.held = held;
+        Ok(())
+    }
+
+    /// Draws bytes for as long as the result lives.
+    ///
+    /// # Errors
+    /// Those of [`Budget::draw`].
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Exhausted> {
+        self.draw(bytes)?;
+        Ok(Held { budget: Arc::clone(self), bytes })
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let mut account = self.account();
+        account.held = account.held.saturating_sub(bytes);
+        let keep = account.held.next_multiple_of(self.step());
+        if let Some(parent) = self.parent.as_ref().filter(|_| account.drawn > keep) {
+            parent.give_back(account.drawn - keep);
+            account.drawn = keep;
+        }
+    }
+
+    fn free(&self) -> usize {
+        match self.limit {
+            Limit::Bytes(limit) => limit.saturating_sub(self.held()),
+            Limit::ShareOfParent(_) => usize::MAX,
+        }
+    }
+
+    fn step(&self) -> usize {
+        if self.whose == Exhausted::Operation { STEP } else { 1 }
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(parent) = &self.parent {
+            let drawn = self.account.get_mut().unwrap_or_else(PoisonError::into_inner).drawn;
+            parent.give_back(drawn);
+        }
+    }
+}
+
+/// Bytes that are drawn from a budget until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Draws more.
+    ///
+    /// # Errors
+    /// Those of [`Budget::draw`]; what was held before is held still.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        self.budget.draw(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+/// The budgets of a process. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    limits: ByteLimits,
+    process: Arc<Budget>,
+    organizations: Arc<Mutex<HashMap<Uuid, Weak<Budget>>>>,
+}
+
+impl Budgets {
+    /// The budgets of a process with these limits.
+    #[must_use]
+    pub fn new(limits: ByteLimits) -> Self {
+        let process = Budget::new(Exhausted::Process, Limit::Bytes(limits.process), None);
+        Self { limits, process, organizations: Arc::default() }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &ByteLimits {
+        &self.limits
+    }
+
+    /// The budget of the process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Budget> {
+        &self.process
+    }
+
+    /// The budget of an organization, which all who hold it share.
+    #[must_use]
+    pub fn organization(&self, id: Uuid) -> Arc<Budget> {
+        let mut organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(budget) = organizations.get(&id).and_then(Weak::upgrade) {
+            return budget;
+        }
+        organizations.retain(|_, budget| budget.strong_count() > 0);
+        let limit = Limit::ShareOfParent(self.limits.share);
+        let budget = Budget::new(Exhausted::Organization, limit, Some(&self.process));
+        organizations.insert(id, Arc::downgrade(&budget));
+        budget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(operation: usize, process: usize) -> Budgets {
+        Budgets::new(ByteLimits { operation, process, ..ByteLimits::default() })
+    }
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    #[test]
+    fn an_operation_holds_no_more_than_its_limit_and_gives_all_of_it_back() {
+        let budgets = budgets(1_000_000, 100_000_000);
+        let organization = budgets.organization(id(1));
+        let operation = organization.operation(budgets.limits());
+        assert_eq!(operation.draw(600_000), Ok(()));
+        assert_eq!(operation.draw(600_000), Err(Exhausted::Operation));
+        let held = operation.hold(300_000).unwrap();
+        assert!(budgets.process().held() >= 900_000);
+        drop(held);
+        assert_eq!(operation.draw(400_000), Ok(()));
+        drop(operation);
+        assert_eq!((organization.held(), budgets.process().held()), (0, 0));
+    }
+
+    #[test]
+    fn an_organization_holds_half_and_leaves_a_newcomer_room() {
+        let budgets = budgets(usize::MAX, 12_000_000);
+        let fill = |number| {
+            let organization = budgets.organization(id(number));
+            let mut held = organization.hold(0).unwrap();
+            while held.grow(100_000).is_ok() {}
+            held
+        };
+        let first = fill(1);
+        assert_eq!(first.bytes, 6_000_000);
+        let second = fill(2);
+        assert_eq!(second.bytes, 3_000_000);
+        // the first is over its share by now, and gets no more
+        assert_eq!(budgets.organization(id(1)).draw(1), Err(Exhausted::Organization));
+        drop(first);
+        let third = fill(3);
+        assert_eq!(third.bytes, 4_500_000);
+        drop((second, third));
+        assert_eq!(budgets.process().held(), 0);
+    }
+
+    #[test]
+    fn what_many_draw_at_once_is_given_back_to_the_byte() {
+        let budgets = budgets(8 << 20, 64 << 20);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let budgets = &budgets;
+                scope.spawn(move || {
+                    for round in 0..300_usize {
+                        let organization = budgets.organization(id(number % 3));
+                        let operation = organization.operation(budgets.limits());
+                        let held = operation.hold(round * 1_777).ok();
+                        operation.draw(round).ok();
+                        drop(held);
+                        organization.hold(round * 31).ok();
+                    }
+                });
+            }
+        });
+        assert_eq!(budgets.process().held(), 0);
+    }
+}

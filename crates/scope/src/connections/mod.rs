@@ -1,0 +1,469 @@
+//! The connections of a process to its database: who may use one, and how a statement is run.
+//!
+//! SeaORM builds statements and reads rows; what lies between is here, because it decides what one
+//! client can cost the others. sqlx's pool serves whoever comes first, and a statement whose future
+//! is dropped runs on in the database until its timeout, with its connection.
+//!
+//! Some connections are set apart: one for the reader of the feed, and one for what must work when
+//! everything else is busy (readiness, look-ups of organizations, canceling). Organizations share
+//! the others ([`shares`]).
+//!
+//! **Invariants.**
+//! - Whoever holds a [`Lease`] has a connection to itself. It is put back as it was taken: no
+//!   statement under way, no transaction open.
+//! - A statement that nobody waits for any more ends in the database, too: its [`Lease`] is dropped
+//!   while the statement is under way, and [`Link::recover`] cancels it, rolls back, and only then
+//!   puts the connection back.
+//! - Rows are weighed as they arrive, and drawn from the budget of the operation.
+//!
+//! **Poolers.** PgBouncer refuses a connection whose startup packet sets anything but a few
+//! parameters, and may serve each transaction on another connection of its own. Where it does,
+//! every statement runs in a transaction that begins with these settings ([`link::pooled_begin`]),
+//! and nothing is prepared for longer.
+
+mod link;
+mod session;
+mod shares;
+
+pub(crate) use link::is_stale_plan;
+pub(crate) use session::Session;
+
+use std::{
+    str::FromStr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sea_orm::{
+    DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    sqlx::{
+        self, ConnectOptions, Connection, Executor, Row, SqliteConnection,
+        postgres::{PgConnectOptions, PgConnection},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode},
+    },
+};
+use tokio::time::{timeout, timeout_at};
+use uuid::Uuid;
+
+use crate::{
+    Error, Observer, Options,
+    budget::{Exhausted, Share},
+};
+use link::Link;
+use shares::{Permit, Shares, TooManyWait};
+
+/// A connection that was idle for longer is asked whether it still answers.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+/// A connection is not used for longer, so that failovers and memory that a server keeps for it
+/// do not last.
+const LIFETIME: Duration = Duration::from_mins(30);
+/// How long to wait before a connection that was refused is tried again.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+/// Why a statement was not run, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    #[error("the operation is out of time")]
+    OutOfTime,
+    #[error("no connection came free in time")]
+    NoneFree,
+    #[error("too many operations of the organization wait for a connection")]
+    TooManyWait,
+    #[error("the connections are closed")]
+    Closed,
+    #[error("a statement of the transaction had failed")]
+    Aborted,
+    #[error("whether the transaction was committed is not known: {0}")]
+    InDoubt(String),
+}
+
+impl From<Failure> for DbErr {
+    fn from(failure: Failure) -> Self {
+        let error = match failure {
+            Failure::Sqlx(error) => error,
+            // Error::from takes it out again
+            other => sqlx::Error::AnyDriverError(Box::new(other)),
+        };
+        DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        DbErr::from(failure).into()
+    }
+}
+
+/// Whose work a connection is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lane {
+    /// An organization's.
+    Organization(Uuid),
+    /// The feed's reader.
+    Feed,
+    /// What must work when all else is busy.
+    Control,
+}
+
+impl Lane {
+    /// Where too few connections are set apart, the service competes like an organization.
+    fn id(self) -> Uuid {
+        match self {
+            Self::Organization(id) => id,
+            Self::Feed => Uuid::nil(),
+            Self::Control => Uuid::max(),
+        }
+    }
+}
+
+/// The connections of a process. Cloning shares them.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    organizations: Shares,
+    feed: Shares,
+    control: Shares,
+    idle: Mutex<Vec<Link>>,
+    closed: AtomicBool,
+    acquire_timeout: Duration,
+    observer: Option<Observer>,
+    /// How a transaction begins.
+    begin: String,
+}
+
+enum Connector {
+    Postgres { options: Box<PgConnectOptions>, pooled: bool },
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+impl Connections {
+    /// Connects once, to see that it can be done, and how.
+    pub(crate) async fn open(
+        options: &Options,
+        observer: Option<Observer>,
+    ) -> Result<Self, Failure> {
+        let is_postgres = options.url.starts_with("postgres");
+        let settings = settings(options);
+        let (connector, first) = if is_postgres {
+            let plain = PgConnectOptions::from_str(&options.url)?
+                .disable_statement_logging()
+                .application_name("campaigns")
+                .extra_float_digits(None);
+            connect_first(plain, &settings, options.pooler).await?
+        } else {
+            let sqlite = SqliteConnectOptions::from_str(&options.url)?
+                .disable_statement_logging()
+                .journal_mode(SqliteJournalMode::Wal)
+                .busy_timeout(Duration::from_secs(10))
+                .foreign_keys(true)
+                .with_regexp();
+            let connector = Connector::Sqlite(Box::new(sqlite));
+            let first = connector.connect().await?;
+            (connector, first)
+        };
+        let begin = match &connector {
+            Connector::Postgres { pooled: true, .. } => link::pooled_begin(&settings),
+            Connector::Postgres { .. } => "BEGIN".to_owned(),
+            // two that begin by reading could not both go on to write
+            Connector::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+        };
+        let all = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(1);
+        let shares = |count| Shares::new(count, options.bytes.share, options.max_waiting);
+        let apart = |count| Shares::new(count, Share::default(), usize::MAX);
+        let (organizations, feed, control) = match all {
+            1 => {
+                let one = shares(1);
+                (one.clone(), one.clone(), one)
+            }
+            2 => {
+                let other = apart(1);
+                (shares(1), other.clone(), other)
+            }
+            _ => (shares(all - 2), apart(1), apart(1)),
+        };
+        Ok(Self(Arc::new(Inner {
+            connector,
+            organizations,
+            feed,
+            control,
+            idle: Mutex::new(vec![first]),
+            closed: AtomicBool::new(false),
+            acquire_timeout: options.acquire_timeout,
+            observer,
+            begin,
+        })))
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        match self.0.connector {
+            Connector::Postgres { .. } => DbBackend::Postgres,
+            Connector::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// Whether another connection of the database may serve each transaction.
+    pub(crate) fn is_pooled(&self) -> bool {
+        matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
+    }
+
+    /// Waits for a connection, until the deadline at most.
+    async fn lease(&self, lane: Lane, deadline: Option<Instant>) -> Result<Lease, Failure> {
+        let patience = Instant::now() + self.0.acquire_timeout;
+        let until = deadline.map_or(patience, |deadline| deadline.min(patience));
+        let late = || {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                Failure::OutOfTime
+            } else {
+                Failure::NoneFree
+            }
+        };
+        let shares = match lane {
+            Lane::Organization(_) => &self.0.organizations,
+            Lane::Feed => &self.0.feed,
+            Lane::Control => &self.0.control,
+        };
+        let permit = timeout_at(until.into(), shares.enter(lane.id())).await;
+        let permit = permit.map_err(|_| late())?.map_err(|TooManyWait| Failure::TooManyWait)?;
+        let (link, reused) = match self.take_idle().await? {
+            Some(link) => (link, true),
+            None => match timeout_at(until.into(), self.connect_patiently()).await {
+                Ok(link) => (link?, false),
+                Err(_) => return Err(late()),
+            },
+        };
+        Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
+    }
+
+    /// An idle connection that answers, if there is one.
+    async fn take_idle(&self) -> Result<Option<Link>, Failure> {
+        loop {
+            if self.0.closed.load(Ordering::Relaxed) {
+                return Err(Failure::Closed);
+            }
+            let idle = self.idle().pop();
+            let Some(mut link) = idle else { return Ok(None) };
+            if link.opened.elapsed() > LIFETIME {
+                // a task of its own, as the other end may take its time
+                tokio::spawn(timeout(Duration::from_secs(5), link.close()));
+                continue;
+            }
+            let answers = link.used.elapsed() < ASK_AFTER
+                || matches!(timeout(Duration::from_secs(1), link.ping()).await, Ok(Ok(())));
+            if answers {
+                return Ok(Some(link));
+            }
+        }
+    }
+
+    /// Connects; while the server starts or has no connection to spare, again and again.
+    async fn connect_patiently(&self) -> Result<Link, Failure> {
+        loop {
+            match self.0.connector.connect().await {
+                Err(Failure::Sqlx(error)) if is_starting(&error) => {
+                    tokio::time::sleep(RECONNECT).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Ends the connections that nobody uses: they have gone, or know tables as they were.
+    fn renew(&self) {
+        for link in std::mem::take(&mut *self.idle()) {
+            tokio::spawn(timeout(Duration::from_secs(5), link.close()));
+        }
+    }
+
+    fn put_back(&self, mut link: Link) {
+        if !link.is_broken() && !self.0.closed.load(Ordering::Relaxed) {
+            link.used = Instant::now();
+            self.idle().push(link);
+        }
+    }
+
+    /// Ends what a process of PostgreSQL does, over another connection.
+    async fn cancel(&self, process: i32) {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_cancel_backend($1)",
+            [process.into()],
+        );
+        let canceled = async {
+            let deadline = Some(Instant::now() + Duration::from_secs(2));
+            // the one connection that there is may be the one that is busy
+            let mut lease = match self.lease(Lane::Control, deadline).await {
+                Ok(lease) => lease,
+                Err(_) => Lease::apart(self, self.0.connector.connect().await?),
+            };
+            lease.run(&statement, |_, _| Ok(())).await
+        };
+        if let Err(error) = canceled.await {
+            tracing::warn!(%error, process, "a statement could not be canceled");
+        }
+    }
+
+    /// Ends all connections that are not in use, and those that are when they are put back.
+    pub(crate) async fn close(&self) -> Result<(), Failure> {
+        self.0.closed.store(true, Ordering::Relaxed);
+        let idle = std::mem::take(&mut *self.idle());
+        for link in idle {
+            link.close().await?;
+        }
+        Ok(())
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connector {
+    async fn connect(&self) -> Result<Link, Failure> {
+        match self {
+            Self::Postgres { options, pooled } => {
+                let mut connection = PgConnection::connect_with(options).await?;
+                let process = match pooled {
+                    // each transaction says its own
+                    true => None,
+                    false => {
+                        let row = connection.fetch_one("SELECT pg_backend_pid()").await?;
+                        Some(row.try_get(0)?)
+                    }
+                };
+                Ok(Link::postgres(connection, process, *pooled))
+            }
+            Self::Sqlite(options) => {
+                Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
+            }
+        }
+    }
+}
+
+/// What a connection to PostgreSQL sets.
+fn settings(options: &Options) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        // a generic plan, from the sixth execution on, knows nothing of how much an organization or
+        // a campaign holds, and was seen to be 70 times slower
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+        // takes longer to compile than these statements to run
+        ("jit", "off".to_owned()),
+    ];
+    if let Some(timeout) = options.statement_timeout {
+        // should the service itself be gone
+        settings.push(("statement_timeout", timeout.as_millis().to_string()));
+    }
+    settings
+}
+
+/// Connects to PostgreSQL with the settings in the startup packet, or finds out that a pooler does
+/// not take them, or takes them and does not pass them on.
+async fn connect_first(
+    plain: PgConnectOptions,
+    settings: &[(&'static str, String)],
+    pooler: bool,
+) -> Result<(Connector, Link), Failure> {
+    if !pooler {
+        let options = plain.clone().options(settings.iter().map(|(name, value)| (*name, value)));
+        match PgConnection::connect_with(&options).await {
+            Ok(mut connection) => {
+                let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
+                if shown.try_get::<String, _>(0)? == settings[0].1 {
+                    connection.close().await?;
+                    let connector =
+                        Connector::Postgres { options: Box::new(options), pooled: false };
+                    let first = connector.connect().await?;
+                    return Ok((connector, first));
+                }
+            }
+            Err(error) if is_refused_parameter(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tracing::info!(
+            "the database is behind a pooler: every statement runs in a transaction of its own, \
+             and none is prepared for longer"
+        );
+    }
+    let connector = Connector::Postgres { options: Box::new(plain), pooled: true };
+    let first = connector.connect().await?;
+    Ok((connector, first))
+}
+
+/// PgBouncer's word for a startup parameter that it does not know.
+fn is_refused_parameter(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message().contains("unsupported startup parameter"))
+}
+
+/// Whether the server is about to let somebody in.
+fn is_starting(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("57P03" | "53300"))
+}
+
+/// A connection in use.
+struct Lease {
+    /// `None` once it is put back.
+    link: Option<Link>,
+    permit: Option<Permit>,
+    connections: Connections,
+    /// Whether it was used before, so that the other end may have gone since.
+    reused: bool,
+}
+
+impl Lease {
+    /// A connection beside those that are counted.
+    fn apart(connections: &Connections, link: Link) -> Self {
+        Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
+    }
+
+    fn link(&mut self) -> &mut Link {
+        self.link.as_mut().expect("it is there until it is dropped")
+    }
+
+    async fn run(
+        &mut self,
+        statement: &Statement,
+        take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
+    ) -> Result<ExecResult, Failure> {
+        let started = Instant::now();
+        let done = self.link().run(statement, take).await;
+        if let Some(observer) = &self.connections.0.observer {
+            observer(statement, started.elapsed());
+        }
+        done
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        let (connections, permit) = (self.connections.clone(), self.permit.take());
+        if link.is_clean() || link.is_broken() {
+            // one beside those that are counted is not kept
+            if permit.is_some() {
+                connections.put_back(link);
+            }
+            return;
+        }
+        // without a runtime the process ends, and the connection with it
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let cancel = async |process| Box::pin(connections.cancel(process)).await;
+            link.recover(cancel).await;
+            if permit.is_some() {
+                connections.put_back(link);
+            }
+            drop(permit);
+        });
+    }
+}

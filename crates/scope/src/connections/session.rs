@@ -1,0 +1,300 @@
+//! What runs statements: for one organization or for the service, in a transaction or not, within
+//! a time and a budget.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    sqlx::{self, postgres::PgQueryResult, sqlite::SqliteQueryResult},
+};
+use tokio::{
+    sync::Mutex,
+    time::{timeout, timeout_at},
+};
+
+use super::{Connections, Failure, Lane, Lease, is_stale_plan};
+use crate::{budget::Budget, error::may_repeat};
+
+/// How long a commit may take, which is never canceled.
+const COMMIT: Duration = Duration::from_secs(30);
+
+/// Runs statements. Cloning shares the transaction, if it has one.
+#[derive(Clone)]
+pub(crate) struct Session {
+    connections: Connections,
+    lane: Lane,
+    budget: Option<Arc<Budget>>,
+    deadline: Option<Instant>,
+    transaction: Option<Transaction>,
+}
+
+/// An open transaction.
+#[derive(Clone)]
+pub(crate) struct Transaction(Arc<Mutex<Open>>);
+
+struct Open {
+    lease: Lease,
+    /// Whether a statement failed, after which PostgreSQL makes a rollback of a commit.
+    failed: bool,
+    /// Whether it failed for the sake of another transaction, or for something that will have
+    /// changed by the next time.
+    may_repeat: bool,
+}
+
+impl Session {
+    pub(crate) fn new(connections: Connections, lane: Lane) -> Self {
+        Self { connections, lane, budget: None, deadline: None, transaction: None }
+    }
+
+    /// The same, for somebody else's work.
+    pub(crate) fn on(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// The same, where rows are drawn from a budget.
+    pub(crate) fn drawing_on(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// The same, where nothing runs past a deadline.
+    pub(crate) fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
+        self.budget.as_ref()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// A session within a new transaction.
+    pub(crate) async fn begin(&self) -> Result<(Self, Transaction), Failure> {
+        let mut again = true;
+        loop {
+            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let begin = &self.connections.0.begin;
+            match self.in_time(lease.link().begin(begin)).await {
+                Ok(()) => {
+                    let open = Open { lease, failed: false, may_repeat: false };
+                    let transaction = Transaction(Arc::new(Mutex::new(open)));
+                    let session = Self { transaction: Some(transaction.clone()), ..self.clone() };
+                    return Ok((session, transaction));
+                }
+                // it went away while nobody used it; nothing was done yet
+                Err(Failure::Sqlx(error)) if again && lease.reused && is_gone(&error) => {
+                    again = false;
+                    self.connections.renew();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match self.deadline {
+            None => work.await,
+            Some(deadline) => {
+                timeout_at(deadline.into(), work).await.unwrap_or(Err(Failure::OutOfTime))
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        statement: &Statement,
+        rows: &mut Vec<QueryResult>,
+    ) -> Result<ExecResult, Failure> {
+        let Some(transaction) = &self.transaction else {
+            return self.run_alone(statement, rows).await;
+        };
+        let mut open = transaction.0.lock().await;
+        let done =
+            self.in_time(open.lease.run(statement, |row, weight| self.take(rows, row, weight)));
+        let done = done.await;
+        if let Err(failure) = &done {
+            open.failed = true;
+            if let Failure::Sqlx(error) = failure {
+                open.may_repeat |= may_repeat(error);
+                if is_stale_plan(error) {
+                    self.connections.renew();
+                }
+            }
+        }
+        done
+    }
+
+    /// Runs a statement outside of a transaction; once more where the connection had gone while
+    /// nobody used it, or had kept a plan for too long, and nothing can have been done yet.
+    async fn run_alone(
+        &self,
+        statement: &Statement,
+        rows: &mut Vec<QueryResult>,
+    ) -> Result<ExecResult, Failure> {
+        let reads = statement.sql.starts_with("SELECT") || statement.sql.starts_with("WITH");
+        let mut again = true;
+        loop {
+            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let take = |row, weight| self.take(rows, row, weight);
+            let done = self.in_time(self.run_on(&mut lease, statement, take)).await;
+            let repeats = match &done {
+                Err(Failure::Sqlx(error)) => {
+                    is_stale_plan(error) || reads && lease.reused && is_gone(error)
+                }
+                _ => false,
+            };
+            if !(repeats && again) {
+                return done;
+            }
+            again = false;
+            rows.clear();
+            drop(lease);
+            self.connections.renew();
+        }
+    }
+
+    async fn run_on(
+        &self,
+        lease: &mut Lease,
+        statement: &Statement,
+        take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
+    ) -> Result<ExecResult, Failure> {
+        if !self.connections.is_pooled() {
+            return lease.run(statement, take).await;
+        }
+        lease.link().begin(&self.connections.0.begin).await?;
+        let done = lease.run(statement, take).await;
+        match &done {
+            // what was refused may be under way still: that is for the lease to end
+            Err(Failure::Exhausted(_)) => {}
+            Err(_) => lease.link().end("ROLLBACK").await?,
+            Ok(_) => lease.link().end("COMMIT").await?,
+        }
+        done
+    }
+
+    fn take(
+        &self,
+        rows: &mut Vec<QueryResult>,
+        row: QueryResult,
+        weight: usize,
+    ) -> Result<(), Failure> {
+        if let Some(budget) = &self.budget {
+            budget.draw(weight)?;
+        }
+        rows.push(row);
+        Ok(())
+    }
+}
+
+impl Transaction {
+    /// Commits. What has begun to be committed is not canceled: where this is dropped, it goes on.
+    pub(crate) async fn commit(self, deadline: Option<Instant>) -> Result<(), Failure> {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Failure::OutOfTime);
+        }
+        let committing = tokio::spawn(async move {
+            let mut open = self.0.lock().await;
+            if open.failed {
+                return Err(Failure::Aborted);
+            }
+            let committed = timeout(COMMIT, open.lease.link().end("COMMIT")).await;
+            let committed = committed.unwrap_or(Err(Failure::NoneFree));
+            open.failed = committed.is_err();
+            match committed {
+                // the database says that it did not
+                Err(Failure::Sqlx(sqlx::Error::Database(error))) if !is_end(error.as_ref()) => {
+                    let error = sqlx::Error::Database(error);
+                    open.may_repeat |= may_repeat(&error);
+                    Err(Failure::Sqlx(error))
+                }
+                Err(error) => {
+                    open.lease.link().give_up();
+                    Err(Failure::InDoubt(error.to_string()))
+                }
+                Ok(()) => Ok(()),
+            }
+        });
+        match committing.await {
+            Ok(committed) => committed,
+            Err(error) => Err(Failure::InDoubt(error.to_string())),
+        }
+    }
+
+    /// Rolls back, and says whether the same may work at once.
+    pub(crate) async fn roll_back(self) -> bool {
+        let mut open = self.0.lock().await;
+        let may_repeat = open.may_repeat;
+        // one that is busy or gone is the lease's to bring to an end
+        if open.lease.link().is_idle_in_transaction() {
+            let ended = timeout(Duration::from_secs(1), open.lease.link().end("ROLLBACK")).await;
+            if let Ok(Err(error)) = ended {
+                tracing::debug!(%error, "a transaction could not be rolled back in order");
+            }
+        }
+        may_repeat
+    }
+}
+
+/// Whether the connection is no more.
+fn is_gone(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => is_end(error.as_ref()),
+        _ => false,
+    }
+}
+
+/// Whether the server ends the connection with this.
+fn is_end(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| code.starts_with("57P0") || code.starts_with("08"))
+}
+
+#[async_trait]
+impl ConnectionTrait for Session {
+    fn get_database_backend(&self) -> DbBackend {
+        self.connections.backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        Ok(self.run(&statement, &mut Vec::new()).await?)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut lease =
+            self.connections.lease(self.lane, self.deadline).await.map_err(DbErr::from)?;
+        self.in_time(lease.link().say(sql)).await.map_err(DbErr::from)?;
+        Ok(match self.get_database_backend() {
+            DbBackend::Postgres => PgQueryResult::default().into(),
+            _ => SqliteQueryResult::default().into(),
+        })
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut rows = Vec::new();
+        self.run(&statement, &mut rows).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut rows = Vec::new();
+        self.run(&statement, &mut rows).await?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,233 @@
+//! Who may use a connection next.
+//!
+//! **Invariants.**
+//! - An organization holds no more connections than its share of those that are free allows: with
+//!   one half, as many as it leaves free. One that floods therefore leaves room for the next.
+//! - A connection that comes free goes to the organization that holds the fewest, and within an
+//!   organization to whoever has waited longest.
+//! - No more than a fixed number wait for an organization.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::budget::Share;
+
+/// Connections, shared by organizations. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct Shares(Arc<Mutex<State>>);
+
+struct State {
+    free: usize,
+    share: Share,
+    max_waiting: usize,
+    organizations: HashMap<Uuid, Organization>,
+    /// How many have ever waited: who came first has the smaller number.
+    arrived: u64,
+}
+
+#[derive(Default)]
+struct Organization {
+    held: usize,
+    waiting: VecDeque<(u64, oneshot::Sender<Permit>)>,
+}
+
+/// The right to use a connection, until it is dropped.
+pub(super) struct Permit {
+    shares: Shares,
+    organization: Uuid,
+}
+
+/// Too many wait for the organization already.
+#[derive(Debug)]
+pub(super) struct TooManyWait;
+
+impl Shares {
+    pub(super) fn new(connections: usize, share: Share, max_waiting: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            free: connections,
+            share,
+            max_waiting,
+            organizations: HashMap::new(),
+            arrived: 0,
+        })))
+    }
+
+    /// Waits for the right to use a connection. May be dropped while it waits.
+    pub(super) async fn enter(&self, organization: Uuid) -> Result<Permit, TooManyWait> {
+        let receiver = {
+            let mut state = self.state();
+            if state.may_enter(organization) {
+                state.take(organization);
+                return Ok(Permit { shares: self.clone(), organization });
+            }
+            let (max_waiting, arrived) = (state.max_waiting, state.arrived);
+            let waiting = &mut state.organizations.entry(organization).or_default().waiting;
+            waiting.retain(|(_, sender)| !sender.is_closed());
+            if waiting.len() >= max_waiting {
+                return Err(TooManyWait);
+            }
+            let (sender, receiver) = oneshot::channel();
+            waiting.push_back((arrived, sender));
+            state.arrived += 1;
+            receiver
+        };
+        Ok(receiver.await.expect("whoever waits is given a permit, as the shares outlive it"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives what is free to those who wait.
+    fn serve(&self) {
+        loop {
+            let mut state = self.state();
+            let Some((organization, sender)) = state.next() else { return };
+            drop(state);
+            // one who has just stopped waiting gives it back, which serves the next
+            sender.send(Permit { shares: self.clone(), organization }).ok();
+        }
+    }
+}
+
+impl State {
+    fn may_enter(&self, organization: Uuid) -> bool {
+        let held = self.organizations.get(&organization).map_or(0, |of| of.held);
+        // the last one goes to whoever holds none
+        self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1))
+    }
+
+    fn take(&mut self, organization: Uuid) {
+        self.free -= 1;
+        self.organizations.entry(organization).or_default().held += 1;
+    }
+
+    /// Takes a connection for who is to have it next.
+    fn next(&mut self) -> Option<(Uuid, oneshot::Sender<Permit>)> {
+        for of in self.organizations.values_mut() {
+            of.waiting.retain(|(_, sender)| !sender.is_closed());
+        }
+        self.organizations.retain(|_, of| of.held > 0 || !of.waiting.is_empty());
+        let (_, _, organization) = self
+            .organizations
+            .iter()
+            .filter_map(|(id, of)| Some((of.held, of.waiting.front()?.0, *id)))
+            .filter(|(_, _, id)| self.may_enter(*id))
+            .min()?;
+        self.take(organization);
+        let (_, sender) = self.organizations.get_mut(&organization)?.waiting.pop_front()?;
+        Some((organization, sender))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        {
+            let mut state = self.shares.state();
+            state.free += 1;
+            if let Some(of) = state.organizations.get_mut(&self.organization) {
+                of.held -= 1;
+            }
+        }
+        self.shares.serve();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{task::JoinSet, time::timeout};
+
+    use super::*;
+
+    fn shares(connections: usize) -> Shares {
+        Shares::new(connections, Share::default(), 100)
+    }
+
+    async fn enter_now(shares: &Shares, organization: u128) -> Option<Permit> {
+        let entering = shares.enter(Uuid::from_u128(organization));
+        timeout(Duration::from_millis(20), entering).await.ok().map(|permit| permit.unwrap())
+    }
+
+    async fn all_now(shares: &Shares, organization: u128) -> Vec<Permit> {
+        let mut permits = Vec::new();
+        while let Some(permit) = enter_now(shares, organization).await {
+            permits.push(permit);
+        }
+        permits
+    }
+
+    #[tokio::test]
+    async fn an_organization_takes_half_and_each_newcomer_finds_room() {
+        let shares = shares(14);
+        let first = all_now(&shares, 1).await;
+        assert_eq!(first.len(), 7);
+        let second = all_now(&shares, 2).await;
+        assert_eq!(second.len(), 3);
+        let third = all_now(&shares, 3).await;
+        assert!(!third.is_empty());
+        drop(first);
+        assert!(enter_now(&shares, 2).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn one_connection_goes_round() {
+        let shares = shares(1);
+        for organization in 1..4 {
+            let permits = all_now(&shares, organization).await;
+            assert_eq!(permits.len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_served_and_the_poorest_first() {
+        let shares = shares(4);
+        let rich = all_now(&shares, 1).await;
+        let other = all_now(&shares, 2).await;
+        assert_eq!((rich.len(), other.len()), (2, 1));
+        let last = enter_now(&shares, 3).await.unwrap();
+        let mut waiting = JoinSet::new();
+        for organization in [1, 1, 2, 4] {
+            let shares = shares.clone();
+            waiting.spawn(async move {
+                (organization, shares.enter(Uuid::from_u128(organization)).await.unwrap())
+            });
+            tokio::task::yield_now().await;
+        }
+        drop(last);
+        // the one with none, though it came last
+        let (organization, permit) = waiting.join_next().await.unwrap().unwrap();
+        assert_eq!(organization, 4);
+        drop((permit, rich, other));
+        let mut served = Vec::new();
+        while let Some(joined) = waiting.join_next().await {
+            served.push(joined.unwrap().0);
+        }
+        served.sort_unstable();
+        assert_eq!(served, [1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn who_no_longer_waits_takes_nothing_and_is_not_counted() {
+        let shares = Shares::new(1, Share::default(), 2);
+        let permit = enter_now(&shares, 1).await.unwrap();
+        for _ in 0..10 {
+            assert!(enter_now(&shares, 2).await.is_none());
+        }
+        let waiting = (shares.enter(Uuid::from_u128(2)), shares.enter(Uuid::from_u128(2)));
+        let (mut one, mut two) = (Box::pin(waiting.0), Box::pin(waiting.1));
+        assert!(timeout(Duration::from_millis(5), &mut one).await.is_err());
+        assert!(timeout(Duration::from_millis(5), &mut two).await.is_err());
+        assert!(shares.enter(Uuid::from_u128(2)).await.is_err());
+        drop(one);
+        drop(permit);
+        assert!(two.await.is_ok());
+        assert!(enter_now(&shares, 1).await.is_some());
+    }
+}

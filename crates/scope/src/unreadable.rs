@@ -1,0 +1,44 @@
+//! Rows that this version cannot read: a newer version beside it, or somebody's SQL, has stored an
+//! enum's value that it does not know. Such a row is left out of what is shown, and neither a list
+//! nor the feed ends with it.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult};
+
+use crate::Error;
+
+/// How often the log is told.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The row; `None` where it has a value that this version does not know.
+pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model>, Error> {
+    match E::Model::from_query_result(row, "") {
+        Ok(model) => Ok(Some(model)),
+        Err(error @ DbErr::Type(_)) => {
+            skipped(E::default().table_name(), &error);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The rows, without those that have a value which this version does not know.
+pub(crate) fn all_known<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::Model>, Error> {
+    rows.iter().filter_map(|row| known::<E>(row).transpose()).collect()
+}
+
+/// Counts a row that is left out, and says so in the log from time to time.
+pub(crate) fn skipped(table: &str, error: &DbErr) {
+    static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    metrics::counter!("campaigns_unreadable_rows_total", "table" => table.to_owned()).increment(1);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    said.1 += 1;
+    if said.0.is_none_or(|at| at.elapsed() > PAUSE) {
+        tracing::warn!(%error, table, rows = said.1, "rows cannot be read and are left out");
+        *said = (Some(Instant::now()), 0);
+    }
+}

@@ -1,0 +1,44 @@
+//! What a row weighs in memory.
+
+use sea_orm::sqlx::{
+    Column, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
+};
+
+/// What a row takes beside its texts.
+const ROW: usize = 512;
+/// What a value in JSON takes beside its text, once it is read.
+const JSON_VALUE: usize = 64;
+
+/// About how many bytes a row takes once it is read.
+pub(crate) fn postgres(row: &PgRow) -> usize {
+    let values = (0..row.len()).filter_map(|index| {
+        let value = row.try_get_raw(index).ok()?;
+        let is_json = matches!(row.column(index).type_info().name(), "JSONB" | "JSON");
+        let bytes = value.as_bytes().ok()?;
+        Some(if is_json { json(bytes) } else { bytes.len() })
+    });
+    ROW + values.sum::<usize>()
+}
+
+/// About how many bytes a row takes once it is read. JSON is text there: whatever looks like it
+/// is weighed as such.
+pub(crate) fn sqlite(row: &SqliteRow) -> usize {
+    let values = (0..row.len()).filter_map(|index| {
+        let value = row.try_get_raw(index).ok()?;
+        if value.is_null() || value.type_info().name() != "TEXT" {
+            return None;
+        }
+        let bytes = <Vec<u8> as Decode<Sqlite>>::decode(value).ok()?;
+        let is_json = matches!(bytes.first(), Some(b'{' | b'['));
+        Some(if is_json { json(&bytes) } else { bytes.len() })
+    });
+    ROW + values.sum::<usize>()
+}
+
+/// About how many bytes JSON takes once it is read: each value is at least one of these characters
+/// away from the next.
+#[must_use]
+pub fn json(text: &[u8]) -> usize {
+    let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+    text.len() + values * JSON_VALUE
+}

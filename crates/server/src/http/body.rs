@@ -1,0 +1,95 @@
+//! Bodies: what comes in and what goes out, drawn from the budget of the operation.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use async_graphql::futures_util::StreamExt;
+use axum::body::{Body, Bytes};
+use campaigns_graphql::{Code, Error};
+use campaigns_scope::Budget;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+
+use super::Unreadable;
+
+/// How much of an answer is written at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Reads a body of so many bytes at most, within a time.
+pub(super) async fn read(
+    body: Body,
+    max: usize,
+    time: Duration,
+    budget: &Budget,
+) -> Result<Vec<u8>, Unreadable> {
+    let reading = async {
+        let mut read = Vec::new();
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let Ok(chunk) = chunk else {
+                let error = Error::bad_input("body", "The body ends before its end.");
+                return Err(Unreadable(StatusCode::BAD_REQUEST, error));
+            };
+            if read.len() + chunk.len() > max {
+                let error = Error::limit("body", format!("The body has more than {max} bytes."));
+                return Err(Unreadable(StatusCode::PAYLOAD_TOO_LARGE, error));
+            }
+            budget.draw(chunk.len())?;
+            read.extend_from_slice(&chunk);
+        }
+        Ok(read)
+    };
+    match tokio::time::timeout(time, reading).await {
+        Ok(read) => read,
+        Err(_) => {
+            let message = format!("The body did not arrive within {time:?}.");
+            Err(Unreadable(StatusCode::REQUEST_TIMEOUT, Error::of(Code::Timeout, message)))
+        }
+    }
+}
+
+/// The text of an answer. It holds the budget that it was drawn from until it is written, and is not
+/// written for ever.
+pub(super) struct Answered {
+    text: Bytes,
+    until: Instant,
+    _budget: Arc<Budget>,
+}
+
+impl Answered {
+    /// A body of this text, to be read by the peer within this time.
+    pub(super) fn body(text: String, time: Duration, budget: Arc<Budget>) -> Body {
+        Body::new(Self { text: text.into(), until: Instant::now() + time, _budget: budget })
+    }
+}
+
+impl http_body::Body for Answered {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.text.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.until < Instant::now() {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
+        }
+        let size = self.text.len().min(CHUNK);
+        Poll::Ready(Some(Ok(Frame::data(self.text.split_to(size)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.len() as u64)
+    }
+}

@@ -1,0 +1,10 @@
+//! `/metrics`: what can be counted, in Prometheus' text.
+
+use axum::extract::State;
+
+use crate::App;
+
+/// Everything that is counted.
+pub(crate) async fn text(State(app): State<App>) -> String {
+    app.metrics.render(&app)
+}

@@ -1,0 +1,175 @@
+//! A stream that keeps time: it fails where the peer takes too long.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::peer::{Peer, Phase};
+use crate::app::Timeouts;
+
+/// A stream with deadlines.
+pub(super) struct Timed<S> {
+    stream: S,
+    peer: Peer,
+    timeouts: Timeouts,
+    reading: Deadline<Phase>,
+    writing: Deadline<()>,
+    /// Its place among the connections that may be open at once.
+    _place: OwnedSemaphorePermit,
+}
+
+/// A deadline for something that is waited for.
+struct Deadline<T> {
+    waiting: Option<(T, Pin<Box<Sleep>>)>,
+}
+
+impl<T: PartialEq> Deadline<T> {
+    fn none() -> Self {
+        Self { waiting: None }
+    }
+
+    /// Whether what is waited for has taken too long. Another thing has a time of its own.
+    fn is_over(&mut self, what: T, time: Duration, context: &mut Context<'_>) -> bool {
+        match &self.waiting {
+            Some((waited, _)) if *waited == what => {}
+            _ => self.waiting = Some((what, Box::pin(sleep_until(Instant::now() + time)))),
+        }
+        match &mut self.waiting {
+            Some((_, sleep)) => sleep.as_mut().poll(context).is_ready(),
+            None => false,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.waiting = None;
+    }
+}
+
+impl<S> Timed<S> {
+    pub(super) fn new(
+        stream: S,
+        peer: Peer,
+        timeouts: Timeouts,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let (reading, writing) = (Deadline::none(), Deadline::none());
+        Self { stream, peer, timeouts, reading, writing, _place: place }
+    }
+
+    /// What an attempt to write came to: one that waits has a deadline, which progress moves on.
+    fn progress<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.writing.forget();
+        } else if self.writing.is_over((), self.timeouts.write, context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let (before, phase) = (buffer.filled().len(), this.peer.phase());
+        if phase == Phase::Leaving {
+            return this.stream.poll_leave(context);
+        }
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                // the deadline of a header is that of all of it
+                if phase != Phase::Header {
+                    this.reading.forget();
+                }
+                let sent = this.peer.has_sent(buffer.filled().len() - before);
+                Poll::Ready(sent.map_err(io::Error::other))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                let time = match phase {
+                    Phase::New | Phase::Header => this.timeouts.header,
+                    Phase::Next => this.timeouts.idle,
+                    Phase::Service | Phase::Socket | Phase::Leaving => {
+                        this.reading.forget();
+                        return Poll::Pending;
+                    }
+                };
+                if this.reading.is_over(phase, time, context) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Reading without keeping what is read.
+trait Leave: AsyncRead + Unpin {
+    /// Reads to the end of the stream.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut left = [0; 4096];
+        for _ in 0..16 {
+            let mut buffer = ReadBuf::new(&mut left);
+            match Pin::new(&mut *self).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                polled => return polled,
+            }
+        }
+        // and on, after others had their turn
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + Unpin> Leave for S {}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.progress(polled, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.progress(polled, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.progress(polled, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.progress(polled, context)
+    }
+}
