@@ -2,9 +2,11 @@
 //! PostgreSQL and SQLite as far as either can.
 //!
 //! **Invariants.** A file that has been released is never edited, and neither is what
-//! [`table`] makes of it: a change of the schema is a new file. One run is one transaction that
-//! holds a lock, so two at once do not disturb each other and a failed run leaves nothing. A
-//! neighbour's table that was there before is used as it is, and outlives every `down`.
+//! [`table`] makes of it: a change of the schema is a new file. A run holds a lock, so two at once
+//! do not disturb each other. In SQLite it is one transaction. In PostgreSQL each migration is one,
+//! or consists of steps that can be repeated ([`steps`]): a run that fails leaves what it has
+//! finished, and the next goes on from there. A neighbour's table that was there before is used as
+//! it is, and outlives every `down`.
 
 #![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]
@@ -17,17 +19,21 @@ mod m0005_sends;
 mod m0006_events;
 mod m0007_feed;
 mod made;
+mod progress;
 mod sqlite;
+mod steps;
 mod table;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+pub use progress::Progress;
 
 use sea_orm_migration::{
-    MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager,
+    IntoSchemaManagerConnection, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager,
     async_trait::async_trait,
     sea_orm::{
         ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-        DbBackend, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+        DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     },
 };
 
@@ -39,7 +45,7 @@ const OWN_TABLES: [&str; 5] =
 /// Any number; the same in every process that migrates.
 const LOCK: i64 = 0x6361_6d70_6169_676e;
 
-/// Why a migration did not happen. Whatever it was, the database is as it was before.
+/// Why a migration did not happen, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Tables of these names are there and were made by somebody else.
@@ -79,16 +85,38 @@ pub fn names() -> Vec<String> {
 /// # Errors
 /// [`Error::TablesExist`] where somebody else made one of the five tables.
 pub async fn up(url: &str) -> Result<Vec<String>, Error> {
-    let db = connect(url, true).await?;
-    let transaction = begin(&db).await?;
-    let pending = Migrator::get_pending_migrations(&transaction).await?;
-    if pending.len() == names().len() {
-        refuse_tables_of_others(&transaction).await?;
-    }
-    Migrator::up(&transaction, None).await?;
-    transaction.commit().await?;
-    db.close().await?;
+    let run = Run::begin(url, true).await?;
+    let pending = match &run.lock {
+        Lock::All(transaction) => up_on(transaction).await,
+        Lock::Aside(..) => up_on(&run.db).await,
+    };
+    let pending = run.end(pending).await?;
     Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+}
+
+/// [`up`], which tells `listener` how far it has come.
+///
+/// # Errors
+/// Those of [`up`].
+pub async fn up_telling(
+    url: &str,
+    listener: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Vec<String>, Error> {
+    progress::LISTENER.scope(Arc::new(listener), up(url)).await
+}
+
+async fn up_on<'c, C>(connection: &'c C) -> Result<Vec<sea_orm_migration::Migration>, Error>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    let mut pending = Migrator::get_migration_with_status_read_only(connection).await?;
+    pending.retain(|migration| migration.status() == MigrationStatus::Pending);
+    if pending.len() == names().len() {
+        refuse_tables_of_others(connection).await?;
+    }
+    Migrator::up(connection, None).await?;
+    Ok(pending)
 }
 
 /// Undoes the last migration and returns its name; `None` where none is applied.
@@ -96,13 +124,23 @@ pub async fn up(url: &str) -> Result<Vec<String>, Error> {
 /// # Errors
 /// Those of the database.
 pub async fn down(url: &str) -> Result<Option<String>, Error> {
-    let db = connect(url, false).await?;
-    let transaction = begin(&db).await?;
-    let last = Migrator::get_applied_migrations(&transaction).await?.pop();
-    Migrator::down(&transaction, Some(1)).await?;
-    transaction.commit().await?;
-    db.close().await?;
+    let run = Run::begin(url, false).await?;
+    let last = match &run.lock {
+        Lock::All(transaction) => down_on(transaction).await,
+        Lock::Aside(..) => down_on(&run.db).await,
+    };
+    let last = run.end(last).await?;
     Ok(last.map(|migration| migration.name().to_owned()))
+}
+
+async fn down_on<'c, C>(connection: &'c C) -> Result<Option<sea_orm_migration::Migration>, Error>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    let last = Migrator::get_applied_migrations(connection).await?.pop();
+    Migrator::down(connection, Some(1)).await?;
+    Ok(last)
 }
 
 /// Each migration's name and whether it is applied. Writes nothing.
@@ -130,22 +168,76 @@ async fn connect(url: &str, create: bool) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// A transaction that no other run of a migration enters before this one ends.
-async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let transaction = db
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        })
-        .await?;
-    if transaction.get_database_backend() == DbBackend::Postgres {
-        transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
-    }
-    Ok(transaction)
+/// A run, which no other one disturbs.
+struct Run {
+    db: DatabaseConnection,
+    lock: Lock,
 }
 
-async fn refuse_tables_of_others(transaction: &DatabaseTransaction) -> Result<(), Error> {
-    let manager = SchemaManager::new(transaction);
+/// What keeps other runs out.
+enum Lock {
+    /// The transaction that the whole run is.
+    All(DatabaseTransaction),
+    /// One beside the run, on a connection of its own.
+    Aside(DatabaseConnection, DatabaseTransaction),
+}
+
+impl Run {
+    async fn begin(url: &str, create: bool) -> Result<Self, Error> {
+        let db = connect(url, create).await?;
+        let lock = if db.get_database_backend() == DbBackend::Postgres {
+            let aside = connect(url, false).await?;
+            let transaction = aside.begin().await?;
+            let never = "SET LOCAL idle_in_transaction_session_timeout = 0";
+            transaction.execute_unprepared(never).await?;
+            wait_for_others(&transaction).await?;
+            Lock::Aside(aside, transaction)
+        } else {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            Lock::All(db.begin_with_options(options).await?)
+        };
+        Ok(Self { db, lock })
+    }
+
+    /// Ends the run, and keeps what it did unless it failed as a whole.
+    async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
+        match self.lock {
+            Lock::All(transaction) if done.is_ok() => transaction.commit().await?,
+            Lock::All(transaction) => transaction.rollback().await?,
+            Lock::Aside(aside, transaction) => {
+                transaction.rollback().await?;
+                aside.close().await?;
+            }
+        }
+        self.db.close().await?;
+        done
+    }
+}
+
+/// Waits for the lock. Asks again and again: an index is not made while a statement runs, and one
+/// that waited here would be such a statement.
+async fn wait_for_others(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    loop {
+        let statement = Statement::from_string(
+            DbBackend::Postgres,
+            format!("SELECT pg_try_advisory_xact_lock({LOCK}) AS taken"),
+        );
+        let row = transaction.query_one_raw(statement).await?;
+        if row.map_or(Ok(false), |row| row.try_get("", "taken"))? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn refuse_tables_of_others<'c, C>(connection: &'c C) -> Result<(), Error>
+where
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    let manager = SchemaManager::new(connection);
     let mut there = Vec::new();
     for table in OWN_TABLES {
         if manager.has_table(table).await? {

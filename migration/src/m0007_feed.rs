@@ -18,13 +18,24 @@
 //!
 //! A row's trigger draws its position whatever the writer names, and remembers in a setting of the
 //! transaction that it has entered; a savepoint that is rolled back takes the setting and the lock
-//! with it. The functions are owned by who migrated, so that a writer needs rights on the documented
-//! tables alone. The triggers fire in sessions of replication too, whose worker fires those of rows
-//! and no others.
+//! with it. The one exception is a position that `campaign_feed_draw()` gave to this transaction:
+//! so rows can be inserted in the order of their keys, in which no two writers wait for each other
+//! in a circle, and have their places in the order in which they came. The functions are owned by
+//! who migrated, so that a writer needs rights on the documented tables alone. The triggers fire in
+//! sessions of replication too, whose worker fires those of rows and no others.
 //!
 //! Who writes an event locks its send's key, as the reference to it does. Who moves a send to another
 //! campaign waits for these; two such who touch the same sends in other orders may deadlock, as
-//! with any references.
+//! with any references. Under REPEATABLE READ and SERIALIZABLE the events that were written
+//! meanwhile cannot be seen, so a send is not moved there.
+//!
+//! **Another feed.** After a failover that lost transactions, or a restore, positions that clients
+//! hold may be ahead of the feed, or other events'. `campaign_feed_incarnation()` tells such a feed
+//! from the one before; cursors carry it.
+//!
+//! **Upwards while others write.** The columns come without a default and the triggers with them,
+//! so that new rows have theirs; then the rows that were there are touched, a few thousand at a time
+//! ([`crate::steps`]); then nulls are forbidden, and indexes made concurrently.
 //!
 //! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in their
 //! order, and whatever is visible is settled. The counter never goes back, as the highest position
@@ -36,7 +47,7 @@ use sea_orm_migration::{
 
 use crate::{
     made::{execute, is_postgres},
-    sqlite,
+    sqlite, steps,
 };
 
 pub(crate) struct Feed;
@@ -46,6 +57,8 @@ impl MigrationName for Feed {
         "m0007_feed"
     }
 }
+
+const COLUMNS: [&str; 3] = ["feed_position", "campaign_id", "contact_id"];
 
 const INDEXES: [(&str, &str); 4] = [
     ("campaign_events_feed", "org_id, feed_position"),
@@ -71,29 +84,40 @@ async fn replace_updated_at(manager: &SchemaManager<'_>, of: Option<&str>) -> Re
 
 #[async_trait]
 impl MigrationTrait for Feed {
+    fn use_transaction(&self) -> Option<bool> {
+        // each step is one, where the database has writers that would wait
+        Some(false)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if is_postgres(manager) {
-            execute(manager, UP_POSTGRES).await?;
-        } else {
+        const EVENTS: &str = "campaign_events";
+        if !is_postgres(manager) {
             replace_updated_at(manager, Some(DOCUMENTED)).await?;
             execute(manager, UP_SQLITE).await?;
+            for (name, columns) in INDEXES {
+                execute(manager, &format!("CREATE INDEX {name} ON {EVENTS} ({columns})")).await?;
+            }
+            return Ok(());
         }
+        steps::locking(manager, UP_POSTGRES).await?;
+        // the trigger of updates fills them
+        steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL").await?;
+        steps::forbid_null(manager, EVENTS, &COLUMNS).await?;
         for (name, columns) in INDEXES {
-            execute(manager, &format!("CREATE INDEX {name} ON campaign_events ({columns})"))
-                .await?;
+            steps::index(manager, name, EVENTS, columns).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if is_postgres(manager) {
+            // the indexes go with the columns
+            return steps::locking(manager, DOWN_POSTGRES).await;
+        }
         for (name, _) in INDEXES {
             execute(manager, &format!("DROP INDEX {name}")).await?;
         }
-        if is_postgres(manager) {
-            execute(manager, DOWN_POSTGRES).await
-        } else {
-            execute(manager, DOWN_SQLITE).await?;
-            replace_updated_at(manager, None).await
-        }
+        execute(manager, DOWN_SQLITE).await?;
+        replace_updated_at(manager, None).await
     }
 }

@@ -186,8 +186,9 @@ on_both_databases! {
             assert_eq!(data["recordEvents"]["recorded"], size);
             counts.push(app.statements().len());
         }
-        // sends are locked, looked up, set to bounced; events are inserted
-        assert!(counts.iter().all(|count| *count <= 4), "{counts:?} {:#?}", app.statements());
+        // sends are locked, looked up, set to bounced; events are inserted, and their places drawn
+        // before that where their ids are in another order
+        assert!(counts.iter().all(|count| *count <= 5), "{counts:?} {:#?}", app.statements());
         let reports: Vec<Json> = (0..10_000).map(|_| {
             json!({ "id": made.sends.choose(&mut rng).unwrap(), "status": STATUSES.choose(&mut rng).unwrap() })
         }).collect();

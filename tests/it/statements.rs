@@ -134,7 +134,7 @@ on_both_databases! {
             "contacts", "companies", "contact_companies", "users", "memberships", "organizations",
         ].into();
         for statement in sent {
-            if statement.sql == "SELECT campaign_feed_settled($1) AS settled" {
+            if statement.sql.starts_with("SELECT campaign_feed_settled(NULL) AS settled") {
                 // a number of the whole database, and no row
                 continue;
             }

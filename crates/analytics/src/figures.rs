@@ -123,8 +123,18 @@ macro_rules! event_counts {
     };
 }
 
+/// The names of all counts.
+macro_rules! names {
+    () => {
+        "sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints, bounces,
+         unique_opens, unique_clicks, unique_unsubscribes, unique_complaints, first_event_at, last_event_at"
+    };
+}
+
 const BY_CAMPAIGN: Sql = Sql::new(concat!(
-    "SELECT * FROM
+    "SELECT campaign, ",
+    names!(),
+    " FROM
      (SELECT campaign_id AS campaign, ",
     send_counts!(),
     " FROM campaign_sends WHERE campaign_id IN (SELECT id FROM selected)
@@ -138,7 +148,9 @@ const BY_CAMPAIGN: Sql = Sql::new(concat!(
 ));
 
 const TOTAL: Sql = Sql::new(concat!(
-    "SELECT * FROM (SELECT ",
+    "SELECT ",
+    names!(),
+    " FROM (SELECT ",
     send_counts!(),
     " FROM campaign_sends WHERE campaign_id IN (SELECT id FROM selected)) AS of_sends
      CROSS JOIN
@@ -161,6 +173,18 @@ pub async fn by_campaign(
         .iter()
         .map(|row| Ok((row.try_get("", "campaign")?, read(row)?)))
         .collect::<Result<_, DbErr>>()?)
+}
+
+/// The figures of a campaign as they are; `None` where there is no such campaign.
+///
+/// # Errors
+/// Those of the database.
+pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
+    let selected = scope.find::<campaign::Entity>().id(campaign);
+    let figures = by_campaign(scope, selected.clone()).await?.remove(&campaign);
+    // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+    let there = scope.one(selected).await?.is_some();
+    Ok(there.then(|| figures.unwrap_or_default()))
 }
 
 /// The figures over all of the selected campaigns together.

@@ -13,13 +13,11 @@ mod rate;
 mod segments;
 mod suppression;
 mod timeline;
-mod watch;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
-pub use figures::{Figures, OrderBy, by_campaign, order_expression, total};
+pub use figures::{Figures, OrderBy, by_campaign, figures_of, order_expression, total};
 pub use links::{Link, links};
 pub use rate::percentage;
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};
 pub use suppression::{is_suppressed, suppressing_events};
 pub use timeline::{Activity, event_spans, timeline, timelines};
-pub use watch::{Watched, Watches, figures_of};

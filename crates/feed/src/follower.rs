@@ -2,46 +2,54 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use campaigns_entity::event;
-use campaigns_scope::{Error, Scope};
+use campaigns_scope::{Error, Exhausted, Place, Scope};
 use sea_orm::sea_query::Expr;
 use tokio::sync::watch;
 
-use crate::{
-    Event, Feed,
-    log::{Found, size},
-    reader::Listener,
-};
+use crate::{Event, Feed, batch::size, log::Found, reader::Listener, shelf::Page};
 
-/// How many events are read from the table at once, and how many bytes, about, may be read before
-/// it is fewer.
+/// How many events are read from the table at once, and how many bytes, about.
 const PAGE: u64 = 256;
-const MANY_BYTES: usize = 1024 * 1024;
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes one event may take, or it is left out.
+const EVENT_BYTES: usize = 64 * 1024 * 1024;
+/// How many events before its first a log is given where somebody wants them.
+const BACK: u64 = 2_048;
+/// How long a statement may take.
+const STATEMENT: Duration = Duration::from_secs(10);
+/// How old what is shown of an event may be.
+const STALE: Duration = Duration::from_secs(10);
 /// How long to wait where the database does not answer.
 const RETRY: Duration = Duration::from_millis(250);
 /// Over how many positions a page is looked for where the database takes too long over all.
 const SPAN: i64 = 1_000_000;
 
-/// Which events a follower wants, said twice: in SQL, and for an event in memory. The two mean
-/// the same.
+/// Which events a follower wants, said three times: in SQL, for an event in memory, and as text
+/// that is the same where the other two are.
 pub struct Wanted {
     /// For the table.
     pub condition: Expr,
     /// For the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
+    /// What tells it from other wishes.
+    pub name: Arc<str>,
 }
 
-/// What a follower is given.
-#[derive(Clone, Debug)]
-pub struct Given {
-    /// The event.
-    pub event: Event,
-    /// Whether it has just come, and not been read from the table.
-    pub live: bool,
+/// Why a follower is given nothing more.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The feed has gone back behind the follower's cursor: a failover or a restore has taken back
+    /// events that it has seen.
+    #[error("the feed has gone back behind the cursor")]
+    WentBack,
+    /// What the database says, other than that it does not answer.
+    #[error(transparent)]
+    Scope(#[from] Error),
 }
 
 /// Somebody who follows an organization's events.
@@ -50,31 +58,49 @@ pub struct Follower {
     wanted: Wanted,
     cursor: i64,
     /// Taken and not given yet.
-    taken: VecDeque<Given>,
+    taken: VecDeque<Event>,
     /// How many events, and over how many positions, are read from the table at once.
     page: u64,
     span: Option<i64>,
     listener: Listener,
     grown: watch::Receiver<()>,
+    incarnation: Arc<str>,
+    /// When it came.
+    since: Instant,
+}
+
+impl Wanted {
+    /// Every event.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { condition: Expr::val(true), selects: Box::new(|_| true), name: "".into() }
+    }
 }
 
 impl Feed {
-    /// Follows the events of the scope's organization after a position or, without one, from now
-    /// on.
+    /// Follows the events of the scope's organization after a place or, without one, from now on.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database. [`FollowError::WentBack`] where the feed no longer has the place.
     pub async fn follow(
         &self,
         scope: Arc<Scope>,
-        after: Option<i64>,
+        after: Option<&Place>,
         wanted: Wanted,
-    ) -> Result<Follower, Error> {
-        let latest = scope.latest_event().await?.map_or(0, |(position, _)| position);
-        let listener = Listener::of(&self.shared, scope.organization(), latest);
+    ) -> Result<Follower, FollowError> {
+        let since = Instant::now();
+        let scope_now = scope.operation(Instant::now() + STATEMENT, None);
+        let latest = scope_now.latest_place().await?;
+        let listener = Listener::of(&self.shared, &scope, &latest);
+        // after the listener is there: should the feed go back now, it is told
+        if let Some(place) = after
+            && !scope_now.still_has(place).await?
+        {
+            return Err(FollowError::WentBack);
+        }
         let grown = listener.channel.grown.subscribe();
         // the latest that is stored may lie before others that were there and are deleted
-        let cursor = after.unwrap_or(listener.joined);
+        let cursor = after.map_or(listener.joined, |place| place.position);
         Ok(Follower {
             scope,
             wanted,
@@ -84,6 +110,8 @@ impl Feed {
             span: None,
             listener,
             grown,
+            incarnation: latest.incarnation,
+            since,
         })
     }
 }
@@ -93,21 +121,24 @@ impl Follower {
     /// asked again. While the database does not answer, it waits too.
     ///
     /// # Errors
-    /// What the database says, other than that it does not answer.
-    pub async fn next(&mut self) -> Result<Given, Error> {
+    /// Those of [`FollowError`]; there is nothing more then.
+    pub async fn next(&mut self) -> Result<Event, FollowError> {
         loop {
-            if let Some(given) = self.taken.pop_front() {
-                return Ok(given);
+            if self.listener.channel.went_back() {
+                return Err(FollowError::WentBack);
+            }
+            if let Some(event) = self.taken.pop_front() {
+                return Ok(event);
             }
             self.grown.mark_unchanged();
             match self.look() {
                 Found::Events(events) => {
                     self.cursor = events.last().map_or(self.cursor, |event| event.feed_position);
                     let selects = &self.wanted.selects;
-                    let wanted = events.into_iter().filter(|event| selects(event));
-                    self.taken.extend(wanted.map(|event| Given { event, live: true }));
+                    self.taken.extend(events.into_iter().filter(|event| selects(event)));
                 }
-                Found::Nothing => {
+                Found::Nothing(tip) => {
+                    self.cursor = self.cursor.max(tip);
                     // the sender lives as long as the listener
                     self.grown.changed().await.ok();
                 }
@@ -116,47 +147,118 @@ impl Follower {
                     Err(Error::Timeout(_)) => {
                         self.span = Some(self.span.map_or(SPAN, |span| std::cmp::max(span / 4, 1)));
                     }
-                    Err(Error::Unavailable(_) | Error::Conflict(_) | Error::TooManyWait) => {
-                        tokio::time::sleep(RETRY).await;
+                    Err(Error::Exhausted(Exhausted::Operation)) if self.page > 1 => {
+                        self.page = std::cmp::max(self.page / 8, 1);
                     }
-                    Err(error) => return Err(error),
+                    Err(
+                        Error::Unavailable(_)
+                        | Error::Conflict(_)
+                        | Error::TooManyWait
+                        | Error::Exhausted(_),
+                    ) => tokio::time::sleep(RETRY).await,
+                    Err(error) => return Err(error.into()),
                 },
             }
         }
     }
 
-    fn look(&self) -> Found {
-        if self.cursor < self.listener.joined {
-            return Found::Behind;
-        }
-        let log = self.listener.channel.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.after_cursor(self.cursor)
+    /// How old what it is shown may be: it is given what is there when it comes, and is never shown
+    /// what was long before.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        Instant::now().checked_sub(STALE).map_or(self.since, |since| since.max(self.since))
     }
 
-    /// Takes a page from the table.
+    /// The place of an event that was given.
+    #[must_use]
+    pub fn place(&self, event: &Event) -> Place {
+        let incarnation = self.listener.incarnation();
+        Place {
+            position: event.feed_position,
+            id: event.id,
+            incarnation: incarnation.unwrap_or_else(|| Arc::clone(&self.incarnation)),
+        }
+    }
+
+    fn look(&self) -> Found {
+        self.listener.channel.log().after_cursor(self.cursor)
+    }
+
+    /// Takes events from before the log: the log is made to reach back, or a page is read.
     async fn catch_up(&mut self) -> Result<(), Error> {
+        let channel = Arc::clone(&self.listener.channel);
+        let reaches_back = channel.back.get_or_try_init(async || self.extend_back().await);
+        reaches_back.await?;
+        if !matches!(self.look(), Found::Behind) {
+            return Ok(());
+        }
+        let page = channel.shelf.page(&self.wanted.name, self.cursor, async || self.read().await);
+        let page = page.await?;
+        let cursor = self.cursor;
+        let rest = page.events.iter().filter(|event| event.feed_position > cursor);
+        self.taken.extend(rest.cloned());
+        self.cursor = page.end;
+        self.page = std::cmp::min(self.page * 2, PAGE);
+        Ok(())
+    }
+
+    /// Gives the log some of what came before its first event.
+    async fn extend_back(&self) -> Result<(), Error> {
+        let from = self.listener.channel.log().floor();
+        let mut limit = BACK;
+        loop {
+            let found = self.reading(PAGE_BYTES).feed_before(from, limit).await;
+            let page = match found {
+                Err(Error::Exhausted(Exhausted::Operation)) if limit > 1 => {
+                    limit = std::cmp::max(limit / 8, 1);
+                    continue;
+                }
+                // too large for the log is large enough for a page
+                Err(Error::Exhausted(Exhausted::Operation)) => return Ok(()),
+                found => found?,
+            };
+            let all = u64::try_from(page.rows).is_ok_and(|rows| rows < limit);
+            let first = page.events.first().map(|event| event.feed_position);
+            // all after the first, where there may be more before it
+            let floor = if all { 0 } else { first.unwrap_or(from) };
+            let skipped = usize::from(!all);
+            let events: Vec<Event> = Event::batch(page.events).skip(skipped).collect();
+            self.listener.channel.log().extend_back(from, floor, events);
+            return Ok(());
+        }
+    }
+
+    /// Reads a page from the table.
+    async fn read(&self) -> Result<Page, Error> {
         // whatever is settled by the next statement includes all that the log has now
-        let tip = {
-            let log = self.listener.channel.log.lock().unwrap_or_else(PoisonError::into_inner);
-            std::cmp::max(log.tip(), self.listener.joined)
-        };
-        let settled = self.scope.settled().await?;
+        let tip = self.listener.channel.log().tip();
+        let settled = self.reading(PAGE_BYTES).settled().await?.position;
         // no further than the tip, which is an event's position: one is never taken back
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
-        let selected = self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
-        let found =
-            self.scope.feed_page(selected, self.cursor, span.or(settled), self.page).await?;
-        let full = u64::try_from(found.len()).is_ok_and(|count| count >= self.page);
-        let last = found.last().map_or(self.cursor, |event| event.feed_position);
-        self.cursor = if full { last } else { std::cmp::max(last, span.unwrap_or(tip)) };
-        let bytes: usize = found.iter().map(size).sum();
-        self.page = if bytes > MANY_BYTES {
-            std::cmp::max(self.page / 4, 1)
-        } else {
-            std::cmp::min(self.page * 2, PAGE)
+        let upto = span.or(settled);
+        let selected = || self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
+        let bytes = if self.page == 1 { EVENT_BYTES } else { PAGE_BYTES };
+        let found = self.reading(bytes).feed_page(selected(), self.cursor, upto, self.page).await;
+        let found = match found {
+            Err(Error::Exhausted(Exhausted::Operation)) if self.page == 1 => {
+                let scope = self.reading(PAGE_BYTES);
+                let next = scope.next_position(selected(), self.cursor, upto).await?;
+                let end = next.unwrap_or(self.cursor);
+                tracing::warn!(position = end, "an event is too large and is left out");
+                return Ok(Page::new(end, Vec::new(), 0, &self.scope.budget()));
+            }
+            found => found?,
         };
-        let given = |event| Given { event: Arc::new(event), live: false };
-        self.taken.extend(found.into_iter().map(given));
-        Ok(())
+        let full = u64::try_from(found.rows).is_ok_and(|rows| rows >= self.page);
+        let last = found.last.unwrap_or(self.cursor);
+        let end = if full { last } else { std::cmp::max(last, span.unwrap_or(tip)) };
+        let bytes = found.events.iter().map(size).sum();
+        let events = Event::batch(found.events).collect();
+        Ok(Page::new(end, events, bytes, &self.scope.budget()))
+    }
+
+    /// The scope for one statement that reads no more than so many bytes.
+    fn reading(&self, bytes: usize) -> Scope {
+        self.scope.reading(Instant::now() + STATEMENT, bytes)
     }
 }

@@ -1,57 +1,132 @@
 //! The latest events of one organization, in memory.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use campaigns_entity::event;
+use campaigns_scope::{Budget, Held, Place};
+use uuid::Uuid;
 
-use crate::Event;
+use crate::{Event, batch::size};
 
 /// How many events a log has at most.
-const MAX_EVENTS: usize = 2_048;
+const MAX_EVENTS: usize = 4_096;
 /// How many bytes they may take, about.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How many events a follower takes at once.
 const BATCH: usize = 64;
+/// How many events that came one by one are made one batch.
+const MERGED: usize = 128;
 
 /// Every event with `floor < position <= tip`.
 pub(crate) struct Log {
     floor: i64,
     tip: i64,
+    /// The event at the tip, where it was seen.
+    tip_id: Option<Uuid>,
     events: VecDeque<(Event, usize)>,
     bytes: usize,
+    /// How many of the latest are not yet of one batch.
+    apart: usize,
+    budget: Arc<Budget>,
+    held: Option<Held>,
 }
 
 /// What a log has for a follower.
 pub(crate) enum Found {
     /// The next events, in their order.
     Events(Vec<Event>),
-    /// No event yet.
-    Nothing,
+    /// No event yet; whoever has seen all up to here has seen all.
+    Nothing(i64),
     /// It does not reach back so far.
     Behind,
 }
 
 impl Log {
-    /// A log that begins after this position.
-    pub(crate) fn after(position: i64) -> Self {
-        Self { floor: position, tip: position, events: VecDeque::new(), bytes: 0 }
+    /// A log that begins after this place.
+    pub(crate) fn after(place: &Place, budget: Arc<Budget>) -> Self {
+        Self {
+            floor: place.position,
+            tip: place.position,
+            tip_id: (place.position > 0).then_some(place.id),
+            events: VecDeque::new(),
+            bytes: 0,
+            apart: 0,
+            budget,
+            held: None,
+        }
     }
 
     pub(crate) fn tip(&self) -> i64 {
         self.tip
     }
 
+    pub(crate) fn tip_id(&self) -> Option<Uuid> {
+        self.tip_id
+    }
+
+    pub(crate) fn floor(&self) -> i64 {
+        self.floor
+    }
+
     /// Adds the event that comes next.
     pub(crate) fn push(&mut self, event: Event) {
         let size = size(&event);
         self.tip = event.feed_position;
+        self.tip_id = Some(event.id);
+        while !self.hold(size) {
+            if !self.forget_oldest() {
+                // there is no room for it: whoever wants it reads the table
+                self.floor = self.tip;
+                return;
+            }
+        }
         self.bytes += size;
         self.events.push_back((event, size));
         while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
-            let Some((oldest, size)) = self.events.pop_front() else { break };
-            self.floor = oldest.feed_position;
-            self.bytes -= size;
+            self.forget_oldest();
         }
+        self.apart += 1;
+        if self.apart >= MERGED {
+            self.merge();
+        }
+    }
+
+    /// Makes one batch of the latest events, which came one by one: whoever comes back later is
+    /// shown what hangs on them for many of them together.
+    fn merge(&mut self) {
+        let start = self.events.len().saturating_sub(self.apart);
+        self.apart = 0;
+        let Some(read) = self.events.get(start).map(|(event, _)| event.read()) else { return };
+        let models = self.events.range(start..).map(|(event, _)| (**event).clone()).collect();
+        let merged = Event::batch_read(models, read);
+        for ((event, _), merged) in self.events.range_mut(start..).zip(merged) {
+            *event = merged;
+        }
+    }
+
+    /// Notes that the event that comes next cannot be read.
+    pub(crate) fn skip(&mut self, position: i64) {
+        self.tip = position;
+        self.tip_id = None;
+    }
+
+    /// Adds events before the first, which are all that there are after a position; as many of
+    /// them as there is room for.
+    pub(crate) fn extend_back(&mut self, from: i64, floor: i64, events: Vec<Event>) {
+        if floor >= self.floor || from != self.floor {
+            // somebody else was faster, or the log has gone on
+            return;
+        }
+        for event in events.into_iter().rev() {
+            let size = size(&event);
+            let full = self.events.len() >= MAX_EVENTS || self.bytes + size > MAX_BYTES;
+            if full || !self.hold(size) {
+                self.floor = event.feed_position;
+                return;
+            }
+            self.bytes += size;
+            self.events.push_front((event, size));
+        }
+        self.floor = floor;
     }
 
     /// What comes after a cursor.
@@ -62,12 +137,26 @@ impl Log {
         let start = self.events.partition_point(|(event, _)| event.feed_position <= cursor);
         let events: Vec<Event> =
             self.events.iter().skip(start).take(BATCH).map(|(event, _)| event.clone()).collect();
-        if events.is_empty() { Found::Nothing } else { Found::Events(events) }
+        if events.is_empty() { Found::Nothing(self.tip) } else { Found::Events(events) }
     }
-}
 
-/// How many bytes an event takes, about.
-pub(crate) fn size(event: &event::Model) -> usize {
-    let metadata = event.metadata.as_ref().map_or(0, |metadata| metadata.to_string().len());
-    256 + event.url.as_ref().map_or(0, String::len) + metadata
+    fn hold(&mut self, bytes: usize) -> bool {
+        match &mut self.held {
+            Some(held) => held.grow(bytes).is_ok(),
+            None => {
+                self.held = self.budget.hold(bytes).ok();
+                self.held.is_some()
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((oldest, size)) = self.events.pop_front() else { return false };
+        self.floor = oldest.feed_position;
+        self.bytes -= size;
+        if let Some(held) = &mut self.held {
+            held.shrink(size);
+        }
+        true
+    }
 }

@@ -3,38 +3,61 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Error, FeedReader};
+use campaigns_entity::event;
+use campaigns_scope::{Error, Exhausted, FeedReader, Place, Scope};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, OnceCell, watch},
     task::JoinHandle,
     time::timeout,
 };
 use uuid::Uuid;
 
-use crate::log::{Log, size};
+use crate::{Event, log::Log, shelf::Shelf};
 
 /// How long the reader waits before it looks again, unless it is woken.
 const POLL: Duration = Duration::from_millis(20);
-/// How many events of an organization are read at once, and how many bytes, about, may be read
-/// before it is fewer.
+/// How many events of an organization are read at once.
 const READ_AT_ONCE: i64 = 1_000;
-const MANY_BYTES: usize = 4 * 1024 * 1024;
+/// How many organizations are read at once.
+const ORGANIZATIONS: usize = 200;
+/// How many bytes are read at once, about; and of one event, or it is left out.
+const BYTES: usize = 16 * 1024 * 1024;
+const EVENT_BYTES: usize = 64 * 1024 * 1024;
 /// How long it waits where the database does not answer.
 const RETRY: Duration = Duration::from_millis(250);
 /// After how long it looks thoroughly, whatever was known.
 const THOROUGH: Duration = Duration::from_secs(1);
+/// After how long somebody who holds the feed up is named.
+const STALLED: Duration = Duration::from_secs(3);
+/// How often he is named.
+const STALLED_AGAIN: Duration = Duration::from_secs(30);
 
 /// What several followers of an organization share.
 pub(crate) struct Channel {
-    pub(crate) log: Mutex<Log>,
-    /// Is told when the log has grown.
+    log: Mutex<Log>,
+    pub(crate) shelf: Shelf,
+    /// Whether the log was made to reach back behind where it began.
+    pub(crate) back: OnceCell<()>,
+    /// Is told when the log has grown, or the feed has gone back.
     pub(crate) grown: watch::Sender<()>,
+    went_back: AtomicBool,
+}
+
+impl Channel {
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the feed has gone back behind what the log has seen.
+    pub(crate) fn went_back(&self) -> bool {
+        self.went_back.load(Ordering::SeqCst)
+    }
 }
 
 /// The state of the reader.
@@ -43,18 +66,20 @@ pub(crate) struct Shared {
     /// Whether there is a channel that was not looked at yet.
     new: AtomicBool,
     wake: Notify,
+    /// Which feed it is, once that is known.
+    incarnation: Mutex<Option<Arc<str>>>,
 }
 
 /// The feed of a process. Cloning shares it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Feed {
     pub(crate) shared: Arc<Shared>,
-    _reader: Arc<Reader>,
+    _reader: Arc<Task>,
 }
 
-struct Reader(JoinHandle<()>);
+struct Task(JoinHandle<()>);
 
-impl Drop for Reader {
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -68,9 +93,17 @@ impl Feed {
             channels: Mutex::default(),
             new: AtomicBool::new(false),
             wake: Notify::new(),
+            incarnation: Mutex::default(),
         });
-        let task = tokio::spawn(read(reader, Arc::clone(&shared)));
-        Self { shared, _reader: Arc::new(Reader(task)) }
+        let reader = Reader {
+            reader,
+            shared: Arc::clone(&shared),
+            known: None,
+            limit: READ_AT_ONCE,
+            stalled: None,
+        };
+        let task = tokio::spawn(reader.read());
+        Self { shared, _reader: Arc::new(Task(task)) }
     }
 
     /// Makes the reader look at once: this process has written events.
@@ -89,27 +122,42 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens to an organization, from this position on at the latest.
-    pub(crate) fn of(shared: &Arc<Shared>, organization: Uuid, position: i64) -> Self {
-        let mut channels = shared.channels.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Listens to an organization, from this place on at the latest.
+    pub(crate) fn of(shared: &Arc<Shared>, scope: &Scope, place: &Place) -> Self {
+        let organization = scope.organization();
+        let mut channels = shared.channels();
         let (channel, listeners) = channels.entry(organization).or_insert_with(|| {
             let (grown, _) = watch::channel(());
             shared.new.store(true, Ordering::SeqCst);
-            (Arc::new(Channel { log: Mutex::new(Log::after(position)), grown }), 0)
+            let channel = Channel {
+                log: Mutex::new(Log::after(place, scope.budget())),
+                shelf: Shelf::default(),
+                back: OnceCell::new(),
+                grown,
+                went_back: AtomicBool::new(false),
+            };
+            (Arc::new(channel), 0)
         });
         *listeners += 1;
         let channel = Arc::clone(channel);
         drop(channels);
         shared.wake.notify_one();
-        let joined = channel.tip().max(position);
+        let joined = channel.log().tip().max(place.position);
         Self { shared: Arc::clone(shared), organization, channel, joined }
+    }
+
+    /// Which feed it is, as far as the reader knows.
+    pub(crate) fn incarnation(&self) -> Option<Arc<str>> {
+        self.shared.incarnation().clone()
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut channels = self.shared.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, listeners)) = channels.get_mut(&self.organization) {
+        let mut channels = self.shared.channels();
+        let Some((channel, listeners)) = channels.get_mut(&self.organization) else { return };
+        // there may be another one since, of a feed that went back
+        if Arc::ptr_eq(channel, &self.channel) {
             *listeners -= 1;
             if *listeners == 0 {
                 channels.remove(&self.organization);
@@ -118,87 +166,267 @@ impl Drop for Listener {
     }
 }
 
-/// Reads for as long as the process runs.
-async fn read(reader: FeedReader, shared: Arc<Shared>) {
-    let mut known = None;
-    let mut looked = Instant::now();
-    let mut failing = false;
-    let mut limit = READ_AT_ONCE;
-    loop {
-        // before the channels are listed: one that comes after that is looked at next time
-        let new = shared.new.swap(false, Ordering::SeqCst);
-        let channels = shared.channels();
-        if channels.is_empty() {
-            known = None;
-            shared.wake.notified().await;
-            continue;
-        }
-        // what is known is known of the channels that there were; and a crash of the database may
-        // take back numbers that were drawn
-        if new || looked.elapsed() > THOROUGH {
-            known = None;
-            looked = Instant::now();
-        }
-        match look(&reader, &channels, &mut known, &mut limit).await {
-            Ok(more) => {
-                failing = false;
-                if !more {
-                    // woken or not, it is time to look
-                    timeout(POLL, shared.wake.notified()).await.ok();
+type Channels = Vec<(Uuid, Arc<Channel>)>;
+
+struct Reader {
+    reader: FeedReader,
+    shared: Arc<Shared>,
+    /// How far the feed is settled, as far as all channels have it.
+    known: Option<i64>,
+    limit: i64,
+    stalled: Option<Stalled>,
+}
+
+/// The transaction that holds the feed up.
+struct Stalled {
+    entered: i64,
+    since: Instant,
+    named: Option<Instant>,
+}
+
+impl Reader {
+    /// Reads for as long as the process runs.
+    async fn read(mut self) {
+        let mut looked: Option<Instant> = None;
+        let mut failing = false;
+        loop {
+            // before the channels are listed: one that comes after that is looked at next time
+            let new = self.shared.new.swap(false, Ordering::SeqCst);
+            let channels = self.shared.listed();
+            metrics::gauge!("campaigns_feed_organizations").set(number(channels.len()));
+            if channels.is_empty() {
+                self.known = None;
+                self.stalled = None;
+                metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
+                self.shared.wake.notified().await;
+                continue;
+            }
+            // what is known is known of the channels that there were; and a crash of the database
+            // may take back numbers that were drawn
+            if new || looked.is_none_or(|looked| looked.elapsed() > THOROUGH) {
+                self.known = None;
+                looked = Some(Instant::now());
+            }
+            match self.look(&channels).await {
+                Ok(more) => {
+                    failing = false;
+                    if !more {
+                        // woken or not, it is time to look
+                        timeout(POLL, self.shared.wake.notified()).await.ok();
+                    }
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "the feed cannot be read and is tried again");
+                    }
+                    failing = true;
+                    self.known = None;
+                    tokio::time::sleep(RETRY).await;
                 }
             }
-            Err(error) => {
-                if !failing {
-                    tracing::warn!(%error, "the feed cannot be read, and is tried again");
+        }
+    }
+
+    /// Looks once, and says whether there may be more at once.
+    async fn look(&mut self, channels: &Channels) -> Result<bool, Error> {
+        let settled = match self.known {
+            Some(known) => {
+                let settled = self.reader.settled_since(known).await?;
+                if settled == known {
+                    return Ok(false);
                 }
-                failing = true;
-                known = None;
-                tokio::time::sleep(RETRY).await;
+                settled
+            }
+            None => self.look_thoroughly(channels).await?,
+        };
+        let mut more = false;
+        for some in channels.chunks(ORGANIZATIONS) {
+            more |= self.look_at(some, settled).await?;
+        }
+        self.known = (!more).then_some(settled);
+        Ok(more)
+    }
+
+    /// How far the feed is settled; whether it is still the same, and who holds it up.
+    async fn look_thoroughly(&mut self, channels: &Channels) -> Result<i64, Error> {
+        let settled = self.reader.settled().await?;
+        let position = settled.position.unwrap_or(i64::MAX);
+        let was = self.shared.incarnation().replace(Arc::clone(&settled.incarnation));
+        let is_other = was.is_some_and(|was| was != settled.incarnation);
+        let is_behind = channels.iter().any(|(_, channel)| channel.log().tip() > position);
+        if is_other || is_behind {
+            tracing::warn!(
+                incarnation = %settled.incarnation, settled = position,
+                "the feed is another one than before, or has gone back"
+            );
+            self.close_those_ahead(channels).await?;
+        }
+        self.look_for_holder().await?;
+        Ok(position)
+    }
+
+    /// Ends the channels that have seen events which the feed no longer has.
+    async fn close_those_ahead(&self, channels: &Channels) -> Result<(), Error> {
+        let seen = |(organization, channel): &(Uuid, Arc<Channel>)| {
+            let log = channel.log();
+            log.tip_id().map(|id| (*organization, log.tip(), id))
+        };
+        let seen: Vec<(Uuid, i64, Uuid)> = channels.iter().filter_map(seen).collect();
+        let places: Vec<(Uuid, i64)> = seen.iter().map(|(of, at, _)| (*of, *at)).collect();
+        let present = self.reader.present(&places).await?;
+        let settled = self.reader.settled().await?.position.unwrap_or(i64::MAX);
+        for (organization, channel) in channels {
+            let gone = match seen.iter().find(|(of, ..)| of == organization) {
+                Some(place) => !present.contains(place),
+                None => channel.log().tip() > settled,
+            };
+            if gone {
+                channel.went_back.store(true, Ordering::SeqCst);
+                channel.grown.send_replace(());
+                self.shared.channels().remove(organization);
             }
         }
+        Ok(())
+    }
+
+    /// Says who holds the feed up, where somebody has for some time: an open transaction that has
+    /// written events.
+    async fn look_for_holder(&mut self) -> Result<(), Error> {
+        let holder = self.reader.holder().await?.filter(|holder| holder.drawn > holder.entered);
+        let Some(holder) = holder else {
+            self.stalled = None;
+            metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
+            return Ok(());
+        };
+        let stalled = match &mut self.stalled {
+            Some(stalled) if stalled.entered == holder.entered => stalled,
+            _ => self.stalled.insert(Stalled {
+                entered: holder.entered,
+                since: Instant::now(),
+                named: None,
+            }),
+        };
+        let age = stalled.since.elapsed();
+        if age < STALLED {
+            return Ok(());
+        }
+        metrics::gauge!("campaigns_feed_stalled_seconds").set(age.as_secs_f64());
+        if stalled.named.is_none_or(|named| named.elapsed() > STALLED_AGAIN) {
+            stalled.named = Some(Instant::now());
+            tracing::warn!(
+                process = holder.process,
+                seconds = age.as_secs(),
+                waiting = holder.drawn - holder.entered,
+                "an open transaction that has written events holds the live feed up; look at \
+                 pg_stat_activity, and set idle_in_transaction_session_timeout"
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads what is new of some organizations, and says whether there may be more at once.
+    async fn look_at(
+        &mut self,
+        channels: &[(Uuid, Arc<Channel>)],
+        settled: i64,
+    ) -> Result<bool, Error> {
+        let tips: Vec<(Uuid, i64)> = channels
+            .iter()
+            .map(|(organization, channel)| (*organization, channel.log().tip()))
+            .collect();
+        let rows = match self.reader.events(&tips, settled, self.limit, BYTES).await {
+            Err(Error::Exhausted(Exhausted::Operation)) if self.limit > 1 => {
+                self.limit = (self.limit / 8).max(1);
+                return Ok(true);
+            }
+            Err(Error::Exhausted(Exhausted::Operation)) => {
+                for (organization, channel) in channels {
+                    self.look_at_one(*organization, channel, settled).await?;
+                }
+                return Ok(true);
+            }
+            rows => rows?,
+        };
+        let channels: HashMap<Uuid, &Arc<Channel>> =
+            channels.iter().map(|(organization, channel)| (*organization, channel)).collect();
+        let mut found: HashMap<Uuid, Vec<(i64, Option<event::Model>)>> = HashMap::new();
+        for row in rows {
+            found.entry(row.organization).or_default().push((row.position, row.event));
+        }
+        let mut more = false;
+        for (organization, rows) in found {
+            more |= i64::try_from(rows.len()).is_ok_and(|rows| rows >= self.limit);
+            if let Some(channel) = channels.get(&organization) {
+                append(channel, rows);
+            }
+        }
+        self.limit = (self.limit * 2).min(READ_AT_ONCE);
+        Ok(more)
+    }
+
+    /// Reads the next event of one organization, or leaves it out where it is too large.
+    async fn look_at_one(
+        &self,
+        organization: Uuid,
+        channel: &Channel,
+        settled: i64,
+    ) -> Result<(), Error> {
+        let tip = channel.log().tip();
+        match self.reader.events(&[(organization, tip)], settled, 1, EVENT_BYTES).await {
+            Err(Error::Exhausted(Exhausted::Operation)) => {
+                if let Some(position) = self.reader.next_position(organization, tip).await? {
+                    tracing::warn!(position, "an event is too large and is left out");
+                    append(channel, vec![(position, None)]);
+                }
+            }
+            rows => {
+                append(channel, rows?.into_iter().map(|row| (row.position, row.event)).collect())
+            }
+        }
+        Ok(())
     }
 }
 
-/// Looks once, and says whether there may be more at once.
-async fn look(
-    reader: &FeedReader,
-    channels: &[(Uuid, Arc<Channel>)],
-    known: &mut Option<i64>,
-    limit: &mut i64,
-) -> Result<bool, Error> {
-    let settled = reader.settled(*known).await?;
-    if *known == Some(settled) {
-        return Ok(false);
+/// Adds events to the log of a channel, and tells those who wait for them.
+fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
+    if rows.is_empty() {
+        return;
     }
-    let tips = channels.iter().map(|(organization, channel)| (*organization, channel.tip()));
-    let events = reader.events(tips.collect::<Vec<_>>(), settled, *limit).await?;
-    let bytes: usize = events.iter().map(size).sum();
-    let channels: HashMap<Uuid, &Arc<Channel>> =
-        channels.iter().map(|(organization, channel)| (*organization, channel)).collect();
-    let mut read: HashMap<Uuid, i64> = HashMap::new();
-    for event in events {
-        let Some(channel) = channels.get(&event.org_id) else { continue };
-        *read.entry(event.org_id).or_default() += 1;
-        channel.log.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(event));
+    let mut positions = Vec::with_capacity(rows.len());
+    let mut events = Vec::with_capacity(rows.len());
+    for (position, event) in rows {
+        positions.push((position, event.is_some()));
+        events.extend(event);
     }
-    for organization in read.keys() {
-        channels[organization].grown.send_replace(());
+    let mut events = Event::batch(events);
+    {
+        let mut log = channel.log();
+        for (position, is_readable) in positions {
+            let event = if is_readable { events.next() } else { None };
+            match event {
+                Some(event) => log.push(event),
+                None => log.skip(position),
+            }
+        }
     }
-    let more = read.values().any(|count| *count >= *limit);
-    *limit = if bytes > MANY_BYTES { (*limit / 4).max(1) } else { (*limit * 2).min(READ_AT_ONCE) };
-    *known = if more { None } else { Some(settled) };
-    Ok(more)
+    channel.grown.send_replace(());
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
+fn number(count: usize) -> f64 {
+    count as f64
 }
 
 impl Shared {
-    fn channels(&self) -> Vec<(Uuid, Arc<Channel>)> {
-        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        channels.iter().map(|(id, (channel, _))| (*id, Arc::clone(channel))).collect()
+    fn channels(&self) -> MutexGuard<'_, HashMap<Uuid, (Arc<Channel>, usize)>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Channel {
-    fn tip(&self) -> i64 {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).tip()
+    fn incarnation(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listed(&self) -> Channels {
+        self.channels().iter().map(|(id, (channel, _))| (*id, Arc::clone(channel))).collect()
     }
 }

@@ -6,11 +6,10 @@ use std::{
 };
 
 use async_graphql::Context;
-use campaigns_feed::Feed;
 use campaigns_scope::{Admin, Scope, Viewer};
 use chrono::{DateTime, Utc};
 
-use crate::error::Error;
+use crate::{error::Error, live::Live, request::Limits};
 
 /// The time of the request, as the clock of the process says.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +53,10 @@ pub(crate) trait RequestContext {
     fn viewer(&self) -> &Viewer;
     /// When the request came.
     fn now(&self) -> DateTime<Utc>;
-    /// The feed of this process.
-    fn feed(&self) -> &Feed;
+    /// What subscriptions of this process share.
+    fn live(&self) -> &Live;
+    /// What an operation may come to.
+    fn limits(&self) -> &Limits;
 
     /// Does `work`, which changes something in one transaction, and notes for the response that it
     /// is committed. Where the database ends the transaction for the sake of another, the work is
@@ -94,7 +95,11 @@ impl RequestContext for Context<'_> {
         self.data_unchecked::<Now>().0
     }
 
-    fn feed(&self) -> &Feed {
+    fn live(&self) -> &Live {
+        self.data_unchecked()
+    }
+
+    fn limits(&self) -> &Limits {
         self.data_unchecked()
     }
 
@@ -109,8 +114,11 @@ impl RequestContext for Context<'_> {
             Ok(_) => Some(Outcome::Committed),
             Err(error) => error.is_in_doubt().then_some(Outcome::InDoubt),
         };
-        if let (Some(outcome), Some(outcomes)) = (outcome, self.data_opt::<Outcomes>()) {
-            outcomes.note(self.field().alias().unwrap_or(self.field().name()), outcome);
+        if let Some(outcome) = outcome {
+            let field = self.field();
+            let outcomes: &Outcomes = self.data_unchecked();
+            outcomes.note(field.alias().unwrap_or(field.name()), outcome);
+            self.live().has_changed(self.scope().organization());
         }
         changed
     }

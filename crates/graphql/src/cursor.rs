@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::scalars;
 
-/// A cursor of a row with these keys, in the order of this name.
-pub(crate) fn encode(order: &str, keys: &[KeyValue]) -> String {
+/// A cursor of a row with these keys, in the order of this name. One of the feed says which feed it
+/// is of.
+pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) -> String {
     let values = keys.iter().map(|key| match key {
         KeyValue::Null => Json::Null,
         KeyValue::Text(text) => json!(text),
@@ -18,22 +19,34 @@ pub(crate) fn encode(order: &str, keys: &[KeyValue]) -> String {
         KeyValue::Integer(number) => json!(number),
         KeyValue::Id(id) => json!(id),
     });
-    let parts: Vec<Json> = std::iter::once(json!(order)).chain(values).collect();
+    let incarnation = incarnation.map(|incarnation| json!(incarnation));
+    let parts: Vec<Json> = std::iter::once(json!(order)).chain(values).chain(incarnation).collect();
     URL_SAFE_NO_PAD.encode(Json::from(parts).to_string())
 }
 
-/// The keys in a cursor; `None` where it is no cursor of this order.
-pub(crate) fn decode(cursor: &str, name: &str, order: &Order) -> Option<Vec<KeyValue>> {
+/// The keys in a cursor, and of which feed it is, if it says so; `None` where it is no cursor of
+/// this order.
+pub(crate) fn decode(
+    cursor: &str,
+    name: &str,
+    order: &Order,
+) -> Option<(Vec<KeyValue>, Option<String>)> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let parts: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
     let (first, values) = parts.split_first()?;
     let kinds = order.0.iter().map(|key| key.kind).chain([KeyKind::Id]);
-    if first != name || values.len() != order.0.len() + 1 {
+    let (values, rest) = values.split_at_checked(order.0.len() + 1)?;
+    let incarnation = match rest {
+        [] => None,
+        [Json::String(incarnation)] => Some(incarnation.clone()),
+        _ => return None,
+    };
+    if first != name {
         return None;
     }
     let keys =
         kinds.zip(values).map(|(kind, value)| key(kind, value)).collect::<Option<Vec<_>>>()?;
-    order.takes(&keys).then_some(keys)
+    order.takes(&keys).then_some((keys, incarnation))
 }
 
 fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
@@ -71,9 +84,13 @@ mod tests {
     #[test]
     fn a_cursor_is_read_in_its_own_order_alone() {
         let keys = [KeyValue::Text("ÆØ\"Å".to_owned()), KeyValue::Id(Uuid::from_u128(3))];
-        let cursor = encode("campaign NAME ASC", &keys);
+        let cursor = encode("campaign NAME ASC", &keys, None);
         let text = order(KeyKind::Text);
-        assert_eq!(decode(&cursor, "campaign NAME ASC", &text).as_deref(), Some(&keys[..]));
+        let decoded = decode(&cursor, "campaign NAME ASC", &text).unwrap();
+        assert_eq!(decoded, (keys.to_vec(), None));
+        let of_feed = encode("campaign NAME ASC", &keys, Some("x"));
+        let decoded = decode(&of_feed, "campaign NAME ASC", &text).unwrap();
+        assert_eq!(decoded, (keys.to_vec(), Some("x".to_owned())));
         assert_eq!(decode(&cursor, "campaign NAME DESC", &text), None);
         assert_eq!(decode(&cursor, "campaign NAME ASC", &order(KeyKind::Integer)), None);
         assert_eq!(decode("not a cursor", "campaign NAME ASC", &text), None);

@@ -155,6 +155,11 @@ impl From<campaigns_scope::Error> for Error {
                 Self::InDoubt
             }
             Scope::Timeout(_) => timeout(),
+            Scope::Unfinished => Self::client(
+                Code::Timeout,
+                "A part is deleted, and the time is over. Repeat the call to delete the rest.",
+                None,
+            ),
             Scope::TooManyWait => Self::client(
                 Code::LimitExceeded,
                 "Too many operations of your organization wait for the database.",

@@ -61,10 +61,29 @@ pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
     }
 }
 
-/// Text that both databases can store.
+/// How many bytes text may have.
+const MAX_TEXT: usize = 16 * 1024;
+/// How many bytes the body of a message may have: ten times what mail programs show of one.
+const MAX_CONTENT: usize = 1024 * 1024;
+/// How many bytes JSON may have, as text.
+const MAX_JSON: usize = 64 * 1024;
+
+/// Text that both databases can store, 16 KiB at most.
 pub(crate) fn text(value: String, path: Path<'_>) -> Result<String, Error> {
+    bounded(value, MAX_TEXT, path)
+}
+
+/// The body of a message, 1 MiB at most.
+pub(crate) fn content(value: String, path: Path<'_>) -> Result<String, Error> {
+    bounded(value, MAX_CONTENT, path)
+}
+
+fn bounded(value: String, max: usize, path: Path<'_>) -> Result<String, Error> {
     if value.contains('\0') {
         return Err(Error::bad_input(path, "Text cannot have a NUL character."));
+    }
+    if value.len() > max {
+        return Err(Error::bad_input(path, format!("This may have {max} bytes in UTF-8 at most.")));
     }
     Ok(value)
 }
@@ -101,7 +120,7 @@ pub(crate) fn future(
     Ok(time)
 }
 
-/// JSON that both databases can store.
+/// JSON that both databases can store, to any length: to be compared with, not to be stored.
 pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
     fn has_nul(value: &Json) -> bool {
         match value {
@@ -119,12 +138,17 @@ pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
     Ok(value)
 }
 
-/// A JSON object.
+/// A JSON object to be stored, 64 KiB at most.
 pub(crate) fn object(value: Json, path: Path<'_>) -> Result<Json, Error> {
     if !value.is_object() {
         return Err(Error::bad_input(path, "This must be a JSON object."));
     }
-    json(value, path)
+    let value = json(value, path)?;
+    if value.to_string().len() > MAX_JSON {
+        let message = format!("This may have {MAX_JSON} bytes as JSON at most.");
+        return Err(Error::bad_input(path, message));
+    }
+    Ok(value)
 }
 
 /// A value for a column that is never null, where one is given.

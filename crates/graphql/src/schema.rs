@@ -36,7 +36,7 @@ impl DeletePayload {
         let admin = ctx.admin()?;
         let path = Path::argument("id");
         let id = input::id(id, path)?;
-        if ctx.change(|| admin.delete::<E>(id)).await? {
+        if ctx.change(|| admin.delete::<E>(id, ctx.limits().deletion)).await? {
             Ok(Self { id: id.into() })
         } else {
             Err(Error::not_found(what, path))

@@ -1,9 +1,29 @@
 //! Deleting, which is for admins.
+//!
+//! A campaign may have a million sends and events, and one statement that deletes them all would
+//! run past any limit, with all of its locks. So what hangs on a row in large numbers goes first, a
+//! few thousand rows in a transaction, and the row itself last.
+//!
+//! **Invariants.** What is not deleted yet is whole: figures and the feed are right at every step.
+//! A deletion that was cut off is repeated, and goes on where it ended.
 
-use sea_orm::{ColumnTrait, QueryFilter};
+use std::time::{Duration, Instant};
+
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
-use crate::{Error, OrganizationOwned, Scope};
+use crate::{
+    Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session, owned::Hanging,
+};
+
+/// How many rows the first step deletes.
+const FIRST_STEP: u64 = 2_000;
+/// How many rows a step deletes at most.
+const LARGEST_STEP: u64 = 20_000;
+/// How long a step should take: others wait for its locks.
+const STEP_TIME: Duration = Duration::from_millis(300);
+/// How long a step may take.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The right to delete within a scope. [`Scope::admin`] alone makes it, from an admin's claims.
 pub struct Admin<'a> {
@@ -15,16 +35,81 @@ impl<'a> Admin<'a> {
         Self { scope }
     }
 
-    /// Deletes the row of this id, and with it what hangs on it; whether there was one.
+    /// Deletes the row of this id, and with it what hangs on it; whether there was one. It may take
+    /// longer than the scope's operation, but no longer than `limit`.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn delete<E: OrganizationOwned>(&self, id: Uuid) -> Result<bool, Error> {
+    /// Those of the database. [`Error::Unfinished`] where a part is deleted and the time is over:
+    /// the same call goes on from there.
+    pub async fn delete<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+        limit: Duration,
+    ) -> Result<bool, Error> {
+        let end = Instant::now() + limit;
+        let mut begun = false;
+        for dependent in E::DEPENDENTS {
+            let mut step = FIRST_STEP;
+            loop {
+                let started = Instant::now();
+                let done = self.step(dependent, id, step).await;
+                begun |= matches!(done, Ok(1..));
+                match done {
+                    Ok(done) if done < step => break,
+                    Ok(_) if started > end => return Err(Error::Unfinished),
+                    Ok(_) => {}
+                    // too much at once, on this machine and at this time
+                    Err(Error::Timeout(_)) if step > 1 && started < end => step /= 8,
+                    Err(Error::Timeout(_)) if begun => return Err(Error::Unfinished),
+                    Err(error) => return Err(error),
+                }
+                step = match started.elapsed() {
+                    took if took > STEP_TIME => (step / 2).max(1),
+                    took if took < STEP_TIME / 4 => (step * 2).min(LARGEST_STEP),
+                    _ => step,
+                };
+            }
+        }
+        let session = self.session();
         let deleted = E::delete_many()
             .filter(E::ORGANIZATION.eq(self.scope.organization()))
             .filter(E::ID.eq(id))
-            .exec(self.scope.executor())
-            .await?;
-        Ok(deleted.rows_affected > 0)
+            .exec(&session)
+            .await;
+        match deleted.map_err(Error::from) {
+            Ok(deleted) => Ok(deleted.rows_affected > 0),
+            Err(Error::Timeout(_)) if begun => Err(Error::Unfinished),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes or clears so many of what hangs on a row, and says how many there were. They are
+    /// locked in the order of an index, so that two who delete the same do not wait for each other
+    /// in a circle.
+    async fn step(&self, dependent: &Dependent, id: Uuid, rows: u64) -> Result<u64, Error> {
+        let lock = match self.scope.dialect() {
+            Dialect::Postgres => "FOR UPDATE",
+            Dialect::Sqlite => "",
+        };
+        let (change, Hanging { table, column, order }) = match dependent {
+            Dependent::Deleted(of) => (format!("DELETE FROM {}", of.table), of),
+            Dependent::Cleared(of) => (format!("UPDATE {} SET {} = NULL", of.table, of.column), of),
+        };
+        let sql = format!(
+            "{change} WHERE id IN (SELECT id FROM {table} WHERE org_id = $1 AND {column} = $2 \
+             ORDER BY {order} LIMIT $3 {lock})"
+        );
+        let session = self.session();
+        let backend = session.get_database_backend();
+        let organization = self.scope.organization();
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let values = [organization.into(), id.into(), rows.into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        Ok(session.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Runs each statement for as long as a step may take.
+    fn session(&self) -> Session {
+        self.scope.executor().clone().until(Instant::now() + STEP_LIMIT)
     }
 }

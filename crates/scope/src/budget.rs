@@ -206,6 +206,13 @@ impl Held {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// Gives some of it back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.give_back(bytes);
+    }
 }
 
 impl Drop for Held {

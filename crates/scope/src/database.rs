@@ -123,7 +123,7 @@ impl Database {
     /// The feed of every organization, for the reader of this process.
     #[must_use]
     pub fn feed_reader(&self) -> FeedReader {
-        FeedReader::new(self.session(Lane::Feed))
+        FeedReader::new(self.session(Lane::Feed), self.budgets.clone())
     }
 
     /// The names of the migrations that are applied; none where none ever was.

@@ -40,6 +40,10 @@ pub enum Error {
     /// The connection was lost while the transaction was being committed.
     #[error("whether the transaction was committed is not known: {0}")]
     InDoubt(String),
+    /// Something that is done in steps is not finished, and the time is over. The same call goes on
+    /// from there.
+    #[error("the deletion is not finished")]
+    Unfinished,
     /// Anything else that the database says.
     #[error(transparent)]
     Database(DbErr),

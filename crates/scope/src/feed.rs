@@ -6,7 +6,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, Settled,
+    budget::{Budgets, ByteLimits},
     connections::Session,
     owned::columns,
     scope::feed::{read, settled},
@@ -16,6 +17,7 @@ use crate::{
 /// from [`Database::feed_reader`](crate::Database::feed_reader), and no request gets hold of it.
 pub struct FeedReader {
     session: Session,
+    budgets: Budgets,
 }
 
 /// Each organization's own range of an index, and no more rows of one than are read at once.
@@ -40,45 +42,188 @@ fn events_after(backend: DbBackend) -> String {
 }
 
 impl FeedReader {
-    pub(crate) fn new(session: Session) -> Self {
-        Self { session }
+    pub(crate) fn new(session: Session, budgets: Budgets) -> Self {
+        Self { session, budgets }
     }
 
-    /// How far the feed is settled: see [`Scope::settled`](crate::Scope::settled). `known` is
-    /// what was said before.
+    /// How far the feed is settled. `known` is a position that was said before: where it still
+    /// holds, nothing else is looked at.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn settled(&self, known: Option<i64>) -> Result<i64, Error> {
+    pub async fn settled_since(&self, known: i64) -> Result<i64, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok(self.settled().await?.position.unwrap_or(0));
+        }
+        let sql = "SELECT campaign_feed_settled($1) AS settled";
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [known.into()]);
+        let row = self.session.query_one_raw(statement).await?;
+        Ok(row.map_or(Ok(0), |row| row.try_get("", "settled"))?)
+    }
+
+    /// How far the feed is settled, and which feed it is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn settled(&self) -> Result<Settled, Error> {
         if self.session.get_database_backend() == DbBackend::Postgres {
-            return settled(&self.session, known).await;
+            return settled(&self.session).await;
         }
         let counter = "SELECT last_position FROM campaign_feed";
         let counter = Statement::from_string(DbBackend::Sqlite, counter);
         let row = self.session.query_one_raw(counter).await?;
-        Ok(row.map_or(Ok(0), |row| row.try_get("", "last_position"))?)
+        let position = row.map_or(Ok(0), |row| row.try_get("", "last_position"))?;
+        Ok(Settled { position: Some(position), incarnation: "".into() })
+    }
+
+    /// The transaction that holds the feed up, where one does: an open one that has written events.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn holder(&self) -> Result<Option<Holder>, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let sql = "SELECT process, entered, drawn FROM campaign_feed_holder()";
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let Some(row) = self.session.query_one_raw(statement).await? else { return Ok(None) };
+        let (process, entered): (Option<i32>, Option<i64>) =
+            (row.try_get("", "process")?, row.try_get("", "entered")?);
+        let drawn: i64 = row.try_get("", "drawn")?;
+        Ok(process.zip(entered).map(|(process, entered)| Holder { process, entered, drawn }))
     }
 
     /// The events of these organizations after a position each, in their order:
     /// `limit` of each at most, none that is not settled.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database. [`Error::Exhausted`] where they are more than `bytes`.
     pub async fn events(
         &self,
-        after: impl IntoIterator<Item = (Uuid, i64)>,
+        after: &[(Uuid, i64)],
         settled: i64,
         limit: i64,
-    ) -> Result<Vec<event::Model>, Error> {
+        bytes: usize,
+    ) -> Result<Vec<FeedRow>, Error> {
         let backend = self.session.get_database_backend();
         let listened: serde_json::Value = after
-            .into_iter()
+            .iter()
             .map(|(org_id, after)| json!({ "org_id": org_id, "after": after }))
             .collect();
-        let sql = events_after(backend);
         let values: [Value; 3] = [listened.into(), settled.into(), limit.into()];
-        let statement = Statement::from_sql_and_values(backend, sql, values);
-        let rows = self.session.query_all_raw(statement).await?;
-        Ok(rows.iter().filter_map(read).collect())
+        let statement = Statement::from_sql_and_values(backend, events_after(backend), values);
+        let limits = ByteLimits { operation: bytes, ..*self.budgets.limits() };
+        let budget = self.budgets.process().operation(&limits);
+        let session = self.session.clone().drawing_on(budget);
+        let rows = session.query_all_raw(statement).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(FeedRow {
+                    organization: row.try_get("", "org_id")?,
+                    position: row.try_get("", "feed_position")?,
+                    event: read(row),
+                })
+            })
+            .collect()
     }
+
+    /// The position of an organization's first event after a position.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_position(&self, of: Uuid, after: i64) -> Result<Option<i64>, Error> {
+        let sql = "SELECT min(feed_position) AS position FROM campaign_events \
+                   WHERE org_id = $1 AND feed_position > $2";
+        let backend = self.session.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, [of.into(), after.into()]);
+        let row = self.session.query_one_raw(statement).await?;
+        Ok(row.map_or(Ok(None), |row| row.try_get("", "position"))?)
+    }
+
+    /// Of these places of organizations, those at which the event is there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn present(&self, places: &[(Uuid, i64)]) -> Result<Vec<(Uuid, i64, Uuid)>, Error> {
+        let mut present = Vec::with_capacity(places.len());
+        for (organization, position) in places {
+            let sql = "SELECT id FROM campaign_events WHERE org_id = $1 AND feed_position = $2";
+            let backend = self.session.get_database_backend();
+            let values = [(*organization).into(), (*position).into()];
+            let statement = Statement::from_sql_and_values(backend, sql, values);
+            if let Some(row) = self.session.query_one_raw(statement).await? {
+                present.push((*organization, *position, row.try_get("", "id")?));
+            }
+        }
+        Ok(present)
+    }
+
+    /// The triggers that keep the feed, and that are missing, off, or do not fire in sessions of
+    /// replication, as after a restore that turned triggers off and on again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn broken_triggers(&self) -> Result<Vec<BrokenTrigger>, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok(Vec::new());
+        }
+        let mut broken = Vec::new();
+        for (table, trigger) in TRIGGERS {
+            let sql = "SELECT CAST(tgenabled AS text) AS state FROM pg_trigger \
+                       WHERE tgrelid = to_regclass($1) AND tgname = $2";
+            let values = [table.into(), trigger.into()];
+            let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+            let row = self.session.query_one_raw(statement).await?;
+            let state: Option<String> = row.map(|row| row.try_get("", "state")).transpose()?;
+            let fires = match state.as_deref() {
+                Some("A") => continue,
+                // origin: in all sessions but those of replication
+                Some("O") => true,
+                _ => false,
+            };
+            broken.push(BrokenTrigger { table, trigger, fires });
+        }
+        Ok(broken)
+    }
+}
+
+/// The triggers of PostgreSQL that keep the feed.
+const TRIGGERS: [(&str, &str); 4] = [
+    ("campaign_events", "campaign_feed_enter"),
+    ("campaign_events", "campaign_feed_change"),
+    ("campaign_sends", "campaign_feed_moves"),
+    ("campaign_sends", "campaign_feed_moved"),
+];
+
+/// A trigger that does not do what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenTrigger {
+    /// Its table.
+    pub table: &'static str,
+    /// Its name.
+    pub trigger: &'static str,
+    /// Whether it fires for those who write with SQL, if not for replication.
+    pub fires: bool,
+}
+
+/// An open transaction that has written events, which no event behind it is settled before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process in PostgreSQL.
+    pub process: i32,
+    /// The number that it entered with.
+    pub entered: i64,
+    /// The last number that was drawn since.
+    pub drawn: i64,
+}
+
+/// A row of the feed.
+#[derive(Clone, Debug)]
+pub struct FeedRow {
+    /// Its organization.
+    pub organization: Uuid,
+    /// Its position.
+    pub position: i64,
+    /// The event, where it can be read.
+    pub event: Option<event::Model>,
 }

@@ -66,11 +66,13 @@
 //! What all of these leave out compiles:
 //!
 //! ```
-//! # use campaigns_scope::{Error, Scope}; use campaigns_entity::campaign;
+//! # use campaigns_scope::{Error, Scope}; use campaigns_entity::campaign; use std::time::Duration;
 //! async fn delete(scope: &Scope, id: uuid::Uuid) -> Result<bool, Error> {
 //!     let count = scope.all(scope.find::<campaign::Entity>()).await?.len();
 //!     match scope.admin() {
-//!         Some(admin) if count > 0 => admin.delete::<campaign::Entity>(id).await,
+//!         Some(admin) if count > 0 => {
+//!             admin.delete::<campaign::Entity>(id, Duration::from_secs(60)).await
+//!         }
 //!         _ => Ok(false),
 //!     }
 //! }
@@ -104,13 +106,13 @@ pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
 pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
 pub use error::Error;
-pub use feed::FeedReader;
+pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
 pub use fold::folded;
 pub use operator::Operator;
-pub use owned::OrganizationOwned;
+pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
-pub use scope::{Scope, Scoped};
+pub use scope::{FeedPage, Place, Scope, Scoped, Settled};
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };

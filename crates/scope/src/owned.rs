@@ -19,15 +19,45 @@ pub trait OrganizationOwned:
     const ORGANIZATION: Self::Column;
     /// The columns that refer to other rows of the organization, and the tables these are in.
     const REFERENCES: &'static [(Self::Column, &'static str)];
+    /// The column with the row's place in the feed, where it has one.
+    const FEED_POSITION: Option<Self::Column> = None;
+    /// What hangs on a row in numbers that are too large for one statement, in the order in which it
+    /// goes with the row.
+    const DEPENDENTS: &'static [Dependent] = &[];
+}
+
+/// Rows that hang on another.
+#[derive(Clone, Copy, Debug)]
+pub enum Dependent {
+    /// They are deleted with it.
+    Deleted(Hanging),
+    /// They no longer name it.
+    Cleared(Hanging),
+}
+
+/// Where rows are that hang on another.
+#[derive(Clone, Copy, Debug)]
+pub struct Hanging {
+    /// The table.
+    pub table: &'static str,
+    /// Its column with the other row's id.
+    pub column: &'static str,
+    /// The column by which an index has them in order.
+    pub order: &'static str,
+}
+
+const fn hanging(table: &'static str, column: &'static str, order: &'static str) -> Hanging {
+    Hanging { table, column, order }
 }
 
 macro_rules! organization_owned {
-    ($($module:ident { $($column:ident -> $table:literal),* })*) => { $(
+    ($($module:ident { $($column:ident -> $table:literal),* } $([ $($extra:tt)* ])?)*) => { $(
         impl OrganizationOwned for $module::Entity {
             const ID: Self::Column = $module::Column::Id;
             const ORGANIZATION: Self::Column = $module::Column::OrgId;
             const REFERENCES: &'static [(Self::Column, &'static str)] =
                 &[$(($module::Column::$column, $table)),*];
+            $($($extra)*)?
         }
     )* };
 }
@@ -38,11 +68,22 @@ organization_owned! {
     contact { OwnerId -> "users" }
     company { OwnerId -> "users" }
     contact_company { ContactId -> "contacts", CompanyId -> "companies" }
-    campaign { CreatorId -> "users" }
-    segment {}
+    campaign { CreatorId -> "users" } [
+        const DEPENDENTS: &'static [Dependent] = &[
+            Dependent::Deleted(hanging("campaign_events", "campaign_id", "feed_position")),
+            Dependent::Deleted(hanging("campaign_sends", "campaign_id", "id")),
+            Dependent::Deleted(hanging("campaign_lists", "campaign_id", "id")),
+        ];
+    ]
+    segment {} [
+        const DEPENDENTS: &'static [Dependent] =
+            &[Dependent::Cleared(hanging("campaign_lists", "segment_id", "campaign_id"))];
+    ]
     list_entry { CampaignId -> "campaigns", SegmentId -> "campaign_segments", ContactId -> "contacts" }
     send { CampaignId -> "campaigns", ContactId -> "contacts" }
-    event { SendId -> "campaign_sends" }
+    event { SendId -> "campaign_sends" } [
+        const FEED_POSITION: Option<Self::Column> = Some(event::Column::FeedPosition);
+    ]
 }
 
 /// An organization is its own: a scope sees one row of this table.

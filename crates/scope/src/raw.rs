@@ -26,7 +26,7 @@ impl Sql {
     /// The text, checked. To be called in a `const`, where a refusal is an error of the compiler.
     ///
     /// ```compile_fail
-    /// const ALL: campaigns_scope::Sql = campaigns_scope::Sql::new("SELECT * FROM public.campaigns");
+    /// const ALL: campaigns_scope::Sql = campaigns_scope::Sql::new("SELECT id FROM public.campaigns");
     /// ```
     ///
     /// # Panics

@@ -1,14 +1,17 @@
-DROP TRIGGER moved ON campaign_sends;
-DROP TRIGGER moves ON campaign_sends;
-DROP TRIGGER change ON campaign_events;
-DROP TRIGGER enter ON campaign_events;
+DROP TRIGGER campaign_feed_moved ON campaign_sends;
+DROP TRIGGER campaign_feed_moves ON campaign_sends;
+DROP TRIGGER campaign_feed_change ON campaign_events;
+DROP TRIGGER campaign_feed_enter ON campaign_events;
 DROP FUNCTION campaign_sends_moved();
 DROP FUNCTION campaign_sends_moves();
 DROP FUNCTION campaign_events_change();
 DROP FUNCTION campaign_events_enter();
+DROP FUNCTION campaign_feed_draw(integer);
+DROP FUNCTION campaign_feed_enter();
+DROP FUNCTION campaign_feed_incarnation();
+DROP FUNCTION campaign_feed_holder();
 DROP FUNCTION campaign_feed_settled(bigint);
-DROP TRIGGER set_updated_at ON campaign_events;
-CREATE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events
+CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 ALTER TABLE campaign_events
     DROP COLUMN contact_id,

@@ -1,30 +1,16 @@
 -- no column's own: TRUNCATE … RESTART IDENTITY must not take it back
-CREATE SEQUENCE campaign_feed_position;
+CREATE SEQUENCE IF NOT EXISTS campaign_feed_position;
 
+-- without a default: the table is not rewritten
 ALTER TABLE campaign_events
-    ADD COLUMN feed_position bigint,
-    ADD COLUMN campaign_id uuid,
-    ADD COLUMN contact_id uuid;
-
--- only what is documented counts as an update
-DROP TRIGGER set_updated_at ON campaign_events;
-UPDATE campaign_events AS event
-    SET feed_position = nextval('campaign_feed_position'),
-        campaign_id = send.campaign_id, contact_id = send.contact_id
-    FROM campaign_sends AS send WHERE send.id = event.send_id;
-CREATE TRIGGER set_updated_at
-    BEFORE UPDATE OF id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata
-    ON campaign_events FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-
-ALTER TABLE campaign_events
-    ALTER COLUMN feed_position SET NOT NULL,
-    ALTER COLUMN campaign_id SET NOT NULL,
-    ALTER COLUMN contact_id SET NOT NULL;
+    ADD COLUMN IF NOT EXISTS feed_position bigint,
+    ADD COLUMN IF NOT EXISTS campaign_id uuid,
+    ADD COLUMN IF NOT EXISTS contact_id uuid;
 
 -- the functions see the tables of this schema, whatever the writer's search path is
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
-CREATE FUNCTION campaign_feed_settled(known bigint DEFAULT NULL) RETURNS bigint
+CREATE OR REPLACE FUNCTION campaign_feed_settled(known bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     drawn bigint;
@@ -43,17 +29,80 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION campaign_events_enter() RETURNS trigger
+-- who holds the feed up: the process that entered first and has not ended, and how far the numbers
+-- have come since
+CREATE OR REPLACE FUNCTION campaign_feed_holder(OUT process integer, OUT entered bigint, OUT drawn bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE
-    send record;
+BEGIN
+    SELECT last_value INTO drawn FROM campaign_feed_position;
+    SELECT pid, (classid::bigint & 16777215) << 32 | objid::bigint INTO process, entered
+        FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 24 = 70
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        ORDER BY 2 LIMIT 1;
+END
+$$;
+
+-- tells this feed from one that a failover, a restore or a copy has made of it: in another one a
+-- position may be another event's
+CREATE OR REPLACE FUNCTION campaign_feed_incarnation() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN substr(md5(concat_ws(' ',
+        (SELECT system_identifier FROM pg_control_system()),
+        -- the timeline that is written
+        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        'campaign_feed_position'::regclass::oid
+    )), 1, 8);
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN '';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION campaign_feed_enter() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF current_setting('campaigns.feed_entered', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
         -- the key's first byte tells these locks from those of other programs
         PERFORM pg_advisory_xact_lock_shared((70::bigint << 56) | nextval('campaign_feed_position'));
         PERFORM set_config('campaigns.feed_entered', pg_current_xact_id()::text, true);
     END IF;
-    NEW.feed_position := nextval('campaign_feed_position');
+END
+$$;
+
+-- positions for rows that are inserted later in this transaction, in another order than theirs
+CREATE OR REPLACE FUNCTION campaign_feed_draw(count integer) RETURNS bigint[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    drawn bigint[];
+BEGIN
+    PERFORM campaign_feed_enter();
+    SELECT array_agg(nextval('campaign_feed_position')) INTO drawn FROM generate_series(1, least(count, 10000));
+    PERFORM set_config('campaigns.feed_drawn',
+        concat_ws(' ', pg_current_xact_id(), drawn[1], drawn[array_upper(drawn, 1)]), true);
+    RETURN drawn;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION campaign_events_enter() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    send record;
+    drawn text[];
+BEGIN
+    IF current_setting('campaigns.feed_entered', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM campaign_feed_enter();
+    END IF;
+    IF NEW.feed_position IS NOT NULL THEN
+        -- only one that was drawn in this transaction
+        drawn := string_to_array(current_setting('campaigns.feed_drawn', true), ' ');
+        IF drawn[1] IS DISTINCT FROM pg_current_xact_id()::text
+            OR NEW.feed_position NOT BETWEEN drawn[2]::bigint AND drawn[3]::bigint THEN
+            NEW.feed_position := NULL;
+        END IF;
+    END IF;
+    NEW.feed_position := coalesce(NEW.feed_position, nextval('campaign_feed_position'));
     -- the lock that the reference takes anyway; see campaign_sends_moves
     SELECT campaign_id, contact_id INTO send FROM campaign_sends
         WHERE org_id = NEW.org_id AND id = NEW.send_id FOR KEY SHARE;
@@ -64,34 +113,41 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION campaign_events_change() RETURNS trigger
+CREATE OR REPLACE FUNCTION campaign_events_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     send record;
 BEGIN
     NEW.feed_position := OLD.feed_position;
+    IF NEW.feed_position IS NULL THEN
+        -- it was there before the feed was
+        PERFORM campaign_feed_enter();
+        NEW.feed_position := nextval('campaign_feed_position');
+    END IF;
     SELECT campaign_id, contact_id INTO send FROM campaign_sends
         WHERE org_id = NEW.org_id AND id = NEW.send_id FOR KEY SHARE;
-    NEW.campaign_id := coalesce(send.campaign_id, OLD.campaign_id);
-    NEW.contact_id := coalesce(send.contact_id, OLD.contact_id);
+    NEW.campaign_id := coalesce(send.campaign_id, OLD.campaign_id, '00000000-0000-0000-0000-000000000000');
+    NEW.contact_id := coalesce(send.contact_id, OLD.contact_id, '00000000-0000-0000-0000-000000000000');
     RETURN NEW;
 END
 $$;
 
 -- waits for transactions that have just written events of the send: they read its old campaign
-CREATE FUNCTION campaign_sends_moves() RETURNS trigger
+CREATE OR REPLACE FUNCTION campaign_sends_moves() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    IF current_setting('transaction_isolation') = 'repeatable read' THEN
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE serialization_failure USING
-            MESSAGE = 'a send cannot be moved under REPEATABLE READ, which does not see its latest events';
+            MESSAGE = 'a send cannot be moved under ' || upper(current_setting('transaction_isolation'))
+                || ', which does not see its latest events',
+            HINT = 'Move it under READ COMMITTED.';
     END IF;
     PERFORM 1 FROM campaign_sends WHERE id = OLD.id FOR UPDATE;
     RETURN NEW;
 END
 $$;
 
-CREATE FUNCTION campaign_sends_moved() RETURNS trigger
+CREATE OR REPLACE FUNCTION campaign_sends_moved() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE campaign_events SET campaign_id = NEW.campaign_id, contact_id = NEW.contact_id
@@ -100,19 +156,26 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER enter BEFORE INSERT ON campaign_events
+-- only what is documented counts as an update
+CREATE OR REPLACE TRIGGER set_updated_at
+    BEFORE UPDATE OF id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata
+    ON campaign_events FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE OR REPLACE TRIGGER campaign_feed_enter BEFORE INSERT ON campaign_events
     FOR EACH ROW EXECUTE FUNCTION campaign_events_enter();
-CREATE TRIGGER change BEFORE UPDATE OF send_id, feed_position, campaign_id, contact_id ON campaign_events
+CREATE OR REPLACE TRIGGER campaign_feed_change
+    BEFORE UPDATE OF send_id, feed_position, campaign_id, contact_id ON campaign_events
     FOR EACH ROW WHEN (
         OLD.send_id IS DISTINCT FROM NEW.send_id OR OLD.feed_position IS DISTINCT FROM NEW.feed_position
         OR OLD.campaign_id IS DISTINCT FROM NEW.campaign_id OR OLD.contact_id IS DISTINCT FROM NEW.contact_id
     ) EXECUTE FUNCTION campaign_events_change();
-CREATE TRIGGER moves BEFORE UPDATE OF campaign_id, contact_id ON campaign_sends
+CREATE OR REPLACE TRIGGER campaign_feed_moves BEFORE UPDATE OF campaign_id, contact_id ON campaign_sends
     FOR EACH ROW WHEN (OLD.campaign_id <> NEW.campaign_id OR OLD.contact_id <> NEW.contact_id)
     EXECUTE FUNCTION campaign_sends_moves();
-CREATE TRIGGER moved AFTER UPDATE OF campaign_id, contact_id ON campaign_sends
+CREATE OR REPLACE TRIGGER campaign_feed_moved AFTER UPDATE OF campaign_id, contact_id ON campaign_sends
     FOR EACH ROW WHEN (OLD.campaign_id <> NEW.campaign_id OR OLD.contact_id <> NEW.contact_id)
     EXECUTE FUNCTION campaign_sends_moved();
 
-ALTER TABLE campaign_events ENABLE ALWAYS TRIGGER enter, ENABLE ALWAYS TRIGGER change;
-ALTER TABLE campaign_sends ENABLE ALWAYS TRIGGER moves, ENABLE ALWAYS TRIGGER moved;
+-- in sessions of replication, too
+ALTER TABLE campaign_events ENABLE ALWAYS TRIGGER campaign_feed_enter, ENABLE ALWAYS TRIGGER campaign_feed_change;
+ALTER TABLE campaign_sends ENABLE ALWAYS TRIGGER campaign_feed_moves, ENABLE ALWAYS TRIGGER campaign_feed_moved;

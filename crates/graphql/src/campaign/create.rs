@@ -40,7 +40,7 @@ pub(crate) async fn create(
     let path = Path::argument("input");
     let name = input::name(input.name, path.field("name"))?;
     let subject = input.subject.map(|text| input::text(text, path.field("subject"))).transpose()?;
-    let body = input.body.map(|text| input::text(text, path.field("body"))).transpose()?;
+    let body = input.body.map(|text| input::content(text, path.field("body"))).transpose()?;
     let channel = input::name(input.channel, path.field("channel"))?;
     let scheduled_at = input
         .scheduled_at

@@ -41,7 +41,7 @@ pub(crate) async fn update(
         .map(|name| input::name(name, path.field("name")))
         .transpose()?;
     let subject = input::nullable(input.subject, |text| input::text(text, path.field("subject")))?;
-    let body = input::nullable(input.body, |text| input::text(text, path.field("body")))?;
+    let body = input::nullable(input.body, |text| input::content(text, path.field("body")))?;
     let channel = input::required(input.channel, path.field("channel"))?
         .map(|channel| input::name(channel, path.field("channel")))
         .transpose()?;

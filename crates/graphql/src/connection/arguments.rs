@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 
 use async_graphql::Enum;
-use campaigns_scope::{Direction, Order, Scope, Window};
+use campaigns_scope::{Direction, Order, Place, Scope, Window};
 
 use super::Listed;
-use crate::{cursor, error::Error};
+use crate::{cursor, error::Error, event};
 
 /// Rows on a page where the client does not say.
 const DEFAULT_SIZE: u32 = 50;
@@ -41,8 +41,15 @@ pub(crate) struct PageArguments {
     pub(crate) before: Option<String>,
 }
 
+/// Which rows of a list are asked for, and the place in the feed that a cursor of it is of.
+pub(super) struct Asked {
+    pub(super) window: Window,
+    /// With the name of the argument.
+    pub(super) place: Option<(&'static str, Place)>,
+}
+
 impl PageArguments {
-    pub(super) fn window(self, order: &Order, order_name: &str) -> Result<Window, Error> {
+    pub(super) fn window(self, ordering: &Ordering) -> Result<Asked, Error> {
         let Self { first, after, last, before } = self;
         if first.is_some() && last.is_some() {
             return Err(Error::bad_input("last", "Ask for the first or the last, not for both."));
@@ -63,14 +70,18 @@ impl PageArguments {
             }
         };
         let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
-        let cursor = cursor
+        let decoded = cursor
             .map(|cursor| {
-                cursor::decode(&cursor, order_name, order).ok_or_else(|| {
+                cursor::decode(&cursor, &ordering.name, &ordering.order).ok_or_else(|| {
                     Error::bad_input(name, "This is no cursor of a list in this order.")
                 })
             })
             .transpose()?;
-        Ok(Window { limit: limit.into(), from_end, cursor })
+        let (cursor, incarnation) = decoded.unzip();
+        let place = cursor.as_deref().filter(|_| ordering.is_feed);
+        let place = place.and_then(|keys| event::cursor::place_of(keys, incarnation.flatten()));
+        let window = Window { limit: limit.into(), from_end, cursor };
+        Ok(Asked { window, place: place.map(|place| (name, place)) })
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use campaigns_scope::{OrganizationOwned, Scope, Scoped, Window};
+use campaigns_scope::{OrganizationOwned, Place, Scope, Scoped, Settled, Window};
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{Listed, OrderInput, Ordering, PageArguments};
+use super::{Listed, OrderInput, Ordering, PageArguments, arguments::Asked};
 use crate::{
     cursor,
     error::Error,
+    event,
     filter::{self, Filter},
     rows::{Row, together},
 };
@@ -30,10 +31,12 @@ pub(super) struct Lists<T: Listed> {
     selected: Scoped<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
+    /// Of a list in feed order, the place of its cursor, with the argument's name.
+    place: Option<(&'static str, Place)>,
     /// The column that says whose list a row is on, and whose lists these are.
     parents: Option<(Column<T>, Vec<Uuid>)>,
     /// Of a list in feed order, how far it goes.
-    settled: OnceCell<Result<Option<i64>, Error>>,
+    settled: OnceCell<Result<Settled, Error>>,
     pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
     counts: OnceCell<Result<HashMap<Option<Uuid>, u64>, Error>>,
     other_sides: OnceCell<Result<Vec<Option<Uuid>>, Error>>,
@@ -50,11 +53,12 @@ impl<T: Listed> Lists<T> {
     ) -> Result<Self, Error> {
         let selected = scope.find().filter(filter::condition(scope, filter, "filter")?);
         let ordering = Ordering::of::<T>(scope, order_by)?;
-        let window = page.window(&ordering.order, &ordering.name)?;
+        let Asked { window, place } = page.window(&ordering)?;
         Ok(Self {
             selected,
             ordering,
             window,
+            place,
             parents,
             settled: OnceCell::new(),
             pages: OnceCell::new(),
@@ -64,17 +68,28 @@ impl<T: Listed> Lists<T> {
     }
 
     /// The rows of all the lists. How far the feed is settled is known before the first of them is
-    /// read.
+    /// read, and that it still has the place of the cursor.
     async fn selected(&self, scope: &Scope) -> Result<Scoped<T::Entity>, Error> {
         let selected = self.selected.clone();
         let Some(position) = self.ordering.order.0.first().filter(|_| self.ordering.is_feed) else {
             return Ok(selected);
         };
-        let settled = self.settled.get_or_init(async || Ok(scope.settled().await?)).await;
-        Ok(match settled.clone()? {
+        Ok(match self.settled(scope).await?.position {
             Some(settled) => selected.filter(position.expression.clone().lte(settled)),
             None => selected,
         })
+    }
+
+    async fn settled(&self, scope: &Scope) -> Result<Settled, Error> {
+        let settled = self.settled.get_or_init(async || {
+            if let Some((argument, place)) = &self.place
+                && !scope.still_has(place).await?
+            {
+                return Err(event::cursor::went_back(argument));
+            }
+            Ok(scope.settled().await?)
+        });
+        settled.await.clone()
     }
 
     pub(super) async fn pages(&self, scope: &Scope) -> Result<Arc<Pages<T>>, Error> {
@@ -84,6 +99,10 @@ impl<T: Listed> Lists<T> {
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let selected = self.selected(scope).await?;
+        let incarnation = match self.ordering.is_feed {
+            true => Some(self.settled(scope).await?.incarnation),
+            false => None,
+        };
         let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
             None => vec![(None, scope.page(selected, order, window).await?)],
             Some((column, parents)) => scope
@@ -99,7 +118,8 @@ impl<T: Listed> Lists<T> {
         for (parent, page) in pages {
             let (rows, keys): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
             models.extend(rows);
-            let keys = keys.iter().map(|keys| cursor::encode(&self.ordering.name, keys));
+            let name = &self.ordering.name;
+            let keys = keys.iter().map(|keys| cursor::encode(name, keys, incarnation.as_deref()));
             cursors.push((parent, keys.collect::<Vec<_>>(), page.more));
         }
         let mut rows = together(models).into_iter();

@@ -1,25 +1,44 @@
 //! Cursors of the feed: those of a list of events in feed order.
 
-use campaigns_scope::{KeyValue, Scope};
-use uuid::Uuid;
+use campaigns_scope::{KeyValue, Place, Scope};
 
 use super::{EngagementEvent, EngagementEventOrder};
 use crate::{connection::Ordering, cursor, error::Error};
 
-/// The cursor of the event at this position, with this id.
-pub(crate) fn encode(scope: &Scope, (position, id): (i64, Uuid)) -> Result<String, Error> {
+/// The cursor of a place.
+pub(crate) fn encode(scope: &Scope, place: &Place) -> Result<String, Error> {
     let ordering = feed(scope)?;
-    Ok(cursor::encode(&ordering.name, &[KeyValue::Integer(position), KeyValue::Id(id)]))
+    let keys = [KeyValue::Integer(place.position), KeyValue::Id(place.id)];
+    Ok(cursor::encode(&ordering.name, &keys, Some(&place.incarnation)))
 }
 
-/// The position in a cursor of the feed.
-pub(crate) fn position(scope: &Scope, cursor: &str) -> Result<i64, Error> {
+/// The place in a cursor of the feed.
+pub(crate) fn place(scope: &Scope, cursor: &str) -> Result<Place, Error> {
     let ordering = feed(scope)?;
-    let keys = cursor::decode(cursor, &ordering.name, &ordering.order);
-    match keys.as_deref() {
-        Some([KeyValue::Integer(position), _]) => Ok(*position),
-        _ => Err(Error::bad_input("after", "This is no cursor of your organization's feed.")),
+    let decoded = cursor::decode(cursor, &ordering.name, &ordering.order);
+    let place = decoded.and_then(|(keys, incarnation)| place_of(&keys, incarnation));
+    place.ok_or_else(|| Error::bad_input("after", "This is no cursor of your organization's feed."))
+}
+
+/// The place in the keys of a cursor whose order begins with the feed.
+pub(crate) fn place_of(keys: &[KeyValue], incarnation: Option<String>) -> Option<Place> {
+    match (keys.first(), keys.last()) {
+        (Some(KeyValue::Integer(position)), Some(KeyValue::Id(id))) => Some(Place {
+            position: *position,
+            id: *id,
+            incarnation: incarnation.unwrap_or_default().into(),
+        }),
+        _ => None,
     }
+}
+
+/// The feed no longer has the place of a cursor.
+pub(crate) fn went_back(argument: &str) -> Error {
+    Error::bad_input(
+        argument,
+        "The feed has gone back behind this cursor: the database was restored, or a failover lost \
+         events. Load again what you have kept, and go on from `feedCursor`.",
+    )
 }
 
 fn feed(scope: &Scope) -> Result<Ordering, Error> {

@@ -1,7 +1,6 @@
 //! `events`.
 
 use async_graphql::{Context, Object};
-use uuid::Uuid;
 
 use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder, cursor};
 use crate::{
@@ -41,7 +40,6 @@ impl EventQueries {
     /// later, and none twice.
     async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
         let scope = ctx.scope();
-        let latest = scope.latest_event().await?;
-        cursor::encode(scope, latest.unwrap_or((0, Uuid::nil())))
+        cursor::encode(scope, &scope.latest_place().await?)
     }
 }

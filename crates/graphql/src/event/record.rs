@@ -116,6 +116,6 @@ pub(super) async fn record(
         }
         RecordError::Scope(error) => error.into(),
     })?;
-    ctx.feed().wake();
+    ctx.live().feed.wake();
     Ok(RecordEventsPayload { recorded })
 }

@@ -2,18 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+use campaigns_scope::{Budget, Held};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{Payload, subscription::Rendered};
 
-/// How many events a group remembers: as many as the feed's log has, or those at its end would be
-/// rendered for each subscriber that is there.
-const REMEMBERED: usize = 2_048;
-/// How many bytes these may have.
+/// How many events a group remembers, for how long, and how many bytes these may have.
+const REMEMBERED: usize = 4_096;
+const KEPT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// What tells one group from another: who sees, and what is asked, but for where it begins.
@@ -30,72 +34,114 @@ pub(super) struct Key {
 pub(super) struct Groups(Arc<Mutex<HashMap<Key, Weak<Group>>>>);
 
 /// Subscribers with the same key.
-#[derive(Default)]
-pub(super) struct Group {
+struct Group {
+    members: AtomicUsize,
     rendered: Mutex<Events>,
 }
 
+/// A subscriber that belongs to a group.
+pub(super) struct Member(Arc<Group>);
+
 /// What the latest events look like, by their positions.
-#[derive(Default)]
 struct Events {
-    cells: BTreeMap<i64, Arc<OnceCell<Payload>>>,
+    cells: BTreeMap<i64, Cell>,
+    bytes: usize,
+    budget: Arc<Budget>,
+}
+
+struct Cell {
+    payload: Arc<OnceCell<Payload>>,
+    asked: Instant,
+    held: Option<Held>,
     bytes: usize,
 }
 
 impl Events {
-    /// The place of an event, the oldest one's given up for it.
-    fn cell(&mut self, position: i64) -> Arc<OnceCell<Payload>> {
-        let cell = Arc::clone(self.cells.entry(position).or_default());
-        self.forget();
-        cell
+    /// The place of an event, as it looks at this time or later.
+    fn cell(&mut self, position: i64, since: Instant) -> Arc<OnceCell<Payload>> {
+        self.forget_old();
+        if let Some(cell) = self.cells.get(&position).filter(|cell| cell.asked >= since) {
+            return Arc::clone(&cell.payload);
+        }
+        let payload = Arc::<OnceCell<Payload>>::default();
+        let cell =
+            Cell { payload: Arc::clone(&payload), asked: Instant::now(), held: None, bytes: 0 };
+        if let Some(before) = self.cells.insert(position, cell) {
+            self.bytes -= before.bytes;
+        }
+        payload
     }
 
-    /// Counts what was rendered.
-    fn count(&mut self, position: i64, payload: &Payload) {
-        if self.cells.contains_key(&position) {
-            self.bytes += payload.len();
-            self.forget();
+    /// Keeps what was rendered, where there is room for it.
+    fn keep(&mut self, position: i64, payload: &Payload) {
+        let Some(cell) = self.cells.get_mut(&position).filter(|cell| cell.held.is_none()) else {
+            return;
+        };
+        match self.budget.hold(payload.len()) {
+            Ok(held) => {
+                cell.held = Some(held);
+                cell.bytes = payload.len();
+                self.bytes += payload.len();
+            }
+            Err(_) => {
+                self.cells.remove(&position);
+            }
+        }
+        while self.cells.len() > REMEMBERED || self.bytes > MAX_BYTES {
+            let Some((_, cell)) = self.cells.pop_first() else { break };
+            self.bytes -= cell.bytes;
         }
     }
 
-    fn forget(&mut self) {
-        while self.cells.len() > REMEMBERED || self.bytes > MAX_BYTES {
-            let Some((_, cell)) = self.cells.pop_first() else {
-                self.bytes = 0;
-                break;
-            };
-            self.bytes = self.bytes.saturating_sub(cell.get().map_or(0, |payload| payload.len()));
+    fn forget_old(&mut self) {
+        while self.cells.first_key_value().is_some_and(|(_, cell)| cell.asked.elapsed() > KEPT) {
+            let Some((_, cell)) = self.cells.pop_first() else { break };
+            self.bytes -= cell.bytes;
         }
     }
 }
 
 impl Groups {
-    pub(super) fn join(&self, key: Key) -> Arc<Group> {
+    pub(super) fn join(&self, key: Key, budget: Arc<Budget>) -> Member {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = groups.get(&key).and_then(Weak::upgrade) {
-            return group;
-        }
-        groups.retain(|_, group| group.strong_count() > 0);
-        let group = Arc::new(Group::default());
-        groups.insert(key, Arc::downgrade(&group));
-        group
+        let group = groups.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+            groups.retain(|_, group| group.strong_count() > 0);
+            let rendered = Events { cells: BTreeMap::new(), bytes: 0, budget };
+            let rendered = Mutex::new(rendered);
+            let group = Arc::new(Group { members: AtomicUsize::new(0), rendered });
+            groups.insert(key, Arc::downgrade(&group));
+            group
+        });
+        group.members.fetch_add(1, Ordering::Relaxed);
+        Member(group)
     }
 }
 
-impl Group {
-    /// What the event at a position looks like; whoever asks first renders it. What is no more than
-    /// an error is not kept.
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.members.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Member {
+    /// What the event at a position looks like, at this time or later; whoever of the group asks
+    /// first renders it. What is no more than an error is not kept, and for one who is alone
+    /// nothing is.
     pub(super) async fn payload(
         &self,
         position: i64,
+        since: Instant,
         render: impl AsyncFnOnce() -> Rendered,
     ) -> Option<Payload> {
-        let events = || self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = events().cell(position);
+        if self.0.members.load(Ordering::Relaxed) < 2 {
+            return render().await.payload();
+        }
+        let events = || self.0.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = events().cell(position, since);
         let rendered = cell
             .get_or_try_init(async || match render().await {
                 Rendered::Whole(payload) => {
-                    events().count(position, &payload);
+                    events().keep(position, &payload);
                     Ok(payload)
                 }
                 other => Err(other),

@@ -18,7 +18,6 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, cursor},
     filter,
     input::{self, Path},
-    rows,
     shown::Text,
     stats::CampaignStats,
 };
@@ -72,14 +71,15 @@ impl Subscriptions {
         match turn(ctx) {
             Shown::Opening(turn) => {
                 let condition = filter::condition(scope, filter.as_ref(), "filter")?;
-                let after = after.map(|after| cursor::position(scope, &after)).transpose()?;
-                let test = filter.unwrap_or_default().test();
-                Ok(open(turn, Subject::Events { after, condition, test }))
+                let after = after.map(|after| cursor::place(scope, &after)).transpose()?;
+                let filter = filter.unwrap_or_default();
+                let name = format!("{filter:?}").into();
+                let test = filter.test();
+                Ok(open(turn, Subject::Events { after, condition, test, name }))
             }
-            Shown::Turn(Turn::Event(event)) => {
-                let cursor = Text(cursor::encode(scope, (event.feed_position, event.id))?);
-                let node = EngagementEvent(rows::alone(event.as_ref().clone()));
-                Ok(show(Edge { cursor, node }))
+            Shown::Turn(Turn::Event(row, place)) => {
+                let cursor = Text(cursor::encode(scope, place)?);
+                Ok(show(Edge { cursor, node: EngagementEvent(row.clone()) }))
             }
             Shown::Turn(_) => Ok(stream::empty().boxed()),
         }

@@ -1,6 +1,7 @@
 //! An open subscription.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,21 +12,25 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, Selection},
 };
 use async_graphql_value::Value;
-use campaigns_analytics::{Figures, Watched};
+use campaigns_analytics::Figures;
 use campaigns_entity::event;
-use campaigns_feed::{Event, Follower, Given, Wanted};
-use campaigns_scope::{Scope, Viewer};
+use campaigns_feed::{Event, FollowError, Follower, Wanted};
+use campaigns_scope::{Place, Scope, Viewer};
 use chrono::{DateTime, Utc};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
     Live, Subject, Turn,
-    group::{Group, Key},
+    group::{Key, Member},
+    watch::Watched,
 };
 use crate::{
     context::Now,
     error::{self, Code, Error},
+    event::cursor as event_cursor,
     request::Shape,
+    rows::{self, Row},
     schema::Schema,
 };
 
@@ -62,7 +67,7 @@ pub struct Subscription {
 enum Source {
     /// One answer, and none.
     Once(Option<Response>),
-    Events(Box<Follower>, Arc<Group>),
+    Events(Box<Follower>, Member),
     Figures(Shown),
 }
 
@@ -119,20 +124,19 @@ impl Subscription {
         match source {
             Source::Once(response) => response.take().map(|response| json(&response)),
             Source::Events(follower, group) => loop {
-                let Given { event, live } = match follower.next().await {
-                    Ok(given) => given,
+                let event = match follower.next().await {
+                    Ok(event) => event,
                     Err(error) => {
-                        let response = Error::from(error).into_response();
+                        let response = refusal(error).into_response();
                         *source = Source::Once(None);
                         return Some(json(&error::seal(response, Uuid::new_v4())));
                     }
                 };
-                let position = event.feed_position;
-                let payload = if live {
-                    group.payload(position, async || operation.show(event).await).await
-                } else {
-                    operation.show(event).await.payload()
-                };
+                let place = follower.place(&event);
+                let position = place.position;
+                let since = follower.since();
+                let show = async || operation.show(event, place, since).await;
+                let payload = group.payload(position, since, show).await;
                 // one that is deleted is left out
                 if payload.is_some() {
                     return payload;
@@ -157,15 +161,17 @@ impl Source {
         let source = match (response, subject) {
             (Some(response), _) if !response.errors.is_empty() => return Err(response),
             (response, None) => Source::Once(response),
-            (_, Some(Subject::Events { after, condition, test })) => {
-                let wanted = Wanted { condition, selects: test };
+            (_, Some(Subject::Events { after, condition, test, name })) => {
+                let wanted = Wanted { condition, selects: test, name };
                 let scope = Arc::clone(&operation.scope);
-                let follower = live.feed.follow(scope, after, wanted).await;
-                let follower = follower.map_err(|error| Error::from(error).into_response())?;
-                Source::Events(Box::new(follower), live.groups.join(operation.key()))
+                let budget = scope.budget();
+                let follower = live.feed.follow(scope, after.as_ref(), wanted).await;
+                let follower = follower.map_err(|error| refusal(error).into_response())?;
+                Source::Events(Box::new(follower), live.groups.join(operation.key(), budget))
             }
             (_, Some(Subject::Figures { campaign, now, at })) => {
-                let watched = live.watches.watch(&operation.scope, campaign, &now, at);
+                let scope = &operation.scope;
+                let watched = live.watches.watch(&live.feed, scope, campaign, &now, at);
                 Source::Figures(Shown { last: now, counted: at, sent: None, watched })
             }
         };
@@ -178,7 +184,7 @@ impl Shown {
     async fn next(&mut self) -> Option<Figures> {
         if let Some(sent) = self.sent {
             while !self.take()? {
-                self.watched.changed().await.ok()?;
+                self.watched.changed().await?;
             }
             tokio::time::sleep_until((sent + PACE).into()).await;
             // whatever they are by now
@@ -190,32 +196,79 @@ impl Shown {
 
     /// Takes the figures where they are others, and later; `None` where the campaign is deleted.
     fn take(&mut self) -> Option<bool> {
-        let watched = self.watched.borrow_and_update();
-        let (figures, counted) = &*watched;
-        let figures = figures.as_ref()?;
-        let changed = *counted > self.counted && *figures != self.last;
+        let (figures, counted) = self.watched.latest();
+        let figures = figures?;
+        let changed = counted > self.counted && figures != self.last;
         if changed {
-            self.last = figures.clone();
-            self.counted = *counted;
+            self.last = figures;
+            self.counted = counted;
         }
         Some(changed)
     }
 }
 
 impl Followed {
-    async fn show(&self, event: Event) -> Rendered {
-        let id = event.id;
-        let response = self.render(Turn::Event(event)).await;
+    /// What an event looks like at this time or later: its row with what hangs on it, loaded for all
+    /// that were read with it.
+    async fn show(&self, event: Event, place: Place, since: Instant) -> Rendered {
+        let row = loop {
+            match self.row(&event, since).await {
+                Ok(Some(row)) => break row,
+                Ok(None) => return Rendered::Gone,
+                Err(Error::Client { .. }) => tokio::time::sleep(RETRY).await,
+                // as it was read
+                Err(error) => {
+                    tracing::warn!(?error, "events could not be looked up again");
+                    break rows::alone::<event::Entity>((*event).clone());
+                }
+            }
+        };
+        let alone = rows::alone::<event::Entity>((*row).clone());
+        // what failed for others that share the row is tried once more for this one
+        if let Some(response) = self.run(&Arc::new(Turn::Event(row, place.clone()))).await
+            && response.errors.is_empty()
+        {
+            return Rendered::Whole(json(&response));
+        }
+        event.detach();
+        let response = self.render(Turn::Event(alone, place)).await;
         if response.errors.is_empty() {
             return Rendered::Whole(json(&response));
         }
         if failed_for(&response, Code::NotFound) {
-            let there = self.scope.existing::<event::Entity>([id]).await;
+            let scope = self.operation();
+            let there = scope.existing::<event::Entity>([event.id]).await;
             if there.is_ok_and(|there| there.is_empty()) {
                 return Rendered::Gone;
             }
         }
         Rendered::Failed(json(&response))
+    }
+
+    /// The row of an event, whose siblings are those that were read with it; `None` where it is
+    /// deleted.
+    async fn row(
+        &self,
+        event: &Event,
+        since: Instant,
+    ) -> Result<Option<Row<event::Entity>>, Error> {
+        let batch = event.attached::<OnceCell<HashMap<Uuid, Row<event::Entity>>>>(since);
+        let rows = batch.get_or_try_init(async || {
+            let read = event.together();
+            let models = if event.is_of(since) {
+                read.to_vec()
+            } else {
+                let ids = read.iter().map(|event| event.id);
+                self.operation().events_again(ids).await?
+            };
+            Ok::<_, Error>(rows::by_id(rows::together::<event::Entity>(models)))
+        });
+        Ok(rows.await?.get(&event.id).cloned())
+    }
+
+    /// The scope, for one execution.
+    fn operation(&self) -> Scope {
+        self.scope.operation(Instant::now() + self.timeout, None)
     }
 
     /// An answer, tried until the database answers.
@@ -239,7 +292,7 @@ impl Followed {
     async fn run(&self, turn: &Arc<Turn>) -> Option<Response> {
         let mut request = async_graphql::Request::new(&self.query)
             .variables(self.variables.clone())
-            .data(Arc::new(self.scope.operation(Instant::now() + self.timeout, None)))
+            .data(Arc::new(self.operation()))
             .data(self.viewer.clone())
             .data(Now(self.now))
             .data(Arc::clone(turn));
@@ -293,6 +346,14 @@ impl Followed {
         // wherever else it may stand
         let elsewhere = format!("{set:?} {:?}", self.document.fragments);
         is_after && !elsewhere.contains(&format!("{variable:?}"))
+    }
+}
+
+/// Why nothing more is followed, for the client.
+fn refusal(error: FollowError) -> Error {
+    match error {
+        FollowError::WentBack => event_cursor::went_back("after"),
+        FollowError::Scope(error) => error.into(),
     }
 }
 

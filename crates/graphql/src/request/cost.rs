@@ -1,17 +1,18 @@
 //! What an operation may cost, before it is executed.
 //!
-//! A field costs 1 and what is in it; a list, what is in it times the rows that are asked for. It
-//! is known from the document, the variables and the schema alone. **Invariant**: each fragment is
-//! reckoned once, however often it is spread, and sums saturate; [`measure`](mod@super::measure) has
-//! bounded the document before, so there is room to walk it.
+//! A field costs 1 and what is in it; a list, what is in it times the rows that it may have. That is
+//! known from the document, the variables and the schema alone.
+//!
+//! **Invariants.** Each fragment is reckoned once, however often it is spread, and sums saturate;
+//! [`measure`](mod@super::measure) has bounded the document before, so there is room to walk it.
+//! Every list of objects has a length that it is reckoned with: a test fails where one has none.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_graphql::{
     Name, Positioned, Variables,
     parser::types::{
-        BaseType, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection,
-        SelectionSet,
+        ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
     },
 };
 use async_graphql_value::{ConstValue, Value};
@@ -22,8 +23,25 @@ use crate::{error::Error, scalars};
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
-/// Rows of a list without pages: the companies of a contact, the segments of a campaign.
+/// Rows of a list without pages that is short by its nature.
 const SHORT_LIST: usize = 5;
+
+/// The lists that no argument of their own bounds, and how many rows they have.
+const LISTS: [(&str, &str, Length); 4] = [
+    ("Campaign", "segments", Length::Short),
+    ("Contact", "companies", Length::Short),
+    ("RecordEventsPayload", "events", Length::Input),
+    ("UpdateSendsPayload", "sends", Length::Input),
+];
+
+/// How many rows a list has that no argument of its own bounds.
+#[derive(Clone, Copy, PartialEq)]
+enum Length {
+    /// A few.
+    Short,
+    /// As many as the input of the mutation.
+    Input,
+}
 
 /// What an operation may come to at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +52,13 @@ pub struct Limits {
     pub complexity: usize,
     /// Fields with an alias.
     pub aliases: usize,
+    /// How long a deletion may take, which goes in steps.
+    pub deletion: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 20, complexity: 250_000, aliases: 50 }
+        Self { depth: 20, complexity: 250_000, aliases: 50, deletion: Duration::from_mins(10) }
     }
 }
 
@@ -54,6 +74,8 @@ struct Reckoner<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     variables: &'a Variables,
     known: HashMap<&'a str, Cost>,
+    /// The length of the longest list that an argument `input` of a root field has.
+    input: usize,
 }
 
 /// Refuses an operation that would cost too much.
@@ -64,8 +86,9 @@ pub(super) fn limit(
     variables: &Variables,
     limits: &Limits,
 ) -> Result<(), Error> {
-    let mut reckoner =
-        Reckoner { types, fragments: &document.fragments, variables, known: HashMap::new() };
+    let fragments = &document.fragments;
+    let mut reckoner = Reckoner { types, fragments, variables, known: HashMap::new(), input: 1 };
+    reckoner.input = reckoner.longest_input(&operation.selection_set.node);
     let cost = reckoner.set(types::root(operation.ty), &operation.selection_set.node);
     for (what, cost, limit) in [
         ("nests fields", cost.depth, limits.depth),
@@ -100,6 +123,26 @@ impl<'a> Reckoner<'a> {
         sum
     }
 
+    /// The length of the longest list that an argument `input` of these fields has, 1 at least.
+    fn longest_input(&self, set: &SelectionSet) -> usize {
+        let lengths = set.items.iter().map(|selection| match &selection.node {
+            Selection::Field(field) => match field.node.get_argument("input") {
+                Some(input) => self.length(&input.node),
+                None => 1,
+            },
+            Selection::InlineFragment(inline) => {
+                self.longest_input(&inline.node.selection_set.node)
+            }
+            Selection::FragmentSpread(spread) => {
+                match self.fragments.get(&spread.node.fragment_name.node) {
+                    Some(fragment) => self.longest_input(&fragment.node.selection_set.node),
+                    None => 1,
+                }
+            }
+        });
+        lengths.max().unwrap_or(1).max(1)
+    }
+
     fn fragment(&mut self, name: &'a str) -> Cost {
         if let Some(cost) = self.known.get(name) {
             return *cost;
@@ -115,7 +158,7 @@ impl<'a> Reckoner<'a> {
         let known = self.types.field(object, &field.name.node);
         let of = known.map_or("", |known| known.base());
         let inner = self.set(of, &field.selection_set.node);
-        let rows = known.map_or(1, |known| self.rows(known, field));
+        let rows = known.map_or(1, |known| self.rows(object, known, field));
         Cost {
             depth: inner.depth.saturating_add(1),
             complexity: inner.complexity.saturating_mul(rows).saturating_add(1),
@@ -124,7 +167,7 @@ impl<'a> Reckoner<'a> {
     }
 
     /// How many times what is in a field may be there.
-    fn rows(&self, known: &types::Field, field: &Field) -> usize {
+    fn rows(&self, object: &str, known: &types::Field, field: &Field) -> usize {
         if known.arguments.contains_key("first") {
             let asked = ["first", "last"].into_iter().find_map(|name| self.number(field, name));
             return asked.unwrap_or(DEFAULT_ROWS);
@@ -135,11 +178,12 @@ impl<'a> Reckoner<'a> {
         if let Some(ids) = field.get_argument("ids") {
             return self.length(&ids.node);
         }
-        let is_object_list = matches!(known.ty.base, BaseType::List(_))
-            && !field.selection_set.node.items.is_empty();
-        // edges and nodes of a connection are as many as the connection's rows
-        let is_page = matches!(field.name.node.as_str(), "edges" | "nodes");
-        if is_object_list && !is_page { SHORT_LIST } else { 1 }
+        match length_of(object, &field.name.node) {
+            Some(Length::Short) => SHORT_LIST,
+            Some(Length::Input) => self.input,
+            // nothing, or a page of a connection, which has the connection's rows
+            None => 1,
+        }
     }
 
     /// How many buckets a time series has at most or, where it does not say from when and to when,
@@ -192,8 +236,16 @@ impl<'a> Reckoner<'a> {
     }
 }
 
+fn length_of(object: &str, field: &str) -> Option<Length> {
+    let list = LISTS.iter().find(|list| (list.0, list.1) == (object, field));
+    list.map(|(_, _, length)| *length)
+}
+
 #[cfg(test)]
 mod tests {
+    use async_graphql::parser::types::BaseType;
+    use async_graphql_value::value;
+
     use super::*;
     use crate::request::{Api, Checks, Operation};
 
@@ -219,6 +271,49 @@ mod tests {
             connections += usize::from(is_connection);
         }
         assert!(connections > 5);
+    }
+
+    #[test]
+    fn every_list_of_objects_has_a_length() {
+        let types = Types::of(&Api::sdl()).unwrap();
+        let mut lists = 0;
+        for (object, field, known) in types.all_fields() {
+            let is_list = matches!(known.ty.base, BaseType::List(_));
+            if !is_list || !types.is_object(known.base()) {
+                continue;
+            }
+            let is_page = object.ends_with("Connection") && matches!(field, "edges" | "nodes");
+            let is_bounded = ["first", "interval", "ids"]
+                .iter()
+                .any(|argument| known.arguments.contains_key(*argument));
+            assert!(
+                is_page || is_bounded || length_of(object, field).is_some(),
+                "{object}.{field} is a list without a length"
+            );
+            // what a mutation answers about its input is as long as that
+            let of_input = length_of(object, field) == Some(Length::Input);
+            assert_eq!(object.ends_with("Payload"), of_input, "{object}.{field}");
+            lists += 1;
+        }
+        assert!(lists > 15);
+    }
+
+    #[test]
+    fn a_payload_costs_as_much_as_its_input_is_long() {
+        let query = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { ...P } } \
+            fragment P on UpdateSendsPayload { sends { id status sentAt contact { id email } } }";
+        let refused = |length: usize| {
+            let row = value!({ "id": "x", "status": "SENT" });
+            let rows = vec![row.into_json().unwrap(); length];
+            let variables = serde_json::json!({ "input": rows }).as_object().cloned().unwrap();
+            let operation =
+                Operation { query: query.to_owned(), variables, ..Operation::default() };
+            Checks::new(Limits { complexity: 6 * 10_000, ..Limits::default() })
+                .prepare(operation)
+                .is_err()
+        };
+        assert!(!refused(9_000));
+        assert!(refused(10_000));
     }
 
     #[test]

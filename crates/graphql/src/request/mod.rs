@@ -191,7 +191,8 @@ impl Api {
             .data(viewer)
             .data(Now(now))
             .data(outcomes.clone())
-            .data(self.live.feed.clone());
+            .data(self.checks.limits)
+            .data(self.live.clone());
         request.operation_name = operation_name;
         request.set_parsed_query(document);
         let execution = self.schema.execute(request);

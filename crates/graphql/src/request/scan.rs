@@ -1,7 +1,9 @@
 //! Bounds on a document and on JSON before any parser sees them.
 //!
-//! **Invariant.** What passes nests its brackets 64 deep at most, so that no recursive parser,
-//! validator or destructor behind it runs out of stack: 2 kB would be enough for that.
+//! **Invariants.** What passes nests its brackets 64 deep at most, so that no recursive parser,
+//! validator or destructor behind it runs out of stack: 2 kB would be enough for that. JSON that
+//! passes has 250,000 values at most, each of which takes a hundred bytes and more once it is read:
+//! 8 MB of zeros would take a gigabyte.
 
 use crate::error::Error;
 
@@ -9,6 +11,8 @@ use crate::error::Error;
 pub const MAX_NESTING: usize = 64;
 /// How many tokens a document may have.
 const MAX_TOKENS: usize = 20_000;
+/// How many values JSON may have: ten thousand rows of 25.
+const MAX_VALUES: usize = 250_000;
 
 /// Bounds a GraphQL document. Knows as much of its grammar (GraphQL, section 2.1) as
 /// tells a bracket from one in a string, a block string or a comment.
@@ -65,17 +69,24 @@ pub fn document(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bounds the nesting of JSON text, `extra` levels deeper than that of a document.
+/// Bounds the nesting of JSON text, `extra` levels deeper than that of a document, and the number of
+/// its values.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
 pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
-    let (mut at, mut depth) = (0, 0_usize);
+    let (mut at, mut depth, mut values) = (0, 0_usize, 1_usize);
     while let Some(&byte) = text.get(at) {
         at = match byte {
             b'"' => end_of_string(text, at + 1, false),
             b'[' | b'{' => {
                 depth += 1;
+                // at most: it may be empty
+                values += 1;
+                at + 1
+            }
+            b',' => {
+                values += 1;
                 at + 1
             }
             b']' | b'}' => {
@@ -84,6 +95,10 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
             }
             _ => at + 1,
         };
+        if values > MAX_VALUES {
+            let message = format!("JSON has {MAX_VALUES} values at most.");
+            return Err(Error::limit("variables", message));
+        }
         if depth > MAX_NESTING + extra {
             let message = format!("Brackets nest {MAX_NESTING} deep at most.");
             return Err(Error::limit("variables", message));
@@ -136,6 +151,15 @@ mod tests {
         assert!(document(&nested(63)).is_err());
         assert!(json("[".repeat(65).as_bytes(), 1).is_ok());
         assert!(json("[".repeat(66).as_bytes(), 1).is_err());
+    }
+
+    #[test]
+    fn json_has_250_000_values() {
+        let zeros = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        assert!(json(zeros(249_998).as_bytes(), 1).is_ok());
+        assert!(json(zeros(250_000).as_bytes(), 1).is_err());
+        assert!(json("[],".repeat(130_000).as_bytes(), 1).is_err());
+        assert!(json(format!("\"{}\"", ",".repeat(300_000)).as_bytes(), 1).is_ok());
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Types {
         })
     }
 
+    /// Whether there is an object or interface of this name.
+    #[cfg(test)]
+    pub(super) fn is_object(&self, name: &str) -> bool {
+        self.objects.contains_key(name)
+    }
+
     /// A field of an object or interface.
     pub(super) fn field(&self, object: &str, field: &str) -> Option<&Field> {
         self.objects.get(object)?.get(field)

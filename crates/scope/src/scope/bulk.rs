@@ -64,6 +64,7 @@ fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
         (Dialect::Postgres, ColumnType::Uuid) => format!("{name} uuid"),
         (Dialect::Postgres, ColumnType::TimestampWithTimeZone) => format!("{name} timestamptz"),
         (Dialect::Postgres, ColumnType::JsonBinary) => format!("{name} jsonb"),
+        (Dialect::Postgres, ColumnType::BigInteger) => format!("{name} bigint"),
         (Dialect::Postgres, ColumnType::Enum { name: kind, .. }) => format!("{name} {kind}"),
         (Dialect::Postgres, _) => format!("{name} text"),
         (Dialect::Sqlite, ColumnType::Uuid) => {
@@ -97,9 +98,12 @@ pub(super) fn ids(dialect: Dialect) -> &'static str {
 }
 
 impl Scope {
-    /// Inserts those of the rows whose id is not stored yet, by whomever, in their order, and
-    /// returns the ids of these. All rows have the same columns set. Nobody deletes a row that
-    /// they refer to before the transaction ends.
+    /// Inserts those of the rows whose id is not stored yet, by whomever, and returns the ids of
+    /// these. All rows have the same columns set. Nobody deletes a row that they refer to before
+    /// the transaction ends.
+    ///
+    /// They are inserted in the order of their ids, in which two calls with the same new ids do not
+    /// wait for each other in a circle; their places in the feed are in the order given.
     ///
     /// # Errors
     /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's.
@@ -108,10 +112,21 @@ impl Scope {
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
         self.check_references::<E>(rows, true).await?;
-        let given = Given::<E>::of(rows);
+        let placed = self.place::<E>(rows).await?;
+        let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
         let (table, names) = (E::default(), given.names());
+        // a row that comes twice counts the first time
+        let order = match E::FEED_POSITION.filter(|_| placed.is_some()) {
+            Some(position) => format!("id, {}", position.as_str()),
+            None => "id".to_owned(),
+        };
+        let order = match self.dialect() {
+            Dialect::Postgres => format!("ORDER BY {order}"),
+            // there is one writer at a time
+            Dialect::Sqlite => String::new(),
+        };
         let sql = format!(
-            "INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM {} WHERE true \
+            "INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM {} WHERE true {order} \
              ON CONFLICT DO NOTHING RETURNING id",
             table.table_name(),
             E::ORGANIZATION.as_str(),
@@ -119,6 +134,35 @@ impl Scope {
         );
         let rows = self.executor().query_all_raw(self.with_rows(sql, given.rows)).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
+    /// The rows with their places in the feed; `None` where they take them as they are inserted,
+    /// because the order of their ids is the order given.
+    async fn place<E: OrganizationOwned>(
+        &self,
+        rows: &[E::ActiveModel],
+    ) -> Result<Option<Vec<E::ActiveModel>>, Error> {
+        let Some(column) = E::FEED_POSITION else { return Ok(None) };
+        let is_ordered = rows.is_sorted_by_key(|row| match row.get(E::ID) {
+            ActiveValue::Set(Value::Uuid(id)) => id,
+            _ => None,
+        });
+        if is_ordered || self.dialect() != Dialect::Postgres {
+            return Ok(None);
+        }
+        let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
+        let statement = Statement::from_sql_and_values(
+            self.executor().get_database_backend(),
+            "SELECT unnest(campaign_feed_draw($1)) AS position",
+            [count.into()],
+        );
+        let drawn = self.executor().query_all_raw(statement).await?;
+        let mut placed = rows.to_vec();
+        for (row, drawn) in placed.iter_mut().zip(&drawn) {
+            let position: i64 = drawn.try_get("", "position").map_err(Error::from)?;
+            row.set(column, position.into());
+        }
+        Ok(Some(placed))
     }
 
     /// Writes, to each row whose id is given, the other columns that are given with it. All rows

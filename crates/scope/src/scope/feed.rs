@@ -1,45 +1,128 @@
 //! The feed of one organization: how far it is settled, and its events in their order.
 
+use std::sync::Arc;
+
 use campaigns_entity::event;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, QueryOrder, QueryResult, QuerySelect, QueryTrait,
-    Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
 
 use super::{Scope, Scoped};
-use crate::{Dialect, Error, unreadable::skipped};
+use crate::{Dialect, Error, connections::Session, unreadable::skipped};
+
+/// How far the feed is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The position up to which every event that there will ever be is visible to the statements
+    /// that come next; `None` where that is all that are visible. Why that holds, the migration
+    /// `m0007_feed` says.
+    pub position: Option<i64>,
+    /// What tells this feed from one that a failover or a restore has made of it.
+    pub incarnation: Arc<str>,
+}
+
+/// A place in the feed: that of an event, as a cursor has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The event's position; 0 is before all events.
+    pub position: i64,
+    /// The event's id.
+    pub id: Uuid,
+    /// The feed that the event was in.
+    pub incarnation: Arc<str>,
+}
+
+/// Some events in feed order.
+#[derive(Clone, Debug, Default)]
+pub struct FeedPage {
+    /// Those that can be read.
+    pub events: Vec<event::Model>,
+    /// How many there were.
+    pub rows: usize,
+    /// The position of the last of them.
+    pub last: Option<i64>,
+}
+
+impl FeedPage {
+    fn of(rows: &[QueryResult]) -> Result<Self, Error> {
+        let last = rows.last().map(|row| row.try_get("", "feed_position"));
+        let events = rows.iter().filter_map(read).collect();
+        Ok(Self { events, rows: rows.len(), last: last.transpose().map_err(Error::from)? })
+    }
+}
 
 impl Scope {
-    /// The feed position up to which every event that there will ever be is visible to the
-    /// statements that come next; `None` where that is all that are visible. Why that holds, the
-    /// migration `m0007_feed` says.
+    /// How far the feed is settled.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn settled(&self) -> Result<Option<i64>, Error> {
+    pub async fn settled(&self) -> Result<Settled, Error> {
         match self.dialect() {
-            Dialect::Sqlite => Ok(None),
-            Dialect::Postgres => settled(self.executor(), None).await.map(Some),
+            Dialect::Sqlite => Ok(Settled { position: None, incarnation: "".into() }),
+            Dialect::Postgres => settled(self.executor()).await,
         }
     }
 
-    /// The position and id of the latest event that is settled; `None` where there is none.
+    /// The place of the latest event that is settled.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn latest_event(&self) -> Result<Option<(i64, Uuid)>, Error> {
-        let settled = self.settled().await?;
-        let select = within(self.find(), None, settled)
+    pub async fn latest_place(&self) -> Result<Place, Error> {
+        let Settled { position: upto, incarnation } = self.settled().await?;
+        let select = within(self.find(), None, upto)
             .select
+            .select_only()
+            .column(event::Column::FeedPosition)
+            .column(event::Column::Id)
             .order_by_desc(event::Column::FeedPosition)
             .limit(1);
         let rows = self.query(&select.into_query()).await?;
-        let latest = rows
-            .first()
-            .map(|row| Ok::<_, DbErr>((row.try_get("", "feed_position")?, row.try_get("", "id")?)));
-        Ok(latest.transpose()?)
+        let (position, id) = match rows.first() {
+            Some(row) => (row.try_get("", "feed_position")?, row.try_get("", "id")?),
+            None => (0, Uuid::nil()),
+        };
+        Ok(Place { position, id, incarnation })
+    }
+
+    /// Whether the feed still is the one in which this place was, so that going on behind it misses
+    /// nothing. It is not where a failover or a restore has taken back events, the place's own
+    /// among them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn still_has(&self, place: &Place) -> Result<bool, Error> {
+        if place.position == 0 {
+            return Ok(true);
+        }
+        let (backend, settled) = match self.dialect() {
+            Dialect::Postgres => (
+                DbBackend::Postgres,
+                "campaign_feed_settled(NULL) AS settled, campaign_feed_incarnation() AS incarnation",
+            ),
+            Dialect::Sqlite => (
+                DbBackend::Sqlite,
+                "(SELECT last_position FROM campaign_feed) AS settled, '' AS incarnation",
+            ),
+        };
+        let sql = format!(
+            "SELECT {settled}, \
+             (SELECT id FROM campaign_events WHERE org_id = $1 AND feed_position = $2) AS id"
+        );
+        let values = [self.organization.into(), place.position.into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let Some(row) = self.executor().query_one_raw(statement).await? else { return Ok(false) };
+        let there: Option<Uuid> = row.try_get("", "id")?;
+        let incarnation: String = row.try_get("", "incarnation")?;
+        let settled: i64 = row.try_get("", "settled")?;
+        Ok(match there {
+            // a position that was drawn again is another event's
+            Some(id) => id == place.id,
+            // it was deleted, unless the feed itself is another one
+            None => place.position <= settled && *incarnation == *place.incarnation,
+        })
     }
 
     /// The first of the selected events after a position, up to another, in feed order.
@@ -52,13 +135,59 @@ impl Scope {
         after: i64,
         upto: Option<i64>,
         limit: u64,
-    ) -> Result<Vec<event::Model>, Error> {
+    ) -> Result<FeedPage, Error> {
         let select = within(selected, Some(after), upto)
             .select
             .order_by_asc(event::Column::FeedPosition)
             .limit(limit);
+        FeedPage::of(&self.query(&select.into_query()).await?)
+    }
+
+    /// The position of the first of these.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_position(
+        &self,
+        selected: Scoped<event::Entity>,
+        after: i64,
+        upto: Option<i64>,
+    ) -> Result<Option<i64>, Error> {
+        let select = within(selected, Some(after), upto)
+            .select
+            .select_only()
+            .column(event::Column::FeedPosition)
+            .order_by_asc(event::Column::FeedPosition)
+            .limit(1);
         let rows = self.query(&select.into_query()).await?;
+        Ok(rows.first().map(|row| row.try_get("", "feed_position")).transpose()?)
+    }
+
+    /// The organization's events of these ids as they are now, in no order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn events_again(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<event::Model>, Error> {
+        let selected = self.find::<event::Entity>().filter(event::Column::Id.is_in(ids));
+        let rows = self.query(&selected.into_query()).await?;
         Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// The last of the organization's events up to a position, so many at most, in feed order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn feed_before(&self, upto: i64, limit: u64) -> Result<FeedPage, Error> {
+        let select = within(self.find(), None, Some(upto))
+            .select
+            .order_by_desc(event::Column::FeedPosition)
+            .limit(limit);
+        let mut rows = self.query(&select.into_query()).await?;
+        rows.reverse();
+        FeedPage::of(&rows)
     }
 }
 
@@ -104,15 +233,14 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
     read().inspect_err(|error| skipped("campaign_events", error)).ok()
 }
 
-/// [`Scope::settled`] on PostgreSQL, for whoever has a connection. Where it is what was known
-/// before, the locks are not looked at.
-pub(crate) async fn settled(
-    connection: &impl ConnectionTrait,
-    known: Option<i64>,
-) -> Result<i64, Error> {
-    let backend = connection.get_database_backend();
-    let sql = "SELECT campaign_feed_settled($1) AS settled";
-    let statement = Statement::from_sql_and_values(backend, sql, [known.into()]);
-    let row = connection.query_one_raw(statement).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get("", "settled"))?)
+/// [`Scope::settled`] on PostgreSQL, for whoever has a session.
+pub(crate) async fn settled(session: &Session) -> Result<Settled, Error> {
+    let sql = "SELECT campaign_feed_settled(NULL) AS settled, \
+               campaign_feed_incarnation() AS incarnation";
+    let row = session.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    let (position, incarnation): (i64, String) = match row {
+        Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
+        None => (0, String::new()),
+    };
+    Ok(Settled { position: Some(position), incarnation: incarnation.into() })
 }

@@ -4,6 +4,8 @@ mod bulk;
 pub(crate) mod feed;
 mod write;
 
+pub use feed::{FeedPage, Place, Settled};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -23,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
-    budget::{Budget, Budgets},
+    budget::{Budget, Budgets, ByteLimits},
     connections::Session,
     unreadable::all_known,
 };
@@ -96,6 +98,13 @@ impl Scope {
     #[must_use]
     pub fn operation_budget(&self) -> Arc<Budget> {
         self.budget().operation(self.budgets.limits())
+    }
+
+    /// The same scope for one statement that reads no more than so many bytes, until a time.
+    #[must_use]
+    pub fn reading(&self, deadline: Instant, bytes: usize) -> Self {
+        let limits = ByteLimits { operation: bytes, ..*self.budgets.limits() };
+        self.operation(deadline, Some(self.budget().operation(&limits)))
     }
 
     /// The organization's budget of bytes.

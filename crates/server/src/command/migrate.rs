@@ -1,12 +1,27 @@
 //! `campaigns migrate`.
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::arguments::{Migrate, MigrateAction};
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
     match arguments.action {
         MigrateAction::Up => {
-            let applied = campaigns_migration::up(&url).await?;
+            let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+                "  {msg}  {bar:30} {percent:>3} %  {elapsed}",
+            )?);
+            // drawn on a terminal alone
+            let shown = bar.clone();
+            let applied = campaigns_migration::up_telling(&url, move |progress| {
+                let (done, of) = progress.done.unwrap_or((0, 1));
+                shown.set_message(progress.step);
+                shown.set_length(of.max(1));
+                shown.set_position(done);
+            });
+            let applied = applied.await;
+            bar.finish_and_clear();
+            let applied = applied?;
             for name in &applied {
                 println!("applied  {name}");
             }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use campaigns_graphql::Limits;
-use campaigns_scope::{ClaimRules, Database, Key, Options, Signer, Verifier};
+use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, signal, sync::watch};
 
@@ -25,6 +24,10 @@ const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     log_to_stderr();
+    // a socket is a file descriptor, and the usual limit is 1,024
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
     let rules = ClaimRules::from(&arguments.claims);
     let given = arguments.keys.key()?;
     let (database, key, banner) = match (arguments.database.get()?, given) {
@@ -34,24 +37,16 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         (Some(url), Some(key)) => {
             let database = connect(&arguments, url).await?;
             require_migrated(&database).await?;
+            require_triggers(&database).await?;
             (database, key, None)
         }
         (None, given) => develop(&arguments, given, &rules).await?,
     };
 
     let settings = Settings {
-        max_body: usize::try_from(arguments.max_body.as_u64()).unwrap_or(usize::MAX),
-        query_timeout: arguments.query_timeout,
-        limits: Limits {
-            depth: arguments.max_depth,
-            complexity: arguments.max_complexity,
-            aliases: arguments.max_aliases,
-        },
         introspection: !arguments.no_introspection,
         cors_origins: arguments.cors_origin,
-        max_sockets: arguments.max_sockets,
-        max_operations: arguments.max_operations,
-        ..Settings::default()
+        ..arguments.bounds.settings()
     };
     let app = App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings);
     let listener = TcpListener::bind(arguments.listen)
@@ -69,13 +64,25 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
 }
 
 async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
-    let options = Options {
-        max_connections: arguments.max_connections,
-        // the database ends what the service no longer waits for
-        statement_timeout: Some(arguments.query_timeout),
-        ..Options::new(url)
-    };
+    let options = Options { pooler: arguments.pooler, ..arguments.bounds.options(url) };
     Database::connect(&options, None).await.context("cannot connect to the database")
+}
+
+/// Refuses a database in which triggers that keep the feed are missing or off, and names those that
+/// a restore has turned into ordinary ones.
+async fn require_triggers(database: &Database) -> anyhow::Result<()> {
+    let broken = database.feed_reader().broken_triggers().await?;
+    for BrokenTrigger { table, trigger, fires } in &broken {
+        let remedy = format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}");
+        if !fires {
+            bail!("the trigger {trigger} on {table} is missing or disabled: {remedy}");
+        }
+        tracing::warn!(
+            "the trigger {trigger} on {table} does not fire in sessions of replication, as after \
+             a restore with --disable-triggers: {remedy}"
+        );
+    }
+    Ok(())
 }
 
 /// What development mode prints: tokens for an admin and a member.

@@ -2,16 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
+mod bounds;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use bytesize::ByteSize;
-use campaigns_graphql::Limits;
 use campaigns_scope::{ClaimRules, Key};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
 use uuid::Uuid;
 
-use crate::Settings;
+pub(super) use bounds::Bounds;
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -52,71 +52,16 @@ pub(super) struct Serve {
     pub(super) listen: SocketAddr,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
-    /// Connections to the database at most.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_CONNECTIONS",
-        value_name = "NUMBER",
-        default_value_t = 16,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub(super) max_connections: u32,
+    /// The database is behind a pooler that serves each transaction on any of its connections.
+    /// One that refuses startup parameters, as PgBouncer does, is recognized without this flag.
+    #[arg(long, env = "CAMPAIGNS_POOLER")]
+    pub(super) pooler: bool,
     #[command(flatten)]
     pub(super) keys: Keys,
     #[command(flatten)]
     pub(super) claims: Claims,
-    /// The largest body of a request.
-    #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
-    pub(super) max_body: ByteSize,
-    /// How deep fields of an operation may nest.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_DEPTH",
-        value_name = "NUMBER",
-        default_value_t = Limits::default().depth
-    )]
-    pub(super) max_depth: usize,
-    /// What an operation may cost: its fields, times the rows that they are asked for.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_COMPLEXITY",
-        value_name = "NUMBER",
-        default_value_t = Limits::default().complexity
-    )]
-    pub(super) max_complexity: usize,
-    /// How many aliases an operation may have.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_ALIASES",
-        value_name = "NUMBER",
-        default_value_t = Limits::default().aliases
-    )]
-    pub(super) max_aliases: usize,
-    /// Sockets of an organization at once.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_SOCKETS",
-        value_name = "NUMBER",
-        default_value_t = Settings::default().max_sockets
-    )]
-    pub(super) max_sockets: usize,
-    /// Operations of a socket at once.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_OPERATIONS",
-        value_name = "NUMBER",
-        default_value_t = Settings::default().max_operations
-    )]
-    pub(super) max_operations: usize,
-    /// How long an operation may take.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_QUERY_TIMEOUT",
-        value_name = "DURATION",
-        default_value = "10s",
-        value_parser = duration
-    )]
-    pub(super) query_timeout: Duration,
+    #[command(flatten)]
+    pub(super) bounds: Bounds,
     /// Does not answer questions about the schema.
     #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
     pub(super) no_introspection: bool,

@@ -1,0 +1,262 @@
+//! Figures as they change.
+//!
+//! The campaigns of an organization that somebody watches are counted together, by one task: those
+//! of which the feed brings an event, all of them when this process has changed something, and all
+//! of them from time to time, for what is changed with SQL.
+//!
+//! **Invariants.** A campaign is counted once a process, for all who watch it, and for nobody where
+//! nobody does. What a watcher has seen last is what the figures are, at the latest some seconds
+//! after they changed, whoever changed them. Where nothing happens, an organization costs two
+//! statements every two seconds, however many of its campaigns are watched.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use campaigns_analytics::{Figures, by_campaign};
+use campaigns_entity::campaign;
+use campaigns_feed::{Feed, FollowError, Follower, Wanted};
+use campaigns_scope::{Error, OrganizationOwned, Scope};
+use sea_orm::ColumnTrait;
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep_until,
+};
+use uuid::Uuid;
+
+/// How often figures are counted at most.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// How often all are counted, whatever is known.
+const SWEEP: Duration = Duration::from_secs(2);
+/// How much longer than a count takes the next one waits: the more there is to count, the rarer.
+const REST: u32 = 10;
+/// How long a count may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How many campaigns one statement counts.
+const TOGETHER: usize = 500;
+
+/// The figures of a campaign, `None` once it is deleted, and when they began to be counted.
+type Counted = (Option<Figures>, Instant);
+
+/// A campaign that is watched, for as long as this lives.
+pub(super) struct Watched {
+    counted: watch::Receiver<Counted>,
+}
+
+impl Watched {
+    /// The figures as they were counted last.
+    pub(super) fn latest(&mut self) -> Counted {
+        self.counted.borrow_and_update().clone()
+    }
+
+    /// Waits until they were counted again; `None` where they never will be.
+    pub(super) async fn changed(&mut self) -> Option<()> {
+        self.counted.changed().await.ok()
+    }
+}
+
+/// What is watched in this process. Cloning shares it.
+#[derive(Clone, Default)]
+pub(super) struct Watches(Arc<Mutex<HashMap<Uuid, Arc<Organization>>>>);
+
+/// What is watched of an organization.
+#[derive(Default)]
+struct Organization {
+    campaigns: Mutex<HashMap<Uuid, watch::Sender<Counted>>>,
+    /// Is told when any of them may have changed.
+    changed: Notify,
+}
+
+impl Watches {
+    /// Watches a campaign of the scope's organization, which had these figures at that time.
+    pub(super) fn watch(
+        &self,
+        feed: &Feed,
+        scope: &Arc<Scope>,
+        campaign: Uuid,
+        figures: &Figures,
+        at: Instant,
+    ) -> Watched {
+        let mut organizations = self.organizations();
+        let organization = organizations.entry(scope.organization()).or_insert_with(|| {
+            let organization = Arc::<Organization>::default();
+            let task = Task {
+                watches: self.clone(),
+                feed: feed.clone(),
+                scope: Arc::clone(scope),
+                organization: Arc::clone(&organization),
+            };
+            tokio::spawn(task.run());
+            organization
+        });
+        let counted = {
+            let mut campaigns = organization.campaigns();
+            let sender = campaigns.entry(campaign);
+            sender.or_insert_with(|| watch::channel((Some(figures.clone()), at)).0).subscribe()
+        };
+        // between that count and now something may have happened
+        organization.changed.notify_one();
+        Watched { counted }
+    }
+
+    /// Notes that something of an organization has changed.
+    pub(super) fn has_changed(&self, organization: Uuid) {
+        if let Some(organization) = self.organizations().get(&organization) {
+            organization.changed.notify_one();
+        }
+    }
+
+    fn organizations(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Organization>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Organization {
+    fn campaigns(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Counted>>> {
+        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which campaigns are to be counted.
+enum Touched {
+    Some(HashSet<Uuid>),
+    All,
+}
+
+impl Touched {
+    fn add(&mut self, campaign: Uuid) {
+        if let Self::Some(campaigns) = self {
+            campaigns.insert(campaign);
+        }
+    }
+}
+
+/// What counts the campaigns of an organization.
+struct Task {
+    watches: Watches,
+    feed: Feed,
+    scope: Arc<Scope>,
+    organization: Arc<Organization>,
+}
+
+impl Task {
+    /// Counts for as long as somebody watches.
+    async fn run(self) {
+        let mut follower = None;
+        let mut touched = Touched::All;
+        let mut failing = false;
+        loop {
+            let started = Instant::now();
+            if self.forget_unwatched() {
+                return;
+            }
+            if follower.is_none() {
+                let scope = Arc::clone(&self.scope);
+                follower = self.feed.follow(scope, None, Wanted::all()).await.ok();
+            }
+            match self.count(&touched).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "figures cannot be counted");
+                    }
+                    failing = true;
+                }
+            }
+            let rest = started + INTERVAL.max(started.elapsed() * REST);
+            let sweep = rest.max(started + SWEEP);
+            touched = Touched::Some(HashSet::new());
+            if failing {
+                touched = Touched::All;
+            }
+            // until there is something to count, and it is time to
+            let mut something = failing;
+            while !something || Instant::now() < rest {
+                let until = if something { rest } else { sweep };
+                tokio::select! {
+                    next = next(&mut follower) => match next {
+                        Ok(campaign) => {
+                            touched.add(campaign);
+                            something |= self.organization.campaigns().contains_key(&campaign);
+                        }
+                        // the feed went back, or cannot be followed: everything is counted anew
+                        Err(_) => {
+                            follower = None;
+                            touched = Touched::All;
+                            something = true;
+                        }
+                    },
+                    () = self.organization.changed.notified() => {
+                        touched = Touched::All;
+                        something = true;
+                    }
+                    () = sleep_until(until.into()) => {
+                        if !something {
+                            touched = Touched::All;
+                            something = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets campaigns that nobody watches; whether there is none left, and this is over.
+    fn forget_unwatched(&self) -> bool {
+        // nobody can come to watch meanwhile
+        let mut organizations = self.watches.organizations();
+        let mut campaigns = self.organization.campaigns();
+        campaigns.retain(|_, sender| sender.receiver_count() > 0);
+        if campaigns.is_empty() {
+            organizations.remove(&self.scope.organization());
+        }
+        campaigns.is_empty()
+    }
+
+    async fn count(&self, touched: &Touched) -> Result<(), Error> {
+        let watched: Vec<Uuid> = {
+            let campaigns = self.organization.campaigns();
+            match touched {
+                Touched::All => campaigns.keys().copied().collect(),
+                Touched::Some(of) => {
+                    of.iter().filter(|id| campaigns.contains_key(id)).copied().collect()
+                }
+            }
+        };
+        for ids in watched.chunks(TOGETHER) {
+            let at = Instant::now();
+            let scope = self.scope.operation(at + LIMIT, None);
+            let selected = scope
+                .find::<campaign::Entity>()
+                .filter(campaign::Entity::ID.is_in(ids.iter().copied()));
+            let mut figures = by_campaign(&scope, selected).await?;
+            // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+            let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;
+            let mut campaigns = self.organization.campaigns();
+            for id in ids {
+                let counted = there.contains(id).then(|| figures.remove(id).unwrap_or_default());
+                let is_gone = counted.is_none();
+                if let Some(sender) = campaigns.get(id) {
+                    // whether these are others each watcher sees for itself: it may have come in
+                    // between, and have counted something else
+                    sender.send_replace((counted, at));
+                }
+                if is_gone {
+                    campaigns.remove(id);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The campaign of the next event.
+async fn next(follower: &mut Option<Follower>) -> Result<Uuid, FollowError> {
+    match follower {
+        Some(follower) => Ok(follower.next().await?.campaign_id),
+        // the sweep goes on without
+        None => std::future::pending().await,
+    }
+}

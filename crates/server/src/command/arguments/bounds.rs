@@ -1,0 +1,225 @@
+//! What one client, one organization and the process may take.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use campaigns_graphql::Limits;
+use campaigns_scope::{ByteLimits, Options, Share};
+use clap::Args;
+
+use super::duration;
+use crate::{Settings, Timeouts};
+
+/// The bounds of `serve`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bounds")]
+pub(in crate::command) struct Bounds {
+    /// Maximum depth of nested fields in an operation.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_DEPTH",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().depth
+    )]
+    max_depth: usize,
+    /// Maximum cost of an operation: its fields, multiplied by the rows that they are asked for.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_COMPLEXITY",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().complexity
+    )]
+    max_complexity: usize,
+    /// Maximum number of aliases in an operation.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_ALIASES",
+        value_name = "NUMBER",
+        default_value_t = Limits::default().aliases
+    )]
+    max_aliases: usize,
+    /// Maximum size of a request's body, and of a message on a socket.
+    #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
+    max_body: ByteSize,
+    /// Maximum memory of an operation: its input, the rows that it reads and its response.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_OPERATION_MEMORY",
+        value_name = "SIZE",
+        default_value = "64MiB"
+    )]
+    max_operation_memory: ByteSize,
+    /// Maximum memory of all operations, sockets and the live feed together.
+    #[arg(long, env = "CAMPAIGNS_MAX_MEMORY", value_name = "SIZE", default_value = "512MiB")]
+    max_memory: ByteSize,
+    /// Share of the memory and of the database connections that one organization may hold while no
+    /// other organization holds any, in percent.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_ORGANIZATION_SHARE",
+        value_name = "PERCENT",
+        default_value = "50",
+        value_parser = share
+    )]
+    organization_share: Share,
+    /// Maximum number of connections to the database.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_connections: u32,
+    /// Maximum number of operations of an organization that wait for a database connection.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_WAITING",
+        value_name = "NUMBER",
+        default_value_t = Options::new("").max_waiting
+    )]
+    max_waiting: usize,
+    /// Maximum number of TCP connections.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_PEERS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_peers
+    )]
+    max_peers: usize,
+    /// Maximum number of sockets that have not sent a valid token yet.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_UNKNOWN_SOCKETS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_unknown_sockets
+    )]
+    max_unknown_sockets: usize,
+    /// Maximum number of sockets of an organization.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_SOCKETS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_sockets
+    )]
+    max_sockets: usize,
+    /// Maximum number of simultaneous operations on a socket.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_OPERATIONS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_operations
+    )]
+    max_operations: usize,
+    /// Maximum memory of the messages that wait for the peer of a socket to read them.
+    #[arg(long, env = "CAMPAIGNS_MAX_SOCKET_MEMORY", value_name = "SIZE", default_value = "1MiB")]
+    max_socket_memory: ByteSize,
+    /// Maximum time of an operation.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_QUERY_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    query_timeout: Duration,
+    /// Maximum time of a deletion, which is done in steps.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_DELETE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10m",
+        value_parser = duration
+    )]
+    delete_timeout: Duration,
+    /// Maximum time for a client to send the header of a request.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_HEADER_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    header_timeout: Duration,
+    /// Maximum time for a client to send a body, or the rest of a message on a socket.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_BODY_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = duration
+    )]
+    body_timeout: Duration,
+    /// Maximum time that a client may leave unread what it is sent. A whole response may take ten
+    /// times as long.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_WRITE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = duration
+    )]
+    write_timeout: Duration,
+    /// Maximum time that a connection may be idle between requests.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "75s",
+        value_parser = duration
+    )]
+    idle_timeout: Duration,
+}
+
+impl Bounds {
+    /// How the service connects to the database at this address.
+    pub(in crate::command) fn options(&self, url: String) -> Options {
+        Options {
+            max_connections: self.max_connections,
+            max_waiting: self.max_waiting,
+            statement_timeout: Some(self.query_timeout),
+            bytes: ByteLimits {
+                operation: bytes(self.max_operation_memory),
+                process: bytes(self.max_memory),
+                share: self.organization_share,
+            },
+            ..Options::new(url)
+        }
+    }
+
+    /// The settings of the service.
+    pub(in crate::command) fn settings(&self) -> Settings {
+        Settings {
+            max_body: bytes(self.max_body),
+            query_timeout: self.query_timeout,
+            limits: Limits {
+                depth: self.max_depth,
+                complexity: self.max_complexity,
+                aliases: self.max_aliases,
+                deletion: self.delete_timeout,
+            },
+            max_peers: self.max_peers,
+            max_unknown_sockets: self.max_unknown_sockets,
+            max_sockets: self.max_sockets,
+            max_operations: self.max_operations,
+            max_socket_bytes: bytes(self.max_socket_memory),
+            timeouts: Timeouts {
+                header: self.header_timeout,
+                idle: self.idle_timeout,
+                body: self.body_timeout,
+                write: self.write_timeout,
+            },
+            ..Settings::default()
+        }
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    let percent = text.trim_end_matches('%').trim();
+    let share = percent.parse().ok().and_then(Share::percent);
+    share.ok_or_else(|| "it is 1 to 99 percent".to_owned())
+}

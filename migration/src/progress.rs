@@ -1,0 +1,33 @@
+//! How far a run has come, for whoever waits for it.
+
+use std::sync::Arc;
+
+/// A step of a run, and how much of it is done of how much, where that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub step: String,
+    /// How much of it is done, and how much there is.
+    pub done: Option<(u64, u64)>,
+}
+
+/// Is told how far a run has come.
+pub(crate) type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
+
+tokio::task_local! {
+    /// Who listens to this run.
+    pub(crate) static LISTENER: Listener;
+}
+
+pub(crate) fn say(step: &str) {
+    publish(Progress { step: step.to_owned(), done: None });
+}
+
+pub(crate) fn tell(step: &str, done: u64, of: u64) {
+    publish(Progress { step: step.to_owned(), done: Some((done, of)) });
+}
+
+fn publish(progress: Progress) {
+    // where nobody listens there is nothing to tell
+    LISTENER.try_with(|listener| listener(progress)).ok();
+}
