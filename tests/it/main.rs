@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
-
+mod bounds;
 mod campaign_mutations;
 mod campaign_stats;
 mod command;

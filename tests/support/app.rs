@@ -62,9 +62,18 @@ impl TestApp {
 
     /// Starts one on a database.
     pub async fn on(database: TestDatabase, settings: Settings) -> Self {
+        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        Self::with_options(database, settings, options).await
+    }
+
+    /// Starts one that connects to a database in a way of its own.
+    pub async fn with_options(
+        database: TestDatabase,
+        settings: Settings,
+        options: Options,
+    ) -> Self {
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let log = Arc::clone(&statements);
-        let options = Options { max_connections: 8, ..Options::new(&database.url) };
         let door = Database::connect(
             &options,
             Some(Box::new(move |statement: &Statement, _| {
@@ -93,6 +102,11 @@ impl TestApp {
         let founded: Result<(), campaigns_scope::Error> =
             self.door.operator().found(id, slug, slug, Utc::now(), async |_| Ok(())).await;
         founded.unwrap();
+        self.again(id).await
+    }
+
+    /// An organization that is there already, and those who ask for it here.
+    pub async fn again(&self, id: Uuid) -> Organization {
         let admin = self.client(Some(Self::token(id, "admin", "an-admin")));
         let member = self.client(Some(Self::token(id, "member", "a-member")));
         Organization { id, admin, member, scope: self.scope(id).await }

@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     process::{Output, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use tokio::{
 pub struct Binary {
     child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
+    log: Arc<Mutex<String>>,
 }
 
 /// How a run of `campaigns` ended.
@@ -78,9 +80,35 @@ impl Binary {
     /// Starts it.
     pub async fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
         let mut command = Self::command(directory, arguments).await;
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log: Arc<Mutex<String>> = Arc::default();
+        let written = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = errors.next_line().await {
+                eprintln!("{line}");
+                let mut written = written.lock().unwrap();
+                written.push_str(&line);
+                written.push('\n');
+            }
+        });
+        Self { child, lines, log }
+    }
+
+    /// What it has written to standard error.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// How many bytes of memory it has.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let id = self.child.id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
     }
 
     /// The first line of its output that this makes something of.

@@ -69,6 +69,26 @@ impl TestDatabase {
         }
     }
 
+    /// A copy, as a backup is that was restored.
+    pub async fn copy(&self) -> Self {
+        match self.backend {
+            Backend::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("copy.db");
+                let connection = self.connect().await;
+                let vacuum = format!("VACUUM INTO '{}'", file.display());
+                connection.execute_unprepared(&vacuum).await.unwrap();
+                let url = format!("sqlite://{}", file.display());
+                Self { backend: self.backend, url, _directory: Some(directory) }
+            }
+            Backend::Postgres => {
+                let name = self.url.rsplit('/').next().unwrap();
+                let url = Postgres::get().await.copy(name).await;
+                Self { backend: self.backend, url, _directory: None }
+            }
+        }
+    }
+
     /// A connection that goes round the service, as somebody's own program does.
     pub async fn connect(&self) -> DatabaseConnection {
         let url = match self.backend {
@@ -196,6 +216,31 @@ impl Postgres {
         self.create_named(&name, template).await
     }
 
+    /// A copy of a database. Whoever is connected to it is thrown out, and has to connect again.
+    async fn copy(&self, name: &str) -> String {
+        let admin = connect(&self.url("postgres")).await;
+        let alone = format!(
+            "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        admin.execute_unprepared(&alone).await.unwrap();
+        let start = Instant::now();
+        while admin
+            .execute_unprepared(&format!("CREATE DATABASE {name}_copy TEMPLATE {name}"))
+            .await
+            .is_err()
+        {
+            assert!(start.elapsed() < Duration::from_secs(20), "{name} was not copied");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for of in [name, &format!("{name}_copy")] {
+            let again = format!("ALTER DATABASE {of} ALLOW_CONNECTIONS true");
+            admin.execute_unprepared(&again).await.unwrap();
+        }
+        admin.close().await.unwrap();
+        self.url(&format!("{name}_copy"))
+    }
+
     async fn create_named(&self, name: &str, template: Option<&str>) -> String {
         // one copy of a template at a time
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -230,7 +275,7 @@ fn programs() -> PathBuf {
 }
 
 /// Who runs the server, where that has to be another user: its programs refuse root.
-fn server_user() -> Option<&'static str> {
+pub(crate) fn server_user() -> Option<&'static str> {
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     is_root.then(|| if user_exists("postgres") { "postgres" } else { "nobody" })
 }

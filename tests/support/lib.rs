@@ -9,6 +9,7 @@ mod binary;
 mod client;
 mod database;
 mod fixtures;
+mod pooler;
 mod socket;
 
 pub use app::{Organization, Sent, TestApp};
@@ -16,6 +17,7 @@ pub use binary::{Binary, Example, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};
+pub use pooler::Pooler;
 pub use socket::{Heard, Socket};
 
 /// Makes a test of each of the functions for each database, with a service on it.

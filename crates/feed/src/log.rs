@@ -141,13 +141,11 @@ impl Log {
     }
 
     fn hold(&mut self, bytes: usize) -> bool {
-        match &mut self.held {
-            Some(held) => held.grow(bytes).is_ok(),
-            None => {
-                self.held = self.budget.hold(bytes).ok();
-                self.held.is_some()
-            }
+        if let Some(held) = &mut self.held {
+            return held.grow(bytes).is_ok();
         }
+        self.held = self.budget.hold(bytes).ok();
+        self.held.is_some()
     }
 
     fn forget_oldest(&mut self) -> bool {

@@ -96,7 +96,7 @@ impl Feed {
             incarnation: Mutex::default(),
         });
         let reader = Reader {
-            reader,
+            database: reader,
             shared: Arc::clone(&shared),
             known: None,
             limit: READ_AT_ONCE,
@@ -169,7 +169,7 @@ impl Drop for Listener {
 type Channels = Vec<(Uuid, Arc<Channel>)>;
 
 struct Reader {
-    reader: FeedReader,
+    database: FeedReader,
     shared: Arc<Shared>,
     /// How far the feed is settled, as far as all channels have it.
     known: Option<i64>,
@@ -231,7 +231,7 @@ impl Reader {
     async fn look(&mut self, channels: &Channels) -> Result<bool, Error> {
         let settled = match self.known {
             Some(known) => {
-                let settled = self.reader.settled_since(known).await?;
+                let settled = self.database.settled_since(known).await?;
                 if settled == known {
                     return Ok(false);
                 }
@@ -249,7 +249,7 @@ impl Reader {
 
     /// How far the feed is settled; whether it is still the same, and who holds it up.
     async fn look_thoroughly(&mut self, channels: &Channels) -> Result<i64, Error> {
-        let settled = self.reader.settled().await?;
+        let settled = self.database.settled().await?;
         let position = settled.position.unwrap_or(i64::MAX);
         let was = self.shared.incarnation().replace(Arc::clone(&settled.incarnation));
         let is_other = was.is_some_and(|was| was != settled.incarnation);
@@ -273,8 +273,8 @@ impl Reader {
         };
         let seen: Vec<(Uuid, i64, Uuid)> = channels.iter().filter_map(seen).collect();
         let places: Vec<(Uuid, i64)> = seen.iter().map(|(of, at, _)| (*of, *at)).collect();
-        let present = self.reader.present(&places).await?;
-        let settled = self.reader.settled().await?.position.unwrap_or(i64::MAX);
+        let present = self.database.present(&places).await?;
+        let settled = self.database.settled().await?.position.unwrap_or(i64::MAX);
         for (organization, channel) in channels {
             let gone = match seen.iter().find(|(of, ..)| of == organization) {
                 Some(place) => !present.contains(place),
@@ -292,7 +292,7 @@ impl Reader {
     /// Says who holds the feed up, where somebody has for some time: an open transaction that has
     /// written events.
     async fn look_for_holder(&mut self) -> Result<(), Error> {
-        let holder = self.reader.holder().await?.filter(|holder| holder.drawn > holder.entered);
+        let holder = self.database.holder().await?.filter(|holder| holder.drawn > holder.entered);
         let Some(holder) = holder else {
             self.stalled = None;
             metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
@@ -334,7 +334,7 @@ impl Reader {
             .iter()
             .map(|(organization, channel)| (*organization, channel.log().tip()))
             .collect();
-        let rows = match self.reader.events(&tips, settled, self.limit, BYTES).await {
+        let rows = match self.database.events(&tips, settled, self.limit, BYTES).await {
             Err(Error::Exhausted(Exhausted::Operation)) if self.limit > 1 => {
                 self.limit = (self.limit / 8).max(1);
                 return Ok(true);
@@ -372,15 +372,16 @@ impl Reader {
         settled: i64,
     ) -> Result<(), Error> {
         let tip = channel.log().tip();
-        match self.reader.events(&[(organization, tip)], settled, 1, EVENT_BYTES).await {
+        match self.database.events(&[(organization, tip)], settled, 1, EVENT_BYTES).await {
             Err(Error::Exhausted(Exhausted::Operation)) => {
-                if let Some(position) = self.reader.next_position(organization, tip).await? {
+                if let Some(position) = self.database.next_position(organization, tip).await? {
                     tracing::warn!(position, "an event is too large and is left out");
                     append(channel, vec![(position, None)]);
                 }
             }
             rows => {
-                append(channel, rows?.into_iter().map(|row| (row.position, row.event)).collect())
+                let rows = rows?.into_iter().map(|row| (row.position, row.event));
+                append(channel, rows.collect());
             }
         }
         Ok(())

@@ -63,8 +63,8 @@ impl Shelf {
     }
 
     fn slot(&self, wanted: &Arc<str>, cursor: i64) -> Slot {
-        let mut shelf = self.shelf();
-        let pages = shelf.entry(Arc::clone(wanted)).or_default();
+        let mut shelves = self.lock();
+        let pages = shelves.entry(Arc::clone(wanted)).or_default();
         let covers = |slot: &Slot| match slot.page.get() {
             Some(page) => page.end > cursor,
             None => false,
@@ -87,9 +87,9 @@ impl Shelf {
 
     /// Takes away what is old, and the oldest of what is too much.
     fn clear(&self) {
-        let mut shelf = self.shelf();
+        let mut shelves = self.lock();
         let mut kept = Vec::new();
-        for (wanted, pages) in shelf.iter_mut() {
+        for (wanted, pages) in shelves.iter_mut() {
             pages.retain(|_, slot| slot.asked.elapsed() < KEPT);
             for (start, slot) in pages {
                 let bytes = slot.page.get().map_or(0, |page| page.bytes);
@@ -102,15 +102,15 @@ impl Shelf {
             if bytes <= MAX_BYTES {
                 break;
             }
-            if let Some(pages) = shelf.get_mut(&wanted) {
+            if let Some(pages) = shelves.get_mut(&wanted) {
                 pages.remove(&start);
             }
             bytes -= size;
         }
-        shelf.retain(|_, pages| !pages.is_empty());
+        shelves.retain(|_, pages| !pages.is_empty());
     }
 
-    fn shelf(&self) -> MutexGuard<'_, HashMap<Arc<str>, BTreeMap<i64, Slot>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, BTreeMap<i64, Slot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -93,8 +93,11 @@ impl OrganizationOwned for organization::Entity {
     const REFERENCES: &'static [(Self::Column, &'static str)] = &[];
 }
 
-/// Every table, with the column that holds the organization, and its columns.
-pub(crate) const TABLES: [(&str, &str, fn(&str) -> String); 11] = [
+/// A table: its name, the column that holds the organization, and the list of its columns.
+type Table = (&'static str, &'static str, fn(&str) -> String);
+
+/// Every table.
+pub(crate) const TABLES: [Table; 11] = [
     ("organizations", "id", columns::<organization::Entity>),
     ("users", "org_id", columns::<user::Entity>),
     ("memberships", "org_id", columns::<membership::Entity>),

@@ -99,10 +99,8 @@ impl<T: Listed> Lists<T> {
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let selected = self.selected(scope).await?;
-        let incarnation = match self.ordering.is_feed {
-            true => Some(self.settled(scope).await?.incarnation),
-            false => None,
-        };
+        let incarnation =
+            if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
         let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
             None => vec![(None, scope.page(selected, order, window).await?)],
             Some((column, parents)) => scope

@@ -176,18 +176,17 @@ impl Task {
             while !something || Instant::now() < rest {
                 let until = if something { rest } else { sweep };
                 tokio::select! {
-                    next = next(&mut follower) => match next {
-                        Ok(campaign) => {
+                    next = next(&mut follower) => {
+                        if let Ok(campaign) = next {
                             touched.add(campaign);
                             something |= self.organization.campaigns().contains_key(&campaign);
-                        }
-                        // the feed went back, or cannot be followed: everything is counted anew
-                        Err(_) => {
+                        } else {
+                            // the feed went back, or cannot be followed: everything is counted anew
                             follower = None;
                             touched = Touched::All;
                             something = true;
                         }
-                    },
+                    }
                     () = self.organization.changed.notified() => {
                         touched = Touched::All;
                         something = true;

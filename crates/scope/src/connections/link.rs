@@ -14,6 +14,7 @@ use sea_orm::{
     sea_query::Values,
     sqlx::{
         self, AssertSqlSafe, Connection, Either, Executor, Row, SqliteConnection,
+        error::DatabaseError,
         postgres::{PgConnection, PgDatabaseError, PgQueryResult},
         sqlite::SqliteQueryResult,
     },
@@ -228,7 +229,7 @@ impl Link {
                     let ended = connection.ping().await;
                     stop.store(false, Ordering::Relaxed);
                     if let Err(error) = ended {
-                        let interrupted = error.as_database_error().and_then(|error| error.code());
+                        let interrupted = error.as_database_error().and_then(DatabaseError::code);
                         if interrupted.as_deref() != Some("9") {
                             return Err(error);
                         }

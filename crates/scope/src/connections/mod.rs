@@ -41,6 +41,7 @@ use sea_orm::{
     DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
     sqlx::{
         self, ConnectOptions, Connection, Executor, Row, SqliteConnection,
+        error::DatabaseError,
         postgres::{PgConnectOptions, PgConnection},
         sqlite::{SqliteConnectOptions, SqliteJournalMode},
     },
@@ -219,7 +220,7 @@ impl Connections {
     async fn lease(&self, lane: Lane, deadline: Option<Instant>) -> Result<Lease, Failure> {
         let patience = Instant::now() + self.0.acquire_timeout;
         let until = deadline.map_or(patience, |deadline| deadline.min(patience));
-        let late = || {
+        let too_late = || {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 Failure::OutOfTime
             } else {
@@ -232,12 +233,12 @@ impl Connections {
             Lane::Control => &self.0.control,
         };
         let permit = timeout_at(until.into(), shares.enter(lane.id())).await;
-        let permit = permit.map_err(|_| late())?.map_err(|TooManyWait| Failure::TooManyWait)?;
+        let permit = permit.map_err(|_| too_late())?.map_err(|TooManyWait| Failure::TooManyWait)?;
         let (link, reused) = match self.take_idle().await? {
             Some(link) => (link, true),
             None => match timeout_at(until.into(), self.connect_patiently()).await {
                 Ok(link) => (link?, false),
-                Err(_) => return Err(late()),
+                Err(_) => return Err(too_late()),
             },
         };
         Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
@@ -406,7 +407,7 @@ fn is_refused_parameter(error: &sqlx::Error) -> bool {
 
 /// Whether the server is about to let somebody in.
 fn is_starting(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("57P03" | "53300"))
 }
 

@@ -19,7 +19,7 @@ pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         None => serve::run(arguments.serve).await,
-        Some(Command::Serve(arguments)) => serve::run(arguments).await,
+        Some(Command::Serve(arguments)) => serve::run(*arguments).await,
         Some(Command::Migrate(arguments)) => migrate::run(arguments).await,
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(arguments).await,

@@ -43,13 +43,10 @@ pub(super) async fn read(
         }
         Ok(read)
     };
-    match tokio::time::timeout(time, reading).await {
-        Ok(read) => read,
-        Err(_) => {
-            let message = format!("The body did not arrive within {time:?}.");
-            Err(Unreadable(StatusCode::REQUEST_TIMEOUT, Error::of(Code::Timeout, message)))
-        }
-    }
+    tokio::time::timeout(time, reading).await.unwrap_or_else(|_| {
+        let message = format!("The body did not arrive within {time:?}.");
+        Err(Unreadable(StatusCode::REQUEST_TIMEOUT, Error::of(Code::Timeout, message)))
+    })
 }
 
 /// The text of an answer. It holds the budget that it was drawn from until it is written, and is not

@@ -6,9 +6,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
+use async_graphql::futures_util::task::AtomicWaker;
 use campaigns_scope::{Budget, Held};
 use http_body::{Body, Frame, SizeHint};
 
@@ -41,6 +42,8 @@ pub(crate) struct Peer(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     phase: AtomicU8,
+    /// Who reads: hyper does not look again where a read has been waited for all along.
+    reader: AtomicWaker,
     inbound: Mutex<Inbound>,
 }
 
@@ -81,6 +84,11 @@ impl Peer {
 
     fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Notes who waits to read.
+    pub(super) fn is_read_by(&self, reader: &Waker) {
+        self.0.reader.register(reader);
     }
 
     /// Notes that a request is under way until the result is dropped.
@@ -158,6 +166,8 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.phase() == Phase::Service {
             self.0.enter(Phase::Next);
+            // so that the time for the next request begins
+            self.0.0.reader.wake();
         }
     }
 }

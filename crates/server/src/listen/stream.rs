@@ -108,6 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                     Phase::Next => this.timeouts.idle,
                     Phase::Service | Phase::Socket | Phase::Leaving => {
                         this.reading.forget();
+                        this.peer.is_read_by(context.waker());
                         return Poll::Pending;
                     }
                 };

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serves (the default).
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Brings the database up to date, lists what is applied, or undoes the last migration.
     Migrate(Migrate),
     /// Prints a token.

@@ -1,0 +1,85 @@
+//! A mutation that runs out of time: a client can tell whether its changes are stored.
+
+use std::time::Duration;
+
+use campaigns_server::Settings;
+use campaigns_tests::{Backend, TestApp, on_both_databases, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use serde_json::json;
+
+const RECORD: &str = "mutation ($input: [RecordEventInput!]!) {
+  recordEvents(input: $input) { recorded events { contact { companies { name } } } }
+}";
+
+async fn impatient(backend: Backend) -> TestApp {
+    let settings = Settings { query_timeout: Duration::from_millis(500), ..Settings::default() };
+    TestApp::with_settings(backend, settings).await
+}
+
+#[tokio::test]
+async fn who_runs_out_of_time_after_the_commit_is_told_that_it_is_committed() {
+    let app = impatient(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(910), 4).await;
+    let before = app.count("campaign_events").await;
+    // what the events lead to cannot be read, but they can be recorded
+    let other = app.sql.begin().await.unwrap();
+    other.execute_unprepared("LOCK TABLE companies IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let input = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }] });
+    let answer = acme.member.ask(RECORD, input.clone()).await;
+    assert_eq!(answer.code(), "TIMEOUT");
+    assert_eq!(answer.error()["extensions"]["committed"], true);
+    let message = answer.error()["message"].as_str().unwrap();
+    assert!(message.contains("committed") && !message.contains("was canceled"), "{message}");
+    assert_eq!(app.count("campaign_events").await, before + 1);
+    other.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_runs_out_of_time_before_the_commit_is_not_stored_whatever_comes_later() {
+    let app = impatient(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(911), 4).await;
+    let before = app.count("campaign_events").await;
+    let other = app.sql.begin().await.unwrap();
+    other.execute_unprepared("LOCK TABLE campaign_events IN SHARE MODE").await.unwrap();
+    let input = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }] });
+    let answer = acme.member.ask(RECORD, input).await;
+    assert_eq!(answer.code(), "TIMEOUT");
+    assert_eq!(answer.error()["extensions"]["committed"], false);
+    other.rollback().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(app.count("campaign_events").await, before);
+}
+
+#[tokio::test]
+async fn each_field_of_a_mutation_says_what_became_of_its_own_changes() {
+    let app = impatient(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
+    let data = acme.member.data(create, json!({})).await;
+    let id = data["createCampaign"]["campaign"]["id"].clone();
+    let other = app.sql.begin().await.unwrap();
+    other.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
+    let two = "mutation ($id: ID!) {
+      first: createSegment(input: { name: \"new\" }) { segment { id } }
+      second: updateCampaign(input: { id: $id, name: \"y\" }) { campaign { id } }
+    }";
+    let answer = acme.member.ask(two, json!({ "id": id })).await;
+    assert_eq!(answer.code(), "TIMEOUT");
+    assert_eq!(answer.error()["path"], json!(["second"]));
+    assert_eq!(answer.error()["extensions"]["committed"], false);
+    other.rollback().await.unwrap();
+    assert_eq!(app.count("campaign_segments").await, 1);
+    assert_eq!(app.count("campaigns WHERE name = 'x'").await, 1);
+}
+
+on_both_databases! {
+    async fn an_error_that_no_repetition_mends_says_nothing_of_commits(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let answer = acme.member.ask("mutation { createCampaign(input: { name: \" \" }) { campaign { id } } }", json!({})).await;
+        assert_eq!(answer.error()["extensions"], json!({ "code": "BAD_USER_INPUT", "field": "input.name" }));
+    }
+}

@@ -1,0 +1,25 @@
+//! What one client can take, and what it cannot: each attack is made to happen.
+
+use std::time::{Duration, Instant};
+
+mod altered_tables;
+mod bytes;
+mod deadlocks;
+mod deletions;
+mod fairness;
+mod followers;
+mod late;
+mod migrations;
+mod peers;
+mod pooler;
+mod restored;
+mod versions;
+
+/// Waits until something holds.
+async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < patience, "{what}: not within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

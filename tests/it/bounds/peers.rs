@@ -1,0 +1,236 @@
+//! Whoever connects, with a token or without.
+
+use std::time::{Duration, Instant};
+
+use campaigns_server::{Settings, Timeouts};
+use campaigns_tests::{Backend, Heard, Socket, TestApp};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+async fn connect(app: &TestApp) -> TcpStream {
+    TcpStream::connect(app.address.trim_start_matches("http://")).await.unwrap()
+}
+
+/// Everything until the service ends the connection.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut read))
+        .await
+        .expect("the service ends the connection")
+        .ok();
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+fn timeouts(time: Duration) -> Timeouts {
+    Timeouts { header: time, idle: time * 2, body: time, write: time }
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn impatient() -> TestApp {
+    let settings = Settings { timeouts: timeouts(SHORT), ..Settings::default() };
+    TestApp::with_settings(Backend::Sqlite, settings).await
+}
+
+#[tokio::test]
+async fn half_a_header_is_not_waited_for() {
+    let app = impatient().await;
+    for header in ["", "GET /healthz HTTP/1.1\r\nHost: x\r\n", "POST /graphql HT"] {
+        let mut stream = connect(&app).await;
+        stream.write_all(header.as_bytes()).await.unwrap();
+        let started = Instant::now();
+        assert_eq!(rest(&mut stream).await, "", "{header:?}");
+        assert!(started.elapsed() >= SHORT / 2, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_comes_byte_by_byte_has_one_deadline() {
+    let app = impatient().await;
+    let mut stream = connect(&app).await;
+    let started = Instant::now();
+    while stream.write_all(b"G").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_between_requests_for_longer_than_a_header_takes() {
+    let app = impatient().await;
+    let mut stream = connect(&app).await;
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    for _ in 0..3 {
+        stream.write_all(request).await.unwrap();
+        let mut read = [0; 1024];
+        let count = stream.read(&mut read).await.unwrap();
+        assert!(read[..count].starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(SHORT + SHORT / 2).await;
+    }
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn half_a_body_is_not_waited_for() {
+    let app = impatient().await;
+    let acme = app.organization("acme").await;
+    let token = acme.member.token.as_ref().unwrap();
+    let mut stream = connect(&app).await;
+    let header = format!(
+        "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{\"query\":"
+    );
+    stream.write_all(header.as_bytes()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("\"TIMEOUT\""), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_not_kept() {
+    let app = impatient().await;
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    let body = "x".repeat(500_000);
+    for _ in 0..30 {
+        app.run(&format!(
+            "INSERT INTO campaigns (org_id, name, body) VALUES ({org}, 'x', '{body}')"
+        ))
+        .await;
+    }
+    let token = acme.member.token.as_ref().unwrap();
+    let query = json!({ "query": "{ campaigns { nodes { body } } }" }).to_string();
+    let mut stream = connect(&app).await;
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{query}",
+        query.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let held = || app.door.budgets().process().held();
+    super::until("it is answered", Duration::from_secs(20), async || held() > 10_000_000).await;
+    // what is held is given back although nobody reads, and the connection is cut
+    super::until("it is given up", Duration::from_secs(10), async || held() == 0).await;
+    let read = rest(&mut stream).await;
+    assert!(read.starts_with("HTTP/1.1 200") && read.len() < 15_000_000);
+}
+
+#[tokio::test]
+async fn so_many_connections_are_open_at_once() {
+    let settings = Settings { max_peers: 2, timeouts: timeouts(SHORT * 3), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let (one, _two, mut three) = (connect(&app).await, connect(&app).await, connect(&app).await);
+    three
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut byte = [0];
+    assert!(tokio::time::timeout(SHORT, three.read(&mut byte)).await.is_err());
+    drop(one);
+    assert!(rest(&mut three).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn before_it_is_known_who_it_is_a_socket_sends_16_kib() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let mut large = Socket::silent(&app.address).await;
+    large.say_text("x".repeat(17_000)).await;
+    assert_eq!(large.closed().await, 1009);
+    // of which the rest is not kept either
+    let mut huge = Socket::silent(&app.address).await;
+    huge.say_text("x".repeat(7_000_000)).await;
+    assert!(matches!(huge.hear().await, Heard::Closed(1009, _) | Heard::Cut));
+    // many small ones are no way round it, and neither are pings, whose echoes nobody reads
+    let mut many = Socket::silent(&app.address).await;
+    for _ in 0..200 {
+        many.say(json!({ "type": "ping", "payload": { "x": "y".repeat(100) } })).await;
+    }
+    super::until("it is closed", Duration::from_secs(10), async || {
+        !matches!(many.hear().await, Heard::Message(_))
+    })
+    .await;
+    let mut pings = Socket::silent(&app.address).await;
+    for _ in 0..1_000 {
+        pings.send(Message::Ping(vec![0; 100].into())).await;
+    }
+    assert!(matches!(pings.hear().await, Heard::Closed(1009, _) | Heard::Cut));
+    // whoever is known may send more
+    let mut known = Socket::of(&acme.member).await;
+    let query = format!("{{ __typename # {}\n }}", "x".repeat(50_000));
+    known.subscribe("1", &query, json!({})).await;
+    assert_eq!(known.next("1").await, json!({ "__typename": "Query" }));
+}
+
+#[tokio::test]
+async fn so_many_sockets_may_not_have_said_who_they_are() {
+    let settings = Settings { max_unknown_sockets: 3, ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    // those that have do not count
+    let known = [Socket::of(&acme.member).await, Socket::of(&acme.member).await];
+    let mut unknown = Vec::new();
+    for _ in 0..3 {
+        unknown.push(Socket::silent(&app.address).await);
+    }
+    let refused =
+        Socket::open(&app.address, Some("graphql-transport-ws"), None).await.err().unwrap();
+    match refused {
+        tungstenite::Error::Http(response) => assert_eq!(response.status(), 503),
+        other => panic!("{other:?}"),
+    }
+    unknown.pop();
+    super::until("there is room again", Duration::from_secs(5), async || {
+        Socket::open(&app.address, Some("graphql-transport-ws"), None).await.is_ok()
+    })
+    .await;
+    drop(known);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_message_is_not_waited_for() {
+    let settings = Settings {
+        timeouts: timeouts(SHORT),
+        socket_ping: Duration::from_millis(100),
+        ..Settings::default()
+    };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    let token = acme.member.token.as_ref().unwrap();
+    let mut stream = connect(&app).await;
+    stream
+        .write_all(
+            b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+              Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    let frame = |length: usize, payload: &[u8]| {
+        // a text frame with a mask of zeros
+        let mut frame = vec![0x81, 0x80 | 127];
+        frame.extend((length as u64).to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        frame
+    };
+    let init = json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {token}") } });
+    let init = init.to_string();
+    stream.write_all(&frame(init.len(), init.as_bytes())).await.unwrap();
+    let mut read = String::new();
+    while !read.contains("connection_ack") {
+        let mut some = [0; 1024];
+        let count = stream.read(&mut some).await.unwrap();
+        read.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
+    // a tenth of a message of a megabyte, which is drawn from the organization's budget while it is
+    stream.write_all(&frame(1_000_000, &vec![b' '; 100_000])).await.unwrap();
+    let held = || acme.scope.budget().held();
+    super::until("it has come", Duration::from_secs(5), async || held() > 90_000).await;
+    rest(&mut stream).await;
+    super::until("it is given back", Duration::from_secs(5), async || held() == 0).await;
+}

@@ -1,0 +1,134 @@
+//! Cursors that are ahead of the feed: after a restore from a backup, or a failover that lost
+//! transactions, this is what clients hold.
+
+use std::time::Duration;
+
+use campaigns_server::Settings;
+use campaigns_tests::{Backend, Heard, Organization, Socket, TestApp, on_both_databases, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+const FOLLOW: &str =
+    "subscription ($after: String) { engagementEvents(after: $after) { cursor node { id } } }";
+const EVENTS: &str =
+    "query ($after: String) { events(first: 100, after: $after) { nodes { id } } }";
+
+async fn insert(app: &TestApp, organization: Uuid, send: Uuid, count: usize) {
+    let (org, send) = (app.literal(organization), app.literal(send));
+    app.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, {send}, 'open' FROM n"
+    ))
+    .await;
+}
+
+async fn cursor(organization: &Organization) -> Json {
+    organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take()
+}
+
+/// The code, the field and the message of the refusal of a subscription.
+async fn refusal(organization: &Organization, after: &Json) -> Option<(String, String)> {
+    let mut socket = Socket::of(&organization.member).await;
+    socket.subscribe("1", FOLLOW, json!({ "after": after })).await;
+    match socket.hear_within(Duration::from_millis(700)).await {
+        Some(Heard::Message(message)) if message["type"] == "error" => {
+            let extensions = &message["payload"][0]["extensions"];
+            Some((
+                extensions["code"].as_str().unwrap().to_owned(),
+                extensions["field"].as_str().unwrap().to_owned(),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a subscription is refused for its cursor.
+async fn is_refused(organization: &Organization, after: &Json) -> bool {
+    let why = refusal(organization, after).await;
+    why == Some(("BAD_USER_INPUT".to_owned(), "after".to_owned()))
+}
+
+#[tokio::test]
+async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::start(backend).await;
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(960), 4).await;
+        insert(&app, acme.id, made.sends[0], 5).await;
+        let before = cursor(&acme).await;
+        let backup = app.database.copy().await;
+        // what comes after the backup, and is seen
+        insert(&app, acme.id, made.sends[0], 20).await;
+        let after = cursor(&acme).await;
+        assert_eq!(refusal(&acme, &after).await, None);
+
+        let app = TestApp::on(backup, Settings::default()).await;
+        let acme = app.again(acme.id).await;
+        // what was before the backup is there still
+        assert_eq!(refusal(&acme, &before).await, None);
+        assert!(is_refused(&acme, &after).await);
+        let answer = acme.member.ask(EVENTS, json!({ "after": after })).await;
+        assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"));
+        // and once the feed has come to the cursor again, and gone by
+        for _ in 0..50 {
+            insert(&app, acme.id, made.sends[0], 1).await;
+            assert_eq!(
+                acme.member.ask(EVENTS, json!({ "after": after })).await.code(),
+                "BAD_USER_INPUT"
+            );
+        }
+        assert!(is_refused(&acme, &after).await);
+        let since = acme.member.data(EVENTS, json!({ "after": before })).await;
+        assert_eq!(since["events"]["nodes"].as_array().unwrap().len(), 50);
+    }
+}
+
+on_both_databases! {
+    async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
+        insert(&app, acme.id, made.sends[0], 5).await;
+        let latest = cursor(&acme).await;
+        app.run("DELETE FROM campaign_events").await;
+        assert_eq!(refusal(&acme, &latest).await, None);
+        insert(&app, acme.id, made.sends[0], 3).await;
+        let data = acme.member.data(EVENTS, json!({ "after": latest })).await;
+        assert_eq!(data["events"]["nodes"].as_array().unwrap().len(), 3);
+    }
+
+    async fn whoever_follows_while_the_feed_goes_back_is_told(app: TestApp) {
+        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
+        let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
+        insert(&app, other.id, theirs.sends[0], 1).await;
+        let mut beside = Socket::of(&other.member).await;
+        beside.subscribe("1", FOLLOW, json!({})).await;
+        let mut socket = Socket::of(&acme.member).await;
+        socket.subscribe("1", FOLLOW, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        insert(&app, acme.id, made.sends[0], 30).await;
+        for _ in 0..30 {
+            socket.next("1").await;
+        }
+        // what a point-in-time recovery leaves, as far as the service can see
+        let back = "(SELECT max(feed_position) FROM campaign_events)";
+        app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(acme.id))).await;
+        match app.database.backend {
+            Backend::Sqlite => app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await,
+            Backend::Postgres => app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await,
+        }
+        let told = socket.message().await;
+        assert_eq!(told["payload"]["errors"][0]["extensions"], json!({ "code": "BAD_USER_INPUT", "field": "after" }), "{told}");
+        assert_eq!(socket.message().await["type"], "complete");
+        // whoever saw nothing that is gone goes on
+        insert(&app, other.id, theirs.sends[0], 1).await;
+        beside.next("1").await;
+        // and a new subscription is as good as any
+        socket.subscribe("2", FOLLOW, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        insert(&app, acme.id, made.sends[0], 1).await;
+        socket.next("2").await;
+    }
+}

@@ -1,0 +1,144 @@
+//! Two versions of the service beside each other on one database: what the newer one stores, the
+//! older one may not know.
+
+use std::time::Duration;
+
+use campaigns_tests::{Backend, Binary, Heard, Postgres, Socket, TestApp, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+const FOLLOW: &str =
+    "subscription ($after: String) { engagementEvents(after: $after) { node { id type } } }";
+
+/// What a newer version's migration might do.
+const NEWER: [&str; 4] = [
+    "ALTER TYPE campaign_event_type ADD VALUE 'forward'",
+    "ALTER TYPE send_status ADD VALUE 'deferred'",
+    "ALTER TYPE campaign_status ADD VALUE 'archived'",
+    "ALTER TABLE campaign_events ADD COLUMN device text",
+];
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_nobodys_feed() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(940), 4).await;
+    let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(941), 4).await;
+    for sql in NEWER {
+        app.run(sql).await;
+    }
+    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let mut socket = Socket::of(&acme.member).await;
+    socket.subscribe("1", FOLLOW, json!({})).await;
+    let mut beside = Socket::of(&other.member).await;
+    beside.subscribe("1", FOLLOW, json!({})).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let insert = |org, send, kind: &str| {
+        format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({}, {}, '{kind}')",
+            app.literal(org),
+            app.literal(send)
+        )
+    };
+    app.run(&insert(acme.id, made.sends[0], "forward")).await;
+    // more of them than are read at once
+    app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {}, {}, 'forward' FROM generate_series(1, 1500)", app.literal(acme.id), app.literal(made.sends[0]))).await;
+    app.run(&insert(acme.id, made.sends[1], "click")).await;
+    app.run(&insert(other.id, theirs.sends[0], "open")).await;
+    assert_eq!(socket.next("1").await["engagementEvents"]["node"]["type"], "CLICK");
+    assert_eq!(beside.next("1").await["engagementEvents"]["node"]["type"], "OPEN");
+    // from the table, too
+    let mut later = Socket::of(&acme.member).await;
+    later.subscribe("1", FOLLOW, json!({ "after": start })).await;
+    assert_eq!(later.next("1").await["engagementEvents"]["node"]["type"], "CLICK");
+    // it is counted
+    let metrics = app
+        .client(None)
+        .request(reqwest::Method::GET, "/metrics")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let line = metrics.lines().find(|line| {
+        line.starts_with("campaigns_unreadable_rows_total{table=\"campaign_events\"}")
+    });
+    let count: f64 = line.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(count >= 1_501.0, "{metrics}");
+    // and left out of lists, which go on behind it
+    let listed = acme
+        .member
+        .data("{ events(last: 3) { nodes { type } pageInfo { hasPreviousPage } } }", json!({}))
+        .await;
+    assert_eq!(listed["events"]["nodes"], json!([{ "type": "CLICK" }]));
+    assert_eq!(listed["events"]["pageInfo"]["hasPreviousPage"], true);
+    app.run(&format!(
+        "UPDATE campaigns SET status = 'archived' WHERE id = {}",
+        app.literal(made.campaigns[0])
+    ))
+    .await;
+    app.run(&format!(
+        "UPDATE campaign_sends SET status = 'deferred' WHERE id = {}",
+        app.literal(made.sends[0])
+    ))
+    .await;
+    let listed = acme.member.data("{ campaigns { totalCount nodes { id status } } sends { totalCount nodes { status } } }", json!({})).await;
+    let shown = |what: &str| listed[what]["nodes"].as_array().unwrap().len() as u64;
+    assert_eq!(listed["campaigns"]["totalCount"].as_u64().unwrap(), shown("campaigns") + 1);
+    assert_eq!(listed["sends"]["totalCount"].as_u64().unwrap(), shown("sends") + 1);
+    // a report of such a send is left to the version that knows it
+    let update = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated unchanged } }";
+    let data = acme
+        .member
+        .data(update, json!({ "input": [{ "id": made.sends[0], "status": "DELIVERED" }] }))
+        .await;
+    assert_eq!(data["updateSends"], json!({ "updated": 0, "unchanged": 1 }));
+}
+
+#[tokio::test]
+async fn an_older_version_goes_on_beside_a_newer_one() {
+    let (_postgres, database) = Postgres::own().await;
+    let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(942), 4).await;
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &app.database.url,
+        "--jwt-secret",
+        "a secret of the tests, 32 bytes or more",
+    ];
+    let mut older = Binary::start(directory.path(), &arguments).await;
+    let mut old = acme.member.clone();
+    old.address = older.address().await;
+    let mut socket = Socket::of(&old).await;
+    socket.subscribe("1", FOLLOW, json!({})).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // the newer one migrates, and serves from now on beside it
+    for sql in NEWER {
+        app.run(sql).await;
+    }
+    app.run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_newer', 0)").await;
+    let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded events { id } } }";
+    let open = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }] });
+    for number in 0..20 {
+        let writer = if number % 2 == 0 { &old } else { &acme.member };
+        let data = writer.data(record, open.clone()).await;
+        let id = &data["recordEvents"]["events"][0]["id"];
+        app.run(&format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, device) VALUES ('{}', '{}', 'forward', 'phone')",
+            acme.id, made.sends[0]
+        )).await;
+        assert_eq!(&socket.next("1").await["engagementEvents"]["node"]["id"], id);
+        old.data("{ campaigns { nodes { name stats { opens } } } }", json!({})).await;
+    }
+    let ready = old.request(reqwest::Method::GET, "/readyz").send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    assert_eq!(older.terminate().await, 0);
+    assert!(matches!(socket.hear().await, Heard::Closed(1001, _)));
+}
