@@ -19,16 +19,29 @@ use crate::service::Service;
 pub(crate) struct Follower(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Follower {
-    /// Subscribes, and waits until that is done.
-    pub(crate) async fn subscribe(service: &Service) -> anyhow::Result<Self> {
-        let url = format!("{}/graphql", service.address.replacen("http", "ws", 1));
+    /// Opens a socket, and says nothing yet.
+    pub(crate) async fn silent(address: &str) -> anyhow::Result<Self> {
+        let url = format!("{}/graphql", address.replacen("http", "ws", 1));
         let mut request = url.into_client_request()?;
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         let (stream, _) = connect_async(request).await?;
-        let mut follower = Self(stream);
-        let authorization = format!("Bearer {}", service.token);
-        follower.say(&json!({ "type": "connection_init", "payload": { "Authorization": authorization } })).await?;
+        Ok(Self(stream))
+    }
+
+    /// Says who it is.
+    pub(crate) async fn introduce(&mut self, token: &str) -> anyhow::Result<()> {
+        let authorization = format!("Bearer {token}");
+        self.say(
+            &json!({ "type": "connection_init", "payload": { "Authorization": authorization } }),
+        )
+        .await
+    }
+
+    /// Subscribes, and waits until that is done.
+    pub(crate) async fn subscribe(service: &Service) -> anyhow::Result<Self> {
+        let mut follower = Self::silent(&service.address).await?;
+        follower.introduce(&service.token).await?;
         let query = "subscription { engagementEvents { cursor node { id type occurredAt } } }";
         follower
             .say(&json!({ "id": "1", "type": "subscribe", "payload": { "query": query } }))
@@ -39,11 +52,11 @@ impl Follower {
         Ok(follower)
     }
 
-    async fn say(&mut self, message: &Json) -> anyhow::Result<()> {
+    pub(crate) async fn say(&mut self, message: &Json) -> anyhow::Result<()> {
         Ok(self.0.send(Message::Text(message.to_string().into())).await?)
     }
 
-    async fn message(&mut self) -> anyhow::Result<Json> {
+    pub(crate) async fn message(&mut self) -> anyhow::Result<Json> {
         loop {
             if let Message::Text(text) = self.0.next().await.context("it goes on")?? {
                 let message: Json = serde_json::from_str(&text)?;
@@ -52,6 +65,22 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Waits for the end of an operation, without looking at what comes before.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        loop {
+            if let Message::Text(text) = self.0.next().await.context("it goes on")??
+                && (text.ends_with("\"complete\"}") || text.contains("\"type\":\"error\""))
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The stream below, for a peer that keeps to no protocol.
+    pub(crate) fn stream(&mut self) -> &mut MaybeTlsStream<TcpStream> {
+        self.0.get_mut()
     }
 
     /// The id of the next event, and when it came.

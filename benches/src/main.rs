@@ -11,20 +11,24 @@ mod feed;
 mod follower;
 mod intake;
 mod service;
+mod soak;
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
 use service::Service;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    rlimit::increase_nofile_limit(u64::MAX)?;
     let parts: Vec<String> = std::env::args().skip(1).collect();
     for part in &parts {
-        if !["feed", "intake", "fan-out"].contains(&part.as_str()) {
-            bail!("there is no part {part}: feed, intake, fan-out");
+        if !["feed", "intake", "fan-out", "soak"].contains(&part.as_str()) {
+            bail!("there is no part {part}: feed, intake, fan-out, soak");
         }
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
-    let service = Service::start().await?;
+    let service = Arc::new(Service::start().await?);
     if wanted("feed") {
         feed::run(&service).await?;
     }
@@ -33,6 +37,11 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("fan-out") {
         fan_out::run(&service).await?;
+    }
+    // takes its time, and so is run where it is asked for
+    if parts.iter().any(|part| part == "soak") {
+        let seconds = std::env::var("SECONDS_OF_SOAK").ok().and_then(|of| of.parse().ok());
+        soak::run(&service, Duration::from_secs(seconds.unwrap_or(600))).await?;
     }
     Ok(())
 }

@@ -16,10 +16,12 @@ use uuid::Uuid;
 
 const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
 
-/// A running service with one organization and some sends.
+/// A running service with two organizations that have the same rows.
 pub(crate) struct Service {
     pub(crate) address: String,
     pub(crate) token: String,
+    /// A token for the other organization.
+    pub(crate) other: String,
     pub(crate) organization: Uuid,
     pub(crate) sends: Vec<Uuid>,
     pub(crate) sql: DatabaseConnection,
@@ -33,26 +35,31 @@ impl Service {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let (postgres, database) = Postgres::own().await;
         let sql = database.connect().await;
-        let organization = Uuid::new_v4();
-        let org = format!("'{organization}'");
-        for statement in [
-            format!("INSERT INTO organizations (id, name, slug) VALUES ({org}, 'Bench', 'bench')"),
-            format!(
-                "INSERT INTO campaigns (org_id, name) SELECT {org}, 'c' || n FROM generate_series(1, 20) n"
-            ),
-            format!(
-                "INSERT INTO contacts (org_id, first_name) SELECT {org}, 'k' || n FROM generate_series(1, 500) n"
-            ),
-            format!(
-                "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
-                     SELECT {org}, campaigns.id, contacts.id FROM campaigns CROSS JOIN contacts"
-            ),
-            "ANALYZE".to_owned(),
-        ] {
-            sql.execute_unprepared(&statement).await?;
+        let (organization, other) = (Uuid::new_v4(), Uuid::new_v4());
+        for id in [organization, other] {
+            let org = format!("'{id}'");
+            for statement in [
+                format!(
+                    "INSERT INTO organizations (id, name, slug) VALUES ({org}, 'Bench', {org})"
+                ),
+                format!(
+                    "INSERT INTO campaigns (org_id, name) SELECT {org}, 'c' || n FROM generate_series(1, 20) n"
+                ),
+                format!(
+                    "INSERT INTO contacts (org_id, first_name) SELECT {org}, 'k' || n FROM generate_series(1, 500) n"
+                ),
+                format!(
+                    "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
+                         SELECT {org}, campaigns.id, contacts.id FROM campaigns CROSS JOIN contacts \
+                         WHERE campaigns.org_id = {org} AND contacts.org_id = {org}"
+                ),
+            ] {
+                sql.execute_unprepared(&statement).await?;
+            }
         }
-        let select =
-            Statement::from_string(sql.get_database_backend(), "SELECT id FROM campaign_sends");
+        sql.execute_unprepared("ANALYZE").await?;
+        let sends = format!("SELECT id FROM campaign_sends WHERE org_id = '{organization}'");
+        let select = Statement::from_string(sql.get_database_backend(), sends);
         let rows = sql.query_all_raw(select).await?;
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
@@ -76,11 +83,13 @@ impl Service {
         let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
-        let token = signer.sign(organization, "admin", "bench", now, now + TimeDelta::days(1))?;
+        let sign = |of| signer.sign(of, "admin", "bench", now, now + TimeDelta::days(1));
+        let (token, other) = (sign(organization)?, sign(other)?);
         let http = reqwest::Client::new();
         Ok(Self {
             address,
             token,
+            other,
             organization,
             sends,
             sql,
@@ -93,10 +102,20 @@ impl Service {
 
     /// Asks over HTTP.
     pub(crate) async fn ask(&self, query: &str, variables: Json) -> anyhow::Result<Json> {
-        let answer = self
-            .http
+        self.ask_as(&self.http, &self.token, query, variables).await
+    }
+
+    /// Asks over HTTP with another client and token.
+    pub(crate) async fn ask_as(
+        &self,
+        http: &reqwest::Client,
+        token: &str,
+        query: &str,
+        variables: Json,
+    ) -> anyhow::Result<Json> {
+        let answer = http
             .post(format!("{}/graphql", self.address))
-            .bearer_auth(&self.token)
+            .bearer_auth(token)
             .json(&json!({ "query": query, "variables": variables }))
             .send()
             .await?;

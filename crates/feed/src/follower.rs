@@ -154,6 +154,7 @@ impl Follower {
                         Error::Unavailable(_)
                         | Error::Conflict(_)
                         | Error::TooManyWait
+                        | Error::Busy
                         | Error::Exhausted(_),
                     ) => tokio::time::sleep(RETRY).await,
                     Err(error) => return Err(error.into()),

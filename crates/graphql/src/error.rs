@@ -4,7 +4,10 @@
 //! client. Whatever else reaches the edge ([`seal`]) is logged there and shown as a request id:
 //! async-graphql would make a message of anything that can be displayed, a database's error too.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
 use campaigns_delivery::{RecordError, ReportError};
@@ -73,6 +76,8 @@ pub enum Error {
         /// The path to the value at fault, from the argument on.
         field: Option<String>,
     },
+    /// There are too many of something at once; the same may work later.
+    TooMany(&'static str),
     /// It is not known whether changes were committed.
     InDoubt,
     /// Something that the log is told.
@@ -142,8 +147,8 @@ impl From<campaigns_scope::Error> for Error {
             Scope::ReferenceNotFound { column, .. } => {
                 Self::client(Code::NotFound, format!("{column} refers to no row."), None)
             }
-            Scope::Unavailable(_) | Scope::Conflict(_) => {
-                tracing::warn!(%error, "the database does not answer");
+            Scope::Unavailable(_) | Scope::Conflict(_) | Scope::Busy => {
+                seldom(&error);
                 Self::client(
                     Code::Unavailable,
                     "The database cannot be reached; the same request may work later.",
@@ -160,11 +165,9 @@ impl From<campaigns_scope::Error> for Error {
                 "A part is deleted, and the time is over. Repeat the call to delete the rest.",
                 None,
             ),
-            Scope::TooManyWait => Self::client(
-                Code::LimitExceeded,
-                "Too many operations of your organization wait for the database.",
-                None,
-            ),
+            Scope::TooManyWait => {
+                Self::TooMany("Too many operations of your organization are under way.")
+            }
             Scope::Exhausted(exhausted) => exhausted.into(),
             Scope::Database(_) => Self::Internal(Arc::new(error)),
         }
@@ -173,21 +176,32 @@ impl From<campaigns_scope::Error> for Error {
 
 impl From<Exhausted> for Error {
     fn from(exhausted: Exhausted) -> Self {
-        let (code, message) = match exhausted {
-            Exhausted::Operation => (
+        match exhausted {
+            Exhausted::Operation => Self::client(
                 Code::LimitExceeded,
                 "The operation reads or returns too many bytes. Ask for fewer rows or fields.",
+                None,
             ),
-            Exhausted::Organization => (
-                Code::LimitExceeded,
-                "The operations of your organization hold too many bytes at once.",
-            ),
-            Exhausted::Process => {
-                tracing::warn!(%exhausted, "an operation was refused");
-                (Code::Unavailable, "The service is busy; the same request may work later.")
+            Exhausted::Organization => {
+                Self::TooMany("The operations of your organization hold too many bytes at once.")
             }
-        };
-        Self::client(code, message, None)
+            Exhausted::Process => {
+                seldom(&exhausted);
+                let message = "The service is busy; the same request may work later.";
+                Self::client(Code::Unavailable, message, None)
+            }
+        }
+    }
+}
+
+/// Tells the log why operations are refused: once a second, as there may be thousands.
+fn seldom(error: &(dyn std::error::Error + 'static)) {
+    static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    said.1 += 1;
+    if said.0.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+        tracing::warn!(error, operations = said.1, "operations are refused");
+        *said = (Some(Instant::now()), 0);
     }
 }
 
@@ -235,6 +249,16 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
                 extensions.set("field", field);
             }
             async_graphql::Error { message, source: None, extensions: Some(extensions) }
+        }
+        Error::TooMany(message) => {
+            let mut extensions = ErrorExtensionValues::default();
+            extensions.set("code", Code::LimitExceeded.as_str());
+            extensions.set("retryable", true);
+            async_graphql::Error {
+                message: message.to_owned(),
+                source: None,
+                extensions: Some(extensions),
+            }
         }
         Error::InDoubt => async_graphql_error(Error::client(
             Code::Unavailable,
@@ -301,6 +325,16 @@ pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes
         }
         error.extensions.get_or_insert_default().set("committed", committed);
     }
+}
+
+/// Whether something in a response failed for a reason that will pass by itself.
+#[must_use]
+pub fn is_passing(response: &Response) -> bool {
+    response.errors.iter().any(|error| {
+        let extensions = error.extensions.as_ref();
+        let is_retryable = extensions.and_then(|extensions| extensions.get("retryable"));
+        code_of(error) == Some(Code::Unavailable.as_str()) || is_retryable.is_some()
+    })
 }
 
 /// The code that an error carries.

@@ -55,7 +55,8 @@ impl<'a> Admin<'a> {
                 let done = self.step(dependent, id, step).await;
                 begun |= matches!(done, Ok(1..));
                 match done {
-                    Ok(done) if done < step => break,
+                    // fewer than asked for are no sign of the end: some may just have been changed
+                    Ok(0) => break,
                     Ok(_) if started > end => return Err(Error::Unfinished),
                     Ok(_) => {}
                     // too much at once, on this machine and at this time
@@ -65,7 +66,7 @@ impl<'a> Admin<'a> {
                 }
                 step = match started.elapsed() {
                     took if took > STEP_TIME => (step / 2).max(1),
-                    took if took < STEP_TIME / 4 => (step * 2).min(LARGEST_STEP),
+                    took if took < STEP_TIME / 2 => (step * 2).min(LARGEST_STEP),
                     _ => step,
                 };
             }
@@ -84,21 +85,20 @@ impl<'a> Admin<'a> {
     }
 
     /// Deletes or clears so many of what hangs on a row, and says how many there were. They are
-    /// locked in the order of an index, so that two who delete the same do not wait for each other
-    /// in a circle.
+    /// taken in the order in which they lie in the table, so that two who delete the same do not
+    /// wait for each other in a circle; and found without sorting, as there may be millions.
     async fn step(&self, dependent: &Dependent, id: Uuid, rows: u64) -> Result<u64, Error> {
-        let lock = match self.scope.dialect() {
-            Dialect::Postgres => "FOR UPDATE",
-            Dialect::Sqlite => "",
-        };
-        let (change, Hanging { table, column, order }) = match dependent {
+        let (change, Hanging { table, column }) = match dependent {
             Dependent::Deleted(of) => (format!("DELETE FROM {}", of.table), of),
             Dependent::Cleared(of) => (format!("UPDATE {} SET {} = NULL", of.table, of.column), of),
         };
-        let sql = format!(
-            "{change} WHERE id IN (SELECT id FROM {table} WHERE org_id = $1 AND {column} = $2 \
-             ORDER BY {order} LIMIT $3 {lock})"
-        );
+        let found = |place: &str| {
+            format!("SELECT {place} FROM {table} WHERE org_id = $1 AND {column} = $2 LIMIT $3")
+        };
+        let sql = match self.scope.dialect() {
+            Dialect::Postgres => format!("{change} WHERE ctid = ANY (ARRAY({}))", found("ctid")),
+            Dialect::Sqlite => format!("{change} WHERE rowid IN ({})", found("rowid")),
+        };
         let session = self.session();
         let backend = session.get_database_backend();
         let organization = self.scope.organization();

@@ -19,6 +19,8 @@ use std::{
 
 use uuid::Uuid;
 
+use crate::shares::{Activity, Shares};
+
 /// An operation draws from its organization in steps of this many bytes, so that rows do not
 /// contend for one lock.
 const STEP: usize = 64 * 1024;
@@ -221,20 +223,39 @@ impl Drop for Held {
     }
 }
 
-/// The budgets of a process. Cloning shares them.
-#[derive(Clone, Debug)]
+/// The budgets of a process: of bytes, and of operations that are executed at once. Cloning shares
+/// them.
+#[derive(Clone)]
 pub struct Budgets {
     limits: ByteLimits,
     process: Arc<Budget>,
     organizations: Arc<Mutex<HashMap<Uuid, Weak<Budget>>>>,
+    pub(crate) work: Work,
+}
+
+/// The places of operations that are executed at once.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) any: Shares,
+    /// Of those that are dear.
+    pub(crate) dear: Shares,
+    pub(crate) activity: Activity,
 }
 
 impl Budgets {
-    /// The budgets of a process with these limits.
+    /// The budgets of a process with these limits, which executes so many operations at once, an
+    /// eighth of them dear, while so many of an organization wait.
     #[must_use]
-    pub fn new(limits: ByteLimits) -> Self {
+    pub fn new(limits: ByteLimits, max_executing: usize, max_waiting: usize) -> Self {
         let process = Budget::new(Exhausted::Process, Limit::Bytes(limits.process), None);
-        Self { limits, process, organizations: Arc::default() }
+        let activity = Activity::default();
+        let dear = (max_executing / 8).max(2);
+        let work = Work {
+            any: Shares::new(max_executing.max(1), limits.share, max_waiting),
+            dear: Shares::new(dear, limits.share, max_waiting).all_for_one(activity.clone()),
+            activity,
+        };
+        Self { limits, process, organizations: Arc::default(), work }
     }
 
     /// The limits.
@@ -269,7 +290,8 @@ mod tests {
     use super::*;
 
     fn budgets(operation: usize, process: usize) -> Budgets {
-        Budgets::new(ByteLimits { operation, process, ..ByteLimits::default() })
+        let limits = ByteLimits { operation, process, ..ByteLimits::default() };
+        Budgets::new(limits, 1, 1)
     }
 
     fn id(number: u128) -> Uuid {

@@ -31,7 +31,9 @@ pub struct Options {
     pub statement_timeout: Option<Duration>,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
-    /// How many operations of an organization wait for a connection at most.
+    /// Operations that are executed at once, at most.
+    pub max_executing: usize,
+    /// How many operations of an organization wait to be executed, or for a connection, at most.
     pub max_waiting: usize,
     /// Whether a pooler lies between that serves each transaction on any of its connections. One
     /// that refuses startup parameters is found out anyway.
@@ -49,11 +51,16 @@ impl Options {
             max_connections: 16,
             statement_timeout: None,
             acquire_timeout: Duration::from_secs(5),
+            max_executing: 8 * cores(),
             max_waiting: 1_000,
             pooler: false,
             bytes: ByteLimits::default(),
         }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Is told of each statement that was run, and how long it took.
@@ -74,7 +81,7 @@ impl Database {
     /// Where the database cannot be reached.
     pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
         let connections = Connections::open(options, observer).await?;
-        let budgets = Budgets::new(options.bytes);
+        let budgets = Budgets::new(options.bytes, options.max_executing, options.max_waiting);
         Ok(Self { connections, budgets, organizations: Arc::default() })
     }
 
@@ -106,12 +113,8 @@ impl Database {
             }
             self.remember(id);
         }
-        Ok(Some(Scope::of(
-            self.session(Lane::Organization(id)),
-            self.budgets.clone(),
-            id,
-            viewer.role(),
-        )))
+        let session = self.session(Lane::Organization(id));
+        Ok(Some(Scope::of(session, self.budgets.clone(), id, viewer.role())))
     }
 
     /// Work for no one viewer.

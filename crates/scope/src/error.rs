@@ -34,9 +34,12 @@ pub enum Error {
     /// A budget of bytes is exhausted.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    /// Too many operations of the organization wait for a connection.
-    #[error("too many operations of the organization wait for a connection")]
+    /// Too many operations of the organization wait, or one has waited for too long for others of it.
+    #[error("too many operations of the organization wait")]
     TooManyWait,
+    /// The operations of others take all that there is.
+    #[error("the operations of others take all that there is")]
+    Busy,
     /// The connection was lost while the transaction was being committed.
     #[error("whether the transaction was committed is not known: {0}")]
     InDoubt(String),

@@ -97,6 +97,7 @@ mod owned;
 mod page;
 mod raw;
 mod scope;
+mod shares;
 mod token;
 mod unreadable;
 mod weigh;
@@ -113,6 +114,7 @@ pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
 pub use scope::{FeedPage, Place, Scope, Scoped, Settled};
+pub use shares::Permit;
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };

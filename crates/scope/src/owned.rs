@@ -42,12 +42,10 @@ pub struct Hanging {
     pub table: &'static str,
     /// Its column with the other row's id.
     pub column: &'static str,
-    /// The column by which an index has them in order.
-    pub order: &'static str,
 }
 
-const fn hanging(table: &'static str, column: &'static str, order: &'static str) -> Hanging {
-    Hanging { table, column, order }
+const fn hanging(table: &'static str, column: &'static str) -> Hanging {
+    Hanging { table, column }
 }
 
 macro_rules! organization_owned {
@@ -70,14 +68,14 @@ organization_owned! {
     contact_company { ContactId -> "contacts", CompanyId -> "companies" }
     campaign { CreatorId -> "users" } [
         const DEPENDENTS: &'static [Dependent] = &[
-            Dependent::Deleted(hanging("campaign_events", "campaign_id", "feed_position")),
-            Dependent::Deleted(hanging("campaign_sends", "campaign_id", "id")),
-            Dependent::Deleted(hanging("campaign_lists", "campaign_id", "id")),
+            Dependent::Deleted(hanging("campaign_events", "campaign_id")),
+            Dependent::Deleted(hanging("campaign_sends", "campaign_id")),
+            Dependent::Deleted(hanging("campaign_lists", "campaign_id")),
         ];
     ]
     segment {} [
         const DEPENDENTS: &'static [Dependent] =
-            &[Dependent::Cleared(hanging("campaign_lists", "segment_id", "campaign_id"))];
+            &[Dependent::Cleared(hanging("campaign_lists", "segment_id"))];
     ]
     list_entry { CampaignId -> "campaigns", SegmentId -> "campaign_segments", ContactId -> "contacts" }
     send { CampaignId -> "campaigns", ContactId -> "contacts" }

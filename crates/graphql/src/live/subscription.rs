@@ -109,7 +109,7 @@ impl Subscription {
         loop {
             match Source::open(live, &operation).await {
                 Ok(source) => return Ok(Self { operation, source }),
-                Err(refused) if failed_for(&refused, Code::Unavailable) => {
+                Err(refused) if error::is_passing(&refused) => {
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(refused) => return Err(refused),
@@ -215,7 +215,7 @@ impl Followed {
             match self.row(&event, since).await {
                 Ok(Some(row)) => break row,
                 Ok(None) => return Rendered::Gone,
-                Err(Error::Client { .. }) => tokio::time::sleep(RETRY).await,
+                Err(Error::Client { .. } | Error::TooMany(_)) => tokio::time::sleep(RETRY).await,
                 // as it was read
                 Err(error) => {
                     tracing::warn!(?error, "events could not be looked up again");
@@ -279,8 +279,7 @@ impl Followed {
             let Some(response) = self.run(&turn).await else { return Response::default() };
             let too_slow = failed_for(&response, Code::Timeout);
             slow += usize::from(too_slow);
-            let again =
-                failed_for(&response, Code::Unavailable) || too_slow && slow < SLOW_ATTEMPTS;
+            let again = error::is_passing(&response) || too_slow && slow < SLOW_ATTEMPTS;
             if !again {
                 return response;
             }
@@ -298,6 +297,11 @@ impl Followed {
             .data(Arc::clone(turn));
         request.operation_name.clone_from(&self.operation_name);
         request.set_parsed_query(self.document.clone());
+        let place = self.scope.live_place(Instant::now() + self.timeout).await;
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => return Some(Error::from(error).into_response()),
+        };
         let mut stream = self.schema.execute_stream(request);
         let response = match tokio::time::timeout(self.timeout, stream.next()).await {
             Ok(response) => response?,
@@ -305,6 +309,7 @@ impl Followed {
         };
         let mut response = error::seal(response, Uuid::new_v4());
         self.shape.apply(&mut response);
+        drop(place);
         Some(response)
     }
 

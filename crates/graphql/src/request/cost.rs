@@ -78,14 +78,17 @@ struct Reckoner<'a> {
     input: usize,
 }
 
-/// Refuses an operation that would cost too much.
+/// Operations that cost so much are dear: few of them are executed at once.
+const DEAR: usize = 10_000;
+
+/// Refuses an operation that would cost too much, and says whether what it costs is dear.
 pub(super) fn limit(
     types: &Types,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     variables: &Variables,
     limits: &Limits,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let fragments = &document.fragments;
     let mut reckoner = Reckoner { types, fragments, variables, known: HashMap::new(), input: 1 };
     reckoner.input = reckoner.longest_input(&operation.selection_set.node);
@@ -100,7 +103,7 @@ pub(super) fn limit(
             return Err(Error::limit("query", message));
         }
     }
-    Ok(())
+    Ok(cost.complexity >= DEAR)
 }
 
 impl<'a> Reckoner<'a> {

@@ -97,6 +97,7 @@ pub struct Prepared {
     document: ExecutableDocument,
     variables: Variables,
     kind: OperationType,
+    is_dear: bool,
     shape: Shape,
 }
 
@@ -181,7 +182,7 @@ impl Api {
             return (Error::bad_input("query", message).into_response(), false);
         }
         let is_mutation = prepared.is_mutation();
-        let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
+        let Prepared { query, operation_name, document, variables, is_dear, shape, .. } = prepared;
         let Asked { scope, budget, viewer, now, request_id } = asked;
         let outcomes = Outcomes::default();
         let deadline = Instant::now() + time;
@@ -195,6 +196,10 @@ impl Api {
             .data(self.live.clone());
         request.operation_name = operation_name;
         request.set_parsed_query(document);
+        let place = match scope.place(is_dear, deadline).await {
+            Ok(place) => place,
+            Err(error) => return (Error::from(error).into_response(), false),
+        };
         let execution = self.schema.execute(request);
         let response = if is_mutation {
             // its statements keep to the time; what is committed must not be dropped unheard
@@ -208,6 +213,7 @@ impl Api {
             error::say_what_is_committed(&mut response, &outcomes);
         }
         shape.apply(&mut response);
+        drop(place);
         let validated = response
             .errors
             .iter()
@@ -264,9 +270,9 @@ impl Checks {
         let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
 
         let operation = selected(&document, name)?;
-        cost::limit(&self.types, &document, operation, &variables, &self.limits)?;
+        let is_dear = cost::limit(&self.types, &document, operation, &variables, &self.limits)?;
         let shape = Shape::of(&self.types, &document, operation);
-        Ok(Prepared { query, operation_name, document, variables, kind, shape })
+        Ok(Prepared { query, operation_name, document, variables, kind, is_dear, shape })
     }
 }
 

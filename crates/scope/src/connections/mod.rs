@@ -6,7 +6,7 @@
 //!
 //! Some connections are set apart: one for the reader of the feed, and one for what must work when
 //! everything else is busy (readiness, look-ups of organizations, canceling). Organizations share
-//! the others ([`shares`]).
+//! the others ([`crate::shares`]).
 //!
 //! **Invariants.**
 //! - Whoever holds a [`Lease`] has a connection to itself. It is put back as it was taken: no
@@ -23,7 +23,6 @@
 
 mod link;
 mod session;
-mod shares;
 
 pub(crate) use link::is_stale_plan;
 pub(crate) use session::Session;
@@ -52,9 +51,9 @@ use uuid::Uuid;
 use crate::{
     Error, Observer, Options,
     budget::{Exhausted, Share},
+    shares::{NoPlace, Permit, Shares},
 };
 use link::Link;
-use shares::{Permit, Shares, TooManyWait};
 
 /// A connection that was idle for longer is asked whether it still answers.
 const ASK_AFTER: Duration = Duration::from_secs(5);
@@ -232,8 +231,11 @@ impl Connections {
             Lane::Feed => &self.0.feed,
             Lane::Control => &self.0.control,
         };
-        let permit = timeout_at(until.into(), shares.enter(lane.id())).await;
-        let permit = permit.map_err(|_| too_late())?.map_err(|TooManyWait| Failure::TooManyWait)?;
+        let permit = shares.enter_until(lane.id(), until).await;
+        let permit = permit.map_err(|why| match (too_late(), why) {
+            (Failure::NoneFree, NoPlace::TooMany) => Failure::TooManyWait,
+            (failure, _) => failure,
+        })?;
         let (link, reused) = match self.take_idle().await? {
             Some(link) => (link, true),
             None => match timeout_at(until.into(), self.connect_patiently()).await {

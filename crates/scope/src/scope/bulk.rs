@@ -112,7 +112,7 @@ impl Scope {
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
         self.check_references::<E>(rows, true).await?;
-        let placed = self.place::<E>(rows).await?;
+        let placed = self.placed::<E>(rows).await?;
         let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
         let (table, names) = (E::default(), given.names());
         // a row that comes twice counts the first time
@@ -138,7 +138,7 @@ impl Scope {
 
     /// The rows with their places in the feed; `None` where they take them as they are inserted,
     /// because the order of their ids is the order given.
-    async fn place<E: OrganizationOwned>(
+    async fn placed<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
     ) -> Result<Option<Vec<E::ActiveModel>>, Error> {

@@ -27,12 +27,15 @@ use crate::{
     Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
+    shares::{NoPlace, Permit, Shares},
     unreadable::all_known,
 };
 
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
 const CHUNK: usize = 2_000;
 
+/// How long an operation waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a transaction is tried that is ended for the sake of others.
 const ATTEMPTS: u32 = 12;
 /// How long the wait before the second attempt is at most; each further one is twice as long.
@@ -98,6 +101,46 @@ impl Scope {
     #[must_use]
     pub fn operation_budget(&self) -> Arc<Budget> {
         self.budget().operation(self.budgets.limits())
+    }
+
+    /// Waits until an operation of the organization may be executed, for as long as the result
+    /// lives. So many are executed at once, and an organization has no more than its share of them;
+    /// of those that are dear there are few at once, or they would keep all cores from the others.
+    ///
+    /// # Errors
+    /// [`Error::TooManyWait`] where the organization has too many, [`Error::Busy`] where others have.
+    pub async fn place(
+        &self,
+        is_dear: bool,
+        deadline: Instant,
+    ) -> Result<[Option<Permit>; 2], Error> {
+        let work = &self.budgets.work;
+        work.activity.note(self.organization);
+        let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
+        let dear = if is_dear {
+            Some(self.enter(&work.dear, self.organization, until).await?)
+        } else {
+            None
+        };
+        Ok([dear, Some(self.enter(&work.any, self.organization, until).await?)])
+    }
+
+    /// The same for what a subscription shows, which does not wait for the organization's other
+    /// operations.
+    ///
+    /// # Errors
+    /// Those of [`Scope::place`].
+    pub async fn live_place(&self, deadline: Instant) -> Result<Permit, Error> {
+        let apart = Uuid::from_u128(!self.organization.as_u128());
+        let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
+        self.enter(&self.budgets.work.any, apart, until).await
+    }
+
+    async fn enter(&self, to: &Shares, whose: Uuid, until: Instant) -> Result<Permit, Error> {
+        to.enter_until(whose, until).await.map_err(|why| match why {
+            NoPlace::TooMany => Error::TooManyWait,
+            NoPlace::Busy => Error::Busy,
+        })
     }
 
     /// The same scope for one statement that reads no more than so many bytes, until a time.

@@ -4,7 +4,10 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::{body::Body, response::Response};
-use campaigns_graphql::Error;
+use campaigns_graphql::{
+    Error,
+    error::{code_of, is_passing},
+};
 use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -24,12 +27,16 @@ pub(crate) fn executed(
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
-/// The answer to a request whose document or variables could not be executed: to a client that reads the
-/// status, 400.
+/// The answer to a request that was not executed: 503 or 429 where it may be later, and otherwise, to
+/// a client that reads the status, 400.
 pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
-    let status = match answer {
-        Answer::GraphqlResponse => StatusCode::BAD_REQUEST,
-        Answer::Json => StatusCode::OK,
+    let code = response.errors.first().and_then(code_of);
+    let is_passing = is_passing(response);
+    let status = match (code, answer) {
+        (Some("UNAVAILABLE"), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some("LIMIT_EXCEEDED"), _) if is_passing => StatusCode::TOO_MANY_REQUESTS,
+        (_, Answer::GraphqlResponse) => StatusCode::BAD_REQUEST,
+        (_, Answer::Json) => StatusCode::OK,
     };
     send(answer, status, body(response, false))
 }

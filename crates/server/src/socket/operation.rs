@@ -8,7 +8,7 @@ use std::{
 
 use async_graphql::Response;
 use axum::extract::ws::Message;
-use campaigns_graphql::{Asked, Error, Operation, Prepared};
+use campaigns_graphql::{Asked, Error, Operation, Prepared, error::is_passing};
 use campaigns_scope::{Budget, Scope, Viewer};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
@@ -18,6 +18,9 @@ use crate::{App, http::authenticate::Refusal};
 
 /// How long to wait before the database is asked again.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// How long the refusal of an operation takes for which there was no room.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The operations that are under way on a socket, by their ids.
 #[derive(Clone, Default)]
@@ -167,6 +170,10 @@ impl Run {
                 }
                 message::complete(&id)
             } else {
+                if is_passing(&response) {
+                    // or whoever asks again at once would ask very often
+                    tokio::time::sleep(REFUSAL).await;
+                }
                 message::error(&id, &response.errors)
             }
         };

@@ -52,8 +52,8 @@ pub(in crate::command) struct Bounds {
     /// Maximum memory of all operations, sockets and the live feed together.
     #[arg(long, env = "CAMPAIGNS_MAX_MEMORY", value_name = "SIZE", default_value = "512MiB")]
     max_memory: ByteSize,
-    /// Share of the memory and of the database connections that one organization may hold while no
-    /// other organization holds any, in percent.
+    /// Share of the memory, the executed operations and the database connections that one
+    /// organization may hold while no other organization holds any, in percent.
     #[arg(
         long,
         env = "CAMPAIGNS_ORGANIZATION_SHARE",
@@ -71,7 +71,15 @@ pub(in crate::command) struct Bounds {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     max_connections: u32,
-    /// Maximum number of operations of an organization that wait for a database connection.
+    /// Maximum number of operations that are executed at the same time.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_EXECUTING",
+        value_name = "NUMBER",
+        default_value_t = Options::new("").max_executing
+    )]
+    max_executing: usize,
+    /// Maximum number of operations of an organization that wait to be executed.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_WAITING",
@@ -176,6 +184,7 @@ impl Bounds {
     pub(in crate::command) fn options(&self, url: String) -> Options {
         Options {
             max_connections: self.max_connections,
+            max_executing: self.max_executing,
             max_waiting: self.max_waiting,
             statement_timeout: Some(self.query_timeout),
             bytes: ByteLimits {

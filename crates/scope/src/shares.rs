@@ -1,29 +1,34 @@
-//! Who may use a connection next.
+//! Who may go next: to a connection, or to be executed.
 //!
 //! **Invariants.**
-//! - An organization holds no more connections than its share of those that are free allows: with
-//!   one half, as many as it leaves free. One that floods therefore leaves room for the next.
-//! - A connection that comes free goes to the organization that holds the fewest, and within an
+//! - An organization holds no more places than its share of those that are free allows: with one
+//!   half, as many as it leaves free. One that floods therefore leaves room for the next. (Places
+//!   that are few, and whose holders others do not have to wait for, one may have all of while it
+//!   is alone.)
+//! - A place that comes free goes to the organization that holds the fewest, and within an
 //!   organization to whoever has waited longest.
 //! - No more than a fixed number wait for an organization.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout_at};
 use uuid::Uuid;
 
 use crate::budget::Share;
 
-/// Connections, shared by organizations. Cloning shares them.
+/// Places, shared by organizations. Cloning shares them.
 #[derive(Clone)]
-pub(super) struct Shares(Arc<Mutex<State>>);
+pub(crate) struct Shares(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
     share: Share,
+    /// Tells whether an organization is alone, where it may have all places then.
+    activity: Option<Activity>,
     max_waiting: usize,
     organizations: HashMap<Uuid, Organization>,
     /// How many have ever waited: who came first has the smaller number.
@@ -36,29 +41,55 @@ struct Organization {
     waiting: VecDeque<(u64, oneshot::Sender<Permit>)>,
 }
 
-/// The right to use a connection, until it is dropped.
-pub(super) struct Permit {
+/// A place, until it is dropped.
+pub struct Permit {
     shares: Shares,
     organization: Uuid,
 }
 
-/// Too many wait for the organization already.
-#[derive(Debug)]
-pub(super) struct TooManyWait;
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// The organization has its share, and too many of it wait already, or have waited for too long.
+    TooMany,
+    /// Others have all places.
+    Busy,
+}
 
 impl Shares {
-    pub(super) fn new(connections: usize, share: Share, max_waiting: usize) -> Self {
+    pub(crate) fn new(places: usize, share: Share, max_waiting: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
-            free: connections,
+            free: places,
             share,
+            activity: None,
             max_waiting,
             organizations: HashMap::new(),
             arrived: 0,
         })))
     }
 
-    /// Waits for the right to use a connection. May be dropped while it waits.
-    pub(super) async fn enter(&self, organization: Uuid) -> Result<Permit, TooManyWait> {
+    /// Places that one organization may have all of while no other is active.
+    pub(crate) fn all_for_one(self, activity: Activity) -> Self {
+        self.state().activity = Some(activity);
+        self
+    }
+
+    /// Waits for a place, until a time. May be dropped while it waits.
+    pub(crate) async fn enter_until(
+        &self,
+        organization: Uuid,
+        until: Instant,
+    ) -> Result<Permit, NoPlace> {
+        if let Ok(entered) = timeout_at(until.into(), self.enter(organization)).await {
+            return entered;
+        }
+        let state = self.state();
+        let has_some = state.organizations.get(&organization).is_some_and(|of| of.held > 0);
+        Err(if has_some { NoPlace::TooMany } else { NoPlace::Busy })
+    }
+
+    /// Waits for a place.
+    async fn enter(&self, organization: Uuid) -> Result<Permit, NoPlace> {
         let receiver = {
             let mut state = self.state();
             if state.may_enter(organization) {
@@ -69,7 +100,7 @@ impl Shares {
             let waiting = &mut state.organizations.entry(organization).or_default().waiting;
             waiting.retain(|(_, sender)| !sender.is_closed());
             if waiting.len() >= max_waiting {
-                return Err(TooManyWait);
+                return Err(NoPlace::TooMany);
             }
             let (sender, receiver) = oneshot::channel();
             waiting.push_back((arrived, sender));
@@ -98,8 +129,9 @@ impl Shares {
 impl State {
     fn may_enter(&self, organization: Uuid) -> bool {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
+        let is_alone = || self.activity.as_ref().is_some_and(|activity| !activity.is_shared());
         // the last one goes to whoever holds none
-        self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1))
+        self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1) || is_alone())
     }
 
     fn take(&mut self, organization: Uuid) {
@@ -107,7 +139,7 @@ impl State {
         self.organizations.entry(organization).or_default().held += 1;
     }
 
-    /// Takes a connection for who is to have it next.
+    /// Takes a place for who is to have it next.
     fn next(&mut self) -> Option<(Uuid, oneshot::Sender<Permit>)> {
         for of in self.organizations.values_mut() {
             of.waiting.retain(|(_, sender)| !sender.is_closed());
@@ -135,6 +167,37 @@ impl Drop for Permit {
             }
         }
         self.shares.serve();
+    }
+}
+
+/// For how long an organization that has asked for something counts as active.
+const ACTIVE: Duration = Duration::from_secs(10);
+
+/// Which organizations are active. Cloning shares it.
+#[derive(Clone, Default)]
+pub(crate) struct Activity(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    last: Uuid,
+    /// When another one than the last was active.
+    other: Option<Instant>,
+}
+
+impl Activity {
+    /// Notes that an organization asks for something.
+    pub(crate) fn note(&self, organization: Uuid) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.last != organization {
+            seen.other = (!seen.last.is_nil()).then(Instant::now);
+            seen.last = organization;
+        }
+    }
+
+    /// Whether more than one organization is active.
+    fn is_shared(&self) -> bool {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.other.is_some_and(|other| other.elapsed() < ACTIVE)
     }
 }
 
@@ -177,12 +240,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_connection_goes_round() {
+    async fn one_place_goes_round() {
         let shares = shares(1);
         for organization in 1..4 {
             let permits = all_now(&shares, organization).await;
             assert_eq!(permits.len(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_alone_may_have_all_until_another_comes() {
+        let activity = Activity::default();
+        let shares = shares(4).all_for_one(activity.clone());
+        activity.note(Uuid::from_u128(1));
+        let all = all_now(&shares, 1).await;
+        assert_eq!(all.len(), 4);
+        drop(all);
+        activity.note(Uuid::from_u128(2));
+        assert_eq!(all_now(&shares, 1).await.len(), 2);
     }
 
     #[tokio::test]
