@@ -41,7 +41,8 @@ db port="5433":
     echo "CAMPAIGNS_JWT_SECRET=any-secret-of-thirty-two-bytes-or-more cargo run -- serve --database-url $url"
     wait $server
 
-# The benchmark program, in release mode: `just bench feed` runs a part of it.
+# The benchmark program, in release mode: `just bench feed` runs a part of it, `just bench soak` ten
+# minutes of attacks.
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}

@@ -18,8 +18,28 @@ use std::{sync::Arc, time::Duration};
 use anyhow::bail;
 use service::Service;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // clients have machines of their own elsewhere: what they take is not to count
+        .on_thread_start(yield_to_the_service)
+        .build()?;
+    runtime.block_on(run())
+}
+
+/// Gives the current thread the lowest priority.
+#[cfg(target_os = "linux")]
+fn yield_to_the_service() {
+    use rustix::{process::setpriority_process, thread::gettid};
+
+    // to Linux, a thread is a process here
+    setpriority_process(Some(gettid()), 19).ok();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_to_the_service() {}
+
+async fn run() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let parts: Vec<String> = std::env::args().skip(1).collect();
     for part in &parts {

@@ -1,6 +1,9 @@
 //! Two thousand sockets for ten minutes, a hundred of them hostile, and another organization that
 //! asks for its dashboard beside them.
 //!
+//! Clients run with the lowest priority, as they have machines of their own elsewhere; all but the
+//! dashboard, whose waiting is what is measured.
+//!
 //! The hostile ones belong to the same organization as the others. A quarter of them never read; a
 //! quarter flood the service before they say who they are; a quarter begin messages of 8 MB and do
 //! not end them; a quarter ask for the dearest pages they may, as many at once as they may.
@@ -24,7 +27,7 @@ const HOSTILE: usize = 100;
 /// How long the other organization asks alone, for comparison.
 const IDLE: Duration = Duration::from_secs(30);
 /// How often there is an event for the followers.
-const EVENT: Duration = Duration::from_millis(100);
+const EVENT: Duration = Duration::from_millis(500);
 /// How often the other organization asks.
 const EVERY: Duration = Duration::from_millis(50);
 

@@ -224,6 +224,37 @@ async fn help_describes_every_flag_and_shows_no_secret() {
     }
 }
 
+#[test]
+fn every_bound_is_documented_with_a_test_that_exists() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let read = |path: &str| std::fs::read_to_string(format!("{folder}/{path}")).unwrap();
+    let security = read("SECURITY.md");
+    let flags = read("crates/server/src/command/arguments/bounds.rs");
+    let flags: Vec<_> = flags
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("env = \"CAMPAIGNS_")?.strip_suffix("\","))
+        .map(|variable| format!("--{}", variable.to_lowercase().replace('_', "-")))
+        .collect();
+    assert!(flags.len() > 15, "{flags:?}");
+    for flag in flags {
+        assert!(security.contains(&format!("`{flag}`")), "{flag}");
+        assert!(read("README.md").contains(&format!("`{flag} ")), "{flag}");
+    }
+    let mut tests = 0;
+    for row in security.lines().filter(|line| line.starts_with("| ") && !line.contains("---")) {
+        for name in row.split('`').filter(|word| word.contains("::")) {
+            let (file, test) = name.split_once("::").unwrap();
+            let at = |path: &str| std::fs::read_to_string(format!("{folder}/{path}"));
+            let source = at(&format!("tests/it/bounds/{file}.rs"))
+                .or_else(|_| at(&format!("tests/it/{file}.rs")))
+                .unwrap_or_else(|_| panic!("{name}"));
+            assert!(source.contains(&format!("fn {test}(")), "{name}");
+            tests += 1;
+        }
+    }
+    assert!(tests > 30);
+}
+
 #[tokio::test]
 async fn a_flag_wins_over_a_variable_and_the_variable_over_database_url() {
     let directory = tempfile::tempdir().unwrap();

@@ -113,8 +113,7 @@ pub use operator::Operator;
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
-pub use scope::{FeedPage, Place, Scope, Scoped, Settled};
-pub use shares::Permit;
+pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Turn};
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };

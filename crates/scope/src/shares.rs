@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::oneshot, time::timeout_at};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout_at};
 use uuid::Uuid;
 
 use crate::budget::Share;
@@ -42,7 +42,7 @@ struct Organization {
 }
 
 /// A place, until it is dropped.
-pub struct Permit {
+pub(crate) struct Permit {
     shares: Shares,
     organization: Uuid,
 }
@@ -170,6 +170,38 @@ impl Drop for Permit {
     }
 }
 
+/// How many times as long as it was used a place rests.
+const REST: u32 = 3;
+
+/// A place that rests after it was used, while more than one organization is active: who wants such
+/// a place all the time has it for a quarter of the time. It is not only the place that others
+/// want, but what whoever has it makes busy: a core, and one of the database's.
+pub(crate) struct Resting {
+    permit: Option<Permit>,
+    since: Instant,
+    activity: Activity,
+}
+
+impl Resting {
+    pub(crate) fn new(permit: Permit, activity: Activity) -> Self {
+        Self { permit: Some(permit), since: Instant::now(), activity }
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        let (permit, used) = (self.permit.take(), self.since.elapsed());
+        if let Ok(runtime) = Handle::try_current()
+            && self.activity.is_shared()
+        {
+            runtime.spawn(async move {
+                tokio::time::sleep(used * REST).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
 /// For how long an organization that has asked for something counts as active.
 const ACTIVE: Duration = Duration::from_secs(10);
 
@@ -258,6 +290,23 @@ mod tests {
         drop(all);
         activity.note(Uuid::from_u128(2));
         assert_eq!(all_now(&shares, 1).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_place_rests_after_it_was_used_while_others_are_active() {
+        let activity = Activity::default();
+        let shares = shares(1);
+        activity.note(Uuid::from_u128(1));
+        let used = |permit| Resting::new(permit, activity.clone());
+        drop(used(enter_now(&shares, 1).await.unwrap()));
+        // nobody else was there
+        let resting = used(enter_now(&shares, 1).await.unwrap());
+        activity.note(Uuid::from_u128(2));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(resting);
+        assert!(enter_now(&shares, 1).await.is_none());
+        let rested = timeout(Duration::from_secs(5), shares.enter(Uuid::from_u128(1)));
+        assert!(rested.await.unwrap().is_ok());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ mod followers;
 mod late;
 mod migrations;
 mod peers;
+mod places;
 mod pooler;
 mod restored;
 mod versions;

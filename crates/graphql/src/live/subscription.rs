@@ -297,9 +297,9 @@ impl Followed {
             .data(Arc::clone(turn));
         request.operation_name.clone_from(&self.operation_name);
         request.set_parsed_query(self.document.clone());
-        let place = self.scope.live_place(Instant::now() + self.timeout).await;
-        let place = match place {
-            Ok(place) => place,
+        let turn = self.scope.live_turn(Instant::now() + self.timeout).await;
+        let turn = match turn {
+            Ok(turn) => turn,
             Err(error) => return Some(Error::from(error).into_response()),
         };
         let mut stream = self.schema.execute_stream(request);
@@ -309,7 +309,7 @@ impl Followed {
         };
         let mut response = error::seal(response, Uuid::new_v4());
         self.shape.apply(&mut response);
-        drop(place);
+        drop(turn);
         Some(response)
     }
 

@@ -15,6 +15,7 @@
 //! **Invariant.** What is wrong with a request is known, with its code and field, before the first
 //! resolver runs; only what depends on the data or the role is found later.
 
+mod aside;
 mod coerce;
 mod cost;
 mod measure;
@@ -33,7 +34,7 @@ use std::{
 };
 
 use async_graphql::{
-    Response, Variables,
+    Response, ServerError, Value, Variables,
     parser::{
         parse_query,
         types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
@@ -42,6 +43,7 @@ use async_graphql::{
 use campaigns_feed::Feed;
 use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -166,20 +168,23 @@ impl Api {
         self.checks.prepare(operation)
     }
 
-    /// Executes an operation within a scope; `bool` is whether it came to that, or the document did
-    /// not pass the validation.
+    /// Executes an operation within a scope. The result is the response as JSON, its fields in the
+    /// order of the document.
     ///
     /// It is executed for `time` at most. A statement that is under way then is canceled, and what
     /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
+    ///
+    /// # Errors
+    /// The response that says why it was not executed.
     pub async fn execute(
         &self,
         prepared: Prepared,
         asked: Asked,
         time: Duration,
-    ) -> (Response, bool) {
+    ) -> Result<String, Response> {
         if prepared.is_subscription() {
             let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
-            return (Error::bad_input("query", message).into_response(), false);
+            return Err(Error::bad_input("query", message).into_response());
         }
         let is_mutation = prepared.is_mutation();
         let Prepared { query, operation_name, document, variables, is_dear, shape, .. } = prepared;
@@ -196,29 +201,29 @@ impl Api {
             .data(self.live.clone());
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        let place = match scope.place(is_dear, deadline).await {
-            Ok(place) => place,
-            Err(error) => return (Error::from(error).into_response(), false),
+        let turn = scope.turn(is_dear, deadline).await;
+        let _turn = turn.map_err(|error| Error::from(error).into_response())?;
+        let schema = self.schema.clone();
+        let execution = async move {
+            let execution = schema.execute(request);
+            let response = if is_mutation {
+                // its statements keep to the time; what is committed must not be dropped unheard
+                execution.await
+            } else {
+                let limit = tokio::time::timeout_at(deadline.into(), execution);
+                limit.await.unwrap_or_else(|_| error::timeout().into_response())
+            };
+            let mut response = error::seal(response, request_id);
+            if is_mutation {
+                error::say_what_is_committed(&mut response, &outcomes);
+            }
+            if !response.errors.iter().all(is_of_execution) {
+                return Err(response);
+            }
+            shape.apply(&mut response);
+            Ok(text(&response))
         };
-        let execution = self.schema.execute(request);
-        let response = if is_mutation {
-            // its statements keep to the time; what is committed must not be dropped unheard
-            execution.await
-        } else {
-            let limit = tokio::time::timeout_at(deadline.into(), execution);
-            limit.await.unwrap_or_else(|_| error::timeout().into_response())
-        };
-        let mut response = error::seal(response, request_id);
-        if is_mutation {
-            error::say_what_is_committed(&mut response, &outcomes);
-        }
-        shape.apply(&mut response);
-        drop(place);
-        let validated = response
-            .errors
-            .iter()
-            .all(|error| error::code_of(error) != Some(Code::GraphqlValidationFailed.as_str()));
-        (response, validated)
+        if is_dear { aside::aside(execution).await } else { execution.await }
     }
 
     /// Opens a subscription within a scope. `timeout` is for each of its answers.
@@ -274,6 +279,23 @@ impl Checks {
         let shape = Shape::of(&self.types, &document, operation);
         Ok(Prepared { query, operation_name, document, variables, kind, is_dear, shape })
     }
+}
+
+/// Whether an error came of the execution, and not of the validation before it.
+fn is_of_execution(error: &ServerError) -> bool {
+    error::code_of(error) != Some(Code::GraphqlValidationFailed.as_str())
+}
+
+/// A response as JSON.
+fn text(response: &Response) -> String {
+    #[derive(Serialize)]
+    struct Entries<'a> {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        errors: &'a [ServerError],
+        data: &'a Value,
+    }
+    let entries = Entries { errors: &response.errors, data: &response.data };
+    serde_json::to_string(&entries).expect("a response is JSON")
 }
 
 /// The operation that is to be executed.

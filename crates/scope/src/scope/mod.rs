@@ -27,7 +27,7 @@ use crate::{
     Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
-    shares::{NoPlace, Permit, Shares},
+    shares::{NoPlace, Permit, Resting, Shares},
     unreadable::all_known,
 };
 
@@ -51,6 +51,12 @@ pub struct Scope {
     role: Role,
     /// Whether the last transaction was ended for the sake of another.
     may_repeat: Arc<AtomicBool>,
+}
+
+/// An operation's turn to be executed, until it is dropped.
+pub struct Turn {
+    _dear: Option<Resting>,
+    _any: Permit,
 }
 
 /// A select of rows of one organization.
@@ -109,31 +115,28 @@ impl Scope {
     ///
     /// # Errors
     /// [`Error::TooManyWait`] where the organization has too many, [`Error::Busy`] where others have.
-    pub async fn place(
-        &self,
-        is_dear: bool,
-        deadline: Instant,
-    ) -> Result<[Option<Permit>; 2], Error> {
+    pub async fn turn(&self, is_dear: bool, deadline: Instant) -> Result<Turn, Error> {
         let work = &self.budgets.work;
         work.activity.note(self.organization);
         let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
         let dear = if is_dear {
-            Some(self.enter(&work.dear, self.organization, until).await?)
+            let permit = self.enter(&work.dear, self.organization, until).await?;
+            Some(Resting::new(permit, work.activity.clone()))
         } else {
             None
         };
-        Ok([dear, Some(self.enter(&work.any, self.organization, until).await?)])
+        Ok(Turn { _dear: dear, _any: self.enter(&work.any, self.organization, until).await? })
     }
 
     /// The same for what a subscription shows, which does not wait for the organization's other
     /// operations.
     ///
     /// # Errors
-    /// Those of [`Scope::place`].
-    pub async fn live_place(&self, deadline: Instant) -> Result<Permit, Error> {
+    /// Those of [`Scope::turn`].
+    pub async fn live_turn(&self, deadline: Instant) -> Result<Turn, Error> {
         let apart = Uuid::from_u128(!self.organization.as_u128());
         let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
-        self.enter(&self.budgets.work.any, apart, until).await
+        Ok(Turn { _dear: None, _any: self.enter(&self.budgets.work.any, apart, until).await? })
     }
 
     async fn enter(&self, to: &Shares, whose: Uuid, until: Instant) -> Result<Permit, Error> {

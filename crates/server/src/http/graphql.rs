@@ -79,8 +79,8 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     let time = app.settings.query_timeout;
     let reading = app.settings.timeouts.answer();
     match app.api.execute(prepared, asked, time).await {
-        (response, true) => respond::executed(answer, &response, reading, budget),
-        (response, false) => respond::not_executed(answer, &response),
+        Ok(text) => respond::executed(answer, text, reading, budget),
+        Err(response) => respond::not_executed(answer, &response),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use async_graphql::{Response as GraphqlResponse, ServerError, Value};
+use async_graphql::Response as GraphqlResponse;
 use axum::{body::Body, response::Response};
 use campaigns_graphql::{
     Error,
@@ -10,7 +10,6 @@ use campaigns_graphql::{
 };
 use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
 use serde_json::json;
 
 use super::{body::Answered, content::Answer};
@@ -19,11 +18,10 @@ use super::{body::Answered, content::Answer};
 /// budget until it is.
 pub(crate) fn executed(
     answer: Answer,
-    response: &GraphqlResponse,
+    text: String,
     time: Duration,
     budget: Arc<Budget>,
 ) -> Response {
-    let text = body(response, true);
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
@@ -38,12 +36,12 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
         (_, Answer::GraphqlResponse) => StatusCode::BAD_REQUEST,
         (_, Answer::Json) => StatusCode::OK,
     };
-    send(answer, status, body(response, false))
+    send(answer, status, body(response))
 }
 
 /// The answer to a request that is refused with a status, whatever the client reads.
 pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
-    send(answer, status, body(&error.into_response(), false))
+    send(answer, status, body(&error.into_response()))
 }
 
 /// The answer to a request that says nothing of GraphQL yet.
@@ -82,16 +80,7 @@ fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-/// The response as JSON, its fields in the order of the document; without `data` where nothing was
-/// executed.
-fn body(response: &GraphqlResponse, executed: bool) -> String {
-    #[derive(Serialize)]
-    struct Entries<'a> {
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        errors: &'a [ServerError],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a Value>,
-    }
-    let entries = Entries { errors: &response.errors, data: executed.then_some(&response.data) };
-    serde_json::to_string(&entries).expect("a response is JSON")
+/// A response without `data`, as nothing was executed.
+fn body(response: &GraphqlResponse) -> String {
+    json!({ "errors": response.errors }).to_string()
 }

@@ -1,7 +1,8 @@
 //! Sockets: graphql-transport-ws, the protocol of the npm package graphql-ws
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), to the letter.
 //!
-//! A socket is one task that reads ([`connection`]), one that writes, and one for each operation.
+//! A socket is one task that reads ([`connection`]), one that writes, and one for each operation, on
+//! threads that serve sockets alone ([`threads`]).
 //! What operations send goes through a queue that is bounded in messages and bytes; where the peer
 //! does not read, the queue is full, the operations wait, and nothing grows. A subscription that
 //! waits falls behind, and the feed serves it from the table later.
@@ -22,6 +23,7 @@ mod connection;
 mod message;
 mod operation;
 mod sockets;
+mod threads;
 mod writer;
 
 pub(crate) use sockets::Sockets;
@@ -80,7 +82,10 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         .max_message_size(size)
         .max_frame_size(size)
         .protocols([PROTOCOL])
-        .on_upgrade(move |socket| connection::serve(app, socket, peer, unknown))
+        .on_upgrade(async move |socket| {
+            let threads = app.sockets.threads.clone();
+            threads.spawn(connection::serve(app, socket, peer, unknown));
+        })
 }
 
 impl App {

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::Response;
 use axum::extract::ws::Message;
 use campaigns_graphql::{Asked, Error, Operation, Prepared, error::is_passing};
 use campaigns_scope::{Budget, Scope, Viewer};
@@ -158,23 +157,25 @@ impl Run {
             }
         } else {
             let budget = asked.budget.clone();
-            let (response, validated) = app.api.execute(prepared, asked, limit).await;
-            if validated {
-                let next = message::next(&id, &json(&response));
-                drop(response);
-                let said = listing.say(&queue, next, false).await;
-                // until then it was the operation's
-                drop(budget);
-                if !said {
-                    return;
+            match app.api.execute(prepared, asked, limit).await {
+                Ok(text) => {
+                    let next = message::next(&id, &text);
+                    drop(text);
+                    let said = listing.say(&queue, next, false).await;
+                    // until then it was the operation's
+                    drop(budget);
+                    if !said {
+                        return;
+                    }
+                    message::complete(&id)
                 }
-                message::complete(&id)
-            } else {
-                if is_passing(&response) {
-                    // or whoever asks again at once would ask very often
-                    tokio::time::sleep(REFUSAL).await;
+                Err(refused) => {
+                    if is_passing(&refused) {
+                        // or whoever asks again at once would ask very often
+                        tokio::time::sleep(REFUSAL).await;
+                    }
+                    message::error(&id, &refused.errors)
                 }
-                message::error(&id, &response.errors)
             }
         };
         listing.say(&queue, last, true).await;
@@ -209,8 +210,4 @@ pub(super) fn prepare(
         app.api.prepare(operation)
     };
     prepared.map_err(|error| message::error(id, &error.into_response().errors))
-}
-
-fn json(response: &Response) -> String {
-    serde_json::to_string(response).expect("a response is JSON")
 }

@@ -9,6 +9,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
+use super::threads::Threads;
+
 /// Cloning shares them.
 #[derive(Clone)]
 pub(crate) struct Sockets {
@@ -17,6 +19,7 @@ pub(crate) struct Sockets {
     unknown: Arc<Semaphore>,
     /// Whether they are to end; whoever holds a receiver is a socket that is still open.
     ending: watch::Sender<bool>,
+    pub(super) threads: Threads,
 }
 
 /// A socket that has not said who it is, counted for as long as this lives.
@@ -35,6 +38,7 @@ impl Sockets {
             of_organizations: Arc::default(),
             unknown: Arc::new(Semaphore::new(max_unknown.min(Semaphore::MAX_PERMITS))),
             ending: watch::Sender::new(false),
+            threads: Threads::start(),
         }
     }
 

@@ -1,0 +1,86 @@
+//! Work that would keep a thread of the runtime to itself.
+//!
+//! An operation with ten thousand rows runs for tens of milliseconds without waiting for anything.
+//! On a thread of the runtime everything that the thread has to do next waits as long, and where
+//! that thread is the one that polls the sockets, so does everything else.
+
+use std::{panic::AssertUnwindSafe, thread};
+
+use async_graphql::futures_util::FutureExt;
+use tokio::{runtime::Handle, sync::oneshot};
+
+/// The priority of the threads, where 0 is usual and 19 the lowest.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// A thread has as much room as one of the runtime.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Runs work on a thread of its own, for as long as somebody waits for it. The operating system
+/// gives the thread what others leave.
+pub(super) async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let (mut sender, receiver) = oneshot::channel();
+    let runtime = Handle::current();
+    let run = move || {
+        yield_to_others();
+        runtime.block_on(async {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            let done = tokio::select! {
+                biased;
+                () = sender.closed() => return,
+                done = work => done,
+            };
+            sender.send(done).ok();
+        });
+    };
+    thread::Builder::new()
+        .name("dear".to_owned())
+        .stack_size(STACK)
+        .spawn(run)
+        .expect("the operating system gives threads");
+    match receiver.await.expect("work comes to something while it is waited for") {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Gives the current thread a low priority.
+#[cfg(target_os = "linux")]
+fn yield_to_others() {
+    use rustix::{process::setpriority_process, thread::gettid};
+
+    // to Linux, a thread is a process here
+    setpriority_process(Some(gettid()), NICE).ok();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_to_others() {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_it_comes_to_is_handed_back() {
+        assert_eq!(aside(async { 6 * 7 }).await, 42);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_ends() {
+        let (sender, receiver) = oneshot::channel::<()>();
+        let work = aside(async move {
+            let _sender = sender;
+            std::future::pending::<()>().await;
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
+        assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_panic_of_whoever_waits() {
+        let joined = tokio::spawn(aside(async { panic!("by mistake") })).await;
+        assert!(joined.is_err_and(|error| error.is_panic()));
+    }
+}

@@ -1,0 +1,48 @@
+//! The threads that serve sockets.
+//!
+//! An event wakes thousands of sockets at once. On the threads that serve HTTP, a request would
+//! queue behind all of them; on threads of their own, the operating system gives each their turn.
+
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// A document nests 64 deep at most; without optimization each level takes its room.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Cloning shares them.
+#[derive(Clone)]
+pub(super) struct Threads(Arc<Owned>);
+
+struct Owned(Option<Runtime>);
+
+impl Threads {
+    /// As many as there are cores.
+    pub(super) fn start() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("sockets")
+            .worker_threads(cores.max(2))
+            .thread_stack_size(STACK)
+            .build()
+            .expect("the operating system gives threads");
+        Self(Arc::new(Owned(Some(runtime))))
+    }
+
+    /// Does work on one of them, together with whatever it spawns.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0.0 {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // the last to go may be a task of these threads, which must not wait for itself
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Places: only so many operations are executed at once, and few of those that take much.
+
+use std::time::Duration;
+
+use campaigns_scope::Options;
+use campaigns_server::Settings;
+use campaigns_tests::{Answer, Backend, Organization, TestApp, TestDatabase};
+use reqwest::StatusCode;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+const LIGHT: &str = "{ lists: campaigns(first: 1) { nodes { sends(first: 1) { nodes { id } } } } }";
+/// One of these asks for 20 times 500 rows.
+const DEAR: &str =
+    "{ campaigns(first: 20) { nodes { sends(first: 500) { nodes { id status } } } } }";
+
+async fn app(options: impl FnOnce(Options) -> Options) -> TestApp {
+    let database = TestDatabase::new(Backend::Postgres).await;
+    let options = options(Options::new(&database.url));
+    TestApp::with_options(database, Settings::default(), options).await
+}
+
+/// Somebody who keeps everyone from reading the sends.
+async fn lock(app: &TestApp) -> DatabaseTransaction {
+    let other = app.sql.begin().await.unwrap();
+    other.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    other
+}
+
+fn ask(organization: &Organization, query: &'static str) -> JoinHandle<Answer> {
+    let member = organization.member.clone();
+    tokio::spawn(async move { member.ask(query, json!({})).await })
+}
+
+async fn with_a_campaign(app: &TestApp, name: &str) -> Organization {
+    let organization = app.organization(name).await;
+    let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
+    organization.member.data(create, json!({})).await;
+    organization
+}
+
+async fn until_waiting(app: &TestApp, wanted: i64) {
+    let waiting =
+        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    super::until("statements wait", Duration::from_secs(5), async || {
+        app.count(waiting).await == wanted
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_finds_no_place_in_time_is_told_to_come_again() {
+    let app = app(|options| Options { max_executing: 2, ..options }).await;
+    let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
+    let third = app.organization("third").await;
+    let held = lock(&app).await;
+    let first = ask(&acme, LIGHT);
+    let others = ask(&other, LIGHT);
+    until_waiting(&app, 2).await;
+
+    // at once, as those that have a place are timed out while these wait one after the other
+    let (second, late) = tokio::join!(
+        ask(&acme, LIGHT),
+        third.member.ask("{ campaigns { totalCount } }", json!({}))
+    );
+    let second = second.unwrap();
+    assert_eq!((second.status, second.code()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+    assert_eq!(second.body["errors"][0]["extensions"]["retryable"], true);
+    assert!(second.body.get("data").is_none());
+    assert_eq!((late.status, late.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
+
+    held.rollback().await.unwrap();
+    for asked in [first, others] {
+        let answer = asked.await.unwrap();
+        assert!(answer.body.get("errors").is_none(), "{:#}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn dear_operations_leave_places_to_those_that_take_little() {
+    let app = app(|options| Options { max_executing: 16, ..options }).await;
+    let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
+    let held = lock(&app).await;
+    let dear: Vec<_> = (0..4).map(|_| ask(&acme, DEAR)).collect();
+    // there are two places for them, of which one is for others
+    until_waiting(&app, 1).await;
+    let others = ask(&other, DEAR);
+    until_waiting(&app, 2).await;
+    acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+    assert!(dear.iter().all(|asked| !asked.is_finished()));
+    held.rollback().await.unwrap();
+    for asked in dear.into_iter().chain([others]) {
+        let answer = asked.await.unwrap();
+        assert!(answer.body.get("errors").is_none(), "{:#}", answer.body);
+    }
+}
