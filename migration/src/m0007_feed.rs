@@ -3,7 +3,8 @@
 //! - `feed_position`: its place in the one order of all events. Readers can follow it because of
 //!   what is **invariant** here: below `campaign_feed_settled()`, no position is ever filled that
 //!   was not visible when the function was called.
-//! - `campaign_id` and `contact_id`, those of its send: a campaign's or a contact's events are one
+//! - `send_campaign_id` and `send_contact_id`, the campaign and contact of its send, under names that
+//!   make no join of others ambiguous: a campaign's or a contact's events are one
 //!   range of an index, and an event that a cascade deletes still says whose it was.
 //!
 //! **PostgreSQL.** Positions come from a sequence, so they are drawn in one order and committed in
@@ -58,13 +59,13 @@ impl MigrationName for Feed {
     }
 }
 
-const COLUMNS: [&str; 3] = ["feed_position", "campaign_id", "contact_id"];
+const COLUMNS: [&str; 3] = ["feed_position", "send_campaign_id", "send_contact_id"];
 
 const INDEXES: [(&str, &str); 4] = [
     ("campaign_events_feed", "org_id, feed_position"),
-    ("campaign_events_campaign_feed", "campaign_id, org_id, feed_position"),
-    ("campaign_events_campaign_occurred", "campaign_id, org_id, occurred_at, id"),
-    ("campaign_events_contact_occurred", "contact_id, org_id, occurred_at, id"),
+    ("campaign_events_campaign_feed", "send_campaign_id, org_id, feed_position"),
+    ("campaign_events_campaign_occurred", "send_campaign_id, org_id, occurred_at, id"),
+    ("campaign_events_contact_occurred", "send_contact_id, org_id, occurred_at, id"),
 ];
 
 const UP_POSTGRES: &str = include_str!("m0007_feed/up_postgres.sql");

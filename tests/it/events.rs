@@ -77,10 +77,10 @@ on_both_databases! {
         app.run(&format!("UPDATE campaign_sends SET contact_id = {whom} WHERE id IN ({})", sends[6..].join(", "))).await;
         let events: Vec<String> = made.events[..20].iter().map(|event| app.literal(*event)).collect();
         app.run(&format!("UPDATE campaign_events SET send_id = {} WHERE id IN ({})", sends[19], events.join(", "))).await;
-        let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.campaign_id <> s.campaign_id OR e.contact_id <> s.contact_id";
+        let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
         assert_eq!(app.count(strays).await, 0);
         // whoever writes to the columns of the service itself changes nothing
-        app.run("UPDATE campaign_events SET campaign_id = contact_id, contact_id = campaign_id").await;
+        app.run("UPDATE campaign_events SET send_campaign_id = send_contact_id, send_contact_id = send_campaign_id").await;
         assert_eq!(app.count(strays).await, 0);
     }
 
@@ -120,7 +120,7 @@ async fn an_event_that_comes_before_its_send_finds_it() {
     }
     transaction.commit().await.unwrap();
     let strays = format!(
-        "campaign_events WHERE send_id = {send} AND campaign_id = {campaign} AND contact_id = {contact}"
+        "campaign_events WHERE send_id = {send} AND send_campaign_id = {campaign} AND send_contact_id = {contact}"
     );
     assert_eq!(app.count(&strays).await, 1);
 }

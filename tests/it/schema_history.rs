@@ -76,7 +76,28 @@ async fn row(app: &TestApp, sql: &str) -> sea_orm::QueryResult {
     app.rows(sql).await.swap_remove(0)
 }
 
+/// The columns that the service adds to the documented ones.
+const ADDED: [(&str, &[&str]); 1] =
+    [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
+
 on_both_databases! {
+    async fn what_is_added_makes_no_join_of_others_ambiguous(app: TestApp) {
+        for (table, added) in ADDED {
+            for other in ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends"] {
+                let columns = of_table(&app, other).await;
+                assert!(added.iter().all(|column| !columns.contains_key(*column)), "{table} {other}");
+            }
+            let own = of_table(&app, table).await;
+            assert!(added.iter().all(|column| own.contains_key(*column)), "{table}");
+        }
+        // each column of the sends without its table
+        app.rows(
+            "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
+             JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id",
+        )
+        .await;
+    }
+
     async fn entities_are_the_tables_column_by_column(app: TestApp) {
         let backend = app.database.backend;
         for (table, columns) in [

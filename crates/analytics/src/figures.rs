@@ -140,11 +140,11 @@ const BY_CAMPAIGN: Sql = Sql::new(concat!(
     " FROM campaign_sends WHERE campaign_id IN (SELECT id FROM selected)
       GROUP BY campaign_id) AS of_sends
      LEFT JOIN
-     (SELECT campaign_id, ",
+     (SELECT send_campaign_id, ",
     event_counts!(),
-    " FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
-      GROUP BY campaign_id) AS of_events
-     ON of_events.campaign_id = of_sends.campaign"
+    " FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
+      GROUP BY send_campaign_id) AS of_events
+     ON send_campaign_id = campaign"
 ));
 
 const TOTAL: Sql = Sql::new(concat!(
@@ -156,7 +156,7 @@ const TOTAL: Sql = Sql::new(concat!(
      CROSS JOIN
      (SELECT ",
     event_counts!(),
-    " FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)) AS of_events"
+    " FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)) AS of_events"
 ));
 
 /// The figures of each of the selected campaigns; one without sends is not among them, and all of

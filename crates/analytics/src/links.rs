@@ -26,14 +26,14 @@ macro_rules! links {
     ($by_url:literal) => {
         Sql::new(concat!(
             "SELECT campaign, url, clicks, unique_clicks, last_clicked_at FROM
-             (SELECT campaign_id AS campaign, url, count(*) AS clicks,
+             (SELECT send_campaign_id AS campaign, url, count(*) AS clicks,
               count(DISTINCT send_id) AS unique_clicks, max(occurred_at) AS last_clicked_at,
-              row_number() OVER (PARTITION BY campaign_id ORDER BY count(*) DESC, ",
+              row_number() OVER (PARTITION BY send_campaign_id ORDER BY count(*) DESC, ",
             $by_url,
             ") AS place
-              FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
+              FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
               AND event_type = 'click' AND url IS NOT NULL
-              GROUP BY campaign_id, url) AS links
+              GROUP BY send_campaign_id, url) AS links
              WHERE place <= 500 ORDER BY campaign, place"
         ))
     };

@@ -20,16 +20,16 @@ macro_rules! suppresses {
 
 const IS_SUPPRESSED: Sql = Sql::new(concat!(
     "SELECT EXISTS (SELECT 1 FROM campaign_events
-     WHERE campaign_events.contact_id = contacts.id AND ",
+     WHERE send_contact_id = contacts.id AND ",
     suppresses!(),
     ")"
 ));
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
-     (SELECT contact_id AS contact, id AS event,
-      row_number() OVER (PARTITION BY contact_id ORDER BY occurred_at DESC, id DESC) AS place
-      FROM campaign_events WHERE contact_id IN (SELECT id FROM selected) AND ",
+     (SELECT send_contact_id AS contact, id AS event,
+      row_number() OVER (PARTITION BY send_contact_id ORDER BY occurred_at DESC, id DESC) AS place
+      FROM campaign_events WHERE send_contact_id IN (SELECT id FROM selected) AND ",
     suppresses!(),
     ") AS suppressing WHERE place = 1"
 ));

@@ -58,15 +58,15 @@ macro_rules! in_sqlite {
     };
 }
 
-const OF_EACH_IN_SQLITE: Sql = in_sqlite!("campaign_id = buckets.campaign");
-const OF_ALL_IN_SQLITE: Sql = in_sqlite!("campaign_id IN (SELECT id FROM selected)");
+const OF_EACH_IN_SQLITE: Sql = in_sqlite!("send_campaign_id = buckets.campaign");
+const OF_ALL_IN_SQLITE: Sql = in_sqlite!("send_campaign_id IN (SELECT id FROM selected)");
 
 // PostgreSQL takes such a join for a large one and compares each event with each bucket; counting
 // within a lateral subquery leaves it no choice
 const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
     counts!(),
-    " FROM campaign_events WHERE campaign_id = buckets.campaign
+    " FROM campaign_events WHERE send_campaign_id = buckets.campaign
       AND occurred_at >= since AND occurred_at < until) AS activity"
 ));
 
@@ -77,7 +77,7 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     " FROM
      (SELECT width_bucket(occurred_at, (SELECT array_agg(since ORDER BY since) FROM buckets))::bigint - 1
         AS number, event_type, send_id
-      FROM campaign_events WHERE campaign_id IN (SELECT id FROM selected)
+      FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
       AND occurred_at >= (SELECT min(since) FROM buckets)
       AND occurred_at < (SELECT max(until) FROM buckets)) AS events
      GROUP BY number"
@@ -85,8 +85,8 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
 
 const SPANS: Sql = Sql::new(
     "SELECT id AS campaign,
-     (SELECT min(occurred_at) FROM campaign_events WHERE campaign_id = selected.id) AS first_at,
-     (SELECT max(occurred_at) FROM campaign_events WHERE campaign_id = selected.id) AS last_at
+     (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS first_at,
+     (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS last_at
      FROM selected",
 );
 

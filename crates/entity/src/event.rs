@@ -43,9 +43,9 @@ pub struct Model {
     /// The event's place in the order of all events; the database gives it.
     pub feed_position: i64,
     /// The campaign of its send; the database keeps it so.
-    pub campaign_id: Uuid,
+    pub send_campaign_id: Uuid,
     /// The contact of its send; the database keeps it so.
-    pub contact_id: Uuid,
+    pub send_contact_id: Uuid,
     #[sea_orm(belongs_to, from = "send_id", to = "id")]
     pub send: HasOne<super::send::Entity>,
 }

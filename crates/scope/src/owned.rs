@@ -68,7 +68,7 @@ organization_owned! {
     contact_company { ContactId -> "contacts", CompanyId -> "companies" }
     campaign { CreatorId -> "users" } [
         const DEPENDENTS: &'static [Dependent] = &[
-            Dependent::Deleted(hanging("campaign_events", "campaign_id")),
+            Dependent::Deleted(hanging("campaign_events", "send_campaign_id")),
             Dependent::Deleted(hanging("campaign_sends", "campaign_id")),
             Dependent::Deleted(hanging("campaign_lists", "campaign_id")),
         ];

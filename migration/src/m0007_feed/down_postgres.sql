@@ -14,7 +14,7 @@ DROP FUNCTION campaign_feed_settled(bigint);
 CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 ALTER TABLE campaign_events
-    DROP COLUMN contact_id,
-    DROP COLUMN campaign_id,
+    DROP COLUMN send_contact_id,
+    DROP COLUMN send_campaign_id,
     DROP COLUMN feed_position;
 DROP SEQUENCE campaign_feed_position;

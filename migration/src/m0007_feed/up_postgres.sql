@@ -4,8 +4,8 @@ CREATE SEQUENCE IF NOT EXISTS campaign_feed_position;
 -- without a default: the table is not rewritten
 ALTER TABLE campaign_events
     ADD COLUMN IF NOT EXISTS feed_position bigint,
-    ADD COLUMN IF NOT EXISTS campaign_id uuid,
-    ADD COLUMN IF NOT EXISTS contact_id uuid;
+    ADD COLUMN IF NOT EXISTS send_campaign_id uuid,
+    ADD COLUMN IF NOT EXISTS send_contact_id uuid;
 
 -- the functions see the tables of this schema, whatever the writer's search path is
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
@@ -107,8 +107,8 @@ BEGIN
     SELECT campaign_id, contact_id INTO send FROM campaign_sends
         WHERE org_id = NEW.org_id AND id = NEW.send_id FOR KEY SHARE;
     -- where there is none the reference says so
-    NEW.campaign_id := coalesce(send.campaign_id, NEW.campaign_id, '00000000-0000-0000-0000-000000000000');
-    NEW.contact_id := coalesce(send.contact_id, NEW.contact_id, '00000000-0000-0000-0000-000000000000');
+    NEW.send_campaign_id := coalesce(send.campaign_id, NEW.send_campaign_id, '00000000-0000-0000-0000-000000000000');
+    NEW.send_contact_id := coalesce(send.contact_id, NEW.send_contact_id, '00000000-0000-0000-0000-000000000000');
     RETURN NEW;
 END
 $$;
@@ -126,8 +126,8 @@ BEGIN
     END IF;
     SELECT campaign_id, contact_id INTO send FROM campaign_sends
         WHERE org_id = NEW.org_id AND id = NEW.send_id FOR KEY SHARE;
-    NEW.campaign_id := coalesce(send.campaign_id, OLD.campaign_id, '00000000-0000-0000-0000-000000000000');
-    NEW.contact_id := coalesce(send.contact_id, OLD.contact_id, '00000000-0000-0000-0000-000000000000');
+    NEW.send_campaign_id := coalesce(send.campaign_id, OLD.send_campaign_id, '00000000-0000-0000-0000-000000000000');
+    NEW.send_contact_id := coalesce(send.contact_id, OLD.send_contact_id, '00000000-0000-0000-0000-000000000000');
     RETURN NEW;
 END
 $$;
@@ -150,7 +150,7 @@ $$;
 CREATE OR REPLACE FUNCTION campaign_sends_moved() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE campaign_events SET campaign_id = NEW.campaign_id, contact_id = NEW.contact_id
+    UPDATE campaign_events SET send_campaign_id = NEW.campaign_id, send_contact_id = NEW.contact_id
         WHERE send_id = NEW.id;
     RETURN NULL;
 END
@@ -164,10 +164,11 @@ CREATE OR REPLACE TRIGGER set_updated_at
 CREATE OR REPLACE TRIGGER campaign_feed_enter BEFORE INSERT ON campaign_events
     FOR EACH ROW EXECUTE FUNCTION campaign_events_enter();
 CREATE OR REPLACE TRIGGER campaign_feed_change
-    BEFORE UPDATE OF send_id, feed_position, campaign_id, contact_id ON campaign_events
+    BEFORE UPDATE OF send_id, feed_position, send_campaign_id, send_contact_id ON campaign_events
     FOR EACH ROW WHEN (
         OLD.send_id IS DISTINCT FROM NEW.send_id OR OLD.feed_position IS DISTINCT FROM NEW.feed_position
-        OR OLD.campaign_id IS DISTINCT FROM NEW.campaign_id OR OLD.contact_id IS DISTINCT FROM NEW.contact_id
+        OR OLD.send_campaign_id IS DISTINCT FROM NEW.send_campaign_id
+        OR OLD.send_contact_id IS DISTINCT FROM NEW.send_contact_id
     ) EXECUTE FUNCTION campaign_events_change();
 CREATE OR REPLACE TRIGGER campaign_feed_moves BEFORE UPDATE OF campaign_id, contact_id ON campaign_sends
     FOR EACH ROW WHEN (OLD.campaign_id <> NEW.campaign_id OR OLD.contact_id <> NEW.contact_id)

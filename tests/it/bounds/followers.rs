@@ -115,7 +115,7 @@ on_both_databases! {
         app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')", app.literal(made.sends[0]))).await;
         socket.next(&number).await;
         // and what SQL changes within seconds
-        app.run(&format!("DELETE FROM campaign_events WHERE campaign_id = {}", app.literal(campaign))).await;
+        app.run(&format!("DELETE FROM campaign_events WHERE send_campaign_id = {}", app.literal(campaign))).await;
         assert_eq!(socket.next(&number).await["campaignStats"]["opens"], 0);
     }
 

@@ -87,13 +87,13 @@ async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
         count(&sql, "(SELECT DISTINCT feed_position FROM campaign_events) AS positions").await,
         all
     );
-    assert_eq!(count(&sql, "campaign_events e JOIN campaign_sends s ON s.id = e.send_id AND s.campaign_id = e.campaign_id AND s.contact_id = e.contact_id").await, all);
+    assert_eq!(count(&sql, "campaign_events e JOIN campaign_sends s ON s.id = e.send_id AND s.campaign_id = e.send_campaign_id AND s.contact_id = e.send_contact_id").await, all);
     assert_eq!(
         count(&sql, "pg_index WHERE indrelid = 'campaign_events'::regclass AND NOT indisvalid")
             .await,
         0
     );
-    assert_eq!(count(&sql, "pg_attribute WHERE attrelid = 'campaign_events'::regclass AND attname IN ('feed_position', 'campaign_id', 'contact_id') AND attnotnull").await, 3);
+    assert_eq!(count(&sql, "pg_attribute WHERE attrelid = 'campaign_events'::regclass AND attname IN ('feed_position', 'send_campaign_id', 'send_contact_id') AND attnotnull").await, 3);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_send_is_moved_only_where_its_latest_events_can_be_seen() {
     }
     app.run(&mover).await;
     let of_others =
-        format!("campaign_events WHERE send_id = '{send}' AND contact_id <> '{contact}'");
+        format!("campaign_events WHERE send_id = '{send}' AND send_contact_id <> '{contact}'");
     assert_eq!(app.count(&of_others).await, 0);
 }
 

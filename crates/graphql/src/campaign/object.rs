@@ -229,7 +229,7 @@ impl Campaign {
         #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
-        let of = event::Column::CampaignId;
+        let of = event::Column::SendCampaignId;
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
         Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
     }

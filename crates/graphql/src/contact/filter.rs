@@ -105,5 +105,5 @@ impl Filter for ContactFilter {
 /// That a contact ever had an event of this type, in any campaign.
 fn ever_had(scope: &Scope, event_type: EventType) -> Expr {
     let condition = Condition::all().add(event::Column::EventType.eq(event_type));
-    scope.has::<event::Entity>(event::Column::ContactId, Column::Id, condition)
+    scope.has::<event::Entity>(event::Column::SendContactId, Column::Id, condition)
 }

@@ -185,7 +185,7 @@ impl Contact {
         #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
-        let of = event::Column::ContactId;
+        let of = event::Column::SendContactId;
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::LATEST);
         Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
     }

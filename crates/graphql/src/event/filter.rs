@@ -50,8 +50,8 @@ impl Filter for EngagementEventFilter {
         all.id(path.field("id"), self.id.as_ref(), Column::Id)?;
         let of_type = self.r#type.as_ref().map(EngagementEventTypeFilter::operators);
         all.choice(path.field("type"), of_type, Column::EventType)?;
-        all.id(path.field("campaignId"), self.campaign_id.as_ref(), Column::CampaignId)?;
-        all.id(path.field("contactId"), self.contact_id.as_ref(), Column::ContactId)?;
+        all.id(path.field("campaignId"), self.campaign_id.as_ref(), Column::SendCampaignId)?;
+        all.id(path.field("contactId"), self.contact_id.as_ref(), Column::SendContactId)?;
         all.id(path.field("sendId"), self.send_id.as_ref(), Column::SendId)?;
         all.text(path.field("url"), self.url.as_ref(), Column::Url)?;
         all.time(path.field("occurredAt"), self.occurred_at.as_ref(), Column::OccurredAt)
@@ -66,8 +66,8 @@ impl EngagementEventFilter {
             [
                 memory::id(filter.id.as_ref(), |event: &event::Model| event.id),
                 memory::choice(of_type, |event| event.event_type),
-                memory::id(filter.campaign_id.as_ref(), |event| event.campaign_id),
-                memory::id(filter.contact_id.as_ref(), |event| event.contact_id),
+                memory::id(filter.campaign_id.as_ref(), |event| event.send_campaign_id),
+                memory::id(filter.contact_id.as_ref(), |event| event.send_contact_id),
                 memory::id(filter.send_id.as_ref(), |event| event.send_id),
                 memory::text(filter.url.as_ref(), |event| event.url.clone()),
                 memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at),

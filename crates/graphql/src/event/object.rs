@@ -112,7 +112,7 @@ impl EngagementEvent {
     /// Whose send it was.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
         Ok(Contact(
-            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
+            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.send_contact_id).await?,
         ))
     }
 
@@ -120,7 +120,7 @@ impl EngagementEvent {
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
         Ok(Campaign(
             self.0
-                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
+                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.send_campaign_id)
                 .await?,
         ))
     }

@@ -254,7 +254,7 @@ impl Task {
 /// The campaign of the next event.
 async fn next(follower: &mut Option<Follower>) -> Result<Uuid, FollowError> {
     match follower {
-        Some(follower) => Ok(follower.next().await?.campaign_id),
+        Some(follower) => Ok(follower.next().await?.send_campaign_id),
         // the sweep goes on without
         None => std::future::pending().await,
     }

@@ -226,8 +226,8 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
                 None
             }),
             feed_position: row.try_get("", "feed_position")?,
-            campaign_id: row.try_get("", "campaign_id")?,
-            contact_id: row.try_get("", "contact_id")?,
+            send_campaign_id: row.try_get("", "send_campaign_id")?,
+            send_contact_id: row.try_get("", "send_contact_id")?,
         })
     };
     read().inspect_err(|error| skipped("campaign_events", error)).ok()
