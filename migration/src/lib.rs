@@ -18,6 +18,7 @@ mod m0004_lists;
 mod m0005_sends;
 mod m0006_events;
 mod m0007_feed;
+mod m0008_counts;
 mod made;
 mod progress;
 mod sqlite;
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_sends::Sends),
             Box::new(m0006_events::Events),
             Box::new(m0007_feed::Feed),
+            Box::new(m0008_counts::Counts),
         ]
     }
 }

@@ -121,6 +121,21 @@ pub(crate) async fn index(
     table: &str,
     columns: &str,
 ) -> Result<(), DbErr> {
+    make_index(manager, name, &format!("{table} ({columns})")).await
+}
+
+/// Makes an index of the rows that fulfil a condition, while others write.
+pub(crate) async fn index_where(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    table: &str,
+    keys: &str,
+    condition: &str,
+) -> Result<(), DbErr> {
+    make_index(manager, name, &format!("{table} ({keys}) WHERE {condition}")).await
+}
+
+async fn make_index(manager: &SchemaManager<'_>, name: &str, on: &str) -> Result<(), DbErr> {
     let is_invalid = format!(
         "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid"
     );
@@ -129,11 +144,7 @@ pub(crate) async fn index(
         execute(manager, &format!("DROP INDEX CONCURRENTLY {name}")).await?;
     }
     progress::say(&format!("index {name}"));
-    execute(
-        manager,
-        &format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} ({columns})"),
-    )
-    .await
+    execute(manager, &format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")).await
 }
 
 async fn number(manager: &SchemaManager<'_>, sql: &str) -> Result<usize, DbErr> {

@@ -9,6 +9,7 @@ mod campaign_stats;
 mod command;
 mod connections;
 mod contacts_and_segments;
+mod counts;
 mod demo;
 mod event_feed;
 mod events;

@@ -63,7 +63,7 @@ on_both_databases! {
         // their campaigns and the figures of those;
         // how far the feed is settled (PostgreSQL), events, their count, sends, contacts, campaigns
         let settled = usize::from(app.database.backend == Backend::Postgres);
-        assert_eq!(many, 31 + settled, "{:#?}", app.statements());
+        assert_eq!(many, 30 + settled, "{:#?}", app.statements());
     }
 
     async fn a_page_with_more_rows_than_a_statement_binds_is_answered(app: TestApp) {

@@ -1,4 +1,5 @@
-//! Figures of campaigns, computed from sends and events: one statement, however many campaigns.
+//! Figures of campaigns, from running counts: one statement, however many campaigns, that reads a
+//! few rows of each, however many sends and events it has.
 
 use std::collections::HashMap;
 
@@ -95,69 +96,120 @@ impl Figures {
     }
 }
 
-/// The counts over `campaign_sends`.
-macro_rules! send_counts {
+/// The counts of the selected campaigns in parts, which add up: those that are kept, and what changes
+/// them that is waiting to be added. A change of a send counts where it makes the first of its kind,
+/// or takes the last away.
+macro_rules! parts {
     () => {
-        "count(*) AS sends,
-         count(*) FILTER (WHERE status = 'queued') AS queued,
-         count(*) FILTER (WHERE status = 'sent') AS sent,
-         count(*) FILTER (WHERE status = 'delivered') AS delivered,
-         count(*) FILTER (WHERE status = 'bounced') AS bounced,
-         count(*) FILTER (WHERE status = 'failed') AS failed"
+        "(SELECT campaign_id, sends, queued, sent, delivered, bounced, failed,
+            opens, clicks, unsubscribes, complaints, bounces,
+            unique_opens, unique_clicks, unique_unsubscribes, unique_complaints
+          FROM campaign_counts WHERE campaign_id IN (SELECT id FROM selected)
+          UNION ALL
+          SELECT campaign_id, number,
+            CASE status WHEN 'queued' THEN number ELSE 0 END, CASE status WHEN 'sent' THEN number ELSE 0 END,
+            CASE status WHEN 'delivered' THEN number ELSE 0 END, CASE status WHEN 'bounced' THEN number ELSE 0 END,
+            CASE status WHEN 'failed' THEN number ELSE 0 END,
+            0, 0, 0, 0, 0, 0, 0, 0, 0
+          FROM campaign_send_changes WHERE campaign_id IN (SELECT id FROM selected)
+          UNION ALL
+          SELECT now.campaign_id, 0, 0, 0, 0, 0, 0,
+            now.opens, now.clicks, now.unsubscribes, now.complaints, now.bounces,
+            CASE WHEN coalesce(had.opens, 0) + now.opens > 0 THEN 1 ELSE 0 END
+              - CASE WHEN had.opens > 0 THEN 1 ELSE 0 END,
+            CASE WHEN coalesce(had.clicks, 0) + now.clicks > 0 THEN 1 ELSE 0 END
+              - CASE WHEN had.clicks > 0 THEN 1 ELSE 0 END,
+            CASE WHEN coalesce(had.unsubscribes, 0) + now.unsubscribes > 0 THEN 1 ELSE 0 END
+              - CASE WHEN had.unsubscribes > 0 THEN 1 ELSE 0 END,
+            CASE WHEN coalesce(had.complaints, 0) + now.complaints > 0 THEN 1 ELSE 0 END
+              - CASE WHEN had.complaints > 0 THEN 1 ELSE 0 END
+          FROM (SELECT campaign_id, send_id,
+              coalesce(sum(number) FILTER (WHERE event_type = 'open'), 0) AS opens,
+              coalesce(sum(number) FILTER (WHERE event_type = 'click'), 0) AS clicks,
+              coalesce(sum(number) FILTER (WHERE event_type = 'unsubscribe'), 0) AS unsubscribes,
+              coalesce(sum(number) FILTER (WHERE event_type = 'complaint'), 0) AS complaints,
+              coalesce(sum(number) FILTER (WHERE event_type = 'bounce'), 0) AS bounces
+            FROM campaign_event_changes WHERE campaign_id IN (SELECT id FROM selected)
+            GROUP BY campaign_id, send_id) AS now
+          LEFT JOIN campaign_send_counts AS had
+          ON had.send_id = now.send_id AND had.campaign_id = now.campaign_id) AS parts"
     };
 }
 
-/// The counts over `campaign_events`.
-macro_rules! event_counts {
+/// The sums over parts.
+macro_rules! sums {
     () => {
-        "count(*) FILTER (WHERE event_type = 'open') AS opens,
-         count(*) FILTER (WHERE event_type = 'click') AS clicks,
-         count(*) FILTER (WHERE event_type = 'unsubscribe') AS unsubscribes,
-         count(*) FILTER (WHERE event_type = 'complaint') AS complaints,
-         count(*) FILTER (WHERE event_type = 'bounce') AS bounces,
-         count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
-         count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks,
-         count(DISTINCT CASE event_type WHEN 'unsubscribe' THEN send_id END) AS unique_unsubscribes,
-         count(DISTINCT CASE event_type WHEN 'complaint' THEN send_id END) AS unique_complaints,
-         min(occurred_at) AS first_event_at, max(occurred_at) AS last_event_at"
+        "CAST(sum(sends) AS bigint) AS sends, CAST(sum(queued) AS bigint) AS queued,
+         CAST(sum(sent) AS bigint) AS sent, CAST(sum(delivered) AS bigint) AS delivered,
+         CAST(sum(bounced) AS bigint) AS bounced, CAST(sum(failed) AS bigint) AS failed,
+         CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks,
+         CAST(sum(unsubscribes) AS bigint) AS unsubscribes, CAST(sum(complaints) AS bigint) AS complaints,
+         CAST(sum(bounces) AS bigint) AS bounces,
+         CAST(sum(unique_opens) AS bigint) AS unique_opens, CAST(sum(unique_clicks) AS bigint) AS unique_clicks,
+         CAST(sum(unique_unsubscribes) AS bigint) AS unique_unsubscribes,
+         CAST(sum(unique_complaints) AS bigint) AS unique_complaints"
     };
 }
 
-/// The names of all counts.
-macro_rules! names {
+/// When the first and the last event of each selected campaign occurred: the ends of an index.
+macro_rules! spans {
     () => {
-        "sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints, bounces,
-         unique_opens, unique_clicks, unique_unsubscribes, unique_complaints, first_event_at, last_event_at"
+        "(SELECT id,
+            (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS first_at,
+            (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS last_at
+          FROM selected) AS spans"
     };
 }
 
 const BY_CAMPAIGN: Sql = Sql::new(concat!(
-    "SELECT campaign, ",
-    names!(),
-    " FROM
-     (SELECT campaign_id AS campaign, ",
-    send_counts!(),
-    " FROM campaign_sends WHERE campaign_id IN (SELECT id FROM selected)
-      GROUP BY campaign_id) AS of_sends
-     LEFT JOIN
-     (SELECT send_campaign_id, ",
-    event_counts!(),
-    " FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
-      GROUP BY send_campaign_id) AS of_events
-     ON send_campaign_id = campaign"
+    "SELECT campaign_id AS campaign, ",
+    sums!(),
+    ", CAST(NULL AS timestamptz) AS first_at, CAST(NULL AS timestamptz) AS last_at FROM ",
+    parts!(),
+    " GROUP BY campaign_id"
+));
+
+const BY_CAMPAIGN_WITH_SPANS: Sql = Sql::new(concat!(
+    "SELECT campaign, sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints,
+       bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints, first_at, last_at
+     FROM (SELECT campaign_id AS campaign, ",
+    sums!(),
+    " FROM ",
+    parts!(),
+    " GROUP BY campaign_id) AS figures JOIN ",
+    spans!(),
+    " ON spans.id = campaign"
 ));
 
 const TOTAL: Sql = Sql::new(concat!(
     "SELECT ",
-    names!(),
-    " FROM (SELECT ",
-    send_counts!(),
-    " FROM campaign_sends WHERE campaign_id IN (SELECT id FROM selected)) AS of_sends
-     CROSS JOIN
-     (SELECT ",
-    event_counts!(),
-    " FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)) AS of_events"
+    sums!(),
+    ", CAST(NULL AS timestamptz) AS first_at, CAST(NULL AS timestamptz) AS last_at FROM ",
+    parts!()
 ));
+
+const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
+    "SELECT sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints,
+       bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints,
+       (SELECT min(first_at) FROM ",
+    spans!(),
+    ") AS first_at, (SELECT max(last_at) FROM ",
+    spans!(),
+    ") AS last_at FROM (SELECT ",
+    sums!(),
+    " FROM ",
+    parts!(),
+    ") AS figures"
+));
+
+/// Whether [`Figures`] are to have the times of the first and the last event, which cost more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spans {
+    /// They are `None`.
+    Without,
+    /// They are there.
+    With,
+}
 
 /// The figures of each of the selected campaigns; one without sends is not among them, and all of
 /// its figures are 0.
@@ -167,8 +219,10 @@ const TOTAL: Sql = Sql::new(concat!(
 pub async fn by_campaign(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,
+    spans: Spans,
 ) -> Result<HashMap<Uuid, Figures>, Error> {
-    let rows = scope.rows(BY_CAMPAIGN, selected).await?;
+    let sql = if spans == Spans::With { BY_CAMPAIGN_WITH_SPANS } else { BY_CAMPAIGN };
+    let rows = scope.rows(sql, selected).await?;
     Ok(rows
         .iter()
         .map(|row| Ok((row.try_get("", "campaign")?, read(row)?)))
@@ -181,7 +235,7 @@ pub async fn by_campaign(
 /// Those of the database.
 pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
     let selected = scope.find::<campaign::Entity>().id(campaign);
-    let figures = by_campaign(scope, selected.clone()).await?.remove(&campaign);
+    let figures = by_campaign(scope, selected.clone(), Spans::With).await?.remove(&campaign);
     // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
     let there = scope.one(selected).await?.is_some();
     Ok(there.then(|| figures.unwrap_or_default()))
@@ -191,13 +245,18 @@ pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>
 ///
 /// # Errors
 /// Those of the database.
-pub async fn total(scope: &Scope, selected: Scoped<campaign::Entity>) -> Result<Figures, Error> {
-    let rows = scope.rows(TOTAL, selected).await?;
+pub async fn total(
+    scope: &Scope,
+    selected: Scoped<campaign::Entity>,
+    spans: Spans,
+) -> Result<Figures, Error> {
+    let sql = if spans == Spans::With { TOTAL_WITH_SPANS } else { TOTAL };
+    let rows = scope.rows(sql, selected).await?;
     Ok(rows.first().map(read).transpose()?.unwrap_or_default())
 }
 
 fn read(row: &QueryResult) -> Result<Figures, DbErr> {
-    // null where a campaign has sends and no event
+    // null where nothing is selected
     let count = |name: &str| Ok::<_, DbErr>(row.try_get::<Option<i64>>("", name)?.unwrap_or(0));
     Ok(Figures {
         sends: count("sends")?,
@@ -215,8 +274,8 @@ fn read(row: &QueryResult) -> Result<Figures, DbErr> {
         unique_clicks: count("unique_clicks")?,
         unique_unsubscribes: count("unique_unsubscribes")?,
         unique_complaints: count("unique_complaints")?,
-        first_event_at: row.try_get("", "first_event_at")?,
-        last_event_at: row.try_get("", "last_event_at")?,
+        first_event_at: row.try_get("", "first_at")?,
+        last_event_at: row.try_get("", "last_at")?,
     })
 }
 
@@ -233,29 +292,38 @@ pub enum OrderBy {
     BounceRate,
 }
 
-const SENDS: Sql = Sql::new("SELECT count(*) FROM campaign_sends WHERE campaign_id = campaigns.id");
-
-const BOUNCE_RATE: Sql = Sql::new(
-    "SELECT (2000 * count(*) FILTER (WHERE status = 'bounced') + count(*)) / nullif(2 * count(*), 0)
-     FROM campaign_sends WHERE campaign_id = campaigns.id",
-);
-
-/// The sends with such an event, in tenths of a percent of the delivered.
-macro_rules! engagement_rate {
-    ($event:literal) => {
+/// A figure of one row of `campaigns`.
+macro_rules! of_one {
+    ($figure:expr) => {
         Sql::new(concat!(
-            "SELECT (2000 * count(*) FILTER (WHERE EXISTS
-                 (SELECT 1 FROM campaign_events WHERE send_id = campaign_sends.id AND event_type = '",
-            $event,
-            "')) + count(*) FILTER (WHERE status = 'delivered'))
-             / nullif(2 * count(*) FILTER (WHERE status = 'delivered'), 0)
-             FROM campaign_sends WHERE campaign_id = campaigns.id"
+            "SELECT ",
+            $figure,
+            " FROM (WITH selected AS (SELECT campaigns.id AS id) SELECT * FROM ",
+            parts!(),
+            ") AS parts"
         ))
     };
 }
 
-const OPEN_RATE: Sql = engagement_rate!("open");
-const CLICK_RATE: Sql = engagement_rate!("click");
+/// In tenths of a percent.
+macro_rules! rate_of_one {
+    ($part:literal of $whole:literal) => {
+        of_one!(concat!(
+            "CAST(2000 * sum(",
+            $part,
+            ") + sum(",
+            $whole,
+            ") AS bigint) / nullif(CAST(2 * sum(",
+            $whole,
+            ") AS bigint), 0)"
+        ))
+    };
+}
+
+const SENDS: Sql = of_one!("coalesce(CAST(sum(sends) AS bigint), 0)");
+const OPEN_RATE: Sql = rate_of_one!("unique_opens" of "delivered");
+const CLICK_RATE: Sql = rate_of_one!("unique_clicks" of "delivered");
+const BOUNCE_RATE: Sql = rate_of_one!("bounced" of "sends");
 
 /// The figure of a row of `campaigns`, as a whole number: a rate in tenths of a percent, rounded
 /// as [`percentage`] does, so that rows are ordered by the value that is shown.

@@ -1,13 +1,16 @@
 //! Figures: what became of the sends of a campaign, or of many, and when; which segments were used.
 //!
-//! **Invariants.** A figure is a count over sends and events as they stand when it is asked for,
-//! whoever wrote them. A rate is made here, in Rust, from two of these integers, so that both
+//! **Invariants.** A figure is what a count over sends and events would give when it is asked for,
+//! whoever wrote them. It is read from running counts, and the changes that are waiting to be added
+//! to them, in one statement; the migration `m0008_counts` says why they add up. A rate is made here, in Rust, from two of these integers, so that both
 //! databases and every place that shows or orders by it agree on the last digit.
 
 #![warn(missing_docs)]
 
 mod calendar;
+mod engagement;
 mod figures;
+mod keeper;
 mod links;
 mod rate;
 mod segments;
@@ -15,7 +18,9 @@ mod suppression;
 mod timeline;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
-pub use figures::{Figures, OrderBy, by_campaign, figures_of, order_expression, total};
+pub use engagement::{Engagement, contact_had, of_sends, send_had};
+pub use figures::{Figures, OrderBy, Spans, by_campaign, figures_of, order_expression, total};
+pub use keeper::Keeper;
 pub use links::{Link, links};
 pub use rate::percentage;
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};

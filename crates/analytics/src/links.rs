@@ -21,27 +21,47 @@ pub struct Link {
     pub last_clicked_at: DateTime<Utc>,
 }
 
-/// The 500 links of each campaign that were clicked most, ties in the order of their code points.
+/// The 500 links of each campaign that were clicked most, ties in the order of their code points:
+/// counts, changes that are waiting to be added to them, and the time of the last click, which is the
+/// end of an index.
 macro_rules! links {
-    ($by_url:literal) => {
+    ($by_url:literal, $same_url:literal) => {
         Sql::new(concat!(
-            "SELECT campaign, url, clicks, unique_clicks, last_clicked_at FROM
-             (SELECT send_campaign_id AS campaign, url, count(*) AS clicks,
-              count(DISTINCT send_id) AS unique_clicks, max(occurred_at) AS last_clicked_at,
-              row_number() OVER (PARTITION BY send_campaign_id ORDER BY count(*) DESC, ",
+            "SELECT campaign, url, clicks, unique_clicks,
+               (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = campaign
+                AND event_type = 'click' AND ",
+            $same_url,
+            ") AS last_clicked_at FROM
+             (SELECT campaign_id AS campaign, max(url) AS url, CAST(sum(clicks) AS bigint) AS clicks,
+              CAST(sum(unique_clicks) AS bigint) AS unique_clicks,
+              row_number() OVER (PARTITION BY campaign_id ORDER BY sum(clicks) DESC, max(",
             $by_url,
-            ") AS place
-              FROM campaign_events WHERE send_campaign_id IN (SELECT id FROM selected)
-              AND event_type = 'click' AND url IS NOT NULL
-              GROUP BY send_campaign_id, url) AS links
+            ") AS place FROM
+              (SELECT campaign_id, link, url, clicks, unique_clicks FROM campaign_link_counts
+               WHERE campaign_id IN (SELECT id FROM selected)
+               UNION ALL
+               SELECT now.campaign_id, now.link, now.url, now.clicks,
+                 CASE WHEN coalesce(had.clicks, 0) + now.clicks > 0 THEN 1 ELSE 0 END
+                   - CASE WHEN had.clicks > 0 THEN 1 ELSE 0 END
+               FROM (SELECT campaign_id, send_id, link, max(url) AS url, sum(number) AS clicks
+                 FROM campaign_event_changes
+                 WHERE campaign_id IN (SELECT id FROM selected) AND link IS NOT NULL
+                 GROUP BY campaign_id, send_id, link) AS now
+               LEFT JOIN campaign_send_link_counts AS had
+               ON had.send_id = now.send_id AND had.campaign_id = now.campaign_id AND had.link = now.link
+              ) AS parts
+              GROUP BY campaign_id, link HAVING sum(clicks) > 0) AS links
              WHERE place <= 500 ORDER BY campaign, place"
         ))
     };
 }
 
-const IN_SQLITE: Sql = links!("url");
-// the operator that compares text by its bytes, whatever the collation
-const IN_POSTGRES: Sql = links!("url USING ~<~");
+const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
+// the operator that compares text by its bytes, whatever the collation; urls are too long for an index
+const IN_POSTGRES: Sql = links!(
+    "url) USING ~<~",
+    "md5(campaign_events.url) = md5(links.url) AND campaign_events.url = links.url"
+);
 
 /// The links of each of the selected campaigns, 500 at most, the most clicked first, then by url; a
 /// campaign without clicks is not among them.

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Error, FeedReader, Operator, Scope, Viewer,
+    Counts, Error, FeedReader, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
 };
@@ -127,6 +127,13 @@ impl Database {
     #[must_use]
     pub fn feed_reader(&self) -> FeedReader {
         FeedReader::new(self.session(Lane::Feed), self.budgets.clone())
+    }
+
+    /// The running counts of every organization, for who keeps them.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        // in turn with the organizations
+        Counts::new(self.session(Lane::Organization(Uuid::nil())))
     }
 
     /// The names of the migrations that are applied; none where none ever was.

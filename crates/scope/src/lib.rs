@@ -87,6 +87,7 @@
 mod admin;
 mod budget;
 mod connections;
+mod counts;
 mod database;
 mod dialect;
 mod error;
@@ -104,6 +105,7 @@ mod weigh;
 
 pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
+pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
 pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
 pub use error::Error;

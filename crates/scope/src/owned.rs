@@ -94,8 +94,8 @@ impl OrganizationOwned for organization::Entity {
 /// A table: its name, the column that holds the organization, and the list of its columns.
 type Table = (&'static str, &'static str, fn(&str) -> String);
 
-/// Every table.
-pub(crate) const TABLES: [Table; 11] = [
+/// Every table that text may name; those of the counts have no entity, as nothing but text reads them.
+pub(crate) const TABLES: [Table; 19] = [
     ("organizations", "id", columns::<organization::Entity>),
     ("users", "org_id", columns::<user::Entity>),
     ("memberships", "org_id", columns::<membership::Entity>),
@@ -107,6 +107,29 @@ pub(crate) const TABLES: [Table; 11] = [
     ("campaign_lists", "org_id", columns::<list_entry::Entity>),
     ("campaign_sends", "org_id", columns::<send::Entity>),
     ("campaign_events", "org_id", columns::<event::Entity>),
+    ("campaign_counts", "org_id", |_| {
+        "campaign_id, sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints, \
+         bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints"
+            .to_owned()
+    }),
+    ("campaign_send_counts", "org_id", |_| {
+        "send_id, campaign_id, opens, clicks, unsubscribes, complaints, bounces".to_owned()
+    }),
+    ("campaign_contact_counts", "org_id", |_| {
+        "contact_id, opens, clicks, unsubscribes, complaints, bounces, suppressing".to_owned()
+    }),
+    ("campaign_hour_counts", "org_id", |_| {
+        "campaign_id, hour, opens, clicks, unsubscribes, complaints, bounces".to_owned()
+    }),
+    ("campaign_link_counts", "org_id", |_| {
+        "campaign_id, link, url, clicks, unique_clicks".to_owned()
+    }),
+    ("campaign_send_link_counts", "org_id", |_| "send_id, campaign_id, link, clicks".to_owned()),
+    ("campaign_send_changes", "org_id", |_| "campaign_id, status, number".to_owned()),
+    ("campaign_event_changes", "org_id", |_| {
+        "campaign_id, contact_id, send_id, event_type, suppresses, url, link, hour, number"
+            .to_owned()
+    }),
 ];
 
 /// The columns of a table, as a list for SELECT. Columns are always named: a `*` would have other

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Verifier};
@@ -123,13 +124,15 @@ pub struct App {
     pub(crate) settings: Arc<Settings>,
     pub(crate) sockets: Sockets,
     pub(crate) metrics: Metrics,
+    _keeper: Keeper,
 }
 
 impl App {
     /// A service on a database, for the tokens that a verifier takes. To be called within a runtime:
-    /// it starts to follow the feed.
+    /// it starts to follow the feed and to keep the counts.
     #[must_use]
     pub fn new(database: Database, verifier: Verifier, clock: Clock, settings: Settings) -> Self {
+        let keeper = Keeper::start(database.counts());
         Self {
             api: Api::new(
                 settings.introspection,
@@ -142,6 +145,7 @@ impl App {
             sockets: Sockets::new(settings.max_unknown_sockets),
             settings: settings.into(),
             metrics: Metrics::of_process(),
+            _keeper: keeper,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `Campaign`.
 
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_analytics::Figures;
+use campaigns_analytics::{Figures, Spans};
 use campaigns_entity::{campaign, event, list_entry, segment, send, user};
 
 use super::links::{self, LinkStats};
@@ -115,11 +115,12 @@ impl Campaign {
 
     /// What became of its sends: counts and rates, as they are now.
     async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
-        let scope = ctx.scope();
+        let (scope, spans) = (ctx.scope(), CampaignStats::spans(ctx));
+        let key = if spans == Spans::With { "stats with times" } else { "stats" };
         let figures = self
             .0
-            .gather(scope, "stats", |selected| async move {
-                Ok(campaigns_analytics::by_campaign(scope, selected).await?)
+            .gather(scope, key, |selected| async move {
+                Ok(campaigns_analytics::by_campaign(scope, selected, spans).await?)
             })
             .await?;
         Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())

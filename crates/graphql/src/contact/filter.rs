@@ -1,13 +1,11 @@
 //! Which contacts.
 
 use async_graphql::InputObject;
-use campaigns_analytics::is_suppressed;
+use campaigns_analytics::{contact_had, is_suppressed};
 use campaigns_entity::{
     contact::{self, Column},
-    event::{self, EventType},
+    event::EventType,
 };
-use campaigns_scope::Scope;
-use sea_orm::{ColumnTrait, Condition, sea_query::Expr};
 
 use super::object::ContactType;
 use crate::{
@@ -96,14 +94,8 @@ impl Filter for ContactFilter {
             ("complained", self.complained, EventType::Complaint),
             ("bounced", self.bounced, EventType::Bounce),
         ] {
-            all.whether(path.field(name), wanted, |scope| ever_had(scope, event_type))?;
+            all.whether(path.field(name), wanted, |scope| contact_had(scope, event_type))?;
         }
         all.whether(path.field("suppressed"), self.suppressed, is_suppressed)
     }
-}
-
-/// That a contact ever had an event of this type, in any campaign.
-fn ever_had(scope: &Scope, event_type: EventType) -> Expr {
-    let condition = Condition::all().add(event::Column::EventType.eq(event_type));
-    scope.has::<event::Entity>(event::Column::SendContactId, Column::Id, condition)
 }

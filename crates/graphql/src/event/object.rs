@@ -112,7 +112,9 @@ impl EngagementEvent {
     /// Whose send it was.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
         Ok(Contact(
-            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.send_contact_id).await?,
+            self.0
+                .owner::<contact::Entity>(ctx.scope(), "contact", |row| row.send_contact_id)
+                .await?,
         ))
     }
 

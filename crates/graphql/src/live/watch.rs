@@ -2,7 +2,7 @@
 //!
 //! The campaigns of an organization that somebody watches are counted together, by one task: those
 //! of which the feed brings an event, all of them when this process has changed something, and all
-//! of them from time to time, for what is changed with SQL.
+//! of them from time to time, for what is changed with SQL. Counting reads a few rows of each.
 //!
 //! **Invariants.** A campaign is counted once a process, for all who watch it, and for nobody where
 //! nobody does. What a watcher has seen last is what the figures are, at the latest some seconds
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_analytics::{Figures, by_campaign};
+use campaigns_analytics::{Figures, Spans, by_campaign};
 use campaigns_entity::campaign;
 use campaigns_feed::{Feed, FollowError, Follower, Wanted};
 use campaigns_scope::{Error, OrganizationOwned, Scope};
@@ -30,8 +30,6 @@ use uuid::Uuid;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often all are counted, whatever is known.
 const SWEEP: Duration = Duration::from_secs(2);
-/// How much longer than a count takes the next one waits: the more there is to count, the rarer.
-const REST: u32 = 10;
 /// How long a count may take.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How many campaigns one statement counts.
@@ -165,7 +163,7 @@ impl Task {
                     failing = true;
                 }
             }
-            let rest = started + INTERVAL.max(started.elapsed() * REST);
+            let rest = started + INTERVAL;
             let sweep = rest.max(started + SWEEP);
             touched = Touched::Some(HashSet::new());
             if failing {
@@ -230,7 +228,7 @@ impl Task {
             let selected = scope
                 .find::<campaign::Entity>()
                 .filter(campaign::Entity::ID.is_in(ids.iter().copied()));
-            let mut figures = by_campaign(&scope, selected).await?;
+            let mut figures = by_campaign(&scope, selected, Spans::With).await?;
             // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
             let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;
             let mut campaigns = self.organization.campaigns();

@@ -1,11 +1,11 @@
 //! Which sends.
 
 use async_graphql::InputObject;
+use campaigns_analytics::send_had;
 use campaigns_entity::{
-    event::{self, EventType},
+    event::EventType,
     send::{self, Column},
 };
-use sea_orm::{ColumnTrait, Condition};
 
 use super::object::SendStatus;
 use crate::{
@@ -63,14 +63,7 @@ impl Filter for SendFilter {
         for (name, wanted, event_type) in
             [("opened", self.opened, EventType::Open), ("clicked", self.clicked, EventType::Click)]
         {
-            all.whether(path.field(name), wanted, |scope| {
-                let of_type = event::Column::EventType.eq(event_type);
-                scope.has::<event::Entity>(
-                    event::Column::SendId,
-                    Column::Id,
-                    Condition::all().add(of_type),
-                )
-            })?;
+            all.whether(path.field(name), wanted, |scope| send_had(scope, event_type))?;
         }
         Ok(())
     }

@@ -1,15 +1,8 @@
 //! `Send`.
 
-use std::collections::HashMap;
-
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_entity::{
-    campaign, contact,
-    event::{self, EventType},
-    send,
-};
-use sea_orm::ColumnTrait;
-use uuid::Uuid;
+use campaigns_analytics::Engagement;
+use campaigns_entity::{campaign, contact, event, send};
 
 use crate::{
     campaign::Campaign,
@@ -50,25 +43,16 @@ pub(crate) enum SendStatus {
 }
 
 impl Send {
-    /// How many events of this type the send has; counted for all sends of the answer at once.
-    async fn events_of(
-        &self,
-        ctx: &Context<'_>,
-        key: &str,
-        event_type: EventType,
-    ) -> Result<u64, Error> {
-        let counts = self
+    /// What it had; loaded for all sends that came with it.
+    async fn engagement(&self, ctx: &Context<'_>) -> Result<Engagement, Error> {
+        let scope = ctx.scope();
+        let of_sends = self
             .0
-            .load(key, async |siblings| {
-                let ids: Vec<Uuid> = siblings.iter().map(|send| send.id).collect();
-                let scope = ctx.scope();
-                let events =
-                    scope.find::<event::Entity>().filter(event::Column::EventType.eq(event_type));
-                let counts = scope.counts(events, event::Column::SendId, &ids).await?;
-                Ok(counts.into_iter().collect::<HashMap<_, _>>())
+            .gather(scope, "engagement", |selected| async move {
+                Ok(campaigns_analytics::of_sends(scope, selected).await?)
             })
             .await?;
-        Ok(counts.get(&self.0.id).copied().unwrap_or(0))
+        Ok(of_sends.get(&self.0.id).copied().unwrap_or_default())
     }
 }
 
@@ -132,13 +116,13 @@ impl Send {
     }
 
     /// How often it was opened.
-    async fn opens(&self, ctx: &Context<'_>) -> Result<u64, Error> {
-        self.events_of(ctx, "opens", EventType::Open).await
+    async fn opens(&self, ctx: &Context<'_>) -> Result<i64, Error> {
+        Ok(self.engagement(ctx).await?.opens)
     }
 
     /// How often a link in it was clicked.
-    async fn clicks(&self, ctx: &Context<'_>) -> Result<u64, Error> {
-        self.events_of(ctx, "clicks", EventType::Click).await
+    async fn clicks(&self, ctx: &Context<'_>) -> Result<i64, Error> {
+        Ok(self.engagement(ctx).await?.clicks)
     }
     /// What became of it.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]

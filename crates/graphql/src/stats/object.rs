@@ -1,7 +1,7 @@
 //! `CampaignStats`.
 
-use async_graphql::SimpleObject;
-use campaigns_analytics::Figures;
+use async_graphql::{Context, SimpleObject};
+use campaigns_analytics::{Figures, Spans};
 
 use crate::scalars::DateTime;
 
@@ -86,6 +86,18 @@ impl From<Figures> for CampaignStats {
             complaint_rate: figures.complaint_rate(),
             first_event_at: figures.first_event_at.map(Into::into),
             last_event_at: figures.last_event_at.map(Into::into),
+        }
+    }
+}
+
+impl CampaignStats {
+    /// Whether the field that returns these was asked for the times of events.
+    pub(crate) fn spans(ctx: &Context<'_>) -> Spans {
+        let asked = ctx.look_ahead();
+        if ["firstEventAt", "lastEventAt"].iter().any(|name| asked.field(name).exists()) {
+            Spans::With
+        } else {
+            Spans::Without
         }
     }
 }

@@ -21,6 +21,6 @@ impl StatsQueries {
         let scope = ctx.scope();
         let condition = filter::condition(scope, filter.as_ref(), "filter")?;
         let selected = scope.find::<campaign::Entity>().filter(condition);
-        Ok(campaigns_analytics::total(scope, selected).await?.into())
+        Ok(campaigns_analytics::total(scope, selected, CampaignStats::spans(ctx)).await?.into())
     }
 }

@@ -5,6 +5,7 @@ mod demo;
 mod migrate;
 mod schema;
 mod serve;
+mod stats;
 mod token;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub async fn run() -> ExitCode {
         Some(Command::Migrate(arguments)) => migrate::run(arguments).await,
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
+        Some(Command::Stats(arguments)) => stats::run(arguments).await,
         Some(Command::Schema) => schema::run(),
     };
     match done {

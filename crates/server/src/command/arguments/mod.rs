@@ -36,6 +36,8 @@ pub(super) enum Command {
     Token(Token),
     /// Loads the demo data into a database without campaigns.
     Demo(Demo),
+    /// Compares the running counts with a recount, or counts again.
+    Stats(Stats),
     /// Prints the GraphQL schema in SDL.
     Schema,
 }
@@ -236,6 +238,23 @@ pub(super) struct Token {
 pub(super) struct Demo {
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Stats {
+    /// What to do.
+    #[arg(value_enum)]
+    pub(super) action: StatsAction,
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum StatsAction {
+    /// Recount everything and print each count that differs; exits with 1 if one does.
+    Check,
+    /// Recount everything and store it, while others write.
+    Rebuild,
 }
 
 /// The command line asks for something that cannot be meant.

@@ -1,0 +1,117 @@
+//! What became of a send or a contact: events that are counted, and those that are waiting to be.
+
+use std::collections::HashMap;
+
+use campaigns_entity::{event::EventType, send};
+use campaigns_scope::{Error, Scope, Scoped, Sql};
+use sea_orm::{DbErr, sea_query::Expr};
+use uuid::Uuid;
+
+/// That a row of `contacts` ever had such an event.
+macro_rules! contact_had {
+    ($count:literal, $event:literal) => {
+        Sql::new(concat!(
+            "SELECT coalesce((SELECT ",
+            $count,
+            " FROM campaign_contact_counts WHERE contact_id = contacts.id), 0)
+             + coalesce((SELECT sum(number) FROM campaign_event_changes
+               WHERE contact_id = contacts.id AND event_type = '",
+            $event,
+            "'), 0) > 0"
+        ))
+    };
+}
+
+/// That a row of `campaign_sends` ever had such an event.
+macro_rules! send_had {
+    ($count:literal, $event:literal) => {
+        Sql::new(concat!(
+            "SELECT coalesce((SELECT ",
+            $count,
+            " FROM campaign_send_counts
+               WHERE send_id = campaign_sends.id AND campaign_id = campaign_sends.campaign_id), 0)
+             + coalesce((SELECT sum(number) FROM campaign_event_changes
+               WHERE campaign_id = campaign_sends.campaign_id AND send_id = campaign_sends.id
+               AND event_type = '",
+            $event,
+            "'), 0) > 0"
+        ))
+    };
+}
+
+const CONTACT_OPENED: Sql = contact_had!("opens", "open");
+const CONTACT_CLICKED: Sql = contact_had!("clicks", "click");
+const CONTACT_UNSUBSCRIBED: Sql = contact_had!("unsubscribes", "unsubscribe");
+const CONTACT_COMPLAINED: Sql = contact_had!("complaints", "complaint");
+const CONTACT_BOUNCED: Sql = contact_had!("bounces", "bounce");
+
+const SEND_OPENED: Sql = send_had!("opens", "open");
+const SEND_CLICKED: Sql = send_had!("clicks", "click");
+const SEND_UNSUBSCRIBED: Sql = send_had!("unsubscribes", "unsubscribe");
+const SEND_COMPLAINED: Sql = send_had!("complaints", "complaint");
+const SEND_BOUNCED: Sql = send_had!("bounces", "bounce");
+
+const OF_SENDS: Sql = Sql::new(
+    "SELECT send, CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks FROM
+     (SELECT sends.id AS send, counts.opens, counts.clicks
+      FROM campaign_sends AS sends JOIN campaign_send_counts AS counts
+      ON counts.send_id = sends.id AND counts.campaign_id = sends.campaign_id
+      WHERE sends.id IN (SELECT id FROM selected)
+      UNION ALL
+      SELECT sends.id, CASE event_type WHEN 'open' THEN number ELSE 0 END,
+        CASE event_type WHEN 'click' THEN number ELSE 0 END
+      FROM campaign_sends AS sends JOIN campaign_event_changes AS changes
+      ON changes.send_id = sends.id AND changes.campaign_id = sends.campaign_id
+      WHERE sends.id IN (SELECT id FROM selected)) AS parts
+     GROUP BY send",
+);
+
+/// What a send had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Engagement {
+    /// How often it was opened.
+    pub opens: i64,
+    /// How often a link in it was clicked.
+    pub clicks: i64,
+}
+
+/// What each of the selected sends had; one that had nothing is not among them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_sends(
+    scope: &Scope,
+    selected: Scoped<send::Entity>,
+) -> Result<HashMap<Uuid, Engagement>, Error> {
+    let rows = scope.rows(OF_SENDS, selected).await?;
+    let read = |row: &sea_orm::QueryResult| {
+        let engagement =
+            Engagement { opens: row.try_get("", "opens")?, clicks: row.try_get("", "clicks")? };
+        Ok((row.try_get("", "send")?, engagement))
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
+}
+
+/// That a row of `contacts` ever had an event of this type, in any campaign.
+#[must_use]
+pub fn contact_had(scope: &Scope, event: EventType) -> Expr {
+    scope.expression(match event {
+        EventType::Open => CONTACT_OPENED,
+        EventType::Click => CONTACT_CLICKED,
+        EventType::Unsubscribe => CONTACT_UNSUBSCRIBED,
+        EventType::Complaint => CONTACT_COMPLAINED,
+        EventType::Bounce => CONTACT_BOUNCED,
+    })
+}
+
+/// That a row of `campaign_sends` ever had an event of this type.
+#[must_use]
+pub fn send_had(scope: &Scope, event: EventType) -> Expr {
+    scope.expression(match event {
+        EventType::Open => SEND_OPENED,
+        EventType::Click => SEND_CLICKED,
+        EventType::Unsubscribe => SEND_UNSUBSCRIBED,
+        EventType::Complaint => SEND_COMPLAINED,
+        EventType::Bounce => SEND_BOUNCED,
+    })
+}

@@ -1,0 +1,63 @@
+//! Adds what was written to the running counts, as long as the process lives.
+//!
+//! Whoever reads adds up what is waiting by themselves, so nothing depends on when this happens but
+//! how much they have to read. Of several processes one does it at a time. Where changes come
+//! faster than they are added, batches follow each other at once.
+
+use std::{sync::Arc, time::Duration};
+
+use campaigns_scope::Counts;
+use tokio::task::JoinHandle;
+
+/// How many changes of each kind are added at once: some hundred milliseconds.
+const AT_ONCE: i32 = 20_000;
+/// How long it waits until it looks again, and where there was nothing.
+const AFTER_SOME: Duration = Duration::from_millis(250);
+const AFTER_NONE: Duration = Duration::from_secs(1);
+/// How long it waits where the database does not answer.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// The task that adds changes to the counts. Cloning shares it; it ends with the last clone.
+#[derive(Clone)]
+pub struct Keeper {
+    _task: Arc<Task>,
+}
+
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Keeper {
+    /// Starts it.
+    #[must_use]
+    pub fn start(counts: Counts) -> Self {
+        Self { _task: Arc::new(Task(tokio::spawn(keep(counts)))) }
+    }
+}
+
+async fn keep(counts: Counts) {
+    loop {
+        let pause = match counts.fold(AT_ONCE).await {
+            Ok(Some(added)) => {
+                metrics::counter!("campaigns_counted_changes_total")
+                    .increment(added.unsigned_abs());
+                match added {
+                    0 => AFTER_NONE,
+                    added if added < i64::from(AT_ONCE) => AFTER_SOME,
+                    _ => continue,
+                }
+            }
+            // another process is at it
+            Ok(None) => AFTER_NONE,
+            Err(error) => {
+                tracing::warn!(%error, "changes wait to be added to the counts");
+                AFTER_ERROR
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}

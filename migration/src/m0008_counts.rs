@@ -1,0 +1,203 @@
+//! Running counts: what is asked for reads a few rows, however long the history is.
+//!
+//! | table | a row for | has |
+//! | --- | --- | --- |
+//! | `campaign_counts` | a campaign | its sends by status, its events by type, its sends with such an event |
+//! | `campaign_send_counts` | a send with events, within a campaign | its events by type |
+//! | `campaign_contact_counts` | a contact with events | its events by type, and those that suppress it |
+//! | `campaign_hour_counts` | an hour of a campaign | its events by type |
+//! | `campaign_link_counts` | a link of a campaign | its clicks, its sends with such a click |
+//! | `campaign_send_link_counts` | a link of a send | its clicks |
+//!
+//! **Invariant.** In every snapshot of the database, a count and the changes of it that are waiting
+//! add up to what a recount of sends and events gives. A view of each table's name and
+//! `_recounted` is that recount, less what is waiting. A row whose counts are all zero is not kept.
+//!
+//! **PostgreSQL.** Triggers append what each statement changes to `campaign_send_changes` and
+//! `campaign_event_changes`: whoever writes waits for nobody, whatever the campaign and the
+//! isolation, as nothing is updated. `campaign_counts_fold()` adds these changes to the counts, one
+//! caller at a time, each kind in one statement, so in one snapshot: a change is either waiting or
+//! added. Whoever reads, reads both in one statement. How many *sends* were opened cannot be
+//! told from a change alone; the fold, which is alone, looks at what the send had before.
+//!
+//! Statements are counted from their transition tables. The worker of logical replication fires
+//! triggers of rows alone, so these are there as well, for sessions of replication. A cascade's
+//! events have their campaign with them ([`crate::m0007_feed`]). TRUNCATE empties what it empties
+//! while it keeps the fold out; it is refused where its snapshot could not see the latest counts.
+//!
+//! **`SQLite`.** There is one writer at a time, so triggers add to the counts at once. The tables of
+//! changes are views there, always empty, and inserting into them is the adding: so the same
+//! queries serve both databases. Triggers fire in no order that is documented, so a row counts
+//! from each state to the next, whichever trigger has brought it there.
+//!
+//! **Upwards while others write.** The triggers come with the tables, so from then on every change
+//! is waiting; then each organization is counted in one snapshot, less its waiting changes.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager,
+    async_trait::async_trait,
+    sea_orm::{ConnectionTrait, DbErr, Statement},
+};
+
+use crate::{
+    made::{execute, exists, is_postgres},
+    progress, steps,
+};
+
+pub(crate) struct Counts;
+
+impl MigrationName for Counts {
+    fn name(&self) -> &'static str {
+        "m0008_counts"
+    }
+}
+
+const TABLES: &str = include_str!("m0008_counts/tables.sql");
+const RECOUNTED: &str = include_str!("m0008_counts/recounted.sql");
+const UP_POSTGRES: &str = include_str!("m0008_counts/up_postgres.sql");
+const FOLD_POSTGRES: &str = include_str!("m0008_counts/fold_postgres.sql");
+const UP_SQLITE: &str = include_str!("m0008_counts/up_sqlite.sql");
+const DOWN: &str = include_str!("m0008_counts/down.sql");
+const DOWN_POSTGRES: &str = include_str!("m0008_counts/down_postgres.sql");
+const DOWN_SQLITE: &str = include_str!("m0008_counts/down_sqlite.sql");
+const DOWN_FUNCTIONS: &str = "DROP FUNCTION campaign_event_suppresses(campaign_event_type, jsonb); \
+    DROP FUNCTION campaign_event_url(campaign_event_type, text); \
+    DROP FUNCTION campaign_event_hour(timestamptz)";
+
+/// Each table with its columns.
+const COUNTED: [(&str, &str); 6] = [
+    (
+        "campaign_counts",
+        "org_id, campaign_id, sends, queued, sent, delivered, bounced, failed, opens, clicks, \
+         unsubscribes, complaints, bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints",
+    ),
+    (
+        "campaign_send_counts",
+        "org_id, send_id, campaign_id, opens, clicks, unsubscribes, complaints, bounces",
+    ),
+    (
+        "campaign_contact_counts",
+        "org_id, contact_id, opens, clicks, unsubscribes, complaints, bounces, suppressing",
+    ),
+    (
+        "campaign_hour_counts",
+        "org_id, campaign_id, hour, opens, clicks, unsubscribes, complaints, bounces",
+    ),
+    ("campaign_link_counts", "org_id, campaign_id, link, url, clicks, unique_clicks"),
+    ("campaign_send_link_counts", "org_id, send_id, campaign_id, link, clicks"),
+];
+
+/// When a link was clicked last, and the first and last event of a campaign, are looked up.
+const LINK_INDEX: &str = "campaign_events_link";
+
+/// The tables in the words of a database: id, count, time, link, text, options.
+fn tables(words: [&str; 6]) -> String {
+    let names = ["{id}", "{count}", "{time}", "{link}", "{text}", "{options}"];
+    names.iter().zip(words).fold(TABLES.to_owned(), |sql, (name, word)| sql.replace(name, word))
+}
+
+/// The triggers of SQLite, with what an event counts as, of a row of this name.
+fn up_sqlite() -> String {
+    let suppresses = |row: &str| {
+        format!(
+            "({row}.event_type IN ('unsubscribe', 'complaint') OR {row}.event_type = 'bounce' \
+             AND coalesce({row}.metadata ->> 'bounce_type', 'hard') <> 'soft')"
+        )
+    };
+    let url = |row: &str| format!("CASE WHEN {row}.event_type = 'click' THEN {row}.url END");
+    let hour = |row: &str| format!("substr({row}.occurred_at, 1, 13) || ':00:00+00:00'");
+    let mut sql = UP_SQLITE
+        .replace("{suppresses: campaign_events}", &suppresses("campaign_events"))
+        .replace("{url: campaign_events}", &url("campaign_events"))
+        .replace("{hour: campaign_events}", &hour("campaign_events"));
+    for row in ["OLD", "NEW"] {
+        let counts_as = format!(
+            "{row}.org_id, {row}.send_campaign_id, {row}.send_contact_id, {row}.send_id, {row}.event_type, \
+             {}, {url}, {url}, {}",
+            suppresses(row),
+            hour(row),
+            url = url(row),
+        );
+        sql = sql.replace(&format!("{{row: {row}}}"), &counts_as);
+    }
+    sql
+}
+
+#[async_trait]
+impl MigrationTrait for Counts {
+    fn use_transaction(&self) -> Option<bool> {
+        // each step is one, where the database has writers that would wait
+        Some(false)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if !is_postgres(manager) {
+            let count = "INTEGER NOT NULL DEFAULT 0";
+            let words = ["BLOB", count, "TEXT", "TEXT", "TEXT", " STRICT, WITHOUT ROWID"];
+            execute(manager, &tables(words)).await?;
+            execute(manager, &up_sqlite()).await?;
+            execute(manager, RECOUNTED).await?;
+            let index = format!(
+                "CREATE INDEX {LINK_INDEX} ON campaign_events (send_campaign_id, org_id, url, occurred_at) \
+                 WHERE event_type = 'click'"
+            );
+            execute(manager, &index).await?;
+            for (table, columns) in COUNTED {
+                let fill = format!(
+                    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_recounted"
+                );
+                execute(manager, &fill).await?;
+            }
+            return Ok(());
+        }
+        if !exists(manager, "SELECT 1 WHERE to_regclass('campaign_counts') IS NOT NULL").await? {
+            let count = "bigint NOT NULL DEFAULT 0";
+            let tables =
+                tables(["uuid", count, "timestamptz", "uuid", "text", " WITH (fillfactor = 80)"]);
+            let all = [&tables, UP_POSTGRES, RECOUNTED, FOLD_POSTGRES].join("\n");
+            steps::locking(manager, &all).await?;
+        }
+        let keys = "send_campaign_id, org_id, md5(url), occurred_at";
+        steps::index_where(manager, LINK_INDEX, "campaign_events", keys, "event_type = 'click'")
+            .await?;
+        let statement = Statement::from_string(
+            manager.get_database_backend(),
+            "SELECT CAST(id AS text) AS id FROM organizations ORDER BY id",
+        );
+        let organizations = manager.get_connection().query_all_raw(statement).await?;
+        for (number, row) in organizations.iter().enumerate() {
+            let id: String = row.try_get("", "id")?;
+            count(manager, &id).await?;
+            progress::tell("counts", number as u64 + 1, organizations.len() as u64);
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if is_postgres(manager) {
+            let down = DOWN.replace("{changes}", "TABLE");
+            return steps::locking(manager, &[DOWN_POSTGRES, &down, DOWN_FUNCTIONS].join("\n"))
+                .await;
+        }
+        execute(manager, DOWN_SQLITE).await?;
+        execute(manager, &DOWN.replace("{changes}", "VIEW")).await
+    }
+}
+
+/// Counts an organization, in one snapshot that is newer than what was added to the counts before.
+async fn count(manager: &SchemaManager<'_>, organization: &str) -> Result<(), DbErr> {
+    let of = format!("WHERE org_id = '{organization}'");
+    let mut sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+         LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE; \
+         LOCK TABLE campaign_counts IN SHARE ROW EXCLUSIVE MODE;"
+        .to_owned();
+    for (table, columns) in COUNTED {
+        sql += &format!(
+            "DELETE FROM {table} {of}; \
+             INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_recounted {of};"
+        );
+    }
+    let transaction = manager.begin().await?;
+    execute(&transaction, &sql).await?;
+    transaction.commit().await
+}

@@ -1,0 +1,16 @@
+DROP VIEW campaign_link_counts_recounted;
+DROP VIEW campaign_send_link_counts_recounted;
+DROP VIEW campaign_hour_counts_recounted;
+DROP VIEW campaign_contact_counts_recounted;
+DROP VIEW campaign_counts_recounted;
+DROP VIEW campaign_send_counts_recounted;
+DROP VIEW campaign_events_to_count;
+DROP VIEW campaign_sends_to_count;
+DROP {changes} campaign_event_changes;
+DROP {changes} campaign_send_changes;
+DROP TABLE campaign_send_link_counts;
+DROP TABLE campaign_link_counts;
+DROP TABLE campaign_hour_counts;
+DROP TABLE campaign_contact_counts;
+DROP TABLE campaign_send_counts;
+DROP TABLE campaign_counts;

@@ -1,0 +1,18 @@
+DROP TRIGGER campaign_counts_truncate ON campaign_events;
+DROP TRIGGER campaign_counts_row ON campaign_events;
+DROP TRIGGER campaign_counts_delete ON campaign_events;
+DROP TRIGGER campaign_counts_update ON campaign_events;
+DROP TRIGGER campaign_counts_insert ON campaign_events;
+DROP TRIGGER campaign_counts_truncate ON campaign_sends;
+DROP TRIGGER campaign_counts_row ON campaign_sends;
+DROP TRIGGER campaign_counts_delete ON campaign_sends;
+DROP TRIGGER campaign_counts_update ON campaign_sends;
+DROP TRIGGER campaign_counts_insert ON campaign_sends;
+DROP INDEX campaign_events_link;
+DROP FUNCTION campaign_counts_fold(integer);
+DROP FUNCTION campaign_counts_truncated();
+DROP FUNCTION campaign_events_changed_row();
+DROP FUNCTION campaign_events_changed();
+DROP FUNCTION campaign_sends_changed_row();
+DROP FUNCTION campaign_sends_changed();
+DROP FUNCTION campaign_counts_lock();

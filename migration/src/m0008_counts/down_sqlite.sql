@@ -1,0 +1,13 @@
+DROP TRIGGER campaign_counts_event_update;
+DROP TRIGGER campaign_counts_event_delete;
+DROP TRIGGER campaign_counts_event_insert;
+DROP TRIGGER campaign_counts_send_update;
+DROP TRIGGER campaign_counts_send_delete;
+DROP TRIGGER campaign_counts_send_insert;
+DROP TRIGGER campaign_counts_event_replaced;
+DROP TRIGGER campaign_counts_event_replace;
+DROP TABLE campaign_events_replaced;
+DROP TRIGGER campaign_counts_send_replaced;
+DROP TRIGGER campaign_counts_send_replace;
+DROP TABLE campaign_sends_replaced;
+DROP INDEX campaign_events_link;
