@@ -1,51 +1,145 @@
-//! Events in, beside plain INSERTs of the same rows.
+//! Events in, beside plain INSERTs of the same rows into the same table without triggers; and the
+//! loading of very many by SQL.
 
 use std::time::{Duration, Instant};
 
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::{Value as Json, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
-    number,
+    load, number,
     service::{Service, rest},
 };
 
 const RECORD: &str =
     "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
-const AT_LEAST: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(4);
+/// How many different calls are made before they repeat.
+const CALLS: usize = 40;
+
+/// The table of events with its constraints and indexes, and without its triggers.
+const PLAIN: &str = "CREATE TABLE plain_events (LIKE campaign_events INCLUDING ALL);
+    ALTER TABLE plain_events ALTER feed_position SET DEFAULT 0,
+        ALTER send_campaign_id SET DEFAULT gen_random_uuid(), ALTER send_contact_id SET DEFAULT gen_random_uuid(),
+        ADD FOREIGN KEY (org_id) REFERENCES organizations (id) ON DELETE CASCADE,
+        ADD FOREIGN KEY (org_id, send_id) REFERENCES campaign_sends (org_id, id) ON DELETE CASCADE";
 
 pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
-    println!("intake, events a second, one call after the other");
-    println!("  {:>6} {:>14} {:>14} {:>8}", "batch", "recordEvents", "INSERT", "ratio");
-    for batch in [1, 100, 1_000] {
-        let recorded = rate(batch, async |done| {
-            let input: Vec<Json> = (0..batch)
-                .map(|index| {
-                    let send = service.sends[(done + index) % service.sends.len()];
-                    json!({ "sendId": send, "type": "OPEN" })
-                })
-                .collect();
-            service.ask(RECORD, json!({ "input": input })).await.map(|_| ())
-        })
-        .await?;
-        rest().await;
-        let inserted =
-            rate(batch, async |done| service.insert(done, batch).await.map(|_| ())).await?;
-        rest().await;
-        println!("  {batch:>6} {recorded:>14.0} {inserted:>14.0} {:>8.2}", recorded / inserted);
+    service.sql.execute_unprepared(PLAIN).await?;
+    println!("intake, events a second; beside INSERTs into the table without triggers");
+    println!(
+        "  {:>7} {:>6} {:>14} {:>14} {:>8} {:>14}",
+        "clients", "batch", "recordEvents", "INSERT", "ratio", "with triggers"
+    );
+    for clients in [1, 8] {
+        for batch in [1, 100, 1_000] {
+            let calls = (0..CALLS).map(|call| {
+                let input: Vec<Json> = of_call(service, call, batch)
+                    .map(|send| json!({ "sendId": send, "type": "OPEN" }))
+                    .collect();
+                load::request(&service.address, &service.token, RECORD, &json!({ "input": input }))
+            });
+            let recorded = load::of(&service.address, calls.collect(), clients, TIME).await?;
+            let recorded = recorded.per_second * number(batch);
+            settle(service).await?;
+            let plain = inserted(service, "plain_events", clients, batch).await?;
+            rest().await;
+            let triggered = inserted(service, "campaign_events", clients, batch).await?;
+            settle(service).await?;
+            println!(
+                "  {clients:>7} {batch:>6} {recorded:>14.0} {plain:>14.0} {:>8.2} {triggered:>14.0}",
+                recorded / plain
+            );
+        }
     }
+    load_all(service).await
+}
+
+/// The sends of one call: of one campaign, as a provider's report.
+fn of_call(service: &Service, call: usize, batch: usize) -> impl Iterator<Item = Uuid> {
+    let sends = &service.sends;
+    (0..batch).map(move |index| sends[(call * batch + index) % sends.len()])
+}
+
+/// How many events a second so many clients insert by SQL, one statement after the other.
+async fn inserted(
+    service: &Service,
+    table: &'static str,
+    clients: usize,
+    batch: usize,
+) -> anyhow::Result<f64> {
+    let statements: Vec<String> = (0..CALLS)
+        .map(|call| {
+            let rows: Vec<String> = of_call(service, call, batch)
+                .map(|send| format!("('{}', '{send}', 'open')", service.organization))
+                .collect();
+            format!("INSERT INTO {table} (org_id, send_id, event_type) VALUES {}", rows.join(", "))
+        })
+        .collect();
+    let mut tasks = JoinSet::new();
+    let started = Instant::now();
+    for client in 0..clients {
+        let connection: DatabaseConnection = service.database.connect().await;
+        let statements = statements.clone();
+        tasks.spawn(async move {
+            let mut done = 0;
+            while started.elapsed() < TIME {
+                let statement = &statements[(client + done * clients) % statements.len()];
+                connection.execute_unprepared(statement).await?;
+                done += 1;
+            }
+            connection.close().await?;
+            anyhow::Ok(done)
+        });
+    }
+    let mut done = 0;
+    while let Some(of_client) = tasks.join_next().await {
+        done += of_client??;
+    }
+    Ok(number(done * batch) / started.elapsed().as_secs_f64())
+}
+
+/// Waits until no change waits to be counted.
+async fn settle(service: &Service) -> anyhow::Result<()> {
+    while service.count("campaign_event_changes").await? > 0 {
+        rest().await;
+    }
+    rest().await;
     Ok(())
 }
 
-/// How many events a second a call takes.
-async fn rate(
-    batch: usize,
-    call: impl AsyncFn(usize) -> anyhow::Result<()>,
-) -> anyhow::Result<f64> {
-    let started = Instant::now();
-    let mut done = 0;
-    while started.elapsed() < AT_LEAST {
-        call(done).await?;
-        done += batch;
+/// Three events of each of 400,000 sends, in one statement.
+async fn load_all(service: &Service) -> anyhow::Result<()> {
+    let sql = &service.sql;
+    sql.execute_unprepared(
+        "CREATE TABLE loaded AS SELECT org_id, id AS send_id, \
+         CAST(CASE WHEN random() < 0.7 THEN 'open' ELSE 'click' END AS campaign_event_type) AS event_type, \
+         'https://example.com/' || floor(random() * 10) AS url, now() - random() * interval '60 days' AS occurred_at \
+         FROM campaign_sends, generate_series(1, 60) ORDER BY random()",
+    )
+    .await?;
+    let mut seconds = Vec::new();
+    for table in ["plain_events", "campaign_events"] {
+        sql.execute_unprepared(&format!("TRUNCATE {table}; CHECKPOINT")).await?;
+        let started = Instant::now();
+        let insert = format!(
+            "INSERT INTO {table} (org_id, send_id, event_type, url, occurred_at) SELECT * FROM loaded"
+        );
+        sql.execute_unprepared(&insert).await?;
+        seconds.push(started.elapsed().as_secs_f64());
     }
-    Ok(number(done) / started.elapsed().as_secs_f64())
+    let started = Instant::now();
+    settle(service).await?;
+    println!(
+        "  1.2 million events by SQL: {:.1} s without triggers, {:.1} s with them, {:.2} of that; counted {:.1} s later",
+        seconds[0],
+        seconds[1],
+        seconds[1] / seconds[0],
+        started.elapsed().as_secs_f64()
+    );
+    sql.execute_unprepared("DROP TABLE loaded; DROP TABLE plain_events; TRUNCATE campaign_events")
+        .await?;
+    Ok(())
 }

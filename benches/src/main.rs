@@ -2,29 +2,39 @@
 //! a run on this machine, and a ratio is of two figures of the same run.
 //!
 //! `just bench` builds it and the service in release mode and runs it on a PostgreSQL server of
-//! its own. `just bench feed` runs one part of it.
+//! its own. `just bench feed` runs one part of it; `--scale` says how much larger the second database
+//! of `figures` is than the first.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
+mod data;
 mod fan_out;
 mod feed;
+mod figures;
 mod follower;
 mod intake;
+mod load;
 mod service;
 mod soak;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use service::Service;
+use tokio::runtime::Builder;
+
+/// What can be run by itself.
+const PARTS: [&str; 5] = ["figures", "feed", "intake", "fan-out", "soak"];
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // clients have machines of their own elsewhere: what they take is not to count
-        .on_thread_start(yield_to_the_service)
-        .build()?;
-    runtime.block_on(run())
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let arguments = Arguments::read(std::env::args().skip(1))?;
+    // beside the database's own clients, which are like these
+    Builder::new_multi_thread().enable_all().build()?.block_on(throughput(&arguments))?;
+    // many clients have machines of their own elsewhere: what they take is not to count
+    let clients =
+        Builder::new_multi_thread().enable_all().on_thread_start(yield_to_the_service).build()?;
+    clients.block_on(followers(&arguments))
 }
 
 /// Gives the current thread the lowest priority.
@@ -39,27 +49,62 @@ fn yield_to_the_service() {
 #[cfg(not(target_os = "linux"))]
 fn yield_to_the_service() {}
 
-async fn run() -> anyhow::Result<()> {
-    rlimit::increase_nofile_limit(u64::MAX)?;
-    let parts: Vec<String> = std::env::args().skip(1).collect();
-    for part in &parts {
-        if !["feed", "intake", "fan-out", "soak"].contains(&part.as_str()) {
-            bail!("there is no part {part}: feed, intake, fan-out, soak");
+/// What is to be run.
+struct Arguments {
+    parts: Vec<String>,
+    scale: usize,
+}
+
+impl Arguments {
+    fn read(mut given: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let (mut parts, mut scale) = (Vec::new(), 10);
+        while let Some(argument) = given.next() {
+            if argument == "--scale" {
+                let number = given.next().context("--scale takes a number")?;
+                scale = number.parse().context("--scale takes a number")?;
+            } else if PARTS.contains(&argument.as_str()) {
+                parts.push(argument);
+            } else {
+                bail!("there is no part {argument}: {}", PARTS.join(", "));
+            }
         }
+        Ok(Self { parts, scale })
     }
-    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+
+    fn names(&self, part: &str) -> bool {
+        self.parts.iter().any(|named| named == part)
+    }
+
+    /// Whether a part is to be run: where none is named, all are.
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.names(part)
+    }
+}
+
+async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.wants("figures") {
+        figures::run(arguments.scale).await?;
+    }
+    if arguments.wants("intake") {
+        intake::run(&Service::start().await?).await?;
+    }
+    Ok(())
+}
+
+async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
+    let parts = ["feed", "fan-out", "soak"];
+    if !arguments.parts.is_empty() && !parts.iter().any(|part| arguments.names(part)) {
+        return Ok(());
+    }
     let service = Arc::new(Service::start().await?);
-    if wanted("feed") {
+    if arguments.wants("feed") {
         feed::run(&service).await?;
     }
-    if wanted("intake") {
-        intake::run(&service).await?;
-    }
-    if wanted("fan-out") {
+    if arguments.wants("fan-out") {
         fan_out::run(&service).await?;
     }
     // takes its time, and so is run where it is asked for
-    if parts.iter().any(|part| part == "soak") {
+    if arguments.names("soak") {
         let seconds = std::env::var("SECONDS_OF_SOAK").ok().and_then(|of| of.parse().ok());
         soak::run(&service, Duration::from_secs(seconds.unwrap_or(600))).await?;
     }

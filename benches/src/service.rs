@@ -14,6 +14,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::data;
+
 const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
 
 /// A running service with two organizations that have the same rows.
@@ -25,13 +27,13 @@ pub(crate) struct Service {
     pub(crate) organization: Uuid,
     pub(crate) sends: Vec<Uuid>,
     pub(crate) sql: DatabaseConnection,
-    http: reqwest::Client,
     process: Child,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     _postgres: Postgres,
 }
 
 impl Service {
+    /// On two organizations of 10,000 sends each, without events.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let (postgres, database) = Postgres::own().await;
         let sql = database.connect().await;
@@ -58,7 +60,27 @@ impl Service {
             }
         }
         sql.execute_unprepared("ANALYZE").await?;
-        let sends = format!("SELECT id FROM campaign_sends WHERE org_id = '{organization}'");
+        Self::on(postgres, database, sql, organization, other).await
+    }
+
+    /// On 20 organizations of some size; asks for the largest of them.
+    pub(crate) async fn of_scale(scale: usize) -> anyhow::Result<Self> {
+        let (postgres, database) = Postgres::own().await;
+        let sql = database.connect().await;
+        data::fill(&sql, &database.url, scale).await?;
+        let organization = data::largest(&sql).await?;
+        Self::on(postgres, database, sql, organization, organization).await
+    }
+
+    async fn on(
+        postgres: Postgres,
+        database: TestDatabase,
+        sql: DatabaseConnection,
+        organization: Uuid,
+        other: Uuid,
+    ) -> anyhow::Result<Self> {
+        let sends =
+            format!("SELECT id FROM campaign_sends WHERE org_id = '{organization}' LIMIT 10000");
         let select = Statement::from_string(sql.get_database_backend(), sends);
         let rows = sql.query_all_raw(select).await?;
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
@@ -85,7 +107,6 @@ impl Service {
         let now = Utc::now();
         let sign = |of| signer.sign(of, "admin", "bench", now, now + TimeDelta::days(1));
         let (token, other) = (sign(organization)?, sign(other)?);
-        let http = reqwest::Client::new();
         Ok(Self {
             address,
             token,
@@ -93,19 +114,13 @@ impl Service {
             organization,
             sends,
             sql,
-            http,
             process,
-            _database: database,
+            database,
             _postgres: postgres,
         })
     }
 
     /// Asks over HTTP.
-    pub(crate) async fn ask(&self, query: &str, variables: Json) -> anyhow::Result<Json> {
-        self.ask_as(&self.http, &self.token, query, variables).await
-    }
-
-    /// Asks over HTTP with another client and token.
     pub(crate) async fn ask_as(
         &self,
         http: &reqwest::Client,
@@ -142,6 +157,14 @@ impl Service {
         );
         self.sql.execute_unprepared(&insert).await?;
         Ok(ids)
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> anyhow::Result<i64> {
+        let select = format!("SELECT count(*) AS number FROM {table}");
+        let select = Statement::from_string(self.sql.get_database_backend(), select);
+        let row = self.sql.query_one_raw(select).await?;
+        Ok(row.context("a number")?.try_get("", "number")?)
     }
 
     /// How many bytes of memory the service has.

@@ -1,14 +1,15 @@
 //! Intake: events and delivery reports come in, many a call, safe to repeat.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_both_databases, populate};
 use chrono::{TimeDelta, Utc};
 use rand::{
     RngExt, SeedableRng,
     seq::{IndexedRandom, SliceRandom},
 };
 use rand_chacha::ChaCha8Rng;
+use sea_orm::{ConnectionTrait, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -283,5 +284,91 @@ on_both_databases! {
         assert_eq!(app.count("campaign_events").await, i64::try_from(recorded).unwrap());
         let hard = "campaign_sends s WHERE status <> 'bounced' AND EXISTS (SELECT 1 FROM campaign_events e WHERE e.send_id = s.id AND e.event_type = 'bounce')";
         assert_eq!(app.count(hard).await, 0);
+    }
+
+    async fn calls_that_arrive_together_are_written_together_and_answered_each(app: TestApp) {
+        let (acme, made) = populated(&app, 133).await;
+        app.run("UPDATE campaign_sends SET status = 'queued'").await;
+        acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+        // somebody whom the first call waits for
+        let held = match app.database.backend {
+            Backend::Postgres => {
+                let held = app.sql.begin().await.unwrap();
+                held.execute_unprepared("LOCK TABLE campaign_events, campaign_sends IN EXCLUSIVE MODE").await.unwrap();
+                held
+            }
+            Backend::Sqlite => {
+                let options = TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+                app.sql.begin_with_options(options).await.unwrap()
+            }
+        };
+        app.forget_statements();
+        let repeated = Uuid::new_v4();
+        let record = |number: usize| {
+            let of = |index: usize| made.sends[(number * 2 + index) % made.sends.len()];
+            let input = match number % 10 {
+                3 => json!([{ "sendId": of(0), "type": "OPEN" }, { "sendId": Uuid::new_v4(), "type": "OPEN" }]),
+                7 => json!([{ "id": repeated, "sendId": made.sends[0], "type": "BOUNCE" }, { "sendId": of(1), "type": "OPEN" }]),
+                _ => json!([{ "sendId": of(0), "type": "OPEN" }, { "sendId": of(1), "type": "UNSUBSCRIBE" }]),
+            };
+            let client = acme.member.clone();
+            tokio::spawn(async move { client.ask(RECORD, json!({ "input": input })).await })
+        };
+        let update = |number: usize| {
+            let id = if number == 5 { Uuid::new_v4() } else { made.sends[number % 4] };
+            let client = acme.member.clone();
+            tokio::spawn(async move { client.ask(UPDATE, json!({ "input": [{ "id": id, "status": "SENT" }] })).await })
+        };
+        let recorded: Vec<_> = (0..30).map(record).collect();
+        let updated: Vec<_> = (0..12).map(update).collect();
+        // one client goes away while its call waits
+        let gone = record(0);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        gone.abort();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        held.rollback().await.unwrap();
+
+        let (mut stored, mut new_of_repeated) = (0, 0);
+        for (number, call) in recorded.into_iter().enumerate() {
+            let answer = call.await.unwrap();
+            if number % 10 == 3 {
+                assert_eq!((answer.code(), answer.field()), ("NOT_FOUND", "input.1.sendId"));
+                continue;
+            }
+            let payload = &answer.body["data"]["recordEvents"];
+            assert_eq!(payload["events"].as_array().unwrap().len(), 2, "{:#}", answer.body);
+            let new = payload["recorded"].as_i64().unwrap();
+            if number % 10 == 7 {
+                new_of_repeated += new - 1;
+            } else {
+                assert_eq!(new, 2);
+            }
+            stored += new;
+        }
+        assert_eq!(new_of_repeated, 1);
+        assert_eq!(app.count("campaign_events").await, stored);
+        let (mut changed, mut unchanged) = (0, 0);
+        for (number, call) in updated.into_iter().enumerate() {
+            let answer = call.await.unwrap();
+            if number == 5 {
+                assert_eq!((answer.code(), answer.field()), ("NOT_FOUND", "input.0.id"));
+                continue;
+            }
+            let payload = &answer.body["data"]["updateSends"];
+            changed += payload["updated"].as_i64().unwrap();
+            unchanged += payload["unchanged"].as_i64().unwrap();
+        }
+        // one of them has bounced, whichever came first
+        assert_eq!(changed + unchanged, 11);
+        assert!((3..=4).contains(&changed), "{changed}");
+
+        // where nothing is wrong with any, they take a few transactions
+        app.forget_statements();
+        let calls: Vec<_> = (0..40).map(|number| record(number * 10)).collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap().body["data"]["recordEvents"]["recorded"], 2);
+        }
+        let inserts = app.statements().iter().filter(|sent| sent.sql.contains("INSERT INTO campaign_events")).count();
+        assert!(inserts < 30, "{inserts}");
     }
 }

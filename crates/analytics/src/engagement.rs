@@ -7,18 +7,31 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-/// That a row of `contacts` ever had such an event.
-macro_rules! contact_had {
-    ($count:literal, $event:literal) => {
-        Sql::new(concat!(
-            "SELECT coalesce((SELECT ",
+/// That a row of `contacts` ever had such an event. Those that have changes waiting are few; of the
+/// others, PostgreSQL looks each up, or reads all into a hash table, whichever is less.
+macro_rules! of_contacts {
+    ($count:literal, $changes:literal) => {
+        concat!(
+            "CASE WHEN contacts.id IN (SELECT contact_id FROM campaign_event_changes WHERE ",
+            $changes,
+            ") THEN coalesce((SELECT ",
             $count,
             " FROM campaign_contact_counts WHERE contact_id = contacts.id), 0)
-             + coalesce((SELECT sum(number) FROM campaign_event_changes
-               WHERE contact_id = contacts.id AND event_type = '",
-            $event,
-            "'), 0) > 0"
-        ))
+               + (SELECT sum(number) FROM campaign_event_changes WHERE contact_id = contacts.id AND ",
+            $changes,
+            ") > 0
+             ELSE EXISTS (SELECT 1 FROM campaign_contact_counts WHERE contact_id = contacts.id AND ",
+            $count,
+            " > 0) END"
+        )
+    };
+}
+pub(crate) use of_contacts;
+
+/// A condition of `contacts` as a query.
+macro_rules! contacts_that {
+    ($count:literal, $changes:literal) => {
+        Sql::new(concat!("SELECT ", of_contacts!($count, $changes)))
     };
 }
 
@@ -39,11 +52,11 @@ macro_rules! send_had {
     };
 }
 
-const CONTACT_OPENED: Sql = contact_had!("opens", "open");
-const CONTACT_CLICKED: Sql = contact_had!("clicks", "click");
-const CONTACT_UNSUBSCRIBED: Sql = contact_had!("unsubscribes", "unsubscribe");
-const CONTACT_COMPLAINED: Sql = contact_had!("complaints", "complaint");
-const CONTACT_BOUNCED: Sql = contact_had!("bounces", "bounce");
+const CONTACT_OPENED: Sql = contacts_that!("opens", "event_type = 'open'");
+const CONTACT_CLICKED: Sql = contacts_that!("clicks", "event_type = 'click'");
+const CONTACT_UNSUBSCRIBED: Sql = contacts_that!("unsubscribes", "event_type = 'unsubscribe'");
+const CONTACT_COMPLAINED: Sql = contacts_that!("complaints", "event_type = 'complaint'");
+const CONTACT_BOUNCED: Sql = contacts_that!("bounces", "event_type = 'bounce'");
 
 const SEND_OPENED: Sql = send_had!("opens", "open");
 const SEND_CLICKED: Sql = send_had!("clicks", "click");

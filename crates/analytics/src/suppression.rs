@@ -10,6 +10,8 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
+use crate::engagement::of_contacts;
+
 /// That an event suppresses its contact.
 macro_rules! suppresses {
     () => {
@@ -18,28 +20,15 @@ macro_rules! suppresses {
     };
 }
 
-/// That a row of `contacts` has any that suppresses it: counted, or waiting to be.
-macro_rules! is_suppressed {
-    ($contact:literal) => {
-        concat!(
-            "coalesce((SELECT suppressing FROM campaign_contact_counts WHERE contact_id = ",
-            $contact,
-            "), 0) + coalesce((SELECT sum(number) FROM campaign_event_changes WHERE contact_id = ",
-            $contact,
-            " AND suppresses), 0) > 0"
-        )
-    };
-}
-
-const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", is_suppressed!("contacts.id")));
+const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", of_contacts!("suppressing", "suppresses")));
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
      (SELECT send_contact_id AS contact, id AS event,
       row_number() OVER (PARTITION BY send_contact_id ORDER BY occurred_at DESC, id DESC) AS place
       FROM campaign_events
-      WHERE send_contact_id IN (SELECT id FROM selected WHERE ",
-    is_suppressed!("selected.id"),
+      WHERE send_contact_id IN (SELECT id FROM (SELECT id FROM selected) AS contacts WHERE ",
+    of_contacts!("suppressing", "suppresses"),
     ") AND ",
     suppresses!(),
     ") AS suppressing WHERE place = 1"

@@ -12,6 +12,8 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::{Intake, together::Work};
+
 /// How far ahead of the clock an event may have occurred: clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
@@ -109,66 +111,90 @@ pub enum RecordError {
     Scope(#[from] Error),
 }
 
-/// Records events, in their order, and sets sends that bounced for good to bounced. An event whose
-/// id is stored already, or comes twice, changes nothing.
-///
-/// # Errors
-/// Those of [`RecordError`]; nothing is recorded then.
-pub async fn record_events(
-    scope: &Scope,
-    events: &[NewEvent],
-    now: DateTime<Utc>,
-) -> Result<Recorded, RecordError> {
-    for (index, event) in events.iter().enumerate() {
-        if let Some((field, reason)) = event.fault(now) {
-            return Err(RecordError::Invalid { index, field, reason });
+impl Intake {
+    /// Records events, in their order, and sets sends that bounced for good to bounced. An event whose
+    /// id is stored already, or comes twice, changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`RecordError`]; nothing is recorded then.
+    pub async fn record_events(
+        &self,
+        scope: &Scope,
+        events: Vec<NewEvent>,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, RecordError> {
+        for (index, event) in events.iter().enumerate() {
+            if let Some((field, reason)) = event.fault(now) {
+                return Err(RecordError::Invalid { index, field, reason });
+            }
         }
+        if events.is_empty() {
+            return Ok(Recorded { recorded: 0, ids: Vec::new() });
+        }
+        // ids that are made here go upwards, as the events came
+        let rows: Vec<_> = events
+            .into_iter()
+            .map(|event| (event.id.unwrap_or_else(Uuid::now_v7), event))
+            .collect();
+        let ids = rows.iter().map(|(id, _)| *id).collect();
+        let done = self.events.write(scope, rows).await?;
+        Ok(Recorded { recorded: done.into_iter().filter(|is_new| *is_new).count(), ids })
     }
-    // ids that are made here go upwards, as the events came
-    let ids: Vec<Uuid> = events.iter().map(|event| event.id.unwrap_or_else(Uuid::now_v7)).collect();
-    if events.is_empty() {
-        return Ok(Recorded { recorded: 0, ids });
-    }
-    let rows: Vec<_> = events.iter().zip(&ids).map(|(event, id)| event.row(*id)).collect();
-    let recorded = scope.repeat(|| record(scope, events, &ids, &rows)).await?;
-    Ok(Recorded { recorded, ids })
 }
 
-/// How many of the events are new, in one transaction.
-async fn record(
-    scope: &Scope,
-    events: &[NewEvent],
-    ids: &[Uuid],
-    rows: &[event::ActiveModel],
-) -> Result<usize, RecordError> {
+/// Events, each with its id.
+pub(crate) struct Events;
+
+impl Work for Events {
+    type Row = (Uuid, NewEvent);
+    /// Whether it is new.
+    type Done = bool;
+    type Error = RecordError;
+
+    async fn write(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
+        scope.repeat(|| record(scope, events)).await
+    }
+
+    fn in_doubt(error: &RecordError) -> Option<&Error> {
+        match error {
+            RecordError::Scope(error @ Error::InDoubt(_)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Which of the events are new, in one transaction.
+async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
+    let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
     scope
         .transaction(async |scope| {
             let may_bounce: HashSet<Uuid> = events
                 .iter()
-                .filter(|event| event.is_for_good())
-                .map(|event| event.send_id)
+                .filter(|(_, event)| event.is_for_good())
+                .map(|(_, event)| event.send_id)
                 .collect();
             let locked: HashMap<Uuid, Option<send::Model>> = if may_bounce.is_empty() {
                 HashMap::new()
             } else {
                 scope.lock_all::<send::Entity>(may_bounce).await?
             };
-            let inserted = match scope.insert_missing::<event::Entity>(rows).await {
+            let inserted = match scope.insert_missing::<event::Entity>(&rows).await {
                 Err(Error::ReferenceNotFound { column, missing }) => {
                     let missing: HashSet<Uuid> = missing.into_iter().collect();
-                    return Err(match first(events, |event| missing.contains(&event.send_id)) {
-                        Some(index) => RecordError::SendNotFound { index },
-                        None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
-                    });
+                    return Err(
+                        match first(events, |(_, event)| missing.contains(&event.send_id)) {
+                            Some(index) => RecordError::SendNotFound { index },
+                            None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
+                        },
+                    );
                 }
                 inserted => inserted?,
             };
-            refuse_ids_of_others(scope, ids, &inserted).await?;
+            refuse_ids_of_others(scope, events, &inserted).await?;
             let bounces: HashSet<Uuid> = events
                 .iter()
-                .zip(ids)
-                .filter(|(event, id)| event.is_for_good() && inserted.contains(id))
-                .map(|(event, _)| event.send_id)
+                .filter(|(id, event)| event.is_for_good() && inserted.contains(id))
+                .map(|(_, event)| event.send_id)
                 .filter(|send| match locked.get(send) {
                     Some(Some(send)) => send.status != SendStatus::Bounced,
                     // whatever a newer version calls it, it is over now
@@ -184,7 +210,9 @@ async fn record(
                 });
                 scope.update_all::<send::Entity>(&changes.collect::<Vec<_>>()).await?;
             }
-            Ok(inserted.len())
+            // one that comes twice is new the first time
+            let mut new = inserted;
+            Ok(events.iter().map(|(id, _)| new.remove(id)).collect())
         })
         .await
 }
@@ -192,15 +220,16 @@ async fn record(
 /// An id that was not free has to be that of one of the organization's own events.
 async fn refuse_ids_of_others(
     scope: &Scope,
-    ids: &[Uuid],
+    events: &[(Uuid, NewEvent)],
     inserted: &HashSet<Uuid>,
 ) -> Result<(), RecordError> {
-    let taken: Vec<Uuid> = ids.iter().filter(|id| !inserted.contains(id)).copied().collect();
+    let ids = events.iter().map(|(id, _)| *id);
+    let taken: Vec<Uuid> = ids.filter(|id| !inserted.contains(id)).collect();
     if taken.is_empty() {
         return Ok(());
     }
     let own: HashSet<Uuid> = scope.existing::<event::Entity>(taken).await?;
-    match first(ids, |id| !inserted.contains(id) && !own.contains(id)) {
+    match first(events, |(id, _)| !inserted.contains(id) && !own.contains(id)) {
         None => Ok(()),
         Some(index) => {
             Err(RecordError::Invalid { index, field: "id", reason: "This id cannot be used." })

@@ -1,8 +1,8 @@
 //! What providers report: events of sends, and how far their delivery has come.
 //!
 //! **Invariants.**
-//! - A call is one transaction: all of it, or nothing where one of its rows cannot be taken; the
-//!   error says which.
+//! - A call is written in one transaction, which small calls that arrive together share
+//!   ([`together`]): all of it, or nothing where one of its rows cannot be taken; the error says which.
 //! - A call may be repeated. An event counts once, by its id; a report that changes nothing any
 //!   more counts as unchanged.
 //! - A send's status goes forward alone ([`SendStatus::may_become`]), but for a bounce for good,
@@ -17,9 +17,17 @@
 
 mod events;
 mod sends;
+mod together;
 
-pub use events::{NewEvent, RecordError, Recorded, record_events};
-pub use sends::{Report, ReportError, Updated, update_sends};
+pub use events::{NewEvent, RecordError, Recorded};
+pub use sends::{Report, ReportError, Updated};
+
+/// Takes what providers report, for all organizations of a process. Cloning shares it.
+#[derive(Clone, Default)]
+pub struct Intake {
+    events: together::Together<events::Events>,
+    reports: together::Together<sends::Reports>,
+}
 
 /// How many rows a call takes.
 pub const MAX_ROWS: usize = 10_000;

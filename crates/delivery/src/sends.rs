@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
+use crate::{Intake, together::Work};
+
 /// That the delivery of a send has come this far.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -44,29 +46,60 @@ pub enum ReportError {
     Scope(#[from] Error),
 }
 
-/// Takes reports, one after the other.
-///
-/// # Errors
-/// Those of [`ReportError`]; nothing is updated then.
-pub async fn update_sends(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
-    scope.repeat(|| update(scope, reports)).await
+impl Intake {
+    /// Takes reports, one after the other.
+    ///
+    /// # Errors
+    /// Those of [`ReportError`]; nothing is updated then.
+    pub async fn update_sends(
+        &self,
+        scope: &Scope,
+        reports: Vec<Report>,
+    ) -> Result<Updated, ReportError> {
+        let done = self.reports.write(scope, reports).await?;
+        let (updated, unchanged): (Vec<bool>, Vec<bool>) =
+            done.into_iter().partition(|is_changed| *is_changed);
+        Ok(Updated { updated: updated.len(), unchanged: unchanged.len() })
+    }
 }
 
-async fn update(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportError> {
+/// Reports.
+pub(crate) struct Reports;
+
+impl Work for Reports {
+    type Row = Report;
+    /// Whether it changed its send.
+    type Done = bool;
+    type Error = ReportError;
+
+    async fn write(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportError> {
+        scope.repeat(|| update(scope, reports)).await
+    }
+
+    fn in_doubt(error: &ReportError) -> Option<&Error> {
+        match error {
+            ReportError::Scope(error @ Error::InDoubt(_)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Which of the reports change their send, in one transaction.
+async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportError> {
     scope
         .transaction(async |scope| {
             let mut sends: HashMap<Uuid, Option<send::Model>> =
                 scope.lock_all::<send::Entity>(reports.iter().map(|report| report.id)).await?;
             let mut changed = BTreeSet::new();
-            let mut updated = 0;
+            let mut done = Vec::with_capacity(reports.len());
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
                 // a status that only a newer version knows is left to it
-                let Some(send) = send else { continue };
-                if send.status.may_become(report.status) {
+                let send = send.as_mut().filter(|send| send.status.may_become(report.status));
+                done.push(send.is_some());
+                if let Some(send) = send {
                     apply(report, send);
                     changed.insert(report.id);
-                    updated += 1;
                 }
             }
             let rows: Vec<_> = changed
@@ -84,7 +117,7 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Updated, ReportErro
             if !rows.is_empty() {
                 scope.update_all::<send::Entity>(&rows).await?;
             }
-            Ok(Updated { updated, unchanged: reports.len() - updated })
+            Ok(done)
         })
         .await
 }

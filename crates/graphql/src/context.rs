@@ -53,7 +53,7 @@ pub(crate) trait RequestContext {
     fn viewer(&self) -> &Viewer;
     /// When the request came.
     fn now(&self) -> DateTime<Utc>;
-    /// What subscriptions of this process share.
+    /// What operations of this process share.
     fn live(&self) -> &Live;
     /// What an operation may come to.
     fn limits(&self) -> &Limits;
@@ -72,6 +72,18 @@ pub(crate) trait RequestContext {
         T: Send,
         E: Send + MayBeInDoubt,
         F: Future<Output = Result<T, E>> + Send;
+
+    /// Notes for the response what became of work that changes something in one transaction.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    fn changed<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send,
+        E: Send + MayBeInDoubt;
 
     /// The right to delete.
     ///
@@ -109,7 +121,15 @@ impl RequestContext for Context<'_> {
         E: Send + MayBeInDoubt,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let changed = self.scope().repeat(work).await;
+        self.changed(self.scope().repeat(work)).await
+    }
+
+    async fn changed<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send) -> Result<T, E>
+    where
+        T: Send,
+        E: Send + MayBeInDoubt,
+    {
+        let changed = work.await;
         let outcome = match &changed {
             Ok(_) => Some(Outcome::Committed),
             Err(error) => error.is_in_doubt().then_some(Outcome::InDoubt),

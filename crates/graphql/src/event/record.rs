@@ -1,7 +1,7 @@
 //! `recordEvents`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use campaigns_delivery::{MAX_ROWS, NewEvent, RecordError, Recorded, record_events};
+use campaigns_delivery::{MAX_ROWS, NewEvent, RecordError, Recorded};
 use campaigns_entity::event;
 use chrono::{DateTime as ChronoDateTime, Utc};
 use serde_json::Map;
@@ -106,7 +106,8 @@ pub(super) async fn record(
         .enumerate()
         .map(|(index, input)| input.event(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
-    let recorded = ctx.change(|| record_events(ctx.scope(), &events, now)).await;
+    let intake = &ctx.live().intake;
+    let recorded = ctx.changed(intake.record_events(ctx.scope(), events, now)).await;
     let recorded = recorded.map_err(|error| match error {
         RecordError::Invalid { index, field, reason } => {
             Error::bad_input(path.index(index).field(field), reason)

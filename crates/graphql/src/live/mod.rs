@@ -31,6 +31,7 @@ use std::{
 };
 
 use campaigns_analytics::Figures;
+use campaigns_delivery::Intake;
 use campaigns_entity::event;
 use campaigns_feed::Feed;
 use campaigns_scope::Place;
@@ -41,10 +42,11 @@ use crate::{filter::memory::Test, rows::Row};
 use group::Groups;
 use watch::Watches;
 
-/// What subscriptions of a process share. Cloning shares it.
+/// What operations of a process share. Cloning shares it.
 #[derive(Clone)]
 pub struct Live {
     pub(crate) feed: Feed,
+    pub(crate) intake: Intake,
     watches: Watches,
     groups: Groups,
 }
@@ -53,7 +55,12 @@ impl Live {
     /// On the feed of this process.
     #[must_use]
     pub fn new(feed: Feed) -> Self {
-        Self { feed, watches: Watches::default(), groups: Groups::default() }
+        Self {
+            feed,
+            intake: Intake::default(),
+            watches: Watches::default(),
+            groups: Groups::default(),
+        }
     }
 
     /// Notes that this process has changed something of an organization.

@@ -1,7 +1,7 @@
 //! `updateSends`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use campaigns_delivery::{MAX_ROWS, Report, ReportError, Updated, update_sends};
+use campaigns_delivery::{MAX_ROWS, Report, ReportError, Updated};
 use campaigns_entity::send;
 use chrono::{DateTime as ChronoDateTime, Utc};
 use uuid::Uuid;
@@ -84,13 +84,13 @@ pub(super) async fn update(
         .enumerate()
         .map(|(index, input)| input.report(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
-    let updated = ctx.change(|| update_sends(ctx.scope(), &reports)).await;
+    let ids = reports.iter().map(|report| report.id).collect();
+    let updated = ctx.changed(ctx.live().intake.update_sends(ctx.scope(), reports)).await;
     let updated = updated.map_err(|error| match error {
         ReportError::SendNotFound { index } => {
             Error::not_found("send", path.index(index).field("id"))
         }
         ReportError::Scope(error) => error.into(),
     })?;
-    let ids = reports.into_iter().map(|report| report.id).collect();
     Ok(UpdateSendsPayload { updated, ids })
 }

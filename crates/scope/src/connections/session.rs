@@ -147,7 +147,9 @@ impl Session {
         statement: &Statement,
         rows: &mut Vec<QueryResult>,
     ) -> Result<ExecResult, Failure> {
-        let reads = statement.sql.starts_with("SELECT") || statement.sql.starts_with("WITH");
+        let sql = &statement.sql;
+        let reads =
+            sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ");
         let mut again = true;
         loop {
             let mut lease = self.connections.lease(self.lane, self.deadline).await?;

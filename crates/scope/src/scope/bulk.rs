@@ -106,34 +106,55 @@ impl Scope {
     /// wait for each other in a circle; their places in the feed are in the order given.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's; the
+    /// others may be inserted then, so the transaction has to be rolled back.
     pub async fn insert_missing<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
-        self.check_references::<E>(rows, true).await?;
         let placed = self.placed::<E>(rows).await?;
         let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
-        let (table, names) = (E::default(), given.names());
+        let (entity, names) = (E::default(), given.names());
         // a row that comes twice counts the first time
         let order = match E::FEED_POSITION.filter(|_| placed.is_some()) {
             Some(position) => format!("id, {}", position.as_str()),
             None => "id".to_owned(),
         };
-        let order = match self.dialect() {
-            Dialect::Postgres => format!("ORDER BY {order}"),
-            // there is one writer at a time
-            Dialect::Sqlite => String::new(),
+        // there is one writer at a time in SQLite
+        let (order, lock) = match self.dialect() {
+            Dialect::Postgres => (format!("ORDER BY {order}"), "FOR KEY SHARE"),
+            Dialect::Sqlite => (String::new(), ""),
         };
+        // only what refers to rows of the organization, which are locked in the order of their ids
+        let mut tables = vec![format!("given AS (SELECT * FROM {})", given.table(self.dialect()))];
+        let mut conditions = vec!["true".to_owned()];
+        for (column, table) in E::REFERENCES {
+            let column = column.as_str();
+            tables.push(format!(
+                "of_{column} AS (SELECT id FROM {table} WHERE org_id = $1 \
+                 AND id IN (SELECT {column} FROM given) ORDER BY id {lock})"
+            ));
+            conditions
+                .push(format!("({column} IS NULL OR {column} IN (SELECT id FROM of_{column}))"));
+        }
         let sql = format!(
-            "INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM {} WHERE true {order} \
+            "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {} {order} \
              ON CONFLICT DO NOTHING RETURNING id",
-            table.table_name(),
+            tables.join(", "),
+            entity.table_name(),
             E::ORGANIZATION.as_str(),
-            given.table(self.dialect()),
+            conditions.join(" AND "),
         );
-        let rows = self.executor().query_all_raw(self.with_rows(sql, given.rows)).await?;
-        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+        let inserted = self.executor().query_all_raw(self.with_rows(sql, given.rows)).await?;
+        let inserted: HashSet<Uuid> =
+            inserted.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+        let is_left = |row: &&E::ActiveModel| match row.get(E::ID) {
+            ActiveValue::Set(Value::Uuid(Some(id))) => !inserted.contains(&id),
+            _ => true,
+        };
+        let left: Vec<E::ActiveModel> = rows.iter().filter(is_left).cloned().collect();
+        self.check_references::<E>(&left).await?;
+        Ok(inserted)
     }
 
     /// The rows with their places in the feed; `None` where they take them as they are inserted,

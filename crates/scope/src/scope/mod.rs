@@ -103,6 +103,12 @@ impl Scope {
         Self { session, may_repeat: Arc::default(), ..self.clone() }
     }
 
+    /// After which none of its statements runs on, if it is for one operation.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.deadline()
+    }
+
     /// A budget of bytes for one operation of the organization.
     #[must_use]
     pub fn operation_budget(&self) -> Arc<Budget> {

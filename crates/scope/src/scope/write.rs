@@ -32,7 +32,7 @@ impl Scope {
         mut row: E::ActiveModel,
     ) -> Result<E::Model, Error> {
         row.set(E::ORGANIZATION, self.organization.into());
-        self.check_references::<E>(std::slice::from_ref(&row), false).await?;
+        self.check_references::<E>(std::slice::from_ref(&row)).await?;
         Ok(E::insert(row).exec_with_returning(self.executor()).await?)
     }
 
@@ -47,7 +47,7 @@ impl Scope {
         for row in &mut rows {
             row.set(E::ORGANIZATION, self.organization.into());
         }
-        self.check_references::<E>(&rows, false).await?;
+        self.check_references::<E>(&rows).await?;
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(CHUNK / 2));
             E::insert_many(rows).exec_without_returning(self.executor()).await?;
@@ -68,7 +68,7 @@ impl Scope {
     ) -> Result<Option<E::Model>, Error> {
         changes.not_set(E::ID);
         changes.not_set(E::ORGANIZATION);
-        self.check_references::<E>(std::slice::from_ref(&changes), false).await?;
+        self.check_references::<E>(std::slice::from_ref(&changes)).await?;
         let update = E::update_many()
             .set(changes)
             .filter(E::ORGANIZATION.eq(self.organization))
@@ -88,15 +88,12 @@ impl Scope {
         }
     }
 
-    /// Refuses a reference to a row that is not the organization's. Those that are can be kept from
-    /// being deleted before the transaction ends; the tables of others may not allow that.
+    /// Refuses a reference to a row that is not the organization's.
     pub(super) async fn check_references<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
-        keep: bool,
     ) -> Result<(), Error> {
         let dialect = self.dialect();
-        let lock = if keep && dialect == Dialect::Postgres { "FOR KEY SHARE" } else { "" };
         for (column, table) in E::REFERENCES {
             let ids: BTreeSet<Uuid> = rows
                 .iter()
@@ -109,7 +106,7 @@ impl Scope {
                 continue;
             }
             let sql = format!(
-                "SELECT id FROM {table} WHERE org_id = $1 AND id IN {} ORDER BY id {lock}",
+                "SELECT id FROM {table} WHERE org_id = $1 AND id IN {}",
                 bulk::ids(dialect)
             );
             let statement = self.with_ids(sql, ids.iter().copied());

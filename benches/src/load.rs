@@ -1,0 +1,131 @@
+//! Clients that ask over HTTP as fast as they are answered, and take as little of the machine for it
+//! as they can: each writes a request that is made beforehand, and reads so many bytes as the
+//! response says.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value as Json, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use crate::{number, percentile};
+
+/// How a load was answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Requests a second, of all clients together.
+    pub(crate) per_second: f64,
+    /// Milliseconds.
+    pub(crate) median: f64,
+    /// Milliseconds.
+    pub(crate) p99: f64,
+}
+
+/// A request, as its bytes.
+pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json) -> Vec<u8> {
+    let host = address.trim_start_matches("http://");
+    let body = json!({ "query": query, "variables": variables }).to_string();
+    format!(
+        "POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// So many clients ask for so long, each one request after the other, taken in turn.
+pub(crate) async fn of(
+    address: &str,
+    requests: Vec<Vec<u8>>,
+    clients: usize,
+    time: Duration,
+) -> anyhow::Result<Load> {
+    let requests = Arc::new(requests);
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for client in 0..clients {
+        let requests = Arc::clone(&requests);
+        let mut connection = Connection::open(address).await?;
+        tasks.spawn(async move {
+            let mut times = Vec::new();
+            let mut turn = client;
+            while started.elapsed() < time {
+                let asked = Instant::now();
+                connection.ask(&requests[turn % requests.len()]).await?;
+                times.push(asked.elapsed().as_secs_f64() * 1_000.0);
+                turn += clients;
+            }
+            anyhow::Ok(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(of_client) = tasks.join_next().await {
+        times.extend(of_client??);
+    }
+    let per_second = number(times.len()) / started.elapsed().as_secs_f64();
+    times.sort_by(f64::total_cmp);
+    Ok(Load { per_second, median: percentile(&times, 0.5), p99: percentile(&times, 0.99) })
+}
+
+/// A connection that is kept.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address.trim_start_matches("http://")).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; 1 << 16] })
+    }
+
+    /// Sends a request and waits for the whole response, which has to be one without an error.
+    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(request).await?;
+        let mut read = 0;
+        let (body, length) = loop {
+            read += self.more(read).await?;
+            if let Some(end) = find(&self.buffer[..read], b"\r\n\r\n") {
+                let head = std::str::from_utf8(&self.buffer[..end])?;
+                ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length")
+                        .then(|| value.trim().parse::<usize>())
+                });
+                break (end + 4, length.context("a length")??);
+            }
+        };
+        let end = body + length;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        while read < end {
+            read += self.more(read).await?;
+        }
+        let start = &self.buffer[body..end.min(body + 200)];
+        ensure!(find(start, b"\"errors\"").is_none(), "{}", String::from_utf8_lossy(start));
+        Ok(())
+    }
+
+    async fn more(&mut self, read: usize) -> anyhow::Result<usize> {
+        if read == self.buffer.len() {
+            self.buffer.resize(read * 2, 0);
+        }
+        let more = self.stream.read(&mut self.buffer[read..]).await?;
+        ensure!(more > 0, "the connection was closed");
+        Ok(more)
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}

@@ -1,0 +1,199 @@
+//! Calls that arrive together are written together: one transaction for all small calls of an
+//! organization that came while the one before was under way.
+//!
+//! **Invariants.**
+//! - A call is answered once it is committed, or nothing of it is stored.
+//! - Nobody waits for a timer: a call that finds nobody of its organization at it is written at once,
+//!   by itself.
+//! - Where a transaction of several calls fails, each is written by itself, so an error stays with
+//!   the call that made it. The exception is a commit whose outcome is not known: that is what each
+//!   of them is told.
+//! - Calls are written in the order in which they came, and a row of one that repeats another's
+//!   changes nothing, as if one call had come after the other.
+//! - A call whose client has gone before it was taken is not written.
+//!
+//! Large calls do not wait: one transaction of each, on a connection of its own, is as fast.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use campaigns_scope::{Error as ScopeError, Scope};
+use tokio::{runtime::Handle, sync::oneshot};
+use uuid::Uuid;
+
+/// How many rows a call has that is written with others, at most, and how many they are together.
+const SMALL: usize = 100;
+const TOGETHER: usize = 1_000;
+/// How long a transaction of several calls may take, where the calls do not say.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Something that is written row by row.
+pub(crate) trait Work: Send + Sync + 'static {
+    /// What a call consists of.
+    type Row: Clone + Send + Sync + 'static;
+    /// What became of a row.
+    type Done: Send + 'static;
+    /// Why nothing was written.
+    type Error: From<ScopeError> + Send + 'static;
+
+    /// Writes the rows in one transaction, and tells what became of each.
+    fn write(
+        scope: &Scope,
+        rows: &[Self::Row],
+    ) -> impl Future<Output = Result<Vec<Self::Done>, Self::Error>> + Send;
+
+    /// What an error tells where the outcome of the commit is not known.
+    fn in_doubt(error: &Self::Error) -> Option<&ScopeError>;
+}
+
+type Done<W> = Result<Vec<<W as Work>::Done>, <W as Work>::Error>;
+
+/// A call that waits to be written.
+struct Call<W: Work> {
+    scope: Scope,
+    rows: Vec<W::Row>,
+    answer: oneshot::Sender<Done<W>>,
+}
+
+type Waiting<W> = HashMap<Uuid, VecDeque<Call<W>>>;
+
+/// Writes what arrives. Cloning shares who is at it.
+pub(crate) struct Together<W: Work> {
+    /// The organizations that somebody writes for, with the calls that came meanwhile.
+    waiting: Arc<Mutex<Waiting<W>>>,
+}
+
+impl<W: Work> Clone for Together<W> {
+    fn clone(&self) -> Self {
+        Self { waiting: Arc::clone(&self.waiting) }
+    }
+}
+
+impl<W: Work> Default for Together<W> {
+    fn default() -> Self {
+        Self { waiting: Arc::default() }
+    }
+}
+
+/// Whoever writes for an organization, until it is dropped; then those who wait are written.
+struct AtIt<W: Work> {
+    of: Together<W>,
+    organization: Uuid,
+}
+
+impl<W: Work> Drop for AtIt<W> {
+    fn drop(&mut self) {
+        let Some(calls) = self.of.take(self.organization) else { return };
+        // where there is no runtime any more, nobody waits
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.of.clone().write_waiting(self.organization, calls));
+        }
+    }
+}
+
+impl<W: Work> Together<W> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting<W>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the rows of a call, with those of others where others are at it.
+    ///
+    /// # Errors
+    /// Those of [`Work::write`].
+    pub(crate) async fn write(&self, scope: &Scope, rows: Vec<W::Row>) -> Done<W> {
+        if rows.len() > SMALL {
+            return W::write(scope, &rows).await;
+        }
+        let organization = scope.organization();
+        let (answer, answered) = oneshot::channel();
+        let rows = {
+            let mut waiting = self.waiting();
+            if let Some(calls) = waiting.get_mut(&organization) {
+                calls.push_back(Call { scope: scope.clone(), rows, answer });
+                None
+            } else {
+                waiting.insert(organization, VecDeque::new());
+                Some(rows)
+            }
+        };
+        if let Some(rows) = rows {
+            let _at_it = AtIt { of: self.clone(), organization };
+            return W::write(scope, &rows).await;
+        }
+        let gone = || Err(ScopeError::Busy.into());
+        // where whoever was at it panicked
+        answered.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Takes calls that wait, as many as are written together; `None`, and nobody is at it any more,
+    /// where none does.
+    fn take(&self, organization: Uuid) -> Option<Vec<Call<W>>> {
+        let mut waiting = self.waiting();
+        let calls = waiting.get_mut(&organization)?;
+        let (mut taken, mut rows) = (Vec::new(), 0);
+        while let Some(call) = calls.front() {
+            if !taken.is_empty() && rows + call.rows.len() > TOGETHER {
+                break;
+            }
+            rows += call.rows.len();
+            taken.extend(calls.pop_front().filter(|call| !call.answer.is_closed()));
+        }
+        if taken.is_empty() {
+            waiting.remove(&organization);
+            return None;
+        }
+        Some(taken)
+    }
+
+    /// Writes calls, and then those that came meanwhile, until none waits.
+    async fn write_waiting(self, organization: Uuid, first: Vec<Call<W>>) {
+        let at_it = AtIt { of: self, organization };
+        let mut calls = first;
+        loop {
+            write_all(calls).await;
+            match at_it.of.take(organization) {
+                Some(more) => calls = more,
+                None => break,
+            }
+        }
+    }
+}
+
+/// Writes calls in one transaction, or each by itself where that fails.
+async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
+    if calls.len() > 1 {
+        let rows: Vec<W::Row> = calls.iter().flat_map(|call| call.rows.iter().cloned()).collect();
+        let deadlines = calls.iter().filter_map(|call| call.scope.deadline());
+        let deadline = deadlines.min().unwrap_or_else(|| Instant::now() + LIMIT);
+        let scope = calls[0].scope.operation(deadline, None);
+        match W::write(&scope, &rows).await {
+            Ok(done) => {
+                let mut done = done.into_iter();
+                for call in calls {
+                    let of_call = done.by_ref().take(call.rows.len()).collect();
+                    call.answer.send(Ok(of_call)).ok();
+                }
+                return;
+            }
+            Err(error) => {
+                if let Some(ScopeError::InDoubt(why)) = W::in_doubt(&error) {
+                    for call in calls {
+                        call.answer.send(Err(ScopeError::InDoubt(why.clone()).into())).ok();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+    for mut call in calls.drain(..) {
+        // ends with its client
+        let done = tokio::select! {
+            done = W::write(&call.scope, &call.rows) => done,
+            () = call.answer.closed() => continue,
+        };
+        call.answer.send(done).ok();
+    }
+}
