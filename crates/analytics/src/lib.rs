@@ -25,4 +25,4 @@ pub use links::{Link, links};
 pub use rate::percentage;
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};
 pub use suppression::{is_suppressed, suppressing_events};
-pub use timeline::{Activity, event_spans, timeline, timelines};
+pub use timeline::{Activity, Uniques, event_spans, timeline, timelines};

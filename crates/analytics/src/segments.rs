@@ -7,22 +7,41 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-const CAMPAIGNS_USED_IN: Sql = Sql::new(
-    "SELECT segment_id, count(DISTINCT campaign_id) AS used_in FROM campaign_lists
-     WHERE segment_id IN (SELECT id FROM selected) GROUP BY segment_id",
-);
+/// On the lists of how many campaigns a segment put somebody. An index is looked up for one campaign
+/// after the other, so entries cost nothing, however many there are.
+macro_rules! used_in {
+    ($segment:literal) => {
+        concat!(
+            "(WITH RECURSIVE used (campaign_id) AS (
+                SELECT campaign_id FROM (SELECT campaign_id FROM campaign_lists WHERE segment_id = ",
+            $segment,
+            " ORDER BY campaign_id LIMIT 1) AS first_one
+                UNION ALL
+                SELECT (SELECT campaign_id FROM campaign_lists
+                  WHERE segment_id = ",
+            $segment,
+            " AND campaign_id > used.campaign_id ORDER BY campaign_id LIMIT 1)
+                FROM used WHERE campaign_id IS NOT NULL)
+              SELECT count(campaign_id) FROM used)"
+        )
+    };
+}
 
-const CAMPAIGNS_USED_IN_OF_ONE: Sql = Sql::new(
-    "SELECT count(DISTINCT campaign_id) FROM campaign_lists WHERE segment_id = campaign_segments.id",
-);
+const CAMPAIGNS_USED_IN: Sql = Sql::new(concat!(
+    "SELECT id AS segment_id, ",
+    used_in!("selected.id"),
+    " AS used_in FROM selected"
+));
+
+const CAMPAIGNS_USED_IN_OF_ONE: Sql =
+    Sql::new(concat!("SELECT ", used_in!("campaign_segments.id")));
 
 const OF_CAMPAIGNS: Sql = Sql::new(
     "SELECT DISTINCT campaign_id, segment_id FROM campaign_lists
      WHERE campaign_id IN (SELECT id FROM selected) AND segment_id IS NOT NULL",
 );
 
-/// On the lists of how many campaigns each of the selected segments put somebody; one that was
-/// never used is not among them.
+/// On the lists of how many campaigns each of the selected segments put somebody.
 ///
 /// # Errors
 /// Those of the database.

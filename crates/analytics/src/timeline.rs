@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use campaigns_entity::campaign;
 use campaigns_scope::{Dialect, Error, Given, Scope, Scoped, Sql};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
 
@@ -12,6 +12,8 @@ use crate::Bucket;
 
 /// How many buckets one statement counts; each binds four values.
 const CHUNK: usize = 5_000;
+/// The same where a bucket is up to three spans, each of which binds five.
+const CHUNK_OF_SPANS: usize = 2_000;
 
 /// What happened within a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,118 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
      GROUP BY number"
 ));
 
+/// The counts of spans, which are whole hours or parts of some. Whole hours are read from running
+/// counts, and what changes them that is waiting; the parts from events, by an index. In PostgreSQL
+/// each span is looked up by itself, in SQLite as a cross join does it.
+macro_rules! of_spans {
+    ($number:literal, $from:literal, $of_counts:literal, $of_events:literal) => {
+        concat!(
+            "SELECT ",
+            $number,
+            " opens, clicks, unsubscribes, complaints, bounces FROM ",
+            $from,
+            " campaign_hour_counts WHERE whole AND hour >= since AND hour < until AND ",
+            $of_counts,
+            " UNION ALL SELECT ",
+            $number,
+            " CASE event_type WHEN 'open' THEN number_of ELSE 0 END,
+              CASE event_type WHEN 'click' THEN number_of ELSE 0 END,
+              CASE event_type WHEN 'unsubscribe' THEN number_of ELSE 0 END,
+              CASE event_type WHEN 'complaint' THEN number_of ELSE 0 END,
+              CASE event_type WHEN 'bounce' THEN number_of ELSE 0 END FROM ",
+            $from,
+            " (SELECT campaign_id, event_type, hour, number AS number_of FROM campaign_event_changes) AS changes
+              WHERE whole AND hour >= since AND hour < until AND ",
+            $of_counts,
+            " UNION ALL SELECT ",
+            $number,
+            " CASE event_type WHEN 'open' THEN 1 ELSE 0 END, CASE event_type WHEN 'click' THEN 1 ELSE 0 END,
+              CASE event_type WHEN 'unsubscribe' THEN 1 ELSE 0 END, CASE event_type WHEN 'complaint' THEN 1 ELSE 0 END,
+              CASE event_type WHEN 'bounce' THEN 1 ELSE 0 END FROM ",
+            $from,
+            " campaign_events WHERE NOT whole AND occurred_at >= since AND occurred_at < until AND ",
+            $of_events
+        )
+    };
+}
+
+macro_rules! sums_of_spans {
+    ($from:expr) => {
+        Sql::new(concat!(
+            "SELECT number, CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks,
+             CAST(sum(unsubscribes) AS bigint) AS unsubscribes, CAST(sum(complaints) AS bigint) AS complaints,
+             CAST(sum(bounces) AS bigint) AS bounces,
+             CAST(0 AS bigint) AS unique_opens, CAST(0 AS bigint) AS unique_clicks FROM ",
+            $from,
+            ") AS parts GROUP BY number"
+        ))
+    };
+}
+
+const SPANS_OF_EACH_IN_POSTGRES: Sql = sums_of_spans!(concat!(
+    "spans CROSS JOIN LATERAL (",
+    of_spans!("", "", "campaign_id = spans.campaign", "send_campaign_id = spans.campaign")
+));
+const SPANS_OF_EACH_IN_SQLITE: Sql = sums_of_spans!(concat!(
+    "(",
+    of_spans!(
+        "number,",
+        "spans CROSS JOIN",
+        "campaign_id = spans.campaign",
+        "send_campaign_id = spans.campaign"
+    )
+));
+const SPANS_OF_ALL_IN_POSTGRES: Sql = sums_of_spans!(concat!(
+    "spans CROSS JOIN LATERAL (",
+    of_spans!(
+        "",
+        "",
+        "campaign_id IN (SELECT id FROM selected)",
+        "send_campaign_id IN (SELECT id FROM selected)"
+    )
+));
+const SPANS_OF_ALL_IN_SQLITE: Sql = sums_of_spans!(concat!(
+    "(",
+    of_spans!(
+        "number,",
+        "spans CROSS JOIN",
+        "campaign_id IN (SELECT id FROM selected)",
+        "send_campaign_id IN (SELECT id FROM selected)"
+    )
+));
+
+/// Whether an [`Activity`] is to have how many *sends* were opened and clicked. These do not add up
+/// over hours, so every event is looked at for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Uniques {
+    /// They are 0.
+    Without,
+    /// They are there.
+    With,
+}
+
+/// What a bucket consists of: whole hours, if there are any, and the parts of hours around them;
+/// each with its bounds, and whether it is whole.
+fn spans(bucket: &Bucket) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>, bool)> {
+    let before = |time: DateTime<Utc>| {
+        let past = i64::from(time.minute() * 60 + time.second());
+        time - TimeDelta::seconds(past) - TimeDelta::nanoseconds(time.nanosecond().into())
+    };
+    let last = before(bucket.end);
+    let first = before(bucket.start + TimeDelta::hours(1) - TimeDelta::nanoseconds(1));
+    let spans = if first < last {
+        [(bucket.start, first, false), (first, last, true), (last, bucket.end, false)]
+    } else {
+        let nothing = (bucket.end, bucket.end, false);
+        [(bucket.start, bucket.end, false), nothing, nothing]
+    };
+    spans.into_iter().filter(|(since, until, _)| since < until)
+}
+
+fn has_whole_hours(bucket: &Bucket) -> bool {
+    spans(bucket).any(|(_, _, whole)| whole)
+}
+
 const SPANS: Sql = Sql::new(
     "SELECT id AS campaign,
      (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS first_at,
@@ -98,7 +212,21 @@ pub async fn timeline(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,
     buckets: &[Bucket],
+    uniques: Uniques,
 ) -> Result<Vec<Activity>, Error> {
+    if uniques == Uniques::Without && buckets.iter().any(has_whole_hours) {
+        let sql = match scope.dialect() {
+            Dialect::Postgres => SPANS_OF_ALL_IN_POSTGRES,
+            Dialect::Sqlite => SPANS_OF_ALL_IN_SQLITE,
+        };
+        let rows = buckets.iter().zip(0_i64..).flat_map(|(bucket, number)| {
+            spans(bucket).map(move |(since, until, whole)| {
+                vec![number.into(), since.into(), until.into(), whole.into()]
+            })
+        });
+        let table = "spans (number, since, until, whole)";
+        return count(scope, sql, selected, table, rows.collect(), buckets.len()).await;
+    }
     let rows = buckets
         .iter()
         .zip(0_i64..)
@@ -107,14 +235,22 @@ pub async fn timeline(
         Dialect::Postgres => OF_ALL_IN_POSTGRES,
         Dialect::Sqlite => OF_ALL_IN_SQLITE,
     };
-    count(scope, sql, selected, "buckets (number, since, until)", rows.collect()).await
+    let table = "buckets (number, since, until)";
+    count(scope, sql, selected, table, rows.collect(), buckets.len()).await
 }
 
 /// What happened within each of these buckets, campaign by campaign.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn timelines(scope: &Scope, buckets: &[(Uuid, Bucket)]) -> Result<Vec<Activity>, Error> {
+pub async fn timelines(
+    scope: &Scope,
+    buckets: &[(Uuid, Bucket)],
+    uniques: Uniques,
+) -> Result<Vec<Activity>, Error> {
+    if uniques == Uniques::Without && buckets.iter().any(|(_, bucket)| has_whole_hours(bucket)) {
+        return timelines_of_spans(scope, buckets).await;
+    }
     let sql = match scope.dialect() {
         Dialect::Postgres => OF_EACH_IN_POSTGRES,
         Dialect::Sqlite => OF_EACH_IN_SQLITE,
@@ -125,7 +261,29 @@ pub async fn timelines(scope: &Scope, buckets: &[(Uuid, Bucket)]) -> Result<Vec<
             vec![number.into(), (*campaign).into(), bucket.start.into(), bucket.end.into()]
         });
         let (of, table) = (scope.find(), "buckets (number, campaign, since, until)");
-        activities.extend(count(scope, sql, of, table, rows.collect()).await?);
+        activities.extend(count(scope, sql, of, table, rows.collect(), chunk.len()).await?);
+    }
+    Ok(activities)
+}
+
+/// [`timelines`] without uniques, from running counts.
+async fn timelines_of_spans(
+    scope: &Scope,
+    buckets: &[(Uuid, Bucket)],
+) -> Result<Vec<Activity>, Error> {
+    let sql = match scope.dialect() {
+        Dialect::Postgres => SPANS_OF_EACH_IN_POSTGRES,
+        Dialect::Sqlite => SPANS_OF_EACH_IN_SQLITE,
+    };
+    let mut activities = Vec::with_capacity(buckets.len());
+    for chunk in buckets.chunks(CHUNK_OF_SPANS) {
+        let rows = chunk.iter().zip(0_i64..).flat_map(|((campaign, bucket), number)| {
+            spans(bucket).map(move |(since, until, whole)| {
+                vec![number.into(), (*campaign).into(), since.into(), until.into(), whole.into()]
+            })
+        });
+        let (of, table) = (scope.find(), "spans (number, campaign, since, until, whole)");
+        activities.extend(count(scope, sql, of, table, rows.collect(), chunk.len()).await?);
     }
     Ok(activities)
 }
@@ -155,8 +313,9 @@ async fn count(
     selected: Scoped<campaign::Entity>,
     table: &'static str,
     rows: Vec<Vec<Value>>,
+    buckets: usize,
 ) -> Result<Vec<Activity>, Error> {
-    let mut activities = vec![Activity::default(); rows.len()];
+    let mut activities = vec![Activity::default(); buckets];
     if rows.is_empty() {
         return Ok(activities);
     }

@@ -52,6 +52,7 @@ CREATE TABLE campaign_hour_counts (
     bounces {count},
     PRIMARY KEY (org_id, campaign_id, hour)
 ){options};
+CREATE INDEX campaign_hour_counts_hour ON campaign_hour_counts (org_id, hour);
 CREATE TABLE campaign_link_counts (
     org_id {id} NOT NULL,
     campaign_id {id} NOT NULL,

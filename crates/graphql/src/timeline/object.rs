@@ -1,7 +1,7 @@
 //! `EngagementBucket`.
 
-use async_graphql::SimpleObject;
-use campaigns_analytics::{Activity, Bucket};
+use async_graphql::{Context, SimpleObject};
+use campaigns_analytics::{Activity, Bucket, Uniques};
 
 use crate::scalars::DateTime;
 
@@ -40,6 +40,18 @@ impl From<(Bucket, Activity)> for EngagementBucket {
             bounces: activity.bounces,
             unique_opens: activity.unique_opens,
             unique_clicks: activity.unique_clicks,
+        }
+    }
+}
+
+impl EngagementBucket {
+    /// Whether the field that returns these was asked for numbers of sends.
+    pub(super) fn uniques(ctx: &Context<'_>) -> Uniques {
+        let asked = ctx.look_ahead();
+        if ["uniqueOpens", "uniqueClicks"].iter().any(|name| asked.field(name).exists()) {
+            Uniques::With
+        } else {
+            Uniques::Without
         }
     }
 }

@@ -55,7 +55,8 @@ pub(crate) async fn of_campaign(
         let Some((first, last)) = span else { return Ok(Vec::new()) };
         calendar.buckets(from.unwrap_or(first), to.unwrap_or(last))
     };
-    let key = format!("timeline {calendar:?} {from:?} {to:?}");
+    let uniques = EngagementBucket::uniques(ctx);
+    let key = format!("timeline {calendar:?} {from:?} {to:?} {uniques:?}");
     let timelines = row
         .load(&key, async |siblings| {
             let wanted: Vec<(Uuid, Bucket)> = siblings
@@ -68,7 +69,7 @@ pub(crate) async fn of_campaign(
                     format!("The campaigns would have more than {MAX_IN_ALL} of these in all.");
                 return Err(Error::limit("interval", message));
             }
-            let activities = campaigns_analytics::timelines(scope, &wanted).await?;
+            let activities = campaigns_analytics::timelines(scope, &wanted, uniques).await?;
             let mut timelines: HashMap<Uuid, Vec<EngagementBucket>> = HashMap::new();
             for ((id, bucket), activity) in wanted.into_iter().zip(activities) {
                 timelines.entry(id).or_default().push((bucket, activity).into());

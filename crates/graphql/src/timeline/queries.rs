@@ -42,7 +42,8 @@ impl TimelineQueries {
         let buckets = calendar.buckets(from, to)?;
         let condition = filter::condition(scope, filter.as_ref(), "filter")?;
         let selected = scope.find::<campaign::Entity>().filter(condition);
-        let activities = campaigns_analytics::timeline(scope, selected, &buckets).await?;
+        let uniques = EngagementBucket::uniques(ctx);
+        let activities = campaigns_analytics::timeline(scope, selected, &buckets, uniques).await?;
         Ok(buckets.into_iter().zip(activities).map(Into::into).collect())
     }
 }
