@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use campaigns_tests::programs;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::{
     load::{self, Load},
-    number, percentile,
+    percentile,
     service::Service,
 };
 
@@ -25,7 +27,7 @@ struct Question {
     sql: &'static str,
 }
 
-const QUESTIONS: [Question; 7] = [
+const QUESTIONS: [Question; 8] = [
     Question {
         name: "1  a campaign's open and click rate",
         query: "query ($campaign: ID!) { campaign(id: $campaign) { name stats { sends delivered opens clicks openRate clickRate } } }",
@@ -68,6 +70,14 @@ const QUESTIONS: [Question; 7] = [
     },
     Question {
         name: "6  50 who clicked, never unsubscribed",
+        query: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { id firstName lastName email } } }",
+        sql: "SELECT DISTINCT con.id, con.first_name, con.last_name, con.email FROM contacts con \
+            JOIN campaign_sends cs ON cs.contact_id = con.id JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click' \
+            WHERE con.org_id = '{org}' AND con.id NOT IN (SELECT cs2.contact_id FROM campaign_sends cs2 \
+            JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe') ORDER BY con.last_name, con.first_name",
+    },
+    Question {
+        name: "   the same by name",
         query: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }, orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }]) { nodes { id firstName lastName email } } }",
         sql: "SELECT DISTINCT con.id, con.first_name, con.last_name, con.email FROM contacts con \
             JOIN campaign_sends cs ON cs.contact_id = con.id JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click' \
@@ -199,7 +209,7 @@ async fn sums(service: &Service) -> anyhow::Result<f64> {
             service.organization
         ),
     )?;
-    let output = tokio::process::Command::new("pgbench")
+    let output = tokio::process::Command::new(programs().join("pgbench"))
         .args(["-n", "-M", "prepared", "-c", "16", "-j", "2", "-T", "5", "-f"])
         .arg(script.path())
         .arg(&service.database.url)
@@ -208,5 +218,5 @@ async fn sums(service: &Service) -> anyhow::Result<f64> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let rate =
         text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    Ok(rate.unwrap_or_else(|| number(0)))
+    rate.with_context(|| format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -17,6 +17,7 @@ mod filters;
 mod http_protocol;
 mod intake;
 mod links;
+mod plans;
 mod schema_history;
 mod six_questions;
 mod socket_protocol;

@@ -257,7 +257,8 @@ impl Postgres {
 }
 
 /// Where `initdb` and `postgres` are.
-fn programs() -> PathBuf {
+#[must_use]
+pub fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();

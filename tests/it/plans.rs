@@ -1,0 +1,169 @@
+//! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and also
+//! while very many changes wait to be counted.
+
+use campaigns_tests::{Backend, Organization, Sent, TestApp};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use serde_json::{Value as Json, json};
+
+/// Twelve organizations of the same size, so that one is worth an index.
+const DATA: &str = "
+INSERT INTO organizations (id, name, slug) SELECT CAST(md5('o' || n) AS uuid), 'o' || n, 'o' || n FROM generate_series(1, 12) n;
+INSERT INTO contacts (org_id, first_name, last_name) SELECT o.id, 'f' || n, 'l' || n FROM organizations o, generate_series(1, 150) n;
+INSERT INTO campaigns (org_id, name, status) SELECT o.id, 'c' || n, 'sent' FROM organizations o, generate_series(1, 10) n;
+INSERT INTO campaign_segments (org_id, name) SELECT o.id, 's' || n FROM organizations o, generate_series(1, 5) n;
+INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status, sent_at)
+    SELECT c.org_id, c.id, k.id, 'delivered', now() FROM campaigns c JOIN contacts k ON k.org_id = c.org_id;
+INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id)
+    SELECT s.org_id, s.campaign_id, s.contact_id, g.id FROM campaign_sends s
+    JOIN campaign_segments g ON g.org_id = s.org_id AND g.name = 's' || 1 + abs(hashtext(CAST(s.id AS text))) % 5;
+INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at)
+    SELECT org_id, id, CAST((ARRAY['open', 'click', 'bounce'])[1 + n % 3] AS campaign_event_type),
+        CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END, now() - random() * interval '40 days'
+    FROM campaign_sends, generate_series(1, 4) n";
+
+/// What is asked.
+const HOT: [&str; 14] = [
+    "{ campaigns(first: 50) { nodes { stats { sends delivered openRate clickRate bounceRate } } } }",
+    "{ campaigns(first: 50) { nodes { stats { uniqueOpens firstEventAt lastEventAt } } } }",
+    "{ campaigns(first: 5, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { nodes { name } } }",
+    "{ campaigns(first: 5, orderBy: [{ field: BOUNCE_RATE }, { field: SENDS }]) { nodes { name } } }",
+    "{ stats { sends openRate clickRate firstEventAt } }",
+    "{ campaigns(first: 5) { nodes { links(first: 5) { url clicks uniqueClicks lastClickedAt } } } }",
+    "{ campaigns(first: 1) { nodes { timeline(interval: DAY) { opens clicks } } } }",
+    "{ campaigns(first: 1) { nodes { timeline(interval: DAY, timezone: \"Asia/Kolkata\") { opens clicks } } } }",
+    "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { lastName } } }",
+    "{ contacts(first: 20, filter: { suppressed: true }) { nodes { suppression { since } } } }",
+    "{ campaigns(first: 1) { nodes { sends(first: 20, filter: { opened: true }) { nodes { opens clicks contact { lastName } } } } } }",
+    "{ campaigns(first: 5) { nodes { sends(first: 20) { nodes { opens clicks } } events(first: 20) { nodes { type } } } } }",
+    "{ contacts(first: 5) { nodes { events(first: 20, orderBy: [{ field: OCCURRED_AT, direction: DESC }]) { nodes { type } } } } }",
+    "{ segments(first: 5) { nodes { campaignsUsedIn } } }",
+];
+
+/// Tables that grow with the history, so that nobody may read all of one.
+const LARGE: [&str; 6] = [
+    "campaign_events",
+    "campaign_sends",
+    "campaign_lists",
+    "campaign_send_counts",
+    "campaign_hour_counts",
+    "campaign_event_changes",
+];
+
+/// The tables that a plan reads from the first row to the last.
+fn read_whole(plan: &Json, found: &mut Vec<String>) {
+    if plan["Node Type"] == "Seq Scan" {
+        found.extend(plan["Relation Name"].as_str().map(str::to_owned));
+    }
+    for child in plan["Plans"].as_array().into_iter().flatten() {
+        read_whole(child, found);
+    }
+}
+
+/// The type of a value, as the service binds it.
+fn kind(value: &str) -> &'static str {
+    let text = value.trim_matches('\'');
+    if value == "TRUE" || value == "FALSE" {
+        "boolean"
+    } else if value.parse::<i64>().is_ok() {
+        "bigint"
+    } else if text.parse::<uuid::Uuid>().is_ok() {
+        "uuid"
+    } else if text.len() > 18 && text[..4].parse::<u16>().is_ok() && &text[4..5] == "-" {
+        "timestamptz"
+    } else {
+        "unknown"
+    }
+}
+
+/// How the statement is executed the seventh time on a connection like one of the service's.
+async fn seventh(sql: &DatabaseConnection, sent: &Sent) -> Json {
+    let run = async |text: &str| {
+        sql.execute_unprepared(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    };
+    run("SET plan_cache_mode = force_custom_plan").await;
+    let (kinds, values) = if sent.values.is_empty() {
+        (String::new(), String::new())
+    } else {
+        let kinds: Vec<&str> = sent.values.iter().map(|value| kind(value)).collect();
+        (format!("({})", kinds.join(", ")), format!("({})", sent.values.join(", ")))
+    };
+    run(&format!("PREPARE hot {kinds} AS {}", sent.sql)).await;
+    let execute = format!("EXECUTE hot {values}");
+    for _ in 0..6 {
+        run(&execute).await;
+    }
+    let explain = format!("EXPLAIN (FORMAT JSON) {execute}");
+    let statement = Statement::from_string(sql.get_database_backend(), explain);
+    let row = sql.query_one_raw(statement).await.unwrap().unwrap();
+    run("DEALLOCATE hot").await;
+    let plan: Json = row.try_get("", "QUERY PLAN").unwrap();
+    plan[0]["Plan"].clone()
+}
+
+async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnection) {
+    let mut looked_at = 0;
+    // one of a few pages may be read as a whole
+    let mut large = Vec::new();
+    for table in LARGE {
+        if app
+            .count(&format!(
+                "pg_class WHERE oid = '{table}'::regclass AND pg_relation_size(oid) > 300000"
+            ))
+            .await
+            > 0
+        {
+            large.push(table.to_owned());
+        }
+    }
+    assert!(large.len() > 2, "{large:?}");
+    for query in HOT {
+        organization.member.data("{ campaigns { totalCount } }", json!({})).await;
+        app.forget_statements();
+        organization.member.data(query, json!({})).await;
+        for sent in app.statements() {
+            if !sent.sql.starts_with("SELECT") && !sent.sql.starts_with("WITH") {
+                continue;
+            }
+            let plan = seventh(sql, &sent).await;
+            let mut found = Vec::new();
+            read_whole(&plan, &mut found);
+            found.retain(|table| large.contains(table));
+            assert!(found.is_empty(), "{query}\n{}\nreads all of {found:?}: {plan:#}", sent.sql);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > HOT.len(), "{looked_at}");
+}
+
+#[tokio::test]
+async fn what_is_asked_most_reads_no_history_from_end_to_end() {
+    let app = TestApp::start(Backend::Postgres).await;
+    // one connection, as what is prepared is known to one alone
+    let mut options = ConnectOptions::new(&app.database.url);
+    options.max_connections(1).sqlx_logging(false);
+    #[expect(clippy::disallowed_methods, reason = "a program with SQL of its own")]
+    let sql = Database::connect(options).await.unwrap();
+    // nobody adds changes to the counts meanwhile
+    sql.execute_unprepared("SELECT pg_advisory_lock(71::bigint << 56)").await.unwrap();
+    sql.execute_unprepared(DATA).await.unwrap();
+    sql.execute_unprepared("VACUUM ANALYZE").await.unwrap();
+    let first = sql
+        .query_one_raw(Statement::from_string(
+            sql.get_database_backend(),
+            "SELECT id FROM organizations WHERE name = 'o1'",
+        ))
+        .await
+        .unwrap()
+        .unwrap();
+    let organization = app.again(first.try_get("", "id").unwrap()).await;
+    assert!(app.count("campaign_event_changes").await > 50_000);
+    check(&app, &organization, &sql).await;
+
+    sql.execute_unprepared("SELECT pg_advisory_unlock(71::bigint << 56)").await.unwrap();
+    while app.count("campaign_event_changes").await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    check(&app, &organization, &sql).await;
+    sql.execute_unprepared("VACUUM ANALYZE").await.unwrap();
+    check(&app, &organization, &sql).await;
+}
