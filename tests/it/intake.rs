@@ -341,7 +341,7 @@ on_both_databases! {
             if number % 10 == 7 {
                 new_of_repeated += new - 1;
             } else {
-                assert_eq!(new, 2);
+                assert_eq!(new, 2, "{number}");
             }
             stored += new;
         }

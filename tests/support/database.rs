@@ -257,8 +257,7 @@ impl Postgres {
 }
 
 /// Where `initdb` and `postgres` are.
-#[must_use]
-pub fn programs() -> PathBuf {
+fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();

@@ -15,7 +15,7 @@ mod socket;
 pub use app::{Organization, Sent, TestApp};
 pub use binary::{Binary, Example, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
-pub use database::{Backend, Postgres, TestDatabase, programs};
+pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};
 pub use pooler::Pooler;
 pub use socket::{Heard, Socket};

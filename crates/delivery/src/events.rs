@@ -166,6 +166,11 @@ impl Work for Events {
 /// Which of the events are new, in one transaction.
 async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
+    // nothing to look up before or after: ids that are made here are nobody's
+    if events.iter().all(|(_, event)| event.id.is_none() && !event.is_for_good()) {
+        let mut new = insert(scope, events, &rows).await?;
+        return Ok(events.iter().map(|(id, _)| new.remove(id)).collect());
+    }
     scope
         .transaction(async |scope| {
             let may_bounce: HashSet<Uuid> = events
@@ -215,6 +220,24 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
             Ok(events.iter().map(|(id, _)| new.remove(id)).collect())
         })
         .await
+}
+
+/// The ids of those that were not stored yet.
+async fn insert(
+    scope: &Scope,
+    events: &[(Uuid, NewEvent)],
+    rows: &[event::ActiveModel],
+) -> Result<HashSet<Uuid>, RecordError> {
+    match scope.insert_missing::<event::Entity>(rows).await {
+        Err(Error::ReferenceNotFound { column, missing }) => {
+            let missing: HashSet<Uuid> = missing.into_iter().collect();
+            Err(match first(events, |(_, event)| missing.contains(&event.send_id)) {
+                Some(index) => RecordError::SendNotFound { index },
+                None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
+            })
+        }
+        inserted => Ok(inserted?),
+    }
 }
 
 /// An id that was not free has to be that of one of the organization's own events.

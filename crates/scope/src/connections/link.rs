@@ -194,6 +194,14 @@ impl Link {
         self.note(said)
     }
 
+    /// The process of PostgreSQL that serves it, where one serves it all the time.
+    pub(super) fn process(&self) -> Option<i32> {
+        match &self.driver {
+            Driver::Postgres { process, pooled: false, .. } => *process,
+            _ => None,
+        }
+    }
+
     /// Whether the other end still answers.
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match &mut self.driver {

@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +23,8 @@ use crate::{budget::Budget, error::may_repeat};
 
 /// How long a commit may take, which is never canceled.
 const COMMIT: Duration = Duration::from_secs(30);
+/// For how long a connection that was used is taken to be there still.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// Runs statements. Cloning shares the transaction, if it has one.
 #[derive(Clone)]
@@ -169,6 +172,113 @@ impl Session {
             drop(lease);
             self.connections.renew();
         }
+    }
+
+    /// Runs a statement that writes all by itself, in one round trip where that is a transaction of
+    /// its own. As with a commit, it is known what became of it, and where this is dropped it goes on.
+    /// Its rows are not drawn from the budget: they are no more than it was given.
+    ///
+    /// # Errors
+    /// Those of the database; nothing is written then, but with [`Failure::InDoubt`]. Whether the same
+    /// may work at once comes with the error.
+    pub(crate) async fn write_alone(
+        &self,
+        statement: &Statement,
+    ) -> Result<Vec<QueryResult>, (Failure, bool)> {
+        let again = |failure: Failure| {
+            let again = matches!(&failure, Failure::Sqlx(error) if may_repeat(error));
+            (failure, again)
+        };
+        if self.in_transaction() {
+            let mut rows = Vec::new();
+            self.run(statement, &mut rows).await.map_err(again)?;
+            return Ok(rows);
+        }
+        let (session, statement) = (self.clone(), statement.clone());
+        let writing = tokio::spawn(async move {
+            let mut lease = session.fresh_lease().await?;
+            if let Some(process) = lease.link().process() {
+                return session.write_once(lease, process, &statement).await;
+            }
+            drop(lease);
+            session.write_in_transaction(&statement).await
+        });
+        match writing.await {
+            Ok(written) => written.map_err(again),
+            Err(error) => Err((Failure::InDoubt(error.to_string()), false)),
+        }
+    }
+
+    /// A connection that was used a moment ago, or answers: one that has gone meanwhile would leave
+    /// it open what became of what it was sent.
+    async fn fresh_lease(&self) -> Result<Lease, Failure> {
+        loop {
+            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let is_fresh = !lease.reused
+                || lease.link().used.elapsed() < FRESH
+                || matches!(timeout(Duration::from_secs(1), lease.link().ping()).await, Ok(Ok(())));
+            if is_fresh {
+                return Ok(lease);
+            }
+            lease.link().give_up();
+            self.connections.renew();
+        }
+    }
+
+    async fn write_once(
+        &self,
+        mut lease: Lease,
+        process: i32,
+        statement: &Statement,
+    ) -> Result<Vec<QueryResult>, Failure> {
+        let mut rows = Vec::new();
+        let (done, canceled) = {
+            let take = |row, _| {
+                rows.push(row);
+                Ok(())
+            };
+            let mut running = pin!(lease.run(statement, take));
+            match self.in_time(running.as_mut()).await {
+                Err(Failure::OutOfTime) => {
+                    self.connections.cancel(process).await;
+                    let ended = timeout(COMMIT, running).await;
+                    (ended.unwrap_or(Err(Failure::NoneFree)), true)
+                }
+                done => (done, false),
+            }
+        };
+        if canceled {
+            // what cancels may come late, and is not to meet what the connection does next
+            lease.link().give_up();
+        }
+        match done {
+            Ok(_) => Ok(rows),
+            Err(Failure::Sqlx(sqlx::Error::Database(error))) if !is_end(error.as_ref()) => {
+                let error = sqlx::Error::Database(error);
+                if is_stale_plan(&error) {
+                    self.connections.renew();
+                }
+                Err(Failure::Sqlx(error))
+            }
+            Err(error) => {
+                lease.link().give_up();
+                Err(Failure::InDoubt(error.to_string()))
+            }
+        }
+    }
+
+    async fn write_in_transaction(
+        &self,
+        statement: &Statement,
+    ) -> Result<Vec<QueryResult>, Failure> {
+        let (session, transaction) = self.begin().await?;
+        let mut rows = Vec::new();
+        if let Err(failure) = session.run(statement, &mut rows).await {
+            transaction.roll_back().await;
+            return Err(failure);
+        }
+        transaction.commit(self.deadline).await?;
+        Ok(rows)
     }
 
     async fn run_on(

@@ -1,7 +1,10 @@
 //! Many rows in one statement, however many there are. They are bound as one piece of JSON, so the
 //! statement's text is the same for one row and for ten thousand, and is prepared once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::atomic::Ordering,
+};
 
 use chrono::SecondsFormat;
 use sea_orm::{
@@ -100,14 +103,14 @@ pub(super) fn ids(dialect: Dialect) -> &'static str {
 impl Scope {
     /// Inserts those of the rows whose id is not stored yet, by whomever, and returns the ids of
     /// these. All rows have the same columns set. Nobody deletes a row that they refer to before
-    /// the transaction ends.
+    /// the transaction ends; outside of one, this is a transaction of its own.
     ///
     /// They are inserted in the order of their ids, in which two calls with the same new ids do not
     /// wait for each other in a circle; their places in the feed are in the order given.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's; the
-    /// others may be inserted then, so the transaction has to be rolled back.
+    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's; then none
+    /// is inserted.
     pub async fn insert_missing<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -125,7 +128,8 @@ impl Scope {
             Dialect::Postgres => (format!("ORDER BY {order}"), "FOR KEY SHARE"),
             Dialect::Sqlite => (String::new(), ""),
         };
-        // only what refers to rows of the organization, which are locked in the order of their ids
+        // the rows that they refer to are locked in the order of their ids; where one is not the
+        // organization's, nothing is inserted
         let mut tables = vec![format!("given AS (SELECT * FROM {})", given.table(self.dialect()))];
         let mut conditions = vec!["true".to_owned()];
         for (column, table) in E::REFERENCES {
@@ -134,8 +138,10 @@ impl Scope {
                 "of_{column} AS (SELECT id FROM {table} WHERE org_id = $1 \
                  AND id IN (SELECT {column} FROM given) ORDER BY id {lock})"
             ));
-            conditions
-                .push(format!("({column} IS NULL OR {column} IN (SELECT id FROM of_{column}))"));
+            conditions.push(format!(
+                "NOT EXISTS (SELECT 1 FROM given WHERE {column} IS NOT NULL \
+                 AND {column} NOT IN (SELECT id FROM of_{column}))"
+            ));
         }
         let sql = format!(
             "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {} {order} \
@@ -145,7 +151,11 @@ impl Scope {
             E::ORGANIZATION.as_str(),
             conditions.join(" AND "),
         );
-        let inserted = self.executor().query_all_raw(self.with_rows(sql, given.rows)).await?;
+        let written = self.executor().write_alone(&self.with_rows(sql, given.rows)).await;
+        let inserted = written.map_err(|(failure, again)| {
+            self.may_repeat.store(again, Ordering::Relaxed);
+            Error::from(failure)
+        })?;
         let inserted: HashSet<Uuid> =
             inserted.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
         let is_left = |row: &&E::ActiveModel| match row.get(E::ID) {
