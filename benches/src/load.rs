@@ -3,17 +3,14 @@
 //! response says.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use serde_json::{Value as Json, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-};
 
 use crate::{number, percentile};
 
@@ -40,7 +37,8 @@ pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json)
     .into_bytes()
 }
 
-/// So many clients ask for so long, each one request after the other, taken in turn.
+/// So many clients ask for so long, each one request after the other, taken in turn. Each is a thread,
+/// which the kernel wakes without anybody between.
 pub(crate) async fn of(
     address: &str,
     requests: Vec<Vec<u8>>,
@@ -49,26 +47,31 @@ pub(crate) async fn of(
 ) -> anyhow::Result<Load> {
     let requests = Arc::new(requests);
     let started = Instant::now();
-    let mut tasks = JoinSet::new();
-    for client in 0..clients {
-        let requests = Arc::clone(&requests);
-        let mut connection = Connection::open(address).await?;
-        tasks.spawn(async move {
-            let mut times = Vec::new();
-            let mut turn = client;
-            while started.elapsed() < time {
-                let asked = Instant::now();
-                connection.ask(&requests[turn % requests.len()]).await?;
-                times.push(asked.elapsed().as_secs_f64() * 1_000.0);
-                turn += clients;
-            }
-            anyhow::Ok(times)
-        });
-    }
-    let mut times = Vec::new();
-    while let Some(of_client) = tasks.join_next().await {
-        times.extend(of_client??);
-    }
+    let threads: Vec<_> = (0..clients)
+        .map(|client| {
+            let (requests, address) = (Arc::clone(&requests), address.to_owned());
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(&address)?;
+                let mut times = Vec::new();
+                let mut turn = client;
+                while started.elapsed() < time {
+                    let asked = Instant::now();
+                    connection.ask(&requests[turn % requests.len()])?;
+                    times.push(asked.elapsed().as_secs_f64() * 1_000.0);
+                    turn += clients;
+                }
+                anyhow::Ok(times)
+            })
+        })
+        .collect();
+    let joined = tokio::task::spawn_blocking(move || {
+        let mut times = Vec::new();
+        for thread in threads {
+            times.extend(thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))??);
+        }
+        anyhow::Ok(times)
+    });
+    let mut times = joined.await??;
     let per_second = number(times.len()) / started.elapsed().as_secs_f64();
     times.sort_by(f64::total_cmp);
     Ok(Load { per_second, median: percentile(&times, 0.5), p99: percentile(&times, 0.99) })
@@ -81,18 +84,18 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address.trim_start_matches("http://")).await?;
+    fn open(address: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address.trim_start_matches("http://"))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 1 << 16] })
     }
 
     /// Sends a request and waits for the whole response, which has to be one without an error.
-    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
-        self.stream.write_all(request).await?;
+    fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(request)?;
         let mut read = 0;
         let (body, length) = loop {
-            read += self.more(read).await?;
+            read += self.more(read)?;
             if let Some(end) = find(&self.buffer[..read], b"\r\n\r\n") {
                 let head = std::str::from_utf8(&self.buffer[..end])?;
                 ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -105,22 +108,19 @@ impl Connection {
             }
         };
         let end = body + length;
-        if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
-        }
         while read < end {
-            read += self.more(read).await?;
+            read += self.more(read)?;
         }
         let start = &self.buffer[body..end.min(body + 200)];
         ensure!(find(start, b"\"errors\"").is_none(), "{}", String::from_utf8_lossy(start));
         Ok(())
     }
 
-    async fn more(&mut self, read: usize) -> anyhow::Result<usize> {
+    fn more(&mut self, read: usize) -> anyhow::Result<usize> {
         if read == self.buffer.len() {
             self.buffer.resize(read * 2, 0);
         }
-        let more = self.stream.read(&mut self.buffer[read..]).await?;
+        let more = self.stream.read(&mut self.buffer[read..])?;
         ensure!(more > 0, "the connection was closed");
         Ok(more)
     }

@@ -1,15 +1,14 @@
 //! Calls that arrive together are written together: one transaction for all small calls of an
-//! organization that came while the one before was under way.
+//! organization that came while others were under way, of which there are two at a time.
 //!
 //! **Invariants.**
 //! - A call is answered once it is committed, or nothing of it is stored.
-//! - Nobody waits for a timer: a call that finds nobody of its organization at it is written at once,
-//!   by itself.
+//! - Nobody waits for a timer: a call that finds fewer than two at it is written at once, by itself.
 //! - Where a transaction of several calls fails, each is written by itself, so an error stays with
 //!   the call that made it. The exception is a commit whose outcome is not known: that is what each
 //!   of them is told.
-//! - Calls are written in the order in which they came, and a row of one that repeats another's
-//!   changes nothing, as if one call had come after the other.
+//! - Within a transaction calls are written in the order in which they came, and a row of one that
+//!   repeats another's changes nothing, as if one call had come after the other.
 //! - A call whose client has gone before it was taken is not written.
 //!
 //! Large calls do not wait: one transaction of each, on a connection of its own, is as fast.
@@ -27,6 +26,8 @@ use uuid::Uuid;
 /// How many rows a call has that is written with others, at most, and how many they are together.
 const SMALL: usize = 100;
 const TOGETHER: usize = 1_000;
+/// How many write for an organization at once: while one waits for the database, the other can go on.
+const AT_ONCE: usize = 2;
 /// How long a transaction of several calls may take, where the calls do not say.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -58,12 +59,18 @@ struct Call<W: Work> {
     answer: oneshot::Sender<Done<W>>,
 }
 
-type Waiting<W> = HashMap<Uuid, VecDeque<Call<W>>>;
+/// What is to be written for an organization.
+struct Queue<W: Work> {
+    /// How many are at it.
+    writers: usize,
+    /// The calls that came meanwhile.
+    calls: VecDeque<Call<W>>,
+}
 
 /// Writes what arrives. Cloning shares who is at it.
 pub(crate) struct Together<W: Work> {
-    /// The organizations that somebody writes for, with the calls that came meanwhile.
-    waiting: Arc<Mutex<Waiting<W>>>,
+    /// The organizations that somebody writes for.
+    waiting: Arc<Mutex<HashMap<Uuid, Queue<W>>>>,
 }
 
 impl<W: Work> Clone for Together<W> {
@@ -95,7 +102,7 @@ impl<W: Work> Drop for AtIt<W> {
 }
 
 impl<W: Work> Together<W> {
-    fn waiting(&self) -> MutexGuard<'_, Waiting<W>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Uuid, Queue<W>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,12 +118,14 @@ impl<W: Work> Together<W> {
         let (answer, answered) = oneshot::channel();
         let rows = {
             let mut waiting = self.waiting();
-            if let Some(calls) = waiting.get_mut(&organization) {
-                calls.push_back(Call { scope: scope.clone(), rows, answer });
-                None
-            } else {
-                waiting.insert(organization, VecDeque::new());
+            let queue = waiting.entry(organization);
+            let queue = queue.or_insert_with(|| Queue { writers: 0, calls: VecDeque::new() });
+            if queue.writers < AT_ONCE {
+                queue.writers += 1;
                 Some(rows)
+            } else {
+                queue.calls.push_back(Call { scope: scope.clone(), rows, answer });
+                None
             }
         };
         if let Some(rows) = rows {
@@ -128,11 +137,12 @@ impl<W: Work> Together<W> {
         answered.await.unwrap_or_else(|_| gone())
     }
 
-    /// Takes calls that wait, as many as are written together; `None`, and nobody is at it any more,
-    /// where none does.
+    /// Takes calls that wait, as many as are written together; `None`, and one fewer is at it, where
+    /// none does.
     fn take(&self, organization: Uuid) -> Option<Vec<Call<W>>> {
         let mut waiting = self.waiting();
-        let calls = waiting.get_mut(&organization)?;
+        let queue = waiting.get_mut(&organization)?;
+        let calls = &mut queue.calls;
         let (mut taken, mut rows) = (Vec::new(), 0);
         while let Some(call) = calls.front() {
             if !taken.is_empty() && rows + call.rows.len() > TOGETHER {
@@ -142,23 +152,19 @@ impl<W: Work> Together<W> {
             taken.extend(calls.pop_front().filter(|call| !call.answer.is_closed()));
         }
         if taken.is_empty() {
-            waiting.remove(&organization);
+            queue.writers -= 1;
+            if queue.writers == 0 {
+                waiting.remove(&organization);
+            }
             return None;
         }
         Some(taken)
     }
 
-    /// Writes calls, and then those that came meanwhile, until none waits.
-    async fn write_waiting(self, organization: Uuid, first: Vec<Call<W>>) {
-        let at_it = AtIt { of: self, organization };
-        let mut calls = first;
-        loop {
-            write_all(calls).await;
-            match at_it.of.take(organization) {
-                Some(more) => calls = more,
-                None => break,
-            }
-        }
+    /// Writes calls; whoever came meanwhile is written after that.
+    async fn write_waiting(self, organization: Uuid, calls: Vec<Call<W>>) {
+        let _at_it = AtIt { of: self, organization };
+        write_all(calls).await;
     }
 }
 
