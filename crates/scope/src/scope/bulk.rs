@@ -92,11 +92,29 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// The ids in `$2`, as a subquery.
-pub(super) fn ids(dialect: Dialect) -> &'static str {
+/// That an id is among those that a query gives. PostgreSQL takes an array for a few ids, and looks
+/// each of them up; a subquery over JSON it takes for a hundred, and may read the table for one.
+fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
     match dialect {
-        Dialect::Postgres => "(SELECT CAST(jsonb_array_elements_text($2) AS uuid))",
-        Dialect::Sqlite => "(SELECT unhex(replace(value, '-', '')) FROM json_each($2))",
+        Dialect::Postgres => format!("{id} = ANY (ARRAY({query}))"),
+        Dialect::Sqlite => format!("{id} IN ({query})"),
+    }
+}
+
+/// That an id is among those in `$2`.
+pub(super) fn is_given(dialect: Dialect, id: &str) -> String {
+    is_among(dialect, id, &ids_in(dialect, "$2"))
+}
+
+/// The ids in a JSON array, which a placeholder stands for.
+fn ids_in(dialect: Dialect, placeholder: &str) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            format!("SELECT CAST(jsonb_array_elements_text({placeholder}) AS uuid)")
+        }
+        Dialect::Sqlite => {
+            format!("SELECT unhex(replace(value, '-', '')) FROM json_each({placeholder})")
+        }
     }
 }
 
@@ -136,7 +154,8 @@ impl Scope {
             let column = column.as_str();
             tables.push(format!(
                 "of_{column} AS (SELECT id FROM {table} WHERE org_id = $1 \
-                 AND id IN (SELECT {column} FROM given) ORDER BY id {lock})"
+                 AND {} ORDER BY id {lock})",
+                is_among(self.dialect(), "id", &format!("SELECT {column} FROM given")),
             ));
             conditions.push(format!(
                 "NOT EXISTS (SELECT 1 FROM given WHERE {column} IS NOT NULL \
@@ -222,11 +241,18 @@ impl Scope {
             .collect();
         let entity = E::default();
         let table = entity.table_name();
+        let ids = match self.dialect() {
+            Dialect::Postgres => {
+                "SELECT CAST(value ->> 'id' AS uuid) FROM jsonb_array_elements($2) AS value"
+            }
+            Dialect::Sqlite => "SELECT unhex(replace(value ->> 'id', '-', '')) FROM json_each($2)",
+        };
         let sql = format!(
-            "UPDATE {table} SET {} FROM {} WHERE {table}.{} = $1 AND {table}.id = given.id",
+            "UPDATE {table} SET {} FROM {} WHERE {table}.{} = $1 AND {table}.id = given.id AND {}",
             set.join(", "),
             given.table(self.dialect()),
             E::ORGANIZATION.as_str(),
+            is_among(self.dialect(), &format!("{table}.id"), ids),
         );
         self.executor().execute_raw(self.with_rows(sql, given.rows)).await?;
         Ok(())
@@ -244,11 +270,8 @@ impl Scope {
     ) -> Result<HashMap<Uuid, Option<E::Model>>, Error> {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         let ids = ids.iter().map(|id| Json::String(id.to_string())).collect::<Json>();
-        let given = match self.dialect() {
-            Dialect::Postgres => "id IN (SELECT CAST(jsonb_array_elements_text(?) AS uuid))",
-            Dialect::Sqlite => "id IN (SELECT unhex(replace(value, '-', '')) FROM json_each(?))",
-        };
-        let given = custom(self.executor().get_database_backend(), given, vec![ids.into()]);
+        let given = is_among(self.dialect(), "id", &ids_in(self.dialect(), "?"));
+        let given = custom(self.executor().get_database_backend(), &given, vec![ids.into()]);
         // rows that refer to these may be inserted meanwhile; SQLite has one writer anyway
         let select = self.find::<E>().filter(given).select;
         let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
@@ -271,10 +294,10 @@ impl Scope {
     ) -> Result<HashSet<Uuid>, Error> {
         let entity = E::default();
         let sql = format!(
-            "SELECT id FROM {} WHERE {} = $1 AND id IN {}",
+            "SELECT id FROM {} WHERE {} = $1 AND {}",
             entity.table_name(),
             E::ORGANIZATION.as_str(),
-            self::ids(self.dialect()),
+            is_given(self.dialect(), "id"),
         );
         let rows = self.executor().query_all_raw(self.with_ids(sql, ids)).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)

@@ -106,8 +106,8 @@ impl Scope {
                 continue;
             }
             let sql = format!(
-                "SELECT id FROM {table} WHERE org_id = $1 AND id IN {}",
-                bulk::ids(dialect)
+                "SELECT id FROM {table} WHERE org_id = $1 AND {}",
+                bulk::is_given(dialect, "id")
             );
             let statement = self.with_ids(sql, ids.iter().copied());
             let found = self.executor().query_all_raw(statement).await?;
