@@ -21,7 +21,10 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
-use crate::{connections::Failure, weigh};
+use crate::{
+    connections::{Failure, Plans},
+    weigh,
+};
 
 /// How many steps of its machine SQLite takes between two looks at the switch: a millisecond or so.
 const STEPS: i32 = 50_000;
@@ -40,6 +43,8 @@ pub(super) struct Link {
     in_transaction: bool,
     /// It cannot be used any more.
     broken: bool,
+    /// What it does with plans.
+    pub(super) plans: Plans,
 }
 
 enum Driver {
@@ -81,7 +86,16 @@ impl Link {
 
     fn of(driver: Driver) -> Self {
         let now = Instant::now();
-        Self { driver, opened: now, used: now, busy: false, in_transaction: false, broken: false }
+        let plans = Plans::Anew;
+        Self {
+            driver,
+            opened: now,
+            used: now,
+            busy: false,
+            in_transaction: false,
+            broken: false,
+            plans,
+        }
     }
 
     /// Whether it can be used by somebody else right away.
@@ -192,6 +206,15 @@ impl Link {
         .await;
         self.busy = false;
         self.note(said)
+    }
+
+    /// Tells it what to do with plans, where it does otherwise. Behind a pooler it stays as it is.
+    pub(super) async fn plan(&mut self, plans: Plans) -> Result<(), Failure> {
+        if self.plans != plans && self.process().is_some() {
+            self.say(plans.set()).await?;
+            self.plans = plans;
+        }
+        Ok(())
     }
 
     /// The process of PostgreSQL that serves it, where one serves it all the time.

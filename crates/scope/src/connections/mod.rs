@@ -101,6 +101,26 @@ impl From<Failure> for Error {
     }
 }
 
+/// What PostgreSQL does with the plan of a statement that was executed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plans {
+    /// It plans anew, with the values: a plan for any values, from the sixth execution on, knows
+    /// nothing of how much an organization or a campaign holds, and was seen to be 70 times slower.
+    Anew,
+    /// It may keep one: what is written is looked up by ids, and so are references and whatever
+    /// triggers look up, for which planning takes longer than doing.
+    Kept,
+}
+
+impl Plans {
+    fn set(self) -> &'static str {
+        match self {
+            Self::Anew => "SET plan_cache_mode = force_custom_plan",
+            Self::Kept => "SET plan_cache_mode = auto",
+        }
+    }
+}
+
 /// Whose work a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane {
@@ -216,7 +236,12 @@ impl Connections {
     }
 
     /// Waits for a connection, until the deadline at most.
-    async fn lease(&self, lane: Lane, deadline: Option<Instant>) -> Result<Lease, Failure> {
+    async fn lease(
+        &self,
+        lane: Lane,
+        plans: Plans,
+        deadline: Option<Instant>,
+    ) -> Result<Lease, Failure> {
         let patience = Instant::now() + self.0.acquire_timeout;
         let until = deadline.map_or(patience, |deadline| deadline.min(patience));
         let too_late = || {
@@ -236,23 +261,31 @@ impl Connections {
             (Failure::NoneFree, NoPlace::TooMany) => Failure::TooManyWait,
             (failure, _) => failure,
         })?;
-        let (link, reused) = match self.take_idle().await? {
+        let (mut link, reused) = match self.take_idle(plans).await? {
             Some(link) => (link, true),
             None => match timeout_at(until.into(), self.connect_patiently()).await {
                 Ok(link) => (link?, false),
                 Err(_) => return Err(too_late()),
             },
         };
+        if !reused {
+            link.plan(plans).await?;
+        }
         Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
     }
 
-    /// An idle connection that answers, if there is one.
-    async fn take_idle(&self) -> Result<Option<Link>, Failure> {
+    /// An idle connection that answers, if there is one; rather one that need not be told what to do
+    /// with plans.
+    async fn take_idle(&self, plans: Plans) -> Result<Option<Link>, Failure> {
         loop {
             if self.0.closed.load(Ordering::Relaxed) {
                 return Err(Failure::Closed);
             }
-            let idle = self.idle().pop();
+            let idle = {
+                let mut idle = self.idle();
+                let same = idle.iter().rposition(|link| link.plans == plans);
+                same.map(|index| idle.swap_remove(index)).or_else(|| idle.pop())
+            };
             let Some(mut link) = idle else { return Ok(None) };
             if link.opened.elapsed() > LIFETIME {
                 // a task of its own, as the other end may take its time
@@ -261,7 +294,7 @@ impl Connections {
             }
             let answers = link.used.elapsed() < ASK_AFTER
                 || matches!(timeout(Duration::from_secs(1), link.ping()).await, Ok(Ok(())));
-            if answers {
+            if answers && link.plan(plans).await.is_ok() {
                 return Ok(Some(link));
             }
         }
@@ -303,7 +336,7 @@ impl Connections {
         let canceled = async {
             let deadline = Some(Instant::now() + Duration::from_secs(2));
             // the one connection that there is may be the one that is busy
-            let mut lease = match self.lease(Lane::Control, deadline).await {
+            let mut lease = match self.lease(Lane::Control, Plans::Anew, deadline).await {
                 Ok(lease) => lease,
                 Err(_) => Lease::apart(self, self.0.connector.connect().await?),
             };
@@ -354,8 +387,6 @@ impl Connector {
 /// What a connection to PostgreSQL sets.
 fn settings(options: &Options) -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        // a generic plan, from the sixth execution on, knows nothing of how much an organization or
-        // a campaign holds, and was seen to be 70 times slower
         ("plan_cache_mode", "force_custom_plan".to_owned()),
         // takes longer to compile than these statements to run
         ("jit", "off".to_owned()),

@@ -18,7 +18,7 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-use super::{Connections, Failure, Lane, Lease, is_stale_plan};
+use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan};
 use crate::{budget::Budget, error::may_repeat};
 
 /// How long a commit may take, which is never canceled.
@@ -88,7 +88,7 @@ impl Session {
     pub(crate) async fn begin(&self) -> Result<(Self, Transaction), Failure> {
         let mut again = true;
         loop {
-            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
             let begin = &self.connections.0.begin;
             match self.in_time(lease.link().begin(begin)).await {
                 Ok(()) => {
@@ -155,7 +155,7 @@ impl Session {
             sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ");
         let mut again = true;
         loop {
-            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let mut lease = self.connections.lease(self.lane, Plans::Anew, self.deadline).await?;
             let take = |row, weight| self.take(rows, row, weight);
             let done = self.in_time(self.run_on(&mut lease, statement, take)).await;
             let repeats = match &done {
@@ -213,7 +213,7 @@ impl Session {
     /// it open what became of what it was sent.
     async fn fresh_lease(&self) -> Result<Lease, Failure> {
         loop {
-            let mut lease = self.connections.lease(self.lane, self.deadline).await?;
+            let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
             let is_fresh = !lease.reused
                 || lease.link().used.elapsed() < FRESH
                 || matches!(timeout(Duration::from_secs(1), lease.link().ping()).await, Ok(Ok(())));
@@ -389,8 +389,11 @@ impl ConnectionTrait for Session {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let mut lease =
-            self.connections.lease(self.lane, self.deadline).await.map_err(DbErr::from)?;
+        let mut lease = self
+            .connections
+            .lease(self.lane, Plans::Anew, self.deadline)
+            .await
+            .map_err(DbErr::from)?;
         self.in_time(lease.link().say(sql)).await.map_err(DbErr::from)?;
         Ok(match self.get_database_backend() {
             DbBackend::Postgres => PgQueryResult::default().into(),
