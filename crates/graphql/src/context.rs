@@ -9,7 +9,7 @@ use async_graphql::Context;
 use campaigns_scope::{Admin, Scope, Viewer};
 use chrono::{DateTime, Utc};
 
-use crate::{error::Error, live::Live, request::Limits};
+use crate::{error::Error, limits::Limits, live::Live};
 
 /// The time of the request, as the clock of the process says.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,7 @@
 //! What a client is told when something fails.
 //!
 //! **Invariant.** A resolver fails with an [`Error`], which shows only what was written for the
-//! client. Whatever else reaches the edge ([`seal`]) is logged there and shown as a request id:
-//! async-graphql would make a message of anything that can be displayed, a database's error too.
+//! client. The engine logs whatever else reaches the edge, and shows a request id in its place.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,57 +10,12 @@ use std::{
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
 use campaigns_delivery::{RecordError, ReportError};
+use campaigns_operation::error::code_of;
 use campaigns_scope::Exhausted;
-use uuid::Uuid;
+
+pub use campaigns_operation::Code;
 
 use crate::context::{MayBeInDoubt, Outcome, Outcomes};
-
-/// The codes that clients rely on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The document cannot be read.
-    GraphqlParseFailed,
-    /// The document does not fit the schema, or lacks a required variable.
-    GraphqlValidationFailed,
-    /// There is no valid token.
-    Unauthenticated,
-    /// The viewer's role does not allow it.
-    Forbidden,
-    /// There is no such row in the viewer's organization.
-    NotFound,
-    /// A value that cannot be taken.
-    BadUserInput,
-    /// The state does not allow it.
-    Conflict,
-    /// Too deep, too complex, too many at once.
-    LimitExceeded,
-    /// It took too long.
-    Timeout,
-    /// The database cannot be reached.
-    Unavailable,
-    /// Anything else.
-    Internal,
-}
-
-impl Code {
-    /// As it stands in `extensions.code`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
-            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::BadUserInput => "BAD_USER_INPUT",
-            Self::Conflict => "CONFLICT",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::Timeout => "TIMEOUT",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Internal => "INTERNAL",
-        }
-    }
-}
 
 /// Why an operation or a field of it failed. It cannot be displayed, so that no `?` makes a
 /// client's message of it by way of async-graphql.
@@ -137,6 +91,12 @@ impl Error {
         // it is of no place in the document
         error.locations.clear();
         Response::from_errors(vec![error])
+    }
+}
+
+impl From<campaigns_operation::Error> for Error {
+    fn from(error: campaigns_operation::Error) -> Self {
+        Self::client(error.code, error.message, error.field)
     }
 }
 
@@ -235,11 +195,6 @@ pub(crate) fn timeout() -> Error {
     Error::client(Code::Timeout, "The operation took too long and was canceled.", None)
 }
 
-/// A request error: the document or its variables, before anything was executed.
-pub(crate) fn request(code: Code, message: impl Into<String>, field: Option<String>) -> Error {
-    Error::client(code, message, field)
-}
-
 fn async_graphql_error(error: Error) -> async_graphql::Error {
     match error {
         Error::Client { code, message, field } => {
@@ -280,27 +235,6 @@ impl From<Error> for async_graphql::Error {
     }
 }
 
-/// Makes a response safe to send: an error without a code is a finding of the validation, if it
-/// came before any field was resolved, or else nothing that a client should see.
-#[must_use]
-pub fn seal(mut response: Response, request_id: Uuid) -> Response {
-    for error in &mut response.errors {
-        if code_of(error).is_none() {
-            let mut extensions = ErrorExtensionValues::default();
-            if error.path.is_empty() && error.source.is_none() {
-                extensions.set("code", Code::GraphqlValidationFailed.as_str());
-            } else {
-                tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
-                error.message = format!("Something went wrong; the log has it under {request_id}.");
-                error.source = None;
-                extensions.set("code", Code::Internal.as_str());
-            }
-            error.extensions = Some(extensions);
-        }
-    }
-    response
-}
-
 /// Says with each error of a mutation whether the changes of its field are committed all the same:
 /// `extensions.committed` is true, or null where that is not known. An error that invites a client
 /// to try again says false where they are not.
@@ -337,30 +271,8 @@ pub fn is_passing(response: &Response) -> bool {
     })
 }
 
-/// The code that an error carries.
-#[must_use]
-pub fn code_of(error: &ServerError) -> Option<&str> {
-    match error.extensions.as_ref()?.get("code")? {
-        Value::String(code) => Some(code),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
-
-    use super::*;
-
-    struct Leaky;
-
-    #[Object]
-    impl Leaky {
-        async fn secret(&self) -> Result<i32, async_graphql::Error> {
-            Err(std::io::Error::other("password=hunter2"))?
-        }
-    }
-
     /// Whoever names async-graphql's error could make one of anything.
     #[test]
     fn no_resolver_fails_with_an_error_of_the_library() {
@@ -389,23 +301,5 @@ mod tests {
             }
         }
         assert!(files > 20);
-    }
-
-    #[tokio::test]
-    async fn an_error_that_is_none_of_ours_shows_nothing_but_a_request_id() {
-        let schema = Schema::new(Leaky, EmptyMutation, EmptySubscription);
-        let response = seal(schema.execute("{ secret }").await, Uuid::nil());
-        assert_eq!(code_of(&response.errors[0]), Some("INTERNAL"));
-        let shown = format!("{:?}", serde_json::to_string(&response).unwrap());
-        assert!(!shown.contains("hunter2"), "{shown}");
-        assert!(shown.contains(&Uuid::nil().to_string()), "{shown}");
-    }
-
-    #[tokio::test]
-    async fn what_the_validation_finds_keeps_its_message() {
-        let schema = Schema::new(Leaky, EmptyMutation, EmptySubscription);
-        let response = seal(schema.execute("{ nothing }").await, Uuid::nil());
-        assert_eq!(code_of(&response.errors[0]), Some("GRAPHQL_VALIDATION_FAILED"));
-        assert!(response.errors[0].message.contains("nothing"));
     }
 }

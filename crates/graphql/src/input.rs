@@ -1,56 +1,13 @@
 //! Values that clients send: where they stand, and what they may be.
 
-use std::fmt;
-
 use async_graphql::{ID, MaybeUndefined};
+pub(crate) use campaigns_operation::Path;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{error::Error, scalars};
-
-/// The path to a value, from the argument on: `input.3.url`.
-#[derive(Clone, Copy)]
-pub(crate) struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
-    segment: Segment<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Segment<'a> {
-    Name(&'a str),
-    Index(usize),
-}
-
-impl<'a> Path<'a> {
-    /// The argument itself.
-    pub(crate) fn argument(name: &'a str) -> Self {
-        Self { parent: None, segment: Segment::Name(name) }
-    }
-
-    /// A field of the value here.
-    pub(crate) fn field(&'a self, name: &'a str) -> Self {
-        Self { parent: Some(self), segment: Segment::Name(name) }
-    }
-
-    /// An element of the list here.
-    pub(crate) fn index(&'a self, index: usize) -> Self {
-        Self { parent: Some(self), segment: Segment::Index(index) }
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            write!(formatter, "{parent}.")?;
-        }
-        match self.segment {
-            Segment::Name(name) => formatter.write_str(name),
-            Segment::Index(index) => write!(formatter, "{index}"),
-        }
-    }
-}
 
 /// A row's id.
 pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {

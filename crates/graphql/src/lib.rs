@@ -1,8 +1,7 @@
 //! The GraphQL schema, and the way of an operation through it.
 //!
 //! A feature is a folder: its objects, queries, mutations, filter and order. [`Api`] takes an
-//! operation from its text to its response; see [`request`](mod@request) for what is checked on
-//! that way before anything is executed.
+//! operation of a viewer through the engine, which checks it before anything is executed.
 //!
 //! **Invariants.**
 //! - A resolver sees rows through the scope of the viewer alone.
@@ -12,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+mod api;
 mod campaign;
 mod company;
 mod connection;
@@ -22,10 +22,10 @@ pub mod error;
 mod event;
 mod filter;
 mod input;
+mod limits;
 mod list;
 mod live;
 mod node;
-pub mod request;
 mod rows;
 mod scalars;
 mod schema;
@@ -33,9 +33,11 @@ mod segment;
 mod send;
 mod shown;
 mod stats;
+mod subscriptions;
 mod timeline;
 mod viewer;
 
+pub use api::{Api, Asked, Subscription};
 pub use error::{Code, Error};
-pub use live::{Live, Payload, Subscription};
-pub use request::{Api, Asked, Limits, Operation, Prepared};
+pub use limits::Limits;
+pub use live::{Live, Payload};

@@ -16,17 +16,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use async_graphql::ID;
 use campaigns_scope::{OrganizationOwned, Scope, Scoped};
 use sea_orm::{ColumnTrait, EntityTrait, ModelTrait};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{
-    connection::Listed,
-    error::Error,
-    input::{self, Path},
-};
+use crate::error::Error;
 
 /// How many siblings one statement names.
 const CHUNK: usize = 2_000;
@@ -86,12 +81,6 @@ macro_rules! objects {
     )* };
 }
 pub(crate) use objects;
-
-/// The row of the id in an argument, if it is the organization's.
-pub(crate) async fn find<T: Listed>(scope: &Scope, id: &ID) -> Result<Option<T>, Error> {
-    let id = input::id(id, Path::argument("id"))?;
-    Ok(scope.one(scope.find::<T::Entity>().id(id)).await?.map(|row| T::from(alone(row))))
-}
 
 impl<E: EntityTrait> Row<E> {
     /// This row and its siblings.

@@ -4,10 +4,9 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Campaign, CampaignFilter, order::CampaignOrder};
 use crate::{
-    connection::{Connection, PageArguments},
+    connection::{self, Connection, PageArguments},
     context::RequestContext,
     error::Error,
-    rows,
 };
 
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(crate) struct CampaignQueries;
 impl CampaignQueries {
     /// The campaign of this id; null where your organization has none.
     async fn campaign(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Campaign>, Error> {
-        rows::find(ctx.scope(), &id).await
+        connection::find(ctx.scope(), &id).await
     }
 
     /// The campaigns of your organization.

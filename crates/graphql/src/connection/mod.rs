@@ -7,23 +7,19 @@
 mod arguments;
 mod lists;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use async_graphql::{Context, Object, OutputType, SimpleObject};
+use async_graphql::{Context, ID, Object, OutputType, SimpleObject, TypeName};
 use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
 use crate::{
-    campaign::{Campaign, CampaignFilter, CampaignOrder},
-    contact::Contact,
+    campaign::{CampaignFilter, CampaignOrder},
     context::RequestContext,
     error::Error,
-    event::EngagementEvent,
     filter::Filter,
-    list::ListEntry,
-    rows::{Row, id_of},
-    segment::Segment,
-    send::Send,
+    input::{self, Path},
+    rows::{Row, alone, id_of},
     shown::Text,
 };
 use lists::{Column, Lists};
@@ -36,6 +32,12 @@ pub(crate) trait Listed: OutputType + From<Row<Self::Entity>> + 'static {
     type Entity: OrganizationOwned;
     /// Its name in cursors.
     const NAME: &'static str;
+}
+
+/// The row of the id in an argument, if it is the organization's.
+pub(crate) async fn find<T: Listed>(scope: &Scope, id: &ID) -> Result<Option<T>, Error> {
+    let id = input::id(id, Path::argument("id"))?;
+    Ok(scope.one(scope.find::<T::Entity>().id(id)).await?.map(|row| T::from(alone(row))))
 }
 
 /// The filter of a list that has none: no filter of whatever kind.
@@ -101,14 +103,7 @@ pub(crate) struct PageInfo {
 
 /// A row of a list, and where it stands.
 #[derive(SimpleObject)]
-#[graphql(
-    concrete(name = "CampaignEdge", params(Campaign)),
-    concrete(name = "ContactEdge", params(Contact)),
-    concrete(name = "EngagementEventEdge", params(EngagementEvent)),
-    concrete(name = "ListEntryEdge", params(ListEntry)),
-    concrete(name = "SegmentEdge", params(Segment)),
-    concrete(name = "SendEdge", params(Send))
-)]
+#[graphql(name_type)]
 pub(crate) struct Edge<T: Listed> {
     /// Where the row stands in the list; for after and before.
     pub(crate) cursor: Text<String>,
@@ -116,20 +111,22 @@ pub(crate) struct Edge<T: Listed> {
     pub(crate) node: T,
 }
 
+impl<T: Listed> TypeName for Edge<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", <T as OutputType>::type_name()).into()
+    }
+}
+
+impl<T: Listed> TypeName for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", <T as OutputType>::type_name()).into()
+    }
+}
+
 /// A list, page by page: first with after, or last with before; 50 rows where you do not say how
 /// many, 500 at most. A cursor stays valid while rows come and go, for the order it was made in.
-#[Object(
-    concrete(name = "CampaignConnection", params(Campaign)),
-    concrete(name = "ContactConnection", params(Contact)),
-    concrete(name = "EngagementEventConnection", params(EngagementEvent)),
-    concrete(name = "ListEntryConnection", params(ListEntry)),
-    concrete(name = "SegmentConnection", params(Segment)),
-    concrete(name = "SendConnection", params(Send))
-)]
-impl<T: Listed> Connection<T>
-where
-    Edge<T>: OutputType,
-{
+#[Object(name_type)]
+impl<T: Listed> Connection<T> {
     /// The rows of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
         let entries = self.entries(ctx.scope()).await?;

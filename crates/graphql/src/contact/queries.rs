@@ -4,10 +4,9 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Contact, ContactFilter, ContactOrder};
 use crate::{
-    connection::{Connection, PageArguments},
+    connection::{self, Connection, PageArguments},
     context::RequestContext,
     error::Error,
-    rows,
 };
 
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(crate) struct ContactQueries;
 impl ContactQueries {
     /// The contact of this id; null where your organization has none.
     async fn contact(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Contact>, Error> {
-        rows::find(ctx.scope(), &id).await
+        connection::find(ctx.scope(), &id).await
     }
 
     /// The contacts of your organization.

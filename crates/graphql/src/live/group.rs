@@ -13,7 +13,8 @@ use campaigns_scope::{Budget, Held};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{Payload, subscription::Rendered};
+/// An answer of a subscription as it is sent: an execution result in JSON.
+pub type Payload = Arc<str>;
 
 /// How many events a group remembers, for how long, and how many bytes these may have.
 const REMEMBERED: usize = 4_096;
@@ -22,16 +23,14 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// What tells one group from another: who sees, and what is asked, but for where it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) organization: Uuid,
-    pub(super) query: String,
-    pub(super) operation_name: Option<String>,
-    pub(super) variables: String,
+pub(crate) struct Key {
+    pub(crate) organization: Uuid,
+    pub(crate) operation: String,
 }
 
 /// The groups of a process.
 #[derive(Clone, Default)]
-pub(super) struct Groups(Arc<Mutex<HashMap<Key, Weak<Group>>>>);
+pub(crate) struct Groups(Arc<Mutex<HashMap<Key, Weak<Group>>>>);
 
 /// Subscribers with the same key.
 struct Group {
@@ -40,7 +39,7 @@ struct Group {
 }
 
 /// A subscriber that belongs to a group.
-pub(super) struct Member(Arc<Group>);
+pub(crate) struct Member(Arc<Group>);
 
 /// What the latest events look like, by their positions.
 struct Events {
@@ -102,7 +101,7 @@ impl Events {
 }
 
 impl Groups {
-    pub(super) fn join(&self, key: Key, budget: Arc<Budget>) -> Member {
+    pub(crate) fn join(&self, key: Key, budget: Arc<Budget>) -> Member {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let group = groups.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
             groups.retain(|_, group| group.strong_count() > 0);
@@ -127,7 +126,7 @@ impl Member {
     /// What the event at a position looks like, at this time or later; whoever of the group asks
     /// first renders it. What is no more than an error is not kept, and for one who is alone
     /// nothing is.
-    pub(super) async fn payload(
+    pub(crate) async fn payload(
         &self,
         position: i64,
         since: Instant,
@@ -150,6 +149,25 @@ impl Member {
         match rendered {
             Ok(payload) => Some(payload.clone()),
             Err(other) => other.payload(),
+        }
+    }
+}
+
+/// What became of the rendering of an event.
+pub(crate) enum Rendered {
+    /// An answer without errors.
+    Whole(Payload),
+    /// One with errors.
+    Failed(Payload),
+    /// None: the event is no more.
+    Gone,
+}
+
+impl Rendered {
+    pub(crate) fn payload(self) -> Option<Payload> {
+        match self {
+            Self::Whole(payload) | Self::Failed(payload) => Some(payload),
+            Self::Gone => None,
         }
     }
 }

@@ -1,29 +1,16 @@
-//! Subscriptions: an operation that answers again and again.
+//! What the operations of a process share: the feed, calls that arrive together, campaigns that somebody
+//! watches, subscribers that ask for the same.
 //!
-//! async-graphql would execute the selection of a subscription for each subscriber and each event,
-//! and would be done with an event whose fields could not be loaded. Here a subscription is opened
-//! once, which checks its arguments and says what it is about (a [`Subject`]); from then on each
-//! answer is an execution of its own, over one event or one set of figures (a [`Turn`]).
-//!
-//! **Invariants.**
-//! - An answer that failed because the database did not answer is tried again until it does, so an
-//!   event is never taken as delivered in the form of such an error.
-//! - Subscribers of one organization with the same document and variables are given the same bytes of
-//!   an event that they come to within a few seconds, rendered once ([`group`]): nothing that it
-//!   leads to depends on the viewer.
-//! - What hangs on an event is loaded for all events that were read with it, but not before the
-//!   subscriber came, nor long before it is shown: whoever comes later is given what is there then.
+//! **Invariant.** Subscribers of one organization with the same document and variables get the same
+//! bytes of an event that they come to within a few seconds, rendered once ([`group`]): nothing that
+//! it leads to depends on the viewer.
 
 mod group;
-mod schema;
-mod single_root;
-mod subscription;
 mod watch;
 
-pub(crate) use schema::Subscriptions;
-pub(crate) use single_root::single_root;
-pub(crate) use subscription::Followed;
-pub use subscription::{Payload, Subscription};
+pub use group::Payload;
+pub(crate) use group::{Key, Member, Rendered};
+pub(crate) use watch::Watched;
 
 use std::{
     sync::{Arc, Mutex},
@@ -47,8 +34,8 @@ use watch::Watches;
 pub struct Live {
     pub(crate) feed: Feed,
     pub(crate) intake: Intake,
-    watches: Watches,
-    groups: Groups,
+    pub(crate) watches: Watches,
+    pub(crate) groups: Groups,
 }
 
 impl Live {

@@ -39,25 +39,25 @@ const TOGETHER: usize = 500;
 type Counted = (Option<Figures>, Instant);
 
 /// A campaign that is watched, for as long as this lives.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     counted: watch::Receiver<Counted>,
 }
 
 impl Watched {
     /// The figures as they were counted last.
-    pub(super) fn latest(&mut self) -> Counted {
+    pub(crate) fn latest(&mut self) -> Counted {
         self.counted.borrow_and_update().clone()
     }
 
     /// Waits until they were counted again; `None` where they never will be.
-    pub(super) async fn changed(&mut self) -> Option<()> {
+    pub(crate) async fn changed(&mut self) -> Option<()> {
         self.counted.changed().await.ok()
     }
 }
 
 /// What is watched in this process. Cloning shares it.
 #[derive(Clone, Default)]
-pub(super) struct Watches(Arc<Mutex<HashMap<Uuid, Arc<Organization>>>>);
+pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Arc<Organization>>>>);
 
 /// What is watched of an organization.
 #[derive(Default)]
@@ -69,7 +69,7 @@ struct Organization {
 
 impl Watches {
     /// Watches a campaign of the scope's organization, which had these figures at that time.
-    pub(super) fn watch(
+    pub(crate) fn watch(
         &self,
         feed: &Feed,
         scope: &Arc<Scope>,
@@ -100,7 +100,7 @@ impl Watches {
     }
 
     /// Notes that something of an organization has changed.
-    pub(super) fn has_changed(&self, organization: Uuid) {
+    pub(crate) fn has_changed(&self, organization: Uuid) {
         if let Some(organization) = self.organizations().get(&organization) {
             organization.changed.notify_one();
         }

@@ -4,10 +4,9 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Segment, SegmentFilter, SegmentOrder};
 use crate::{
-    connection::{Connection, PageArguments},
+    connection::{self, Connection, PageArguments},
     context::RequestContext,
     error::Error,
-    rows,
 };
 
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(crate) struct SegmentQueries;
 impl SegmentQueries {
     /// The segment of this id; null where your organization has none.
     async fn segment(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Segment>, Error> {
-        rows::find(ctx.scope(), &id).await
+        connection::find(ctx.scope(), &id).await
     }
 
     /// The segments of your organization.

@@ -4,10 +4,9 @@ use async_graphql::{Context, ID, Object};
 
 use super::{Send, SendFilter, SendOrder};
 use crate::{
-    connection::{Connection, PageArguments},
+    connection::{self, Connection, PageArguments},
     context::RequestContext,
     error::Error,
-    rows,
 };
 
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(crate) struct SendQueries;
 impl SendQueries {
     /// The send of this id; null where your organization has none.
     async fn send(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Send>, Error> {
-        rows::find(ctx.scope(), &id).await
+        connection::find(ctx.scope(), &id).await
     }
 
     /// The sends of your organization, of every campaign.

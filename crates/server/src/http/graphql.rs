@@ -10,7 +10,8 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use campaigns_graphql::{Asked, Error, Operation, request::scan};
+use campaigns_graphql::{Asked, Error};
+use campaigns_operation::{Operation, scan};
 use campaigns_scope::Budget;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json};

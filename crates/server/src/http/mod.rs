@@ -29,6 +29,12 @@ impl From<Error> for Unreadable {
     }
 }
 
+impl From<campaigns_operation::Error> for Unreadable {
+    fn from(error: campaigns_operation::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<Exhausted> for Unreadable {
     fn from(exhausted: Exhausted) -> Self {
         let status = match exhausted {

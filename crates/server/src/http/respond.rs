@@ -4,10 +4,8 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use async_graphql::Response as GraphqlResponse;
 use axum::{body::Body, response::Response};
-use campaigns_graphql::{
-    Error,
-    error::{code_of, is_passing},
-};
+use campaigns_graphql::{Error, error::is_passing};
+use campaigns_operation::error::code_of;
 use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The messages of the protocol.
 
 use async_graphql::ServerError;
-use campaigns_graphql::{Error, Operation, request::scan};
+use campaigns_operation::{Operation, scan};
 use serde_json::{Map, Value as Json, json};
 
 /// How many bytes the id of an operation has at most.
@@ -78,11 +78,9 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
 }
 
 fn operation(payload: Map<String, Json>) -> Result<Operation, Invalid> {
-    Operation::from_parameters(payload).map_err(|error| match error {
-        Error::Client { field: Some(field), .. } => {
-            Invalid(format!("The payload's {field} cannot be taken"))
-        }
-        _ => Invalid("The payload is no operation".to_owned()),
+    Operation::from_parameters(payload).map_err(|error| match error.field {
+        Some(field) => Invalid(format!("The payload's {field} cannot be taken")),
+        None => Invalid("The payload is no operation".to_owned()),
     })
 }
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use axum::extract::ws::Message;
-use campaigns_graphql::{Asked, Error, Operation, Prepared, error::is_passing};
+use campaigns_graphql::{Asked, Error, error::is_passing};
+use campaigns_operation::{Operation, Prepared};
 use campaigns_scope::{Budget, Scope, Viewer};
 use tokio::task::AbortHandle;
 use uuid::Uuid;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use campaigns_graphql::Limits;
+use campaigns_operation as operation;
 use campaigns_scope::{ByteLimits, Options, Share};
 use clap::Args;
 
@@ -19,7 +20,7 @@ pub(in crate::command) struct Bounds {
         long,
         env = "CAMPAIGNS_MAX_DEPTH",
         value_name = "NUMBER",
-        default_value_t = Limits::default().depth
+        default_value_t = operation::Limits::default().depth
     )]
     max_depth: usize,
     /// Maximum cost of an operation: its fields, multiplied by the rows that they are asked for.
@@ -27,7 +28,7 @@ pub(in crate::command) struct Bounds {
         long,
         env = "CAMPAIGNS_MAX_COMPLEXITY",
         value_name = "NUMBER",
-        default_value_t = Limits::default().complexity
+        default_value_t = operation::Limits::default().complexity
     )]
     max_complexity: usize,
     /// Maximum number of aliases in an operation.
@@ -35,7 +36,7 @@ pub(in crate::command) struct Bounds {
         long,
         env = "CAMPAIGNS_MAX_ALIASES",
         value_name = "NUMBER",
-        default_value_t = Limits::default().aliases
+        default_value_t = operation::Limits::default().aliases
     )]
     max_aliases: usize,
     /// Maximum size of a request's body, and of a message on a socket.
@@ -202,9 +203,11 @@ impl Bounds {
             max_body: bytes(self.max_body),
             query_timeout: self.query_timeout,
             limits: Limits {
-                depth: self.max_depth,
-                complexity: self.max_complexity,
-                aliases: self.max_aliases,
+                operation: operation::Limits {
+                    depth: self.max_depth,
+                    complexity: self.max_complexity,
+                    aliases: self.max_aliases,
+                },
                 deletion: self.delete_timeout,
             },
             max_peers: self.max_peers,

@@ -6,7 +6,7 @@
 
 use std::{panic::AssertUnwindSafe, thread};
 
-use async_graphql::futures_util::FutureExt;
+use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// The priority of the threads, where 0 is usual and 19 the lowest.
@@ -18,7 +18,10 @@ const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs work on a thread of its own, for as long as somebody waits for it. The operating system
 /// gives the thread what others leave.
-pub(super) async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+///
+/// # Panics
+/// If the work panics, or the operating system has no more threads.
+pub async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let (mut sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let run = move || {

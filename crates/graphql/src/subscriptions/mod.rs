@@ -10,7 +10,6 @@ use async_graphql::{
     futures_util::stream::{self, BoxStream, StreamExt},
 };
 
-use super::{Subject, Turn};
 use crate::{
     connection::Edge,
     context::RequestContext,
@@ -18,6 +17,7 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, cursor},
     filter,
     input::{self, Path},
+    live::{Subject, Turn},
     shown::Text,
     stats::CampaignStats,
 };

@@ -1,4 +1,15 @@
-//! An open subscription.
+//! An open subscription: an operation that answers again and again.
+//!
+//! async-graphql would execute the selection of a subscription for each subscriber and each event,
+//! and would be done with an event whose fields could not be loaded. Here a subscription is opened
+//! once, which checks its arguments and says what it is about (a [`Subject`]). From then on each
+//! answer is an execution of its own, over one event or one set of figures (a [`Turn`]).
+//!
+//! **Invariants.**
+//! - An answer that failed because the database did not answer is tried again until it does, so an
+//!   event is never taken as delivered in the form of such an error.
+//! - What hangs on an event is loaded for all events that were read with it, but not before the
+//!   subscriber came, nor long before it is shown: whoever comes later gets what is there then.
 
 use std::{
     collections::HashMap,
@@ -6,36 +17,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{
-    Name, Response, Variables,
-    futures_util::StreamExt,
-    parser::types::{DocumentOperations, ExecutableDocument, Selection},
-};
-use async_graphql_value::Value;
+use async_graphql::{Data, Response};
 use campaigns_analytics::Figures;
 use campaigns_entity::event;
 use campaigns_feed::{Event, FollowError, Follower, Wanted};
+use campaigns_operation::error::code_of;
 use campaigns_scope::{Place, Scope, Viewer};
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{
-    Live, Subject, Turn,
-    group::{Key, Member},
-    watch::Watched,
-};
 use crate::{
     context::Now,
     error::{self, Code, Error},
     event::cursor as event_cursor,
-    request::Shape,
+    live::{Key, Live, Member, Payload, Rendered, Subject, Turn, Watched},
     rows::{self, Row},
-    schema::Schema,
+    schema::Followed as Selection,
 };
-
-/// An answer of a subscription as it is sent: an execution result in JSON.
-pub type Payload = Arc<str>;
 
 /// How long to wait before an answer is tried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -45,17 +44,12 @@ const PACE: Duration = Duration::from_millis(250);
 const SLOW_ATTEMPTS: usize = 3;
 
 /// An operation that is executed again and again.
-pub(crate) struct Followed {
-    pub(crate) schema: Schema,
-    pub(crate) query: String,
-    pub(crate) operation_name: Option<String>,
-    pub(crate) document: ExecutableDocument,
-    pub(crate) variables: Variables,
-    pub(crate) shape: Shape,
-    pub(crate) scope: Arc<Scope>,
-    pub(crate) viewer: Viewer,
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) timeout: Duration,
+pub(super) struct Followed {
+    pub(super) selection: Selection,
+    pub(super) scope: Arc<Scope>,
+    pub(super) viewer: Viewer,
+    pub(super) now: DateTime<Utc>,
+    pub(super) timeout: Duration,
 }
 
 /// An open subscription: give it a `next` until it has no more.
@@ -80,32 +74,13 @@ struct Shown {
     watched: Watched,
 }
 
-/// What became of the rendering of an event.
-pub(super) enum Rendered {
-    /// An answer without errors.
-    Whole(Payload),
-    /// One with errors.
-    Failed(Payload),
-    /// None: the event is no more.
-    Gone,
-}
-
-impl Rendered {
-    pub(super) fn payload(self) -> Option<Payload> {
-        match self {
-            Self::Whole(payload) | Self::Failed(payload) => Some(payload),
-            Self::Gone => None,
-        }
-    }
-}
-
 impl Subscription {
     /// Checks a subscription's arguments and opens it. While the database does not answer, it
     /// waits: to a client an error would be the end.
     ///
     /// # Errors
     /// The response that says why it was not opened.
-    pub(crate) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
+    pub(super) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
         loop {
             match Source::open(live, &operation).await {
                 Ok(source) => return Ok(Self { operation, source }),
@@ -129,7 +104,10 @@ impl Subscription {
                     Err(error) => {
                         let response = refusal(error).into_response();
                         *source = Source::Once(None);
-                        return Some(json(&error::seal(response, Uuid::new_v4())));
+                        return Some(json(&campaigns_operation::error::seal(
+                            response,
+                            Uuid::new_v4(),
+                        )));
                     }
                 };
                 let place = follower.place(&event);
@@ -289,68 +267,30 @@ impl Followed {
 
     /// Executes the selection once.
     async fn run(&self, turn: &Arc<Turn>) -> Option<Response> {
-        let mut request = async_graphql::Request::new(&self.query)
-            .variables(self.variables.clone())
-            .data(Arc::new(self.operation()))
-            .data(self.viewer.clone())
-            .data(Now(self.now))
-            .data(Arc::clone(turn));
-        request.operation_name.clone_from(&self.operation_name);
-        request.set_parsed_query(self.document.clone());
+        let mut data = Data::default();
+        data.insert(Arc::new(self.operation()));
+        data.insert(self.viewer.clone());
+        data.insert(Now(self.now));
+        data.insert(Arc::clone(turn));
         let turn = self.scope.live_turn(Instant::now() + self.timeout).await;
-        let turn = match turn {
+        let _turn = match turn {
             Ok(turn) => turn,
             Err(error) => return Some(Error::from(error).into_response()),
         };
-        let mut stream = self.schema.execute_stream(request);
-        let response = match tokio::time::timeout(self.timeout, stream.next()).await {
-            Ok(response) => response?,
-            Err(_) => error::timeout().into_response(),
-        };
-        let mut response = error::seal(response, Uuid::new_v4());
-        self.shape.apply(&mut response);
-        drop(turn);
-        Some(response)
+        let answer = self.selection.answer(data, Uuid::new_v4());
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(response) => response,
+            Err(_) => Some(error::timeout().into_response()),
+        }
     }
 
     /// What subscribers that see the same have in common: all but the cursor that they begin
     /// after, where that is a variable which stands nowhere else.
     fn key(&self) -> Key {
-        let mut variables = self.variables.clone();
-        let after: Vec<String> = variables
-            .keys()
-            .filter(|name| self.is_only_after(name))
-            .map(ToString::to_string)
-            .collect();
-        for name in after {
-            variables.remove(name.as_str());
-        }
         Key {
             organization: self.scope.organization(),
-            query: self.query.clone(),
-            operation_name: self.operation_name.clone(),
-            variables: serde_json::to_string(&variables).expect("what came as JSON is JSON"),
+            operation: self.selection.prepared().key_without("after"),
         }
-    }
-
-    /// Whether a variable is the root's `after`, and nothing else.
-    fn is_only_after(&self, name: &Name) -> bool {
-        let DocumentOperations::Single(operation) = &self.document.operations else { return false };
-        let mut set = operation.node.selection_set.node.clone();
-        let variable = Value::Variable(name.clone());
-        let mut is_after = false;
-        for selection in &mut set.items {
-            if let Selection::Field(field) = &mut selection.node {
-                field.node.arguments.retain(|(argument, value)| {
-                    let this = argument.node == "after" && value.node == variable;
-                    is_after |= this;
-                    !this
-                });
-            }
-        }
-        // wherever else it may stand
-        let elsewhere = format!("{set:?} {:?}", self.document.fragments);
-        is_after && !elsewhere.contains(&format!("{variable:?}"))
     }
 }
 
@@ -364,7 +304,7 @@ fn refusal(error: FollowError) -> Error {
 
 /// Whether something in a response failed for this reason.
 fn failed_for(response: &Response, code: Code) -> bool {
-    response.errors.iter().any(|error| error::code_of(error) == Some(code.as_str()))
+    response.errors.iter().any(|error| code_of(error) == Some(code.as_str()))
 }
 
 fn json(response: &Response) -> Payload {

@@ -11,10 +11,10 @@ use async_graphql::{
     parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
 };
 
-use crate::error::{self, Code, Error};
+use crate::error::Error;
 
 /// How deep selections may nest, a fragment being a level.
-pub(crate) const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 /// How many selections there may be with fragments written out.
 const MAX_SELECTIONS: usize = 20_000;
 
@@ -31,7 +31,7 @@ struct Measure<'a> {
 }
 
 /// Refuses a document that is too deep or too large, or whose fragments spread each other.
-pub(super) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
+pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     for (_, operation) in document.operations.iter() {
         measure.set(&operation.node.selection_set.node, 1)?;
@@ -82,7 +82,7 @@ impl<'a> Measure<'a> {
             Some(Some(size)) => Ok(*size),
             Some(None) => {
                 let message = format!("The fragment {name} spreads itself.");
-                Err(error::request(Code::GraphqlValidationFailed, message, None))
+                Err(Error::invalid(message))
             }
             None => {
                 // one that is not there is for the validation to find

@@ -15,7 +15,7 @@ use async_graphql::{
     },
 };
 
-use super::types::{self, Types};
+use crate::types::{self, Types};
 
 /// What an object of the data is to consist of.
 #[derive(Default)]
@@ -32,7 +32,7 @@ struct Field {
 
 impl Shape {
     /// The shape of what an operation answers.
-    pub(super) fn of(
+    pub(crate) fn of(
         types: &Types,
         document: &ExecutableDocument,
         operation: &OperationDefinition,

@@ -13,7 +13,7 @@ use async_graphql_value::Value;
 
 /// Takes variables without a value out of the document, and with them whatever of it the
 /// operation does not use, as that may use variables of the same name in its own way.
-pub(super) fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
+pub(crate) fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
     let operation = match &mut document.operations {
         DocumentOperations::Single(operation) => operation,
         DocumentOperations::Multiple(operations) => {

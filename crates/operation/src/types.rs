@@ -8,40 +8,40 @@ use async_graphql::parser::{
 };
 
 /// An argument or a field of an input object.
-pub(super) struct Slot {
-    pub(super) ty: Type,
-    pub(super) has_default: bool,
+pub(crate) struct Slot {
+    pub(crate) ty: Type,
+    pub(crate) has_default: bool,
 }
 
 /// What a value can be of.
-pub(super) enum Input {
+pub(crate) enum Input {
     Scalar,
     Enum(HashSet<String>),
     Object(HashMap<String, Slot>),
 }
 
 /// A field of an object: its type, and its arguments.
-pub(super) struct Field {
-    pub(super) ty: Type,
-    pub(super) arguments: HashMap<String, Slot>,
+pub(crate) struct Field {
+    pub(crate) ty: Type,
+    pub(crate) arguments: HashMap<String, Slot>,
 }
 
 impl Field {
     /// The name of its type, without lists.
-    pub(super) fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         base(&self.ty)
     }
 }
 
 /// Everything that the schema defines.
-pub(super) struct Types {
-    pub(super) inputs: HashMap<String, Input>,
+pub(crate) struct Types {
+    pub(crate) inputs: HashMap<String, Input>,
     objects: HashMap<String, HashMap<String, Field>>,
 }
 
 impl Types {
     /// The types of a schema in SDL.
-    pub(super) fn of(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
+    pub(crate) fn of(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
         let mut types = Self { inputs: HashMap::new(), objects: HashMap::new() };
         for scalar in ["Int", "Float", "String", "Boolean", "ID"] {
             types.inputs.insert(scalar.to_owned(), Input::Scalar);
@@ -77,28 +77,14 @@ impl Types {
         Ok(types)
     }
 
-    /// Every field of every object and interface, with their names.
-    #[cfg(test)]
-    pub(super) fn all_fields(&self) -> impl Iterator<Item = (&str, &str, &Field)> {
-        self.objects.iter().flat_map(|(object, fields)| {
-            fields.iter().map(move |(name, field)| (object.as_str(), name.as_str(), field))
-        })
-    }
-
-    /// Whether there is an object or interface of this name.
-    #[cfg(test)]
-    pub(super) fn is_object(&self, name: &str) -> bool {
-        self.objects.contains_key(name)
-    }
-
     /// A field of an object or interface.
-    pub(super) fn field(&self, object: &str, field: &str) -> Option<&Field> {
+    pub(crate) fn field(&self, object: &str, field: &str) -> Option<&Field> {
         self.objects.get(object)?.get(field)
     }
 }
 
 /// The object at the root of an operation of this kind.
-pub(super) fn root(kind: OperationType) -> &'static str {
+pub(crate) fn root(kind: OperationType) -> &'static str {
     match kind {
         OperationType::Query => "Query",
         OperationType::Mutation => "Mutation",

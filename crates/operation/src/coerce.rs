@@ -18,25 +18,23 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 use serde_json::{Map, Value as Json};
 
-use super::{
-    into_variables,
-    omit::omit,
-    types::{self, Input, Slot, Types},
-};
 use crate::{
-    error::{self, Code, Error},
-    input::Path,
+    error::{Code, Error},
+    omit::omit,
+    path::Path,
+    prepare::selected,
+    types::{self, Input, Slot, Types},
 };
 
 /// Checks the values of the operation of this name, and returns its variables' values with
 /// defaults; `document` is left without what was omitted.
-pub(super) fn coerce(
+pub(crate) fn coerce(
     types: &Types,
     document: &mut ExecutableDocument,
     name: Option<&str>,
     mut values: Map<String, Json>,
 ) -> Result<Variables, Error> {
-    let operation = super::selected(document, name)?;
+    let operation = selected(document, name)?;
     let mut reader = Reader {
         types,
         fragments: &document.fragments,
@@ -65,7 +63,7 @@ pub(super) fn coerce(
             }
             (None, None) if !ty.nullable => {
                 let message = format!("The variable ${name} of the type {ty} is required.");
-                return Err(error::request(Code::GraphqlValidationFailed, message, Some(place)));
+                return Err(Error::new(Code::GraphqlValidationFailed, message, Some(place)));
             }
             // one that is used nowhere is for the validation to find
             (None, None) if !places.contains_key(name) => {}
@@ -78,7 +76,7 @@ pub(super) fn coerce(
     if !omitted.is_empty() {
         omit(document, name, &omitted);
     }
-    Ok(into_variables(values))
+    Ok(Variables::from_json(Json::Object(values)))
 }
 
 #[derive(Clone, Copy)]
@@ -105,7 +103,7 @@ impl<'a> Place<'a> {
             Source::Literal => Code::GraphqlValidationFailed,
             Source::Variable => Code::BadUserInput,
         };
-        error::request(code, message, Some(self.0.to_string()))
+        Error::new(code, message, Some(self.0.to_string()))
     }
 }
 

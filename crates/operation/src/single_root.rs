@@ -9,7 +9,7 @@ use async_graphql::{
     },
 };
 
-use crate::error::{self, Code, Error};
+use crate::error::Error;
 
 /// Brings the root of a subscription into the form of one field, its selections joined.
 pub(crate) fn single_root(
@@ -44,10 +44,7 @@ pub(crate) fn single_root(
             }
         }
     }
-    let refuse = || {
-        let message = "A subscription has one field at its root.";
-        error::request(Code::GraphqlValidationFailed, message, None)
-    };
+    let refuse = || Error::invalid("A subscription has one field at its root.");
     let mut fields = fields.into_iter();
     let mut root = fields.next().ok_or_else(refuse)?;
     for field in fields {

@@ -1,0 +1,138 @@
+//! The way of an operation of a viewer: through the engine, within the viewer's scope, its turn and its
+//! time.
+
+mod follow;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::{Data, Response};
+use campaigns_feed::Feed;
+use campaigns_operation::{Operation, Prepared, aside, text, was_executed};
+use campaigns_scope::{Budget, Scope, Viewer};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    context::{Now, Outcomes},
+    error::{self, Error},
+    limits::Limits,
+    live::Live,
+    schema::{self, Engine},
+};
+use follow::Followed;
+
+pub use follow::Subscription;
+
+/// Who asks for an operation, and how.
+pub struct Asked {
+    /// The door to the organization's rows.
+    pub scope: Scope,
+    /// Where what came in was drawn from, if it was: the budget of the operation.
+    pub budget: Option<Arc<Budget>>,
+    /// The viewer.
+    pub viewer: Viewer,
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// What the log has it under.
+    pub request_id: Uuid,
+}
+
+/// The schema, ready to execute operations.
+#[derive(Clone)]
+pub struct Api {
+    engine: Engine,
+    limits: Limits,
+    live: Live,
+}
+
+impl Api {
+    /// The schema, which answers introspection queries only if `introspection` is on, executes
+    /// what is within the limits, and follows this feed.
+    #[must_use]
+    pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
+        let engine = schema::engine(introspection, &limits);
+        Self { engine, limits, live: Live::new(feed) }
+    }
+
+    /// The schema in SDL.
+    #[must_use]
+    pub fn sdl() -> String {
+        schema::build(true).sdl()
+    }
+
+    /// Parses and checks an operation.
+    ///
+    /// # Errors
+    /// What is wrong with the document or its variables.
+    pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
+        Ok(self.engine.prepare(operation)?)
+    }
+
+    /// Executes an operation within a scope. The result is the response as JSON, its fields in the
+    /// order of the document.
+    ///
+    /// It is executed for `time` at most. A statement that is under way then is canceled, and what
+    /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
+    ///
+    /// # Errors
+    /// The response that says why it was not executed.
+    pub async fn execute(
+        &self,
+        prepared: Prepared,
+        asked: Asked,
+        time: Duration,
+    ) -> Result<String, Response> {
+        if prepared.is_subscription() {
+            let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
+            return Err(Error::bad_input("query", message).into_response());
+        }
+        let (is_mutation, is_dear) = (prepared.is_mutation(), prepared.is_dear());
+        let Asked { scope, budget, viewer, now, request_id } = asked;
+        let outcomes = Outcomes::default();
+        let deadline = Instant::now() + time;
+        let mut data = Data::default();
+        data.insert(Arc::new(scope.operation(deadline, budget)));
+        data.insert(viewer);
+        data.insert(Now(now));
+        data.insert(outcomes.clone());
+        data.insert(self.limits);
+        data.insert(self.live.clone());
+        let turn = scope.turn(is_dear, deadline).await;
+        let _turn = turn.map_err(|error| Error::from(error).into_response())?;
+        let engine = self.engine.clone();
+        let execution = async move {
+            let execution = engine.execute(prepared, data, request_id);
+            let mut response = if is_mutation {
+                // its statements keep to the time; what is committed must not be dropped unheard
+                execution.await
+            } else {
+                let limit = tokio::time::timeout_at(deadline.into(), execution);
+                limit.await.unwrap_or_else(|_| error::timeout().into_response())
+            };
+            if is_mutation {
+                error::say_what_is_committed(&mut response, &outcomes);
+            }
+            if was_executed(&response) { Ok(text(&response)) } else { Err(response) }
+        };
+        if is_dear { aside(execution).await } else { execution.await }
+    }
+
+    /// Opens a subscription within a scope. `timeout` is for each of its answers.
+    ///
+    /// # Errors
+    /// The response that says why it was not opened.
+    pub async fn subscribe(
+        &self,
+        prepared: Prepared,
+        asked: Asked,
+        timeout: Duration,
+    ) -> Result<Subscription, Response> {
+        let Asked { scope, viewer, now, .. } = asked;
+        let selection = self.engine.follow(prepared);
+        let operation = Followed { selection, scope: Arc::new(scope), viewer, now, timeout };
+        Subscription::open(&self.live, operation).await
+    }
+}

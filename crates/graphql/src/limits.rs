@@ -1,0 +1,246 @@
+//! What an operation of the schema may come to, and how long its lists may be.
+
+use std::time::Duration;
+
+use campaigns_analytics::MAX_BUCKETS;
+use campaigns_operation::List;
+
+use crate::scalars;
+
+/// Rows of a list that does not say how many.
+const DEFAULT_ROWS: usize = 50;
+/// Rows of a list without pages that is short by its nature.
+const SHORT_LIST: usize = 5;
+
+/// The lists that no argument of their own bounds, and how many rows they have.
+const LISTS: [(&str, &str, Length); 4] = [
+    ("Campaign", "segments", Length::Short),
+    ("Contact", "companies", Length::Short),
+    ("RecordEventsPayload", "events", Length::Input),
+    ("UpdateSendsPayload", "sends", Length::Input),
+];
+
+/// How many rows a list has that no argument of its own bounds.
+#[derive(Clone, Copy, PartialEq)]
+enum Length {
+    /// A few.
+    Short,
+    /// As many as the input of the mutation.
+    Input,
+}
+
+/// What an operation may come to at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What is reckoned before it is executed.
+    pub operation: campaigns_operation::Limits,
+    /// How long a deletion may take, which goes in steps.
+    pub deletion: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { operation: <_>::default(), deletion: Duration::from_mins(10) }
+    }
+}
+
+/// How many times what is in a field may be there.
+pub(crate) fn rows(list: &List<'_>) -> usize {
+    if list.takes("first") {
+        let asked = ["first", "last"].into_iter().find_map(|name| list.number(name));
+        return asked.unwrap_or(DEFAULT_ROWS);
+    }
+    if list.takes("interval") {
+        return buckets(list);
+    }
+    if let Some(ids) = list.length("ids") {
+        return ids;
+    }
+    match length_of(list.object, list.field) {
+        Some(Length::Short) => SHORT_LIST,
+        Some(Length::Input) => list.input_length(),
+        // no list, or a page of a connection, which has the connection's rows
+        None => 1,
+    }
+}
+
+/// How many buckets a time series has at most. Without `from` or `to` it may have any number; then
+/// it is reckoned with what is usual.
+fn buckets(list: &List<'_>) -> usize {
+    let time = |name| list.text(name).and_then(|text| scalars::storable(&text));
+    // as short as daylight saving, and February, make them
+    let (minutes, unbounded) = match list.text("interval").as_deref() {
+        Some("MONTH") => (28 * 23 * 60, 50),
+        Some("WEEK") => (7 * 23 * 60, 100),
+        Some("DAY") => (23 * 60, 200),
+        Some("HOUR") => (60, 400),
+        _ => (1, 400),
+    };
+    let Some((from, to)) = time("from").zip(time("to")) else { return unbounded };
+    let touched = (to - from).num_minutes() / minutes + 2;
+    usize::try_from(touched).unwrap_or(0).min(MAX_BUCKETS)
+}
+
+fn length_of(object: &str, field: &str) -> Option<Length> {
+    let list = LISTS.iter().find(|list| (list.0, list.1) == (object, field));
+    list.map(|(_, _, length)| *length)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use async_graphql::parser::{
+        parse_schema,
+        types::{BaseType, FieldDefinition, Type, TypeKind, TypeSystemDefinition},
+    };
+    use campaigns_operation::{Code, Error, Operation};
+
+    use super::*;
+    use crate::{Api, schema};
+
+    /// The limit that an operation breaks, if any.
+    fn refused(query: &str) -> Option<String> {
+        let operation = Operation { query: query.to_owned(), ..Default::default() };
+        match schema::engine(true, &Limits::default()).prepare(operation) {
+            Err(Error { code: Code::LimitExceeded, message, .. }) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The fields of every object and interface.
+    fn objects() -> HashMap<String, Vec<FieldDefinition>> {
+        let definitions = parse_schema(Api::sdl()).unwrap().definitions.into_iter();
+        let objects = definitions.filter_map(|definition| {
+            let TypeSystemDefinition::Type(definition) = definition else { return None };
+            let fields = match definition.node.kind {
+                TypeKind::Object(of) => of.fields,
+                TypeKind::Interface(of) => of.fields,
+                _ => return None,
+            };
+            let fields = fields.into_iter().map(|field| field.node).collect();
+            Some((definition.node.name.node.to_string(), fields))
+        });
+        objects.collect()
+    }
+
+    fn base(ty: &Type) -> &str {
+        match &ty.base {
+            BaseType::Named(name) => name,
+            BaseType::List(of) => base(of),
+        }
+    }
+
+    fn takes(field: &FieldDefinition, argument: &str) -> bool {
+        field.arguments.iter().any(|of| of.node.name.node == argument)
+    }
+
+    #[test]
+    fn every_connection_costs_its_rows() {
+        let objects = objects();
+        let mut connections = 0;
+        for (object, field) in
+            objects.iter().flat_map(|(object, fields)| fields.iter().map(move |of| (object, of)))
+        {
+            let of = objects.get(base(&field.ty.node));
+            let is_connection =
+                of.is_some_and(|fields| fields.iter().any(|of| of.name.node == "pageInfo"));
+            assert!(
+                !is_connection || takes(field, "first"),
+                "{object}.{} has no cost",
+                field.name.node
+            );
+            connections += usize::from(is_connection);
+        }
+        assert!(connections > 5);
+    }
+
+    #[test]
+    fn every_list_of_objects_has_a_length() {
+        let objects = objects();
+        let mut lists = 0;
+        for (object, field) in
+            objects.iter().flat_map(|(object, fields)| fields.iter().map(move |of| (object, of)))
+        {
+            let (ty, name) = (&field.ty.node, field.name.node.as_str());
+            if !matches!(ty.base, BaseType::List(_)) || !objects.contains_key(base(ty)) {
+                continue;
+            }
+            let is_page = object.ends_with("Connection") && matches!(name, "edges" | "nodes");
+            let is_bounded = ["first", "interval", "ids"].iter().any(|of| takes(field, of));
+            assert!(
+                is_page || is_bounded || length_of(object, name).is_some(),
+                "{object}.{name} is a list without a length"
+            );
+            // what a mutation answers about its input is as long as that
+            let of_input = length_of(object, name) == Some(Length::Input);
+            assert_eq!(object.ends_with("Payload"), of_input, "{object}.{name}");
+            lists += 1;
+        }
+        assert!(lists > 15);
+    }
+
+    #[test]
+    fn a_payload_costs_as_much_as_its_input_is_long() {
+        let query = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { ...P } } \
+            fragment P on UpdateSendsPayload { sends { id status sentAt contact { id email } } }";
+        let refused = |length: usize| {
+            let rows = vec![serde_json::json!({ "id": "x", "status": "SENT" }); length];
+            let variables = serde_json::json!({ "input": rows }).as_object().cloned().unwrap();
+            let operation =
+                Operation { query: query.to_owned(), variables, ..Operation::default() };
+            let mut limits = Limits::default();
+            limits.operation.complexity = 6 * 10_000;
+            schema::engine(true, &limits).prepare(operation).is_err()
+        };
+        assert!(!refused(9_000));
+        assert!(refused(10_000));
+    }
+
+    #[test]
+    fn what_a_dashboard_asks_is_allowed_and_what_would_be_a_dump_is_not() {
+        let sends = |campaigns: usize, sends: usize, inner: &str| {
+            format!(
+                "{{ campaigns(first: {campaigns}) {{ nodes {{ name stats {{ sends openRate clickRate }} \
+                 sends(first: {sends}) {{ nodes {{ id status {inner} }} }} }} }} }}"
+            )
+        };
+        let contact = "contact { firstName email companies { name domain } sends(first: 5) { nodes { id status } } }";
+        assert_eq!(refused(&sends(50, 20, contact)), None);
+        let more = "contact { sends(first: 500) { nodes { id } } }";
+        assert!(refused(&sends(500, 500, more)).unwrap().contains("costs"));
+        assert!(refused(&sends(500, 500, "id")).unwrap().contains("costs"));
+        let ids = vec!["\"x\""; 500].join(", ");
+        assert!(
+            refused(&format!(
+                "{{ nodes(ids: [{ids}]) {{ ... on Campaign {{ {} }} }} }}",
+                "sends(first: 500) { nodes { id } }"
+            ))
+            .unwrap()
+            .contains("costs")
+        );
+    }
+
+    #[test]
+    fn aliases_and_depth_are_bounded_through_fragments() {
+        let aliases = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|at| format!("a{at}: __typename")).collect();
+            format!("{{ {} }}", fields.join(" "))
+        };
+        assert_eq!(refused(&aliases(50)), None);
+        assert!(refused(&aliases(51)).unwrap().contains("aliases"));
+        assert!(refused(&aliases(1_000)).unwrap().contains("aliases"));
+        let spread = "query { ...A ...B } fragment A on Query { ...B ...B } \
+            fragment B on Query { a: __typename b: __typename }";
+        assert_eq!(refused(spread), None);
+        let deep = |levels: usize| {
+            format!(
+                "{{ sends {{ nodes {{ {} id {} }} }} }}",
+                "campaign { sends { nodes { ".repeat(levels),
+                "} } } ".repeat(levels)
+            )
+        };
+        assert_eq!(refused(&deep(1)), None);
+        assert!(refused(&deep(6)).unwrap().contains("nests"));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a client is told about an operation that fails.
+//!
+//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the client.
+//! Everything else is logged and replaced by a request id: async-graphql would make a message of
+//! anything that can be displayed, a database's error too.
+
+use std::fmt;
+
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use uuid::Uuid;
+
+/// The codes that clients rely on, in `extensions.code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The document cannot be parsed.
+    GraphqlParseFailed,
+    /// The document does not fit the schema, or lacks a required variable.
+    GraphqlValidationFailed,
+    /// There is no valid token.
+    Unauthenticated,
+    /// The viewer's role does not allow it.
+    Forbidden,
+    /// There is no such row in the viewer's organization.
+    NotFound,
+    /// A value is invalid.
+    BadUserInput,
+    /// The state does not allow it.
+    Conflict,
+    /// Too deep, too complex, too many at once.
+    LimitExceeded,
+    /// It took too long.
+    Timeout,
+    /// The database cannot be reached.
+    Unavailable,
+    /// Anything else.
+    Internal,
+}
+
+impl Code {
+    /// The code as it stands in `extensions.code`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
+            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::Conflict => "CONFLICT",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::Timeout => "TIMEOUT",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// Why an operation is refused before anything is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Its kind.
+    pub code: Code,
+    /// What the client is told.
+    pub message: String,
+    /// The path to the value at fault, starting at the argument or variable.
+    pub field: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
+        Self { code, message: message.into(), field }
+    }
+
+    /// The document does not fit the schema.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::GraphqlValidationFailed, message, None)
+    }
+
+    pub(crate) fn bad_input(field: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self::new(Code::BadUserInput, message, Some(field.to_string()))
+    }
+
+    pub(crate) fn limit(field: &str, message: impl Into<String>) -> Self {
+        Self::new(Code::LimitExceeded, message, Some(field.to_owned()))
+    }
+}
+
+/// Makes a response safe to send. An error without a code came from validation if it has neither a
+/// path nor a source; otherwise the client must not see it.
+#[must_use]
+pub fn seal(mut response: Response, request_id: Uuid) -> Response {
+    for error in &mut response.errors {
+        if code_of(error).is_none() {
+            let mut extensions = ErrorExtensionValues::default();
+            if error.path.is_empty() && error.source.is_none() {
+                extensions.set("code", Code::GraphqlValidationFailed.as_str());
+            } else {
+                tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
+                error.message = format!("Something went wrong; the log has it under {request_id}.");
+                error.source = None;
+                extensions.set("code", Code::Internal.as_str());
+            }
+            error.extensions = Some(extensions);
+        }
+    }
+    response
+}
+
+/// The code that an error carries.
+#[must_use]
+pub fn code_of(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
+    }
+}

@@ -1,0 +1,44 @@
+//! The engine: the way of a GraphQL operation from its text to its response. It knows the schema that it
+//! is given and nothing of what that schema is about.
+//!
+//! [`Engine::prepare`] checks an operation, [`Engine::execute`] executes it once, [`Engine::follow`]
+//! once for each thing that a subscription has to show.
+//!
+//! async-graphql parses recursively, takes an omitted variable for null and meets a value that does not
+//! fit its type in the middle of the execution. So, before it executes anything:
+//!
+//! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the unparsed document.
+//! 2. The document is parsed, the operation chosen, and `measure` bounds it with its fragments
+//!    written out.
+//! 3. `coerce` checks variables and literals against the schema, fills in defaults, and takes omitted
+//!    variables out of the document, so that omitted is not null.
+//! 4. `cost` checks it against the [`Limits`] on depth, complexity and aliases.
+//!
+//! Afterwards `shape` brings the data into the shape of the document.
+//!
+//! **Invariant.** What is wrong with a request is known, with its code and field, before the first
+//! resolver runs; only what depends on the data or the role is found later.
+
+#![warn(missing_docs)]
+
+mod aside;
+mod coerce;
+mod cost;
+mod engine;
+pub mod error;
+mod measure;
+mod omit;
+mod path;
+mod prepare;
+pub mod scan;
+mod shape;
+mod single_root;
+mod types;
+
+pub use aside::aside;
+pub use cost::{Limits, List, Rows};
+pub use engine::{Engine, Followed, text, was_executed};
+pub use error::{Code, Error};
+pub use measure::MAX_DEPTH;
+pub use path::Path;
+pub use prepare::{Operation, Prepared};
