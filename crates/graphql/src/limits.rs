@@ -97,12 +97,12 @@ mod tests {
     use campaigns_operation::{Code, Error, Operation};
 
     use super::*;
-    use crate::{Api, schema};
+    use crate::{Api, schema::Engine};
 
     /// The limit that an operation breaks, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
-        match schema::engine(true, &Limits::default()).prepare(operation) {
+        match Engine::new(true, <_>::default(), rows).prepare(operation) {
             Err(Error { code: Code::LimitExceeded, message, .. }) => Some(message),
             _ => None,
         }
@@ -185,13 +185,12 @@ mod tests {
         let query = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { ...P } } \
             fragment P on UpdateSendsPayload { sends { id status sentAt contact { id email } } }";
         let refused = |length: usize| {
-            let rows = vec![serde_json::json!({ "id": "x", "status": "SENT" }); length];
-            let variables = serde_json::json!({ "input": rows }).as_object().cloned().unwrap();
+            let input = vec![serde_json::json!({ "id": "x", "status": "SENT" }); length];
+            let variables = serde_json::json!({ "input": input }).as_object().cloned().unwrap();
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
-            let mut limits = Limits::default();
-            limits.operation.complexity = 6 * 10_000;
-            schema::engine(true, &limits).prepare(operation).is_err()
+            let limits = campaigns_operation::Limits { complexity: 6 * 10_000, ..<_>::default() };
+            Engine::new(true, limits, rows).prepare(operation).is_err()
         };
         assert!(!refused(9_000));
         assert!(refused(10_000));

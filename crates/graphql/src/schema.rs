@@ -10,7 +10,6 @@ use crate::{
     error::Error,
     event::{EventMutations, EventQueries},
     input::{self, Path},
-    limits::{self, Limits},
     node::NodeQueries,
     segment::{SegmentMutations, SegmentQueries},
     send::{SendMutations, SendQueries},
@@ -63,22 +62,7 @@ pub(crate) struct Query(
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(CampaignMutations, SegmentMutations, SendMutations, EventMutations);
 
-type Schema = async_graphql::Schema<Query, Mutation, Subscriptions>;
-
 /// What executes operations of the schema.
 pub(crate) type Engine = campaigns_operation::Engine<Query, Mutation, Subscriptions>;
 /// A subscription of the schema.
 pub(crate) type Followed = campaigns_operation::Followed<Query, Mutation, Subscriptions>;
-
-pub(crate) fn build(introspection: bool) -> Schema {
-    let schema = Schema::build(Query::default(), Mutation::default(), Subscriptions);
-    // the engine bounds it before, with a message of its own
-    let schema = schema.limit_recursive_depth(campaigns_operation::MAX_DEPTH);
-    if introspection { schema.finish() } else { schema.disable_introspection().finish() }
-}
-
-/// The engine of the schema.
-pub(crate) fn engine(introspection: bool, limits: &Limits) -> Engine {
-    let sdl = build(true).sdl();
-    Engine::new(build(introspection), &sdl, limits.operation, limits::rows)
-}

@@ -2,8 +2,8 @@
 //! and 6.4.1).
 //!
 //! async-graphql gives a resolver null for a variable that the request leaves out. Here an argument or a
-//! field whose value is such a variable is taken out of the document, so that it is omitted as well
-//! and its default applies. Values that do not fit are found here with their path: a literal does
+//! field whose value is such a variable is taken out of the selections ([`omit`](mod@crate::omit)), so that it
+//! is omitted as well and its default applies. Values that do not fit are found here with their path: a literal does
 //! not fit the schema (`GRAPHQL_VALIDATION_FAILED`), a variable's value is bad input.
 
 use std::collections::{HashMap, HashSet};
@@ -12,29 +12,24 @@ use async_graphql::{
     Name, Positioned, Variables,
     parser::types::{
         BaseType, Directive, ExecutableDocument, FragmentDefinition, OperationDefinition,
-        Selection, SelectionSet, Type,
+        Selection, SelectionSet, Type, VariableDefinition,
     },
 };
-use async_graphql_value::{ConstValue, Value};
+use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
 use crate::{
     error::{Code, Error},
-    omit::omit,
     path::Path,
-    prepare::selected,
     types::{self, Input, Slot, Types},
 };
 
-/// Checks the values of the operation of this name, and returns its variables' values with
-/// defaults; `document` is left without what was omitted.
-pub(crate) fn coerce(
+/// Checks the literals of an operation, and says where each variable is used first.
+pub(crate) fn literals(
     types: &Types,
-    document: &mut ExecutableDocument,
-    name: Option<&str>,
-    mut values: Map<String, Json>,
-) -> Result<Variables, Error> {
-    let operation = selected(document, name)?;
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+) -> Result<HashMap<String, String>, Error> {
     let mut reader = Reader {
         types,
         fragments: &document.fragments,
@@ -42,41 +37,46 @@ pub(crate) fn coerce(
         places: HashMap::new(),
     };
     reader.operation(operation)?;
-    let places = reader.places;
+    Ok(reader.places)
+}
 
-    let mut omitted = HashSet::new();
-    let definitions = &operation.variable_definitions;
+/// Checks the values of variables. Returns them with defaults, and the names of those that are used
+/// but omitted.
+pub(crate) fn variables(
+    types: &Types,
+    definitions: &[Positioned<VariableDefinition>],
+    places: &HashMap<String, String>,
+    mut values: Map<String, Json>,
+) -> Result<(Variables, HashSet<Name>), Error> {
+    let (mut given, mut omitted) = (Variables::default(), HashSet::new());
     for definition in definitions.iter().map(|definition| &definition.node) {
-        let name = definition.name.node.as_str();
-        let place = places.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let name = &definition.name.node;
+        let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
         let ty = &definition.var_type.node;
-        match (values.get(name), &definition.default_value) {
+        match (values.remove(name.as_str()), &definition.default_value) {
             (Some(value), _) => {
-                let value = ConstValue::from_json(value.clone())
-                    .map_err(|_| Error::bad_input(&place, "This is no JSON value."))?
-                    .into_value();
-                check(types, ty, &value, &Place(Path::argument(&place), Source::Variable))?;
+                let value = Value::from_json(value)
+                    .map_err(|_| Error::bad_input(place, "This is no JSON value."))?;
+                check(types, ty, &value, &Place(Path::argument(place), Source::Variable))?;
+                let value = value.into_const().unwrap_or_default();
+                given.insert(name.clone(), value);
             }
             (None, Some(default)) => {
-                let value = default.node.clone().into_json().unwrap_or(Json::Null);
-                values.insert(name.to_owned(), value);
+                given.insert(name.clone(), default.node.clone());
             }
             (None, None) if !ty.nullable => {
                 let message = format!("The variable ${name} of the type {ty} is required.");
-                return Err(Error::new(Code::GraphqlValidationFailed, message, Some(place)));
+                let place = Some(place.to_owned());
+                return Err(Error::new(Code::GraphqlValidationFailed, message, place));
             }
             // one that is used nowhere is for the validation to find
-            (None, None) if !places.contains_key(name) => {}
+            (None, None) if !places.contains_key(name.as_str()) => {}
             (None, None) => {
-                omitted.insert(definition.name.node.clone());
+                omitted.insert(name.clone());
             }
         }
     }
-    values.retain(|name, _| definitions.iter().any(|of| of.node.name.node.as_str() == name));
-    if !omitted.is_empty() {
-        omit(document, name, &omitted);
-    }
-    Ok(Variables::from_json(Json::Object(values)))
+    Ok((given, omitted))
 }
 
 #[derive(Clone, Copy)]

@@ -3,17 +3,14 @@
 //! A field costs 1 and what is in it; a list, what is in it times the rows that it may have. That is
 //! known from the document, the variables and the schema alone.
 //!
-//! **Invariants.** Each fragment is reckoned once, however often it is spread, and sums saturate;
-//! [`measure`](mod@super::measure) has bounded the document before, so there is room to walk it.
-//! Every list of objects has a length that it is reckoned with: a test fails where one has none.
+//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded how much there is once
+//! fragments are written out, so there is room and time to walk it.
 
-use std::collections::HashMap;
+use std::cell::Cell;
 
 use async_graphql::{
-    Name, Positioned, Variables,
-    parser::types::{
-        ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
-    },
+    Name, Variables,
+    parser::types::{Field, Selection, SelectionSet},
 };
 use async_graphql_value::{ConstValue, Value};
 
@@ -34,11 +31,10 @@ pub struct List<'a> {
     pub field: &'a str,
     known: &'a types::Field,
     asked: &'a Field,
-    variables: &'a Variables,
-    input: usize,
+    within: &'a Reckoner<'a>,
 }
 
-/// What an operation may come to at most.
+/// What an operation may come to at most, and what is kept of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Fields within fields.
@@ -47,16 +43,19 @@ pub struct Limits {
     pub complexity: usize,
     /// Fields with an alias.
     pub aliases: usize,
+    /// Bytes of operations that are kept for when they come again, at most.
+    pub kept: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 20, complexity: 250_000, aliases: 50 }
+        Self { depth: 20, complexity: 250_000, aliases: 50, kept: 16 * 1024 * 1024 }
     }
 }
 
+/// What an operation comes to.
 #[derive(Clone, Copy, Default)]
-struct Cost {
+pub(crate) struct Cost {
     depth: usize,
     complexity: usize,
     aliases: usize,
@@ -65,9 +64,9 @@ struct Cost {
 struct Reckoner<'a> {
     types: &'a Types,
     rows: Rows,
-    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
-    variables: &'a Variables,
-    known: HashMap<&'a str, Cost>,
+    variables: Option<&'a Variables>,
+    /// Whether a variable was looked up.
+    varies: Cell<bool>,
     /// The length of the longest list that an argument `input` of a root field has.
     input: usize,
 }
@@ -75,35 +74,55 @@ struct Reckoner<'a> {
 /// Operations that cost so much are dear: few of them are executed at once.
 const DEAR: usize = 10_000;
 
-/// Refuses an operation that would cost too much, and says whether what it costs is dear.
-pub(crate) fn limit(
+/// What the selections of a root cost, written out, if that depends on no variable.
+pub(crate) fn fixed(types: &Types, rows: Rows, root: &str, set: &SelectionSet) -> Option<Cost> {
+    let (cost, varies) = Reckoner::reckon(types, rows, root, set, None);
+    (!varies).then_some(cost)
+}
+
+/// What the selections of a root cost, written out.
+pub(crate) fn of(
     types: &Types,
     rows: Rows,
-    document: &ExecutableDocument,
-    operation: &OperationDefinition,
+    root: &str,
+    set: &SelectionSet,
     variables: &Variables,
-    limits: &Limits,
-) -> Result<bool, Error> {
-    let fragments = &document.fragments;
-    let mut reckoner =
-        Reckoner { types, rows, fragments, variables, known: HashMap::new(), input: 1 };
-    reckoner.input = reckoner.longest_input(&operation.selection_set.node);
-    let cost = reckoner.set(types::root(operation.ty), &operation.selection_set.node);
-    for (what, cost, limit) in [
-        ("nests fields", cost.depth, limits.depth),
-        ("costs", cost.complexity, limits.complexity),
-        ("has aliases:", cost.aliases, limits.aliases),
-    ] {
-        if cost > limit {
-            let message = format!("The operation {what} {cost}, and {limit} is the limit.");
-            return Err(Error::limit("query", message));
+) -> Cost {
+    Reckoner::reckon(types, rows, root, set, Some(variables)).0
+}
+
+impl Cost {
+    /// Refuses what would cost too much, and says whether what it costs is dear.
+    pub(crate) fn limit(self, limits: &Limits) -> Result<bool, Error> {
+        for (what, cost, limit) in [
+            ("nests fields", self.depth, limits.depth),
+            ("costs", self.complexity, limits.complexity),
+            ("has aliases:", self.aliases, limits.aliases),
+        ] {
+            if cost > limit {
+                let message = format!("The operation {what} {cost}, and {limit} is the limit.");
+                return Err(Error::limit("query", message));
+            }
         }
+        Ok(self.complexity >= DEAR)
     }
-    Ok(cost.complexity >= DEAR)
 }
 
 impl<'a> Reckoner<'a> {
-    fn set(&mut self, object: &str, set: &'a SelectionSet) -> Cost {
+    /// The cost, and whether it depends on variables.
+    fn reckon(
+        types: &'a Types,
+        rows: Rows,
+        root: &str,
+        set: &SelectionSet,
+        variables: Option<&'a Variables>,
+    ) -> (Cost, bool) {
+        let mut reckoner = Self { types, rows, variables, varies: Cell::new(false), input: 1 };
+        reckoner.input = reckoner.longest_input(set);
+        (reckoner.set(root, set), reckoner.varies.get())
+    }
+
+    fn set(&self, object: &str, set: &SelectionSet) -> Cost {
         let mut sum = Cost::default();
         for selection in &set.items {
             let cost = match &selection.node {
@@ -113,7 +132,8 @@ impl<'a> Reckoner<'a> {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.set(of, &fragment.node.selection_set.node)
                 }
-                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node),
+                // written out
+                Selection::FragmentSpread(_) => continue,
             };
             sum.depth = sum.depth.max(cost.depth);
             sum.complexity = sum.complexity.saturating_add(cost.complexity);
@@ -126,38 +146,21 @@ impl<'a> Reckoner<'a> {
     fn longest_input(&self, set: &SelectionSet) -> usize {
         let lengths = set.items.iter().map(|selection| match &selection.node {
             Selection::Field(field) => match field.node.get_argument("input") {
-                Some(input) => length(&input.node, self.variables),
+                Some(input) => self.length(&input.node),
                 None => 1,
             },
-            Selection::InlineFragment(inline) => {
-                self.longest_input(&inline.node.selection_set.node)
-            }
-            Selection::FragmentSpread(spread) => {
-                match self.fragments.get(&spread.node.fragment_name.node) {
-                    Some(fragment) => self.longest_input(&fragment.node.selection_set.node),
-                    None => 1,
-                }
-            }
+            _ => 1,
         });
         lengths.max().unwrap_or(1).max(1)
     }
 
-    fn fragment(&mut self, name: &'a str) -> Cost {
-        if let Some(cost) = self.known.get(name) {
-            return *cost;
-        }
-        let Some(fragment) = self.fragments.get(name) else { return Cost::default() };
-        let of = fragment.node.type_condition.node.on.node.as_str();
-        let cost = self.set(of, &fragment.node.selection_set.node);
-        self.known.insert(name, cost);
-        cost
-    }
-
-    fn field(&mut self, object: &str, field: &'a Field) -> Cost {
+    fn field(&self, object: &str, field: &Field) -> Cost {
         let known = self.types.field(object, &field.name.node);
         let of = known.map_or("", |known| known.base());
         let inner = self.set(of, &field.selection_set.node);
-        let rows = known.map_or(1, |known| self.rows(object, known, field));
+        let list =
+            |known| List { object, field: &field.name.node, known, asked: field, within: self };
+        let rows = known.map_or(1, |known| (self.rows)(&list(known)));
         Cost {
             depth: inner.depth.saturating_add(1),
             complexity: inner.complexity.saturating_mul(rows).saturating_add(1),
@@ -165,16 +168,20 @@ impl<'a> Reckoner<'a> {
         }
     }
 
-    /// How many times what is in a field may be there.
-    fn rows(&self, object: &str, known: &types::Field, asked: &Field) -> usize {
-        (self.rows)(&List {
-            object,
-            field: &asked.name.node,
-            known,
-            asked,
-            variables: self.variables,
-            input: self.input,
-        })
+    fn variable(&self, name: &Name) -> Option<&'a ConstValue> {
+        self.varies.set(true);
+        self.variables?.get(name)
+    }
+
+    fn length(&self, value: &Value) -> usize {
+        match value {
+            Value::List(values) => values.len(),
+            Value::Variable(name) => match self.variable(name) {
+                Some(ConstValue::List(values)) => values.len(),
+                _ => 1,
+            },
+            _ => 1,
+        }
     }
 }
 
@@ -207,29 +214,18 @@ impl List<'_> {
     /// The length of the list that an argument is.
     #[must_use]
     pub fn length(&self, argument: &str) -> Option<usize> {
-        self.asked.get_argument(argument).map(|value| length(&value.node, self.variables))
+        self.asked.get_argument(argument).map(|value| self.within.length(&value.node))
     }
 
     /// The length of the longest list that an argument `input` of a root field is, 1 at least.
     #[must_use]
     pub fn input_length(&self) -> usize {
-        self.input
+        self.within.input
     }
 
     /// What an argument is, its variables put in.
     fn value(&self, name: &str) -> Option<ConstValue> {
         let value = self.asked.get_argument(name)?.node.clone();
-        value.into_const_with(|name| self.variables.get(&name).cloned().ok_or(())).ok()
-    }
-}
-
-fn length(value: &Value, variables: &Variables) -> usize {
-    match value {
-        Value::List(values) => values.len(),
-        Value::Variable(name) => match variables.get(name) {
-            Some(ConstValue::List(values)) => values.len(),
-            _ => 1,
-        },
-        _ => 1,
+        value.into_const_with(|name| self.within.variable(&name).cloned().ok_or(())).ok()
     }
 }

@@ -1,29 +1,43 @@
 //! What executes operations.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_graphql::{
-    Data, ObjectType, Request, Response, Schema, ServerError, SubscriptionType, Value,
+    Data, ObjectType, QueryEnv, Request, Response, Schema, ServerError, SubscriptionType,
+    ValidationMode, Value,
+    parser::types::{ExecutableDocument, OperationType, Selection},
+    resolver_utils::{resolve_container, resolve_container_serial},
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     cost::{Limits, Rows},
     error::{self, Code, Error},
-    prepare::{Checks, Operation, Prepared},
+    kept::Key,
+    measure::MAX_DEPTH,
+    prepare::{Checks, Operation, Prepare, Prepared},
+    root::{Environment, Probe, Root},
+    written::Written,
 };
 
-/// A schema, ready to execute operations. Cloning shares it.
+/// A schema of these roots, ready to execute operations. Cloning shares it.
 pub struct Engine<Q, M, S> {
-    schema: Schema<Q, M, S>,
+    schema: Schema<Root<Q>, Root<M>, Root<S>>,
+    environment: Environment,
+    roots: Arc<(Root<Q>, Root<M>, Root<S>)>,
     checks: Arc<Checks>,
 }
 
 impl<Q, M, S> Clone for Engine<Q, M, S> {
     fn clone(&self) -> Self {
-        Self { schema: self.schema.clone(), checks: Arc::clone(&self.checks) }
+        Self {
+            schema: self.schema.clone(),
+            environment: self.environment.clone(),
+            roots: Arc::clone(&self.roots),
+            checks: Arc::clone(&self.checks),
+        }
     }
 }
 
@@ -35,37 +49,93 @@ pub struct Followed<Q, M, S> {
 
 impl<Q, M, S> Engine<Q, M, S>
 where
-    Q: ObjectType + 'static,
-    M: ObjectType + 'static,
-    S: SubscriptionType + 'static,
+    Q: ObjectType + Default + 'static,
+    M: ObjectType + Default + 'static,
+    S: SubscriptionType + Default + 'static,
 {
-    /// An engine for a schema, which is `sdl` in text. It executes what is within the limits;
-    /// `rows` says how long lists may be.
+    /// An engine, which answers introspection queries only if `introspection` is on and executes what
+    /// is within the limits; `rows` says how long lists may be.
     #[must_use]
-    pub fn new(schema: Schema<Q, M, S>, sdl: &str, limits: Limits, rows: Rows) -> Self {
-        Self { schema, checks: Arc::new(Checks::new(sdl, limits, rows)) }
+    pub fn new(introspection: bool, limits: Limits, rows: Rows) -> Self {
+        Self {
+            schema: schema(introspection, ValidationMode::Strict),
+            environment: Environment::learn(&schema::<Q, M, S>(
+                introspection,
+                ValidationMode::Fast,
+            )),
+            roots: Arc::default(),
+            checks: Arc::new(Checks::new(&Self::sdl(), limits, rows)),
+        }
     }
 
-    /// Parses and checks an operation.
+    /// The schema in SDL.
+    #[must_use]
+    pub fn sdl() -> String {
+        schema::<Q, M, S>(true, ValidationMode::Strict).sdl()
+    }
+
+    /// Parses and checks an operation, or looks up what is kept of it.
     ///
     /// # Errors
     /// What is wrong with the document or its variables.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
-        self.checks.prepare(operation)
+        self.checks.prepare(operation, |key, document| self.validate(key, document))
+    }
+
+    /// How many bytes of operations are kept.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.checks.kept_bytes()
+    }
+
+    /// What is wrong with a document, by the library's word.
+    fn validate(&self, key: &Key, document: ExecutableDocument) -> Result<(), Vec<ServerError>> {
+        let mut request = Request::new(&key.query).data(Probe::default());
+        request.operation_name.clone_from(&key.operation_name);
+        request.set_parsed_query(document);
+        // the roots wait for nothing for a probe
+        let response = self.schema.execute_stream(request).next().now_or_never().flatten();
+        match response.map(|response| response.errors) {
+            Some(errors) if !errors.is_empty() => Err(errors),
+            _ => Ok(()),
+        }
     }
 
     /// Executes a query or mutation, for whose resolvers `data` is in the context. The response is
     /// safe to send, its fields in the order of the document.
     pub async fn execute(&self, prepared: Prepared, data: Data, request_id: Uuid) -> Response {
-        let Prepared { query, operation_name, document, variables, shape, .. } = prepared;
-        let mut request = Request::new(query).variables(variables);
-        request.data = data;
-        request.operation_name = operation_name;
-        request.set_parsed_query(document);
-        let mut response = error::seal(self.schema.execute(request).await, request_id);
-        if was_executed(&response) {
-            shape.apply(&mut response);
+        let Prepared { kept, variables, way, .. } = prepared;
+        match way {
+            Prepare::Written(written) => {
+                let query = self.environment.of(&kept, variables, data);
+                let response = self.run(&query, &written).await;
+                shaped(response, &written, request_id)
+            }
+            Prepare::Library(document, written) => {
+                let mut request = Request::new(&kept.key.query).variables(variables);
+                request.data = data;
+                request.operation_name.clone_from(&kept.key.operation_name);
+                request.set_parsed_query(*document);
+                shaped(self.schema.execute(request).await, &written, request_id)
+            }
+            Prepare::Invalid(errors) => error::seal(Response::from_errors(errors), request_id),
         }
+    }
+
+    async fn run(&self, query: &QueryEnv, written: &Written) -> Response {
+        let ctx = query.create_context(self.environment.schema(), None, &written.set, None);
+        let result = if query.operation.node.ty == OperationType::Mutation {
+            resolve_container_serial(&ctx, &self.roots.1).await
+        } else {
+            resolve_container(&ctx, &self.roots.0).await
+        };
+        let mut response = match result {
+            Ok(data) => Response::new(data),
+            Err(error) => Response::from_errors(vec![error]),
+        };
+        let mut errors = query.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        response.errors.append(&mut errors);
+        drop(errors);
         response
     }
 
@@ -91,16 +161,50 @@ where
     /// Executes the selection over the first item of the stream that the root field makes, for which
     /// `data` is in the context. `None` if the stream is empty.
     pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
-        let Prepared { query, operation_name, document, variables, shape, .. } = &self.prepared;
-        let mut request = Request::new(query).variables(variables.clone());
-        request.data = data;
-        request.operation_name.clone_from(operation_name);
-        request.set_parsed_query(document.clone());
-        let response = self.engine.schema.execute_stream(request).next().await?;
-        let mut response = error::seal(response, request_id);
-        shape.apply(&mut response);
-        Some(response)
+        let Prepared { kept, variables, way, .. } = &self.prepared;
+        let written = match way {
+            Prepare::Written(written) => written,
+            Prepare::Invalid(errors) => {
+                return Some(error::seal(Response::from_errors(errors.clone()), request_id));
+            }
+            // of `__typename` alone
+            Prepare::Library(..) => return None,
+        };
+        let root = written.set.node.items.iter().find_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(field),
+            _ => None,
+        })?;
+        let environment = &self.engine.environment;
+        let query = environment.of(kept, variables.clone(), data);
+        let ctx = query.create_context(environment.schema(), None, &written.set, None);
+        let ctx = ctx.with_field(root);
+        let response = self.engine.roots.2.create_field_stream(&ctx)?.next().await?;
+        Some(shaped(response, written, request_id))
     }
+}
+
+fn schema<Q, M, S>(
+    introspection: bool,
+    validation: ValidationMode,
+) -> Schema<Root<Q>, Root<M>, Root<S>>
+where
+    Q: ObjectType + Default + 'static,
+    M: ObjectType + Default + 'static,
+    S: SubscriptionType + Default + 'static,
+{
+    let schema = Schema::build(Root::default(), Root::default(), Root::default());
+    // `measure` bounds it before, with a message of its own
+    let schema = schema.limit_recursive_depth(MAX_DEPTH).validation_mode(validation);
+    if introspection { schema.finish() } else { schema.disable_introspection().finish() }
+}
+
+/// A response that is safe to send, its data in the shape of the document.
+fn shaped(response: Response, written: &Written, request_id: Uuid) -> Response {
+    let mut response = error::seal(response, request_id);
+    if was_executed(&response) {
+        written.shape.apply(&mut response);
+    }
+    response
 }
 
 /// Whether a response came of an execution, and not of the validation before it.

@@ -10,11 +10,15 @@
 //! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the unparsed document.
 //! 2. The document is parsed, the operation chosen, and `measure` bounds it with its fragments
 //!    written out.
-//! 3. `coerce` checks variables and literals against the schema, fills in defaults, and takes omitted
-//!    variables out of the document, so that omitted is not null.
-//! 4. `cost` checks it against the [`Limits`] on depth, complexity and aliases.
+//! 3. `coerce` checks literals against the schema, and `written` writes the selections out.
+//! 4. The library validates the document, by executing it over roots that resolve nothing (`root`).
 //!
-//! Afterwards `shape` brings the data into the shape of the document.
+//! What this comes to depends on the text alone and is kept for the next request (`kept`), which adds
+//! its variables: `coerce` checks them and fills in defaults, `omit` takes out those that are omitted,
+//! so that omitted is not null, and `cost` checks the operation against the [`Limits`].
+//!
+//! Then the roots resolve what is written, past the library's own preparations. Afterwards `shape` brings
+//! the data into the shape of the document.
 //!
 //! **Invariant.** What is wrong with a request is known, with its code and field, before the first
 //! resolver runs; only what depends on the data or the role is found later.
@@ -26,19 +30,20 @@ mod coerce;
 mod cost;
 mod engine;
 pub mod error;
+mod kept;
 mod measure;
 mod omit;
 mod path;
 mod prepare;
+mod root;
 pub mod scan;
 mod shape;
-mod single_root;
 mod types;
+mod written;
 
 pub use aside::aside;
 pub use cost::{Limits, List, Rows};
 pub use engine::{Engine, Followed, text, was_executed};
 pub use error::{Code, Error};
-pub use measure::MAX_DEPTH;
 pub use path::Path;
 pub use prepare::{Operation, Prepared};

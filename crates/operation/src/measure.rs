@@ -14,7 +14,7 @@ use async_graphql::{
 use crate::error::Error;
 
 /// How deep selections may nest, a fragment being a level.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// How many selections there may be with fragments written out.
 const MAX_SELECTIONS: usize = 20_000;
 

@@ -64,7 +64,7 @@ fn used_fragments(
     }
 }
 
-fn omit_from_selections(set: &mut SelectionSet, omitted: &HashSet<Name>) {
+pub(crate) fn omit_from_selections(set: &mut SelectionSet, omitted: &HashSet<Name>) {
     for selection in &mut set.items {
         match &mut selection.node {
             Selection::Field(field) => {

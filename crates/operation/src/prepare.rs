@@ -1,7 +1,9 @@
 //! An operation before it is executed.
 
+use std::sync::Arc;
+
 use async_graphql::{
-    Name, Variables,
+    Name, ServerError, Variables,
     parser::{
         parse_query,
         types::{
@@ -14,12 +16,14 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     coerce,
-    cost::{self, Limits, Rows},
+    cost::{self, Cost, Limits, Rows},
     error::{Code, Error},
-    measure, scan,
-    shape::Shape,
-    single_root::single_root,
-    types::Types,
+    kept::{Cache, Kept, Key, Way},
+    measure,
+    omit::omit,
+    scan,
+    types::{self, Types},
+    written::{self, Written},
 };
 
 /// An operation as a client sends it.
@@ -59,28 +63,35 @@ impl Operation {
     }
 }
 
-/// An operation that can be executed.
+/// An operation that can be executed: what is kept of its text, and what this request adds.
 pub struct Prepared {
-    pub(crate) query: String,
-    pub(crate) operation_name: Option<String>,
-    pub(crate) document: ExecutableDocument,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) variables: Variables,
-    pub(crate) kind: OperationType,
-    pub(crate) is_dear: bool,
-    pub(crate) shape: Shape,
+    pub(crate) way: Prepare,
+    is_dear: bool,
+}
+
+/// How an operation with these variables is executed.
+pub(crate) enum Prepare {
+    /// Over these selections.
+    Written(Arc<Written>),
+    /// By the library.
+    Library(Box<ExecutableDocument>, Arc<Written>),
+    /// Not at all.
+    Invalid(Vec<ServerError>),
 }
 
 impl Prepared {
     /// Whether it is a mutation.
     #[must_use]
     pub fn is_mutation(&self) -> bool {
-        self.kind == OperationType::Mutation
+        self.kept.kind == OperationType::Mutation
     }
 
     /// Whether it is a subscription.
     #[must_use]
     pub fn is_subscription(&self) -> bool {
-        self.kind == OperationType::Subscription
+        self.kept.kind == OperationType::Subscription
     }
 
     /// Whether it may take so long that only a few of its kind should run at once.
@@ -95,21 +106,16 @@ impl Prepared {
     #[expect(clippy::missing_panics_doc, reason = "what came as JSON is JSON")]
     pub fn key_without(&self, argument: &str) -> String {
         let mut variables = self.variables.clone();
-        let names: Vec<Name> = variables.keys().cloned().collect();
-        for name in names {
-            if self.is_only(&name, argument) {
-                variables.remove(&name);
-            }
-        }
+        variables.retain(|name, _| !self.is_only(name, argument));
         let variables = serde_json::to_string(&variables).expect("what came as JSON is JSON");
-        let name = self.operation_name.as_deref().unwrap_or_default();
-        format!("{name}\n{variables}\n{}", self.query)
+        let name = self.kept.key.operation_name.as_deref().unwrap_or_default();
+        format!("{name}\n{variables}\n{}", self.kept.key.query)
     }
 
-    /// Whether a variable is the value of this argument of the root field, and of nothing else.
+    /// Whether a variable is the value of this argument of a root field, and of nothing else.
     fn is_only(&self, name: &Name, argument: &str) -> bool {
-        let DocumentOperations::Single(operation) = &self.document.operations else { return false };
-        let mut set = operation.node.selection_set.node.clone();
+        let Prepare::Written(written) = &self.way else { return false };
+        let mut set = written.set.node.clone();
         let variable = Value::Variable(name.clone());
         let mut is_argument = false;
         for selection in &mut set.items {
@@ -122,42 +128,129 @@ impl Prepared {
             }
         }
         // wherever else it may stand
-        let elsewhere = format!("{set:?} {:?}", self.document.fragments);
-        is_argument && !elsewhere.contains(&format!("{variable:?}"))
+        is_argument && !format!("{set:?}").contains(&format!("{variable:?}"))
     }
 }
 
-/// What an operation is checked against before it is executed.
+/// What operations are checked against before they are executed.
 pub(crate) struct Checks {
     types: Types,
     limits: Limits,
     rows: Rows,
+    cache: Cache,
 }
 
 impl Checks {
     /// The checks of a schema, given as SDL.
     pub(crate) fn new(sdl: &str, limits: Limits, rows: Rows) -> Self {
-        Self { types: Types::of(sdl).expect("a schema that prints is valid"), limits, rows }
+        let types = Types::of(sdl).expect("a schema that prints is valid");
+        Self { types, limits, rows, cache: Cache::new(limits.kept) }
     }
 
-    pub(crate) fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
-        let Operation { query, operation_name, variables } = operation;
-        scan::document(&query)?;
-        let mut document = parse_query(&query)
-            .map_err(|error| Error::new(Code::GraphqlParseFailed, error.to_string(), None))?;
-        let name = operation_name.as_deref();
-        let kind = selected(&document, name)?.ty;
-        measure::measure(&document)?;
-        if kind == OperationType::Subscription {
-            single_root(&mut document, name)?;
-        }
-        let variables = coerce::coerce(&self.types, &mut document, name, variables)?;
+    /// How many bytes of operations are kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.cache.weight()
+    }
 
-        let operation = selected(&document, name)?;
-        let (types, rows) = (&self.types, self.rows);
-        let is_dear = cost::limit(types, rows, &document, operation, &variables, &self.limits)?;
-        let shape = Shape::of(&self.types, &document, operation);
-        Ok(Prepared { query, operation_name, document, variables, kind, is_dear, shape })
+    /// Prepares an operation. One that is not kept is validated first: `validate` tells what is
+    /// wrong with its document.
+    pub(crate) fn prepare(
+        &self,
+        operation: Operation,
+        validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
+    ) -> Result<Prepared, Error> {
+        let Operation { query, operation_name, variables } = operation;
+        let key = Key { query, operation_name };
+        let kept = match self.cache.get(&key) {
+            Some(kept) => kept,
+            None => self.keep(key, validate)?,
+        };
+        let (variables, omitted) =
+            coerce::variables(&self.types, &kept.variables, &kept.places, variables)?;
+        let within = |written: &Arc<Written>| {
+            let written = if omitted.is_empty() {
+                Arc::clone(written)
+            } else {
+                Arc::new(written.without(&omitted))
+            };
+            let is_dear = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
+            Ok::<_, Error>((written, is_dear))
+        };
+        let (way, is_dear) = match &kept.way {
+            Way::Written(written) => {
+                let (written, is_dear) = within(written)?;
+                (Prepare::Written(written), is_dear)
+            }
+            Way::Conditional(document) => {
+                let written = self.write(document, &kept.key, &variables)?;
+                let (written, is_dear) = within(&Arc::new(written))?;
+                (Prepare::Written(written), is_dear)
+            }
+            Way::Library(document, written) => {
+                let (written, is_dear) = within(written)?;
+                let mut document = document.clone();
+                if !omitted.is_empty() {
+                    omit(&mut document, kept.key.operation_name.as_deref(), &omitted);
+                }
+                (Prepare::Library(Box::new(document), written), is_dear)
+            }
+            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), false),
+        };
+        Ok(Prepared { kept, variables, way, is_dear })
+    }
+
+    fn cost(&self, kind: OperationType, written: &Written, variables: &Variables) -> Cost {
+        written.cost.unwrap_or_else(|| {
+            cost::of(&self.types, self.rows, types::root(kind), &written.set.node, variables)
+        })
+    }
+
+    /// Finds out what the text of an operation decides, and keeps it.
+    fn keep(
+        &self,
+        key: Key,
+        validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
+    ) -> Result<Arc<Kept>, Error> {
+        scan::document(&key.query)?;
+        let document = parse_query(&key.query)
+            .map_err(|error| Error::new(Code::GraphqlParseFailed, error.to_string(), None))?;
+        let operation = selected(&document, key.operation_name.as_deref())?;
+        measure::measure(&document)?;
+        let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
+        let places = coerce::literals(&self.types, &document, operation)?;
+        // without variables: what depends on them comes again with each request
+        let written = self.write(&document, &key, &Variables::default())?;
+        let weight = 1024 + 2 * key.query.len() + 512 * written.count();
+        let is_fixed = !written::has_directives(&document);
+        let written = Arc::new(written);
+        let way = if written.is_about_the_schema() {
+            // the library validates it when it executes it
+            Way::Library(document, written)
+        } else {
+            match validate(&key, document.clone()) {
+                Err(errors) => Way::Invalid(errors),
+                Ok(()) if is_fixed => Way::Written(written),
+                Ok(()) => Way::Conditional(document),
+            }
+        };
+        let kept = Arc::new(Kept { key, kind, variables, places, way });
+        self.cache.keep(&kept, weight);
+        Ok(kept)
+    }
+
+    fn write(
+        &self,
+        document: &ExecutableDocument,
+        key: &Key,
+        variables: &Variables,
+    ) -> Result<Written, Error> {
+        let operation = selected(document, key.operation_name.as_deref())?;
+        let written = Written::of(&self.types, self.rows, document, operation, variables);
+        // GraphQL, section 5.2.3.1; the library lets several through
+        if operation.ty == OperationType::Subscription && written.set.node.items.len() != 1 {
+            return Err(Error::invalid("A subscription has one field at its root."));
+        }
+        Ok(written)
     }
 }
 

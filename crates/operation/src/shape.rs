@@ -9,13 +9,10 @@ use std::{collections::HashSet, fmt::Write};
 use async_graphql::{
     Name, PathSegment, Positioned, Response, ServerError, Value,
     indexmap::IndexMap,
-    parser::types::{
-        BaseType, ExecutableDocument, FragmentDefinition, OperationDefinition, Selection,
-        SelectionSet, Type,
-    },
+    parser::types::{BaseType, Selection, SelectionSet, Type},
 };
 
-use crate::types::{self, Types};
+use crate::types::Types;
 
 /// What an object of the data is to consist of.
 #[derive(Default)]
@@ -27,64 +24,39 @@ pub(crate) struct Shape {
 struct Field {
     /// `None` where the schema does not say, as for introspection.
     ty: Option<Type>,
+    /// Whether it is of objects.
+    has_fields: bool,
     shape: Shape,
 }
 
 impl Shape {
-    /// The shape of what an operation answers.
-    pub(crate) fn of(
-        types: &Types,
-        document: &ExecutableDocument,
-        operation: &OperationDefinition,
-    ) -> Self {
-        let root = types::root(operation.ty);
+    /// The shape of an object of which this is selected, written out.
+    pub(crate) fn of(types: &Types, object: &str, set: &SelectionSet) -> Self {
         let mut shape = Self::default();
-        let mut spread = HashSet::new();
-        shape.collect(types, document, root, &operation.selection_set.node, &mut spread);
+        shape.collect(types, object, set);
         shape
     }
 
-    fn collect<'a>(
-        &mut self,
-        types: &Types,
-        document: &'a ExecutableDocument,
-        object: &str,
-        set: &'a SelectionSet,
-        spread: &mut HashSet<&'a str>,
-    ) {
+    fn collect(&mut self, types: &Types, object: &str, set: &SelectionSet) {
         for selection in &set.items {
             match &selection.node {
                 Selection::Field(Positioned { node: field, .. }) => {
                     let known = types.field(object, &field.name.node);
                     let entry = self.fields.entry(field.response_key().node.clone()).or_default();
+                    let of = known.map_or("", |known| known.base());
                     if entry.ty.is_none() {
                         entry.ty = known.map(|known| known.ty.clone());
+                        entry.has_fields = types.has_fields(of);
                     }
-                    let of = known.map_or("", |known| known.base());
-                    let set = &field.selection_set.node;
-                    entry.shape.collect(types, document, of, set, &mut HashSet::new());
+                    entry.shape.collect(types, of, &field.selection_set.node);
                 }
                 Selection::InlineFragment(Positioned { node: fragment, .. }) => {
                     let of = fragment.type_condition.as_ref();
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
-                    self.collect(types, document, of, &fragment.selection_set.node, spread);
+                    self.collect(types, of, &fragment.selection_set.node);
                 }
-                Selection::FragmentSpread(of) => {
-                    let name = of.node.fragment_name.node.as_str();
-                    let fragment: Option<&Positioned<FragmentDefinition>> =
-                        document.fragments.get(name);
-                    let Some(fragment) = fragment else { continue };
-                    if spread.insert(name) {
-                        let of = fragment.node.type_condition.node.on.node.as_str();
-                        self.collect(
-                            types,
-                            document,
-                            of,
-                            &fragment.node.selection_set.node,
-                            spread,
-                        );
-                    }
-                }
+                // written out
+                Selection::FragmentSpread(_) => {}
             }
         }
     }
@@ -92,6 +64,10 @@ impl Shape {
     /// Brings a response's data into this shape.
     pub(crate) fn apply(&self, response: &mut Response) {
         let mut failed = Failed::of(&response.errors);
+        if response.data == Value::Null && response.errors.is_empty() {
+            // everything was skipped
+            response.data = Value::Object(IndexMap::new());
+        }
         if let Value::Object(data) = &mut response.data
             && self.object(data, &mut failed).is_err()
         {
@@ -120,15 +96,17 @@ impl Shape {
         for (name, value) in data {
             let Some(field) = self.fields.get(name) else { continue };
             let Some(ty) = &field.ty else { continue };
-            failed.at(name, |failed| field.shape.value(ty, value, failed))?;
+            failed.at(name, |failed| field.value(ty, value, failed))?;
         }
         Ok(())
     }
+}
 
+impl Field {
     /// Whether a null is an object all of whose fields failed or were skipped: async-graphql makes
     /// null of it.
     fn is_emptied(&self, ty: &Type, failed: &Failed) -> bool {
-        let is_object = matches!(ty.base, BaseType::Named(_)) && !self.fields.is_empty();
+        let is_object = matches!(ty.base, BaseType::Named(_)) && self.has_fields;
         is_object && !failed.is_here() && (failed.is_within() || !ty.nullable)
     }
 
@@ -145,8 +123,8 @@ impl Shape {
                     failed.at(index, |failed| self.value(of, value, failed))
                 })
             }
-            (Value::Object(data), BaseType::Named(_)) if !self.fields.is_empty() => {
-                self.object(data, failed)
+            (Value::Object(data), BaseType::Named(_)) if self.has_fields => {
+                self.shape.object(data, failed)
             }
             _ => Ok(()),
         };

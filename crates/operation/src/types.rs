@@ -37,12 +37,15 @@ impl Field {
 pub(crate) struct Types {
     pub(crate) inputs: HashMap<String, Input>,
     objects: HashMap<String, HashMap<String, Field>>,
+    /// The interfaces of each object.
+    interfaces: HashMap<String, HashSet<String>>,
 }
 
 impl Types {
     /// The types of a schema in SDL.
     pub(crate) fn of(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
-        let mut types = Self { inputs: HashMap::new(), objects: HashMap::new() };
+        let mut types =
+            Self { inputs: HashMap::new(), objects: HashMap::new(), interfaces: HashMap::new() };
         for scalar in ["Int", "Float", "String", "Boolean", "ID"] {
             types.inputs.insert(scalar.to_owned(), Input::Scalar);
         }
@@ -63,7 +66,11 @@ impl Types {
                     types.inputs.insert(name, Input::Object(slots(of.fields)));
                     continue;
                 }
-                TypeKind::Object(of) => of.fields,
+                TypeKind::Object(of) => {
+                    let interfaces = of.implements.iter().map(|of| of.node.to_string());
+                    types.interfaces.insert(name.clone(), interfaces.collect());
+                    of.fields
+                }
                 TypeKind::Interface(of) => of.fields,
                 TypeKind::Union(_) => continue,
             };
@@ -75,6 +82,17 @@ impl Types {
             types.objects.insert(name, fields.collect());
         }
         Ok(types)
+    }
+
+    /// Whether there is an object or interface of this name.
+    pub(crate) fn has_fields(&self, name: &str) -> bool {
+        self.objects.contains_key(name)
+    }
+
+    /// Whether whatever is of the type `object` is always of the type `of` as well.
+    pub(crate) fn is_always(&self, object: &str, of: &str) -> bool {
+        let interfaces = self.interfaces.get(object);
+        object == of || interfaces.is_some_and(|interfaces| interfaces.contains(of))
     }
 
     /// A field of an object or interface.

@@ -1,7 +1,7 @@
 //! The engine with a schema of its own: nothing of it is about campaigns.
 
 use async_graphql::{
-    Context, Data, EmptySubscription, Object, Response, Schema, Subscription,
+    Context, Data, Object, Response, Subscription,
     futures_util::{FutureExt, Stream, stream},
 };
 use campaigns_operation::{Code, Engine, Limits, List, Operation, Prepared, error::code_of, text};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 /// Who asks.
 struct Caller(&'static str);
 
+#[derive(Default)]
 struct Query;
 
 #[Object]
@@ -49,6 +50,7 @@ impl Word {
     }
 }
 
+#[derive(Default)]
 struct Mutation;
 
 #[Object]
@@ -58,6 +60,7 @@ impl Mutation {
     }
 }
 
+#[derive(Default)]
 struct Numbers;
 
 #[Subscription]
@@ -75,9 +78,7 @@ fn rows(list: &List<'_>) -> usize {
 }
 
 fn engine() -> Toy {
-    let schema = Schema::new(Query, Mutation, Numbers);
-    let sdl = schema.sdl();
-    Engine::new(schema, &sdl, Limits::default(), rows)
+    Engine::new(true, Limits::default(), rows)
 }
 
 fn operation(query: &str, variables: Json) -> Operation {
@@ -172,11 +173,97 @@ async fn a_subscription_is_executed_for_each_thing_that_it_shows() {
 
 #[test]
 fn preparing_waits_for_nothing() {
-    let schema = Schema::new(Query, Mutation, EmptySubscription);
-    let sdl = schema.sdl();
-    let engine = Engine::new(schema, &sdl, Limits::default(), rows);
+    let engine = engine();
     let prepared = engine.prepare(operation("mutation { double(number: 4) }", json!({}))).unwrap();
     assert!(prepared.is_mutation());
     let response = engine.execute(prepared, data("you"), Uuid::nil()).now_or_never().unwrap();
     assert_eq!(text(&response), r#"{"data":{"double":8}}"#);
+}
+
+#[tokio::test]
+async fn equal_documents_are_answered_as_if_each_were_the_first() {
+    let query = "query Q($word: String, $first: Int = 1, $with: Boolean! = true) {
+            caller echo(word: $word, first: $first) { ...W length @include(if: $with) } again: caller @skip(if: $with)
+        } fragment W on Word { text }";
+    let fixed = "query Q($word: String, $first: Int = 1) {
+            caller echo(word: $word, first: $first) { ...W length } } fragment W on Word { text }";
+    let requests = [
+        (json!({}), "one"),
+        (json!({ "word": null, "first": 2 }), "two"),
+        (json!({ "word": "hello", "with": false }), "three"),
+        (json!({ "first": 3 }), "one"),
+        (json!({ "word": "hello", "first": 1, "with": true }), "three"),
+    ];
+    for query in [query, fixed] {
+        let shared = engine();
+        for _ in 0..2 {
+            for (variables, caller) in &requests {
+                let ask = async |engine: &Toy| {
+                    let mut variables = variables.clone();
+                    if query == fixed {
+                        variables.as_object_mut().expect("an object").remove("with");
+                    }
+                    let prepared = engine.prepare(operation(query, variables)).expect(query);
+                    text(&executed(engine, prepared, caller).await)
+                };
+                let (again, first) = (ask(&shared).await, ask(&engine()).await);
+                assert!(first.contains(caller) && !first.contains("errors"), "{first}");
+                assert_eq!(again, first);
+            }
+        }
+        assert!(shared.kept_bytes() > 0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_variable_makes_wrong_is_refused_each_time_and_nothing_else_is() {
+    let engine = engine();
+    let query = "query ($first: Int!) { echo(first: $first) { text } }";
+    for _ in 0..2 {
+        let refused =
+            |variables| engine.prepare(operation(query, variables)).err().map(|of| of.code);
+        assert_eq!(refused(json!({})), Some(Code::GraphqlValidationFailed));
+        assert_eq!(refused(json!({ "first": "x" })), Some(Code::BadUserInput));
+        assert_eq!(refused(json!({ "first": 1_000_000 })), Some(Code::LimitExceeded));
+        assert_eq!(refused(json!({ "first": 1 })), None);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_schema_is_refused_each_time() {
+    let engine = engine();
+    for _ in 0..2 {
+        let prepared = engine.prepare(operation("{ nothing caller }", json!({}))).expect("kept");
+        let response = executed(&engine, prepared, "you").await;
+        assert_eq!(code_of(&response.errors[0]), Some("GRAPHQL_VALIDATION_FAILED"));
+        assert!(response.errors[0].message.contains("nothing"));
+        assert_eq!(response.errors[0].locations[0].column, 3);
+    }
+}
+
+#[tokio::test]
+async fn of_a_document_with_several_operations_the_one_that_is_named_is_executed() {
+    let engine = engine();
+    let query = "query A { caller } query B { echo { text } } mutation C { double(number: 2) }";
+    for (name, data) in [
+        ("A", r#"{"data":{"caller":"you"}}"#),
+        ("B", r#"{"data":{"echo":[{"text":"nothing"}]}}"#),
+        ("C", r#"{"data":{"double":4}}"#),
+    ] {
+        let mut operation = operation(query, json!({}));
+        operation.operation_name = Some(name.to_owned());
+        let prepared = engine.prepare(operation).expect(name);
+        assert_eq!(text(&executed(&engine, prepared, "you").await), data);
+    }
+    let unnamed = engine.prepare(operation(query, json!({}))).err().map(|error| error.code);
+    assert_eq!(unnamed, Some(Code::GraphqlValidationFailed));
+}
+
+#[tokio::test]
+async fn the_schema_is_asked_about_in_between() {
+    let query =
+        "query ($name: String!) { caller __typename __type(name: $name) { name fields { name } } }";
+    let word = r#"{"data":{"caller":"you","__typename":"Query","__type":{"name":"Word","fields":[{"name":"text"},{"name":"length"}]}}}"#;
+    assert_eq!(asked(query, json!({ "name": "Word" })).await, word);
+    assert_eq!(asked("{ __typename }", json!({})).await, r#"{"data":{"__typename":"Query"}}"#);
 }

@@ -26,6 +26,9 @@ impl Metrics {
         let bytes = app.database.budgets().process().held();
         #[expect(clippy::cast_precision_loss, reason = "no process has that much memory")]
         metrics::gauge!("campaigns_held_bytes").set(bytes as f64);
+        let kept = app.api.kept_bytes();
+        #[expect(clippy::cast_precision_loss, reason = "no process has that much memory")]
+        metrics::gauge!("campaigns_operation_cache_bytes").set(kept as f64);
         self.0.run_upkeep();
         self.0.render()
     }

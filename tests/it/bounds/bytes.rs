@@ -176,3 +176,26 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
     .await;
     acme.member.data(query, json!({})).await;
 }
+
+#[tokio::test]
+async fn operations_that_are_kept_have_a_size() {
+    const MOST: usize = 256 * 1024;
+    let mut settings = Settings::default();
+    settings.limits.operation.kept = MOST;
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    // a document of its own each time, and one that comes again and again
+    for number in 0..500 {
+        let query = format!("{{ viewer {{ role n{number}: role }} }}");
+        let data = acme.member.data(&query, json!({})).await;
+        assert_eq!(data["viewer"][format!("n{number}")], "MEMBER", "{data}");
+        let again = acme.member.data("{ viewer { role } }", json!({})).await;
+        assert_eq!(again["viewer"]["role"], "MEMBER", "{again}");
+    }
+    let metrics = acme.member.request(reqwest::Method::GET, "/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let line =
+        metrics.lines().find_map(|line| line.strip_prefix("campaigns_operation_cache_bytes "));
+    let kept: usize = line.unwrap().parse().unwrap();
+    assert!((MOST / 2..=MOST).contains(&kept), "{kept} bytes");
+}

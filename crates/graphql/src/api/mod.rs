@@ -18,9 +18,9 @@ use uuid::Uuid;
 use crate::{
     context::{Now, Outcomes},
     error::{self, Error},
-    limits::Limits,
+    limits::{self, Limits},
     live::Live,
-    schema::{self, Engine},
+    schema::Engine,
 };
 use follow::Followed;
 
@@ -53,14 +53,14 @@ impl Api {
     /// what is within the limits, and follows this feed.
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
-        let engine = schema::engine(introspection, &limits);
+        let engine = Engine::new(introspection, limits.operation, limits::rows);
         Self { engine, limits, live: Live::new(feed) }
     }
 
     /// The schema in SDL.
     #[must_use]
     pub fn sdl() -> String {
-        schema::build(true).sdl()
+        Engine::sdl()
     }
 
     /// Parses and checks an operation.
@@ -69,6 +69,12 @@ impl Api {
     /// What is wrong with the document or its variables.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
         Ok(self.engine.prepare(operation)?)
+    }
+
+    /// How many bytes of operations are kept for when they come again.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.engine.kept_bytes()
     }
 
     /// Executes an operation within a scope. The result is the response as JSON, its fields in the

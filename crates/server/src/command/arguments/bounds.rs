@@ -39,6 +39,9 @@ pub(in crate::command) struct Bounds {
         default_value_t = operation::Limits::default().aliases
     )]
     max_aliases: usize,
+    /// Memory for operations that are kept parsed and validated, for when they come again.
+    #[arg(long, env = "CAMPAIGNS_OPERATION_CACHE", value_name = "SIZE", default_value = "16MiB")]
+    operation_cache: ByteSize,
     /// Maximum size of a request's body, and of a message on a socket.
     #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
     max_body: ByteSize,
@@ -207,6 +210,7 @@ impl Bounds {
                     depth: self.max_depth,
                     complexity: self.max_complexity,
                     aliases: self.max_aliases,
+                    kept: bytes(self.operation_cache),
                 },
                 deletion: self.delete_timeout,
             },

@@ -1,0 +1,154 @@
+//! The roots of a schema, and the way past the library's preparations.
+//!
+//! async-graphql validates a document only on the way to its execution. So a document is validated by
+//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. What it is executed
+//! in afterwards, without being parsed or validated again, is the [`Environment`] that a probe has seen.
+
+use std::{
+    borrow::Cow,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
+
+use async_graphql::{
+    ContainerType, Context, ContextSelectionSet, Data, ObjectType, OutputType, Pos, Positioned,
+    QueryEnv, QueryEnvInner, Request, Response, Schema, SchemaEnv, ServerResult, SubscriptionType,
+    Value, Variables,
+    extensions::Extensions,
+    parser::types::{Field, OperationDefinition, SelectionSet},
+    registry::Registry,
+    resolver_utils::resolve_container,
+};
+use futures_util::{
+    FutureExt,
+    stream::{self, Stream, StreamExt},
+};
+
+use crate::kept::Kept;
+
+/// A root that resolves nothing for a probe.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Root<T>(pub(crate) T);
+
+/// In the context of an execution that only validates.
+#[derive(Clone, Default)]
+pub(crate) struct Probe(Arc<OnceLock<Environment>>);
+
+/// What contexts are made of: the schema, and its extensions, of which there are none.
+#[derive(Clone)]
+pub(crate) struct Environment {
+    schema: SchemaEnv,
+    extensions: Extensions,
+}
+
+impl Probe {
+    /// Whether this is the context of a probe, which has a look at it.
+    fn takes(ctx: &Context<'_>) -> bool {
+        let probe = ctx.data_opt::<Self>();
+        if let Some(Self(seen)) = probe {
+            seen.get_or_init(|| Environment {
+                schema: ctx.schema_env.clone(),
+                extensions: ctx.query_env.extensions.clone(),
+            });
+        }
+        probe.is_some()
+    }
+}
+
+impl Environment {
+    /// That of a schema, which has to validate nothing: any field of the root will do.
+    pub(crate) fn learn<Q, M, S>(schema: &Schema<Root<Q>, M, S>) -> Self
+    where
+        Q: ObjectType + 'static,
+        M: ObjectType + 'static,
+        S: SubscriptionType + 'static,
+    {
+        let probe = Probe::default();
+        schema.execute(Request::new("{ any }").data(probe.clone())).now_or_never();
+        probe.0.get().cloned().expect("the root is asked for its field")
+    }
+
+    /// The schema.
+    pub(crate) fn schema(&self) -> &SchemaEnv {
+        &self.schema
+    }
+
+    /// The environment of one execution of an operation, its selections aside.
+    pub(crate) fn of(&self, kept: &Kept, variables: Variables, data: Data) -> QueryEnv {
+        let operation = OperationDefinition {
+            ty: kept.kind,
+            variable_definitions: kept.variables.clone(),
+            directives: Vec::new(),
+            selection_set: Positioned::new(SelectionSet::default(), Pos::default()),
+        };
+        QueryEnv::new(QueryEnvInner {
+            extensions: self.extensions.clone(),
+            variables,
+            operation_name: kept.key.operation_name.clone(),
+            operation: Positioned::new(operation, Pos::default()),
+            // written out where they were spread
+            fragments: <_>::default(),
+            uploads: Vec::new(),
+            session_data: <_>::default(),
+            query_data: Arc::new(data),
+            http_headers: <_>::default(),
+            introspection_mode: <_>::default(),
+            errors: <_>::default(),
+        })
+    }
+}
+
+impl<T: ObjectType> ContainerType for Root<T> {
+    fn is_empty() -> bool {
+        T::is_empty()
+    }
+
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        if Probe::takes(ctx) { Ok(None) } else { self.0.resolve_field(ctx).await }
+    }
+}
+
+impl<T: ObjectType> OutputType for Root<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        _field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        resolve_container(ctx, self).await
+    }
+}
+
+impl<T: ObjectType> ObjectType for Root<T> {}
+
+impl<T: SubscriptionType> SubscriptionType for Root<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    fn is_empty() -> bool {
+        T::is_empty()
+    }
+
+    fn create_field_stream<'a>(
+        &'a self,
+        ctx: &'a Context<'_>,
+    ) -> Option<Pin<Box<dyn Stream<Item = Response> + Send + 'a>>> {
+        if Probe::takes(ctx) {
+            Some(stream::empty().boxed())
+        } else {
+            self.0.create_field_stream(ctx)
+        }
+    }
+}

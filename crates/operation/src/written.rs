@@ -1,0 +1,213 @@
+//! The selections of an operation, written out: without fragments where the object is known, without
+//! `@skip` and `@include`, each response key once (GraphQL, section 6.3.2, `CollectFields`).
+//!
+//! **Invariant.** An object that is executed over what is written has one selection for each field of
+//! its response, in the order of the response. [`measure`](mod@crate::measure) has bounded how much
+//! there can be.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_graphql::{
+    Name, Pos, Positioned, Variables,
+    indexmap::IndexMap,
+    parser::types::{
+        Directive, ExecutableDocument, Field, InlineFragment, OperationDefinition, Selection,
+        SelectionSet, TypeCondition,
+    },
+};
+use async_graphql_value::ConstValue;
+
+use crate::{
+    cost::{self, Cost, Rows},
+    omit,
+    shape::Shape,
+    types::{self, Types},
+};
+
+/// Selections, and what they alone decide.
+#[derive(Clone)]
+pub(crate) struct Written {
+    pub(crate) set: Positioned<SelectionSet>,
+    pub(crate) shape: Arc<Shape>,
+    /// What it costs, if that depends on no variable.
+    pub(crate) cost: Option<Cost>,
+}
+
+impl Written {
+    pub(crate) fn of(
+        types: &Types,
+        rows: Rows,
+        document: &ExecutableDocument,
+        operation: &OperationDefinition,
+        variables: &Variables,
+    ) -> Self {
+        let root = types::root(operation.ty);
+        let writer = Writer { types, document, variables };
+        let set = writer.set(root, &[&operation.selection_set.node]);
+        let set = Positioned::new(set, operation.selection_set.pos);
+        let shape = Shape::of(types, root, &set.node).into();
+        let cost = cost::fixed(types, rows, root, &set.node);
+        Self { set, shape, cost }
+    }
+
+    /// Without the arguments and fields of inputs that are omitted variables.
+    pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
+        let mut written = self.clone();
+        omit::omit_from_selections(&mut written.set.node, omitted);
+        // a list may be as long as it is without the argument
+        written.cost = None;
+        written
+    }
+
+    /// Whether a field of the root is about the schema itself (GraphQL, section 4.1), or none is about
+    /// anything else.
+    pub(crate) fn is_about_the_schema(&self) -> bool {
+        let names = || {
+            self.set.node.items.iter().filter_map(|selection| match &selection.node {
+                Selection::Field(field) => Some(field.node.name.node.as_str()),
+                _ => None,
+            })
+        };
+        names().any(|name| matches!(name, "__schema" | "__type"))
+            || names().all(|name| name == "__typename")
+    }
+
+    /// How many selections there are.
+    pub(crate) fn count(&self) -> usize {
+        count(&self.set.node)
+    }
+}
+
+fn count(set: &SelectionSet) -> usize {
+    let within = set.items.iter().map(|selection| match &selection.node {
+        Selection::Field(field) => 1 + count(&field.node.selection_set.node),
+        Selection::InlineFragment(inline) => 1 + count(&inline.node.selection_set.node),
+        Selection::FragmentSpread(_) => 1,
+    });
+    within.sum()
+}
+
+struct Writer<'a> {
+    types: &'a Types,
+    document: &'a ExecutableDocument,
+    variables: &'a Variables,
+}
+
+/// What is selected under a response key, or for a type.
+struct Selected<'a> {
+    what: What<'a>,
+    position: Pos,
+    sets: Vec<&'a SelectionSet>,
+}
+
+enum What<'a> {
+    Field(&'a Field),
+    Of(&'a str),
+}
+
+/// Selections by whether they are fields, and their response keys or types.
+type All<'a> = IndexMap<(bool, &'a str), Selected<'a>>;
+
+impl<'a> Writer<'a> {
+    fn set(&self, object: &str, sets: &[&'a SelectionSet]) -> SelectionSet {
+        let mut all = All::new();
+        for set in sets {
+            self.collect(object, set, &mut all);
+        }
+        let items = all.into_values().map(|Selected { what, position, sets }| {
+            let selection = match what {
+                What::Field(field) => {
+                    let known = self.types.field(object, &field.name.node);
+                    let set = self.set(known.map_or("", |known| known.base()), &sets);
+                    let field = Field {
+                        alias: field.alias.clone(),
+                        name: field.name.clone(),
+                        arguments: field.arguments.clone(),
+                        directives: Vec::new(),
+                        selection_set: Positioned::new(set, field.selection_set.pos),
+                    };
+                    Selection::Field(Positioned::new(field, position))
+                }
+                What::Of(of) => {
+                    let on = Positioned::new(Name::new(of), position);
+                    let fragment = InlineFragment {
+                        type_condition: Some(Positioned::new(TypeCondition { on }, position)),
+                        directives: Vec::new(),
+                        selection_set: Positioned::new(self.set(of, &sets), position),
+                    };
+                    Selection::InlineFragment(Positioned::new(fragment, position))
+                }
+            };
+            Positioned::new(selection, position)
+        });
+        SelectionSet { items: items.collect() }
+    }
+
+    fn collect(&self, object: &str, set: &'a SelectionSet, into: &mut All<'a>) {
+        for selection in &set.items {
+            if self.is_skipped(selection.node.directives()) {
+                continue;
+            }
+            let (condition, set) = match &selection.node {
+                Selection::Field(field) => {
+                    let key = field.node.response_key().node.as_str();
+                    let (what, position) = (What::Field(&field.node), selection.pos);
+                    let new = Selected { what, position, sets: Vec::new() };
+                    let of = into.entry((true, key)).or_insert(new);
+                    of.sets.push(&field.node.selection_set.node);
+                    continue;
+                }
+                Selection::InlineFragment(inline) => {
+                    (inline.node.type_condition.as_ref(), &inline.node.selection_set.node)
+                }
+                Selection::FragmentSpread(spread) => {
+                    let fragments = &self.document.fragments;
+                    let Some(fragment) = fragments.get(&spread.node.fragment_name.node) else {
+                        continue;
+                    };
+                    (Some(&fragment.node.type_condition), &fragment.node.selection_set.node)
+                }
+            };
+            match condition.map(|condition| condition.node.on.node.as_str()) {
+                Some(of) if !self.types.is_always(object, of) => {
+                    let new =
+                        Selected { what: What::Of(of), position: selection.pos, sets: Vec::new() };
+                    into.entry((false, of)).or_insert(new).sets.push(set);
+                }
+                _ => self.collect(object, set, into),
+            }
+        }
+    }
+
+    fn is_skipped(&self, directives: &[Positioned<Directive>]) -> bool {
+        directives.iter().any(|directive| {
+            let skips = match directive.node.name.node.as_str() {
+                "skip" => true,
+                "include" => false,
+                _ => return false,
+            };
+            let condition = directive.node.get_argument("if").and_then(|condition| {
+                let condition = condition.node.clone();
+                condition.into_const_with(|name| self.variables.get(&name).cloned().ok_or(())).ok()
+            });
+            condition == Some(ConstValue::Boolean(skips))
+        })
+    }
+}
+
+/// Whether any selection of a document, or of its fragments, has a directive.
+pub(crate) fn has_directives(document: &ExecutableDocument) -> bool {
+    fn within(set: &SelectionSet) -> bool {
+        set.items.iter().any(|selection| {
+            !selection.node.directives().is_empty()
+                || match &selection.node {
+                    Selection::Field(field) => within(&field.node.selection_set.node),
+                    Selection::InlineFragment(inline) => within(&inline.node.selection_set.node),
+                    Selection::FragmentSpread(_) => false,
+                }
+        })
+    }
+    let operations = document.operations.iter().map(|(_, of)| &of.node.selection_set.node);
+    let fragments = document.fragments.values().map(|of| &of.node.selection_set.node);
+    operations.chain(fragments).any(within)
+}
