@@ -64,6 +64,8 @@ fn kind(value: &str) -> &'static str {
     let text = value.trim_matches('\'');
     if value == "TRUE" || value == "FALSE" {
         "boolean"
+    } else if value.starts_with("ARRAY") {
+        "uuid[]"
     } else if value.parse::<i64>().is_ok() {
         "bigint"
     } else if text.parse::<uuid::Uuid>().is_ok() {
@@ -80,12 +82,23 @@ async fn seventh(sql: &DatabaseConnection, sent: &Sent) -> Json {
     let run = async |text: &str| {
         sql.execute_unprepared(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
     };
-    run("SET plan_cache_mode = force_custom_plan").await;
+    run("RESET ALL; SET plan_cache_mode = force_custom_plan; SET jit = off").await;
+    if sent.plans != "RESET ALL" {
+        run(sent.plans).await;
+    }
     let (kinds, values) = if sent.values.is_empty() {
         (String::new(), String::new())
     } else {
         let kinds: Vec<&str> = sent.values.iter().map(|value| kind(value)).collect();
-        (format!("({})", kinds.join(", ")), format!("({})", sent.values.join(", ")))
+        let values: Vec<String> = kinds
+            .iter()
+            .zip(&sent.values)
+            .map(|(kind, value)| match *kind {
+                "uuid[]" => format!("CAST({value} AS uuid[])"),
+                _ => value.clone(),
+            })
+            .collect();
+        (format!("({})", kinds.join(", ")), format!("({})", values.join(", ")))
     };
     run(&format!("PREPARE hot {kinds} AS {}", sent.sql)).await;
     let execute = format!("EXECUTE hot {values}");

@@ -20,6 +20,8 @@ pub struct Sent {
     pub sql: String,
     /// Its values, as they are written in SQL.
     pub values: Vec<String>,
+    /// What its connection was told about plans, in SQL.
+    pub plans: &'static str,
 }
 
 /// A running service.
@@ -76,7 +78,7 @@ impl TestApp {
         let log = Arc::clone(&statements);
         let door = Database::connect(
             &options,
-            Some(Box::new(move |statement: &Statement, _| {
+            Some(Box::new(move |statement: &Statement, plans, _| {
                 // nobody's request, and at any time
                 if statement.sql.contains("campaign_counts_fold") {
                     return;
@@ -85,6 +87,7 @@ impl TestApp {
                 log.lock().unwrap().push(Sent {
                     sql: statement.sql.clone(),
                     values: values.map(ToString::to_string).collect(),
+                    plans,
                 });
             })),
         )

@@ -17,7 +17,7 @@ use std::{
 };
 
 use campaigns_scope::{OrganizationOwned, Scope, Scoped};
-use sea_orm::{ColumnTrait, EntityTrait, ModelTrait};
+use sea_orm::{EntityTrait, ModelTrait};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -130,8 +130,8 @@ impl<E: EntityTrait> Row<E> {
         self.load(key, async |siblings| {
             let mut found = HashMap::new();
             for chunk in siblings.chunks(CHUNK) {
-                let ids = chunk.iter().map(id_of::<E>);
-                found.extend(load(scope.find::<E>().filter(E::ID.is_in(ids))).await?);
+                let ids: Vec<Uuid> = chunk.iter().map(id_of::<E>).collect();
+                found.extend(load(scope.find_by::<E>(E::ID, &ids)).await?);
             }
             Ok(found)
         })

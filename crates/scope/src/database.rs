@@ -63,8 +63,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Is told of each statement that was run, and how long it took.
-pub type Observer = Box<dyn Fn(&Statement, Duration) + Send + Sync>;
+/// Is told of each statement that was run, what its connection was told about plans, in SQL, and how long
+/// it took.
+pub type Observer = Box<dyn Fn(&Statement, &'static str, Duration) + Send + Sync>;
 
 /// A connected database. Cloning shares it.
 #[derive(Clone)]

@@ -7,10 +7,11 @@
 //! is by code point.
 
 use sea_orm::{
-    DbBackend, Value,
-    sea_query::{CaseStatement, Expr, ExprTrait},
+    ColumnTrait, DbBackend, Value,
+    sea_query::{CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
 };
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::{fold, raw::custom};
 
@@ -28,6 +29,17 @@ impl Dialect {
         match self {
             Self::Postgres => DbBackend::Postgres,
             Self::Sqlite => DbBackend::Sqlite,
+        }
+    }
+
+    /// That a column has one of these ids; the text of it does not depend on how many they are, where
+    /// the database has arrays.
+    pub(crate) fn is_one_of(self, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
+        match self {
+            Self::Postgres => {
+                Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(ids.to_vec())))
+            }
+            Self::Sqlite => column.is_in(ids.iter().copied()),
         }
     }
 

@@ -19,7 +19,6 @@ use campaigns_analytics::{Figures, Spans, by_campaign};
 use campaigns_entity::campaign;
 use campaigns_feed::{Feed, FollowError, Follower, Wanted};
 use campaigns_scope::{Error, OrganizationOwned, Scope};
-use sea_orm::ColumnTrait;
 use tokio::{
     sync::{Notify, watch},
     time::sleep_until,
@@ -225,9 +224,7 @@ impl Task {
         for ids in watched.chunks(TOGETHER) {
             let at = Instant::now();
             let scope = self.scope.operation(at + LIMIT, None);
-            let selected = scope
-                .find::<campaign::Entity>()
-                .filter(campaign::Entity::ID.is_in(ids.iter().copied()));
+            let selected = scope.find_by::<campaign::Entity>(campaign::Entity::ID, ids);
             let mut figures = by_campaign(&scope, selected, Spans::With).await?;
             // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
             let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;

@@ -106,17 +106,27 @@ impl From<Failure> for Error {
 pub(crate) enum Plans {
     /// It plans anew, with the values: a plan for any values, from the sixth execution on, knows
     /// nothing of how much an organization or a campaign holds, and was seen to be 70 times slower.
+    /// This is how a connection begins.
     Anew,
     /// It may keep one: what is written is looked up by ids, and so are references and whatever
     /// triggers look up, for which planning takes longer than doing.
     Kept,
+    /// It plans once, with look-ups by index alone. That is the one sensible plan of a statement that
+    /// looks rows up by their keys or reads an index in its order, whatever the sizes of tables were
+    /// when it was planned; and planning would take several times as long as doing.
+    ByKey,
 }
 
 impl Plans {
     fn set(self) -> &'static str {
         match self {
-            Self::Anew => "SET plan_cache_mode = force_custom_plan",
-            Self::Kept => "SET plan_cache_mode = auto",
+            Self::Anew => "RESET ALL",
+            Self::Kept => "RESET ALL; SET plan_cache_mode = auto",
+            Self::ByKey => {
+                "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                 SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off; \
+                 SET enable_mergejoin = off"
+            }
         }
     }
 }
@@ -471,8 +481,9 @@ impl Lease {
     ) -> Result<ExecResult, Failure> {
         let started = Instant::now();
         let done = self.link().run(statement, take).await;
-        if let Some(observer) = &self.connections.0.observer {
-            observer(statement, started.elapsed());
+        let connections = self.connections.clone();
+        if let Some(observer) = &connections.0.observer {
+            observer(statement, self.link().plans.set(), started.elapsed());
         }
         done
     }

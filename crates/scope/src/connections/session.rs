@@ -34,6 +34,8 @@ pub(crate) struct Session {
     budget: Option<Arc<Budget>>,
     deadline: Option<Instant>,
     transaction: Option<Transaction>,
+    /// Outside of a transaction.
+    plans: Plans,
 }
 
 /// An open transaction.
@@ -51,7 +53,14 @@ struct Open {
 
 impl Session {
     pub(crate) fn new(connections: Connections, lane: Lane) -> Self {
-        Self { connections, lane, budget: None, deadline: None, transaction: None }
+        Self {
+            connections,
+            lane,
+            budget: None,
+            deadline: None,
+            transaction: None,
+            plans: Plans::Anew,
+        }
     }
 
     /// The same, for somebody else's work.
@@ -70,6 +79,11 @@ impl Session {
     pub(crate) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// The same, for a statement that looks rows up by key ([`Plans::ByKey`]).
+    pub(crate) fn by_key(&self) -> Self {
+        Self { plans: Plans::ByKey, ..self.clone() }
     }
 
     pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
@@ -155,7 +169,7 @@ impl Session {
             sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ");
         let mut again = true;
         loop {
-            let mut lease = self.connections.lease(self.lane, Plans::Anew, self.deadline).await?;
+            let mut lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
             let take = |row, weight| self.take(rows, row, weight);
             let done = self.in_time(self.run_on(&mut lease, statement, take)).await;
             let repeats = match &done {

@@ -22,11 +22,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, DbErr, IdenStatic, Iterable, QueryResult,
-    sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
+    sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
-use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped, unreadable::known};
+use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped, scope::By, unreadable::known};
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
@@ -73,11 +73,13 @@ impl Scope {
     ) -> Result<Page<E::Model>, Error> {
         let keys = order.keys::<E>();
         let dialect = self.dialect();
+        // the index of the organization and the id is read in its order
+        let by_key = list.by == By::Nothing && order.0.is_empty();
         let mut select = list.into_query();
         select_keys(&mut select, &keys, dialect);
         narrow(&mut select, &keys, window, dialect);
         sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
-        let rows = self.query(&select).await?;
+        let rows = self.read(&select, by_key).await?;
         let rows = rows.iter().map(|row| read::<E>(row, &keys)).collect::<Result<Vec<_>, _>>()?;
         Ok(page_of(rows, window))
     }
@@ -97,9 +99,10 @@ impl Scope {
     ) -> Result<HashMap<Uuid, Page<E::Model>>, Error> {
         let keys = order.keys::<E>();
         let mut rows: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(parents.len());
+        let by_key = list.by == By::Nothing && order.0.is_empty();
         for chunk in parents.chunks(PARENTS) {
             let select = self.select_for_parents(list, column, chunk, &keys, window);
-            for row in self.query(&select).await? {
+            for row in self.read(&select, by_key).await? {
                 let parent: Uuid = row.try_get("", "parent_id").map_err(Error::from)?;
                 rows.entry(parent).or_default().push(read::<E>(&row, &keys)?);
             }
@@ -156,8 +159,11 @@ impl Scope {
     ) -> SelectStatement {
         let dialect = self.dialect();
         let (parent, page) = (Alias::new("parent"), Alias::new("page"));
-        // what a list of values calls its first column, in both databases
-        let parent_id = Expr::col((parent.clone(), Alias::new("column1")));
+        let parent_id = match dialect {
+            Dialect::Postgres => Expr::col((parent.clone(), Alias::new("id"))),
+            // what a list of values calls its first column
+            Dialect::Sqlite => Expr::col((parent.clone(), Alias::new("column1"))),
+        };
         let mut inner = list.clone().into_query();
         inner.and_where(Expr::col(column.as_column_ref()).eq(parent_id.clone()));
         narrow(&mut inner, keys, window, dialect);
@@ -174,7 +180,11 @@ impl Scope {
                 for name in key_names(keys, dialect) {
                     outer.column((page.clone(), Alias::new(name)));
                 }
-                outer.from_values(parents.iter().copied(), parent).join_lateral(
+                // one value, however many parents there are
+                let mut ids = Query::select();
+                let unnested = Func::cust("unnest").arg(Expr::val(parents.to_vec()));
+                ids.expr_as(unnested, Alias::new("id"));
+                outer.from_subquery(ids, parent).join_lateral(
                     JoinType::InnerJoin,
                     inner,
                     page.clone(),

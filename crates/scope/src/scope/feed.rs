@@ -171,8 +171,9 @@ impl Scope {
         &self,
         ids: impl IntoIterator<Item = Uuid>,
     ) -> Result<Vec<event::Model>, Error> {
-        let selected = self.find::<event::Entity>().filter(event::Column::Id.is_in(ids));
-        let rows = self.query(&selected.into_query()).await?;
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let selected = self.find_by::<event::Entity>(event::Column::Id, &ids);
+        let rows = self.read(&selected.into_query(), true).await?;
         Ok(rows.iter().filter_map(read).collect())
     }
 

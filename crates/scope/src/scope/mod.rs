@@ -7,6 +7,7 @@ mod write;
 pub use feed::{FeedPage, Place, Settled};
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
@@ -62,11 +63,24 @@ pub struct Turn {
 /// A select of rows of one organization.
 pub struct Scoped<E: OrganizationOwned> {
     pub(crate) select: Select<E>,
+    /// What it selects by.
+    pub(crate) by: By,
+}
+
+/// What a select selects rows by, beside the organization.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Nothing.
+    Nothing,
+    /// Their keys.
+    Key,
+    /// Something else.
+    Filter,
 }
 
 impl<E: OrganizationOwned> Clone for Scoped<E> {
     fn clone(&self) -> Self {
-        Self { select: self.select.clone() }
+        Self { select: self.select.clone(), by: self.by }
     }
 }
 
@@ -74,13 +88,20 @@ impl<E: OrganizationOwned> Scoped<E> {
     /// Only rows that fulfil the condition.
     #[must_use]
     pub fn filter(self, condition: impl IntoCondition) -> Self {
-        Self { select: self.select.filter(condition.into_condition()) }
+        let condition = condition.into_condition();
+        let by = if condition.is_empty() { self.by } else { By::Filter };
+        Self { select: self.select.filter(condition), by }
     }
 
     /// Only the row of this id.
     #[must_use]
     pub fn id(self, id: Uuid) -> Self {
-        self.filter(E::ID.eq(id))
+        self.by_key(E::ID.eq(id))
+    }
+
+    fn by_key(self, condition: Expr) -> Self {
+        let by = if self.by == By::Nothing { By::Key } else { By::Filter };
+        Self { select: self.select.filter(condition), by }
     }
 
     pub(crate) fn into_query(self) -> SelectStatement {
@@ -199,7 +220,14 @@ impl Scope {
     /// The organization's rows of a table.
     #[must_use]
     pub fn find<E: OrganizationOwned>(&self) -> Scoped<E> {
-        Scoped { select: E::find().filter(E::ORGANIZATION.eq(self.organization)) }
+        let select = E::find().filter(E::ORGANIZATION.eq(self.organization));
+        Scoped { select, by: By::Nothing }
+    }
+
+    /// The organization's rows that have one of these ids in a column with an index.
+    #[must_use]
+    pub fn find_by<E: OrganizationOwned>(&self, column: E::Column, ids: &[Uuid]) -> Scoped<E> {
+        self.find().by_key(self.dialect().is_one_of(column, ids))
     }
 
     /// Runs a select.
@@ -210,7 +238,8 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Vec<E::Model>, Error> {
-        let rows = self.query(&scoped.into_query()).await?;
+        let by_key = scoped.by == By::Key;
+        let rows = self.read(&scoped.into_query(), by_key).await?;
         all_known::<E>(&rows)
     }
 
@@ -222,7 +251,8 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Option<E::Model>, Error> {
-        let rows = self.query(&scoped.select.limit(1).into_query()).await?;
+        let by_key = scoped.by == By::Key;
+        let rows = self.read(&scoped.select.limit(1).into_query(), by_key).await?;
         Ok(all_known::<E>(&rows)?.pop())
     }
 
@@ -252,7 +282,7 @@ impl Scope {
             let rows: Vec<(Uuid, i64)> = scoped
                 .select
                 .clone()
-                .filter(column.is_in(chunk.iter().copied()))
+                .filter(self.dialect().is_one_of(column, chunk))
                 .select_only()
                 .column(column)
                 .column_as(E::ID.count(), "count")
@@ -288,8 +318,7 @@ impl Scope {
         let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let found = self.find::<E>().filter(column.is_in(chunk.iter().copied()));
-            rows.extend(self.all(found).await?);
+            rows.extend(self.all(self.find_by::<E>(column, chunk)).await?);
         }
         Ok(rows)
     }
@@ -342,6 +371,7 @@ impl Scope {
         selected: Scoped<E>,
         given: Option<Given>,
     ) -> Result<Vec<QueryResult>, Error> {
+        let by_key = selected.by == By::Key;
         let ids = selected.select.select_only().column(E::ID).into_query();
         let statement = sql.statement(
             self.executor().get_database_backend(),
@@ -349,7 +379,7 @@ impl Scope {
             ("selected", ids),
             given,
         );
-        Ok(self.executor().query_all_raw(statement).await?)
+        Ok(self.executor_for(by_key).query_all_raw(statement).await?)
     }
 
     /// Does `work` in one transaction: all of it, or nothing where it fails or is dropped. Within
@@ -411,6 +441,19 @@ impl Scope {
     }
 
     pub(crate) async fn query(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, Error> {
-        Ok(self.executor().query_all(select).await?)
+        self.read(select, false).await
+    }
+
+    /// Runs a select; whether it looks rows up by key decides how it is planned.
+    pub(crate) async fn read(
+        &self,
+        select: &SelectStatement,
+        by_key: bool,
+    ) -> Result<Vec<QueryResult>, Error> {
+        Ok(self.executor_for(by_key).query_all(select).await?)
+    }
+
+    fn executor_for(&self, by_key: bool) -> Cow<'_, Session> {
+        if by_key { Cow::Owned(self.session.by_key()) } else { Cow::Borrowed(&self.session) }
     }
 }
