@@ -8,30 +8,100 @@
 //! A loader that collects keys for a moment would do the same most of the time; how many
 //! statements it sends depends on how the executor happens to interleave the fields. A row knows its
 //! siblings, so there is nothing to wait for.
+//!
+//! A row has the columns that were asked for, or, where it came of a mutation or of the feed, all. A field
+//! that needs another column than its object says fails, and a test asks for each field alone.
 
 use std::{
     any::Any,
     collections::HashMap,
-    ops::Deref,
+    mem::discriminant,
     sync::{Arc, Mutex},
 };
 
+use async_graphql::{Context, SelectionField};
+use campaigns_operation::object::Nothing;
 use campaigns_scope::{OrganizationOwned, Scope, Scoped};
-use sea_orm::{EntityTrait, ModelTrait};
+use sea_orm::{
+    ActiveEnum, DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryResult, TryGetable,
+    sea_query::ValueType,
+};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::{context::RequestContext, error::Error, shown::Shown};
 
 /// How many siblings one statement names.
 const CHUNK: usize = 2_000;
 
 type Shared = Arc<dyn Any + Send + Sync>;
 
+/// What siblings share something under: what it is, and which columns it has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Of(&'static str, u64),
+    Text(String),
+}
+
+impl From<&'static str> for Key {
+    fn from(what: &'static str) -> Self {
+        Self::Of(what, 0)
+    }
+}
+
+/// Columns of a table, in the table's order.
+pub(crate) struct Columns<E: EntityTrait> {
+    /// The columns' places in the table, a bit each.
+    pub(crate) bits: u64,
+    of: std::marker::PhantomData<fn() -> E>,
+}
+
+// derived, these would ask the same of the table
+#[expect(clippy::expl_impl_clone_on_copy, reason = "the table need not be copied")]
+impl<E: EntityTrait> Clone for Columns<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: EntityTrait> Copy for Columns<E> {}
+
+impl<E: OrganizationOwned> Columns<E> {
+    /// The id alone.
+    pub(crate) fn id() -> Self {
+        Self { bits: 0, of: std::marker::PhantomData }.with(E::ID)
+    }
+
+    /// And this one.
+    pub(crate) fn with(self, column: E::Column) -> Self {
+        let place = E::Column::iter().position(|of| discriminant(&of) == discriminant(&column));
+        let bit = place.map_or(0, |place| 1_u64 << place);
+        Self { bits: self.bits | bit, ..self }
+    }
+
+    /// And these.
+    pub(crate) fn and(self, others: Self) -> Self {
+        Self { bits: self.bits | others.bits, ..self }
+    }
+
+    /// The columns.
+    pub(crate) fn all(self) -> Arc<[E::Column]> {
+        let columns = E::Column::iter().enumerate();
+        columns.filter(|(place, _)| self.bits & (1 << place) != 0).map(|(_, of)| of).collect()
+    }
+}
+
 /// Rows of one table that were loaded together.
 pub(crate) struct Rows<E: EntityTrait> {
-    rows: Vec<E::Model>,
-    shared: Mutex<HashMap<String, Shared>>,
+    data: Data<E>,
+    shared: Mutex<HashMap<Key, Shared>>,
+}
+
+enum Data<E: EntityTrait> {
+    /// With all columns.
+    Whole(Vec<E::Model>),
+    /// With these columns, by position.
+    Read(Vec<QueryResult>, Arc<[E::Column]>),
 }
 
 /// One of them.
@@ -46,30 +116,262 @@ impl<E: EntityTrait> Clone for Row<E> {
     }
 }
 
-impl<E: EntityTrait> Deref for Row<E> {
-    type Target = E::Model;
-
-    fn deref(&self) -> &E::Model {
-        &self.rows.rows[self.index]
-    }
+fn rows_of<E: EntityTrait>(data: Data<E>) -> impl Iterator<Item = Row<E>> {
+    let count = match &data {
+        Data::Whole(models) => models.len(),
+        Data::Read(rows, _) => rows.len(),
+    };
+    let rows = Arc::new(Rows { data, shared: Mutex::default() });
+    (0..count).map(move |index| Row { rows: Arc::clone(&rows), index })
 }
 
 /// Makes rows of models.
 pub(crate) fn together<E: EntityTrait>(models: impl IntoIterator<Item = E::Model>) -> Vec<Row<E>> {
-    let rows: Vec<_> = models.into_iter().collect();
-    let rows = Arc::new(Rows { rows, shared: Mutex::default() });
-    (0..rows.rows.len()).map(|index| Row { rows: Arc::clone(&rows), index }).collect()
+    rows_of(Data::Whole(models.into_iter().collect())).collect()
+}
+
+/// Makes rows of what was read: these columns, by position.
+pub(crate) fn read<E: EntityTrait>(
+    rows: Vec<QueryResult>,
+    columns: Arc<[E::Column]>,
+) -> impl Iterator<Item = Row<E>> {
+    rows_of(Data::Read(rows, columns))
 }
 
 /// Makes a row of a model that came alone.
 pub(crate) fn alone<E: EntityTrait>(model: E::Model) -> Row<E> {
-    Row { rows: Arc::new(Rows { rows: vec![model], shared: Mutex::default() }), index: 0 }
+    let rows = Rows { data: Data::Whole(vec![model]), shared: Mutex::default() };
+    Row { rows: Arc::new(rows), index: 0 }
 }
 
-/// Makes the objects of rows: newtypes, so that a column stays private until somebody publishes it.
-macro_rules! objects {
-    ($($(#[$doc:meta])* $name:ident of $module:ident;)*) => { $(
-        $(#[$doc])*
+/// An object that is a row.
+pub(crate) trait RowObject: From<Row<Self::Entity>> {
+    /// The table of its rows.
+    type Entity: OrganizationOwned;
+
+    /// The columns that a field needs, beside the id.
+    fn needs(field: &str) -> Columns<Self::Entity>;
+
+    /// The columns that the field in a context needs of these objects.
+    fn columns(ctx: &Context<'_>) -> Columns<Self::Entity> {
+        Self::columns_at(ctx, &[])
+    }
+
+    /// The same for objects that stand in these fields of the field's own object.
+    fn columns_at(ctx: &Context<'_>, path: &[&str]) -> Columns<Self::Entity> {
+        let mut selected = vec![ctx.field()];
+        for name in path {
+            let inner = selected.iter().flat_map(SelectionField::selection_set);
+            selected = inner.filter(|field| field.name() == *name).collect();
+        }
+        let fields = selected.iter().flat_map(SelectionField::selection_set);
+        fields.fold(Columns::id(), |columns, field| columns.and(Self::needs(field.name())))
+    }
+}
+
+impl<E: EntityTrait> Row<E> {
+    /// The value of a column.
+    ///
+    /// # Errors
+    /// That it cannot be read, or was not.
+    pub(crate) fn get<T: TryGetable + ValueType>(&self, column: E::Column) -> Result<T, Error> {
+        match &self.rows.data {
+            Data::Whole(models) => {
+                let value = models[self.index].get(column);
+                <T as ValueType>::try_from(value)
+                    .map_err(|error| internal(DbErr::Type(error.to_string())))
+            }
+            Data::Read(rows, columns) => {
+                let position =
+                    columns.iter().position(|of| discriminant(of) == discriminant(&column));
+                let Some(position) = position else {
+                    let message = format!("{} was not asked for", column.as_str());
+                    return Err(internal(DbErr::Custom(message)));
+                };
+                rows[self.index].try_get_by_index(position).map_err(internal)
+            }
+        }
+    }
+
+    /// The row as it was read, where it was.
+    pub(crate) fn result(&self) -> Option<&QueryResult> {
+        match &self.rows.data {
+            Data::Whole(_) => None,
+            Data::Read(rows, _) => rows.get(self.index),
+        }
+    }
+
+    fn siblings(&self) -> impl Iterator<Item = Self> {
+        let count = match &self.rows.data {
+            Data::Whole(models) => models.len(),
+            Data::Read(rows, _) => rows.len(),
+        };
+        (0..count).map(|index| Self { rows: Arc::clone(&self.rows), index })
+    }
+
+    /// What the siblings share under this key; the first who asks makes it.
+    pub(crate) fn shared<T: Send + Sync + 'static>(
+        &self,
+        key: impl Into<Key>,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let key = key.into();
+        let mut shared = self.rows.shared.lock().expect("no holder of the lock panics");
+        let found = shared.get(&key).map(Arc::clone);
+        let found = found.unwrap_or_else(|| {
+            let new: Shared = Arc::new(make());
+            shared.insert(key, Arc::clone(&new));
+            new
+        });
+        found.downcast().expect("a key has one type")
+    }
+
+    async fn load<T: Send + Sync + 'static>(
+        &self,
+        key: impl Into<Key>,
+        load: impl AsyncFnOnce() -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        let cell = self.shared(key, OnceCell::<Result<Arc<T>, Error>>::new);
+        cell.get_or_init(async || load().await.map(Arc::new)).await.clone()
+    }
+}
+
+impl<E: OrganizationOwned> Row<E> {
+    /// Its id, which every row has.
+    pub(crate) fn id(&self) -> Uuid {
+        self.get(E::ID).expect("the id is read of every row")
+    }
+
+    /// The ids of its siblings and its own.
+    pub(crate) fn ids(&self) -> Vec<Uuid> {
+        self.siblings().map(|row| row.id()).collect()
+    }
+
+    /// What `load` finds for the ids of all siblings together.
+    pub(crate) async fn load_for_all<T: Send + Sync + 'static>(
+        &self,
+        key: impl Into<Key>,
+        load: impl AsyncFnOnce(Vec<Uuid>) -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        self.load(key, async || load(self.ids()).await).await
+    }
+
+    /// What `load` finds for the siblings, by their ids. It is given a select of so many of them as
+    /// one statement takes.
+    pub(crate) async fn gather<T, F>(
+        &self,
+        scope: &Scope,
+        key: impl Into<Key>,
+        load: impl Fn(Scoped<E>) -> F,
+    ) -> Result<Arc<HashMap<Uuid, T>>, Error>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<Uuid, T>, Error>>,
+    {
+        self.load(key, async || {
+            let mut found = HashMap::new();
+            for chunk in self.ids().chunks(CHUNK) {
+                found.extend(load(scope.find_by::<E>(E::ID, chunk)).await?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The object that this row refers to by a column, if it is there, with the columns that the field
+    /// asks for; loaded for all siblings.
+    pub(crate) async fn referred<R: RowObject>(
+        &self,
+        ctx: &Context<'_>,
+        reference: E::Column,
+    ) -> Result<Option<R>, Error> {
+        let Some(id) = self.get::<Option<Uuid>>(reference)? else { return Ok(None) };
+        let columns = R::columns(ctx);
+        let found = self
+            .load(Key::Of(reference.as_str(), columns.bits), async || {
+                let ids: Vec<Option<Uuid>> =
+                    self.siblings().map(|row| row.get(reference)).collect::<Result<_, _>>()?;
+                let columns = columns.all();
+                let found = ctx
+                    .scope()
+                    .columns_by::<R::Entity>(&columns, R::Entity::ID, ids.into_iter().flatten())
+                    .await?;
+                Ok(by_id(read::<R::Entity>(found, columns)))
+            })
+            .await?;
+        Ok(found.get(&id).cloned().map(R::from))
+    }
+
+    /// The object that this row belongs to, a `what`. If it is gone, it was deleted since this one
+    /// was read, and this one with it.
+    pub(crate) async fn owner<R: RowObject>(
+        &self,
+        ctx: &Context<'_>,
+        what: &'static str,
+        reference: E::Column,
+    ) -> Result<R, Error> {
+        let owner = self.referred::<R>(ctx, reference).await?;
+        owner.ok_or_else(|| Error::not_found(what, what))
+    }
+}
+
+/// Rows by their ids.
+pub(crate) fn by_id<E: OrganizationOwned>(
+    rows: impl IntoIterator<Item = Row<E>>,
+) -> HashMap<Uuid, Row<E>> {
+    rows.into_iter().map(|row| (row.id(), row)).collect()
+}
+
+fn internal(error: DbErr) -> Error {
+    Error::Internal(Arc::new(error))
+}
+
+/// The enum of the schema that shows an enum of a table.
+pub(crate) struct OneOf<G, D>(std::marker::PhantomData<(G, D)>);
+
+impl<G, D> Shown for OneOf<G, D>
+where
+    G: async_graphql::OutputType + async_graphql::resolver_utils::EnumType + From<D> + 'static,
+    D: ActiveEnum + TryGetable + ValueType + 'static,
+{
+    type Output = G;
+
+    fn show<E: EntityTrait>(
+        row: &Row<E>,
+        column: E::Column,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let value = G::from(row.get::<D>(column)?);
+        let item = G::items().iter().find(|item| item.value == value);
+        campaigns_operation::json::string(item.map_or("", |item| item.name), out);
+        Ok(())
+    }
+}
+
+/// The fields that wait of an object that is a row.
+pub(crate) trait Waiting<E: EntityTrait> {
+    /// Those of this row.
+    fn of(row: &Row<E>) -> Self;
+}
+
+impl<E: EntityTrait> Waiting<E> for Nothing {
+    fn of(_: &Row<E>) -> Self {
+        Self
+    }
+}
+
+/// Makes an object of the rows of a table. Each plain field shows a column; a field that waits is in
+/// the container that is named, and `needs` says which column it reads of its row.
+macro_rules! object {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident of $module:ident, waits $waiting:ident $({ $($waits:literal needs $column:ident $(and $more:ident)*;)* })?
+        $(
+            $(#[doc = $field_doc:literal])*
+            $field:literal: $shown:ty = $shows:ident;
+        )*
+    ) => {
+        $(#[doc = $doc])*
         #[derive(Clone)]
         pub(crate) struct $name(pub(crate) $crate::rows::Row<$module::Entity>);
 
@@ -78,105 +380,112 @@ macro_rules! objects {
                 Self(row)
             }
         }
-    )* };
-}
-pub(crate) use objects;
 
-impl<E: EntityTrait> Row<E> {
-    /// This row and its siblings.
-    pub(crate) fn siblings(&self) -> &[E::Model] {
-        &self.rows.rows
-    }
+        impl $crate::rows::RowObject for $name {
+            type Entity = $module::Entity;
 
-    /// What the siblings share under this key; the first who asks makes it.
-    pub(crate) fn shared<T: Send + Sync + 'static>(
-        &self,
-        key: &str,
-        make: impl FnOnce() -> T,
-    ) -> Arc<T> {
-        let mut shared = self.rows.shared.lock().expect("no holder of the lock panics");
-        let found = shared.get(key).map(Arc::clone);
-        let found = found.unwrap_or_else(|| {
-            let new: Shared = Arc::new(make());
-            shared.insert(key.to_owned(), Arc::clone(&new));
-            new
-        });
-        found.downcast().expect("a key has one type")
-    }
-
-    /// What `load` finds for all siblings together.
-    pub(crate) async fn load<T: Send + Sync + 'static>(
-        &self,
-        key: &str,
-        load: impl AsyncFnOnce(&[E::Model]) -> Result<T, Error>,
-    ) -> Result<Arc<T>, Error> {
-        let cell = self.shared(key, OnceCell::<Result<Arc<T>, Error>>::new);
-        cell.get_or_init(async || load(self.siblings()).await.map(Arc::new)).await.clone()
-    }
-
-    /// What `load` finds for the siblings, by their ids. It is given a select of so many of them as
-    /// one statement takes.
-    pub(crate) async fn gather<T, F>(
-        &self,
-        scope: &Scope,
-        key: &str,
-        load: impl Fn(Scoped<E>) -> F,
-    ) -> Result<Arc<HashMap<Uuid, T>>, Error>
-    where
-        E: OrganizationOwned,
-        T: Send + Sync + 'static,
-        F: Future<Output = Result<HashMap<Uuid, T>, Error>>,
-    {
-        self.load(key, async |siblings| {
-            let mut found = HashMap::new();
-            for chunk in siblings.chunks(CHUNK) {
-                let ids: Vec<Uuid> = chunk.iter().map(id_of::<E>).collect();
-                found.extend(load(scope.find_by::<E>(E::ID, &ids)).await?);
+            fn needs(field: &str) -> $crate::rows::Columns<$module::Entity> {
+                let id = $crate::rows::Columns::id();
+                match field {
+                    $($field => id.with($module::Column::$shows),)*
+                    $($($waits => id.with($module::Column::$column)$(.with($module::Column::$more))*,)*)?
+                    _ => id,
+                }
             }
-            Ok(found)
-        })
-        .await
-    }
+        }
 
-    /// The row of another table that this one refers to, if it is there.
-    pub(crate) async fn referred<R>(
-        &self,
-        scope: &Scope,
-        key: &str,
-        reference: impl Fn(&E::Model) -> Option<Uuid>,
-    ) -> Result<Option<Row<R>>, Error>
-    where
-        R: OrganizationOwned,
-    {
-        let Some(id) = reference(self) else { return Ok(None) };
-        let found = self
-            .load(key, async |siblings| {
-                let found = scope.by_ids::<R>(siblings.iter().filter_map(&reference)).await?;
-                Ok(by_id(together::<R>(found)))
-            })
-            .await?;
-        Ok(found.get(&id).cloned())
-    }
+        impl $name {
+            /// The row's UUID.
+            pub(crate) async fn id(
+                &self,
+                _: &async_graphql::Context<'_>,
+            ) -> Result<async_graphql::ID, $crate::error::Error> {
+                Ok(self.0.id().into())
+            }
+        }
 
-    /// The row that this one belongs to, a `what`. Where it is gone, it was deleted since this one
-    /// was read, and this one with it.
-    pub(crate) async fn owner<R: OrganizationOwned>(
-        &self,
-        scope: &Scope,
-        what: &'static str,
-        reference: fn(&E::Model) -> Uuid,
-    ) -> Result<Row<R>, Error> {
-        let owner = self.referred::<R>(scope, what, |row| Some(reference(row))).await?;
-        owner.ok_or_else(|| Error::not_found(what, what))
-    }
+        impl campaigns_operation::object::Object for $name {
+            type Error = $crate::error::Error;
+            type Waiting = $waiting;
+
+            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field {
+                    $($field => Some(|object, out| {
+                        <$shown as $crate::shown::Shown>::show(&object.0, $module::Column::$shows, out)
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn waiting(&self) -> Self::Waiting {
+                <$waiting as $crate::rows::Waiting<$module::Entity>>::of(&self.0)
+            }
+
+            fn draw(
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                bytes: usize,
+            ) -> Result<(), Self::Error> {
+                $crate::shown::draw(ctx, bytes)
+            }
+        }
+
+        $crate::rows::output!($name [$($doc),*] { $(($field, [$($field_doc),*], <$shown as $crate::shown::Shown>::Output),)* });
+    };
 }
+pub(crate) use object;
 
-/// Rows by their ids.
-pub(crate) fn by_id<E: OrganizationOwned>(rows: Vec<Row<E>>) -> HashMap<Uuid, Row<E>> {
-    rows.into_iter().map(|row| (id_of::<E>(&row), row)).collect()
-}
+/// Makes an object with plain fields a type of the schema.
+macro_rules! output {
+    ($name:ident [$($doc:literal),*] { $(($field:literal, [$($field_doc:literal),*], $output:ty),)* }) => {
+        impl async_graphql::ContainerType for $name {
+            async fn resolve_field(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::ServerResult<Option<async_graphql::Value>> {
+                campaigns_operation::object::resolve_field(self, ctx).await
+            }
+        }
 
-/// The id of a row.
-pub(crate) fn id_of<E: OrganizationOwned>(row: &E::Model) -> Uuid {
-    row.get(E::ID).unwrap()
+        impl async_graphql::OutputType for $name {
+            fn type_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn create_type_info(registry: &mut async_graphql::registry::Registry) -> String {
+                campaigns_operation::object::describe::<Self>(registry, &[$($doc),*], |registry| {
+                    vec![$((
+                        $field,
+                        campaigns_operation::object::lines(&[$($field_doc),*]),
+                        <$output as async_graphql::OutputType>::create_type_info(registry),
+                    )),*]
+                })
+            }
+
+            async fn resolve(
+                &self,
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                _: &async_graphql::Positioned<async_graphql::parser::types::Field>,
+            ) -> async_graphql::ServerResult<async_graphql::Value> {
+                let objects = std::slice::from_ref(self);
+                campaigns_operation::object::resolve(ctx, objects, false).await
+            }
+        }
+
+        impl async_graphql::ObjectType for $name {}
+    };
 }
+pub(crate) use output;
+
+/// The fields that wait of an object that is a row.
+macro_rules! waiting {
+    ($name:ident of $module:ident) => {
+        pub(crate) struct $name($crate::rows::Row<$module::Entity>);
+
+        impl $crate::rows::Waiting<$module::Entity> for $name {
+            fn of(row: &$crate::rows::Row<$module::Entity>) -> Self {
+                Self(row.clone())
+            }
+        }
+    };
+}
+pub(crate) use waiting;

@@ -37,7 +37,7 @@ impl ScalarType for DateTime {
     fn to_value(&self) -> Value {
         Value::String(match &self.0 {
             Text::Sent(text) => text.clone(),
-            Text::Shown(time) => time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            Text::Shown(time) => text(*time),
         })
     }
 }
@@ -50,6 +50,11 @@ impl DateTime {
             Text::Sent(text) => storable(text),
         }
     }
+}
+
+/// A time as text, as it is shown.
+pub(crate) fn text(time: ChronoDateTime<Utc>) -> String {
+    time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// The time in RFC 3339 text, where both databases can store it: a year of four digits, no leap

@@ -7,33 +7,175 @@
 use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, OutputType, Positioned, ServerResult, Value, parser::types::Field,
+    ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value, parser::types::Field,
     registry::Registry,
 };
+use campaigns_operation::json;
 use campaigns_scope::Scope;
+use chrono::{DateTime, Utc};
+use sea_orm::EntityTrait;
 use serde_json::Value as JsonValue;
+use uuid::Uuid;
 
-use crate::{error::Error, scalars};
-
-/// What a value in JSON takes in a response beside its text.
-const JSON_VALUE: usize = 96;
+use crate::{error::Error, rows::Row, scalars};
 
 /// Text.
 pub(crate) struct Text<T>(pub(crate) T);
 
-/// A metadata column or the like: null, the database's or JSON's, is shown as an empty object.
-pub(crate) struct Json<'a>(pub(crate) Option<&'a JsonValue>);
-
 /// Draws from the budget of the operation.
-fn draw(
+pub(crate) fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Error> {
+    Ok(ctx.data_unchecked::<Arc<Scope>>().drawn_from().draw(bytes)?)
+}
+
+/// Draws what a value that is shown takes.
+fn draw_value(
     ctx: &ContextSelectionSet<'_>,
     field: &Positioned<Field>,
     bytes: usize,
 ) -> ServerResult<()> {
-    ctx.data_unchecked::<Arc<Scope>>()
-        .drawn_from()
-        .draw(bytes)
-        .map_err(|exhausted| ctx.set_error_path(Error::from(exhausted).at(field.pos)))
+    draw(ctx, bytes).map_err(|error| ctx.set_error_path(error.at(field.pos)))
+}
+
+/// How a column is shown.
+pub(crate) trait Shown {
+    /// What the schema has it as.
+    type Output: OutputType;
+
+    /// Writes a column of a row as JSON.
+    ///
+    /// # Errors
+    /// That it cannot be read.
+    fn show<E: EntityTrait>(
+        row: &Row<E>,
+        column: E::Column,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error>;
+}
+
+/// A value that is shown as it is.
+pub(crate) trait ShownValue {
+    /// What the schema has it as.
+    type Output: OutputType;
+
+    /// Writes it as JSON.
+    fn show(self, out: &mut Vec<u8>);
+}
+
+macro_rules! shown_values {
+    ($($ty:ty as $output:ty: $show:expr;)*) => { $(
+        impl ShownValue for $ty {
+            type Output = $output;
+
+            fn show(self, out: &mut Vec<u8>) {
+                let show: fn(Self, &mut Vec<u8>) = $show;
+                show(self, out);
+            }
+        }
+    )* };
+}
+
+shown_values! {
+    i64 as i64: |number, out| json::serialize(&number, out);
+    Option<f64> as Option<f64>: |number, out| json::serialize(&number, out);
+    &str as String: |text, out| json::string(text, out);
+    DateTime<Utc> as scalars::DateTime: time;
+    Option<DateTime<Utc>> as Option<scalars::DateTime>: |at, out| or_null(at, out, time);
+}
+
+/// Makes an object of a value, each of whose fields is a part of it.
+macro_rules! value_object {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident of $ty:ty {
+            $($(#[doc = $field_doc:literal])* $field:literal: $shown:ty = $part:expr;)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone)]
+        pub(crate) struct $name(pub(crate) $ty);
+
+        impl campaigns_operation::object::Object for $name {
+            type Error = $crate::error::Error;
+            type Waiting = campaigns_operation::object::Nothing;
+
+            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field {
+                    $($field => Some(|object, out| {
+                        let part: fn(&$ty) -> $shown = $part;
+                        $crate::shown::ShownValue::show(part(&object.0), out);
+                        Ok(())
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn waiting(&self) -> Self::Waiting {
+                campaigns_operation::object::Nothing
+            }
+
+            fn draw(
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                bytes: usize,
+            ) -> Result<(), Self::Error> {
+                $crate::shown::draw(ctx, bytes)
+            }
+        }
+
+        $crate::rows::output!($name [$($doc),*] {
+            $(($field, [$($field_doc),*], <$shown as $crate::shown::ShownValue>::Output),)*
+        });
+    };
+}
+pub(crate) use value_object;
+
+/// Shows a value as JSON, or null.
+fn or_null<T>(value: Option<T>, out: &mut Vec<u8>, show: impl FnOnce(T, &mut Vec<u8>)) {
+    match value {
+        Some(value) => show(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn uuid(id: Uuid, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    out.push(b'"');
+}
+
+fn time(time: DateTime<Utc>, out: &mut Vec<u8>) {
+    json::string(&scalars::text(time), out);
+}
+
+macro_rules! shown {
+    ($($ty:ty as $read:ty: $show:expr;)*) => { $(
+        impl Shown for $ty {
+            type Output = Self;
+
+            fn show<E: EntityTrait>(
+                row: &Row<E>,
+                column: E::Column,
+                out: &mut Vec<u8>,
+            ) -> Result<(), Error> {
+                let show: fn($read, &mut Vec<u8>) = $show;
+                show(row.get::<$read>(column)?, out);
+                Ok(())
+            }
+        }
+    )* };
+}
+
+shown! {
+    ID as Uuid: uuid;
+    String as String: |text, out| json::string(&text, out);
+    Option<String> as Option<String>: |text, out| or_null(text, out, |text, out| json::string(&text, out));
+    scalars::DateTime as DateTime<Utc>: time;
+    Option<scalars::DateTime> as Option<DateTime<Utc>>: |at, out| or_null(at, out, time);
+    i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
+    // null, the database's or JSON's, is shown as an empty object
+    scalars::Json as Option<JsonValue>: |value, out| match value {
+        Some(value) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
+        _ => out.extend_from_slice(b"{}"),
+    };
 }
 
 impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
@@ -52,43 +194,7 @@ impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
     ) -> ServerResult<Value> {
         let text = self.0.as_ref();
         // once as a value, once in the text of the response
-        draw(ctx, field, 2 * text.len())?;
+        draw_value(ctx, field, 2 * text.len())?;
         Ok(Value::String(text.to_owned()))
     }
-}
-
-impl OutputType for Json<'_> {
-    fn type_name() -> Cow<'static, str> {
-        <scalars::Json as OutputType>::type_name()
-    }
-
-    fn create_type_info(registry: &mut Registry) -> String {
-        <scalars::Json as OutputType>::create_type_info(registry)
-    }
-
-    async fn resolve(
-        &self,
-        ctx: &ContextSelectionSet<'_>,
-        field: &Positioned<Field>,
-    ) -> ServerResult<Value> {
-        let Some(value) = self.0.filter(|value| !value.is_null()) else {
-            return Ok(Value::Object(<_>::default()));
-        };
-        draw(ctx, field, weight(value))?;
-        // every JSON value is a GraphQL value
-        Ok(Value::from_json(value.clone()).unwrap_or(Value::Null))
-    }
-}
-
-/// What JSON takes in a response: as a value and in its text.
-fn weight(value: &JsonValue) -> usize {
-    JSON_VALUE
-        + match value {
-            JsonValue::String(text) => 2 * text.len(),
-            JsonValue::Array(values) => values.iter().map(weight).sum(),
-            JsonValue::Object(values) => {
-                values.iter().map(|(key, value)| 2 * key.len() + weight(value)).sum()
-            }
-            _ => 0,
-        }
 }

@@ -4,12 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use async_graphql::{
     Data, ObjectType, QueryEnv, Request, Response, Schema, ServerError, SubscriptionType,
-    ValidationMode, Value,
+    ValidationMode,
     parser::types::{ExecutableDocument, OperationType, Selection},
     resolver_utils::{resolve_container, resolve_container_serial},
 };
 use futures_util::{FutureExt, StreamExt};
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     error::{self, Code, Error},
     kept::Key,
     measure::MAX_DEPTH,
+    object::WrittenOut,
     prepare::{Checks, Operation, Prepare, Prepared},
     root::{Environment, Probe, Root},
     written::Written,
@@ -103,10 +103,11 @@ where
 
     /// Executes a query or mutation, for whose resolvers `data` is in the context. The response is
     /// safe to send, its fields in the order of the document.
-    pub async fn execute(&self, prepared: Prepared, data: Data, request_id: Uuid) -> Response {
+    pub async fn execute(&self, prepared: Prepared, mut data: Data, request_id: Uuid) -> Response {
         let Prepared { kept, variables, way, .. } = prepared;
         match way {
             Prepare::Written(written) => {
+                data.insert(WrittenOut);
                 let query = self.environment.of(&kept, variables, data);
                 let response = self.run(&query, &written).await;
                 shaped(response, &written, request_id)
@@ -160,7 +161,7 @@ where
 
     /// Executes the selection over the first item of the stream that the root field makes, for which
     /// `data` is in the context. `None` if the stream is empty.
-    pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
+    pub async fn answer(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
         let Prepared { kept, variables, way, .. } = &self.prepared;
         let written = match way {
             Prepare::Written(written) => written,
@@ -174,6 +175,7 @@ where
             Selection::Field(field) => Some(field),
             _ => None,
         })?;
+        data.insert(WrittenOut);
         let environment = &self.engine.environment;
         let query = environment.of(kept, variables.clone(), data);
         let ctx = query.create_context(environment.schema(), None, &written.set, None);
@@ -212,18 +214,4 @@ fn shaped(response: Response, written: &Written, request_id: Uuid) -> Response {
 pub fn was_executed(response: &Response) -> bool {
     let invalid = Some(Code::GraphqlValidationFailed.as_str());
     response.errors.iter().all(|error| error::code_of(error) != invalid)
-}
-
-/// A response as JSON.
-#[must_use]
-#[expect(clippy::missing_panics_doc, reason = "a response is JSON")]
-pub fn text(response: &Response) -> String {
-    #[derive(Serialize)]
-    struct Entries<'a> {
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        errors: &'a [ServerError],
-        data: &'a Value,
-    }
-    let entries = Entries { errors: &response.errors, data: &response.data };
-    serde_json::to_string(&entries).expect("a response is JSON")
 }

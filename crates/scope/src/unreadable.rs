@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, QueryResult,
+    sea_query::ColumnType,
+};
 
 use crate::Error;
 
@@ -29,6 +32,36 @@ pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model
 /// The rows, without those that have a value which this version does not know.
 pub(crate) fn all_known<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::Model>, Error> {
     rows.iter().filter_map(|row| known::<E>(row).transpose()).collect()
+}
+
+/// Leaves out rows that have a value which this version does not know in one of these columns, which
+/// stand first in each row.
+pub(crate) fn leave_out_unknown<E: EntityTrait>(
+    rows: &mut Vec<QueryResult>,
+    columns: &[E::Column],
+) -> Result<(), Error> {
+    for (index, column) in columns.iter().enumerate() {
+        let ColumnType::Enum { variants, .. } = column.def().get_column_type().clone() else {
+            continue;
+        };
+        let mut failed = None;
+        rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
+            Ok(Some(value)) if variants.iter().all(|known| known.to_string() != value) => {
+                let error = DbErr::Type(format!("{value} is no {}", column.as_str()));
+                skipped(E::default().table_name(), &error);
+                false
+            }
+            Ok(_) => true,
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 /// Counts a row that is left out, and says so in the log from time to time.

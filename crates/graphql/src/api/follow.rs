@@ -21,7 +21,7 @@ use async_graphql::{Data, Response};
 use campaigns_analytics::Figures;
 use campaigns_entity::event;
 use campaigns_feed::{Event, FollowError, Follower, Wanted};
-use campaigns_operation::error::code_of;
+use campaigns_operation::{error::code_of, text};
 use campaigns_scope::{Place, Scope, Viewer};
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
@@ -201,7 +201,7 @@ impl Followed {
                 }
             }
         };
-        let alone = rows::alone::<event::Entity>((*row).clone());
+        let alone = rows::alone::<event::Entity>((*event).clone());
         // what failed for others that share the row is tried once more for this one
         if let Some(response) = self.run(&Arc::new(Turn::Event(row, place.clone()))).await
             && response.errors.is_empty()
@@ -308,5 +308,5 @@ fn failed_for(response: &Response, code: Code) -> bool {
 }
 
 fn json(response: &Response) -> Payload {
-    serde_json::to_string(response).expect("a response is JSON").into()
+    text(response).into()
 }

@@ -1,35 +1,27 @@
 //! `Campaign.links`.
 
-use async_graphql::{Context, SimpleObject};
+use async_graphql::Context;
 use campaigns_analytics::Link;
 use campaigns_entity::campaign;
+use campaigns_operation::object::Objects;
+use chrono::{DateTime, Utc};
 
-use crate::{context::RequestContext, error::Error, rows::Row, scalars::DateTime, shown::Text};
+use crate::{context::RequestContext, error::Error, rows::Row, shown::value_object};
 
 /// How many links a campaign shows at most.
 const MAX_LINKS: usize = 500;
 
-/// What became of a link.
-#[derive(SimpleObject)]
-pub(crate) struct LinkStats {
-    /// Where it leads.
-    url: Text<String>,
-    /// How often it was clicked.
-    clicks: i64,
-    /// In how many sends it was clicked.
-    unique_clicks: i64,
-    /// When it was clicked last.
-    last_clicked_at: DateTime,
-}
-
-impl From<&Link> for LinkStats {
-    fn from(link: &Link) -> Self {
-        Self {
-            url: Text(link.url.clone()),
-            clicks: link.clicks,
-            unique_clicks: link.unique_clicks,
-            last_clicked_at: link.last_clicked_at.into(),
-        }
+value_object! {
+    /// The clicks on a link.
+    LinkStats of Link {
+        /// The URL.
+        "url": &str = |link| &link.url;
+        /// The number of clicks.
+        "clicks": i64 = |link| link.clicks;
+        /// The number of sends in which it was clicked.
+        "uniqueClicks": i64 = |link| link.unique_clicks;
+        /// When it was last clicked.
+        "lastClickedAt": DateTime<Utc> = |link| link.last_clicked_at;
     }
 }
 
@@ -38,7 +30,7 @@ pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<campaign::Entity>,
     first: i32,
-) -> Result<Vec<LinkStats>, Error> {
+) -> Result<Objects<LinkStats>, Error> {
     let first = match usize::try_from(first) {
         Ok(first) if first <= MAX_LINKS => first,
         _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_LINKS}."))),
@@ -49,5 +41,6 @@ pub(super) async fn of(
             Ok(campaigns_analytics::links(scope, selected).await?)
         })
         .await?;
-    Ok(links.get(&row.id).into_iter().flatten().take(first).map(LinkStats::from).collect())
+    let links = links.get(&row.id()).into_iter().flatten().take(first);
+    Ok(Objects(links.cloned().map(LinkStats).collect()))
 }

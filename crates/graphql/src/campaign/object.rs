@@ -1,8 +1,12 @@
 //! `Campaign`.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::{Figures, Spans};
-use campaigns_entity::{campaign, event, list_entry, segment, send, user};
+use campaigns_entity::{campaign, event, list_entry, segment, send};
+use campaigns_operation::object::Objects;
+use uuid::Uuid;
 
 use super::links::{self, LinkStats};
 use crate::{
@@ -11,23 +15,47 @@ use crate::{
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     list::ListEntry,
-    rows::{self, objects},
-    scalars::DateTime,
+    rows::{self, OneOf, object, waiting},
+    scalars::{DateTime, Json},
     segment::Segment,
     send::{Send, SendFilter, SendOrder},
-    shown::{Json, Text},
     stats::CampaignStats,
     timeline::{self, Calendar, EngagementBucket, TimeInterval},
     viewer::User,
 };
 
-objects! {
-    /// A row of `campaigns`.
-    Campaign of campaign;
+object! {
+    /// A campaign: one message sent to many contacts.
+    Campaign of campaign, waits CampaignFields {
+        "creator" needs CreatorId;
+    }
+    /// The campaign's UUID.
+    "id": ID = Id;
+    /// The campaign's name.
+    "name": String = Name;
+    /// The subject line or headline of the message.
+    "subject": Option<String> = Subject;
+    /// The body of the message.
+    "body": Option<String> = Body;
+    /// The delivery channel: email, sms, push, …
+    "channel": String = Channel;
+    /// The campaign's status.
+    "status": OneOf<CampaignStatus, campaign::CampaignStatus> = Status;
+    /// When the campaign is scheduled to be sent.
+    "scheduledAt": Option<DateTime> = ScheduledAt;
+    /// When the campaign was sent.
+    "sentAt": Option<DateTime> = SentAt;
+    /// When the campaign was created.
+    "createdAt": DateTime = CreatedAt;
+    /// When the campaign was last updated.
+    "updatedAt": DateTime = UpdatedAt;
+    /// Custom data stored with the campaign, as a JSON object.
+    "metadata": Json = Metadata;
 }
 
+waiting!(CampaignFields of campaign);
+
 impl Listed for Campaign {
-    type Entity = campaign::Entity;
     const NAME: &'static str = "campaign";
 }
 
@@ -49,71 +77,14 @@ pub(crate) enum CampaignStatus {
     Canceled,
 }
 
-/// A campaign: one message to many contacts.
 #[Object]
-impl Campaign {
-    /// The campaign's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// Who made it; null where that is not known, or the user is gone.
+impl CampaignFields {
+    /// The user who created the campaign. Null if unknown, or if the user was deleted.
     async fn creator(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
-        let creator = self.0.referred::<user::Entity>(ctx.scope(), "creator", |row| row.creator_id);
-        Ok(creator.await?.map(User))
+        self.0.referred(ctx, campaign::Column::CreatorId).await
     }
 
-    /// What people call it.
-    async fn name(&self) -> Text<&str> {
-        Text(&self.0.name)
-    }
-
-    /// The subject or headline of the message.
-    async fn subject(&self) -> Option<Text<&str>> {
-        self.0.subject.as_deref().map(Text)
-    }
-
-    /// The message.
-    async fn body(&self) -> Option<Text<&str>> {
-        self.0.body.as_deref().map(Text)
-    }
-
-    /// How it is delivered: email, sms, push, …
-    async fn channel(&self) -> Text<&str> {
-        Text(&self.0.channel)
-    }
-
-    /// Where it stands.
-    async fn status(&self) -> CampaignStatus {
-        self.0.status.into()
-    }
-
-    /// When it is to be sent.
-    async fn scheduled_at(&self) -> Option<DateTime> {
-        self.0.scheduled_at.map(Into::into)
-    }
-
-    /// When it was sent.
-    async fn sent_at(&self) -> Option<DateTime> {
-        self.0.sent_at.map(Into::into)
-    }
-
-    /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
-    }
-
-    /// When anything of it last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.0.updated_at.into()
-    }
-
-    /// Whatever you keep with it.
-    async fn metadata(&self) -> Json<'_> {
-        Json(self.0.metadata.as_ref())
-    }
-
-    /// What became of its sends: counts and rates, as they are now.
+    /// The campaign's current figures: counts and rates over its sends and their events.
     async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
         let (scope, spans) = (ctx.scope(), CampaignStats::spans(ctx));
         let key = if spans == Spans::With { "stats with times" } else { "stats" };
@@ -123,43 +94,45 @@ impl Campaign {
                 Ok(campaigns_analytics::by_campaign(scope, selected, spans).await?)
             })
             .await?;
-        Ok(figures.get(&self.0.id).cloned().unwrap_or_else(Figures::default).into())
+        Ok(figures.get(&self.0.id()).cloned().unwrap_or_else(Figures::default).into())
     }
 
-    /// What happened when: every bucket that the time from from on, before to, touches, whole and in
-    /// their order, 1,000 at most; those in which nothing happened are there with zeros. Without a
-    /// bound it is that of the campaign's events; without events there is no bucket then.
+    /// A time series of the campaign's events. Returns every period between from and to, in order and up
+    /// to 1,000, including those without events. The first and the last are whole periods. Without from
+    /// and to, the series spans the campaign's events, and is empty if there are none.
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How long a bucket is.")] interval: TimeInterval,
-        #[graphql(desc = "A time in the first bucket; that of the first event without it.")]
+        #[graphql(desc = "The length of a period.")] interval: TimeInterval,
+        #[graphql(
+            desc = "A time in the first period. The default is the time of the first event."
+        )]
         from: Option<DateTime>,
         #[graphql(
-            desc = "The first time that need not be in a bucket; just after the last event without it."
+            desc = "The end: the first time that need not be covered. The default is just after the last event."
         )]
         to: Option<DateTime>,
         #[graphql(
-            desc = "The time zone whose calendar it is: Europe/Berlin, America/New_York, …",
+            desc = "The time zone of the calendar: Europe/Berlin, America/New_York, …",
             default = "UTC"
         )]
         timezone: String,
-    ) -> Result<Vec<EngagementBucket>, Error> {
+    ) -> Result<Objects<EngagementBucket>, Error> {
         let calendar = Calendar::of(interval, &timezone)?;
         timeline::of_campaign(ctx, &self.0, calendar, from, to).await
     }
 
-    /// The links that were clicked, the most clicked first, then by url.
+    /// The links that were clicked, most clicked first, then by URL.
     async fn links(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "So many, 500 at most.", default = 50)] first: i32,
-    ) -> Result<Vec<LinkStats>, Error> {
+        #[graphql(desc = "Returns the first n elements, up to 500.", default = 50)] first: i32,
+    ) -> Result<Objects<LinkStats>, Error> {
         links::of(ctx, &self.0, first).await
     }
 
-    /// The segments from which its list has entries, by name.
-    async fn segments(&self, ctx: &Context<'_>) -> Result<Vec<Segment>, Error> {
+    /// The segments that the entries of the campaign's list came from, by name.
+    async fn segments(&self, ctx: &Context<'_>) -> Result<Objects<Segment>, Error> {
         let scope = ctx.scope();
         let segments = self
             .0
@@ -167,71 +140,97 @@ impl Campaign {
                 let of_campaigns = campaigns_analytics::of_campaigns(scope, selected).await?;
                 let ids = of_campaigns.values().flatten().copied();
                 let found = scope.by_ids::<segment::Entity>(ids).await?;
-                let found = rows::by_id(rows::together::<segment::Entity>(found));
+                // by name, and each then in that order
+                let mut found: Vec<_> =
+                    found.into_iter().map(|of| ((of.name.clone(), of.id), of)).collect();
+                found.sort_by(|(a, _), (b, _)| a.cmp(b));
+                let order: HashMap<Uuid, usize> =
+                    found.iter().enumerate().map(|(place, (_, of))| (of.id, place)).collect();
+                let rows = rows::together::<segment::Entity>(found.into_iter().map(|(_, of)| of));
                 Ok(of_campaigns
                     .into_iter()
                     .map(|(campaign, ids)| {
-                        let mut segments: Vec<_> =
-                            ids.iter().filter_map(|id| found.get(id).cloned()).collect();
-                        segments.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-                        (campaign, segments)
+                        let mut places: Vec<usize> =
+                            ids.iter().filter_map(|id| order.get(id).copied()).collect();
+                        places.sort_unstable();
+                        (
+                            campaign,
+                            places.into_iter().map(|place| rows[place].clone()).collect::<Vec<_>>(),
+                        )
                     })
                     .collect())
             })
             .await?;
-        let segments = segments.get(&self.0.id).cloned().unwrap_or_default();
-        Ok(segments.into_iter().map(Segment).collect())
+        let segments = segments.get(&self.0.id()).cloned().unwrap_or_default();
+        Ok(Objects(segments.into_iter().map(Segment).collect()))
     }
 
-    /// Who the campaign is meant for.
+    /// The campaign's list: the contacts that it is meant for.
     async fn list(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<ListEntry>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = list_entry::Column::CampaignId;
-        Connection::children(ctx.scope(), &self.0, of, UNFILTERED, UNORDERED, page)
+        Connection::children(ctx, &self.0, of, UNFILTERED, UNORDERED, page)
     }
 
-    /// The messages of this campaign, one for each contact that it went to.
+    /// The campaign's sends, one for each contact that it went to.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn sends(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<SendFilter>,
-        #[graphql(desc = "In this order; by id without it.")] order_by: Option<Vec<SendOrder>>,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
+            SendFilter,
+        >,
+        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+            Vec<SendOrder>,
+        >,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<Send>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = send::Column::CampaignId;
-        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), order_by.as_deref(), page)
+        Connection::children(ctx, &self.0, of, filter.as_ref(), order_by.as_deref(), page)
     }
-    /// What became of its sends.
+
+    /// The engagement events of the campaign's sends.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             EngagementEventFilter,
         >,
-        #[graphql(desc = "In this order; as they came in without it.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is the order of the feed.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = event::Column::SendCampaignId;
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
-        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
+        Connection::children(ctx, &self.0, of, filter.as_ref(), Some(&order_by), page)
     }
 }

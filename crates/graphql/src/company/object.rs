@@ -1,40 +1,22 @@
 //! `Company`.
 
-use async_graphql::{ID, Object};
+use async_graphql::ID;
 use campaigns_entity::company;
+use campaigns_operation::object::Nothing;
 
-use crate::{rows::objects, shown::Text};
+use crate::rows::object;
 
-objects! {
-    /// A row of `companies`.
-    Company of company;
-}
-
-/// A company that contacts work for.
-#[Object]
-impl Company {
+object! {
+    /// A company that contacts work for.
+    Company of company, waits Nothing
     /// The company's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// What it is called.
-    async fn name(&self) -> Text<&str> {
-        Text(&self.0.name)
-    }
-
-    /// Its domain.
-    async fn domain(&self) -> Option<Text<&str>> {
-        self.0.domain.as_deref().map(Text)
-    }
-
-    /// Its industry.
-    async fn industry(&self) -> Option<Text<&str>> {
-        self.0.industry.as_deref().map(Text)
-    }
-
-    /// How large it is.
-    async fn size(&self) -> Option<Text<&str>> {
-        self.0.size.as_deref().map(Text)
-    }
+    "id": ID = Id;
+    /// The company's name.
+    "name": String = Name;
+    /// The company's domain.
+    "domain": Option<String> = Domain;
+    /// The industry.
+    "industry": Option<String> = Industry;
+    /// The company's size.
+    "size": Option<String> = Size;
 }

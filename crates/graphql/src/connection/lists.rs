@@ -13,22 +13,23 @@ use crate::{
     error::Error,
     event,
     filter::{self, Filter},
-    rows::{Row, together},
+    rows::{self, Columns, Row, RowObject},
 };
 
-pub(super) type Pages<T> = HashMap<Option<Uuid>, ListPage<<T as Listed>::Entity>>;
+pub(super) type Pages<T> = HashMap<Option<Uuid>, ListPage<<T as RowObject>::Entity>>;
 
-pub(super) type Column<T> = <<T as Listed>::Entity as sea_orm::EntityTrait>::Column;
+pub(super) type Column<T> = <<T as RowObject>::Entity as sea_orm::EntityTrait>::Column;
 
-/// The rows of one list with their cursors.
+/// The rows of one list.
 pub(super) struct ListPage<E: OrganizationOwned> {
-    pub(super) rows: Vec<(Row<E>, String)>,
+    pub(super) rows: Vec<Row<E>>,
     pub(super) more: bool,
 }
 
 /// Lists that are loaded together: one, or one for each of many parents.
 pub(super) struct Lists<T: Listed> {
     selected: Scoped<T::Entity>,
+    columns: Columns<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
     /// Of a list in feed order, the place of its cursor, with the argument's name.
@@ -46,6 +47,7 @@ impl<T: Listed> Lists<T> {
     /// The lists of what the filter selects.
     pub(super) fn select(
         scope: &Scope,
+        columns: Columns<T::Entity>,
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
@@ -56,6 +58,7 @@ impl<T: Listed> Lists<T> {
         let Asked { window, place } = page.window(&ordering)?;
         Ok(Self {
             selected,
+            columns,
             ordering,
             window,
             place,
@@ -99,34 +102,44 @@ impl<T: Listed> Lists<T> {
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let selected = self.selected(scope).await?;
-        let incarnation =
-            if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
+        let columns = self.columns.all();
         let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
-            None => vec![(None, scope.page(selected, order, window).await?)],
+            None => vec![(None, scope.page(selected, &columns, order, window).await?)],
             Some((column, parents)) => scope
-                .pages(&selected, *column, parents, order, window)
+                .pages(&selected, &columns, *column, parents, order, window)
                 .await?
                 .into_iter()
                 .map(|(parent, page)| (Some(parent), page))
                 .collect(),
         };
         // the rows of all lists are siblings: what hangs on them is loaded together too
-        let mut models = Vec::new();
-        let mut cursors = Vec::with_capacity(pages.len());
+        let mut all = Vec::with_capacity(pages.iter().map(|(_, page)| page.rows.len()).sum());
+        let mut lengths = Vec::with_capacity(pages.len());
         for (parent, page) in pages {
-            let (rows, keys): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
-            models.extend(rows);
-            let name = &self.ordering.name;
-            let keys = keys.iter().map(|keys| cursor::encode(name, keys, incarnation.as_deref()));
-            cursors.push((parent, keys.collect::<Vec<_>>(), page.more));
+            lengths.push((parent, page.rows.len(), page.more));
+            all.extend(page.rows);
         }
-        let mut rows = together(models).into_iter();
-        Ok(cursors
+        let mut rows = rows::read::<T::Entity>(all, columns);
+        Ok(lengths
             .into_iter()
-            .map(|(parent, cursors, more)| {
-                (parent, ListPage { rows: rows.by_ref().zip_all(cursors), more })
+            .map(|(parent, length, more)| {
+                (parent, ListPage { rows: rows.by_ref().take(length).collect(), more })
             })
             .collect())
+    }
+
+    /// The cursor of a row of a page.
+    pub(super) async fn cursor(
+        &self,
+        scope: &Scope,
+        row: &Row<T::Entity>,
+    ) -> Result<String, Error> {
+        let keys = row.result().map(|row| self.ordering.order.keys_of(row)).transpose()?;
+        // one of the feed says which feed it is of
+        let incarnation =
+            if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
+        let name = &self.ordering.name;
+        Ok(cursor::encode(name, &keys.unwrap_or_default(), incarnation.as_deref()))
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
@@ -171,16 +184,5 @@ impl<T: Listed> Lists<T> {
             })
         });
         sides.await.as_ref().map(|sides| sides.contains(&parent)).map_err(Clone::clone)
-    }
-}
-
-/// `zip` that takes no more of the first than it needs.
-trait ZipAll: Iterator + Sized {
-    fn zip_all<B>(self, others: Vec<B>) -> Vec<(Self::Item, B)>;
-}
-
-impl<I: Iterator> ZipAll for I {
-    fn zip_all<B>(self, others: Vec<B>) -> Vec<(I::Item, B)> {
-        others.into_iter().zip(self).map(|(other, item)| (item, other)).collect()
     }
 }

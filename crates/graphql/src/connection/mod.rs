@@ -9,7 +9,8 @@ mod lists;
 
 use std::{borrow::Cow, sync::Arc};
 
-use async_graphql::{Context, ID, Object, OutputType, SimpleObject, TypeName};
+use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
+use campaigns_operation::object::{Object, Objects};
 use campaigns_scope::{OrganizationOwned, Scope};
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::{
     error::Error,
     filter::Filter,
     input::{self, Path},
-    rows::{Row, alone, id_of},
+    rows::{self, Columns, Key, Row, RowObject},
     shown::Text,
 };
 use lists::{Column, Lists};
@@ -27,17 +28,17 @@ use lists::{Column, Lists};
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
 /// An object that connections list.
-pub(crate) trait Listed: OutputType + From<Row<Self::Entity>> + 'static {
-    /// The table of its rows.
-    type Entity: OrganizationOwned;
+pub(crate) trait Listed: RowObject + Object + Clone + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
 }
 
-/// The row of the id in an argument, if it is the organization's.
-pub(crate) async fn find<T: Listed>(scope: &Scope, id: &ID) -> Result<Option<T>, Error> {
+/// The object of the id in an argument, if it is the organization's.
+pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>, Error> {
     let id = input::id(id, Path::argument("id"))?;
-    Ok(scope.one(scope.find::<T::Entity>().id(id)).await?.map(|row| T::from(alone(row))))
+    let columns = T::columns(ctx).all();
+    let found = ctx.scope().columns_by::<T::Entity>(&columns, T::Entity::ID, [id]).await?;
+    Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))
 }
 
 /// The filter of a list that has none: no filter of whatever kind.
@@ -54,35 +55,43 @@ pub(crate) struct Connection<T: Listed> {
 impl<T: Listed> Connection<T> {
     /// The organization's list of all that the filter selects.
     pub(crate) fn list(
-        scope: &Scope,
+        ctx: &Context<'_>,
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        let lists = Lists::select(scope, filter, order_by, page, None)?;
+        let columns = Self::columns(ctx);
+        let lists = Lists::select(ctx.scope(), columns, filter, order_by, page, None)?;
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
     /// The list of those that hang on `parent` by a column, loaded together with those of its
     /// siblings.
     pub(crate) fn children<P: OrganizationOwned>(
-        scope: &Scope,
+        ctx: &Context<'_>,
         parent: &Row<P>,
         column: Column<T>,
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        // the arguments are what makes these lists others than those of the same field elsewhere
-        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?}", T::NAME);
-        let lists = parent.shared(&key, || {
-            let parents = parent.siblings().iter().map(id_of::<P>).collect();
-            Lists::select(scope, filter, order_by, page, Some((column, parents))).map(Arc::new)
+        let (scope, columns) = (ctx.scope(), Self::columns(ctx));
+        // what makes these lists others than those of the same field elsewhere
+        let of = columns.bits;
+        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of}", T::NAME);
+        let lists = parent.shared(Key::Text(key), || {
+            let parents = Some((column, parent.ids()));
+            Lists::select(scope, columns, filter, order_by, page, parents).map(Arc::new)
         });
-        Ok(Self { lists: (*lists).clone()?, parent: Some(id_of::<P>(parent)) })
+        Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
 
-    async fn entries(&self, scope: &Scope) -> Result<Vec<(Row<T::Entity>, String)>, Error> {
+    /// The columns that the connection in a context needs of its rows.
+    fn columns(ctx: &Context<'_>) -> Columns<T::Entity> {
+        T::columns_at(ctx, &["nodes"]).and(T::columns_at(ctx, &["edges", "node"]))
+    }
+
+    async fn rows(&self, scope: &Scope) -> Result<Vec<Row<T::Entity>>, Error> {
         let pages = self.lists.pages(scope).await?;
         Ok(pages.get(&self.parent).map(|page| page.rows.clone()).unwrap_or_default())
     }
@@ -125,19 +134,22 @@ impl<T: Listed> TypeName for Connection<T> {
 
 /// A list, page by page: first with after, or last with before; 50 rows where you do not say how
 /// many, 500 at most. A cursor stays valid while rows come and go, for the order it was made in.
-#[Object(name_type)]
+#[async_graphql::Object(name_type)]
 impl<T: Listed> Connection<T> {
     /// The rows of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
-        let entries = self.entries(ctx.scope()).await?;
-        let edge = |(row, cursor)| Edge { cursor: Text(cursor), node: T::from(row) };
-        Ok(entries.into_iter().map(edge).collect())
+        let scope = ctx.scope();
+        let mut edges = Vec::new();
+        for row in self.rows(scope).await? {
+            let cursor = Text(self.lists.cursor(scope, &row).await?);
+            edges.push(Edge { cursor, node: T::from(row) });
+        }
+        Ok(edges)
     }
 
     /// The rows of this page.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<T>, Error> {
-        let entries = self.entries(ctx.scope()).await?;
-        Ok(entries.into_iter().map(|(row, _)| T::from(row)).collect())
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Objects<T>, Error> {
+        Ok(Objects(self.rows(ctx.scope()).await?.into_iter().map(T::from).collect()))
     }
 
     /// Where this page lies in the list.
@@ -151,12 +163,15 @@ impl<T: Listed> Connection<T> {
         let other_side = self.lists.window.cursor.is_some()
             && ctx.look_ahead().field(other).exists()
             && self.lists.has_other_side(scope, self.parent).await?;
-        let cursor = |entry: Option<&(_, String)>| entry.map(|(_, cursor)| Text(cursor.clone()));
+        let cursor = async |row: Option<&Row<T::Entity>>| match row {
+            Some(row) => self.lists.cursor(scope, row).await.map(|cursor| Some(Text(cursor))),
+            None => Ok(None),
+        };
         Ok(PageInfo {
             has_next_page: if from_end { other_side } else { more },
             has_previous_page: if from_end { more } else { other_side },
-            start_cursor: cursor(page.and_then(|page| page.rows.first())),
-            end_cursor: cursor(page.and_then(|page| page.rows.last())),
+            start_cursor: cursor(page.and_then(|page| page.rows.first())).await?,
+            end_cursor: cursor(page.and_then(|page| page.rows.last())).await?,
         })
     }
 

@@ -6,6 +6,8 @@ use campaigns_entity::{
     event::{self, EventType},
 };
 
+use chrono::{DateTime as ChronoDateTime, Utc};
+
 use crate::{
     context::RequestContext,
     error::Error,
@@ -36,14 +38,15 @@ pub(crate) struct Suppression {
     event: EngagementEvent,
 }
 
-impl From<Row<event::Entity>> for Suppression {
-    fn from(row: Row<event::Entity>) -> Self {
-        let reason = match row.event_type {
+impl Suppression {
+    fn of(row: &Row<event::Entity>) -> Result<Self, Error> {
+        let reason = match row.get(event::Column::EventType)? {
             EventType::Unsubscribe => SuppressionReason::Unsubscribe,
             EventType::Complaint => SuppressionReason::Complaint,
             EventType::Open | EventType::Click | EventType::Bounce => SuppressionReason::HardBounce,
         };
-        Self { reason, since: row.occurred_at.into(), event: EngagementEvent(row) }
+        let since = row.get::<ChronoDateTime<Utc>>(event::Column::OccurredAt)?.into();
+        Ok(Self { reason, since, event: EngagementEvent(row.clone()) })
     }
 }
 
@@ -60,5 +63,5 @@ pub(super) async fn of(
             Ok(contacts.into_iter().zip(rows::together::<event::Entity>(events)).collect())
         })
         .await?;
-    Ok(events.get(&row.id).cloned().map(Into::into))
+    events.get(&row.id()).map(Suppression::of).transpose()
 }

@@ -1,28 +1,44 @@
 //! `EngagementEvent`.
 
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_entity::{
-    campaign, contact,
-    event::{self, EventType},
-    send,
-};
+use campaigns_entity::event::{self, EventType};
+use serde_json::Value as JsonValue;
 
 use crate::{
     campaign::Campaign,
     connection::Listed,
     contact::Contact,
-    context::RequestContext,
     error::Error,
-    rows::objects,
-    scalars::DateTime,
+    rows::{OneOf, object, waiting},
+    scalars::{DateTime, Json},
     send::Send,
-    shown::{Json, Text},
 };
 
-objects! {
-    /// A row of `campaign_events`.
-    EngagementEvent of event;
+object! {
+    /// An engagement event: something that happened to a send.
+    EngagementEvent of event, waits EngagementEventFields {
+        "bounceType" needs EventType and Metadata;
+        "send" needs SendId;
+        "contact" needs SendContactId;
+        "campaign" needs SendCampaignId;
+    }
+    /// The event's UUID.
+    "id": ID = Id;
+    /// What happened.
+    "type": OneOf<EngagementEventType, EventType> = EventType;
+    /// The link that was clicked. Null unless the event is a CLICK.
+    "url": Option<String> = Url;
+    /// When it happened.
+    "occurredAt": DateTime = OccurredAt;
+    /// When the event was recorded.
+    "createdAt": DateTime = CreatedAt;
+    /// When the event was last updated.
+    "updatedAt": DateTime = UpdatedAt;
+    /// Custom data stored with the event, as a JSON object.
+    "metadata": Json = Metadata;
 }
+
+waiting!(EngagementEventFields of event);
 
 /// What happened to a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -50,80 +66,37 @@ pub(crate) enum BounceType {
 }
 
 impl Listed for EngagementEvent {
-    type Entity = event::Entity;
     const NAME: &'static str = "event";
 }
 
-/// Something that became of a send.
 #[Object]
-impl EngagementEvent {
-    /// The event's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// What happened.
-    async fn r#type(&self) -> EngagementEventType {
-        self.0.event_type.into()
-    }
-
-    /// The link that was clicked; of a CLICK alone.
-    async fn url(&self) -> Option<Text<&str>> {
-        self.0.url.as_deref().map(Text)
-    }
-
-    /// Whether it is for good; of a BOUNCE alone. One that does not say is HARD.
-    async fn bounce_type(&self) -> Option<BounceType> {
-        if self.0.event_type != EventType::Bounce {
-            return None;
+impl EngagementEventFields {
+    /// Whether the bounce is permanent. Null unless the event is a BOUNCE; HARD if the provider did not
+    /// say.
+    async fn bounce_type(&self) -> Result<Option<BounceType>, Error> {
+        if self.0.get::<EventType>(event::Column::EventType)? != EventType::Bounce {
+            return Ok(None);
         }
-        let said = self.0.metadata.as_ref().and_then(|metadata| metadata.get("bounce_type"));
-        Some(match said.and_then(|said| said.as_str()) {
+        let metadata = self.0.get::<Option<JsonValue>>(event::Column::Metadata)?;
+        let said = metadata.as_ref().and_then(|metadata| metadata.get("bounce_type"));
+        Ok(Some(match said.and_then(|said| said.as_str()) {
             Some("soft") => BounceType::Soft,
             _ => BounceType::Hard,
-        })
+        }))
     }
 
-    /// When it happened.
-    async fn occurred_at(&self) -> DateTime {
-        self.0.occurred_at.into()
-    }
-
-    /// When it was recorded.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
-    }
-
-    /// When anything of it last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.0.updated_at.into()
-    }
-
-    /// Whatever is kept with it.
-    async fn metadata(&self) -> Json<'_> {
-        Json(self.0.metadata.as_ref())
-    }
-
-    /// The send that it is of.
+    /// The send that the event belongs to.
     async fn send(&self, ctx: &Context<'_>) -> Result<Send, Error> {
-        Ok(Send(self.0.owner::<send::Entity>(ctx.scope(), "send", |row| row.send_id).await?))
+        self.0.owner(ctx, "send", event::Column::SendId).await
     }
 
-    /// Whose send it was.
+    /// The recipient of the send.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        Ok(Contact(
-            self.0
-                .owner::<contact::Entity>(ctx.scope(), "contact", |row| row.send_contact_id)
-                .await?,
-        ))
+        self.0.owner(ctx, "contact", event::Column::SendContactId).await
     }
 
-    /// The campaign that the send was of.
+    /// The campaign of the send.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        Ok(Campaign(
-            self.0
-                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.send_campaign_id)
-                .await?,
-        ))
+        self.0.owner(ctx, "campaign", event::Column::SendCampaignId).await
     }
 }

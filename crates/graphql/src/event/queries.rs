@@ -20,20 +20,24 @@ impl EventQueries {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             EngagementEventFilter,
         >,
-        #[graphql(desc = "In this order; as they came in without it.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is the order of the feed.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
-        Connection::list(ctx.scope(), filter.as_ref(), Some(&order_by), page)
+        Connection::list(ctx, filter.as_ref(), Some(&order_by), page)
     }
 
     /// Where the feed is now: a subscription after this cursor is given every event that is committed

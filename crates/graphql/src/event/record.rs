@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object};
 use campaigns_delivery::{MAX_ROWS, NewEvent, RecordError, Recorded};
 use campaigns_entity::event;
+use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, Utc};
 use serde_json::Map;
 
@@ -83,12 +84,13 @@ impl RecordEventsPayload {
     }
 
     /// Each of them as it is stored, in the order of the input.
-    async fn events(&self, ctx: &Context<'_>) -> Result<Vec<EngagementEvent>, Error> {
+    async fn events(&self, ctx: &Context<'_>) -> Result<Objects<EngagementEvent>, Error> {
         let ids = &self.recorded.ids;
         let found = ctx.scope().by_ids::<event::Entity>(ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<event::Entity>(found));
         // one that was deleted meanwhile is left out
-        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent).collect())
+        let events = ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent);
+        Ok(Objects(events.collect()))
     }
 }
 

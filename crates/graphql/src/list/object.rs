@@ -1,67 +1,56 @@
 //! `ListEntry`.
 
 use async_graphql::{Context, ID, Object};
-use campaigns_entity::{campaign, contact, list_entry, segment};
+use campaigns_entity::list_entry;
 
 use crate::{
-    campaign::Campaign, connection::Listed, contact::Contact, context::RequestContext,
-    error::Error, rows::objects, scalars::DateTime, segment::Segment, shown::Json,
+    campaign::Campaign,
+    connection::Listed,
+    contact::Contact,
+    error::Error,
+    rows::{object, waiting},
+    scalars::{DateTime, Json},
+    segment::Segment,
 };
 
-objects! {
-    /// A row of `campaign_lists`.
-    ListEntry of list_entry;
+object! {
+    /// An entry of a campaign's list: a contact that the campaign is meant for.
+    ListEntry of list_entry, waits ListEntryFields {
+        "campaign" needs CampaignId;
+        "segment" needs SegmentId;
+        "contact" needs ContactId;
+    }
+    /// The entry's UUID.
+    "id": ID = Id;
+    /// When the contact was added.
+    "createdAt": DateTime = CreatedAt;
+    /// When the entry was last updated.
+    "updatedAt": DateTime = UpdatedAt;
+    /// Custom data stored with the entry, as a JSON object.
+    "metadata": Json = Metadata;
 }
 
+waiting!(ListEntryFields of list_entry);
+
 impl Listed for ListEntry {
-    type Entity = list_entry::Entity;
     const NAME: &'static str = "list entry";
 }
 
-/// That a contact is on a campaign's list.
 #[Object]
-impl ListEntry {
-    /// The entry's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// Whose list it is on.
+impl ListEntryFields {
+    /// The campaign whose list it is on.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        Ok(Campaign(
-            self.0
-                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
-                .await?,
-        ))
+        self.0.owner(ctx, "campaign", list_entry::Column::CampaignId).await
     }
 
-    /// The segment that put the contact there; null where it was put there by itself, or the
-    /// segment is gone.
+    /// The segment that the contact was added from. Null if the contact was added directly, or if the
+    /// segment was deleted.
     async fn segment(&self, ctx: &Context<'_>) -> Result<Option<Segment>, Error> {
-        let segment =
-            self.0.referred::<segment::Entity>(ctx.scope(), "segment", |row| row.segment_id);
-        Ok(segment.await?.map(Segment))
+        self.0.referred(ctx, list_entry::Column::SegmentId).await
     }
 
-    /// Who is on the list.
+    /// The contact on the list.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        Ok(Contact(
-            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
-        ))
-    }
-
-    /// When the contact was put there.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
-    }
-
-    /// When anything of it last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.0.updated_at.into()
-    }
-
-    /// Whatever is kept with it.
-    async fn metadata(&self) -> Json<'_> {
-        Json(self.0.metadata.as_ref())
+        self.0.owner(ctx, "contact", list_entry::Column::ContactId).await
     }
 }

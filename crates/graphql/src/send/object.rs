@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::Engagement;
-use campaigns_entity::{campaign, contact, event, send};
+use campaigns_entity::{event, send};
 
 use crate::{
     campaign::Campaign,
@@ -11,18 +11,37 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    rows::objects,
-    scalars::DateTime,
-    shown::{Json, Text},
+    rows::{OneOf, object, waiting},
+    scalars::{DateTime, Json},
 };
 
-objects! {
-    /// A row of `campaign_sends`.
-    Send of send;
+object! {
+    /// The message of a campaign to one contact, and what became of it.
+    Send of send, waits SendFields {
+        "campaign" needs CampaignId;
+        "contact" needs ContactId;
+    }
+    /// The send's UUID.
+    "id": ID = Id;
+    /// The delivery status.
+    "status": OneOf<SendStatus, send::SendStatus> = Status;
+    /// When the message was sent.
+    "sentAt": Option<DateTime> = SentAt;
+    /// When the delivery was confirmed.
+    "deliveredAt": Option<DateTime> = DeliveredAt;
+    /// Why the message bounced or failed.
+    "error": Option<String> = Error;
+    /// When the send was queued.
+    "createdAt": DateTime = CreatedAt;
+    /// When the send was last updated.
+    "updatedAt": DateTime = UpdatedAt;
+    /// Custom data stored with the send, as a JSON object.
+    "metadata": Json = Metadata;
 }
 
+waiting!(SendFields of send);
+
 impl Listed for Send {
-    type Entity = send::Entity;
     const NAME: &'static str = "send";
 }
 
@@ -42,7 +61,7 @@ pub(crate) enum SendStatus {
     Failed,
 }
 
-impl Send {
+impl SendFields {
     /// What it had; loaded for all sends that came with it.
     async fn engagement(&self, ctx: &Context<'_>) -> Result<Engagement, Error> {
         let scope = ctx.scope();
@@ -52,97 +71,55 @@ impl Send {
                 Ok(campaigns_analytics::of_sends(scope, selected).await?)
             })
             .await?;
-        Ok(of_sends.get(&self.0.id).copied().unwrap_or_default())
+        Ok(of_sends.get(&self.0.id()).copied().unwrap_or_default())
     }
 }
 
-/// The message of a campaign to one contact, and what became of it.
 #[Object]
-impl Send {
-    /// The send's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// The campaign that it is of.
+impl SendFields {
+    /// The campaign that was sent.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
-        Ok(Campaign(
-            self.0
-                .owner::<campaign::Entity>(ctx.scope(), "campaign", |row| row.campaign_id)
-                .await?,
-        ))
+        self.0.owner(ctx, "campaign", send::Column::CampaignId).await
     }
 
-    /// The contact that it is for.
+    /// The contact that it was sent to.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
-        Ok(Contact(
-            self.0.owner::<contact::Entity>(ctx.scope(), "contact", |row| row.contact_id).await?,
-        ))
+        self.0.owner(ctx, "contact", send::Column::ContactId).await
     }
 
-    /// How far its delivery has come.
-    async fn status(&self) -> SendStatus {
-        self.0.status.into()
-    }
-
-    /// When it was sent.
-    async fn sent_at(&self) -> Option<DateTime> {
-        self.0.sent_at.map(Into::into)
-    }
-
-    /// When its delivery was confirmed.
-    async fn delivered_at(&self) -> Option<DateTime> {
-        self.0.delivered_at.map(Into::into)
-    }
-
-    /// Why it bounced or failed.
-    async fn error(&self) -> Option<Text<&str>> {
-        self.0.error.as_deref().map(Text)
-    }
-
-    /// When it was queued.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
-    }
-
-    /// When anything of it last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.0.updated_at.into()
-    }
-
-    /// Whatever is kept with it.
-    async fn metadata(&self) -> Json<'_> {
-        Json(self.0.metadata.as_ref())
-    }
-
-    /// How often it was opened.
+    /// The number of opens.
     async fn opens(&self, ctx: &Context<'_>) -> Result<i64, Error> {
         Ok(self.engagement(ctx).await?.opens)
     }
 
-    /// How often a link in it was clicked.
+    /// The number of clicks on its links.
     async fn clicks(&self, ctx: &Context<'_>) -> Result<i64, Error> {
         Ok(self.engagement(ctx).await?.clicks)
     }
-    /// What became of it.
+
+    /// The engagement events of the send.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             EngagementEventFilter,
         >,
-        #[graphql(desc = "In this order; as they came in without it.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is the order of the feed.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = event::Column::SendId;
         let order_by = EngagementEventOrder::or(order_by, EngagementEventOrder::FEED);
-        Connection::children(ctx.scope(), &self.0, of, filter.as_ref(), Some(&order_by), page)
+        Connection::children(ctx, &self.0, of, filter.as_ref(), Some(&order_by), page)
     }
 }

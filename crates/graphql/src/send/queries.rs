@@ -5,7 +5,6 @@ use async_graphql::{Context, ID, Object};
 use super::{Send, SendFilter, SendOrder};
 use crate::{
     connection::{self, Connection, PageArguments},
-    context::RequestContext,
     error::Error,
 };
 
@@ -16,7 +15,7 @@ pub(crate) struct SendQueries;
 impl SendQueries {
     /// The send of this id; null where your organization has none.
     async fn send(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Send>, Error> {
-        connection::find(ctx.scope(), &id).await
+        connection::find(ctx, &id).await
     }
 
     /// The sends of your organization, of every campaign.
@@ -24,14 +23,22 @@ impl SendQueries {
     async fn sends(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<SendFilter>,
-        #[graphql(desc = "In this order; by id without it.")] order_by: Option<Vec<SendOrder>>,
-        #[graphql(desc = "So many from the start, 500 at most.")] first: Option<i32>,
-        #[graphql(desc = "Those behind this cursor; with first.")] after: Option<String>,
-        #[graphql(desc = "So many from the end, 500 at most.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor; with last.")] before: Option<String>,
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
+            SendFilter,
+        >,
+        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+            Vec<SendOrder>,
+        >,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
     ) -> Result<Connection<Send>, Error> {
         let page = PageArguments { first, after, last, before };
-        Connection::list(ctx.scope(), filter.as_ref(), order_by.as_deref(), page)
+        Connection::list(ctx, filter.as_ref(), order_by.as_deref(), page)
     }
 }

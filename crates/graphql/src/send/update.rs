@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object};
 use campaigns_delivery::{MAX_ROWS, Report, ReportError, Updated};
 use campaigns_entity::send;
+use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, Utc};
 use uuid::Uuid;
 
@@ -62,11 +63,12 @@ impl UpdateSendsPayload {
     }
 
     /// The send of each report as it is now, in the order of the input.
-    async fn sends(&self, ctx: &Context<'_>) -> Result<Vec<Send>, Error> {
+    async fn sends(&self, ctx: &Context<'_>) -> Result<Objects<Send>, Error> {
         let found = ctx.scope().by_ids::<send::Entity>(self.ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<send::Entity>(found));
         // one that was deleted meanwhile is left out
-        Ok(self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send).collect())
+        let sends = self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send);
+        Ok(Objects(sends.collect()))
     }
 }
 

@@ -1,92 +1,69 @@
 //! `CampaignStats`.
 
-use async_graphql::{Context, SimpleObject};
+use async_graphql::Context;
 use campaigns_analytics::{Figures, Spans};
+use chrono::{DateTime, Utc};
 
-use crate::scalars::DateTime;
+use crate::shown::value_object;
 
-/// What became of sends: counts over sends and events as they stand, and rates made of them. A rate
-/// is a percentage with one decimal, a half rounded up; it is null where it would be of nothing.
-#[derive(SimpleObject)]
-pub(crate) struct CampaignStats {
-    /// Sends in any status.
-    sends: i64,
-    /// Sends that wait to be sent.
-    queued: i64,
-    /// Sends that the provider has, and has not confirmed yet.
-    sent: i64,
-    /// Sends whose delivery is confirmed.
-    delivered: i64,
-    /// Sends that came back.
-    bounced: i64,
-    /// Sends that could not be sent.
-    failed: i64,
-    /// How often a send was opened.
-    opens: i64,
-    /// How often a link was clicked.
-    clicks: i64,
-    /// How often a recipient unsubscribed.
-    unsubscribes: i64,
-    /// How often a recipient reported spam.
-    complaints: i64,
-    /// How often a bounce was reported.
-    bounces: i64,
-    /// Sends that were opened at least once.
-    unique_opens: i64,
-    /// Sends in which at least one link was clicked.
-    unique_clicks: i64,
-    /// Sends that made their recipient unsubscribe.
-    unique_unsubscribes: i64,
-    /// Sends that their recipient reported as spam.
-    unique_complaints: i64,
-    /// delivered of sends.
-    delivery_rate: Option<f64>,
-    /// uniqueOpens of delivered.
-    open_rate: Option<f64>,
-    /// uniqueClicks of delivered.
-    click_rate: Option<f64>,
-    /// uniqueClicks of uniqueOpens.
-    click_to_open_rate: Option<f64>,
-    /// bounced of sends.
-    bounce_rate: Option<f64>,
-    /// uniqueUnsubscribes of delivered.
-    unsubscribe_rate: Option<f64>,
-    /// uniqueComplaints of delivered.
-    complaint_rate: Option<f64>,
-    /// When the first event occurred.
-    first_event_at: Option<DateTime>,
-    /// When the last event occurred.
-    last_event_at: Option<DateTime>,
+value_object! {
+    /// The figures of sends: counts over sends and their events, and rates computed from them. A rate is
+    /// a percentage with one decimal, rounded half up. It is null if its denominator is 0.
+    CampaignStats of Figures {
+        /// The number of sends, in any status.
+        "sends": i64 = |of| of.sends;
+        /// The number of sends that wait to be sent.
+        "queued": i64 = |of| of.queued;
+        /// The number of sends that the provider has accepted but not confirmed yet.
+        "sent": i64 = |of| of.sent;
+        /// The number of sends whose delivery is confirmed.
+        "delivered": i64 = |of| of.delivered;
+        /// The number of sends that bounced.
+        "bounced": i64 = |of| of.bounced;
+        /// The number of sends that failed.
+        "failed": i64 = |of| of.failed;
+        /// The number of opens.
+        "opens": i64 = |of| of.opens;
+        /// The number of clicks.
+        "clicks": i64 = |of| of.clicks;
+        /// The number of unsubscribes.
+        "unsubscribes": i64 = |of| of.unsubscribes;
+        /// The number of spam complaints.
+        "complaints": i64 = |of| of.complaints;
+        /// The number of bounces that were reported.
+        "bounces": i64 = |of| of.bounces;
+        /// The number of sends that were opened at least once.
+        "uniqueOpens": i64 = |of| of.unique_opens;
+        /// The number of sends in which at least one link was clicked.
+        "uniqueClicks": i64 = |of| of.unique_clicks;
+        /// The number of sends that led to an unsubscribe.
+        "uniqueUnsubscribes": i64 = |of| of.unique_unsubscribes;
+        /// The number of sends that led to a spam complaint.
+        "uniqueComplaints": i64 = |of| of.unique_complaints;
+        /// delivered as a percentage of sends.
+        "deliveryRate": Option<f64> = Figures::delivery_rate;
+        /// uniqueOpens as a percentage of delivered.
+        "openRate": Option<f64> = Figures::open_rate;
+        /// uniqueClicks as a percentage of delivered.
+        "clickRate": Option<f64> = Figures::click_rate;
+        /// uniqueClicks as a percentage of uniqueOpens.
+        "clickToOpenRate": Option<f64> = Figures::click_to_open_rate;
+        /// bounced as a percentage of sends.
+        "bounceRate": Option<f64> = Figures::bounce_rate;
+        /// uniqueUnsubscribes as a percentage of delivered.
+        "unsubscribeRate": Option<f64> = Figures::unsubscribe_rate;
+        /// uniqueComplaints as a percentage of delivered.
+        "complaintRate": Option<f64> = Figures::complaint_rate;
+        /// When the first event occurred.
+        "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
+        /// When the last event occurred.
+        "lastEventAt": Option<DateTime<Utc>> = |of| of.last_event_at;
+    }
 }
 
 impl From<Figures> for CampaignStats {
     fn from(figures: Figures) -> Self {
-        Self {
-            sends: figures.sends,
-            queued: figures.queued,
-            sent: figures.sent,
-            delivered: figures.delivered,
-            bounced: figures.bounced,
-            failed: figures.failed,
-            opens: figures.opens,
-            clicks: figures.clicks,
-            unsubscribes: figures.unsubscribes,
-            complaints: figures.complaints,
-            bounces: figures.bounces,
-            unique_opens: figures.unique_opens,
-            unique_clicks: figures.unique_clicks,
-            unique_unsubscribes: figures.unique_unsubscribes,
-            unique_complaints: figures.unique_complaints,
-            delivery_rate: figures.delivery_rate(),
-            open_rate: figures.open_rate(),
-            click_rate: figures.click_rate(),
-            click_to_open_rate: figures.click_to_open_rate(),
-            bounce_rate: figures.bounce_rate(),
-            unsubscribe_rate: figures.unsubscribe_rate(),
-            complaint_rate: figures.complaint_rate(),
-            first_event_at: figures.first_event_at.map(Into::into),
-            last_event_at: figures.last_event_at.map(Into::into),
-        }
+        Self(figures)
     }
 }
 

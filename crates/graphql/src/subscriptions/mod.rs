@@ -61,7 +61,7 @@ impl Subscriptions {
     async fn engagement_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fulfil all of this.")] filter: Option<
+        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             EngagementEventFilter,
         >,
         #[graphql(desc = "Those behind this cursor, of feedCursor, events or this subscription.")]

@@ -1,46 +1,32 @@
 //! `EngagementBucket`.
 
-use async_graphql::{Context, SimpleObject};
+use async_graphql::Context;
 use campaigns_analytics::{Activity, Bucket, Uniques};
+use chrono::{DateTime, Utc};
 
-use crate::scalars::DateTime;
+use crate::shown::value_object;
 
-/// What happened within a stretch of time, from its start on and before its end.
-#[derive(Clone, SimpleObject)]
-pub(crate) struct EngagementBucket {
-    /// Its first instant.
-    start: DateTime,
-    /// The first instant after it, where the next one starts.
-    end: DateTime,
-    /// How often a send was opened.
-    opens: i64,
-    /// How often a link was clicked.
-    clicks: i64,
-    /// How often a recipient unsubscribed.
-    unsubscribes: i64,
-    /// How often a recipient reported spam.
-    complaints: i64,
-    /// How often a bounce was reported.
-    bounces: i64,
-    /// Sends that were opened at least once within it.
-    unique_opens: i64,
-    /// Sends in which at least one link was clicked within it.
-    unique_clicks: i64,
-}
-
-impl From<(Bucket, Activity)> for EngagementBucket {
-    fn from((bucket, activity): (Bucket, Activity)) -> Self {
-        Self {
-            start: bucket.start.into(),
-            end: bucket.end.into(),
-            opens: activity.opens,
-            clicks: activity.clicks,
-            unsubscribes: activity.unsubscribes,
-            complaints: activity.complaints,
-            bounces: activity.bounces,
-            unique_opens: activity.unique_opens,
-            unique_clicks: activity.unique_clicks,
-        }
+value_object! {
+    /// The events of a period, from its start up to its end.
+    EngagementBucket of (Bucket, Activity) {
+        /// The first instant of the period.
+        "start": DateTime<Utc> = |(bucket, _)| bucket.start;
+        /// The first instant after the period, where the next one starts.
+        "end": DateTime<Utc> = |(bucket, _)| bucket.end;
+        /// The number of opens.
+        "opens": i64 = |(_, activity)| activity.opens;
+        /// The number of clicks.
+        "clicks": i64 = |(_, activity)| activity.clicks;
+        /// The number of unsubscribes.
+        "unsubscribes": i64 = |(_, activity)| activity.unsubscribes;
+        /// The number of spam complaints.
+        "complaints": i64 = |(_, activity)| activity.complaints;
+        /// The number of bounces that were reported.
+        "bounces": i64 = |(_, activity)| activity.bounces;
+        /// The number of sends that were opened at least once in the period.
+        "uniqueOpens": i64 = |(_, activity)| activity.unique_opens;
+        /// The number of sends in which at least one link was clicked in the period.
+        "uniqueClicks": i64 = |(_, activity)| activity.unique_clicks;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_graphql::Context;
 use campaigns_analytics::Bucket;
 use campaigns_entity::campaign;
+use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::{
     context::RequestContext,
     error::Error,
     input::{self, Path},
-    rows::Row,
+    rows::{Key, Row},
     scalars::DateTime,
 };
 
@@ -30,7 +31,7 @@ pub(crate) async fn of_campaign(
     calendar: Calendar,
     from: Option<DateTime>,
     to: Option<DateTime>,
-) -> Result<Vec<EngagementBucket>, Error> {
+) -> Result<Objects<EngagementBucket>, Error> {
     let time = |time: Option<DateTime>, name| {
         time.map(|time| input::time(&time, Path::argument(name))).transpose()
     };
@@ -58,10 +59,10 @@ pub(crate) async fn of_campaign(
     let uniques = EngagementBucket::uniques(ctx);
     let key = format!("timeline {calendar:?} {from:?} {to:?} {uniques:?}");
     let timelines = row
-        .load(&key, async |siblings| {
-            let wanted: Vec<(Uuid, Bucket)> = siblings
-                .iter()
-                .filter_map(|campaign| Some((campaign.id, buckets_of(&campaign.id).ok()?)))
+        .load_for_all(Key::Text(key), async |campaigns| {
+            let wanted: Vec<(Uuid, Bucket)> = campaigns
+                .into_iter()
+                .filter_map(|campaign| Some((campaign, buckets_of(&campaign).ok()?)))
                 .flat_map(|(id, buckets)| buckets.into_iter().map(move |bucket| (id, bucket)))
                 .collect();
             if wanted.len() > MAX_IN_ALL {
@@ -72,12 +73,14 @@ pub(crate) async fn of_campaign(
             let activities = campaigns_analytics::timelines(scope, &wanted, uniques).await?;
             let mut timelines: HashMap<Uuid, Vec<EngagementBucket>> = HashMap::new();
             for ((id, bucket), activity) in wanted.into_iter().zip(activities) {
-                timelines.entry(id).or_default().push((bucket, activity).into());
+                let bucket = EngagementBucket((bucket, activity));
+                timelines.entry(id).or_default().push(bucket);
             }
             Ok(timelines)
         })
         .await?;
     // whether this campaign's are too many
-    buckets_of(&row.id)?;
-    Ok(timelines.get(&row.id).cloned().unwrap_or_default())
+    let id = row.id();
+    buckets_of(&id)?;
+    Ok(Objects(timelines.get(&id).cloned().unwrap_or_default()))
 }

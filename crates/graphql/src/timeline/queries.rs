@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object};
 use campaigns_entity::campaign;
+use campaigns_operation::object::Objects;
 
 use super::{Calendar, EngagementBucket, TimeInterval, arguments::in_order};
 use crate::{
@@ -18,22 +19,24 @@ pub(crate) struct TimelineQueries;
 
 #[Object]
 impl TimelineQueries {
-    /// What happened when, over every campaign of your organization that the filter selects: every
-    /// bucket that the time from from on, before to, touches, whole and in their order, 1,000 at most;
-    /// those in which nothing happened are there with zeros.
+    /// A time series over the campaigns of your organization that match the filter. Returns every period
+    /// between from and to, in order and up to 1,000, including those without events. The first and the
+    /// last are whole periods.
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only campaigns that fulfil all of this.")] filter: Option<CampaignFilter>,
-        #[graphql(desc = "How long a bucket is.")] interval: TimeInterval,
-        #[graphql(desc = "A time in the first bucket.")] from: DateTime,
-        #[graphql(desc = "The first time that need not be in a bucket.")] to: DateTime,
+        #[graphql(desc = "Filters the campaigns. All given fields must match.")] filter: Option<
+            CampaignFilter,
+        >,
+        #[graphql(desc = "The length of a period.")] interval: TimeInterval,
+        #[graphql(desc = "A time in the first period.")] from: DateTime,
+        #[graphql(desc = "The end: the first time that need not be covered.")] to: DateTime,
         #[graphql(
-            desc = "The time zone whose calendar it is: Europe/Berlin, America/New_York, …",
+            desc = "The time zone of the calendar: Europe/Berlin, America/New_York, …",
             default = "UTC"
         )]
         timezone: String,
-    ) -> Result<Vec<EngagementBucket>, Error> {
+    ) -> Result<Objects<EngagementBucket>, Error> {
         let scope = ctx.scope();
         let calendar = Calendar::of(interval, &timezone)?;
         let from = input::time(&from, Path::argument("from"))?;
@@ -44,6 +47,6 @@ impl TimelineQueries {
         let selected = scope.find::<campaign::Entity>().filter(condition);
         let uniques = EngagementBucket::uniques(ctx);
         let activities = campaigns_analytics::timeline(scope, selected, &buckets, uniques).await?;
-        Ok(buckets.into_iter().zip(activities).map(Into::into).collect())
+        Ok(Objects(buckets.into_iter().zip(activities).map(EngagementBucket).collect()))
     }
 }

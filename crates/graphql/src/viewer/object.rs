@@ -2,15 +2,15 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_entity::{organization, user};
+use campaigns_operation::object::Nothing;
 use campaigns_scope::{Role as ClaimedRole, Viewer as Claims};
 
 use super::user_of;
 use crate::{
     context::RequestContext,
     error::Error,
-    rows::{self, objects},
+    rows::{self, object},
     scalars::DateTime,
-    shown::Text,
 };
 
 /// What you may do.
@@ -23,11 +23,26 @@ pub(crate) enum Role {
     Admin,
 }
 
-objects! {
-    /// A row of `organizations`.
-    Organization of organization;
-    /// A row of `users`.
-    User of user;
+object! {
+    /// An organization. You see the data of your own.
+    Organization of organization, waits Nothing
+    /// The organization's UUID.
+    "id": ID = Id;
+    /// The organization's name.
+    "name": String = Name;
+    /// The organization's short name, as used in URLs.
+    "slug": String = Slug;
+}
+
+object! {
+    /// A user: a person who works for your organization.
+    User of user, waits Nothing
+    /// The user's UUID.
+    "id": ID = Id;
+    /// The e-mail address.
+    "email": String = Email;
+    /// The first and last name.
+    "fullName": Option<String> = FullName;
 }
 
 /// Who asks, as the token says.
@@ -68,43 +83,5 @@ impl Viewer {
     /// When your token expires.
     async fn expires_at(&self) -> DateTime {
         self.0.expires_at().into()
-    }
-}
-
-/// An organization: whose everything is that you see.
-#[Object]
-impl Organization {
-    /// The organization's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// What people call it.
-    async fn name(&self) -> Text<&str> {
-        Text(&self.0.name)
-    }
-
-    /// Its name in addresses.
-    async fn slug(&self) -> Text<&str> {
-        Text(&self.0.slug)
-    }
-}
-
-/// A person who works for your organization.
-#[Object]
-impl User {
-    /// The user's UUID.
-    pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-
-    /// The e-mail address.
-    async fn email(&self) -> Text<&str> {
-        Text(&self.0.email)
-    }
-
-    /// First and last name.
-    async fn full_name(&self) -> Option<Text<&str>> {
-        self.0.full_name.as_deref().map(Text)
     }
 }

@@ -21,12 +21,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, DbErr, IdenStatic, Iterable, QueryResult,
+    ColumnTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
     sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
-use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped, scope::By, unreadable::known};
+use crate::{
+    Dialect, Error, OrganizationOwned, Scope, Scoped, scope::By, unreadable::leave_out_unknown,
+};
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
@@ -45,43 +47,38 @@ pub struct Window {
     pub cursor: Option<Vec<KeyValue>>,
 }
 
-/// Some rows of a list, in its order.
-#[derive(Clone, Debug)]
-pub struct Page<M> {
-    /// Each row with its keys, the id included.
-    pub rows: Vec<(M, Vec<KeyValue>)>,
+/// Some rows of a list, in its order: the columns that were asked for, by position, and the keys
+/// ([`Order::keys_of`]).
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<QueryResult>,
     /// Whether the list goes on beyond them, in the direction that was asked for.
     pub more: bool,
 }
 
-impl<M> Default for Page<M> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), more: false }
-    }
-}
-
 impl Scope {
-    /// A page of a list.
+    /// A page of a list, with these columns of each row.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn page<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
+        columns: &[E::Column],
         order: &Order,
         window: &Window,
-    ) -> Result<Page<E::Model>, Error> {
+    ) -> Result<Page, Error> {
         let keys = order.keys::<E>();
         let dialect = self.dialect();
         // the index of the organization and the id is read in its order
         let by_key = list.by == By::Nothing && order.0.is_empty();
-        let mut select = list.into_query();
+        let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
         narrow(&mut select, &keys, window, dialect);
         sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
         let rows = self.read(&select, by_key).await?;
-        let rows = rows.iter().map(|row| read::<E>(row, &keys)).collect::<Result<Vec<_>, _>>()?;
-        Ok(page_of(rows, window))
+        page_of::<E>(rows, columns, window)
     }
 
     /// The same page of the list of each parent, in one statement: the rows whose `column` is the
@@ -92,22 +89,25 @@ impl Scope {
     pub async fn pages<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
+        columns: &[E::Column],
         column: E::Column,
         parents: &[Uuid],
         order: &Order,
         window: &Window,
-    ) -> Result<HashMap<Uuid, Page<E::Model>>, Error> {
+    ) -> Result<HashMap<Uuid, Page>, Error> {
         let keys = order.keys::<E>();
         let mut rows: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(parents.len());
         let by_key = list.by == By::Nothing && order.0.is_empty();
         for chunk in parents.chunks(PARENTS) {
-            let select = self.select_for_parents(list, column, chunk, &keys, window);
+            let select = self.select_for_parents(list, columns, column, chunk, &keys, window);
             for row in self.read(&select, by_key).await? {
                 let parent: Uuid = row.try_get("", "parent_id").map_err(Error::from)?;
-                rows.entry(parent).or_default().push(read::<E>(&row, &keys)?);
+                rows.entry(parent).or_default().push(row);
             }
         }
-        Ok(rows.into_iter().map(|(parent, rows)| (parent, page_of(rows, window))).collect())
+        rows.into_iter()
+            .map(|(parent, rows)| Ok((parent, page_of::<E>(rows, columns, window)?)))
+            .collect()
     }
 
     /// Whether a list has a row at the cursor of the window or on its other side; without a
@@ -152,6 +152,7 @@ impl Scope {
     fn select_for_parents<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
+        columns: &[E::Column],
         column: E::Column,
         parents: &[Uuid],
         keys: &[OrderKey],
@@ -164,17 +165,17 @@ impl Scope {
             // what a list of values calls its first column
             Dialect::Sqlite => Expr::col((parent.clone(), Alias::new("column1"))),
         };
-        let mut inner = list.clone().into_query();
+        let selected = columns.iter().copied();
+        let mut inner = list.clone().select.select_only().columns(selected).into_query();
         inner.and_where(Expr::col(column.as_column_ref()).eq(parent_id.clone()));
         narrow(&mut inner, keys, window, dialect);
 
         let mut outer = Query::select();
-        outer.expr_as(parent_id, Alias::new("parent_id"));
         match dialect {
             Dialect::Postgres => {
                 select_keys(&mut inner, keys, dialect);
                 sort(&mut inner, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
-                for own in E::Column::iter() {
+                for own in columns {
                     outer.column((page.clone(), Alias::new(own.as_str())));
                 }
                 for name in key_names(keys, dialect) {
@@ -199,7 +200,7 @@ impl Scope {
             Dialect::Sqlite => {
                 inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
                 sort(&mut inner, keys, window, |_, key| key.ordered(dialect));
-                for own in E::Column::iter() {
+                for own in columns {
                     outer.expr(Expr::col(own.as_column_ref()));
                 }
                 select_keys(&mut outer, keys, dialect);
@@ -210,6 +211,7 @@ impl Scope {
                 sort(&mut outer, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
             }
         }
+        outer.expr_as(parent_id, Alias::new("parent_id"));
         outer
     }
 }
@@ -262,42 +264,43 @@ fn sort(
     }
 }
 
-/// A row with its keys; `None` where it has a value that this version does not know.
-type ReadRow<M> = Option<(M, Vec<KeyValue>)>;
-
-/// The page. A row that cannot be read counts, so that the list goes on behind it.
-fn page_of<M>(mut rows: Vec<ReadRow<M>>, window: &Window) -> Page<M> {
+/// The page. A row that this version cannot read counts, so that the list goes on behind it.
+fn page_of<E: OrganizationOwned>(
+    mut rows: Vec<QueryResult>,
+    columns: &[E::Column],
+    window: &Window,
+) -> Result<Page, Error> {
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
     if window.from_end {
         rows.reverse();
     }
-    Page { rows: rows.into_iter().flatten().collect(), more }
+    leave_out_unknown::<E>(&mut rows, columns)?;
+    Ok(Page { rows, more })
 }
 
-fn read<E: OrganizationOwned>(
-    row: &QueryResult,
-    keys: &[OrderKey],
-) -> Result<ReadRow<E::Model>, Error> {
-    let values = keys
-        .iter()
-        .enumerate()
-        .map(|(index, key)| {
-            let is_enum = matches!(key.kind, KeyKind::Enum(..));
-            let name = if is_enum { key_name(index) } else { sort_name(index) };
-            Ok(match key.kind {
-                KeyKind::Text | KeyKind::Enum(..) => {
-                    row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
-                }
-                KeyKind::Time => {
-                    row.try_get::<Option<DateTime<Utc>>>("", &name)?.map(KeyValue::Time)
-                }
-                KeyKind::Integer => row.try_get::<Option<i64>>("", &name)?.map(KeyValue::Integer),
-                KeyKind::Id => row.try_get::<Option<Uuid>>("", &name)?.map(KeyValue::Id),
-            }
-            .unwrap_or(KeyValue::Null))
-        })
-        .collect::<Result<_, DbErr>>()?;
-    Ok(known::<E>(row)?.map(|model| (model, values)))
+impl Order {
+    /// The keys of a row of a page in this order, the id included: what a cursor of it is made of.
+    ///
+    /// # Errors
+    /// That they cannot be read.
+    pub fn keys_of(&self, row: &QueryResult) -> Result<Vec<KeyValue>, Error> {
+        let kinds = self.0.iter().map(|key| key.kind).chain([KeyKind::Id]);
+        kinds.enumerate().map(|(index, kind)| Ok(key_of(row, index, kind)?)).collect()
+    }
+}
+
+fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, DbErr> {
+    let is_enum = matches!(kind, KeyKind::Enum(..));
+    let name = if is_enum { key_name(index) } else { sort_name(index) };
+    Ok(match kind {
+        KeyKind::Text | KeyKind::Enum(..) => {
+            row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
+        }
+        KeyKind::Time => row.try_get::<Option<DateTime<Utc>>>("", &name)?.map(KeyValue::Time),
+        KeyKind::Integer => row.try_get::<Option<i64>>("", &name)?.map(KeyValue::Integer),
+        KeyKind::Id => row.try_get::<Option<Uuid>>("", &name)?.map(KeyValue::Id),
+    }
+    .unwrap_or(KeyValue::Null))
 }

@@ -29,7 +29,7 @@ use crate::{
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
     shares::{NoPlace, Permit, Resting, Shares},
-    unreadable::all_known,
+    unreadable::{all_known, leave_out_unknown},
 };
 
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
@@ -320,6 +320,28 @@ impl Scope {
         for chunk in ids.chunks(CHUNK) {
             rows.extend(self.all(self.find_by::<E>(column, chunk)).await?);
         }
+        Ok(rows)
+    }
+
+    /// These columns, by position, of the organization's rows that have one of these ids in a column, in
+    /// no order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn columns_by<E: OrganizationOwned>(
+        &self,
+        columns: &[E::Column],
+        column: E::Column,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<QueryResult>, Error> {
+        let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut rows = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let select = self.find_by::<E>(column, chunk).select;
+            let select = select.select_only().columns(columns.iter().copied()).into_query();
+            rows.extend(self.read(&select, true).await?);
+        }
+        leave_out_unknown::<E>(&mut rows, columns)?;
         Ok(rows)
     }
 

@@ -1,0 +1,68 @@
+//! Values as JSON text.
+//!
+//! **Invariant.** `Value::Binary`, which no field of a schema has, is JSON that is written already: an
+//! [`object`](mod@crate::object) makes it.
+
+use async_graphql::{Response, Value};
+
+/// Appends a value.
+pub(crate) fn value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Boolean(true) => out.extend_from_slice(b"true"),
+        Value::Boolean(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => serialize(number, out),
+        Value::String(text) => string(text, out),
+        Value::Enum(name) => string(name, out),
+        Value::Binary(json) => out.extend_from_slice(json),
+        Value::List(values) => {
+            out.push(b'[');
+            for (index, of) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                self::value(of, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(fields) => {
+            out.push(b'{');
+            for (index, (name, of)) in fields.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                string(name, out);
+                out.push(b':');
+                self::value(of, out);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Appends a string.
+pub fn string(text: &str, out: &mut Vec<u8>) {
+    serialize(text, out);
+}
+
+/// Appends whatever serializes as JSON.
+#[expect(clippy::missing_panics_doc, reason = "memory takes JSON")]
+pub fn serialize(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("memory takes JSON");
+}
+
+/// A response.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "JSON is UTF-8")]
+pub fn text(response: &Response) -> String {
+    let mut out = b"{".to_vec();
+    if !response.errors.is_empty() {
+        out.extend_from_slice(b"\"errors\":");
+        serialize(&response.errors, &mut out);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"data\":");
+    value(&response.data, &mut out);
+    out.push(b'}');
+    String::from_utf8(out).expect("JSON is UTF-8")
+}

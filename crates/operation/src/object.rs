@@ -1,0 +1,412 @@
+//! Objects that resolve their plain fields in one go.
+//!
+//! async-graphql makes a future for each field of each object, whether it waits for something or not, and
+//! then a value of it. Most fields of a row wait for nothing. An [`Object`] says how each of its plain
+//! fields is written as JSON, and leaves those that wait to a container. A list of objects is
+//! resolved field by field: each plain field is looked up once, each field that waits is one future for the
+//! whole list; then the text of the list is written, in the order of the document.
+//!
+//! **Invariants.**
+//! - Each object is described once: what the schema says of a plain field, and how it is written, stand
+//!   in one place.
+//! - What is written holds no error. Once an operation has one, objects are values, so that
+//!   [`shape`](mod@crate::shape) can put null where it belongs.
+//! - What plain fields write is drawn from whatever the object draws from, object by object.
+
+use std::{borrow::Cow, pin::Pin};
+
+use async_graphql::{
+    ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
+    indexmap::IndexMap,
+    parser::types::{Field, Selection},
+    registry::{Deprecation, MetaField, MetaType, MetaTypeId, Registry},
+    resolver_utils::resolve_container,
+};
+use futures_util::future::join_all;
+
+use crate::json;
+
+/// Writes a plain field of an object as JSON.
+pub type Plain<T> = fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error>;
+
+/// An object with plain fields.
+pub trait Object: ContainerType + Sized {
+    /// Why a field cannot be shown.
+    type Error: Into<async_graphql::Error> + Send;
+    /// The fields that wait for something.
+    type Waiting: ContainerType;
+
+    /// What writes the plain field of this name, if it is one.
+    fn plain(field: &str) -> Option<Plain<Self>>;
+
+    /// The same object, for the fields that wait.
+    fn waiting(&self) -> Self::Waiting;
+
+    /// Draws so many bytes of an answer from whatever they are drawn from.
+    ///
+    /// # Errors
+    /// That there are no more.
+    fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Self::Error>;
+}
+
+/// How often what is written is there at once: in the text of an object, and of what that is a part of.
+const WRITTEN: usize = 2;
+
+/// Is in the context where selections are written out.
+pub(crate) struct WrittenOut;
+
+/// A list of objects.
+pub struct Objects<T>(pub Vec<T>);
+
+impl<T: Object> OutputType for Objects<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("[{}]", T::qualified_type_name()).into()
+    }
+
+    fn qualified_type_name() -> String {
+        format!("{}!", Self::type_name())
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry);
+        Self::qualified_type_name()
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        _field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        resolve(ctx, &self.0, true).await
+    }
+}
+
+/// One selected field.
+enum Step<'a, T: Object> {
+    Typename(&'a Name),
+    Plain(&'a Positioned<Field>, Plain<T>),
+    /// By its place among those that wait.
+    Waiting(&'a Positioned<Field>, usize),
+}
+
+impl<'a, T: Object> Step<'a, T> {
+    fn key(&self) -> &'a Name {
+        match self {
+            Self::Typename(key) => key,
+            Self::Plain(field, _) | Self::Waiting(field, _) => &field.node.response_key().node,
+        }
+    }
+}
+
+/// What fields that wait came to, for each object.
+type Waited = Vec<ServerResult<Value>>;
+
+/// Resolves what is selected of objects: of a list of them, or of the only one.
+///
+/// # Errors
+/// Those of the library.
+pub async fn resolve<T: Object>(
+    ctx: &ContextSelectionSet<'_>,
+    objects: &[T],
+    is_list: bool,
+) -> ServerResult<Value> {
+    let Some(steps) = steps::<T>(ctx) else { return in_the_library(ctx, objects, is_list).await };
+    let waiting: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Waiting(field, _) => Some(wait(ctx, objects, is_list, field)),
+            _ => None,
+        })
+        .collect();
+    let waited: Vec<Waited> = match waiting.len() {
+        0 => Vec::new(),
+        _ => join_all(waiting).await,
+    };
+    let has_failed = waited.iter().flatten().any(Result::is_err)
+        || !ctx.query_env.errors.lock().map_or(true, |errors| errors.is_empty());
+    if has_failed {
+        return values(ctx, objects, is_list, &steps, waited);
+    }
+    match written(ctx, objects, is_list, &steps, &waited)? {
+        Some(text) => Ok(Value::Binary(text.into())),
+        None => values(ctx, objects, is_list, &steps, waited),
+    }
+}
+
+/// Draws what plain fields wrote. Where there is not enough, that is one error for all of the objects.
+fn draw<T: Object>(ctx: &ContextSelectionSet<'_>, bytes: usize) -> ServerResult<()> {
+    T::draw(ctx, WRITTEN * bytes)
+        .map_err(|error| ctx.set_error_path(error.into().into_server_error(ctx.item.pos)))
+}
+
+/// What is to be done for each object; `None` where the selections are not written out.
+fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>>> {
+    ctx.data_opt::<WrittenOut>()?;
+    let mut waiting = 0;
+    let steps = ctx.item.node.items.iter().map(|selection| match &selection.node {
+        Selection::Field(field) => Some(match T::plain(&field.node.name.node) {
+            Some(plain) => Step::Plain(field, plain),
+            None if field.node.name.node == "__typename" => {
+                Step::Typename(&field.node.response_key().node)
+            }
+            None => {
+                waiting += 1;
+                Step::Waiting(field, waiting - 1)
+            }
+        }),
+        _ => None,
+    });
+    steps.collect()
+}
+
+/// A field that waits, of each object, one after the other: what the first has to wait for is there for
+/// the others.
+fn wait<'a, T: Object>(
+    ctx: &'a ContextSelectionSet<'a>,
+    objects: &'a [T],
+    is_list: bool,
+    field: &'a Positioned<Field>,
+) -> Pin<Box<dyn Future<Output = Waited> + Send + 'a>> {
+    Box::pin(async move {
+        let mut waited = Vec::with_capacity(objects.len());
+        for (index, object) in objects.iter().enumerate() {
+            let waiting = object.waiting();
+            let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
+            let ctx = of_object.with_field(field);
+            waited.push(waiting.resolve_field(&ctx).await.map(Option::unwrap_or_default));
+        }
+        waited
+    })
+}
+
+/// The text of the objects; `None` where a plain field cannot be shown.
+fn written<T: Object>(
+    ctx: &ContextSelectionSet<'_>,
+    objects: &[T],
+    is_list: bool,
+    steps: &[Step<'_, T>],
+    waited: &[Waited],
+) -> ServerResult<Option<Vec<u8>>> {
+    let mut out = Vec::with_capacity(objects.len() * steps.len() * 24);
+    if is_list {
+        out.push(b'[');
+    }
+    let keys: Vec<Vec<u8>> = steps
+        .iter()
+        .map(|step| {
+            let mut key = Vec::new();
+            json::string(step.key(), &mut key);
+            key.push(b':');
+            key
+        })
+        .collect();
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let mut plain_bytes = 0;
+        out.push(b'{');
+        for (place, (step, key)) in steps.iter().zip(&keys).enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(key);
+            match step {
+                Step::Typename(_) => json::string(&T::type_name(), &mut out),
+                Step::Plain(_, plain) => {
+                    let start = out.len();
+                    if plain(object, &mut out).is_err() {
+                        return Ok(None);
+                    }
+                    plain_bytes += out.len() - start;
+                }
+                Step::Waiting(_, at) => match &waited[*at][index] {
+                    Ok(value) => json::value(value, &mut out),
+                    Err(_) => return Ok(None),
+                },
+            }
+        }
+        out.push(b'}');
+        draw::<T>(ctx, plain_bytes)?;
+    }
+    if is_list {
+        out.push(b']');
+    }
+    Ok(Some(out))
+}
+
+/// The objects as values: what failed is missing, and among the errors.
+fn values<T: Object>(
+    ctx: &ContextSelectionSet<'_>,
+    objects: &[T],
+    is_list: bool,
+    steps: &[Step<'_, T>],
+    waited: Vec<Waited>,
+) -> ServerResult<Value> {
+    let mut waited: Vec<_> = waited.into_iter().map(Vec::into_iter).collect();
+    let mut all = Vec::with_capacity(objects.len());
+    for (index, object) in objects.iter().enumerate() {
+        let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
+        let mut fields = IndexMap::with_capacity(steps.len());
+        for step in steps {
+            let value = match step {
+                Step::Typename(_) => Ok(Value::String(T::type_name().into_owned())),
+                Step::Plain(field, plain) => {
+                    let mut out = Vec::new();
+                    let shown = plain(object, &mut out);
+                    draw::<T>(ctx, out.len())?;
+                    let ctx = of_object.with_field(field);
+                    match shown {
+                        Ok(()) => Ok(Value::Binary(out.into())),
+                        Err(error) => {
+                            Err(ctx.set_error_path(error.into().into_server_error(field.pos)))
+                        }
+                    }
+                }
+                Step::Waiting(_, at) => waited[*at].next().unwrap_or(Ok(Value::Null)),
+            };
+            match value {
+                Ok(value) => {
+                    fields.insert(step.key().clone(), value);
+                }
+                Err(error) => ctx.add_error(error),
+            }
+        }
+        all.push(Value::Object(fields));
+    }
+    Ok(if is_list { Value::List(all) } else { all.pop().unwrap_or_default() })
+}
+
+/// Resolves selections that are not written out, as the library does.
+async fn in_the_library<T: Object>(
+    ctx: &ContextSelectionSet<'_>,
+    objects: &[T],
+    is_list: bool,
+) -> ServerResult<Value> {
+    let mut values = Vec::with_capacity(objects.len());
+    for (index, object) in objects.iter().enumerate() {
+        let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
+        values.push(resolve_container(&of_object, object).await?);
+    }
+    Ok(if is_list { Value::List(values) } else { values.pop().unwrap_or_default() })
+}
+
+/// Resolves one field of an object, for a container that resolves them one by one.
+///
+/// # Errors
+/// Those of the field.
+pub async fn resolve_field<T: Object>(
+    object: &T,
+    ctx: &async_graphql::Context<'_>,
+) -> ServerResult<Option<Value>> {
+    let field = ctx.item;
+    let Some(plain) = T::plain(&field.node.name.node) else {
+        return object.waiting().resolve_field(ctx).await;
+    };
+    let mut out = Vec::new();
+    let within = ctx.with_selection_set(&field.node.selection_set);
+    match plain(object, &mut out).and_then(|()| T::draw(&within, WRITTEN * out.len())) {
+        Ok(()) => Ok(Some(Value::Binary(out.into()))),
+        Err(error) => Err(ctx.set_error_path(error.into().into_server_error(field.pos))),
+    }
+}
+
+/// Describes an object: these plain fields, with their descriptions and types, and those that wait.
+pub fn describe<T: Object>(
+    registry: &mut Registry,
+    description: &[&str],
+    plain: impl Fn(&mut Registry) -> Vec<(&'static str, String, String)>,
+) -> String {
+    registry.create_output_type::<T, _>(MetaTypeId::Object, |registry| {
+        let plain = plain(registry).into_iter();
+        let mut fields: IndexMap<String, MetaField> =
+            plain.map(|(name, text, ty)| (name.to_owned(), field(name, text, ty))).collect();
+        let waiting = registry.create_fake_output_type::<T::Waiting>();
+        if let MetaType::Object { fields: waiting, .. } = waiting {
+            fields.extend(waiting);
+        }
+        object_type::<T>(&T::type_name(), Some(lines(description)), fields)
+    })
+}
+
+/// The lines of a documentation comment as a description.
+#[must_use]
+pub fn lines(comment: &[&str]) -> String {
+    comment.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
+}
+
+fn field(name: &str, description: String, ty: String) -> MetaField {
+    MetaField {
+        name: name.to_owned(),
+        description: Some(description),
+        args: IndexMap::new(),
+        ty,
+        deprecation: Deprecation::NoDeprecated,
+        cache_control: <_>::default(),
+        external: false,
+        requires: None,
+        provides: None,
+        visible: None,
+        shareable: false,
+        inaccessible: false,
+        tags: Vec::new(),
+        override_from: None,
+        compute_complexity: None,
+        directive_invocations: Vec::new(),
+        requires_scopes: Vec::new(),
+    }
+}
+
+fn object_type<T>(
+    name: &str,
+    description: Option<String>,
+    fields: IndexMap<String, MetaField>,
+) -> MetaType {
+    MetaType::Object {
+        name: name.to_owned(),
+        description,
+        fields,
+        cache_control: <_>::default(),
+        extends: false,
+        shareable: false,
+        resolvable: true,
+        keys: None,
+        visible: None,
+        inaccessible: false,
+        interface_object: false,
+        tags: Vec::new(),
+        is_subscription: false,
+        rust_typename: Some(std::any::type_name::<T>()),
+        directive_invocations: Vec::new(),
+        requires_scopes: Vec::new(),
+    }
+}
+
+/// The fields that wait of an object that has none.
+pub struct Nothing;
+
+impl ContainerType for Nothing {
+    async fn resolve_field(&self, _: &async_graphql::Context<'_>) -> ServerResult<Option<Value>> {
+        Ok(None)
+    }
+}
+
+impl OutputType for Nothing {
+    fn type_name() -> Cow<'static, str> {
+        "Nothing".into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        registry.create_output_type::<Self, _>(MetaTypeId::Object, |_| {
+            object_type::<Self>("Nothing", None, IndexMap::new())
+        })
+    }
+
+    async fn resolve(
+        &self,
+        _: &ContextSelectionSet<'_>,
+        _: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        Ok(Value::Null)
+    }
+}
