@@ -46,3 +46,10 @@ db port="5433":
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}
+
+# Where the time goes: runs a part of the benchmark under perf, and shows the functions of the service's
+# threads with what they call. Needs perf.
+profile part="reading":
+    RUSTFLAGS="-C force-frame-pointers=yes" cargo build --profile profiling --target-dir target/profiling --workspace --bins
+    perf record -F 499 --call-graph fp -o target/perf.data target/profiling/profiling/campaigns-benches {{part}}
+    perf report -i target/perf.data --comm tokio-rt-worker --children --percent-limit 1 --stdio -g none

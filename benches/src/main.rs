@@ -14,6 +14,9 @@ mod figures;
 mod follower;
 mod intake;
 mod load;
+mod peer;
+mod pgbench;
+mod reading;
 mod service;
 mod soak;
 
@@ -24,7 +27,7 @@ use service::Service;
 use tokio::runtime::Builder;
 
 /// What can be run by itself.
-const PARTS: [&str; 5] = ["figures", "feed", "intake", "fan-out", "soak"];
+const PARTS: [&str; 6] = ["reading", "figures", "feed", "intake", "fan-out", "soak"];
 
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
@@ -82,6 +85,9 @@ impl Arguments {
 }
 
 async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.wants("reading") {
+        reading::run().await?;
+    }
     if arguments.wants("figures") {
         figures::run(arguments.scale).await?;
     }

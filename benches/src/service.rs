@@ -169,12 +169,17 @@ impl Service {
 
     /// How many bytes of memory the service has.
     pub(crate) fn memory(&self) -> anyhow::Result<usize> {
-        let id = self.process.id().context("it runs")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = resident.context("a resident size")?.trim().trim_end_matches(" kB");
-        Ok(kilobytes.parse::<usize>()? * 1_024)
+        memory_of(&self.process)
     }
+}
+
+/// How many bytes of memory a process has.
+pub(crate) fn memory_of(process: &Child) -> anyhow::Result<usize> {
+    let id = process.id().context("it runs")?;
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = resident.context("a resident size")?.trim().trim_end_matches(" kB");
+    Ok(kilobytes.parse::<usize>()? * 1_024)
 }
 
 /// Waits a moment for what is under way to come to rest.

@@ -291,7 +291,7 @@ on_both_databases! {
         app.run("UPDATE campaign_sends SET status = 'queued'").await;
         acme.member.data("{ campaigns { totalCount } }", json!({})).await;
         // somebody whom the first call waits for
-        let held = match app.database.backend {
+        let hold = async || match app.database.backend {
             Backend::Postgres => {
                 let held = app.sql.begin().await.unwrap();
                 held.execute_unprepared("LOCK TABLE campaign_events, campaign_sends IN EXCLUSIVE MODE").await.unwrap();
@@ -302,6 +302,7 @@ on_both_databases! {
                 app.sql.begin_with_options(options).await.unwrap()
             }
         };
+        let held = hold().await;
         app.forget_statements();
         let repeated = Uuid::new_v4();
         let record = |number: usize| {
@@ -363,8 +364,11 @@ on_both_databases! {
         assert!((3..=4).contains(&changed), "{changed}");
 
         // where nothing is wrong with any, they take a few transactions
+        let held = hold().await;
         app.forget_statements();
         let calls: Vec<_> = (0..40).map(|number| record(number * 10)).collect();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        held.rollback().await.unwrap();
         for call in calls {
             assert_eq!(call.await.unwrap().body["data"]["recordEvents"]["recorded"], 2);
         }

@@ -67,16 +67,9 @@ impl<E: EntityTrait> Clone for Columns<E> {
 impl<E: EntityTrait> Copy for Columns<E> {}
 
 impl<E: OrganizationOwned> Columns<E> {
-    /// The id alone.
-    pub(crate) fn id() -> Self {
-        Self { bits: 0, of: std::marker::PhantomData }.with(E::ID)
-    }
-
-    /// And this one.
-    pub(crate) fn with(self, column: E::Column) -> Self {
-        let place = E::Column::iter().position(|of| discriminant(&of) == discriminant(&column));
-        let bit = place.map_or(0, |place| 1_u64 << place);
-        Self { bits: self.bits | bit, ..self }
+    /// Those of these bits.
+    pub(crate) const fn of(bits: u64) -> Self {
+        Self { bits, of: std::marker::PhantomData }
     }
 
     /// And these.
@@ -149,12 +142,18 @@ pub(crate) trait RowObject: From<Row<Self::Entity>> {
     /// The table of its rows.
     type Entity: OrganizationOwned;
 
-    /// The columns that a field needs, beside the id.
+    /// The columns that a field needs, the id among them.
     fn needs(field: &str) -> Columns<Self::Entity>;
 
     /// The columns that the field in a context needs of these objects.
     fn columns(ctx: &Context<'_>) -> Columns<Self::Entity> {
-        Self::columns_at(ctx, &[])
+        Self::columns_of(ctx.field())
+    }
+
+    /// The columns that a field needs of these objects.
+    fn columns_of(field: SelectionField<'_>) -> Columns<Self::Entity> {
+        let fields = field.selection_set();
+        fields.fold(Self::needs(""), |columns, field| columns.and(Self::needs(field.name())))
     }
 
     /// The same for objects that stand in these fields of the field's own object.
@@ -164,8 +163,8 @@ pub(crate) trait RowObject: From<Row<Self::Entity>> {
             let inner = selected.iter().flat_map(SelectionField::selection_set);
             selected = inner.filter(|field| field.name() == *name).collect();
         }
-        let fields = selected.iter().flat_map(SelectionField::selection_set);
-        fields.fold(Columns::id(), |columns, field| columns.and(Self::needs(field.name())))
+        let columns = selected.into_iter().map(Self::columns_of);
+        columns.fold(Self::needs(""), Columns::and)
     }
 }
 
@@ -385,12 +384,16 @@ macro_rules! object {
             type Entity = $module::Entity;
 
             fn needs(field: &str) -> $crate::rows::Columns<$module::Entity> {
-                let id = $crate::rows::Columns::id();
-                match field {
-                    $($field => id.with($module::Column::$shows),)*
-                    $($($waits => id.with($module::Column::$column)$(.with($module::Column::$more))*,)*)?
-                    _ => id,
+                // a column's place among the table's
+                const fn bit(column: $module::Column) -> u64 {
+                    1 << column as u64
                 }
+                let columns = match field {
+                    $($field => bit($module::Column::$shows),)*
+                    $($($waits => bit($module::Column::$column)$(| bit($module::Column::$more))*,)*)?
+                    _ => 0,
+                };
+                $crate::rows::Columns::of(bit($module::Column::Id) | columns)
             }
         }
 

@@ -49,6 +49,9 @@ pub trait Object: ContainerType + Sized {
     fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Self::Error>;
 }
 
+/// How many bytes are written before they are drawn.
+const DRAWN: usize = 16 * 1024;
+
 /// How often what is written is there at once: in the text of an object, and of what that is a part of.
 const WRITTEN: usize = 2;
 
@@ -191,26 +194,20 @@ fn written<T: Object>(
     if is_list {
         out.push(b'[');
     }
-    let keys: Vec<Vec<u8>> = steps
-        .iter()
-        .map(|step| {
-            let mut key = Vec::new();
-            json::string(step.key(), &mut key);
-            key.push(b':');
-            key
-        })
-        .collect();
+    let mut plain_bytes = 0;
     for (index, object) in objects.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let mut plain_bytes = 0;
         out.push(b'{');
-        for (place, (step, key)) in steps.iter().zip(&keys).enumerate() {
+        for (place, step) in steps.iter().enumerate() {
             if place > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(key);
+            // a name is no more than letters, digits and underscores
+            out.push(b'"');
+            out.extend_from_slice(step.key().as_bytes());
+            out.extend_from_slice(b"\":");
             match step {
                 Step::Typename(_) => json::string(&T::type_name(), &mut out),
                 Step::Plain(_, plain) => {
@@ -227,8 +224,12 @@ fn written<T: Object>(
             }
         }
         out.push(b'}');
-        draw::<T>(ctx, plain_bytes)?;
+        if plain_bytes > DRAWN {
+            draw::<T>(ctx, plain_bytes)?;
+            plain_bytes = 0;
+        }
     }
+    draw::<T>(ctx, plain_bytes)?;
     if is_list {
         out.push(b']');
     }

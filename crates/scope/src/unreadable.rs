@@ -44,9 +44,10 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
         let ColumnType::Enum { variants, .. } = column.def().get_column_type().clone() else {
             continue;
         };
+        let variants: Vec<String> = variants.iter().map(ToString::to_string).collect();
         let mut failed = None;
         rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
-            Ok(Some(value)) if variants.iter().all(|known| known.to_string() != value) => {
+            Ok(Some(value)) if !variants.contains(&value) => {
                 let error = DbErr::Type(format!("{value} is no {}", column.as_str()));
                 skipped(E::default().table_name(), &error);
                 false

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many threads there are at least.
-const THREADS: usize = 16;
+const THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // more than cores: where large answers are made on some, the operating system lets the
-        // others have their turn
-        .worker_threads((4 * cores).max(THREADS))
+        // more than cores: while large answers are made on some, the operating system gives the others
+        // their turn; but no more than twice as many, as each wakes the next
+        .worker_threads((2 * cores).max(THREADS))
         // a document nests 64 deep at most; without optimization each level takes its room
         .thread_stack_size(8 * 1024 * 1024)
         .build()

@@ -1,0 +1,135 @@
+//! What dashboards read: a list, a list within a list, figures; beside the same SQL by pgbench and, where
+//! npm can install it, beside PostGraphile on the same database.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    figures,
+    load::{self, Load},
+    peer::Peer,
+    pgbench,
+    service::{self, Service},
+};
+
+/// How long each question is asked.
+const TIME: Duration = Duration::from_secs(5);
+/// By how many clients at once.
+const CLIENTS: [usize; 3] = [1, 16, 64];
+
+struct Question {
+    name: &'static str,
+    query: &'static str,
+    /// As PostGraphile has it.
+    peer: &'static str,
+    /// The statements that answer it.
+    sql: Vec<String>,
+}
+
+pub(crate) async fn run() -> anyhow::Result<()> {
+    println!("  a database of 1.2 million events is made");
+    let service = Service::of_scale(1).await?;
+    figures::make_sums(&service).await?;
+    let peer = Peer::start(&service.database.url).await;
+    if let Err(error) = &peer {
+        println!("  without PostGraphile: {error:#}");
+    }
+    println!(
+        "reading, requests a second, median and 99th percentile in ms; pgbench with the same SQL; PostGraphile"
+    );
+    println!(
+        "  {:<9} {:>7} {:>9} {:>7} {:>7}   {:>9} {:>6}   {:>9} {:>7} {:>7} {:>6}",
+        "",
+        "clients",
+        "a second",
+        "median",
+        "99 %",
+        "pgbench",
+        "ratio",
+        "PostGr.",
+        "median",
+        "99 %",
+        "ratio"
+    );
+    let for_peer = json!({ "org": service.organization });
+    for question in questions(&service).await? {
+        for clients in CLIENTS {
+            let variables = json!({});
+            let ask =
+                vec![load::request(&service.address, &service.token, question.query, &variables)];
+            load::of(&service.address, ask.clone(), clients, TIME / 5).await?;
+            let own = load::of(&service.address, ask, clients, TIME).await?;
+            let limit = pgbench::run(&service.database.url, &question.sql, clients).await?;
+            let other = match &peer {
+                Ok(peer) => Some(peer.ask(question.peer, &for_peer, clients, TIME).await?),
+                Err(_) => None,
+            };
+            print(question.name, clients, &own, &limit, other.as_ref());
+        }
+    }
+    let memory = service.memory()? / 1_024 / 1_024;
+    let of_peer = peer.as_ref().map_or(Ok(0), Peer::memory)? / 1_024 / 1_024;
+    println!("  memory afterwards: {memory} MB, PostGraphile {of_peer} MB");
+    drop(peer);
+    service::rest().await;
+    Ok(())
+}
+
+fn print(name: &str, clients: usize, own: &Load, limit: &Load, peer: Option<&Load>) {
+    let Load { per_second, median, p99 } = own;
+    print!(
+        "  {name:<9} {clients:>7} {per_second:>9.0} {median:>7.2} {p99:>7.2}   {:>9.0} {:>6.2}",
+        limit.per_second,
+        per_second / limit.per_second
+    );
+    if let Some(Load { per_second: others, median, p99 }) = peer {
+        print!("   {others:>9.0} {median:>7.2} {p99:>7.2} {:>6.1}", per_second / others);
+    }
+    println!();
+}
+
+async fn questions(service: &Service) -> anyhow::Result<[Question; 3]> {
+    let org = service.organization;
+    let page = |columns: &str| {
+        format!("SELECT {columns} FROM campaigns WHERE org_id = '{org}' ORDER BY id LIMIT 51")
+    };
+    let sends = format!(
+        "SELECT page.id, page.contact_id, page.status, page.sent_at, parent.id AS parent_id \
+         FROM (SELECT id FROM campaigns WHERE org_id = '{org}' ORDER BY id LIMIT 50) AS parent \
+         JOIN LATERAL (SELECT id, contact_id, status, sent_at FROM campaign_sends AS sends \
+         WHERE org_id = '{org}' AND sends.campaign_id = parent.id ORDER BY id LIMIT 21) AS page ON true \
+         ORDER BY page.id"
+    );
+    let select = Statement::from_string(service.sql.get_database_backend(), sends.clone());
+    let rows = service.sql.query_all_raw(select).await?;
+    let contacts: std::collections::BTreeSet<Uuid> =
+        rows.iter().map(|row| row.try_get("", "contact_id")).collect::<Result<_, _>>()?;
+    let contacts: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+    let contacts = format!(
+        "SELECT id, email FROM contacts WHERE org_id = '{org}' AND id = ANY(CAST('{{{}}}' AS uuid[]))",
+        contacts.join(",")
+    );
+    Ok([
+        Question {
+            name: "list",
+            query: "{ campaigns(first: 50) { nodes { id name status sentAt } } }",
+            peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name status sentAt } } }",
+            sql: vec![page("id, name, status, sent_at")],
+        },
+        Question {
+            name: "nested",
+            query: "{ campaigns(first: 50) { nodes { name sends(first: 20) { nodes { status sentAt contact { email } } } } } }",
+            peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { name campaignSendsByOrgIdAndCampaignId(first: 20, orderBy: [PRIMARY_KEY_ASC]) { nodes { status sentAt contactByOrgIdAndContactId { email } } } } } }",
+            sql: vec![page("id, name"), sends, contacts],
+        },
+        Question {
+            name: "rates",
+            query: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
+            peer: "query ($org: UUID!) { allSums(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name sends delivered bounced uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints } } }",
+            sql: vec![format!("SELECT * FROM sums WHERE org_id = '{org}' ORDER BY id LIMIT 50")],
+        },
+    ])
+}
