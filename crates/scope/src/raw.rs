@@ -4,6 +4,8 @@
 //! it names is shadowed by a common table expression of that name with the predicate in it. A
 //! qualified or quoted name would go round that, so [`Sql::new`] refuses both, while it compiles.
 
+use std::borrow::Cow;
+
 use sea_orm::{DbBackend, Value, sea_query::Expr};
 use uuid::Uuid;
 
@@ -12,6 +14,9 @@ use crate::owned::TABLES;
 /// A query in text that both databases understand, without quoted or qualified table names.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
+
+/// How a text says that an id is selected.
+const AMONG_SELECTED: &str = "IN (SELECT id FROM selected)";
 
 /// Values that a text sees as a table.
 #[derive(Clone, Debug)]
@@ -63,6 +68,17 @@ impl Sql {
         (format!("WITH {}", tables.join(", ")), tables.len())
     }
 
+    /// The text. Where few ids are selected, PostgreSQL is to look them up: by a join it would rather read
+    /// all rows of the organization, if it planned while there were few.
+    fn with_look_ups(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
+        match backend {
+            DbBackend::Postgres if are_few => {
+                self.0.replace(AMONG_SELECTED, "= ANY(ARRAY(SELECT id FROM selected))").into()
+            }
+            _ => self.0.into(),
+        }
+    }
+
     /// Whether the text has this word.
     fn names(self, word: &str) -> bool {
         self.0
@@ -76,12 +92,14 @@ impl Sql {
         custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
     }
 
-    /// The whole statement, with what is selected, and given, as more tables of the text.
+    /// The whole statement, with what is selected, which may be known to be few rows, and what is given as
+    /// more tables of the text.
     pub(crate) fn statement(
         self,
         backend: DbBackend,
         organization: Uuid,
         selected: (&str, sea_orm::sea_query::SelectStatement),
+        are_few: bool,
         given: Option<Given>,
     ) -> sea_orm::Statement {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
@@ -103,7 +121,8 @@ impl Sql {
         values.extend(std::iter::repeat_n(Value::from(organization), count));
         // `selected` comes first: its own tables are the real ones, with its own predicate
         let tables = numbered(backend, &tables, before);
-        let sql = format!("WITH {name} AS ({inner}), {tables} {}", self.0);
+        let sql =
+            format!("WITH {name} AS ({inner}), {tables} {}", self.with_look_ups(backend, are_few));
         sea_orm::Statement::from_sql_and_values(backend, sql, values)
     }
 }

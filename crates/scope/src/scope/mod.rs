@@ -399,6 +399,7 @@ impl Scope {
             self.executor().get_database_backend(),
             self.organization,
             ("selected", ids),
+            by_key,
             given,
         );
         Ok(self.executor_for(by_key).query_all_raw(statement).await?)
