@@ -26,6 +26,7 @@ mod limits;
 mod list;
 mod live;
 mod node;
+mod object;
 mod rows;
 mod scalars;
 mod schema;

@@ -27,7 +27,7 @@ use crate::{
 /// How many ids `nodes` takes.
 const MAX_NODES: usize = 500;
 
-/// Anything with an id of its own. An id is the row's UUID, unique over all types.
+/// An object with an ID. IDs are UUIDs, unique across all types.
 #[derive(Interface, Clone)]
 #[graphql(field(name = "id", ty = "ID", desc = "The row's UUID."))]
 pub(crate) enum Node {
@@ -47,14 +47,14 @@ pub(crate) struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The object of this id; null where your organization has none.
+    /// The object with this ID. Null if your organization has no such object.
     async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
         let id = input::id(&id, Path::argument("id"))?;
         Ok(find(ctx.scope(), &[id]).await?.remove(&id))
     }
 
-    /// The objects of these ids, 500 at most, in their order; null for one that your organization
-    /// does not have.
+    /// The objects with these IDs, up to 500, in the same order. Null for each that your organization does
+    /// not have.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
         let path = Path::argument("ids");
         if ids.len() > MAX_NODES {

@@ -1,4 +1,4 @@
-//! What is shown of a row and may be large: text and JSON.
+//! How columns and other values are shown, as JSON. Text and JSON may be large.
 //!
 //! **Invariant.** Each time such a value is put into a response, its weight is drawn from the budget
 //! of the operation. Rows are drawn when they are read, but one row may be shown many times. A
@@ -13,7 +13,7 @@ use async_graphql::{
 use campaigns_operation::json;
 use campaigns_scope::Scope;
 use chrono::{DateTime, Utc};
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveEnum, EntityTrait, TryGetable, sea_query::ValueType};
 use serde_json::Value as JsonValue;
 use uuid::Uuid;
 
@@ -81,52 +81,6 @@ shown_values! {
     DateTime<Utc> as scalars::DateTime: time;
     Option<DateTime<Utc>> as Option<scalars::DateTime>: |at, out| or_null(at, out, time);
 }
-
-/// Makes an object of a value, each of whose fields is a part of it.
-macro_rules! value_object {
-    (
-        $(#[doc = $doc:literal])*
-        $name:ident of $ty:ty {
-            $($(#[doc = $field_doc:literal])* $field:literal: $shown:ty = $part:expr;)*
-        }
-    ) => {
-        $(#[doc = $doc])*
-        #[derive(Clone)]
-        pub(crate) struct $name(pub(crate) $ty);
-
-        impl campaigns_operation::object::Object for $name {
-            type Error = $crate::error::Error;
-            type Waiting = campaigns_operation::object::Nothing;
-
-            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
-                match field {
-                    $($field => Some(|object, out| {
-                        let part: fn(&$ty) -> $shown = $part;
-                        $crate::shown::ShownValue::show(part(&object.0), out);
-                        Ok(())
-                    }),)*
-                    _ => None,
-                }
-            }
-
-            fn waiting(&self) -> Self::Waiting {
-                campaigns_operation::object::Nothing
-            }
-
-            fn draw(
-                ctx: &async_graphql::ContextSelectionSet<'_>,
-                bytes: usize,
-            ) -> Result<(), Self::Error> {
-                $crate::shown::draw(ctx, bytes)
-            }
-        }
-
-        $crate::rows::output!($name [$($doc),*] {
-            $(($field, [$($field_doc),*], <$shown as $crate::shown::ShownValue>::Output),)*
-        });
-    };
-}
-pub(crate) use value_object;
 
 /// Shows a value as JSON, or null.
 fn or_null<T>(value: Option<T>, out: &mut Vec<u8>, show: impl FnOnce(T, &mut Vec<u8>)) {
@@ -196,5 +150,27 @@ impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
         // once as a value, once in the text of the response
         draw_value(ctx, field, 2 * text.len())?;
         Ok(Value::String(text.to_owned()))
+    }
+}
+
+/// The enum of the schema that shows an enum of a table.
+pub(crate) struct OneOf<G, D>(std::marker::PhantomData<(G, D)>);
+
+impl<G, D> Shown for OneOf<G, D>
+where
+    G: async_graphql::OutputType + async_graphql::resolver_utils::EnumType + From<D> + 'static,
+    D: ActiveEnum + TryGetable + ValueType + 'static,
+{
+    type Output = G;
+
+    fn show<E: EntityTrait>(
+        row: &Row<E>,
+        column: E::Column,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let value = G::from(row.get::<D>(column)?);
+        let item = G::items().iter().find(|item| item.value == value);
+        campaigns_operation::json::string(item.map_or("", |item| item.name), out);
+        Ok(())
     }
 }

@@ -22,7 +22,8 @@ use crate::{
     written::Written,
 };
 
-/// A schema of these roots, ready to execute operations. Cloning shares it.
+/// A schema of these roots, which are called Query, Mutation and Subscription, ready to execute operations.
+/// Cloning shares it.
 pub struct Engine<Q, M, S> {
     schema: Schema<Root<Q>, Root<M>, Root<S>>,
     environment: Environment,

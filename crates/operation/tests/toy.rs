@@ -63,7 +63,7 @@ impl Mutation {
 #[derive(Default)]
 struct Numbers;
 
-#[Subscription]
+#[Subscription(name = "Subscription")]
 impl Numbers {
     async fn numbers(&self, ctx: &Context<'_>, after: Option<i32>) -> impl Stream<Item = i32> {
         let shown = *ctx.data_unchecked::<i32>() + after.unwrap_or(0);
@@ -140,6 +140,27 @@ fn what_is_wrong_is_known_before_anything_is_executed() {
     let query = "query ($n: Int!) { echo(first: $n) { text } }";
     assert_eq!(refused(query, json!({ "n": "x" })), (Code::BadUserInput, Some("first".to_owned())));
     assert_eq!(refused(query, json!({ "n": 1_000_000 })).0, Code::LimitExceeded);
+}
+
+#[tokio::test]
+async fn a_subscription_has_one_field_at_its_root() {
+    for root in ["__typename", "numbers __typename", "a: numbers b: numbers"] {
+        let query = format!("subscription {{ {root} }}");
+        assert_eq!(refused(&query, json!({})).0, Code::GraphqlValidationFailed, "{root}");
+    }
+    let spread = "subscription { ...R } fragment R on Subscription { numbers numbers }";
+    for query in [
+        "subscription { numbers }",
+        "subscription { numbers ...on Subscription { numbers } }",
+        spread,
+    ] {
+        let engine = engine();
+        let followed = engine.follow(engine.prepare(operation(query, json!({}))).expect(query));
+        let mut data = Data::default();
+        data.insert(3);
+        let response = followed.answer(data, Uuid::nil()).await.expect("an item");
+        assert_eq!(text(&response), r#"{"data":{"numbers":3}}"#, "{query}");
+    }
 }
 
 #[tokio::test]

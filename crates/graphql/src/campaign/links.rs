@@ -6,7 +6,7 @@ use campaigns_entity::campaign;
 use campaigns_operation::object::Objects;
 use chrono::{DateTime, Utc};
 
-use crate::{context::RequestContext, error::Error, rows::Row, shown::value_object};
+use crate::{context::RequestContext, error::Error, object::value_object, rows::Row};
 
 /// How many links a campaign shows at most.
 const MAX_LINKS: usize = 500;

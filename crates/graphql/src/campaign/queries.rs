@@ -13,7 +13,7 @@ pub(crate) struct CampaignQueries;
 
 #[Object]
 impl CampaignQueries {
-    /// The campaign of this id; null where your organization has none.
+    /// The campaign with this ID. Null if your organization has no such campaign.
     async fn campaign(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Campaign>, Error> {
         connection::find(ctx, &id).await
     }

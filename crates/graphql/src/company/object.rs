@@ -4,7 +4,7 @@ use async_graphql::ID;
 use campaigns_entity::company;
 use campaigns_operation::object::Nothing;
 
-use crate::rows::object;
+use crate::object::object;
 
 object! {
     /// A company that contacts work for.

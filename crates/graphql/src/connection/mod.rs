@@ -97,26 +97,26 @@ impl<T: Listed> Connection<T> {
     }
 }
 
-/// Where a page lies in its list.
+/// Information about a page of a list.
 #[derive(SimpleObject)]
 pub(crate) struct PageInfo {
-    /// Whether there are rows behind this page: ask with after: endCursor.
+    /// Whether the list has elements after this page. To fetch them, pass endCursor as after.
     has_next_page: bool,
-    /// Whether there are rows before this page: ask with before: startCursor.
+    /// Whether the list has elements before this page. To fetch them, pass startCursor as before.
     has_previous_page: bool,
-    /// The cursor of the first row of the page.
+    /// The cursor of the first element of the page.
     start_cursor: Option<Text<String>>,
-    /// The cursor of the last row of the page.
+    /// The cursor of the last element of the page.
     end_cursor: Option<Text<String>>,
 }
 
-/// A row of a list, and where it stands.
+/// An element of a list with its cursor.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(crate) struct Edge<T: Listed> {
-    /// Where the row stands in the list; for after and before.
+    /// The position of the element in the list, for after and before.
     pub(crate) cursor: Text<String>,
-    /// The row.
+    /// The element.
     pub(crate) node: T,
 }
 
@@ -132,11 +132,11 @@ impl<T: Listed> TypeName for Connection<T> {
     }
 }
 
-/// A list, page by page: first with after, or last with before; 50 rows where you do not say how
-/// many, 500 at most. A cursor stays valid while rows come and go, for the order it was made in.
+/// A paginated list. Use first with after, or last with before. A page has 50 elements by default and
+/// up to 500. A cursor stays valid while elements come and go, as long as the order is the same.
 #[async_graphql::Object(name_type)]
 impl<T: Listed> Connection<T> {
-    /// The rows of this page, each with its cursor.
+    /// The elements of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
         let scope = ctx.scope();
         let mut edges = Vec::new();
@@ -147,12 +147,12 @@ impl<T: Listed> Connection<T> {
         Ok(edges)
     }
 
-    /// The rows of this page.
+    /// The elements of this page.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Objects<T>, Error> {
         Ok(Objects(self.rows(ctx.scope()).await?.into_iter().map(T::from).collect()))
     }
 
-    /// Where this page lies in the list.
+    /// Information about this page.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo, Error> {
         let scope = ctx.scope();
         let pages = self.lists.pages(scope).await?;
@@ -175,7 +175,7 @@ impl<T: Listed> Connection<T> {
         })
     }
 
-    /// How many rows the list has in all; counted only where you ask for it.
+    /// The total number of elements in the list. Counted only if you select it.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, Error> {
         self.lists.count(ctx.scope(), self.parent).await
     }

@@ -14,9 +14,11 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    rows::{self, OneOf, object, waiting},
+    object::{object, waiting},
+    rows,
     scalars::{DateTime, Json},
     send::{Send, SendFilter, SendOrder},
+    shown::OneOf,
 };
 
 object! {

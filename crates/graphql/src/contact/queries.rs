@@ -13,7 +13,7 @@ pub(crate) struct ContactQueries;
 
 #[Object]
 impl ContactQueries {
-    /// The contact of this id; null where your organization has none.
+    /// The contact with this ID. Null if your organization has no such contact.
     async fn contact(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Contact>, Error> {
         connection::find(ctx, &id).await
     }

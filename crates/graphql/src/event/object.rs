@@ -9,9 +9,10 @@ use crate::{
     connection::Listed,
     contact::Contact,
     error::Error,
-    rows::{OneOf, object, waiting},
+    object::{object, waiting},
     scalars::{DateTime, Json},
     send::Send,
+    shown::OneOf,
 };
 
 object! {

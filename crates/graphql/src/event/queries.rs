@@ -14,8 +14,8 @@ pub(crate) struct EventQueries;
 
 #[Object]
 impl EventQueries {
-    /// The events of your organization, of every campaign. Without orderBy they come in the order of
-    /// the live feed, and a cursor of that order is one that the feed goes on from.
+    /// The engagement events of your organization, across all campaigns. The default order is that of
+    /// the live feed, and a subscription can continue after a cursor of that order.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn events(
         &self,
@@ -40,8 +40,8 @@ impl EventQueries {
         Connection::list(ctx, filter.as_ref(), Some(&order_by), page)
     }
 
-    /// Where the feed is now: a subscription after this cursor is given every event that is committed
-    /// later, and none twice.
+    /// The current end of the feed. A subscription after this cursor receives every event that is
+    /// committed later, exactly once.
     async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
         let scope = ctx.scope();
         cursor::encode(scope, &scope.latest_place().await?)

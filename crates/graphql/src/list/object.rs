@@ -8,7 +8,7 @@ use crate::{
     connection::Listed,
     contact::Contact,
     error::Error,
-    rows::{object, waiting},
+    object::{object, waiting},
     scalars::{DateTime, Json},
     segment::Segment,
 };

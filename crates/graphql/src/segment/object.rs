@@ -7,7 +7,7 @@ use crate::{
     connection::Listed,
     context::RequestContext,
     error::Error,
-    rows::{object, waiting},
+    object::{object, waiting},
     scalars::{DateTime, Json},
 };
 

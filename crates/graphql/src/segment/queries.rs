@@ -13,7 +13,7 @@ pub(crate) struct SegmentQueries;
 
 #[Object]
 impl SegmentQueries {
-    /// The segment of this id; null where your organization has none.
+    /// The segment with this ID. Null if your organization has no such segment.
     async fn segment(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Segment>, Error> {
         connection::find(ctx, &id).await
     }

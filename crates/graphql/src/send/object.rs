@@ -11,8 +11,9 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    rows::{OneOf, object, waiting},
+    object::{object, waiting},
     scalars::{DateTime, Json},
+    shown::OneOf,
 };
 
 object! {

@@ -13,12 +13,12 @@ pub(crate) struct SendQueries;
 
 #[Object]
 impl SendQueries {
-    /// The send of this id; null where your organization has none.
+    /// The send with this ID. Null if your organization has no such send.
     async fn send(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Send>, Error> {
         connection::find(ctx, &id).await
     }
 
-    /// The sends of your organization, of every campaign.
+    /// The sends of your organization, across all campaigns.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn sends(
         &self,

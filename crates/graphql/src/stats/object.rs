@@ -4,7 +4,7 @@ use async_graphql::Context;
 use campaigns_analytics::{Figures, Spans};
 use chrono::{DateTime, Utc};
 
-use crate::shown::value_object;
+use crate::object::value_object;
 
 value_object! {
     /// The figures of sends: counts over sends and their events, and rates computed from them. A rate is

@@ -11,8 +11,7 @@ pub(crate) struct StatsQueries;
 
 #[Object]
 impl StatsQueries {
-    /// The same figures as Campaign.stats, over every campaign of your organization that the filter
-    /// selects.
+    /// The same figures as Campaign.stats, over all campaigns of your organization that match the filter.
     async fn stats(
         &self,
         ctx: &Context<'_>,

@@ -54,10 +54,10 @@ fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
 /// What can be followed, over a websocket.
 #[Subscription(name = "Subscription")]
 impl Subscriptions {
-    /// Every event of your organization that the filter selects, once each and in the order of the
-    /// feed, whoever wrote it. After a cursor: first what is stored, then live, with no gap and no
-    /// repeat; without one, from now on. Keep the cursor of the last event, and go on after it when
-    /// the connection was lost.
+    /// Delivers every event of your organization that matches the filter, exactly once and in the order
+    /// of the feed, whoever wrote it. With after, stored events come first, then live ones, without gaps or
+    /// repeats. Without it, delivery starts now. Keep the cursor of the last event, and continue after it
+    /// when you reconnect.
     async fn engagement_events(
         &self,
         ctx: &Context<'_>,
@@ -85,8 +85,8 @@ impl Subscriptions {
         }
     }
 
-    /// The figures of a campaign as they are, then again whenever they have changed, four times a
-    /// second at most. Ends when the campaign is deleted.
+    /// Delivers the current figures of a campaign, and again whenever they change, up to four times a
+    /// second. Ends when the campaign is deleted.
     async fn campaign_stats(
         &self,
         ctx: &Context<'_>,

@@ -4,7 +4,7 @@ use async_graphql::Context;
 use campaigns_analytics::{Activity, Bucket, Uniques};
 use chrono::{DateTime, Utc};
 
-use crate::shown::value_object;
+use crate::object::value_object;
 
 value_object! {
     /// The events of a period, from its start up to its end.

@@ -6,14 +6,9 @@ use campaigns_operation::object::Nothing;
 use campaigns_scope::{Role as ClaimedRole, Viewer as Claims};
 
 use super::user_of;
-use crate::{
-    context::RequestContext,
-    error::Error,
-    rows::{self, object},
-    scalars::DateTime,
-};
+use crate::{context::RequestContext, error::Error, object::object, rows, scalars::DateTime};
 
-/// What you may do.
+/// A role: what a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ClaimedRole")]
 pub(crate) enum Role {
@@ -48,7 +43,7 @@ object! {
 /// Who asks, as the token says.
 pub(crate) struct Viewer(pub(crate) Claims);
 
-/// Who you are, as your token says.
+/// The authenticated user, as described by your token.
 #[Object]
 impl Viewer {
     /// The token's subject.
@@ -56,17 +51,17 @@ impl Viewer {
         self.0.subject()
     }
 
-    /// What you may do.
+    /// Your role.
     async fn role(&self) -> Role {
         self.0.role().into()
     }
 
-    /// Whether you may delete.
+    /// Whether you are an admin, and may delete.
     async fn is_admin(&self) -> bool {
         self.0.role() == ClaimedRole::Admin
     }
 
-    /// The organization that you see.
+    /// Your organization, whose data you see.
     async fn organization(&self, ctx: &Context<'_>) -> Result<Organization, Error> {
         let scope = ctx.scope();
         let found = scope.one(scope.find::<organization::Entity>()).await?;
@@ -74,7 +69,7 @@ impl Viewer {
         Ok(Organization(rows::alone(found)))
     }
 
-    /// The organization's user that you are; null where the subject is nobody's id.
+    /// The user that the token's subject identifies. Null if there is none.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let found = user_of(ctx.scope(), &self.0).await?;
         Ok(found.map(|user| User(rows::alone(user))))

@@ -10,7 +10,7 @@ pub(crate) struct ViewerQueries;
 
 #[Object]
 impl ViewerQueries {
-    /// Who your token says that you are.
+    /// The authenticated user, as described by your token.
     async fn viewer(&self, ctx: &Context<'_>) -> Viewer {
         Viewer(ctx.viewer().clone())
     }

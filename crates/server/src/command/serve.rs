@@ -53,8 +53,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
+    let told_to_end = told_to_end();
     announce(address, banner.as_ref())?;
-    serve(listener, &app).await;
+    serve(listener, &app, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
@@ -157,12 +158,12 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 }
 
 /// Serves until the process is told to end, and then for as long as requests take.
-async fn serve(listener: TcpListener, app: &App) {
+async fn serve(listener: TcpListener, app: &App, told_to_end: impl Future<Output = ()>) {
     let (stop, stopped) = watch::channel(false);
     let mut serving = std::pin::pin!(app.serve(listener, stopped));
     tokio::select! {
         () = &mut serving => return,
-        () = told_to_end() => {}
+        () = told_to_end => {}
     }
     tracing::info!("ending");
     stop.send_replace(true);
@@ -172,24 +173,30 @@ async fn serve(listener: TcpListener, app: &App) {
     }
 }
 
-async fn told_to_end() {
+/// Waits until the process is told to end. From this call on, and not only once it is waited for, a signal
+/// is heard: whoever reads the address may send one at once.
+fn told_to_end() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    let terminated = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
+    let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
+    async move {
+        #[cfg(unix)]
+        let terminated = async {
+            match terminate {
+                Ok(mut signals) => {
+                    signals.recv().await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "SIGTERM cannot be waited for");
+                    std::future::pending::<()>().await;
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be waited for");
-                std::future::pending::<()>().await;
-            }
+        };
+        #[cfg(not(unix))]
+        let terminated = std::future::pending::<()>();
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            () = terminated => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        _ = signal::ctrl_c() => {}
-        () = terminated => {}
     }
 }
 

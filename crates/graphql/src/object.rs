@@ -1,0 +1,202 @@
+//! The objects of the schema, each described once: what it is, what its plain fields show, and which
+//! container has the fields that wait.
+//!
+//! **Invariant.** What the schema says of a plain field, which column is read for it, and how it is
+//! written, come of one line.
+
+use campaigns_operation::object::Nothing;
+use sea_orm::EntityTrait;
+
+use crate::rows::Row;
+
+/// The fields that wait of an object that is a row.
+pub(crate) trait Waiting<E: EntityTrait> {
+    /// Those of this row.
+    fn of(row: &Row<E>) -> Self;
+}
+
+impl<E: EntityTrait> Waiting<E> for Nothing {
+    fn of(_: &Row<E>) -> Self {
+        Self
+    }
+}
+
+/// Makes an object of the rows of a table. Each plain field shows a column; a field that waits is in
+/// the container that is named, and `needs` says which column it reads of its row.
+macro_rules! object {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident of $module:ident, waits $waiting:ident $({ $($waits:literal needs $column:ident $(and $more:ident)*;)* })?
+        $(
+            $(#[doc = $field_doc:literal])*
+            $field:literal: $shown:ty = $shows:ident;
+        )*
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone)]
+        pub(crate) struct $name(pub(crate) $crate::rows::Row<$module::Entity>);
+
+        impl From<$crate::rows::Row<$module::Entity>> for $name {
+            fn from(row: $crate::rows::Row<$module::Entity>) -> Self {
+                Self(row)
+            }
+        }
+
+        impl $crate::rows::RowObject for $name {
+            type Entity = $module::Entity;
+
+            fn needs(field: &str) -> $crate::rows::Columns<$module::Entity> {
+                // a column's place among the table's
+                const fn bit(column: $module::Column) -> u64 {
+                    1 << column as u64
+                }
+                let columns = match field {
+                    $($field => bit($module::Column::$shows),)*
+                    $($($waits => bit($module::Column::$column)$(| bit($module::Column::$more))*,)*)?
+                    _ => 0,
+                };
+                $crate::rows::Columns::of(bit($module::Column::Id) | columns)
+            }
+        }
+
+        impl $name {
+            /// The row's UUID.
+            pub(crate) async fn id(
+                &self,
+                _: &async_graphql::Context<'_>,
+            ) -> Result<async_graphql::ID, $crate::error::Error> {
+                Ok(self.0.id().into())
+            }
+        }
+
+        impl campaigns_operation::object::Object for $name {
+            type Error = $crate::error::Error;
+            type Waiting = $waiting;
+
+            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field {
+                    $($field => Some(|object, out| {
+                        <$shown as $crate::shown::Shown>::show(&object.0, $module::Column::$shows, out)
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn waiting(&self) -> Self::Waiting {
+                <$waiting as $crate::object::Waiting<$module::Entity>>::of(&self.0)
+            }
+
+            fn draw(
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                bytes: usize,
+            ) -> Result<(), Self::Error> {
+                $crate::shown::draw(ctx, bytes)
+            }
+        }
+
+        $crate::object::output!($name [$($doc),*] { $(($field, [$($field_doc),*], <$shown as $crate::shown::Shown>::Output),)* });
+    };
+}
+pub(crate) use object;
+
+/// Makes an object with plain fields a type of the schema.
+macro_rules! output {
+    ($name:ident [$($doc:literal),*] { $(($field:literal, [$($field_doc:literal),*], $output:ty),)* }) => {
+        impl async_graphql::ContainerType for $name {
+            async fn resolve_field(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+            ) -> async_graphql::ServerResult<Option<async_graphql::Value>> {
+                campaigns_operation::object::resolve_field(self, ctx).await
+            }
+        }
+
+        impl async_graphql::OutputType for $name {
+            fn type_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn create_type_info(registry: &mut async_graphql::registry::Registry) -> String {
+                campaigns_operation::object::describe::<Self>(registry, &[$($doc),*], |registry| {
+                    vec![$((
+                        $field,
+                        campaigns_operation::object::lines(&[$($field_doc),*]),
+                        <$output as async_graphql::OutputType>::create_type_info(registry),
+                    )),*]
+                })
+            }
+
+            async fn resolve(
+                &self,
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                _: &async_graphql::Positioned<async_graphql::parser::types::Field>,
+            ) -> async_graphql::ServerResult<async_graphql::Value> {
+                let objects = std::slice::from_ref(self);
+                campaigns_operation::object::resolve(ctx, objects, false).await
+            }
+        }
+
+        impl async_graphql::ObjectType for $name {}
+    };
+}
+pub(crate) use output;
+
+/// The fields that wait of an object that is a row.
+macro_rules! waiting {
+    ($name:ident of $module:ident) => {
+        pub(crate) struct $name($crate::rows::Row<$module::Entity>);
+
+        impl $crate::object::Waiting<$module::Entity> for $name {
+            fn of(row: &$crate::rows::Row<$module::Entity>) -> Self {
+                Self(row.clone())
+            }
+        }
+    };
+}
+pub(crate) use waiting;
+
+/// Makes an object of a value, each of whose fields is a part of it.
+macro_rules! value_object {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident of $ty:ty {
+            $($(#[doc = $field_doc:literal])* $field:literal: $shown:ty = $part:expr;)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone)]
+        pub(crate) struct $name(pub(crate) $ty);
+
+        impl campaigns_operation::object::Object for $name {
+            type Error = $crate::error::Error;
+            type Waiting = campaigns_operation::object::Nothing;
+
+            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field {
+                    $($field => Some(|object, out| {
+                        let part: fn(&$ty) -> $shown = $part;
+                        $crate::shown::ShownValue::show(part(&object.0), out);
+                        Ok(())
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn waiting(&self) -> Self::Waiting {
+                campaigns_operation::object::Nothing
+            }
+
+            fn draw(
+                ctx: &async_graphql::ContextSelectionSet<'_>,
+                bytes: usize,
+            ) -> Result<(), Self::Error> {
+                $crate::shown::draw(ctx, bytes)
+            }
+        }
+
+        $crate::object::output!($name [$($doc),*] {
+            $(($field, [$($field_doc),*], <$shown as $crate::shown::ShownValue>::Output),)*
+        });
+    };
+}
+pub(crate) use value_object;
