@@ -58,7 +58,7 @@ pub(crate) fn variables(
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is no JSON value."))?;
                 check(types, ty, &value, &Place(Path::argument(place), Source::Variable))?;
-                let value = value.into_const().unwrap_or_default();
+                let value = value.into_const().expect("JSON has no variables");
                 given.insert(name.clone(), value);
             }
             (None, Some(default)) => {

@@ -169,7 +169,7 @@ where
             Prepare::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
-            // of `__typename` alone
+            // a subscription about the schema is refused before
             Prepare::Library(..) => return None,
         };
         let root = written.set.node.items.iter().find_map(|selection| match &selection.node {

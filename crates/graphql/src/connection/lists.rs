@@ -134,12 +134,13 @@ impl<T: Listed> Lists<T> {
         scope: &Scope,
         row: &Row<T::Entity>,
     ) -> Result<String, Error> {
-        let keys = row.result().map(|row| self.ordering.order.keys_of(row)).transpose()?;
+        let read = row.result().expect("the rows of a page were read");
+        let keys = self.ordering.order.keys_of(read)?;
         // one of the feed says which feed it is of
         let incarnation =
             if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
         let name = &self.ordering.name;
-        Ok(cursor::encode(name, &keys.unwrap_or_default(), incarnation.as_deref()))
+        Ok(cursor::encode(name, &keys, incarnation.as_deref()))
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
