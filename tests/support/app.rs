@@ -188,6 +188,16 @@ impl TestApp {
         rows[0].try_get("", "count").unwrap()
     }
 
+    /// As long as the result lives, changes of counts wait to be added, on PostgreSQL.
+    pub async fn hold_changes(&self) -> Option<DatabaseConnection> {
+        if self.database.backend == Backend::Sqlite {
+            return None;
+        }
+        let connection = self.database.connect_once().await;
+        connection.execute_unprepared("SELECT pg_advisory_lock(71::bigint << 56)").await.unwrap();
+        Some(connection)
+    }
+
     /// An id as the database's SQL writes it.
     #[must_use]
     pub fn literal(&self, id: Uuid) -> String {

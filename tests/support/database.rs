@@ -91,17 +91,28 @@ impl TestDatabase {
 
     /// A connection that goes round the service, as somebody's own program does.
     pub async fn connect(&self) -> DatabaseConnection {
-        let url = match self.backend {
+        connect(&self.created(), 2).await
+    }
+
+    /// One such connection alone, for what belongs to a session: locks, settings, prepared statements.
+    pub async fn connect_once(&self) -> DatabaseConnection {
+        connect(&self.created(), 1).await
+    }
+
+    fn created(&self) -> String {
+        match self.backend {
             Backend::Sqlite => format!("{}?mode=rwc", self.url),
             Backend::Postgres => self.url.clone(),
-        };
-        connect(&url).await
+        }
     }
 }
 
-async fn connect(url: &str) -> DatabaseConnection {
+async fn connect(url: &str, connections: u32) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(2).sqlx_logging(false).acquire_timeout(Duration::from_mins(1));
+    options
+        .max_connections(connections)
+        .sqlx_logging(false)
+        .acquire_timeout(Duration::from_mins(1));
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::from_secs(30)));
     sea_orm::Database::connect(options).await.unwrap()
 }
@@ -218,7 +229,7 @@ impl Postgres {
 
     /// A copy of a database. Whoever is connected to it is thrown out, and has to connect again.
     async fn copy(&self, name: &str) -> String {
-        let admin = connect(&self.url("postgres")).await;
+        let admin = connect(&self.url("postgres"), 1).await;
         let alone = format!(
             "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -245,7 +256,7 @@ impl Postgres {
         // one copy of a template at a time
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _copying = COPYING.lock().await;
-        let admin = connect(&self.url("postgres")).await;
+        let admin = connect(&self.url("postgres"), 1).await;
         let template = template.unwrap_or("template0");
         admin
             .execute_unprepared(&format!("CREATE DATABASE {name} TEMPLATE {template}"))

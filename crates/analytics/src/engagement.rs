@@ -7,8 +7,7 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-/// That a row of `contacts` ever had such an event. Those that have changes waiting are few; of the
-/// others, PostgreSQL looks each up, or reads all into a hash table, whichever is less.
+/// That a row of `contacts` ever had such an event, looked up for the row alone.
 macro_rules! of_contacts {
     ($count:literal, $changes:literal) => {
         concat!(
@@ -28,12 +27,56 @@ macro_rules! of_contacts {
 }
 pub(crate) use of_contacts;
 
-/// A condition of `contacts` as a query.
-macro_rules! contacts_that {
+/// [`of_contacts`] by sets of all contacts that have such an event, which are made once for a statement.
+macro_rules! in_sets {
     ($count:literal, $changes:literal) => {
-        Sql::new(concat!("SELECT ", of_contacts!($count, $changes)))
+        concat!(
+            "CASE WHEN contacts.id IN (SELECT contact_id FROM campaign_event_changes WHERE ",
+            $changes,
+            ") THEN contacts.id IN (SELECT contact_id FROM
+               (SELECT contact_id, ",
+            $count,
+            " AS number FROM campaign_contact_counts WHERE ",
+            $count,
+            " > 0 UNION ALL
+                SELECT contact_id, number FROM campaign_event_changes WHERE ",
+            $changes,
+            ") AS parts GROUP BY contact_id HAVING sum(number) > 0)
+             ELSE contacts.id IN (SELECT contact_id FROM campaign_contact_counts WHERE ",
+            $count,
+            " > 0) END"
+        )
     };
 }
+pub(crate) use in_sets;
+
+/// A condition of `contacts`, for either [`Scan`].
+pub(crate) struct ContactsThat {
+    pub(crate) partial: Sql,
+    pub(crate) full: Sql,
+}
+
+impl ContactsThat {
+    pub(crate) fn expression(&self, scope: &Scope, scan: Scan) -> Expr {
+        scope.expression(match scan {
+            Scan::Partial => self.partial,
+            Scan::Full => self.full,
+        })
+    }
+}
+
+macro_rules! contacts_that {
+    ($count:literal, $changes:literal) => {
+        $crate::engagement::ContactsThat {
+            partial: Sql::new(concat!(
+                "SELECT ",
+                $crate::engagement::of_contacts!($count, $changes)
+            )),
+            full: Sql::new(concat!("SELECT ", $crate::engagement::in_sets!($count, $changes))),
+        }
+    };
+}
+pub(crate) use contacts_that;
 
 /// That a row of `campaign_sends` ever had such an event.
 macro_rules! send_had {
@@ -52,11 +95,12 @@ macro_rules! send_had {
     };
 }
 
-const CONTACT_OPENED: Sql = contacts_that!("opens", "event_type = 'open'");
-const CONTACT_CLICKED: Sql = contacts_that!("clicks", "event_type = 'click'");
-const CONTACT_UNSUBSCRIBED: Sql = contacts_that!("unsubscribes", "event_type = 'unsubscribe'");
-const CONTACT_COMPLAINED: Sql = contacts_that!("complaints", "event_type = 'complaint'");
-const CONTACT_BOUNCED: Sql = contacts_that!("bounces", "event_type = 'bounce'");
+const CONTACT_OPENED: ContactsThat = contacts_that!("opens", "event_type = 'open'");
+const CONTACT_CLICKED: ContactsThat = contacts_that!("clicks", "event_type = 'click'");
+const CONTACT_UNSUBSCRIBED: ContactsThat =
+    contacts_that!("unsubscribes", "event_type = 'unsubscribe'");
+const CONTACT_COMPLAINED: ContactsThat = contacts_that!("complaints", "event_type = 'complaint'");
+const CONTACT_BOUNCED: ContactsThat = contacts_that!("bounces", "event_type = 'bounce'");
 
 const SEND_OPENED: Sql = send_had!("opens", "open");
 const SEND_CLICKED: Sql = send_had!("clicks", "click");
@@ -67,17 +111,26 @@ const SEND_BOUNCED: Sql = send_had!("bounces", "bounce");
 const OF_SENDS: Sql = Sql::new(
     "SELECT send, CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks FROM
      (SELECT sends.id AS send, counts.opens, counts.clicks
-      FROM campaign_sends AS sends JOIN campaign_send_counts AS counts
+      FROM (SELECT id, campaign_id FROM campaign_sends WHERE id IN (SELECT id FROM selected)) AS sends
+      JOIN campaign_send_counts AS counts
       ON counts.send_id = sends.id AND counts.campaign_id = sends.campaign_id
-      WHERE sends.id IN (SELECT id FROM selected)
       UNION ALL
       SELECT sends.id, CASE event_type WHEN 'open' THEN number ELSE 0 END,
         CASE event_type WHEN 'click' THEN number ELSE 0 END
-      FROM campaign_sends AS sends JOIN campaign_event_changes AS changes
-      ON changes.send_id = sends.id AND changes.campaign_id = sends.campaign_id
-      WHERE sends.id IN (SELECT id FROM selected)) AS parts
+      FROM (SELECT id, campaign_id FROM campaign_sends WHERE id IN (SELECT id FROM selected)) AS sends
+      JOIN campaign_event_changes AS changes
+      ON changes.send_id = sends.id AND changes.campaign_id = sends.campaign_id) AS parts
      GROUP BY send",
 );
+
+/// How many rows of its table a statement is going to test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// Rows in the order of an index until a page is full, or rows of known keys: each is looked up.
+    Partial,
+    /// All rows of the organization, to sort or to count them.
+    Full,
+}
 
 /// What a send had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,14 +160,15 @@ pub async fn of_sends(
 
 /// That a row of `contacts` ever had an event of this type, in any campaign.
 #[must_use]
-pub fn contact_had(scope: &Scope, event: EventType) -> Expr {
-    scope.expression(match event {
+pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
+    let condition = match event {
         EventType::Open => CONTACT_OPENED,
         EventType::Click => CONTACT_CLICKED,
         EventType::Unsubscribe => CONTACT_UNSUBSCRIBED,
         EventType::Complaint => CONTACT_COMPLAINED,
         EventType::Bounce => CONTACT_BOUNCED,
-    })
+    };
+    condition.expression(scope, scan)
 }
 
 /// That a row of `campaign_sends` ever had an event of this type.

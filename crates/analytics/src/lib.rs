@@ -18,7 +18,7 @@ mod suppression;
 mod timeline;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
-pub use engagement::{Engagement, contact_had, of_sends, send_had};
+pub use engagement::{Engagement, Scan, contact_had, of_sends, send_had};
 pub use figures::{Figures, OrderBy, Spans, by_campaign, figures_of, order_expression, total};
 pub use keeper::Keeper;
 pub use links::{Link, links};

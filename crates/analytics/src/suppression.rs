@@ -10,7 +10,7 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::engagement::of_contacts;
+use crate::engagement::{ContactsThat, Scan, contacts_that, of_contacts};
 
 /// That an event suppresses its contact.
 macro_rules! suppresses {
@@ -20,7 +20,7 @@ macro_rules! suppresses {
     };
 }
 
-const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", of_contacts!("suppressing", "suppresses")));
+const IS_SUPPRESSED: ContactsThat = contacts_that!("suppressing", "suppresses");
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
@@ -36,8 +36,8 @@ const LATEST: Sql = Sql::new(concat!(
 
 /// That a row of `contacts` is suppressed.
 #[must_use]
-pub fn is_suppressed(scope: &Scope) -> Expr {
-    scope.expression(IS_SUPPRESSED)
+pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
+    IS_SUPPRESSED.expression(scope, scan)
 }
 
 /// The latest event that suppresses each of the selected contacts, by the contact's id; one that is
@@ -49,7 +49,7 @@ pub async fn suppressing_events(
     scope: &Scope,
     selected: Scoped<contact::Entity>,
 ) -> Result<HashMap<Uuid, event::Model>, Error> {
-    let rows = scope.rows(LATEST, selected).await?;
+    let rows = scope.rows(LATEST, selected.planned_anew()).await?;
     let pairs = rows
         .iter()
         .map(|row| Ok((row.try_get("", "event")?, row.try_get("", "contact")?)))

@@ -8,7 +8,7 @@
 
 use sea_orm::{
     ColumnTrait, DbBackend, Value,
-    sea_query::{CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
+    sea_query::{BinOper, CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
 };
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -40,6 +40,16 @@ impl Dialect {
                 Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(ids.to_vec())))
             }
             Self::Sqlite => column.is_in(ids.iter().copied()),
+        }
+    }
+
+    /// That a column that is never null has this value, where no index of it is to be used: a plan that is
+    /// kept would read all rows of an organization where others have few.
+    pub(crate) fn is_only(self, column: impl ColumnTrait, value: Uuid) -> Expr {
+        match self {
+            Self::Postgres => Expr::col(column.as_column_ref())
+                .binary(BinOper::Custom("IS NOT DISTINCT FROM"), value),
+            Self::Sqlite => column.eq(value),
         }
     }
 

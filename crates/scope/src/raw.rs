@@ -68,15 +68,18 @@ impl Sql {
         (format!("WITH {}", tables.join(", ")), tables.len())
     }
 
-    /// The text. Where few ids are selected, PostgreSQL is to look them up: by a join it would rather read
-    /// all rows of the organization, if it planned while there were few.
+    /// The text. Where few ids are selected, PostgreSQL looks each up: its plan is kept, and one that was
+    /// made while a table was empty would read all rows of the organization ever after.
     fn with_look_ups(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
-        match backend {
-            DbBackend::Postgres if are_few => {
-                self.0.replace(AMONG_SELECTED, "= ANY(ARRAY(SELECT id FROM selected))").into()
-            }
-            _ => self.0.into(),
+        if backend != DbBackend::Postgres || !are_few {
+            return self.0.into();
         }
+        let mut parts = self.0.split(AMONG_SELECTED);
+        let mut text = parts.next().unwrap_or("").to_owned();
+        for part in parts {
+            text = look_up(&text) + part;
+        }
+        text.into()
     }
 
     /// Whether the text has this word.
@@ -124,6 +127,23 @@ impl Sql {
         let sql =
             format!("WITH {name} AS ({inner}), {tables} {}", self.with_look_ups(backend, are_few));
         sea_orm::Statement::from_sql_and_values(backend, sql, values)
+    }
+}
+
+/// The text up to `IN (SELECT id FROM selected)`, as a look-up for each selected id where it ends with
+/// `FROM table WHERE column`.
+fn look_up(text: &str) -> String {
+    let mut words = text.split_whitespace().rev();
+    let (column, keyword) = (words.next().unwrap_or(""), words.next());
+    let (table, from) = (words.next().unwrap_or(""), words.next());
+    match text.rfind("FROM") {
+        // `OFFSET 0` keeps the planner from making a join of it
+        Some(start) if (keyword, from) == (Some("WHERE"), Some("FROM")) => format!(
+            "{}FROM (SELECT {table}.* FROM selected CROSS JOIN LATERAL
+             (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table} WHERE true",
+            &text[..start]
+        ),
+        _ => format!("{text}= ANY(ARRAY(SELECT id FROM selected))"),
     }
 }
 
@@ -180,5 +200,23 @@ mod tests {
         }
         assert!(text.ends_with("SELECT count(*) FROM campaign_sends JOIN campaigns ON true)"));
         assert!(!text.contains("SELECT *"));
+    }
+
+    #[test]
+    fn few_selected_ids_are_looked_up_one_by_one() {
+        const TEXT: Sql = Sql::new(
+            "SELECT number FROM campaign_send_changes
+             WHERE campaign_id IN (SELECT id FROM selected) AND number > 0",
+        );
+        let text = TEXT.with_look_ups(DbBackend::Postgres, true);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            text,
+            "SELECT number FROM (SELECT campaign_send_changes.* FROM selected CROSS JOIN LATERAL \
+             (SELECT * FROM campaign_send_changes WHERE campaign_id = selected.id OFFSET 0) \
+             AS campaign_send_changes) AS campaign_send_changes WHERE true AND number > 0"
+        );
+        assert_eq!(TEXT.with_look_ups(DbBackend::Postgres, false), TEXT.0);
+        assert_eq!(TEXT.with_look_ups(DbBackend::Sqlite, true), TEXT.0);
     }
 }

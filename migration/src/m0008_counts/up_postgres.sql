@@ -24,7 +24,8 @@ CREATE TABLE campaign_event_changes (
     number integer NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 CREATE INDEX campaign_event_changes_campaign ON campaign_event_changes (org_id, campaign_id, send_id);
-CREATE INDEX campaign_event_changes_contact ON campaign_event_changes (org_id, contact_id);
+-- not by organization first: where nothing waits, the planner would take it for look-ups by campaign as well
+CREATE INDEX campaign_event_changes_contact ON campaign_event_changes (contact_id);
 
 CREATE VIEW campaign_sends_to_count AS
     SELECT org_id, campaign_id, status, 1 AS number FROM campaign_sends

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use campaigns_analytics::Scan;
 use campaigns_scope::{OrganizationOwned, Place, Scope, Scoped, Settled, Window};
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
@@ -29,6 +30,8 @@ pub(super) struct ListPage<E: OrganizationOwned> {
 /// Lists that are loaded together: one, or one for each of many parents.
 pub(super) struct Lists<T: Listed> {
     selected: Scoped<T::Entity>,
+    /// The same rows, to count them.
+    counted: Scoped<T::Entity>,
     columns: Columns<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
@@ -53,11 +56,16 @@ impl<T: Listed> Lists<T> {
         page: PageArguments,
         parents: Option<(Column<T>, Vec<Uuid>)>,
     ) -> Result<Self, Error> {
-        let selected = scope.find().filter(filter::condition(scope, filter, "filter")?);
+        // an order of the client's sorts all rows, as counting tests all of them
+        let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
+        let scan = if is_sorted { Scan::Full } else { Scan::Partial };
+        let selected = scope.find().filter(filter::condition(scope, filter, "filter", scan)?);
+        let counted = scope.find().filter(filter::condition(scope, filter, "filter", Scan::Full)?);
         let ordering = Ordering::of::<T>(scope, order_by)?;
         let Asked { window, place } = page.window(&ordering)?;
         Ok(Self {
             selected,
+            counted,
             columns,
             ordering,
             window,
@@ -70,10 +78,14 @@ impl<T: Listed> Lists<T> {
         })
     }
 
-    /// The rows of all the lists. How far the feed is settled is known before the first of them is
+    /// Those of the selected rows that are settled. How far the feed is settled is known before the first of them is
     /// read, and that it still has the place of the cursor.
-    async fn selected(&self, scope: &Scope) -> Result<Scoped<T::Entity>, Error> {
-        let selected = self.selected.clone();
+    async fn settled_of(
+        &self,
+        scope: &Scope,
+        selected: &Scoped<T::Entity>,
+    ) -> Result<Scoped<T::Entity>, Error> {
+        let selected = selected.clone();
         let Some(position) = self.ordering.order.0.first().filter(|_| self.ordering.is_feed) else {
             return Ok(selected);
         };
@@ -101,7 +113,7 @@ impl<T: Listed> Lists<T> {
 
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
-        let selected = self.selected(scope).await?;
+        let selected = self.settled_of(scope, &self.selected).await?;
         let columns = self.columns.all();
         let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
             None => vec![(None, scope.page(selected, &columns, order, window).await?)],
@@ -145,7 +157,7 @@ impl<T: Listed> Lists<T> {
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
         let counts = self.counts.get_or_init(async || {
-            let selected = self.selected(scope).await?;
+            let selected = self.settled_of(scope, &self.counted).await?;
             Ok(match &self.parents {
                 None => HashMap::from([(None, scope.count(selected).await?)]),
                 Some((column, parents)) => scope
@@ -170,7 +182,7 @@ impl<T: Listed> Lists<T> {
     ) -> Result<bool, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let sides = self.other_sides.get_or_init(async || {
-            let selected = self.selected(scope).await?;
+            let selected = self.settled_of(scope, &self.selected).await?;
             Ok(match &self.parents {
                 None => {
                     let has = scope.has_other_side(selected, order, window).await?;

@@ -87,6 +87,7 @@ impl Filter for ContactFilter {
         all.choice(path.field("type"), of_type, Column::Type)?;
         all.time(path.field("createdAt"), self.created_at.as_ref(), Column::CreatedAt)?;
         all.json(path.field("metadata"), self.metadata.as_ref(), "contacts.metadata")?;
+        let scan = all.scan;
         for (name, wanted, event_type) in [
             ("opened", self.opened, EventType::Open),
             ("clicked", self.clicked, EventType::Click),
@@ -94,8 +95,8 @@ impl Filter for ContactFilter {
             ("complained", self.complained, EventType::Complaint),
             ("bounced", self.bounced, EventType::Bounce),
         ] {
-            all.whether(path.field(name), wanted, |scope| contact_had(scope, event_type))?;
+            all.whether(path.field(name), wanted, |scope| contact_had(scope, event_type, scan))?;
         }
-        all.whether(path.field("suppressed"), self.suppressed, is_suppressed)
+        all.whether(path.field("suppressed"), self.suppressed, |scope| is_suppressed(scope, scan))
     }
 }

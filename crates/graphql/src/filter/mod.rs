@@ -12,6 +12,7 @@ mod operators;
 
 use std::fmt::Debug;
 
+use campaigns_analytics::Scan;
 use campaigns_scope::Scope;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
@@ -61,17 +62,29 @@ macro_rules! logical {
 }
 pub(crate) use logical;
 
-/// The condition of a filter argument; no filter selects everything.
+/// The condition of a filter argument, for a statement that tests so many rows; no filter selects
+/// everything.
 pub(crate) fn condition(
     scope: &Scope,
     filter: Option<&impl Filter>,
     argument: &str,
+    scan: Scan,
 ) -> Result<Expr, Error> {
     let mut spent = Spent::default();
     match filter {
         None => Ok(Expr::val(true)),
-        Some(filter) => compile(scope, filter, Path::argument(argument), 1, &mut spent),
+        Some(filter) => {
+            let statement = Statement { scope, scan };
+            compile(statement, filter, Path::argument(argument), 1, &mut spent)
+        }
     }
+}
+
+/// What a condition is for.
+#[derive(Clone, Copy)]
+struct Statement<'a> {
+    scope: &'a Scope,
+    scan: Scan,
 }
 
 /// How much of what a filter may have it has.
@@ -82,7 +95,7 @@ struct Spent {
 }
 
 fn compile(
-    scope: &Scope,
+    statement: Statement<'_>,
     filter: &impl Filter,
     path: Path<'_>,
     depth: usize,
@@ -91,12 +104,13 @@ fn compile(
     if depth > MAX_DEPTH {
         return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
     }
-    let mut all = All { scope, spent, joined: None };
+    let Statement { scope, scan } = statement;
+    let mut all = All { scope, scan, spent, joined: None };
     filter.fields(&mut all, path)?;
     if let Some(filters) = filter.and() {
         let path = path.field("and");
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
+            let part = compile(statement, filter, path.index(index), depth + 1, all.spent)?;
             all.push(path.index(index), part)?;
         }
     }
@@ -104,14 +118,14 @@ fn compile(
         let path = path.field("or");
         let mut any: Option<Expr> = None;
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(scope, filter, path.index(index), depth + 1, all.spent)?;
+            let part = compile(statement, filter, path.index(index), depth + 1, all.spent)?;
             any = Some(any.map_or(part.clone(), |any| any.or(part)));
         }
         all.push(path, any.unwrap_or_else(|| Expr::val(false)))?;
     }
     if let Some(filter) = filter.not() {
         let path = path.field("not");
-        let part = compile(scope, filter, path, depth + 1, all.spent)?;
+        let part = compile(statement, filter, path, depth + 1, all.spent)?;
         all.push(path, scope.dialect().not(part))?;
     }
     Ok(all.joined.unwrap_or_else(|| Expr::val(true)))
@@ -120,6 +134,7 @@ fn compile(
 /// Conditions that are joined by AND.
 pub(crate) struct All<'a> {
     pub(crate) scope: &'a Scope,
+    pub(crate) scan: Scan,
     spent: &'a mut Spent,
     joined: Option<Expr>,
 }

@@ -1,6 +1,7 @@
 //! `stats`.
 
 use async_graphql::{Context, Object};
+use campaigns_analytics::Scan;
 use campaigns_entity::campaign;
 
 use super::CampaignStats;
@@ -18,7 +19,7 @@ impl StatsQueries {
         #[graphql(desc = "Only campaigns that fulfil all of this.")] filter: Option<CampaignFilter>,
     ) -> Result<CampaignStats, Error> {
         let scope = ctx.scope();
-        let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+        let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
         let selected = scope.find::<campaign::Entity>().filter(condition);
         Ok(campaigns_analytics::total(scope, selected, CampaignStats::spans(ctx)).await?.into())
     }

@@ -9,6 +9,7 @@ use async_graphql::{
     Context, ID, Subscription,
     futures_util::stream::{self, BoxStream, StreamExt},
 };
+use campaigns_analytics::Scan;
 
 use crate::{
     connection::Edge,
@@ -70,7 +71,7 @@ impl Subscriptions {
         let scope = ctx.scope();
         match turn(ctx) {
             Shown::Opening(turn) => {
-                let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+                let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
                 let after = after.map(|after| cursor::place(scope, &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
                 let name = format!("{filter:?}").into();

@@ -1,6 +1,7 @@
 //! `timeline`.
 
 use async_graphql::{Context, Object};
+use campaigns_analytics::Scan;
 use campaigns_entity::campaign;
 use campaigns_operation::object::Objects;
 
@@ -43,7 +44,7 @@ impl TimelineQueries {
         let to = input::time(&to, Path::argument("to"))?;
         in_order(from, to)?;
         let buckets = calendar.buckets(from, to)?;
-        let condition = filter::condition(scope, filter.as_ref(), "filter")?;
+        let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
         let selected = scope.find::<campaign::Entity>().filter(condition);
         let uniques = EngagementBucket::uniques(ctx);
         let activities = campaigns_analytics::timeline(scope, selected, &buckets, uniques).await?;

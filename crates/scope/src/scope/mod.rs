@@ -18,8 +18,8 @@ use std::{
 
 use rand::RngExt;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, FromQueryResult, PaginatorTrait,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, FromQueryResult, IdenStatic,
+    PaginatorTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -91,6 +91,12 @@ impl<E: OrganizationOwned> Scoped<E> {
         let condition = condition.into_condition();
         let by = if condition.is_empty() { self.by } else { By::Filter };
         Self { select: self.select.filter(condition), by }
+    }
+
+    /// The same rows, for a statement that is planned each time, as it reads more than look-ups by key.
+    #[must_use]
+    pub fn planned_anew(self) -> Self {
+        Self { by: By::Filter, ..self }
     }
 
     /// Only the row of this id.
@@ -227,7 +233,14 @@ impl Scope {
     /// The organization's rows that have one of these ids in a column with an index.
     #[must_use]
     pub fn find_by<E: OrganizationOwned>(&self, column: E::Column, ids: &[Uuid]) -> Scoped<E> {
-        self.find().by_key(self.dialect().is_one_of(column, ids))
+        let dialect = self.dialect();
+        let organization = if column.as_str() == E::ID.as_str() {
+            dialect.is_only(E::ORGANIZATION, self.organization)
+        } else {
+            E::ORGANIZATION.eq(self.organization)
+        };
+        let select = E::find().filter(organization);
+        Scoped { select, by: By::Nothing }.by_key(dialect.is_one_of(column, ids))
     }
 
     /// Runs a select.
