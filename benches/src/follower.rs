@@ -38,14 +38,20 @@ impl Follower {
         .await
     }
 
-    /// Subscribes, and waits until that is done.
+    /// Subscribes to all events, and waits until that is done.
     pub(crate) async fn subscribe(service: &Service) -> anyhow::Result<Self> {
+        Self::subscribe_to(service, json!({})).await
+    }
+
+    /// Subscribes to the events that a filter selects, and waits until that is done.
+    pub(crate) async fn subscribe_to(service: &Service, filter: Json) -> anyhow::Result<Self> {
         let mut follower = Self::silent(&service.address).await?;
         follower.introduce(&service.token).await?;
-        let query = "subscription { engagementEvents { cursor node { id type occurredAt } } }";
-        follower
-            .say(&json!({ "id": "1", "type": "subscribe", "payload": { "query": query } }))
-            .await?;
+        let query = "subscription ($filter: EngagementEventFilter) {
+            engagementEvents(filter: $filter) { cursor node { id type occurredAt } }
+        }";
+        let payload = json!({ "query": query, "variables": { "filter": filter } });
+        follower.say(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await?;
         // an answer to what came after it means that it was taken
         follower.say(&json!({ "id": "2", "type": "subscribe", "payload": { "query": "{ feedCursor }" } })).await?;
         while follower.message().await?["type"] != "complete" {}

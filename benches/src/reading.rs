@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     figures,
     load::{self, Load},
+    number,
     peer::Peer,
     pgbench,
     service::{self, Service},
@@ -33,6 +34,12 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     println!("  a database of 1.2 million events is made");
     let service = Service::of_scale(1).await?;
     figures::make_sums(&service).await?;
+    println!(
+        "  the service: {:.0} MB, listens after {} ms, {} MB of memory",
+        number(usize::try_from(Service::size()?)?) / 1_024.0 / 1_024.0,
+        service.started_in.as_millis(),
+        service.memory()? / 1_024 / 1_024
+    );
     let peer = Peer::start(&service.database.url).await;
     if let Err(error) = &peer {
         println!("  without PostGraphile: {error:#}");
@@ -55,11 +62,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         "ratio"
     );
     let for_peer = json!({ "org": service.organization });
-    for question in questions(&service).await? {
+    let questions = questions(&service).await?;
+    for question in &questions {
         for clients in CLIENTS {
-            let variables = json!({});
-            let ask =
-                vec![load::request(&service.address, &service.token, question.query, &variables)];
+            let ask = own(&service, question);
             load::of(&service.address, ask.clone(), clients, TIME / 5).await?;
             let own = load::of(&service.address, ask, clients, TIME).await?;
             let limit = pgbench::run(&service.database.url, &question.sql, clients).await?;
@@ -70,12 +76,35 @@ pub(crate) async fn run() -> anyhow::Result<()> {
             print(question.name, clients, &own, &limit, other.as_ref());
         }
     }
+    for question in &questions {
+        println!(
+            "  {:<9} {:.1} statements a request",
+            question.name,
+            statements(&service, question).await?
+        );
+    }
     let memory = service.memory()? / 1_024 / 1_024;
     let of_peer = peer.as_ref().map_or(Ok(0), Peer::memory)? / 1_024 / 1_024;
     println!("  memory afterwards: {memory} MB, PostGraphile {of_peer} MB");
     drop(peer);
     service::rest().await;
     Ok(())
+}
+
+fn own(service: &Service, question: &Question) -> Vec<Vec<u8>> {
+    vec![load::request(&service.address, &service.token, question.query, &json!({}))]
+}
+
+/// How many statements answer a request, less those that the service sends of itself meanwhile.
+async fn statements(service: &Service, question: &Question) -> anyhow::Result<f64> {
+    let before = service.statements().await?;
+    let idle = service.statements().await?;
+    let answered = load::of(&service.address, own(service, question), 1, TIME).await?;
+    let busy = service.statements().await?;
+    let of_itself = number(usize::try_from(idle - before)?) / 1.5;
+    let all = number(usize::try_from(busy - idle)?);
+    let seconds = TIME.as_secs_f64();
+    Ok((all - of_itself * (seconds + 1.5)) / (answered.per_second * seconds))
 }
 
 fn print(name: &str, clients: usize, own: &Load, limit: &Load, peer: Option<&Load>) {

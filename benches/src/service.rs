@@ -1,6 +1,9 @@
 //! The service in release mode, as a process of its own, on a PostgreSQL server of its own.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use campaigns_scope::{ClaimRules, Signer};
@@ -27,6 +30,8 @@ pub(crate) struct Service {
     pub(crate) organization: Uuid,
     pub(crate) sends: Vec<Uuid>,
     pub(crate) sql: DatabaseConnection,
+    /// From its start until it listened.
+    pub(crate) started_in: Duration,
     process: Child,
     pub(crate) database: TestDatabase,
     _postgres: Postgres,
@@ -86,6 +91,7 @@ impl Service {
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
         let program = std::env::current_exe()?.with_file_name("campaigns");
+        let started = Instant::now();
         let mut process = Command::new(&program)
             .args([
                 "serve",
@@ -102,6 +108,7 @@ impl Service {
             .with_context(|| format!("{} is not built: just bench", program.display()))?;
         let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();
         let line = lines.next_line().await?.context("it says where it listens")?;
+        let started_in = started.elapsed();
         let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
@@ -114,6 +121,7 @@ impl Service {
             organization,
             sends,
             sql,
+            started_in,
             process,
             database,
             _postgres: postgres,
@@ -165,6 +173,23 @@ impl Service {
         let select = Statement::from_string(self.sql.get_database_backend(), select);
         let row = self.sql.query_one_raw(select).await?;
         Ok(row.context("a number")?.try_get("", "number")?)
+    }
+
+    /// How many statements its database has run in transactions of their own, as told a moment later.
+    pub(crate) async fn statements(&self) -> anyhow::Result<i64> {
+        // backends tell once a second
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let name = self.database.url.rsplit('/').next().context("a name")?;
+        let select =
+            format!("SELECT xact_commit AS number FROM pg_stat_database WHERE datname = '{name}'");
+        let select = Statement::from_string(self.sql.get_database_backend(), select);
+        let row = self.sql.query_one_raw(select).await?;
+        Ok(row.context("a number")?.try_get("", "number")?)
+    }
+
+    /// How large its program is, in bytes.
+    pub(crate) fn size() -> anyhow::Result<u64> {
+        Ok(std::env::current_exe()?.with_file_name("campaigns").metadata()?.len())
     }
 
     /// How many bytes of memory the service has.

@@ -1,9 +1,9 @@
 //! Calls that arrive together are written together: one transaction for all small calls of an
-//! organization that came while others were under way, of which there are two at a time.
+//! organization that came while another was under way. Where many rows wait, a second transaction starts.
 //!
 //! **Invariants.**
 //! - A call is answered once it is committed, or nothing of it is stored.
-//! - Nobody waits for a timer: a call that finds fewer than two at it is written at once, by itself.
+//! - Nobody waits for a timer: a call that finds nothing under way is written at once, by itself.
 //! - Where a transaction of several calls fails, each is written by itself, so an error stays with
 //!   the call that made it. The exception is a commit whose outcome is not known: that is what each
 //!   of them is told.
@@ -26,8 +26,10 @@ use uuid::Uuid;
 /// How many rows a call has that is written with others, at most, and how many they are together.
 const SMALL: usize = 100;
 const TOGETHER: usize = 1_000;
-/// How many write for an organization at once: while one waits for the database, the other can go on.
+/// How many transactions of small calls an organization has at once.
 const AT_ONCE: usize = 2;
+/// How many rows have to wait for the second of them: in one transaction, few rows cost less.
+const WORTH_A_SECOND: usize = 100;
 /// How long a transaction of several calls may take, where the calls do not say.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -65,6 +67,14 @@ struct Queue<W: Work> {
     writers: usize,
     /// The calls that came meanwhile.
     calls: VecDeque<Call<W>>,
+}
+
+impl<W: Work> Queue<W> {
+    /// Whether so many more rows are written at once.
+    fn starts_another(&self, rows: usize) -> bool {
+        let waiting = || self.calls.iter().map(|call| call.rows.len()).sum::<usize>();
+        self.writers == 0 || self.writers < AT_ONCE && waiting() + rows >= WORTH_A_SECOND
+    }
 }
 
 /// Writes what arrives. Cloning shares who is at it.
@@ -120,7 +130,7 @@ impl<W: Work> Together<W> {
             let mut waiting = self.waiting();
             let queue = waiting.entry(organization);
             let queue = queue.or_insert_with(|| Queue { writers: 0, calls: VecDeque::new() });
-            if queue.writers < AT_ONCE {
+            if queue.starts_another(rows.len()) {
                 queue.writers += 1;
                 Some(rows)
             } else {

@@ -13,6 +13,7 @@ mod migrations;
 mod peers;
 mod places;
 mod pooler;
+mod restarts;
 mod restored;
 mod versions;
 
