@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 /// That a row of `contacts` ever had such an event. Those that have changes waiting are few; of the
 /// others, PostgreSQL looks each up, or reads all into a hash table, whichever is less.
+#[macro_export]
+#[doc(hidden)]
 macro_rules! of_contacts {
     ($count:literal, $changes:literal) => {
         concat!(
@@ -26,8 +28,6 @@ macro_rules! of_contacts {
         )
     };
 }
-pub(crate) use of_contacts;
-
 /// A condition of `contacts` as a query.
 macro_rules! contacts_that {
     ($count:literal, $changes:literal) => {

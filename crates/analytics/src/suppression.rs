@@ -10,8 +10,6 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::engagement::of_contacts;
-
 /// That an event suppresses its contact.
 macro_rules! suppresses {
     () => {
@@ -20,7 +18,15 @@ macro_rules! suppresses {
     };
 }
 
-const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", of_contacts!("suppressing", "suppresses")));
+/// That a row of `contacts` is suppressed, as a part of the text of an [`Sql`].
+#[macro_export]
+macro_rules! contact_is_suppressed {
+    () => {
+        $crate::of_contacts!("suppressing", "suppresses")
+    };
+}
+
+const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", contact_is_suppressed!()));
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
@@ -28,7 +34,7 @@ const LATEST: Sql = Sql::new(concat!(
       row_number() OVER (PARTITION BY send_contact_id ORDER BY occurred_at DESC, id DESC) AS place
       FROM campaign_events
       WHERE send_contact_id IN (SELECT id FROM (SELECT id FROM selected) AS contacts WHERE ",
-    of_contacts!("suppressing", "suppresses"),
+    contact_is_suppressed!(),
     ") AND ",
     suppresses!(),
     ") AS suppressing WHERE place = 1"

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
-use campaigns_delivery::{RecordError, ReportError};
+use campaigns_delivery::{ListError, QueueError, RecordError, ReportError, StepError};
 use campaigns_operation::error::code_of;
 use campaigns_scope::Exhausted;
 
@@ -177,17 +177,18 @@ impl MayBeInDoubt for campaigns_scope::Error {
     }
 }
 
-impl MayBeInDoubt for RecordError {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Scope(error) if error.is_in_doubt())
-    }
+/// For errors that are the scope's, or say that nothing was changed.
+macro_rules! may_be_in_doubt {
+    ($($error:ident),*) => { $(
+        impl MayBeInDoubt for $error {
+            fn is_in_doubt(&self) -> bool {
+                matches!(self, Self::Scope(error) if error.is_in_doubt())
+            }
+        }
+    )* };
 }
 
-impl MayBeInDoubt for ReportError {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Scope(error) if error.is_in_doubt())
-    }
-}
+may_be_in_doubt!(ListError, QueueError, RecordError, ReportError, StepError);
 
 /// The operation ran out of time.
 #[must_use]

@@ -90,6 +90,7 @@ mod connections;
 mod counts;
 mod database;
 mod dialect;
+mod due;
 mod error;
 mod feed;
 mod fold;
@@ -108,6 +109,7 @@ pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
 pub use database::{Database, Observer, Options};
 pub use dialect::Dialect;
+pub use due::Due;
 pub use error::Error;
 pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
 pub use fold::folded;
@@ -115,7 +117,7 @@ pub use operator::Operator;
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
-pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Turn};
+pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };

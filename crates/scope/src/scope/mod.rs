@@ -2,9 +2,12 @@
 
 mod bulk;
 pub(crate) mod feed;
+mod sorted;
 mod write;
 
+pub(crate) use bulk::is_given;
 pub use feed::{FeedPage, Place, Settled};
+pub use sorted::Sorted;
 
 use std::{
     borrow::Cow,

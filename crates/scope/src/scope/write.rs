@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter,
     QuerySelect, QueryTrait, Value,
+    sea_query::{LockBehavior, LockType},
 };
 use uuid::Uuid;
 
@@ -17,8 +18,23 @@ impl Scope {
     /// # Errors
     /// Those of the database.
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // SQLite has one writer at a time, and renders no lock
-        let select = self.find::<E>().id(id).select.lock_exclusive();
+        // rows that refer to it may be inserted meanwhile; SQLite has one writer at a time, and
+        // renders no lock
+        let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
+        let rows = self.query(&select.into_query()).await?;
+        Ok(all_known::<E>(&rows)?.pop())
+    }
+
+    /// [`Scope::lock`] that does not wait: `None` also where another transaction holds the row.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_if_free<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<E::Model>, Error> {
+        let select = self.find::<E>().id(id).select;
+        let select = select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
         let rows = self.query(&select.into_query()).await?;
         Ok(all_known::<E>(&rows)?.pop())
     }
