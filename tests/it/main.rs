@@ -30,3 +30,4 @@ mod tenant_isolation;
 mod timeline;
 mod tokens;
 mod viewer_and_nodes;
+mod worker;
