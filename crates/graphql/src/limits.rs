@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use campaigns_analytics::MAX_BUCKETS;
 use campaigns_operation::List;
-
-use crate::scalars;
+use campaigns_scope::storable_time;
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
@@ -67,7 +66,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
 /// How many buckets a time series has at most. Without `from` or `to` it may have any number; then
 /// it is reckoned with what is usual.
 fn buckets(list: &List<'_>) -> usize {
-    let time = |name| list.text(name).and_then(|text| scalars::storable(&text));
+    let time = |name| list.text(name).and_then(|text| storable_time(&text));
     // as short as daylight saving, and February, make them
     let (minutes, unbounded) = match list.text("interval").as_deref() {
         Some("MONTH") => (28 * 23 * 60, 50),

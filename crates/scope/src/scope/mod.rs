@@ -370,6 +370,20 @@ impl Scope {
         sql.expression(self.executor().get_database_backend(), self.organization)
     }
 
+    /// Whether a column has one of the ids that SQL text finds. The text selects an `id` and a `value`;
+    /// only rows with a value that fulfils the condition count.
+    #[must_use]
+    pub fn among(
+        &self,
+        own: impl ColumnTrait,
+        sql: Sql,
+        condition: impl FnOnce(Expr) -> Expr,
+    ) -> Expr {
+        let own = Expr::col(own.as_column_ref());
+        let backend = self.executor().get_database_backend();
+        sql.among(backend, self.organization, own, condition)
+    }
+
     /// Runs SQL text, which sees the ids that `selected` selects as a table of the name
     /// `selected` with one column, `id`.
     ///
