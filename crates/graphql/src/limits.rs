@@ -5,6 +5,7 @@ use std::time::Duration;
 use campaigns_analytics::MAX_BUCKETS;
 use campaigns_operation::List;
 use campaigns_scope::storable_time;
+use campaigns_segments::FIELDS;
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
@@ -12,9 +13,10 @@ const DEFAULT_ROWS: usize = 50;
 const SHORT_LIST: usize = 5;
 
 /// The lists that no argument of their own bounds, and how many rows they have.
-const LISTS: [(&str, &str, Length); 4] = [
+const LISTS: [(&str, &str, Length); 5] = [
     ("Campaign", "segments", Length::Short),
     ("Contact", "companies", Length::Short),
+    ("Query", "segmentFields", Length::Fixed(FIELDS.len())),
     ("RecordEventsPayload", "events", Length::Input),
     ("UpdateSendsPayload", "sends", Length::Input),
 ];
@@ -24,6 +26,8 @@ const LISTS: [(&str, &str, Length); 4] = [
 enum Length {
     /// A few.
     Short,
+    /// Always so many.
+    Fixed(usize),
     /// As many as the input of the mutation.
     Input,
 }
@@ -57,6 +61,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
     }
     match length_of(list.object, list.field) {
         Some(Length::Short) => SHORT_LIST,
+        Some(Length::Fixed(length)) => length,
         Some(Length::Input) => list.input_length(),
         // no list, or a page of a connection, which has the connection's rows
         None => 1,

@@ -364,6 +364,14 @@ impl Scope {
         Expr::exists(related)
     }
 
+    /// How many rows a select has, as a scalar subquery.
+    #[must_use]
+    pub fn number_of<E: OrganizationOwned>(&self, scoped: Scoped<E>) -> Expr {
+        let mut select = scoped.into_query();
+        select.clear_selects().expr(Expr::col(E::ID.as_column_ref()).count());
+        Expr::SubQuery(None, Box::new(select.into()))
+    }
+
     /// A scalar subquery of SQL text. It may name columns of the table that it stands in.
     #[must_use]
     pub fn expression(&self, sql: Sql) -> Expr {
