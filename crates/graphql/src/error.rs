@@ -79,6 +79,11 @@ impl Error {
         Self::client(Code::Conflict, message, None)
     }
 
+    /// The value at this path does not allow it, as it is stored.
+    pub fn stored_conflict(field: impl ToString, message: impl Into<String>) -> Self {
+        Self::client(Code::Conflict, message, Some(field.to_string()))
+    }
+
     /// The error of the field at this place in the document.
     pub(crate) fn at(self, place: Pos) -> ServerError {
         async_graphql_error(self).into_server_error(place)

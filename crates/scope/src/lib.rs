@@ -100,6 +100,7 @@ mod page;
 mod raw;
 mod scope;
 mod shares;
+mod time;
 mod token;
 mod unreadable;
 mod weigh;
@@ -108,7 +109,7 @@ pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
 pub use database::{Database, Observer, Options};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use due::Due;
 pub use error::Error;
 pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
@@ -118,6 +119,7 @@ pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
 pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
+pub use time::storable_time;
 pub use token::{
     ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
 };

@@ -2,11 +2,15 @@
 
 mod create;
 mod delete;
+mod fields;
 mod filter;
 mod mutations;
 mod object;
 mod order;
+mod preview;
 mod queries;
+mod refresh;
+mod rules;
 mod update;
 
 pub(crate) use filter::SegmentFilter;
