@@ -14,6 +14,17 @@ const ADD: &str = "mutation ($campaign: ID!, $contacts: [ID!]!) { addContactsToL
 const REMOVE: &str = "mutation ($campaign: ID!, $contacts: [ID!]!) { removeContactsFromList(campaignId: $campaign, contactIds: $contacts) \
     { added removed alreadyOnList campaign { id } } }";
 
+const ADD_SEGMENT: &str = "mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(campaignId: $campaign, segmentId: $segment) \
+    { added removed alreadyOnList campaign { id list(first: 50) { totalCount nodes { segment { id } contact { id } } } segments { id } } } }";
+
+/// A segment with rules.
+async fn segment(organization: &Organization, rules: Json) -> Uuid {
+    let create = "mutation ($input: CreateSegmentInput!) { createSegment(input: $input) { segment { id } } }";
+    let input = json!({ "name": "x", "filterRules": rules });
+    let data = organization.member.data(create, json!({ "input": input })).await;
+    data["createSegment"]["segment"]["id"].as_str().unwrap().parse().unwrap()
+}
+
 /// A campaign.
 async fn campaign(app: &TestApp, organization: &Organization) -> Uuid {
     let id = Uuid::new_v4();
@@ -176,5 +187,103 @@ on_both_databases! {
         }
         // what was added and not removed is what is there
         assert_eq!(sum, app.count("campaign_lists").await);
+    }
+
+    async fn who_matches_a_segment_now_comes_onto_the_list_and_others_stay_as_they_are(app: TestApp) {
+        let ours = app.organization("ours").await;
+        let theirs = app.organization("theirs").await;
+        let id = campaign(&app, &ours).await;
+        let some = contacts(&app, &ours, 8).await;
+        contacts(&app, &theirs, 3).await;
+        let named: Vec<String> = some[..5].iter().map(|id| app.literal(*id)).collect();
+        app.run(&format!("UPDATE contacts SET country = 'DE' WHERE id IN ({})", named.join(", "))).await;
+        let germans = segment(&ours, json!({ "combinator": "and", "rules": [{ "field": "country", "operator": "=", "value": "DE" }] })).await;
+        let everyone = segment(&ours, json!({})).await;
+        let nobody = segment(&ours, json!({ "country": "nowhere" })).await;
+        ours.member.data(ADD, json!({ "campaign": id, "contacts": [some[0], some[7]] })).await;
+        let add = async |segment: Uuid| {
+            let data = ours.member.data(ADD_SEGMENT, json!({ "campaign": id, "segment": segment })).await;
+            data["addSegmentToList"].clone()
+        };
+        let payload = add(germans).await;
+        assert_eq!(counts(&payload), [4, 0, 1]);
+        assert_eq!(payload["campaign"]["segments"], json!([{ "id": germans }]));
+        let from = |payload: &Json, segment: Json| payload["campaign"]["list"]["nodes"].as_array().unwrap().iter()
+            .filter(|entry| entry["segment"] == segment).count();
+        assert_eq!((from(&payload, json!({ "id": germans })), from(&payload, Json::Null)), (4, 2));
+        assert_eq!(counts(&add(nobody).await), [0, 0, 0]);
+        let payload = add(everyone).await;
+        assert_eq!(counts(&payload), [2, 0, 6]);
+        assert_eq!((from(&payload, json!({ "id": germans })), from(&payload, json!({ "id": everyone })), from(&payload, Json::Null)), (4, 2, 2));
+        assert_eq!(counts(&add(everyone).await), [0, 0, 8]);
+        let mut all = some.clone();
+        all.sort();
+        assert_eq!(list(&app, id).await, all);
+    }
+
+    async fn a_segment_or_campaign_that_is_none_adds_nobody(app: TestApp) {
+        let ours = app.organization("ours").await;
+        let theirs = app.organization("theirs").await;
+        contacts(&app, &ours, 2).await;
+        let (id, of_theirs) = (campaign(&app, &ours).await, campaign(&app, &theirs).await);
+        let (own, foreign) = (segment(&ours, json!({})).await, segment(&theirs, json!({})).await);
+        let broken = segment(&ours, json!({})).await;
+        app.run(&format!("UPDATE campaign_segments SET filter_rules = '{{\"nonsense\": 1}}' WHERE id = {}", app.literal(broken))).await;
+        for (campaign, segment, code, field) in [
+            (json!(id), json!(foreign), "NOT_FOUND", "segmentId"),
+            (json!(id), json!(Uuid::new_v4()), "NOT_FOUND", "segmentId"),
+            (json!(of_theirs), json!(own), "NOT_FOUND", "campaignId"),
+            (json!(id), json!("x"), "BAD_USER_INPUT", "segmentId"),
+            (json!("x"), json!(own), "BAD_USER_INPUT", "campaignId"),
+            (json!(id), json!(broken), "CONFLICT", "filterRules.nonsense"),
+        ] {
+            let answer = ours.admin.ask(ADD_SEGMENT, json!({ "campaign": campaign, "segment": segment })).await;
+            assert_eq!((answer.code(), answer.field()), (code, field));
+        }
+        assert_eq!(app.count("campaign_lists").await, 0);
+    }
+
+    async fn segments_and_contacts_that_are_added_at_once_are_added_once(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let id = campaign(&app, &acme).await;
+        let some = contacts(&app, &acme, 800).await;
+        let everyone = segment(&acme, json!({})).await;
+        let mut clients = JoinSet::new();
+        for seed in 0..9 {
+            let (member, mut some) = (acme.member.clone(), some.clone());
+            clients.spawn(async move {
+                some.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+                let (name, data) = if seed % 3 == 0 {
+                    let variables = json!({ "campaign": id, "contacts": some[..500] });
+                    ("addContactsToList", member.data(ADD, variables).await)
+                } else {
+                    let variables = json!({ "campaign": id, "segment": everyone });
+                    ("addSegmentToList", member.data(ADD_SEGMENT, variables).await)
+                };
+                let [added, _, already] = counts(&data[name]);
+                assert_eq!(added + already, if seed % 3 == 0 { 500 } else { 800 });
+                added
+            });
+        }
+        let mut added = 0;
+        while let Some(of_one) = clients.join_next().await {
+            added += of_one.unwrap();
+        }
+        assert_eq!((added, app.count("campaign_lists").await), (800, 800));
+    }
+
+    async fn a_segment_is_added_by_as_many_statements_whatever_its_size(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let everyone = segment(&acme, json!({})).await;
+        let statements = async |number: usize| {
+            contacts(&app, &acme, number).await;
+            let id = campaign(&app, &acme).await;
+            acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+            app.forget_statements();
+            let mutation = "mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(campaignId: $campaign, segmentId: $segment) { added } }";
+            acme.member.data(mutation, json!({ "campaign": id, "segment": everyone })).await;
+            app.statements().len()
+        };
+        assert_eq!(statements(1).await, statements(2_000).await);
     }
 }

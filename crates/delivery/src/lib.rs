@@ -31,7 +31,7 @@ mod worker;
 
 pub use events::{NewEvent, RecordError, Recorded};
 pub use lifecycle::{Step, StepError, step};
-pub use lists::{ListError, Listed, add_contacts, remove_contacts};
+pub use lists::{ListError, Listed, add_contacts, add_segment, remove_contacts};
 pub use queue::{QueueError, Queued, queue_sends};
 pub use sends::{Report, ReportError, Updated};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};

@@ -2,10 +2,22 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use campaigns_entity::{campaign, contact, list_entry};
-use campaigns_scope::{Admin, Error, Scope};
+use campaigns_entity::{campaign, contact, list_entry, segment};
+use campaigns_scope::{Admin, Error, Given, Scope, Sql};
+use campaigns_segments::{RuleError, Rules};
+use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
+
+const ALREADY_ON_LIST: i64 = 1;
+
+/// The selected contacts, each with whether it is on the target's list.
+const CONTACTS: Sql = Sql::new(
+    "SELECT selected.id AS id, CASE WHEN listed.contact_id IS NULL THEN 0 ELSE 1 END AS kind
+     FROM selected LEFT JOIN (SELECT contact_id FROM campaign_lists
+       JOIN target ON target.campaign = campaign_lists.campaign_id) AS listed
+       ON listed.contact_id = selected.id",
+);
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +44,12 @@ pub enum ListError {
         /// Which one, from 0.
         index: usize,
     },
+    /// The segment is not the organization's.
+    #[error("there is no such segment")]
+    SegmentNotFound,
+    /// The segment's rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
     /// Whatever the scope says.
     #[error(transparent)]
     Scope(#[from] Error),
@@ -79,6 +97,46 @@ pub async fn add_contacts(
             };
             let already_on_list = (rows.len() - added) as u64;
             Ok(Listed { campaign, added: added as u64, removed: 0, already_on_list })
+        })
+        .await
+}
+
+/// Puts the contacts that a segment selects now on a campaign's list. Those on it stay as they are.
+///
+/// # Errors
+/// Those of [`ListError`]; nothing is added then.
+pub async fn add_segment(
+    scope: &Scope,
+    campaign: Uuid,
+    segment: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Listed, ListError> {
+    scope
+        .transaction(async |scope| {
+            let campaign = find_campaign(scope, campaign).await?;
+            let segment = scope.one(scope.find::<segment::Entity>().id(segment)).await?;
+            let segment = segment.ok_or(ListError::SegmentNotFound)?;
+            let rules = Rules::parse(&segment.filter_rules)?;
+            let row = list_entry::ActiveModel {
+                campaign_id: Set(campaign.id),
+                segment_id: Set(Some(segment.id)),
+                ..Default::default()
+            };
+            let selected = scope.find::<contact::Entity>().filter(rules.condition(scope, now));
+            let target = Given { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
+            let column = list_entry::Column::ContactId;
+            let sorted = scope
+                .insert_sorted::<list_entry::Entity, _>(
+                    row,
+                    column,
+                    CONTACTS,
+                    selected,
+                    Some(target),
+                )
+                .await?;
+            // some may have come onto it meanwhile
+            let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
+            Ok(Listed { campaign, added: sorted.inserted, removed: 0, already_on_list })
         })
         .await
 }

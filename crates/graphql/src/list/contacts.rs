@@ -1,4 +1,4 @@
-//! `addContactsToList` and `removeContactsFromList`.
+//! `addContactsToList`, `addSegmentToList` and `removeContactsFromList`.
 
 use async_graphql::{Context, ID};
 use campaigns_delivery::{ListError, MAX_ROWS};
@@ -9,9 +9,11 @@ use crate::{
     context::RequestContext,
     error::Error,
     input::{self, Path},
+    segment,
 };
 
 const CAMPAIGN: Path<'_> = Path::argument("campaignId");
+const SEGMENT: Path<'_> = Path::argument("segmentId");
 const CONTACTS: Path<'_> = Path::argument("contactIds");
 
 pub(super) async fn add(
@@ -21,6 +23,17 @@ pub(super) async fn add(
 ) -> Result<ListPayload, Error> {
     let (campaign, contacts) = ids(campaign, contacts)?;
     let add = || campaigns_delivery::add_contacts(ctx.scope(), campaign, &contacts);
+    Ok(ctx.change(add).await.map_err(not_listed)?.into())
+}
+
+pub(super) async fn add_segment(
+    ctx: &Context<'_>,
+    campaign: &ID,
+    segment: &ID,
+) -> Result<ListPayload, Error> {
+    let campaign = input::id(campaign, CAMPAIGN)?;
+    let segment = input::id(segment, SEGMENT)?;
+    let add = || campaigns_delivery::add_segment(ctx.scope(), campaign, segment, ctx.now());
     Ok(ctx.change(add).await.map_err(not_listed)?.into())
 }
 
@@ -49,6 +62,8 @@ fn not_listed(error: ListError) -> Error {
     match error {
         ListError::CampaignNotFound => Error::not_found("campaign", CAMPAIGN),
         ListError::ContactNotFound { index } => Error::not_found("contact", CONTACTS.index(index)),
+        ListError::SegmentNotFound => Error::not_found("segment", SEGMENT),
+        ListError::Rules(error) => segment::unusable(&error),
         ListError::Scope(error) => error.into(),
     }
 }

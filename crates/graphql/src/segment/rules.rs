@@ -19,15 +19,18 @@ pub(super) fn sent(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> 
     Ok((value, rules))
 }
 
-/// The rules of a stored segment. Other programs may have stored what cannot be read.
+/// The rules of a stored segment.
 ///
 /// # Errors
-/// CONFLICT, with the path from `filterRules` on.
+/// [`unusable`], where another program has stored what cannot be read.
 pub(super) fn stored_rules(value: &Json) -> Result<Rules, Error> {
-    Rules::parse(value).map_err(|error| {
-        let message = format!("The segment's rules cannot be used: {}", error.message);
-        Error::stored_conflict(place(Path::argument("filterRules"), &error), message)
-    })
+    Rules::parse(value).map_err(|error| unusable(&error))
+}
+
+/// The stored rules of a segment cannot be read: CONFLICT, with the path from `filterRules` on.
+pub(crate) fn unusable(error: &RuleError) -> Error {
+    let message = format!("The segment's rules cannot be used: {}", error.message);
+    Error::stored_conflict(place(Path::argument("filterRules"), error), message)
 }
 
 /// The contacts that rules select now.
