@@ -28,6 +28,8 @@ macro_rules! of_contacts {
 pub(crate) use of_contacts;
 
 /// [`of_contacts`] by sets of all contacts that have such an event, which are made once for a statement.
+#[macro_export]
+#[doc(hidden)]
 macro_rules! in_sets {
     ($count:literal, $changes:literal) => {
         concat!(
@@ -48,8 +50,6 @@ macro_rules! in_sets {
         )
     };
 }
-pub(crate) use in_sets;
-
 /// A condition of `contacts`, for either [`Scan`].
 pub(crate) struct ContactsThat {
     pub(crate) partial: Sql,
@@ -72,7 +72,7 @@ macro_rules! contacts_that {
                 "SELECT ",
                 $crate::engagement::of_contacts!($count, $changes)
             )),
-            full: Sql::new(concat!("SELECT ", $crate::engagement::in_sets!($count, $changes))),
+            full: Sql::new(concat!("SELECT ", $crate::in_sets!($count, $changes))),
         }
     };
 }

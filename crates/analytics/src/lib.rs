@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod calendar;
+mod contacts;
 mod engagement;
 mod figures;
 mod keeper;
@@ -18,6 +19,10 @@ mod suppression;
 mod timeline;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
+pub use contacts::{
+    ContactCampaign, ContactNumber, ContactTime, has_time, with_campaign, with_clicked_link,
+    with_number, with_time, with_time_after,
+};
 pub use engagement::{Engagement, Scan, contact_had, of_sends, send_had};
 pub use figures::{Figures, OrderBy, Spans, by_campaign, figures_of, order_expression, total};
 pub use keeper::Keeper;

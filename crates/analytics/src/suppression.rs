@@ -20,6 +20,14 @@ macro_rules! suppresses {
     };
 }
 
+/// That a row of `contacts` is suppressed, as a part of the text of an [`Sql`] that tests many.
+#[macro_export]
+macro_rules! contact_is_suppressed {
+    () => {
+        $crate::in_sets!("suppressing", "suppresses")
+    };
+}
+
 const IS_SUPPRESSED: ContactsThat = contacts_that!("suppressing", "suppresses");
 
 const LATEST: Sql = Sql::new(concat!(

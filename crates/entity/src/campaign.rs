@@ -56,7 +56,38 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// The statuses that a campaign may have next. A status without any is final.
+pub const NEXT: [(CampaignStatus, &[CampaignStatus]); 6] = {
+    use CampaignStatus::{Canceled, Draft, Paused, Scheduled, Sending, Sent};
+    [
+        (Draft, &[Scheduled, Sending, Canceled]),
+        (Scheduled, &[Draft, Sending, Paused, Canceled]),
+        (Sending, &[Sent, Paused, Canceled]),
+        (Paused, &[Scheduled, Sending, Canceled]),
+        (Sent, &[]),
+        (Canceled, &[]),
+    ]
+};
+
 impl CampaignStatus {
+    /// The statuses that may come next, as [`NEXT`] has them.
+    #[must_use]
+    pub fn next(self) -> &'static [Self] {
+        NEXT.iter().find(|(from, _)| *from == self).map_or(&[], |(_, next)| next)
+    }
+
+    /// Whether a campaign may go from this status to the other.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        self.next().contains(&next)
+    }
+
+    /// Whether no other status comes after this one.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self.next().is_empty()
+    }
+
     /// Whether subject, body and channel may no longer be changed: recipients have seen them, or
     /// never will.
     #[must_use]

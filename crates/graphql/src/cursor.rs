@@ -7,8 +7,6 @@ use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::scalars;
-
 /// A cursor of a row with these keys, in the order of this name. One of the feed says which feed it
 /// is of.
 pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) -> String {
@@ -59,7 +57,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
             // no text of a row has one
             (!text.contains('\0')).then(|| KeyValue::Text(text.to_owned()))?
         }
-        KeyKind::Time => KeyValue::Time(scalars::storable(value.as_str()?)?),
+        KeyKind::Time => KeyValue::Time(campaigns_scope::storable_time(value.as_str()?)?),
         KeyKind::Integer => KeyValue::Integer(value.as_i64()?),
         KeyKind::Id => KeyValue::Id(Uuid::try_parse(value.as_str()?).ok()?),
     })

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
-use campaigns_delivery::{RecordError, ReportError};
+use campaigns_delivery::{ListError, QueueError, RecordError, ReportError, StepError};
 use campaigns_operation::error::code_of;
 use campaigns_scope::Exhausted;
 
@@ -77,6 +77,11 @@ impl Error {
     /// The state of something does not allow it.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::client(Code::Conflict, message, None)
+    }
+
+    /// The value at this path does not allow it, as it is stored.
+    pub fn stored_conflict(field: impl ToString, message: impl Into<String>) -> Self {
+        Self::client(Code::Conflict, message, Some(field.to_string()))
     }
 
     /// The error of the field at this place in the document.
@@ -177,17 +182,18 @@ impl MayBeInDoubt for campaigns_scope::Error {
     }
 }
 
-impl MayBeInDoubt for RecordError {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Scope(error) if error.is_in_doubt())
-    }
+/// For errors that are the scope's, or say that nothing was changed.
+macro_rules! may_be_in_doubt {
+    ($($error:ident),*) => { $(
+        impl MayBeInDoubt for $error {
+            fn is_in_doubt(&self) -> bool {
+                matches!(self, Self::Scope(error) if error.is_in_doubt())
+            }
+        }
+    )* };
 }
 
-impl MayBeInDoubt for ReportError {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Scope(error) if error.is_in_doubt())
-    }
-}
+may_be_in_doubt!(ListError, QueueError, RecordError, ReportError, StepError);
 
 /// The operation ran out of time.
 #[must_use]

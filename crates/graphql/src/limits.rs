@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use campaigns_analytics::MAX_BUCKETS;
 use campaigns_operation::List;
-
-use crate::scalars;
+use campaigns_scope::storable_time;
+use campaigns_segments::FIELDS;
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
@@ -13,9 +13,10 @@ const DEFAULT_ROWS: usize = 50;
 const SHORT_LIST: usize = 5;
 
 /// The lists that no argument of their own bounds, and how many rows they have.
-const LISTS: [(&str, &str, Length); 4] = [
+const LISTS: [(&str, &str, Length); 5] = [
     ("Campaign", "segments", Length::Short),
     ("Contact", "companies", Length::Short),
+    ("Query", "segmentFields", Length::Fixed(FIELDS.len())),
     ("RecordEventsPayload", "events", Length::Input),
     ("UpdateSendsPayload", "sends", Length::Input),
 ];
@@ -25,6 +26,8 @@ const LISTS: [(&str, &str, Length); 4] = [
 enum Length {
     /// A few.
     Short,
+    /// Always so many.
+    Fixed(usize),
     /// As many as the input of the mutation.
     Input,
 }
@@ -58,6 +61,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
     }
     match length_of(list.object, list.field) {
         Some(Length::Short) => SHORT_LIST,
+        Some(Length::Fixed(length)) => length,
         Some(Length::Input) => list.input_length(),
         // no list, or a page of a connection, which has the connection's rows
         None => 1,
@@ -67,7 +71,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
 /// How many buckets a time series has at most. Without `from` or `to` it may have any number; then
 /// it is reckoned with what is usual.
 fn buckets(list: &List<'_>) -> usize {
-    let time = |name| list.text(name).and_then(|text| scalars::storable(&text));
+    let time = |name| list.text(name).and_then(|text| storable_time(&text));
     // as short as daylight saving, and February, make them
     let (minutes, unbounded) = match list.text("interval").as_deref() {
         Some("MONTH") => (28 * 23 * 60, 50),

@@ -199,7 +199,8 @@ impl<E: EntityTrait> Row<E> {
         }
     }
 
-    fn siblings(&self) -> impl Iterator<Item = Self> {
+    /// The rows that were loaded with it, and itself.
+    pub(crate) fn siblings(&self) -> impl Iterator<Item = Self> {
         let count = match &self.rows.data {
             Data::Whole(models) => models.len(),
             Data::Read(rows, _) => rows.len(),

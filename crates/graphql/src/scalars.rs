@@ -1,7 +1,8 @@
 //! The scalars of the schema.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{DateTime as ChronoDateTime, Datelike, SecondsFormat, SubsecRound, Timelike, Utc};
+use campaigns_scope::storable_time;
+use chrono::{DateTime as ChronoDateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value as JsonValue;
 
 /// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get
@@ -47,7 +48,7 @@ impl DateTime {
     pub(crate) fn parse(&self) -> Option<ChronoDateTime<Utc>> {
         match &self.0 {
             Text::Shown(time) => Some(*time),
-            Text::Sent(text) => storable(text),
+            Text::Sent(text) => storable_time(text),
         }
     }
 }
@@ -55,18 +56,6 @@ impl DateTime {
 /// A time as text, as it is shown.
 pub(crate) fn text(time: ChronoDateTime<Utc>) -> String {
     time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
-/// The time in RFC 3339 text, where both databases can store it: a year of four digits, no leap
-/// second, microseconds.
-pub(crate) fn storable(text: &str) -> Option<ChronoDateTime<Utc>> {
-    // chrono takes a space for the T as well
-    if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
-        return None;
-    }
-    let time = ChronoDateTime::parse_from_rfc3339(text).ok()?.to_utc();
-    let storable = (1..=9999).contains(&time.year()) && time.nanosecond() < 1_000_000_000;
-    storable.then(|| time.trunc_subsecs(6))
 }
 
 impl From<ChronoDateTime<Utc>> for DateTime {

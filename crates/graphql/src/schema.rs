@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     event::{EventMutations, EventQueries},
     input::{self, Path},
+    list::ListMutations,
     node::NodeQueries,
     segment::{SegmentMutations, SegmentQueries},
     send::{SendMutations, SendQueries},
@@ -60,7 +61,13 @@ pub(crate) struct Query(
 
 /// What can be done. One field is one transaction: all of it or none.
 #[derive(MergedObject, Default)]
-pub(crate) struct Mutation(CampaignMutations, SegmentMutations, SendMutations, EventMutations);
+pub(crate) struct Mutation(
+    CampaignMutations,
+    SegmentMutations,
+    ListMutations,
+    SendMutations,
+    EventMutations,
+);
 
 /// What executes operations of the schema.
 pub(crate) type Engine = campaigns_operation::Engine<Query, Mutation, Subscriptions>;

@@ -18,7 +18,7 @@ enum Segment<'a> {
 impl<'a> Path<'a> {
     /// The argument itself.
     #[must_use]
-    pub fn argument(name: &'a str) -> Self {
+    pub const fn argument(name: &'a str) -> Self {
         Self { parent: None, segment: Segment::Name(name) }
     }
 

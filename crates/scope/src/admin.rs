@@ -9,11 +9,12 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter, Statement};
 use uuid::Uuid;
 
 use crate::{
     Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session, owned::Hanging,
+    scope::is_given,
 };
 
 /// How many rows the first step deletes.
@@ -82,6 +83,59 @@ impl<'a> Admin<'a> {
             Err(Error::Timeout(_)) if begun => Err(Error::Unfinished),
             Err(error) => Err(error),
         }
+    }
+
+    /// The scope that it is within.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        self.scope
+    }
+
+    /// Does `work` in one transaction, as [`Scope::transaction`].
+    ///
+    /// # Errors
+    /// Those of [`Scope::transaction`].
+    pub async fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl AsyncFnOnce(&Admin<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.scope.transaction(async |scope| work(&Admin::of(scope)).await).await
+    }
+
+    /// Deletes the rows that refer to one row by a column, and to any of some others by another, and says
+    /// how many there were. They are locked in the order of their ids, so that two calls with some of the
+    /// same do not wait for each other in a circle.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_of<E: OrganizationOwned>(
+        &self,
+        (of, id): (E::Column, Uuid),
+        column: E::Column,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<u64, Error> {
+        let scope = self.scope;
+        let (entity, dialect) = (E::default(), scope.dialect());
+        let table = entity.table_name();
+        let found = format!(
+            "SELECT id FROM {table} WHERE {} = $1 AND {} AND {} = $3",
+            E::ORGANIZATION.as_str(),
+            is_given(dialect, column.as_str()),
+            of.as_str(),
+        );
+        let sql = match dialect {
+            Dialect::Postgres => format!(
+                "WITH found AS MATERIALIZED ({found} ORDER BY id FOR UPDATE) \
+                 DELETE FROM {table} WHERE {} = $1 AND id = ANY (ARRAY(SELECT id FROM found))",
+                E::ORGANIZATION.as_str(),
+            ),
+            Dialect::Sqlite => format!("DELETE FROM {table} WHERE id IN ({found})"),
+        };
+        let mut statement = scope.with_ids(sql, ids);
+        if let Some(values) = &mut statement.values {
+            values.0.push(id.into());
+        }
+        Ok(scope.executor().execute_raw(statement).await?.rows_affected())
     }
 
     /// Deletes or clears so many of what hangs on a row, and says how many there were. They are

@@ -25,6 +25,17 @@ impl Operator {
         Self { session, budgets }
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The scope of an organization, without the right to delete.
+    #[must_use]
+    pub fn scope(&self, organization: Uuid) -> Scope {
+        let session = self.session.clone().on(Lane::Organization(organization));
+        Scope::of(session, self.budgets.clone(), organization, Role::Member)
+    }
+
     /// Whether there is an organization of this id.
     ///
     /// # Errors

@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 
-use sea_orm::{DbBackend, Value, sea_query::Expr};
+use sea_orm::{
+    DbBackend, Value,
+    sea_query::{Alias, Expr},
+};
 use uuid::Uuid;
 
 use crate::owned::TABLES;
@@ -93,6 +96,23 @@ impl Sql {
     pub(crate) fn expression(self, backend: DbBackend, organization: Uuid) -> Expr {
         let (with, count) = self.shadowed(backend);
         custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
+    }
+
+    /// That `own` is one of the ids that the text finds, of the rows with a `value` that fulfils the
+    /// condition.
+    pub(crate) fn among(
+        self,
+        backend: DbBackend,
+        organization: Uuid,
+        own: Expr,
+        condition: impl FnOnce(Expr) -> Expr,
+    ) -> Expr {
+        let (with, count) = self.shadowed(backend);
+        let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
+        let value = Expr::col((Alias::new("found"), Alias::new("value")));
+        let organizations = std::iter::repeat_n(Expr::val(organization), count);
+        let expressions = std::iter::once(own).chain(organizations).chain([condition(value)]);
+        Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
     }
 
     /// The whole statement, with what is selected, which may be known to be few rows, and what is given as

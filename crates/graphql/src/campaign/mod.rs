@@ -9,11 +9,12 @@ mod mutations;
 mod object;
 mod order;
 mod queries;
+mod step;
 mod update;
 
 pub(crate) use filter::CampaignFilter;
 pub(crate) use mutations::CampaignMutations;
-pub(crate) use object::Campaign;
+pub(crate) use object::{Campaign, CampaignStatus};
 pub(crate) use order::CampaignOrder;
 pub(crate) use queries::CampaignQueries;
 

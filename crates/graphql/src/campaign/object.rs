@@ -63,7 +63,7 @@ impl Listed for Campaign {
 
 /// The state of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "campaign::CampaignStatus")]
+#[graphql(remote = "campaign::CampaignStatus", display)]
 pub(crate) enum CampaignStatus {
     /// It is being composed.
     Draft,

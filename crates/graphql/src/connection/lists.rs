@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use campaigns_analytics::Scan;
-use campaigns_scope::{OrganizationOwned, Place, Scope, Scoped, Settled, Window};
+use campaigns_scope::{OrganizationOwned, Page, Place, Scope, Scoped, Settled, Window};
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -27,18 +27,49 @@ pub(super) struct ListPage<E: OrganizationOwned> {
     pub(super) more: bool,
 }
 
-/// Lists that are loaded together: one, or one for each of many parents.
+/// The rows of a list.
+pub(super) struct Selected<E: OrganizationOwned> {
+    /// To read a page of them.
+    pages: Scoped<E>,
+    /// To count them.
+    counted: Scoped<E>,
+}
+
+impl<E: OrganizationOwned> Selected<E> {
+    /// What a filter selects, for a list in an order.
+    pub(super) fn by(
+        scope: &Scope,
+        filter: Option<&impl Filter>,
+        order_by: Option<&[impl OrderInput]>,
+    ) -> Result<Self, Error> {
+        // an order of the client's sorts all rows, as counting tests all of them
+        let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
+        let scan = if is_sorted { Scan::Full } else { Scan::Partial };
+        let of = |scan| -> Result<_, Error> {
+            Ok(scope.find().filter(filter::condition(scope, filter, "filter", scan)?))
+        };
+        Ok(Self { pages: of(scan)?, counted: of(Scan::Full)? })
+    }
+}
+
+/// What lists are loaded together.
+pub(super) enum Of<T: Listed> {
+    /// One.
+    One(Selected<T::Entity>),
+    /// One for each of many parents: the column that says whose list a row is on, and the parents.
+    Children(Selected<T::Entity>, Column<T>, Vec<Uuid>),
+    /// One for each of many parents, which selects its rows in its own way.
+    Each(Vec<(Uuid, Scoped<T::Entity>)>),
+}
+
+/// Lists that are loaded together.
 pub(super) struct Lists<T: Listed> {
-    selected: Scoped<T::Entity>,
-    /// The same rows, to count them.
-    counted: Scoped<T::Entity>,
+    of: Of<T>,
     columns: Columns<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
     /// Of a list in feed order, the place of its cursor, with the argument's name.
     place: Option<(&'static str, Place)>,
-    /// The column that says whose list a row is on, and whose lists these are.
-    parents: Option<(Column<T>, Vec<Uuid>)>,
     /// Of a list in feed order, how far it goes.
     settled: OnceCell<Result<Settled, Error>>,
     pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
@@ -47,30 +78,22 @@ pub(super) struct Lists<T: Listed> {
 }
 
 impl<T: Listed> Lists<T> {
-    /// The lists of what the filter selects.
-    pub(super) fn select(
+    /// The lists in an order.
+    pub(super) fn new(
         scope: &Scope,
+        of: Of<T>,
         columns: Columns<T::Entity>,
-        filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
-        parents: Option<(Column<T>, Vec<Uuid>)>,
     ) -> Result<Self, Error> {
-        // an order of the client's sorts all rows, as counting tests all of them
-        let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
-        let scan = if is_sorted { Scan::Full } else { Scan::Partial };
-        let selected = scope.find().filter(filter::condition(scope, filter, "filter", scan)?);
-        let counted = scope.find().filter(filter::condition(scope, filter, "filter", Scan::Full)?);
         let ordering = Ordering::of::<T>(scope, order_by)?;
         let Asked { window, place } = page.window(&ordering)?;
         Ok(Self {
-            selected,
-            counted,
+            of,
             columns,
             ordering,
             window,
             place,
-            parents,
             settled: OnceCell::new(),
             pages: OnceCell::new(),
             counts: OnceCell::new(),
@@ -78,9 +101,9 @@ impl<T: Listed> Lists<T> {
         })
     }
 
-    /// Those of the selected rows that are settled. How far the feed is settled is known before the first of them is
+    /// What is selected, as far as the lists go. How far the feed is settled is known before the first row is
     /// read, and that it still has the place of the cursor.
-    async fn settled_of(
+    async fn settle(
         &self,
         scope: &Scope,
         selected: &Scoped<T::Entity>,
@@ -113,31 +136,21 @@ impl<T: Listed> Lists<T> {
 
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
-        let selected = self.settled_of(scope, &self.selected).await?;
         let columns = self.columns.all();
-        let pages: Vec<(Option<Uuid>, _)> = match &self.parents {
-            None => vec![(None, scope.page(selected, &columns, order, window).await?)],
-            Some((column, parents)) => scope
-                .pages(&selected, &columns, *column, parents, order, window)
-                .await?
-                .into_iter()
-                .map(|(parent, page)| (Some(parent), page))
-                .collect(),
+        let of_parents = match &self.of {
+            Of::One(selected) => {
+                let selected = self.settle(scope, &selected.pages).await?;
+                let page = scope.page(selected, &columns, order, window).await?;
+                return Ok(pages_of([(None, page)], &columns));
+            }
+            Of::Children(selected, column, parents) => {
+                let selected = self.settle(scope, &selected.pages).await?;
+                scope.pages(&selected, &columns, *column, parents, order, window).await?
+            }
+            Of::Each(lists) => scope.pages_of_each(lists, &columns, order, window).await?,
         };
-        // the rows of all lists are siblings: what hangs on them is loaded together too
-        let mut all = Vec::with_capacity(pages.iter().map(|(_, page)| page.rows.len()).sum());
-        let mut lengths = Vec::with_capacity(pages.len());
-        for (parent, page) in pages {
-            lengths.push((parent, page.rows.len(), page.more));
-            all.extend(page.rows);
-        }
-        let mut rows = rows::read::<T::Entity>(all, columns);
-        Ok(lengths
-            .into_iter()
-            .map(|(parent, length, more)| {
-                (parent, ListPage { rows: rows.by_ref().take(length).collect(), more })
-            })
-            .collect())
+        let pages = of_parents.into_iter().map(|(parent, page)| (Some(parent), page));
+        Ok(pages_of(pages, &columns))
     }
 
     /// The cursor of a row of a page.
@@ -157,16 +170,18 @@ impl<T: Listed> Lists<T> {
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
         let counts = self.counts.get_or_init(async || {
-            let selected = self.settled_of(scope, &self.counted).await?;
-            Ok(match &self.parents {
-                None => HashMap::from([(None, scope.count(selected).await?)]),
-                Some((column, parents)) => scope
-                    .counts(selected, *column, parents)
-                    .await?
-                    .into_iter()
-                    .map(|(parent, count)| (Some(parent), count))
-                    .collect(),
-            })
+            let of_parents: HashMap<Uuid, u64> = match &self.of {
+                Of::One(selected) => {
+                    let selected = self.settle(scope, &selected.counted).await?;
+                    return Ok(HashMap::from([(None, scope.count(selected).await?)]));
+                }
+                Of::Children(selected, column, parents) => {
+                    let selected = self.settle(scope, &selected.counted).await?;
+                    scope.counts(selected, *column, parents).await?.into_iter().collect()
+                }
+                Of::Each(lists) => scope.counts_of_each(lists).await?,
+            };
+            Ok(of_parents.into_iter().map(|(parent, count)| (Some(parent), count)).collect())
         });
         counts
             .await
@@ -182,20 +197,40 @@ impl<T: Listed> Lists<T> {
     ) -> Result<bool, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let sides = self.other_sides.get_or_init(async || {
-            let selected = self.settled_of(scope, &self.selected).await?;
-            Ok(match &self.parents {
-                None => {
+            let of_parents = match &self.of {
+                Of::One(selected) => {
+                    let selected = self.settle(scope, &selected.pages).await?;
                     let has = scope.has_other_side(selected, order, window).await?;
-                    if has { vec![None] } else { Vec::new() }
+                    return Ok(if has { vec![None] } else { Vec::new() });
                 }
-                Some((column, parents)) => scope
-                    .have_other_side(&selected, *column, parents, order, window)
-                    .await?
-                    .into_iter()
-                    .map(Some)
-                    .collect(),
-            })
+                Of::Children(selected, column, parents) => {
+                    let selected = self.settle(scope, &selected.pages).await?;
+                    scope.have_other_side(&selected, *column, parents, order, window).await?
+                }
+                Of::Each(lists) => scope.each_with_other_side(lists, order, window).await?,
+            };
+            Ok(of_parents.into_iter().map(Some).collect())
         });
         sides.await.as_ref().map(|sides| sides.contains(&parent)).map_err(Clone::clone)
     }
+}
+
+/// The pages of lists. The rows of all lists are siblings: what hangs on them is loaded together too.
+fn pages_of<E: OrganizationOwned>(
+    pages: impl IntoIterator<Item = (Option<Uuid>, Page)>,
+    columns: &Arc<[E::Column]>,
+) -> HashMap<Option<Uuid>, ListPage<E>> {
+    let mut all = Vec::new();
+    let mut lengths = Vec::new();
+    for (parent, page) in pages {
+        lengths.push((parent, page.rows.len(), page.more));
+        all.extend(page.rows);
+    }
+    let mut rows = rows::read::<E>(all, Arc::clone(columns));
+    lengths
+        .into_iter()
+        .map(|(parent, length, more)| {
+            (parent, ListPage { rows: rows.by_ref().take(length).collect(), more })
+        })
+        .collect()
 }

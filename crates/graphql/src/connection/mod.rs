@@ -11,7 +11,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
 use campaigns_operation::object::{Object, Objects};
-use campaigns_scope::{OrganizationOwned, Scope};
+use campaigns_scope::{OrganizationOwned, Scope, Scoped};
 use uuid::Uuid;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     rows::{self, Columns, Key, Row, RowObject},
     shown::Text,
 };
-use lists::{Column, Lists};
+use lists::{Column, Lists, Of, Selected};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
@@ -60,8 +60,9 @@ impl<T: Listed> Connection<T> {
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        let columns = Self::columns(ctx);
-        let lists = Lists::select(ctx.scope(), columns, filter, order_by, page, None)?;
+        let (scope, columns) = (ctx.scope(), Self::columns(ctx));
+        let of = Of::One(Selected::by(scope, filter, order_by)?);
+        let lists = Lists::new(scope, of, columns, order_by, page)?;
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
@@ -80,8 +81,26 @@ impl<T: Listed> Connection<T> {
         let of = columns.bits;
         let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {
-            let parents = Some((column, parent.ids()));
-            Lists::select(scope, columns, filter, order_by, page, parents).map(Arc::new)
+            let selected = Selected::by(scope, filter, order_by)?;
+            let of = Of::Children(selected, column, parent.ids());
+            Lists::new(scope, of, columns, order_by, page).map(Arc::new)
+        });
+        Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
+    }
+
+    /// The list of what `parent` selects in its own way, loaded together with those of its siblings, which
+    /// `lists` gives: those that have one.
+    pub(crate) fn each<P: OrganizationOwned>(
+        ctx: &Context<'_>,
+        parent: &Row<P>,
+        lists: impl FnOnce() -> Vec<(Uuid, Scoped<T::Entity>)>,
+        order_by: Option<&[impl OrderInput]>,
+        page: PageArguments,
+    ) -> Result<Self, Error> {
+        let (scope, columns) = (ctx.scope(), Self::columns(ctx));
+        let key = format!("each {} {order_by:?} {page:?} {}", T::NAME, columns.bits);
+        let lists = parent.shared(Key::Text(key), || {
+            Lists::new(scope, Of::Each(lists()), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }

@@ -30,6 +30,14 @@ pub(crate) struct ContactOrder {
     direction: OrderDirection,
 }
 
+impl ContactOrder {
+    /// By last name, then by first name.
+    pub(crate) const BY_NAME: [Self; 2] = [
+        Self { field: ContactOrderField::LastName, direction: OrderDirection::Asc },
+        Self { field: ContactOrderField::FirstName, direction: OrderDirection::Asc },
+    ];
+}
+
 impl OrderInput for ContactOrder {
     type Field = ContactOrderField;
 

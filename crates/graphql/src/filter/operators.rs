@@ -1,7 +1,7 @@
 //! The operators, and how each becomes a condition.
 
 use async_graphql::{ID, InputObject};
-use campaigns_scope::Scope;
+use campaigns_scope::{MAX_PART, Scope};
 use sea_orm::{
     ActiveEnum, ColumnTrait, Value,
     sea_query::{Expr, ExprTrait},
@@ -17,9 +17,6 @@ use crate::{
 
 /// How deep JSON may nest that is to be contained.
 const MAX_JSON_DEPTH: usize = 10;
-
-/// How long the text of contains, startsWith and endsWith may be, in characters.
-const MAX_PATTERN: usize = 1_000;
 
 /// By id.
 #[derive(Clone, Debug, Default, InputObject)]
@@ -230,8 +227,8 @@ impl All<'_> {
             let Some(part) = part else { continue };
             let path = path.field(name);
             let part = check(part, path)?;
-            if part.chars().count() > MAX_PATTERN {
-                let message = format!("This may have {MAX_PATTERN} characters at most.");
+            if part.chars().count() > MAX_PART {
+                let message = format!("This may have {MAX_PART} characters at most.");
                 return Err(Error::bad_input(path, message));
             }
             let condition = match name {

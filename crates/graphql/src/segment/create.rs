@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Segment, SegmentPayload};
+use super::{Segment, SegmentPayload, rules};
 use crate::{
     context::RequestContext,
     error::Error,
@@ -23,7 +23,8 @@ pub(crate) struct CreateSegmentInput {
     name: String,
     /// Whom it is meant to select.
     description: Option<String>,
-    /// The rules: a JSON object; {} is everyone.
+    /// The rules, as JSON: what react-querybuilder exports, or an object with a value for each field. The
+    /// default is {}, which selects everyone.
     filter_rules: Option<Json>,
     /// Whatever you want to keep with it: a JSON object.
     metadata: Option<Json>,
@@ -37,16 +38,20 @@ pub(crate) async fn create(
     let name = input::name(input.name, path.field("name"))?;
     let description =
         input.description.map(|text| input::text(text, path.field("description"))).transpose()?;
-    let object = |value: Option<Json>, name| match value {
-        None => Ok(json!({})),
-        Some(Json(value)) => input::object(value, path.field(name)),
+    let filter_rules = match input.filter_rules {
+        None => json!({}),
+        Some(Json(value)) => rules::sent(value, path.field("filterRules"))?.0,
+    };
+    let metadata = match input.metadata {
+        None => json!({}),
+        Some(Json(value)) => input::object(value, path.field("metadata"))?,
     };
     let row = segment::ActiveModel {
         id: Set(Uuid::now_v7()),
         name: Set(name),
         description: Set(description),
-        filter_rules: Set(object(input.filter_rules, "filterRules")?),
-        metadata: Set(Some(object(input.metadata, "metadata")?)),
+        filter_rules: Set(filter_rules),
+        metadata: Set(Some(metadata)),
         ..Default::default()
     };
     let segment = ctx.change(|| store(ctx.scope(), &row)).await?;

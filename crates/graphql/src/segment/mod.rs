@@ -2,11 +2,15 @@
 
 mod create;
 mod delete;
+mod fields;
 mod filter;
 mod mutations;
 mod object;
 mod order;
+mod preview;
 mod queries;
+mod refresh;
+mod rules;
 mod update;
 
 pub(crate) use filter::SegmentFilter;
@@ -14,6 +18,7 @@ pub(crate) use mutations::SegmentMutations;
 pub(crate) use object::Segment;
 pub(crate) use order::SegmentOrder;
 pub(crate) use queries::SegmentQueries;
+pub(crate) use rules::unusable;
 
 use async_graphql::SimpleObject;
 

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{SegmentPayload, create, delete, update};
+use super::{SegmentPayload, create, delete, refresh, update};
 use crate::{error::Error, schema::DeletePayload};
 
 #[derive(Default)]
@@ -26,6 +26,11 @@ impl SegmentMutations {
         input: update::UpdateSegmentInput,
     ) -> Result<SegmentPayload, Error> {
         update::update(ctx, input).await
+    }
+
+    /// Counts the contacts that match the segment's rules now, and stores the number as contactCount.
+    async fn refresh_segment(&self, ctx: &Context<'_>, id: ID) -> Result<SegmentPayload, Error> {
+        refresh::refresh(ctx, &id).await
     }
 
     /// Deletes a segment; who is on a list because of it stays there. For admins.

@@ -2,18 +2,24 @@
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::segment;
+use serde_json::Value as JsonValue;
 
+use super::rules;
 use crate::{
-    connection::Listed,
+    connection::{Connection, Listed, PageArguments},
+    contact::{Contact, ContactOrder},
     context::RequestContext,
     error::Error,
     object::{object, waiting},
+    rows::Row,
     scalars::{DateTime, Json},
 };
 
 object! {
     /// A segment: named rules that select contacts.
-    Segment of segment, waits SegmentFields
+    Segment of segment, waits SegmentFields {
+        "contacts" needs FilterRules;
+    }
     /// The segment's UUID.
     "id": ID = Id;
     /// The segment's name.
@@ -50,5 +56,36 @@ impl SegmentFields {
             })
             .await?;
         Ok(used_in.get(&self.0.id()).copied().unwrap_or(0))
+    }
+
+    /// The contacts that match the segment's rules now.
+    async fn contacts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+            Vec<ContactOrder>,
+        >,
+        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
+            String,
+        >,
+    ) -> Result<Connection<Contact>, Error> {
+        let (scope, now) = (ctx.scope(), ctx.now());
+        let rules = |row: &Row<segment::Entity>| {
+            let value = row.get::<Option<JsonValue>>(segment::Column::FilterRules)?;
+            rules::stored_rules(&value.unwrap_or_default())
+        };
+        rules(&self.0)?;
+        let page = PageArguments { first, after, last, before };
+        // of a sibling with rules that cannot be read, the error is its own
+        let of_siblings = || {
+            let readable = self.0.siblings().filter_map(|row| Some((row.id(), rules(&row).ok()?)));
+            readable.map(|(id, rules)| (id, rules::contacts(scope, &rules, now))).collect()
+        };
+        Connection::each(ctx, &self.0, of_siblings, order_by.as_deref(), page)
     }
 }

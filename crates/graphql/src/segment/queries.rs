@@ -2,10 +2,15 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Segment, SegmentFilter, SegmentOrder};
+use super::{
+    Segment, SegmentFilter, SegmentOrder,
+    fields::{self, SegmentField},
+    preview::{self, SegmentPreview},
+};
 use crate::{
     connection::{self, Connection, PageArguments},
     error::Error,
+    scalars::Json,
 };
 
 #[derive(Default)]
@@ -40,5 +45,22 @@ impl SegmentQueries {
     ) -> Result<Connection<Segment>, Error> {
         let page = PageArguments { first, after, last, before };
         Connection::list(ctx, filter.as_ref(), order_by.as_deref(), page)
+    }
+
+    /// The contacts that segment rules would select, without storing the rules.
+    async fn preview_segment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "The rules, as JSON: what react-querybuilder exports, or an object with a value for each field."
+        )]
+        rules: Json,
+    ) -> Result<SegmentPreview, Error> {
+        preview::preview(ctx, rules)
+    }
+
+    /// The fields and operators that segment rules may use, for a rule editor.
+    async fn segment_fields(&self) -> Vec<SegmentField> {
+        fields::fields()
     }
 }

@@ -5,7 +5,7 @@ use campaigns_entity::segment;
 use campaigns_scope::Scope;
 use uuid::Uuid;
 
-use super::{Segment, SegmentPayload};
+use super::{Segment, SegmentPayload, rules};
 use crate::{
     context::RequestContext,
     error::Error,
@@ -23,7 +23,7 @@ pub(crate) struct UpdateSegmentInput {
     name: MaybeUndefined<String>,
     /// Whom it is meant to select.
     description: MaybeUndefined<String>,
-    /// The rules: a JSON object, in place of the one before.
+    /// The rules, as JSON. Replaces those before.
     filter_rules: MaybeUndefined<Json>,
     /// Whatever you want to keep with it: a JSON object, in place of the one before.
     metadata: MaybeUndefined<Json>,
@@ -41,8 +41,9 @@ pub(crate) async fn update(
     let description =
         input::nullable(input.description, |text| input::text(text, path.field("description")))?;
     let filter_rules = input::required(input.filter_rules, path.field("filterRules"))?
-        .map(|Json(value)| input::object(value, path.field("filterRules")))
-        .transpose()?;
+        .map(|Json(value)| rules::sent(value, path.field("filterRules")))
+        .transpose()?
+        .map(|(value, _)| value);
     let metadata = input::nullable(input.metadata, |Json(value)| {
         input::object(value, path.field("metadata"))
     })?;

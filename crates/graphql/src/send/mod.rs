@@ -5,6 +5,7 @@ mod mutations;
 mod object;
 mod order;
 mod queries;
+mod queue;
 mod update;
 
 pub(crate) use filter::SendFilter;

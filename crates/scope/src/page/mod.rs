@@ -15,6 +15,7 @@
 //! Otherwise it is spelled out, key by key: equal in the first keys and after in the next. The
 //! first key's bound is then said once more by itself, as an index can only begin at that.
 
+mod each;
 mod order;
 
 use std::collections::HashMap;

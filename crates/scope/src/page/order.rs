@@ -107,9 +107,7 @@ impl OrderKey {
     /// The expression as it is ordered and compared.
     pub(super) fn ordered(&self, dialect: Dialect) -> Expr {
         match (self.kind, dialect) {
-            (KeyKind::Text, Dialect::Postgres) => {
-                Expr::cust_with_expr("$1 COLLATE \"C\"", self.expression.clone())
-            }
+            (KeyKind::Text, _) => dialect.by_code_point(self.expression.clone()),
             (KeyKind::Enum(_, values), Dialect::Sqlite) => position(&self.expression, values),
             _ => self.expression.clone(),
         }

@@ -102,7 +102,7 @@ fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
 }
 
 /// That an id is among those in `$2`.
-pub(super) fn is_given(dialect: Dialect, id: &str) -> String {
+pub(crate) fn is_given(dialect: Dialect, id: &str) -> String {
     is_among(dialect, id, &ids_in(dialect, "$2"))
 }
 
@@ -304,7 +304,7 @@ impl Scope {
     }
 
     /// A statement whose `$1` is the organization, and `$2` these ids.
-    pub(super) fn with_ids(&self, sql: String, ids: impl IntoIterator<Item = Uuid>) -> Statement {
+    pub(crate) fn with_ids(&self, sql: String, ids: impl IntoIterator<Item = Uuid>) -> Statement {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         self.with_rows(sql, ids.iter().map(|id| Json::String(id.to_string())).collect())
     }

@@ -2,9 +2,12 @@
 
 mod bulk;
 pub(crate) mod feed;
+mod sorted;
 mod write;
 
+pub(crate) use bulk::is_given;
 pub use feed::{FeedPage, Place, Settled};
+pub use sorted::Sorted;
 
 use std::{
     borrow::Cow,
@@ -377,10 +380,32 @@ impl Scope {
         Expr::exists(related)
     }
 
+    /// How many rows a select has, as a scalar subquery.
+    #[must_use]
+    pub fn number_of<E: OrganizationOwned>(&self, scoped: Scoped<E>) -> Expr {
+        let mut select = scoped.into_query();
+        select.clear_selects().expr(Expr::col(E::ID.as_column_ref()).count());
+        Expr::SubQuery(None, Box::new(select.into()))
+    }
+
     /// A scalar subquery of SQL text. It may name columns of the table that it stands in.
     #[must_use]
     pub fn expression(&self, sql: Sql) -> Expr {
         sql.expression(self.executor().get_database_backend(), self.organization)
+    }
+
+    /// Whether a column has one of the ids that SQL text finds. The text selects an `id` and a `value`;
+    /// only rows with a value that fulfils the condition count.
+    #[must_use]
+    pub fn among(
+        &self,
+        own: impl ColumnTrait,
+        sql: Sql,
+        condition: impl FnOnce(Expr) -> Expr,
+    ) -> Expr {
+        let own = Expr::col(own.as_column_ref());
+        let backend = self.executor().get_database_backend();
+        sql.among(backend, self.organization, own, condition)
     }
 
     /// Runs SQL text, which sees the ids that `selected` selects as a table of the name

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter,
-    QuerySelect, QueryTrait, Value,
+    QuerySelect, QueryTrait, UpdateMany, Value,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
@@ -17,8 +18,23 @@ impl Scope {
     /// # Errors
     /// Those of the database.
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // SQLite has one writer at a time, and renders no lock
-        let select = self.find::<E>().id(id).select.lock_exclusive();
+        // rows that refer to it may be inserted meanwhile; SQLite has one writer at a time, and
+        // renders no lock
+        let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
+        let rows = self.query(&select.into_query()).await?;
+        Ok(all_known::<E>(&rows)?.pop())
+    }
+
+    /// [`Scope::lock`] that does not wait: `None` also where another transaction holds the row.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_if_free<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<E::Model>, Error> {
+        let select = self.find::<E>().id(id).select;
+        let select = select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
         let rows = self.query(&select.into_query()).await?;
         Ok(all_known::<E>(&rows)?.pop())
     }
@@ -69,10 +85,29 @@ impl Scope {
         changes.not_set(E::ID);
         changes.not_set(E::ORGANIZATION);
         self.check_references::<E>(std::slice::from_ref(&changes)).await?;
-        let update = E::update_many()
-            .set(changes)
-            .filter(E::ORGANIZATION.eq(self.organization))
-            .filter(E::ID.eq(id));
+        self.update_row(id, E::update_many().set(changes)).await
+    }
+
+    /// Computes a column of the row of this id, one that refers to no other row; `None` where there is no
+    /// such row.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn compute<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+        column: E::Column,
+        value: Expr,
+    ) -> Result<Option<E::Model>, Error> {
+        self.update_row(id, E::update_many().col_expr(column, value)).await
+    }
+
+    async fn update_row<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+        update: UpdateMany<E>,
+    ) -> Result<Option<E::Model>, Error> {
+        let update = update.filter(E::ORGANIZATION.eq(self.organization)).filter(E::ID.eq(id));
         match self.dialect() {
             Dialect::Postgres => {
                 let updated = update.exec_with_returning(self.executor()).await?;

@@ -3,10 +3,12 @@
 mod arguments;
 mod demo;
 mod migrate;
+mod process;
 mod schema;
 mod serve;
 mod stats;
 mod token;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ pub async fn run() -> ExitCode {
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
         Some(Command::Stats(arguments)) => stats::run(arguments).await,
+        Some(Command::Worker(arguments)) => worker::run(arguments).await,
         Some(Command::Schema) => schema::run(),
     };
     match done {

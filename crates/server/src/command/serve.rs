@@ -1,19 +1,16 @@
 //! `campaigns serve`.
 
-use std::{
-    io::{IsTerminal, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail};
 use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Key, Options, Signer, Verifier};
 use chrono::{TimeDelta, Utc};
-use tokio::{net::TcpListener, signal, sync::watch};
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     arguments::{Serve, WrongUsage},
     demo::require_migrated,
+    process, worker,
 };
 use crate::{App, Clock, Settings, demo, development};
 
@@ -23,14 +20,17 @@ const GRACE: Duration = Duration::from_millis(9_200);
 const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
-    log_to_stderr();
+    process::log_to_stderr();
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let rules = ClaimRules::from(&arguments.claims);
     let given = arguments.keys.key()?;
-    let (database, key, banner) = match (arguments.database.get()?, given) {
+    let url = arguments.database.get()?;
+    let is_worker = arguments.worker.unwrap_or(url.is_none());
+    let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
+    let (database, key, banner) = match (url, given) {
         (Some(_), None) => {
             bail!("a key to verify tokens with is missing: --jwt-secret or --jwt-public-key")
         }
@@ -43,6 +43,11 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         (None, given) => develop(&arguments, given, &rules).await?,
     };
 
+    let worker = if is_worker {
+        Some(worker::Running::start(worker_url, arguments.pooler).await?)
+    } else {
+        None
+    };
     let settings = Settings {
         introspection: !arguments.no_introspection,
         cors_origins: arguments.cors_origin,
@@ -53,9 +58,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
-    let told_to_end = told_to_end();
+    let told_to_end = process::told_to_end();
     announce(address, banner.as_ref())?;
-    serve(listener, &app, told_to_end).await;
+    serve(listener, &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
@@ -158,7 +163,12 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 }
 
 /// Serves until the process is told to end, and then for as long as requests take.
-async fn serve(listener: TcpListener, app: &App, told_to_end: impl Future<Output = ()>) {
+async fn serve(
+    listener: TcpListener,
+    app: &App,
+    worker: Option<worker::Running>,
+    told_to_end: impl Future<Output = ()>,
+) {
     let (stop, stopped) = watch::channel(false);
     let mut serving = std::pin::pin!(app.serve(listener, stopped));
     tokio::select! {
@@ -167,45 +177,16 @@ async fn serve(listener: TcpListener, app: &App, told_to_end: impl Future<Output
     }
     tracing::info!("ending");
     stop.send_replace(true);
-    let ended = async { tokio::join!(app.end_sockets(), serving) };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("requests took longer than {GRACE:?} and were cut off");
-    }
-}
-
-/// Waits until the process is told to end. From this call on, and not only once it is waited for, a signal
-/// is heard: whoever reads the address may send one at once.
-fn told_to_end() -> impl Future<Output = ()> {
-    #[cfg(unix)]
-    let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
-    async move {
-        #[cfg(unix)]
-        let terminated = async {
-            match terminate {
-                Ok(mut signals) => {
-                    signals.recv().await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "SIGTERM cannot be waited for");
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
-        #[cfg(not(unix))]
-        let terminated = std::future::pending::<()>();
-        tokio::select! {
-            _ = signal::ctrl_c() => {}
-            () = terminated => {}
+    let ended = async {
+        let ended = async { tokio::join!(app.end_sockets(), serving) };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::warn!("requests took longer than {GRACE:?} and were cut off");
         }
-    }
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sea_orm_migration=warn"));
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .init();
+    };
+    let worker_ended = async {
+        if let Some(worker) = worker {
+            worker.end(GRACE).await;
+        }
+    };
+    tokio::join!(ended, worker_ended);
 }

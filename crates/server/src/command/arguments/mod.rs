@@ -38,6 +38,9 @@ pub(super) enum Command {
     Demo(Demo),
     /// Compares the running counts with a recount, or counts again.
     Stats(Stats),
+    /// Starts scheduled campaigns at their time, and completes campaigns that have been sent. Any number
+    /// of workers may run. Delivers nothing.
+    Worker(Worker),
     /// Prints the GraphQL schema in SDL.
     Schema,
 }
@@ -58,6 +61,16 @@ pub(super) struct Serve {
     /// One that refuses startup parameters, as PgBouncer does, is recognized without this flag.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
     pub(super) pooler: bool,
+    /// Also does what `campaigns worker` does. On by default in development mode: --worker=false.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_WORKER",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(super) worker: Option<bool>,
     #[command(flatten)]
     pub(super) keys: Keys,
     #[command(flatten)]
@@ -238,6 +251,15 @@ pub(super) struct Token {
 pub(super) struct Demo {
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Worker {
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+    /// The database is behind a pooler, as for `campaigns serve`.
+    #[arg(long, env = "CAMPAIGNS_POOLER")]
+    pub(super) pooler: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,85 +1,23 @@
-//! What the two databases say differently, said once.
-//!
-//! **Invariant.** A condition of this module selects the same rows on both. What neither the
-//! locale of a PostgreSQL database nor SQLite's ASCII-only `lower` can spoil is done here, in
-//! the needle: a character becomes the class of all characters that simple case folding
-//! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
-//! is by code point.
+//! JSON in columns.
 
-use sea_orm::{
-    ColumnTrait, DbBackend, Value,
-    sea_query::{BinOper, CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
-};
-use serde_json::Value as Json;
-use uuid::Uuid;
+use sea_orm::{Value, sea_query::Expr};
+use serde_json::{Number, Value as Json};
 
-use crate::{fold, raw::custom};
+use super::Dialect;
+use crate::raw::custom;
 
-/// A database's way to say things.
+/// Which values of JSON are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// PostgreSQL's.
-    Postgres,
-    /// SQLite's.
-    Sqlite,
+pub enum JsonKind {
+    /// Strings.
+    Text,
+    /// Numbers.
+    Number,
+    /// `true` and `false`.
+    Boolean,
 }
 
 impl Dialect {
-    pub(crate) fn backend(self) -> DbBackend {
-        match self {
-            Self::Postgres => DbBackend::Postgres,
-            Self::Sqlite => DbBackend::Sqlite,
-        }
-    }
-
-    /// That a column has one of these ids; the text of it does not depend on how many they are, where
-    /// the database has arrays.
-    pub(crate) fn is_one_of(self, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
-        match self {
-            Self::Postgres => {
-                Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(ids.to_vec())))
-            }
-            Self::Sqlite => column.is_in(ids.iter().copied()),
-        }
-    }
-
-    /// That a column that is never null has this value, where no index of it is to be used: a plan that is
-    /// kept would read all rows of an organization where others have few.
-    pub(crate) fn is_only(self, column: impl ColumnTrait, value: Uuid) -> Expr {
-        match self {
-            Self::Postgres => Expr::col(column.as_column_ref())
-                .binary(BinOper::Custom("IS NOT DISTINCT FROM"), value),
-            Self::Sqlite => column.eq(value),
-        }
-    }
-
-    /// That text has this part, whatever the case.
-    #[must_use]
-    pub fn contains(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, pattern_of(part))
-    }
-
-    /// That text starts with this part, whatever the case.
-    #[must_use]
-    pub fn starts_with(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, format!("^{}", pattern_of(part)))
-    }
-
-    /// That text ends with this part, whatever the case.
-    #[must_use]
-    pub fn ends_with(self, text: Expr, part: &str) -> Expr {
-        self.matches(text, format!("{}$", pattern_of(part)))
-    }
-
-    fn matches(self, text: Expr, pattern: String) -> Expr {
-        match self {
-            Self::Postgres => {
-                Expr::cust_with_exprs("($1 COLLATE \"C\") ~ $2", [text, Expr::val(pattern)])
-            }
-            Self::Sqlite => Expr::cust_with_exprs("? REGEXP ?", [text, Expr::val(pattern)]),
-        }
-    }
-
     /// That the JSON in a column contains this value: every key and value of it, an array's
     /// elements in any order, at any depth, as PostgreSQL's `@>` has it. Null counts as `{}`.
     #[must_use]
@@ -125,44 +63,77 @@ impl Dialect {
         custom(self.backend(), &text, vec![key.into()])
     }
 
-    /// That a condition does not hold, which it does not where it is null.
+    /// The value that the JSON in a column has under these keys, one inside the other, if it is of this
+    /// kind; null if it is not.
     #[must_use]
-    pub fn not(self, condition: Expr) -> Expr {
-        Expr::cust_with_exprs(
-            if self == Self::Postgres { "($1) IS NOT TRUE" } else { "(?) IS NOT TRUE" },
-            [condition],
-        )
-    }
-}
-
-/// The position of text among these values.
-pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
-    (0_i64..)
-        .zip(values)
-        .fold(CaseStatement::new(), |case, (index, value)| {
-            case.case(text.clone().eq(*value), index)
-        })
-        .into()
-}
-
-/// Text as a pattern that both databases' regular expressions take, whatever the case.
-fn pattern_of(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() * 4);
-    for character in text.chars() {
-        if let Some(equal) = fold::others(character) {
-            // letters alone have more than one
-            pattern.push('[');
-            pattern.extend(equal);
-            pattern.push(']');
-        } else {
-            // as PostgreSQL's metacharacters are among these
-            if regex_syntax::is_meta_character(character) {
-                pattern.push('\\');
-            }
-            pattern.push(character);
+    pub fn json_value(self, column: &'static str, keys: &[String], kind: JsonKind) -> Expr {
+        let (in_postgres, in_sqlite) = match kind {
+            JsonKind::Text => ("WHEN 'string' THEN {value} #>> '{}'", "WHEN 'text' THEN e.atom"),
+            JsonKind::Number => (
+                "WHEN 'number' THEN CAST({value} AS numeric)",
+                "WHEN 'integer' THEN e.atom WHEN 'real' THEN e.atom",
+            ),
+            JsonKind::Boolean => (
+                "WHEN 'boolean' THEN CAST({value} AS boolean)",
+                "WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE",
+            ),
+        };
+        match self {
+            Self::Postgres => self.of_json(
+                column,
+                keys,
+                &format!("CASE jsonb_typeof({{value}}) {in_postgres} END"),
+            ),
+            Self::Sqlite => self.of_json(column, keys, &format!("CASE e.type {in_sqlite} END")),
         }
     }
-    pattern
+
+    /// That the JSON in a column has something else than `null` under these keys.
+    #[must_use]
+    pub fn json_is_present(self, column: &'static str, keys: &[String]) -> Expr {
+        match self {
+            Self::Postgres => self.of_json(column, keys, "jsonb_typeof({value}) <> 'null'"),
+            Self::Sqlite => self.of_json(column, keys, "e.type <> 'null'"),
+        }
+    }
+
+    /// A number, to be compared with those of [`Dialect::json_value`]: read by the database as it reads
+    /// JSON, so that both are rounded alike.
+    #[must_use]
+    pub fn json_number(self, number: &Number) -> Expr {
+        let text = match self {
+            Self::Postgres => "CAST(? AS numeric)",
+            Self::Sqlite => "json_extract(?, '$')",
+        };
+        custom(self.backend(), text, vec![number.to_string().into()])
+    }
+
+    /// An expression over what stands under these keys: `{value}` in PostgreSQL, the row `e` of a
+    /// `json_each` in SQLite. Keys are those of objects: no element of an array has one.
+    fn of_json(self, column: &str, keys: &[String], expression: &str) -> Expr {
+        let names = keys.iter().map(|key| Value::from(key.clone()));
+        match self {
+            Self::Postgres => {
+                let value = format!("({column}{})", " -> CAST(? AS text)".repeat(keys.len()));
+                let count = expression.matches("{value}").count();
+                let values = std::iter::repeat_n(names, count).flatten().collect();
+                custom(self.backend(), &expression.replace("{value}", &value), values)
+            }
+            Self::Sqlite => {
+                // of a key that is there twice, the last counts, as it does in PostgreSQL
+                let under = |shown: &str, within: &str| {
+                    format!(
+                        "(SELECT {shown} FROM json_each({within}) AS e WHERE e.key = ? \
+                         ORDER BY e.id DESC LIMIT 1)"
+                    )
+                };
+                let object = "CASE e.type WHEN 'object' THEN e.value END";
+                let outer = keys.len().saturating_sub(1);
+                let within = (0..outer).fold(column.to_owned(), |within, _| under(object, &within));
+                custom(self.backend(), &under(expression, &within), names.collect())
+            }
+        }
+    }
 }
 
 /// That the element `e{level}` of a `json_each` contains `part`.

@@ -1,0 +1,180 @@
+//! What campaigns were to contacts: how much was sent to them, when they last did something, and where.
+//!
+//! **Invariant.** Each of these is a set of contacts that is read once, from counts or from a range of an
+//! index, and never looked up contact by contact.
+
+use campaigns_entity::{contact, event::EventType};
+use campaigns_scope::{Scope, Sql};
+use sea_orm::sea_query::{Expr, ExprTrait};
+
+use crate::{Scan, contact_had};
+
+/// A number of each contact, over all campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactNumber {
+    /// Its sends, in any status.
+    Sends,
+    /// Its opens.
+    Opens,
+    /// Its clicks.
+    Clicks,
+}
+
+/// A time of each contact, over all campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactTime {
+    /// When something was last sent to it.
+    LastSent,
+    /// When it last opened something.
+    LastOpened,
+    /// When it last clicked a link.
+    LastClicked,
+}
+
+/// What a contact may have to do with a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactCampaign {
+    /// It has a send, in any status.
+    Received,
+    /// It opened a send.
+    Opened,
+    /// It clicked a link in a send.
+    Clicked,
+}
+
+/// Counts with the changes that wait: most contacts have none, and are read as they are.
+macro_rules! counted {
+    ($count:literal, $event:literal) => {
+        Sql::new(concat!(
+            "SELECT contact_id AS id, ",
+            $count,
+            " AS value FROM campaign_contact_counts WHERE contact_id NOT IN
+               (SELECT contact_id FROM campaign_event_changes WHERE event_type = '",
+            $event,
+            "')
+             UNION ALL
+             SELECT changed.contact_id, CAST(coalesce(counts.",
+            $count,
+            ", 0) + changed.number AS bigint) FROM
+               (SELECT contact_id, sum(number) AS number FROM campaign_event_changes
+                WHERE event_type = '",
+            $event,
+            "' GROUP BY contact_id) AS changed
+             LEFT JOIN campaign_contact_counts AS counts ON counts.contact_id = changed.contact_id"
+        ))
+    };
+}
+
+/// The events of a type, each with a column.
+macro_rules! events {
+    ($event:literal, $value:literal) => {
+        Sql::new(concat!(
+            "SELECT send_contact_id AS id, ",
+            $value,
+            " AS value FROM campaign_events WHERE event_type = '",
+            $event,
+            "'"
+        ))
+    };
+}
+
+/// The last event of a type of each contact.
+macro_rules! last_event {
+    ($event:literal) => {
+        Sql::new(concat!(
+            "SELECT send_contact_id AS id, max(occurred_at) AS value FROM campaign_events
+             WHERE event_type = '",
+            $event,
+            "' GROUP BY send_contact_id"
+        ))
+    };
+}
+
+const SENDS: Sql =
+    Sql::new("SELECT contact_id AS id, count(*) AS value FROM campaign_sends GROUP BY contact_id");
+const OPENS: Sql = counted!("opens", "open");
+const CLICKS: Sql = counted!("clicks", "click");
+
+const SENT_AT: Sql = Sql::new("SELECT contact_id AS id, sent_at AS value FROM campaign_sends");
+const LAST_SENT: Sql = Sql::new(
+    "SELECT contact_id AS id, max(sent_at) AS value FROM campaign_sends GROUP BY contact_id",
+);
+const OPENED_AT: Sql = events!("open", "occurred_at");
+const LAST_OPENED: Sql = last_event!("open");
+const CLICKED_AT: Sql = events!("click", "occurred_at");
+const LAST_CLICKED: Sql = last_event!("click");
+
+const RECEIVED: Sql = Sql::new("SELECT contact_id AS id, campaign_id AS value FROM campaign_sends");
+const OPENED: Sql = events!("open", "send_campaign_id");
+const CLICKED: Sql = events!("click", "send_campaign_id");
+const CLICKED_URL: Sql = events!("click", "url");
+
+/// That a number of a row of `contacts` fulfils a condition, which a contact of which nothing is known
+/// does not: 0 must not fulfil it.
+pub fn with_number(
+    scope: &Scope,
+    number: ContactNumber,
+    condition: impl FnOnce(Expr) -> Expr,
+) -> Expr {
+    let sql = match number {
+        ContactNumber::Sends => SENDS,
+        ContactNumber::Opens => OPENS,
+        ContactNumber::Clicks => CLICKS,
+    };
+    scope.among(contact::Column::Id, sql, condition)
+}
+
+/// That a time of a row of `contacts`, if it has one, fulfils a condition. All contacts' times are
+/// computed for it; [`with_time_after`] reads an index.
+pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) -> Expr) -> Expr {
+    let sql = match time {
+        ContactTime::LastSent => LAST_SENT,
+        ContactTime::LastOpened => LAST_OPENED,
+        ContactTime::LastClicked => LAST_CLICKED,
+    };
+    scope.among(contact::Column::Id, sql, condition)
+}
+
+/// That a time of a row of `contacts`, if it has one, fulfils a condition that every later time fulfils
+/// as well.
+pub fn with_time_after(
+    scope: &Scope,
+    time: ContactTime,
+    condition: impl FnOnce(Expr) -> Expr,
+) -> Expr {
+    let sql = match time {
+        ContactTime::LastSent => SENT_AT,
+        ContactTime::LastOpened => OPENED_AT,
+        ContactTime::LastClicked => CLICKED_AT,
+    };
+    scope.among(contact::Column::Id, sql, condition)
+}
+
+/// That a row of `contacts` has such a time.
+#[must_use]
+pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
+    match time {
+        ContactTime::LastSent => scope.among(contact::Column::Id, SENT_AT, Expr::is_not_null),
+        ContactTime::LastOpened => contact_had(scope, EventType::Open, Scan::Full),
+        ContactTime::LastClicked => contact_had(scope, EventType::Click, Scan::Full),
+    }
+}
+
+/// That a row of `contacts` has this to do with a campaign with an id that fulfils a condition.
+pub fn with_campaign(
+    scope: &Scope,
+    relation: ContactCampaign,
+    condition: impl FnOnce(Expr) -> Expr,
+) -> Expr {
+    let sql = match relation {
+        ContactCampaign::Received => RECEIVED,
+        ContactCampaign::Opened => OPENED,
+        ContactCampaign::Clicked => CLICKED,
+    };
+    scope.among(contact::Column::Id, sql, condition)
+}
+
+/// That a row of `contacts` clicked a link with a URL that fulfils a condition.
+pub fn with_clicked_link(scope: &Scope, condition: impl FnOnce(Expr) -> Expr) -> Expr {
+    scope.among(contact::Column::Id, CLICKED_URL, condition)
+}

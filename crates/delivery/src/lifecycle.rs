@@ -1,0 +1,184 @@
+//! The steps that a campaign takes from one status to the next.
+
+use campaigns_entity::{
+    campaign::{self, CampaignStatus},
+    send::{self, SendStatus},
+};
+use campaigns_scope::{Error, Scope};
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait};
+use uuid::Uuid;
+
+use crate::queue::{self, Queued};
+
+/// A step of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is to start at a time.
+    Schedule(DateTime<Utc>),
+    /// It is a draft again, without a time.
+    Unschedule,
+    /// It is being sent from now on, and sends are queued for its list.
+    Start,
+    /// Its sending is halted, or not begun at its time.
+    Pause,
+    /// Its sending goes on.
+    Resume,
+    /// It is called off for good. Sends that are queued stay queued.
+    Cancel,
+    /// It has been sent.
+    Complete,
+}
+
+impl Step {
+    /// The status that it leads to.
+    #[must_use]
+    pub fn to(self) -> CampaignStatus {
+        match self {
+            Self::Schedule(_) => CampaignStatus::Scheduled,
+            Self::Unschedule => CampaignStatus::Draft,
+            Self::Start | Self::Resume => CampaignStatus::Sending,
+            Self::Pause => CampaignStatus::Paused,
+            Self::Cancel => CampaignStatus::Canceled,
+            Self::Complete => CampaignStatus::Sent,
+        }
+    }
+
+    /// Whether it is a step from this status.
+    #[must_use]
+    pub fn leads_from(self, status: CampaignStatus) -> bool {
+        let resumes = self == Self::Resume;
+        status.may_become(self.to()) && (!resumes || status == CampaignStatus::Paused)
+    }
+}
+
+/// Why a campaign keeps its status.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The campaign is not the organization's.
+    #[error("there is no such campaign")]
+    NotFound,
+    /// The step does not lead from the campaign's status.
+    #[error("a campaign that is {from:?} does not become {to:?} by this step")]
+    Refused {
+        /// The campaign's status.
+        from: CampaignStatus,
+        /// The status that the step leads to.
+        to: CampaignStatus,
+    },
+    /// The campaign has sends that are queued, so it has not been sent yet.
+    #[error("sends are still queued")]
+    StillQueued,
+    /// Whatever the scope says.
+    #[error(transparent)]
+    Scope(#[from] Error),
+}
+
+/// Takes a step, in one transaction: of two that are taken at once, the second is taken from where the
+/// first one led.
+///
+/// # Errors
+/// Those of [`StepError`]; nothing is changed then.
+pub async fn step(
+    scope: &Scope,
+    id: Uuid,
+    step: Step,
+    now: DateTime<Utc>,
+) -> Result<campaign::Model, StepError> {
+    scope
+        .transaction(async |scope| {
+            let before = scope.lock::<campaign::Entity>(id).await?.ok_or(StepError::NotFound)?;
+            Ok(take(scope, &before, step, now).await?.0)
+        })
+        .await
+}
+
+/// Starts a campaign that is still scheduled for a time that has come; `None` where it is not, or
+/// somebody else is at it.
+///
+/// # Errors
+/// Those of [`StepError`]; nothing is changed then.
+pub(crate) async fn start_if_due(
+    scope: &Scope,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<Queued>, StepError> {
+    scope
+        .transaction(async |scope| {
+            let found = scope.lock_if_free::<campaign::Entity>(id).await?;
+            let is_due = |campaign: &campaign::Model| {
+                campaign.status == CampaignStatus::Scheduled
+                    && campaign.scheduled_at.is_some_and(|at| at <= now)
+            };
+            let Some(before) = found.filter(is_due) else { return Ok(None) };
+            let (_, queued) = take(scope, &before, Step::Start, now).await?;
+            Ok(Some(queued))
+        })
+        .await
+}
+
+/// Completes a campaign that is still being sent and has sends, all of which are final; whether it
+/// did.
+///
+/// # Errors
+/// Those of [`StepError`]; nothing is changed then.
+pub(crate) async fn complete_if_done(
+    scope: &Scope,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StepError> {
+    scope
+        .transaction(async |scope| {
+            let found = scope.lock_if_free::<campaign::Entity>(id).await?;
+            let is_sending =
+                |campaign: &campaign::Model| campaign.status == CampaignStatus::Sending;
+            let Some(before) = found.filter(is_sending) else { return Ok(false) };
+            let under_way = [SendStatus::Queued, SendStatus::Sent];
+            let over = [SendStatus::Delivered, SendStatus::Bounced, SendStatus::Failed];
+            if has_sends(scope, id, &under_way).await? || !has_sends(scope, id, &over).await? {
+                return Ok(false);
+            }
+            take(scope, &before, Step::Complete, now).await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Takes a step of a campaign that is locked.
+async fn take(
+    scope: &Scope,
+    before: &campaign::Model,
+    step: Step,
+    now: DateTime<Utc>,
+) -> Result<(campaign::Model, Queued), StepError> {
+    if !step.leads_from(before.status) {
+        return Err(StepError::Refused { from: before.status, to: step.to() });
+    }
+    let mut changes = campaign::ActiveModel { status: Set(step.to()), ..Default::default() };
+    match step {
+        Step::Schedule(at) => changes.scheduled_at = Set(Some(at)),
+        Step::Unschedule => changes.scheduled_at = Set(None),
+        Step::Complete => {
+            if has_sends(scope, before.id, &[SendStatus::Queued]).await? {
+                return Err(StepError::StillQueued);
+            }
+            changes.sent_at = Set(Some(now));
+        }
+        Step::Start | Step::Pause | Step::Resume | Step::Cancel => {}
+    }
+    let after = scope.update::<campaign::Entity>(before.id, changes).await?;
+    let after = after.ok_or(StepError::NotFound)?;
+    let queued = match step {
+        Step::Start => queue::insert(scope, after.id).await?,
+        _ => Queued::default(),
+    };
+    Ok((after, queued))
+}
+
+/// Whether a campaign has a send in one of these statuses.
+async fn has_sends(scope: &Scope, campaign: Uuid, statuses: &[SendStatus]) -> Result<bool, Error> {
+    let sends = scope
+        .find_by::<send::Entity>(send::Column::CampaignId, &[campaign])
+        .filter(send::Column::Status.is_in(statuses.iter().copied()));
+    Ok(scope.one(sends).await?.is_some())
+}

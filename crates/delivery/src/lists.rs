@@ -1,0 +1,176 @@
+//! Lists are filled: the contacts that a campaign is meant for.
+
+use std::collections::{BTreeSet, HashSet};
+
+use campaigns_entity::{campaign, contact, list_entry, segment};
+use campaigns_scope::{Admin, Error, Given, Scope, Sql};
+use campaigns_segments::{RuleError, Rules};
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use uuid::Uuid;
+
+const ALREADY_ON_LIST: i64 = 1;
+
+/// The selected contacts, each with whether it is on the target's list.
+const CONTACTS: Sql = Sql::new(
+    "SELECT selected.id AS id, CASE WHEN listed.contact_id IS NULL THEN 0 ELSE 1 END AS kind
+     FROM selected LEFT JOIN (SELECT contact_id FROM campaign_lists
+       JOIN target ON target.campaign = campaign_lists.campaign_id) AS listed
+       ON listed.contact_id = selected.id",
+);
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The campaign.
+    pub campaign: campaign::Model,
+    /// How many contacts are new on the list.
+    pub added: u64,
+    /// How many contacts are no longer on the list.
+    pub removed: u64,
+    /// How many contacts were on the list before.
+    pub already_on_list: u64,
+}
+
+/// Why a list stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The campaign is not the organization's.
+    #[error("there is no such campaign")]
+    CampaignNotFound,
+    /// A contact is not the organization's.
+    #[error("contact {index}: there is no such contact")]
+    ContactNotFound {
+        /// Which one, from 0.
+        index: usize,
+    },
+    /// The segment is not the organization's.
+    #[error("there is no such segment")]
+    SegmentNotFound,
+    /// The segment's rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// Whatever the scope says.
+    #[error(transparent)]
+    Scope(#[from] Error),
+}
+
+async fn find_campaign(scope: &Scope, id: Uuid) -> Result<campaign::Model, ListError> {
+    let campaign = scope.one(scope.find::<campaign::Entity>().id(id)).await?;
+    campaign.ok_or(ListError::CampaignNotFound)
+}
+
+/// Puts contacts on a campaign's list, each once. Those on it stay as they are.
+///
+/// # Errors
+/// Those of [`ListError`]; nothing is added then.
+pub async fn add_contacts(
+    scope: &Scope,
+    campaign: Uuid,
+    contacts: &[Uuid],
+) -> Result<Listed, ListError> {
+    scope
+        .transaction(async |scope| {
+            let campaign = find_campaign(scope, campaign).await?;
+            // ids of entries go upwards, so entries are inserted in the order of their contacts, in
+            // which two calls with some of the same do not wait for each other in a circle
+            let contacts_once: BTreeSet<Uuid> = contacts.iter().copied().collect();
+            let rows: Vec<_> = contacts_once
+                .iter()
+                .map(|contact| list_entry::ActiveModel {
+                    id: Set(Uuid::now_v7()),
+                    campaign_id: Set(campaign.id),
+                    segment_id: Set(None),
+                    contact_id: Set(*contact),
+                    ..Default::default()
+                })
+                .collect();
+            let added = if rows.is_empty() {
+                0
+            } else {
+                match scope.insert_missing::<list_entry::Entity>(&rows).await {
+                    Err(Error::ReferenceNotFound { column: "contact_id", missing }) => {
+                        return Err(not_found(contacts, |id| missing.contains(&id)));
+                    }
+                    inserted => inserted?.len(),
+                }
+            };
+            let already_on_list = (rows.len() - added) as u64;
+            Ok(Listed { campaign, added: added as u64, removed: 0, already_on_list })
+        })
+        .await
+}
+
+/// Puts the contacts that a segment selects now on a campaign's list. Those on it stay as they are.
+///
+/// # Errors
+/// Those of [`ListError`]; nothing is added then.
+pub async fn add_segment(
+    scope: &Scope,
+    campaign: Uuid,
+    segment: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Listed, ListError> {
+    scope
+        .transaction(async |scope| {
+            let campaign = find_campaign(scope, campaign).await?;
+            let segment = scope.one(scope.find::<segment::Entity>().id(segment)).await?;
+            let segment = segment.ok_or(ListError::SegmentNotFound)?;
+            let rules = Rules::parse(&segment.filter_rules)?;
+            let row = list_entry::ActiveModel {
+                campaign_id: Set(campaign.id),
+                segment_id: Set(Some(segment.id)),
+                ..Default::default()
+            };
+            let selected = scope.find::<contact::Entity>().filter(rules.condition(scope, now));
+            let target = Given { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
+            let column = list_entry::Column::ContactId;
+            let sorted = scope
+                .insert_sorted::<list_entry::Entity, _>(
+                    row,
+                    column,
+                    CONTACTS,
+                    selected,
+                    Some(target),
+                )
+                .await?;
+            // some may have come onto it meanwhile
+            let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
+            Ok(Listed { campaign, added: sorted.inserted, removed: 0, already_on_list })
+        })
+        .await
+}
+
+/// Takes contacts off a campaign's list. Those that are not on it stay off it.
+///
+/// # Errors
+/// Those of [`ListError`]; nothing is removed then.
+pub async fn remove_contacts(
+    admin: &Admin<'_>,
+    campaign: Uuid,
+    contacts: &[Uuid],
+) -> Result<Listed, ListError> {
+    admin
+        .transaction(async |admin| {
+            let scope = admin.scope();
+            let campaign = find_campaign(scope, campaign).await?;
+            let found: HashSet<Uuid> =
+                scope.existing::<contact::Entity>(contacts.iter().copied()).await?;
+            if contacts.iter().any(|id| !found.contains(id)) {
+                return Err(not_found(contacts, |id| !found.contains(&id)));
+            }
+            let of = (list_entry::Column::CampaignId, campaign.id);
+            let column = list_entry::Column::ContactId;
+            let removed = admin.delete_of::<list_entry::Entity>(of, column, found).await?;
+            Ok(Listed { campaign, added: 0, removed, already_on_list: 0 })
+        })
+        .await
+}
+
+/// The first contact that is missing.
+fn not_found(contacts: &[Uuid], is_missing: impl Fn(Uuid) -> bool) -> ListError {
+    match contacts.iter().position(|id| is_missing(*id)) {
+        Some(index) => ListError::ContactNotFound { index },
+        None => Error::ReferenceNotFound { column: "contact_id", missing: Vec::new() }.into(),
+    }
+}

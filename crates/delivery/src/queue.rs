@@ -1,0 +1,102 @@
+//! Sends are queued: one for each contact on a campaign's list that may be sent something.
+
+use campaigns_analytics::contact_is_suppressed;
+use campaigns_entity::{
+    campaign::{self, CampaignStatus},
+    send,
+};
+use campaigns_scope::{Error, Scope, Sql};
+use sea_orm::ActiveValue::Set;
+use uuid::Uuid;
+
+/// Whitespace as Unicode has it: an address of nothing else is none.
+macro_rules! whitespace {
+    () => {
+        "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\
+         \u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}"
+    };
+}
+
+const ALREADY_QUEUED: i64 = 1;
+const SUPPRESSED: i64 = 2;
+const WITHOUT_ADDRESS: i64 = 3;
+
+/// The contacts on the list of the selected campaign, each with what becomes of it.
+const ENTRIES: Sql = Sql::new(concat!(
+    "SELECT contacts.id AS id, CASE
+       WHEN having_one.contact_id IS NOT NULL THEN 1
+       WHEN ",
+    contact_is_suppressed!(),
+    " THEN 2
+       WHEN campaigns.channel = 'email' AND trim(coalesce(contacts.email, ''), '",
+    whitespace!(),
+    "') = '' THEN 3
+       ELSE 0 END AS kind
+     FROM campaign_lists
+     JOIN campaigns ON campaigns.id = campaign_lists.campaign_id
+     JOIN contacts ON contacts.id = campaign_lists.contact_id
+     LEFT JOIN (SELECT DISTINCT contact_id FROM campaign_sends
+       WHERE campaign_id IN (SELECT id FROM selected)) AS having_one
+       ON having_one.contact_id = contacts.id
+     WHERE campaign_lists.campaign_id IN (SELECT id FROM selected)"
+));
+
+/// What became of the entries of a campaign's list, each of which counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Those whose contact had a send of the campaign before.
+    pub already_queued: u64,
+    /// Others whose contact is suppressed.
+    pub suppressed: u64,
+    /// Others whose contact has no address, where the campaign is e-mail.
+    pub without_address: u64,
+    /// Others, which have a queued send now.
+    pub queued: u64,
+}
+
+/// Why no sends are queued.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The campaign is not the organization's.
+    #[error("there is no such campaign")]
+    NotFound,
+    /// The campaign is sent or canceled.
+    #[error("the campaign is {0:?}")]
+    Final(CampaignStatus),
+    /// Whatever the scope says.
+    #[error(transparent)]
+    Scope(#[from] Error),
+}
+
+/// Queues a send for everyone on a campaign's list who has none of the campaign and may be sent one, in
+/// one transaction. Of two that do so at once, the second finds the sends of the first.
+///
+/// # Errors
+/// Those of [`QueueError`]; nothing is queued then.
+pub async fn queue_sends(scope: &Scope, id: Uuid) -> Result<(campaign::Model, Queued), QueueError> {
+    scope
+        .transaction(async |scope| {
+            let campaign = scope.lock::<campaign::Entity>(id).await?.ok_or(QueueError::NotFound)?;
+            if campaign.status.is_final() {
+                return Err(QueueError::Final(campaign.status));
+            }
+            let queued = insert(scope, campaign.id).await?;
+            Ok((campaign, queued))
+        })
+        .await
+}
+
+/// Inserts the sends of a campaign, which is locked: no constraint forbids a contact two of them.
+pub(crate) async fn insert(scope: &Scope, campaign: Uuid) -> Result<Queued, Error> {
+    let row = send::ActiveModel { campaign_id: Set(campaign), ..Default::default() };
+    let selected = scope.find::<campaign::Entity>().id(campaign);
+    let column = send::Column::ContactId;
+    let sorted =
+        scope.insert_sorted::<send::Entity, _>(row, column, ENTRIES, selected, None).await?;
+    Ok(Queued {
+        already_queued: sorted.of(ALREADY_QUEUED) + sorted.taken,
+        suppressed: sorted.of(SUPPRESSED),
+        without_address: sorted.of(WITHOUT_ADDRESS),
+        queued: sorted.inserted,
+    })
+}

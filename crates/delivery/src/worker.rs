@@ -1,0 +1,156 @@
+//! Campaigns whose time has come are started, and those that have been sent are completed.
+//!
+//! **Invariants.**
+//! - A campaign starts once, whatever the number of workers: whoever has its row locked looks again at its
+//!   status and its time. The step and its sends are one transaction, so a worker that is killed has done
+//!   all of it or nothing.
+//! - A campaign that fails is tried again later, each time after a longer pause, and meanwhile does not
+//!   keep the others from their turn.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use campaigns_scope::{Database, Due, Error};
+use chrono::Utc;
+use tokio::{sync::watch, task::JoinSet};
+use uuid::Uuid;
+
+use crate::{
+    StepError,
+    lifecycle::{complete_if_done, start_if_due},
+};
+
+/// How many connections a worker makes use of.
+pub const WORKER_CONNECTIONS: u32 = AT_ONCE + 2;
+/// How long a worker takes for a campaign, at most: it may have millions of sends.
+pub const WORKER_LIMIT: Duration = Duration::from_mins(10);
+
+/// How many campaigns are stepped at once.
+const AT_ONCE: u32 = 4;
+/// How many campaigns of each kind a round takes.
+const ROUND: u32 = 100;
+/// How long after a round the next one begins.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a campaign rests that could not be stepped; each time twice as long.
+const FIRST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_mins(5);
+/// How many campaigns rest at once; beyond that there is something wrong with all of them.
+const RESTING: usize = 1_000;
+
+/// What a worker does with a campaign.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Start,
+    Complete,
+}
+
+/// Why a campaign is left alone for a while.
+struct Rest {
+    until: Instant,
+    pause: Duration,
+}
+
+/// Steps campaigns of every organization until `stop` becomes true; then those that are under way are
+/// finished. Where this is dropped they are not, and are as they were.
+pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
+    let mut resting = HashMap::new();
+    while !*stop.borrow() {
+        let begun = Instant::now();
+        let stepped = match round(&database, &mut resting, &stop).await {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                tracing::warn!(%error, "campaigns wait for a worker: the database does not answer");
+                false
+            }
+        };
+        // where a round left some over, they need not wait
+        let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(begun.elapsed()) };
+        // whoever could stop it may be gone, which is the same
+        let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+        if matches!(told, Ok(Err(_))) {
+            return;
+        }
+    }
+}
+
+/// Steps campaigns, so many at most; whether all places were taken and something was done.
+async fn round(
+    database: &Database,
+    resting: &mut HashMap<Uuid, Rest>,
+    stop: &watch::Receiver<bool>,
+) -> Result<bool, Error> {
+    let now = Instant::now();
+    // who has rested for long enough is tried again, and remembered in case that it fails again
+    resting.retain(|_, rest| rest.until + LONGEST_REST > now);
+    let except: Vec<Uuid> =
+        resting.iter().filter(|(_, rest)| rest.until > now).map(|(id, _)| *id).collect();
+    if except.len() >= RESTING {
+        return Ok(false);
+    }
+    let operator = database.operator();
+    let starts = operator.campaigns_to_start(Utc::now(), &except, ROUND).await?;
+    let completions = operator.campaigns_to_complete(&except, ROUND).await?;
+    let is_full = [&starts, &completions].iter().any(|due| due.len() >= ROUND as usize);
+    let starts = starts.into_iter().map(|due| (Task::Start, due));
+    let completions = completions.into_iter().map(|due| (Task::Complete, due));
+    let mut waiting = starts.chain(completions);
+    let mut under_way = JoinSet::new();
+    let mut stepped = false;
+    loop {
+        while under_way.len() < AT_ONCE as usize && !*stop.borrow() {
+            let Some((task, due)) = waiting.next() else { break };
+            let database = database.clone();
+            under_way.spawn(async move { (due.campaign, step(&database, task, due).await) });
+        }
+        match under_way.join_next().await {
+            None => return Ok(is_full && stepped),
+            Some(Ok((campaign, Ok(done)))) => {
+                resting.remove(&campaign);
+                stepped |= done;
+            }
+            Some(Ok((campaign, Err(error)))) => rest(resting, campaign, &error),
+            Some(Err(error)) => tracing::error!(%error, "the step of a campaign panicked"),
+        }
+    }
+}
+
+fn rest(resting: &mut HashMap<Uuid, Rest>, campaign: Uuid, error: &StepError) {
+    let pause = resting
+        .get(&campaign)
+        .map_or(FIRST_REST, |rest| std::cmp::min(rest.pause * 2, LONGEST_REST));
+    tracing::warn!(%campaign, %error, "campaign not stepped, tried again in {pause:?}");
+    resting.insert(campaign, Rest { until: Instant::now() + pause, pause });
+}
+
+/// Steps a campaign; whether there was something to do.
+async fn step(database: &Database, task: Task, due: Due) -> Result<bool, StepError> {
+    let Due { organization, campaign } = due;
+    let scope = database.operator().scope(organization);
+    let scope = scope.operation(Instant::now() + WORKER_LIMIT, None);
+    match task {
+        Task::Start => {
+            let started = scope.repeat(|| start_if_due(&scope, campaign, Utc::now())).await?;
+            let Some(queued) = started else { return Ok(false) };
+            metrics::counter!("campaigns_worker_steps_total", "step" => "start").increment(1);
+            tracing::info!(
+                %organization,
+                %campaign,
+                queued = queued.queued,
+                already_queued = queued.already_queued,
+                suppressed = queued.suppressed,
+                without_address = queued.without_address,
+                "campaign started"
+            );
+        }
+        Task::Complete => {
+            if !scope.repeat(|| complete_if_done(&scope, campaign, Utc::now())).await? {
+                return Ok(false);
+            }
+            metrics::counter!("campaigns_worker_steps_total", "step" => "complete").increment(1);
+            tracing::info!(%organization, %campaign, "campaign completed");
+        }
+    }
+    Ok(true)
+}

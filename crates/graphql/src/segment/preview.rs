@@ -1,0 +1,55 @@
+//! `previewSegment`.
+
+use async_graphql::{Context, Object};
+use campaigns_entity::contact;
+use campaigns_operation::object::Objects;
+use campaigns_scope::{Scoped, Window};
+
+use super::rules;
+use crate::{
+    connection::Ordering,
+    contact::{Contact, ContactOrder},
+    context::RequestContext,
+    error::Error,
+    input::Path,
+    rows::{self, RowObject},
+    scalars::Json,
+};
+
+/// How many contacts a preview shows at most.
+const MAX_CONTACTS: u64 = 500;
+
+/// What rules select.
+pub(crate) struct SegmentPreview(Scoped<contact::Entity>);
+
+pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPreview, Error> {
+    let (_, rules) = rules::sent(value, Path::argument("rules"))?;
+    Ok(SegmentPreview(rules::contacts(ctx.scope(), &rules, ctx.now())))
+}
+
+/// The contacts that rules select.
+#[Object]
+impl SegmentPreview {
+    /// The number of contacts that match. Counted only if you select it.
+    async fn count(&self, ctx: &Context<'_>) -> Result<u64, Error> {
+        Ok(ctx.scope().count(self.0.clone()).await?)
+    }
+
+    /// The contacts that match, by last name, first name and ID.
+    async fn contacts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n contacts, up to 500.", default = 20)] first: i32,
+    ) -> Result<Objects<Contact>, Error> {
+        let limit = match u64::try_from(first) {
+            Ok(limit) if limit <= MAX_CONTACTS => limit,
+            _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_CONTACTS}."))),
+        };
+        let scope = ctx.scope();
+        let columns = Contact::columns(ctx).all();
+        let order = Ordering::of::<Contact>(scope, Some(&ContactOrder::BY_NAME))?.order;
+        let window = Window { limit, from_end: false, cursor: None };
+        let page = scope.page(self.0.clone(), &columns, &order, &window).await?;
+        Ok(Objects(rows::read(page.rows, columns).map(Contact::from).collect()))
+    }
+}

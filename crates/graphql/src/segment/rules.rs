@@ -1,0 +1,48 @@
+//! The rules of a segment, as they are sent and as they are stored.
+
+use campaigns_entity::contact;
+use campaigns_scope::{Scope, Scoped};
+use campaigns_segments::{RuleError, Rules};
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+
+use crate::{
+    error::Error,
+    input::{self, Path},
+};
+
+/// Rules that a client sends.
+pub(super) fn sent(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> {
+    let value = input::object(value, path)?;
+    let rules = Rules::parse(&value)
+        .map_err(|error| Error::bad_input(place(path, &error), error.message.clone()))?;
+    Ok((value, rules))
+}
+
+/// The rules of a stored segment.
+///
+/// # Errors
+/// [`unusable`], where another program has stored what cannot be read.
+pub(super) fn stored_rules(value: &Json) -> Result<Rules, Error> {
+    Rules::parse(value).map_err(|error| unusable(&error))
+}
+
+/// The stored rules of a segment cannot be read: CONFLICT, with the path from `filterRules` on.
+pub(crate) fn unusable(error: &RuleError) -> Error {
+    let message = format!("The segment's rules cannot be used: {}", error.message);
+    Error::stored_conflict(place(Path::argument("filterRules"), error), message)
+}
+
+/// The contacts that rules select now.
+pub(super) fn contacts(
+    scope: &Scope,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Scoped<contact::Entity> {
+    scope.find().filter(rules.condition(scope, now))
+}
+
+/// Where an error is, in rules that stand at a path.
+fn place(path: Path<'_>, error: &RuleError) -> String {
+    if error.path.is_empty() { path.to_string() } else { format!("{path}.{}", error.path) }
+}

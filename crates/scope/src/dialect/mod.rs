@@ -1,0 +1,137 @@
+//! What the two databases say differently, said once.
+//!
+//! **Invariant.** A condition of this module selects the same rows on both. What neither the
+//! locale of a PostgreSQL database nor SQLite's ASCII-only `lower` can spoil is done here, in
+//! the needle: a character becomes the class of all characters that simple case folding
+//! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
+//! is by code point.
+
+mod json;
+
+use sea_orm::{
+    ColumnTrait, DbBackend,
+    sea_query::{BinOper, CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
+};
+use uuid::Uuid;
+
+use crate::fold;
+
+pub use json::JsonKind;
+
+/// How many characters the part of [`Dialect::contains`], [`Dialect::starts_with`] and
+/// [`Dialect::ends_with`] may have.
+pub const MAX_PART: usize = 1_000;
+
+/// A database's way to say things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL's.
+    Postgres,
+    /// SQLite's.
+    Sqlite,
+}
+
+impl Dialect {
+    pub(crate) fn backend(self) -> DbBackend {
+        match self {
+            Self::Postgres => DbBackend::Postgres,
+            Self::Sqlite => DbBackend::Sqlite,
+        }
+    }
+
+    /// That a column has one of these ids; the text of it does not depend on how many they are, where
+    /// the database has arrays.
+    pub(crate) fn is_one_of(self, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
+        match self {
+            Self::Postgres => {
+                Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(ids.to_vec())))
+            }
+            Self::Sqlite => column.is_in(ids.iter().copied()),
+        }
+    }
+
+    /// That a column that is never null has this value, where no index of it is to be used: a plan that is
+    /// kept would read all rows of an organization where others have few.
+    pub(crate) fn is_only(self, column: impl ColumnTrait, value: Uuid) -> Expr {
+        match self {
+            Self::Postgres => Expr::col(column.as_column_ref())
+                .binary(BinOper::Custom("IS NOT DISTINCT FROM"), value),
+            Self::Sqlite => column.eq(value),
+        }
+    }
+
+    /// Text as it is ordered and compared by code point.
+    #[must_use]
+    pub fn by_code_point(self, text: Expr) -> Expr {
+        match self {
+            Self::Postgres => Expr::cust_with_expr("$1 COLLATE \"C\"", text),
+            Self::Sqlite => text,
+        }
+    }
+
+    /// That text has this part, whatever the case.
+    #[must_use]
+    pub fn contains(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, pattern_of(part))
+    }
+
+    /// That text starts with this part, whatever the case.
+    #[must_use]
+    pub fn starts_with(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, format!("^{}", pattern_of(part)))
+    }
+
+    /// That text ends with this part, whatever the case.
+    #[must_use]
+    pub fn ends_with(self, text: Expr, part: &str) -> Expr {
+        self.matches(text, format!("{}$", pattern_of(part)))
+    }
+
+    fn matches(self, text: Expr, pattern: String) -> Expr {
+        match self {
+            Self::Postgres => {
+                Expr::cust_with_exprs("($1 COLLATE \"C\") ~ $2", [text, Expr::val(pattern)])
+            }
+            Self::Sqlite => Expr::cust_with_exprs("? REGEXP ?", [text, Expr::val(pattern)]),
+        }
+    }
+
+    /// That a condition does not hold, which it does not where it is null.
+    #[must_use]
+    pub fn not(self, condition: Expr) -> Expr {
+        Expr::cust_with_exprs(
+            if self == Self::Postgres { "($1) IS NOT TRUE" } else { "(?) IS NOT TRUE" },
+            [condition],
+        )
+    }
+}
+
+/// The position of text among these values.
+pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
+    (0_i64..)
+        .zip(values)
+        .fold(CaseStatement::new(), |case, (index, value)| {
+            case.case(text.clone().eq(*value), index)
+        })
+        .into()
+}
+
+/// Text as a pattern that both databases' regular expressions take, whatever the case.
+fn pattern_of(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() * 4);
+    for character in text.chars() {
+        if let Some(equal) = fold::others(character) {
+            // letters alone have more than one
+            pattern.push('[');
+            pattern.extend(equal);
+            pattern.push(']');
+        } else {
+            // as PostgreSQL's metacharacters are among these
+            if regex_syntax::is_meta_character(character) {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+    }
+    pattern
+}

@@ -1,0 +1,87 @@
+//! Campaigns that wait for a worker, of every organization.
+
+use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use uuid::Uuid;
+
+use crate::{Error, Operator};
+
+/// A campaign that a worker is to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its organization.
+    pub organization: Uuid,
+    /// Its id.
+    pub campaign: Uuid,
+}
+
+/// Scheduled, and the time has come. The statuses are written out, as the index is of these alone.
+const TO_START: &str = "SELECT org_id, id FROM campaigns \
+     WHERE status = 'scheduled' AND scheduled_at <= $1";
+
+/// Being sent, with sends that are all final. Each part is looked up for one campaign after the other: as
+/// joins they could read all sends.
+const TO_COMPLETE: &str = "SELECT org_id, id FROM campaigns WHERE status = 'sending' \
+     AND (SELECT id FROM campaign_sends \
+       WHERE campaign_id = campaigns.id AND campaign_sends.org_id = campaigns.org_id LIMIT 1) IS NOT NULL \
+     AND (SELECT id FROM campaign_sends \
+       WHERE campaign_id = campaigns.id AND campaign_sends.org_id = campaigns.org_id \
+       AND status IN ('queued', 'sent') LIMIT 1) IS NULL";
+
+impl Operator {
+    /// Scheduled campaigns that were to start by a time, the oldest first and no more than `most`, but
+    /// for those in `except`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn campaigns_to_start(
+        &self,
+        by: chrono::DateTime<chrono::Utc>,
+        except: &[Uuid],
+        most: u32,
+    ) -> Result<Vec<Due>, Error> {
+        self.due(TO_START, vec![by.into()], except, most).await
+    }
+
+    /// Campaigns that are being sent, with sends that are all delivered, bounced or failed, no more than
+    /// `most`, but for those in `except`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn campaigns_to_complete(
+        &self,
+        except: &[Uuid],
+        most: u32,
+    ) -> Result<Vec<Due>, Error> {
+        self.due(TO_COMPLETE, Vec::new(), except, most).await
+    }
+
+    async fn due(
+        &self,
+        query: &str,
+        mut values: Vec<Value>,
+        except: &[Uuid],
+        most: u32,
+    ) -> Result<Vec<Due>, Error> {
+        let session = self.session().by_key();
+        let mut sql = query.to_owned();
+        if !except.is_empty() {
+            let first = values.len() + 1;
+            let places: Vec<String> =
+                (first..first + except.len()).map(|place| format!("${place}")).collect();
+            sql += &format!(" AND id NOT IN ({})", places.join(", "));
+            values.extend(except.iter().map(|id| Value::from(*id)));
+        }
+        sql += &format!(" ORDER BY scheduled_at, id LIMIT {most}");
+        let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
+        let rows = session.query_all_raw(statement).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                Ok(Due {
+                    organization: row.try_get("", "org_id")?,
+                    campaign: row.try_get("", "id")?,
+                })
+            })
+            .collect::<Result<_, DbErr>>()?)
+    }
+}

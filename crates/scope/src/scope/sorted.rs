@@ -1,0 +1,132 @@
+//! Rows that a query selects and that are inserted without passing through the process.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryResult,
+    QuerySelect, QueryTrait, Statement, Value,
+};
+
+use super::{By, Scope};
+use crate::{Dialect, Error, Given, OrganizationOwned, Scoped, Sql};
+
+/// What became of the ids that a text selected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sorted {
+    /// How many rows were inserted.
+    pub inserted: u64,
+    /// How many ids were to be inserted, and were there by then: another transaction was faster.
+    pub taken: u64,
+    kinds: BTreeMap<i64, u64>,
+}
+
+impl Sorted {
+    /// How many ids are of a kind, from 1 on.
+    #[must_use]
+    pub fn of(&self, kind: i64) -> u64 {
+        self.kinds.get(&kind).copied().unwrap_or(0)
+    }
+
+    fn read(counted: &[QueryResult], inserted: Option<u64>) -> Result<Self, Error> {
+        let kind = |row: &QueryResult| {
+            let (kind, number): (i64, i64) = (row.try_get("", "kind")?, row.try_get("", "number")?);
+            Ok((kind, number.unsigned_abs()))
+        };
+        let mut kinds = counted.iter().map(kind).collect::<Result<BTreeMap<i64, u64>, DbErr>>()?;
+        let selected = kinds.remove(&TO_INSERT).unwrap_or(0);
+        let inserted = inserted.or(kinds.remove(&INSERTED)).unwrap_or(0);
+        Ok(Self { inserted, taken: selected.saturating_sub(inserted), kinds })
+    }
+}
+
+/// The kind of an id that is to be inserted.
+const TO_INSERT: i64 = 0;
+/// Stands in place of a kind for the rows that were inserted.
+const INSERTED: i64 = -1;
+
+impl Scope {
+    /// Inserts `row` for each id that SQL text selects, with the id in `column`. The text is that of
+    /// [`Scope::rows_given`], and gives an `id`, once, and its `kind`: a row is inserted for those of
+    /// kind 0, the others are counted. The database makes the ids of the rows. In PostgreSQL this is
+    /// one statement; in `SQLite`, which has one writer, two of one transaction.
+    ///
+    /// Rows are inserted in the order of the ids, so that two calls with some of the same ids do not
+    /// wait for each other in a circle. A row that breaks a unique constraint is not inserted.
+    ///
+    /// # Errors
+    /// [`Error::ReferenceNotFound`] where `row` refers to a row that is not the organization's.
+    pub async fn insert_sorted<E: OrganizationOwned, S: OrganizationOwned>(
+        &self,
+        row: E::ActiveModel,
+        column: E::Column,
+        sql: Sql,
+        selected: Scoped<S>,
+        given: Option<Given>,
+    ) -> Result<Sorted, Error> {
+        let mut row = row;
+        row.set(E::ORGANIZATION, self.organization.into());
+        let backend = self.executor().get_database_backend();
+        let by_key = selected.by == By::Key;
+        let ids = selected.select.select_only().column(S::ID).into_query();
+        let query = sql.statement(backend, self.organization, ("selected", ids), by_key, given);
+        self.transaction(async |scope| {
+            scope.check_references::<E>(std::slice::from_ref(&row)).await?;
+            scope.insert_kind::<E>(&row, column, query).await
+        })
+        .await
+    }
+
+    async fn insert_kind<E: OrganizationOwned>(
+        &self,
+        row: &E::ActiveModel,
+        column: E::Column,
+        query: Statement,
+    ) -> Result<Sorted, Error> {
+        let set = E::Column::iter().filter_map(|column| match row.get(column) {
+            ActiveValue::Set(value) => Some((column.as_str(), value)),
+            _ => None,
+        });
+        let (names, common): (Vec<&str>, Vec<Value>) = set.unzip();
+        let (dialect, backend) = (self.dialect(), self.executor().get_database_backend());
+        let mut values = query.values.map(|values| values.0).unwrap_or_default();
+        let places: Vec<String> = (values.len()..values.len() + common.len())
+            .map(|before| match dialect {
+                Dialect::Postgres => format!("${}", before + 1),
+                Dialect::Sqlite => "?".to_owned(),
+            })
+            .collect();
+        let insert = format!(
+            "INSERT INTO {} ({}, {}) SELECT {}, id FROM sorted WHERE kind = {TO_INSERT} \
+             ORDER BY id ON CONFLICT DO NOTHING",
+            E::default().table_name(),
+            names.join(", "),
+            column.as_str(),
+            places.join(", "),
+        );
+        let kinds =
+            "SELECT CAST(kind AS bigint) AS kind, count(*) AS number FROM sorted GROUP BY 1";
+        let (counted, inserted) = match dialect {
+            Dialect::Postgres => {
+                values.extend(common);
+                let sql = format!(
+                    "WITH sorted AS MATERIALIZED ({}), inserted AS ({insert} RETURNING 1) {kinds} \
+                     UNION ALL SELECT {INSERTED}, count(*) FROM inserted",
+                    query.sql
+                );
+                let statement = Statement::from_sql_and_values(backend, sql, values);
+                (self.executor().query_all_raw(statement).await?, None)
+            }
+            Dialect::Sqlite => {
+                let with = format!("WITH sorted AS ({})", query.sql);
+                let count = format!("{with} {kinds}");
+                let count = Statement::from_sql_and_values(backend, count, values.clone());
+                let counted = self.executor().query_all_raw(count).await?;
+                values.extend(common);
+                let insert = format!("{with} {insert}");
+                let insert = Statement::from_sql_and_values(backend, insert, values);
+                (counted, Some(self.executor().execute_raw(insert).await?.rows_affected()))
+            }
+        };
+        Sorted::read(&counted, inserted)
+    }
+}

@@ -1,0 +1,268 @@
+//! The tree becomes a condition on `contacts`.
+
+use campaigns_analytics::{self as analytics, ContactTime, Scan};
+use campaigns_entity::contact::Column;
+use campaigns_scope::{Dialect, JsonKind, Scope, Sql};
+use chrono::{DateTime, SubsecRound, Utc};
+use sea_orm::{
+    ColumnTrait,
+    sea_query::{Expr, ExprTrait},
+};
+
+use crate::{
+    fields::{Company, Source},
+    operators::Test,
+    rules::{Combinator, Node, Operand, Rule, Rules, Time, Value},
+    whole::Whole,
+};
+
+const METADATA: &str = "contacts.metadata";
+
+/// The start of the year 1, before which neither database stores a time alike.
+const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
+    Some(time) => time,
+    None => DateTime::UNIX_EPOCH,
+};
+
+/// A column of the companies of each contact.
+macro_rules! of_companies {
+    ($column:literal) => {
+        Sql::new(concat!(
+            "SELECT contact_companies.contact_id AS id, companies.",
+            $column,
+            " AS value FROM contact_companies
+             JOIN companies ON companies.id = contact_companies.company_id"
+        ))
+    };
+}
+
+const COMPANY_NAME: Sql = of_companies!("name");
+const COMPANY_DOMAIN: Sql = of_companies!("domain");
+const COMPANY_INDUSTRY: Sql = of_companies!("industry");
+const COMPANY_SIZE: Sql = of_companies!("size");
+
+impl Rules {
+    /// The condition that a row of `contacts` fulfils exactly if the rules select it. Relative times are
+    /// before `now`.
+    #[must_use]
+    pub fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Expr {
+        Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) }.node(&self.0)
+    }
+}
+
+struct Compiler<'a> {
+    scope: &'a Scope,
+    dialect: Dialect,
+    now: DateTime<Utc>,
+}
+
+impl Compiler<'_> {
+    fn node(&self, node: &Node) -> Expr {
+        match node {
+            Node::Rule(rule) => {
+                let positive = self.rule(rule);
+                if rule.operator.is_negative { self.dialect.not(positive) } else { positive }
+            }
+            Node::Group { joined_by, is_negated, nodes } => {
+                let nodes: Vec<Expr> = nodes.iter().map(|node| self.node(node)).collect();
+                let joined = joined(*joined_by, nodes).unwrap_or_else(|| Expr::val(true));
+                if *is_negated { self.dialect.not(joined) } else { joined }
+            }
+        }
+    }
+
+    /// The condition of the positive operator.
+    fn rule(&self, rule: &Rule) -> Expr {
+        let Rule { field, keys, operator, operand } = rule;
+        let (scope, test) = (self.scope, operator.test);
+        let on_value = |own: Expr| self.compare(own, test, operand);
+        match field.source {
+            Source::Column(Column::Type) => contact_type(operand),
+            Source::Column(column) => on_value(Expr::col(column.as_column_ref())),
+            Source::Metadata => self.metadata(keys, test, operand),
+            Source::Company(column) => {
+                let sql = match column {
+                    Company::Name => COMPANY_NAME,
+                    Company::Domain => COMPANY_DOMAIN,
+                    Company::Industry => COMPANY_INDUSTRY,
+                    Company::Size => COMPANY_SIZE,
+                };
+                scope.among(Column::Id, sql, on_value)
+            }
+            Source::Number(number) => {
+                let whole = Whole::of(test, operand);
+                let wanted = |own| whole_number(own, &whole);
+                if whole.has(0) {
+                    // most contacts may have none: those of which something is known are looked at
+                    let dialect = self.dialect;
+                    let others = |own| dialect.not(wanted(own));
+                    dialect.not(analytics::with_number(scope, number, others))
+                } else {
+                    analytics::with_number(scope, number, wanted)
+                }
+            }
+            Source::Time(time) => self.last(time, test, operand),
+            Source::Had(event) => {
+                self.whether(|| analytics::contact_had(scope, event, Scan::Full), operand)
+            }
+            Source::Suppressed => {
+                self.whether(|| analytics::is_suppressed(scope, Scan::Full), operand)
+            }
+            Source::Campaign(relation) => analytics::with_campaign(scope, relation, on_value),
+            Source::ClickedUrl => analytics::with_clicked_link(scope, on_value),
+        }
+    }
+
+    /// Something that is true or false of every contact.
+    fn whether(&self, condition: impl FnOnce() -> Expr, operand: &Operand) -> Expr {
+        match operand {
+            Operand::One(Value::Boolean(false)) => self.dialect.not(condition()),
+            Operand::One(_) => condition(),
+            // it is never null
+            _ => Expr::val(true),
+        }
+    }
+
+    /// A value in the metadata, of the type that it is compared with.
+    fn metadata(&self, keys: &[String], test: Test, operand: &Operand) -> Expr {
+        let dialect = self.dialect;
+        let compared = |value: &Value, operand: &Operand| {
+            let kind = match value {
+                Value::Number(_) => JsonKind::Number,
+                Value::Boolean(_) => JsonKind::Boolean,
+                _ => JsonKind::Text,
+            };
+            self.compare(dialect.json_value(METADATA, keys, kind), test, operand)
+        };
+        match operand {
+            Operand::Nothing => dialect.json_is_present(METADATA, keys),
+            Operand::One(value) | Operand::Range(value, _) => compared(value, operand),
+            Operand::Many(values) => {
+                let (numbers, texts): (Vec<_>, Vec<_>) =
+                    values.iter().cloned().partition(|value| matches!(value, Value::Number(_)));
+                let of_types = [numbers, texts].into_iter().filter_map(|values| {
+                    let first = values.first()?.clone();
+                    Some(compared(&first, &Operand::Many(values)))
+                });
+                joined(Combinator::Or, of_types.collect()).unwrap_or_else(|| Expr::val(false))
+            }
+        }
+    }
+
+    /// The last time that something happened to a contact. It is after another time exactly if that
+    /// happened after it at all, and there is an index of when things happened.
+    fn last(&self, time: ContactTime, test: Test, operand: &Operand) -> Expr {
+        let (scope, dialect) = (self.scope, self.dialect);
+        let after = |value: &Value| {
+            analytics::with_time_after(scope, time, |own| own.gt(self.bound(value)))
+        };
+        let from = |value: &Value| {
+            analytics::with_time_after(scope, time, |own| own.gte(self.bound(value)))
+        };
+        match (test, operand) {
+            (Test::Greater, Operand::One(value)) => after(value),
+            (Test::GreaterOrEqual, Operand::One(value)) => from(value),
+            (Test::Less, Operand::One(value)) => {
+                analytics::has_time(scope, time).and(dialect.not(from(value)))
+            }
+            (Test::LessOrEqual, Operand::One(value)) => {
+                analytics::has_time(scope, time).and(dialect.not(after(value)))
+            }
+            (_, Operand::Range(first, last)) => from(first).and(dialect.not(after(last))),
+            (_, Operand::Nothing) => analytics::has_time(scope, time),
+            _ => analytics::with_time(scope, time, |own| self.compare(own, test, operand)),
+        }
+    }
+
+    /// The condition on a value; null or false if there is none.
+    fn compare(&self, own: Expr, test: Test, operand: &Operand) -> Expr {
+        match operand {
+            Operand::Nothing => own.is_not_null(),
+            Operand::Many(values) if values.is_empty() => Expr::val(false),
+            Operand::Many(values) => own.is_in(values.iter().map(|value| self.bound(value))),
+            Operand::Range(from, to) => {
+                let (from, to) = (self.bound(from), self.bound(to));
+                self.ordered(own, operand).between(from, to)
+            }
+            Operand::One(Value::Text(part)) if test == Test::Contains => {
+                self.dialect.contains(own, part)
+            }
+            Operand::One(Value::Text(part)) if test == Test::BeginsWith => {
+                self.dialect.starts_with(own, part)
+            }
+            Operand::One(Value::Text(part)) if test == Test::EndsWith => {
+                self.dialect.ends_with(own, part)
+            }
+            Operand::One(value) => {
+                let bound = self.bound(value);
+                match test {
+                    Test::Less => self.ordered(own, operand).lt(bound),
+                    Test::LessOrEqual => self.ordered(own, operand).lte(bound),
+                    Test::Greater => self.ordered(own, operand).gt(bound),
+                    Test::GreaterOrEqual => self.ordered(own, operand).gte(bound),
+                    _ => own.eq(bound),
+                }
+            }
+        }
+    }
+
+    /// A value as it is ordered.
+    fn ordered(&self, own: Expr, operand: &Operand) -> Expr {
+        match operand {
+            Operand::One(Value::Text(_)) | Operand::Range(Value::Text(_), _) => {
+                self.dialect.by_code_point(own)
+            }
+            _ => own,
+        }
+    }
+
+    fn bound(&self, value: &Value) -> Expr {
+        match value {
+            Value::Text(text) => Expr::val(text.clone()),
+            Value::Number(number) => self.dialect.json_number(number),
+            Value::Boolean(value) => Expr::val(*value),
+            Value::Id(id) => Expr::val(*id),
+            Value::Type(of) => Expr::val(*of),
+            Value::Time(Time::At(time)) => Expr::val(*time),
+            Value::Time(Time::Ago(ago)) => {
+                let time = self.now.checked_sub_signed(*ago).unwrap_or(EARLIEST);
+                Expr::val(std::cmp::max(time, EARLIEST))
+            }
+        }
+    }
+}
+
+fn contact_type(operand: &Operand) -> Expr {
+    let of = |value: &Value| match value {
+        Value::Type(of) => Some(*of),
+        _ => None,
+    };
+    let types: Vec<_> = match operand {
+        Operand::Nothing => return Column::Type.is_not_null(),
+        Operand::One(value) => of(value).into_iter().collect(),
+        Operand::Many(values) => values.iter().filter_map(of).collect(),
+        Operand::Range(..) => Vec::new(),
+    };
+    if types.is_empty() { Expr::val(false) } else { Column::Type.is_in(types) }
+}
+
+fn whole_number(own: Expr, whole: &Whole) -> Expr {
+    match whole {
+        Whole::Range(first, last) => own.between(*first, *last),
+        Whole::In(numbers) if numbers.is_empty() => Expr::val(false),
+        Whole::In(numbers) => own.is_in(numbers.iter().copied()),
+    }
+}
+
+/// Conditions joined as a tree: a chain would be as deep as it is long, and SQLite takes 1,000 levels.
+fn joined(by: Combinator, mut conditions: Vec<Expr>) -> Option<Expr> {
+    if conditions.len() <= 1 {
+        return conditions.pop();
+    }
+    let second = conditions.split_off(conditions.len() / 2);
+    let (first, second) = (joined(by, conditions)?, joined(by, second)?);
+    Some(match by {
+        Combinator::And => first.and(second),
+        Combinator::Or => first.or(second),
+    })
+}

@@ -1,0 +1,96 @@
+//! The tree that rules are parsed into.
+
+use campaigns_entity::contact::ContactType;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Number;
+use uuid::Uuid;
+
+use crate::{fields::Field, operators::Operator};
+
+/// Rules that were checked.
+#[derive(Clone, Debug)]
+pub struct Rules(pub(crate) Node);
+
+/// A part of the tree.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Group { joined_by: Combinator, is_negated: bool, nodes: Vec<Node> },
+    Rule(Rule),
+}
+
+impl Node {
+    /// One that selects everyone, or no one.
+    pub(crate) fn constant(is_everyone: bool) -> Self {
+        Self::Group { joined_by: Combinator::And, is_negated: !is_everyone, nodes: Vec::new() }
+    }
+
+    /// Whether it selects everyone, or no one, whatever contacts there are.
+    fn as_constant(&self) -> Option<bool> {
+        match self {
+            Self::Group { is_negated, nodes, .. } if nodes.is_empty() => Some(!is_negated),
+            _ => None,
+        }
+    }
+
+    /// A group of what it joins; without any, everyone. Groups within it that are constant are not kept, so
+    /// that a tree has no more of them than it has rules.
+    pub(crate) fn group(joined_by: Combinator, is_negated: bool, mut nodes: Vec<Self>) -> Self {
+        if nodes.is_empty() {
+            return Self::constant(!is_negated);
+        }
+        let deciding = joined_by == Combinator::Or;
+        if nodes.iter().any(|node| node.as_constant() == Some(deciding)) {
+            return Self::constant(deciding != is_negated);
+        }
+        nodes.retain(|node| node.as_constant().is_none());
+        if nodes.is_empty() {
+            return Self::constant(deciding == is_negated);
+        }
+        Self::Group { joined_by, is_negated, nodes }
+    }
+}
+
+/// How a group joins its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Combinator {
+    And,
+    Or,
+}
+
+/// A test of one field.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) field: &'static Field,
+    /// Of a field of the metadata, the keys, one inside the other.
+    pub(crate) keys: Vec<String>,
+    pub(crate) operator: &'static Operator,
+    pub(crate) operand: Operand,
+}
+
+/// What a field is tested against, as its operator takes it.
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    Nothing,
+    One(Value),
+    Many(Vec<Value>),
+    Range(Value, Value),
+}
+
+/// A value, as its field takes it.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(String),
+    Number(Number),
+    Boolean(bool),
+    Id(Uuid),
+    Type(ContactType),
+    Time(Time),
+}
+
+/// A point in time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Time {
+    At(DateTime<Utc>),
+    /// So long before the rules are asked.
+    Ago(TimeDelta),
+}

@@ -1,0 +1,42 @@
+//! What the commands that run until they are told to end have in common.
+
+use std::io::IsTerminal;
+
+use tokio::signal;
+
+/// Waits until the process is told to end. From this call on, and not only once it is waited for, a signal
+/// is heard: whoever reads the address may send one at once.
+pub(super) fn told_to_end() -> impl Future<Output = ()> {
+    #[cfg(unix)]
+    let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
+    async move {
+        #[cfg(unix)]
+        let terminated = async {
+            match terminate {
+                Ok(mut signals) => {
+                    signals.recv().await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "SIGTERM cannot be waited for");
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        #[cfg(not(unix))]
+        let terminated = std::future::pending::<()>();
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            () = terminated => {}
+        }
+    }
+}
+
+pub(super) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sea_orm_migration=warn"));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .init();
+}

@@ -1,0 +1,65 @@
+//! `campaigns worker`, and the worker of `campaigns serve`.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use campaigns_delivery::{WORKER_CONNECTIONS, WORKER_LIMIT};
+use campaigns_scope::{Database, Options};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{arguments::Worker, demo::require_migrated, process};
+
+/// How long campaigns that are under way may take once the process is told to end. Those that take longer
+/// are as they were before.
+const GRACE: Duration = Duration::from_millis(9_200);
+
+pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
+    process::log_to_stderr();
+    let worker = Running::start(arguments.database.require()?, arguments.pooler).await?;
+    let told_to_end = process::told_to_end();
+    println!("looking for campaigns whose time has come");
+    told_to_end.await;
+    tracing::info!("ending");
+    worker.end(GRACE).await;
+    Ok(())
+}
+
+/// A worker, with connections of its own: what it does may take longer than an operation.
+pub(super) struct Running {
+    database: Database,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Connects and starts.
+    pub(super) async fn start(url: String, pooler: bool) -> anyhow::Result<Self> {
+        let options = Options {
+            max_connections: WORKER_CONNECTIONS,
+            statement_timeout: Some(WORKER_LIMIT),
+            pooler,
+            ..Options::new(url)
+        };
+        let database =
+            Database::connect(&options, None).await.context("cannot connect to the database")?;
+        require_migrated(&database).await?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(campaigns_delivery::work(database.clone(), stopped));
+        Ok(Self { database, stop, task })
+    }
+
+    /// Lets the worker finish what is under way, for so long at most.
+    pub(super) async fn end(self, grace: Duration) {
+        self.stop.send_replace(true);
+        let task = self.task.abort_handle();
+        if tokio::time::timeout(grace, self.task).await.is_err() {
+            tracing::warn!(
+                "campaigns took longer than {grace:?} to start and were left as they were"
+            );
+            task.abort();
+        }
+        if let Err(error) = self.database.close().await {
+            tracing::warn!(%error, "the worker's connections were not closed in order");
+        }
+    }
+}
