@@ -11,6 +11,7 @@ mod connections;
 mod contacts_and_segments;
 mod counts;
 mod demo;
+mod doctor;
 mod event_feed;
 mod events;
 mod filters;

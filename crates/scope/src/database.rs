@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Counts, Error, FeedReader, Operator, Scope, Viewer,
+    Counts, Doctor, Error, FeedReader, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
 };
@@ -135,6 +135,12 @@ impl Database {
     pub fn counts(&self) -> Counts {
         // in turn with the organizations
         Counts::new(self.session(Lane::Organization(Uuid::nil())))
+    }
+
+    /// The rows of every organization, for who looks for what is wrong with them.
+    #[must_use]
+    pub fn doctor(&self) -> Doctor {
+        Doctor::new(self.session(Lane::Control))
     }
 
     /// The names of the migrations that are applied; none where none ever was.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod demo;
+mod doctor;
 mod migrate;
 mod process;
 mod schema;
@@ -28,6 +29,7 @@ pub async fn run() -> ExitCode {
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
         Some(Command::Stats(arguments)) => stats::run(arguments).await,
         Some(Command::Worker(arguments)) => worker::run(arguments).await,
+        Some(Command::Doctor(arguments)) => doctor::run(arguments).await,
         Some(Command::Schema) => schema::run(),
     };
     match done {

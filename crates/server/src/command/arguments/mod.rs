@@ -41,8 +41,20 @@ pub(super) enum Command {
     /// Starts scheduled campaigns at their time, and completes campaigns that have been sent. Any number
     /// of workers may run. Delivers nothing.
     Worker(Worker),
+    /// Lists what is wrong in data that other programs wrote, with the rows and a remedy. Exits with 1
+    /// if there is anything.
+    Doctor(Doctor),
     /// Prints the GraphQL schema in SDL.
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+    /// Maximum number of rows to list for each problem.
+    #[arg(long, env = "CAMPAIGNS_ROWS", value_name = "NUMBER", default_value_t = 20)]
+    pub(super) rows: u32,
 }
 
 #[derive(Debug, Args)]

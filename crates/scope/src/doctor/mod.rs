@@ -1,0 +1,104 @@
+//! What is wrong in data that others wrote, and in what the service added to their tables.
+//!
+//! Other programs write to the same tables, constraints can be missing or not validated, and a restore
+//! can leave triggers turned off. Each [`Check`] looks for one such thing in all organizations at once.
+//!
+//! **Invariants.** A check reads and changes nothing. It is one statement, so what it names is true of
+//! one moment. However much is wrong, it names a bounded number of rows and counts the others.
+
+mod objects;
+mod rows;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use uuid::Uuid;
+
+use crate::{Error, connections::Session};
+
+/// How far ahead of the clock a time may be: clocks differ.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// The right to look at the rows of every organization for what is wrong. It comes from
+/// [`Database::doctor`](crate::Database::doctor), and no request gets hold of it.
+pub struct Doctor {
+    session: Session,
+}
+
+/// Something that may be wrong.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What is wrong where the check finds something.
+    pub wrong: String,
+    /// What to do about it.
+    pub remedy: String,
+    look: Look,
+}
+
+#[derive(Clone, Debug)]
+enum Look {
+    /// Rows that a condition selects.
+    Rows(rows::Rows),
+    /// Indexes that are missing or not valid.
+    Indexes,
+    /// Triggers that are missing or do not fire as they have to.
+    Triggers,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What is wrong, one line each, up to the number that was asked for.
+    pub named: Vec<String>,
+    /// How many there are.
+    pub all: u64,
+}
+
+impl Doctor {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session }
+    }
+
+    /// Everything that can be looked for.
+    #[must_use]
+    pub fn checks(&self) -> Vec<Check> {
+        let mut checks = rows::checks(self.session.get_database_backend());
+        checks.extend(objects::checks());
+        checks
+    }
+
+    /// What a check finds; of that, names as many as `most`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn look(&self, check: &Check, now: DateTime<Utc>, most: u64) -> Result<Found, Error> {
+        let missing = match &check.look {
+            Look::Rows(rows) => return self.rows(rows, now, most).await,
+            Look::Indexes => objects::missing_indexes(&self.session).await?,
+            Look::Triggers => objects::broken_triggers(&self.session).await?,
+        };
+        let all = missing.len() as u64;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(Found { named: missing.into_iter().take(most).collect(), all })
+    }
+
+    async fn rows(&self, rows: &rows::Rows, now: DateTime<Utc>, most: u64) -> Result<Found, Error> {
+        let sql = rows.sql(most);
+        let values = if sql.contains("$1") { vec![(now + AHEAD).into()] } else { Vec::new() };
+        let statement = Statement::from_sql_and_values(self.backend(), sql, values);
+        let found = self.session.query_all_raw(statement).await?;
+        let mut named = Vec::with_capacity(found.len());
+        let mut all: i64 = 0;
+        for row in &found {
+            let (id, organization): (Uuid, Uuid) =
+                (row.try_get("", "id")?, row.try_get("", "org_id")?);
+            let other: Option<Uuid> = row.try_get("", "other")?;
+            named.push(rows.line(id, organization, other));
+            all = row.try_get("", "all_of_them")?;
+        }
+        Ok(Found { named, all: all.unsigned_abs() })
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.session.get_database_backend()
+    }
+}

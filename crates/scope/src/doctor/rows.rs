@@ -1,0 +1,244 @@
+//! Rows that contradict others, or themselves.
+
+use sea_orm::{DbBackend, IdenStatic};
+use uuid::Uuid;
+
+use super::{Check, Look};
+use crate::OrganizationOwned;
+
+/// Rows of a table for which a condition holds.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    table: &'static str,
+    /// Further tables, as a join.
+    join: String,
+    /// About `t`, the table, and those that are joined; `$1` is the time until which times may be.
+    condition: String,
+    /// A column with an id to name as well.
+    other: Option<&'static str>,
+}
+
+impl Rows {
+    fn of(table: &'static str, condition: impl Into<String>) -> Self {
+        Self { table, join: String::new(), condition: condition.into(), other: None }
+    }
+
+    pub(super) fn sql(&self, most: u64) -> String {
+        let Self { table, join, condition, other } = self;
+        let organization = if *table == "organizations" { "t.id" } else { "t.org_id" };
+        let other = other.map_or("NULL".to_owned(), |column| format!("t.{column}"));
+        format!(
+            "SELECT t.id AS id, {organization} AS org_id, {other} AS other, count(*) OVER () AS all_of_them \
+             FROM {table} AS t {join} WHERE {condition} ORDER BY t.id LIMIT {most}"
+        )
+    }
+
+    pub(super) fn line(&self, id: Uuid, organization: Uuid, other: Option<Uuid>) -> String {
+        let row = format!("{} {id} of organization {organization}", self.table);
+        match self.other.zip(other) {
+            Some((column, other)) => format!("{row}: {column} {other}"),
+            None => row,
+        }
+    }
+
+    fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
+        Check { wrong: wrong.into(), remedy: remedy.into(), look: Look::Rows(self) }
+    }
+}
+
+pub(super) fn checks(backend: DbBackend) -> Vec<Check> {
+    let mut checks = references();
+    checks.extend(of_events(backend));
+    checks.extend(json(backend));
+    checks.extend(statuses());
+    checks.extend(clocks());
+    checks
+}
+
+/// A column that refers to a table.
+struct Reference {
+    table: &'static str,
+    column: &'static str,
+    to: &'static str,
+}
+
+fn references_of<E: OrganizationOwned>() -> impl Iterator<Item = Reference> {
+    let table = E::default().table_name();
+    E::REFERENCES.iter().map(move |(column, to)| Reference { table, column: column.as_str(), to })
+}
+
+fn references() -> Vec<Check> {
+    use campaigns_entity::{
+        campaign, company, contact, contact_company, event, list_entry, membership, segment, send,
+        user,
+    };
+    let owned = [
+        "users",
+        "memberships",
+        "contacts",
+        "companies",
+        "contact_companies",
+        "campaigns",
+        "campaign_segments",
+        "campaign_lists",
+        "campaign_sends",
+        "campaign_events",
+    ];
+    let mut checks: Vec<Check> = owned
+        .into_iter()
+        .map(|table| {
+            let condition =
+                "NOT EXISTS (SELECT 1 FROM organizations WHERE organizations.id = t.org_id)";
+            Rows::of(table, condition).check(
+                format!("{table}.org_id refers to an organization that does not exist"),
+                format!("Insert the organization, or delete the rows of {table}."),
+            )
+        })
+        .collect();
+    let references = references_of::<user::Entity>()
+        .chain(references_of::<membership::Entity>())
+        .chain(references_of::<contact::Entity>())
+        .chain(references_of::<company::Entity>())
+        .chain(references_of::<contact_company::Entity>())
+        .chain(references_of::<campaign::Entity>())
+        .chain(references_of::<segment::Entity>())
+        .chain(references_of::<list_entry::Entity>())
+        .chain(references_of::<send::Entity>())
+        .chain(references_of::<event::Entity>());
+    for Reference { table, column, to } in references {
+        let same = format!("{to} AS r ON r.id = t.{column}");
+        let elsewhere = Rows {
+            join: format!("JOIN {same}"),
+            other: Some(column),
+            ..Rows::of(table, "r.org_id <> t.org_id")
+        };
+        checks.push(elsewhere.check(
+            format!("{table}.{column} refers to a row of another organization"),
+            format!(
+                "The service does not show the other organization's row. Set {column} to a row of {to} that belongs \
+                 to the same organization, or delete these rows."
+            ),
+        ));
+        let nowhere = Rows {
+            join: format!("LEFT JOIN {same}"),
+            other: Some(column),
+            ..Rows::of(table, format!("r.id IS NULL AND t.{column} IS NOT NULL"))
+        };
+        checks.push(nowhere.check(
+            format!("{table}.{column} refers to a row that does not exist"),
+            format!(
+                "Restore the row in {to}, or delete these rows. Then add or validate the foreign key."
+            ),
+        ));
+    }
+    checks
+}
+
+/// What the service adds to an event, by triggers.
+fn of_events(backend: DbBackend) -> [Check; 1] {
+    let again = match backend {
+        DbBackend::Postgres => "UPDATE campaign_events SET send_campaign_id = NULL WHERE id IN (…)",
+        _ => "UPDATE campaign_events SET send_id = send_id WHERE id IN (…)",
+    };
+    let moved = Rows {
+        join: "JOIN campaign_sends AS r ON r.id = t.send_id".to_owned(),
+        other: Some("send_id"),
+        ..Rows::of(
+            "campaign_events",
+            "r.org_id = t.org_id \
+             AND (r.campaign_id <> t.send_campaign_id OR r.contact_id <> t.send_contact_id)",
+        )
+    };
+    [moved.check(
+        "campaign_events are not filed under the campaign and the contact of their send",
+        format!(
+            "They were written while triggers were off. Enable the triggers, run {again}, then `campaigns stats rebuild`."
+        ),
+    )]
+}
+
+fn json(backend: DbBackend) -> Vec<Check> {
+    let is_no_object = |column: &str| match backend {
+        DbBackend::Postgres => format!("jsonb_typeof(t.{column}) <> 'object'"),
+        _ => format!(
+            "CASE WHEN t.{column} IS NULL THEN false WHEN json_valid(t.{column}) \
+             THEN json_type(t.{column}) <> 'object' ELSE true END"
+        ),
+    };
+    let mut checks: Vec<Check> = [
+        "contacts",
+        "campaigns",
+        "campaign_segments",
+        "campaign_lists",
+        "campaign_sends",
+        "campaign_events",
+    ]
+    .into_iter()
+    .map(|table| {
+        Rows::of(table, is_no_object("metadata")).check(
+            format!("{table}.metadata is not a JSON object"),
+            "Filters and rules find nothing in it. Put the value into an object.",
+        )
+    })
+    .collect();
+    checks.push(Rows::of("campaign_segments", is_no_object("filter_rules")).check(
+        "campaign_segments.filter_rules is not a JSON object",
+        "The segment cannot be used. Write its rules again; {} selects everyone.",
+    ));
+    checks
+}
+
+fn statuses() -> Vec<Check> {
+    let event = |which: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM campaign_events AS e WHERE e.send_id = t.id AND e.org_id = t.org_id AND {which})"
+        )
+    };
+    let bounced = event(
+        "e.event_type = 'bounce' AND coalesce(e.metadata ->> 'bounce_type', 'hard') <> 'soft'",
+    );
+    let engaged = event("e.event_type IN ('open', 'click', 'unsubscribe', 'complaint')");
+    vec![
+        Rows::of("campaign_sends", format!("t.status <> 'bounced' AND {bounced}")).check(
+            "campaign_sends have a hard bounce and another status than bounced",
+            "Bounce rates do not count them. Run UPDATE campaign_sends SET status = 'bounced' WHERE id IN (…).",
+        ),
+        Rows::of("campaign_sends", format!("t.status IN ('queued', 'failed') AND {engaged}")).check(
+            "campaign_sends have opens or clicks and are queued or failed",
+            "They have arrived. Set their status to delivered, or delete the events if they belong to another send.",
+        ),
+        Rows::of(
+            "campaigns",
+            "t.status = 'sent' AND EXISTS (SELECT 1 FROM campaign_sends AS s \
+             WHERE s.campaign_id = t.id AND s.org_id = t.org_id AND s.status = 'queued')",
+        )
+        .check(
+            "campaigns are sent and have queued sends",
+            "Report what became of the sends by updateSends, or set the campaign's status to sending.",
+        ),
+        Rows::of("campaigns", "t.status = 'scheduled' AND t.scheduled_at IS NULL").check(
+            "campaigns are scheduled without a time",
+            "They never start. Set scheduled_at, or the status to draft.",
+        ),
+    ]
+}
+
+fn clocks() -> Vec<Check> {
+    [
+        ("campaign_events", "occurred_at"),
+        ("campaign_events", "created_at"),
+        ("campaign_sends", "sent_at"),
+        ("campaign_sends", "delivered_at"),
+        ("campaigns", "sent_at"),
+        ("campaigns", "created_at"),
+        ("contacts", "created_at"),
+    ]
+    .into_iter()
+    .map(|(table, column)| {
+        Rows::of(table, format!("t.{column} > $1")).check(
+            format!("{table}.{column} is in the future"),
+            "Correct the clock of the program that wrote them, and the times.",
+        )
+    })
+    .collect()
+}

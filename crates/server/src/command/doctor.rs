@@ -1,0 +1,81 @@
+//! `campaigns doctor`.
+
+use anyhow::bail;
+use campaigns_entity::segment;
+use campaigns_scope::{Database, Found, Options};
+use campaigns_segments::Rules;
+use chrono::Utc;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{arguments::Doctor, demo::require_migrated};
+
+pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
+    let database = Database::connect(&Options::new(arguments.database.require()?), None).await?;
+    require_migrated(&database).await?;
+    let (doctor, most) = (database.doctor(), u64::from(arguments.rows));
+    let checks = doctor.checks();
+    let bar = ProgressBar::new(checks.len() as u64 + 1)
+        .with_style(ProgressStyle::with_template("  {bar:30} {percent:>3} %  {elapsed}  {msg}")?);
+    let mut wrong: u64 = 0;
+    for check in &checks {
+        bar.set_message(check.wrong.clone());
+        let found = doctor.look(check, Utc::now(), most).await?;
+        wrong += found.all;
+        bar.suspend(|| print(&check.wrong, &check.remedy, &found));
+        bar.inc(1);
+    }
+    bar.set_message("campaign_segments.filter_rules");
+    let found = unreadable_rules(&database, most).await?;
+    wrong += found.all;
+    bar.finish_and_clear();
+    print(
+        "campaign_segments.filter_rules cannot be read",
+        "The segment cannot be used. Correct the rules where the path points, or save them by updateSegment, which checks them.",
+        &found,
+    );
+    database.close().await?;
+    if wrong > 0 {
+        bail!("{wrong} problems");
+    }
+    println!("nothing is wrong, by {} checks", checks.len() + 1);
+    Ok(())
+}
+
+fn print(wrong: &str, remedy: &str, found: &Found) {
+    if found.all == 0 {
+        return;
+    }
+    println!("{wrong}: {}", found.all);
+    for line in &found.named {
+        println!("  {line}");
+    }
+    let others = found.all - found.named.len() as u64;
+    if others > 0 {
+        println!("  and {others} more");
+    }
+    println!("  Remedy: {remedy}\n");
+}
+
+/// Segments with rules that are an object, and still no rules.
+async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Found> {
+    let operator = database.operator();
+    let mut found = Found::default();
+    for organization in operator.organizations().await? {
+        let scope = operator.scope(organization.id);
+        for segment in scope.all(scope.find::<segment::Entity>()).await? {
+            if !segment.filter_rules.is_object() {
+                continue;
+            }
+            if let Err(error) = Rules::parse(&segment.filter_rules) {
+                found.all += 1;
+                if found.all <= most {
+                    found.named.push(format!(
+                        "campaign_segments {} of organization {}: {error}",
+                        segment.id, organization.id
+                    ));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
