@@ -19,6 +19,7 @@ mod intake;
 mod links;
 mod plans;
 mod schema_history;
+mod segment_rules;
 mod selections;
 mod six_questions;
 mod socket_protocol;
