@@ -19,7 +19,7 @@ mod m0005_sends;
 mod m0006_events;
 mod m0007_feed;
 mod m0008_counts;
-mod m0009_due;
+mod m0009_delivery;
 mod made;
 mod progress;
 mod sqlite;
@@ -72,7 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_events::Events),
             Box::new(m0007_feed::Feed),
             Box::new(m0008_counts::Counts),
-            Box::new(m0009_due::Due),
+            Box::new(m0009_delivery::Delivery),
         ]
     }
 }

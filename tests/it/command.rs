@@ -95,10 +95,10 @@ async fn in_production(backend: Backend) {
     };
     assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
     assert!(migrate(&[]).await.contains("up to date"));
-    assert!(migrate(&["down"]).await.contains("m0009_due"));
+    assert!(migrate(&["down"]).await.contains("m0009_delivery"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0008_counts") && status.contains("pending  m0009_due"),
+        status.contains("applied  m0008_counts") && status.contains("pending  m0009_delivery"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;

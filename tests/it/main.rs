@@ -23,6 +23,7 @@ mod lists;
 mod plans;
 mod queueing;
 mod schema_history;
+mod segment_rules;
 mod selections;
 mod six_questions;
 mod socket_protocol;

@@ -23,7 +23,8 @@ INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id)
 INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at)
     SELECT org_id, id, CAST((ARRAY['open', 'click', 'bounce'])[1 + n % 3] AS campaign_event_type),
         CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END, now() - random() * interval '40 days'
-    FROM campaign_sends, generate_series(1, 4) n";
+    FROM campaign_sends, generate_series(1, 4) n;
+UPDATE campaigns SET status = 'sending' WHERE name = 'c1'";
 
 /// What is asked.
 const HOT: [&str; 14] = [
@@ -182,6 +183,25 @@ async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnect
         }
     }
     assert!(looked_at > HOT.len(), "{looked_at}");
+    check_worker(app, sql, &large).await;
+}
+
+/// What a worker asks every second reads campaigns by their index, and no sends from end to end.
+async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String]) {
+    app.forget_statements();
+    let operator = app.door.operator();
+    operator.campaigns_to_start(chrono::Utc::now(), &[], 100).await.unwrap();
+    operator.campaigns_to_complete(&[], 100).await.unwrap();
+    let statements = app.statements();
+    assert_eq!(statements.len(), 2);
+    for sent in statements {
+        let plan = seventh(sql, &sent).await;
+        let mut found = Vec::new();
+        read_whole(&plan, &mut found);
+        found.retain(|table| large.contains(table) || table == "campaigns");
+        assert!(found.is_empty(), "{} reads all of {found:?}: {plan:#}", sent.sql);
+        assert!(plan.to_string().contains("campaigns_due"), "{plan:#}");
+    }
 }
 
 #[tokio::test]

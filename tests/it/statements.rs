@@ -66,6 +66,42 @@ on_both_databases! {
         assert_eq!(many, 30 + settled, "{:#?}", app.statements());
     }
 
+    async fn the_contacts_of_segments_are_as_many_statements_however_many_segments_there_are(app: TestApp) {
+        let query = "{ segments(first: 100) { nodes { contacts(first: 3) { totalCount pageInfo { hasNextPage } \
+            nodes { id companies { name } } edges { cursor } } } } }";
+        let mut sent = Vec::new();
+        for (slug, count) in [("few", 2), ("many", 60)] {
+            let organization = organization_of_size(&app, slug, 12).await;
+            for number in 0..count {
+                let rules = json!({ "combinator": "or", "rules": [
+                    { "field": "first_name", "operator": "contains", "value": if number % 2 == 0 { "a" } else { "e" } },
+                    { "field": "opens", "operator": ">", "value": number },
+                ] });
+                let create = "mutation ($rules: JSON!) { createSegment(input: { name: \"x\", filterRules: $rules }) { segment { id } } }";
+                organization.member.data(create, json!({ "rules": rules })).await;
+            }
+            sent.push(statements_of(&app, &organization.member, query).await);
+        }
+        // segments, their contacts, how many these are, the companies (two)
+        assert_eq!(sent, [5, 5], "{:#?}", app.statements());
+    }
+
+    async fn a_preview_and_a_refresh_are_few_statements(app: TestApp) {
+        let acme = organization_of_size(&app, "acme", 12).await;
+        let rules = "{ opened: true, industry: \"x\" }";
+        for (selection, statements) in [("count", 1), ("contacts { id }", 1), ("count contacts { id }", 2)] {
+            let preview = format!("{{ previewSegment(rules: {rules}) {{ {selection} }} }}");
+            assert_eq!(statements_of(&app, &acme.member, &preview).await, statements);
+        }
+        assert_eq!(statements_of(&app, &acme.member, "{ segmentFields { name } }").await, 0);
+        let data = acme.member.data("{ segments(first: 1) { nodes { id } } }", json!({})).await;
+        let id = &data["segments"]["nodes"][0]["id"];
+        let refresh = format!("mutation {{ refreshSegment(id: {id}) {{ segment {{ contactCount }} }} }}");
+        // the segment, locked; the count, stored (in SQLite the row is read again)
+        let again = usize::from(app.database.backend == Backend::Sqlite);
+        assert_eq!(statements_of(&app, &acme.member, &refresh).await, 2 + again);
+    }
+
     async fn a_page_with_more_rows_than_a_statement_binds_is_answered(app: TestApp) {
         let acme = app.organization("acme").await;
         let org = app.literal(acme.id);
@@ -105,15 +141,24 @@ on_both_databases! {
         app.forget_statements();
         acme.admin.data(PAGE, json!({})).await;
         acme.admin.data(
-            "query ($filter: CampaignFilter, $sends: SendFilter) {
+            "query ($filter: CampaignFilter, $sends: SendFilter, $rules: JSON!) {
                campaigns(filter: $filter, last: 2) { nodes { id } totalCount pageInfo { hasNextPage } }
                sends(filter: $sends) { nodes { id } totalCount }
                stats(filter: $filter) { sends openRate }
                viewer { user { id } organization { name } }
+               segments { nodes { contacts(first: 2) { totalCount nodes { id } } } }
+               previewSegment(rules: $rules) { count contacts { id } }
              }",
             json!({
                 "filter": { "or": [{ "segmentId": { "isNull": true } }, { "name": { "contains": "a" } }] },
                 "sends": { "or": [{ "opened": true }, { "clicked": false }] },
+                "rules": { "combinator": "and", "rules": [
+                    { "field": "sends", "operator": ">", "value": 1 }, { "field": "opens", "operator": "<", "value": 9 },
+                    { "field": "company.name", "operator": "doesNotContain", "value": "x" },
+                    { "field": "last_clicked_at", "operator": "<", "value": "-1h" },
+                    { "field": "clicked_url", "operator": "null" }, { "field": "suppressed", "operator": "=", "value": false },
+                    { "field": "received_campaign", "operator": "!=", "value": acme.id },
+                ] },
             }),
         ).await;
         let node = acme.admin.data(

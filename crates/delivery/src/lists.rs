@@ -13,10 +13,11 @@ const ALREADY_ON_LIST: i64 = 1;
 
 /// The selected contacts, each with whether it is on the target's list.
 const CONTACTS: Sql = Sql::new(
-    "SELECT selected.id AS id, CASE WHEN listed.contact_id IS NULL THEN 0 ELSE 1 END AS kind
-     FROM selected LEFT JOIN (SELECT contact_id FROM campaign_lists
-       JOIN target ON target.campaign = campaign_lists.campaign_id) AS listed
-       ON listed.contact_id = selected.id",
+    "SELECT selected.id AS id, CASE
+       WHEN EXISTS (SELECT 1 FROM campaign_lists
+         WHERE campaign_id = (SELECT campaign FROM target) AND contact_id = selected.id) THEN 1
+       ELSE 0 END AS kind
+     FROM selected",
 );
 
 /// What became of a call.

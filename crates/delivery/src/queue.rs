@@ -24,7 +24,8 @@ const WITHOUT_ADDRESS: i64 = 3;
 /// The contacts on the list of the selected campaign, each with what becomes of it.
 const ENTRIES: Sql = Sql::new(concat!(
     "SELECT contacts.id AS id, CASE
-       WHEN having_one.contact_id IS NOT NULL THEN 1
+       WHEN EXISTS (SELECT 1 FROM campaign_sends
+         WHERE campaign_id = campaigns.id AND contact_id = contacts.id) THEN 1
        WHEN ",
     contact_is_suppressed!(),
     " THEN 2
@@ -35,9 +36,6 @@ const ENTRIES: Sql = Sql::new(concat!(
      FROM campaign_lists
      JOIN campaigns ON campaigns.id = campaign_lists.campaign_id
      JOIN contacts ON contacts.id = campaign_lists.contact_id
-     LEFT JOIN (SELECT DISTINCT contact_id FROM campaign_sends
-       WHERE campaign_id IN (SELECT id FROM selected)) AS having_one
-       ON having_one.contact_id = contacts.id
      WHERE campaign_lists.campaign_id IN (SELECT id FROM selected)"
 ));
 

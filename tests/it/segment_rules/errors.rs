@@ -1,0 +1,182 @@
+//! What rules cannot be, with the path to it.
+
+use campaigns_tests::{Backend, TestApp, node};
+use serde_json::{Value as Json, json};
+
+const PREVIEW: &str = "query ($rules: JSON!) { previewSegment(rules: $rules) { count } }";
+
+fn rule(field: &str, operator: &str, value: Json) -> Json {
+    json!({ "field": field, "operator": operator, "value": value })
+}
+
+fn group(rules: Vec<Json>) -> Json {
+    json!({ "combinator": "and", "rules": rules })
+}
+
+/// Groups, one inside the other, with a rule in the innermost.
+fn levels(count: usize) -> Json {
+    let innermost = group(vec![rule("city", "=", json!("x"))]);
+    (1..count).fold(innermost, |inner, _| group(vec![inner]))
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_taken_are_named_by_their_path() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let campaign = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let nested = |inner: Json| group(vec![rule("city", "null", json!("")), group(vec![inner])]);
+    let long = "x".repeat(1_001);
+    let first = |key: &str| format!("rules.rules.0.{key}");
+    let single =
+        |field: &str, operator: &str, value: Json| group(vec![rule(field, operator, value)]);
+    let cases: Vec<(Json, String)> = vec![
+        (json!([]), "rules".to_owned()),
+        (json!("x"), "rules".to_owned()),
+        (json!({ "planet": "Mars" }), "rules.planet".to_owned()),
+        (json!({ "type": "friend" }), "rules.type".to_owned()),
+        (json!({ "city": null }), "rules.city".to_owned()),
+        (json!({ "city": ["a"] }), "rules.city".to_owned()),
+        (json!({ "metadata": "a" }), "rules.metadata".to_owned()),
+        (json!({ "metadata.a.b.c": "a" }), "rules.metadata.a.b.c".to_owned()),
+        (json!({ "combinator": "xor", "rules": [] }), "rules.combinator".to_owned()),
+        (json!({ "rules": [] }), "rules.combinator".to_owned()),
+        (json!({ "combinator": "and", "rules": {} }), "rules.rules".to_owned()),
+        (json!({ "combinator": "and", "not": "no", "rules": [] }), "rules.not".to_owned()),
+        (group(vec![json!("and")]), "rules.rules.0".to_owned()),
+        (group(vec![json!({})]), first("field")),
+        (nested(rule("planet", "=", json!("x"))), "rules.rules.1.rules.0.field".to_owned()),
+        (nested(rule("city", "~", json!("x"))), "rules.rules.1.rules.0.operator".to_owned()),
+        (
+            nested(json!({ "field": "city", "value": "x" })),
+            "rules.rules.1.rules.0.operator".to_owned(),
+        ),
+        (
+            nested(json!({ "combinator": "nor", "rules": [] })),
+            "rules.rules.1.rules.0.combinator".to_owned(),
+        ),
+        (
+            group(vec![
+                json!({ "field": "city", "operator": "=", "value": "state", "valueSource": "field" }),
+            ]),
+            first("valueSource"),
+        ),
+        (
+            group(vec![
+                json!({ "field": "city", "operator": "=", "value": "x", "disabled": "yes" }),
+            ]),
+            first("disabled"),
+        ),
+        (single("opened", "in", json!([true])), first("operator")),
+        (single("opened", "<", json!(true)), first("operator")),
+        (single("opens", "contains", json!("1")), first("operator")),
+        (single("created_at", "beginsWith", json!("2026")), first("operator")),
+        (single("type", "<", json!("lead")), first("operator")),
+        (single("id", "contains", json!("a")), first("operator")),
+        (single("opened_campaign", "null", json!("")), first("operator")),
+        (group(vec![json!({ "field": "city", "operator": "=" })]), first("value")),
+        (single("city", "=", json!(5)), first("value")),
+        (single("city", "contains", json!(long)), first("value")),
+        (single("city", "between", json!("a")), first("value")),
+        (single("city", "between", json!(["a", "b", "c"])), first("value")),
+        (single("city", "between", json!(["a", 1])), first("value.1")),
+        (single("city", "in", json!({})), first("value")),
+        (single("city", "in", json!(["a", 5])), first("value.1")),
+        (single("city", "in", json!(vec!["a"; 1_001])), first("value")),
+        (single("city", "=", json!("a\0")), "rules".to_owned()),
+        (single("opens", "=", json!("many")), first("value")),
+        (single("opens", "=", json!("")), first("value")),
+        (single("opens", "in", json!("1,x")), first("value")),
+        (single("opens", ">", json!(true)), first("value")),
+        (single("opened", "=", json!("true")), first("value")),
+        (single("opened", "=", json!(1)), first("value")),
+        (single("type", "=", json!("Lead")), first("value")),
+        (single("type", "in", json!(["lead", "friend"])), first("value.1")),
+        (single("id", "=", json!("x")), first("value")),
+        (single("owner_id", "in", json!([campaign, "x"])), first("value.1")),
+        (single("opened_campaign", "=", json!("01890a5dac96774bbcceb302099a8057")), first("value")),
+        (single("created_at", "=", json!("yesterday")), first("value")),
+        (single("created_at", "=", json!("2026-02-30")), first("value")),
+        (single("created_at", "=", json!("2026-01-31T12:00:00")), first("value")),
+        (single("created_at", ">", json!("-30m")), first("value")),
+        (single("created_at", ">", json!("30d")), first("value")),
+        (single("created_at", ">", json!("-d")), first("value")),
+        (single("created_at", ">", json!(-30)), first("value")),
+        (single("metadata.a", "=", json!(null)), first("value")),
+        (single("metadata.a", "=", json!(["x"])), first("value")),
+        (single("metadata.a", "<", json!(true)), first("value")),
+        (single("metadata.a", "contains", json!(5)), first("value")),
+        (single("metadata.a", "between", json!(["a", 5])), first("value")),
+        (single("metadata.a", "in", json!(["a", true])), first("value.1")),
+        (levels(11), format!("rules{}", ".rules.0".repeat(10))),
+        (group(vec![rule("city", "null", json!("")); 501]), "rules.rules.500".to_owned()),
+    ];
+    for (rules, field) in cases {
+        let answer = acme.member.ask(PREVIEW, json!({ "rules": rules })).await;
+        assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", field.as_str()), "{rules}");
+    }
+    // where they are stored, the path begins at the input
+    let wrong = nested(rule("city", "~", json!("x")));
+    let create = "mutation ($rules: JSON!) { createSegment(input: { name: \"x\", filterRules: $rules }) { segment { id } } }";
+    let answer = acme.member.ask(create, json!({ "rules": wrong })).await;
+    assert_eq!(
+        (answer.code(), answer.field()),
+        ("BAD_USER_INPUT", "input.filterRules.rules.1.rules.0.operator")
+    );
+    let id =
+        acme.member.data(create, json!({ "rules": {} })).await["createSegment"]["segment"]["id"]
+            .clone();
+    let update = "mutation ($id: ID!, $rules: JSON!) { updateSegment(input: { id: $id, filterRules: $rules }) { segment { id } } }";
+    let answer = acme.member.ask(update, json!({ "id": id, "rules": { "planet": "Mars" } })).await;
+    assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "input.filterRules.planet"));
+    assert_eq!(app.count("campaign_segments").await, 1);
+}
+
+#[tokio::test]
+async fn rules_up_to_every_bound_are_answered_by_both_databases() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::start(backend).await;
+        let acme = app.organization("acme").await;
+        let org = app.literal(acme.id);
+        app.run(&format!(
+            "INSERT INTO contacts (org_id, first_name, city) VALUES ({org}, 'x', 'x')"
+        ))
+        .await;
+        let fields = ["opens", "sends", "clicks"];
+        let number = |index: usize| rule(fields[index % 3], ">=", json!(0));
+        let disabled = json!({ "field": "planet", "disabled": true });
+        let mut many = vec![disabled; 600];
+        many.extend(vec![rule("city", "contains", json!("x")); 500]);
+        for rules in [
+            levels(10),
+            group(many),
+            group((0..200).map(number).collect()),
+            group(["industry", "company.name"].into_iter().map(|field| {
+                json!({ "combinator": "or", "not": true, "rules": [rule(field, "notNull", json!(""))] })
+            }).collect()),
+            group(vec![rule("city", "in", json!((0..1_000).map(|index| if index == 5 { "x".to_owned() } else { index.to_string() }).collect::<Vec<_>>()))]),
+            group(vec![group(vec![]), json!({ "combinator": "or", "rules": [] })]),
+            json!({ "combinator": "and" }),
+            rule("city", "=", json!("x")),
+        ] {
+            let data = acme.member.data(PREVIEW, json!({ "rules": rules })).await;
+            assert_eq!(data["previewSegment"]["count"], 1, "{rules}");
+        }
+        // nobody is the complement of everyone
+        for rules in
+            [json!({ "combinator": "or", "not": true, "rules": [] }), rule("city", "in", json!([]))]
+        {
+            let data = acme.member.data(PREVIEW, json!({ "rules": rules })).await;
+            assert_eq!(data["previewSegment"]["count"], 0, "{rules}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_react_querybuilder_exports_is_taken() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let url = format!("{}/graphql", app.address);
+    let token = acme.member.token.unwrap();
+    let run = node("rules.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
