@@ -6,12 +6,33 @@ use campaigns_scope::{Database, Options};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
-const DATA: &str = include_str!("data.sql");
+/// What a database is filled with.
+#[derive(Clone, Copy)]
+pub(crate) enum Data {
+    /// At scale 1, 20 organizations, 200 campaigns, 400,000 sends and 1.2 million events.
+    Organizations {
+        /// How many times that many contacts, sends and events.
+        scale: usize,
+    },
+    /// One organization with 200,000 contacts and a million events.
+    Audience,
+}
+
 const TABLES: [&str; 3] = ["campaign_lists", "campaign_sends", "campaign_events"];
 
-/// Fills a migrated database: at scale 1, 20 organizations, 200 campaigns, 400,000 sends and
-/// 1.2 million events.
-pub(crate) async fn fill(sql: &DatabaseConnection, url: &str, scale: usize) -> anyhow::Result<()> {
+impl Data {
+    fn sql(self) -> String {
+        match self {
+            Self::Organizations { scale } => {
+                include_str!("data.sql").replace("{scale}", &scale.to_string())
+            }
+            Self::Audience => include_str!("audience.sql").to_owned(),
+        }
+    }
+}
+
+/// Fills a migrated database.
+pub(crate) async fn fill(sql: &DatabaseConnection, url: &str, data: Data) -> anyhow::Result<()> {
     let names = TABLES.map(|table| format!("'{table}'")).join(", ");
     let own_indexes = format!(
         "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename IN ({names}) \
@@ -30,7 +51,7 @@ pub(crate) async fn fill(sql: &DatabaseConnection, url: &str, scale: usize) -> a
     for table in TABLES {
         sql.execute_unprepared(&format!("ALTER TABLE {table} DISABLE TRIGGER ALL")).await?;
     }
-    sql.execute_unprepared(&DATA.replace("{scale}", &scale.to_string())).await?;
+    sql.execute_unprepared(&data.sql()).await?;
     for table in TABLES {
         sql.execute_unprepared(&format!("ALTER TABLE {table} ENABLE TRIGGER ALL")).await?;
     }

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
+mod audience;
 mod data;
 mod fan_out;
 mod feed;
@@ -27,7 +28,7 @@ use service::Service;
 use tokio::runtime::Builder;
 
 /// What can be run by itself.
-const PARTS: [&str; 6] = ["reading", "figures", "feed", "intake", "fan-out", "soak"];
+const PARTS: [&str; 7] = ["reading", "figures", "audience", "feed", "intake", "fan-out", "soak"];
 
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
@@ -90,6 +91,9 @@ async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.wants("figures") {
         figures::run(arguments.scale).await?;
+    }
+    if arguments.wants("audience") {
+        audience::run().await?;
     }
     if arguments.wants("intake") {
         intake::run(&Service::start().await?).await?;

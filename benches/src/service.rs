@@ -17,7 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::data;
+use crate::data::{self, Data};
 
 const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
 
@@ -70,9 +70,18 @@ impl Service {
 
     /// On 20 organizations of some size; asks for the largest of them.
     pub(crate) async fn of_scale(scale: usize) -> anyhow::Result<Self> {
+        Self::filled(Data::Organizations { scale }).await
+    }
+
+    /// On an organization with 200,000 contacts.
+    pub(crate) async fn with_audience() -> anyhow::Result<Self> {
+        Self::filled(Data::Audience).await
+    }
+
+    async fn filled(data: Data) -> anyhow::Result<Self> {
         let (postgres, database) = Postgres::own().await;
         let sql = database.connect().await;
-        data::fill(&sql, &database.url, scale).await?;
+        data::fill(&sql, &database.url, data).await?;
         let organization = data::largest(&sql).await?;
         Self::on(postgres, database, sql, organization, organization).await
     }
