@@ -1,13 +1,11 @@
 //! What campaigns were to contacts: how much was sent to them, when they last did something, and where.
 //!
-//! **Invariant.** Each of these is a set of contacts that is read once, from counts or from a range of an
-//! index, and never looked up contact by contact.
+//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range of an
+//! index, that can be read as a whole as well as looked up by contact.
 
-use campaigns_entity::{contact, event::EventType};
+use campaigns_entity::contact;
 use campaigns_scope::{Scope, Sql};
 use sea_orm::sea_query::{Expr, ExprTrait};
-
-use crate::{Scan, contact_had};
 
 /// A number of each contact, over all campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +16,14 @@ pub enum ContactNumber {
     Opens,
     /// Its clicks.
     Clicks,
+    /// Its unsubscribes.
+    Unsubscribes,
+    /// Its complaints.
+    Complaints,
+    /// Its bounces.
+    Bounces,
+    /// Its events that suppress it.
+    Suppressing,
 }
 
 /// A time of each contact, over all campaigns.
@@ -43,25 +49,27 @@ pub enum ContactCampaign {
 }
 
 /// Counts with the changes that wait: most contacts have none, and are read as they are.
+#[macro_export]
+#[doc(hidden)]
 macro_rules! counted {
-    ($count:literal, $event:literal) => {
-        Sql::new(concat!(
+    ($count:literal, $changes:literal) => {
+        concat!(
             "SELECT contact_id AS id, ",
             $count,
             " AS value FROM campaign_contact_counts WHERE contact_id NOT IN
-               (SELECT contact_id FROM campaign_event_changes WHERE event_type = '",
-            $event,
-            "')
+               (SELECT contact_id FROM campaign_event_changes WHERE ",
+            $changes,
+            ")
              UNION ALL
              SELECT changed.contact_id, CAST(coalesce(counts.",
             $count,
             ", 0) + changed.number AS bigint) FROM
                (SELECT contact_id, sum(number) AS number FROM campaign_event_changes
-                WHERE event_type = '",
-            $event,
-            "' GROUP BY contact_id) AS changed
+                WHERE ",
+            $changes,
+            " GROUP BY contact_id) AS changed
              LEFT JOIN campaign_contact_counts AS counts ON counts.contact_id = changed.contact_id"
-        ))
+        )
     };
 }
 
@@ -92,8 +100,12 @@ macro_rules! last_event {
 
 const SENDS: Sql =
     Sql::new("SELECT contact_id AS id, count(*) AS value FROM campaign_sends GROUP BY contact_id");
-const OPENS: Sql = counted!("opens", "open");
-const CLICKS: Sql = counted!("clicks", "click");
+const OPENS: Sql = Sql::new(counted!("opens", "event_type = 'open'"));
+const CLICKS: Sql = Sql::new(counted!("clicks", "event_type = 'click'"));
+const UNSUBSCRIBES: Sql = Sql::new(counted!("unsubscribes", "event_type = 'unsubscribe'"));
+const COMPLAINTS: Sql = Sql::new(counted!("complaints", "event_type = 'complaint'"));
+const BOUNCES: Sql = Sql::new(counted!("bounces", "event_type = 'bounce'"));
+const SUPPRESSING: Sql = Sql::new(counted!("suppressing", "suppresses"));
 
 const SENT_AT: Sql = Sql::new("SELECT contact_id AS id, sent_at AS value FROM campaign_sends");
 const LAST_SENT: Sql = Sql::new(
@@ -120,8 +132,18 @@ pub fn with_number(
         ContactNumber::Sends => SENDS,
         ContactNumber::Opens => OPENS,
         ContactNumber::Clicks => CLICKS,
+        ContactNumber::Unsubscribes => UNSUBSCRIBES,
+        ContactNumber::Complaints => COMPLAINTS,
+        ContactNumber::Bounces => BOUNCES,
+        ContactNumber::Suppressing => SUPPRESSING,
     };
     scope.among(contact::Column::Id, sql, condition)
+}
+
+/// That a number of a row of `contacts` is not 0.
+#[must_use]
+pub fn has_any(scope: &Scope, number: ContactNumber) -> Expr {
+    with_number(scope, number, |own| own.gt(0))
 }
 
 /// That a time of a row of `contacts`, if it has one, fulfils a condition. All contacts' times are
@@ -155,8 +177,8 @@ pub fn with_time_after(
 pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     match time {
         ContactTime::LastSent => scope.among(contact::Column::Id, SENT_AT, Expr::is_not_null),
-        ContactTime::LastOpened => contact_had(scope, EventType::Open, Scan::Full),
-        ContactTime::LastClicked => contact_had(scope, EventType::Click, Scan::Full),
+        ContactTime::LastOpened => has_any(scope, ContactNumber::Opens),
+        ContactTime::LastClicked => has_any(scope, ContactNumber::Clicks),
     }
 }
 

@@ -7,6 +7,8 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
+use crate::contacts::{ContactNumber, has_any};
+
 /// That a row of `contacts` ever had such an event, looked up for the row alone.
 macro_rules! of_contacts {
     ($count:literal, $changes:literal) => {
@@ -27,56 +29,12 @@ macro_rules! of_contacts {
 }
 pub(crate) use of_contacts;
 
-/// [`of_contacts`] by sets of all contacts that have such an event, which are made once for a statement.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! in_sets {
-    ($count:literal, $changes:literal) => {
-        concat!(
-            "CASE WHEN contacts.id IN (SELECT contact_id FROM campaign_event_changes WHERE ",
-            $changes,
-            ") THEN contacts.id IN (SELECT contact_id FROM
-               (SELECT contact_id, ",
-            $count,
-            " AS number FROM campaign_contact_counts WHERE ",
-            $count,
-            " > 0 UNION ALL
-                SELECT contact_id, number FROM campaign_event_changes WHERE ",
-            $changes,
-            ") AS parts GROUP BY contact_id HAVING sum(number) > 0)
-             ELSE contacts.id IN (SELECT contact_id FROM campaign_contact_counts WHERE ",
-            $count,
-            " > 0) END"
-        )
-    };
-}
-/// A condition of `contacts`, for either [`Scan`].
-pub(crate) struct ContactsThat {
-    pub(crate) partial: Sql,
-    pub(crate) full: Sql,
-}
-
-impl ContactsThat {
-    pub(crate) fn expression(&self, scope: &Scope, scan: Scan) -> Expr {
-        scope.expression(match scan {
-            Scan::Partial => self.partial,
-            Scan::Full => self.full,
-        })
-    }
-}
-
+/// A condition of `contacts` as a query.
 macro_rules! contacts_that {
     ($count:literal, $changes:literal) => {
-        $crate::engagement::ContactsThat {
-            partial: Sql::new(concat!(
-                "SELECT ",
-                $crate::engagement::of_contacts!($count, $changes)
-            )),
-            full: Sql::new(concat!("SELECT ", $crate::in_sets!($count, $changes))),
-        }
+        Sql::new(concat!("SELECT ", of_contacts!($count, $changes)))
     };
 }
-pub(crate) use contacts_that;
 
 /// That a row of `campaign_sends` ever had such an event.
 macro_rules! send_had {
@@ -95,12 +53,11 @@ macro_rules! send_had {
     };
 }
 
-const CONTACT_OPENED: ContactsThat = contacts_that!("opens", "event_type = 'open'");
-const CONTACT_CLICKED: ContactsThat = contacts_that!("clicks", "event_type = 'click'");
-const CONTACT_UNSUBSCRIBED: ContactsThat =
-    contacts_that!("unsubscribes", "event_type = 'unsubscribe'");
-const CONTACT_COMPLAINED: ContactsThat = contacts_that!("complaints", "event_type = 'complaint'");
-const CONTACT_BOUNCED: ContactsThat = contacts_that!("bounces", "event_type = 'bounce'");
+const CONTACT_OPENED: Sql = contacts_that!("opens", "event_type = 'open'");
+const CONTACT_CLICKED: Sql = contacts_that!("clicks", "event_type = 'click'");
+const CONTACT_UNSUBSCRIBED: Sql = contacts_that!("unsubscribes", "event_type = 'unsubscribe'");
+const CONTACT_COMPLAINED: Sql = contacts_that!("complaints", "event_type = 'complaint'");
+const CONTACT_BOUNCED: Sql = contacts_that!("bounces", "event_type = 'bounce'");
 
 const SEND_OPENED: Sql = send_had!("opens", "open");
 const SEND_CLICKED: Sql = send_had!("clicks", "click");
@@ -161,14 +118,17 @@ pub async fn of_sends(
 /// That a row of `contacts` ever had an event of this type, in any campaign.
 #[must_use]
 pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
-    let condition = match event {
-        EventType::Open => CONTACT_OPENED,
-        EventType::Click => CONTACT_CLICKED,
-        EventType::Unsubscribe => CONTACT_UNSUBSCRIBED,
-        EventType::Complaint => CONTACT_COMPLAINED,
-        EventType::Bounce => CONTACT_BOUNCED,
+    let (looked_up, number) = match event {
+        EventType::Open => (CONTACT_OPENED, ContactNumber::Opens),
+        EventType::Click => (CONTACT_CLICKED, ContactNumber::Clicks),
+        EventType::Unsubscribe => (CONTACT_UNSUBSCRIBED, ContactNumber::Unsubscribes),
+        EventType::Complaint => (CONTACT_COMPLAINED, ContactNumber::Complaints),
+        EventType::Bounce => (CONTACT_BOUNCED, ContactNumber::Bounces),
     };
-    condition.expression(scope, scan)
+    match scan {
+        Scan::Partial => scope.expression(looked_up),
+        Scan::Full => has_any(scope, number),
+    }
 }
 
 /// That a row of `campaign_sends` ever had an event of this type.

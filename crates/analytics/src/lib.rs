@@ -20,8 +20,8 @@ mod timeline;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
 pub use contacts::{
-    ContactCampaign, ContactNumber, ContactTime, has_time, with_campaign, with_clicked_link,
-    with_number, with_time, with_time_after,
+    ContactCampaign, ContactNumber, ContactTime, has_any, has_time, with_campaign,
+    with_clicked_link, with_number, with_time, with_time_after,
 };
 pub use engagement::{Engagement, Scan, contact_had, of_sends, send_had};
 pub use figures::{Figures, OrderBy, Spans, by_campaign, figures_of, order_expression, total};

@@ -10,7 +10,10 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::engagement::{ContactsThat, Scan, contacts_that, of_contacts};
+use crate::{
+    contacts::{ContactNumber, has_any},
+    engagement::{Scan, of_contacts},
+};
 
 /// That an event suppresses its contact.
 macro_rules! suppresses {
@@ -24,11 +27,15 @@ macro_rules! suppresses {
 #[macro_export]
 macro_rules! contact_is_suppressed {
     () => {
-        $crate::in_sets!("suppressing", "suppresses")
+        concat!(
+            "contacts.id IN (SELECT id FROM (",
+            $crate::counted!("suppressing", "suppresses"),
+            ") AS counted WHERE value > 0)"
+        )
     };
 }
 
-const IS_SUPPRESSED: ContactsThat = contacts_that!("suppressing", "suppresses");
+const IS_SUPPRESSED: Sql = Sql::new(concat!("SELECT ", of_contacts!("suppressing", "suppresses")));
 
 const LATEST: Sql = Sql::new(concat!(
     "SELECT contact, event FROM
@@ -45,7 +52,10 @@ const LATEST: Sql = Sql::new(concat!(
 /// That a row of `contacts` is suppressed.
 #[must_use]
 pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
-    IS_SUPPRESSED.expression(scope, scan)
+    match scan {
+        Scan::Partial => scope.expression(IS_SUPPRESSED),
+        Scan::Full => has_any(scope, ContactNumber::Suppressing),
+    }
 }
 
 /// The latest event that suppresses each of the selected contacts, by the contact's id; one that is

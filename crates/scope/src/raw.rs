@@ -107,12 +107,52 @@ impl Sql {
         own: Expr,
         condition: impl FnOnce(Expr) -> Expr,
     ) -> Expr {
-        let (with, count) = self.shadowed(backend);
-        let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
         let value = Expr::col((Alias::new("found"), Alias::new("value")));
-        let organizations = std::iter::repeat_n(Expr::val(organization), count);
-        let expressions = std::iter::once(own).chain(organizations).chain([condition(value)]);
-        Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
+        let condition = condition(value);
+        let organizations = |count| std::iter::repeat_n(Expr::val(organization), count);
+        if backend == DbBackend::Postgres {
+            // joins what it can, looks up by index what it cannot, and hashes where memory allows;
+            // for IN it would read the whole set for each row where it does not
+            let (inner, count) = self.inlined();
+            let text =
+                format!("EXISTS (SELECT 1 FROM ({inner}) AS found WHERE found.id = ? AND ?)");
+            let expressions = organizations(count).chain([own, condition]);
+            Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
+        } else {
+            // finds the set once
+            let (with, count) = self.shadowed(backend);
+            let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
+            let own = std::iter::once(own);
+            Expr::cust_with_exprs(text, own.chain(organizations(count)).chain([condition]))
+        }
+    }
+
+    /// The text with each table that it reads as a subquery of the organization's rows; each `?` is one
+    /// organization. PostgreSQL joins such a text with what is around it, which it does not with a common
+    /// table expression. A name is a table's but where it qualifies a column.
+    fn inlined(self) -> (String, usize) {
+        let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let mut text = String::with_capacity(self.0.len() * 2);
+        let (mut rest, mut count) = (self.0, 0);
+        while let Some(start) = rest.find(is_word) {
+            let word = &rest[start..];
+            let (word, after) = word.split_at(word.find(|of| !is_word(of)).unwrap_or(word.len()));
+            text += &rest[..start];
+            let table = TABLES.iter().find(|(table, ..)| *table == word && !after.starts_with('.'));
+            match table {
+                None => text += word,
+                Some((table, organization, columns)) => {
+                    count += 1;
+                    let columns = columns(table);
+                    text += &format!("(SELECT {columns} FROM {table} WHERE {organization} = ?)");
+                    if !after.trim_start().starts_with("AS ") {
+                        text += &format!(" AS {table}");
+                    }
+                }
+            }
+            rest = after;
+        }
+        (text + rest, count)
     }
 
     /// The whole statement, with what is selected, which may be known to be few rows, and what is given as
@@ -204,6 +244,26 @@ mod tests {
     use sea_orm::{DbBackend, sea_query::Query};
 
     use super::*;
+
+    #[test]
+    fn each_table_that_is_read_is_a_subquery_of_its_organization() {
+        const FOUND: Sql = Sql::new(
+            "SELECT contact_companies.contact_id AS id, of.name AS value FROM contact_companies
+             JOIN companies AS of ON of.id = contact_companies.company_id",
+        );
+        let (text, count) = FOUND.inlined();
+        assert_eq!(count, 2);
+        assert!(text.starts_with(
+            "SELECT contact_companies.contact_id AS id, of.name AS value FROM (SELECT "
+        ));
+        assert!(text.contains(" FROM contact_companies WHERE org_id = ?) AS contact_companies\n"));
+        assert!(text.ends_with(
+            " FROM companies WHERE org_id = ?) AS of ON of.id = contact_companies.company_id"
+        ));
+        for table in ["companies", "contact_companies"] {
+            assert_eq!(text.matches(&format!("FROM {table} ")).count(), 1);
+        }
+    }
 
     #[test]
     fn each_table_that_is_named_is_shadowed_with_its_organization() {

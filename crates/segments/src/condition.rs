@@ -1,6 +1,6 @@
 //! The tree becomes a condition on `contacts`.
 
-use campaigns_analytics::{self as analytics, ContactTime, Scan};
+use campaigns_analytics::{self as analytics, ContactTime};
 use campaigns_entity::contact::Column;
 use campaigns_scope::{Dialect, JsonKind, Scope, Sql};
 use chrono::{DateTime, SubsecRound, Utc};
@@ -61,7 +61,12 @@ impl Compiler<'_> {
         match node {
             Node::Rule(rule) => {
                 let positive = self.rule(rule);
-                if rule.operator.is_negative { self.dialect.not(positive) } else { positive }
+                match (rule.operator.is_negative, rule.field.source) {
+                    (false, _) => positive,
+                    (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
+                    // whether a contact is in a set is never null, and PostgreSQL joins what is not
+                    (true, _) => positive.not(),
+                }
             }
             Node::Group { joined_by, is_negated, nodes } => {
                 let nodes: Vec<Expr> = nodes.iter().map(|node| self.node(node)).collect();
@@ -94,32 +99,21 @@ impl Compiler<'_> {
                 let wanted = |own| whole_number(own, &whole);
                 if whole.has(0) {
                     // most contacts may have none: those of which something is known are looked at
-                    let dialect = self.dialect;
-                    let others = |own| dialect.not(wanted(own));
-                    dialect.not(analytics::with_number(scope, number, others))
+                    let others = |own| self.dialect.not(wanted(own));
+                    analytics::with_number(scope, number, others).not()
                 } else {
                     analytics::with_number(scope, number, wanted)
                 }
             }
             Source::Time(time) => self.last(time, test, operand),
-            Source::Had(event) => {
-                self.whether(|| analytics::contact_had(scope, event, Scan::Full), operand)
-            }
-            Source::Suppressed => {
-                self.whether(|| analytics::is_suppressed(scope, Scan::Full), operand)
-            }
+            Source::Any(number) => match operand {
+                Operand::One(Value::Boolean(false)) => analytics::has_any(scope, number).not(),
+                Operand::One(_) => analytics::has_any(scope, number),
+                // it is never null
+                _ => Expr::val(true),
+            },
             Source::Campaign(relation) => analytics::with_campaign(scope, relation, on_value),
             Source::ClickedUrl => analytics::with_clicked_link(scope, on_value),
-        }
-    }
-
-    /// Something that is true or false of every contact.
-    fn whether(&self, condition: impl FnOnce() -> Expr, operand: &Operand) -> Expr {
-        match operand {
-            Operand::One(Value::Boolean(false)) => self.dialect.not(condition()),
-            Operand::One(_) => condition(),
-            // it is never null
-            _ => Expr::val(true),
         }
     }
 
@@ -152,7 +146,7 @@ impl Compiler<'_> {
     /// The last time that something happened to a contact. It is after another time exactly if that
     /// happened after it at all, and there is an index of when things happened.
     fn last(&self, time: ContactTime, test: Test, operand: &Operand) -> Expr {
-        let (scope, dialect) = (self.scope, self.dialect);
+        let scope = self.scope;
         let after = |value: &Value| {
             analytics::with_time_after(scope, time, |own| own.gt(self.bound(value)))
         };
@@ -163,12 +157,12 @@ impl Compiler<'_> {
             (Test::Greater, Operand::One(value)) => after(value),
             (Test::GreaterOrEqual, Operand::One(value)) => from(value),
             (Test::Less, Operand::One(value)) => {
-                analytics::has_time(scope, time).and(dialect.not(from(value)))
+                analytics::has_time(scope, time).and(from(value).not())
             }
             (Test::LessOrEqual, Operand::One(value)) => {
-                analytics::has_time(scope, time).and(dialect.not(after(value)))
+                analytics::has_time(scope, time).and(after(value).not())
             }
-            (_, Operand::Range(first, last)) => from(first).and(dialect.not(after(last))),
+            (_, Operand::Range(first, last)) => from(first).and(after(last).not()),
             (_, Operand::Nothing) => analytics::has_time(scope, time),
             _ => analytics::with_time(scope, time, |own| self.compare(own, test, operand)),
         }

@@ -1,10 +1,7 @@
 //! The fields that rules may use.
 
 use campaigns_analytics::{ContactCampaign, ContactNumber, ContactTime};
-use campaigns_entity::{
-    contact::{Column, ContactType},
-    event::EventType,
-};
+use campaigns_entity::contact::{Column, ContactType};
 use sea_orm::{ActiveEnum, Iterable};
 
 use crate::operators::Kind;
@@ -30,9 +27,8 @@ pub(crate) enum Source {
     Company(Company),
     Number(ContactNumber),
     Time(ContactTime),
-    /// Whether the contact ever had such an event.
-    Had(EventType),
-    Suppressed,
+    /// Whether such a number is not 0.
+    Any(ContactNumber),
     Campaign(ContactCampaign),
     ClickedUrl,
 }
@@ -66,8 +62,8 @@ const fn time(name: &'static str, label: &'static str, time: ContactTime) -> Fie
     field(name, label, Kind::Time, Source::Time(time))
 }
 
-const fn had(name: &'static str, label: &'static str, event: EventType) -> Field {
-    field(name, label, Kind::Boolean, Source::Had(event))
+const fn any(name: &'static str, label: &'static str, number: ContactNumber) -> Field {
+    field(name, label, Kind::Boolean, Source::Any(number))
 }
 
 const fn campaign(name: &'static str, label: &'static str, relation: ContactCampaign) -> Field {
@@ -105,12 +101,12 @@ pub static FIELDS: [Field; 39] = [
     time("last_sent_at", "Last sent at", ContactTime::LastSent),
     time("last_opened_at", "Last opened at", ContactTime::LastOpened),
     time("last_clicked_at", "Last clicked at", ContactTime::LastClicked),
-    had("opened", "Opened", EventType::Open),
-    had("clicked", "Clicked", EventType::Click),
-    had("unsubscribed", "Unsubscribed", EventType::Unsubscribe),
-    had("complained", "Complained", EventType::Complaint),
-    had("bounced", "Bounced", EventType::Bounce),
-    field("suppressed", "Suppressed", Kind::Boolean, Source::Suppressed),
+    any("opened", "Opened", ContactNumber::Opens),
+    any("clicked", "Clicked", ContactNumber::Clicks),
+    any("unsubscribed", "Unsubscribed", ContactNumber::Unsubscribes),
+    any("complained", "Complained", ContactNumber::Complaints),
+    any("bounced", "Bounced", ContactNumber::Bounces),
+    any("suppressed", "Suppressed", ContactNumber::Suppressing),
     campaign("received_campaign", "Received campaign", ContactCampaign::Received),
     campaign("opened_campaign", "Opened campaign", ContactCampaign::Opened),
     campaign("clicked_campaign", "Clicked campaign", ContactCampaign::Clicked),

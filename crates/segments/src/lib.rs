@@ -6,7 +6,7 @@
 //! - Fields, their types and their operators stand in one table ([`FIELDS`]), which the parser, the
 //!   compiler and the schema's `segmentFields` all read.
 //! - Rules are two-valued: a negative operator and `not` select exactly the contacts that their positive
-//!   counterpart does not. Every negation goes through [`Dialect::not`], which takes null for false.
+//!   counterpart does not. What can be null is negated by [`Dialect::not`], which takes null for false.
 //! - Values are bound, never text, keys of metadata included.
 //! - Both databases select the same contacts.
 //!

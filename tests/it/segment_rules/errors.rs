@@ -19,6 +19,7 @@ fn levels(count: usize) -> Json {
     (1..count).fold(innermost, |inner, _| group(vec![inner]))
 }
 
+#[expect(clippy::too_many_lines, reason = "a case after the other")]
 #[tokio::test]
 async fn rules_that_cannot_be_taken_are_named_by_their_path() {
     let app = TestApp::start(Backend::Sqlite).await;

@@ -98,8 +98,8 @@ pub(super) fn selects(rules: &Json, person: &Person, now: DateTime<Utc>) -> bool
 fn tests(field: &str, operator: &str, operand: &Json, person: &Person, now: DateTime<Utc>) -> bool {
     let mut values = person.values.get(field).cloned().unwrap_or_default();
     if let Some(path) = field.strip_prefix("metadata.") {
-        let keys = path.split('.');
-        let found = keys.fold(Some(&person.metadata), |value, key| value?.as_object()?.get(key));
+        let mut keys = path.split('.');
+        let found = keys.try_fold(&person.metadata, |value, key| value.as_object()?.get(key));
         values = found.filter(|value| !value.is_null()).cloned().into_iter().collect();
     }
     let compare = |value: &Json, operand: &Json| {

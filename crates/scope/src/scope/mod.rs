@@ -395,7 +395,7 @@ impl Scope {
     }
 
     /// Whether a column has one of the ids that SQL text finds. The text selects an `id` and a `value`;
-    /// only rows with a value that fulfils the condition count.
+    /// only rows with a value that fulfils the condition count. Never null.
     #[must_use]
     pub fn among(
         &self,
