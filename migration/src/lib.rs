@@ -20,6 +20,7 @@ mod m0006_events;
 mod m0007_feed;
 mod m0008_counts;
 mod m0009_delivery;
+mod m0010_memberships;
 mod made;
 mod progress;
 mod sqlite;
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_feed::Feed),
             Box::new(m0008_counts::Counts),
             Box::new(m0009_delivery::Delivery),
+            Box::new(m0010_memberships::Memberships),
         ]
     }
 }

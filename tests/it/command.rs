@@ -70,6 +70,22 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
     assert_eq!(service.terminate().await, 0);
 }
 
+#[tokio::test]
+async fn one_kind_of_key_is_given_and_a_key_server_has_an_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = "http://127.0.0.1:9/jwks.json";
+    for wrong in [
+        &["--jwks-url", url, "--jwt-secret", SECRET][..],
+        &["--jwks-url", url, "--jwt-public-key", "key.pem"],
+        &["--jwt-secret", SECRET, "--jwt-public-key", "key.pem"],
+        &["--jwks-url", "file:///jwks.json"],
+        &["--jwks-url", "jwks.json"],
+    ] {
+        let run = Binary::run(directory.path(), &[&["serve"], wrong].concat()).await;
+        assert_eq!(run.code, 2, "{wrong:?} {}", run.err);
+    }
+}
+
 async fn in_production(backend: Backend) {
     let directory = tempfile::tempdir().unwrap();
     let database = TestDatabase::empty(backend).await;
@@ -95,10 +111,10 @@ async fn in_production(backend: Backend) {
     };
     assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
     assert!(migrate(&[]).await.contains("up to date"));
-    assert!(migrate(&["down"]).await.contains("m0009_delivery"));
+    assert!(migrate(&["down"]).await.contains("m0010_memberships"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0008_counts") && status.contains("pending  m0009_delivery"),
+        status.contains("applied  m0009_delivery") && status.contains("pending  m0010_memberships"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;
@@ -161,7 +177,7 @@ async fn wrong_usage_is_told_and_exits_with_2() {
                 "--jwt-public-key",
                 key,
             ],
-            "two kinds",
+            "different kinds",
         ),
         (&["serve", "--database-url", "sqlite://x.db", "--jwt-public-key", key], "no public key"),
         (&["serve", "--query-timeout", "soon"], "--query-timeout"),

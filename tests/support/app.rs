@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifier};
-use campaigns_server::{App, Clock, Settings};
+use campaigns_server::{App, Clock, KeyServer, Pace, Settings};
 use chrono::{TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
 use tokio::sync::watch;
@@ -74,6 +74,28 @@ impl TestApp {
         settings: Settings,
         options: Options,
     ) -> Self {
+        let app = async |door| App::new(door, verifier(), Clock::system(), settings);
+        Self::assemble(database, options, app).await
+    }
+
+    /// Starts one that has its keys from a server.
+    pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
+        let database = TestDatabase::new(backend).await;
+        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        Self::assemble(database, options, async |door| {
+            let verifier = Arc::new(Verifier::without_keys(ClaimRules::default()));
+            let server = KeyServer::start(url.parse().unwrap(), verifier.clone(), pace).await;
+            let app = App::new(door, verifier, Clock::system(), Settings::default());
+            app.with_key_server(server.unwrap())
+        })
+        .await
+    }
+
+    async fn assemble(
+        database: TestDatabase,
+        options: Options,
+        app: impl AsyncFnOnce(Database) -> App,
+    ) -> Self {
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let log = Arc::clone(&statements);
         let door = Database::connect(
@@ -94,7 +116,7 @@ impl TestApp {
         .await
         .unwrap();
         let sql = database.connect().await;
-        let app = App::new(door.clone(), verifier(), Clock::system(), settings);
+        let app = app(door.clone()).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);

@@ -20,10 +20,16 @@ pub use fixtures::{Fixtures, populate};
 pub use pooler::Pooler;
 pub use socket::{Heard, Socket};
 
-/// Makes a test of each of the functions for each database, with a service on it.
+/// Makes a test of each of the functions for each database, with a service on it, which may have settings.
 #[macro_export]
 macro_rules! on_both_databases {
-    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => {
+        $crate::on_both_databases! {
+            with campaigns_server::Settings::default();
+            $($(#[$meta])* async fn $name($app: TestApp) $body)*
+        }
+    };
+    (with $settings:expr; $($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
         $(#[$meta])*
         mod $name {
             #[expect(unused_imports, reason = "not every test needs all of its file")]
@@ -33,12 +39,12 @@ macro_rules! on_both_databases {
 
             #[tokio::test]
             async fn sqlite() {
-                test($crate::TestApp::start($crate::Backend::Sqlite).await).await;
+                test($crate::TestApp::with_settings($crate::Backend::Sqlite, $settings).await).await;
             }
 
             #[tokio::test]
             async fn postgres() {
-                test($crate::TestApp::start($crate::Backend::Postgres).await).await;
+                test($crate::TestApp::with_settings($crate::Backend::Postgres, $settings).await).await;
             }
         }
     )* };

@@ -1,6 +1,7 @@
 //! The door: who asks, for which organization, with which rights, and the one way to a row.
 //!
-//! A [`Verifier`] makes a [`Viewer`] of a token; [`Database::enter`] makes a [`Scope`] of the
+//! A [`Verifier`] makes a [`Bearer`] of a token; the token's claims or a membership
+//! ([`Memberships`]) make a [`Viewer`] of the bearer, and [`Database::enter`] a [`Scope`] of the
 //! viewer. The scope gives queries ([`Scope::find`]), writes rows ([`Scope::insert`],
 //! [`Scope::update`]) and runs what it gave. Deleting takes an [`Admin`], which a scope gives only
 //! where the claims say so.
@@ -38,7 +39,7 @@
 //! }
 //! ```
 //!
-//! Nobody can make a viewer, a scope or an admin by hand:
+//! Nobody can make a bearer, a viewer, a scope or an admin by hand:
 //!
 //! ```compile_fail
 //! # use campaigns_scope::{Admin, Scope};
@@ -54,6 +55,22 @@
 //! }
 //! ```
 //!
+//! ```compile_fail
+//! # use campaigns_scope::{Bearer, Role};
+//! fn bearer(organization: uuid::Uuid) -> Bearer {
+//!     Bearer { subject: "x".into(), claimed: Some((organization, Role::Admin)), expires_at: Default::default() }
+//! }
+//! ```
+//!
+//! Neither does a bearer enter an organization that nobody gave it:
+//!
+//! ```compile_fail
+//! # use campaigns_scope::{Bearer, Role, Viewer};
+//! fn viewer(bearer: &Bearer, organization: uuid::Uuid) -> Viewer {
+//!     bearer.within(organization, Role::Admin)
+//! }
+//! ```
+//!
 //! A scope deletes nothing:
 //!
 //! ```compile_fail
@@ -66,7 +83,12 @@
 //! What all of these leave out compiles:
 //!
 //! ```
-//! # use campaigns_scope::{Error, Scope}; use campaigns_entity::campaign; use std::time::Duration;
+//! # use campaigns_scope::{Bearer, Error, Memberships, NoViewer, Scope, Viewer};
+//! # use campaigns_entity::campaign; use std::time::Duration;
+//! async fn viewer(memberships: &Memberships, bearer: &Bearer) -> Result<Viewer, NoViewer> {
+//!     memberships.viewer(bearer, None).await
+//! }
+//!
 //! async fn delete(scope: &Scope, id: uuid::Uuid) -> Result<bool, Error> {
 //!     let count = scope.all(scope.find::<campaign::Entity>()).await?.len();
 //!     match scope.admin() {
@@ -95,6 +117,7 @@ mod due;
 mod error;
 mod feed;
 mod fold;
+mod memberships;
 mod operator;
 mod owned;
 mod page;
@@ -116,6 +139,7 @@ pub use due::Due;
 pub use error::Error;
 pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
 pub use fold::folded;
+pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
@@ -123,6 +147,7 @@ pub use raw::{Given, Sql};
 pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
 pub use time::storable_time;
 pub use token::{
-    ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, Role, Signer, Verifier, Viewer,
+    Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,
+    Verifier, Viewer,
 };
 pub use weigh::json as json_weight;

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
-use campaigns_scope::{Database, Verifier};
+use campaigns_scope::{Database, Memberships, Verifier};
 use chrono::{DateTime, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{metrics::Metrics, socket::Sockets};
+use crate::{KeyServer, metrics::Metrics, socket::Sockets};
 
 /// Tells the time; a test's may stand still.
 #[derive(Clone)]
@@ -59,8 +59,13 @@ pub struct Settings {
     pub max_socket_bytes: usize,
     /// How often the peer of a socket is pinged; one that is not heard of for twice that is dropped.
     pub socket_ping: Duration,
+    /// How often it is checked that who opened a socket may still be there.
+    pub socket_check: Duration,
     /// How long peers are waited for.
     pub timeouts: Timeouts,
+    /// The roles of memberships that are admins, where memberships count for tokens without an
+    /// organization.
+    pub membership_admin_roles: Option<Vec<String>>,
 }
 
 /// How long the peer of a connection may take.
@@ -109,7 +114,9 @@ impl Default for Settings {
             max_operations: 100,
             max_socket_bytes: 1 << 20,
             socket_ping: Duration::from_secs(15),
+            socket_check: Duration::from_secs(10),
             timeouts: Timeouts::default(),
+            membership_admin_roles: None,
         }
     }
 }
@@ -120,6 +127,8 @@ pub struct App {
     pub(crate) api: Api,
     pub(crate) database: Database,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) key_server: Option<Arc<KeyServer>>,
+    pub(crate) memberships: Option<Arc<Memberships>>,
     pub(crate) clock: Clock,
     pub(crate) settings: Arc<Settings>,
     pub(crate) sockets: Sockets,
@@ -131,8 +140,15 @@ impl App {
     /// A service on a database, for the tokens that a verifier takes. To be called within a runtime:
     /// it starts to follow the feed and to keep the counts.
     #[must_use]
-    pub fn new(database: Database, verifier: Verifier, clock: Clock, settings: Settings) -> Self {
+    pub fn new(
+        database: Database,
+        verifier: impl Into<Arc<Verifier>>,
+        clock: Clock,
+        settings: Settings,
+    ) -> Self {
         let keeper = Keeper::start(database.counts());
+        let admin_roles = settings.membership_admin_roles.clone();
+        let memberships = admin_roles.map(|roles| Memberships::new(&database, roles).into());
         Self {
             api: Api::new(
                 settings.introspection,
@@ -141,12 +157,20 @@ impl App {
             ),
             database,
             verifier: verifier.into(),
+            key_server: None,
+            memberships,
             clock,
             sockets: Sockets::new(settings.max_unknown_sockets),
             settings: settings.into(),
             metrics: Metrics::of_process(),
             _keeper: keeper,
         }
+    }
+
+    /// The same service, with a server that its verifier has the keys from.
+    #[must_use]
+    pub fn with_key_server(self, server: KeyServer) -> Self {
+        Self { key_server: Some(server.into()), ..self }
     }
 
     /// Serves whoever connects, until `stop` becomes true and what is under way then is finished.

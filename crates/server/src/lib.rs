@@ -11,8 +11,10 @@ pub mod command;
 pub mod demo;
 mod development;
 mod http;
+mod key_server;
 mod listen;
 mod metrics;
 mod socket;
 
 pub use app::{App, Clock, Settings, Timeouts};
+pub use key_server::{KeyServer, Pace};

@@ -1,6 +1,6 @@
 //! `campaigns serve`.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Key, Options, Signer, Verifier};
@@ -8,11 +8,11 @@ use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    arguments::{Serve, WrongUsage},
+    arguments::{KeySource, Serve, WrongUsage},
     demo::require_migrated,
     process, worker,
 };
-use crate::{App, Clock, Settings, demo, development};
+use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
 
 /// How long requests may take to finish once the service is told to end.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -26,19 +26,21 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let rules = ClaimRules::from(&arguments.claims);
-    let given = arguments.keys.key()?;
+    let given = arguments.keys.source()?;
     let url = arguments.database.get()?;
     let is_worker = arguments.worker.unwrap_or(url.is_none());
     let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
-    let (database, key, banner) = match (url, given) {
+    let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
-            bail!("a key to verify tokens with is missing: --jwt-secret or --jwt-public-key")
+            bail!(
+                "a key to verify tokens with is missing: --jwt-secret, --jwt-public-key or --jwks-url"
+            )
         }
-        (Some(url), Some(key)) => {
+        (Some(url), Some(source)) => {
             let database = connect(&arguments, url).await?;
             require_migrated(&database).await?;
             require_triggers(&database).await?;
-            (database, key, None)
+            (database, source, None)
         }
         (None, given) => develop(&arguments, given, &rules).await?,
     };
@@ -50,10 +52,21 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
     let settings = Settings {
         introspection: !arguments.no_introspection,
+        membership_admin_roles: arguments.membership_admin_roles(),
         cors_origins: arguments.cors_origin,
         ..arguments.bounds.settings()
     };
-    let app = App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings);
+    let app = match source {
+        KeySource::Given(key) => {
+            App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings)
+        }
+        KeySource::Server(url) => {
+            let verifier = Arc::new(Verifier::without_keys(rules));
+            let server = KeyServer::start(url, Arc::clone(&verifier), Pace::default()).await?;
+            let app = App::new(database.clone(), verifier, Clock::system(), settings);
+            app.with_key_server(server)
+        }
+    };
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
@@ -115,15 +128,15 @@ async fn fill() -> anyhow::Result<()> {
 /// Everything that nobody configured.
 async fn develop(
     arguments: &Serve,
-    given: Option<Key>,
+    given: Option<KeySource>,
     rules: &ClaimRules,
-) -> anyhow::Result<(Database, Key, Option<Banner>)> {
+) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
     let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
     let secret = match (&arguments.keys.jwt_secret, given) {
         // no token can be made of a public key
-        (None, Some(key)) => return Ok((database, key, None)),
+        (None, Some(source)) => return Ok((database, source, None)),
         (Some(secret), _) => secret.clone().into_bytes(),
         (None, None) => development::secret()?,
     };
@@ -147,7 +160,7 @@ async fn develop(
         admin: sign(admin, demo::ADMIN)?,
         member: sign("member", demo::MEMBER)?,
     };
-    Ok((database, Key::secret(&secret)?, Some(banner)))
+    Ok((database, KeySource::Given(Key::secret(&secret)?), Some(banner)))
 }
 
 fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> {

@@ -1,17 +1,40 @@
 //! Who asks: from the header to the scope.
 
-use campaigns_graphql::Error;
-use campaigns_scope::{Scope, Viewer};
-use http::{HeaderMap, header};
+use campaigns_graphql::{Code, Error};
+use campaigns_scope::{Bearer, InvalidToken, NoViewer, Scope, Viewer};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use uuid::Uuid;
 
 use crate::App;
+
+/// Names the organization for whom the token names none.
+pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
+
+/// [`ORGANIZATION`], as it is written for people.
+const ORGANIZATION_NAME: &str = "X-Organization-Id";
 
 /// Why a request has no scope.
 pub(crate) enum Refusal {
     /// No token, or not a valid one; why, for the bearer.
     Unauthenticated(String),
-    /// The database cannot say whether the organization exists.
+    /// The token is valid, and what else the request says cannot be taken, with a status.
+    Refused(StatusCode, Error),
+    /// It cannot be said now.
     Failed(Error),
+}
+
+/// Somebody with a valid token, who may name an organization.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) bearer: Bearer,
+    named: Option<Uuid>,
+}
+
+impl Caller {
+    /// The same, who stays in this organization whatever others there are.
+    pub(crate) fn staying_in(self, organization: Uuid) -> Self {
+        Self { named: Some(organization), ..self }
+    }
 }
 
 impl App {
@@ -21,31 +44,83 @@ impl App {
         headers: &HeaderMap,
     ) -> Result<(Viewer, Scope), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION);
-        let viewer = self.viewer(authorization.and_then(|value| value.to_str().ok()))?;
-        let scope = self.enter(&viewer).await?;
-        Ok((viewer, scope))
+        let mut named = headers.get_all(ORGANIZATION).iter();
+        // what is no text is no id either
+        let organization = named.next().map(|value| value.to_str().unwrap_or_default());
+        let organization = if named.next().is_some() { Some("") } else { organization };
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        let caller = self.caller(authorization, organization).await?;
+        self.enter(&caller).await
     }
 
-    /// The viewer of an authorization, `Bearer …`.
-    pub(crate) fn viewer(&self, authorization: Option<&str>) -> Result<Viewer, Refusal> {
+    /// Who an authorization, `Bearer …`, and the name of an organization speak of.
+    pub(crate) async fn caller(
+        &self,
+        authorization: Option<&str>,
+        organization: Option<&str>,
+    ) -> Result<Caller, Refusal> {
         let token = authorization.and_then(bearer).ok_or_else(|| {
             Refusal::Unauthenticated("Send a token: Authorization: Bearer …".to_owned())
         })?;
-        self.verifier
-            .verify(token, self.clock.now())
-            .map_err(|error| Refusal::Unauthenticated(format!("{error}.")))
+        let mut verified = self.verifier.bearer(token, self.clock.now());
+        if let (Err(InvalidToken::UnknownKey), Some(server)) = (&verified, &self.key_server) {
+            server.look_for_unknown().await;
+            verified = self.verifier.bearer(token, self.clock.now());
+        }
+        let bearer = verified.map_err(|error| match error {
+            InvalidToken::NoKeys => {
+                Refusal::Failed(Error::of(Code::Unavailable, "The keys cannot be fetched."))
+            }
+            invalid => Refusal::Unauthenticated(format!("{invalid}.")),
+        })?;
+        let named = match organization {
+            // the token's own claim is what counts
+            Some(id) if self.memberships.is_some() && bearer.viewer().is_none() => {
+                Some(Uuid::try_parse(id).map_err(|_| misnamed("This is not a UUID."))?)
+            }
+            _ => None,
+        };
+        Ok(Caller { bearer, named })
     }
 
-    /// The scope of a viewer, whose organization has to exist.
-    pub(crate) async fn enter(&self, viewer: &Viewer) -> Result<Scope, Refusal> {
-        match self.database.enter(viewer).await {
-            Ok(Some(scope)) => Ok(scope),
+    /// The viewer that a caller is now, and the scope of the organization, which has to exist.
+    pub(crate) async fn enter(&self, caller: &Caller) -> Result<(Viewer, Scope), Refusal> {
+        let viewer = match (&self.memberships, caller.bearer.viewer()) {
+            (_, Some(viewer)) => viewer,
+            (Some(memberships), None) => {
+                memberships.viewer(&caller.bearer, caller.named).await.map_err(refusal)?
+            }
+            (None, None) => {
+                let message = format!("{}.", self.verifier.lacks_organization());
+                return Err(Refusal::Unauthenticated(message));
+            }
+        };
+        match self.database.enter(&viewer).await {
+            Ok(Some(scope)) => Ok((viewer, scope)),
             Ok(None) => {
                 Err(Refusal::Unauthenticated("The token's organization does not exist.".to_owned()))
             }
             Err(error) => Err(Refusal::Failed(error.into())),
         }
     }
+}
+
+fn refusal(why: NoViewer) -> Refusal {
+    match why {
+        NoViewer::NoMembership => Refusal::Unauthenticated(format!("{why}.")),
+        NoViewer::Several => misnamed("You belong to several organizations. Name one."),
+        NoViewer::NotAMember => {
+            let message = "You are not an active member of this organization.";
+            Refusal::Refused(StatusCode::FORBIDDEN, Error::of(Code::Forbidden, message))
+        }
+        NoViewer::Failed(error) => Refusal::Failed(error.into()),
+    }
+}
+
+/// The name of the organization is missing or cannot be taken.
+fn misnamed(message: &str) -> Refusal {
+    let error = Error::bad_input(ORGANIZATION_NAME, message);
+    Refusal::Refused(StatusCode::BAD_REQUEST, error)
 }
 
 /// The token of an `Authorization` (RFC 6750, section 2.1).

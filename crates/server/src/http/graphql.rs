@@ -38,6 +38,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         Err(Refusal::Unauthenticated(why)) => {
             return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
         }
+        Err(Refusal::Refused(status, error)) => return respond::refused(answer, status, error),
         Err(Refusal::Failed(error)) => {
             return respond::refused(answer, StatusCode::SERVICE_UNAVAILABLE, error);
         }

@@ -10,8 +10,11 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The database answers and is migrated.
+/// There are keys, and the database answers and is migrated.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    if !app.verifier.has_keys() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the keys are not fetched yet\n");
+    }
     match app.database.applied_migrations().await {
         Ok(applied) if campaigns_migration::names().iter().all(|name| applied.contains(name)) => {
             (StatusCode::OK, "ready\n")

@@ -54,7 +54,12 @@ pub(crate) fn router(app: App) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(app.settings.cors_origins.clone())
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE]);
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            authenticate::ORGANIZATION,
+        ]);
     Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/graphiql", get(graphiql::page))

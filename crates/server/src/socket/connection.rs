@@ -7,9 +7,12 @@ use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, WebSocket},
 };
-use campaigns_scope::{Budget, Viewer, json_weight};
+use campaigns_scope::{Budget, json_weight};
+use http::StatusCode;
+use rand::RngExt;
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::{
     App,
-    http::authenticate::Refusal,
+    http::authenticate::{Caller, Refusal},
     listen::peer::{Peer, TooMuch},
 };
 
@@ -45,14 +48,23 @@ impl End {
     fn close(code: u16, reason: impl Into<String>) -> Self {
         Self::Close(code, reason.into())
     }
+
+    /// The close for who may not be here.
+    fn forbidden(why: &str) -> Self {
+        // what a close frame takes
+        let why: String = why.chars().take(80).collect();
+        Self::close(4403, format!("Forbidden: {why}"))
+    }
 }
 
 /// Who is on the other end, once that is known.
 struct Known {
-    viewer: Viewer,
+    caller: Caller,
     /// The organization's.
     budget: Arc<Budget>,
     _counted: Counted,
+    /// Looks whether the caller may still be here.
+    _check: JoinSet<()>,
 }
 
 struct Connection {
@@ -63,6 +75,8 @@ struct Connection {
     known: Result<Known, Unknown>,
     /// When the peer is no longer waited for: its `connection_init`, or its token's end.
     deadline: Instant,
+    /// Why the caller may be here no longer.
+    ended: watch::Sender<Option<String>>,
 }
 
 /// Serves a socket to its end.
@@ -75,6 +89,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
     let operations = Operations::default();
     let mut connection = Connection {
         deadline: Instant::now() + INIT,
+        ended: watch::Sender::new(None),
         operations: operations.clone(),
         peer: peer.clone(),
         known: Err(unknown),
@@ -126,6 +141,7 @@ impl Connection {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         let mut unfinished: Option<Instant> = None;
+        let mut ended = self.ended.subscribe();
         loop {
             tokio::select! {
                 () = told(ending) => return End::Service,
@@ -135,6 +151,7 @@ impl Connection {
                         Ok(_) => End::close(4403, "Forbidden: the token has expired"),
                     };
                 }
+                why = end_of(&mut ended) => return End::forbidden(&why),
                 // it has not read for too long, or is gone
                 _ = &mut *writer => return End::Gone,
                 _ = pings.tick() => {
@@ -167,6 +184,7 @@ impl Connection {
                                 taken = self.take(&text) => taken,
                                 () = told(ending) => return End::Service,
                                 () = sleep_until(deadline) => continue,
+                                _ = end_of(&mut ended) => continue,
                             }
                         }
                         Some(Ok(Message::Binary(_))) => {
@@ -203,7 +221,9 @@ impl Connection {
             Received::ConnectionInit { .. } if self.known.is_ok() => {
                 Err(End::close(4429, "Too many initialisation requests"))
             }
-            Received::ConnectionInit { token } => self.init(token.as_deref()).await,
+            Received::ConnectionInit { token, organization } => {
+                self.init(token.as_deref(), organization.as_deref()).await
+            }
             Received::Complete { id } => {
                 self.operations.stop(&id);
                 Ok(())
@@ -215,34 +235,38 @@ impl Connection {
                     let id: String = id.chars().take(20).collect();
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
-                let viewer = known.viewer.clone();
+                let caller = known.caller.clone();
                 let prepared = match prepare(&self.app, &self.operations, &id, operation) {
                     Ok(prepared) => prepared,
                     Err(refused) => return self.say(refused).await,
                 };
                 let (app, queue) = (self.app.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, prepared, viewer, budget, queue });
+                self.operations.start(Run { app, id, prepared, caller, budget, queue });
                 Ok(())
             }
         }
     }
 
-    async fn init(&mut self, token: Option<&str>) -> Result<(), End> {
-        let viewer = self.app.viewer(token).map_err(refused)?;
-        let scope = self.app.enter(&viewer).await.map_err(refused)?;
+    async fn init(&mut self, token: Option<&str>, organization: Option<&str>) -> Result<(), End> {
+        let caller = self.app.caller(token, organization).await.map_err(refused)?;
+        let (_, scope) = self.app.enter(&caller).await.map_err(refused)?;
+        let caller = caller.staying_in(scope.organization());
         let max = self.app.settings.max_sockets;
         let counted = self
             .app
             .sockets
             .count(scope.organization(), max)
             .ok_or_else(|| End::close(1013, "The organization has too many sockets"))?;
-        let left = (viewer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
+        let left =
+            (caller.bearer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
         // further ahead than a timer goes, it is looked at again some day
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let budget = scope.budget();
         self.queue.draw_from(Arc::clone(&budget));
         self.peer.is_known(Arc::clone(&budget));
-        self.known = Ok(Known { viewer, budget, _counted: counted });
+        let mut check = JoinSet::new();
+        check.spawn(check_again(self.app.clone(), caller.clone(), self.ended.clone()));
+        self.known = Ok(Known { caller, budget, _counted: counted, _check: check });
         self.say(message::connection_ack()).await
     }
 
@@ -284,12 +308,36 @@ impl Connection {
 /// come back after either.
 fn refused(refusal: Refusal) -> End {
     match refusal {
-        Refusal::Unauthenticated(why) => {
-            let why: String = why.chars().take(80).collect();
-            End::close(4403, format!("Forbidden: {why}"))
-        }
-        Refusal::Failed(_) => End::close(1013, "The database cannot be reached"),
+        Refusal::Unauthenticated(why) => End::forbidden(&why),
+        Refusal::Refused(StatusCode::FORBIDDEN, _) => End::forbidden("not an active member"),
+        // the same would be refused again: the usual clients give up
+        Refusal::Refused(..) => End::close(4400, "Name an organization by X-Organization-Id"),
+        Refusal::Failed(_) => End::close(1013, "The service cannot tell who you are now"),
     }
+}
+
+/// Looks from time to time whether a caller may still be here, until that is not so.
+async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
+    let every = app.settings.socket_check;
+    // those who came at the same time do not ask at the same time
+    let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = every;
+        let why = match app.enter(&caller).await {
+            Ok(_) | Err(Refusal::Failed(_)) => continue,
+            Err(Refusal::Unauthenticated(why)) => why,
+            Err(Refusal::Refused(..)) => "no longer an active member".to_owned(),
+        };
+        ended.send_replace(Some(why));
+        return;
+    }
+}
+
+/// Waits until a caller may be here no longer; why.
+async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
+    // the connection itself keeps the other end
+    ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
 }
 
 /// Waits until the sockets are to end.

@@ -4,12 +4,14 @@ use async_graphql::ServerError;
 use campaigns_operation::{Operation, scan};
 use serde_json::{Map, Value as Json, json};
 
+use crate::http::authenticate::ORGANIZATION;
+
 /// How many bytes the id of an operation has at most.
 const MAX_ID: usize = 1_000;
 
 /// What a peer may say.
 pub(super) enum Received {
-    ConnectionInit { token: Option<String> },
+    ConnectionInit { token: Option<String>, organization: Option<String> },
     Ping { payload: Option<Json> },
     Pong,
     Subscribe { id: String, operation: Operation },
@@ -35,14 +37,19 @@ impl Received {
         match kind.as_str() {
             "connection_init" => {
                 let payload = optional(&mut message)?.unwrap_or_default();
-                let authorization = payload
-                    .into_iter()
-                    .find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-                let token = match authorization {
-                    Some((_, Json::String(value))) => Some(value),
-                    _ => None,
+                let value = |wanted: &str| {
+                    let mut values = payload.iter();
+                    values
+                        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                        .map(|(_, value)| value)
                 };
-                Ok(Self::ConnectionInit { token })
+                let token = value("authorization").and_then(Json::as_str).map(str::to_owned);
+                let organization = match value(ORGANIZATION.as_str()) {
+                    None | Some(Json::Null) => None,
+                    // what is no text is no id either
+                    Some(id) => Some(id.as_str().unwrap_or_default().to_owned()),
+                };
+                Ok(Self::ConnectionInit { token, organization })
             }
             "ping" => Ok(Self::Ping { payload: optional(&mut message)?.map(Json::Object) }),
             "pong" => optional(&mut message).map(|_| Self::Pong),

@@ -9,7 +9,8 @@
 //!
 //! **Invariants.**
 //! - Nothing is executed before the token is verified, nor after it has expired: the socket ends
-//!   with the token (4403).
+//!   with the token (4403). It also ends, within [`Settings::socket_check`](crate::Settings) and what
+//!   is remembered, once its organization or its user's membership there has ended.
 //! - An operation's id is taken until its `complete` or `error` is sent or the peer's `complete` has
 //!   come; another operation of that id ends the socket (4409). After either there is nothing more
 //!   of it.

@@ -14,7 +14,10 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{message, writer::Queue};
-use crate::{App, http::authenticate::Refusal};
+use crate::{
+    App,
+    http::authenticate::{Caller, Refusal},
+};
 
 /// How long to wait before the database is asked again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -123,7 +126,7 @@ pub(super) struct Run {
     pub(super) app: App,
     pub(super) id: String,
     pub(super) prepared: Prepared,
-    pub(super) viewer: Viewer,
+    pub(super) caller: Caller,
     /// What the operation was drawn from when it came in.
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
@@ -131,10 +134,10 @@ pub(super) struct Run {
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, viewer, budget, queue } = self;
+        let Self { app, id, prepared, caller, budget, queue } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
-        let scope = match enter(&app, &viewer, prepared.is_subscription()).await {
-            Ok(scope) => scope,
+        let (viewer, scope) = match enter(&app, &caller, prepared.is_subscription()).await {
+            Ok(entered) => entered,
             Err(error) => {
                 let refused = message::error(&id, &error.into_response().errors);
                 listing.say(&queue, refused, true).await;
@@ -183,14 +186,14 @@ impl Run {
     }
 }
 
-/// The scope of an operation. While the database cannot say whether the organization exists, a
+/// The viewer and the scope of an operation. While the database cannot say who that is, a
 /// subscription waits: to a client an error would be the end.
-async fn enter(app: &App, viewer: &Viewer, waits: bool) -> Result<Scope, Error> {
+async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope), Error> {
     loop {
-        match app.enter(viewer).await {
-            Ok(scope) => return Ok(scope),
+        match app.enter(caller).await {
+            Ok(entered) => return Ok(entered),
             Err(Refusal::Failed(_)) if waits => tokio::time::sleep(RETRY).await,
-            Err(Refusal::Failed(error)) => return Err(error),
+            Err(Refusal::Failed(error) | Refusal::Refused(_, error)) => return Err(error),
             Err(Refusal::Unauthenticated(why)) => return Err(Error::unauthenticated(why)),
         }
     }

@@ -3,15 +3,16 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod tokens;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use campaigns_scope::{ClaimRules, Key};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+pub(super) use tokens::{Claims, KeySource, Keys};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -87,6 +88,19 @@ pub(super) struct Serve {
     pub(super) keys: Keys,
     #[command(flatten)]
     pub(super) claims: Claims,
+    /// Takes tokens without an organization: it and the role are those of the user's active memberships.
+    /// The user is the one whose auth_id is the token's subject.
+    #[arg(long, env = "CAMPAIGNS_MEMBERSHIPS")]
+    pub(super) memberships: bool,
+    /// The roles of memberships that are admins; any other is a member.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MEMBERSHIP_ADMIN_ROLES",
+        value_name = "ROLES",
+        default_value = "admin,owner",
+        value_delimiter = ','
+    )]
+    membership_admin_roles: Vec<String>,
     #[command(flatten)]
     pub(super) bounds: Bounds,
     /// Does not answer questions about the schema.
@@ -101,6 +115,13 @@ pub(super) struct Serve {
         value_parser = origin
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
+}
+
+impl Serve {
+    /// The roles of memberships that are admins, where memberships count.
+    pub(super) fn membership_admin_roles(&self) -> Option<Vec<String>> {
+        self.memberships.then(|| tokens::trimmed(&self.membership_admin_roles))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -132,84 +153,6 @@ impl DatabaseUrl {
     /// The address, which has to be given.
     pub(super) fn require(&self) -> anyhow::Result<String> {
         self.get()?.ok_or_else(|| WrongUsage("--database-url is missing".to_owned()).into())
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Keys {
-    /// The secret that tokens are signed with by HS256; 32 bytes or more.
-    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
-    pub(super) jwt_secret: Option<String>,
-    /// A public key in PEM, for tokens that are signed by RS256, ES256 or EdDSA.
-    #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
-    pub(super) jwt_public_key: Option<PathBuf>,
-}
-
-impl Keys {
-    /// The key, where one is given.
-    pub(super) fn key(&self) -> anyhow::Result<Option<Key>> {
-        match (&self.jwt_secret, &self.jwt_public_key) {
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(WrongUsage(
-                "--jwt-secret and --jwt-public-key are two kinds of key; give one".to_owned(),
-            )
-            .into()),
-            (Some(secret), None) => match Key::secret(secret.as_bytes()) {
-                Ok(key) => Ok(Some(key)),
-                Err(error) => Err(WrongUsage(format!("--jwt-secret: {error}")).into()),
-            },
-            (None, Some(file)) => {
-                let pem = std::fs::read(file).map_err(|error| {
-                    WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
-                })?;
-                match Key::public_pem(&pem) {
-                    Ok(key) => Ok(Some(key)),
-                    Err(error) => {
-                        Err(WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
-                            .into())
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-#[expect(clippy::struct_field_names, reason = "the flags' names")]
-pub(super) struct Claims {
-    /// The claim with the organization's id; a dot goes into an object.
-    #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
-    jwt_org_claim: String,
-    /// The claim with the role; a dot goes into an object.
-    #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
-    jwt_role_claim: String,
-    /// The roles that are admins; any other is a member.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_JWT_ADMIN_ROLES",
-        value_name = "ROLES",
-        default_value = "admin,owner",
-        value_delimiter = ','
-    )]
-    jwt_admin_roles: Vec<String>,
-    /// The issuer that a token has to name.
-    #[arg(long, env = "CAMPAIGNS_JWT_ISSUER", value_name = "ISSUER")]
-    jwt_issuer: Option<String>,
-    /// The audience that a token has to name.
-    #[arg(long, env = "CAMPAIGNS_JWT_AUDIENCE", value_name = "AUDIENCE")]
-    jwt_audience: Option<String>,
-}
-
-impl From<&Claims> for ClaimRules {
-    fn from(claims: &Claims) -> Self {
-        let roles = claims.jwt_admin_roles.iter().map(|role| role.trim().to_owned());
-        Self {
-            organization: claims.jwt_org_claim.clone(),
-            role: claims.jwt_role_claim.clone(),
-            admin_roles: roles.filter(|role| !role.is_empty()).collect(),
-            issuer: claims.jwt_issuer.clone(),
-            audience: claims.jwt_audience.clone(),
-        }
     }
 }
 

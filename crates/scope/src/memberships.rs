@@ -1,0 +1,143 @@
+//! Organization and role of those whose tokens do not name an organization: their memberships.
+//!
+//! **Invariants.** Only active memberships of active users count. What was found counts for
+//! [`REMEMBERED`] and no longer; it is looked up once for all who ask at the same time, and a
+//! subject has one entry however many organizations its requests name.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hashlink::LruCache;
+use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::{Bearer, Database, Error, Role, Viewer, connections::Session};
+
+/// For how long memberships that were found count.
+const REMEMBERED: Duration = Duration::from_secs(5);
+/// For how long it counts that there were none, as somebody may just be joining.
+const NONE_REMEMBERED: Duration = Duration::from_secs(1);
+/// Of how many users memberships are remembered.
+const MAX_USERS: usize = 10_000;
+/// How many memberships of a user are remembered; others are looked up each time.
+const MAX_REMEMBERED: usize = 100;
+
+const OF_USER: &str = "SELECT memberships.org_id, CAST(memberships.role AS text) AS role \
+     FROM users JOIN memberships ON memberships.user_id = users.id \
+     WHERE users.auth_id = $1 AND users.is_active IS NOT FALSE AND memberships.status = 'active'";
+
+/// Why a bearer is nobody's viewer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoViewer {
+    /// The subject is no active user with an active membership.
+    #[error("the token's subject is no active user with an active membership")]
+    NoMembership,
+    /// There are several memberships, and none is named.
+    #[error("the user has several organizations")]
+    Several,
+    /// The organization that is named is none of the user's.
+    #[error("the user is no active member of this organization")]
+    NotAMember,
+    /// The database cannot say.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Looks memberships up.
+pub struct Memberships {
+    session: Session,
+    admin_roles: Vec<String>,
+    known: Mutex<LruCache<Uuid, Arc<Entry>>>,
+}
+
+/// What is remembered of a subject.
+struct Entry {
+    asked: Instant,
+    found: OnceCell<Vec<(Uuid, Role)>>,
+}
+
+impl Entry {
+    fn is_fresh(&self) -> bool {
+        let lasts = match self.found.get() {
+            Some(found) if found.is_empty() => NONE_REMEMBERED,
+            _ => REMEMBERED,
+        };
+        self.asked.elapsed() < lasts
+    }
+}
+
+impl Memberships {
+    /// The memberships in a database; those with one of these roles are admins.
+    #[must_use]
+    pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
+        let session = database.operator().session().by_key();
+        Self { session, admin_roles, known: Mutex::new(LruCache::new(MAX_USERS)) }
+    }
+
+    /// The viewer that a bearer is: by the token where that names an organization, and otherwise by
+    /// the only membership, or the one in the organization that is named.
+    ///
+    /// # Errors
+    /// Where there is no such membership, or none is named of several, or the database cannot say.
+    pub async fn viewer(&self, bearer: &Bearer, named: Option<Uuid>) -> Result<Viewer, NoViewer> {
+        if let Some(viewer) = bearer.viewer() {
+            return Ok(viewer);
+        }
+        let subject = Uuid::try_parse(bearer.subject()).map_err(|_| NoViewer::NoMembership)?;
+        let entry = self.entry(subject);
+        let look_up = || self.look_up(subject, None);
+        let found = entry.found.get_or_try_init(look_up).await?;
+        let (organization, role) = match (named, &found[..]) {
+            (_, []) => return Err(NoViewer::NoMembership),
+            (None, [only]) => *only,
+            (None, _) => return Err(NoViewer::Several),
+            (Some(named), all) => match all.iter().find(|(id, _)| *id == named) {
+                Some(one) => *one,
+                None if all.len() < MAX_REMEMBERED => return Err(NoViewer::NotAMember),
+                None => {
+                    let of_it = self.look_up(subject, Some(named)).await?;
+                    *of_it.first().ok_or(NoViewer::NotAMember)?
+                }
+            },
+        };
+        Ok(bearer.within(organization, role))
+    }
+
+    /// What is remembered of a subject, or is about to be.
+    fn entry(&self, subject: Uuid) -> Arc<Entry> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = known.get(&subject).filter(|entry| entry.is_fresh()) {
+            return Arc::clone(entry);
+        }
+        let entry = Arc::new(Entry { asked: Instant::now(), found: OnceCell::new() });
+        known.insert(subject, Arc::clone(&entry));
+        entry
+    }
+
+    async fn look_up(
+        &self,
+        subject: Uuid,
+        organization: Option<Uuid>,
+    ) -> Result<Vec<(Uuid, Role)>, Error> {
+        let mut sql = OF_USER.to_owned();
+        let mut values = vec![Value::from(subject)];
+        if let Some(organization) = organization {
+            sql += " AND memberships.org_id = $2";
+            values.push(organization.into());
+        }
+        sql += &format!(" LIMIT {MAX_REMEMBERED}");
+        let backend = self.session.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let rows = self.session.query_all_raw(statement).await?;
+        let found = rows.iter().map(|row| {
+            let role: Option<String> = row.try_get("", "role")?;
+            let is_admin = role.is_some_and(|role| self.admin_roles.contains(&role));
+            let role = if is_admin { Role::Admin } else { Role::Member };
+            Ok((row.try_get("", "org_id")?, role))
+        });
+        Ok(found.collect::<Result<_, DbErr>>()?)
+    }
+}

@@ -1,0 +1,178 @@
+//! Verifying: from a token to its bearer.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Bearer, InvalidToken, LEEWAY, Role, Viewer,
+    claims::{ClaimRules, claim, numeric_date},
+    key::{Key, KeySet},
+};
+
+/// Makes viewers of tokens.
+pub struct Verifier {
+    /// Those that are in use.
+    keys: RwLock<Arc<[Ready]>>,
+    rules: ClaimRules,
+}
+
+/// A key with what a token of it has to fulfil.
+struct Ready {
+    name: Option<String>,
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl Verifier {
+    /// A verifier with one key.
+    #[must_use]
+    pub fn new(key: Key, rules: ClaimRules) -> Self {
+        let only = Ready::of(None, key, &rules);
+        Self { keys: RwLock::new([only].into()), rules }
+    }
+
+    /// A verifier of keys that are yet to come, by [`Verifier::replace_keys`].
+    #[must_use]
+    pub fn without_keys(rules: ClaimRules) -> Self {
+        Self { keys: RwLock::new([].into()), rules }
+    }
+
+    /// From now on these keys are in use and no others.
+    pub fn replace_keys(&self, set: KeySet) {
+        let ready = set.0.into_iter().map(|(name, key)| Ready::of(name, key, &self.rules));
+        let keys = ready.collect();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// Whether there is any key.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys().is_empty()
+    }
+
+    fn keys(&self) -> Arc<[Ready]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The viewer whom the token speaks of, with the organization that it names. Whether the
+    /// organization exists is for [`Database::enter`](crate::Database::enter) to see.
+    ///
+    /// # Errors
+    /// Where the token is not valid at `now`, or names no organization.
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, InvalidToken> {
+        self.bearer(token, now)?.viewer().ok_or_else(|| self.lacks_organization())
+    }
+
+    /// What is wrong with a token without an organization, where it has to name one.
+    #[must_use]
+    pub fn lacks_organization(&self) -> InvalidToken {
+        InvalidToken::Claim(self.rules.organization.clone())
+    }
+
+    /// The bearer of the token, who may name no organization.
+    ///
+    /// # Errors
+    /// Where the token is not valid at `now`.
+    pub fn bearer(&self, token: &str, now: DateTime<Utc>) -> Result<Bearer, InvalidToken> {
+        let claims = claims_under(&self.keys(), token)?;
+        let expires_at =
+            numeric_date(&claims, "exp")?.ok_or_else(|| InvalidToken::Claim("exp".to_owned()))?;
+        let not_before = numeric_date(&claims, "nbf")?;
+        let leeway = chrono::TimeDelta::seconds(LEEWAY);
+        if now > expires_at + leeway || not_before.is_some_and(|start| now < start - leeway) {
+            return Err(InvalidToken::Time);
+        }
+
+        let subject = claims["sub"]
+            .as_str()
+            .filter(|subject| !subject.is_empty())
+            .ok_or_else(|| InvalidToken::Claim("sub".to_owned()))?
+            .to_owned();
+        let organization = match claim(&claims, &self.rules.organization) {
+            None => None,
+            Some(named) => {
+                let id = named.as_str().and_then(|id| Uuid::try_parse(id).ok());
+                Some(id.ok_or_else(|| self.lacks_organization())?)
+            }
+        };
+        let role = match claim(&claims, &self.rules.role).and_then(Value::as_str) {
+            Some(role) if self.rules.admin_roles.iter().any(|admin| admin == role) => Role::Admin,
+            _ => Role::Member,
+        };
+        let claimed = organization.map(|organization| (organization, role));
+        Ok(Bearer { subject, claimed, expires_at })
+    }
+}
+
+/// The claims of a token under the key that it names; under the only one where either has no name.
+fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
+    match keys {
+        [] => return Err(InvalidToken::NoKeys),
+        [only] if only.name.is_none() => return only.claims(token),
+        _ => {}
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken::Signature)?;
+    if let ([only], None) = (keys, &header.kid) {
+        return only.claims(token);
+    }
+    let Some(kid) = header.kid else { return Err(InvalidToken::Signature) };
+    // keys of different kinds may have one name (RFC 7517, section 4.5)
+    let mut named = keys.iter().filter(|key| key.name.as_ref() == Some(&kid)).peekable();
+    if named.peek().is_none() {
+        return Err(InvalidToken::UnknownKey);
+    }
+    let mut refused = InvalidToken::Signature;
+    for key in named {
+        match key.claims(token) {
+            Err(InvalidToken::Signature) => {}
+            Err(other) => refused = other,
+            claims => return claims,
+        }
+    }
+    Err(refused)
+}
+
+impl Ready {
+    fn of(name: Option<String>, Key { algorithm, key }: Key, rules: &ClaimRules) -> Self {
+        Self { name, key, validation: validation(algorithm, rules) }
+    }
+
+    /// The claims of a token that this key has signed.
+    fn claims(&self, token: &str) -> Result<Value, InvalidToken> {
+        let decoded =
+            jsonwebtoken::decode::<Value>(token, &self.key, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => InvalidToken::Party,
+                    ErrorKind::MissingRequiredClaim(claim) => InvalidToken::Claim(claim.clone()),
+                    _ => InvalidToken::Signature,
+                }
+            })?;
+        // an extension that has to be understood, and is not (RFC 7515, section 4.1.11)
+        if decoded.header.crit.is_some() {
+            return Err(InvalidToken::Signature);
+        }
+        Ok(decoded.claims)
+    }
+}
+
+fn validation(algorithm: Algorithm, rules: &ClaimRules) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_required_spec_claims(&["exp", "sub"]);
+    // the clock is ours
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = rules.audience.is_some();
+    if let Some(audience) = &rules.audience {
+        validation.set_audience(&[audience]);
+        validation.required_spec_claims.insert("aud".to_owned());
+    }
+    if let Some(issuer) = &rules.issuer {
+        validation.set_issuer(&[issuer]);
+        validation.required_spec_claims.insert("iss".to_owned());
+    }
+    validation
+}

@@ -1,0 +1,109 @@
+//! What tokens are verified with, and what their claims are called.
+
+use std::path::PathBuf;
+
+use campaigns_scope::{ClaimRules, Key};
+use clap::Args;
+use reqwest::Url;
+
+use super::WrongUsage;
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Keys {
+    /// The secret that tokens are signed with by HS256; 32 bytes or more.
+    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(in crate::command) jwt_secret: Option<String>,
+    /// A public key in PEM, for tokens that are signed by RS256, ES256 or EdDSA.
+    #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
+    jwt_public_key: Option<PathBuf>,
+    /// The address of a JSON Web Key Set with the public keys of tokens, as <https://…/jwks.json>.
+    #[arg(long, env = "CAMPAIGNS_JWKS_URL", value_name = "URL", value_parser = key_server)]
+    jwks_url: Option<Url>,
+}
+
+/// Where the keys come from.
+pub(in crate::command) enum KeySource {
+    /// One key, which was given.
+    Given(Key),
+    /// A key server.
+    Server(Url),
+}
+
+impl Keys {
+    /// Where the keys come from, if anything says so.
+    pub(in crate::command) fn source(&self) -> anyhow::Result<Option<KeySource>> {
+        match (&self.jwt_secret, &self.jwt_public_key, &self.jwks_url) {
+            (None, None, None) => Ok(None),
+            (Some(secret), None, None) => match Key::secret(secret.as_bytes()) {
+                Ok(key) => Ok(Some(KeySource::Given(key))),
+                Err(error) => Err(WrongUsage(format!("--jwt-secret: {error}")).into()),
+            },
+            (None, Some(file), None) => {
+                let of_file = |error: &dyn std::error::Error| {
+                    WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
+                };
+                let pem = std::fs::read(file).map_err(|error| of_file(&error))?;
+                let key = Key::public_pem(&pem).map_err(|error| of_file(&error))?;
+                Ok(Some(KeySource::Given(key)))
+            }
+            (None, None, Some(url)) => Ok(Some(KeySource::Server(url.clone()))),
+            _ => Err(WrongUsage(
+                "--jwt-secret, --jwt-public-key and --jwks-url are different kinds of keys; give one"
+                    .to_owned(),
+            )
+            .into()),
+        }
+    }
+}
+
+fn key_server(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match (url.scheme(), url.has_host()) {
+        ("http" | "https", true) => Ok(url),
+        _ => Err("it begins with https:// or http://".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the flags' names")]
+pub(in crate::command) struct Claims {
+    /// The claim with the organization's id; a dot goes into an object.
+    #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
+    jwt_org_claim: String,
+    /// The claim with the role; a dot goes into an object.
+    #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
+    jwt_role_claim: String,
+    /// The roles that are admins; any other is a member.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_JWT_ADMIN_ROLES",
+        value_name = "ROLES",
+        default_value = "admin,owner",
+        value_delimiter = ','
+    )]
+    jwt_admin_roles: Vec<String>,
+    /// The issuer that a token has to name.
+    #[arg(long, env = "CAMPAIGNS_JWT_ISSUER", value_name = "ISSUER")]
+    jwt_issuer: Option<String>,
+    /// The audience that a token has to name.
+    #[arg(long, env = "CAMPAIGNS_JWT_AUDIENCE", value_name = "AUDIENCE")]
+    jwt_audience: Option<String>,
+}
+
+impl From<&Claims> for ClaimRules {
+    fn from(claims: &Claims) -> Self {
+        Self {
+            organization: claims.jwt_org_claim.clone(),
+            role: claims.jwt_role_claim.clone(),
+            admin_roles: trimmed(&claims.jwt_admin_roles),
+            issuer: claims.jwt_issuer.clone(),
+            audience: claims.jwt_audience.clone(),
+        }
+    }
+}
+
+/// Roles, as they are meant.
+pub(super) fn trimmed(roles: &[String]) -> Vec<String> {
+    let roles = roles.iter().map(|role| role.trim().to_owned());
+    roles.filter(|role| !role.is_empty()).collect()
+}

@@ -1,0 +1,191 @@
+//! Keys by URL: fetched, kept, and fetched again.
+//!
+//! **Invariants.**
+//! - One task fetches, so there is one fetch at a time, and a request that ends does not end a fetch.
+//! - A fetch has a deadline and a size. While fetches fail, the keys that were fetched last stay in use.
+//! - Tokens that name unknown keys cause one fetch in [`Pace::unknown`] at most, however many come.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use campaigns_scope::{KeySet, Verifier};
+use reqwest::{Client, Url, redirect};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+/// How large a key set may be.
+const MAX_BYTES: usize = 1 << 20;
+/// The first pause where there are no keys yet; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often keys are fetched, and how long that may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long a fetch may take.
+    pub timeout: Duration,
+    /// How long after a fetch the next one is due by itself.
+    pub renewal: Duration,
+    /// How long after a fetch that failed it is tried again.
+    pub retry: Duration,
+    /// The time between two fetches for the sake of unknown keys.
+    pub unknown: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            renewal: Duration::from_mins(5),
+            retry: Duration::from_secs(30),
+            unknown: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Keeps the keys of a [`Verifier`] as a server has them, for as long as it lives.
+pub struct KeyServer {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    client: Client,
+    url: Url,
+    pace: Pace,
+    verifier: Arc<Verifier>,
+    asked: Mutex<Asked>,
+    wake: Notify,
+    /// The number of the last request to fetch that was met.
+    met: watch::Sender<u64>,
+}
+
+/// What unknown keys have asked for.
+#[derive(Default)]
+struct Asked {
+    number: u64,
+    last: Option<Instant>,
+}
+
+impl KeyServer {
+    /// Fetches the keys at this address, once before this returns, and from then on in a task. A server
+    /// that does not answer is no error: it is asked again.
+    ///
+    /// # Errors
+    /// Where the process cannot make requests at all.
+    pub async fn start(url: Url, verifier: Arc<Verifier>, pace: Pace) -> anyhow::Result<Self> {
+        let client = Client::builder()
+            .timeout(pace.timeout)
+            .redirect(redirect::Policy::limited(3))
+            // a redirect does not lead to where others can answer
+            .https_only(url.scheme() == "https")
+            // fetches are minutes apart
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("campaigns/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("requests for keys cannot be made")?;
+        let shared = Arc::new(Shared {
+            client,
+            url,
+            pace,
+            verifier,
+            asked: Mutex::default(),
+            wake: Notify::new(),
+            met: watch::Sender::new(0),
+        });
+        let first = shared.renew().await;
+        let task = tokio::spawn(keep(Arc::clone(&shared), first));
+        Ok(Self { shared, task })
+    }
+
+    /// Fetches the keys for the sake of an unknown one, unless that was done a short while ago, and
+    /// waits until they are there or cannot be had.
+    pub(crate) async fn look_for_unknown(&self) {
+        let Shared { asked, wake, met, pace, .. } = &*self.shared;
+        let number = {
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked.last.is_none_or(|last| last.elapsed() >= pace.unknown) {
+                asked.last = Some(Instant::now());
+                asked.number += 1;
+                wake.notify_one();
+            }
+            asked.number
+        };
+        // one that has begun before does not count: there may be two to wait for
+        let wait = pace.timeout * 2;
+        timeout(wait, met.subscribe().wait_for(|met| *met >= number)).await.ok();
+    }
+}
+
+impl Drop for KeyServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Fetches the keys whenever that is due or asked for.
+async fn keep(shared: Arc<Shared>, first: bool) {
+    let (mut is_met, mut pause) = (first, FIRST_PAUSE);
+    loop {
+        let due = if is_met {
+            shared.pace.renewal
+        } else if shared.verifier.has_keys() {
+            shared.pace.retry
+        } else {
+            let short = pause.min(shared.pace.retry);
+            pause *= 2;
+            short
+        };
+        tokio::select! {
+            () = sleep(due) => {}
+            () = shared.wake.notified() => {}
+        }
+        let number = shared.asked.lock().unwrap_or_else(PoisonError::into_inner).number;
+        is_met = shared.renew().await;
+        shared.met.send_replace(number);
+    }
+}
+
+impl Shared {
+    /// Fetches the keys and puts them to use; whether that worked.
+    async fn renew(&self) -> bool {
+        let fetched = self.fetch().await;
+        let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
+        metrics::counter!("campaigns_key_fetches_total", "outcome" => outcome).increment(1);
+        match fetched {
+            Ok(keys) => {
+                self.verifier.replace_keys(keys);
+                true
+            }
+            Err(error) => {
+                let then = if self.verifier.has_keys() {
+                    "those that were fetched last stay in use"
+                } else {
+                    "no token can be verified until they are"
+                };
+                tracing::warn!("the keys could not be fetched, {then}: {error:#}");
+                false
+            }
+        }
+    }
+
+    async fn fetch(&self) -> anyhow::Result<KeySet> {
+        let request = self.client.get(self.url.clone()).header("accept", "application/json");
+        let mut response = request.send().await?;
+        let status = response.status();
+        ensure!(status.is_success(), "the key server answers {status}");
+        let mut text = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if text.len() + chunk.len() > MAX_BYTES {
+                bail!("the key set has more than {MAX_BYTES} bytes");
+            }
+            text.extend_from_slice(&chunk);
+        }
+        Ok(KeySet::parse(&text)?)
+    }
+}

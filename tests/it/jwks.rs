@@ -1,0 +1,352 @@
+//! Keys by URL: which are taken, when they are fetched, and what a failing server does.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_graphql::futures_util::future::join_all;
+use axum::{Router, body::Body, http::StatusCode as Status, response::Response, routing::get};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use campaigns_scope::{ClaimRules, KeySet, Verifier};
+use campaigns_server::Pace;
+use campaigns_tests::{Backend, TestApp};
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use reqwest::StatusCode;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+/// What a key server answers.
+#[derive(Clone)]
+enum Says {
+    Keys(Json),
+    Error,
+    Nothing,
+    TooMuch,
+}
+
+/// A key server.
+struct Server {
+    url: String,
+    says: Arc<Mutex<Says>>,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Server {
+    async fn start(says: Says) -> Self {
+        let says = Arc::new(Mutex::new(says));
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let (now, counted) = (Arc::clone(&says), Arc::clone(&fetches));
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let says = now.lock().unwrap().clone();
+            match says {
+                Says::Keys(keys) => Response::new(Body::from(keys.to_string())),
+                Says::Error => {
+                    let mut response = Response::new(Body::from("no"));
+                    *response.status_mut() = Status::INTERNAL_SERVER_ERROR;
+                    response
+                }
+                Says::Nothing => std::future::pending().await,
+                Says::TooMuch => Response::new(Body::from(vec![b' '; 2 << 20])),
+            }
+        };
+        let router = Router::new().route("/jwks.json", get(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, says, fetches }
+    }
+
+    fn say(&self, says: Says) {
+        *self.says.lock().unwrap() = says;
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+/// A pair of keys with a name.
+struct Pair {
+    name: String,
+    algorithm: Algorithm,
+    private: EncodingKey,
+    public: Json,
+}
+
+impl Pair {
+    fn new(name: &str, algorithm: Algorithm) -> Self {
+        let kind = match algorithm {
+            Algorithm::ES256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Algorithm::ES384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            Algorithm::EdDSA => &rcgen::PKCS_ED25519,
+            _ => &rcgen::PKCS_RSA_SHA256,
+        };
+        let pair = rcgen::KeyPair::generate_for(kind).unwrap();
+        let pem = pair.serialize_pem();
+        let private = match algorithm {
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
+            _ => EncodingKey::from_rsa_pem(pem.as_bytes()),
+        }
+        .unwrap();
+        let mut public = if algorithm == Algorithm::EdDSA {
+            let x = URL_SAFE_NO_PAD.encode(pair.public_key_raw());
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": x })
+        } else {
+            let jwk = Jwk::from_encoding_key(&private, algorithm).unwrap();
+            serde_json::to_value(jwk).unwrap()
+        };
+        public["kid"] = json!(name);
+        public.as_object_mut().unwrap().remove("alg");
+        Self { name: name.to_owned(), algorithm, private, public }
+    }
+
+    fn with(&self, name: &str, value: Json) -> Json {
+        let mut public = self.public.clone();
+        public[name] = value;
+        public
+    }
+
+    fn sign(&self, organization: Uuid) -> String {
+        self.sign_as(Some(&self.name), self.algorithm, organization)
+    }
+
+    fn sign_as(&self, kid: Option<&str>, algorithm: Algorithm, organization: Uuid) -> String {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+        jsonwebtoken::encode(&header, &claims(organization), &self.private).unwrap()
+    }
+}
+
+fn claims(organization: Uuid) -> Json {
+    json!({ "sub": "x", "org_id": organization, "exp": Utc::now().timestamp() + 60 })
+}
+
+fn set(keys: &[&Json]) -> Json {
+    json!({ "keys": keys })
+}
+
+/// The verifier of a set, and whether it takes a token.
+fn takes(keys: &[&Json], token: &str) -> bool {
+    let verifier = Verifier::without_keys(ClaimRules::default());
+    match KeySet::parse(set(keys).to_string().as_bytes()) {
+        Ok(keys) => verifier.replace_keys(keys),
+        Err(_) => assert!(!verifier.has_keys()),
+    }
+    verifier.verify(token, Utc::now()).is_ok()
+}
+
+async fn status(app: &TestApp, token: &str) -> StatusCode {
+    app.client(Some(token.to_owned())).ask("{ __typename }", json!({})).await.status
+}
+
+/// Asks again until the answer is of this status.
+async fn until(app: &TestApp, token: &str, wanted: StatusCode) {
+    let start = Instant::now();
+    while status(app, token).await != wanted {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is not {wanted}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn each_kind_of_key_verifies_tokens_of_its_own_algorithm_alone() {
+    let kinds = [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let pairs: Vec<Pair> =
+        kinds.iter().map(|kind| Pair::new(&format!("{kind:?}"), *kind)).collect();
+    let keys: Vec<&Json> = pairs.iter().map(|pair| &pair.public).collect();
+    let organization = Uuid::new_v4();
+    for pair in &pairs {
+        assert!(takes(&keys, &pair.sign(organization)), "{:?}", pair.algorithm);
+        for other in pairs.iter().filter(|other| other.name != pair.name) {
+            // the right name, and the signature of another key
+            let token = other.sign_as(Some(&pair.name), other.algorithm, organization);
+            assert!(!takes(&keys, &token), "{} by {}", other.name, pair.name);
+        }
+    }
+}
+
+#[test]
+fn the_header_of_a_token_does_not_choose_the_algorithm() {
+    let pair = Pair::new("rsa", Algorithm::RS256);
+    let organization = Uuid::new_v4();
+    for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
+        let token = pair.sign_as(Some("rsa"), algorithm, organization);
+        assert!(!takes(&[&pair.public], &token), "{algorithm:?}");
+        // where the key says so, it is the only one
+        let says = pair.with("alg", json!(format!("{algorithm:?}")));
+        assert!(takes(&[&says], &token), "{algorithm:?}");
+        assert!(!takes(&[&says], &pair.sign(organization)), "{algorithm:?}");
+    }
+    // the bytes of the public key as an HMAC's secret, as each form of it has them
+    let modulus = pair.public["n"].as_str().unwrap();
+    let elliptic = Pair::new("ec", Algorithm::ES256);
+    let x = elliptic.public["x"].as_str().unwrap();
+    for (public, bytes) in [
+        (&pair.public, modulus.as_bytes().to_vec()),
+        (&pair.public, pair.public.to_string().into_bytes()),
+        (&elliptic.public, x.as_bytes().to_vec()),
+        (&elliptic.public, elliptic.public.to_string().into_bytes()),
+    ] {
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            let kid = public["kid"].as_str().map(str::to_owned);
+            let header = Header { kid, ..Header::new(algorithm) };
+            let key = EncodingKey::from_secret(&bytes);
+            let forged = jsonwebtoken::encode(&header, &claims(organization), &key).unwrap();
+            assert!(!takes(&[public], &forged), "{algorithm:?}");
+        }
+    }
+    // a secret in a set of public keys is nobody's
+    let secret = json!({ "kty": "oct", "kid": "secret", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" });
+    let header = Header { kid: Some("secret".to_owned()), ..Header::default() };
+    let key = EncodingKey::from_secret(&[0; 32]);
+    let forged = jsonwebtoken::encode(&header, &claims(organization), &key).unwrap();
+    assert!(!takes(&[&secret], &forged));
+    assert!(!takes(&[&secret, &pair.public], &forged));
+}
+
+#[test]
+fn keys_for_something_else_are_left_out() {
+    let rsa = Pair::new("key", Algorithm::RS256);
+    let elliptic = Pair::new("key", Algorithm::ES256);
+    let edwards = Pair::new("key", Algorithm::EdDSA);
+    let organization = Uuid::new_v4();
+    for (pair, public, taken) in [
+        (&rsa, rsa.with("use", json!("sig")), true),
+        (&rsa, rsa.with("use", json!("enc")), false),
+        (&rsa, rsa.with("key_ops", json!(["verify"])), true),
+        (&rsa, rsa.with("key_ops", json!(["encrypt", "wrapKey"])), false),
+        (&rsa, rsa.with("alg", json!("RS256")), true),
+        (&rsa, rsa.with("alg", json!("RSA-OAEP-256")), false),
+        (&rsa, rsa.with("alg", json!("ES256")), false),
+        (&rsa, rsa.with("alg", json!("HS256")), false),
+        (&rsa, rsa.with("alg", json!("none")), false),
+        (&rsa, rsa.with("n", json!("AQAB")), false),
+        (&elliptic, elliptic.with("alg", json!("ES256")), true),
+        (&elliptic, elliptic.with("alg", json!("ES384")), false),
+        (&elliptic, elliptic.with("alg", json!("ECDH-ES")), false),
+        (&elliptic, elliptic.with("crv", json!("P-384")), false),
+        (&elliptic, elliptic.with("crv", json!("secp256k1")), false),
+        (&edwards, edwards.with("alg", json!("EdDSA")), true),
+        (&edwards, edwards.with("alg", json!("Ed25519")), true),
+        (&edwards, edwards.with("crv", json!("X25519")), false),
+        (&edwards, edwards.with("kty", json!(7)), false),
+    ] {
+        assert_eq!(takes(&[&public], &pair.sign(organization)), taken, "{public}");
+        // whatever else is in the set
+        let other = Pair::new("other", Algorithm::ES256);
+        let unknown = json!({ "kty": "AKP", "kid": "later", "alg": "ML-DSA-44", "pub": "AAAA" });
+        let keys = [&unknown, &public, &other.public];
+        assert_eq!(takes(&keys, &pair.sign(organization)), taken, "{public}");
+        assert!(takes(&keys, &other.sign(organization)));
+    }
+}
+
+#[test]
+fn a_token_that_names_no_key_is_of_the_only_one() {
+    let (one, two) = (Pair::new("one", Algorithm::ES256), Pair::new("two", Algorithm::ES256));
+    let organization = Uuid::new_v4();
+    let unnamed = one.sign_as(None, Algorithm::ES256, organization);
+    assert!(takes(&[&one.public], &unnamed));
+    assert!(!takes(&[&two.public], &unnamed));
+    assert!(!takes(&[&one.public, &two.public], &unnamed));
+    // one key without a name is of every token
+    let nameless = one.with("kid", Json::Null);
+    assert!(takes(&[&nameless], &unnamed));
+    assert!(takes(&[&nameless], &one.sign(organization)));
+    assert!(!takes(&[&nameless], &two.sign(organization)));
+    // keys of different kinds may have one name
+    let same = Pair::new("one", Algorithm::RS256);
+    assert!(takes(&[&same.public, &one.public], &one.sign(organization)));
+    assert!(takes(&[&same.public, &one.public], &same.sign(organization)));
+}
+
+#[tokio::test]
+async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
+    let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::RS256));
+    let server = Server::start(Says::Keys(set(&[&old.public]))).await;
+    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let acme = app.organization("acme").await.id;
+    assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
+    assert_eq!(server.fetches(), 1);
+    server.say(Says::Keys(set(&[&new.public])));
+    // all who name it wait for the same fetch
+    let token = new.sign(acme);
+    let statuses = join_all((0..20).map(|_| status(&app, &token))).await;
+    assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+    // what is no longer there is no longer taken
+    assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_keys_causes_one_fetch() {
+    let good = Pair::new("good", Algorithm::ES256);
+    let server = Server::start(Says::Keys(set(&[&good.public]))).await;
+    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let acme = app.organization("acme").await.id;
+    let flood = (0..200).map(|number| {
+        let token = good.sign_as(Some(&format!("unknown {number}")), Algorithm::ES256, acme);
+        let app = &app;
+        async move { status(app, &token).await }
+    });
+    let statuses = join_all(flood).await;
+    assert!(statuses.iter().all(|status| *status == StatusCode::UNAUTHORIZED));
+    assert_eq!(status(&app, &good.sign(acme)).await, StatusCode::OK);
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test]
+async fn while_the_server_fails_the_last_keys_stay_in_use() {
+    let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::EdDSA));
+    let short = Duration::from_millis(100);
+    let pace = Pace { timeout: short, renewal: short, retry: short, unknown: short };
+    let server = Server::start(Says::Keys(set(&[&old.public]))).await;
+    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, pace).await;
+    let acme = app.organization("acme").await.id;
+    for says in [
+        Says::Error,
+        Says::Nothing,
+        Says::TooMuch,
+        Says::Keys(json!("nonsense")),
+        Says::Keys(set(&[])),
+        Says::Keys(set(&[&old.with("use", json!("enc"))])),
+    ] {
+        server.say(says);
+        let before = server.fetches();
+        while server.fetches() < before + 3 {
+            assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
+            // nor does it take for ever to be told
+            assert_eq!(status(&app, &new.sign(acme)).await, StatusCode::UNAUTHORIZED);
+        }
+    }
+    server.say(Says::Keys(set(&[&new.public])));
+    until(&app, &new.sign(acme), StatusCode::OK).await;
+    assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not_the_token() {
+    let good = Pair::new("good", Algorithm::ES256);
+    let server = Server::start(Says::Error).await;
+    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let acme = app.organization("acme").await.id;
+    let client = app.client(Some(good.sign(acme)));
+    let ready = async || {
+        let ready = app.client(None).request(reqwest::Method::GET, "/readyz").send().await.unwrap();
+        ready.status()
+    };
+    let answer = client.ask("{ __typename }", json!({})).await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+    // without a token there is nothing to verify
+    assert_eq!(app.client(None).ask("{ __typename }", json!({})).await.code(), "UNAUTHENTICATED");
+    server.say(Says::Keys(set(&[&good.public])));
+    until(&app, &good.sign(acme), StatusCode::OK).await;
+    assert_eq!(ready().await, StatusCode::OK);
+}
