@@ -243,7 +243,8 @@ fn every_bound_is_documented_with_a_test_that_exists() {
     let mut tests = 0;
     for row in security.lines().filter(|line| line.starts_with("| ") && !line.contains("---")) {
         for name in row.split('`').filter(|word| word.contains("::")) {
-            let (file, test) = name.split_once("::").unwrap();
+            let (file, test) = name.rsplit_once("::").unwrap();
+            let file = file.replace("::", "/");
             let at = |path: &str| std::fs::read_to_string(format!("{folder}/{path}"));
             let source = at(&format!("tests/it/bounds/{file}.rs"))
                 .or_else(|_| at(&format!("tests/it/{file}.rs")))

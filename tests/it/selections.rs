@@ -46,7 +46,7 @@ on_both_databases! {
             ("Send", &["send(id: $send) { # }", "sends(first: 1) { nodes { # } }", "campaign(id: $campaign) { sends { nodes { # } } }", "events(first: 1) { nodes { send { # } } }"]),
             ("Contact", &["contact(id: $contact) { # }", "contacts(first: 1) { edges { node { # } } }", "sends(first: 1) { nodes { contact { # } } }"]),
             ("EngagementEvent", &["events(first: 1) { nodes { # } }", "events(first: 1) { edges { node { # } } }", "send(id: $send) { events { nodes { # } } }"]),
-            ("Segment", &["segment(id: $segment) { # }", "segments(first: 1) { nodes { # } }", "campaigns { nodes { list { nodes { segment { # } } } } }"]),
+            ("Segment", &["segment(id: $segment) { # }", "segments(first: 1) { nodes { # } }", "campaigns(first: 5) { nodes { list { nodes { segment { # } } } } }"]),
             ("ListEntry", &["campaigns { nodes { list { nodes { # } } } }"]),
             ("Company", &["contacts { nodes { companies { # } } }"]),
             ("User", &["campaigns { nodes { creator { # } } }", "viewer { user { # } }"]),
