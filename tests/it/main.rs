@@ -19,6 +19,7 @@ mod intake;
 mod lifecycle;
 mod links;
 mod lists;
+mod pages;
 mod plans;
 mod queueing;
 mod schema_history;

@@ -16,3 +16,4 @@ mod metrics;
 mod socket;
 
 pub use app::{App, Clock, Settings, Timeouts};
+pub use campaigns_web::Pages;
