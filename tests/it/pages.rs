@@ -6,14 +6,19 @@ use chrono::Utc;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 
-/// Visits the built pages; there are none where the program was told to carry the plain ones.
-async fn visit(dashboard: &str, graphiql: &str, member: &str) {
+/// Visits the built pages, on every device where that is said; there are none where the program was told to carry the plain ones.
+async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
     if Pages::default() == Pages::Plain {
         eprintln!("not visited: these tests were built with CAMPAIGNS_WEB=plain, or without Node");
         return;
     }
-    let links = [("DASHBOARD", dashboard), ("GRAPHIQL", graphiql), ("MEMBER", member)];
-    let Finished { code, out, err } = node("pages.mjs", &links).await;
+    let environment = [
+        ("DASHBOARD", dashboard),
+        ("GRAPHIQL", graphiql),
+        ("MEMBER", member),
+        ("EVERYWHERE", everywhere),
+    ];
+    let Finished { code, out, err } = node("pages.mjs", &environment).await;
     assert_eq!(code, 0, "{out}{err}");
 }
 
@@ -27,7 +32,7 @@ async fn a_person_follows_the_printed_links_and_does_everything_that_the_pages_o
     let member = service.line(after("member ")).await;
     let dashboard = service.line(after("Dashboard")).await;
     let graphiql = service.line(after("GraphiQL")).await;
-    visit(&dashboard, &graphiql, &member).await;
+    visit(&dashboard, &graphiql, &member, "yes").await;
     assert_eq!(service.terminate().await, 0);
 }
 
@@ -38,7 +43,7 @@ async fn the_pages_do_the_same_on_postgres() {
     let organization = app.again(demo::ORGANIZATIONS[0].id).await;
     let admin = organization.admin.token.unwrap();
     let link = |path: &str| format!("{}{path}#token={admin}", app.address);
-    visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap()).await;
+    visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
 }
 
 #[tokio::test]

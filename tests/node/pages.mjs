@@ -1,9 +1,10 @@
 // What a person does with the dashboard and GraphiQL, in a browser. DASHBOARD and GRAPHIQL are the
-// printed links, MEMBER is a member's token; SHOTS is a folder for screenshots.
+// printed links, MEMBER is a member's token. With EVERYWHERE, each page is also opened on a desk and on a
+// phone, light and dark; SHOTS is a folder for screenshots of that, as in docs/.
 
 import { ask, click, expect, isAccessible, visit } from "./browser.mjs";
 
-const { DASHBOARD, GRAPHIQL, MEMBER, SHOTS } = process.env;
+const { DASHBOARD, GRAPHIQL, MEMBER, EVERYWHERE, SHOTS } = process.env;
 const address = new URL(DASHBOARD).origin;
 const token = new URLSearchParams(new URL(DASHBOARD).hash.slice(1)).get("token");
 
@@ -46,8 +47,12 @@ async function exploring(open) {
 
 async function looking(open) {
   const page = await open();
+  const files = [];
+  page.on("requestfinished", (request) => request.url().includes("/assets/") && files.push(request.sizes()));
   await page.goto(DASHBOARD);
-  await shown(page, "Engagement over time");
+  await page.locator(".chart canvas").waitFor();
+  const bytes = (await Promise.all(files)).reduce((sum, { responseBodySize }) => sum + responseBodySize, 0);
+  expect(bytes > 0 && bytes < 250_000, `a first page below 250 kB, not ${bytes}`);
   expect(!page.url().includes("token"), "the address without the token");
   await page.goBack().catch(() => null);
   expect(!page.url().includes("token"), "the history without the token");
@@ -104,6 +109,44 @@ async function following(page) {
     ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 1,
     [await clicks.elementHandle(), before],
   );
+}
+
+/** A list of any length is loaded as it is scrolled, and only the rows in view are on the page. */
+async function scrolling(open) {
+  const { contacts } = await ask(address, token, "{ contacts(first: 0) { totalCount } }");
+  const page = await open();
+  await page.goto(as(token, "/contacts"));
+  await page.getByRole("group", { name: "Contacts" }).waitFor();
+  await page.waitForFunction((rows) => {
+    const scroller = document.querySelector(".rows");
+    scroller.scrollTop = scroller.scrollHeight;
+    return scroller.querySelector("table").ariaRowCount === String(rows);
+  }, contacts.totalCount + 1);
+  const drawn = await page.getByRole("row").count();
+  expect(drawn < 100, `the rows in view, not ${drawn}`);
+  await page.context().close();
+}
+
+/** A connection that is lost, and events meanwhile: each is shown once, in its order. */
+async function reconnecting(open) {
+  const page = await open();
+  const sockets = [];
+  await page.routeWebSocket(/graphql/, (socket) => {
+    socket.connectToServer();
+    sockets.push(socket);
+  });
+  await page.goto(as(token, "/live"));
+  await page.getByText("Live", { exact: true }).waitFor();
+  const items = ["before", "meanwhile", "after"];
+  for (const item of items) {
+    if (item === "meanwhile") await sockets.at(-1).close({ code: 1012, reason: "the test cuts it" });
+    await click(address, token, `https://example.com/${item}`);
+    await page.getByText(`https://example.com/${item}`).waitFor();
+  }
+  const links = await page.getByText(/^https:\/\/example.com\//).allInnerTexts();
+  const wanted = items.toReversed().map((item) => `https://example.com/${item}`);
+  expect(String(links) === String(wanted), `each event once, not ${links}`);
+  await page.context().close();
 }
 
 async function selecting(page) {
@@ -184,16 +227,17 @@ async function refused(open, complaints) {
 }
 
 async function photographing(open) {
-  const { campaigns, contacts } = await ask(
+  const { campaigns, contacts, segments } = await ask(
     address,
     token,
     `{ campaigns(first: 1, filter: { name: { eq: "Summer sale" } }) { nodes { id } }
-       contacts(first: 1, filter: { clicked: true, suppressed: true }) { nodes { id } } }`,
+       contacts(first: 1, filter: { clicked: true, suppressed: true }) { nodes { id } }
+       segments(first: 1, orderBy: [{ field: CAMPAIGNS_USED_IN, direction: DESC }]) { nodes { id } } }`,
   );
   const pages = {
     overview: "/",
     campaign: `/campaigns/${campaigns.nodes[0].id}`,
-    segment: "/segments/new",
+    segment: `/segments/${segments.nodes[0].id}`,
     contact: `/contacts/${contacts.nodes[0].id}`,
     live: "/live",
     graphiql: "/graphiql",
@@ -232,10 +276,12 @@ await visit(DASHBOARD, async (open, complaints) => {
   await exploring(open);
   const page = await looking(open);
   await following(page);
+  await reconnecting(open);
+  await scrolling(open);
   const count = await selecting(page);
   await scheduling(page, count);
   await ending(open);
   await refused(open, complaints);
-  await photographing(open);
+  if (EVERYWHERE) await photographing(open);
 });
 console.log("done");

@@ -4,6 +4,7 @@ import {
   createRouter,
   lazyRouteComponent,
   Link,
+  redirect,
 } from "@tanstack/react-router";
 import { Frame } from "./ui/frame";
 import { Empty, Loading } from "./ui/states";
@@ -25,6 +26,15 @@ const overview = createRoute({
   path: "/",
   validateSearch: overviewSearch,
   component: lazyRouteComponent(() => import("./overview/page"), "Overview"),
+});
+
+// the overview lists all campaigns
+const campaigns = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns",
+  beforeLoad: () => {
+    throw redirect({ to: "/" });
+  },
 });
 
 const campaign = createRoute({
@@ -68,7 +78,7 @@ const live = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, campaign, segments, segment, contacts, contact, live]),
+  routeTree: root.addChildren([overview, campaigns, campaign, segments, segment, contacts, contact, live]),
   defaultPreload: "intent",
   defaultPendingComponent: () => <Loading />,
   scrollRestoration: true,

@@ -49,6 +49,8 @@ export const variables: CSSVariablesResolver = () => ({
   },
   dark: {
     "--mantine-color-body": "#161b1a",
+    "--mantine-color-disabled": "#323c39",
+    "--mantine-color-disabled-color": "#8d9895",
     "--mantine-color-dimmed": "#a8b4b0",
     "--mantine-color-placeholder": "#96a29e",
     "--mantine-color-error": "#ff9494",
