@@ -2,6 +2,11 @@
 run *arguments:
     cargo run -- {{arguments}}
 
+# The pages, drawn anew whenever web/ changes. They ask a service on port 8123:
+# `just run --listen 127.0.0.1:8123`.
+web:
+    cd web && npm ci && npm run dev
+
 # Every test, on SQLite and on a PostgreSQL server of their own.
 test *arguments:
     cargo test --workspace {{arguments}}

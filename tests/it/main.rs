@@ -22,6 +22,7 @@ mod lifecycle;
 mod links;
 mod lists;
 mod memberships;
+mod pages;
 mod plans;
 mod queueing;
 mod schema_history;

@@ -6,6 +6,7 @@ use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Memberships, Verifier};
+use campaigns_web::Pages;
 use chrono::{DateTime, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether the schema answers questions about itself.
     pub introspection: bool,
+    /// The pages at `/` and `/graphiql`.
+    pub pages: Pages,
     /// Origins whose pages may ask.
     pub cors_origins: Vec<http::HeaderValue>,
     /// TCP connections at once, at most.
@@ -107,6 +110,7 @@ impl Default for Settings {
             query_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             introspection: true,
+            pages: Pages::default(),
             cors_origins: Vec::new(),
             max_peers: 10_000,
             max_unknown_sockets: 1_000,

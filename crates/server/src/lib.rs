@@ -17,4 +17,5 @@ mod metrics;
 mod socket;
 
 pub use app::{App, Clock, Settings, Timeouts};
+pub use campaigns_web::Pages;
 pub use key_server::{KeyServer, Pace};

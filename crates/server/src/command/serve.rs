@@ -169,6 +169,7 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
     if let Some(Banner { organization, admin, member }) = banner {
         writeln!(out, "\nDevelopment mode, on campaigns.db ({organization}).")?;
         writeln!(out, "Tokens for 30 days:\n\n  admin   {admin}\n\n  member  {member}\n")?;
+        writeln!(out, "Dashboard http://{address}/#token={admin}\n")?;
         writeln!(out, "GraphiQL  http://{address}/graphiql#token={admin}\n")?;
     }
     out.flush()?;

@@ -3,10 +3,10 @@
 pub(crate) mod authenticate;
 mod body;
 mod content;
-mod graphiql;
 mod graphql;
 mod health;
 mod metrics;
+mod pages;
 pub(crate) mod respond;
 
 use axum::{
@@ -62,10 +62,10 @@ pub(crate) fn router(app: App) -> Router {
         ]);
     Router::new()
         .route("/graphql", any(graphql::handle))
-        .route("/graphiql", get(graphiql::page))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::text))
+        .fallback(pages::serve)
         .with_state(app)
         .layer(CatchPanicLayer::custom(respond::panicked))
         .layer(CompressionLayer::new())

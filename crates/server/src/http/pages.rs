@@ -1,0 +1,48 @@
+//! `/`, `/graphiql` and what these pages load.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::App;
+
+/// A page or a file of one, or 404. A page takes the token from the address' fragment, which no
+/// browser sends to a server.
+pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
+    let mut response = Response::new(Body::empty());
+    let accepted = request.headers().get(header::ACCEPT_ENCODING);
+    let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(file) = app.settings.pages.file(request.uri().path(), accepted) else {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(file.cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Some(encoding) = file.encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if let Some(policy) = file.policy.and_then(|policy| HeaderValue::from_str(&policy).ok()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    }
+    // of an answer to HEAD, the server sends the header alone
+    *response.body_mut() = match file.content {
+        Cow::Borrowed(content) => Body::from(content),
+        Cow::Owned(content) => Body::from(content),
+    };
+    response
+}

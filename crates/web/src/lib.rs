@@ -1,0 +1,166 @@
+//! The pages that the service carries: the dashboard and GraphiQL.
+//!
+//! They are built from `web/` by this crate's build script where Node is installed. Where it is not,
+//! the plain pages beside this crate's source take their place: fewer functions, no dependencies.
+//!
+//! **Invariants.** Nothing that a page loads is on another host, and its policy forbids it. No script
+//! is inline. A file that is cached forever has the hash of its content in its name.
+
+#![warn(missing_docs)]
+
+mod policy;
+
+use std::borrow::Cow;
+
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/pages"]
+struct Built;
+
+#[derive(RustEmbed)]
+#[folder = "plain"]
+struct Plain;
+
+/// Addresses that the dashboard shows a view at, with everything below them.
+const VIEWS: [&str; 4] = ["campaigns", "segments", "contacts", "live"];
+
+/// A set of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// The dashboard and GraphiQL, as built from `web/`.
+    Built,
+    /// The pages that need nothing to be built.
+    Plain,
+}
+
+/// A file to be served.
+#[derive(Debug)]
+pub struct File {
+    /// Its content.
+    pub content: Cow<'static, [u8]>,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// How its content is encoded; None if it is as it is.
+    pub encoding: Option<&'static str>,
+    /// For how long it may be kept, as `Cache-Control` has it.
+    pub cache: &'static str,
+    /// What the page may load, as `Content-Security-Policy` has it; None if it is no page.
+    pub policy: Option<String>,
+}
+
+impl Default for Pages {
+    /// The built pages if this program carries them.
+    fn default() -> Self {
+        if env!("CAMPAIGNS_WEB_IS_BUILT") == "true" { Self::Built } else { Self::Plain }
+    }
+}
+
+impl Pages {
+    /// The file at a path, in an encoding of those that `Accept-Encoding` names. None if there is no
+    /// such file.
+    #[must_use]
+    pub fn file(self, path: &str, accepted: &str) -> Option<File> {
+        let path = path.strip_prefix('/')?;
+        if path == "graphiql" {
+            return self.page("graphiql.html");
+        }
+        if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
+            return self.page("index.html");
+        }
+        let content_type = content_type(path)?;
+        let (file, encoding) = ENCODINGS
+            .iter()
+            .filter(|(name, _)| accepts(accepted, name))
+            .find_map(|(name, suffix)| {
+                self.get(&format!("{path}{suffix}")).map(|file| (file, Some(*name)))
+            })
+            .or_else(|| self.get(path).map(|file| (file, None)))?;
+        let is_hashed = self == Self::Built && path.starts_with("assets/");
+        Some(File {
+            content: file.data,
+            content_type,
+            encoding,
+            cache: if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" },
+            policy: None,
+        })
+    }
+
+    /// A page, with a nonce of its own, so that no cache may keep it.
+    fn page(self, name: &str) -> Option<File> {
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
+        Some(File {
+            content: Cow::Owned(text.replace("CSP_NONCE", &nonce).into_bytes()),
+            content_type: "text/html; charset=utf-8",
+            encoding: None,
+            cache: "no-store",
+            policy: Some(if self == Self::Built && name == "graphiql.html" {
+                policy::of_graphiql(&nonce)
+            } else {
+                policy::of_page(&nonce)
+            }),
+        })
+    }
+
+    fn get(self, name: &str) -> Option<EmbeddedFile> {
+        match self {
+            Self::Built => Built::get(name),
+            Self::Plain => Plain::get(name),
+        }
+    }
+}
+
+/// Encodings that files are kept in, smallest first, each with the end of its files' names.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// Whether `Accept-Encoding` names an encoding without a weight of 0.
+fn accepts(accepted: &str, encoding: &str) -> bool {
+    accepted.split(',').any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        is_named && weight.is_none_or(|weight| weight > 0.0)
+    })
+}
+
+/// The media type of a file that may be asked for by its name.
+fn content_type(path: &str) -> Option<&'static str> {
+    match path.rsplit_once('.')?.1 {
+        "js" => Some("text/javascript; charset=utf-8"),
+        "css" => Some("text/css; charset=utf-8"),
+        "svg" => Some("image/svg+xml"),
+        "ttf" => Some("font/ttf"),
+        "woff2" => Some("font/woff2"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pages, accepts};
+
+    #[test]
+    fn an_encoding_is_accepted_where_it_is_named_with_a_weight() {
+        assert!(accepts("gzip, deflate, br", "br"));
+        assert!(accepts("GZIP;q=0.5", "gzip"));
+        assert!(!accepts("gzip;q=0, br", "gzip"));
+        assert!(!accepts("", "br"));
+    }
+
+    #[test]
+    fn each_page_allows_styles_by_the_nonce_that_it_carries() {
+        for pages in [Pages::default(), Pages::Plain] {
+            for path in ["/", "/graphiql", "/campaigns/1"] {
+                let page = pages.file(path, "br").unwrap();
+                let policy = page.policy.unwrap();
+                let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
+                let text = String::from_utf8(page.content.into_owned()).unwrap();
+                assert!(!text.contains("CSP_NONCE"));
+                assert_eq!(text.contains(nonce), pages == Pages::Built);
+            }
+        }
+        assert!(Pages::Plain.file("/index.html", "").is_none());
+        assert!(Pages::Plain.file("/../Cargo.toml", "").is_none());
+    }
+}

@@ -1,0 +1,21 @@
+//! What pages may load: nothing from another host, and no inline script.
+
+/// The policy of a page: its own files, the API, and style elements that have the nonce.
+pub(crate) fn of_page(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The policy of GraphiQL. Its editor positions each line by a `style` attribute, runs workers, and
+/// its style sheet has fonts inside.
+pub(crate) fn of_graphiql(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
+         connect-src 'self'; worker-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}

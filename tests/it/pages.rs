@@ -1,0 +1,147 @@
+//! The dashboard and GraphiQL, as a person uses them in a browser, and the files that they consist of.
+
+use campaigns_server::{Pages, Settings, demo};
+use campaigns_tests::{Backend, Binary, Finished, TestApp, node, on_both_databases};
+use chrono::Utc;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::json;
+
+/// Visits the built pages, on every device where that is said; there are none where the program was told to carry the plain ones.
+async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
+    if Pages::default() == Pages::Plain {
+        eprintln!("not visited: these tests were built with CAMPAIGNS_WEB=plain, or without Node");
+        return;
+    }
+    let environment = [
+        ("DASHBOARD", dashboard),
+        ("GRAPHIQL", graphiql),
+        ("MEMBER", member),
+        ("EVERYWHERE", everywhere),
+    ];
+    let Finished { code, out, err } = node("pages.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[tokio::test]
+async fn a_person_follows_the_printed_links_and_does_everything_that_the_pages_offer() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(directory.path(), &["--listen", "127.0.0.1:0"]).await;
+    let after = |label: &'static str| {
+        move |line: &str| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned())
+    };
+    let member = service.line(after("member ")).await;
+    let dashboard = service.line(after("Dashboard")).await;
+    let graphiql = service.line(after("GraphiQL")).await;
+    visit(&dashboard, &graphiql, &member, "yes").await;
+    assert_eq!(service.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn the_pages_do_the_same_on_postgres() {
+    let app = TestApp::start(Backend::Postgres).await;
+    demo::load(&app.door, Utc::now()).await.unwrap();
+    let organization = app.again(demo::ORGANIZATIONS[0].id).await;
+    let admin = organization.admin.token.unwrap();
+    let link = |path: &str| format!("{}{path}#token={admin}", app.address);
+    visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
+}
+
+#[tokio::test]
+async fn the_plain_pages_explore_and_look_without_anything_built() {
+    let settings = Settings { pages: Pages::Plain, ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    let id = app.literal(uuid::Uuid::new_v4());
+    for insert in [
+        format!(
+            "INSERT INTO campaigns (id, org_id, name, status) VALUES ({id}, {org}, 'Spring', 'sent')"
+        ),
+        format!("INSERT INTO contacts (id, org_id, first_name) VALUES ({id}, {org}, 'Ada')"),
+        format!(
+            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id, status)
+             VALUES ({id}, {org}, {id}, {id}, 'delivered')"
+        ),
+    ] {
+        app.run(&insert).await;
+    }
+    let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &acme.admin.token.unwrap())];
+    let Finished { code, out, err } = node("plain.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+async fn get(app: &TestApp, path: &str, encodings: &str) -> Response {
+    let request = app.client(None).request(Method::GET, path);
+    request.header("accept-encoding", encodings).send().await.unwrap()
+}
+
+/// The addresses that a page loads at once.
+fn loaded(page: &str) -> Vec<String> {
+    let addresses = page.split(['"', '\'']).filter(|text| text.starts_with("/assets/"));
+    addresses.map(str::to_owned).collect()
+}
+
+on_both_databases! {
+    async fn a_page_allows_its_own_files_alone_and_no_inline_script(app: TestApp) {
+        for path in ["/", "/graphiql", "/campaigns/0a11ce00-0000-4000-8000-000000000001", "/live"] {
+            let page = get(&app, path, "").await;
+            assert_eq!(page.status(), StatusCode::OK, "{path}");
+            let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+            assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+            for part in policy.split("; ").filter(|part| !part.starts_with("style-src-attr ")) {
+                assert!(!part.contains("unsafe") && !part.contains("http"), "{part}");
+            }
+            assert_eq!(page.headers()["cache-control"], "no-store");
+            assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+            assert_eq!(page.headers()["referrer-policy"], "no-referrer");
+            let text = page.text().await.unwrap();
+            assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
+            assert!(!text.contains("<script>") && !text.contains("<style"), "{text}");
+            assert!(!loaded(&text).is_empty());
+        }
+        let nonces = [get(&app, "/", "").await, get(&app, "/", "").await];
+        assert_ne!(
+            nonces[0].headers()["content-security-policy"],
+            nonces[1].headers()["content-security-policy"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_loads_is_kept_forever_and_comes_compressed() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let page = get(&app, "/", "gzip").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let text = get(&app, "/", "").await.text().await.unwrap();
+    for path in loaded(&text) {
+        let plain = get(&app, &path, "").await;
+        assert_eq!(plain.status(), StatusCode::OK, "{path}");
+        assert!(!plain.headers().contains_key("content-encoding"));
+        let content = plain.bytes().await.unwrap();
+        for encoding in ["br", "gzip"] {
+            let file = get(&app, &path, encoding).await;
+            assert_eq!(file.headers()["vary"].to_str().unwrap().to_lowercase(), "accept-encoding");
+            if Pages::default() == Pages::Built {
+                assert_eq!(file.headers()["content-encoding"], encoding, "{path}");
+                assert_eq!(file.headers()["cache-control"], "public, max-age=31536000, immutable");
+                assert!(file.bytes().await.unwrap().len() < content.len());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_without_a_page_is_not_found_and_a_page_is_only_read() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    for path in
+        ["/nothing", "/index.html", "/assets/none.js", "/assets/../index.html", "/graphiql/x"]
+    {
+        assert_eq!(get(&app, path, "").await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    let posted = app.client(None).request(Method::POST, "/").json(&json!({})).send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(posted.headers()["allow"], "GET, HEAD");
+    let head = app.client(None).request(Method::HEAD, "/").send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::OK);
+    assert!(head.headers().contains_key("content-security-policy"));
+}

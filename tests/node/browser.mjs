@@ -1,0 +1,89 @@
+// A browser as a test needs it: no outside address, and every error of a page is kept.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const require = createRequire(import.meta.url);
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
+
+/** Opens a browser for a service, and ends it whatever becomes of the visit. */
+export async function visit(address, visiting) {
+  if (executablePath === undefined) throw new Error("Chromium is not installed");
+  const browser = await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-background-networking"],
+  });
+  const origin = new URL(address).origin;
+  const complaints = [];
+  const open = async (options = {}) => {
+    const context = await browser.newContext({
+      locale: "en-GB",
+      timezoneId: "Europe/Berlin",
+      viewport: { width: 1280, height: 860 },
+      ...options,
+    });
+    context.setDefaultTimeout(20_000);
+    await context.route(
+      (url) => url.origin !== origin,
+      (route) => {
+        complaints.push(`asked another host: ${route.request().url()}`);
+        return route.abort();
+      },
+    );
+    const page = await context.newPage();
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`thrown: ${error.stack}`));
+    return page;
+  };
+  try {
+    await visiting(open, complaints);
+    if (complaints.length > 0) throw new Error(complaints.join("\n"));
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Throws what axe-core finds on a page; parts that others made can be left out. */
+export async function isAccessible(page, exclude = []) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((exclude) => globalThis.axe.run({ exclude }), exclude);
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
+  if (found.length > 0) throw new Error(`${page.url()}: ${found.join("\n")}`);
+}
+
+/** Asks the API. */
+export async function ask(address, token, query, variables = {}) {
+  const response = await fetch(new URL("/graphql", address), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+
+/** Records a click on a send of a campaign. */
+export async function click(address, token, url) {
+  const { sends } = await ask(
+    address,
+    token,
+    "{ sends(first: 1, filter: { status: { eq: DELIVERED } }) { nodes { id campaign { id name } } } }",
+  );
+  const [send] = sends.nodes;
+  await ask(address, token, "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }", {
+    input: [{ sendId: send.id, type: "CLICK", url }],
+  });
+  return send;
+}
+
+/** Throws unless it holds. */
+export function expect(holds, what) {
+  if (!holds) throw new Error(`expected: ${what}`);
+}

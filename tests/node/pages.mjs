@@ -1,0 +1,287 @@
+// What a person does with the dashboard and GraphiQL, in a browser. DASHBOARD and GRAPHIQL are the
+// printed links, MEMBER is a member's token. With EVERYWHERE, each page is also opened on a desk and on a
+// phone, light and dark; SHOTS is a folder for screenshots of that, as in docs/.
+
+import { ask, click, expect, isAccessible, visit } from "./browser.mjs";
+
+const { DASHBOARD, GRAPHIQL, MEMBER, EVERYWHERE, SHOTS } = process.env;
+const address = new URL(DASHBOARD).origin;
+const token = new URLSearchParams(new URL(DASHBOARD).hash.slice(1)).get("token");
+
+/** A link with another token. */
+const as = (other, path = "/") => `${address}${path}#token=${other}`;
+const shown = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
+
+/** Runs what GraphiQL's editors hold, once they are there. */
+async function run(page) {
+  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
+  await page.getByRole("button", { name: /^Execute query/ }).click();
+}
+
+async function exploring(open) {
+  const page = await open();
+  await page.goto(GRAPHIQL);
+  await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
+  expect(!page.url().includes("token"), "the address without the token");
+  await run(page);
+  const answer = page.locator(".graphiql-response");
+  await answer.getByText("openRate").first().waitFor();
+  await page.getByRole("tab", { name: /Feed/ }).click();
+  await run(page);
+  // a subscription without a cursor begins when the service has it, which nothing on the page tells
+  const heard = answer.getByText("heard-in-graphiql").first();
+  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
+    await click(address, token, "https://example.com/heard-in-graphiql");
+    await heard.waitFor({ timeout: 2_000 }).catch(() => null);
+  }
+  expect(await heard.isVisible(), "an event in GraphiQL");
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  await page.getByText("engagementEvents").first().waitFor();
+  // the tabs and lines of GraphiQL itself are its makers' to mend
+  await isAccessible(page, [[".graphiql-tabs"], [".monaco-editor"], [".graphiql-plugin"]]);
+  await page.getByRole("button", { name: "Change token" }).click();
+  await page.getByLabel("Token").waitFor();
+  await isAccessible(page);
+  await page.context().close();
+}
+
+async function looking(open) {
+  const page = await open();
+  const files = [];
+  page.on("requestfinished", (request) => request.url().includes("/assets/") && files.push(request.sizes()));
+  await page.goto(DASHBOARD);
+  await page.locator(".chart canvas").waitFor();
+  const bytes = (await Promise.all(files)).reduce((sum, { responseBodySize }) => sum + responseBodySize, 0);
+  expect(bytes > 0 && bytes < 250_000, `a first page below 250 kB, not ${bytes}`);
+  expect(!page.url().includes("token"), "the address without the token");
+  await page.goBack().catch(() => null);
+  expect(!page.url().includes("token"), "the history without the token");
+  await page.goto(`${address}/`);
+  await page.getByRole("link", { name: "Summer sale" }).waitFor();
+  await isAccessible(page);
+
+  // what is chosen is in the address, and another reader sees the same
+  await page.getByLabel("Search campaigns").fill("sale");
+  await page.waitForURL(/q=sale/);
+  await page.getByRole("button", { name: "Open rate" }).click();
+  await page.waitForURL(/sort=OPEN_RATE/);
+  const names = async (of) => of.getByRole("group", { name: "Campaigns" }).getByRole("link").allInnerTexts();
+  await page.getByRole("link", { name: "Spring catalogue" }).waitFor({ state: "detached" });
+  const other = await open();
+  await other.goto(as(MEMBER, new URL(page.url()).pathname + new URL(page.url()).search));
+  await other.getByRole("link", { name: "Summer sale" }).waitFor();
+  expect(String(await names(other)) === String(await names(page)), "the same view from the address");
+
+  // a member is not offered what a member may not do
+  await other.getByRole("link", { name: "Summer sale" }).click();
+  await shown(other, "Funnel");
+  expect((await other.getByRole("button", { name: "Delete" }).count()) === 0, "no delete for a member");
+  await isAccessible(other);
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await other.getByRole("heading", { name: "Sign in" }).waitFor();
+  await isAccessible(other);
+  await other.getByLabel("Token").fill(`Bearer ${MEMBER}`);
+  await other.getByRole("button", { name: "Sign in" }).click();
+  await shown(other, "Funnel");
+  await other.context().close();
+  return page;
+}
+
+async function following(page) {
+  await page.getByRole("link", { name: "Live feed" }).click();
+  await page.getByText("Live", { exact: true }).waitFor();
+  await click(address, token, "https://example.com/first");
+  await page.getByText("https://example.com/first").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  const { campaign } = await click(address, token, "https://example.com/second");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByText("https://example.com/second").waitFor();
+  expect((await page.getByText("https://example.com/first").count()) === 1, "each event once");
+  await isAccessible(page);
+
+  await page.getByRole("link", { name: campaign.name }).first().click();
+  await shown(page, "Counters");
+  const clicks = page.locator("div", { has: page.getByText("Clicks in all", { exact: true }) }).last().locator(".figure");
+  const before = Number((await clicks.innerText()).replace(/\D/g, ""));
+  await page.getByText("Live", { exact: true }).waitFor();
+  await click(address, token, "https://example.com/third");
+  await page.waitForFunction(
+    ([element, before]) => Number(element.innerText.replace(/\D/g, "")) === before + 1,
+    [await clicks.elementHandle(), before],
+  );
+}
+
+/** A list of any length is loaded as it is scrolled, and only the rows in view are on the page. */
+async function scrolling(open) {
+  const { contacts } = await ask(address, token, "{ contacts(first: 0) { totalCount } }");
+  const page = await open();
+  await page.goto(as(token, "/contacts"));
+  await page.getByRole("group", { name: "Contacts" }).waitFor();
+  await page.waitForFunction((rows) => {
+    const scroller = document.querySelector(".rows");
+    scroller.scrollTop = scroller.scrollHeight;
+    return scroller.querySelector("table").ariaRowCount === String(rows);
+  }, contacts.totalCount + 1);
+  const drawn = await page.getByRole("row").count();
+  expect(drawn < 100, `the rows in view, not ${drawn}`);
+  await page.context().close();
+}
+
+/** A connection that is lost, and events meanwhile: each is shown once, in its order. */
+async function reconnecting(open) {
+  const page = await open();
+  const sockets = [];
+  await page.routeWebSocket(/graphql/, (socket) => {
+    socket.connectToServer();
+    sockets.push(socket);
+  });
+  await page.goto(as(token, "/live"));
+  await page.getByText("Live", { exact: true }).waitFor();
+  const items = ["before", "meanwhile", "after"];
+  for (const item of items) {
+    if (item === "meanwhile") await sockets.at(-1).close({ code: 1012, reason: "the test cuts it" });
+    await click(address, token, `https://example.com/${item}`);
+    await page.getByText(`https://example.com/${item}`).waitFor();
+  }
+  const links = await page.getByText(/^https:\/\/example.com\//).allInnerTexts();
+  const wanted = items.toReversed().map((item) => `https://example.com/${item}`);
+  expect(String(links) === String(wanted), `each event once, not ${links}`);
+  await page.context().close();
+}
+
+async function selecting(page) {
+  await page.getByRole("link", { name: "Segments", exact: true }).click();
+  await page.getByRole("button", { name: "New segment" }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("German customers");
+  for (const [field, value] of [["Country", "DE"], ["Type", "customer"]]) {
+    await page.getByRole("button", { name: "Add rule" }).click();
+    const rule = page.locator(".rule").last();
+    await rule.getByRole("combobox", { name: "Field" }).selectOption({ label: field });
+    if (field === "Type") await rule.getByRole("combobox", { name: "Value" }).selectOption(value);
+    else await rule.getByRole("textbox", { name: "Value" }).fill(value);
+  }
+  const rules = {
+    combinator: "and",
+    rules: [
+      { field: "country", operator: "=", value: "DE" },
+      { field: "type", operator: "=", value: "customer" },
+    ],
+  };
+  const { previewSegment } = await ask(address, token, "query ($rules: JSON!) { previewSegment(rules: $rules) { count } }", { rules });
+  await page.getByText(`${previewSegment.count} contacts match`, { exact: true }).waitFor();
+  await isAccessible(page);
+  await page.getByRole("button", { name: "Create segment" }).click();
+  await page.waitForURL(/segments\/[0-9a-f-]{36}$/);
+  await page.getByText(`${previewSegment.count} contacts when last counted`).waitFor();
+  await page.getByRole("row").nth(1).getByRole("link").click();
+  await shown(page, "History");
+  await isAccessible(page);
+  return previewSegment.count;
+}
+
+async function scheduling(page, count) {
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("button", { name: "New campaign" }).click();
+  const form = page.getByRole("dialog");
+  await form.getByLabel("Name").fill("Winter in Germany");
+  await form.getByLabel("Subject").fill("Warm coats");
+  await isAccessible(page);
+  await form.getByRole("button", { name: "Create" }).click();
+  await shown(page, "Winter in Germany");
+  await page.getByLabel("Segment to add").selectOption({ label: "German customers" });
+  await page.getByRole("button", { name: "Add segment" }).click();
+  await page.getByText(`${count} added, 0 were on the list before.`).waitFor();
+  await page.getByRole("button", { name: "Schedule" }).click();
+  await page.getByLabel("Start at").fill("2099-01-31T09:30");
+  await page.getByRole("dialog").getByRole("button", { name: "Schedule" }).click();
+  await page.getByText(/starts 31 Jan 2099/).waitFor();
+  await page.getByRole("button", { name: "Unschedule" }).waitFor();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await shown(page, "Engagement over time");
+  await page.context().close();
+}
+
+async function ending(open) {
+  const page = await open();
+  await page.clock.install();
+  await page.goto(DASHBOARD);
+  await shown(page, "Engagement over time");
+  const { exp } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+  const left = exp * 1000 - Date.now();
+  await page.clock.fastForward(left / 2);
+  expect((await page.getByRole("heading", { name: "Sign in" }).count()) === 0, "a session until its token ends");
+  await page.clock.fastForward(left / 2 + 1000);
+  await page.getByRole("alert").getByText("its token has expired").waitFor();
+  await page.context().close();
+}
+
+/** A console that holds what the service refuses, as browsers write each answer of 401 there. */
+async function refused(open, complaints) {
+  const page = await open();
+  await page.goto(as("nonsense"));
+  await page.getByRole("alert").getByText("not valid").waitFor();
+  const kept = complaints.filter((complaint) => !complaint.includes("401 (Unauthorized)"));
+  complaints.splice(0, complaints.length, ...kept);
+  await page.context().close();
+}
+
+async function photographing(open) {
+  const { campaigns, contacts, segments } = await ask(
+    address,
+    token,
+    `{ campaigns(first: 1, filter: { name: { eq: "Summer sale" } }) { nodes { id } }
+       contacts(first: 1, filter: { clicked: true, suppressed: true }) { nodes { id } }
+       segments(first: 1, orderBy: [{ field: CAMPAIGNS_USED_IN, direction: DESC }]) { nodes { id } } }`,
+  );
+  const pages = {
+    overview: "/",
+    campaign: `/campaigns/${campaigns.nodes[0].id}`,
+    segment: `/segments/${segments.nodes[0].id}`,
+    contact: `/contacts/${contacts.nodes[0].id}`,
+    live: "/live",
+    graphiql: "/graphiql",
+  };
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [device, viewport] of [["desk", { width: 1280, height: 860 }], ["phone", { width: 390, height: 800 }]]) {
+      for (const [name, path] of Object.entries(pages)) {
+        // on a phone, GraphiQL shows its editor alone
+        if (name === "graphiql" && device === "phone") continue;
+        const page = await open({ colorScheme, viewport });
+        await page.goto(as(token, path));
+        await page.waitForLoadState("networkidle").catch(() => null);
+        if (name === "live") {
+          await page.getByText("Live", { exact: true }).waitFor();
+          for (const item of ["boots", "tents", "lamps"]) await click(address, token, `https://alderpine.example/${item}`);
+          await page.getByText("https://alderpine.example/lamps").first().waitFor();
+        }
+        if (name === "graphiql") {
+          await run(page);
+          await page.locator(".graphiql-response").getByText("openRate").first().waitFor();
+        } else {
+          await page.getByRole("heading", { level: 1 }).waitFor();
+          await isAccessible(page);
+          const { width } = viewport;
+          const isWide = await page.evaluate((width) => document.documentElement.scrollWidth > width, width);
+          expect(!isWide, `${name} fits a ${device}`);
+        }
+        if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}-${device}-${colorScheme}.png` });
+        await page.context().close();
+      }
+    }
+  }
+}
+
+await visit(DASHBOARD, async (open, complaints) => {
+  await exploring(open);
+  const page = await looking(open);
+  await following(page);
+  await reconnecting(open);
+  await scrolling(open);
+  const count = await selecting(page);
+  await scheduling(page, count);
+  await ending(open);
+  await refused(open, complaints);
+  if (EVERYWHERE) await photographing(open);
+});
+console.log("done");

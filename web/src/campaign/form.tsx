@@ -1,0 +1,129 @@
+import { Alert, Button, Group, Select, Stack, Textarea, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useMutation } from "urql";
+import { graphql } from "../../__generated__";
+import { Dialog } from "../ui/dialog";
+import { messageOf } from "../ui/states";
+
+const Create = graphql(`
+  mutation CreateCampaign($input: CreateCampaignInput!) {
+    createCampaign(input: $input) { campaign { id name status } }
+  }
+`);
+
+const Update = graphql(`
+  mutation UpdateCampaign($input: UpdateCampaignInput!) {
+    updateCampaign(input: $input) { campaign { id name subject body channel } }
+  }
+`);
+
+/** The texts of a campaign. */
+export interface Texts {
+  id: string;
+  name: string;
+  subject?: string | null;
+  body?: string | null;
+  channel: string;
+}
+
+/** Creates a campaign, or changes the one given. */
+export default function CampaignForm({
+  campaign,
+  isOpen,
+  onClose,
+}: {
+  campaign?: Texts;
+  isOpen: boolean;
+  onClose: () => void;
+}) {
+  return (
+    <Dialog
+      isOpen={isOpen}
+      onClose={onClose}
+      title={campaign ? "Edit campaign" : "New campaign"}
+     
+      isWide
+    >
+      <Fields campaign={campaign} onDone={onClose} />
+    </Dialog>
+  );
+}
+
+function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) {
+  const navigate = useNavigate();
+  const [failure, setFailure] = useState<string | null>(null);
+  const [, create] = useMutation(Create);
+  const [, update] = useMutation(Update);
+  const form = useForm({
+    initialValues: {
+      name: campaign?.name ?? "",
+      subject: campaign?.subject ?? "",
+      body: campaign?.body ?? "",
+      channel: campaign?.channel ?? "email",
+    },
+    validate: {
+      name: (name) =>
+        name.trim() === "" ? "Give it a name" : name.length > 500 ? "Up to 500 characters" : null,
+    },
+  });
+
+  const save = form.onSubmit(async (values) => {
+    setFailure(null);
+    const texts = {
+      ...values,
+      name: values.name.trim(),
+      subject: values.subject === "" ? null : values.subject,
+      body: values.body === "" ? null : values.body,
+    };
+    // what did not change is not sent: a text that is fixed by now may stay as it is
+    const changed = Object.entries(texts).filter(
+      ([name, value]) => (campaign?.[name as keyof Texts] ?? null) !== value,
+    );
+    const result = campaign
+      ? await update({ input: { id: campaign.id, ...Object.fromEntries(changed) } })
+      : await create({ input: texts });
+    if (result.error) {
+      const field = result.error.graphQLErrors[0]?.extensions.field;
+      const name = typeof field === "string" ? field.replace("input.", "") : "";
+      if (name in texts) form.setFieldError(name, messageOf(result.error));
+      else setFailure(messageOf(result.error));
+      return;
+    }
+    onDone();
+    if (result.data && "createCampaign" in result.data) {
+      const { id } = result.data.createCampaign.campaign;
+      await navigate({ to: "/campaigns/$id", params: { id } });
+    }
+  });
+
+  return (
+    <form onSubmit={save}>
+      <Stack>
+        {failure !== null && (
+          <Alert color="red" variant="outline" role="alert">
+            {failure}
+          </Alert>
+        )}
+        <TextInput label="Name" required data-autofocus {...form.getInputProps("name")} />
+        <TextInput label="Subject" {...form.getInputProps("subject")} />
+        <Select
+          label="Channel"
+          data={[...new Set(["email", "sms", "push", form.values.channel])]}
+          allowDeselect={false}
+          {...form.getInputProps("channel")}
+        />
+        <Textarea label="Message" autosize minRows={5} maxRows={14} {...form.getInputProps("body")} />
+        <Group justify="end">
+          <Button variant="default" onClick={onDone}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={form.submitting}>
+            {campaign ? "Save" : "Create"}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,273 @@
+import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { type CombinedError, useMutation } from "urql";
+import { graphql } from "../../__generated__";
+import type { CampaignStatus } from "../../__generated__/graphql";
+import { useSession } from "../session/session";
+import { Confirm } from "../ui/confirm";
+import { Dialog } from "../ui/dialog";
+import { messageOf } from "../ui/states";
+import CampaignForm, { type Texts } from "./form";
+
+const Schedule = graphql(`
+  mutation ScheduleCampaign($id: ID!, $at: DateTime!) {
+    scheduleCampaign(id: $id, at: $at) { campaign { id status scheduledAt } }
+  }
+`);
+const Unschedule = graphql(`
+  mutation UnscheduleCampaign($id: ID!) { unscheduleCampaign(id: $id) { campaign { id status scheduledAt } } }
+`);
+const Start = graphql(`
+  mutation StartCampaign($id: ID!) { startCampaign(id: $id) { campaign { id status } } }
+`);
+const Pause = graphql(`
+  mutation PauseCampaign($id: ID!) { pauseCampaign(id: $id) { campaign { id status } } }
+`);
+const Resume = graphql(`
+  mutation ResumeCampaign($id: ID!) { resumeCampaign(id: $id) { campaign { id status } } }
+`);
+const Cancel = graphql(`
+  mutation CancelCampaign($id: ID!) { cancelCampaign(id: $id) { campaign { id status } } }
+`);
+const Complete = graphql(`
+  mutation CompleteCampaign($id: ID!) { completeCampaign(id: $id) { campaign { id status sentAt } } }
+`);
+const Duplicate = graphql(`
+  mutation DuplicateCampaign($id: ID!) { duplicateCampaign(id: $id) { campaign { id name } } }
+`);
+const Delete = graphql(`
+  mutation DeleteCampaign($id: ID!) { deleteCampaign(id: $id) { id } }
+`);
+
+/** From which statuses each step may be taken. */
+const STEPS = {
+  schedule: ["DRAFT", "PAUSED"],
+  unschedule: ["SCHEDULED"],
+  start: ["DRAFT", "SCHEDULED", "PAUSED"],
+  pause: ["SCHEDULED", "SENDING"],
+  resume: ["PAUSED"],
+  complete: ["SENDING"],
+  cancel: ["DRAFT", "SCHEDULED", "SENDING", "PAUSED"],
+} satisfies Record<string, CampaignStatus[]>;
+type Step = keyof typeof STEPS;
+
+interface Outcome {
+  error?: CombinedError | undefined;
+}
+
+/** What can be done with a campaign in its status, by who is signed in. */
+export function Lifecycle({
+  campaign,
+  onChange,
+}: {
+  campaign: Texts & { status: CampaignStatus };
+  onChange: () => void;
+}) {
+  const { viewer } = useSession();
+  const navigate = useNavigate();
+  const [failure, setFailure] = useState<string | null>(null);
+  const [isEditing, editing] = useDisclosure();
+  const [isScheduling, scheduling] = useDisclosure();
+  const [asked, setAsked] = useState<"start" | "cancel" | "delete" | null>(null);
+  const [unscheduled, unschedule] = useMutation(Unschedule);
+  const [started, start] = useMutation(Start);
+  const [paused, pause] = useMutation(Pause);
+  const [resumed, resume] = useMutation(Resume);
+  const [canceled, cancel] = useMutation(Cancel);
+  const [completed, complete] = useMutation(Complete);
+  const [duplicated, duplicate] = useMutation(Duplicate);
+  const [deleted, remove] = useMutation(Delete);
+
+  const { id, name, status } = campaign;
+  const may = (step: Step) => (STEPS[step] as CampaignStatus[]).includes(status);
+  const settle = ({ error }: Outcome) => {
+    setFailure(error ? messageOf(error) : null);
+    setAsked(null);
+    // another reader may have changed the status
+    onChange();
+  };
+  const copy = async () => {
+    const { data, error } = await duplicate({ id });
+    if (data) await navigate({ to: "/campaigns/$id", params: { id: data.duplicateCampaign.campaign.id } });
+    else settle({ error });
+  };
+  const destroy = async () => {
+    const { error } = await remove({ id });
+    if (error) settle({ error });
+    else await navigate({ to: "/" });
+  };
+
+  return (
+    <Stack gap="xs">
+      <Group gap="xs" role="group" aria-label="Actions">
+        {may("start") && (
+          <Button size="xs" onClick={() => setAsked("start")}>
+            Start
+          </Button>
+        )}
+        {may("resume") && (
+          <Button size="xs" loading={resumed.fetching} onClick={async () => settle(await resume({ id }))}>
+            Resume
+          </Button>
+        )}
+        {may("schedule") && (
+          <Button size="xs" variant="default" onClick={scheduling.open}>
+            Schedule
+          </Button>
+        )}
+        {may("unschedule") && (
+          <Button
+            size="xs"
+            variant="default"
+            loading={unscheduled.fetching}
+            onClick={async () => settle(await unschedule({ id }))}
+          >
+            Unschedule
+          </Button>
+        )}
+        {may("pause") && (
+          <Button
+            size="xs"
+            variant="default"
+            loading={paused.fetching}
+            onClick={async () => settle(await pause({ id }))}
+          >
+            Pause
+          </Button>
+        )}
+        {may("complete") && (
+          <Button
+            size="xs"
+            variant="default"
+            loading={completed.fetching}
+            onClick={async () => settle(await complete({ id }))}
+          >
+            Complete
+          </Button>
+        )}
+        <Button size="xs" variant="default" onClick={editing.open}>
+          Edit
+        </Button>
+        <Button size="xs" variant="default" loading={duplicated.fetching} onClick={copy}>
+          Duplicate
+        </Button>
+        {may("cancel") && (
+          <Button size="xs" variant="default" onClick={() => setAsked("cancel")}>
+            Cancel campaign
+          </Button>
+        )}
+        {viewer.isAdmin && (
+          <Button size="xs" variant="default" c="var(--mantine-color-error)" onClick={() => setAsked("delete")}>
+            Delete
+          </Button>
+        )}
+      </Group>
+      {failure !== null && (
+        <Alert
+          color="red"
+          variant="outline"
+          role="alert"
+          withCloseButton
+          closeButtonLabel="Dismiss"
+          onClose={() => setFailure(null)}
+        >
+          {failure}
+        </Alert>
+      )}
+      <CampaignForm campaign={campaign} isOpen={isEditing} onClose={editing.close} />
+      <ScheduleForm id={id} isOpen={isScheduling} onClose={scheduling.close} onChange={onChange} />
+      <Confirm
+        isOpen={asked === "start"}
+        onClose={() => setAsked(null)}
+        title={`Start ${name}?`}
+        action="Start"
+        isBusy={started.fetching}
+        onConfirm={async () => settle(await start({ id }))}
+      >
+        A send is queued for everyone on the campaign’s list, except contacts that are suppressed.
+      </Confirm>
+      <Confirm
+        isOpen={asked === "cancel"}
+        onClose={() => setAsked(null)}
+        title={`Cancel ${name}?`}
+        action="Cancel campaign"
+        isBusy={canceled.fetching}
+        onConfirm={async () => settle(await cancel({ id }))}
+      >
+        A canceled campaign cannot be started again. Its sends stay as they are.
+      </Confirm>
+      <Confirm
+        isOpen={asked === "delete"}
+        onClose={() => setAsked(null)}
+        title={`Delete ${name}?`}
+        action="Delete"
+        isDangerous
+        isBusy={deleted.fetching}
+        onConfirm={destroy}
+      >
+        This deletes the campaign with its list, its sends and all their events. It cannot be undone.
+      </Confirm>
+    </Stack>
+  );
+}
+
+function ScheduleForm({
+  id,
+  isOpen,
+  onClose,
+  onChange,
+}: {
+  id: string;
+  isOpen: boolean;
+  onClose: () => void;
+  onChange: () => void;
+}) {
+  const [at, setAt] = useState("");
+  const [failure, setFailure] = useState<string | null>(null);
+  const [{ fetching }, schedule] = useMutation(Schedule);
+  return (
+    <Dialog
+      isOpen={isOpen}
+      onClose={onClose}
+      title="Schedule campaign"
+     
+    >
+      <form
+        onSubmit={async (event) => {
+          event.preventDefault();
+          const { error } = await schedule({ id, at: new Date(at).toISOString() });
+          setFailure(error ? messageOf(error) : null);
+          if (error) return;
+          onClose();
+          onChange();
+        }}
+      >
+        <Stack>
+          <TextInput
+            type="datetime-local"
+            label="Start at"
+            description="In the time zone of this device."
+            required
+            value={at}
+            onChange={({ currentTarget }) => setAt(currentTarget.value)}
+            error={failure}
+            data-autofocus
+          />
+          <Text size="sm" c="dimmed">
+            A worker starts the campaign at that time.
+          </Text>
+          <Group justify="end">
+            <Button variant="default" onClick={onClose}>
+              Back
+            </Button>
+            <Button type="submit" loading={fetching} disabled={at === ""}>
+              Schedule
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,143 @@
+import { Button, Group, NativeSelect, Text } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useMemo, useState } from "react";
+import { useMutation, useQuery } from "urql";
+import { graphql } from "../../__generated__";
+import type { CampaignStatus, EntryFragment } from "../../__generated__/graphql";
+import { count, day, fullName, NONE } from "../ui/format";
+import { usePages } from "../ui/pages";
+import type { Column } from "../ui/rows";
+import { Scrolled } from "../ui/scrolled";
+import { messageOf, Panel } from "../ui/states";
+
+const Entries = graphql(`
+  query Entries($id: ID!, $after: String) {
+    campaign(id: $id) {
+      id
+      list(first: 200, after: $after) {
+        totalCount
+        nodes { ...Entry }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+`);
+
+export const EntryOf = graphql(`
+  fragment Entry on ListEntry {
+    id
+    createdAt
+    segment { id name }
+    contact { id firstName lastName email }
+  }
+`);
+
+const SegmentNames = graphql(`
+  query SegmentNames {
+    segments(first: 500, orderBy: [{ field: NAME }]) { nodes { id name contactCount } }
+  }
+`);
+
+const AddSegment = graphql(`
+  mutation AddSegmentToList($campaignId: ID!, $segmentId: ID!) {
+    addSegmentToList(campaignId: $campaignId, segmentId: $segmentId) { added alreadyOnList }
+  }
+`);
+
+const Queue = graphql(`
+  mutation QueueSends($campaignId: ID!) {
+    queueSends(campaignId: $campaignId) { queued alreadyQueued suppressed withoutAddress }
+  }
+`);
+
+const COLUMNS: Column<EntryFragment>[] = [
+  {
+    id: "name",
+    title: "Contact",
+    cell: ({ contact }) => (
+      <Link to="/contacts/$id" params={{ id: contact.id }}>
+        {fullName(contact)}
+      </Link>
+    ),
+  },
+  { id: "email", title: "E-mail", cell: ({ contact }) => contact.email ?? NONE },
+  { id: "segment", title: "From segment", cell: ({ segment }) => segment?.name ?? NONE },
+  { id: "added", title: "Added", cell: ({ createdAt }) => day(createdAt) },
+];
+
+/** The contacts that a campaign is meant for, and a way to add those of a segment. */
+export function List({
+  campaign: { id, status },
+  onChange,
+}: {
+  campaign: { id: string; status: CampaignStatus };
+  onChange: () => void;
+}) {
+  const list = usePages(
+    Entries,
+    useMemo(() => ({ id }), [id]),
+    (data) => data.campaign?.list,
+  );
+  const [{ data }] = useQuery({ query: SegmentNames, requestPolicy: "cache-and-network" });
+  const segments = data?.segments.nodes ?? [];
+  const [segmentId, setSegmentId] = useState("");
+  const [said, setSaid] = useState<string | null>(null);
+  const [adding, add] = useMutation(AddSegment);
+  const [queueing, queue] = useMutation(Queue);
+  const isOver = status === "SENT" || status === "CANCELED";
+  const first = segments[0]?.id;
+  useEffect(() => setSegmentId((chosen) => (chosen === "" ? (first ?? "") : chosen)), [first]);
+
+  const addSegment = async () => {
+    const { data, error } = await add({ campaignId: id, segmentId });
+    if (error) return setSaid(messageOf(error));
+    const { added, alreadyOnList } = data?.addSegmentToList ?? { added: 0, alreadyOnList: 0 };
+    setSaid(`${count(added)} added, ${count(alreadyOnList)} were on the list before.`);
+    list.reload();
+  };
+  const queueSends = async () => {
+    const { data, error } = await queue({ campaignId: id });
+    if (error) return setSaid(messageOf(error));
+    const of = data?.queueSends;
+    if (of) {
+      setSaid(
+        `${count(of.queued)} queued, ${count(of.alreadyQueued)} were before, ` +
+          `${count(of.suppressed)} suppressed, ${count(of.withoutAddress)} without an address.`,
+      );
+    }
+    onChange();
+  };
+  return (
+    <Panel
+      title="List"
+      actions={
+        <Group gap="xs">
+          {segments.length > 0 && (
+            <>
+              <NativeSelect
+                size="xs"
+                aria-label="Segment to add"
+                value={segmentId}
+                onChange={({ currentTarget }) => setSegmentId(currentTarget.value)}
+                data={segments.map(({ id, name }) => ({ value: id, label: name }))}
+              />
+              <Button size="xs" variant="default" loading={adding.fetching} onClick={addSegment}>
+                Add segment
+              </Button>
+            </>
+          )}
+          {!isOver && (
+            <Button size="xs" variant="default" loading={queueing.fetching} onClick={queueSends}>
+              Queue sends
+            </Button>
+          )}
+        </Group>
+      }
+    >
+      <Text size="sm" px="md" role="status">
+        {said}
+      </Text>
+      <Scrolled label="List" list={list} columns={COLUMNS} empty="Nobody is on the list yet" />
+    </Panel>
+  );
+}

@@ -1,0 +1,114 @@
+import { Group, NativeSelect, Stack } from "@mantine/core";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { graphql } from "../../__generated__";
+import type { ContactFilter, ContactRowFragment } from "../../__generated__/graphql";
+import { fullName, NONE, word } from "../ui/format";
+import { PageTitle } from "../ui/page-title";
+import { usePages } from "../ui/pages";
+import type { Column } from "../ui/rows";
+import { Scrolled } from "../ui/scrolled";
+import { SearchBox } from "../ui/search-box";
+import { Panel } from "../ui/states";
+
+const ContactList = graphql(`
+  query ContactList($filter: ContactFilter, $after: String) {
+    contacts(
+      filter: $filter
+      orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }]
+      first: 200
+      after: $after
+    ) {
+      totalCount
+      nodes { ...ContactRow }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+`);
+
+export const ContactRow = graphql(`
+  fragment ContactRow on Contact {
+    id
+    firstName
+    lastName
+    email
+    type
+    city
+    country
+    suppression { reason }
+  }
+`);
+
+const COLUMNS: Column<ContactRowFragment>[] = [
+  {
+    id: "name",
+    title: "Name",
+    cell: (contact) => (
+      <Link to="/contacts/$id" params={{ id: contact.id }}>
+        {fullName(contact)}
+      </Link>
+    ),
+  },
+  { id: "email", title: "E-mail", cell: ({ email }) => email ?? NONE },
+  { id: "type", title: "Type", cell: ({ type }) => word(type) },
+  { id: "city", title: "City", cell: ({ city }) => city ?? NONE },
+  { id: "country", title: "Country", cell: ({ country }) => country ?? NONE },
+  { id: "suppressed", title: "Suppressed", cell: ({ suppression }) => (suppression ? word(suppression.reason) : NONE) },
+];
+
+const ONLY = [
+  { value: "", label: "Everybody" },
+  { value: "opened", label: "Opened something" },
+  { value: "clicked", label: "Clicked something" },
+  { value: "suppressed", label: "Suppressed" },
+] as const;
+
+const route = getRouteApi("/contacts");
+
+/** All contacts, by name. */
+export function Contacts() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const { q, only } = search;
+  const variables = useMemo(() => {
+    const filter: ContactFilter = {};
+    if (q !== undefined) {
+      filter.or = [{ firstName: { contains: q } }, { lastName: { contains: q } }, { email: { contains: q } }];
+    }
+    if (only !== undefined) filter[only] = true;
+    return { filter };
+  }, [q, only]);
+  const list = usePages(ContactList, variables, (data) => data.contacts);
+  const set = (change: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  return (
+    <Stack gap="lg">
+      <PageTitle>Contacts</PageTitle>
+      <Panel title="All contacts">
+        <Group px="md" pb="sm" gap="sm">
+          <SearchBox
+            label="Search contacts"
+            placeholder="Search name or e-mail"
+            value={q}
+            onChange={(q) => set({ q })}
+          />
+          <NativeSelect
+            size="xs"
+            aria-label="Which contacts"
+            value={only ?? ""}
+            onChange={({ currentTarget: { value } }) =>
+              set({ only: ONLY.find((known) => known.value === value && value !== "")?.value || undefined })
+            }
+            data={ONLY.map((choice) => ({ ...choice }))}
+          />
+        </Group>
+        <Scrolled
+          label="Contacts"
+          list={list}
+          columns={COLUMNS}
+          empty={q === undefined && only === undefined ? "No contacts yet" : "No contact matches"}
+        />
+      </Panel>
+    </Stack>
+  );
+}

@@ -1,0 +1,120 @@
+import { explorerPlugin } from "@graphiql/plugin-explorer";
+import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
+import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
+import { createClient } from "graphql-ws";
+import { useEffect, useMemo, useState } from "react";
+import { authorization, endedBecause, forget, keep, token } from "../session/token";
+import { type Examples, examples, questions } from "./questions";
+
+const plugins = [HISTORY_PLUGIN, explorerPlugin()];
+
+/** GraphiQL for whoever has a token, and a place to paste one for whoever has not. */
+export function Page() {
+  const [isSignedIn, setSignedIn] = useState(token() !== null);
+  const end = (why: string | null) => {
+    forget(why);
+    setSignedIn(false);
+  };
+  if (!isSignedIn) {
+    return <SignIn onToken={(text) => (keep(text), setSignedIn(true))} />;
+  }
+  return <Explorer onEnd={end} />;
+}
+
+function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {
+  const [found, setFound] = useState<Examples | null>(null);
+  const fetcher = useMemo(() => makeFetcher(onEnd), [onEnd]);
+  useEffect(() => {
+    let isGone = false;
+    void examples(onEnd).then((found) => !isGone && setFound(found));
+    return () => {
+      isGone = true;
+    };
+  }, [onEnd]);
+  if (found === null) return <p className="notice">Loading GraphiQL …</p>;
+  return (
+    <main className="explorer">
+      <h1>GraphiQL</h1>
+      <GraphiQL
+        fetcher={fetcher}
+        plugins={plugins}
+        defaultTabs={questions(found)}
+        initialVariables={isFirstVisit() ? questions(found)[0]?.variables : undefined}
+        shouldPersistHeaders={false}
+        defaultEditorToolsVisibility="variables"
+      >
+        <GraphiQL.Logo>
+          <nav className="session" aria-label="Session">
+            <a href="/">Dashboard</a>
+            <button type="button" onClick={() => onEnd(null)}>
+              Change token
+            </button>
+          </nav>
+        </GraphiQL.Logo>
+      </GraphiQL>
+    </main>
+  );
+}
+
+/** Whether this browser keeps no tabs yet; only then do the variables of the first one have to be given. */
+function isFirstVisit(): boolean {
+  return localStorage.getItem("graphiql:tabState") === null;
+}
+
+function SignIn({ onToken }: { onToken: (token: string) => void }) {
+  const [text, setText] = useState("");
+  const why = endedBecause();
+  return (
+    <main className="sign-in">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (text.trim() !== "") onToken(text);
+        }}
+      >
+        <h1>GraphiQL</h1>
+        {why !== null && <p role="alert">{why}</p>}
+        <label htmlFor="token">Token</label>
+        <textarea
+          id="token"
+          rows={6}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          spellCheck={false}
+          autoComplete="off"
+          autoFocus
+        />
+        <p>
+          This tab keeps the token until you close it. <code>campaigns token --org UUID</code> prints one.
+        </p>
+        <button type="submit">Sign in</button>
+      </form>
+    </main>
+  );
+}
+
+/** Sends operations with the token of this tab, and subscriptions over the socket. */
+function makeFetcher(onEnd: (why: string) => void): Fetcher {
+  const url = new URL("/graphql", location.href);
+  const socket = new URL(url);
+  socket.protocol = url.protocol.replace("http", "ws");
+  return createGraphiQLFetcher({
+    url: url.href,
+    fetch: async (input, init) => {
+      // a header that is typed into the editor wins
+      const headers = { ...authorization(), ...(init?.headers as Record<string, string>) };
+      const response = await fetch(input, { ...init, headers });
+      if (response.status === 401) onEnd("The token is not valid, or it has expired.");
+      return response;
+    },
+    wsClient: createClient({
+      url: socket.href,
+      connectionParams: authorization,
+      on: {
+        closed: (event) => {
+          if ((event as CloseEvent).code === 4403) onEnd("The token is not valid, or it has expired.");
+        },
+      },
+    }),
+  });
+}

@@ -1,0 +1,21 @@
+import { Badge } from "@mantine/core";
+import { useSyncExternalStore } from "react";
+import { type Connection, liveConnection } from "../session/client";
+
+const SHOWN: Record<Connection, { color: string; text: string }> = {
+  idle: { color: "gray", text: "Not connected" },
+  connecting: { color: "yellow", text: "Connecting" },
+  connected: { color: "pine", text: "Live" },
+  lost: { color: "red", text: "Connection lost, trying again" },
+};
+
+/** Whether what is shown follows what happens. */
+export function LiveState() {
+  const connection = useSyncExternalStore(liveConnection.subscribe, liveConnection.get);
+  const { color, text } = SHOWN[connection];
+  return (
+    <Badge variant="dot" color={color} tt="none" fw={500} role="status">
+      {text}
+    </Badge>
+  );
+}

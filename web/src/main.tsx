@@ -1,0 +1,33 @@
+import "./ui/styles";
+
+import { MantineProvider } from "@mantine/core";
+import { RouterProvider } from "@tanstack/react-router";
+import { setNonce } from "get-nonce";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { router } from "./router";
+import { styleNonce } from "./session/nonce";
+import { Session } from "./session/session";
+import { takeFromAddress } from "./session/token";
+import { theme, variables } from "./ui/theme";
+
+takeFromAddress();
+const nonce = styleNonce();
+// dialogs hold the page still by a style element of their own
+if (nonce !== undefined) setNonce(nonce);
+const root = document.getElementById("root");
+if (root === null) throw new Error("the page has a root");
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={variables}
+      defaultColorScheme="auto"
+      getStyleNonce={() => nonce ?? ""}
+    >
+      <Session>
+        <RouterProvider router={router} />
+      </Session>
+    </MantineProvider>
+  </StrictMode>,
+);

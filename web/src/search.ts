@@ -1,0 +1,82 @@
+/**
+ * What each page keeps in its address, so that a view can be sent to somebody. A value that cannot be
+ * read is left out, and the page shows its default.
+ */
+
+import type {
+  CampaignOrderField,
+  CampaignStatus,
+  EngagementEventType,
+  TimeInterval,
+} from "../__generated__/graphql";
+
+export const INTERVALS: TimeInterval[] = ["HOUR", "DAY", "WEEK", "MONTH"];
+export const SPANS = [7, 30, 90, 365] as const;
+export const STATUSES: CampaignStatus[] = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
+export const EVENT_TYPES: EngagementEventType[] = ["OPEN", "CLICK", "UNSUBSCRIBE", "COMPLAINT", "BOUNCE"];
+export const AUDIENCES = ["all", "opened", "clicked", "bounced", "complained", "unsubscribed"] as const;
+export type Audience = (typeof AUDIENCES)[number];
+const ORDERS: CampaignOrderField[] = [
+  "NAME",
+  "STATUS",
+  "CHANNEL",
+  "SCHEDULED_AT",
+  "SENT_AT",
+  "CREATED_AT",
+  "UPDATED_AT",
+  "SENDS",
+  "OPEN_RATE",
+  "CLICK_RATE",
+  "BOUNCE_RATE",
+];
+
+type Raw = Record<string, unknown>;
+const one = <T>(value: unknown, of: readonly T[]): T | undefined => of.find((known) => known === value);
+/** What is there of a search; the rest is left out of the address. */
+const known = <T extends object>(search: T): Partial<T> =>
+  Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Partial<T>;
+const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** A time zone that this browser knows. */
+function zone(value: unknown): string | undefined {
+  try {
+    return text(value) && Intl.DateTimeFormat(undefined, { timeZone: text(value) }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
+export const overviewSearch = (raw: Raw) =>
+  known({
+    days: one(raw.days, SPANS),
+    interval: one(raw.interval, INTERVALS),
+    zone: zone(raw.zone),
+    q: text(raw.q),
+    status: one(raw.status, STATUSES),
+    sort: one(raw.sort, ORDERS),
+    direction: one(raw.direction, ["ASC", "DESC"] as const),
+    after: text(raw.after),
+    before: text(raw.before),
+  });
+export type OverviewSearch = ReturnType<typeof overviewSearch>;
+
+export const campaignSearch = (raw: Raw) =>
+  known({
+    interval: one(raw.interval, INTERVALS),
+    zone: zone(raw.zone),
+    who: one(raw.who, AUDIENCES),
+  });
+
+export const segmentsSearch = (raw: Raw) => known({ q: text(raw.q) });
+
+export const contactsSearch = (raw: Raw) =>
+  known({
+    q: text(raw.q),
+    only: one(raw.only, ["opened", "clicked", "suppressed"] as const),
+  });
+
+export const feedSearch = (raw: Raw) =>
+  known({
+    type: one(raw.type, EVENT_TYPES),
+    campaign: text(raw.campaign),
+  });

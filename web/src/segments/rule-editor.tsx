@@ -1,0 +1,183 @@
+import "./rule-editor.css";
+
+import { Button, Group, TextInput, VisuallyHidden } from "@mantine/core";
+import { useMemo, useState } from "react";
+import {
+  type Field,
+  type Operator,
+  QueryBuilder,
+  type RuleGroupType,
+  ValueEditor,
+  type ValueEditorProps,
+  type ValueEditorType,
+  ValueSelector,
+  type ValueSelectorProps,
+} from "react-querybuilder";
+import { useQuery } from "urql";
+import { graphql } from "../../__generated__";
+import { ANY_KEY, metadataFields, type RuleField } from "./rules";
+
+export const RuleFields = graphql(`
+  query RuleFields {
+    segmentFields { name label valueType operators values }
+  }
+`);
+
+const CampaignNames = graphql(`
+  query CampaignNames {
+    campaigns(first: 500, orderBy: [{ field: NAME }]) { nodes { id name } }
+  }
+`);
+
+const OPERATORS: Record<string, string> = {
+  "=": "is",
+  "!=": "is not",
+  "<": "is less than",
+  "<=": "is at most",
+  ">": "is more than",
+  ">=": "is at least",
+  contains: "contains",
+  beginsWith: "begins with",
+  endsWith: "ends with",
+  doesNotContain: "does not contain",
+  doesNotBeginWith: "does not begin with",
+  doesNotEndWith: "does not end with",
+  null: "is missing",
+  notNull: "is there",
+  in: "is one of",
+  notIn: "is none of",
+  between: "is between",
+  notBetween: "is not between",
+};
+
+const BOOLEANS = [choice("true", "yes"), choice("false", "no")];
+
+const CONTROLS = {
+  queryBuilder: "rule-editor",
+  ruleGroup: "rule-group",
+  combinators: "rule-control",
+  fields: "rule-control",
+  operators: "rule-control",
+  value: "rule-control",
+  addRule: "rule-button",
+  addGroup: "rule-button",
+  removeRule: "rule-button rule-remove",
+  removeGroup: "rule-button rule-remove",
+};
+
+// the editor's controls have titles alone, which not every screen reader reads
+const ELEMENTS = {
+  valueSelector: (of: ValueSelectorProps) => (
+    <label>
+      <VisuallyHidden>{of.title}</VisuallyHidden>
+      <ValueSelector {...of} />
+    </label>
+  ),
+  valueEditor: (of: ValueEditorProps) => (
+    <label>
+      <VisuallyHidden>{of.title}</VisuallyHidden>
+      <ValueEditor {...of} />
+    </label>
+  ),
+};
+
+/** Edits the rules of a segment, with the fields and operators that the API names. */
+export function RuleEditor({
+  rules,
+  fields,
+  onChange,
+}: {
+  rules: RuleGroupType;
+  fields: RuleField[];
+  onChange: (rules: RuleGroupType) => void;
+}) {
+  const [{ data }] = useQuery({ query: CampaignNames });
+  const [key, setKey] = useState("");
+  const [keys, setKeys] = useState(() => metadataFields(rules));
+  const campaigns = data?.campaigns.nodes;
+  const choices = useMemo(() => {
+    const named = (campaigns ?? []).map(({ id, name }) => choice(id, name));
+    const any = fields.find(({ name }) => name === ANY_KEY);
+    const ofKeys = any
+      ? [...new Set(keys)].map((name) => ({ ...any, name, label: `Metadata: ${name.slice(9)}` }))
+      : [];
+    const known = fields.filter(({ name }) => name !== ANY_KEY);
+    return [...known, ...ofKeys].map((field) => toField(field, named));
+  }, [campaigns, fields, keys]);
+
+  const addKey = () => {
+    const name = key.trim();
+    if (name === "") return;
+    setKeys([...keys, `metadata.${name}`]);
+    setKey("");
+    onChange({ ...rules, rules: [...rules.rules, { field: `metadata.${name}`, operator: "=", value: "" }] });
+  };
+  return (
+    <>
+      <QueryBuilder
+        fields={choices}
+        query={rules}
+        onQueryChange={onChange}
+        controlClassnames={CONTROLS}
+        controlElements={ELEMENTS}
+        showNotToggle
+        listsAsArrays
+        resetOnFieldChange
+        translations={{
+          addRule: { label: "Add rule" },
+          addGroup: { label: "Add group" },
+          notToggle: { label: "Not" },
+        }}
+      />
+      <Group gap="xs" mt="sm" align="end">
+        <TextInput
+          size="xs"
+          label="Metadata key"
+          placeholder="plan, address.zip"
+          value={key}
+          onChange={({ currentTarget }) => setKey(currentTarget.value)}
+        />
+        <Button size="xs" variant="default" onClick={addKey} disabled={key.trim() === ""}>
+          Add metadata rule
+        </Button>
+      </Group>
+    </>
+  );
+}
+
+// an alias, as an interface is not open to further keys
+type Choice = { name: string; value: string; label: string };
+
+function choice(name: string, label: string): Choice {
+  return { name, value: name, label };
+}
+
+function toField({ name, label, valueType, operators, values }: RuleField, campaigns: Choice[]): Field {
+  const isCampaign = name.endsWith("_campaign");
+  const choices =
+    valueType === "boolean"
+      ? BOOLEANS
+      : isCampaign
+        ? campaigns
+        : (values?.map((value) => choice(value, value)) ?? null);
+  const field: Field = {
+    name,
+    value: name,
+    label,
+    operators: operators.map((operator): Operator => ({
+      name: operator,
+      value: operator,
+      label: OPERATORS[operator] ?? operator,
+    })),
+    inputType: valueType === "number" ? "number" : "text",
+    placeholder: valueType === "time" ? "2026-01-31 or -30d" : undefined,
+  };
+  if (choices === null) return field;
+  return {
+    ...field,
+    values: choices,
+    defaultValue: choices[0]?.name ?? "",
+    valueEditorType: (operator): ValueEditorType =>
+      operator === "in" || operator === "notIn" ? "multiselect" : "select",
+  };
+}

@@ -1,0 +1,88 @@
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { Provider, useQuery } from "urql";
+import { graphql } from "../../__generated__";
+import type { WhoQuery } from "../../__generated__/graphql";
+import { Failed, Loading } from "../ui/states";
+import { connect } from "./client";
+import { SignIn } from "./sign-in";
+import { endedBecause, forget, keep, token } from "./token";
+
+const Who = graphql(`
+  query Who {
+    viewer {
+      subject
+      isAdmin
+      role
+      expiresAt
+      organization { id name }
+      user { fullName email }
+    }
+  }
+`);
+
+/** The viewer, and a way to end the session. */
+export interface SignedIn {
+  viewer: WhoQuery["viewer"];
+  signOut: (why?: string) => void;
+}
+
+const Context = createContext<SignedIn | null>(null);
+
+/** Who is signed in. */
+export function useSession(): SignedIn {
+  const session = useContext(Context);
+  if (session === null) throw new Error("a page is inside of a session");
+  return session;
+}
+
+/** Shows what is inside of it to whoever is signed in, and the sign-in page to everybody else. */
+export function Session({ children }: { children: ReactNode }) {
+  const [held, setHeld] = useState(token);
+  const session = useMemo(() => {
+    const signOut = (why?: string) => {
+      client?.end();
+      forget(why ?? null);
+      setHeld(null);
+    };
+    const client = held === null ? null : connect(held, signOut);
+    return { signOut, client };
+  }, [held]);
+
+  if (session.client === null) {
+    const signIn = (text: string) => {
+      keep(text);
+      setHeld(token());
+    };
+    return <SignIn why={endedBecause()} onToken={signIn} />;
+  }
+  return (
+    <Provider value={session.client.urql} key={held}>
+      <Viewer signOut={session.signOut}>{children}</Viewer>
+    </Provider>
+  );
+}
+
+/** The longest time that a timer of browsers can be set to. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children: ReactNode }) {
+  const [{ data, error, fetching }, again] = useQuery({ query: Who });
+  const viewer = data?.viewer;
+  useEffect(() => {
+    if (viewer === undefined) return;
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = () => {
+      const left = new Date(viewer.expiresAt).getTime() - Date.now();
+      if (left > 0) timer = setTimeout(wait, Math.min(left, LONGEST_TIMER));
+      else signOut("Your session has ended, as its token has expired. Sign in again to continue.");
+    };
+    wait();
+    return () => clearTimeout(timer);
+  }, [viewer, signOut]);
+  const session = useMemo(() => viewer && { viewer, signOut }, [viewer, signOut]);
+  if (session) return <Context value={session}>{children}</Context>;
+  if (error && !fetching) {
+    return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
+  }
+  return <Loading />;
+}

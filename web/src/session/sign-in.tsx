@@ -1,0 +1,46 @@
+import { Alert, Button, Center, Code, Stack, Text, Textarea } from "@mantine/core";
+import { useState } from "react";
+import { PageTitle } from "../ui/page-title";
+
+/** The page for whoever has no token. */
+export function SignIn({ why, onToken }: { why: string | null; onToken: (token: string) => void }) {
+  const [text, setText] = useState("");
+  return (
+    <Center mih="90vh" p="md">
+      <main className="panel" aria-labelledby="sign-in">
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (text.trim() !== "") onToken(text);
+          }}
+        >
+          <Stack p="xl" maw={460}>
+            <PageTitle id="sign-in">Sign in</PageTitle>
+            {why !== null && (
+              <Alert color="yellow" variant="outline" role="alert">
+                {why}
+              </Alert>
+            )}
+            <Textarea
+              label="Token"
+              description="Paste the token that you were given. It stays in this tab until you close it."
+              value={text}
+              onChange={(event) => setText(event.currentTarget.value)}
+              rows={5}
+              autoComplete="off"
+              spellCheck={false}
+              data-autofocus
+            />
+            <Button type="submit" disabled={text.trim() === ""}>
+              Sign in
+            </Button>
+            <Text size="sm" c="dimmed">
+              In development, follow the link that the service prints, or print a token with{" "}
+              <Code>campaigns token --org UUID</Code>.
+            </Text>
+          </Stack>
+        </form>
+      </main>
+    </Center>
+  );
+}

@@ -1,0 +1,81 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { type AnyVariables, type CombinedError, type TypedDocumentNode, useClient } from "urql";
+
+/** A page of a connection. */
+export interface Page<Row> {
+  nodes: Row[];
+  totalCount?: number;
+  pageInfo: { hasNextPage: boolean; endCursor?: string | null };
+}
+
+/** What has been loaded of a list so far. */
+export interface Loaded<Row> {
+  rows: Row[];
+  total: number | undefined;
+  error: CombinedError | undefined;
+  isLoading: boolean;
+  /** Undefined where there is nothing more. */
+  more: (() => void) | undefined;
+  reload: () => void;
+}
+
+interface Held<Row> {
+  rows: Row[];
+  total: number | undefined;
+  error: CombinedError | undefined;
+  isLoading: boolean;
+  hasMore: boolean;
+  cursor: string | null;
+}
+
+const NOTHING = { rows: [], total: undefined, error: undefined, isLoading: true, hasMore: false, cursor: null };
+
+/**
+ * Loads a list page by page, each after the cursor of the one before, as the reader scrolls. Begins
+ * anew when the variables change.
+ */
+export function usePages<Data, Variables extends AnyVariables, Row>(
+  query: TypedDocumentNode<Data, Variables>,
+  variables: Omit<Variables, "after">,
+  pageOf: (data: Data) => Page<Row> | null | undefined,
+): Loaded<Row> {
+  const client = useClient();
+  const [held, setHeld] = useState<Held<Row>>(NOTHING);
+  const run = useRef(0);
+  const key = JSON.stringify(variables);
+  const latest = useRef({ variables, pageOf });
+  latest.current = { variables, pageOf };
+
+  const load = useCallback(
+    async (cursor: string | null) => {
+      const own = ++run.current;
+      setHeld((held) => (cursor === null ? NOTHING : { ...held, isLoading: true, error: undefined }));
+      const asked = { ...latest.current.variables, after: cursor } as unknown as Variables;
+      const { data, error } = await client.query(query, asked, { requestPolicy: "network-only" });
+      // another filter was chosen meanwhile
+      if (own !== run.current) return;
+      const page = data === undefined ? undefined : latest.current.pageOf(data);
+      setHeld((held) => ({
+        rows: page ? [...held.rows, ...page.nodes] : held.rows,
+        total: page?.totalCount ?? held.total,
+        error,
+        isLoading: false,
+        hasMore: page?.pageInfo.hasNextPage ?? held.hasMore,
+        cursor: page?.pageInfo.endCursor ?? held.cursor,
+      }));
+    },
+    [client, query],
+  );
+  useEffect(() => void load(null), [load, key]);
+
+  const { rows, total, error, isLoading, hasMore, cursor } = held;
+  const more = useCallback(() => void load(cursor), [load, cursor]);
+  return {
+    rows,
+    total,
+    error,
+    isLoading,
+    more: hasMore && error === undefined ? more : undefined,
+    reload: useCallback(() => void load(null), [load]),
+  };
+}

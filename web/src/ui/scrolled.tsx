@@ -1,0 +1,35 @@
+import { Text } from "@mantine/core";
+import { count } from "./format";
+import type { Loaded } from "./pages";
+import { type Column, Rows } from "./rows";
+import { Empty, Failed, Loading } from "./states";
+
+/** A list that loads as the reader scrolls, in each of its states. */
+export function Scrolled<Row extends { id: string }>({
+  label,
+  list,
+  columns,
+  empty,
+}: {
+  label: string;
+  list: Loaded<Row>;
+  columns: Column<Row>[];
+  empty: string;
+}) {
+  const { rows, total, error, isLoading, more, reload } = list;
+  if (rows.length === 0) {
+    if (error) return <Failed error={error} onRetry={reload} />;
+    return isLoading ? <Loading /> : <Empty title={empty} />;
+  }
+  return (
+    <>
+      <Rows label={label} columns={columns} rows={rows} onEnd={more} isLoading={isLoading} />
+      {error && <Failed error={error} onRetry={reload} />}
+      {total !== undefined && (
+        <Text size="sm" c="dimmed" px="md" py="xs">
+          {count(total)} in total
+        </Text>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+
+// the service this development server asks
+const service = process.env.CAMPAIGNS_SERVICE ?? "http://127.0.0.1:8123";
+
+/** Writes each hashed file once more for each encoding that browsers take. */
+function compressed(): Plugin {
+  let directory = "";
+  return {
+    name: "compressed",
+    apply: "build",
+    configResolved: (config) => {
+      directory = resolve(config.root, config.build.outDir, "assets");
+    },
+    closeBundle: () => {
+      for (const name of readdirSync(directory)) {
+        if (!/\.(js|css|svg|ttf)$/.test(name)) continue;
+        const bytes = readFileSync(resolve(directory, name));
+        const params = {
+          [constants.BROTLI_PARAM_QUALITY]: bytes.length > 1 << 20 ? 9 : 11,
+          [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+        };
+        writeFileSync(resolve(directory, `${name}.br`), brotliCompressSync(bytes, { params }));
+        writeFileSync(resolve(directory, `${name}.gz`), gzipSync(bytes, { level: 9 }));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  plugins: [react(), compressed()],
+  server: { proxy: { "/graphql": { target: service, ws: true } } },
+  worker: { format: "es" },
+  build: {
+    outDir: process.env.CAMPAIGNS_WEB_OUT ?? "dist",
+    emptyOutDir: true,
+    // a policy without data: addresses lets no inlined file in
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // the editor of GraphiQL is one large file, which is loaded by that page alone
+    chunkSizeWarningLimit: 8_000,
+    reportCompressedSize: false,
+    rollupOptions: { input: { index: "index.html", graphiql: "graphiql.html" } },
+  },
+});
