@@ -20,6 +20,8 @@ function compressed(): Plugin {
       for (const name of readdirSync(directory)) {
         if (!/\.(js|css|svg|ttf)$/.test(name)) continue;
         const bytes = readFileSync(resolve(directory, name));
+        // what fits a packet gains nothing
+        if (bytes.length < 1_024) continue;
         const params = {
           [constants.BROTLI_PARAM_QUALITY]: bytes.length > 1 << 20 ? 9 : 11,
           [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,

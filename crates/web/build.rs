@@ -65,7 +65,11 @@ fn build(web: &Path, pages: &Path) -> Result<(), String> {
     let locked = fs::read(web.join("package-lock.json")).map_err(said)?;
     let installed = web.join("node_modules/.installed-lock.json");
     if fs::read(&installed).ok().as_ref() != Some(&locked) {
-        npm(web, pages, &["ci", "--no-audit", "--no-fund"])?;
+        npm(
+            web,
+            pages,
+            &["ci", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"],
+        )?;
         fs::write(&installed, &locked).map_err(said)?;
     }
     npm(web, pages, &["run", "build"])

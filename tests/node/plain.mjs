@@ -12,7 +12,7 @@ async function exploring(open) {
   await page.getByRole("button", { name: "Run" }).click();
   const answer = page.locator("#response");
   await answer.getByText('"totalCount": 1').waitFor();
-  await page.getByLabel("Operation").first().fill("subscription { engagementEvents { node { type url } } }");
+  await page.getByRole("textbox", { name: "Operation" }).fill("subscription { engagementEvents { node { type url } } }");
   await page.getByRole("button", { name: "Run" }).click();
   await answer.getByText("Subscribed").waitFor();
   const heard = answer.getByText("heard-in-the-explorer");

@@ -57,7 +57,10 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean) {
   const filtered = useMemo(() => JSON.parse(key) as EngagementEventFilter, [key]);
 
   // another filter selects among what comes from now on
-  useEffect(() => tell("clear"), [filtered]);
+  useEffect(() => {
+    cursor.current = null;
+    tell("clear");
+  }, [filtered]);
   useEffect(() => {
     if (isPaused) return;
     let end = () => {};

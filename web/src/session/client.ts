@@ -6,6 +6,9 @@ export type Connection = "idle" | "connecting" | "connected" | "lost";
 
 const EXPIRED = "Your token is not valid, or it has expired. Sign in again to continue.";
 
+/** How long a page waits before it connects again, give or take a half. */
+const LONGEST_WAIT = 15_000;
+
 /** A client of the API for a token: operations by HTTP, subscriptions over a socket. */
 export interface Connected {
   urql: Client;
@@ -68,6 +71,11 @@ function openSocket(authorization: Record<string, string>, onEnd: (why: string) 
     // the page says that the connection is lost for as long as it is
     retryAttempts: Number.MAX_SAFE_INTEGER,
     shouldRetry: () => true,
+    retryWait: (retries) => {
+      // pages that were cut off together do not come back together
+      const wait = Math.min(1_000 * 2 ** retries, LONGEST_WAIT) * (0.5 + Math.random());
+      return new Promise((resolve) => setTimeout(resolve, wait));
+    },
     on: {
       connecting: () => become("connecting"),
       connected: () => become("connected"),
