@@ -26,7 +26,7 @@ export async function visit(address, visiting) {
       viewport: { width: 1280, height: 860 },
       ...options,
     });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(60_000);
     await context.route(
       (url) => url.origin !== origin,
       (route) => {
