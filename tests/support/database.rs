@@ -8,7 +8,11 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -31,7 +35,26 @@ pub struct TestDatabase {
     pub backend: Backend,
     /// Where it is.
     pub url: String,
-    _directory: Option<TempDir>,
+    _remains: Remains,
+}
+
+/// What a test's database would leave behind. Dropping it removes that: hundreds of databases fill a
+/// disk.
+enum Remains {
+    /// The files of SQLite.
+    Directory { _directory: TempDir },
+    /// A database of the run's server, by its URL.
+    Database(String),
+    /// Nothing: its server goes with its directory.
+    Nothing,
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if let Self::Database(url) = self {
+            Postgres::remove(std::mem::take(url));
+        }
+    }
 }
 
 impl TestDatabase {
@@ -43,12 +66,12 @@ impl TestDatabase {
                 let file = directory.path().join("test.db");
                 std::fs::copy(sqlite_template().await, &file).unwrap();
                 let url = format!("sqlite://{}", file.display());
-                Self { backend, url, _directory: Some(directory) }
+                Self { backend, url, _remains: Remains::Directory { _directory: directory } }
             }
             Backend::Postgres => {
                 let postgres = Postgres::get().await;
                 let url = postgres.create(Some("campaigns_template")).await;
-                Self { backend, url, _directory: None }
+                Self { _remains: Remains::Database(url.clone()), backend, url }
             }
         }
     }
@@ -60,11 +83,11 @@ impl TestDatabase {
                 let directory = tempfile::tempdir().unwrap();
                 let file = directory.path().join("empty.db");
                 let url = format!("sqlite://{}", file.display());
-                Self { backend, url, _directory: Some(directory) }
+                Self { backend, url, _remains: Remains::Directory { _directory: directory } }
             }
             Backend::Postgres => {
                 let url = Postgres::get().await.create(None).await;
-                Self { backend, url, _directory: None }
+                Self { _remains: Remains::Database(url.clone()), backend, url }
             }
         }
     }
@@ -79,12 +102,16 @@ impl TestDatabase {
                 let vacuum = format!("VACUUM INTO '{}'", file.display());
                 connection.execute_unprepared(&vacuum).await.unwrap();
                 let url = format!("sqlite://{}", file.display());
-                Self { backend: self.backend, url, _directory: Some(directory) }
+                Self {
+                    _remains: Remains::Directory { _directory: directory },
+                    backend: self.backend,
+                    url,
+                }
             }
             Backend::Postgres => {
                 let name = self.url.rsplit('/').next().unwrap();
                 let url = Postgres::get().await.copy(name).await;
-                Self { backend: self.backend, url, _directory: None }
+                Self { _remains: Remains::Database(url.clone()), backend: self.backend, url }
             }
         }
     }
@@ -160,7 +187,7 @@ impl Postgres {
         postgres.wait().await;
         let url = postgres.create_named("campaigns", None).await;
         campaigns_migration::up(&url).await.unwrap();
-        (postgres, TestDatabase { backend: Backend::Postgres, url, _directory: None })
+        (postgres, TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing })
     }
 
     /// Stops the server and starts it again; `immediate` is a crash.
@@ -187,7 +214,8 @@ impl Postgres {
             "cd '{directory}' && \
              '{programs}/initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >init.log 2>&1 && \
              '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
-                -c fsync=off -c synchronous_commit={synchronous_commit} -c full_page_writes=off -c max_connections=400' \
+                -c fsync=off -c synchronous_commit={synchronous_commit} -c full_page_writes=off -c max_connections=400 \
+                -c max_wal_size=256MB' \
                 start >start.log 2>&1 && cat >/dev/null; \
              '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),
@@ -250,6 +278,31 @@ impl Postgres {
         }
         admin.close().await.unwrap();
         self.url(&format!("{name}_copy"))
+    }
+
+    /// Removes a database of the run's server, on a thread of its own: the runtime of the test whose it
+    /// was is about to end.
+    fn remove(url: String) {
+        static REMOVED: LazyLock<mpsc::Sender<String>> = LazyLock::new(|| {
+            let (removed, to_remove) = mpsc::channel::<String>();
+            std::thread::spawn(move || {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                for url in to_remove {
+                    let (server, name) = url.rsplit_once('/').unwrap();
+                    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                    runtime.block_on(async {
+                        let admin = connect(&format!("{server}/postgres"), 1).await;
+                        if let Err(error) = admin.execute_unprepared(&drop).await {
+                            eprintln!("{drop}: {error}");
+                        }
+                        admin.close().await.unwrap();
+                    });
+                }
+            });
+            removed
+        });
+        REMOVED.send(url).unwrap();
     }
 
     async fn create_named(&self, name: &str, template: Option<&str>) -> String {
