@@ -19,6 +19,10 @@ impl MigrationName for Due {
 }
 
 const INDEX: &str = "campaigns_due";
+
+/// What is made beside the table, in PostgreSQL.
+pub(crate) const RELATIONS: [&str; 1] = [INDEX];
+
 const KEYS: &str = "status, scheduled_at, id";
 const CONDITION: &str = "status IN ('scheduled', 'sending')";
 
