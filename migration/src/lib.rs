@@ -5,55 +5,69 @@
 //! [`table`] makes of it: a change of the schema is a new file. A run holds a lock, so two at once
 //! do not disturb each other. In SQLite it is one transaction. In PostgreSQL each migration is one,
 //! or consists of steps that can be repeated ([`steps`]): a run that fails leaves what it has
-//! finished, and the next goes on from there. A neighbour's table that was there before is used as
-//! it is, and outlives every `down`.
+//! finished, and the next goes on from there. A table that was there before is used as it is, and
+//! outlives every `down`, as it was found ([`adopt`]).
 
 #![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]
 
+mod adopt;
 mod m0001_neighbours;
 mod m0002_campaigns;
 mod m0003_segments;
 mod m0004_lists;
 mod m0005_sends;
 mod m0006_events;
+mod m0006b_adopted;
 mod m0007_feed;
 mod m0008_counts;
 mod m0009_delivery;
 mod m0010_memberships;
 mod made;
 mod progress;
+mod run;
+mod script;
 mod sqlite;
 mod steps;
 mod table;
+mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+pub use adopt::check::Difference;
 pub use progress::Progress;
+pub use script::Planned;
+pub use target::Target;
 
 use sea_orm_migration::{
     IntoSchemaManagerConnection, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager,
     async_trait::async_trait,
-    sea_orm::{
-        ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-        DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    },
+    sea_orm::{ConnectionTrait, DbErr},
 };
 
-/// The tables that are this service's own; where one of them is there already and was not made
-/// by a migration, nothing is changed.
-const OWN_TABLES: [&str; 5] =
-    ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends", "campaign_events"];
-
-/// Any number; the same in every process that migrates.
-const LOCK: i64 = 0x6361_6d70_6169_676e;
+use run::{Lock, Run};
 
 /// Why a migration did not happen, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Tables of these names are there and were made by somebody else.
-    #[error("these tables exist already and were not made by `migrate`: {}", .0.join(", "))]
+    /// Tables of these names are in a file of SQLite and were made by somebody else.
+    #[error(
+        "these tables exist already and were not made by `migrate`, which adopts tables of PostgreSQL \
+         only: {}", .0.join(", ")
+    )]
     TablesExist(Vec<String>),
+    /// Tables that somebody else made differ from the documented ones in what matters.
+    #[error("{}", differ(.0))]
+    Differ(Vec<Difference>),
+    /// The schema is not there.
+    #[error("there is no schema {0} in the database")]
+    NoSchema(String),
+    /// The address is that of a pooler.
+    #[error(
+        "migrations need a connection of their own, not one through a pooler in transaction mode: give \
+         the address of PostgreSQL itself"
+    )]
+    Pooled,
     /// The database said no.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -71,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_lists::Lists),
             Box::new(m0005_sends::Sends),
             Box::new(m0006_events::Events),
+            Box::new(m0006b_adopted::Adopted),
             Box::new(m0007_feed::Feed),
             Box::new(m0008_counts::Counts),
             Box::new(m0009_delivery::Delivery),
@@ -85,13 +100,19 @@ pub fn names() -> Vec<String> {
     Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
 }
 
-/// Brings the database at `url` up to date and returns the names of what was applied. Makes a
-/// missing SQLite file.
+fn differ(differences: &[Difference]) -> String {
+    let lines: Vec<String> =
+        differences.iter().map(|difference| format!("\n  {difference}")).collect();
+    format!("the tables cannot be adopted as they are, and nothing was changed:{}", lines.concat())
+}
+
+/// Brings a database up to date and returns the names of what was applied. Makes a missing SQLite
+/// file. Tables that somebody else made in PostgreSQL are adopted.
 ///
 /// # Errors
-/// [`Error::TablesExist`] where somebody else made one of the five tables.
-pub async fn up(url: &str) -> Result<Vec<String>, Error> {
-    let run = Run::begin(url, true).await?;
+/// [`Error::Differ`] where such a table differs in what matters, [`Error::TablesExist`] in SQLite.
+pub async fn up(target: impl Into<Target>) -> Result<Vec<String>, Error> {
+    let run = Run::begin(&target.into(), true).await?;
     let pending = match &run.lock {
         Lock::All(transaction) => up_on(transaction).await,
         Lock::Aside(..) => up_on(&run.db).await,
@@ -105,10 +126,10 @@ pub async fn up(url: &str) -> Result<Vec<String>, Error> {
 /// # Errors
 /// Those of [`up`].
 pub async fn up_telling(
-    url: &str,
+    target: impl Into<Target>,
     listener: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Vec<String>, Error> {
-    progress::LISTENER.scope(Arc::new(listener), up(url)).await
+    progress::LISTENER.scope(Arc::new(listener), up(target)).await
 }
 
 async fn up_on<'c, C>(connection: &'c C) -> Result<Vec<sea_orm_migration::Migration>, Error>
@@ -116,21 +137,84 @@ where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
 {
+    let pending = pending(connection).await?;
+    if pending.len() == names().len() {
+        check(connection).await?;
+    }
+    // the first migrations are a transaction each, which is given up where it would have to wait
+    let mut patience = steps::Patience::default();
+    while let Err(error) = Migrator::up(connection, None).await {
+        patience.after(error).await?;
+    }
+    Ok(pending)
+}
+
+async fn pending<'c, C>(connection: &'c C) -> Result<Vec<sea_orm_migration::Migration>, DbErr>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     let mut pending = Migrator::get_migration_with_status_read_only(connection).await?;
     pending.retain(|migration| migration.status() == MigrationStatus::Pending);
-    if pending.len() == names().len() {
-        refuse_tables_of_others(connection).await?;
-    }
-    Migrator::up(connection, None).await?;
     Ok(pending)
+}
+
+/// What [`up`] would do, and what each statement locks. Changes nothing.
+///
+/// # Errors
+/// Those of [`up`].
+pub async fn plan(target: impl Into<Target>) -> Result<Vec<Planned>, Error> {
+    let db = target.into().connect_to_read().await?;
+    let pending = pending(&db).await?;
+    let is_first = pending.len() == names().len();
+    if is_first {
+        check(&db).await?;
+    }
+    let planned = script::recorded(is_first, async {
+        let manager = SchemaManager::new(&db);
+        for migration in Migrator::migrations() {
+            if pending.iter().any(|pending| pending.name() == migration.name()) {
+                script::begin(migration.name());
+                migration.up(&manager).await?;
+            }
+        }
+        Ok::<_, DbErr>(())
+    });
+    let mut planned = planned.await?;
+    for (table, size) in adopt::sizes(&SchemaManager::new(&db)).await? {
+        for statement in &mut planned {
+            let (all, sized) = (format!("all of {table}"), format!("all of {table} ({size})"));
+            statement.locks = statement.locks.replace(&all, &sized);
+        }
+    }
+    db.close().await?;
+    Ok(planned)
+}
+
+/// The tables of somebody else's that [`up`] would adopt: none where it has begun to, or there are none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn to_adopt(target: impl Into<Target>) -> Result<Vec<String>, Error> {
+    let target = target.into();
+    if !target.is_postgres() {
+        return Ok(Vec::new());
+    }
+    let db = target.connect_to_read().await?;
+    let mut names_of_tables = Vec::new();
+    if pending(&db).await?.len() == names().len() {
+        names_of_tables = existing(&db).await?;
+    }
+    db.close().await?;
+    Ok(names_of_tables)
 }
 
 /// Undoes the last migration and returns its name; `None` where none is applied.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn down(url: &str) -> Result<Option<String>, Error> {
-    let run = Run::begin(url, false).await?;
+pub async fn down(target: impl Into<Target>) -> Result<Option<String>, Error> {
+    let run = Run::begin(&target.into(), false).await?;
     let last = match &run.lock {
         Lock::All(transaction) => down_on(transaction).await,
         Lock::Aside(..) => down_on(&run.db).await,
@@ -144,17 +228,23 @@ where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
 {
-    let last = Migrator::get_applied_migrations(connection).await?.pop();
+    let mut applied = Migrator::get_migration_with_status_read_only(connection).await?;
+    applied.retain(|migration| migration.status() == MigrationStatus::Applied);
+    let Some(last) = applied.pop() else { return Ok(None) };
     Migrator::down(connection, Some(1)).await?;
-    Ok(last)
+    if applied.is_empty() {
+        // the database is as it was found
+        Migrator::uninstall(connection).await?;
+    }
+    Ok(Some(last))
 }
 
 /// Each migration's name and whether it is applied. Writes nothing.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn status(url: &str) -> Result<Vec<(String, bool)>, Error> {
-    let db = connect(url, false).await?;
+pub async fn status(target: impl Into<Target>) -> Result<Vec<(String, bool)>, Error> {
+    let db = target.into().connect(false).await?;
     let migrations = Migrator::get_migration_with_status_read_only(&db).await?;
     db.close().await?;
     Ok(migrations
@@ -165,90 +255,32 @@ pub async fn status(url: &str) -> Result<Vec<(String, bool)>, Error> {
         .collect())
 }
 
-async fn connect(url: &str, create: bool) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(10));
-    options.map_sqlx_sqlite_opts(move |sqlite| {
-        sqlite.create_if_missing(create).busy_timeout(Duration::from_mins(1))
-    });
-    Database::connect(options).await
-}
-
-/// A run, which no other one disturbs.
-struct Run {
-    db: DatabaseConnection,
-    lock: Lock,
-}
-
-/// What keeps other runs out.
-enum Lock {
-    /// The transaction that the whole run is.
-    All(DatabaseTransaction),
-    /// One beside the run, on a connection of its own.
-    Aside(DatabaseConnection, DatabaseTransaction),
-}
-
-impl Run {
-    async fn begin(url: &str, create: bool) -> Result<Self, Error> {
-        let db = connect(url, create).await?;
-        let lock = if db.get_database_backend() == DbBackend::Postgres {
-            let aside = connect(url, false).await?;
-            let transaction = aside.begin().await?;
-            let never = "SET LOCAL idle_in_transaction_session_timeout = 0";
-            transaction.execute_unprepared(never).await?;
-            wait_for_others(&transaction).await?;
-            Lock::Aside(aside, transaction)
-        } else {
-            let options = TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            };
-            Lock::All(db.begin_with_options(options).await?)
-        };
-        Ok(Self { db, lock })
+/// Refuses tables of somebody else's that cannot be used as they are.
+async fn check<'c, C>(connection: &'c C) -> Result<(), Error>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    let manager = SchemaManager::new(connection);
+    if made::is_postgres(&manager) {
+        let differences = adopt::check::differences(&manager).await?;
+        return if differences.is_empty() { Ok(()) } else { Err(Error::Differ(differences)) };
     }
-
-    /// Ends the run, and keeps what it did unless it failed as a whole.
-    async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
-        match self.lock {
-            Lock::All(transaction) if done.is_ok() => transaction.commit().await?,
-            Lock::All(transaction) => transaction.rollback().await?,
-            Lock::Aside(aside, transaction) => {
-                transaction.rollback().await?;
-                aside.close().await?;
-            }
-        }
-        self.db.close().await?;
-        done
-    }
+    let there = existing(connection).await?;
+    if there.is_empty() { Ok(()) } else { Err(Error::TablesExist(there)) }
 }
 
-/// Waits for the lock. Asks again and again: an index is not made while a statement runs, and one
-/// that waited here would be such a statement.
-async fn wait_for_others(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-    loop {
-        let statement = Statement::from_string(
-            DbBackend::Postgres,
-            format!("SELECT pg_try_advisory_xact_lock({LOCK}) AS taken"),
-        );
-        let row = transaction.query_one_raw(statement).await?;
-        if row.map_or(Ok(false), |row| row.try_get("", "taken"))? {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-async fn refuse_tables_of_others<'c, C>(connection: &'c C) -> Result<(), Error>
+/// Those of the service's tables that are there.
+async fn existing<'c, C>(connection: &'c C) -> Result<Vec<String>, DbErr>
 where
     &'c C: IntoSchemaManagerConnection<'c>,
 {
     let manager = SchemaManager::new(connection);
     let mut there = Vec::new();
-    for table in OWN_TABLES {
-        if manager.has_table(table).await? {
-            there.push(table.to_owned());
+    for table in adopt::tables() {
+        if adopt::is_there(&manager, &table).await? {
+            there.push(table.name.to_owned());
         }
     }
-    if there.is_empty() { Ok(()) } else { Err(Error::TablesExist(there)) }
+    Ok(there)
 }

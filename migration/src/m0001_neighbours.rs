@@ -5,8 +5,9 @@ use sea_orm_migration::{
 };
 
 use crate::{
+    adopt,
     made::{self, execute, exists, is_postgres},
-    table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
 };
 
 pub(crate) struct Neighbours;
@@ -23,7 +24,6 @@ const MEMBERSHIP_STATUS: Enum =
     Enum { name: "membership_status", values: &["active", "invited", "suspended"] };
 const CONTACT_TYPE: Enum =
     Enum { name: "contact_type", values: &["lead", "prospect", "customer", "partner", "other"] };
-const ENUMS: [Enum; 3] = [MEMBERSHIP_ROLE, MEMBERSHIP_STATUS, CONTACT_TYPE];
 
 const UPDATED_AT_FUNCTION: &str = "set_updated_at()";
 
@@ -31,9 +31,6 @@ const UPDATED_AT_FUNCTION: &str = "set_updated_at()";
 impl MigrationTrait for Neighbours {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         made::begin(manager).await?;
-        for of in &ENUMS {
-            of.create(manager).await?;
-        }
         if is_postgres(manager)
             && !exists(manager, "SELECT 1 WHERE to_regprocedure('set_updated_at()') IS NOT NULL")
                 .await?
@@ -47,30 +44,24 @@ impl MigrationTrait for Neighbours {
             made::remember(manager, UPDATED_AT_FUNCTION).await?;
         }
         for table in tables() {
-            if !manager.has_table(table.name).await? {
-                table.create(manager).await?;
-            }
+            adopt::make_or_leave(manager, table).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in tables().into_iter().rev() {
-            if made::by_service(manager, table.name).await? {
-                table::drop(manager, table.name).await?;
-            }
+            adopt::drop_or_leave(manager, table).await?;
         }
         if made::by_service(manager, UPDATED_AT_FUNCTION).await? {
             execute(manager, "DROP FUNCTION set_updated_at()").await?;
-        }
-        for of in &ENUMS {
-            of.drop(manager).await?;
         }
         made::end(manager).await
     }
 }
 
-fn tables() -> Vec<Table> {
+/// The tables as they are documented.
+pub(crate) fn tables() -> Vec<Table> {
     vec![organizations(), users(), memberships(), contacts(), companies(), contact_companies()]
 }
 

@@ -4,7 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
 };
 
-use crate::table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time};
+use crate::{
+    adopt,
+    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+};
 
 pub(crate) struct Campaigns;
 
@@ -22,32 +25,33 @@ const CAMPAIGN_STATUS: Enum = Enum {
 #[async_trait]
 impl MigrationTrait for Campaigns {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        CAMPAIGN_STATUS.create(manager).await?;
-        Table {
-            name: "campaigns",
-            columns: vec![
-                reference("creator_id", "users", OnDelete::SetNull),
-                text("name").not_null(),
-                text("subject"),
-                text("body"),
-                text("channel").not_null().default("'email'"),
-                column("status", Kind::Enum(&CAMPAIGN_STATUS)).not_null().default("'draft'"),
-                time("scheduled_at"),
-                time("sent_at"),
-            ],
-            unique: &[],
-            indexes: vec![
-                ("creator", vec![Key::Plain("creator_id"), Key::Plain("org_id")]),
-                ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
-                ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
-            ],
-        }
-        .create(manager)
-        .await
+        adopt::make_or_leave(manager, table()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::drop(manager, "campaigns").await?;
-        CAMPAIGN_STATUS.drop(manager).await
+        adopt::drop_or_leave(manager, table()).await
+    }
+}
+
+/// The table as it is documented.
+pub(crate) fn table() -> Table {
+    Table {
+        name: "campaigns",
+        columns: vec![
+            reference("creator_id", "users", OnDelete::SetNull),
+            text("name").not_null(),
+            text("subject"),
+            text("body"),
+            text("channel").not_null().default("'email'"),
+            column("status", Kind::Enum(&CAMPAIGN_STATUS)).not_null().default("'draft'"),
+            time("scheduled_at"),
+            time("sent_at"),
+        ],
+        unique: &[],
+        indexes: vec![
+            ("creator", vec![Key::Plain("creator_id"), Key::Plain("org_id")]),
+            ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
+            ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
+        ],
     }
 }

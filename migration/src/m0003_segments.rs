@@ -4,7 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
 };
 
-use crate::table::{self, Key, Kind, Table, column, text};
+use crate::{
+    adopt,
+    table::{Key, Kind, Table, column, text},
+};
 
 pub(crate) struct Segments;
 
@@ -17,25 +20,28 @@ impl MigrationName for Segments {
 #[async_trait]
 impl MigrationTrait for Segments {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        Table {
-            name: "campaign_segments",
-            columns: vec![
-                text("name").not_null(),
-                text("description"),
-                column("filter_rules", Kind::Json).not_null().default("'{}'"),
-                column("contact_count", Kind::Integer).default("0"),
-            ],
-            unique: &[],
-            indexes: vec![(
-                "size",
-                vec![Key::Plain("org_id"), Key::Plain("contact_count"), Key::Plain("id")],
-            )],
-        }
-        .create(manager)
-        .await
+        adopt::make_or_leave(manager, table()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::drop(manager, "campaign_segments").await
+        adopt::drop_or_leave(manager, table()).await
+    }
+}
+
+/// The table as it is documented.
+pub(crate) fn table() -> Table {
+    Table {
+        name: "campaign_segments",
+        columns: vec![
+            text("name").not_null(),
+            text("description"),
+            column("filter_rules", Kind::Json).not_null().default("'{}'"),
+            column("contact_count", Kind::Integer).default("0"),
+        ],
+        unique: &[],
+        indexes: vec![(
+            "size",
+            vec![Key::Plain("org_id"), Key::Plain("contact_count"), Key::Plain("id")],
+        )],
     }
 }

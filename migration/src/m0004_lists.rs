@@ -4,7 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
 };
 
-use crate::table::{self, Key, OnDelete, Table, reference};
+use crate::{
+    adopt,
+    table::{Key, OnDelete, Table, reference},
+};
 
 pub(crate) struct Lists;
 
@@ -17,31 +20,31 @@ impl MigrationName for Lists {
 #[async_trait]
 impl MigrationTrait for Lists {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        Table {
-            name: "campaign_lists",
-            columns: vec![
-                reference("campaign_id", "campaigns", OnDelete::Cascade).not_null(),
-                reference("segment_id", "campaign_segments", OnDelete::SetNull),
-                reference("contact_id", "contacts", OnDelete::Cascade).not_null(),
-            ],
-            unique: &[&["campaign_id", "contact_id"]],
-            indexes: vec![
-                (
-                    "campaign",
-                    vec![Key::Plain("campaign_id"), Key::Plain("org_id"), Key::Plain("id")],
-                ),
-                (
-                    "segment",
-                    vec![Key::Plain("segment_id"), Key::Plain("org_id"), Key::Plain("campaign_id")],
-                ),
-                ("contact", vec![Key::Plain("contact_id"), Key::Plain("org_id")]),
-            ],
-        }
-        .create(manager)
-        .await
+        adopt::make_or_leave(manager, table()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::drop(manager, "campaign_lists").await
+        adopt::drop_or_leave(manager, table()).await
+    }
+}
+
+/// The table as it is documented.
+pub(crate) fn table() -> Table {
+    Table {
+        name: "campaign_lists",
+        columns: vec![
+            reference("campaign_id", "campaigns", OnDelete::Cascade).not_null(),
+            reference("segment_id", "campaign_segments", OnDelete::SetNull),
+            reference("contact_id", "contacts", OnDelete::Cascade).not_null(),
+        ],
+        unique: &[&["campaign_id", "contact_id"]],
+        indexes: vec![
+            ("campaign", vec![Key::Plain("campaign_id"), Key::Plain("org_id"), Key::Plain("id")]),
+            (
+                "segment",
+                vec![Key::Plain("segment_id"), Key::Plain("org_id"), Key::Plain("campaign_id")],
+            ),
+            ("contact", vec![Key::Plain("contact_id"), Key::Plain("org_id")]),
+        ],
     }
 }

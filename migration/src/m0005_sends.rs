@@ -4,7 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
 };
 
-use crate::table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time};
+use crate::{
+    adopt,
+    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+};
 
 pub(crate) struct Sends;
 
@@ -20,54 +23,52 @@ const SEND_STATUS: Enum =
 #[async_trait]
 impl MigrationTrait for Sends {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        SEND_STATUS.create(manager).await?;
-        Table {
-            name: "campaign_sends",
-            columns: vec![
-                reference("campaign_id", "campaigns", OnDelete::Cascade).not_null(),
-                reference("contact_id", "contacts", OnDelete::Cascade).not_null(),
-                column("status", Kind::Enum(&SEND_STATUS)).not_null().default("'queued'"),
-                time("sent_at"),
-                time("delivered_at"),
-                text("error"),
-            ],
-            unique: &[],
-            // both equal, then the order: whichever of the two a query names first, it is one
-            // range; a cascade needs the first alone
-            indexes: vec![
-                (
-                    "campaign",
-                    vec![Key::Plain("campaign_id"), Key::Plain("org_id"), Key::Plain("id")],
-                ),
-                (
-                    "campaign_status",
-                    vec![
-                        Key::Plain("campaign_id"),
-                        Key::Plain("org_id"),
-                        Key::Plain("status"),
-                        Key::Plain("id"),
-                    ],
-                ),
-                (
-                    "campaign_sent",
-                    vec![
-                        Key::Plain("campaign_id"),
-                        Key::Plain("org_id"),
-                        Key::LatestFirst("sent_at"),
-                        Key::Plain("id"),
-                    ],
-                ),
-                ("contact", vec![Key::Plain("contact_id"), Key::Plain("org_id"), Key::Plain("id")]),
-                ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
-                ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
-            ],
-        }
-        .create(manager)
-        .await
+        adopt::make_or_leave(manager, table()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::drop(manager, "campaign_sends").await?;
-        SEND_STATUS.drop(manager).await
+        adopt::drop_or_leave(manager, table()).await
+    }
+}
+
+/// The table as it is documented.
+pub(crate) fn table() -> Table {
+    Table {
+        name: "campaign_sends",
+        columns: vec![
+            reference("campaign_id", "campaigns", OnDelete::Cascade).not_null(),
+            reference("contact_id", "contacts", OnDelete::Cascade).not_null(),
+            column("status", Kind::Enum(&SEND_STATUS)).not_null().default("'queued'"),
+            time("sent_at"),
+            time("delivered_at"),
+            text("error"),
+        ],
+        unique: &[],
+        // both equal, then the order: whichever of the two a query names first, it is one
+        // range; a cascade needs the first alone
+        indexes: vec![
+            ("campaign", vec![Key::Plain("campaign_id"), Key::Plain("org_id"), Key::Plain("id")]),
+            (
+                "campaign_status",
+                vec![
+                    Key::Plain("campaign_id"),
+                    Key::Plain("org_id"),
+                    Key::Plain("status"),
+                    Key::Plain("id"),
+                ],
+            ),
+            (
+                "campaign_sent",
+                vec![
+                    Key::Plain("campaign_id"),
+                    Key::Plain("org_id"),
+                    Key::LatestFirst("sent_at"),
+                    Key::Plain("id"),
+                ],
+            ),
+            ("contact", vec![Key::Plain("contact_id"), Key::Plain("org_id"), Key::Plain("id")]),
+            ("created", vec![Key::Plain("org_id"), Key::Plain("created_at"), Key::Plain("id")]),
+            ("sent", vec![Key::Plain("org_id"), Key::LatestFirst("sent_at"), Key::Plain("id")]),
+        ],
     }
 }

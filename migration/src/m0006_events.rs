@@ -4,7 +4,10 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
 };
 
-use crate::table::{self, Enum, Key, Kind, OnDelete, Table, column, reference, text, time};
+use crate::{
+    adopt,
+    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+};
 
 pub(crate) struct Events;
 
@@ -22,38 +25,36 @@ const EVENT_TYPE: Enum = Enum {
 #[async_trait]
 impl MigrationTrait for Events {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        EVENT_TYPE.create(manager).await?;
-        Table {
-            name: "campaign_events",
-            columns: vec![
-                reference("send_id", "campaign_sends", OnDelete::Cascade).not_null(),
-                column("event_type", Kind::Enum(&EVENT_TYPE)).not_null(),
-                text("url"),
-                time("occurred_at").not_null().default_now(),
-            ],
-            unique: &[],
-            indexes: vec![
-                (
-                    "send",
-                    vec![
-                        Key::Plain("send_id"),
-                        Key::Plain("org_id"),
-                        Key::Plain("event_type"),
-                        Key::Plain("occurred_at"),
-                    ],
-                ),
-                (
-                    "occurred",
-                    vec![Key::Plain("org_id"), Key::Plain("occurred_at"), Key::Plain("id")],
-                ),
-            ],
-        }
-        .create(manager)
-        .await
+        adopt::make_or_leave(manager, table()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::drop(manager, "campaign_events").await?;
-        EVENT_TYPE.drop(manager).await
+        adopt::drop_or_leave(manager, table()).await
+    }
+}
+
+/// The table as it is documented.
+pub(crate) fn table() -> Table {
+    Table {
+        name: "campaign_events",
+        columns: vec![
+            reference("send_id", "campaign_sends", OnDelete::Cascade).not_null(),
+            column("event_type", Kind::Enum(&EVENT_TYPE)).not_null(),
+            text("url"),
+            time("occurred_at").not_null().default_now(),
+        ],
+        unique: &[],
+        indexes: vec![
+            (
+                "send",
+                vec![
+                    Key::Plain("send_id"),
+                    Key::Plain("org_id"),
+                    Key::Plain("event_type"),
+                    Key::Plain("occurred_at"),
+                ],
+            ),
+            ("occurred", vec![Key::Plain("org_id"), Key::Plain("occurred_at"), Key::Plain("id")]),
+        ],
     }
 }

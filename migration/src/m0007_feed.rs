@@ -47,6 +47,7 @@ use sea_orm_migration::{
 };
 
 use crate::{
+    adopt,
     made::{execute, is_postgres},
     sqlite, steps,
 };
@@ -59,6 +60,8 @@ impl MigrationName for Feed {
     }
 }
 
+const EVENTS: &str = "campaign_events";
+
 const COLUMNS: [&str; 3] = ["feed_position", "send_campaign_id", "send_contact_id"];
 
 const INDEXES: [(&str, &str); 4] = [
@@ -68,10 +71,53 @@ const INDEXES: [(&str, &str); 4] = [
     ("campaign_events_contact_occurred", "send_contact_id, org_id, occurred_at, id"),
 ];
 
+const FUNCTIONS_POSTGRES: &str = include_str!("m0007_feed/functions_postgres.sql");
 const UP_POSTGRES: &str = include_str!("m0007_feed/up_postgres.sql");
+const UPDATED_AT_POSTGRES: &str = include_str!("m0007_feed/updated_at_postgres.sql");
+const ADOPTED_POSTGRES: &str = include_str!("m0007_feed/adopted_postgres.sql");
 const DOWN_POSTGRES: &str = include_str!("m0007_feed/down_postgres.sql");
 const UP_SQLITE: &str = include_str!("m0007_feed/up_sqlite.sql");
 const DOWN_SQLITE: &str = include_str!("m0007_feed/down_sqlite.sql");
+
+/// What is made beside the table, in PostgreSQL.
+pub(crate) const RELATIONS: [&str; 5] = [
+    "campaign_feed_position",
+    "campaign_events_feed",
+    "campaign_events_campaign_feed",
+    "campaign_events_campaign_occurred",
+    "campaign_events_contact_occurred",
+];
+
+/// The functions of PostgreSQL, which nobody calls but the service and the triggers.
+pub(crate) const FUNCTIONS: [&str; 10] = [
+    "campaign_feed_settled",
+    "campaign_feed_holder",
+    "campaign_feed_incarnation",
+    "campaign_feed_enter",
+    "campaign_feed_draw",
+    "campaign_events_enter",
+    "campaign_events_change",
+    "campaign_sends_moves",
+    "campaign_sends_moved",
+    "campaign_events_keep",
+];
+
+/// The triggers of PostgreSQL.
+pub(crate) const TRIGGERS: [&str; 5] = [
+    "campaign_feed_enter",
+    "campaign_feed_change",
+    "campaign_feed_moves",
+    "campaign_feed_moved",
+    "zz_campaign_feed_keep",
+];
+
+/// Keeps `updated_at` as it was, where the service's columns alone are written to a table of others.
+const KEEP: &str = "CREATE OR REPLACE FUNCTION campaign_events_keep() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN NEW.updated_at := OLD.updated_at; RETURN NEW; END $$;";
+const DROP_KEEP: &str = "DROP TRIGGER zz_campaign_feed_keep ON campaign_events; \
+    DROP FUNCTION campaign_events_keep();";
+const REPLACE_UPDATED_AT: &str = "CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events \
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();";
 
 /// The columns that are documented; what the service keeps in the others is no update.
 const DOCUMENTED: &str =
@@ -91,7 +137,6 @@ impl MigrationTrait for Feed {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        const EVENTS: &str = "campaign_events";
         if !is_postgres(manager) {
             replace_updated_at(manager, Some(DOCUMENTED)).await?;
             execute(manager, UP_SQLITE).await?;
@@ -100,9 +145,17 @@ impl MigrationTrait for Feed {
             }
             return Ok(());
         }
-        steps::locking(manager, UP_POSTGRES).await?;
+        let is_adopted = adopt::is_adopted(manager, EVENTS).await?;
+        let (keep, updated_at) =
+            if is_adopted { (KEEP, ADOPTED_POSTGRES) } else { ("", UPDATED_AT_POSTGRES) };
+        let private = adopt::private(manager, &["campaign_feed_position"], &FUNCTIONS).await?;
+        // functions first: they lock no table
+        steps::making(manager, &[FUNCTIONS_POSTGRES, keep, &private].join("\n")).await?;
+        steps::locking(manager, &[UP_POSTGRES, updated_at].join("\n")).await?;
         // the trigger of updates fills them
-        steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL").await?;
+        let quietly = is_adopted && steps::can_be_quiet(manager).await?;
+        steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL", quietly)
+            .await?;
         steps::forbid_null(manager, EVENTS, &COLUMNS).await?;
         for (name, columns) in INDEXES {
             steps::index(manager, name, EVENTS, columns).await?;
@@ -113,7 +166,9 @@ impl MigrationTrait for Feed {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if is_postgres(manager) {
             // the indexes go with the columns
-            return steps::locking(manager, DOWN_POSTGRES).await;
+            let is_adopted = adopt::is_adopted(manager, EVENTS).await?;
+            let updated_at = if is_adopted { DROP_KEEP } else { REPLACE_UPDATED_AT };
+            return steps::locking(manager, &[updated_at, DOWN_POSTGRES].join("\n")).await;
         }
         for (name, _) in INDEXES {
             execute(manager, &format!("DROP INDEX {name}")).await?;

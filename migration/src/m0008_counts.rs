@@ -40,8 +40,9 @@ use sea_orm_migration::{
 };
 
 use crate::{
+    adopt,
     made::{execute, exists, is_postgres},
-    progress, steps,
+    progress, script, steps,
 };
 
 pub(crate) struct Counts;
@@ -60,9 +61,61 @@ const UP_SQLITE: &str = include_str!("m0008_counts/up_sqlite.sql");
 const DOWN: &str = include_str!("m0008_counts/down.sql");
 const DOWN_POSTGRES: &str = include_str!("m0008_counts/down_postgres.sql");
 const DOWN_SQLITE: &str = include_str!("m0008_counts/down_sqlite.sql");
-const DOWN_FUNCTIONS: &str = "DROP FUNCTION campaign_event_suppresses(campaign_event_type, jsonb); \
-    DROP FUNCTION campaign_event_url(campaign_event_type, text); \
-    DROP FUNCTION campaign_event_hour(timestamptz)";
+const DOWN_FUNCTIONS: &str = "DROP FUNCTION campaign_event_suppresses; \
+    DROP FUNCTION campaign_event_url; DROP FUNCTION campaign_event_hour";
+
+/// The tables and indexes of PostgreSQL.
+pub(crate) const RELATIONS: [&str; 13] = [
+    "campaign_counts",
+    "campaign_send_counts",
+    "campaign_contact_counts",
+    "campaign_hour_counts",
+    "campaign_link_counts",
+    "campaign_send_link_counts",
+    "campaign_send_changes",
+    "campaign_event_changes",
+    "campaign_hour_counts_hour",
+    "campaign_send_changes_campaign",
+    "campaign_event_changes_campaign",
+    "campaign_event_changes_contact",
+    LINK_INDEX,
+];
+
+/// The views of PostgreSQL.
+pub(crate) const VIEWS: [&str; 8] = [
+    "campaign_sends_to_count",
+    "campaign_events_to_count",
+    "campaign_counts_recounted",
+    "campaign_send_counts_recounted",
+    "campaign_contact_counts_recounted",
+    "campaign_hour_counts_recounted",
+    "campaign_link_counts_recounted",
+    "campaign_send_link_counts_recounted",
+];
+
+/// The functions of PostgreSQL.
+pub(crate) const FUNCTIONS: [&str; 10] = [
+    "campaign_counts_fold",
+    "campaign_counts_lock",
+    "campaign_counts_truncated",
+    "campaign_sends_changed",
+    "campaign_sends_changed_row",
+    "campaign_events_changed",
+    "campaign_events_changed_row",
+    // these say what an event counts as, to whoever reads a view
+    "campaign_event_suppresses",
+    "campaign_event_url",
+    "campaign_event_hour",
+];
+
+/// The triggers of PostgreSQL.
+pub(crate) const TRIGGERS: [&str; 5] = [
+    "campaign_counts_insert",
+    "campaign_counts_update",
+    "campaign_counts_delete",
+    "campaign_counts_row",
+    "campaign_counts_truncate",
+];
 
 /// Each table with its columns.
 const COUNTED: [(&str, &str); 6] = [
@@ -94,6 +147,19 @@ const LINK_INDEX: &str = "campaign_events_link";
 fn tables(words: [&str; 6]) -> String {
     let names = ["{id}", "{count}", "{time}", "{link}", "{text}", "{options}"];
     names.iter().zip(words).fold(TABLES.to_owned(), |sql, (name, word)| sql.replace(name, word))
+}
+
+/// The changes and triggers of PostgreSQL, in the types of the tables that are counted.
+async fn up_postgres(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
+    let mut sql = UP_POSTGRES.to_owned();
+    for (table, column, of) in [
+        ("campaign_sends", "status", "send_status"),
+        ("campaign_events", "event_type", "campaign_event_type"),
+    ] {
+        let of_column = adopt::column_type(manager, table, column, of).await?;
+        sql = sql.replace(&format!(" {of}"), &format!(" {of_column}"));
+    }
+    Ok(sql)
 }
 
 /// The triggers of SQLite, with what an event counts as, of a row of this name.
@@ -154,12 +220,19 @@ impl MigrationTrait for Counts {
             let count = "bigint NOT NULL DEFAULT 0";
             let tables =
                 tables(["uuid", count, "timestamptz", "uuid", "text", " WITH (fillfactor = 80)"]);
-            let all = [&tables, UP_POSTGRES, RECOUNTED, FOLD_POSTGRES].join("\n");
-            steps::locking(manager, &all).await?;
+            let relations: Vec<&str> = RELATIONS.iter().chain(&VIEWS).copied().collect();
+            let private = adopt::private(manager, &relations, &FUNCTIONS[..7]).await?;
+            let all = [&tables, &up_postgres(manager).await?, RECOUNTED, FOLD_POSTGRES, &private];
+            steps::locking(manager, &all.join("\n")).await?;
         }
         let keys = "send_campaign_id, org_id, md5(url), occurred_at";
         steps::index_where(manager, LINK_INDEX, "campaign_events", keys, "event_type = 'click'")
             .await?;
+        if script::is_recording() {
+            let each = count_sql("<each organization>");
+            script::record(&each, script::Effect::Counts);
+            return Ok(());
+        }
         let statement = Statement::from_string(
             manager.get_database_backend(),
             "SELECT CAST(id AS text) AS id FROM organizations ORDER BY id",
@@ -185,7 +258,7 @@ impl MigrationTrait for Counts {
 }
 
 /// Counts an organization, in one snapshot that is newer than what was added to the counts before.
-async fn count(manager: &SchemaManager<'_>, organization: &str) -> Result<(), DbErr> {
+fn count_sql(organization: &str) -> String {
     let of = format!("WHERE org_id = '{organization}'");
     let mut sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
          LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE; \
@@ -197,7 +270,11 @@ async fn count(manager: &SchemaManager<'_>, organization: &str) -> Result<(), Db
              INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_recounted {of};"
         );
     }
+    sql
+}
+
+async fn count(manager: &SchemaManager<'_>, organization: &str) -> Result<(), DbErr> {
     let transaction = manager.begin().await?;
-    execute(&transaction, &sql).await?;
+    execute(&transaction, &count_sql(organization)).await?;
     transaction.commit().await
 }

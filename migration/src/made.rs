@@ -7,6 +7,8 @@ use sea_orm_migration::{
     sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement},
 };
 
+use crate::script;
+
 /// Makes the table that remembers.
 pub(crate) async fn begin(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     execute(manager, "CREATE TABLE service_tables (name text NOT NULL PRIMARY KEY)").await
@@ -19,6 +21,7 @@ pub(crate) async fn end(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 /// Remembers that a migration made this table, type or function.
 pub(crate) async fn remember(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
+    script::remember(name);
     execute(manager, &format!("INSERT INTO service_tables (name) VALUES ('{name}')")).await
 }
 
@@ -29,11 +32,17 @@ pub(crate) async fn forget(manager: &SchemaManager<'_>, name: &str) -> Result<()
 
 /// Whether a migration made this table, type or function.
 pub(crate) async fn by_service(manager: &SchemaManager<'_>, name: &str) -> Result<bool, DbErr> {
+    if let Some(is_made) = script::would_be_made(name) {
+        return Ok(is_made);
+    }
     exists(manager, &format!("SELECT 1 FROM service_tables WHERE name = '{name}'")).await
 }
 
-/// Runs a statement.
+/// Runs a statement, or notes it where a run is only planned.
 pub(crate) async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    if script::record(sql, script::Effect::Own) {
+        return Ok(());
+    }
     manager.get_connection().execute_unprepared(sql).await.map(|_| ())
 }
 

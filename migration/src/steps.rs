@@ -5,7 +5,7 @@
 //! Whatever takes long locks a few rows, or none. Every step can be repeated, so a run that was cut
 //! off goes on where it ended.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm_migration::{
     SchemaManager,
@@ -15,29 +15,77 @@ use sea_orm_migration::{
 use crate::{
     made::{execute, exists},
     progress,
+    script::{self, Effect},
 };
 
-/// How long a step waits for a lock on a table.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
+/// How long a step waits for a lock: those who come behind wait as well.
+pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '30ms'";
+/// How long it waits where that did not do for [`PATIENT`] attempts.
+const LONG_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
 /// How long others have their turn before it is tried again.
-const PAUSE: Duration = Duration::from_millis(500);
-/// How often it is tried: some minutes.
-const ATTEMPTS: usize = 600;
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often it is tried with the short wait: some minutes.
+const PATIENT: usize = 600;
+/// How often it is tried: half an hour, as a vacuum of a large table may hold its lock for so long.
+const ATTEMPTS: usize = 7_200;
+
+/// Runs statements that make functions and sequences and lock no table, in a transaction of their own.
+pub(crate) async fn making(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    if script::record(sql, Effect::Own) {
+        return Ok(());
+    }
+    try_locking(manager, LOCK_TIMEOUT, sql).await
+}
 
 /// Runs statements that lock a table, in a transaction of their own.
 pub(crate) async fn locking(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
-    for _ in 1..ATTEMPTS {
-        match try_locking(manager, sql).await {
-            Err(error) if is_lock_not_available(&error) => tokio::time::sleep(PAUSE).await,
-            done => return done,
-        }
+    if script::record(sql, Effect::Moment) {
+        return Ok(());
     }
-    try_locking(manager, sql).await
+    locking_for(manager, sql).await.map(|_| ())
 }
 
-async fn try_locking(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+/// Runs statements that lock something, and returns how long they held it.
+async fn locking_for(manager: &SchemaManager<'_>, sql: &str) -> Result<Duration, DbErr> {
+    let mut patience = Patience::default();
+    loop {
+        let started = Instant::now();
+        match try_locking(manager, patience.timeout(), sql).await {
+            Ok(()) => return Ok(started.elapsed()),
+            Err(error) => patience.after(error).await?,
+        }
+    }
+}
+
+/// How a step that does not get its locks is tried again.
+#[derive(Default)]
+pub(crate) struct Patience {
+    attempts: usize,
+}
+
+impl Patience {
+    /// The lock timeout to set.
+    fn timeout(&self) -> &'static str {
+        if self.attempts < PATIENT { LOCK_TIMEOUT } else { LONG_LOCK_TIMEOUT }
+    }
+
+    /// Lets others have their turn where they held the locks; otherwise gives the error back.
+    pub(crate) async fn after(&mut self, error: DbErr) -> Result<(), DbErr> {
+        if !is_lock_not_available(&error) {
+            return Err(error);
+        }
+        self.attempts += 1;
+        if self.attempts == ATTEMPTS {
+            return Err(DbErr::Custom(format!("others held the tables for half an hour: {error}")));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+async fn try_locking(manager: &SchemaManager<'_>, timeout: &str, sql: &str) -> Result<(), DbErr> {
     let transaction = manager.begin().await?;
-    execute(&transaction, LOCK_TIMEOUT).await?;
+    execute(&transaction, timeout).await?;
     execute(&transaction, sql).await?;
     transaction.commit().await
 }
@@ -57,17 +105,37 @@ fn is_lock_not_available(error: &DbErr) -> bool {
     }
 }
 
-/// How many blocks of a table one transaction touches: some thousand rows.
+/// How many blocks of a table one transaction touches, at most: some thousand rows.
 const BLOCKS: usize = 64;
+/// How long a transaction that touches rows should take, as long as it locks them.
+const TOUCH: Duration = Duration::from_millis(20);
+
+/// Keeps triggers of others from firing, and those of references, which are not touched.
+const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
+
+/// Whether who migrates may keep triggers of others from firing.
+pub(crate) async fn can_be_quiet(manager: &SchemaManager<'_>) -> Result<bool, DbErr> {
+    exists(manager, "SELECT 1 WHERE has_parameter_privilege('session_replication_role', 'SET')")
+        .await
+}
 
 /// Touches the rows of a table that fulfil a condition, a few at a time and in the order in which
-/// they lie there, until there are none: `set` makes a row that does not fulfil it any more.
+/// they lie there, until there are none: `set` makes a row that does not fulfil it any more. With
+/// `quietly`, only triggers that always fire do.
 pub(crate) async fn touch_all(
     manager: &SchemaManager<'_>,
     table: &str,
     set: &str,
     condition: &str,
+    quietly: bool,
 ) -> Result<(), DbErr> {
+    let quiet = if quietly { QUIETLY } else { "" };
+    if script::is_recording() {
+        let each = format!("{quiet} UPDATE {table} SET {set} WHERE {condition} AND ctid …");
+        script::record(each.trim(), Effect::Batches(table));
+        return Ok(());
+    }
+    let mut step = BLOCKS / 8;
     loop {
         let blocks = number(
             manager,
@@ -76,13 +144,19 @@ pub(crate) async fn touch_all(
             ),
         )
         .await?;
-        for first in (0..=blocks).step_by(BLOCKS) {
-            let last = first + BLOCKS;
+        let mut first = 0;
+        while first <= blocks {
+            let last = first + step;
             let sql = format!(
-                "UPDATE {table} SET {set} WHERE ctid >= '({first},0)' AND ctid < '({last},0)' AND {condition}"
+                "{quiet} UPDATE {table} SET {set} WHERE ctid >= '({first},0)' AND ctid < '({last},0)' AND {condition}"
             );
-            locking(manager, &sql).await?;
-            progress::tell(table, first as u64, blocks as u64);
+            step = match locking_for(manager, &sql).await? {
+                took if took > TOUCH => (step / 2).max(1),
+                took if took < TOUCH / 2 => (step * 2).min(BLOCKS),
+                _ => step,
+            };
+            first = last;
+            progress::tell(table, first.min(blocks) as u64, blocks as u64);
         }
         // rows that somebody else moved meanwhile
         if !exists(manager, &format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1")).await? {
@@ -110,7 +184,10 @@ pub(crate) async fn forbid_null(
     )
     .await?;
     // looks at each row, and lets everybody read and write meanwhile
-    execute(manager, &format!("ALTER TABLE {table} VALIDATE CONSTRAINT {filled}")).await?;
+    let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {filled}");
+    if !script::record(&validate, Effect::Reads(table)) {
+        execute(manager, &validate).await?;
+    }
     locking(manager, &format!("ALTER TABLE {table} {set}; {drop}")).await
 }
 
@@ -121,7 +198,7 @@ pub(crate) async fn index(
     table: &str,
     columns: &str,
 ) -> Result<(), DbErr> {
-    make_index(manager, name, &format!("{table} ({columns})")).await
+    make_index(manager, name, table, &format!("{table} ({columns})")).await
 }
 
 /// Makes an index of the rows that fulfil a condition, while others write.
@@ -132,10 +209,19 @@ pub(crate) async fn index_where(
     keys: &str,
     condition: &str,
 ) -> Result<(), DbErr> {
-    make_index(manager, name, &format!("{table} ({keys}) WHERE {condition}")).await
+    make_index(manager, name, table, &format!("{table} ({keys}) WHERE {condition}")).await
 }
 
-async fn make_index(manager: &SchemaManager<'_>, name: &str, on: &str) -> Result<(), DbErr> {
+async fn make_index(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    table: &str,
+    on: &str,
+) -> Result<(), DbErr> {
+    let create = format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}");
+    if script::record(&create, Effect::Index(table)) {
+        return Ok(());
+    }
     let is_invalid = format!(
         "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid"
     );
@@ -144,7 +230,7 @@ async fn make_index(manager: &SchemaManager<'_>, name: &str, on: &str) -> Result
         execute(manager, &format!("DROP INDEX CONCURRENTLY {name}")).await?;
     }
     progress::say(&format!("index {name}"));
-    execute(manager, &format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")).await
+    execute(manager, &create).await
 }
 
 async fn number(manager: &SchemaManager<'_>, sql: &str) -> Result<usize, DbErr> {

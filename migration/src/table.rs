@@ -13,6 +13,7 @@ use sea_orm_migration::{
 use crate::{
     made::{self, execute, exists, is_postgres},
     sqlite::{self, clear_on_delete, time_check},
+    steps::LOCK_TIMEOUT,
 };
 
 /// An enum: a native type in PostgreSQL, a CHECK in SQLite.
@@ -21,6 +22,7 @@ pub(crate) struct Enum {
     pub values: &'static [&'static str],
 }
 
+#[derive(Clone)]
 pub(crate) enum Kind {
     Id,
     Text,
@@ -39,6 +41,7 @@ pub(crate) enum OnDelete {
     SetNull,
 }
 
+#[derive(Clone)]
 enum Default {
     /// A new random UUID.
     RandomId,
@@ -48,13 +51,14 @@ enum Default {
     Literal(&'static str),
 }
 
+#[derive(Clone)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    not_null: bool,
+    pub(crate) not_null: bool,
     unique: bool,
     default: Option<Default>,
-    references: Option<(&'static str, OnDelete)>,
+    pub(crate) references: Option<(&'static str, OnDelete)>,
 }
 
 /// A column of an index. There is none over text: PostgreSQL would refuse a row whose text is
@@ -108,10 +112,25 @@ impl Column {
     pub(crate) fn default_now(self) -> Self {
         Self { default: Some(Default::Now), ..self }
     }
+
+    /// The column in PostgreSQL's words.
+    pub(crate) fn definition(&self) -> String {
+        column_definition(self, true)
+    }
+
+    /// Its default in PostgreSQL's words, where it has one.
+    pub(crate) fn default_sql(&self) -> Option<&'static str> {
+        self.default.as_ref().map(|default| match default {
+            Default::RandomId => "gen_random_uuid()",
+            Default::Now => "now()",
+            Default::Literal(literal) => literal,
+        })
+    }
 }
 
 impl Table {
-    fn all_columns(self) -> (Vec<Column>, Self) {
+    /// All of its columns, in their order.
+    pub(crate) fn all_columns(&self) -> Vec<Column> {
         let mut columns = vec![Column {
             not_null: true,
             default: Some(Default::RandomId),
@@ -120,19 +139,30 @@ impl Table {
         if self.name != "organizations" {
             columns.push(reference("org_id", "organizations", OnDelete::Cascade).not_null());
         }
-        let rest = Self { columns: Vec::new(), ..self };
-        columns.extend(self.columns);
+        columns.extend(self.columns.iter().cloned());
         columns.push(time("created_at").not_null().default_now());
         columns.push(time("updated_at").not_null().default_now());
         columns.push(column("metadata", Kind::Json).default("'{}'"));
-        (columns, rest)
+        columns
+    }
+
+    /// The types of its columns that are enums.
+    pub(crate) fn enums(&self) -> Vec<&'static Enum> {
+        let of = |column: &Column| match column.kind {
+            Kind::Enum(of) => Some(of),
+            _ => None,
+        };
+        self.columns.iter().filter_map(of).collect()
     }
 
     /// Makes the table with its constraints, triggers and indexes, and remembers that.
     pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let postgres = is_postgres(manager);
-        let (columns, table) = self.all_columns();
-        let name = table.name;
+        let (columns, name) = (self.all_columns(), self.name);
+        if postgres {
+            // it waits for those who write to tables that it refers to
+            execute(manager, LOCK_TIMEOUT).await?;
+        }
 
         let mut parts = Vec::new();
         for column in &columns {
@@ -142,7 +172,7 @@ impl Table {
         if name != "organizations" {
             parts.push("UNIQUE (org_id, id)".to_owned());
         }
-        for unique in table.unique {
+        for unique in self.unique {
             parts.push(format!("UNIQUE ({})", unique.join(", ")));
         }
         let mut after = Vec::new();
@@ -166,7 +196,7 @@ impl Table {
         } else {
             after.extend(sqlite::time_triggers(name, &columns));
         }
-        for (suffix, keys) in &table.indexes {
+        for (suffix, keys) in &self.indexes {
             let keys: Vec<String> = keys.iter().map(|key| key.sql(postgres)).collect();
             after.push(format!("CREATE INDEX {name}_{suffix} ON {name} ({})", keys.join(", ")));
         }
@@ -226,7 +256,8 @@ impl Enum {
 }
 
 impl Key {
-    fn sql(self, postgres: bool) -> String {
+    /// The key as an index has it.
+    pub(crate) fn sql(self, postgres: bool) -> String {
         match self {
             Self::Plain(column) => column.to_owned(),
             Self::LatestFirst(column) if postgres => format!("{column} DESC NULLS LAST"),

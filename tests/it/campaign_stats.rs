@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use campaigns_tests::{Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Organization, TestApp, on_every_database, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::QueryResult;
@@ -149,7 +149,7 @@ async fn recount(app: &TestApp, organization: &Organization) {
     }
 }
 
-on_both_databases! {
+on_every_database! {
     async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let acme = app.organization("acme").await;

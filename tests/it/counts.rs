@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use campaigns_scope::COUNT_TABLES;
 use campaigns_tests::{
-    Backend, Binary, Fixtures, TestApp, TestDatabase, on_both_databases, populate,
+    Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database, populate,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -114,7 +114,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
     vec![sql]
 }
 
-on_both_databases! {
+on_every_database! {
     async fn counts_are_what_a_recount_gives_whatever_sql_writes(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);

@@ -1,6 +1,6 @@
 //! Clicked links.
 
-use campaigns_tests::{on_both_databases, populate};
+use campaigns_tests::{on_every_database, populate};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -15,7 +15,7 @@ const URLS: &[&str] = &[
     "https://a.example/b",
 ];
 
-on_both_databases! {
+on_every_database! {
     async fn links_come_the_most_clicked_first_then_by_url(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(91);
         let acme = app.organization("acme").await;

@@ -358,7 +358,7 @@ async fn up_and_down(backend: Backend) {
         assert_eq!(campaigns_migration::down(&database.url).await.unwrap().as_ref(), Some(name));
     }
     assert_eq!(campaigns_migration::down(&database.url).await.unwrap(), None);
-    assert_eq!(tables(&database).await, ["seaql_migrations"]);
+    assert!(tables(&database).await.is_empty());
     let status = campaigns_migration::status(&database.url).await.unwrap();
     assert!(status.iter().all(|(_, applied)| !applied));
     campaigns_migration::up(&database.url).await.unwrap();
@@ -461,9 +461,6 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     for _ in campaigns_migration::names() {
         campaigns_migration::down(&app.database.url).await.unwrap();
     }
-    assert_eq!(
-        tables(&app.database).await,
-        ["contacts", "organizations", "seaql_migrations", "users"]
-    );
+    assert_eq!(tables(&app.database).await, ["contacts", "organizations", "users"]);
     assert_eq!(app.count("contacts").await, 8);
 }

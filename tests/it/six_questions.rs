@@ -1,7 +1,7 @@
 //! The six questions, as the README asks them: held against the SQL of the document that the tables
 //! come from, on random rows and after random writes by SQL.
 
-use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database, populate};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::QueryResult;
@@ -255,7 +255,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, made: &Fixtures) -> String {
     }
 }
 
-on_both_databases! {
+on_every_database! {
     async fn the_six_questions_equal_the_seeds_sql_whatever_sql_writes(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(111);
         let acme = app.organization("acme").await;

@@ -12,7 +12,7 @@ use async_graphql::parser::{
         BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
     },
 };
-use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Fixtures, Organization, TestApp, on_every_database, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value as Json, json};
@@ -173,7 +173,7 @@ fn declared(ty: &Type) -> String {
     ty.to_string()
 }
 
-on_both_databases! {
+on_every_database! {
     async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(51);
         let ours = app.organization("ours").await;

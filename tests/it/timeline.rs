@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use campaigns_entity::event::{self, EventType};
-use campaigns_tests::{Backend, Organization, on_both_databases, populate};
+use campaigns_tests::{Backend, Organization, on_every_database, populate};
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -145,7 +145,7 @@ async fn events(
     events
 }
 
-on_both_databases! {
+on_every_database! {
     async fn buckets_are_those_of_the_calendar_where_clocks_change(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(101);
         let acme = app.organization("acme").await;

@@ -57,6 +57,11 @@ impl TestApp {
         Self::with_settings(backend, Settings::default()).await
     }
 
+    /// Starts one on a database of PostgreSQL that another program made and the service adopted.
+    pub async fn adopted() -> Self {
+        Self::on(TestDatabase::adopted().await, Settings::default()).await
+    }
+
     /// Starts one with settings.
     pub async fn with_settings(backend: Backend, settings: Settings) -> Self {
         Self::on(TestDatabase::new(backend).await, settings).await

@@ -35,12 +35,12 @@ pub struct TestDatabase {
     pub backend: Backend,
     /// Where it is.
     pub url: String,
-    _remains: Remains,
+    pub(crate) _remains: Remains,
 }
 
 /// What a test's database would leave behind. Dropping it removes that: hundreds of databases fill a
 /// disk.
-enum Remains {
+pub(crate) enum Remains {
     /// The files of SQLite.
     Directory { _directory: TempDir },
     /// A database of the run's server, by its URL.
@@ -134,7 +134,7 @@ impl TestDatabase {
     }
 }
 
-async fn connect(url: &str, connections: u32) -> DatabaseConnection {
+pub(crate) async fn connect(url: &str, connections: u32) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -249,7 +249,7 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    async fn create(&self, template: Option<&str>) -> String {
+    pub(crate) async fn create(&self, template: Option<&str>) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.create_named(&name, template).await
@@ -305,7 +305,7 @@ impl Postgres {
         REMOVED.send(url).unwrap();
     }
 
-    async fn create_named(&self, name: &str, template: Option<&str>) -> String {
+    pub(crate) async fn create_named(&self, name: &str, template: Option<&str>) -> String {
         // one copy of a template at a time
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _copying = COPYING.lock().await;
@@ -321,7 +321,7 @@ impl Postgres {
 }
 
 /// Where `initdb` and `postgres` are.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();

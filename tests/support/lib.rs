@@ -9,6 +9,7 @@ mod binary;
 mod client;
 mod database;
 mod fixtures;
+mod found;
 mod pooler;
 mod socket;
 
@@ -17,8 +18,32 @@ pub use binary::{Binary, Example, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};
+pub use found::Statuses;
 pub use pooler::Pooler;
 pub use socket::{Heard, Socket};
+
+/// Makes a test of each of the functions for each database, with a service on it, and one for a database
+/// of PostgreSQL that another program made and the service adopted.
+#[macro_export]
+macro_rules! on_every_database {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => {
+        $crate::on_both_databases! { $($(#[$meta])* async fn $name($app: TestApp) $body)* }
+        mod adopted { $(
+            $(#[$meta])*
+            mod $name {
+                #[expect(unused_imports, reason = "not every test needs all of its file")]
+                use super::super::*;
+
+                async fn test($app: $crate::TestApp) $body
+
+                #[tokio::test]
+                async fn postgres() {
+                    test($crate::TestApp::adopted().await).await;
+                }
+            }
+        )* }
+    };
+}
 
 /// Makes a test of each of the functions for each database, with a service on it, which may have settings.
 #[macro_export]

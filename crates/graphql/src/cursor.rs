@@ -52,7 +52,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
         return Some(KeyValue::Null);
     }
     Some(match kind {
-        KeyKind::Text | KeyKind::Enum(..) => {
+        KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
             let text = value.as_str()?;
             // no text of a row has one
             (!text.contains('\0')).then(|| KeyValue::Text(text.to_owned()))?

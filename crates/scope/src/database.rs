@@ -38,6 +38,9 @@ pub struct Options {
     /// Whether a pooler lies between that serves each transaction on any of its connections. One
     /// that refuses startup parameters is found out anyway.
     pub pooler: bool,
+    /// The schema of PostgreSQL that the tables are in, where it is not the first on the role's search
+    /// path. Tables of neighbours may also be in `public`.
+    pub schema: Option<String>,
     /// The bytes that may be held at once.
     pub bytes: ByteLimits,
 }
@@ -54,6 +57,7 @@ impl Options {
             max_executing: 8 * cores(),
             max_waiting: 1_000,
             pooler: false,
+            schema: None,
             bytes: ByteLimits::default(),
         }
     }

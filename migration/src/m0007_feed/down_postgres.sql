@@ -11,8 +11,6 @@ DROP FUNCTION campaign_feed_enter();
 DROP FUNCTION campaign_feed_incarnation();
 DROP FUNCTION campaign_feed_holder();
 DROP FUNCTION campaign_feed_settled(bigint);
-CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events
-    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 ALTER TABLE campaign_events
     DROP COLUMN send_contact_id,
     DROP COLUMN send_campaign_id,

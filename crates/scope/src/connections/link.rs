@@ -65,8 +65,17 @@ enum Driver {
 /// How a transaction of a connection through a pooler begins: with what would be lost there, if it
 /// were said once for the connection. It selects the serving process.
 pub(super) fn pooled_begin(settings: &[(&str, String)]) -> String {
-    let set = settings.iter().map(|(name, value)| format!("SET LOCAL {name} = '{value}'; "));
+    let set = settings.iter().map(|(name, value)| match *name {
+        // a list of names, each quoted where that is needed
+        "search_path" => format!("SET LOCAL {name} = {value}; "),
+        _ => format!("SET LOCAL {name} = '{value}'; "),
+    });
     format!("BEGIN; {}SELECT pg_backend_pid()", set.collect::<String>())
+}
+
+/// Whether it is one to PostgreSQL.
+pub(super) fn is_postgres(link: &Link) -> bool {
+    matches!(link.driver, Driver::Postgres { .. })
 }
 
 impl Link {

@@ -23,6 +23,7 @@
 
 mod link;
 mod session;
+mod types;
 
 pub(crate) use link::is_stale_plan;
 pub(crate) use session::Session;
@@ -54,6 +55,7 @@ use crate::{
     shares::{NoPlace, Permit, Shares},
 };
 use link::Link;
+use types::Types;
 
 /// A connection that was idle for longer is asked whether it still answers.
 const ASK_AFTER: Duration = Duration::from_secs(5);
@@ -168,6 +170,8 @@ struct Inner {
     observer: Option<Observer>,
     /// How a transaction begins.
     begin: String,
+    /// The types of columns that are not those that are documented.
+    types: Types,
 }
 
 enum Connector {
@@ -183,7 +187,7 @@ impl Connections {
     ) -> Result<Self, Failure> {
         let is_postgres = options.url.starts_with("postgres");
         let settings = settings(options);
-        let (connector, first) = if is_postgres {
+        let (connector, mut first) = if is_postgres {
             let plain = PgConnectOptions::from_str(&options.url)?
                 .disable_statement_logging()
                 .application_name("campaigns")
@@ -206,6 +210,11 @@ impl Connections {
             // two that begin by reading could not both go on to write
             Connector::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
         };
+        let pooled_begin = match &connector {
+            Connector::Postgres { pooled: true, .. } => Some(begin.as_str()),
+            _ => None,
+        };
+        let types = Types::look_up(&mut first, pooled_begin).await?;
         let all = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(1);
         let shares = |count| Shares::new(count, options.bytes.share, options.max_waiting);
         let apart = |count| Shares::new(count, Share::default(), usize::MAX);
@@ -230,6 +239,7 @@ impl Connections {
             acquire_timeout: options.acquire_timeout,
             observer,
             begin,
+            types,
         })))
     }
 
@@ -401,6 +411,10 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         // takes longer to compile than these statements to run
         ("jit", "off".to_owned()),
     ];
+    if let Some(schema) = &options.schema {
+        let schema = schema.replace('"', "\"\"");
+        settings.push(("search_path", format!("\"{schema}\", public")));
+    }
     if let Some(timeout) = options.statement_timeout {
         // should the service itself be gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
@@ -480,10 +494,11 @@ impl Lease {
         take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
     ) -> Result<ExecResult, Failure> {
         let started = Instant::now();
-        let done = self.link().run(statement, take).await;
         let connections = self.connections.clone();
+        let statement = connections.0.types.written(statement);
+        let done = self.link().run(&statement, take).await;
         if let Some(observer) = &connections.0.observer {
-            observer(statement, self.link().plans.set(), started.elapsed());
+            observer(&statement, self.link().plans.set(), started.elapsed());
         }
         done
     }

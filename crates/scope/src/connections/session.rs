@@ -86,6 +86,12 @@ impl Session {
         Self { plans: Plans::ByKey, ..self.clone() }
     }
 
+    /// Whether rows may have a column of this enum's own type.
+    pub(crate) fn reads_enum(&self, name: &str) -> bool {
+        // a driver that meets a type asks what it is, and a pooler forgets the statement meanwhile
+        !self.connections.is_pooled() && !self.connections.0.types.replaces(name)
+    }
+
     pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
         self.budget.as_ref()
     }

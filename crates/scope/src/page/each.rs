@@ -34,7 +34,7 @@ impl Scope {
         order: &Order,
         window: &Window,
     ) -> Result<HashMap<Uuid, Page>, Error> {
-        let (keys, dialect) = (order.keys::<E>(), self.dialect());
+        let (keys, dialect) = (self.keys::<E>(order), self.dialect());
         let page = Alias::new("page");
         let selects = lists.iter().map(|(id, list)| {
             let selected = columns.iter().copied();
@@ -104,7 +104,7 @@ impl Scope {
         window: &Window,
     ) -> Result<Vec<Uuid>, Error> {
         let Some(cursor) = &window.cursor else { return Ok(Vec::new()) };
-        let condition = other_side(&order.keys::<E>(), cursor, window.from_end, self.dialect());
+        let condition = other_side(&self.keys::<E>(order), cursor, window.from_end, self.dialect());
         let lists: Vec<_> =
             lists.iter().map(|(id, list)| (*id, list.clone().filter(condition.clone()))).collect();
         let counts = self.counts_of_each(&lists).await?;

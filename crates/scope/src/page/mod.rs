@@ -59,6 +59,16 @@ pub struct Page {
 }
 
 impl Scope {
+    /// The keys of an order with the id. Enums are ordered by the place of their values where columns have
+    /// another type, or one that cannot be read.
+    fn keys<E: OrganizationOwned>(&self, order: &Order) -> Vec<OrderKey> {
+        let of_column = |key: OrderKey| match key.kind {
+            KeyKind::Enum(name, _) if !self.executor().reads_enum(name) => key.by_position(),
+            _ => key,
+        };
+        order.keys::<E>().into_iter().map(of_column).collect()
+    }
+
     /// A page of a list, with these columns of each row.
     ///
     /// # Errors
@@ -70,7 +80,7 @@ impl Scope {
         order: &Order,
         window: &Window,
     ) -> Result<Page, Error> {
-        let keys = order.keys::<E>();
+        let keys = self.keys::<E>(order);
         let dialect = self.dialect();
         // the index of the organization and the id is read in its order
         let by_key = list.by == By::Nothing && order.0.is_empty();
@@ -96,7 +106,7 @@ impl Scope {
         order: &Order,
         window: &Window,
     ) -> Result<HashMap<Uuid, Page>, Error> {
-        let keys = order.keys::<E>();
+        let keys = self.keys::<E>(order);
         let mut rows: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(parents.len());
         let by_key = list.by == By::Nothing && order.0.is_empty();
         for chunk in parents.chunks(PARENTS) {
@@ -123,7 +133,7 @@ impl Scope {
         window: &Window,
     ) -> Result<bool, Error> {
         let Some(cursor) = &window.cursor else { return Ok(false) };
-        let condition = other_side(&order.keys::<E>(), cursor, window.from_end, self.dialect());
+        let condition = other_side(&self.keys::<E>(order), cursor, window.from_end, self.dialect());
         let mut select = list.filter(condition).into_query();
         select.clear_selects().expr(Expr::val(1)).limit(1);
         Ok(!self.query(&select).await?.is_empty())
@@ -142,7 +152,7 @@ impl Scope {
         window: &Window,
     ) -> Result<Vec<Uuid>, Error> {
         let Some(cursor) = &window.cursor else { return Ok(Vec::new()) };
-        let condition = other_side(&order.keys::<E>(), cursor, window.from_end, self.dialect());
+        let condition = other_side(&self.keys::<E>(order), cursor, window.from_end, self.dialect());
         Ok(self
             .counts(list.clone().filter(condition), column, parents)
             .await?
@@ -293,10 +303,10 @@ impl Order {
 }
 
 fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, DbErr> {
-    let is_enum = matches!(kind, KeyKind::Enum(..));
+    let is_enum = matches!(kind, KeyKind::Enum(..) | KeyKind::Position(_));
     let name = if is_enum { key_name(index) } else { sort_name(index) };
     Ok(match kind {
-        KeyKind::Text | KeyKind::Enum(..) => {
+        KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
             row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
         }
         KeyKind::Time => row.try_get::<Option<DateTime<Utc>>>("", &name)?.map(KeyValue::Time),

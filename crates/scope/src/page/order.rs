@@ -31,6 +31,8 @@ pub enum KeyKind {
     Id,
     /// An enum of this name with these values in their order.
     Enum(&'static str, &'static [&'static str]),
+    /// An enum's text, by its place among these values.
+    Position(&'static [&'static str]),
 }
 
 /// The value of a key in one row.
@@ -57,7 +59,9 @@ impl KeyKind {
             | (Self::Time, KeyValue::Time(_))
             | (Self::Integer, KeyValue::Integer(_))
             | (Self::Id, KeyValue::Id(_)) => true,
-            (Self::Enum(_, values), KeyValue::Text(value)) => values.contains(&value.as_str()),
+            (Self::Enum(_, values) | Self::Position(values), KeyValue::Text(value)) => {
+                values.contains(&value.as_str())
+            }
             _ => false,
         }
     }
@@ -104,11 +108,25 @@ impl Order {
 }
 
 impl OrderKey {
+    /// The same key, with an enum's values by their place.
+    pub(super) fn by_position(self) -> Self {
+        match self.kind {
+            KeyKind::Enum(_, values) => Self {
+                expression: self.expression.cast_as(Alias::new("text")),
+                kind: KeyKind::Position(values),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// The expression as it is ordered and compared.
     pub(super) fn ordered(&self, dialect: Dialect) -> Expr {
         match (self.kind, dialect) {
             (KeyKind::Text, _) => dialect.by_code_point(self.expression.clone()),
-            (KeyKind::Enum(_, values), Dialect::Sqlite) => position(&self.expression, values),
+            (KeyKind::Enum(_, values), Dialect::Sqlite) | (KeyKind::Position(values), _) => {
+                position(&self.expression, values)
+            }
             _ => self.expression.clone(),
         }
     }
@@ -119,7 +137,9 @@ impl OrderKey {
             (KeyKind::Enum(..), Dialect::Postgres) => {
                 Some(self.expression.clone().cast_as(Alias::new("text")))
             }
-            (KeyKind::Enum(..), Dialect::Sqlite) => Some(self.expression.clone()),
+            (KeyKind::Enum(..), Dialect::Sqlite) | (KeyKind::Position(_), _) => {
+                Some(self.expression.clone())
+            }
             _ => None,
         }
     }
@@ -130,7 +150,8 @@ impl OrderKey {
             (KeyKind::Enum(name, _), KeyValue::Text(text), Dialect::Postgres) => {
                 Expr::val(text.clone()).cast_as(Alias::new(name))
             }
-            (KeyKind::Enum(_, values), KeyValue::Text(text), Dialect::Sqlite) => {
+            (KeyKind::Enum(_, values), KeyValue::Text(text), Dialect::Sqlite)
+            | (KeyKind::Position(values), KeyValue::Text(text), _) => {
                 let position =
                     values.iter().position(|value| value == text).unwrap_or(values.len());
                 Expr::val(i64::try_from(position).unwrap_or(i64::MAX))

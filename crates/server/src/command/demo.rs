@@ -8,7 +8,9 @@ use super::arguments::Demo;
 use crate::demo;
 
 pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
-    let database = Database::connect(&Options::new(arguments.database.require()?), None).await?;
+    let options =
+        Options { schema: arguments.schema.schema, ..Options::new(arguments.database.require()?) };
+    let database = Database::connect(&options, None).await?;
     require_migrated(&database).await?;
     if database.operator().has_campaigns().await? {
         bail!("the database holds campaigns already; the demo data is for an empty one");

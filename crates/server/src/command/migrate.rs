@@ -1,43 +1,99 @@
 //! `campaigns migrate`.
 
+use std::io::{BufRead, IsTerminal, Write};
+
+use campaigns_migration::{Planned, Target};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{Migrate, MigrateAction};
+use super::arguments::{Migrate, MigrateAction, WrongUsage};
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
+    let target = Target::from(&url).in_schema(arguments.schema.schema);
     match arguments.action {
+        MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
+        _ if arguments.plan => {
+            return Err(WrongUsage("--plan is for `campaigns migrate` alone".to_owned()).into());
+        }
         MigrateAction::Up => {
-            let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-                "  {msg}  {bar:30} {percent:>3} %  {elapsed}",
-            )?);
-            // drawn on a terminal alone
-            let shown = bar.clone();
-            let applied = campaigns_migration::up_telling(&url, move |progress| {
-                let (done, of) = progress.done.unwrap_or((0, 1));
-                shown.set_message(progress.step);
-                shown.set_length(of.max(1));
-                shown.set_position(done);
-            });
-            let applied = applied.await;
-            bar.finish_and_clear();
-            let applied = applied?;
-            for name in &applied {
-                println!("applied  {name}");
+            if !arguments.yes && !agree(&campaigns_migration::to_adopt(target.clone()).await?)? {
+                println!("nothing was changed");
+                return Ok(());
             }
-            if applied.is_empty() {
-                println!("the database is up to date");
-            }
+            up(target).await?;
         }
         MigrateAction::Status => {
-            for (name, applied) in campaigns_migration::status(&url).await? {
+            for (name, applied) in campaigns_migration::status(target).await? {
                 println!("{}  {name}", if applied { "applied" } else { "pending" });
             }
         }
-        MigrateAction::Down => match campaigns_migration::down(&url).await? {
+        MigrateAction::Down => match campaigns_migration::down(target).await? {
             Some(name) => println!("undone   {name}"),
             None => println!("there is nothing to undo"),
         },
+    }
+    Ok(())
+}
+
+async fn up(target: Target) -> anyhow::Result<()> {
+    let bar = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template("  {msg}  {bar:30} {percent:>3} %  {elapsed}")?);
+    // drawn on a terminal alone
+    let shown = bar.clone();
+    let applied = campaigns_migration::up_telling(target, move |progress| {
+        let (done, of) = progress.done.unwrap_or((0, 1));
+        shown.set_message(progress.step);
+        shown.set_length(of.max(1));
+        shown.set_position(done);
+    });
+    let applied = applied.await;
+    bar.finish_and_clear();
+    let applied = applied?;
+    for name in &applied {
+        println!("applied  {name}");
+    }
+    if applied.is_empty() {
+        println!("the database is up to date");
+    }
+    Ok(())
+}
+
+/// Asks whether tables that another program made are to be adopted, where there are any.
+fn agree(tables: &[String]) -> anyhow::Result<bool> {
+    if tables.is_empty() {
+        return Ok(true);
+    }
+    let tables = tables.join(", ");
+    if !std::io::stdin().is_terminal() {
+        return Err(WrongUsage(format!(
+            "another program made {tables}; look at what `campaigns migrate --plan` prints, and adopt \
+             them with --yes"
+        ))
+        .into());
+    }
+    println!("Another program made {tables}.");
+    println!("The service will add what it needs beside them; --plan shows what.");
+    print!("Adopt them? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Prints each statement, as SQL with comments.
+fn print(planned: &[Planned]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if planned.is_empty() {
+        writeln!(out, "-- the database is up to date")?;
+    }
+    let mut migration = "";
+    for statement in planned {
+        if statement.migration != migration {
+            migration = &statement.migration;
+            writeln!(out, "-- {migration}\n")?;
+        }
+        let sql = statement.sql.trim().trim_end_matches(';');
+        writeln!(out, "-- locks {}\n{sql};\n", statement.locks)?;
     }
     Ok(())
 }

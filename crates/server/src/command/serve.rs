@@ -29,6 +29,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let given = arguments.keys.source()?;
     let url = arguments.database.get()?;
     let is_worker = arguments.worker.unwrap_or(url.is_none());
+    let schema = arguments.schema.schema.clone();
     let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
@@ -46,7 +47,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
 
     let worker = if is_worker {
-        Some(worker::Running::start(worker_url, arguments.pooler).await?)
+        Some(worker::Running::start(worker_url, schema, arguments.pooler).await?)
     } else {
         None
     };
@@ -83,7 +84,11 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
 }
 
 async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
-    let options = Options { pooler: arguments.pooler, ..arguments.bounds.options(url) };
+    let options = Options {
+        pooler: arguments.pooler,
+        schema: arguments.schema.schema.clone(),
+        ..arguments.bounds.options(url)
+    };
     Database::connect(&options, None).await.context("cannot connect to the database")
 }
 

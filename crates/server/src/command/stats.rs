@@ -11,7 +11,9 @@ use super::{
 };
 
 pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
-    let database = Database::connect(&Options::new(arguments.database.require()?), None).await?;
+    let options =
+        Options { schema: arguments.schema.schema, ..Options::new(arguments.database.require()?) };
+    let database = Database::connect(&options, None).await?;
     require_migrated(&database).await?;
     let counts = database.counts();
     let organizations = counts.organizations().await?;

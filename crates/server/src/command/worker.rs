@@ -15,7 +15,9 @@ const GRACE: Duration = Duration::from_millis(9_200);
 
 pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
     process::log_to_stderr();
-    let worker = Running::start(arguments.database.require()?, arguments.pooler).await?;
+    let worker =
+        Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
+            .await?;
     let told_to_end = process::told_to_end();
     println!("looking for campaigns whose time has come");
     told_to_end.await;
@@ -33,11 +35,16 @@ pub(super) struct Running {
 
 impl Running {
     /// Connects and starts.
-    pub(super) async fn start(url: String, pooler: bool) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        url: String,
+        schema: Option<String>,
+        pooler: bool,
+    ) -> anyhow::Result<Self> {
         let options = Options {
             max_connections: WORKER_CONNECTIONS,
             statement_timeout: Some(WORKER_LIMIT),
             pooler,
+            schema,
             ..Options::new(url)
         };
         let database =

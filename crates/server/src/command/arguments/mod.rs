@@ -70,6 +70,8 @@ pub(super) struct Serve {
     pub(super) listen: SocketAddr,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
     /// The database is behind a pooler that serves each transaction on any of its connections.
     /// One that refuses startup parameters, as PgBouncer does, is recognized without this flag.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
@@ -163,6 +165,23 @@ pub(super) struct Migrate {
     pub(super) action: MigrateAction,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
+    /// Prints the SQL that would be run and what it locks, and changes nothing.
+    #[arg(long, env = "CAMPAIGNS_PLAN")]
+    pub(super) plan: bool,
+    /// Adopts tables that another program made without asking first.
+    #[arg(long, env = "CAMPAIGNS_YES")]
+    pub(super) yes: bool,
+}
+
+/// Where in the database the tables are.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// The schema of PostgreSQL that the tables are in, instead of the first on the search path.
+    /// Tables of organizations, users and contacts may also be in public.
+    #[arg(long, env = "CAMPAIGNS_SCHEMA", value_name = "NAME")]
+    pub(super) schema: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -206,12 +225,16 @@ pub(super) struct Token {
 pub(super) struct Demo {
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
     /// The database is behind a pooler, as for `campaigns serve`.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
     pub(super) pooler: bool,
@@ -224,6 +247,8 @@ pub(super) struct Stats {
     pub(super) action: StatsAction,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,0 +1,124 @@
+//! The types of columns that hold one of a few values, where a table that another program made has
+//! others than those that are documented.
+//!
+//! A statement casts what it binds to the documented type. Where a column has another, the
+//! statement's text is rewritten before it is sent, so that values are compared in the column's own
+//! type and its indexes are used. In most databases there is nothing to rewrite.
+
+use std::borrow::Cow;
+
+use sea_orm::{DbBackend, Statement};
+
+use super::{Failure, Link, link::is_postgres};
+
+/// The tables and columns with their documented types, and those that they have.
+const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
+    THEN quote_ident(schemas.nspname) || '.' || quote_ident(types.typname) ELSE 'text' END AS type \
+    FROM (VALUES ('campaigns', 'status', 'campaign_status'), ('campaign_sends', 'status', 'send_status'), \
+        ('campaign_events', 'event_type', 'campaign_event_type'), ('contacts', 'type', 'contact_type'), \
+        ('memberships', 'role', 'membership_role'), ('memberships', 'status', 'membership_status') \
+    ) AS documented (of_table, of_column, name) \
+    JOIN pg_attribute columns ON columns.attrelid = to_regclass(documented.of_table) \
+        AND columns.attname = documented.of_column \
+    JOIN pg_type types ON types.oid = columns.atttypid \
+    JOIN pg_namespace schemas ON schemas.oid = types.typnamespace \
+    WHERE types.oid IS DISTINCT FROM to_regtype(documented.name)";
+
+/// Documented types, and those that stand for them.
+#[derive(Debug, Default)]
+pub(super) struct Types(Vec<(String, String)>);
+
+impl Types {
+    /// Looks them up, in a transaction that begins like this behind a pooler.
+    pub(super) async fn look_up(
+        link: &mut Link,
+        pooled_begin: Option<&str>,
+    ) -> Result<Self, Failure> {
+        if !is_postgres(link) {
+            return Ok(Self::default());
+        }
+        if let Some(begin) = pooled_begin {
+            link.begin(begin).await?;
+        }
+        let statement = Statement::from_string(DbBackend::Postgres, LOOK_UP);
+        let mut rows = Vec::new();
+        let take = |row, _| {
+            rows.push(row);
+            Ok(())
+        };
+        link.run(&statement, take).await?;
+        if pooled_begin.is_some() {
+            link.end("COMMIT").await?;
+        }
+        let mut types = Vec::new();
+        for row in &rows {
+            let get = |name| match row.try_get("", name) {
+                Ok(text) => Ok(text),
+                Err(error) => Err(Failure::Sqlx(sea_orm::sqlx::Error::Protocol(error.to_string()))),
+            };
+            types.push((get("name")?, get("type")?));
+        }
+        Ok(Self(types))
+    }
+
+    /// Whether another type stands for this one.
+    pub(super) fn replaces(&self, documented: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == documented)
+    }
+
+    /// The statement in the types that the columns have.
+    pub(super) fn written<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
+        if self.0.iter().all(|(documented, _)| !statement.sql.contains(documented.as_str())) {
+            return Cow::Borrowed(statement);
+        }
+        let mut statement = statement.clone();
+        for (documented, is) in &self.0 {
+            statement.sql = replace_word(&statement.sql, documented, is);
+        }
+        Cow::Owned(statement)
+    }
+}
+
+/// The text with a word replaced, which may stand in quotes.
+fn replace_word(text: &str, word: &str, by: &str) -> String {
+    let is_of_word = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+    };
+    let (mut written, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(word) {
+        let (mut start, mut end) = (at, at + word.len());
+        let bytes = rest.as_bytes();
+        let before = start.checked_sub(1).and_then(|before| bytes.get(before));
+        if is_of_word(before) || is_of_word(bytes.get(end)) {
+            written += &rest[..end];
+        } else {
+            if before == Some(&b'"') && bytes.get(end) == Some(&b'"') {
+                (start, end) = (start - 1, end + 1);
+            }
+            written += &rest[..start];
+            written += by;
+        }
+        rest = &rest[end..];
+    }
+    written + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_documented_type_is_replaced_and_nothing_else() {
+        let types = Types(vec![("send_status".to_owned(), "kinds.\"Of sends\"".to_owned())]);
+        let written = |sql: &str| {
+            types.written(&Statement::from_string(DbBackend::Postgres, sql)).sql.clone()
+        };
+        assert_eq!(
+            written("SELECT CAST($1 AS \"send_status\"), CAST($2 AS send_status[])"),
+            "SELECT CAST($1 AS kinds.\"Of sends\"), CAST($2 AS kinds.\"Of sends\"[])"
+        );
+        for other in ["SELECT resend_status", "SELECT send_status_at", "SELECT t.send_status"] {
+            assert_eq!(written(other), other);
+        }
+    }
+}

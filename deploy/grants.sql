@@ -1,0 +1,51 @@
+-- Lets a role of its own serve, without owning anything: what `campaigns serve`, `campaigns worker` and
+-- `campaigns stats` need, and no more. To be run by the owner of the tables, after `campaigns migrate`,
+-- and again after a later one:
+--
+--   psql "$DATABASE_URL" -v role=campaigns_service -v schema=public -f deploy/grants.sql
+--
+-- The role exists, and may log in (CREATE ROLE campaigns_service LOGIN PASSWORD '…'). Where tables have
+-- row security, the service's role gets a policy of its own beside those that are there: the service puts
+-- the organization into every statement itself. deploy/revoke.sql takes all of this back.
+\set ON_ERROR_STOP on
+BEGIN;
+SET LOCAL search_path = :"schema", public;
+
+GRANT USAGE ON SCHEMA :"schema" TO :"role";
+
+-- the neighbours are read
+GRANT SELECT ON organizations, users, memberships, contacts, companies, contact_companies TO :"role";
+-- a row that others refer to is locked while they are written, which takes a right to update; that of one
+-- column will do
+GRANT UPDATE (id) ON users, contacts TO :"role";
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON campaigns, campaign_segments, campaign_lists, campaign_sends, campaign_events TO :"role";
+
+-- counts are kept by triggers and by campaign_counts_fold; `campaigns stats rebuild` stores them
+GRANT SELECT, INSERT, UPDATE, DELETE ON campaign_counts, campaign_send_counts, campaign_contact_counts,
+    campaign_hour_counts, campaign_link_counts, campaign_send_link_counts TO :"role";
+GRANT SELECT ON campaign_send_changes, campaign_event_changes, campaign_sends_to_count, campaign_events_to_count,
+    campaign_counts_recounted, campaign_send_counts_recounted, campaign_contact_counts_recounted,
+    campaign_hour_counts_recounted, campaign_link_counts_recounted, campaign_send_link_counts_recounted,
+    seaql_migrations TO :"role";
+GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_holder(), campaign_feed_incarnation(),
+    campaign_feed_draw(integer), campaign_counts_fold(integer), campaign_counts_lock() TO :"role";
+
+-- the types of statuses may be in a schema of their own
+SELECT format('GRANT USAGE ON SCHEMA %I TO %I', nspname, :'role')
+    FROM (
+        SELECT DISTINCT typnamespace FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+        WHERE typtype = 'e' AND attrelid IN ('campaigns'::regclass, 'campaign_sends'::regclass,
+            'campaign_events'::regclass, 'contacts'::regclass, 'memberships'::regclass)
+    ) AS types JOIN pg_namespace ON pg_namespace.oid = typnamespace
+\gexec
+SELECT format('CREATE POLICY campaigns_service ON %s TO %I USING (true) WITH CHECK (true)', oid::regclass, :'role')
+    FROM pg_class WHERE relrowsecurity AND oid = ANY (ARRAY[
+        to_regclass('organizations'), to_regclass('users'), to_regclass('memberships'), to_regclass('contacts'),
+        to_regclass('companies'), to_regclass('contact_companies'), to_regclass('campaigns'),
+        to_regclass('campaign_segments'), to_regclass('campaign_lists'), to_regclass('campaign_sends'),
+        to_regclass('campaign_events')])
+    AND NOT EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'campaigns_service')
+\gexec
+COMMIT;

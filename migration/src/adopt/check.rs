@@ -1,0 +1,260 @@
+//! Whether tables that others made can be adopted, column by column.
+
+use std::fmt;
+
+use sea_orm_migration::{
+    SchemaManager,
+    sea_orm::{DbErr, QueryResult},
+};
+
+use super::{
+    catalogue::{Found, FoundColumn, rows},
+    neighbours, tables,
+};
+use crate::{
+    m0007_feed, m0008_counts, m0009_delivery,
+    table::{Column, Enum, Kind, OnDelete, Table},
+};
+
+/// Something about a table that the service cannot work with, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What differs.
+    pub what: String,
+    /// What to do, mostly SQL.
+    pub remedy: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}\n    {}", self.what, self.remedy)
+    }
+}
+
+fn difference(what: impl Into<String>, remedy: impl Into<String>) -> Difference {
+    Difference { what: what.into(), remedy: remedy.into() }
+}
+
+/// Where the tables that are there differ from the documented ones in what matters. More columns,
+/// more values of an enum, other names of types and other defaults do not.
+pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbErr> {
+    let mut differences = Vec::new();
+    let mut adopts = false;
+    for table in tables() {
+        if let Some(found) = Found::look_up(manager, table.name).await? {
+            adopts = true;
+            of_own_table(&table, &found, &mut differences);
+        }
+    }
+    for table in neighbours() {
+        if let Some(found) = Found::look_up(manager, table.name).await? {
+            of_columns(&table, &found, false, &mut differences);
+        }
+    }
+    if adopts {
+        differences.extend(taken_names(manager).await?);
+    }
+    Ok(differences)
+}
+
+fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>) {
+    let name = table.name;
+    if found.kind != "r" {
+        differences.push(difference(
+            format!("{name} is not an ordinary table"),
+            "A view, foreign or partitioned table cannot be adopted; see --schema for another place",
+        ));
+        return;
+    }
+    if !found.is_ours {
+        differences.push(difference(
+            format!("{name} belongs to {}", found.owner),
+            format!("Run migrate as {} or a member of that role", found.owner),
+        ));
+    }
+    if found.is_forced {
+        differences.push(difference(
+            format!("the policies of {name} also hold for its owner"),
+            format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, or run migrate as a role with BYPASSRLS"),
+        ));
+    }
+    of_columns(table, found, true, differences);
+    let documented = table.all_columns();
+    for (extra, column) in &found.columns {
+        let is_documented = documented.iter().any(|column| column.name == extra);
+        if !is_documented && column.not_null && !column.is_filled {
+            differences.push(difference(
+                format!("{name}.{extra} cannot be null and has no default"),
+                format!("ALTER TABLE {name} ALTER COLUMN {extra} SET DEFAULT …, as the service does not know this column"),
+            ));
+        }
+    }
+    for column in &documented {
+        let Some((target, on_delete)) = column.references else { continue };
+        let (code, action) = match on_delete {
+            OnDelete::Cascade => ("c", "CASCADE"),
+            OnDelete::SetNull => ("n", "SET NULL"),
+        };
+        let is_there = found.references.iter().any(|reference| {
+            reference.column == column.name
+                && reference.target == target
+                && reference.on_delete == code
+        });
+        if !is_there {
+            let column = column.name;
+            differences.push(difference(
+                format!("{name}.{column} does not refer to {target} with ON DELETE {action}"),
+                format!(
+                    "ALTER TABLE {name} ADD FOREIGN KEY ({column}) REFERENCES {target} (id) ON DELETE {action}, \
+                     in place of any other reference of this column"
+                ),
+            ));
+        }
+    }
+    for unique in table.unique.iter().copied().chain([["id"].as_slice()]) {
+        let mut sorted = unique.to_vec();
+        sorted.sort_unstable();
+        if !found.keys.contains(&sorted.join(",")) {
+            let columns = unique.join(", ");
+            differences.push(difference(
+                format!("({columns}) is not unique in {name}"),
+                format!("CREATE UNIQUE INDEX CONCURRENTLY ON {name} ({columns})"),
+            ));
+        }
+    }
+}
+
+/// Compares the columns; with `strictly` also whether they can be null, and are filled.
+fn of_columns(table: &Table, found: &Found, strictly: bool, differences: &mut Vec<Difference>) {
+    let name = table.name;
+    for column in table.all_columns() {
+        let key = column.name;
+        let Some(is) = found.columns.get(key) else {
+            differences.push(difference(
+                format!("{name} has no column {key}"),
+                format!("ALTER TABLE {name} ADD COLUMN {}", column.definition()),
+            ));
+            continue;
+        };
+        differences.extend(of_type(name, &column, is));
+        if !strictly {
+            continue;
+        }
+        if column.not_null && !is.not_null {
+            differences.push(difference(
+                format!("{name}.{key} can be null"),
+                format!("ALTER TABLE {name} ALTER COLUMN {key} SET NOT NULL"),
+            ));
+        }
+        if let (Some(default), true, false) =
+            (column.default_sql(), is.not_null || column.not_null, is.is_filled)
+        {
+            differences.push(difference(
+                format!("{name}.{key} has no default"),
+                format!("ALTER TABLE {name} ALTER COLUMN {key} SET DEFAULT {default}"),
+            ));
+        }
+    }
+}
+
+fn of_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
+    let name = column.name;
+    let is_text = matches!(is.base.as_str(), "text" | "varchar");
+    let wanted = match &column.kind {
+        Kind::Id => "uuid",
+        Kind::Text => "text",
+        Kind::Time => "timestamptz",
+        Kind::Date => "date",
+        Kind::Json => "jsonb",
+        Kind::Integer => "integer",
+        Kind::Numeric => "numeric",
+        Kind::Boolean => "boolean",
+        Kind::Enum(of) if is_text => return of_check(table, name, of, is),
+        Kind::Enum(of) if !is.values.is_empty() && !is.is_domain => {
+            return of_values(of, is);
+        }
+        Kind::Enum(of) => of.name,
+    };
+    let base = match is.base.as_str() {
+        "int4" => "integer",
+        "bool" => "boolean",
+        "varchar" => "text",
+        other => other,
+    };
+    if base == wanted {
+        return Vec::new();
+    }
+    let using = match (wanted, base) {
+        ("timestamptz", "timestamp") => format!(" USING {name} AT TIME ZONE 'UTC'"),
+        _ => format!(" USING {name}::text::{wanted}"),
+    };
+    vec![difference(
+        format!("{table}.{name} is {} instead of {wanted}", is.kind),
+        format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {wanted}{using}"),
+    )]
+}
+
+/// The documented values that an enum lacks.
+fn of_values(of: &Enum, is: &FoundColumn) -> Vec<Difference> {
+    let lacks = of.values.iter().filter(|value| !is.values.iter().any(|has| has == *value));
+    lacks
+        .map(|value| {
+            difference(
+                format!("the type {} has no value {value}", is.kind),
+                format!("ALTER TYPE {} ADD VALUE '{value}'", is.kind),
+            )
+        })
+        .collect()
+}
+
+/// The documented values that a CHECK of a text column does not name, where it names others of them.
+fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Difference> {
+    let names = |value: &str| is.checks.contains(&format!("'{value}'"));
+    if !of.values.iter().any(|value| names(value)) {
+        return Vec::new();
+    }
+    let lacks = of.values.iter().filter(|value| !names(value));
+    lacks
+        .map(|value| {
+            difference(
+                format!("a CHECK of {table}.{column} does not allow '{value}'"),
+                format!("Replace it by one that does: {}", is.checks),
+            )
+        })
+        .collect()
+}
+
+/// What the service will make, where something of that name is there.
+async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbErr> {
+    let list = |names: &mut dyn Iterator<Item = &str>| {
+        names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+    };
+    let relations = m0007_feed::RELATIONS
+        .iter()
+        .chain(&m0008_counts::RELATIONS)
+        .chain(&m0008_counts::VIEWS)
+        .chain(&m0009_delivery::RELATIONS)
+        .copied();
+    let functions = m0007_feed::FUNCTIONS.iter().chain(&m0008_counts::FUNCTIONS).copied();
+    let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS).copied();
+    let sql = format!(
+        "SELECT 'relation' AS kind, CAST(relname AS text) AS name FROM pg_class \
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN ({}) \
+         UNION ALL SELECT 'function', proname FROM pg_proc \
+         WHERE pronamespace = to_regnamespace(quote_ident(current_schema())) AND proname IN ({}) \
+         UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) \
+         AND relname IN ('campaign_sends', 'campaign_events') AND tgname IN ({})",
+        list(&mut relations.into_iter()),
+        list(&mut functions.into_iter()),
+        list(&mut triggers.into_iter()),
+    );
+    let taken = |row: &QueryResult| {
+        let (kind, name): (String, String) = (row.try_get("", "kind")?, row.try_get("", "name")?);
+        Ok(difference(
+            format!("there is a {kind} {name}, a name that the service uses"),
+            "Give it another name",
+        ))
+    };
+    rows(manager, &sql).await?.iter().map(taken).collect()
+}

@@ -1,0 +1,141 @@
+//! Tables that others made, in PostgreSQL: recognized, checked against what is documented, used as
+//! they are, and left as they were found.
+//!
+//! What the service needs beyond the documented columns comes in the ways in which it comes to its
+//! own tables: three columns of `campaign_events` and their triggers ([`crate::m0007_feed`]), tables
+//! of its own ([`crate::m0008_counts`]), and indexes ([`crate::m0006b_adopted`]). An adopted table
+//! differs from one that the service made in four ways:
+//!
+//! - **Types.** An enum may have another name and more values, or be text with a CHECK. The
+//!   service's own tables and functions take the column's own type ([`column_type`]), so that
+//!   triggers and indexes compare without a cast. The service looks the types up when it connects,
+//!   and casts to those.
+//! - **References** have one column. There is no key of organization and id to refer to, and the service checks
+//!   the organization of what it refers to itself.
+//! - **`updated_at`** is kept by whatever trigger is there. What the service writes to its own columns
+//!   is no update: a trigger that fires last keeps the time as it was.
+//! - **Privileges.** What default privileges give others on the service's own tables and functions is
+//!   revoked ([`private`]): a table of counts has no policies. `deploy/grants.sql` gives the service's
+//!   role what it needs.
+//!
+//! **Invariants.** Nothing is changed while a table differs in what matters ([`check::differences`]).
+//! No column, constraint, policy, function, trigger or grant of others is altered or dropped, up or
+//! down. What is not in `service_tables` is not the service's, and stays.
+
+mod catalogue;
+pub(crate) mod check;
+mod privileges;
+
+pub(crate) use privileges::private;
+
+use sea_orm_migration::{
+    SchemaManager,
+    sea_orm::{ConnectionTrait, DbErr, Statement},
+};
+
+use crate::{
+    m0001_neighbours, m0002_campaigns, m0003_segments, m0004_lists, m0005_sends, m0006_events,
+    made::{self, exists, is_postgres},
+    table::{self, Table},
+};
+
+/// The tables of the neighbours, as they are documented.
+pub(crate) fn neighbours() -> Vec<Table> {
+    m0001_neighbours::tables()
+}
+
+/// The tables of the service, as they are documented.
+pub(crate) fn tables() -> [Table; 5] {
+    [
+        m0002_campaigns::table(),
+        m0003_segments::table(),
+        m0004_lists::table(),
+        m0005_sends::table(),
+        m0006_events::table(),
+    ]
+}
+
+/// Makes a table with the types of its columns, unless it is there.
+pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
+    if is_there(manager, &table).await? {
+        return Ok(());
+    }
+    for of in table.enums() {
+        of.create(manager).await?;
+    }
+    table.create(manager).await
+}
+
+/// Drops a table with the types of its columns, if a migration made them.
+pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
+    if made::by_service(manager, table.name).await? {
+        table::drop(manager, table.name).await?;
+    }
+    for of in table.enums() {
+        of.drop(manager).await?;
+    }
+    Ok(())
+}
+
+/// Whether a table of this name is there: one of the service's in the schema that is migrated, a
+/// neighbour's anywhere on the search path.
+pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Result<bool, DbErr> {
+    if !is_postgres(manager) {
+        return manager.has_table(table.name).await;
+    }
+    let class = catalogue::class(table.name);
+    exists(manager, &format!("SELECT 1 WHERE {class} IS NOT NULL")).await
+}
+
+/// Those of the service's tables that are there and were not made by it.
+pub(crate) async fn adopted(manager: &SchemaManager<'_>) -> Result<Vec<Table>, DbErr> {
+    let mut adopted = Vec::new();
+    for table in tables() {
+        if is_adopted(manager, table.name).await? {
+            adopted.push(table);
+        }
+    }
+    Ok(adopted)
+}
+
+/// How large the tables of the service that are there are, for people: `about 200000 rows, 41 MB`.
+pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, String)>, DbErr> {
+    if !is_postgres(manager) {
+        return Ok(Vec::new());
+    }
+    let mut sizes = Vec::new();
+    for table in tables() {
+        let sql = format!(
+            "SELECT 'about ' || greatest(CAST(reltuples AS bigint), 0) || ' rows, ' || \
+             pg_size_pretty(pg_table_size(oid)) AS size FROM pg_class WHERE oid = {}",
+            catalogue::class(table.name)
+        );
+        let statement = Statement::from_string(manager.get_database_backend(), sql);
+        if let Some(row) = manager.get_connection().query_one_raw(statement).await? {
+            sizes.push((table.name.to_owned(), row.try_get("", "size")?));
+        }
+    }
+    Ok(sizes)
+}
+
+/// Whether a table of the service's was made by others. SQLite has none of these.
+pub(crate) async fn is_adopted(manager: &SchemaManager<'_>, table: &str) -> Result<bool, DbErr> {
+    Ok(is_postgres(manager) && !made::by_service(manager, table).await?)
+}
+
+/// The type of a column that is documented as an enum, in the words of the service's own tables: the
+/// enum's name where the service made the table, otherwise the type that the column has.
+pub(crate) async fn column_type(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    column: &str,
+    documented: &str,
+) -> Result<String, DbErr> {
+    if !is_adopted(manager, table).await? {
+        return Ok(documented.to_owned());
+    }
+    let sql = catalogue::enum_type(table, column);
+    let statement = Statement::from_string(manager.get_database_backend(), sql);
+    let row = manager.get_connection().query_one_raw(statement).await?;
+    row.map_or_else(|| Ok(documented.to_owned()), |row| row.try_get("", "type"))
+}

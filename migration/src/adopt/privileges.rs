@@ -1,0 +1,30 @@
+//! Who may use what the service keeps beside tables that others made.
+
+use sea_orm_migration::{SchemaManager, sea_orm::DbErr};
+
+use super::tables;
+use crate::made;
+
+/// SQL that takes all privileges on these tables, sequences and functions from everybody but their
+/// owner, in the transaction that makes them. Empty where the service made all of its tables.
+pub(crate) async fn private(
+    manager: &SchemaManager<'_>,
+    relations: &[&str],
+    functions: &[&str],
+) -> Result<String, DbErr> {
+    let mut adopts = false;
+    for table in tables() {
+        adopts |= !made::by_service(manager, table.name).await?;
+    }
+    if !adopts {
+        return Ok(String::new());
+    }
+    let list = |names: &[&str]| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        quoted.join(", ")
+    };
+    let sql = include_str!("private.sql")
+        .replace("{relations}", &list(relations))
+        .replace("{functions}", &list(functions));
+    Ok(sql)
+}

@@ -1,0 +1,110 @@
+//! The indexes that the service's tables have, for those of its tables that others made ([`crate::adopt`]),
+//! and what keeps their `updated_at` as it was where the service fills its own columns.
+//!
+//! An index that is there with the same keys, under whatever name, is not made again.
+
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
+};
+
+use crate::{
+    adopt, made,
+    made::{exists, is_postgres},
+    steps,
+    table::Table,
+};
+
+pub(crate) struct Adopted;
+
+impl MigrationName for Adopted {
+    fn name(&self) -> &'static str {
+        "m0006b_adopted"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Adopted {
+    fn use_transaction(&self) -> Option<bool> {
+        // PostgreSQL makes an index beside writers in none
+        Some(false)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let adopted = adopt::adopted(manager).await?;
+        if !adopted.is_empty() {
+            let private =
+                adopt::private(manager, &["service_tables", "seaql_migrations"], &[]).await?;
+            steps::making(manager, &private).await?;
+        }
+        for table in adopted {
+            for (suffix, keys) in indexes(&table) {
+                add(manager, table.name, &suffix, &keys).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if !is_postgres(manager) {
+            return Ok(());
+        }
+        for table in adopt::tables() {
+            for (suffix, _) in indexes(&table) {
+                for name in names(table.name, &suffix) {
+                    if made::by_service(manager, &name).await? {
+                        steps::locking(manager, &format!("DROP INDEX IF EXISTS {name}")).await?;
+                        made::forget(manager, &name).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The suffix and keys of each index, that of the unique key of organization and id included.
+fn indexes(table: &Table) -> Vec<(String, String)> {
+    let keys = table.indexes.iter().map(|(suffix, keys)| {
+        let keys: Vec<String> = keys.iter().map(|key| key.sql(true)).collect();
+        ((*suffix).to_owned(), keys.join(", "))
+    });
+    keys.chain([("org_id_id_key".to_owned(), "org_id, id".to_owned())]).collect()
+}
+
+/// The name of an index, and the one that it has where that is somebody else's.
+fn names(table: &str, suffix: &str) -> [String; 2] {
+    [format!("{table}_{suffix}"), format!("{table}_{suffix}_of_service")]
+}
+
+async fn add(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    suffix: &str,
+    keys: &str,
+) -> Result<(), DbErr> {
+    let mut free = None;
+    for name in names(table, suffix) {
+        if made::by_service(manager, &name).await? {
+            // of a run that was cut off
+            return steps::index(manager, &name, table, keys).await;
+        }
+        let is_taken = format!("SELECT 1 WHERE to_regclass('{name}') IS NOT NULL");
+        if free.is_none() && !exists(manager, &is_taken).await? {
+            free = Some(name);
+        }
+    }
+    let is_there = format!(
+        "SELECT 1 FROM pg_index WHERE indrelid = to_regclass('{table}') AND indisvalid AND indpred IS NULL \
+         AND pg_get_indexdef(indexrelid) LIKE '% USING btree ({keys})'"
+    );
+    let Some(name) = free else {
+        return Err(DbErr::Custom(format!(
+            "{table} has indexes of the names of the service's own"
+        )));
+    };
+    if exists(manager, &is_there).await? {
+        return Ok(());
+    }
+    made::remember(manager, &name).await?;
+    steps::index(manager, &name, table, keys).await
+}

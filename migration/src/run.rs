@@ -1,0 +1,78 @@
+//! A run of migrations, one at a time.
+
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use crate::{Error, Target};
+
+/// Any number; the same in every process that migrates.
+const LOCK: i64 = 0x6361_6d70_6169_676e;
+
+/// A run, which no other one disturbs.
+pub(crate) struct Run {
+    pub(crate) db: DatabaseConnection,
+    pub(crate) lock: Lock,
+}
+
+/// What keeps other runs out.
+pub(crate) enum Lock {
+    /// The transaction that the whole run is.
+    All(DatabaseTransaction),
+    /// One beside the run, on a connection of its own.
+    Aside(DatabaseConnection, DatabaseTransaction),
+}
+
+impl Run {
+    pub(crate) async fn begin(target: &Target, create: bool) -> Result<Self, Error> {
+        let db = target.connect(create).await?;
+        let lock = if db.get_database_backend() == DbBackend::Postgres {
+            let aside = target.connect(false).await?;
+            let transaction = aside.begin().await?;
+            let never = "SET LOCAL idle_in_transaction_session_timeout = 0";
+            transaction.execute_unprepared(never).await?;
+            wait_for_others(&transaction).await?;
+            Lock::Aside(aside, transaction)
+        } else {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            Lock::All(db.begin_with_options(options).await?)
+        };
+        Ok(Self { db, lock })
+    }
+
+    /// Ends the run, and keeps what it did unless it failed as a whole.
+    pub(crate) async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
+        match self.lock {
+            Lock::All(transaction) if done.is_ok() => transaction.commit().await?,
+            Lock::All(transaction) => transaction.rollback().await?,
+            Lock::Aside(aside, transaction) => {
+                transaction.rollback().await?;
+                aside.close().await?;
+            }
+        }
+        self.db.close().await?;
+        done
+    }
+}
+
+/// Waits for the lock. Asks again and again: an index is not made while a statement runs, and one
+/// that waited here would be such a statement.
+async fn wait_for_others(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    loop {
+        let statement = Statement::from_string(
+            DbBackend::Postgres,
+            format!("SELECT pg_try_advisory_xact_lock({LOCK}) AS taken"),
+        );
+        let row = transaction.query_one_raw(statement).await?;
+        if row.map_or(Ok(false), |row| row.try_get("", "taken"))? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! What a run would do, noted instead of done.
+//!
+//! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each goes
+//! through [`crate::made::execute`] or [`crate::steps`], which ask [`record`] first.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A statement that a run would send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The migration that it belongs to.
+    pub migration: String,
+    /// Its text.
+    pub sql: String,
+    /// What it locks, and for how long.
+    pub locks: String,
+}
+
+/// What a statement does to others.
+pub(crate) enum Effect<'a> {
+    /// It makes something of the service's own.
+    Own,
+    /// It locks tables against writers, and is given up where it would have to wait.
+    Moment,
+    /// It fills rows, a few at a time.
+    Batches(&'a str),
+    /// It reads a whole table.
+    Reads(&'a str),
+    /// It makes an index.
+    Index(&'a str),
+    /// It counts an organization.
+    Counts,
+}
+
+#[derive(Default)]
+struct Script {
+    migration: String,
+    statements: Vec<Planned>,
+    made: BTreeSet<String>,
+    /// Whether nothing is remembered in the database yet.
+    is_first: bool,
+}
+
+tokio::task_local! {
+    static SCRIPT: Arc<Mutex<Script>>;
+}
+
+/// Records what `run` would do, on a database where nothing was migrated before if `is_first`.
+pub(crate) async fn recorded<E>(
+    is_first: bool,
+    run: impl Future<Output = Result<(), E>>,
+) -> Result<Vec<Planned>, E> {
+    let script = Arc::new(Mutex::new(Script { is_first, ..Script::default() }));
+    SCRIPT.scope(Arc::clone(&script), run).await?;
+    let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut script.statements))
+}
+
+fn with<T>(act: impl FnOnce(&mut Script) -> T) -> Option<T> {
+    // nothing is recorded where a run is done
+    SCRIPT.try_with(|script| act(&mut script.lock().unwrap_or_else(PoisonError::into_inner))).ok()
+}
+
+pub(crate) fn is_recording() -> bool {
+    with(|_| ()).is_some()
+}
+
+/// What follows belongs to this migration.
+pub(crate) fn begin(migration: &str) {
+    with(|script| migration.clone_into(&mut script.migration));
+}
+
+/// Notes a statement, and says whether the run is recorded.
+pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
+    let refers = sql.starts_with("CREATE TABLE") && sql.contains("REFERENCES");
+    let locks = match effect {
+        Effect::Own if refers => {
+            "the tables that it refers to against writers, for some milliseconds; given up and tried \
+             again if that takes a wait of more than 30 ms"
+                .to_owned()
+        }
+        Effect::Own => "nothing that was there before".to_owned(),
+        Effect::Moment => {
+            "its tables against writers, for some milliseconds; given up and tried again if that takes \
+             a wait of more than 30 ms"
+                .to_owned()
+        }
+        Effect::Batches(table) => format!(
+            "some hundred rows at a time, for some 20 ms, until all of {table} is filled; can be \
+             interrupted, and goes on where it was"
+        ),
+        Effect::Reads(table) => {
+            format!("nothing against readers and writers; reads all of {table}")
+        }
+        Effect::Index(table) => format!(
+            "nothing against readers and writers; reads all of {table} twice, and waits for open \
+             transactions"
+        ),
+        Effect::Counts => {
+            "nothing against readers and writers; once for each organization, reads its sends and events"
+                .to_owned()
+        }
+    };
+    with(|script| {
+        let (migration, sql) = (script.migration.clone(), sql.to_owned());
+        script.statements.push(Planned { migration, sql, locks });
+    })
+    .is_some()
+}
+
+/// Notes that the run would remember this.
+pub(crate) fn remember(name: &str) {
+    with(|script| script.made.insert(name.to_owned()));
+}
+
+/// Whether the run would have made this; `None` where the database knows.
+pub(crate) fn would_be_made(name: &str) -> Option<bool> {
+    with(|script| match script.made.contains(name) {
+        true => Some(true),
+        false if script.is_first => Some(false),
+        false => None,
+    })
+    .flatten()
+}

@@ -1,0 +1,105 @@
+//! Which database is migrated, and where in it the tables are.
+
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr, Statement,
+    sqlx,
+};
+
+use crate::Error;
+
+/// A database, and the schema of PostgreSQL that the service's tables are in.
+#[derive(Clone, Debug)]
+pub struct Target {
+    url: String,
+    schema: Option<String>,
+}
+
+impl From<&str> for Target {
+    fn from(url: &str) -> Self {
+        Self { url: url.to_owned(), schema: None }
+    }
+}
+
+impl From<&String> for Target {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+impl Target {
+    /// The same database, with the tables in this schema. Neighbours may also be in `public`.
+    #[must_use]
+    pub fn in_schema(self, schema: Option<String>) -> Self {
+        Self { schema, ..self }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+
+    /// Connects, and makes a missing file of SQLite with `create`.
+    pub(crate) async fn connect(&self, create: bool) -> Result<DatabaseConnection, Error> {
+        self.connect_with(create, false).await
+    }
+
+    /// Connects in a way in which nothing can be written.
+    pub(crate) async fn connect_to_read(&self) -> Result<DatabaseConnection, Error> {
+        self.connect_with(false, true).await
+    }
+
+    async fn connect_with(
+        &self,
+        create: bool,
+        read_only: bool,
+    ) -> Result<DatabaseConnection, Error> {
+        let mut options = ConnectOptions::new(&self.url);
+        options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(10));
+        options.map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .create_if_missing(create)
+                .read_only(read_only)
+                .busy_timeout(Duration::from_mins(1))
+        });
+        let search_path = self.schema.as_deref().map(search_path);
+        options.map_sqlx_postgres_opts(move |postgres| {
+            let read_only = read_only.then(|| ("default_transaction_read_only", "on".to_owned()));
+            let search_path = search_path.clone().map(|path| ("search_path", path));
+            postgres.options(read_only.into_iter().chain(search_path))
+        });
+        let db = match Database::connect(options).await {
+            Err(error) if is_pooler(&error) => return Err(Error::Pooled),
+            other => other?,
+        };
+        if let Some(schema) = &self.schema {
+            let there = Statement::from_sql_and_values(
+                db.get_database_backend(),
+                "SELECT 1 FROM pg_namespace WHERE nspname = $1",
+                [schema.into()],
+            );
+            if db.query_one_raw(there).await?.is_none() {
+                return Err(Error::NoSchema(schema.clone()));
+            }
+        }
+        Ok(db)
+    }
+}
+
+/// The search path of a schema, as the setting is written.
+fn search_path(schema: &str) -> String {
+    format!("\"{}\", public", schema.replace('"', "\"\""))
+}
+
+/// PgBouncer's word for a parameter that it does not pass on.
+fn is_pooler(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => match &**error {
+            sqlx::Error::Database(error) => {
+                error.message().contains("unsupported startup parameter")
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
