@@ -22,6 +22,7 @@ mod m0008_counts;
 mod m0009_due;
 mod m0010_memberships;
 mod made;
+mod policies;
 mod progress;
 mod sqlite;
 mod steps;
@@ -29,6 +30,7 @@ mod table;
 
 use std::{sync::Arc, time::Duration};
 
+pub use policies::write_policies;
 pub use progress::Progress;
 
 use sea_orm_migration::{
@@ -54,6 +56,9 @@ pub enum Error {
     /// Tables of these names are there and were made by somebody else.
     #[error("these tables exist already and were not made by `migrate`: {}", .0.join(", "))]
     TablesExist(Vec<String>),
+    /// The database has no row security.
+    #[error("row security is a feature of PostgreSQL; SQLite has none")]
+    NoRowSecurity,
     /// The database said no.
     #[error(transparent)]
     Database(#[from] DbErr),

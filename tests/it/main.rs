@@ -23,6 +23,7 @@ mod lists;
 mod memberships;
 mod plans;
 mod queueing;
+mod row_security;
 mod schema_history;
 mod selections;
 mod six_questions;

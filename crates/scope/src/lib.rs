@@ -126,6 +126,7 @@ mod shares;
 mod time;
 mod token;
 mod unreadable;
+mod wall;
 mod weigh;
 
 pub use admin::Admin;
@@ -148,4 +149,5 @@ pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,
     Verifier, Viewer,
 };
+pub use wall::Sight;
 pub use weigh::json as json_weight;

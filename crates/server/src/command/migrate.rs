@@ -2,10 +2,19 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{Migrate, MigrateAction};
+use super::{
+    arguments::{Migrate, MigrateAction, WrongUsage},
+    process::require_postgres,
+};
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
+    if arguments.with_policies {
+        if !matches!(arguments.action, MigrateAction::Up) {
+            return Err(WrongUsage("--with-policies goes with `campaigns migrate`".into()).into());
+        }
+        require_postgres("--with-policies", &url)?;
+    }
     match arguments.action {
         MigrateAction::Up => {
             let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
@@ -27,6 +36,12 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
             }
             if applied.is_empty() {
                 println!("the database is up to date");
+            }
+            if arguments.with_policies {
+                let role = &arguments.row_security.role;
+                for table in campaigns_migration::write_policies(&url, role).await? {
+                    println!("policies {table}");
+                }
             }
         }
         MigrateAction::Status => {
