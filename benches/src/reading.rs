@@ -87,6 +87,22 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let of_peer = peer.as_ref().map_or(Ok(0), Peer::memory)? / 1_024 / 1_024;
     println!("  memory afterwards: {memory} MB, PostGraphile {of_peer} MB");
     drop(peer);
+    let (process, address, token) = service.behind_row_security().await?;
+    for question in &questions {
+        let walled = vec![load::request(&address, &token, question.query, &json!({}))];
+        load::of(&address, walled.clone(), 16, TIME / 5).await?;
+        let walled = load::of(&address, walled, 16, TIME).await?;
+        let plain = load::of(&service.address, own(&service, question), 16, TIME).await?;
+        println!(
+            "  {:<9} behind row security, 16 clients: {:.0} a second, median {:.2}, 99 % {:.2}; {:.2} of without",
+            question.name,
+            walled.per_second,
+            walled.median,
+            walled.p99,
+            walled.per_second / plain.per_second
+        );
+    }
+    drop(process);
     service::rest().await;
     Ok(())
 }

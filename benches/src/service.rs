@@ -1,6 +1,7 @@
 //! The service in release mode, as a process of its own, on a PostgreSQL server of its own.
 
 use std::{
+    path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -99,26 +100,9 @@ impl Service {
         let rows = sql.query_all_raw(select).await?;
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
-        let program = std::env::current_exe()?.with_file_name("campaigns");
         let started = Instant::now();
-        let mut process = Command::new(&program)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--jwt-secret",
-                SECRET,
-                "--database-url",
-                &database.url,
-            ])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{} is not built: just bench", program.display()))?;
-        let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();
-        let line = lines.next_line().await?.context("it says where it listens")?;
+        let (process, address) = serve(&database.url, &[]).await?;
         let started_in = started.elapsed();
-        let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
         let sign = |of| signer.sign(of, "admin", "bench", now, now + TimeDelta::days(1));
@@ -135,6 +119,28 @@ impl Service {
             database,
             _postgres: postgres,
         })
+    }
+
+    /// A second service on the same database, whose viewers are behind row security: its process, its
+    /// address, and the token of a user of the organization.
+    pub(crate) async fn behind_row_security(&self) -> anyhow::Result<(Child, String, String)> {
+        let migrate = ["migrate", "--with-policies", "--database-url", &self.database.url];
+        let migrated =
+            Command::new(program()?).args(migrate).stdout(Stdio::null()).status().await?;
+        anyhow::ensure!(migrated.success(), "policies were not written");
+        let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
+        let organization = self.organization;
+        let user = format!(
+            "INSERT INTO users (id, org_id, auth_id, email) \
+             VALUES ('{id}', '{organization}', '{subject}', 'x@example.com'); \
+             INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', 'admin')"
+        );
+        self.sql.execute_unprepared(&user).await?;
+        let (process, address) = serve(&self.database.url, &["--row-level-security"]).await?;
+        let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
+        let (now, subject) = (Utc::now(), subject.to_string());
+        let token = signer.sign(organization, "admin", &subject, now, now + TimeDelta::days(1))?;
+        Ok((process, address, token))
     }
 
     /// Asks over HTTP.
@@ -198,13 +204,34 @@ impl Service {
 
     /// How large its program is, in bytes.
     pub(crate) fn size() -> anyhow::Result<u64> {
-        Ok(std::env::current_exe()?.with_file_name("campaigns").metadata()?.len())
+        Ok(program()?.metadata()?.len())
     }
 
     /// How many bytes of memory the service has.
     pub(crate) fn memory(&self) -> anyhow::Result<usize> {
         memory_of(&self.process)
     }
+}
+
+/// The service's program, which stands beside this one.
+fn program() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("campaigns"))
+}
+
+/// Starts a service, and returns its process and address.
+async fn serve(url: &str, more: &[&str]) -> anyhow::Result<(Child, String)> {
+    let program = program()?;
+    let mut process = Command::new(&program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET, "--database-url", url])
+        .args(more)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} is not built: just bench", program.display()))?;
+    let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();
+    let line = lines.next_line().await?.context("it says where it listens")?;
+    let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
+    Ok((process, address))
 }
 
 /// How many bytes of memory a process has.

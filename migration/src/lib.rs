@@ -24,6 +24,7 @@ mod m0008_counts;
 mod m0009_delivery;
 mod m0010_memberships;
 mod made;
+mod policies;
 mod progress;
 mod run;
 mod script;
@@ -35,6 +36,7 @@ mod target;
 use std::sync::Arc;
 
 pub use adopt::check::Difference;
+pub use policies::write_policies;
 pub use progress::Progress;
 pub use script::Planned;
 pub use target::Target;
@@ -68,6 +70,9 @@ pub enum Error {
          the address of PostgreSQL itself"
     )]
     Pooled,
+    /// The database has no row security.
+    #[error("row security is a feature of PostgreSQL; SQLite has none")]
+    NoRowSecurity,
     /// The database said no.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -231,12 +236,31 @@ where
     let mut applied = Migrator::get_migration_with_status_read_only(connection).await?;
     applied.retain(|migration| migration.status() == MigrationStatus::Applied);
     let Some(last) = applied.pop() else { return Ok(None) };
+    let manager = SchemaManager::new(connection);
+    if made::is_postgres(&manager) {
+        policies::take_back(&manager).await?;
+        undo_begun(&manager, &last).await?;
+    }
     Migrator::down(connection, Some(1)).await?;
     if applied.is_empty() {
         // the database is as it was found
         Migrator::uninstall(connection).await?;
     }
     Ok(Some(last))
+}
+
+/// Undoes what the migration after the last applied one did before it was cut off, which may be
+/// nothing. One that is a transaction did nothing.
+async fn undo_begun(
+    manager: &SchemaManager<'_>,
+    last: &sea_orm_migration::Migration,
+) -> Result<(), DbErr> {
+    let migrations = Migrator::migrations();
+    let mut after = migrations.iter().skip_while(|migration| migration.name() != last.name());
+    match after.nth(1) {
+        Some(begun) if begun.use_transaction() == Some(false) => begun.down(manager).await,
+        _ => Ok(()),
+    }
 }
 
 /// Each migration's name and whether it is applied. Writes nothing.

@@ -114,8 +114,8 @@ pub(crate) const TRIGGERS: [&str; 5] = [
 /// Keeps `updated_at` as it was, where the service's columns alone are written to a table of others.
 const KEEP: &str = "CREATE OR REPLACE FUNCTION campaign_events_keep() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN NEW.updated_at := OLD.updated_at; RETURN NEW; END $$;";
-const DROP_KEEP: &str = "DROP TRIGGER zz_campaign_feed_keep ON campaign_events; \
-    DROP FUNCTION campaign_events_keep();";
+const DROP_KEEP: &str = "DROP TRIGGER IF EXISTS zz_campaign_feed_keep ON campaign_events; \
+    DROP FUNCTION IF EXISTS campaign_events_keep();";
 const REPLACE_UPDATED_AT: &str = "CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events \
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();";
 

@@ -61,8 +61,8 @@ const UP_SQLITE: &str = include_str!("m0008_counts/up_sqlite.sql");
 const DOWN: &str = include_str!("m0008_counts/down.sql");
 const DOWN_POSTGRES: &str = include_str!("m0008_counts/down_postgres.sql");
 const DOWN_SQLITE: &str = include_str!("m0008_counts/down_sqlite.sql");
-const DOWN_FUNCTIONS: &str = "DROP FUNCTION campaign_event_suppresses; \
-    DROP FUNCTION campaign_event_url; DROP FUNCTION campaign_event_hour";
+const DOWN_FUNCTIONS: &str = "DROP FUNCTION IF EXISTS campaign_event_suppresses; \
+    DROP FUNCTION IF EXISTS campaign_event_url; DROP FUNCTION IF EXISTS campaign_event_hour";
 
 /// The tables and indexes of PostgreSQL.
 pub(crate) const RELATIONS: [&str; 13] = [

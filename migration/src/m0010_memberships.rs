@@ -9,7 +9,7 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    made::{self, execute, is_postgres},
+    made::{self, execute, exists, is_postgres},
     script, steps,
 };
 
@@ -61,11 +61,16 @@ async fn replace(
     if !is_postgres(manager) {
         return make_again(manager, old, new).await;
     }
+    let is_done = format!(
+        "SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass('memberships') AND conname = '{new_name}'"
+    );
     let swap = format!(
         "ALTER TABLE memberships DROP CONSTRAINT IF EXISTS {old_name}, \
          DROP CONSTRAINT IF EXISTS {new_name}, ADD CONSTRAINT {new_name} {new} NOT VALID"
     );
-    steps::locking(manager, &swap).await?;
+    if script::is_recording() || !exists(manager, &is_done).await? {
+        steps::locking(manager, &swap).await?;
+    }
     if holds {
         let validate = format!("ALTER TABLE memberships VALIDATE CONSTRAINT {new_name}");
         if !script::record(&validate, script::Effect::Reads("memberships")) {

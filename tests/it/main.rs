@@ -26,6 +26,7 @@ mod memberships;
 mod pages;
 mod plans;
 mod queueing;
+mod row_security;
 mod schema_history;
 mod segment_rules;
 mod selections;

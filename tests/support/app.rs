@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Backend, Client, TestDatabase};
+use crate::{Backend, Client, Pooler, TestDatabase};
 
 const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
 
@@ -36,6 +36,9 @@ pub struct TestApp {
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
     http: reqwest::Client,
+    /// The door for what tests prepare, where the service's own is behind row security.
+    behind: Option<Database>,
+    _pooler: Option<Pooler>,
     _stop: watch::Sender<bool>,
 }
 
@@ -60,6 +63,32 @@ impl TestApp {
     /// Starts one on a database of PostgreSQL that another program made and the service adopted.
     pub async fn adopted() -> Self {
         Self::on(TestDatabase::adopted().await, Settings::default()).await
+    }
+
+    /// Starts one whose viewers are behind row security, by policies that were there when the service
+    /// adopted the database. Its viewers are users with memberships.
+    pub async fn behind_row_security() -> Self {
+        let database = TestDatabase::adopted().await;
+        let role = "authenticated";
+        campaigns_migration::write_policies(&database.url, role).await.unwrap();
+        let plain = Options { max_connections: 4, ..Options::new(&database.url) };
+        let options = Options {
+            row_security_role: Some(role.to_owned()),
+            max_connections: 8,
+            ..Options::new(&database.url)
+        };
+        let app = Self::with_options(database, Settings::default(), options).await;
+        let behind = Database::connect(&plain, None).await.unwrap();
+        Self { behind: Some(behind), ..app }
+    }
+
+    /// Starts one that reaches PostgreSQL through a pooler in transaction mode.
+    pub async fn behind_a_pooler() -> Self {
+        let database = TestDatabase::new(Backend::Postgres).await;
+        let pooler = Pooler::start(&database).await;
+        let options = Options { max_connections: 8, ..Options::new(&pooler.url) };
+        let app = Self::with_options(database, Settings::default(), options).await;
+        Self { _pooler: Some(pooler), ..app }
     }
 
     /// Starts one with settings.
@@ -127,7 +156,17 @@ impl TestApp {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { app.serve(listener, stopped).await });
         let http = reqwest::Client::new();
-        Self { database, door, sql, address, statements, http, _stop: stop }
+        Self {
+            database,
+            door,
+            sql,
+            address,
+            statements,
+            http,
+            behind: None,
+            _pooler: None,
+            _stop: stop,
+        }
     }
 
     /// Founds an organization.
@@ -141,15 +180,31 @@ impl TestApp {
 
     /// An organization that is there already, and those who ask for it here.
     pub async fn again(&self, id: Uuid) -> Organization {
-        let admin = self.client(Some(Self::token(id, "admin", "an-admin")));
-        let member = self.client(Some(Self::token(id, "member", "a-member")));
+        let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];
+        if self.behind.is_some() {
+            // policies know users
+            subjects = [self.user(id, "admin").await, self.user(id, "member").await];
+        }
+        let admin = self.client(Some(Self::token(id, "admin", &subjects[0])));
+        let member = self.client(Some(Self::token(id, "member", &subjects[1])));
         Organization { id, admin, member, scope: self.scope(id).await }
+    }
+
+    /// A new user with a membership; returns the subject that a token names.
+    async fn user(&self, organization: Uuid, role: &str) -> String {
+        let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
+        self.run(&format!(
+            "INSERT INTO users (id, org_id, auth_id, email) VALUES ('{id}', '{organization}', '{subject}', '{id}@example.com'); \
+             INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', '{role}')"
+        ))
+        .await;
+        subject.to_string()
     }
 
     /// An admin's way through the door.
     pub async fn scope(&self, organization: Uuid) -> Scope {
         let viewer = self.verify(&Self::token(organization, "admin", "a-test"));
-        self.door.enter(&viewer).await.unwrap().unwrap()
+        self.behind.as_ref().unwrap_or(&self.door).enter(&viewer).await.unwrap().unwrap()
     }
 
     /// A client with a token, or without.

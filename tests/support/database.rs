@@ -76,6 +76,12 @@ impl TestDatabase {
         }
     }
 
+    /// One that is there already, and stays there when this is dropped.
+    #[must_use]
+    pub fn at(backend: Backend, url: &str) -> Self {
+        Self { backend, url: url.to_owned(), _remains: Remains::Nothing }
+    }
+
     /// A new one without any table.
     pub async fn empty(backend: Backend) -> Self {
         match backend {

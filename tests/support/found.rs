@@ -118,3 +118,17 @@ fn found_sql(statuses: Statuses) -> String {
     }
     sql.replace("{types}", &types)
 }
+
+/// That two dumps of a schema are the same; shows the lines that only one of them has.
+///
+/// # Panics
+/// Where they differ.
+#[track_caller]
+pub fn assert_same_schema(before: &str, after: &str) {
+    let only = |of: &str, other: &str| {
+        let other: Vec<&str> = other.lines().collect();
+        let lines: Vec<&str> = of.lines().filter(|line| !other.contains(line)).collect();
+        lines.join("\n")
+    };
+    assert!(before == after, "gone:\n{}\ncame:\n{}", only(before, after), only(after, before));
+}

@@ -124,7 +124,10 @@ BEGIN
         'campaigns', 'campaign_segments', 'campaign_lists', 'campaign_sends', 'campaign_events'] LOOP
         EXECUTE format('CREATE TRIGGER set_updated_at BEFORE UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION set_updated_at()', name);
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        CONTINUE WHEN name = 'organizations';
+        IF name = 'organizations' THEN
+            CREATE POLICY members_select ON organizations FOR SELECT TO authenticated USING (id = get_user_org_id());
+            CONTINUE;
+        END IF;
         EXECUTE format('CREATE POLICY members_select ON %I FOR SELECT TO authenticated USING (org_id = get_user_org_id())', name);
         EXECUTE format('CREATE POLICY members_insert ON %I FOR INSERT TO authenticated WITH CHECK (org_id = get_user_org_id())', name);
         EXECUTE format('CREATE POLICY members_update ON %I FOR UPDATE TO authenticated USING (org_id = get_user_org_id())', name);

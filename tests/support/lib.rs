@@ -18,31 +18,48 @@ pub use binary::{Binary, Example, Finished, Followed, Followers, node};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};
-pub use found::Statuses;
+pub use found::{Statuses, assert_same_schema};
 pub use pooler::Pooler;
 pub use socket::{Heard, Socket};
 
-/// Makes a test of each of the functions for each database, with a service on it, and one for a database
-/// of PostgreSQL that another program made and the service adopted.
+/// Makes tests of each of the functions, with a service on it, for each database, and for PostgreSQL
+/// with a schema that another program made, behind row security, and behind a pooler.
 #[macro_export]
 macro_rules! on_every_database {
-    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => {
-        $crate::on_both_databases! { $($(#[$meta])* async fn $name($app: TestApp) $body)* }
-        mod adopted { $(
-            $(#[$meta])*
-            mod $name {
-                #[expect(unused_imports, reason = "not every test needs all of its file")]
-                use super::super::*;
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            #[expect(unused_imports, reason = "not every test needs all of its file")]
+            use super::*;
 
-                async fn test($app: $crate::TestApp) $body
+            async fn test($app: $crate::TestApp) $body
 
-                #[tokio::test]
-                async fn postgres() {
-                    test($crate::TestApp::adopted().await).await;
-                }
+            #[tokio::test]
+            async fn sqlite() {
+                test($crate::TestApp::start($crate::Backend::Sqlite).await).await;
             }
-        )* }
-    };
+
+            #[tokio::test]
+            async fn postgres() {
+                test($crate::TestApp::start($crate::Backend::Postgres).await).await;
+            }
+
+            #[tokio::test]
+            async fn adopted() {
+                test($crate::TestApp::adopted().await).await;
+            }
+
+            #[tokio::test]
+            async fn behind_row_security() {
+                test($crate::TestApp::behind_row_security().await).await;
+            }
+
+            #[tokio::test]
+            async fn behind_a_pooler() {
+                test($crate::TestApp::behind_a_pooler().await).await;
+            }
+        }
+    )* };
 }
 
 /// Makes a test of each of the functions for each database, with a service on it, which may have settings.

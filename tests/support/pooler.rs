@@ -22,6 +22,11 @@ pub struct Pooler {
 impl Pooler {
     /// Starts one for a database of PostgreSQL.
     pub async fn start(database: &TestDatabase) -> Self {
+        Self::start_as(database, "postgres").await
+    }
+
+    /// Starts one that connects as this role, whoever connects to it.
+    pub async fn start_as(database: &TestDatabase, role: &str) -> Self {
         let address = database.url.trim_start_matches("postgres://postgres@127.0.0.1:");
         let (port, name) = address.split_once('/').unwrap();
         let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -30,7 +35,7 @@ impl Pooler {
         std::fs::write(
             &file,
             format!(
-                "[databases]\n{name} = host=127.0.0.1 port={port} dbname={name} user=postgres\n\
+                "[databases]\n{name} = host=127.0.0.1 port={port} dbname={name} user={role}\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =\n\
                  auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn = 200\n"
             ),

@@ -19,9 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Error as ScopeError, Scope};
+use campaigns_scope::{Error as ScopeError, Scope, Sight};
 use tokio::{runtime::Handle, sync::oneshot};
-use uuid::Uuid;
 
 /// How many rows a call has that is written with others, at most, and how many they are together.
 const SMALL: usize = 100;
@@ -79,8 +78,8 @@ impl<W: Work> Queue<W> {
 
 /// Writes what arrives. Cloning shares who is at it.
 pub(crate) struct Together<W: Work> {
-    /// The organizations that somebody writes for.
-    waiting: Arc<Mutex<HashMap<Uuid, Queue<W>>>>,
+    /// Whom somebody writes for: an organization, or those of its viewers who see the same.
+    waiting: Arc<Mutex<HashMap<Sight, Queue<W>>>>,
 }
 
 impl<W: Work> Clone for Together<W> {
@@ -98,21 +97,21 @@ impl<W: Work> Default for Together<W> {
 /// Whoever writes for an organization, until it is dropped; then those who wait are written.
 struct AtIt<W: Work> {
     of: Together<W>,
-    organization: Uuid,
+    whose: Sight,
 }
 
 impl<W: Work> Drop for AtIt<W> {
     fn drop(&mut self) {
-        let Some(calls) = self.of.take(self.organization) else { return };
+        let Some(calls) = self.of.take(&self.whose) else { return };
         // where there is no runtime any more, nobody waits
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.of.clone().write_waiting(self.organization, calls));
+            runtime.spawn(self.of.clone().write_waiting(self.whose.clone(), calls));
         }
     }
 }
 
 impl<W: Work> Together<W> {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Uuid, Queue<W>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Sight, Queue<W>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,11 +123,11 @@ impl<W: Work> Together<W> {
         if rows.len() > SMALL {
             return W::write(scope, &rows).await;
         }
-        let organization = scope.organization();
+        let whose = scope.sight();
         let (answer, answered) = oneshot::channel();
         let rows = {
             let mut waiting = self.waiting();
-            let queue = waiting.entry(organization);
+            let queue = waiting.entry(whose.clone());
             let queue = queue.or_insert_with(|| Queue { writers: 0, calls: VecDeque::new() });
             if queue.starts_another(rows.len()) {
                 queue.writers += 1;
@@ -139,7 +138,7 @@ impl<W: Work> Together<W> {
             }
         };
         if let Some(rows) = rows {
-            let _at_it = AtIt { of: self.clone(), organization };
+            let _at_it = AtIt { of: self.clone(), whose };
             return W::write(scope, &rows).await;
         }
         let gone = || Err(ScopeError::Busy.into());
@@ -149,9 +148,9 @@ impl<W: Work> Together<W> {
 
     /// Takes calls that wait, as many as are written together; `None`, and one fewer is at it, where
     /// none does.
-    fn take(&self, organization: Uuid) -> Option<Vec<Call<W>>> {
+    fn take(&self, whose: &Sight) -> Option<Vec<Call<W>>> {
         let mut waiting = self.waiting();
-        let queue = waiting.get_mut(&organization)?;
+        let queue = waiting.get_mut(whose)?;
         let calls = &mut queue.calls;
         let (mut taken, mut rows) = (Vec::new(), 0);
         while let Some(call) = calls.front() {
@@ -164,7 +163,7 @@ impl<W: Work> Together<W> {
         if taken.is_empty() {
             queue.writers -= 1;
             if queue.writers == 0 {
-                waiting.remove(&organization);
+                waiting.remove(whose);
             }
             return None;
         }
@@ -172,8 +171,8 @@ impl<W: Work> Together<W> {
     }
 
     /// Writes calls; whoever came meanwhile is written after that.
-    async fn write_waiting(self, organization: Uuid, calls: Vec<Call<W>>) {
-        let _at_it = AtIt { of: self, organization };
+    async fn write_waiting(self, whose: Sight, calls: Vec<Call<W>>) {
+        let _at_it = AtIt { of: self, whose };
         write_all(calls).await;
     }
 }

@@ -86,8 +86,12 @@ impl Feed {
         &self,
         scope: Arc<Scope>,
         after: Option<&Place>,
-        wanted: Wanted,
+        mut wanted: Wanted,
     ) -> Result<Follower, FollowError> {
+        if let Some(claims) = scope.sight().claims() {
+            // who may see other rows reads pages of their own
+            wanted.name = format!("{claims} {}", wanted.name).into();
+        }
         let since = Instant::now();
         let scope_now = scope.operation(Instant::now() + STATEMENT, None);
         let latest = scope_now.latest_place().await?;

@@ -234,12 +234,11 @@ impl Counts {
     /// # Errors
     /// Those of the database; nothing is changed then.
     pub async fn rebuild(&self, organization: Uuid) -> Result<(), Error> {
-        let (session, transaction) = self.session.begin().await?;
+        let (session, transaction) = self.session.begin_repeatable().await?;
         let done = async {
             if session.get_database_backend() == DbBackend::Postgres {
                 // the snapshot comes after the locks: it sees all that was added before
                 for sql in [
-                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                     "LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE",
                     "LOCK TABLE campaign_counts IN SHARE ROW EXCLUSIVE MODE",
                 ] {

@@ -14,6 +14,7 @@ use crate::{
     Counts, Doctor, Error, FeedReader, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
+    wall::Wall,
 };
 
 /// For how long an organization that was found counts as existing.
@@ -43,6 +44,9 @@ pub struct Options {
     pub schema: Option<String>,
     /// The bytes that may be held at once.
     pub bytes: ByteLimits,
+    /// The role of PostgreSQL under which viewers read and write, with their claims set, so that
+    /// policies of row security hold for them; none where they do so as the service itself.
+    pub row_security_role: Option<String>,
 }
 
 impl Options {
@@ -59,6 +63,7 @@ impl Options {
             pooler: false,
             schema: None,
             bytes: ByteLimits::default(),
+            row_security_role: None,
         }
     }
 }
@@ -77,6 +82,9 @@ pub struct Database {
     connections: Connections,
     budgets: Budgets,
     organizations: Arc<Mutex<HashMap<Uuid, Instant>>>,
+    row_security_role: Option<Arc<str>>,
+    #[cfg(debug_assertions)]
+    misled: Arc<Mutex<HashMap<Uuid, Uuid>>>,
 }
 
 impl Database {
@@ -87,7 +95,14 @@ impl Database {
     pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
         let connections = Connections::open(options, observer).await?;
         let budgets = Budgets::new(options.bytes, options.max_executing, options.max_waiting);
-        Ok(Self { connections, budgets, organizations: Arc::default() })
+        Ok(Self {
+            connections,
+            budgets,
+            organizations: Arc::default(),
+            row_security_role: options.row_security_role.as_deref().map(Into::into),
+            #[cfg(debug_assertions)]
+            misled: Arc::default(),
+        })
     }
 
     /// What may be held in memory.
@@ -118,8 +133,27 @@ impl Database {
             }
             self.remember(id);
         }
-        let session = self.session(Lane::Organization(id));
+        let mut session = self.session(Lane::Organization(id));
+        if let Some(role) = &self.row_security_role {
+            session = session.behind(Wall::of(role, viewer));
+        }
+        #[cfg(debug_assertions)]
+        let id = self.misled(id);
         Ok(Some(Scope::of(session, self.budgets.clone(), id, viewer.role())))
+    }
+
+    /// From now on viewers of one organization get the scope of another, as if the predicates of scopes
+    /// were wrong: for tests of what else is there. No release build has this.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn mislead(&self, from: Uuid, to: Uuid) {
+        self.misled.lock().expect("no holder of the lock panics").insert(from, to);
+    }
+
+    #[cfg(debug_assertions)]
+    fn misled(&self, id: Uuid) -> Uuid {
+        let misled = self.misled.lock().expect("no holder of the lock panics");
+        misled.get(&id).copied().unwrap_or(id)
     }
 
     /// Work for no one viewer.

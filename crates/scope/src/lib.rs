@@ -127,6 +127,7 @@ mod shares;
 mod time;
 mod token;
 mod unreadable;
+mod wall;
 mod weigh;
 
 pub use admin::Admin;
@@ -150,4 +151,5 @@ pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,
     Verifier, Viewer,
 };
+pub use wall::Sight;
 pub use weigh::json as json_weight;

@@ -287,10 +287,7 @@ impl Followed {
     /// What subscribers that see the same have in common: all but the cursor that they begin
     /// after, where that is a variable which stands nowhere else.
     fn key(&self) -> Key {
-        Key {
-            organization: self.scope.organization(),
-            operation: self.selection.prepared().key_without("after"),
-        }
+        Key { sight: self.scope.sight(), operation: self.selection.prepared().key_without("after") }
     }
 }
 

@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Budget, Held};
+use campaigns_scope::{Budget, Held, Sight};
 use tokio::sync::OnceCell;
-use uuid::Uuid;
 
 /// An answer of a subscription as it is sent: an execution result in JSON.
 pub type Payload = Arc<str>;
@@ -24,7 +23,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What tells one group from another: who sees, and what is asked, but for where it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub(crate) organization: Uuid,
+    pub(crate) sight: Sight,
     pub(crate) operation: String,
 }
 

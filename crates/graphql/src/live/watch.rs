@@ -10,7 +10,7 @@
 //! statements every two seconds, however many of its campaigns are watched.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use std::{
 use campaigns_analytics::{Figures, Spans, by_campaign};
 use campaigns_entity::campaign;
 use campaigns_feed::{Feed, FollowError, Follower, Wanted};
-use campaigns_scope::{Error, OrganizationOwned, Scope};
+use campaigns_scope::{Error, OrganizationOwned, Scope, Sight};
 use tokio::{
     sync::{Notify, watch},
     time::sleep_until,
@@ -56,9 +56,12 @@ impl Watched {
 
 /// What is watched in this process. Cloning shares it.
 #[derive(Clone, Default)]
-pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Arc<Organization>>>>);
+pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Viewers>>>);
 
-/// What is watched of an organization.
+/// What is watched of an organization, by those of its viewers who see the same.
+type Viewers = HashMap<Sight, Arc<Organization>>;
+
+/// What is watched of an organization by those who see the same.
 #[derive(Default)]
 struct Organization {
     campaigns: Mutex<HashMap<Uuid, watch::Sender<Counted>>>,
@@ -77,7 +80,8 @@ impl Watches {
         at: Instant,
     ) -> Watched {
         let mut organizations = self.organizations();
-        let organization = organizations.entry(scope.organization()).or_insert_with(|| {
+        let viewers = organizations.entry(scope.organization()).or_default();
+        let organization = viewers.entry(scope.sight()).or_insert_with(|| {
             let organization = Arc::<Organization>::default();
             let task = Task {
                 watches: self.clone(),
@@ -100,12 +104,13 @@ impl Watches {
 
     /// Notes that something of an organization has changed.
     pub(crate) fn has_changed(&self, organization: Uuid) {
-        if let Some(organization) = self.organizations().get(&organization) {
-            organization.changed.notify_one();
+        for watched in self.organizations().get(&organization).into_iter().flat_map(Viewers::values)
+        {
+            watched.changed.notify_one();
         }
     }
 
-    fn organizations(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Organization>>> {
+    fn organizations(&self) -> MutexGuard<'_, HashMap<Uuid, Viewers>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -205,8 +210,13 @@ impl Task {
         let mut organizations = self.watches.organizations();
         let mut campaigns = self.organization.campaigns();
         campaigns.retain(|_, sender| sender.receiver_count() > 0);
-        if campaigns.is_empty() {
-            organizations.remove(&self.scope.organization());
+        if campaigns.is_empty()
+            && let Entry::Occupied(mut viewers) = organizations.entry(self.scope.organization())
+        {
+            viewers.get_mut().remove(&self.scope.sight());
+            if viewers.get().is_empty() {
+                viewers.remove();
+            }
         }
         campaigns.is_empty()
     }

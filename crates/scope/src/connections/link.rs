@@ -65,12 +65,26 @@ enum Driver {
 /// How a transaction of a connection through a pooler begins: with what would be lost there, if it
 /// were said once for the connection. It selects the serving process.
 pub(super) fn pooled_begin(settings: &[(&str, String)]) -> String {
+    format!("BEGIN; {}SELECT pg_backend_pid()", set_local(settings))
+}
+
+/// The same for one of REPEATABLE READ whose snapshot is that of its first statement. Asking for the
+/// process would take one, so that is a transaction of its own, and this is chained to it.
+pub(super) fn pooled_begin_repeatable(settings: &[(&str, String)]) -> String {
+    format!(
+        "BEGIN; SELECT pg_backend_pid(); COMMIT AND CHAIN; \
+         SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {}",
+        set_local(settings)
+    )
+}
+
+fn set_local(settings: &[(&str, String)]) -> String {
     let set = settings.iter().map(|(name, value)| match *name {
         // a list of names, each quoted where that is needed
         "search_path" => format!("SET LOCAL {name} = {value}; "),
         _ => format!("SET LOCAL {name} = '{value}'; "),
     });
-    format!("BEGIN; {}SELECT pg_backend_pid()", set.collect::<String>())
+    set.collect()
 }
 
 /// Whether it is one to PostgreSQL.

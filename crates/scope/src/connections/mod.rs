@@ -170,6 +170,8 @@ struct Inner {
     observer: Option<Observer>,
     /// How a transaction begins.
     begin: String,
+    /// How one begins in which all statements see what the first one sees.
+    begin_repeatable: String,
     /// The types of columns that are not those that are documented.
     types: Types,
 }
@@ -204,11 +206,15 @@ impl Connections {
             let first = connector.connect().await?;
             (connector, first)
         };
-        let begin = match &connector {
-            Connector::Postgres { pooled: true, .. } => link::pooled_begin(&settings),
-            Connector::Postgres { .. } => "BEGIN".to_owned(),
+        let (begin, begin_repeatable) = match &connector {
+            Connector::Postgres { pooled: true, .. } => {
+                (link::pooled_begin(&settings), link::pooled_begin_repeatable(&settings))
+            }
+            Connector::Postgres { .. } => {
+                ("BEGIN".to_owned(), "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned())
+            }
             // two that begin by reading could not both go on to write
-            Connector::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+            Connector::Sqlite(_) => ("BEGIN IMMEDIATE".to_owned(), "BEGIN IMMEDIATE".to_owned()),
         };
         let pooled_begin = match &connector {
             Connector::Postgres { pooled: true, .. } => Some(begin.as_str()),
@@ -239,6 +245,7 @@ impl Connections {
             acquire_timeout: options.acquire_timeout,
             observer,
             begin,
+            begin_repeatable,
             types,
         })))
     }

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan};
-use crate::{budget::Budget, error::may_repeat};
+use crate::{budget::Budget, error::may_repeat, wall::Wall};
 
 /// How long a commit may take, which is never canceled.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     transaction: Option<Transaction>,
     /// Outside of a transaction.
     plans: Plans,
+    /// Where each transaction runs behind it.
+    wall: Option<Wall>,
 }
 
 /// An open transaction.
@@ -60,7 +62,18 @@ impl Session {
             deadline: None,
             transaction: None,
             plans: Plans::Anew,
+            wall: None,
         }
+    }
+
+    /// The same, where everything runs behind a wall.
+    pub(crate) fn behind(mut self, wall: Wall) -> Self {
+        self.wall = Some(wall);
+        self
+    }
+
+    pub(crate) fn wall(&self) -> Option<&Wall> {
+        self.wall.as_ref()
     }
 
     /// The same, for somebody else's work.
@@ -106,11 +119,19 @@ impl Session {
 
     /// A session within a new transaction.
     pub(crate) async fn begin(&self) -> Result<(Self, Transaction), Failure> {
+        self.begin_with(&self.connections.0.begin).await
+    }
+
+    /// A session within a new transaction whose statements all see what the first one sees.
+    pub(crate) async fn begin_repeatable(&self) -> Result<(Self, Transaction), Failure> {
+        self.begin_with(&self.connections.0.begin_repeatable).await
+    }
+
+    async fn begin_with(&self, words: &str) -> Result<(Self, Transaction), Failure> {
         let mut again = true;
         loop {
             let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
-            let begin = &self.connections.0.begin;
-            match self.in_time(lease.link().begin(begin)).await {
+            match self.in_time(self.begin_on(&mut lease, words)).await {
                 Ok(()) => {
                     let open = Open { lease, failed: false, may_repeat: false };
                     let transaction = Transaction(Arc::new(Mutex::new(open)));
@@ -217,7 +238,7 @@ impl Session {
         let (session, statement) = (self.clone(), statement.clone());
         let writing = tokio::spawn(async move {
             let mut lease = session.fresh_lease().await?;
-            if let Some(process) = lease.link().process() {
+            if let Some(process) = lease.link().process().filter(|_| session.wall.is_none()) {
                 return session.write_once(lease, process, &statement).await;
             }
             drop(lease);
@@ -301,16 +322,25 @@ impl Session {
         Ok(rows)
     }
 
+    /// Begins a transaction, behind the wall where there is one.
+    async fn begin_on(&self, lease: &mut Lease, words: &str) -> Result<(), Failure> {
+        lease.link().begin(words).await?;
+        if let Some(wall) = &self.wall {
+            lease.link().run(&wall.enter(), |_, _| Ok(())).await?;
+        }
+        Ok(())
+    }
+
     async fn run_on(
         &self,
         lease: &mut Lease,
         statement: &Statement,
         take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
     ) -> Result<ExecResult, Failure> {
-        if !self.connections.is_pooled() {
+        if !self.connections.is_pooled() && self.wall.is_none() {
             return lease.run(statement, take).await;
         }
-        lease.link().begin(&self.connections.0.begin).await?;
+        self.begin_on(lease, &self.connections.0.begin).await?;
         let done = lease.run(statement, take).await;
         match &done {
             // what was refused may be under way still: that is for the lease to end

@@ -33,6 +33,7 @@ use crate::{
     connections::Session,
     shares::{NoPlace, Permit, Resting, Shares},
     unreadable::{all_known, leave_out_unknown},
+    wall::Sight,
 };
 
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
@@ -209,6 +210,12 @@ impl Scope {
     #[must_use]
     pub fn organization(&self) -> Uuid {
         self.organization
+    }
+
+    /// What decides which rows this scope sees.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        Sight::of(self.organization, self.session.wall())
     }
 
     /// The right to delete, where the viewer's claims give it.

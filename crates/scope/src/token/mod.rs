@@ -15,7 +15,10 @@ pub use key::{InvalidKey, Key, KeySet};
 pub use signer::Signer;
 pub use verifier::Verifier;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// How far the clocks of issuer and service may be apart, in seconds.
@@ -37,6 +40,8 @@ pub struct Bearer {
     /// The organization and role that the token names.
     claimed: Option<(Uuid, Role)>,
     expires_at: DateTime<Utc>,
+    /// All that the token says.
+    claims: Arc<Value>,
 }
 
 impl Bearer {
@@ -60,8 +65,8 @@ impl Bearer {
 
     /// The viewer with this role in this organization, which a membership gave.
     pub(crate) fn within(&self, organization: Uuid, role: Role) -> Viewer {
-        let Self { subject, expires_at, .. } = self.clone();
-        Viewer { subject, organization, role, expires_at }
+        let Self { subject, expires_at, claims, .. } = self.clone();
+        Viewer { subject, organization, role, expires_at, claims }
     }
 }
 
@@ -72,6 +77,7 @@ pub struct Viewer {
     organization: Uuid,
     role: Role,
     expires_at: DateTime<Utc>,
+    claims: Arc<Value>,
 }
 
 impl Viewer {
@@ -91,6 +97,11 @@ impl Viewer {
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// All that the token says.
+    pub(crate) fn claims(&self) -> &Value {
+        &self.claims
     }
 
     /// When the token expires.

@@ -104,7 +104,7 @@ impl Verifier {
             _ => Role::Member,
         };
         let claimed = organization.map(|organization| (organization, role));
-        Ok(Bearer { subject, claimed, expires_at })
+        Ok(Bearer { subject, claimed, expires_at, claims: claims.into() })
     }
 }
 

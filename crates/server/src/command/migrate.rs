@@ -5,11 +5,20 @@ use std::io::{BufRead, IsTerminal, Write};
 use campaigns_migration::{Planned, Target};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{Migrate, MigrateAction, WrongUsage};
+use super::{
+    arguments::{Migrate, MigrateAction, WrongUsage},
+    process::require_postgres,
+};
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
     let target = Target::from(&url).in_schema(arguments.schema.schema);
+    if arguments.with_policies {
+        if !matches!(arguments.action, MigrateAction::Up) {
+            return Err(WrongUsage("--with-policies goes with `campaigns migrate`".into()).into());
+        }
+        require_postgres("--with-policies", &url)?;
+    }
     match arguments.action {
         MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
         _ if arguments.plan => {
@@ -20,7 +29,13 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
                 println!("nothing was changed");
                 return Ok(());
             }
-            up(target).await?;
+            up(target.clone()).await?;
+            if arguments.with_policies {
+                let role = &arguments.row_security.role;
+                for table in campaigns_migration::write_policies(target, role).await? {
+                    println!("policies {table}");
+                }
+            }
         }
         MigrateAction::Status => {
             for (name, applied) in campaigns_migration::status(target).await? {

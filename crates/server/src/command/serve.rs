@@ -31,6 +31,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let is_worker = arguments.worker.unwrap_or(url.is_none());
     let schema = arguments.schema.schema.clone();
     let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
+    if arguments.row_level_security {
+        process::require_postgres("--row-level-security", &worker_url)?;
+    }
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
             bail!(
@@ -41,6 +44,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             let database = connect(&arguments, url).await?;
             require_migrated(&database).await?;
             require_triggers(&database).await?;
+            if arguments.row_level_security {
+                require_row_security(&database, &arguments.row_security.role).await?;
+            }
             (database, source, None)
         }
         (None, given) => develop(&arguments, given, &rules).await?,
@@ -53,7 +59,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
     let settings = Settings {
         introspection: !arguments.no_introspection,
-        membership_admin_roles: arguments.membership_admin_roles(),
+        membership_admin_roles: arguments.memberships.admin_roles(),
         cors_origins: arguments.cors_origin,
         ..arguments.bounds.settings()
     };
@@ -84,9 +90,11 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
 }
 
 async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
+    let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
     let options = Options {
         pooler: arguments.pooler,
         schema: arguments.schema.schema.clone(),
+        row_security_role: role,
         ..arguments.bounds.options(url)
     };
     Database::connect(&options, None).await.context("cannot connect to the database")
@@ -107,6 +115,19 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses a database in which policies would not hold for a role, and says why.
+async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
+    let gaps = database.gaps_in_row_security(role).await?;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "row security would not hold; `campaigns migrate --with-policies` writes policies where there \
+         are none:\n  {}",
+        gaps.join("\n  ")
+    )
 }
 
 /// What development mode prints: tokens for an admin and a member.

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
-pub(super) use tokens::{Claims, KeySource, Keys};
+pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -90,19 +90,14 @@ pub(super) struct Serve {
     pub(super) keys: Keys,
     #[command(flatten)]
     pub(super) claims: Claims,
-    /// Takes tokens without an organization: it and the role are those of the user's active memberships.
-    /// The user is the one whose auth_id is the token's subject.
-    #[arg(long, env = "CAMPAIGNS_MEMBERSHIPS")]
-    pub(super) memberships: bool,
-    /// The roles of memberships that are admins; any other is a member.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MEMBERSHIP_ADMIN_ROLES",
-        value_name = "ROLES",
-        default_value = "admin,owner",
-        value_delimiter = ','
-    )]
-    membership_admin_roles: Vec<String>,
+    #[command(flatten)]
+    pub(super) memberships: Memberships,
+    /// Runs each statement of a viewer under a role of PostgreSQL, with the token's claims in
+    /// request.jwt.claims, so that policies of row security hold as a second wall.
+    #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY")]
+    pub(super) row_level_security: bool,
+    #[command(flatten)]
+    pub(super) row_security: RowSecurity,
     #[command(flatten)]
     pub(super) bounds: Bounds,
     /// Does not answer questions about the schema.
@@ -117,13 +112,6 @@ pub(super) struct Serve {
         value_parser = origin
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
-}
-
-impl Serve {
-    /// The roles of memberships that are admins, where memberships count.
-    pub(super) fn membership_admin_roles(&self) -> Option<Vec<String>> {
-        self.memberships.then(|| tokens::trimmed(&self.membership_admin_roles))
-    }
 }
 
 #[derive(Debug, Args)]
@@ -158,11 +146,29 @@ impl DatabaseUrl {
     }
 }
 
+/// Whom policies hold for.
+#[derive(Debug, Args)]
+pub(super) struct RowSecurity {
+    /// The role of PostgreSQL that policies of row security hold for.
+    #[arg(
+        long = "row-level-security-role",
+        env = "CAMPAIGNS_ROW_LEVEL_SECURITY_ROLE",
+        value_name = "ROLE",
+        default_value = "authenticated"
+    )]
+    pub(super) role: String,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
     /// What to do.
     #[arg(value_enum, default_value_t = MigrateAction::Up)]
     pub(super) action: MigrateAction,
+    /// Also turns on row security, with policies for members and admins, on tables that have none.
+    #[arg(long, env = "CAMPAIGNS_WITH_POLICIES")]
+    pub(super) with_policies: bool,
+    #[command(flatten)]
+    pub(super) row_security: RowSecurity,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]

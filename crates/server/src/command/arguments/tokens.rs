@@ -102,8 +102,32 @@ impl From<&Claims> for ClaimRules {
     }
 }
 
+#[derive(Debug, Args)]
+pub(in crate::command) struct Memberships {
+    /// Takes tokens without an organization: it and the role are those of the user's active memberships.
+    /// The user is the one whose auth_id is the token's subject.
+    #[arg(long, env = "CAMPAIGNS_MEMBERSHIPS")]
+    memberships: bool,
+    /// The roles of memberships that are admins; any other is a member.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MEMBERSHIP_ADMIN_ROLES",
+        value_name = "ROLES",
+        default_value = "admin,owner",
+        value_delimiter = ','
+    )]
+    membership_admin_roles: Vec<String>,
+}
+
+impl Memberships {
+    /// The roles of memberships that are admins, where memberships count.
+    pub(in crate::command) fn admin_roles(&self) -> Option<Vec<String>> {
+        self.memberships.then(|| trimmed(&self.membership_admin_roles))
+    }
+}
+
 /// Roles, as they are meant.
-pub(super) fn trimmed(roles: &[String]) -> Vec<String> {
+fn trimmed(roles: &[String]) -> Vec<String> {
     let roles = roles.iter().map(|role| role.trim().to_owned());
     roles.filter(|role| !role.is_empty()).collect()
 }

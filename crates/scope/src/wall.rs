@@ -1,0 +1,114 @@
+//! The second wall: row security of PostgreSQL, beside the predicates of a scope.
+//!
+//! **Invariants.** Behind the wall every statement of a viewer's scope runs in a transaction under a
+//! role that policies hold for, with the viewer's claims set as `PostgREST` sets them. Both end with the
+//! transaction, so the next to use the connection starts without. Work for no one viewer stays under
+//! the service's own role.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use uuid::Uuid;
+
+use crate::{Database, Error, Viewer, owned::TABLES};
+
+/// What a transaction behind the wall begins with.
+const ENTER: &str =
+    "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true)";
+
+/// A viewer's side of the wall.
+#[derive(Clone)]
+pub(crate) struct Wall {
+    role: Arc<str>,
+    claims: Arc<str>,
+}
+
+/// What decides which rows a scope sees: two scopes with the same see the same rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sight {
+    organization: Uuid,
+    /// The claims that policies may look at.
+    claims: Option<Arc<str>>,
+}
+
+impl Wall {
+    pub(crate) fn of(role: &Arc<str>, viewer: &Viewer) -> Self {
+        Self { role: Arc::clone(role), claims: viewer.claims().to_string().into() }
+    }
+
+    /// Puts the transaction behind the wall.
+    pub(crate) fn enter(&self) -> Statement {
+        let values = [&*self.role, &*self.claims];
+        Statement::from_sql_and_values(DbBackend::Postgres, ENTER, values.map(Into::into))
+    }
+}
+
+impl Sight {
+    pub(crate) fn of(organization: Uuid, wall: Option<&Wall>) -> Self {
+        Self { organization, claims: wall.map(|wall| Arc::clone(&wall.claims)) }
+    }
+
+    /// The organization.
+    #[must_use]
+    pub fn organization(&self) -> Uuid {
+        self.organization
+    }
+
+    /// The claims that policies may look at, where they decide anything.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Arc<str>> {
+        self.claims.as_ref()
+    }
+}
+
+/// What is wrong with a role: whom policies do not hold for, or whom the service cannot become.
+const ROLE: &str = "SELECT \
+     CASE WHEN rolsuper OR rolbypassrls THEN 'policies do not hold for it' \
+     WHEN NOT pg_has_role(oid, 'MEMBER') THEN 'the service may not become it: GRANT ' || \
+       quote_ident(rolname) || ' TO ' || quote_ident(current_user) END AS problem \
+     FROM pg_roles WHERE rolname = $1";
+
+/// What is wrong with the tables that these name, for a role.
+const OF_TABLES: &str = "SELECT name, \
+     CASE WHEN relation IS NULL THEN 'it is not there' \
+     WHEN NOT relrowsecurity THEN 'row security is off' \
+     WHEN NOT relforcerowsecurity AND pg_has_role(CAST($1 AS name), relowner, 'USAGE') \
+       THEN 'the role owns it, and policies do not hold for owners' \
+     WHEN NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polcmd IN ('r', '*')) \
+       THEN 'it has no policy that lets anybody read' \
+     WHEN NOT has_table_privilege(CAST($1 AS name), relation, 'SELECT') THEN 'the role may not read it' \
+     END AS problem \
+     FROM (SELECT name, to_regclass(name) AS relation \
+       FROM jsonb_array_elements_text($2) AS name) AS names \
+     LEFT JOIN pg_class ON pg_class.oid = relation";
+
+impl Database {
+    /// What keeps row security from holding for a role, each in a few words; none where it holds. An
+    /// organization's own row has no column for the organization, and may be without a policy.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn gaps_in_row_security(&self, role: &str) -> Result<Vec<String>, Error> {
+        let operator = self.operator();
+        let session = operator.session();
+        let values = [role.into()];
+        let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
+        let Some(row) = session.query_one_raw(of_role).await? else {
+            return Ok(vec![format!("there is no role {role}")]);
+        };
+        let mut gaps = Vec::new();
+        if let Some(problem) = row.try_get::<Option<String>>("", "problem")? {
+            gaps.push(format!("role {role}: {problem}"));
+        }
+        let names: Vec<&str> =
+            TABLES.iter().map(|(name, ..)| *name).filter(|name| *name != "organizations").collect();
+        let values = [role.into(), serde_json::json!(names).into()];
+        let of_tables = Statement::from_sql_and_values(DbBackend::Postgres, OF_TABLES, values);
+        for row in session.query_all_raw(of_tables).await? {
+            let name: String = row.try_get("", "name")?;
+            let problem: Option<String> = row.try_get("", "problem")?;
+            gaps.extend(problem.map(|problem| format!("table {name}: {problem}")));
+        }
+        Ok(gaps)
+    }
+}

@@ -1,0 +1,179 @@
+//! Row security as the seed describes it, where tables have none: members select, insert and update
+//! the rows of their organization, and admins delete them.
+//!
+//! **Invariants.** A table that has row security, or a function that is there, is left as it is. What the
+//! service keeps beside the five tables can be read by the organization's members, and written by its
+//! triggers alone. Each table gets its policies in a transaction of its own, so that a run can be
+//! repeated. What was written is remembered in `service_tables`, and [`crate::down`] takes it back.
+
+use sea_orm_migration::{
+    SchemaManager,
+    sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement},
+};
+
+use crate::{
+    Error, Target, adopt,
+    made::{self, exists},
+    run::Run,
+    steps,
+};
+
+/// The tables that the five stand on.
+const NEIGHBORS: [&str; 5] = ["users", "memberships", "contacts", "companies", "contact_companies"];
+
+/// What the service keeps beside them, for each organization.
+const KEPT: [&str; 8] = [
+    "campaign_counts",
+    "campaign_send_counts",
+    "campaign_contact_counts",
+    "campaign_hour_counts",
+    "campaign_link_counts",
+    "campaign_send_link_counts",
+    "campaign_send_changes",
+    "campaign_event_changes",
+];
+
+/// The functions that policies call, as the neighbour that knows users has them.
+const FUNCTIONS: &str = include_str!("policies/functions.sql");
+/// Privileges that the role lacks.
+const GRANT: &str = include_str!("policies/grant.sql");
+/// Takes back what was granted, and drops functions that nothing of others needs.
+const TAKE_BACK: &str = include_str!("policies/take_back.sql");
+
+/// What is remembered of a table: that its policies are the service's.
+fn remembered(table: &str) -> String {
+    format!("policies of {table}")
+}
+
+/// Writes the policies for a role where there are none, and makes the role where there is none.
+/// Returns the names of the tables that have policies now and had none.
+///
+/// # Errors
+/// [`Error::NoRowSecurity`] in SQLite; those of the database.
+pub async fn write_policies(target: impl Into<Target>, role: &str) -> Result<Vec<String>, Error> {
+    let target = target.into();
+    if !target.is_postgres() {
+        return Err(Error::NoRowSecurity);
+    }
+    let run = Run::begin(&target, false).await?;
+    let written = write(&SchemaManager::new(&run.db), role).await;
+    run.end(written.map_err(Error::from)).await
+}
+
+async fn write(manager: &SchemaManager<'_>, role: &str) -> Result<Vec<String>, DbErr> {
+    // as an identifier, and as a text
+    let quote = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT quote_ident($1) AS name, quote_literal($1) AS text",
+        [role.into()],
+    );
+    let quoted = manager.get_connection().query_one_raw(quote).await?;
+    let quoted = quoted.ok_or_else(|| DbErr::RecordNotFound("a quoted name".to_owned()))?;
+    let (name, text): (String, String) = (quoted.try_get("", "name")?, quoted.try_get("", "text")?);
+    let functions = FUNCTIONS.replace("{role}", &name).replace("{role_text}", &text);
+    steps::locking(manager, &functions).await?;
+
+    let mut written = Vec::new();
+    for (table, kind) in tables() {
+        let is_on =
+            format!("SELECT 1 FROM pg_class WHERE oid = to_regclass('{table}') AND relrowsecurity");
+        if exists(manager, &is_on).await? {
+            continue;
+        }
+        let remember =
+            format!("INSERT INTO service_tables (name) VALUES ('{}');\n", remembered(table));
+        let privileges = privileges(table, &kind, &text);
+        let all = [policies(table, &kind, &name), privileges, remember].concat();
+        steps::locking(manager, &all).await?;
+        written.push(table.to_owned());
+    }
+    Ok(written)
+}
+
+/// Takes back what [`write_policies`] wrote, but for the role, which is the whole server's.
+pub(crate) async fn take_back(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    for (table, kind) in tables() {
+        let remembered = remembered(table);
+        if !made::by_service(manager, &remembered).await? {
+            continue;
+        }
+        let mut sql = format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;\n");
+        for (name, ..) in rules(&kind).0 {
+            sql += &format!("DROP POLICY IF EXISTS {table}_{name} ON {table};\n");
+        }
+        sql += &format!("DELETE FROM service_tables WHERE name = '{remembered}';\n");
+        steps::locking(manager, &sql).await?;
+    }
+    if exists(
+        manager,
+        "SELECT 1 FROM service_tables WHERE name LIKE 'granted %' OR name LIKE 'function %'",
+    )
+    .await?
+    {
+        steps::locking(manager, TAKE_BACK).await?;
+    }
+    Ok(())
+}
+
+fn tables() -> Vec<(&'static str, Kind)> {
+    let own = adopt::tables().map(|table| (table.name, Kind::Own));
+    let neighbors = NEIGHBORS.map(|table| (table, Kind::Neighbor));
+    let kept = KEPT.map(|table| (table, Kind::Kept));
+    own.into_iter()
+        .chain(neighbors)
+        .chain(kept)
+        .chain([("organizations", Kind::Organizations)])
+        .collect()
+}
+
+/// What members may do with a table.
+enum Kind {
+    /// Read and write it; admins delete.
+    Own,
+    /// Read it, and lock rows that they refer to.
+    Neighbor,
+    /// Read it.
+    Kept,
+    /// Read their own organization.
+    Organizations,
+}
+
+/// Each policy's name, command and rule, and the privileges that go with them.
+fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&'static str]) {
+    // a subquery is asked once a statement, and not once a row
+    let column = if matches!(kind, Kind::Organizations) { "id" } else { "org_id" };
+    let own = format!("{column} = (SELECT get_user_org_id())");
+    let select = ("select", "SELECT", format!("USING ({own})"));
+    match kind {
+        Kind::Own => {
+            let insert = ("insert", "INSERT", format!("WITH CHECK ({own})"));
+            let update = ("update", "UPDATE", format!("USING ({own}) WITH CHECK ({own})"));
+            let delete = ("delete", "DELETE", format!("USING ({own} AND (SELECT is_admin()))"));
+            (vec![select, insert, update, delete], &["SELECT", "INSERT", "UPDATE", "DELETE"])
+        }
+        Kind::Neighbor => {
+            // whoever locks a row needs the right to update it; nothing fulfils the check
+            let lock = ("lock", "UPDATE", format!("USING ({own}) WITH CHECK (false)"));
+            (vec![select, lock], &["SELECT", "UPDATE"])
+        }
+        Kind::Kept | Kind::Organizations => (vec![select], &["SELECT"]),
+    }
+}
+
+fn policies(table: &str, kind: &Kind, role: &str) -> String {
+    let mut sql = format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;\n");
+    for (name, command, rule) in rules(kind).0 {
+        sql +=
+            &format!("CREATE POLICY {table}_{name} ON {table} FOR {command} TO {role} {rule};\n");
+    }
+    sql
+}
+
+fn privileges(table: &str, kind: &Kind, role: &str) -> String {
+    let privileges: Vec<String> =
+        rules(kind).1.iter().map(|privilege| format!("'{privilege}'")).collect();
+    GRANT
+        .replace("{role}", role)
+        .replace("{privileges}", &privileges.join(", "))
+        .replace("{table}", table)
+}

@@ -1,0 +1,66 @@
+DO $do$
+BEGIN
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {role_text}) THEN
+            CREATE ROLE {role} NOLOGIN NOINHERIT;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        -- roles are of all databases of a server, and another one has just made it
+        NULL;
+    END;
+    IF NOT pg_has_role(current_user, {role_text}, 'MEMBER') THEN
+        GRANT {role} TO CURRENT_USER;
+    END IF;
+END
+$do$;
+
+DO $do$
+BEGIN
+    IF NOT has_schema_privilege({role_text}, current_schema(), 'USAGE') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), {role_text});
+        INSERT INTO service_tables (name)
+            VALUES (format('granted USAGE ON SCHEMA %I TO %I', current_schema(), {role_text}));
+    END IF;
+    IF to_regnamespace('auth') IS NULL THEN
+        CREATE SCHEMA auth;
+        INSERT INTO service_tables (name) VALUES ('schema auth');
+        GRANT USAGE ON SCHEMA auth TO {role};
+    END IF;
+    IF to_regprocedure('auth.uid()') IS NULL THEN
+        CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$
+            SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid
+        $$;
+        INSERT INTO service_tables (name) VALUES ('function auth.uid()');
+    END IF;
+END
+$do$;
+
+-- the functions see the tables of this schema, whoever calls them
+SELECT set_config('search_path', quote_ident(current_schema()) || ', public, pg_temp', true);
+
+DO $do$
+BEGIN
+    IF to_regprocedure('get_user_org_id()') IS NULL THEN
+        CREATE FUNCTION get_user_org_id() RETURNS uuid
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+            SELECT org_id FROM users WHERE auth_id = auth.uid()
+        $$;
+        INSERT INTO service_tables (name) VALUES ('function get_user_org_id()');
+    END IF;
+    IF to_regprocedure('is_admin()') IS NULL THEN
+        CREATE FUNCTION is_admin() RETURNS boolean
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+            SELECT EXISTS (
+                SELECT FROM memberships JOIN users ON users.id = memberships.user_id
+                WHERE users.auth_id = auth.uid() AND memberships.org_id = users.org_id
+                AND memberships.status = 'active' AND memberships.role IN ('owner', 'admin')
+            )
+        $$;
+        INSERT INTO service_tables (name) VALUES ('function is_admin()');
+    END IF;
+END
+$do$;
+
+-- what the service asks for in the viewer's name; on adopted tables nobody else may
+GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_incarnation(), campaign_feed_draw(integer)
+    TO {role};

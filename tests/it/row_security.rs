@@ -1,0 +1,310 @@
+//! The second wall: what policies of PostgreSQL hold back where the service would not.
+
+use campaigns_scope::Options;
+use campaigns_server::Settings;
+use campaigns_tests::{
+    Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase, populate,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+const ROLE: &str = "authenticated";
+
+/// Two services on one database, one of them behind the wall.
+struct Walled {
+    app: TestApp,
+    plain: TestApp,
+}
+
+impl Walled {
+    async fn start() -> Self {
+        let database = TestDatabase::new(Backend::Postgres).await;
+        campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
+        let again = TestDatabase::at(Backend::Postgres, &database.url);
+        let role = Some(ROLE.to_owned());
+        let options =
+            Options { row_security_role: role, max_connections: 8, ..Options::new(&database.url) };
+        Self {
+            app: TestApp::with_options(database, Settings::default(), options).await,
+            plain: TestApp::on(again, Settings::default()).await,
+        }
+    }
+
+    /// A user with a membership, and a token that names the organization.
+    async fn user(&self, organization: Uuid, role: &str) -> String {
+        let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
+        self.app.run(&format!(
+            "INSERT INTO users (id, org_id, auth_id, email) VALUES ('{id}', '{organization}', '{subject}', 'x@example.com'); \
+             INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', '{role}')"
+        ))
+        .await;
+        TestApp::token(organization, role, &subject.to_string())
+    }
+}
+
+/// What a member asks, whose answer the wall does not change.
+const QUESTIONS: [&str; 6] = [
+    "{ campaigns(first: 100, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { totalCount nodes { id name \
+       stats { sends delivered opens uniqueOpens clicks bounced openRate } sends(first: 3) { totalCount nodes { id status contact { id } } } \
+       links(first: 3) { url clicks } } } }",
+    "{ segments(first: 100) { totalCount nodes { id name contactCount campaignsUsedIn } } }",
+    "{ contacts(first: 100, filter: { clicked: true, unsubscribed: false }) { totalCount nodes { id firstName companies { id name } } } }",
+    "{ events(first: 100) { totalCount nodes { id type send { id } campaign { id } contact { id } } } }",
+    "{ viewer { user { email } organization { id name } } }",
+    "{ feedCursor }",
+];
+
+async fn data(client: &Client, query: &str) -> Json {
+    client.data(query, json!({})).await
+}
+
+#[tokio::test]
+async fn behind_the_wall_the_answers_are_the_same() {
+    let walled = Walled::start().await;
+    let mut rng = ChaCha8Rng::seed_from_u64(77);
+    let (acme, other) =
+        (walled.app.organization("acme").await, walled.app.organization("other").await);
+    populate(&walled.plain.scope(acme.id).await, &mut rng, 30).await;
+    populate(&walled.plain.scope(other.id).await, &mut rng, 30).await;
+    for (organization, role) in [(acme.id, "member"), (other.id, "admin")] {
+        let token = walled.user(organization, role).await;
+        let (walled, plain) =
+            (walled.app.client(Some(token.clone())), walled.plain.client(Some(token)));
+        for question in QUESTIONS {
+            let answer = data(&walled, question).await;
+            assert_eq!(answer, data(&plain, question).await, "{question}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_the_wall_everything_is_written_as_before() {
+    let walled = Walled::start().await;
+    let acme = walled.app.organization("acme").await;
+    let token = walled.user(acme.id, "admin").await;
+    let admin = walled.app.client(Some(token));
+    walled.app.run(&format!(
+        "INSERT INTO contacts (org_id, first_name, email, country) SELECT '{}', 'x' || n, 'x' || n || '@example.com', 'DE' \
+         FROM generate_series(1, 20) AS n", acme.id
+    )).await;
+    let mut socket = Socket::of(&admin).await;
+    let made = data(&admin, "mutation { createCampaign(input: { name: \"x\", subject: \"s\", body: \"b\" }) { campaign { id } } }").await;
+    let campaign = made["createCampaign"]["campaign"]["id"].clone();
+    let made = data(&admin, "mutation { createSegment(input: { name: \"s\", filterRules: { country: \"DE\" } }) { segment { id } } }").await;
+    let segment = made["createSegment"]["segment"]["id"].clone();
+    let both = json!({ "campaign": campaign, "segment": segment });
+    admin.data("mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(campaignId: $campaign, segmentId: $segment) { campaign { id } } }", both).await;
+    let one = json!({ "id": campaign });
+    admin
+        .data("mutation ($id: ID!) { startCampaign(id: $id) { campaign { status } } }", one.clone())
+        .await;
+    admin.data("mutation ($id: ID!) { queueSends(campaignId: $id) { queued } }", one.clone()).await;
+    let sends = admin.data("query ($id: ID!) { campaign(id: $id) { sends(first: 100) { totalCount nodes { id } } } }", one.clone()).await;
+    let sends = &sends["campaign"]["sends"];
+    assert_eq!(sends["totalCount"], 20);
+    let first = &sends["nodes"][0]["id"];
+    let cursor = data(&admin, "{ feedCursor }").await["feedCursor"].clone();
+    socket
+        .subscribe(
+            "1",
+            "subscription ($after: String!) { engagementEvents(after: $after) { node { type campaign { id } } } }",
+            json!({ "after": cursor }),
+        )
+        .await;
+    let reports = json!({ "input": [{ "id": first, "status": "DELIVERED" }] });
+    admin
+        .data(
+            "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated } }",
+            reports,
+        )
+        .await;
+    let opened = json!({ "input": [{ "sendId": first, "type": "OPEN" }] });
+    admin
+        .data(
+            "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }",
+            opened,
+        )
+        .await;
+    assert_eq!(socket.next("1").await["engagementEvents"]["node"]["campaign"]["id"], campaign);
+    let stats = admin
+        .data(
+            "query ($id: ID!) { campaign(id: $id) { stats { sends delivered opens openRate } } }",
+            one.clone(),
+        )
+        .await;
+    assert_eq!(
+        stats["campaign"]["stats"],
+        json!({ "sends": 20, "delivered": 1, "opens": 1, "openRate": 100.0 })
+    );
+    admin.data("mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign { name } } }", one.clone()).await;
+    admin.data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", one).await;
+    assert_eq!(walled.app.count("campaigns").await, 0);
+}
+
+#[tokio::test]
+async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
+    let walled = Walled::start().await;
+    let mut rng = ChaCha8Rng::seed_from_u64(78);
+    let (acme, other) =
+        (walled.app.organization("acme").await, walled.app.organization("other").await);
+    let foreign = populate(&walled.plain.scope(other.id).await, &mut rng, 30).await;
+    let token = walled.user(acme.id, "admin").await;
+    for app in [&walled.app, &walled.plain] {
+        app.door.mislead(acme.id, other.id);
+    }
+    let (walled_admin, plain_admin) =
+        (walled.app.client(Some(token.clone())), walled.plain.client(Some(token)));
+    let campaign = json!({ "id": foreign.campaigns[0] });
+    let lists = ["campaigns", "segments", "contacts", "events"];
+    for list in lists {
+        let query = format!("{{ {list}(first: 5) {{ totalCount nodes {{ id }} }} }}");
+        // what the wall is for: without it the rows of another organization are shown
+        assert_ne!(data(&plain_admin, &query).await[list]["totalCount"], 0, "{list}");
+        assert_eq!(
+            data(&walled_admin, &query).await[list],
+            json!({ "totalCount": 0, "nodes": [] }),
+            "{list}"
+        );
+    }
+    let stats = "query ($id: ID!) { campaign(id: $id) { name stats { sends opens } } }";
+    assert_eq!(walled_admin.data(stats, campaign.clone()).await["campaign"], Json::Null);
+    let before = walled.app.count("campaigns").await;
+    let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"taken\" }) { campaign { id } } }";
+    assert_eq!(walled_admin.ask(update, campaign.clone()).await.code(), "NOT_FOUND");
+    let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
+    assert_eq!(walled_admin.ask(delete, campaign.clone()).await.code(), "NOT_FOUND");
+    let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
+    assert!(walled_admin.ask(create, json!({})).await.body["errors"].is_array());
+    let record =
+        "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
+    let opened = json!({ "input": [{ "sendId": foreign.sends[0], "type": "OPEN" }] });
+    let events = walled.app.count("campaign_events").await;
+    assert_eq!(walled_admin.ask(record, opened).await.code(), "NOT_FOUND");
+    assert_eq!(walled.app.count("campaigns").await, before);
+    assert_eq!(walled.app.count("campaign_events").await, events);
+    let renamed = walled.app.rows("SELECT id FROM campaigns WHERE name = 'taken'").await;
+    assert!(renamed.is_empty());
+    // and what the service does for no one is its own
+    let organizations = walled.app.door.operator().organizations().await.unwrap();
+    assert_eq!(organizations.len(), 2);
+}
+
+#[tokio::test]
+async fn policies_of_ones_own_hold_for_the_service() {
+    let walled = Walled::start().await;
+    let acme = walled.app.organization("acme").await;
+    let (first, second) =
+        (walled.user(acme.id, "member").await, walled.user(acme.id, "member").await);
+    walled.app.run(
+        "CREATE POLICY campaigns_own ON campaigns AS RESTRICTIVE FOR SELECT TO authenticated \
+         USING (creator_id IS NULL OR creator_id = (SELECT id FROM users WHERE auth_id = auth.uid()))",
+    ).await;
+    let create = "mutation { createCampaign(input: { name: \"mine\" }) { campaign { id } } }";
+    data(&walled.app.client(Some(first.clone())), create).await;
+    for (token, count) in [(&first, 1), (&second, 0)] {
+        let client = walled.app.client(Some(token.clone()));
+        assert_eq!(
+            data(&client, "{ campaigns { totalCount } }").await["campaigns"]["totalCount"],
+            count
+        );
+    }
+    // an admin by the token alone is none for the policies
+    let claims = walled.user(acme.id, "member").await;
+    let subject = walled.app.verify(&claims).subject().to_owned();
+    let admin = walled.app.client(Some(TestApp::token(acme.id, "admin", &subject)));
+    walled
+        .app
+        .run(&format!("INSERT INTO campaigns (org_id, name) VALUES ('{}', 'ours')", acme.id))
+        .await;
+    let query = "{ campaigns(filter: { name: { eq: \"ours\" } }) { nodes { id } } }";
+    let id = data(&admin, query).await["campaigns"]["nodes"][0]["id"].clone();
+    let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
+    assert_eq!(admin.ask(delete, json!({ "id": id })).await.code(), "NOT_FOUND");
+    assert_eq!(walled.app.count("campaigns").await, 2);
+}
+
+#[tokio::test]
+async fn what_policies_were_written_is_taken_back() {
+    for found in [true, false] {
+        let database = if found {
+            TestDatabase::found(Statuses::Documented).await
+        } else {
+            TestDatabase::empty(Backend::Postgres).await
+        };
+        if found {
+            let sql = database.connect().await;
+            // one table of theirs without row security, that only some may read
+            let open = "ALTER TABLE companies DISABLE ROW LEVEL SECURITY; \
+                DROP POLICY members_select ON companies; DROP POLICY members_insert ON companies; \
+                DROP POLICY members_update ON companies; DROP POLICY admins_delete ON companies; \
+                REVOKE UPDATE ON companies FROM authenticated";
+            sea_orm::ConnectionTrait::execute_unprepared(&sql, open).await.unwrap();
+            sql.close().await.unwrap();
+        }
+        let before = database.schema();
+        campaigns_migration::up(&database.url).await.unwrap();
+        let migrated = database.schema();
+        let written = campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
+        assert_eq!(written.contains(&"campaigns".to_owned()), !found, "{written:?}");
+        assert!(written.contains(&"companies".to_owned()), "{written:?}");
+        assert!(campaigns_migration::write_policies(&database.url, ROLE).await.unwrap().is_empty());
+        assert_ne!(database.schema(), migrated);
+        for _ in campaigns_migration::names() {
+            campaigns_migration::down(&database.url).await.unwrap().expect("there is one to undo");
+        }
+        campaigns_tests::assert_same_schema(&before, &database.schema());
+    }
+}
+
+#[tokio::test]
+async fn it_serves_behind_the_wall_only_where_that_holds() {
+    const SECRET: &str = "a secret of thirty-two bytes or more";
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let run = async |arguments: &[&str]| Binary::run(here, arguments).await;
+    let wall = ["--row-level-security", "--jwt-secret", SECRET];
+    for arguments in [
+        &["serve", "--row-level-security"][..],
+        &[&["serve", "--database-url", "sqlite://x.db"][..], &wall].concat(),
+        &["migrate", "--with-policies", "--database-url", "sqlite://x.db"],
+    ] {
+        let wrong = run(arguments).await;
+        assert_eq!(wrong.code, 2, "{arguments:?} {}", wrong.err);
+        assert!(wrong.err.contains("PostgreSQL"), "{}", wrong.err);
+    }
+    let _server = Postgres::get().await;
+    let database = TestDatabase::new(Backend::Postgres).await;
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", &database.url];
+    let serve = [&serve[..], &wall].concat();
+    let refused = run(&serve).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("migrate --with-policies"), "{}", refused.err);
+    for (time, written) in [("first", true), ("second", false)] {
+        let migrated = run(&["migrate", "--with-policies", "--database-url", &database.url]).await;
+        assert_eq!(migrated.code, 0, "{}", migrated.err);
+        assert_eq!(
+            migrated.out.contains("policies campaigns"),
+            written,
+            "{time}: {}",
+            migrated.out
+        );
+    }
+    let mut service = Binary::start(here, &serve).await;
+    let address = service.address().await;
+    let ready = reqwest::get(format!("{address}/readyz")).await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let sql = database.connect().await;
+    sea_orm::ConnectionTrait::execute_unprepared(
+        &sql,
+        "ALTER TABLE campaign_sends DISABLE ROW LEVEL SECURITY",
+    )
+    .await
+    .unwrap();
+    let refused = run(&serve).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("campaign_sends"), "{}", refused.err);
+    drop(Answer::of(reqwest::Client::new().get(format!("{address}/healthz"))).await);
+    assert_eq!(service.terminate().await, 0);
+}
