@@ -388,6 +388,10 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     assert_same_schema(&before, &database.schema());
     let adopted = migrate(&["--yes"]).await;
     assert_eq!(adopted.code, 0, "{}", adopted.err);
+    fill(&database, 4, 32).await;
+    let doctor = ["doctor", "--database-url", &database.url];
+    let checked = Binary::run(directory.path(), &doctor).await;
+    assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
     // what was agreed to once is
     assert!(migrate(&[]).await.out.contains("up to date"));
     assert!(migrate(&["--plan"]).await.out.contains("up to date"));
@@ -564,6 +568,10 @@ async fn tables_are_in_a_schema_of_their_own() {
         let theirs = app.organization(if pooled { "pooled" } else { "direct" }).await;
         use_statuses(&app, &theirs).await;
     }
+    let doctor = ["doctor", "--database-url", &database.url, "--schema", schema];
+    let checked = Binary::run(directory.path(), &doctor).await;
+    assert_eq!(checked.code, 1, "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("another status than bounced"), "{} {}", checked.out, checked.err);
     let refused = Binary::run(
         directory.path(),
         &["migrate", "--database-url", &database.url, "--schema", "nowhere"],

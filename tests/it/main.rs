@@ -14,6 +14,7 @@ mod counts;
 mod demo;
 mod doctor;
 mod event_feed;
+mod event_stream;
 mod events;
 mod filters;
 mod http_protocol;

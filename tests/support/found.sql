@@ -104,6 +104,7 @@ CREATE TABLE campaign_events (
     event_type {event_type} NOT NULL, url text, occurred_at timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(), metadata jsonb DEFAULT '{}'
 );
+CREATE INDEX idx_contacts_org ON contacts (org_id);
 CREATE INDEX idx_campaign_sends_campaign ON campaign_sends (campaign_id);
 CREATE INDEX idx_campaign_sends_org ON campaign_sends (org_id, id);
 -- of a name that the service would give one of its own

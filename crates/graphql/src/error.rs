@@ -32,6 +32,8 @@ pub enum Error {
     },
     /// There are too many of something at once; the same may work later.
     TooMany(&'static str),
+    /// The organization asks for more than its rate allows; the same may work after this time.
+    TooFast(Duration),
     /// It is not known whether changes were committed.
     InDoubt,
     /// Something that the log is told.
@@ -84,6 +86,13 @@ impl Error {
         Self::client(Code::Conflict, message, Some(field.to_string()))
     }
 
+    /// There is more to do than can be done.
+    #[must_use]
+    pub fn busy() -> Self {
+        let message = "The service is busy; the same request may work later.";
+        Self::client(Code::Unavailable, message, None)
+    }
+
     /// The error of the field at this place in the document.
     pub(crate) fn at(self, place: Pos) -> ServerError {
         async_graphql_error(self).into_server_error(place)
@@ -112,7 +121,11 @@ impl From<campaigns_scope::Error> for Error {
             Scope::ReferenceNotFound { column, .. } => {
                 Self::client(Code::NotFound, format!("{column} refers to no row."), None)
             }
-            Scope::Unavailable(_) | Scope::Conflict(_) | Scope::Busy => {
+            Scope::Busy => {
+                seldom(&error);
+                Self::busy()
+            }
+            Scope::Unavailable(_) | Scope::Conflict(_) => {
                 seldom(&error);
                 Self::client(
                     Code::Unavailable,
@@ -152,8 +165,7 @@ impl From<Exhausted> for Error {
             }
             Exhausted::Process => {
                 seldom(&exhausted);
-                let message = "The service is busy; the same request may work later.";
-                Self::client(Code::Unavailable, message, None)
+                Self::busy()
             }
         }
     }
@@ -221,6 +233,21 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
                 extensions: Some(extensions),
             }
         }
+        Error::TooFast(wait) => {
+            let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+            let mut extensions = ErrorExtensionValues::default();
+            extensions.set("code", Code::LimitExceeded.as_str());
+            extensions.set("retryable", true);
+            extensions.set(RETRY_AFTER, seconds);
+            async_graphql::Error {
+                message: format!(
+                    "Your organization has asked for more than its rate allows; the same request may work \
+                     in {seconds} s."
+                ),
+                source: None,
+                extensions: Some(extensions),
+            }
+        }
         Error::InDoubt => async_graphql_error(Error::client(
             Code::Unavailable,
             "The connection to the database was lost while the changes were being committed. They \
@@ -264,6 +291,20 @@ pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes
                 .clone_into(&mut error.message);
         }
         error.extensions.get_or_insert_default().set("committed", committed);
+    }
+}
+
+/// The extension that says after how many seconds the same may work.
+const RETRY_AFTER: &str = "retryAfter";
+
+/// After how many seconds what a response refuses may work: a whole number, 1 where the response
+/// does not say.
+#[must_use]
+pub fn retry_after(response: &Response) -> u64 {
+    let extensions = response.errors.first().and_then(|error| error.extensions.as_ref());
+    match extensions.and_then(|extensions| extensions.get(RETRY_AFTER)) {
+        Some(Value::Number(seconds)) => seconds.as_u64().unwrap_or(1),
+        _ => 1,
     }
 }
 

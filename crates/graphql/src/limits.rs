@@ -7,6 +7,8 @@ use campaigns_operation::List;
 use campaigns_scope::storable_time;
 use campaigns_segments::FIELDS;
 
+use crate::api::Rate;
+
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
 /// Rows of a list without pages that is short by its nature.
@@ -39,11 +41,13 @@ pub struct Limits {
     pub operation: campaigns_operation::Limits,
     /// How long a deletion may take, which goes in steps.
     pub deletion: Duration,
+    /// How much an organization may ask for in a time; without it, as much as there is.
+    pub rate: Option<Rate>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { operation: <_>::default(), deletion: Duration::from_mins(10) }
+        Self { operation: <_>::default(), deletion: Duration::from_mins(10), rate: None }
     }
 }
 

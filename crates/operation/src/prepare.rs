@@ -68,7 +68,7 @@ pub struct Prepared {
     pub(crate) kept: Arc<Kept>,
     pub(crate) variables: Variables,
     pub(crate) way: Prepare,
-    is_dear: bool,
+    cost: usize,
 }
 
 /// How an operation with these variables is executed.
@@ -97,7 +97,13 @@ impl Prepared {
     /// Whether it may take so long that only a few of its kind should run at once.
     #[must_use]
     pub fn is_dear(&self) -> bool {
-        self.is_dear
+        self.cost >= cost::DEAR
+    }
+
+    /// What it costs with its variables: fields, times the rows that they are asked for.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.cost
     }
 
     /// What tells this operation from others: its text, and its variables but for one that is the
@@ -173,30 +179,30 @@ impl Checks {
             } else {
                 Arc::new(written.without(&omitted))
             };
-            let is_dear = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
-            Ok::<_, Error>((written, is_dear))
+            let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
+            Ok::<_, Error>((written, cost))
         };
-        let (way, is_dear) = match &kept.way {
+        let (way, cost) = match &kept.way {
             Way::Written(written) => {
-                let (written, is_dear) = within(written)?;
-                (Prepare::Written(written), is_dear)
+                let (written, cost) = within(written)?;
+                (Prepare::Written(written), cost)
             }
             Way::Conditional(document) => {
                 let written = self.write(document, &kept.key, &variables)?;
-                let (written, is_dear) = within(&Arc::new(written))?;
-                (Prepare::Written(written), is_dear)
+                let (written, cost) = within(&Arc::new(written))?;
+                (Prepare::Written(written), cost)
             }
             Way::Library(document, written) => {
-                let (written, is_dear) = within(written)?;
+                let (written, cost) = within(written)?;
                 let mut document = document.clone();
                 if !omitted.is_empty() {
                     omit(&mut document, kept.key.operation_name.as_deref(), &omitted);
                 }
-                (Prepare::Library(Box::new(document), written), is_dear)
+                (Prepare::Library(Box::new(document), written), cost)
             }
-            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), false),
+            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), 0),
         };
-        Ok(Prepared { kept, variables, way, is_dear })
+        Ok(Prepared { kept, variables, way, cost })
     }
 
     fn cost(&self, kind: OperationType, written: &Written, variables: &Variables) -> Cost {

@@ -15,6 +15,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -240,13 +241,20 @@ pub(crate) struct Work {
     /// Of those that are dear.
     pub(crate) dear: Shares,
     pub(crate) activity: Activity,
+    /// How long an operation waits to be executed.
+    pub(crate) max_wait: Duration,
 }
 
 impl Budgets {
     /// The budgets of a process with these limits, which executes so many operations at once, an
-    /// eighth of them dear, while so many of an organization wait.
+    /// eighth of them dear, while so many of an organization wait for so long.
     #[must_use]
-    pub fn new(limits: ByteLimits, max_executing: usize, max_waiting: usize) -> Self {
+    pub fn new(
+        limits: ByteLimits,
+        max_executing: usize,
+        max_waiting: usize,
+        max_wait: Duration,
+    ) -> Self {
         let process = Budget::new(Exhausted::Process, Limit::Bytes(limits.process), None);
         let activity = Activity::default();
         let dear = (max_executing / 8).max(2);
@@ -254,6 +262,7 @@ impl Budgets {
             any: Shares::new(max_executing.max(1), limits.share, max_waiting),
             dear: Shares::new(dear, limits.share, max_waiting).all_for_one(activity.clone()),
             activity,
+            max_wait,
         };
         Self { limits, process, organizations: Arc::default(), work }
     }
@@ -291,7 +300,7 @@ mod tests {
 
     fn budgets(operation: usize, process: usize) -> Budgets {
         let limits = ByteLimits { operation, process, ..ByteLimits::default() };
-        Budgets::new(limits, 1, 1)
+        Budgets::new(limits, 1, 1, Duration::MAX)
     }
 
     fn id(number: u128) -> Uuid {

@@ -36,6 +36,8 @@ pub struct Options {
     pub max_executing: usize,
     /// How many operations of an organization wait to be executed, or for a connection, at most.
     pub max_waiting: usize,
+    /// How long an operation waits to be executed, at most.
+    pub max_wait: Duration,
     /// Whether a pooler lies between that serves each transaction on any of its connections. One
     /// that refuses startup parameters is found out anyway.
     pub pooler: bool,
@@ -60,6 +62,7 @@ impl Options {
             acquire_timeout: Duration::from_secs(5),
             max_executing: 8 * cores(),
             max_waiting: 1_000,
+            max_wait: Duration::from_secs(1),
             pooler: false,
             schema: None,
             bytes: ByteLimits::default(),
@@ -94,7 +97,8 @@ impl Database {
     /// Where the database cannot be reached.
     pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
         let connections = Connections::open(options, observer).await?;
-        let budgets = Budgets::new(options.bytes, options.max_executing, options.max_waiting);
+        let Options { bytes, max_executing, max_waiting, max_wait, .. } = *options;
+        let budgets = Budgets::new(bytes, max_executing, max_waiting, max_wait);
         Ok(Self {
             connections,
             budgets,

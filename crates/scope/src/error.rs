@@ -37,8 +37,8 @@ pub enum Error {
     /// Too many operations of the organization wait, or one has waited for too long for others of it.
     #[error("too many operations of the organization wait")]
     TooManyWait,
-    /// The operations of others take all that there is.
-    #[error("the operations of others take all that there is")]
+    /// The operations of others take all that there is, or those that wait already wait for long.
+    #[error("there is more to do than can be done")]
     Busy,
     /// The connection was lost while the transaction was being committed.
     #[error("whether the transaction was committed is not known: {0}")]

@@ -8,6 +8,8 @@
 //! - A place that comes free goes to the organization that holds the fewest, and within an
 //!   organization to whoever has waited longest.
 //! - No more than a fixed number wait for an organization.
+//! - Where one of an organization has waited for long, no other joins it: under more load than can
+//!   be served, whoever comes is refused at once and none waits in vain.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -38,7 +40,25 @@ struct State {
 #[derive(Default)]
 struct Organization {
     held: usize,
-    waiting: VecDeque<(u64, oneshot::Sender<Permit>)>,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    arrived: u64,
+    since: Instant,
+    place: oneshot::Sender<Permit>,
+}
+
+impl Organization {
+    /// Forgets those who no longer wait.
+    fn tidy(&mut self) {
+        self.waiting.retain(|waiting| !waiting.place.is_closed());
+    }
+
+    /// For how long the first of those who wait has waited.
+    fn longest_wait(&self) -> Duration {
+        self.waiting.front().map_or(Duration::ZERO, |first| first.since.elapsed())
+    }
 }
 
 /// A place, until it is dropped.
@@ -52,8 +72,22 @@ pub(crate) struct Permit {
 pub(crate) enum NoPlace {
     /// The organization has its share, and too many of it wait already, or have waited for too long.
     TooMany,
-    /// Others have all places.
+    /// Others have all places, or those who wait already have waited for long.
     Busy,
+}
+
+/// How long to wait for a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) until: Instant,
+    /// Who would wait behind one that has waited for so long does not wait.
+    pub(crate) behind: Duration,
+}
+
+impl From<Instant> for Patience {
+    fn from(until: Instant) -> Self {
+        Self { until, behind: Duration::MAX }
+    }
 }
 
 impl Shares {
@@ -74,13 +108,15 @@ impl Shares {
         self
     }
 
-    /// Waits for a place, until a time. May be dropped while it waits.
+    /// Waits for a place, with some patience. May be dropped while it waits.
     pub(crate) async fn enter_until(
         &self,
         organization: Uuid,
-        until: Instant,
+        patience: impl Into<Patience>,
     ) -> Result<Permit, NoPlace> {
-        if let Ok(entered) = timeout_at(until.into(), self.enter(organization)).await {
+        let Patience { until, behind } = patience.into();
+        let entering = self.enter(organization, behind);
+        if let Ok(entered) = timeout_at(until.into(), entering).await {
             return entered;
         }
         let state = self.state();
@@ -88,8 +124,16 @@ impl Shares {
         Err(if has_some { NoPlace::TooMany } else { NoPlace::Busy })
     }
 
-    /// Waits for a place.
-    async fn enter(&self, organization: Uuid) -> Result<Permit, NoPlace> {
+    /// Whether one of an organization has waited for so long.
+    pub(crate) fn has_waited(&self, organization: Uuid, time: Duration) -> bool {
+        let mut state = self.state();
+        let Some(of) = state.organizations.get_mut(&organization) else { return false };
+        of.tidy();
+        of.longest_wait() >= time
+    }
+
+    /// Waits for a place, but not behind one that has waited for so long.
+    async fn enter(&self, organization: Uuid, behind: Duration) -> Result<Permit, NoPlace> {
         let receiver = {
             let mut state = self.state();
             if state.may_enter(organization) {
@@ -97,13 +141,16 @@ impl Shares {
                 return Ok(Permit { shares: self.clone(), organization });
             }
             let (max_waiting, arrived) = (state.max_waiting, state.arrived);
-            let waiting = &mut state.organizations.entry(organization).or_default().waiting;
-            waiting.retain(|(_, sender)| !sender.is_closed());
-            if waiting.len() >= max_waiting {
+            let of = state.organizations.entry(organization).or_default();
+            of.tidy();
+            if of.longest_wait() >= behind {
+                return Err(NoPlace::Busy);
+            }
+            if of.waiting.len() >= max_waiting {
                 return Err(NoPlace::TooMany);
             }
-            let (sender, receiver) = oneshot::channel();
-            waiting.push_back((arrived, sender));
+            let (place, receiver) = oneshot::channel();
+            of.waiting.push_back(Waiting { arrived, since: Instant::now(), place });
             state.arrived += 1;
             receiver
         };
@@ -142,18 +189,18 @@ impl State {
     /// Takes a place for who is to have it next.
     fn next(&mut self) -> Option<(Uuid, oneshot::Sender<Permit>)> {
         for of in self.organizations.values_mut() {
-            of.waiting.retain(|(_, sender)| !sender.is_closed());
+            of.tidy();
         }
         self.organizations.retain(|_, of| of.held > 0 || !of.waiting.is_empty());
         let (_, _, organization) = self
             .organizations
             .iter()
-            .filter_map(|(id, of)| Some((of.held, of.waiting.front()?.0, *id)))
+            .filter_map(|(id, of)| Some((of.held, of.waiting.front()?.arrived, *id)))
             .filter(|(_, _, id)| self.may_enter(*id))
             .min()?;
         self.take(organization);
-        let (_, sender) = self.organizations.get_mut(&organization)?.waiting.pop_front()?;
-        Some((organization, sender))
+        let next = self.organizations.get_mut(&organization)?.waiting.pop_front()?;
+        Some((organization, next.place))
     }
 }
 
@@ -246,7 +293,7 @@ mod tests {
     }
 
     async fn enter_now(shares: &Shares, organization: u128) -> Option<Permit> {
-        let entering = shares.enter(Uuid::from_u128(organization));
+        let entering = shares.enter(Uuid::from_u128(organization), Duration::MAX);
         timeout(Duration::from_millis(20), entering).await.ok().map(|permit| permit.unwrap())
     }
 
@@ -305,7 +352,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(100));
         drop(resting);
         assert!(enter_now(&shares, 1).await.is_none());
-        let rested = timeout(Duration::from_secs(5), shares.enter(Uuid::from_u128(1)));
+        let entering = shares.enter(Uuid::from_u128(1), Duration::MAX);
+        let rested = timeout(Duration::from_secs(5), entering);
         assert!(rested.await.unwrap().is_ok());
     }
 
@@ -320,7 +368,8 @@ mod tests {
         for organization in [1, 1, 2, 4] {
             let shares = shares.clone();
             waiting.spawn(async move {
-                (organization, shares.enter(Uuid::from_u128(organization)).await.unwrap())
+                let entering = shares.enter(Uuid::from_u128(organization), Duration::MAX);
+                (organization, entering.await.unwrap())
             });
             tokio::task::yield_now().await;
         }
@@ -338,17 +387,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_waits_behind_one_that_has_waited_for_long() {
+        let shares = shares(1);
+        let permit = enter_now(&shares, 1).await.unwrap();
+        let behind = Duration::from_millis(30);
+        let mut first = Box::pin(shares.enter(Uuid::from_u128(1), behind));
+        assert!(timeout(Duration::from_millis(5), &mut first).await.is_err());
+        tokio::time::sleep(behind).await;
+        assert!(shares.has_waited(Uuid::from_u128(1), behind));
+        let refused = shares.enter(Uuid::from_u128(1), behind).await;
+        assert_eq!(refused.err(), Some(NoPlace::Busy));
+        // another organization has nothing to do with it
+        let mut other = Box::pin(shares.enter(Uuid::from_u128(2), behind));
+        assert!(timeout(Duration::from_millis(5), &mut other).await.is_err());
+        drop(permit);
+        assert!(first.await.is_ok());
+        assert!(!shares.has_waited(Uuid::from_u128(1), behind));
+    }
+
+    #[tokio::test]
     async fn who_no_longer_waits_takes_nothing_and_is_not_counted() {
         let shares = Shares::new(1, Share::default(), 2);
         let permit = enter_now(&shares, 1).await.unwrap();
         for _ in 0..10 {
             assert!(enter_now(&shares, 2).await.is_none());
         }
-        let waiting = (shares.enter(Uuid::from_u128(2)), shares.enter(Uuid::from_u128(2)));
-        let (mut one, mut two) = (Box::pin(waiting.0), Box::pin(waiting.1));
+        let enter = || shares.enter(Uuid::from_u128(2), Duration::MAX);
+        let (mut one, mut two) = (Box::pin(enter()), Box::pin(enter()));
         assert!(timeout(Duration::from_millis(5), &mut one).await.is_err());
         assert!(timeout(Duration::from_millis(5), &mut two).await.is_err());
-        assert!(shares.enter(Uuid::from_u128(2)).await.is_err());
+        assert!(enter().await.is_err());
         drop(one);
         drop(permit);
         assert!(two.await.is_ok());

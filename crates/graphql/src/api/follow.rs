@@ -50,12 +50,16 @@ pub(super) struct Followed {
     pub(super) viewer: Viewer,
     pub(super) now: DateTime<Utc>,
     pub(super) timeout: Duration,
+    /// The cursor to follow the feed after, in place of the one that the operation names.
+    pub(super) after: Option<String>,
 }
 
 /// An open subscription: give it a `next` until it has no more.
 pub struct Subscription {
     operation: Followed,
     source: Source,
+    /// Where the event is that was given last.
+    last: Option<Place>,
 }
 
 enum Source {
@@ -83,7 +87,7 @@ impl Subscription {
     pub(super) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
         loop {
             match Source::open(live, &operation).await {
-                Ok(source) => return Ok(Self { operation, source }),
+                Ok(source) => return Ok(Self { operation, source, last: None }),
                 Err(refused) if error::is_passing(&refused) => {
                     tokio::time::sleep(RETRY).await;
                 }
@@ -92,10 +96,16 @@ impl Subscription {
         }
     }
 
+    /// The cursor of the event that was given last, to follow the feed after.
+    #[must_use]
+    pub fn cursor(&self) -> Option<String> {
+        event_cursor::encode(&self.operation.scope, self.last.as_ref()?).ok()
+    }
+
     /// The next answer; `None` where there will be no more. May be dropped while it waits, but not
     /// while it renders.
     pub async fn next(&mut self) -> Option<Payload> {
-        let Self { operation, source } = self;
+        let Self { operation, source, last } = self;
         match source {
             Source::Once(response) => response.take().map(|response| json(&response)),
             Source::Events(follower, group) => loop {
@@ -113,8 +123,10 @@ impl Subscription {
                 let place = follower.place(&event);
                 let position = place.position;
                 let since = follower.since();
-                let show = async || operation.show(event, place, since).await;
+                let shown = place.clone();
+                let show = async || operation.show(event, shown, since).await;
                 let payload = group.payload(position, since, show).await;
+                *last = Some(place);
                 // one that is deleted is left out
                 if payload.is_some() {
                     return payload;
@@ -142,6 +154,12 @@ impl Source {
             (_, Some(Subject::Events { after, condition, test, name })) => {
                 let wanted = Wanted { condition, selects: test, name };
                 let scope = Arc::clone(&operation.scope);
+                let after = match &operation.after {
+                    Some(cursor) => {
+                        Some(event_cursor::place(&scope, cursor).map_err(Error::into_response)?)
+                    }
+                    None => after,
+                };
                 let budget = scope.budget();
                 let follower = live.feed.follow(scope, after.as_ref(), wanted).await;
                 let follower = follower.map_err(|error| refusal(error).into_response())?;

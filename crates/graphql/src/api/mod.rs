@@ -2,6 +2,7 @@
 //! time.
 
 mod follow;
+mod rate;
 
 use std::{
     sync::Arc,
@@ -23,8 +24,10 @@ use crate::{
     schema::Engine,
 };
 use follow::Followed;
+use rate::Rates;
 
 pub use follow::Subscription;
+pub use rate::Rate;
 
 /// Who asks for an operation, and how.
 pub struct Asked {
@@ -38,6 +41,8 @@ pub struct Asked {
     pub now: DateTime<Utc>,
     /// What the log has it under.
     pub request_id: Uuid,
+    /// The cursor that a feed is followed after, in place of the one that the operation names.
+    pub after: Option<String>,
 }
 
 /// The schema, ready to execute operations.
@@ -46,6 +51,7 @@ pub struct Api {
     engine: Engine,
     limits: Limits,
     live: Live,
+    rates: Rates,
 }
 
 impl Api {
@@ -54,7 +60,7 @@ impl Api {
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
         let engine = Engine::new(introspection, limits.operation, limits::rows);
-        Self { engine, limits, live: Live::new(feed) }
+        Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate) }
     }
 
     /// The schema in SDL.
@@ -92,11 +98,13 @@ impl Api {
         time: Duration,
     ) -> Result<String, Response> {
         if prepared.is_subscription() {
-            let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
+            let message = "Send a subscription over a websocket by graphql-transport-ws, or accept text/event-stream.";
             return Err(Error::bad_input("query", message).into_response());
         }
         let (is_mutation, is_dear) = (prepared.is_mutation(), prepared.is_dear());
-        let Asked { scope, budget, viewer, now, request_id } = asked;
+        let Asked { scope, budget, viewer, now, request_id, .. } = asked;
+        let passed = self.rates.pass(scope.organization(), prepared.cost());
+        passed.map_err(Error::into_response)?;
         let outcomes = Outcomes::default();
         let deadline = Instant::now() + time;
         let mut data = Data::default();
@@ -136,9 +144,11 @@ impl Api {
         asked: Asked,
         timeout: Duration,
     ) -> Result<Subscription, Response> {
-        let Asked { scope, viewer, now, .. } = asked;
+        let Asked { scope, viewer, now, after, .. } = asked;
+        let passed = self.rates.pass(scope.organization(), prepared.cost());
+        passed.map_err(Error::into_response)?;
         let selection = self.engine.follow(prepared);
-        let operation = Followed { selection, scope: Arc::new(scope), viewer, now, timeout };
+        let operation = Followed { selection, scope: Arc::new(scope), viewer, now, timeout, after };
         Subscription::open(&self.live, operation).await
     }
 }

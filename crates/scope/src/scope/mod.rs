@@ -31,7 +31,7 @@ use crate::{
     Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
-    shares::{NoPlace, Permit, Resting, Shares},
+    shares::{NoPlace, Patience, Permit, Resting, Shares},
     unreadable::{all_known, leave_out_unknown},
     wall::Sight,
 };
@@ -39,8 +39,10 @@ use crate::{
 /// How many rows or ids one statement names; SQLite binds 32,766 values at most.
 const CHUNK: usize = 2_000;
 
-/// How long an operation waits for its turn.
+/// How long what a subscription shows waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many times as long as others an operation waits that is dear: there are few places for it.
+const DEAR_WAIT: u32 = 5;
 /// How often a transaction is tried that is ended for the sake of others.
 const ATTEMPTS: u32 = 12;
 /// How long the wait before the second attempt is at most; each further one is twice as long.
@@ -151,18 +153,31 @@ impl Scope {
     /// of those that are dear there are few at once, or they would keep all cores from the others.
     ///
     /// # Errors
-    /// [`Error::TooManyWait`] where the organization has too many, [`Error::Busy`] where others have.
+    /// [`Error::TooManyWait`] where the organization has too many; [`Error::Busy`] where others have,
+    /// and where those that wait already wait for long.
     pub async fn turn(&self, is_dear: bool, deadline: Instant) -> Result<Turn, Error> {
         let work = &self.budgets.work;
         work.activity.note(self.organization);
-        let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
+        let patience = |wait: Duration| {
+            let until = Instant::now().checked_add(wait).map_or(deadline, |end| end.min(deadline));
+            Patience { until, behind: wait / 2 }
+        };
         let dear = if is_dear {
-            let permit = self.enter(&work.dear, self.organization, until).await?;
+            let patience = patience(work.max_wait.saturating_mul(DEAR_WAIT));
+            let permit = self.enter(&work.dear, self.organization, patience).await?;
             Some(Resting::new(permit, work.activity.clone()))
         } else {
             None
         };
-        Ok(Turn { _dear: dear, _any: self.enter(&work.any, self.organization, until).await? })
+        let any = self.enter(&work.any, self.organization, patience(work.max_wait)).await?;
+        Ok(Turn { _dear: dear, _any: any })
+    }
+
+    /// Whether operations of the organization wait for long, so that others of it are refused.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        let work = &self.budgets.work;
+        work.any.has_waited(self.organization, work.max_wait / 2)
     }
 
     /// The same for what a subscription shows, which does not wait for the organization's other
@@ -173,11 +188,12 @@ impl Scope {
     pub async fn live_turn(&self, deadline: Instant) -> Result<Turn, Error> {
         let apart = Uuid::from_u128(!self.organization.as_u128());
         let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
-        Ok(Turn { _dear: None, _any: self.enter(&self.budgets.work.any, apart, until).await? })
+        let any = self.enter(&self.budgets.work.any, apart, until.into()).await?;
+        Ok(Turn { _dear: None, _any: any })
     }
 
-    async fn enter(&self, to: &Shares, whose: Uuid, until: Instant) -> Result<Permit, Error> {
-        to.enter_until(whose, until).await.map_err(|why| match why {
+    async fn enter(&self, to: &Shares, whose: Uuid, patience: Patience) -> Result<Permit, Error> {
+        to.enter_until(whose, patience).await.map_err(|why| match why {
             NoPlace::TooMany => Error::TooManyWait,
             NoPlace::Busy => Error::Busy,
         })

@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{arguments::Doctor, demo::require_migrated};
 
 pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
-    let database = Database::connect(&Options::new(arguments.database.require()?), None).await?;
+    let url = arguments.database.require()?;
+    let options = Options { schema: arguments.schema.schema, ..Options::new(url) };
+    let database = Database::connect(&options, None).await?;
     require_migrated(&database).await?;
     let (doctor, most) = (database.doctor(), u64::from(arguments.rows));
     let checks = doctor.checks();

@@ -38,11 +38,11 @@ impl Caller {
 }
 
 impl App {
-    /// The viewer of a request and the scope that the token gives.
+    /// Who asks, the viewer that this is, and the scope that the token gives.
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
-    ) -> Result<(Viewer, Scope), Refusal> {
+    ) -> Result<(Caller, Viewer, Scope), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION);
         let mut named = headers.get_all(ORGANIZATION).iter();
         // what is no text is no id either
@@ -50,7 +50,8 @@ impl App {
         let organization = if named.next().is_some() { Some("") } else { organization };
         let authorization = authorization.and_then(|value| value.to_str().ok());
         let caller = self.caller(authorization, organization).await?;
-        self.enter(&caller).await
+        let (viewer, scope) = self.enter(&caller).await?;
+        Ok((caller, viewer, scope))
     }
 
     /// Who an authorization, `Bearer …`, and the name of an organization speak of.

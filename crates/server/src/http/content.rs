@@ -9,6 +9,8 @@ pub(crate) enum Answer {
     GraphqlResponse,
     /// `application/json`: the status is 200 for every request that could be read.
     Json,
+    /// `text/event-stream`: results one after the other, as they come.
+    EventStream,
 }
 
 impl Answer {
@@ -17,39 +19,74 @@ impl Answer {
         HeaderValue::from_static(match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             Self::Json => "application/json; charset=utf-8",
+            Self::EventStream => "text/event-stream",
         })
     }
 
-    /// What the client wants most of what there is; `None` where it wants neither. Without a wish
-    /// it is JSON.
+    /// What the client wants most of what there is; `None` where it wants none of it. Without a wish it
+    /// is JSON, and a stream is for who names it. Of what matches a type, the most specific range
+    /// counts; between types that are wanted as much, the one that is named first.
     pub(crate) fn wanted(headers: &HeaderMap) -> Option<Self> {
-        let mut ranges = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let ranges: Vec<Range> = values
             .flat_map(|value| value.split(','))
             .filter(|range| !range.trim().is_empty())
-            .peekable();
-        if ranges.peek().is_none() {
+            .map(Range::of)
+            .collect();
+        if ranges.is_empty() {
             return Some(Self::Json);
         }
-        let mut best: Option<(f32, Self)> = None;
-        for range in ranges {
-            let mut parts = range.split(';').map(str::trim);
-            let answer = match parts.next().map(str::to_ascii_lowercase).as_deref() {
-                Some("application/graphql-response+json") => Self::GraphqlResponse,
-                Some("application/json" | "application/*" | "*/*") => Self::Json,
-                _ => continue,
-            };
-            let quality = parts
-                .find_map(|part| part.strip_prefix("q="))
-                .and_then(|quality| quality.parse::<f32>().ok())
-                .unwrap_or(1.0);
-            if quality > 0.0 && best.is_none_or(|(other, _)| quality > other) {
-                best = Some((quality, answer));
+        let mut best: Option<(f32, usize, Self)> = None;
+        for answer in [Self::Json, Self::GraphqlResponse, Self::EventStream] {
+            let matching = ranges.iter().enumerate().filter_map(|(place, range)| {
+                Some((range.specificity(answer)?, std::cmp::Reverse(place), range.quality))
+            });
+            let most = matching.max_by_key(|(specificity, place, _)| (*specificity, *place));
+            let Some((_, std::cmp::Reverse(place), quality)) = most else { continue };
+            let is_better = best.is_none_or(|(other, before, _)| {
+                quality > other || quality.total_cmp(&other).is_eq() && place < before
+            });
+            if quality > 0.0 && is_better {
+                best = Some((quality, place, answer));
             }
         }
-        best.map(|(_, answer)| answer)
+        best.map(|(.., answer)| answer)
+    }
+
+    /// The type and subtype.
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::GraphqlResponse => "application/graphql-response+json",
+            Self::Json => "application/json",
+            Self::EventStream => "text/event-stream",
+        }
+    }
+}
+
+/// A range of media types, and how much it is wanted.
+struct Range {
+    types: String,
+    quality: f32,
+}
+
+impl Range {
+    fn of(text: &str) -> Self {
+        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let types = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+        Self { types, quality: quality.unwrap_or(1.0) }
+    }
+
+    /// How closely this describes an answer; `None` where it does not.
+    fn specificity(&self, answer: Answer) -> Option<u8> {
+        match self.types.as_str() {
+            types if types == answer.media_type() => Some(2),
+            // nobody gets a stream who has not asked for one
+            _ if answer == Answer::EventStream => None,
+            "application/*" => Some(1),
+            "*/*" => Some(0),
+            _ => None,
+        }
     }
 }
 
@@ -92,6 +129,15 @@ mod tests {
             accept("application/graphql-response+json;q=0.5, application/json"),
             Some(Answer::Json)
         );
+        assert_eq!(accept("text/event-stream"), Some(Answer::EventStream));
+        assert_eq!(accept("text/*"), None);
+        // the most specific range counts, wherever it stands
+        assert_eq!(accept("*/*;q=0.1, application/json;q=0"), Some(Answer::GraphqlResponse));
+        assert_eq!(
+            accept("application/json;q=0.2, application/*;q=0.5"),
+            Some(Answer::GraphqlResponse)
+        );
+        assert_eq!(accept("text/event-stream;q=0.5, */*"), Some(Answer::Json));
         assert_eq!(accept("text/html"), None);
         assert_eq!(accept("application/json;q=0"), None);
     }

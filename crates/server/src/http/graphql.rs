@@ -21,6 +21,7 @@ use super::{
     authenticate::Refusal,
     body,
     content::{Answer, is_json},
+    event_stream::{self, Wanted},
     respond,
 };
 use crate::{App, socket};
@@ -31,9 +32,10 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         return socket::upgrade(app, &mut parts).await;
     }
     let wanted = Answer::wanted(&parts.headers);
-    let answer = wanted.unwrap_or(Answer::Json);
+    // what is not executed is no stream
+    let answer = wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json);
 
-    let (viewer, scope) = match app.authenticate(&parts.headers).await {
+    let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
         Err(Refusal::Unauthenticated(why)) => {
             return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
@@ -48,11 +50,26 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
             answer,
             StatusCode::NOT_ACCEPTABLE,
             "BAD_USER_INPUT",
-            "Accept application/graphql-response+json or application/json.",
+            "Accept application/graphql-response+json, application/json or text/event-stream.",
         );
     }
+    if wanted == Some(Answer::EventStream) && parts.method != Method::POST {
+        return method_hint(respond::refused_as(
+            answer,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "BAD_USER_INPUT",
+            "A stream is opened by POST.",
+        ));
+    }
     let budget = scope.operation_budget();
-    let operation = match read(&app, &parts, body, &budget).await {
+    let read = read(&app, &parts, body, &budget).await;
+    if wanted == Some(Answer::EventStream) {
+        let prepared = read.and_then(|operation| Ok(app.api.prepare(operation)?));
+        let after = event_stream::after(&parts.headers);
+        let wanted = Wanted { app, caller, viewer, scope, budget, prepared, after };
+        return event_stream::serve(wanted);
+    }
+    let operation = match read {
         Ok(operation) => operation,
         Err(Unreadable(status, error)) => {
             return method_hint(respond::refused(answer, status, error));
@@ -77,6 +94,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         viewer,
         now: app.clock.now(),
         request_id: uuid::Uuid::new_v4(),
+        after: None,
     };
     let time = app.settings.query_timeout;
     let reading = app.settings.timeouts.answer();

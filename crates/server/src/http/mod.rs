@@ -3,6 +3,7 @@
 pub(crate) mod authenticate;
 mod body;
 mod content;
+mod event_stream;
 mod graphql;
 mod health;
 mod metrics;
@@ -59,6 +60,7 @@ pub(crate) fn router(app: App) -> Router {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             authenticate::ORGANIZATION,
+            event_stream::LAST_EVENT_ID,
         ]);
     Router::new()
         .route("/graphql", any(graphql::handle))

@@ -4,7 +4,10 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use async_graphql::Response as GraphqlResponse;
 use axum::{body::Body, response::Response};
-use campaigns_graphql::{Error, error::is_passing};
+use campaigns_graphql::{
+    Error,
+    error::{is_passing, retry_after},
+};
 use campaigns_operation::error::code_of;
 use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
@@ -32,9 +35,13 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
         (Some("UNAVAILABLE"), _) => StatusCode::SERVICE_UNAVAILABLE,
         (Some("LIMIT_EXCEEDED"), _) if is_passing => StatusCode::TOO_MANY_REQUESTS,
         (_, Answer::GraphqlResponse) => StatusCode::BAD_REQUEST,
-        (_, Answer::Json) => StatusCode::OK,
+        (_, Answer::Json | Answer::EventStream) => StatusCode::OK,
     };
-    send(answer, status, body(response))
+    let mut answered = send(answer, status, body(response));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        answered.headers_mut().insert(header::RETRY_AFTER, retry_after(response).into());
+    }
+    answered
 }
 
 /// The answer to a request that is refused with a status, whatever the client reads.
@@ -72,6 +79,9 @@ fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, answer.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -250,6 +250,9 @@ impl Connection {
     async fn init(&mut self, token: Option<&str>, organization: Option<&str>) -> Result<(), End> {
         let caller = self.app.caller(token, organization).await.map_err(refused)?;
         let (_, scope) = self.app.enter(&caller).await.map_err(refused)?;
+        if scope.is_overloaded() {
+            return Err(End::close(1013, "The service is busy"));
+        }
         let caller = caller.staying_in(scope.organization());
         let max = self.app.settings.max_sockets;
         let counted = self
@@ -317,7 +320,7 @@ fn refused(refusal: Refusal) -> End {
 }
 
 /// Looks from time to time whether a caller may still be here, until that is not so.
-async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
+pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
     // those who came at the same time do not ask at the same time
     let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));

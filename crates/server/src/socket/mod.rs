@@ -27,7 +27,9 @@ mod sockets;
 mod threads;
 mod writer;
 
+pub(crate) use connection::check_again;
 pub(crate) use sockets::Sockets;
+pub(crate) use writer::{Queue, start as start_writer};
 
 use axum::{
     extract::{FromRequestParts, WebSocketUpgrade},

@@ -146,7 +146,7 @@ impl Run {
         };
         let is_subscription = prepared.is_subscription();
         let request_id = Uuid::new_v4();
-        let asked = Asked { scope, budget, viewer, now, request_id };
+        let asked = Asked { scope, budget, viewer, now, request_id, after: None };
         let last = if is_subscription {
             match app.api.subscribe(prepared, asked, limit).await {
                 Err(refused) => message::error(&id, &refused.errors),

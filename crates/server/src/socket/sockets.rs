@@ -19,14 +19,14 @@ pub(crate) struct Sockets {
     unknown: Arc<Semaphore>,
     /// Whether they are to end; whoever holds a receiver is a socket that is still open.
     ending: watch::Sender<bool>,
-    pub(super) threads: Threads,
+    pub(crate) threads: Threads,
 }
 
 /// A socket that has not said who it is, counted for as long as this lives.
 pub(super) type Unknown = OwnedSemaphorePermit;
 
 /// One socket of an organization, counted for as long as this lives.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     sockets: Sockets,
     organization: Uuid,
 }
@@ -48,12 +48,12 @@ impl Sockets {
     }
 
     /// Tells a socket when it is to end, and is told when it has.
-    pub(super) fn open(&self) -> watch::Receiver<bool> {
+    pub(crate) fn open(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
     /// Counts a socket; `None` where the organization has `max` of them.
-    pub(super) fn count(&self, organization: Uuid, max: usize) -> Option<Counted> {
+    pub(crate) fn count(&self, organization: Uuid, max: usize) -> Option<Counted> {
         let mut counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(organization).or_default();
         if *count >= max {

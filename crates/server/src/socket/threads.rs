@@ -12,7 +12,7 @@ const STACK: usize = 8 * 1024 * 1024;
 
 /// Cloning shares them.
 #[derive(Clone)]
-pub(super) struct Threads(Arc<Owned>);
+pub(crate) struct Threads(Arc<Owned>);
 
 struct Owned(Option<Runtime>);
 
@@ -31,7 +31,7 @@ impl Threads {
     }
 
     /// Does work on one of them, together with whatever it spawns.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.0.0 {
             runtime.spawn(work);
         }

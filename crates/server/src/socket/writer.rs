@@ -25,7 +25,7 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The queue of a socket, bounded in messages and in bytes. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     sender: mpsc::Sender<Queued>,
     bytes: Arc<Semaphore>,
     max_bytes: usize,
@@ -46,30 +46,35 @@ struct Room {
 }
 
 /// A place in the queue for one message.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     permit: mpsc::Permit<'a, Queued>,
     room: Room,
 }
 
 impl Place<'_> {
-    pub(super) fn send(self, message: Message) {
+    pub(crate) fn send(self, message: Message) {
         self.permit.send(Queued { message, room: self.room });
     }
 }
 
 /// The queue takes nothing more: the peer is gone, or reads too slowly.
 #[derive(Debug)]
-pub(super) struct Closed;
+pub(crate) struct Closed;
 
 impl Queue {
     /// From now on, what waits is drawn from this budget as well.
-    pub(super) fn draw_from(&self, budget: Arc<Budget>) {
+    pub(crate) fn draw_from(&self, budget: Arc<Budget>) {
         self.budget.set(budget).ok();
+    }
+
+    /// Whether it takes nothing more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
     }
 
     /// Waits for a place for a message of so many bytes. One that is larger than the whole queue
     /// waits until it is empty.
-    pub(super) async fn reserve(&self, bytes: usize) -> Result<Place<'_>, Closed> {
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Place<'_>, Closed> {
         let bytes = bytes + OVERHEAD;
         let permits = u32::try_from(bytes.min(self.max_bytes)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.bytes).acquire_many_owned(permits).await;
@@ -91,7 +96,7 @@ impl Queue {
     }
 
     /// Queues a message, for as long as that takes.
-    pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
+    pub(crate) async fn send(&self, message: Message) -> Result<(), Closed> {
         let bytes = match &message {
             Message::Text(text) => text.len(),
             _ => 0,
@@ -101,7 +106,7 @@ impl Queue {
     }
 
     /// Queues a small message where there is room for it right away.
-    pub(super) fn try_send(&self, message: Message) -> Result<(), Closed> {
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), Closed> {
         let permits = u32::try_from(OVERHEAD.min(self.max_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
         let room = Room { _bytes: bytes.map_err(|_| Closed)?, _held: None };
@@ -111,7 +116,7 @@ impl Queue {
 
 /// Writes what is queued until the queue is closed, the peer is gone, or it has not read for so
 /// long.
-pub(super) fn start(
+pub(crate) fn start(
     mut sink: impl Sink<Message, Error = axum::Error> + Unpin + Send + 'static,
     max_bytes: usize,
     patience: Duration,

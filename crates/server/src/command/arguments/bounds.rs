@@ -1,15 +1,18 @@
 //! What one client, one organization and the process may take.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use bytesize::ByteSize;
-use campaigns_graphql::Limits;
+use campaigns_graphql::{Limits, Rate};
 use campaigns_operation as operation;
 use campaigns_scope::{ByteLimits, Options, Share};
 use clap::Args;
 
 use super::duration;
 use crate::{Settings, Timeouts};
+
+/// How many seconds of its rate an organization may ask for at once.
+const BURST: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
 
 /// The bounds of `serve`.
 #[derive(Debug, Args)]
@@ -91,6 +94,23 @@ pub(in crate::command) struct Bounds {
         default_value_t = Options::new("").max_waiting
     )]
     max_waiting: usize,
+    /// Maximum time that an operation waits to be executed. Where the first in the line of an organization has waited
+    /// for half of it, further operations are refused at once.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_WAIT",
+        value_name = "DURATION",
+        default_value = "1s",
+        value_parser = duration
+    )]
+    max_wait: Duration,
+    /// Cost of the operations of an organization in a second, at most: fields, times the rows that they are
+    /// asked for. No limit without it.
+    #[arg(long, env = "CAMPAIGNS_RATE", value_name = "COST")]
+    rate: Option<NonZeroU32>,
+    /// Cost of the operations that an organization may send at once, where it has a rate; ten times the rate without it.
+    #[arg(long, env = "CAMPAIGNS_RATE_BURST", value_name = "COST", requires = "rate")]
+    rate_burst: Option<NonZeroU32>,
     /// Maximum number of TCP connections.
     #[arg(
         long,
@@ -190,6 +210,7 @@ impl Bounds {
             max_connections: self.max_connections,
             max_executing: self.max_executing,
             max_waiting: self.max_waiting,
+            max_wait: self.max_wait,
             statement_timeout: Some(self.query_timeout),
             bytes: ByteLimits {
                 operation: bytes(self.max_operation_memory),
@@ -213,6 +234,10 @@ impl Bounds {
                     kept: bytes(self.operation_cache),
                 },
                 deletion: self.delete_timeout,
+                rate: self.rate.map(|per_second| Rate {
+                    per_second,
+                    burst: self.rate_burst.unwrap_or(per_second.saturating_mul(BURST)),
+                }),
             },
             max_peers: self.max_peers,
             max_unknown_sockets: self.max_unknown_sockets,

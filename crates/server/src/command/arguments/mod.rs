@@ -53,6 +53,8 @@ pub(super) enum Command {
 pub(super) struct Doctor {
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
     /// Maximum number of rows to list for each problem.
     #[arg(long, env = "CAMPAIGNS_ROWS", value_name = "NUMBER", default_value_t = 20)]
     pub(super) rows: u32,

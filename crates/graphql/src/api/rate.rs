@@ -1,0 +1,55 @@
+//! How much an organization may ask for in a time, by what its operations cost.
+//!
+//! **Invariant.** Over any time an organization is served no more than its rate times that time, and
+//! what may come at once.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// A rate of operations, by their cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Cost a second.
+    pub per_second: NonZeroU32,
+    /// Cost at once, after a time of rest. An operation that costs more counts as this much.
+    pub burst: NonZeroU32,
+}
+
+/// Organizations are forgotten that have been at rest, whenever there are so many.
+const TIDY: usize = 10_000;
+
+/// What organizations have asked for lately. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Rates(Option<(NonZeroU32, Arc<DefaultKeyedRateLimiter<Uuid>>)>);
+
+impl Rates {
+    /// Without a rate everything is allowed.
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self(rate.map(|Rate { per_second, burst }| {
+            let quota = Quota::per_second(per_second).allow_burst(burst);
+            (burst, Arc::new(RateLimiter::keyed(quota)))
+        }))
+    }
+
+    /// Lets an operation of this cost pass, or says when it may.
+    pub(super) fn pass(&self, organization: Uuid, cost: usize) -> Result<(), Error> {
+        let Some((burst, limiter)) = &self.0 else { return Ok(()) };
+        if limiter.len() >= TIDY {
+            limiter.retain_recent();
+        }
+        let cost = u32::try_from(cost.max(1)).ok().and_then(NonZeroU32::new);
+        let cost = cost.map_or(*burst, |cost| cost.min(*burst));
+        let passed = limiter.check_key_n(&organization, cost);
+        let passed = passed.map_err(|_| Error::TooFast(Duration::from_secs(1)))?;
+        passed.map_err(|not_until| {
+            Error::TooFast(not_until.wait_time_from(DefaultClock::default().now()))
+        })
+    }
+}

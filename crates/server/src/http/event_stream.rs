@@ -1,0 +1,205 @@
+//! `/graphql` without a socket: GraphQL over Server-Sent Events in distinct connections mode
+//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>), for a POST that accepts
+//! `text/event-stream`.
+//!
+//! An operation is a task on the threads of sockets, which sends events through the same kind of queue:
+//! where the peer does not read, the queue is full, the operation waits, and nothing grows.
+//!
+//! **Invariants.**
+//! - Nothing is sent after the token has expired or the caller's place in the organization has ended.
+//! - `complete` means that there is no more. A stream that ends for another reason, as the end of the
+//!   token or of the service, ends without it, so that the client comes back.
+//! - The id of an event is the cursor of the feed to go on after, which `Last-Event-ID` takes.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_graphql::futures_util::{sink, stream};
+use axum::{
+    body::{Body, Bytes},
+    extract::ws::Message,
+    response::Response,
+};
+use campaigns_graphql::{Asked, Error};
+use campaigns_operation::Prepared;
+use campaigns_scope::{Budget, Scope, Viewer};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+};
+
+use super::{Unreadable, authenticate::Caller, content::Answer, respond};
+use crate::{App, socket};
+
+/// The cursor that a client goes on after.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What keeps the connection from looking idle to those between.
+const HEARTBEAT: &str = ":\n\n";
+
+/// A request for a stream, from somebody who may ask.
+pub(super) struct Wanted {
+    pub(super) app: App,
+    pub(super) caller: Caller,
+    pub(super) viewer: Viewer,
+    pub(super) scope: Scope,
+    pub(super) budget: Arc<Budget>,
+    /// The operation, or why there is none.
+    pub(super) prepared: Result<Prepared, Unreadable>,
+    /// The cursor to go on after.
+    pub(super) after: Option<String>,
+}
+
+/// The cursor that a request names in its header.
+pub(super) fn after(headers: &HeaderMap) -> Option<String> {
+    // what is no text is no cursor either
+    let value = headers.get(LAST_EVENT_ID)?.to_str().unwrap_or_default();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Answers with a stream.
+pub(super) fn serve(wanted: Wanted) -> Response {
+    let Wanted { app, caller, viewer, scope, budget, prepared, after } = wanted;
+    if scope.is_overloaded() {
+        return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, Error::busy());
+    }
+    let counted = app.sockets.count(scope.organization(), app.settings.max_sockets);
+    let Some(counted) = counted else {
+        let error = Error::TooMany("Your organization has too many sockets and streams.");
+        return respond::refused(Answer::Json, StatusCode::TOO_MANY_REQUESTS, error);
+    };
+    let (sender, receiver) = mpsc::channel::<Bytes>(1);
+    let gone = sender.clone();
+    let sink = sink::unfold(sender, async |sender, message: Message| {
+        let text = message.into_text().unwrap_or_default();
+        sender.send(text.into()).await.map_err(axum::Error::new)?;
+        Ok(sender)
+    });
+    let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
+    let (queue, _) = socket::start_writer(Box::pin(sink), max, patience);
+    queue.draw_from(scope.budget());
+    let threads = app.sockets.threads.clone();
+    let mut ending = app.sockets.open();
+    threads.spawn(async move {
+        let _counted = counted;
+        let left = (caller.bearer.valid_until() - app.clock.now()).to_std().unwrap_or_default();
+        // further ahead than a timer goes, it ends some day
+        let deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
+        let ended = watch::Sender::new(None);
+        let mut no_longer = ended.subscribe();
+        let mut check = JoinSet::new();
+        check.spawn(socket::check_again(
+            app.clone(),
+            caller.staying_in(scope.organization()),
+            ended,
+        ));
+        let stream = Stream { app, queue };
+        tokio::select! {
+            () = stream.beat() => {}
+            () = stream.run(viewer, scope, budget, prepared, after) => {}
+            () = gone.closed() => {}
+            () = sleep_until(deadline) => {}
+            _ = no_longer.wait_for(Option::is_some) => {}
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+    });
+    let events = stream::unfold(receiver, async |mut receiver| {
+        let event = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(event), receiver))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // a proxy that would collect events passes them on
+    let buffering = HeaderName::from_static("x-accel-buffering");
+    headers.insert(buffering, HeaderValue::from_static("no"));
+    response
+}
+
+struct Stream {
+    app: App,
+    queue: socket::Queue,
+}
+
+impl Stream {
+    /// Sends a heartbeat now and then, until the peer is gone.
+    async fn beat(&self) {
+        let every = self.app.settings.socket_ping;
+        // the first one at once: it takes the header along
+        let mut beats = interval_at(Instant::now(), every);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            if self.queue.is_closed() {
+                return;
+            }
+            // where there is no room, there is something to read
+            self.queue.try_send(Message::Text(HEARTBEAT.into())).ok();
+        }
+    }
+
+    /// Executes the operation to its end.
+    async fn run(
+        &self,
+        viewer: Viewer,
+        scope: Scope,
+        budget: Arc<Budget>,
+        prepared: Result<Prepared, Unreadable>,
+        after: Option<String>,
+    ) {
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(Unreadable(_, error)) => return self.refuse(&error.into_response()).await,
+        };
+        let (now, limit) = (self.app.clock.now(), self.app.settings.query_timeout);
+        let is_subscription = prepared.is_subscription();
+        let request_id = uuid::Uuid::new_v4();
+        let budget = (!is_subscription).then_some(budget);
+        let asked = Asked { scope, budget, viewer, now, request_id, after };
+        if !is_subscription {
+            return match self.app.api.execute(prepared, asked, limit).await {
+                Ok(text) => self.last(&text).await,
+                Err(refused) => self.refuse(&refused).await,
+            };
+        }
+        match self.app.api.subscribe(prepared, asked, limit).await {
+            Err(refused) => self.refuse(&refused).await,
+            Ok(mut subscription) => {
+                while let Some(payload) = subscription.next().await {
+                    let cursor = subscription.cursor();
+                    if !self.say(next(&payload, cursor.as_deref())).await {
+                        return;
+                    }
+                }
+                self.say(COMPLETE.to_owned()).await;
+            }
+        }
+    }
+
+    async fn refuse(&self, response: &async_graphql::Response) {
+        self.last(&json!({ "errors": response.errors }).to_string()).await;
+    }
+
+    /// Sends a result that no other follows.
+    async fn last(&self, payload: &str) {
+        if self.say(next(payload, None)).await {
+            self.say(COMPLETE.to_owned()).await;
+        }
+    }
+
+    /// Queues an event, for as long as that takes; false where the peer is gone.
+    async fn say(&self, event: String) -> bool {
+        self.queue.send(Message::Text(event.into())).await.is_ok()
+    }
+}
+
+const COMPLETE: &str = "event: complete\ndata:\n\n";
+
+/// A result as an event. JSON as it is written here has no line breaks.
+fn next(payload: &str, cursor: Option<&str>) -> String {
+    let id = cursor.map(|cursor| format!("id: {cursor}\n")).unwrap_or_default();
+    format!("event: next\n{id}data: {payload}\n\n")
+}

@@ -1,0 +1,121 @@
+//! More than can be done: it is refused at once, with when to come again.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use campaigns_graphql::{Limits, Rate};
+use campaigns_scope::Options;
+use campaigns_server::Settings;
+use campaigns_tests::{Answer, Backend, Client, Socket, TestApp, TestDatabase, on_both_databases};
+use reqwest::{Method, StatusCode};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use serde_json::json;
+
+const SENDS: &str = "{ campaigns(first: 1) { nodes { sends(first: 1) { nodes { id } } } } }";
+
+/// The status of an operation, and after how many seconds it may be sent again.
+async fn retry_after(client: &Client, query: &str) -> (StatusCode, Option<u64>) {
+    let request = client.request(Method::POST, "/graphql").json(&json!({ "query": query }));
+    let response = request.send().await.unwrap();
+    let after = response.headers().get("retry-after");
+    (response.status(), after.map(|after| after.to_str().unwrap().parse().unwrap()))
+}
+
+#[tokio::test]
+async fn behind_operations_that_wait_for_long_none_is_let_in() {
+    let database = TestDatabase::new(Backend::Postgres).await;
+    let options = Options {
+        max_executing: 4,
+        max_wait: Duration::from_secs(2),
+        ..Options::new(&database.url)
+    };
+    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
+    acme.member.data(create, json!({})).await;
+    // somebody keeps everyone from reading the sends
+    let held = app.sql.begin().await.unwrap();
+    held.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let ask = || {
+        let member = acme.member.clone();
+        tokio::spawn(async move { member.ask(SENDS, json!({})).await })
+    };
+    // two have places, as others may want some, and one waits
+    let asked: Vec<_> = (0..3).map(|_| ask()).collect();
+    super::until("one waits for long", Duration::from_secs(10), async || {
+        acme.scope.is_overloaded()
+    })
+    .await;
+    let refused = retry_after(&acme.member, "{ campaigns { totalCount } }").await;
+    assert_eq!(refused, (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
+    let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;
+    assert_eq!(answer.code(), "UNAVAILABLE");
+    assert!(answer.body.get("data").is_none());
+    let mut socket = Socket::silent(&acme.member.address).await;
+    socket
+        .say(json!({
+            "type": "connection_init",
+            "payload": { "Authorization": format!("Bearer {}", acme.member.token.as_deref().unwrap()) },
+        }))
+        .await;
+    assert_eq!(socket.closed().await, 1013);
+    // another organization has nothing to do with it
+    other.member.data("{ campaigns { totalCount } }", json!({})).await;
+    let _socket = Socket::of(&other.member).await;
+
+    held.rollback().await.unwrap();
+    let mut answered = 0;
+    for asked in asked {
+        answered += usize::from(asked.await.unwrap().body.get("errors").is_none());
+    }
+    assert!(answered >= 2, "{answered}");
+    acme.member.data("{ campaigns { totalCount } }", json!({})).await;
+}
+
+fn settings() -> Settings {
+    let number = |number| NonZeroU32::new(number).unwrap();
+    let rate = Some(Rate { per_second: number(50), burst: number(200) });
+    Settings { limits: Limits { rate, ..Limits::default() }, ..Settings::default() }
+}
+
+/// Asks for what costs some 50, until that is refused; how often it was not.
+async fn until_refused(client: &Client) -> (usize, Answer) {
+    for times in 0.. {
+        let answer = client.ask("{ campaigns(first: 50) { nodes { id } } }", json!({})).await;
+        if answer.status != StatusCode::OK {
+            return (times, answer);
+        }
+        assert!(times < 100, "it is never refused");
+    }
+    unreachable!("the numbers do not end")
+}
+
+on_both_databases! {
+    with settings();
+
+    async fn an_organization_asks_for_no_more_than_its_rate(app: TestApp) {
+        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+        let (times, refused) = until_refused(&acme.member).await;
+        assert!((1..=8).contains(&times), "{times}");
+        assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+        let extensions = &refused.error()["extensions"];
+        assert_eq!(extensions["retryable"], true);
+        let seconds = extensions["retryAfter"].as_u64().unwrap();
+        assert!((1..=3).contains(&seconds), "{seconds}");
+        // by what it costs, and not by how often it is asked
+        acme.member.data("{ __typename }", json!({})).await;
+        let query = "{ campaigns(first: 200) { nodes { id } } }";
+        let (status, after) = retry_after(&acme.member, query).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(after.is_some_and(|after| (1..=5).contains(&after)), "{after:?}");
+        // on a socket the same
+        let mut socket = Socket::of(&acme.member).await;
+        socket.subscribe("1", query, json!({})).await;
+        let message = socket.message().await;
+        assert_eq!(message["type"], "error", "{message}");
+        assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
+        // nobody else is concerned, and what was said was true
+        other.member.data(query, json!({})).await;
+        tokio::time::sleep(Duration::from_secs(after.unwrap())).await;
+        acme.member.data(query, json!({})).await;
+    }
+}
