@@ -16,6 +16,11 @@ lint:
     cargo fmt --all --check
     RUSTFLAGS="-D warnings" cargo clippy --workspace --all-targets
 
+# The properties that hold for any input (documents, cursors, rules, tokens, messages), tried with so many
+# more inputs than a test run tries.
+fuzz cases="1000000":
+    PROPTEST_CASES={{cases}} cargo test --release --workspace -- anything of_anything socket::message
+
 # Prints the schema into schema.graphql.
 schema:
     cargo run --quiet -- schema > schema.graphql

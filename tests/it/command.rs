@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use campaigns_tests::{Answer, Backend, Binary, TestDatabase};
+use campaigns_tests::{Answer, Backend, Binary, TestDatabase, node};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
@@ -301,6 +301,27 @@ async fn the_committed_schema_is_the_printed_one() {
     let committed =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql")).unwrap();
     assert!(printed.out == committed, "run `just schema`");
+}
+
+#[tokio::test]
+async fn a_change_of_the_schema_that_breaks_clients_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
+    let text = std::fs::read_to_string(committed).unwrap();
+    let changed = directory.path().join("changed.graphql");
+    let changed = changed.to_str().unwrap();
+    for (from, to, breaks) in [
+        ("\topenRate: Float", "\topenRate: Float!", false),
+        ("\topenRate: Float", "\trate: Float", true),
+        ("\tcreateCampaign(", "\tcreateCampaign(to: ID!, ", true),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(changed, text.replace(from, to)).unwrap();
+        let found = node("inspect.mjs", &[("BEFORE", committed), ("AFTER", changed)]).await;
+        assert_eq!(found.err, "", "{to}");
+        assert_eq!(found.code == 1, breaks, "{to} {}", found.out);
+        assert_eq!(found.out.is_empty(), !breaks, "{to} {}", found.out);
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ struct Stream {
 
 #[derive(Debug, Default, PartialEq)]
 struct Event {
-    event: String,
+    kind: String,
     id: Option<String>,
     data: String,
     /// Comments before it.
@@ -46,10 +46,10 @@ impl Stream {
                 let (line, rest) = (line.to_owned(), rest.to_owned());
                 self.text = rest;
                 match line.split_once(':') {
-                    None if line.is_empty() && event.event.is_empty() => {}
+                    None if line.is_empty() && event.kind.is_empty() => {}
                     None if line.is_empty() => return Some(event),
                     Some(("", _)) => event.comments += 1,
-                    Some(("event", value)) => value.trim().clone_into(&mut event.event),
+                    Some(("event", value)) => value.trim().clone_into(&mut event.kind),
                     Some(("id", value)) => event.id = Some(value.trim().to_owned()),
                     Some(("data", value)) => value.trim().clone_into(&mut event.data),
                     _ => panic!("no line of an event stream: {line}"),
@@ -66,13 +66,13 @@ impl Stream {
     /// The next event, which is a result, and its id.
     async fn result(&mut self) -> (Json, Option<String>) {
         let event = self.next().await.expect("the stream goes on");
-        assert_eq!(event.event, "next");
+        assert_eq!(event.kind, "next");
         (serde_json::from_str(&event.data).unwrap(), event.id)
     }
 
     async fn complete(&mut self) {
         let event = self.next().await.expect("the stream says that it is complete");
-        assert_eq!((event.event.as_str(), event.data.as_str()), ("complete", ""));
+        assert_eq!((event.kind.as_str(), event.data.as_str()), ("complete", ""));
         assert!(self.next().await.is_none());
     }
 }

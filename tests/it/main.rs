@@ -25,6 +25,7 @@ mod links;
 mod lists;
 mod memberships;
 mod pages;
+mod persisted;
 mod plans;
 mod queueing;
 mod row_security;

@@ -188,3 +188,72 @@ fn a_key_that_is_none_is_refused() {
     );
     assert!(Key::public_pem(b"").is_err());
 }
+
+/// Claims of any kind, signed with the right key.
+mod of_anything {
+    use campaigns_scope::{ClaimRules, Key, Verifier};
+    use campaigns_tests::TestApp;
+    use chrono::Utc;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+    use uuid::Uuid;
+
+    fn anything() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            (0_i64..10_000_000_000).prop_map(Json::from),
+            any::<u128>().prop_map(|id| Json::from(Uuid::from_u128(id).to_string())),
+            ".{0,20}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::vec((".{0,6}", inner), 0..4)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn claims() -> impl Strategy<Value = Json> {
+        let name = prop::sample::select(vec![
+            "exp",
+            "nbf",
+            "iat",
+            "iss",
+            "aud",
+            "sub",
+            "org_id",
+            "role",
+            "app_metadata",
+            "jti",
+        ]);
+        prop::collection::vec((name, anything()), 0..10).prop_map(|claims| {
+            Json::Object(claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn who_is_let_in_has_an_organization_a_subject_and_time_left(claims in claims()) {
+            let secret = b"a secret of the tests, 32 bytes or more";
+            let verifier = Verifier::new(Key::secret(secret).unwrap(), ClaimRules::default());
+            let now = Utc::now();
+            if let Ok(viewer) = verifier.verify(&TestApp::sign(&claims), now) {
+                let organization = claims["org_id"].as_str().and_then(|id| Uuid::try_parse(id).ok());
+                prop_assert_eq!(Some(viewer.organization()), organization);
+                prop_assert_eq!(claims["sub"].as_str(), Some(viewer.subject()));
+                let now = i32::try_from(now.timestamp()).unwrap();
+                prop_assert!(claims["exp"].as_f64().unwrap() + 30.0 >= f64::from(now));
+            }
+        }
+
+        #[test]
+        fn any_text_is_no_token(text in ".{0,200}") {
+            let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), ClaimRules::default());
+            prop_assert!(verifier.verify(&text, Utc::now()).is_err());
+        }
+    }
+}

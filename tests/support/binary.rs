@@ -79,7 +79,31 @@ impl Binary {
 
     /// Starts it.
     pub async fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
-        let mut command = Self::command(directory, arguments).await;
+        Self::spawn(Self::command(directory, arguments).await)
+    }
+
+    /// Starts it where no file may have more than so many kilobytes, as on a disk that is full.
+    pub async fn start_with_files_of(
+        directory: &std::path::Path,
+        arguments: &[&str],
+        kilobytes: usize,
+    ) -> Self {
+        let command = Self::command(directory, arguments).await;
+        // the unit is 512 bytes; a write beyond it fails, and nobody is killed
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kilobytes * 2);
+        let mut limited = Command::new("/bin/sh");
+        limited
+            .args(["-c", &script, "sh"])
+            .arg(command.as_std().get_program())
+            .args(command.as_std().get_args())
+            .current_dir(directory)
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Self::spawn(limited)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();

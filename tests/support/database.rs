@@ -196,19 +196,58 @@ impl Postgres {
         (postgres, TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing })
     }
 
-    /// Stops the server and starts it again; `immediate` is a crash.
+    /// Stops the server and starts it again; `immediate` is a crash. One that is stopped is started.
     pub async fn restart(&self, mode: &str) {
+        self.control(&format!("-m {mode} -l server.log restart")).await;
+        self.wait().await;
+    }
+
+    /// Stops the server; `immediate` is a crash.
+    pub async fn stop(&self, mode: &str) {
+        self.control(&format!("-m {mode} stop")).await;
+    }
+
+    /// Makes a standby take writes.
+    pub async fn promote(&self) {
+        self.control("promote").await;
+    }
+
+    async fn control(&self, what: &str) {
         let script = format!(
-            "cd '{0}' && '{1}/pg_ctl' -D data -m {mode} -w -l server.log restart >restart.log 2>&1",
+            "cd '{0}' && '{1}/pg_ctl' -D data -w {what} >control.log 2>&1",
             self.directory.display(),
             programs().display()
         );
         let status = tokio::process::Command::from(shell(&script)).status().await.unwrap();
-        assert!(status.success(), "PostgreSQL did not restart");
-        self.wait().await;
+        assert!(status.success(), "pg_ctl {what} failed in {}", self.directory.display());
+    }
+
+    /// A standby that follows this server.
+    pub async fn standby(&self) -> Self {
+        let copy = format!(
+            "pg_basebackup' -h 127.0.0.1 -p {} -U postgres -D data -R -c fast --no-sync",
+            self.port
+        );
+        let standby = Self::start_on(&copy, "on");
+        standby.wait().await;
+        standby
+    }
+
+    /// The address of a database of one of these servers, whichever takes writes.
+    #[must_use]
+    pub fn address_of_all(servers: &[&Self], database: &str) -> String {
+        let hosts: Vec<String> =
+            servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        format!("postgres://postgres@{}/{database}", hosts.join(","))
     }
 
     fn start(synchronous_commit: &str) -> Self {
+        let init = "initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync";
+        Self::start_on(init, synchronous_commit)
+    }
+
+    /// Starts a server on the directory that a program makes.
+    fn start_on(made_by: &str, synchronous_commit: &str) -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new().prefix("campaigns-pg-").tempdir().unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -218,11 +257,11 @@ impl Postgres {
         }
         let script = format!(
             "cd '{directory}' && \
-             '{programs}/initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >init.log 2>&1 && \
+             '{programs}/{made_by} >init.log 2>&1 && \
              '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
                 -c fsync=off -c synchronous_commit={synchronous_commit} -c full_page_writes=off -c max_connections=400 \
                 -c max_wal_size=256MB' \
-                start >start.log 2>&1 && cat >/dev/null; \
+                start >start.log 2>&1 && cat >/dev/null || tail -n 20 *.log >&2; \
              '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),
             programs = programs.display(),
@@ -336,7 +375,9 @@ pub(crate) fn programs() -> PathBuf {
         found.sort();
         places.extend(found.into_iter().rev());
     }
-    places.into_iter().find(|place| place.join("initdb").exists()).unwrap_or_else(|| {
+    // where a link leads, as all the others are there
+    let found = places.into_iter().find_map(|place| place.join("initdb").canonicalize().ok());
+    found.and_then(|initdb| Some(initdb.parent()?.to_owned())).unwrap_or_else(|| {
         let mut err = std::io::stderr();
         writeln!(err, "install PostgreSQL 15 or later: the tests start a server of their own")
             .unwrap();

@@ -48,10 +48,10 @@ pub enum ContactCampaign {
     Clicked,
 }
 
-/// Counts with the changes that wait: most contacts have none, and are read as they are.
+/// The counts of contacts of which no change waits: most, which are read as they are.
 #[macro_export]
 #[doc(hidden)]
-macro_rules! counted {
+macro_rules! settled {
     ($count:literal, $changes:literal) => {
         concat!(
             "SELECT contact_id AS id, ",
@@ -59,17 +59,34 @@ macro_rules! counted {
             " AS value FROM campaign_contact_counts WHERE contact_id NOT IN
                (SELECT contact_id FROM campaign_event_changes WHERE ",
             $changes,
-            ")
-             UNION ALL
-             SELECT changed.contact_id, CAST(coalesce(counts.",
+            ")"
+        )
+    };
+}
+
+/// The counts of contacts of which changes wait, with these.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! changed {
+    ($count:literal, $changes:literal) => {
+        concat!(
+            "SELECT changed.contact_id AS id, CAST(coalesce(counts.",
             $count,
-            ", 0) + changed.number AS bigint) FROM
+            ", 0) + changed.number AS bigint) AS value FROM
                (SELECT contact_id, sum(number) AS number FROM campaign_event_changes
                 WHERE ",
             $changes,
             " GROUP BY contact_id) AS changed
              LEFT JOIN campaign_contact_counts AS counts ON counts.contact_id = changed.contact_id"
         )
+    };
+}
+
+/// A number of all contacts, in two sets that have none in common. Of one set of both PostgreSQL would
+/// not know how many contacts are in it, and look each of them up.
+macro_rules! counted {
+    ($count:literal, $changes:literal) => {
+        [Sql::new(settled!($count, $changes)), Sql::new(changed!($count, $changes))]
     };
 }
 
@@ -100,12 +117,12 @@ macro_rules! last_event {
 
 const SENDS: Sql =
     Sql::new("SELECT contact_id AS id, count(*) AS value FROM campaign_sends GROUP BY contact_id");
-const OPENS: Sql = Sql::new(counted!("opens", "event_type = 'open'"));
-const CLICKS: Sql = Sql::new(counted!("clicks", "event_type = 'click'"));
-const UNSUBSCRIBES: Sql = Sql::new(counted!("unsubscribes", "event_type = 'unsubscribe'"));
-const COMPLAINTS: Sql = Sql::new(counted!("complaints", "event_type = 'complaint'"));
-const BOUNCES: Sql = Sql::new(counted!("bounces", "event_type = 'bounce'"));
-const SUPPRESSING: Sql = Sql::new(counted!("suppressing", "suppresses"));
+const OPENS: [Sql; 2] = counted!("opens", "event_type = 'open'");
+const CLICKS: [Sql; 2] = counted!("clicks", "event_type = 'click'");
+const UNSUBSCRIBES: [Sql; 2] = counted!("unsubscribes", "event_type = 'unsubscribe'");
+const COMPLAINTS: [Sql; 2] = counted!("complaints", "event_type = 'complaint'");
+const BOUNCES: [Sql; 2] = counted!("bounces", "event_type = 'bounce'");
+const SUPPRESSING: [Sql; 2] = counted!("suppressing", "suppresses");
 
 const SENT_AT: Sql = Sql::new("SELECT contact_id AS id, sent_at AS value FROM campaign_sends");
 const LAST_SENT: Sql = Sql::new(
@@ -123,21 +140,18 @@ const CLICKED_URL: Sql = events!("click", "url");
 
 /// That a number of a row of `contacts` fulfils a condition, which a contact of which nothing is known
 /// does not: 0 must not fulfil it.
-pub fn with_number(
-    scope: &Scope,
-    number: ContactNumber,
-    condition: impl FnOnce(Expr) -> Expr,
-) -> Expr {
-    let sql = match number {
-        ContactNumber::Sends => SENDS,
-        ContactNumber::Opens => OPENS,
-        ContactNumber::Clicks => CLICKS,
-        ContactNumber::Unsubscribes => UNSUBSCRIBES,
-        ContactNumber::Complaints => COMPLAINTS,
-        ContactNumber::Bounces => BOUNCES,
-        ContactNumber::Suppressing => SUPPRESSING,
+pub fn with_number(scope: &Scope, number: ContactNumber, condition: impl Fn(Expr) -> Expr) -> Expr {
+    let sets: &[Sql] = match number {
+        ContactNumber::Sends => &[SENDS],
+        ContactNumber::Opens => &OPENS,
+        ContactNumber::Clicks => &CLICKS,
+        ContactNumber::Unsubscribes => &UNSUBSCRIBES,
+        ContactNumber::Complaints => &COMPLAINTS,
+        ContactNumber::Bounces => &BOUNCES,
+        ContactNumber::Suppressing => &SUPPRESSING,
     };
-    scope.among(contact::Column::Id, sql, condition)
+    let among = |sql: &Sql| scope.among(contact::Column::Id, *sql, &condition);
+    sets.iter().map(among).reduce(ExprTrait::or).unwrap_or_else(|| Expr::val(false))
 }
 
 /// That a number of a row of `contacts` is not 0.

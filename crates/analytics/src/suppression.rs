@@ -29,7 +29,9 @@ macro_rules! contact_is_suppressed {
     () => {
         concat!(
             "contacts.id IN (SELECT id FROM (",
-            $crate::counted!("suppressing", "suppresses"),
+            $crate::settled!("suppressing", "suppresses"),
+            " UNION ALL ",
+            $crate::changed!("suppressing", "suppresses"),
             ") AS counted WHERE value > 0)"
         )
     };

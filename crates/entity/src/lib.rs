@@ -10,9 +10,12 @@ pub mod company;
 pub mod contact;
 pub mod contact_company;
 pub mod event;
+mod json;
 pub mod list_entry;
 pub mod membership;
 pub mod organization;
 pub mod segment;
 pub mod send;
 pub mod user;
+
+pub use json::StoredJson;

@@ -95,4 +95,42 @@ mod tests {
         assert_eq!(decode("", "campaign NAME ASC", &text), None);
         assert_eq!(decode(&URL_SAFE_NO_PAD.encode("[]"), "campaign NAME ASC", &text), None);
     }
+
+    mod of_anything {
+        use campaigns_scope::storable_time;
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn kinds() -> impl Strategy<Value = (KeyKind, KeyValue)> {
+            prop_oneof![
+                "[^\0]{0,20}".prop_map(|text| (KeyKind::Text, KeyValue::Text(text))),
+                any::<i64>().prop_map(|number| (KeyKind::Integer, KeyValue::Integer(number))),
+                (0_i64..4_000_000_000, 0_u32..1_000_000).prop_map(|(seconds, micros)| {
+                    let time = chrono::DateTime::from_timestamp(seconds, micros * 1_000).unwrap();
+                    let time = storable_time(&time.to_rfc3339()).unwrap();
+                    (KeyKind::Time, KeyValue::Time(time))
+                }),
+                Just((KeyKind::Text, KeyValue::Null)),
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn what_was_encoded_is_decoded((kind, value) in kinds(), id in any::<u128>(), feed in proptest::option::of(".{0,9}")) {
+                let keys = vec![value, KeyValue::Id(Uuid::from_u128(id))];
+                let cursor = encode("order", &keys, feed.as_deref());
+                prop_assert_eq!(decode(&cursor, "order", &order(kind)), Some((keys, feed)));
+            }
+
+            #[test]
+            fn anything_else_is_no_cursor_and_no_panic(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+                for kind in [KeyKind::Text, KeyKind::Time, KeyKind::Integer, KeyKind::Id] {
+                    prop_assert!(decode(&text, "order", &order(kind)).is_none());
+                    let encoded = URL_SAFE_NO_PAD.encode(&bytes);
+                    prop_assert!(decode(&encoded, "order", &order(kind)).is_none());
+                }
+            }
+        }
+    }
 }

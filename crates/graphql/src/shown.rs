@@ -10,11 +10,11 @@ use async_graphql::{
     ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value, parser::types::Field,
     registry::Registry,
 };
+use campaigns_entity::StoredJson;
 use campaigns_operation::json;
 use campaigns_scope::Scope;
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveEnum, EntityTrait, TryGetable, sea_query::ValueType};
-use serde_json::Value as JsonValue;
 use uuid::Uuid;
 
 use crate::{error::Error, rows::Row, scalars};
@@ -126,8 +126,8 @@ shown! {
     Option<scalars::DateTime> as Option<DateTime<Utc>>: |at, out| or_null(at, out, time);
     i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
     // null, the database's or JSON's, is shown as an empty object
-    scalars::Json as Option<JsonValue>: |value, out| match value {
-        Some(value) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
+    scalars::Json as Option<StoredJson>: |value, out| match value {
+        Some(StoredJson(value)) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
         _ => out.extend_from_slice(b"{}"),
     };
 }

@@ -28,6 +28,7 @@
 mod aside;
 mod coerce;
 mod cost;
+mod documents;
 mod engine;
 pub mod error;
 pub mod json;
@@ -45,6 +46,7 @@ mod written;
 
 pub use aside::aside;
 pub use cost::{Limits, List, Rows};
+pub use documents::{Documents, WrongId};
 pub use engine::{Engine, Followed, was_executed};
 pub use error::{Code, Error};
 pub use json::text;

@@ -35,6 +35,8 @@ pub struct Operation {
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: Map<String, Json>,
+    /// The id of a document that is known ([`Documents`](crate::Documents)), in place of the text.
+    pub document_id: Option<String>,
 }
 
 impl Operation {
@@ -43,8 +45,15 @@ impl Operation {
     /// # Errors
     /// `BAD_USER_INPUT` for a parameter that is missing or of another type.
     pub fn from_parameters(mut parameters: Map<String, Json>) -> Result<Self, Error> {
-        let Some(Json::String(query)) = parameters.remove("query") else {
-            return Err(Error::bad_input("query", "This must be the text of a document."));
+        let document_id = match parameters.remove("documentId") {
+            None | Some(Json::Null) => None,
+            Some(Json::String(id)) => Some(id),
+            Some(_) => return Err(Error::bad_input("documentId", "This must be text.")),
+        };
+        let query = match parameters.remove("query") {
+            Some(Json::String(query)) => query,
+            None if document_id.is_some() => String::new(),
+            _ => return Err(Error::bad_input("query", "This must be the text of a document.")),
         };
         let operation_name = match parameters.remove("operationName") {
             None | Some(Json::Null) => None,
@@ -59,7 +68,7 @@ impl Operation {
         };
         let variables = object("variables")?;
         object("extensions")?;
-        Ok(Self { query, operation_name, variables })
+        Ok(Self { query, operation_name, variables, document_id })
     }
 }
 
@@ -165,7 +174,7 @@ impl Checks {
         operation: Operation,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let Operation { query, operation_name, variables } = operation;
+        let Operation { query, operation_name, variables, .. } = operation;
         let key = Key { query, operation_name };
         let kept = match self.cache.get(&key) {
             Some(kept) => kept,

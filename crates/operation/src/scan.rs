@@ -1,11 +1,15 @@
-//! Bounds on a document and on JSON before any parser sees them.
+//! Bounds on a document and on JSON before any parser sees them, and one rule that the parser of the
+//! library cannot keep, as it makes a map of an input object: each of its fields stands once (GraphQL,
+//! section 5.6.3).
 //!
 //! **Invariants.** What passes nests its brackets 64 deep at most, so that no recursive parser,
 //! validator or destructor behind it runs out of stack: 2 kB would be enough for that. JSON that
 //! passes has 250,000 values at most, each of which takes a hundred bytes and more once it is read:
 //! 8 MB of zeros would take a gigabyte.
 
-use crate::error::Error;
+use std::collections::HashSet;
+
+use crate::error::{Code, Error};
 
 /// How deep brackets may nest.
 pub const MAX_NESTING: usize = 64;
@@ -18,10 +22,11 @@ const MAX_VALUES: usize = 250_000;
 /// tells a bracket from one in a string, a block string or a comment.
 ///
 /// # Errors
-/// `LIMIT_EXCEEDED`.
+/// `LIMIT_EXCEEDED`; `GRAPHQL_VALIDATION_FAILED` for a field of an input object that stands twice.
 pub fn document(text: &str) -> Result<(), Error> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
+    let mut objects = Objects::default();
     while let Some(&byte) = bytes.get(at) {
         let start = at;
         at = match byte {
@@ -39,17 +44,24 @@ pub fn document(text: &str) -> Result<(), Error> {
             b'"' => end_of_string(bytes, at + 1, true),
             b'(' | b'[' | b'{' => {
                 depth += 1;
+                objects.open(byte);
                 at + 1
             }
             b')' | b']' | b'}' => {
                 depth = depth.saturating_sub(1);
+                objects.close();
                 at + 1
             }
             byte if is_word(byte) => {
                 while bytes.get(at).copied().is_some_and(is_word) {
                     at += 1;
                 }
+                objects.word(&text[start..at]);
                 at
+            }
+            b':' => {
+                objects.colon()?;
+                at + 1
             }
             _ => at + 1,
         };
@@ -67,6 +79,55 @@ pub fn document(text: &str) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The brackets that are open, and the fields of those that are input objects.
+#[derive(Default)]
+struct Objects<'a> {
+    open: Vec<Bracket<'a>>,
+    /// How many of them are round: within one, braces hold an input object.
+    round: usize,
+    /// The last word: the name of a field where a colon follows.
+    word: &'a str,
+}
+
+enum Bracket<'a> {
+    Round,
+    Object(HashSet<&'a str>),
+    Other,
+}
+
+impl<'a> Objects<'a> {
+    fn open(&mut self, bracket: u8) {
+        self.round += usize::from(bracket == b'(');
+        self.open.push(match bracket {
+            b'(' => Bracket::Round,
+            b'{' if self.round > 0 => Bracket::Object(HashSet::new()),
+            _ => Bracket::Other,
+        });
+    }
+
+    fn close(&mut self) {
+        if let Some(Bracket::Round) = self.open.pop() {
+            self.round -= 1;
+        }
+    }
+
+    fn word(&mut self, word: &'a str) {
+        self.word = word;
+    }
+
+    fn colon(&mut self) -> Result<(), Error> {
+        let Some(Bracket::Object(fields)) = self.open.last_mut() else { return Ok(()) };
+        if fields.insert(self.word) {
+            return Ok(());
+        }
+        Err(Error {
+            code: Code::GraphqlValidationFailed,
+            message: format!("The field \"{}\" stands twice in an input object.", self.word),
+            field: None,
+        })
+    }
 }
 
 /// Bounds the nesting of JSON text, `extra` levels deeper than that of a document, and the number of
@@ -184,9 +245,119 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_an_input_object_stands_once() {
+        for fine in [
+            "{ a(b: { c: 1, d: { c: 2 } }, e: { c: 1 }) { c: a c: a } }",
+            "query ($a: B = { c: 1 }) { a(b: [{ c: 1 }, { c: 2 }]) { b(c: 1) c: b(c: 2) } }",
+            "{ a(b: { c: \"c: 1, c: 2\" }) }",
+        ] {
+            assert!(document(fine).is_ok(), "{fine}");
+        }
+        for wrong in [
+            "{ a(b: { c: 1, c: 2 }) }",
+            "{ a(b: { c: 1 # c\n c\n: 2 }) }",
+            "{ a(b: [{ d: { e: 1 }, c: $x, d: 2 }]) { c } }",
+            "query ($a: B = { c: 1 c: 2 }) { a }",
+            "{ a @b(c: { d: 1, d: 1 }) }",
+        ] {
+            let error = document(wrong).unwrap_err();
+            assert_eq!(error.code, Code::GraphqlValidationFailed, "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_document_has_20_000_tokens() {
         assert!(document(&"a ".repeat(20_000)).is_ok());
         assert!(document(&"a ".repeat(20_001)).is_err());
         assert!(document(&"!".repeat(20_001)).is_err());
+    }
+
+    mod of_anything {
+        use async_graphql::parser::parse_query;
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// What documents are made of, and what they are not.
+        fn pieces() -> impl Strategy<Value = String> {
+            let piece = prop_oneof![
+                4 => prop::sample::select(vec![
+                    "{", "}", "(", ")", "[", "]", ":", ",", "!", "$", "@", "...", "=", "|", "&", "\"", "\"\"\"", "\\", "#",
+                    "\n", "\r", " ", "query", "mutation", "subscription", "fragment", "on", "a", "b", "null", "true", "1",
+                    "-1.5e9", "é", "\u{feff}", "\0",
+                ])
+                .prop_map(str::to_owned),
+                1 => ".{0,8}",
+            ];
+            prop::collection::vec(piece, 0..80).prop_map(|pieces| pieces.concat())
+        }
+
+        /// Documents that are right, with input objects in them.
+        fn objects() -> impl Strategy<Value = String> {
+            let leaf =
+                prop::sample::select(vec!["1", "$v", "\"{ a: 1, a: 2 }\"", "[1, 2]", "null", "E"]);
+            let leaf = leaf.prop_map(str::to_owned);
+            let value = leaf.prop_recursive(4, 24, 4, |inner| {
+                let fields = prop::collection::vec(("[a-c]", inner.clone()), 0..4);
+                prop_oneof![
+                    fields.prop_map(|fields| {
+                        let fields: Vec<_> =
+                            fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                        format!("{{ {} }}", fields.join(", "))
+                    }),
+                    prop::collection::vec(inner, 0..3)
+                        .prop_map(|items| format!("[{}]", items.join(" "))),
+                ]
+            });
+            value.prop_map(|value| {
+                format!("query ($v: Int) {{ x: a(input: {value}) {{ a: b a: b }} }}")
+            })
+        }
+
+        /// Whether an object in a value has a field twice, by its text alone.
+        fn repeats(document: &str) -> bool {
+            let text = document.replace("\"{ a: 1, a: 2 }\"", "0");
+            let value = &text[text.find("input: ").unwrap()..text.rfind(") {").unwrap()];
+            let mut open: Vec<Vec<char>> = Vec::new();
+            let letters: Vec<char> = value["input: ".len()..].chars().collect();
+            for (at, letter) in letters.iter().enumerate() {
+                match letter {
+                    '{' => open.push(Vec::new()),
+                    '}' => drop(open.pop()),
+                    ':' => {
+                        let fields = open.last_mut().unwrap();
+                        if fields.contains(&letters[at - 1]) {
+                            return true;
+                        }
+                        fields.push(letters[at - 1]);
+                    }
+                    _ => {}
+                }
+            }
+            false
+        }
+
+        proptest! {
+            #[test]
+            fn what_passes_is_parsed_without_a_panic(text in pieces()) {
+                if document(&text).is_ok() {
+                    parse_query(&text).ok();
+                }
+                json(text.as_bytes(), 2).ok();
+            }
+
+            #[test]
+            fn json_that_passes_is_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+                if json(&bytes, 0).is_ok() {
+                    serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+                }
+            }
+
+            #[test]
+            fn a_field_that_stands_twice_is_found_and_no_other(text in objects()) {
+                prop_assert!(parse_query(&text).is_ok(), "{}", text);
+                prop_assert_eq!(document(&text).is_err(), repeats(&text), "{}", text);
+            }
+        }
     }
 }

@@ -83,7 +83,7 @@ fn engine() -> Toy {
 
 fn operation(query: &str, variables: Json) -> Operation {
     let Json::Object(variables) = variables else { panic!("variables are an object") };
-    Operation { query: query.to_owned(), operation_name: None, variables }
+    Operation { query: query.to_owned(), variables, ..Operation::default() }
 }
 
 fn data(caller: &'static str) -> Data {

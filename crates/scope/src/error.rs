@@ -78,13 +78,27 @@ impl From<DbErr> for Error {
                 // out of resources; read-only for as long as a failover takes
                 Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
-                // SQLITE_BUSY: another writer holds the file for longer than a statement waits
-                Some("5" | "261" | "517") => Self::Unavailable(error),
+                Some(code) if is_out_of_reach_in_sqlite(code) => Self::Unavailable(error),
                 _ => Self::Database(error),
             },
             _ => Self::Database(error),
         }
     }
+}
+
+/// Whether a result code of SQLite (<https://sqlite.org/rescode.html>) says that the file cannot be
+/// written or read for now: another writer holds it for longer than a statement waits, the disk is
+/// full or fails, the file is read-only or cannot be opened.
+fn is_out_of_reach_in_sqlite(code: &str) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const READONLY: u32 = 8;
+    const IOERR: u32 = 10;
+    const FULL: u32 = 13;
+    const CANTOPEN: u32 = 14;
+    // those of PostgreSQL have five characters
+    let code = if code.len() < 5 { code.parse::<u32>().ok() } else { None };
+    matches!(code.map(|code| code & 0xff), Some(BUSY | LOCKED | READONLY | IOERR | FULL | CANTOPEN))
 }
 
 /// Whether a transaction that failed with this may succeed at once: it was ended for another's

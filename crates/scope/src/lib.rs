@@ -132,6 +132,7 @@ mod weigh;
 
 pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
+pub use connections::primary;
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
 pub use database::{Database, Observer, Options};
 pub use dialect::{Dialect, JsonKind, MAX_PART};

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
+use campaigns_operation::Documents;
 use campaigns_scope::{Database, Memberships, Verifier};
 use campaigns_web::Pages;
 use chrono::{DateTime, Utc};
@@ -46,6 +47,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether the schema answers questions about itself.
     pub introspection: bool,
+    /// Documents that are known beforehand.
+    pub documents: Documents,
+    /// Operations of a request at once, at most; one is no batch.
+    pub max_batch: usize,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
     /// Origins whose pages may ask.
@@ -110,6 +115,8 @@ impl Default for Settings {
             query_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             introspection: true,
+            documents: Documents::default(),
+            max_batch: 1,
             pages: Pages::default(),
             cors_origins: Vec::new(),
             max_peers: 10_000,
@@ -157,6 +164,7 @@ impl App {
             api: Api::new(
                 settings.introspection,
                 settings.limits,
+                settings.documents.clone(),
                 Feed::start(database.feed_reader()),
             ),
             database,

@@ -6,6 +6,7 @@ mod altered_tables;
 mod bytes;
 mod deadlocks;
 mod deletions;
+mod failures;
 mod fairness;
 mod followers;
 mod late;

@@ -11,7 +11,7 @@ use std::{
 
 use async_graphql::{Data, Response};
 use campaigns_feed::Feed;
-use campaigns_operation::{Operation, Prepared, aside, text, was_executed};
+use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -52,15 +52,16 @@ pub struct Api {
     limits: Limits,
     live: Live,
     rates: Rates,
+    documents: Documents,
 }
 
 impl Api {
     /// The schema, which answers introspection queries only if `introspection` is on, executes
-    /// what is within the limits, and follows this feed.
+    /// what is within the limits, knows these documents, and follows this feed.
     #[must_use]
-    pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
+    pub fn new(introspection: bool, limits: Limits, documents: Documents, feed: Feed) -> Self {
         let engine = Engine::new(introspection, limits.operation, limits::rows);
-        Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate) }
+        Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate), documents }
     }
 
     /// The schema in SDL.
@@ -73,7 +74,8 @@ impl Api {
     ///
     /// # Errors
     /// What is wrong with the document or its variables.
-    pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
+    pub fn prepare(&self, mut operation: Operation) -> Result<Prepared, Error> {
+        self.documents.find(&mut operation)?;
         Ok(self.engine.prepare(operation)?)
     }
 

@@ -1,8 +1,10 @@
 //! `EngagementEvent`.
 
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_entity::event::{self, EventType};
-use serde_json::Value as JsonValue;
+use campaigns_entity::{
+    StoredJson,
+    event::{self, EventType},
+};
 
 use crate::{
     campaign::Campaign,
@@ -78,8 +80,8 @@ impl EngagementEventFields {
         if self.0.get::<EventType>(event::Column::EventType)? != EventType::Bounce {
             return Ok(None);
         }
-        let metadata = self.0.get::<Option<JsonValue>>(event::Column::Metadata)?;
-        let said = metadata.as_ref().and_then(|metadata| metadata.get("bounce_type"));
+        let metadata = self.0.get::<Option<StoredJson>>(event::Column::Metadata)?;
+        let said = metadata.as_ref().and_then(|metadata| metadata.0.get("bounce_type"));
         Ok(Some(match said.and_then(|said| said.as_str()) {
             Some("soft") => BounceType::Soft,
             _ => BounceType::Hard,

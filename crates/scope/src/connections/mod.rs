@@ -21,6 +21,7 @@
 //! every statement runs in a transaction that begins with these settings ([`link::pooled_begin`]),
 //! and nothing is prepared for longer.
 
+mod hosts;
 mod link;
 mod session;
 mod types;
@@ -42,7 +43,6 @@ use sea_orm::{
     sqlx::{
         self, ConnectOptions, Connection, Executor, Row, SqliteConnection,
         error::DatabaseError,
-        postgres::{PgConnectOptions, PgConnection},
         sqlite::{SqliteConnectOptions, SqliteJournalMode},
     },
 };
@@ -54,6 +54,9 @@ use crate::{
     budget::{Exhausted, Share},
     shares::{NoPlace, Permit, Shares},
 };
+pub use hosts::primary;
+
+use hosts::{Connected, Hosts};
 use link::Link;
 use types::Types;
 
@@ -177,7 +180,7 @@ struct Inner {
 }
 
 enum Connector {
-    Postgres { options: Box<PgConnectOptions>, pooled: bool },
+    Postgres { hosts: Hosts, pooled: bool },
     Sqlite(Box<SqliteConnectOptions>),
 }
 
@@ -190,10 +193,11 @@ impl Connections {
         let is_postgres = options.url.starts_with("postgres");
         let settings = settings(options);
         let (connector, mut first) = if is_postgres {
-            let plain = PgConnectOptions::from_str(&options.url)?
-                .disable_statement_logging()
-                .application_name("campaigns")
-                .extra_float_digits(None);
+            let plain = Hosts::of(&options.url)?.map(|host| {
+                host.disable_statement_logging()
+                    .application_name("campaigns")
+                    .extra_float_digits(None)
+            });
             connect_first(plain, &settings, options.pooler).await?
         } else {
             let sqlite = SqliteConnectOptions::from_str(&options.url)?
@@ -392,17 +396,10 @@ impl Connections {
 impl Connector {
     async fn connect(&self) -> Result<Link, Failure> {
         match self {
-            Self::Postgres { options, pooled } => {
-                let mut connection = PgConnection::connect_with(options).await?;
-                let process = match pooled {
-                    // each transaction says its own
-                    true => None,
-                    false => {
-                        let row = connection.fetch_one("SELECT pg_backend_pid()").await?;
-                        Some(row.try_get(0)?)
-                    }
-                };
-                Ok(Link::postgres(connection, process, *pooled))
+            Self::Postgres { hosts, pooled } => {
+                let Connected { connection, process } = hosts.connect().await?;
+                // behind a pooler each transaction says its own
+                Ok(Link::postgres(connection, (!pooled).then_some(process), *pooled))
             }
             Self::Sqlite(options) => {
                 Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
@@ -432,32 +429,30 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
 /// Connects to PostgreSQL with the settings in the startup packet, or finds out that a pooler does
 /// not take them, or takes them and does not pass them on.
 async fn connect_first(
-    plain: PgConnectOptions,
+    plain: Hosts,
     settings: &[(&'static str, String)],
     pooler: bool,
 ) -> Result<(Connector, Link), Failure> {
     if !pooler {
-        let options = plain.clone().options(settings.iter().map(|(name, value)| (*name, value)));
-        match PgConnection::connect_with(&options).await {
-            Ok(mut connection) => {
+        let hosts =
+            plain.map(|host| host.options(settings.iter().map(|(name, value)| (*name, value))));
+        match hosts.connect().await {
+            Ok(Connected { mut connection, process }) => {
                 let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
                 if shown.try_get::<String, _>(0)? == settings[0].1 {
-                    connection.close().await?;
-                    let connector =
-                        Connector::Postgres { options: Box::new(options), pooled: false };
-                    let first = connector.connect().await?;
-                    return Ok((connector, first));
+                    let first = Link::postgres(connection, Some(process), false);
+                    return Ok((Connector::Postgres { hosts, pooled: false }, first));
                 }
             }
-            Err(error) if is_refused_parameter(&error) => {}
-            Err(error) => return Err(error.into()),
+            Err(Failure::Sqlx(error)) if is_refused_parameter(&error) => {}
+            Err(error) => return Err(error),
         }
         tracing::info!(
             "the database is behind a pooler: every statement runs in a transaction of its own, \
              and none is prepared for longer"
         );
     }
-    let connector = Connector::Postgres { options: Box::new(plain), pooled: true };
+    let connector = Connector::Postgres { hosts: plain, pooled: true };
     let first = connector.connect().await?;
     Ok((connector, first))
 }

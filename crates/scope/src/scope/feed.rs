@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use campaigns_entity::event;
+use campaigns_entity::{StoredJson, event};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -208,9 +208,7 @@ fn within(
     }
 }
 
-/// An event, whatever its metadata: JSON that only the database can read, as a number beyond a
-/// double, must not keep the events behind it from anybody. `None` where anything else of it
-/// cannot be read.
+/// An event; `None` where it cannot be read, which must not keep the events behind it from anybody.
 pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
     let read = || {
         Ok(event::Model {
@@ -222,10 +220,7 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
             occurred_at: row.try_get("", "occurred_at")?,
             created_at: row.try_get("", "created_at")?,
             updated_at: row.try_get("", "updated_at")?,
-            metadata: row.try_get("", "metadata").unwrap_or_else(|error: DbErr| {
-                tracing::warn!(%error, "the metadata of an event cannot be read and is left out");
-                None
-            }),
+            metadata: row.try_get::<Option<StoredJson>>("", "metadata")?.map(|stored| stored.0),
             feed_position: row.try_get("", "feed_position")?,
             send_campaign_id: row.try_get("", "send_campaign_id")?,
             send_contact_id: row.try_get("", "send_contact_id")?,

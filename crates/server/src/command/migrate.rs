@@ -12,7 +12,8 @@ use super::{
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
-    let target = Target::from(&url).in_schema(arguments.schema.schema);
+    let target =
+        Target::from(&campaigns_scope::primary(&url).await?).in_schema(arguments.schema.schema);
     if arguments.with_policies {
         if !matches!(arguments.action, MigrateAction::Up) {
             return Err(WrongUsage("--with-policies goes with `campaigns migrate`".into()).into());

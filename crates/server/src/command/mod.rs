@@ -9,6 +9,7 @@ mod schema;
 mod serve;
 mod stats;
 mod token;
+mod waiting;
 mod worker;
 
 use std::process::ExitCode;

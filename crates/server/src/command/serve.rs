@@ -10,7 +10,9 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{
     arguments::{KeySource, Serve, WrongUsage},
     demo::require_migrated,
-    process, worker,
+    process,
+    waiting::{self, Bound, Waited},
+    worker,
 };
 use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
 
@@ -34,6 +36,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     if arguments.row_level_security {
         process::require_postgres("--row-level-security", &worker_url)?;
     }
+    let mut told_to_end = std::pin::pin!(process::told_to_end());
+    let mut bound = None;
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
             bail!(
@@ -41,7 +45,20 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             )
         }
         (Some(url), Some(source)) => {
-            let database = connect(&arguments, url).await?;
+            let options = options(&arguments, url);
+            let waited = waiting::connect(
+                arguments.listen,
+                |bound| announce(bound.address()?, None),
+                async || Database::connect(&options, None).await,
+                told_to_end.as_mut(),
+            );
+            let database = match waited.await? {
+                Waited::Connected(database, listening) => {
+                    bound = listening;
+                    database
+                }
+                Waited::Ended => return Ok(()),
+            };
             require_migrated(&database).await?;
             require_triggers(&database).await?;
             if arguments.row_level_security {
@@ -60,6 +77,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let settings = Settings {
         introspection: !arguments.no_introspection,
         membership_admin_roles: arguments.memberships.admin_roles(),
+        documents: arguments.persisted.documents()?,
         cors_origins: arguments.cors_origin,
         ..arguments.bounds.settings()
     };
@@ -74,13 +92,14 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             app.with_key_server(server)
         }
     };
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
-    let address = listener.local_addr()?;
-    let told_to_end = process::told_to_end();
-    announce(address, banner.as_ref())?;
-    serve(listener, &app, worker, told_to_end).await;
+    let bound = if let Some(bound) = bound {
+        bound
+    } else {
+        let bound = Bound::to(arguments.listen).await?;
+        announce(bound.address()?, banner.as_ref())?;
+        bound
+    };
+    serve(bound.into_listener(), &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
@@ -89,15 +108,14 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
+fn options(arguments: &Serve, url: String) -> Options {
     let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
-    let options = Options {
+    Options {
         pooler: arguments.pooler,
         schema: arguments.schema.schema.clone(),
         row_security_role: role,
         ..arguments.bounds.options(url)
-    };
-    Database::connect(&options, None).await.context("cannot connect to the database")
+    }
 }
 
 /// Refuses a database in which triggers that keep the feed are missing or off, and names those that
@@ -159,7 +177,9 @@ async fn develop(
 ) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
-    let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
+    let options = options(arguments, development::DATABASE_URL.to_owned());
+    let database =
+        Database::connect(&options, None).await.context("cannot connect to the database")?;
     let secret = match (&arguments.keys.jwt_secret, given) {
         // no token can be made of a public key
         (None, Some(source)) => return Ok((database, source, None)),

@@ -5,16 +5,22 @@
 //! and as nothing is executed without a token in a header, neither can it send anything else that would
 //! be executed.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::Response as GraphqlResponse;
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{Request as HttpRequest, State},
     response::Response,
 };
 use campaigns_graphql::{Asked, Error};
 use campaigns_operation::{Operation, scan};
-use campaigns_scope::Budget;
+use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{
     Unreadable,
@@ -26,7 +32,7 @@ use super::{
 };
 use crate::{App, socket};
 
-pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
+pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
     if socket::is_upgrade(&parts) {
         return socket::upgrade(app, &mut parts).await;
@@ -64,13 +70,22 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     let budget = scope.operation_budget();
     let read = read(&app, &parts, body, &budget).await;
     if wanted == Some(Answer::EventStream) {
-        let prepared = read.and_then(|operation| Ok(app.api.prepare(operation)?));
+        let prepared = read.and_then(|read| match read {
+            Request::One(operation) => Ok(app.api.prepare(operation)?),
+            Request::Several(_) => {
+                Err(Error::bad_input("body", "A stream is of one operation.").into())
+            }
+        });
         let after = event_stream::after(&parts.headers);
         let wanted = Wanted { app, caller, viewer, scope, budget, prepared, after };
         return event_stream::serve(wanted);
     }
     let operation = match read {
-        Ok(operation) => operation,
+        Ok(Request::One(operation)) => operation,
+        Ok(Request::Several(operations)) => {
+            let asked = Asker { app, viewer, scope, budget };
+            return asked.answer_all(answer, operations).await;
+        }
         Err(Unreadable(status, error)) => {
             return method_hint(respond::refused(answer, status, error));
         }
@@ -104,6 +119,60 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     }
 }
 
+/// What a request asks for.
+enum Request {
+    One(Operation),
+    /// A batch, where these are taken: each operation, or why there is none in its place.
+    Several(Vec<Result<Operation, Unreadable>>),
+}
+
+/// Somebody who asks for several operations.
+struct Asker {
+    app: App,
+    viewer: Viewer,
+    scope: Scope,
+    budget: Arc<Budget>,
+}
+
+impl Asker {
+    /// Executes a batch, one operation after the other, within the time and the bytes of one.
+    async fn answer_all(
+        self,
+        answer: Answer,
+        operations: Vec<Result<Operation, Unreadable>>,
+    ) -> Response {
+        let started = Instant::now();
+        let mut answers = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let left = self.app.settings.query_timeout.saturating_sub(started.elapsed());
+            answers.push(match self.answer(operation, left).await {
+                Ok(text) => text,
+                Err(refused) => json!({ "errors": refused.errors }).to_string(),
+            });
+        }
+        let text = format!("[{}]", answers.join(","));
+        respond::executed(answer, text, self.app.settings.timeouts.answer(), self.budget)
+    }
+
+    async fn answer(
+        &self,
+        operation: Result<Operation, Unreadable>,
+        time: Duration,
+    ) -> Result<String, GraphqlResponse> {
+        let operation = operation.map_err(|Unreadable(_, error)| error.into_response())?;
+        let prepared = self.app.api.prepare(operation).map_err(Error::into_response)?;
+        let asked = Asked {
+            scope: self.scope.clone(),
+            budget: Some(Arc::clone(&self.budget)),
+            viewer: self.viewer.clone(),
+            now: self.app.clock.now(),
+            request_id: uuid::Uuid::new_v4(),
+            after: None,
+        };
+        self.app.api.execute(prepared, asked, time).await
+    }
+}
+
 /// Says which methods there are where another was tried.
 fn method_hint(mut response: Response) -> Response {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -117,9 +186,9 @@ async fn read(
     parts: &Parts,
     body: Body,
     budget: &Budget,
-) -> Result<Operation, Unreadable> {
+) -> Result<Request, Unreadable> {
     match parts.method {
-        Method::GET => from_query(&parts.uri, budget),
+        Method::GET => Ok(Request::One(from_query(&parts.uri, budget)?)),
         Method::POST if !is_json(&parts.headers) => Err(Unreadable(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::bad_input("body", "Send application/json."),
@@ -127,7 +196,17 @@ async fn read(
         Method::POST => {
             let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
             let body = body::read(body, max, time, budget).await?;
-            operation(json("body", &body, 1, budget)?)
+            match json("body", &body, 1, budget)? {
+                Json::Array(several) if app.settings.max_batch > 1 => {
+                    if several.len() > app.settings.max_batch {
+                        let message =
+                            format!("A request has {} operations at most.", app.settings.max_batch);
+                        return Err(Error::limit("body", message).into());
+                    }
+                    Ok(Request::Several(several.into_iter().map(operation).collect()))
+                }
+                one => Ok(Request::One(operation(one)?)),
+            }
         }
         _ => Err(Unreadable(
             StatusCode::METHOD_NOT_ALLOWED,

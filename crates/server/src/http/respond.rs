@@ -49,6 +49,11 @@ pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Respo
     send(answer, status, body(&error.into_response()))
 }
 
+/// The answer to any request while nothing can be answered.
+pub(crate) fn unavailable(error: Error) -> Response {
+    refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, error)
+}
+
 /// The answer to a request that says nothing of GraphQL yet.
 pub(crate) fn refused_as(
     answer: Answer,

@@ -118,3 +118,60 @@ pub(super) fn error(id: &str, errors: &[ServerError]) -> String {
 pub(super) fn complete(id: &str) -> String {
     json!({ "id": id, "type": "complete" }).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Any JSON, and members that messages have.
+    fn anything() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            prop::sample::select(vec![
+                "connection_init",
+                "subscribe",
+                "complete",
+                "ping",
+                "pong",
+                "1",
+                "{ a }",
+                "Bearer x",
+            ])
+            .prop_map(Json::from),
+            ".{0,12}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            let name = prop_oneof![
+                4 => prop::sample::select(vec![
+                    "type", "id", "payload", "query", "variables", "operationName", "extensions",
+                    "documentId", "Authorization", "X-Organization-Id",
+                ])
+                .prop_map(str::to_owned),
+                1 => ".{0,6}",
+            ];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::vec((name, inner), 0..6)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_taken_or_refused_with_a_reason_that_fits_a_close_frame(message in anything()) {
+            if let Err(Invalid(why)) = Received::parse(&message.to_string()) {
+                prop_assert!(!why.is_empty() && why.len() <= 123, "{}", why);
+            }
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused(text in ".{0,200}") {
+            Received::parse(&text).ok();
+        }
+    }
+}

@@ -111,6 +111,14 @@ pub(in crate::command) struct Bounds {
     /// Cost of the operations that an organization may send at once, where it has a rate; ten times the rate without it.
     #[arg(long, env = "CAMPAIGNS_RATE_BURST", value_name = "COST", requires = "rate")]
     rate_burst: Option<NonZeroU32>,
+    /// Maximum number of operations in a request that is an array of them; 1 takes no arrays.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_MAX_BATCH",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_batch
+    )]
+    max_batch: usize,
     /// Maximum number of TCP connections.
     #[arg(
         long,
@@ -239,6 +247,7 @@ impl Bounds {
                     burst: self.rate_burst.unwrap_or(per_second.saturating_mul(BURST)),
                 }),
             },
+            max_batch: self.max_batch,
             max_peers: self.max_peers,
             max_unknown_sockets: self.max_unknown_sockets,
             max_sockets: self.max_sockets,

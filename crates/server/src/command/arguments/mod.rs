@@ -5,8 +5,9 @@
 mod bounds;
 mod tokens;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use campaigns_operation::Documents;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::HeaderValue;
 use uuid::Uuid;
@@ -47,6 +48,31 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Prints the GraphQL schema in SDL.
     Schema,
+}
+
+/// Documents that are known beforehand.
+#[derive(Debug, Args)]
+pub(super) struct Persisted {
+    /// A JSON file of documents by the SHA-256 of their text, as graphql-codegen and relay-compiler
+    /// write it. Clients may send the id as documentId.
+    #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS", value_name = "FILE")]
+    persisted_documents: Option<PathBuf>,
+    /// Executes no other documents. The pages at / and /graphiql then do not work.
+    #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS_ONLY", requires = "persisted_documents")]
+    persisted_documents_only: bool,
+}
+
+impl Persisted {
+    pub(super) fn documents(&self) -> anyhow::Result<Documents> {
+        let Some(file) = &self.persisted_documents else { return Ok(Documents::default()) };
+        let wrong = |error: &dyn std::error::Error| {
+            WrongUsage(format!("--persisted-documents {}: {error}", file.display()))
+        };
+        let text = std::fs::read(file).map_err(|error| wrong(&error))?;
+        let documents = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+        Ok(Documents::new(documents, self.persisted_documents_only)
+            .map_err(|error| wrong(&error))?)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +126,8 @@ pub(super) struct Serve {
     pub(super) row_level_security: bool,
     #[command(flatten)]
     pub(super) row_security: RowSecurity,
+    #[command(flatten)]
+    pub(super) persisted: Persisted,
     #[command(flatten)]
     pub(super) bounds: Bounds,
     /// Does not answer questions about the schema.

@@ -1,0 +1,130 @@
+//! JSON as others may have stored it.
+
+use sea_orm::{
+    ColIdx, QueryResult, TryGetError, TryGetable,
+    prelude::Json,
+    sea_query::{ArrayType, ColumnType, Nullable, Value, ValueType, ValueTypeErr},
+    sqlx::Row,
+};
+
+/// JSON of a row. The databases keep numbers of any size and any depth of nesting. A number that a
+/// double cannot hold is read as the string of its digits, and what nests too deep as the string of its text:
+/// neither keeps the rest of the row from being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredJson(pub Json);
+
+impl From<Json> for StoredJson {
+    fn from(json: Json) -> Self {
+        Self(json)
+    }
+}
+
+impl From<StoredJson> for Value {
+    fn from(StoredJson(json): StoredJson) -> Self {
+        json.into()
+    }
+}
+
+impl ValueType for StoredJson {
+    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+        <Json as ValueType>::try_from(value).map(Self)
+    }
+
+    fn type_name() -> String {
+        <Json as ValueType>::type_name()
+    }
+
+    fn array_type() -> ArrayType {
+        <Json as ValueType>::array_type()
+    }
+
+    fn column_type() -> ColumnType {
+        ColumnType::JsonBinary
+    }
+}
+
+impl Nullable for StoredJson {
+    fn null() -> Value {
+        <Json as Nullable>::null()
+    }
+}
+
+impl TryGetable for StoredJson {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        match Json::try_get_by(row, index) {
+            Ok(json) => Ok(Self(json)),
+            Err(TryGetError::DbErr(error)) => {
+                text(row, index).map(|text| Self(read(&text))).ok_or(error).map_err(Into::into)
+            }
+            Err(null) => Err(null),
+        }
+    }
+}
+
+/// The text of a value.
+fn text<I: ColIdx>(row: &QueryResult, index: I) -> Option<String> {
+    if let Some(row) = row.try_as_pg_row() {
+        let value = row.try_get_raw(index.as_sqlx_postgres_index()).ok()?;
+        let bytes = value.as_bytes().ok()?;
+        // the version of the binary form
+        let bytes = bytes.strip_prefix(&[1]).unwrap_or(bytes);
+        return String::from_utf8(bytes.to_vec()).ok();
+    }
+    row.try_as_sqlite_row()?.try_get(index.as_sqlx_sqlite_index()).ok()
+}
+
+/// Reads JSON in which something cannot be held.
+fn read(text: &str) -> Json {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+    {
+        written.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = if rest.starts_with('"') { end_of_string(rest) } else { end_of_number(rest) };
+        let (token, after) = rest.split_at(end);
+        let is_held = token.starts_with('"') || token.parse().is_ok_and(f64::is_finite);
+        if is_held {
+            written.push_str(token);
+        } else {
+            written.push_str(&format!("\"{token}\""));
+        }
+        rest = after;
+    }
+    written.push_str(rest);
+    serde_json::from_str(&written).unwrap_or_else(|_| Json::String(text.to_owned()))
+}
+
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        match letter {
+            '"' if !is_escaped => return at + 1,
+            '\\' => is_escaped = !is_escaped,
+            _ => is_escaped = false,
+        }
+    }
+    text.len()
+}
+
+fn end_of_number(text: &str) -> usize {
+    let is_part = |letter: char| letter.is_ascii_digit() || "+-.eE".contains(letter);
+    text.find(|letter| !is_part(letter)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_held_is_a_string() {
+        assert_eq!(
+            read(r#"{"a": [1e400, -1.5E+999, 2.5], "1e400": "1e400 \" 1e400", "b": null}"#),
+            json!({"a": ["1e400", "-1.5E+999", 2.5], "1e400": "1e400 \" 1e400", "b": null})
+        );
+        let deep = format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000));
+        assert_eq!(read(&deep), json!(deep));
+    }
+}

@@ -1,0 +1,86 @@
+//! Persisted documents: those that are known beforehand, by the SHA-256 of their text
+//! (<https://github.com/graphql/graphql-over-http/pull/264>). A client that sends the id alone saves the
+//! text, and a service that takes no other text executes what its owner has written and nothing else.
+
+use std::{collections::HashMap, fmt::Write, sync::Arc};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Operation};
+
+/// The documents that are known. Cloning shares them.
+#[derive(Clone, Debug, Default)]
+pub struct Documents(Option<Arc<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    /// By the hash, in hexadecimal.
+    texts: HashMap<String, String>,
+    /// Whether no other is executed.
+    alone: bool,
+}
+
+/// An id that is not the hash of its document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{id} is not the SHA-256 of its document, which is {hash}")]
+pub struct WrongId {
+    id: String,
+    hash: String,
+}
+
+impl Documents {
+    /// These documents by their ids, as graphql-codegen and relay-compiler write them; with `alone`,
+    /// no other is executed.
+    ///
+    /// # Errors
+    /// [`WrongId`] where an id is not the SHA-256 of the text.
+    pub fn new(documents: HashMap<String, String>, alone: bool) -> Result<Self, WrongId> {
+        let mut texts = HashMap::with_capacity(documents.len());
+        for (id, text) in documents {
+            let hash = sha256(&text);
+            if plain(&id) != hash {
+                return Err(WrongId { id, hash });
+            }
+            texts.insert(hash, text);
+        }
+        Ok(Self(Some(Arc::new(Known { texts, alone }))))
+    }
+
+    /// Gives an operation that names a document its text.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` where the document is not known, or has to be and is not named.
+    pub fn find(&self, operation: &mut Operation) -> Result<(), Error> {
+        let known = self.0.as_deref();
+        if let Some(id) = &operation.document_id {
+            let text = known.and_then(|known| known.texts.get(plain(id)));
+            let text = text.ok_or_else(|| {
+                Error::bad_input("documentId", "No document with this id is known.")
+            })?;
+            operation.query.clone_from(text);
+            return Ok(());
+        }
+        match known {
+            Some(known) if known.alone && !known.texts.contains_key(&sha256(&operation.query)) => {
+                Err(Error::bad_input(
+                    "query",
+                    "Only documents that are known are executed. Send a documentId.",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An id without the name of its algorithm.
+fn plain(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
+fn sha256(text: &str) -> String {
+    let mut hash = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        write!(hash, "{byte:02x}").expect("a text takes all that is written to it");
+    }
+    hash
+}

@@ -1,0 +1,150 @@
+//! The hosts of an address of PostgreSQL. There may be several, separated by commas as libpq has them
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>); the one that takes
+//! writes is connected to.
+//!
+//! **Invariant.** Where there are several, no connection is to one that is read-only at that time.
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use sea_orm::sqlx::{
+    self, Connection, Executor, Row,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use tokio::time::timeout;
+
+use super::Failure;
+
+/// How long one of several hosts is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What of libpq's parameters goes without saying here.
+const TARGET: &str = "target_session_attrs=";
+
+/// The hosts of a database.
+pub(super) struct Hosts {
+    options: Vec<PgConnectOptions>,
+    /// The one that took writes last.
+    last: AtomicUsize,
+}
+
+/// A connection that was made, and the process that serves it.
+pub(super) struct Connected {
+    pub(super) connection: PgConnection,
+    pub(super) process: i32,
+}
+
+impl Hosts {
+    pub(super) fn of(url: &str) -> Result<Self, sqlx::Error> {
+        let options: Result<_, _> =
+            addresses(url).iter().map(|url| PgConnectOptions::from_str(url)).collect();
+        Ok(Self { options: options?, last: AtomicUsize::new(0) })
+    }
+
+    /// The same hosts, connected to in another way.
+    pub(super) fn map(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
+        let options = self.options.iter().cloned().map(change).collect();
+        Self { options, last: AtomicUsize::new(self.last.load(Ordering::Relaxed)) }
+    }
+
+    /// Connects to the one that takes writes, where there are several.
+    pub(super) async fn connect(&self) -> Result<Connected, Failure> {
+        let count = self.options.len();
+        let first = self.last.load(Ordering::Relaxed);
+        let mut why = None;
+        for index in (first..first + count).map(|index| index % count) {
+            let options = &self.options[index];
+            if count == 1 {
+                return Ok(connect(options).await?.0);
+            }
+            match timeout(PATIENCE, connect(options)).await {
+                Ok(Ok((connected, false))) => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Ok((connected, true))) => {
+                    tokio::spawn(timeout(PATIENCE, connected.connection.close()));
+                    why = why.or(Some(std::io::Error::other("it is read-only").into()));
+                }
+                // what another host says of a password or a database counts more
+                Ok(Err(error)) => why = Some(error),
+                Err(_) => {
+                    let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                    why = why.or(Some(late.into()));
+                }
+            }
+        }
+        Err(why.unwrap_or(sqlx::Error::PoolClosed).into())
+    }
+}
+
+/// Connects, and asks for the process and whether it is read-only.
+async fn connect(options: &PgConnectOptions) -> Result<(Connected, bool), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let asked = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on'";
+    let row = connection.fetch_one(asked).await?;
+    Ok((Connected { process: row.try_get(0)?, connection }, row.try_get(1)?))
+}
+
+/// An address for each host of one.
+fn addresses(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    let path = match path.split_once('?') {
+        Some((path, query)) => {
+            let query: Vec<&str> =
+                query.split('&').filter(|parameter| !parameter.starts_with(TARGET)).collect();
+            let mark = if query.is_empty() { "" } else { "?" };
+            format!("{path}{mark}{}", query.join("&"))
+        }
+        None => path.to_owned(),
+    };
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect()
+}
+
+/// The address of the host that takes writes, of an address that may name several. One that names no
+/// or one host is given back as it is.
+///
+/// # Errors
+/// Where none can be reached that takes writes.
+pub async fn primary(url: &str) -> Result<String, crate::Error> {
+    let addresses = addresses(url);
+    if addresses.len() == 1 || !url.starts_with("postgres") {
+        return Ok(url.to_owned());
+    }
+    let hosts = Hosts::of(url).map_err(Failure::from)?;
+    let Connected { connection, .. } = hosts.connect().await?;
+    connection.close().await.map_err(Failure::from)?;
+    Ok(addresses[hosts.last.load(Ordering::Relaxed)].clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::addresses;
+
+    #[test]
+    fn each_host_has_an_address_of_its_own() {
+        assert_eq!(addresses("postgres://db.example/x"), ["postgres://db.example/x"]);
+        assert_eq!(
+            addresses(
+                "postgres://me:a,b@one.example:5433,two.example/x?sslmode=require&target_session_attrs=read-write"
+            ),
+            [
+                "postgres://me:a,b@one.example:5433/x?sslmode=require",
+                "postgres://me:a,b@two.example/x?sslmode=require",
+            ]
+        );
+        assert_eq!(
+            addresses("postgresql://[::1],[::2]:6000/x?target_session_attrs=primary"),
+            ["postgresql://[::1]/x", "postgresql://[::2]:6000/x"]
+        );
+    }
+}

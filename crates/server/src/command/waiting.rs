@@ -1,0 +1,129 @@
+//! A service whose database is not there yet.
+//!
+//! **Invariant.** It listens from the start, and says what is the matter: `/healthz` that the process
+//! lives, everything else that it cannot work yet. An error that does not pass by itself ends it.
+
+use std::{net::SocketAddr, pin::Pin, time::Duration};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header::CONNECTION},
+    middleware::map_response,
+    response::Response,
+    routing::get,
+};
+use campaigns_graphql::Error as Refusal;
+use campaigns_scope::{Database, Error};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::http;
+
+/// How long to wait before the database is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How many attempts are made before the log is told again.
+const QUIET: usize = 20;
+
+/// A listener that is bound, and where.
+pub(super) struct Bound(TcpListener);
+
+impl Bound {
+    pub(super) async fn to(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await;
+        Ok(Self(listener.with_context(|| format!("cannot listen on {address}"))?))
+    }
+
+    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(super) fn into_listener(self) -> TcpListener {
+        self.0
+    }
+
+    /// Tells whoever asks that the service waits, until the result is ended.
+    fn wait(self) -> anyhow::Result<Waiting> {
+        let listener = self.0.into_std()?;
+        let shared = TcpListener::from_std(listener.try_clone()?)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(shared, router()).with_graceful_shutdown(async {
+            stopped.await.ok();
+        });
+        Ok(Waiting { listener, stop, server: tokio::spawn(server.into_future()) })
+    }
+}
+
+struct Waiting {
+    listener: std::net::TcpListener,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Waiting {
+    async fn end(self) -> anyhow::Result<Bound> {
+        self.stop.send(()).ok();
+        // whoever keeps a connection is not waited for
+        tokio::time::timeout(PAUSE, self.server).await.ok();
+        Ok(Bound(TcpListener::from_std(self.listener)?))
+    }
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route(
+            "/readyz",
+            get(async || (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")),
+        )
+        .fallback(async || http::respond::unavailable(Refusal::busy()))
+        // the next request is for the service itself
+        .layer(map_response(async |mut response: Response| {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }))
+}
+
+/// What came of waiting.
+pub(super) enum Waited {
+    Connected(Database, Option<Bound>),
+    /// It was told to end before.
+    Ended,
+}
+
+/// Connects. While the database does not answer, listens and tries again; `listening` is called once it
+/// listens.
+pub(super) async fn connect(
+    address: SocketAddr,
+    listening: impl FnOnce(&Bound) -> anyhow::Result<()>,
+    connect: impl AsyncFn() -> Result<Database, Error>,
+    mut told_to_end: Pin<&mut impl Future<Output = ()>>,
+) -> anyhow::Result<Waited> {
+    let mut error = match connect().await {
+        Ok(database) => return Ok(Waited::Connected(database, None)),
+        Err(error) => error,
+    };
+    if !matches!(error, Error::Unavailable(_)) {
+        return Err(error).context("cannot connect to the database");
+    }
+    let bound = Bound::to(address).await?;
+    listening(&bound)?;
+    let waiting = bound.wait()?;
+    let mut attempts = 0;
+    let database = loop {
+        if attempts % QUIET == 0 {
+            tracing::warn!(%error, "the database does not answer; trying again");
+        }
+        attempts += 1;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = &mut told_to_end => return Ok(Waited::Ended),
+        }
+        match connect().await {
+            Ok(database) => break database,
+            Err(again @ Error::Unavailable(_)) => error = again,
+            Err(other) => return Err(other).context("cannot connect to the database"),
+        }
+    };
+    tracing::info!("the database answers");
+    Ok(Waited::Connected(database, Some(waiting.end().await?)))
+}

@@ -1,0 +1,244 @@
+//! What is beneath the service fails: it says so within seconds, and comes back by itself.
+
+use std::time::Duration;
+
+use campaigns_scope::Options;
+use campaigns_server::Settings;
+use campaigns_tests::{Backend, Binary, Client, Postgres, TestApp, TestDatabase};
+use reqwest::{Method, StatusCode};
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+const READ: &str = "{ campaigns { totalCount } }";
+const CREATE: &str =
+    "mutation { createCampaign(input: { name: \"x\", body: \"b\" }) { campaign { id } } }";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The status of an operation, and its code where it failed.
+async fn ask(client: &Client, operation: &str) -> (StatusCode, String) {
+    let answer = client.ask(operation, json!({})).await;
+    let failed = answer.body.get("errors").is_some();
+    (answer.status, if failed { answer.code().to_owned() } else { String::new() })
+}
+
+async fn is_ready(client: &Client) -> bool {
+    let response = client.request(Method::GET, "/readyz").send().await.unwrap();
+    response.status() == StatusCode::OK
+}
+
+async fn until_it_works(client: &Client) {
+    super::until("it works again", PATIENCE, async || {
+        is_ready(client).await && ask(client, CREATE).await.1.is_empty()
+    })
+    .await;
+}
+
+fn refused() -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE".to_owned())
+}
+
+#[tokio::test]
+async fn without_its_database_it_says_so_and_comes_back() {
+    let (postgres, database) = Postgres::own().await;
+    let app = TestApp::on(database, Settings::default()).await;
+    let acme = app.organization("acme").await;
+    assert!(is_ready(&acme.member).await);
+    postgres.stop("immediate").await;
+    for operation in [READ, CREATE] {
+        let asked = tokio::time::timeout(Duration::from_secs(8), ask(&acme.member, operation));
+        let (status, code) = asked.await.expect("it says so within seconds");
+        assert_eq!(code, "UNAVAILABLE", "{operation} {status}");
+    }
+    assert!(!is_ready(&acme.member).await);
+    let alive = acme.member.request(Method::GET, "/healthz").send().await.unwrap();
+    assert_eq!(alive.status(), StatusCode::OK);
+    postgres.restart("fast").await;
+    until_it_works(&acme.member).await;
+}
+
+#[tokio::test]
+async fn it_starts_before_its_database_does() {
+    let (postgres, database) = Postgres::own().await;
+    let app = TestApp::on(database, Settings::default()).await;
+    let acme = app.organization("acme").await;
+    postgres.stop("fast").await;
+    let directory = tempfile::tempdir().unwrap();
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &app.database.url,
+        "--jwt-secret",
+        "a secret of the tests, 32 bytes or more",
+    ];
+    let mut service = Binary::start(directory.path(), &serve).await;
+    let mut client = acme.member.clone();
+    client.address = service.address().await;
+    assert!(!is_ready(&client).await);
+    assert_eq!(ask(&client, READ).await, refused());
+    let alive = client.request(Method::GET, "/healthz").send().await.unwrap();
+    assert_eq!(alive.status(), StatusCode::OK);
+    postgres.restart("fast").await;
+    until_it_works(&client).await;
+    assert_eq!(service.terminate().await, 0);
+
+    // told to end while it waits, it ends
+    postgres.stop("fast").await;
+    let mut service = Binary::start(directory.path(), &serve).await;
+    service.address().await;
+    assert_eq!(service.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
+    let (first, database) = Postgres::own().await;
+    let second = first.standby().await;
+    // the standby comes first, and is not written to
+    let url = Postgres::address_of_all(&[&second, &first], "campaigns");
+    let options = Options { max_connections: 8, ..Options::new(&url) };
+    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let acme = app.organization("acme").await;
+    acme.member.data(CREATE, json!({})).await;
+    let of_second =
+        TestDatabase::at(Backend::Postgres, &Postgres::address_of_all(&[&second], "campaigns"));
+    let sql = of_second.connect().await;
+    super::until("the standby has what was written", PATIENCE, async || {
+        let select = sea_orm::Statement::from_string(
+            sql.get_database_backend(),
+            "SELECT 1 AS one FROM campaigns",
+        );
+        sql.query_one_raw(select).await.unwrap().is_some()
+    })
+    .await;
+    first.stop("immediate").await;
+    assert_eq!(ask(&acme.member, CREATE).await.1, "UNAVAILABLE");
+    second.promote().await;
+    until_it_works(&acme.member).await;
+    let there = acme.member.data(READ, json!({})).await;
+    assert!(there["campaigns"]["totalCount"].as_i64().unwrap() >= 2);
+    // every command finds the one that takes writes
+    let directory = tempfile::tempdir().unwrap();
+    let status = Binary::run(directory.path(), &["migrate", "--database-url", &url]).await;
+    assert!(status.out.contains("up to date"), "{} {}", status.out, status.err);
+}
+
+#[tokio::test]
+async fn what_is_read_only_is_read() {
+    let (_postgres, database) = Postgres::own().await;
+    let app = TestApp::on(database, Settings::default()).await;
+    let acme = app.organization("acme").await;
+    app.run("ALTER DATABASE campaigns SET default_transaction_read_only = on").await;
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    app.run(others).await;
+    acme.member.data(READ, json!({})).await;
+    assert_eq!(ask(&acme.member, CREATE).await.1, "UNAVAILABLE");
+    let own = app.database.connect_once().await;
+    for sql in [
+        "SET default_transaction_read_only = off",
+        "ALTER DATABASE campaigns RESET default_transaction_read_only",
+        others,
+    ] {
+        own.execute_unprepared(sql).await.unwrap();
+    }
+    until_it_works(&acme.member).await;
+}
+
+#[tokio::test]
+async fn without_a_connection_to_spare_it_says_so() {
+    let (_postgres, database) = Postgres::own().await;
+    let own = TestDatabase::at(Backend::Postgres, &database.url);
+    let sql = own.connect_once().await;
+    let run = async |what: &str| {
+        sql.execute_unprepared(what).await.unwrap();
+    };
+    run("CREATE ROLE service LOGIN SUPERUSER").await;
+    let url = database.url.replacen("postgres@", "service@", 1);
+    let options = Options { max_connections: 8, ..Options::new(&url) };
+    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let acme = app.organization("acme").await;
+    acme.member.data(CREATE, json!({})).await;
+    // the limit of a role is none for superusers
+    run("ALTER ROLE service NOSUPERUSER CONNECTION LIMIT 0; GRANT ALL ON ALL TABLES IN SCHEMA public TO service; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'")
+    .await;
+    let asked = tokio::time::timeout(Duration::from_secs(12), ask(&acme.member, CREATE));
+    assert_eq!(asked.await.expect("it says so within seconds").1, "UNAVAILABLE");
+    run("ALTER ROLE service CONNECTION LIMIT -1").await;
+    until_it_works(&acme.member).await;
+}
+
+#[tokio::test]
+async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::start(backend).await;
+        let acme = app.organization("acme").await;
+        let full = match backend {
+            // what PostgreSQL says when it cannot extend a file
+            Backend::Postgres => {
+                app.run(
+                    "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
+                     CREATE TRIGGER no_space BEFORE INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION no_space()",
+                )
+                .await;
+                ask(&acme.member, CREATE).await
+            }
+            Backend::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let serve = [
+                    "serve",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--database-url",
+                    &app.database.url,
+                    "--jwt-secret",
+                    "a secret of the tests, 32 bytes or more",
+                ];
+                // no file may grow beyond what the database has, as on a full disk
+                let mut service =
+                    Binary::start_with_files_of(directory.path(), &serve, 2 * 1024).await;
+                let mut client = acme.member.clone();
+                client.address = service.address().await;
+                let mut refused = (StatusCode::OK, String::new());
+                let body = "x".repeat(100_000);
+                let create = format!(
+                    "mutation {{ createCampaign(input: {{ name: \"x\", body: \"{body}\" }}) {{ campaign {{ id }} }} }}"
+                );
+                for _ in 0..50 {
+                    refused = ask(&client, &create).await;
+                    if !refused.1.is_empty() {
+                        break;
+                    }
+                }
+                client.data(READ, json!({})).await;
+                assert_eq!(service.terminate().await, 0);
+                refused
+            }
+        };
+        assert_eq!(full.1, "UNAVAILABLE", "{backend:?}");
+        let before = app.count("campaigns").await;
+        if backend == Backend::Postgres {
+            app.run("DROP TRIGGER no_space ON campaigns").await;
+        }
+        acme.member.data(CREATE, json!({})).await;
+        assert_eq!(app.count("campaigns").await, before + 1, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
+    let settings = Settings { query_timeout: Duration::from_secs(2), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    let other = app.database.connect_once().await;
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    acme.member.data(READ, json!({})).await;
+    let (_, code) = ask(&acme.member, CREATE).await;
+    assert!(["UNAVAILABLE", "TIMEOUT"].contains(&code.as_str()), "{code}");
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    until_it_works(&acme.member).await;
+    // and nothing came of what was refused
+    assert_eq!(app.count("campaigns").await, 1);
+}
