@@ -29,7 +29,7 @@ const MAX_NODES: usize = 500;
 
 /// An object with an ID. IDs are UUIDs, unique across all types.
 #[derive(Interface, Clone)]
-#[graphql(field(name = "id", ty = "ID", desc = "The row's UUID."))]
+#[graphql(field(name = "id", ty = "ID", desc = "The object's UUID."))]
 pub(crate) enum Node {
     Campaign(Campaign),
     Company(Company),
@@ -53,8 +53,8 @@ impl NodeQueries {
         Ok(find(ctx.scope(), &[id]).await?.remove(&id))
     }
 
-    /// The objects with these IDs, up to 500, in the same order. Null for each that your organization does
-    /// not have.
+    /// The objects with these IDs, up to 500, in the same order. Null for each ID that your
+    /// organization does not have.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
         let path = Path::argument("ids");
         if ids.len() > MAX_NODES {

@@ -5,8 +5,8 @@ use campaigns_scope::storable_time;
 use chrono::{DateTime as ChronoDateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value as JsonValue;
 
-/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get
-/// one. Microseconds are kept, anything finer is cut off.
+/// A point in time in RFC 3339 format, such as `2026-01-31T12:00:00Z`. Input can have any offset;
+/// output is in UTC. Digits beyond microseconds are cut off.
 #[derive(Clone, Debug)]
 pub(crate) struct DateTime(Text);
 
@@ -17,8 +17,8 @@ enum Text {
     Shown(ChronoDateTime<Utc>),
 }
 
-/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get one.
-/// Microseconds are kept, anything finer is cut off.
+/// A point in time in RFC 3339 format, such as `2026-01-31T12:00:00Z`. Input can have any offset;
+/// output is in UTC. Digits beyond microseconds are cut off.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"

@@ -20,10 +20,10 @@ use crate::{
     viewer::ViewerQueries,
 };
 
-/// What a deletion leaves behind.
+/// The result of a deletion.
 #[derive(SimpleObject)]
 pub(crate) struct DeletePayload {
-    /// The id of what is gone.
+    /// The ID of the deleted object.
     pub(crate) id: ID,
 }
 
@@ -45,7 +45,7 @@ impl DeletePayload {
     }
 }
 
-/// What can be asked.
+/// The queries of the API. They return the data of your organization only.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(
     NodeQueries,
@@ -59,7 +59,7 @@ pub(crate) struct Query(
     TimelineQueries,
 );
 
-/// What can be done. One field is one transaction: all of it or none.
+/// The mutations of the API. Each field is one transaction: it is stored completely or not at all.
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(
     CampaignMutations,

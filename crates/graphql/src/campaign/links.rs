@@ -12,15 +12,15 @@ use crate::{context::RequestContext, error::Error, object::value_object, rows::R
 const MAX_LINKS: usize = 500;
 
 value_object! {
-    /// The clicks on a link.
+    /// The figures of a clicked link.
     LinkStats of Link {
         /// The URL.
         "url": &str = |link| &link.url;
-        /// The number of clicks.
+        /// The total number of clicks.
         "clicks": i64 = |link| link.clicks;
-        /// The number of sends in which it was clicked.
+        /// The number of sends in which the link was clicked at least once.
         "uniqueClicks": i64 = |link| link.unique_clicks;
-        /// When it was last clicked.
+        /// When the link was last clicked.
         "lastClickedAt": DateTime<Utc> = |link| link.last_clicked_at;
     }
 }

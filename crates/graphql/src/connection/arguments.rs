@@ -14,12 +14,12 @@ const DEFAULT_SIZE: u32 = 50;
 /// Rows on a page at most.
 const MAX_SIZE: u32 = 500;
 
-/// Which way an order goes.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum OrderDirection {
-    /// The smallest first.
+    /// Ascending: the smallest or earliest first.
     Asc,
-    /// The largest first.
+    /// Descending: the largest or latest first.
     Desc,
 }
 

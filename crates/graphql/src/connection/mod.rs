@@ -119,13 +119,13 @@ impl<T: Listed> Connection<T> {
 /// Information about a page of a list.
 #[derive(SimpleObject)]
 pub(crate) struct PageInfo {
-    /// Whether the list has elements after this page. To fetch them, pass endCursor as after.
+    /// Whether the list has elements after this page. To fetch them, pass `endCursor` as `after`.
     has_next_page: bool,
-    /// Whether the list has elements before this page. To fetch them, pass startCursor as before.
+    /// Whether the list has elements before this page. To fetch them, pass `startCursor` as `before`.
     has_previous_page: bool,
-    /// The cursor of the first element of the page.
+    /// The cursor of the first element of the page. Null if the page is empty.
     start_cursor: Option<Text<String>>,
-    /// The cursor of the last element of the page.
+    /// The cursor of the last element of the page. Null if the page is empty.
     end_cursor: Option<Text<String>>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct PageInfo {
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(crate) struct Edge<T: Listed> {
-    /// The position of the element in the list, for after and before.
+    /// The position of the element in the list, for use with `after` and `before`.
     pub(crate) cursor: Text<String>,
     /// The element.
     pub(crate) node: T,
@@ -151,8 +151,9 @@ impl<T: Listed> TypeName for Connection<T> {
     }
 }
 
-/// A paginated list. Use first with after, or last with before. A page has 50 elements by default and
-/// up to 500. A cursor stays valid while elements come and go, as long as the order is the same.
+/// A paginated list. Use `first` with `after`, or `last` with `before`. A page has up to 500
+/// elements, and 50 by default. A cursor stays valid while elements come and go, as long as the
+/// order is the same.
 #[async_graphql::Object(name_type)]
 impl<T: Listed> Connection<T> {
     /// The elements of this page, each with its cursor.

@@ -7,22 +7,23 @@ use sea_orm::{ColumnTrait, sea_query::Expr};
 
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What events are ordered by.
+/// The fields that events can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum EngagementEventOrderField {
-    /// As they came in, which is the order of the live feed. The list ends where the feed is settled:
-    /// an event that is stored while others before it are still being written follows later.
+    /// Orders by position in the live feed, which is the order in which events came in. The list ends
+    /// at the feed's last settled position: an event appears once all events before it have been
+    /// written.
     Feed,
-    /// By the time it happened.
+    /// Orders by the time the event happened.
     OccurredAt,
 }
 
-/// By what, and which way.
+/// Ordering options for events.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct EngagementEventOrder {
-    /// By what.
+    /// The field to order by.
     field: EngagementEventOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }

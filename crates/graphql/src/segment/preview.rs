@@ -27,7 +27,7 @@ pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPre
     Ok(SegmentPreview(rules::contacts(ctx.scope(), &rules, ctx.now())))
 }
 
-/// The contacts that rules select.
+/// A preview of the contacts that match segment rules.
 #[Object]
 impl SegmentPreview {
     /// The number of contacts that match. Counted only if you select it.
@@ -35,11 +35,11 @@ impl SegmentPreview {
         Ok(ctx.scope().count(self.0.clone()).await?)
     }
 
-    /// The contacts that match, by last name, first name and ID.
+    /// The contacts that match, ordered by last name, first name and ID.
     async fn contacts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n contacts, up to 500.", default = 20)] first: i32,
+        #[graphql(desc = "Returns the first _n_ contacts, up to 500.", default = 20)] first: i32,
     ) -> Result<Objects<Contact>, Error> {
         let limit = match u64::try_from(first) {
             Ok(limit) if limit <= MAX_CONTACTS => limit,

@@ -7,19 +7,19 @@ use chrono_tz::Tz;
 
 use crate::error::Error;
 
-/// How long a bucket of a time series is.
+/// The length of a period in a time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Interval")]
 pub(crate) enum TimeInterval {
     /// 60 seconds.
     Minute,
-    /// 60 minutes; the hour in which clocks are set back is there twice.
+    /// 60 minutes. When clocks are set back, the repeated hour is two periods.
     Hour,
-    /// A day of the calendar: 23, 24 or 25 hours.
+    /// A calendar day of 23, 24 or 25 hours, depending on daylight saving time.
     Day,
-    /// Seven days of the calendar, from Monday on.
+    /// A calendar week, starting on Monday.
     Week,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
 }
 
