@@ -39,7 +39,7 @@ fn main() {
             Ok(()) => true,
             Err(why) if wanted == "full" => panic!("the pages cannot be built: {why}"),
             Err(why) => {
-                println!("cargo::warning=the plain pages are embedded, as {why}");
+                println!("cargo::warning=the plain pages are embedded because {why}");
                 clear(&pages).expect("cargo's folder can be written to");
                 false
             }

@@ -54,20 +54,20 @@ use run::{Lock, Run};
 pub enum Error {
     /// Tables of these names are in a file of SQLite and were made by somebody else.
     #[error(
-        "these tables exist already and were not made by `migrate`, which adopts tables of PostgreSQL \
-         only: {}", .0.join(", ")
+        "these tables already exist and were not created by `migrate`, which can adopt tables in \
+         PostgreSQL only: {}", .0.join(", ")
     )]
     TablesExist(Vec<String>),
     /// Tables that somebody else made differ from the documented ones in what matters.
     #[error("{}", differ(.0))]
     Differ(Vec<Difference>),
     /// The schema is not there.
-    #[error("there is no schema {0} in the database")]
+    #[error("the database has no schema {0}")]
     NoSchema(String),
     /// The address is that of a pooler.
     #[error(
-        "migrations need a connection of their own, not one through a pooler in transaction mode: give \
-         the address of PostgreSQL itself"
+        "migrations need a direct connection, not one through a pooler in transaction mode: give the \
+         address of PostgreSQL itself"
     )]
     Pooled,
     /// The database has no row security.

@@ -98,9 +98,7 @@ async fn add(
          AND pg_get_indexdef(indexrelid) LIKE '% USING btree ({keys})'"
     );
     let Some(name) = free else {
-        return Err(DbErr::Custom(format!(
-            "{table} has indexes of the names of the service's own"
-        )));
+        return Err(DbErr::Custom(format!("{table} has indexes with names that the service uses")));
     };
     if exists(manager, &is_there).await? {
         return Ok(());

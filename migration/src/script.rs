@@ -78,19 +78,19 @@ pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
     let refers = sql.starts_with("CREATE TABLE") && sql.contains("REFERENCES");
     let locks = match effect {
         Effect::Own if refers => {
-            "the tables that it refers to against writers, for some milliseconds; given up and tried \
-             again if that takes a wait of more than 30 ms"
+            "the tables that it refers to against writers, for a few milliseconds; gives up and tries \
+             again if it would wait for more than 30 ms"
                 .to_owned()
         }
-        Effect::Own => "nothing that was there before".to_owned(),
+        Effect::Own => "nothing that existed before".to_owned(),
         Effect::Moment => {
-            "its tables against writers, for some milliseconds; given up and tried again if that takes \
-             a wait of more than 30 ms"
+            "its tables against writers, for a few milliseconds; gives up and tries again if it would \
+             wait for more than 30 ms"
                 .to_owned()
         }
         Effect::Batches(table) => format!(
-            "some hundred rows at a time, for some 20 ms, until all of {table} is filled; can be \
-             interrupted, and goes on where it was"
+            "a few hundred rows at a time, for about 20 ms, until all of {table} is filled; can be \
+             interrupted, and continues where it stopped"
         ),
         Effect::Reads(table) => {
             format!("nothing against readers and writers; reads all of {table}")
@@ -100,7 +100,7 @@ pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
              transactions"
         ),
         Effect::Counts => {
-            "nothing against readers and writers; once for each organization, reads its sends and events"
+            "nothing against readers and writers; reads the sends and events of one organization at a time"
                 .to_owned()
         }
     };

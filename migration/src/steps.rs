@@ -76,7 +76,9 @@ impl Patience {
         }
         self.attempts += 1;
         if self.attempts == ATTEMPTS {
-            return Err(DbErr::Custom(format!("others held the tables for half an hour: {error}")));
+            return Err(DbErr::Custom(format!(
+                "other transactions held the tables for half an hour: {error}"
+            )));
         }
         tokio::time::sleep(PAUSE).await;
         Ok(())

@@ -374,7 +374,7 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     assert_eq!(plan.code, 0, "{}", plan.err);
     for part in [
         "ADD COLUMN IF NOT EXISTS feed_position bigint",
-        "-- locks its tables against writers, for some milliseconds",
+        "-- locks its tables against writers, for a few milliseconds",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS campaign_sends_campaign ON campaign_sends",
         "VALIDATE CONSTRAINT",
         "CREATE TABLE campaign_counts",

@@ -44,7 +44,7 @@ pub struct Bucket {
 
 /// There would be more than [`MAX_BUCKETS`].
 #[derive(Debug, thiserror::Error)]
-#[error("there would be more than {MAX_BUCKETS} buckets")]
+#[error("there would be more than {MAX_BUCKETS} periods")]
 pub struct TooManyBuckets;
 
 /// Every whole bucket that the time from `from` on, before `to`, touches.

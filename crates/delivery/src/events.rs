@@ -41,18 +41,18 @@ impl NewEvent {
     fn fault(&self, now: DateTime<Utc>) -> Option<(&'static str, &'static str)> {
         let is_click = self.event_type == EventType::Click;
         match &self.url {
-            None if is_click => return Some(("url", "A CLICK needs the link that was clicked.")),
+            None if is_click => return Some(("url", "A CLICK needs a url.")),
             Some(url) if is_click && url.trim().is_empty() => {
                 return Some(("url", "This must not be blank."));
             }
-            Some(_) if !is_click => return Some(("url", "Only a CLICK has a url.")),
+            Some(_) if !is_click => return Some(("url", "Only a CLICK can have a url.")),
             _ => {}
         }
         if self.bounce_type.is_some() && self.event_type != EventType::Bounce {
-            return Some(("bounceType", "Only a BOUNCE has a bounceType."));
+            return Some(("bounceType", "Only a BOUNCE can have a bounceType."));
         }
         (self.occurred_at > now + AHEAD)
-            .then_some(("occurredAt", "This is more than five minutes ahead."))
+            .then_some(("occurredAt", "This is more than five minutes in the future."))
     }
 
     /// Whether it is a bounce that does not say that it is soft.
@@ -101,7 +101,7 @@ pub enum RecordError {
         reason: &'static str,
     },
     /// An event's send is not the organization's.
-    #[error("event {index}: there is no such send")]
+    #[error("event {index}: the send does not exist")]
     SendNotFound {
         /// Which one, from 0.
         index: usize,
@@ -255,7 +255,7 @@ async fn refuse_ids_of_others(
     match first(events, |(id, _)| !inserted.contains(id) && !own.contains(id)) {
         None => Ok(()),
         Some(index) => {
-            Err(RecordError::Invalid { index, field: "id", reason: "This id cannot be used." })
+            Err(RecordError::Invalid { index, field: "id", reason: "This ID cannot be used." })
         }
     }
 }

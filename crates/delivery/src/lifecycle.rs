@@ -56,10 +56,10 @@ impl Step {
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    #[error("the campaign does not exist")]
     NotFound,
     /// The step does not lead from the campaign's status.
-    #[error("a campaign that is {from:?} does not become {to:?} by this step")]
+    #[error("this step does not take a campaign from {from:?} to {to:?}")]
     Refused {
         /// The campaign's status.
         from: CampaignStatus,

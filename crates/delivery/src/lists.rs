@@ -37,16 +37,16 @@ pub struct Listed {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    #[error("the campaign does not exist")]
     CampaignNotFound,
     /// A contact is not the organization's.
-    #[error("contact {index}: there is no such contact")]
+    #[error("contact {index} does not exist")]
     ContactNotFound {
         /// Which one, from 0.
         index: usize,
     },
     /// The segment is not the organization's.
-    #[error("there is no such segment")]
+    #[error("the segment does not exist")]
     SegmentNotFound,
     /// The segment's rules cannot be used.
     #[error(transparent)]

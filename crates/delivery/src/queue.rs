@@ -56,7 +56,7 @@ pub struct Queued {
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    #[error("the campaign does not exist")]
     NotFound,
     /// The campaign is sent or canceled.
     #[error("the campaign is {0:?}")]

@@ -36,7 +36,7 @@ pub struct Updated {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A report's send is not the organization's.
-    #[error("report {index}: there is no such send")]
+    #[error("report {index}: the send does not exist")]
     SendNotFound {
         /// Which one, from 0.
         index: usize,

@@ -61,7 +61,7 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
         let stepped = match round(&database, &mut resting, &stop).await {
             Ok(stepped) => stepped,
             Err(error) => {
-                tracing::warn!(%error, "campaigns wait for a worker: the database does not answer");
+                tracing::warn!(%error, "campaigns are waiting for a worker: the database does not respond");
                 false
             }
         };
@@ -120,7 +120,7 @@ fn rest(resting: &mut HashMap<Uuid, Rest>, campaign: Uuid, error: &StepError) {
     let pause = resting
         .get(&campaign)
         .map_or(FIRST_REST, |rest| std::cmp::min(rest.pause * 2, LONGEST_REST));
-    tracing::warn!(%campaign, %error, "campaign not stepped, tried again in {pause:?}");
+    tracing::warn!(%campaign, %error, "the campaign was not stepped; trying again in {pause:?}");
     resting.insert(campaign, Rest { until: Instant::now() + pause, pause });
 }
 

@@ -217,7 +217,7 @@ impl Reader {
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, "the feed cannot be read and is tried again");
+                        tracing::warn!(%error, "the feed cannot be read; trying again");
                     }
                     failing = true;
                     self.known = None;
@@ -257,7 +257,7 @@ impl Reader {
         if is_other || is_behind {
             tracing::warn!(
                 incarnation = %settled.incarnation, settled = position,
-                "the feed is another one than before, or has gone back"
+                "the feed was replaced, or has gone back"
             );
             self.close_those_ahead(channels).await?;
         }
@@ -317,7 +317,7 @@ impl Reader {
                 process = holder.process,
                 seconds = age.as_secs(),
                 waiting = holder.drawn - holder.entered,
-                "an open transaction that has written events holds the live feed up; look at \
+                "an open transaction that has written events holds the live feed up; check \
                  pg_stat_activity, and set idle_in_transaction_session_timeout"
             );
         }

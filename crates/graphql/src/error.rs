@@ -60,13 +60,13 @@ impl Error {
 
     /// No row of this kind has the id at this path.
     pub fn not_found(what: &str, field: impl ToString) -> Self {
-        Self::client(Code::NotFound, format!("There is no such {what}."), Some(field.to_string()))
+        Self::client(Code::NotFound, format!("The {what} does not exist."), Some(field.to_string()))
     }
 
     /// The viewer is no admin.
     #[must_use]
     pub fn forbidden() -> Self {
-        Self::client(Code::Forbidden, "Only an admin may delete.", None)
+        Self::client(Code::Forbidden, "Only admins can delete.", None)
     }
 
     /// The token is no longer good for anything.
@@ -110,28 +110,28 @@ impl From<campaigns_scope::Error> for Error {
         use campaigns_scope::Error as Scope;
         match error {
             Scope::ReferenceNotFound { column, .. } => {
-                Self::client(Code::NotFound, format!("{column} refers to no row."), None)
+                Self::client(Code::NotFound, format!("{column} refers to a missing row."), None)
             }
             Scope::Unavailable(_) | Scope::Conflict(_) | Scope::Busy => {
                 seldom(&error);
                 Self::client(
                     Code::Unavailable,
-                    "The database cannot be reached; the same request may work later.",
+                    "The database cannot be reached. Try again later.",
                     None,
                 )
             }
             Scope::InDoubt(_) => {
-                tracing::warn!(%error, "the outcome of a commit is not known");
+                tracing::warn!(%error, "the outcome of a commit is unknown");
                 Self::InDoubt
             }
             Scope::Timeout(_) => timeout(),
             Scope::Unfinished => Self::client(
                 Code::Timeout,
-                "A part is deleted, and the time is over. Repeat the call to delete the rest.",
+                "Time ran out before everything was deleted. Repeat the call to delete the rest.",
                 None,
             ),
             Scope::TooManyWait => {
-                Self::TooMany("Too many operations of your organization are under way.")
+                Self::TooMany("Your organization has too many operations in progress.")
             }
             Scope::Exhausted(exhausted) => exhausted.into(),
             Scope::Database(_) => Self::Internal(Arc::new(error)),
@@ -144,15 +144,15 @@ impl From<Exhausted> for Error {
         match exhausted {
             Exhausted::Operation => Self::client(
                 Code::LimitExceeded,
-                "The operation reads or returns too many bytes. Ask for fewer rows or fields.",
+                "The operation reads or returns too many bytes. Request fewer rows or fields.",
                 None,
             ),
             Exhausted::Organization => {
-                Self::TooMany("The operations of your organization hold too many bytes at once.")
+                Self::TooMany("The operations of your organization use too much memory at once.")
             }
             Exhausted::Process => {
                 seldom(&exhausted);
-                let message = "The service is busy; the same request may work later.";
+                let message = "The service is busy. Try again later.";
                 Self::client(Code::Unavailable, message, None)
             }
         }
@@ -223,8 +223,8 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
         }
         Error::InDoubt => async_graphql_error(Error::client(
             Code::Unavailable,
-            "The connection to the database was lost while the changes were being committed. They \
-             may be stored or not: look before you repeat them.",
+            "The connection to the database was lost while the changes were being committed. \
+             Check whether they are stored before you repeat them.",
             None,
         )),
         Error::Internal(source) => async_graphql::Error {

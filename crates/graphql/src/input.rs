@@ -14,7 +14,7 @@ pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
     // one of the several ways to write a UUID, so that an id is the same text everywhere
     match Uuid::try_parse(value) {
         Ok(id) if value.len() == 36 => Ok(id),
-        _ => Err(Error::bad_input(path, "This is no UUID.")),
+        _ => Err(Error::bad_input(path, "This is not a UUID.")),
     }
 }
 
@@ -37,10 +37,10 @@ pub(crate) fn content(value: String, path: Path<'_>) -> Result<String, Error> {
 
 fn bounded(value: String, max: usize, path: Path<'_>) -> Result<String, Error> {
     if value.contains('\0') {
-        return Err(Error::bad_input(path, "Text cannot have a NUL character."));
+        return Err(Error::bad_input(path, "Text cannot contain a NUL character."));
     }
     if value.len() > max {
-        return Err(Error::bad_input(path, format!("This may have {max} bytes in UTF-8 at most.")));
+        return Err(Error::bad_input(path, format!("This can have at most {max} bytes in UTF-8.")));
     }
     Ok(value)
 }
@@ -52,7 +52,7 @@ pub(crate) fn name(value: String, path: Path<'_>) -> Result<String, Error> {
         return Err(Error::bad_input(path, "This must not be blank."));
     }
     if value.chars().count() > 500 {
-        return Err(Error::bad_input(path, "This may have 500 characters at most."));
+        return Err(Error::bad_input(path, "This can have at most 500 characters."));
     }
     Ok(value)
 }
@@ -60,7 +60,10 @@ pub(crate) fn name(value: String, path: Path<'_>) -> Result<String, Error> {
 /// A point in time.
 pub(crate) fn time(value: &scalars::DateTime, path: Path<'_>) -> Result<DateTime<Utc>, Error> {
     value.parse().ok_or_else(|| {
-        Error::bad_input(path, "This is no time as RFC 3339 has it: 2026-01-31T12:00:00Z.")
+        Error::bad_input(
+            path,
+            "This is not a time in RFC 3339 format, such as 2026-01-31T12:00:00Z.",
+        )
     })
 }
 
@@ -72,7 +75,7 @@ pub(crate) fn future(
 ) -> Result<DateTime<Utc>, Error> {
     let time = time(value, path)?;
     if time <= now {
-        return Err(Error::bad_input(path, "This must lie in the future."));
+        return Err(Error::bad_input(path, "This must be in the future."));
     }
     Ok(time)
 }
@@ -90,7 +93,7 @@ pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
         }
     }
     if has_nul(&value) {
-        return Err(Error::bad_input(path, "Text in JSON cannot have a NUL character."));
+        return Err(Error::bad_input(path, "Text in JSON cannot contain a NUL character."));
     }
     Ok(value)
 }
@@ -102,7 +105,7 @@ pub(crate) fn object(value: Json, path: Path<'_>) -> Result<Json, Error> {
     }
     let value = json(value, path)?;
     if value.to_string().len() > MAX_JSON {
-        let message = format!("This may have {MAX_JSON} bytes as JSON at most.");
+        let message = format!("This can have at most {MAX_JSON} bytes as JSON.");
         return Err(Error::bad_input(path, message));
     }
     Ok(value)

@@ -58,7 +58,7 @@ impl NodeQueries {
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
         let path = Path::argument("ids");
         if ids.len() > MAX_NODES {
-            return Err(Error::limit(path, format!("These may be {MAX_NODES} at most.")));
+            return Err(Error::limit(path, format!("This can have at most {MAX_NODES} elements.")));
         }
         let ids = ids
             .iter()

@@ -56,7 +56,7 @@ pub(crate) fn variables(
         match (values.remove(name.as_str()), &definition.default_value) {
             (Some(value), _) => {
                 let value = Value::from_json(value)
-                    .map_err(|_| Error::bad_input(place, "This is no JSON value."))?;
+                    .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
                 check(types, ty, &value, &Place(Path::argument(place), Source::Variable))?;
                 let value = value.into_const().expect("JSON has no variables");
                 given.insert(name.clone(), value);
@@ -65,7 +65,7 @@ pub(crate) fn variables(
                 given.insert(name.clone(), default.node.clone());
             }
             (None, None) if !ty.nullable => {
-                let message = format!("The variable ${name} of the type {ty} is required.");
+                let message = format!("The variable ${name} of type {ty} is required.");
                 let place = Some(place.to_owned());
                 return Err(Error::new(Code::GraphqlValidationFailed, message, place));
             }
@@ -112,9 +112,7 @@ fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(
     match (value, &ty.base) {
         (Value::Variable(_), _) => Ok(()),
         (Value::Null, _) if ty.nullable => Ok(()),
-        (Value::Null, _) => {
-            Err(place.refuse(format!("This is of the type {ty} and cannot be null.")))
-        }
+        (Value::Null, _) => Err(place.refuse(format!("This is of type {ty} and cannot be null."))),
         (Value::List(values), BaseType::List(of)) => values
             .iter()
             .enumerate()
@@ -126,14 +124,14 @@ fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(
 }
 
 fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> Result<(), Error> {
-    let refuse = || Err(place.refuse(format!("This is no {name}.")));
+    let refuse = || Err(place.refuse(format!("This is not a valid {name}.")));
     match types.inputs.get(name) {
         // the validation knows better what is wrong with a type that is not there
         None => Ok(()),
         Some(Input::Scalar) => match (name, value) {
             ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
                 Some(Ok(_)) => Ok(()),
-                _ => Err(place.refuse("This is no whole number of 32 bits.")),
+                _ => Err(place.refuse("This is not a 32-bit integer.")),
             },
             ("Float", Value::Number(_))
             | ("String" | "DateTime" | "ID", Value::String(_))
@@ -152,7 +150,7 @@ fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> R
             let Value::Object(values) = value else { return refuse() };
             for name in values.keys() {
                 if !fields.contains_key(name.as_str()) {
-                    return Err(place.field(name).refuse("There is no such field."));
+                    return Err(place.field(name).refuse("This field does not exist."));
                 }
             }
             for (field, slot) in fields {
@@ -172,7 +170,7 @@ fn check_slot(
     match value {
         Some(value) => check(types, &slot.ty, value, place),
         None if slot.ty.nullable || slot.has_default => Ok(()),
-        None => Err(place.refuse(format!("This is of the type {} and is required.", slot.ty))),
+        None => Err(place.refuse(format!("This is of type {} and is required.", slot.ty))),
     }
 }
 

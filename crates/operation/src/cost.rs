@@ -95,12 +95,12 @@ impl Cost {
     /// Refuses what would cost too much, and says whether what it costs is dear.
     pub(crate) fn limit(self, limits: &Limits) -> Result<bool, Error> {
         for (what, cost, limit) in [
-            ("nests fields", self.depth, limits.depth),
-            ("costs", self.complexity, limits.complexity),
-            ("has aliases:", self.aliases, limits.aliases),
+            ("has fields nested to depth", self.depth, limits.depth),
+            ("has a cost of", self.complexity, limits.complexity),
+            ("has this many aliases:", self.aliases, limits.aliases),
         ] {
             if cost > limit {
-                let message = format!("The operation {what} {cost}, and {limit} is the limit.");
+                let message = format!("The operation {what} {cost}, but the limit is {limit}.");
                 return Err(Error::limit("query", message));
             }
         }

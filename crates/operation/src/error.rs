@@ -97,7 +97,8 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
                 extensions.set("code", Code::GraphqlValidationFailed.as_str());
             } else {
                 tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
-                error.message = format!("Something went wrong; the log has it under {request_id}.");
+                error.message =
+                    format!("Something went wrong. The log has the details under {request_id}.");
                 error.source = None;
                 extensions.set("code", Code::Internal.as_str());
             }

@@ -62,7 +62,7 @@ impl<'a> Measure<'a> {
             size.depth = size.depth.max(inner.depth + 1);
             if size.selections > MAX_SELECTIONS {
                 let message = format!(
-                    "There are {MAX_SELECTIONS} selections at most, fragments written out."
+                    "An operation can have at most {MAX_SELECTIONS} selections, with fragments expanded."
                 );
                 return Err(Error::limit("query", message));
             }
@@ -70,7 +70,7 @@ impl<'a> Measure<'a> {
             if depth + size.depth > MAX_DEPTH + 1 {
                 return Err(Error::limit(
                     "query",
-                    format!("Selections nest {MAX_DEPTH} deep at most."),
+                    format!("Selections can be nested at most {MAX_DEPTH} levels deep."),
                 ));
             }
         }
@@ -97,7 +97,7 @@ impl<'a> Measure<'a> {
 }
 
 fn too_deep() -> Error {
-    Error::limit("query", format!("Selections nest {MAX_DEPTH} deep at most."))
+    Error::limit("query", format!("Selections can be nested at most {MAX_DEPTH} levels deep."))
 }
 
 #[cfg(test)]

@@ -249,7 +249,7 @@ impl Checks {
         // GraphQL, section 5.2.3.1; the library lets several through
         let has_one_root = written.set.node.items.len() == 1 && !written.is_about_the_schema();
         if operation.ty == OperationType::Subscription && !has_one_root {
-            return Err(Error::invalid("A subscription has one field at its root."));
+            return Err(Error::invalid("A subscription must have exactly one root field."));
         }
         Ok(written)
     }
@@ -261,7 +261,7 @@ pub(crate) fn selected<'a>(
     name: Option<&str>,
 ) -> Result<&'a OperationDefinition, Error> {
     let unknown =
-        |name: &str| Error::invalid(format!("The document has no operation of the name {name}."));
+        |name: &str| Error::invalid(format!("The document has no operation named {name}."));
     match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => Ok(&operation.node),
         (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
@@ -274,7 +274,7 @@ pub(crate) fn selected<'a>(
             match (all.next(), all.next()) {
                 (Some(only), None) => Ok(&only.node),
                 _ => Err(Error::invalid(
-                    "The document has several operations; say which by operationName.",
+                    "The document has several operations. Choose one with operationName.",
                 )),
             }
         }

@@ -58,11 +58,11 @@ pub fn document(text: &str) -> Result<(), Error> {
         if depth > MAX_NESTING {
             return Err(Error::limit(
                 "query",
-                format!("Brackets nest {MAX_NESTING} deep at most."),
+                format!("Brackets can be nested at most {MAX_NESTING} levels deep."),
             ));
         }
         if tokens > MAX_TOKENS {
-            let message = format!("A document has {MAX_TOKENS} tokens at most.");
+            let message = format!("A document can have at most {MAX_TOKENS} tokens.");
             return Err(Error::limit("query", message));
         }
     }
@@ -96,11 +96,11 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
             _ => at + 1,
         };
         if values > MAX_VALUES {
-            let message = format!("JSON has {MAX_VALUES} values at most.");
+            let message = format!("JSON can have at most {MAX_VALUES} values.");
             return Err(Error::limit("variables", message));
         }
         if depth > MAX_NESTING + extra {
-            let message = format!("Brackets nest {MAX_NESTING} deep at most.");
+            let message = format!("Brackets can be nested at most {MAX_NESTING} levels deep.");
             return Err(Error::limit("variables", message));
         }
     }

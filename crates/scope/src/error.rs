@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A row that this column refers to is not there, or not the organization's.
-    #[error("{column} refers to no row of the organization")]
+    #[error("{column} does not refer to a row of the organization")]
     ReferenceNotFound {
         /// The name of the referring column.
         column: &'static str,
@@ -23,7 +23,7 @@ pub enum Error {
         missing: Vec<Uuid>,
     },
     /// Another transaction was preferred to this one. The same may work at once.
-    #[error("the transaction was ended for the sake of another: {0}")]
+    #[error("the transaction was aborted in favor of another: {0}")]
     Conflict(#[source] DbErr),
     /// The database cannot be reached, or has no connection to spare. The same may work later.
     #[error("the database cannot be reached: {0}")]
@@ -35,13 +35,13 @@ pub enum Error {
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
     /// Too many operations of the organization wait, or one has waited for too long for others of it.
-    #[error("too many operations of the organization wait")]
+    #[error("too many operations of the organization are waiting")]
     TooManyWait,
     /// The operations of others take all that there is.
-    #[error("the operations of others take all that there is")]
+    #[error("other operations use everything that is available")]
     Busy,
     /// The connection was lost while the transaction was being committed.
-    #[error("whether the transaction was committed is not known: {0}")]
+    #[error("it is unknown whether the transaction was committed: {0}")]
     InDoubt(String),
     /// Something that is done in steps is not finished, and the time is over. The same call goes on
     /// from there.

@@ -33,13 +33,13 @@ const OF_USER: &str = "SELECT memberships.org_id, CAST(memberships.role AS text)
 #[derive(Debug, thiserror::Error)]
 pub enum NoViewer {
     /// The subject is no active user with an active membership.
-    #[error("the token's subject is no active user with an active membership")]
+    #[error("the token's subject is not an active user with an active membership")]
     NoMembership,
     /// There are several memberships, and none is named.
     #[error("the user has several organizations")]
     Several,
     /// The organization that is named is none of the user's.
-    #[error("the user is no active member of this organization")]
+    #[error("the user is not an active member of this organization")]
     NotAMember,
     /// The database cannot say.
     #[error(transparent)]

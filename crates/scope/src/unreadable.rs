@@ -48,7 +48,7 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
         let mut failed = None;
         rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
             Ok(Some(value)) if !variants.contains(&value) => {
-                let error = DbErr::Type(format!("{value} is no {}", column.as_str()));
+                let error = DbErr::Type(format!("{value} is not a {}", column.as_str()));
                 skipped(E::default().table_name(), &error);
                 false
             }

@@ -94,7 +94,7 @@ impl Database {
         let values = [role.into()];
         let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
         let Some(row) = session.query_one_raw(of_role).await? else {
-            return Ok(vec![format!("there is no role {role}")]);
+            return Ok(vec![format!("the role {role} does not exist")]);
         };
         let mut gaps = Vec::new();
         if let Some(problem) = row.try_get::<Option<String>>("", "problem")? {

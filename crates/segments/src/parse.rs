@@ -112,7 +112,7 @@ impl Parser {
         let joined_by = match object.get("combinator").and_then(Json::as_str) {
             Some("and") => Combinator::And,
             Some("or") => Combinator::Or,
-            _ => return Err(RuleError::new("This must be and or or.").within("combinator")),
+            _ => return Err(RuleError::new("This must be `and` or `or`.").within("combinator")),
         };
         let is_negated = flag(object, "not")?;
         let rules = match object.get("rules") {
@@ -140,14 +140,14 @@ impl Parser {
             }
         }
         let (field, keys) = Field::find(text(object, "field")?)
-            .ok_or_else(|| RuleError::new("Rules have no such field.").within("field"))?;
+            .ok_or_else(|| RuleError::new("Rules do not have this field.").within("field"))?;
         let name = text(object, "operator")?;
         let operator = field.kind.operators().find(|operator| operator.name == name);
         let operator = operator.ok_or_else(|| {
             let message = if OPERATORS.iter().any(|operator| operator.name == name) {
-                "The field does not take this operator."
+                "The field does not support this operator."
             } else {
-                "Rules have no such operator."
+                "Rules do not have this operator."
             };
             RuleError::new(message).within("operator")
         })?;
@@ -163,8 +163,8 @@ impl Parser {
         let mut nodes = Vec::new();
         for (name, value) in object {
             let rule = self.count().and_then(|()| {
-                let (field, keys) =
-                    Field::find(name).ok_or_else(|| RuleError::new("Rules have no such field."))?;
+                let (field, keys) = Field::find(name)
+                    .ok_or_else(|| RuleError::new("Rules do not have this field."))?;
                 let operand = self.operand(field, equal, value)?;
                 Ok(Node::Rule(Rule { field, keys, operator: equal, operand }))
             });

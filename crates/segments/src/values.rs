@@ -96,7 +96,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
     match (kind, json) {
         (Kind::Text | Kind::Json, Json::String(text)) => {
             if text.contains('\0') {
-                return Err(RuleError::new("Text cannot have a NUL character."));
+                return Err(RuleError::new("Text cannot contain a NUL character."));
             }
             Ok(Value::Text(text.clone()))
         }

@@ -88,7 +88,7 @@ impl KeyServer {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("campaigns/", env!("CARGO_PKG_VERSION")))
             .build()
-            .context("requests for keys cannot be made")?;
+            .context("cannot prepare requests for keys")?;
         let shared = Arc::new(Shared {
             client,
             url,
@@ -164,9 +164,9 @@ impl Shared {
             }
             Err(error) => {
                 let then = if self.verifier.has_keys() {
-                    "those that were fetched last stay in use"
+                    "the last ones stay in use"
                 } else {
-                    "no token can be verified until they are"
+                    "and no token can be verified until then"
                 };
                 tracing::warn!("the keys could not be fetched, {then}: {error:#}");
                 false
@@ -178,7 +178,7 @@ impl Shared {
         let request = self.client.get(self.url.clone()).header("accept", "application/json");
         let mut response = request.send().await?;
         let status = response.status();
-        ensure!(status.is_success(), "the key server answers {status}");
+        ensure!(status.is_success(), "the key server responded with {status}");
         let mut text = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if text.len() + chunk.len() > MAX_BYTES {

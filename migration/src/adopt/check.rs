@@ -74,7 +74,7 @@ fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>)
     }
     if found.is_forced {
         differences.push(difference(
-            format!("the policies of {name} also hold for its owner"),
+            format!("the policies of {name} also apply to its owner"),
             format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, or run migrate as a role with BYPASSRLS"),
         ));
     }
@@ -218,7 +218,7 @@ fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Diffe
         .map(|value| {
             difference(
                 format!("a CHECK of {table}.{column} does not allow '{value}'"),
-                format!("Replace it by one that does: {}", is.checks),
+                format!("Replace it with one that does: {}", is.checks),
             )
         })
         .collect()

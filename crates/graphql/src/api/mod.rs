@@ -92,7 +92,7 @@ impl Api {
         time: Duration,
     ) -> Result<String, Response> {
         if prepared.is_subscription() {
-            let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
+            let message = "A subscription needs a WebSocket with graphql-transport-ws.";
             return Err(Error::bad_input("query", message).into_response());
         }
         let (is_mutation, is_dear) = (prepared.is_mutation(), prepared.is_dear());

@@ -33,7 +33,7 @@ pub(super) async fn of(
 ) -> Result<Objects<LinkStats>, Error> {
     let first = match usize::try_from(first) {
         Ok(first) if first <= MAX_LINKS => first,
-        _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_LINKS}."))),
+        _ => return Err(Error::bad_input("first", format!("This must be 0 to {MAX_LINKS}."))),
     };
     let scope = ctx.scope();
     let links = row

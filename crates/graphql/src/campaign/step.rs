@@ -39,7 +39,9 @@ fn refusal(error: StepError, step: Step, path: Path<'_>) -> Error {
             let (from, to) = (CampaignStatus::from(from), CampaignStatus::from(to));
             Error::conflict(match step {
                 Step::Resume => {
-                    format!("The campaign is {from}. Only a PAUSED campaign resumes {to}.")
+                    format!(
+                        "The campaign is {from}. Only a PAUSED campaign can be resumed to {to}."
+                    )
                 }
                 _ => format!("The campaign is {from} and cannot become {to}."),
             })

@@ -52,13 +52,13 @@ impl PageArguments {
     pub(super) fn window(self, ordering: &Ordering) -> Result<Asked, Error> {
         let Self { first, after, last, before } = self;
         if first.is_some() && last.is_some() {
-            return Err(Error::bad_input("last", "Ask for the first or the last, not for both."));
+            return Err(Error::bad_input("last", "Use either first or last, not both."));
         }
         if before.is_some() && (first.is_some() || after.is_some()) {
-            return Err(Error::bad_input("before", "This goes with last alone."));
+            return Err(Error::bad_input("before", "This can only be used with last."));
         }
         if after.is_some() && last.is_some() {
-            return Err(Error::bad_input("after", "This goes with first alone."));
+            return Err(Error::bad_input("after", "This can only be used with first."));
         }
         let from_end = last.is_some() || before.is_some();
         let (name, size) = if from_end { ("last", last) } else { ("first", first) };
@@ -66,14 +66,14 @@ impl PageArguments {
             None => DEFAULT_SIZE,
             Some(Ok(size)) if size <= MAX_SIZE => size,
             Some(_) => {
-                return Err(Error::bad_input(name, format!("This is 0 to {MAX_SIZE}.")));
+                return Err(Error::bad_input(name, format!("This must be 0 to {MAX_SIZE}.")));
             }
         };
         let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
         let decoded = cursor
             .map(|cursor| {
                 cursor::decode(&cursor, &ordering.name, &ordering.order).ok_or_else(|| {
-                    Error::bad_input(name, "This is no cursor of a list in this order.")
+                    Error::bad_input(name, "This is not a cursor of a list in this order.")
                 })
             })
             .transpose()?;
@@ -116,7 +116,7 @@ impl Ordering {
     ) -> Result<Self, Error> {
         let fields = fields.unwrap_or_default();
         if fields.len() > 20 {
-            return Err(Error::bad_input("orderBy", "These may be 20 at most."));
+            return Err(Error::bad_input("orderBy", "This can have at most 20 elements."));
         }
         // rows that are equal in a field stay so when it comes again
         let mut different: Vec<_> = Vec::with_capacity(fields.len());

@@ -100,7 +100,7 @@ pub(super) async fn record(
 ) -> Result<RecordEventsPayload, Error> {
     let path = Path::argument("input");
     if input.len() > MAX_ROWS {
-        return Err(Error::limit(path, format!("These may be {MAX_ROWS} at most.")));
+        return Err(Error::limit(path, format!("This can have at most {MAX_ROWS} elements.")));
     }
     let now = ctx.now();
     let events = input

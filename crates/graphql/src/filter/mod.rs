@@ -102,7 +102,10 @@ fn compile(
     spent: &mut Spent,
 ) -> Result<Expr, Error> {
     if depth > MAX_DEPTH {
-        return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
+        return Err(Error::limit(
+            path,
+            format!("Filters can be nested at most {MAX_DEPTH} levels deep."),
+        ));
     }
     let Statement { scope, scan } = statement;
     let mut all = All { scope, scan, spent, joined: None };
@@ -153,7 +156,7 @@ impl All<'_> {
     fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
         self.spent.conditions += conditions;
         if self.spent.conditions > MAX_CONDITIONS {
-            let message = format!("A filter has {MAX_CONDITIONS} conditions at most.");
+            let message = format!("A filter can have at most {MAX_CONDITIONS} conditions.");
             return Err(Error::limit(path, message));
         }
         Ok(())
@@ -167,11 +170,16 @@ impl All<'_> {
         check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
     ) -> Result<Vec<U>, Error> {
         if values.len() > MAX_VALUES {
-            return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
+            return Err(Error::limit(
+                path,
+                format!("This can have at most {MAX_VALUES} elements."),
+            ));
         }
         self.spent.values += values.len();
         if self.spent.values > MAX_VALUES_IN_ALL {
-            let message = format!("The lists of a filter have {MAX_VALUES_IN_ALL} values at most.");
+            let message = format!(
+                "The lists of a filter can have at most {MAX_VALUES_IN_ALL} values in total."
+            );
             return Err(Error::limit(path, message));
         }
         values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()

@@ -229,7 +229,7 @@ impl All<'_> {
             let path = path.field(name);
             let part = check(part, path)?;
             if part.chars().count() > MAX_PART {
-                let message = format!("This may have {MAX_PART} characters at most.");
+                let message = format!("This can have at most {MAX_PART} characters.");
                 return Err(Error::bad_input(path, message));
             }
             let condition = match name {
@@ -319,7 +319,7 @@ impl All<'_> {
             let (size, depth) = size(part);
             self.count(path, size)?;
             if depth > MAX_JSON_DEPTH {
-                let message = format!("This nests {MAX_JSON_DEPTH} levels deep at most.");
+                let message = format!("This can be nested at most {MAX_JSON_DEPTH} levels deep.");
                 return Err(Error::limit(path, message));
             }
             let part = input::json(part.clone(), path)?;

@@ -43,7 +43,12 @@ impl SegmentPreview {
     ) -> Result<Objects<Contact>, Error> {
         let limit = match u64::try_from(first) {
             Ok(limit) if limit <= MAX_CONTACTS => limit,
-            _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_CONTACTS}."))),
+            _ => {
+                return Err(Error::bad_input(
+                    "first",
+                    format!("This must be 0 to {MAX_CONTACTS}."),
+                ));
+            }
         };
         let scope = ctx.scope();
         let columns = Contact::columns(ctx).all();

@@ -79,7 +79,7 @@ pub(super) async fn update(
 ) -> Result<UpdateSendsPayload, Error> {
     let path = Path::argument("input");
     if input.len() > MAX_ROWS {
-        return Err(Error::limit(path, format!("These may be {MAX_ROWS} at most.")));
+        return Err(Error::limit(path, format!("This can have at most {MAX_ROWS} elements.")));
     }
     let now = ctx.now();
     let reports = input

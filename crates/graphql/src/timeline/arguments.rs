@@ -33,7 +33,7 @@ pub(crate) struct Calendar {
 impl Calendar {
     pub(crate) fn of(interval: TimeInterval, timezone: &str) -> Result<Self, Error> {
         let zone = timezone.parse().map_err(|_| {
-            let message = "This is no time zone as the IANA has it: UTC, Europe/Berlin.";
+            let message = "This is not an IANA time zone, such as UTC or Europe/Berlin.";
             Error::bad_input("timezone", message)
         })?;
         Ok(Self { zone, interval: interval.into() })
@@ -47,17 +47,17 @@ impl Calendar {
     ) -> Result<Vec<Bucket>, Error> {
         let buckets = buckets(self.zone, self.interval, from, to).map_err(|_| {
             let message =
-                format!("From from to to there would be more than {MAX_BUCKETS} of these.");
+                format!("There would be more than {MAX_BUCKETS} periods between from and to.");
             Error::bad_input("interval", message)
         })?;
         if buckets.first().is_some_and(|bucket| bucket.start.year() < 1) {
             return Err(Error::bad_input(
                 "from",
-                "The first bucket would start before the year 1.",
+                "The first period would start before the year 1.",
             ));
         }
         if buckets.last().is_some_and(|bucket| bucket.end.year() > 9999) {
-            return Err(Error::bad_input("to", "The last bucket would end after the year 9999."));
+            return Err(Error::bad_input("to", "The last period would end after the year 9999."));
         }
         Ok(buckets)
     }

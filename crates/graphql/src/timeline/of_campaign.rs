@@ -67,7 +67,7 @@ pub(crate) async fn of_campaign(
                 .collect();
             if wanted.len() > MAX_IN_ALL {
                 let message =
-                    format!("The campaigns would have more than {MAX_IN_ALL} of these in all.");
+                    format!("The campaigns would have more than {MAX_IN_ALL} periods in total.");
                 return Err(Error::limit("interval", message));
             }
             let activities = campaigns_analytics::timelines(scope, &wanted, uniques).await?;

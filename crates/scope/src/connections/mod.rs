@@ -72,17 +72,17 @@ pub(crate) enum Failure {
     Sqlx(#[from] sqlx::Error),
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    #[error("the operation is out of time")]
+    #[error("the operation ran out of time")]
     OutOfTime,
-    #[error("no connection came free in time")]
+    #[error("no connection became free in time")]
     NoneFree,
-    #[error("too many operations of the organization wait for a connection")]
+    #[error("too many operations of the organization are waiting for a connection")]
     TooManyWait,
     #[error("the connections are closed")]
     Closed,
-    #[error("a statement of the transaction had failed")]
+    #[error("an earlier statement of the transaction failed")]
     Aborted,
-    #[error("whether the transaction was committed is not known: {0}")]
+    #[error("it is unknown whether the transaction was committed: {0}")]
     InDoubt(String),
 }
 

@@ -407,7 +407,7 @@ impl Transaction {
         if open.lease.link().is_idle_in_transaction() {
             let ended = timeout(Duration::from_secs(1), open.lease.link().end("ROLLBACK")).await;
             if let Ok(Err(error)) = ended {
-                tracing::debug!(%error, "a transaction could not be rolled back in order");
+                tracing::debug!(%error, "a transaction could not be rolled back cleanly");
             }
         }
         may_repeat

@@ -186,7 +186,7 @@ fn json(backend: DbBackend) -> Vec<Check> {
     .collect();
     checks.push(Rows::of("campaign_segments", is_no_object("filter_rules")).check(
         "campaign_segments.filter_rules is not a JSON object",
-        "The segment cannot be used. Write its rules again; {} selects everyone.",
+        "The segment cannot be used. Write its rules again; {} selects all contacts.",
     ));
     checks
 }
@@ -203,11 +203,11 @@ fn statuses() -> Vec<Check> {
     let engaged = event("e.event_type IN ('open', 'click', 'unsubscribe', 'complaint')");
     vec![
         Rows::of("campaign_sends", format!("t.status <> 'bounced' AND {bounced}")).check(
-            "campaign_sends have a hard bounce and another status than bounced",
+            "campaign_sends have a hard bounce but a status other than bounced",
             "Bounce rates do not count them. Run UPDATE campaign_sends SET status = 'bounced' WHERE id IN (…).",
         ),
         Rows::of("campaign_sends", format!("t.status IN ('queued', 'failed') AND {engaged}")).check(
-            "campaign_sends have opens or clicks and are queued or failed",
+            "campaign_sends have opens or clicks but are queued or failed",
             "They have arrived. Set their status to delivered, or delete the events if they belong to another send.",
         ),
         Rows::of(
@@ -216,8 +216,8 @@ fn statuses() -> Vec<Check> {
              WHERE s.campaign_id = t.id AND s.org_id = t.org_id AND s.status = 'queued')",
         )
         .check(
-            "campaigns are sent and have queued sends",
-            "Report what became of the sends by updateSends, or set the campaign's status to sending.",
+            "campaigns are sent but have queued sends",
+            "Report the status of the sends with updateSends, or set the campaign's status to sending.",
         ),
         Rows::of("campaigns", "t.status = 'scheduled' AND t.scheduled_at IS NULL").check(
             "campaigns are scheduled without a time",

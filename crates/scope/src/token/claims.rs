@@ -34,7 +34,7 @@ impl Default for ClaimRules {
 
 /// Two claims cannot both be: one goes into the other, which is no object.
 #[derive(Debug, thiserror::Error)]
-#[error("the claim {0} goes into another one, which is no object")]
+#[error("the claim {0} is inside another claim that is not an object")]
 pub struct ConflictingClaims(String);
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the epoch, with or without a fraction.

@@ -26,13 +26,13 @@ const OF_RSA: &[Algorithm] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
     /// An HS256 secret of less than 32 bytes (RFC 7518, section 3.2).
-    #[error("the secret has {0} bytes; it needs 32 or more")]
+    #[error("the secret has {0} bytes; it needs at least 32")]
     ShortSecret(usize),
     /// No public key in PEM that RS256, ES256, ES384 or `EdDSA` can use.
-    #[error("this is no public key in PEM for RS256, ES256, ES384 or EdDSA")]
+    #[error("this is not a PEM public key for RS256, ES256, ES384 or EdDSA")]
     NotPem,
     /// No key set (RFC 7517, section 5).
-    #[error("this is no JSON Web Key Set: {0}")]
+    #[error("this is not a JSON Web Key Set: {0}")]
     NotSet(#[source] serde_json::Error),
     /// A key set without a key that can verify tokens.
     #[error("the key set has no key that can verify tokens")]

@@ -130,6 +130,6 @@ pub enum InvalidToken {
     #[error("the token is from another issuer or for another audience")]
     Party,
     /// A claim is missing or has no usable value.
-    #[error("the token's claim {0} is missing or not usable")]
+    #[error("the token's claim {0} is missing or invalid")]
     Claim(String),
 }

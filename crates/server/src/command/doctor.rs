@@ -30,14 +30,14 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     bar.finish_and_clear();
     print(
         "campaign_segments.filter_rules cannot be read",
-        "The segment cannot be used. Correct the rules where the path points, or save them by updateSegment, which checks them.",
+        "The segment cannot be used. Correct the rules at the path, or save them with updateSegment, which checks them.",
         &found,
     );
     database.close().await?;
     if wrong > 0 {
         bail!("{wrong} problems");
     }
-    println!("nothing is wrong, by {} checks", checks.len() + 1);
+    println!("no problems found by {} checks", checks.len() + 1);
     Ok(())
 }
 

@@ -15,14 +15,19 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let target = Target::from(&url).in_schema(arguments.schema.schema);
     if arguments.with_policies {
         if !matches!(arguments.action, MigrateAction::Up) {
-            return Err(WrongUsage("--with-policies goes with `campaigns migrate`".into()).into());
+            return Err(WrongUsage(
+                "--with-policies can only be used with `campaigns migrate`".into(),
+            )
+            .into());
         }
         require_postgres("--with-policies", &url)?;
     }
     match arguments.action {
         MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
         _ if arguments.plan => {
-            return Err(WrongUsage("--plan is for `campaigns migrate` alone".to_owned()).into());
+            return Err(
+                WrongUsage("--plan can only be used with `campaigns migrate`".to_owned()).into()
+            );
         }
         MigrateAction::Up => {
             if !arguments.yes && !agree(&campaigns_migration::to_adopt(target.clone()).await?)? {
@@ -81,12 +86,12 @@ fn agree(tables: &[String]) -> anyhow::Result<bool> {
     let tables = tables.join(", ");
     if !std::io::stdin().is_terminal() {
         return Err(WrongUsage(format!(
-            "another program made {tables}; look at what `campaigns migrate --plan` prints, and adopt \
-             them with --yes"
+            "another program created {tables}; check what `campaigns migrate --plan` prints, and \
+             adopt them with --yes"
         ))
         .into());
     }
-    println!("Another program made {tables}.");
+    println!("Another program created {tables}.");
     println!("The service will add what it needs beside them; --plan shows what.");
     print!("Adopt them? [y/N] ");
     std::io::stdout().flush()?;

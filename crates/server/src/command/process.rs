@@ -11,7 +11,7 @@ pub(super) fn require_postgres(flag: &str, url: &str) -> Result<(), WrongUsage> 
     if url.starts_with("postgres") {
         Ok(())
     } else {
-        Err(WrongUsage(format!("{flag} is for PostgreSQL")))
+        Err(WrongUsage(format!("{flag} requires PostgreSQL")))
     }
 }
 

@@ -36,9 +36,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
-            bail!(
-                "a key to verify tokens with is missing: --jwt-secret, --jwt-public-key or --jwks-url"
-            )
+            bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
         }
         (Some(url), Some(source)) => {
             let database = connect(&arguments, url).await?;
@@ -83,7 +81,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     serve(listener, &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
+        Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
         Err(_) => tracing::warn!("the database was not closed in time"),
     }
     Ok(())
@@ -110,7 +108,7 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
             bail!("the trigger {trigger} on {table} is missing or disabled: {remedy}");
         }
         tracing::warn!(
-            "the trigger {trigger} on {table} does not fire in sessions of replication, as after \
+            "the trigger {trigger} on {table} does not fire in replication sessions, as after \
              a restore with --disable-triggers: {remedy}"
         );
     }
@@ -124,8 +122,8 @@ async fn require_row_security(database: &Database, role: &str) -> anyhow::Result
         return Ok(());
     }
     bail!(
-        "row security would not hold; `campaigns migrate --with-policies` writes policies where there \
-         are none:\n  {}",
+        "row security would not apply; `campaigns migrate --with-policies` creates policies where \
+         there are none:\n  {}",
         gaps.join("\n  ")
     )
 }

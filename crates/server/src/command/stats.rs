@@ -54,7 +54,7 @@ async fn check(
     if wrong > 0 {
         bail!("{wrong} rows of counts are wrong; `campaigns stats rebuild` counts them again");
     }
-    Ok(format!("the counts of {} organizations are right", organizations.len()))
+    Ok(format!("the counts of {} organizations are correct", organizations.len()))
 }
 
 /// `campaign_counts of …: campaign_id …: opens is 5 and should be 4`.

@@ -19,7 +19,7 @@ pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
         Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
             .await?;
     let told_to_end = process::told_to_end();
-    println!("looking for campaigns whose time has come");
+    println!("looking for campaigns that are due");
     told_to_end.await;
     tracing::info!("ending");
     worker.end(GRACE).await;
@@ -66,7 +66,7 @@ impl Running {
             task.abort();
         }
         if let Err(error) = self.database.close().await {
-            tracing::warn!(%error, "the worker's connections were not closed in order");
+            tracing::warn!(%error, "the worker's connections were not closed cleanly");
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn read(
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let Ok(chunk) = chunk else {
-                let error = Error::bad_input("body", "The body ends before its end.");
+                let error = Error::bad_input("body", "The body ended early.");
                 return Err(Unreadable(StatusCode::BAD_REQUEST, error));
             };
             if read.len() + chunk.len() > max {

@@ -67,7 +67,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
             answer,
             StatusCode::METHOD_NOT_ALLOWED,
             "BAD_USER_INPUT",
-            "A mutation is sent by POST.",
+            "Send mutations with POST.",
         ));
     }
 
@@ -113,7 +113,7 @@ async fn read(
         }
         _ => Err(Unreadable(
             StatusCode::METHOD_NOT_ALLOWED,
-            Error::bad_input("method", "Operations are sent by POST, or queries by GET."),
+            Error::bad_input("method", "Send operations with POST, or queries with GET."),
         )),
     }
 }
@@ -123,14 +123,14 @@ fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, 
     scan::json(text, extra)?;
     budget.draw(campaigns_scope::json_weight(text))?;
     let json = serde_json::from_slice(text);
-    Ok(json.map_err(|error| Error::bad_input(name, format!("This is no JSON: {error}.")))?)
+    Ok(json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?)
 }
 
 /// The operation in the query string of a GET; variables and extensions are JSON text there.
 fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)
-            .map_err(|_| Error::bad_input("query", "This is no query string."))?;
+            .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
     let mut parameters = Map::new();
     for (name, value) in pairs.0 {
         let value = match name.as_str() {

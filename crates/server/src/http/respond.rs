@@ -62,7 +62,7 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
         Answer::Json,
         StatusCode::INTERNAL_SERVER_ERROR,
         "INTERNAL",
-        &format!("Something went wrong; the log has it under {id}."),
+        &format!("Something went wrong. The log has the details under {id}."),
     )
 }
 

@@ -67,7 +67,7 @@ enum Limit {
 
 /// The peer of a socket has sent more than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the peer of a socket has sent more than it may")]
+#[error("the peer of a socket has sent more than allowed")]
 pub(crate) struct TooMuch;
 
 impl Peer {

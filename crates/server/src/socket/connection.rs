@@ -108,7 +108,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
     drop(connection);
     let frame = match end {
         End::Close(code, reason) => Some((code, reason)),
-        End::Service => Some((1001, "The service ends".to_owned())),
+        End::Service => Some((1001, "The service is stopping".to_owned())),
         End::Gone => None,
     };
     if let Some((code, reason)) = frame {
@@ -163,7 +163,7 @@ impl Connection {
                     } else if unfinished.get_or_insert_with(Instant::now).elapsed()
                         > self.app.settings.timeouts.body
                     {
-                        return End::close(1008, "The rest of the message did not come in time");
+                        return End::close(1008, "The rest of the message did not arrive in time");
                     }
                     // both kinds: a browser answers the one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
@@ -188,7 +188,7 @@ impl Connection {
                             }
                         }
                         Some(Ok(Message::Binary(_))) => {
-                            Err(End::close(4400, "Messages are text"))
+                            Err(End::close(4400, "Messages must be text"))
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
@@ -287,7 +287,7 @@ impl Connection {
             return End::close(1009, "The message is too long");
         }
         if text.contains("UTF-8") || text.contains("utf-8") {
-            return End::close(1007, "Text is UTF-8");
+            return End::close(1007, "Text must be UTF-8");
         }
         End::Gone
     }
@@ -311,8 +311,8 @@ fn refused(refusal: Refusal) -> End {
         Refusal::Unauthenticated(why) => End::forbidden(&why),
         Refusal::Refused(StatusCode::FORBIDDEN, _) => End::forbidden("not an active member"),
         // the same would be refused again: the usual clients give up
-        Refusal::Refused(..) => End::close(4400, "Name an organization by X-Organization-Id"),
-        Refusal::Failed(_) => End::close(1013, "The service cannot tell who you are now"),
+        Refusal::Refused(..) => End::close(4400, "Name an organization with X-Organization-Id"),
+        Refusal::Failed(_) => End::close(1013, "The service cannot verify you now"),
     }
 }
 

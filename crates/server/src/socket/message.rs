@@ -29,7 +29,7 @@ impl Received {
         scan::json(text.as_bytes(), 2)
             .map_err(|_| invalid("The message nests too deep or is too long"))?;
         let Ok(Json::Object(mut message)) = serde_json::from_str(text) else {
-            return Err(invalid("The message is no JSON object"));
+            return Err(invalid("The message is not a JSON object"));
         };
         let Some(Json::String(kind)) = message.remove("type") else {
             return Err(invalid("The message has no type"));
@@ -86,8 +86,8 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
 
 fn operation(payload: Map<String, Json>) -> Result<Operation, Invalid> {
     Operation::from_parameters(payload).map_err(|error| match error.field {
-        Some(field) => Invalid(format!("The payload's {field} cannot be taken")),
-        None => Invalid("The payload is no operation".to_owned()),
+        Some(field) => Invalid(format!("The payload's {field} is invalid")),
+        None => Invalid("The payload is not an operation".to_owned()),
     })
 }
 

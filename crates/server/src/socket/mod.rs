@@ -59,7 +59,7 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
 /// Makes a socket of a request.
 pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
     if !app.lets_in(&parts.headers) {
-        let error = Error::bad_input("origin", "Pages of this origin are not let in.");
+        let error = Error::bad_input("origin", "Pages of this origin are not allowed.");
         return respond::refused(crate::http::JSON, StatusCode::FORBIDDEN, error);
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
@@ -69,7 +69,7 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         }
     };
     let Some(unknown) = app.sockets.unknown() else {
-        let message = "Too many sockets have not yet said who they are; try again later.";
+        let message = "Too many sockets are not authenticated yet. Try again later.";
         let error = Error::of(Code::Unavailable, message);
         return respond::refused(crate::http::JSON, StatusCode::SERVICE_UNAVAILABLE, error);
     };

@@ -208,7 +208,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, String> {
     let max = app.settings.max_operations;
     let prepared = if operations.count() >= max {
-        let message = format!("A socket has {max} operations at once at most.");
+        let message = format!("A socket can have at most {max} operations at once.");
         Err(Error::limit("id", message))
     } else {
         app.api.prepare(operation)

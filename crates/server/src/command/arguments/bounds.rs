@@ -237,5 +237,5 @@ fn bytes(size: ByteSize) -> usize {
 fn share(text: &str) -> Result<Share, String> {
     let percent = text.trim_end_matches('%').trim();
     let share = percent.parse().ok().and_then(Share::percent);
-    share.ok_or_else(|| "it is 1 to 99 percent".to_owned())
+    share.ok_or_else(|| "it must be 1 to 99 percent".to_owned())
 }

@@ -279,9 +279,9 @@ impl std::error::Error for WrongUsage {}
 
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 500ms, 10s, 1h")),
+        Err(error) => Err(format!("{error}; examples: 500ms, 10s, 1h")),
     }
 }
 
@@ -290,14 +290,16 @@ fn database_url(text: &str) -> Result<String, String> {
     if known.iter().any(|scheme| text.starts_with(scheme)) {
         Ok(text.to_owned())
     } else {
-        Err("it begins with postgres:// or sqlite://".to_owned())
+        Err("it must begin with postgres:// or sqlite://".to_owned())
     }
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
     if has_path {
-        return Err("an origin is a scheme and a host, as https://app.example.com".to_owned());
+        return Err(
+            "an origin has only a scheme and a host, such as https://app.example.com".to_owned()
+        );
     }
     HeaderValue::from_str(text).map_err(|error| error.to_string())
 }

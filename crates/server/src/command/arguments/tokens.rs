@@ -48,7 +48,7 @@ impl Keys {
             }
             (None, None, Some(url)) => Ok(Some(KeySource::Server(url.clone()))),
             _ => Err(WrongUsage(
-                "--jwt-secret, --jwt-public-key and --jwks-url are different kinds of keys; give one"
+                "--jwt-secret, --jwt-public-key and --jwks-url exclude each other; give only one"
                     .to_owned(),
             )
             .into()),
@@ -60,7 +60,7 @@ fn key_server(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     match (url.scheme(), url.has_host()) {
         ("http" | "https", true) => Ok(url),
-        _ => Err("it begins with https:// or http://".to_owned()),
+        _ => Err("it must begin with https:// or http://".to_owned()),
     }
 }
 
