@@ -1,7 +1,7 @@
-//! Builds the pages of `web/` into `OUT_DIR/pages` with Node, or leaves that folder empty where there
-//! is none; the plain pages are served then.
+//! Builds the pages of `web/` into `OUT_DIR/pages` if Node is installed. Otherwise it leaves that
+//! folder empty, and the plain pages are served.
 //!
-//! `CAMPAIGNS_WEB=plain` does not build them, `CAMPAIGNS_WEB=full` fails where they cannot be built.
+//! `CAMPAIGNS_WEB=plain` skips the build. `CAMPAIGNS_WEB=full` fails if the pages cannot be built.
 
 use std::{
     env, fs, io,

@@ -1,12 +1,12 @@
-//! The history of the schema: one change a file, each with its way up and down, the same on
-//! PostgreSQL and SQLite as far as either can.
+//! The history of the schema: one change in each file, each with its way up and down, as similar on
+//! PostgreSQL and SQLite as possible.
 //!
-//! **Invariants.** A file that has been released is never edited, and neither is what
-//! [`table`] makes of it: a change of the schema is a new file. A run holds a lock, so two at once
-//! do not disturb each other. In SQLite it is one transaction. In PostgreSQL each migration is one,
-//! or consists of steps that can be repeated ([`steps`]): a run that fails leaves what it has
-//! finished, and the next goes on from there. A table that was there before is used as it is, and
-//! outlives every `down`, as it was found ([`adopt`]).
+//! **Invariants.** A released file is never edited, and neither is the result of [`table`] for it:
+//! a change of the schema is a new file. A run holds a lock, so two runs at once do not disturb
+//! each other. In SQLite, a run is one transaction. In PostgreSQL, each migration is one
+//! transaction, or consists of steps that can be repeated ([`steps`]): a run that fails leaves what
+//! it has finished, and the next one continues from there. A table that existed before is used as
+//! it is, and outlives every `down` as it was found ([`adopt`]).
 
 #![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]

@@ -1,4 +1,4 @@
-//! The tables of the neighbours, identity and crm, where they are not there already.
+//! The tables of the neighbours, identity and crm, if they do not exist yet.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,

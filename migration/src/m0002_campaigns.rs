@@ -1,4 +1,4 @@
-//! Campaigns and the states they go through.
+//! Campaigns and their statuses.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,

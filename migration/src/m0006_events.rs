@@ -1,4 +1,4 @@
-//! Engagement events: what became of a send.
+//! Engagement events: what happened to a send.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,

@@ -1,7 +1,7 @@
-//! The indexes that the service's tables have, for those of its tables that others made ([`crate::adopt`]),
-//! and what keeps their `updated_at` as it was where the service fills its own columns.
+//! The service's indexes for adopted tables ([`crate::adopt`]), and the triggers that keep their
+//! `updated_at` unchanged when the service fills its own columns.
 //!
-//! An index that is there with the same keys, under whatever name, is not made again.
+//! If an index with the same keys exists under any name, it is not created again.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,

@@ -1,6 +1,6 @@
-//! A membership refers to a user of whichever organization: a person has one row in `users` and may
-//! belong to several organizations. Only the table that this service made is changed; that of
-//! another program is so already.
+//! A membership refers to a user of any organization: a person has one row in `users` and can
+//! belong to several organizations. Only a table that this service created is changed; a table from
+//! another program already allows this.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager,

@@ -1,6 +1,6 @@
-//! What migrations made themselves, remembered in `service_tables`: so that `down` takes away no
-//! table that was there before, and a reference is composite only between tables that the
-//! service made.
+//! The objects that migrations created, remembered in `service_tables`, so that `down` drops no
+//! table that existed before, and a reference is composite only between tables that the service
+//! created.
 
 use sea_orm_migration::{
     SchemaManager,

@@ -1,10 +1,11 @@
-//! Row security as the seed describes it, where tables have none: members select, insert and update
-//! the rows of their organization, and admins delete them.
+//! Row security as the seed describes it, for tables that have none: members select, insert and
+//! update the rows of their organization, and admins delete them.
 //!
-//! **Invariants.** A table that has row security, or a function that is there, is left as it is. What the
-//! service keeps beside the five tables can be read by the organization's members, and written by its
-//! triggers alone. Each table gets its policies in a transaction of its own, so that a run can be
-//! repeated. What was written is remembered in `service_tables`, and [`crate::down`] takes it back.
+//! **Invariants.** A table that already has row security, or a function that already exists, is
+//! left as it is. The organization's members can read what the service keeps beside the five
+//! tables, and only its triggers write there. Each table gets its policies in a separate
+//! transaction, so a run can be repeated. What was created is remembered in `service_tables`, and
+//! [`crate::down`] drops it.
 
 use sea_orm_migration::{
     SchemaManager,

@@ -1,4 +1,4 @@
-//! How far a run has come, for whoever waits for it.
+//! The progress of a run, for those who wait for it.
 
 use std::sync::Arc;
 

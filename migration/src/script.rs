@@ -1,7 +1,7 @@
-//! What a run would do, noted instead of done.
+//! What a run would do, recorded instead of done.
 //!
-//! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each goes
-//! through [`crate::made::execute`] or [`crate::steps`], which ask [`record`] first.
+//! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each
+//! goes through [`crate::made::execute`] or [`crate::steps`], which call [`record`] first.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What SQLite needs in place of types: CHECKs, and triggers that bring times to their one form.
+//! What SQLite needs in place of types: CHECKs, and triggers that normalize times.
 
 use crate::table::{Column, Kind};
 

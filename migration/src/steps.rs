@@ -1,9 +1,9 @@
-//! Changing a large table of PostgreSQL while others write to it.
+//! Changing a large PostgreSQL table while others write to it.
 //!
-//! **Invariants.** Whatever locks a table against writers is short, and is given up where the lock
-//! does not come at once: a statement that waits for it would make everybody behind it wait, too.
-//! Whatever takes long locks a few rows, or none. Every step can be repeated, so a run that was cut
-//! off goes on where it ended.
+//! **Invariants.** A statement that locks a table against writers is short, and gives up if it does
+//! not get its lock at once: if it waited, everyone behind it would wait as well. A statement that
+//! takes long locks a few rows or none. Every step can be repeated, so an interrupted run continues
+//! where it stopped.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,10 @@
 //! One description of a table, from which both dialects are written.
 //!
-//! SQLite has no types for ids, times, JSON and enums, so its tables are STRICT and CHECKs hold
-//! each of them to one form: an id is a 16-byte blob, a time RFC 3339 text in UTC. A time that is
-//! written with other decimals than needed (`.500000`, `.000`) is the same time in other letters, and
-//! would sort and compare wrongly; triggers bring it to the one form, with 0, 3 or 6 decimals.
+//! SQLite has no types for IDs, times, JSON and enums, so its tables are STRICT, and CHECKs
+//! restrict each value to one form: an ID is a 16-byte blob, and a time is RFC 3339 text in UTC. A
+//! time that is written with other decimals than needed (`.500000`, `.000`) is the same time in a
+//! different text, and would sort and compare wrongly. Triggers bring it to the normal form, with
+//! 0, 3 or 6 decimals.
 
 use sea_orm_migration::{
     SchemaManager,

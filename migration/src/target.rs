@@ -1,4 +1,4 @@
-//! Which database is migrated, and where in it the tables are.
+//! Which database is migrated, and where its tables are.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
-//! Buckets of time, as the calendar of a time zone has them.
+//! Periods of time in the calendar of a time zone.
 //!
 //! **Invariants.** Buckets follow each other without a gap. A day starts at the first instant that
-//! has its date or, where clocks jump over midnight, a later one; so a day is 23 or 25 hours long
-//! where daylight saving makes it so, and a local day that never was has no bucket. A week starts
-//! with its Monday, a month with its first. Minutes and hours are lengths of time, counted from a
-//! boundary of the local clock: the hour in which clocks are set back is there twice.
+//! has its date or, if the clocks skip midnight, at a later one. So a day is 23 or 25 hours long
+//! when daylight saving time changes, and a local day that never existed has no bucket. A week
+//! starts on Monday, a month on its first day. Minutes and hours are lengths of time, counted from
+//! a boundary of the local clock: the hour that repeats when clocks are set back is two buckets.
 //!
-//! The edges are made here and not in SQL, so that both databases have the same rules of the same
+//! The edges are computed here and not in SQL, so both databases use the same rules from the same
 //! version of the time zone database.
 
 use chrono::{

@@ -1,7 +1,8 @@
-//! What campaigns were to contacts: how much was sent to them, when they last did something, and where.
+//! The engagement of contacts: how much was sent to them, when they last did something, and in
+//! which campaigns.
 //!
-//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range of an
-//! index, that can be read as a whole as well as looked up by contact.
+//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range
+//! of an index, that can be read as a whole or looked up by contact.
 
 use campaigns_entity::contact;
 use campaigns_scope::{Scope, Sql};

@@ -1,4 +1,5 @@
-//! What became of a send or a contact: events that are counted, and those that are waiting to be.
+//! The engagement of a send or a contact: counted events, and events that are waiting to be
+//! counted.
 
 use std::collections::HashMap;
 

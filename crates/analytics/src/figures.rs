@@ -1,5 +1,5 @@
-//! Figures of campaigns, from running counts: one statement, however many campaigns, that reads a
-//! few rows of each, however many sends and events it has.
+//! The figures of campaigns, from running counts. One statement serves any number of campaigns and
+//! reads a few rows of each, however many sends and events it has.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! Adds what was written to the running counts, as long as the process lives.
+//! Adds waiting changes to the running counts while the process runs.
 //!
-//! Whoever reads adds up what is waiting by themselves, so nothing depends on when this happens but
-//! how much they have to read. Of several processes one does it at a time. Where changes come
-//! faster than they are added, batches follow each other at once.
+//! Every reader adds up the waiting changes itself, so this only affects how much readers have to
+//! read. Of several processes, one does it at a time. If changes arrive faster than they are added,
+//! batches follow each other immediately.
 
 use std::{sync::Arc, time::Duration};
 

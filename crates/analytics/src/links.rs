@@ -1,4 +1,4 @@
-//! Links: which were clicked, how often, and by how many.
+//! Links: which ones were clicked, how often, and in how many sends.
 
 use std::collections::HashMap;
 

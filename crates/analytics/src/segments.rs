@@ -1,4 +1,4 @@
-//! Which segments campaigns were made with.
+//! The segments that campaigns were made with.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
-//! Suppression: whom nothing more is to be sent to.
+//! Suppression: the contacts that get no more sends.
 //!
-//! **Invariant.** What suppresses is said once, in `suppresses!`: an unsubscribe, a complaint, or a
-//! bounce that does not say that it was soft.
+//! **Invariant.** The events that suppress are defined once, in `suppresses!`: an unsubscribe, a
+//! complaint, or a bounce that is not marked as soft.
 
 use std::collections::HashMap;
 

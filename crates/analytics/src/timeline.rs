@@ -1,4 +1,4 @@
-//! Time series: what happened when.
+//! Time series: how many events happened in each period.
 
 use std::collections::HashMap;
 

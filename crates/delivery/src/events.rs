@@ -1,4 +1,4 @@
-//! Events come in.
+//! Recording events.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Lists are filled: the contacts that a campaign is meant for.
+//! Filling lists: the contacts that a campaign is for.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,4 +1,4 @@
-//! Sends are queued: one for each contact on a campaign's list that may be sent something.
+//! Queueing sends: one for each contact on a campaign's list that can get one.
 
 use campaigns_analytics::contact_is_suppressed;
 use campaigns_entity::{

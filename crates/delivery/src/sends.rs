@@ -1,4 +1,4 @@
-//! Reports come in: how far the delivery of sends has come.
+//! Applying delivery reports.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,17 +1,19 @@
-//! Calls that arrive together are written together: one transaction for all small calls of an
-//! organization that came while another was under way. Where many rows wait, a second transaction starts.
+//! Calls that arrive together are written together: all small calls of an organization that arrive
+//! while a transaction is in progress share the next one. If many rows are waiting, a second
+//! transaction starts.
 //!
 //! **Invariants.**
-//! - A call is answered once it is committed, or nothing of it is stored.
-//! - Nobody waits for a timer: a call that finds nothing under way is written at once, by itself.
-//! - Where a transaction of several calls fails, each is written by itself, so an error stays with
-//!   the call that made it. The exception is a commit whose outcome is not known: that is what each
-//!   of them is told.
-//! - Within a transaction calls are written in the order in which they came, and a row of one that
-//!   repeats another's changes nothing, as if one call had come after the other.
-//! - A call whose client has gone before it was taken is not written.
+//! - A call is answered after it is committed. Otherwise, nothing of it is stored.
+//! - Nobody waits for a timer: if no transaction is in progress, a call is written at once, by
+//!   itself.
+//! - If a transaction with several calls fails, each call is written by itself, so an error stays
+//!   with the call that caused it. The exception is a commit with an unknown outcome, which is
+//!   reported to all of them.
+//! - Within a transaction, calls are written in the order in which they arrived. A row that repeats
+//!   one of an earlier call changes nothing, as if the calls had come one after the other.
+//! - A call is not written if its client has gone away before the call was taken.
 //!
-//! Large calls do not wait: one transaction of each, on a connection of its own, is as fast.
+//! Large calls do not wait: one transaction for each, on its own connection, is as fast.
 
 use std::{
     collections::{HashMap, VecDeque},

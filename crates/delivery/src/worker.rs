@@ -1,11 +1,11 @@
-//! Campaigns whose time has come are started, and those that have been sent are completed.
+//! Starts campaigns that are due, and completes those that have been sent.
 //!
 //! **Invariants.**
-//! - A campaign starts once, whatever the number of workers: whoever has its row locked looks again at its
-//!   status and its time. The step and its sends are one transaction, so a worker that is killed has done
-//!   all of it or nothing.
-//! - A campaign that fails is tried again later, each time after a longer pause, and meanwhile does not
-//!   keep the others from their turn.
+//! - A campaign starts once, whatever the number of workers: the worker that has locked its row
+//!   checks its status and its time again. The step and its sends are one transaction, so a worker
+//!   that is killed has done all of it or nothing.
+//! - A campaign that fails is tried again, after pauses that get longer, and does not delay the
+//!   others.
 
 use std::{
     collections::HashMap,

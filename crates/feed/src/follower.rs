@@ -1,4 +1,4 @@
-//! Following: the next event after a cursor, wherever it is.
+//! Following: the next event after a cursor, from the log or from the table.
 
 use std::{
     collections::VecDeque,

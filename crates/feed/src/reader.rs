@@ -1,4 +1,4 @@
-//! The one reader of a process.
+//! The reader of a process.
 
 use std::{
     collections::HashMap,

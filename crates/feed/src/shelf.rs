@@ -1,11 +1,11 @@
-//! Pages of the table, shared by all who are behind the log.
+//! Pages of the table, shared by all followers behind the log.
 //!
-//! After a restart everybody is behind, and most want the same. A page is read once for those who
-//! ask for it within a few seconds: whoever is at a position that a page covers takes the rest of
-//! it, and from its end on they are at the same place.
+//! After a restart everyone is behind, and most followers want the same events. A page is read once
+//! for everyone who asks for it within a few seconds: a follower whose position is within a page
+//! takes the rest of that page, and from its end on, all of them are at the same position.
 //!
-//! **Invariant.** A page has every wanted event with `start < position <= end` that was visible when
-//! it was read, and none before its end will ever be added.
+//! **Invariant.** A page has every wanted event with `start < position <= end` that was visible
+//! when it was read, and no event will ever be added before its end.
 
 use std::{
     collections::{BTreeMap, HashMap},

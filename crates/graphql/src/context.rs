@@ -1,4 +1,4 @@
-//! What a resolver finds in its context: the scope, the viewer, the time.
+//! What resolvers find in their context: the scope, the viewer and the time.
 
 use std::{
     collections::HashMap,

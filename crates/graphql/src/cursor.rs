@@ -1,5 +1,5 @@
-//! Cursors: the keys of a row and the order that they are of, in letters that mean nothing to
-//! a client.
+//! Cursors: the keys of a row and the name of the order that they belong to, as text that is opaque
+//! to clients.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{KeyKind, KeyValue, Order};

@@ -1,7 +1,7 @@
-//! What a client is told when something fails.
+//! The errors that clients see.
 //!
-//! **Invariant.** A resolver fails with an [`Error`], which shows only what was written for the
-//! client. The engine logs whatever else reaches the edge, and shows a request id in its place.
+//! **Invariant.** A resolver fails with an [`Error`], which shows only text that was written for
+//! the client. The engine logs every other error and shows a request ID in its place.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! Values that clients send: where they stand, and what they may be.
+//! Values from clients: their paths, and what they can be.
 
 use async_graphql::{ID, MaybeUndefined};
 pub(crate) use campaigns_operation::Path;

@@ -1,4 +1,4 @@
-//! What an operation of the schema may come to, and how long its lists may be.
+//! The maximum cost of an operation of the schema, and the maximum lengths of its lists.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `node` and `nodes`: any object by its id alone, as Relay has it.
+//! `node` and `nodes`: any object by its ID alone, as in Relay.
 
 use std::collections::HashMap;
 

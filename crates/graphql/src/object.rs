@@ -1,8 +1,8 @@
-//! The objects of the schema, each described once: what it is, what its plain fields show, and which
-//! container has the fields that wait.
+//! The objects of the schema, each described once: its name, what its plain fields show, and the
+//! container with the fields that wait.
 //!
-//! **Invariant.** What the schema says of a plain field, which column is read for it, and how it is
-//! written, come of one line.
+//! **Invariant.** One line defines how the schema describes a plain field, which column it reads,
+//! and how it is written.
 
 use campaigns_operation::object::Nothing;
 use sea_orm::EntityTrait;

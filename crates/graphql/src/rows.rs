@@ -1,16 +1,17 @@
-//! Rows that were loaded together, and what is loaded for all of them at once.
+//! Rows that were loaded together, and data that is loaded for all of them at once.
 //!
-//! **Invariant.** What a field needs of the database is loaded for every row that came with this
-//! one, in one statement, by whichever of them is asked first; so the number of statements of an
-//! operation depends on its shape, not on how many rows there are. (One statement names 2,000 ids;
-//! a page with more takes one more for each 2,000.)
+//! **Invariant.** The first row to need data for a field loads it for every row that came with it,
+//! in one statement. So the number of statements of an operation depends on its shape, not on the
+//! number of rows. (One statement names up to 2,000 IDs; a larger page takes one more for each
+//! 2,000.)
 //!
-//! A loader that collects keys for a moment would do the same most of the time; how many
-//! statements it sends depends on how the executor happens to interleave the fields. A row knows its
+//! A loader that collects keys for a moment would usually do the same, but the number of its
+//! statements depends on how the executor happens to interleave the fields. A row knows its
 //! siblings, so there is nothing to wait for.
 //!
-//! A row has the columns that were asked for, or, where it came of a mutation or of the feed, all. A field
-//! that needs another column than its object says fails, and a test asks for each field alone.
+//! A row has the columns that were selected or, if it comes from a mutation or the feed, all
+//! columns. A field fails if it needs a column that its object does not declare; a test selects
+//! each field alone.
 
 use std::{
     any::Any,

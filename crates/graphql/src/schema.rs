@@ -1,4 +1,4 @@
-//! The schema: what the features add up to.
+//! The schema: the features combined.
 
 use async_graphql::{Context, ID, MergedObject, SimpleObject};
 use campaigns_scope::OrganizationOwned;

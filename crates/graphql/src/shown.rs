@@ -1,8 +1,8 @@
-//! How columns and other values are shown, as JSON. Text and JSON may be large.
+//! How columns and other values are shown as JSON. Text and JSON can be large.
 //!
-//! **Invariant.** Each time such a value is put into a response, its weight is drawn from the budget
-//! of the operation. Rows are drawn when they are read, but one row may be shown many times. A
-//! test fails where a field of a row shows text in another way.
+//! **Invariant.** Each time such a value is put into a response, its weight is drawn from the
+//! operation's budget. Rows are drawn when they are read, but one row can be shown many times. A
+//! test fails if a field of a row shows text in another way.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -1,8 +1,8 @@
-//! Work that would keep a thread of the runtime to itself.
+//! Work that would occupy a thread of the runtime.
 //!
 //! An operation with ten thousand rows runs for tens of milliseconds without waiting for anything.
-//! On a thread of the runtime everything that the thread has to do next waits as long, and where
-//! that thread is the one that polls the sockets, so does everything else.
+//! On a thread of the runtime, everything else on that thread would wait as long, and if that is
+//! the thread that polls the sockets, so would everything else.
 
 use std::{panic::AssertUnwindSafe, thread};
 

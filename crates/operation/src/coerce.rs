@@ -1,10 +1,11 @@
-//! Values against their types, and omitted variables out of the document (GraphQL, sections 6.1.2
-//! and 6.4.1).
+//! Checks values against their types, and removes omitted variables from the document (GraphQL,
+//! sections 6.1.2 and 6.4.1).
 //!
-//! async-graphql gives a resolver null for a variable that the request leaves out. Here an argument or a
-//! field whose value is such a variable is taken out of the selections ([`omit`](mod@crate::omit)), so that it
-//! is omitted as well and its default applies. Values that do not fit are found here with their path: a literal does
-//! not fit the schema (`GRAPHQL_VALIDATION_FAILED`), a variable's value is bad input.
+//! async-graphql passes null to a resolver for a variable that the request omits. Here, an argument
+//! or a field whose value is such a variable is removed from the selections
+//! ([`omit`](mod@crate::omit)), so it is omitted as well, and its default applies. Values of the
+//! wrong type are found here, with their path: a literal that does not fit the schema is
+//! `GRAPHQL_VALIDATION_FAILED`, and a variable's value is bad input.
 
 use std::collections::{HashMap, HashSet};
 

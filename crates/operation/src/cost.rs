@@ -1,10 +1,10 @@
-//! What an operation may cost, before it is executed.
+//! The cost of an operation, before it is executed.
 //!
-//! A field costs 1 and what is in it; a list, what is in it times the rows that it may have. That is
-//! known from the document, the variables and the schema alone.
+//! A field costs 1 plus the cost of its selections. A list costs its selections multiplied by the
+//! rows that it can have. Both are known from the document, the variables and the schema alone.
 //!
-//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded how much there is once
-//! fragments are written out, so there is room and time to walk it.
+//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded the size of the
+//! document with fragments expanded, so there is room and time to walk it.
 
 use std::cell::Cell;
 

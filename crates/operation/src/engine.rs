@@ -1,4 +1,4 @@
-//! What executes operations.
+//! The engine, which executes operations.
 
 use std::sync::{Arc, PoisonError};
 

@@ -1,8 +1,8 @@
-//! What a client is told about an operation that fails.
+//! The errors of an operation, as clients see them.
 //!
-//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the client.
-//! Everything else is logged and replaced by a request id: async-graphql would make a message of
-//! anything that can be displayed, a database's error too.
+//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the
+//! client. Everything else is logged and replaced by a request ID. async-graphql would turn
+//! anything that can be displayed into a message, including a database error.
 
 use std::fmt;
 

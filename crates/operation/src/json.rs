@@ -1,7 +1,7 @@
 //! Values as JSON text.
 //!
-//! **Invariant.** `Value::Binary`, which no field of a schema has, is JSON that is written already: an
-//! [`object`](mod@crate::object) makes it.
+//! **Invariant.** `Value::Binary`, which no field of a schema uses, is JSON that is already
+//! written. An [`object`](mod@crate::object) creates it.
 
 use async_graphql::{Response, Value};
 

@@ -1,13 +1,13 @@
-//! What is kept of an operation from one request to the next: all that its text alone decides.
+//! What is kept of an operation between requests: everything that depends on its text alone.
 //!
-//! A dashboard sends the same few documents again and again. What parsing, validation and writing out
-//! its fragments come to depends on the text of a document and the name of the operation; so it is kept by
-//! these two, and a request adds its variables.
+//! A dashboard sends the same few documents again and again. The results of parsing, validation and
+//! expanding fragments depend on the text of a document and the name of the operation. So they are
+//! kept under these two, and a request adds its variables.
 //!
 //! **Invariants.**
-//! - Nothing is kept that depends on variables, on who asks or on the time.
-//! - What is kept weighs [`Limits::kept`](crate::Limits) bytes at most; what was not used for longest goes
-//!   first. An operation that is heavier than a sixteenth of that is not kept.
+//! - Nothing is kept that depends on variables, on the viewer or on the time.
+//! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes; the least recently used
+//!   goes first. An operation that is heavier than a sixteenth of that is not kept.
 
 use std::{
     collections::HashMap,

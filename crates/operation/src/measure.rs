@@ -1,8 +1,9 @@
-//! How much a document says once its fragments are written out.
+//! The size of a document with its fragments expanded.
 //!
-//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate; so
-//! a document whose fragments double is refused in the time that it takes to read it. What passes is
-//! no deeper than 64 levels, so that whatever walks it afterwards, recursively, has the room to.
+//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate. So
+//! a document with fragments that double is refused in the time that it takes to read it. A
+//! document that passes is at most 64 levels deep, so recursive code that walks it later has enough
+//! stack.
 
 use std::collections::HashMap;
 

@@ -1,17 +1,17 @@
 //! Objects that resolve their plain fields in one go.
 //!
-//! async-graphql makes a future for each field of each object, whether it waits for something or not, and
-//! then a value of it. Most fields of a row wait for nothing. An [`Object`] says how each of its plain
-//! fields is written as JSON, and leaves those that wait to a container. A list of objects is
-//! resolved field by field: each plain field is looked up once, each field that waits is one future for the
-//! whole list; then the text of the list is written, in the order of the document.
+//! async-graphql creates a future for each field of each object, whether it waits or not, and then
+//! a value. Most fields of a row do not wait. An [`Object`] defines how each of its plain fields is
+//! written as JSON, and leaves the fields that wait to a container. A list of objects is resolved
+//! field by field: each plain field is looked up once, and each field that waits is one future for
+//! the whole list. Then the text of the list is written, in the order of the document.
 //!
 //! **Invariants.**
-//! - Each object is described once: what the schema says of a plain field, and how it is written, stand
-//!   in one place.
-//! - What is written holds no error. Once an operation has one, objects are values, so that
+//! - Each object is described once: the schema's description of a plain field and the way it is
+//!   written are in one place.
+//! - Written JSON contains no error. Once an operation has an error, objects are values, so that
 //!   [`shape`](mod@crate::shape) can put null where it belongs.
-//! - What plain fields write is drawn from whatever the object draws from, object by object.
+//! - The bytes of plain fields are drawn from the object's budget, object by object.
 
 use std::{borrow::Cow, pin::Pin};
 

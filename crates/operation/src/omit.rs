@@ -1,4 +1,4 @@
-//! Omitted variables, out of the document.
+//! Removes omitted variables from the document.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! An operation before it is executed.
+//! Prepares an operation before it is executed.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The roots of a schema, and the way past the library's preparations.
+//! The roots of a schema, which bypass the library's preparation.
 //!
-//! async-graphql validates a document only on the way to its execution. So a document is validated by
-//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. What it is executed
-//! in afterwards, without being parsed or validated again, is the [`Environment`] that a probe has seen.
+//! async-graphql validates a document only when it executes it. So a document is validated by
+//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. Later it is
+//! executed in the [`Environment`] that a probe has seen, without being parsed or validated again.
 
 use std::{
     borrow::Cow,

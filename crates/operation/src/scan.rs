@@ -1,9 +1,9 @@
 //! Bounds on a document and on JSON before any parser sees them.
 //!
-//! **Invariants.** What passes nests its brackets 64 deep at most, so that no recursive parser,
-//! validator or destructor behind it runs out of stack: 2 kB would be enough for that. JSON that
-//! passes has 250,000 values at most, each of which takes a hundred bytes and more once it is read:
-//! 8 MB of zeros would take a gigabyte.
+//! **Invariants.** Brackets in what passes are nested at most 64 deep, so that no recursive parser,
+//! validator or destructor runs out of stack: without this, 2 kB would be enough. JSON that passes
+//! has at most 250,000 values, each of which takes a hundred bytes or more in memory: 8 MB of zeros
+//! would take a gigabyte.
 
 use crate::error::Error;
 

@@ -1,8 +1,9 @@
 //! The data of a response in the shape of its document (GraphQL, sections 6.2.2, 6.4.4 and 7.2.2).
 //!
-//! async-graphql puts fields in the order in which they were resolved, and leaves out a field that
-//! failed, even where it cannot be null. **Invariant**: what leaves here has its fields in the order
-//! of the document; a field that failed is null, or where it cannot be, the next thing around it that can.
+//! async-graphql orders fields by the time they were resolved, and leaves out a field that failed,
+//! even if it cannot be null. **Invariant**: data that leaves here has its fields in the order of
+//! the document. A field that failed is null or, if it cannot be null, the nearest nullable parent
+//! is.
 
 use std::{collections::HashSet, fmt::Write};
 

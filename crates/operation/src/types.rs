@@ -1,4 +1,4 @@
-//! The types of the schema, as far as values and selections are held against them.
+//! The types of the schema, as needed to check values and selections.
 
 use std::collections::{HashMap, HashSet};
 

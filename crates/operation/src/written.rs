@@ -1,9 +1,10 @@
-//! The selections of an operation, written out: without fragments where the object is known, without
-//! `@skip` and `@include`, each response key once (GraphQL, section 6.3.2, `CollectFields`).
+//! The expanded selections of an operation: without fragments where the object is known, without
+//! `@skip` and `@include`, and with each response key once (GraphQL, section 6.3.2,
+//! `CollectFields`).
 //!
-//! **Invariant.** An object that is executed over what is written has one selection for each field of
-//! its response, in the order of the response. [`measure`](mod@crate::measure) has bounded how much
-//! there can be.
+//! **Invariant.** An object that is executed over expanded selections has one selection for each
+//! field of its response, in the order of the response. [`measure`](mod@crate::measure) has bounded
+//! their number.
 
 use std::{collections::HashSet, sync::Arc};
 

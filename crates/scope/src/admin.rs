@@ -1,11 +1,11 @@
 //! Deleting, which is for admins.
 //!
-//! A campaign may have a million sends and events, and one statement that deletes them all would
-//! run past any limit, with all of its locks. So what hangs on a row in large numbers goes first, a
-//! few thousand rows in a transaction, and the row itself last.
+//! A campaign can have a million sends and events. One statement that deletes them all would exceed
+//! any time limit, with all of its locks. So the rows that depend on a row in large numbers go
+//! first, a few thousand in each transaction, and the row itself goes last.
 //!
-//! **Invariants.** What is not deleted yet is whole: figures and the feed are right at every step.
-//! A deletion that was cut off is repeated, and goes on where it ended.
+//! **Invariants.** Whatever is not deleted yet is consistent: figures and the feed are right at
+//! every step. A deletion that was interrupted can be repeated, and continues where it stopped.
 
 use std::time::{Duration, Instant};
 

@@ -1,16 +1,16 @@
-//! Budgets of bytes: how much may be held in memory at once, for whom.
+//! Budgets of bytes: how much memory can be held at once, and for whom.
 //!
-//! Budgets form a tree. The process has one; each organization that asks has one within it; each
-//! operation has one within its organization's. What is drawn from a budget is drawn from every
-//! budget around it, and given back when it is no longer held.
+//! Budgets form a tree. The process has one, each active organization has one within it, and each
+//! operation has one within its organization's. Bytes drawn from a budget are drawn from every
+//! budget around it, and returned when they are no longer held.
 //!
 //! **Invariants.**
 //! - Nothing is held that was not drawn first, so the process holds no more than its budget.
-//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each
-//!   value in JSON.
-//! - An organization never holds more than its share of what is free: with a share of one half,
-//!   as much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). A newcomer
-//!   therefore always finds room, however many others are greedy.
+//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each JSON
+//!   value.
+//! - An organization never holds more than its share of what is free: with a share of one half, as
+//!   much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). So a newcomer always
+//!   finds room, however many others are greedy.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
-//! The running counts of every organization: what is waiting is added, what is wrong is found and
-//! counted again. What they are, and why they add up, the migration `m0008_counts` says.
+//! The running counts of all organizations: adds waiting changes, finds wrong counts, and counts
+//! again. The migration `m0008_counts` explains what they are and why they add up.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;

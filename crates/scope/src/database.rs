@@ -1,5 +1,5 @@
-//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope,
-//! [`Database::operator`] the work that is for no one viewer.
+//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope, and
+//! [`Database::operator`] gives access for work that is not for one viewer.
 
 use std::{
     collections::HashMap,

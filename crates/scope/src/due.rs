@@ -1,4 +1,4 @@
-//! Campaigns that wait for a worker, of every organization.
+//! Campaigns of all organizations that wait for a worker.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! What can go wrong at the door.
+//! The errors of the door.
 
 use sea_orm::{
     DbErr, RuntimeErr, SqlErr,

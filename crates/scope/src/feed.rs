@@ -1,4 +1,4 @@
-//! Reading the feed of many organizations at once: for the one reader of a process.
+//! Reads the feed of many organizations at once, for the reader of a process.
 
 use campaigns_entity::event;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};

@@ -1,4 +1,4 @@
-//! Text whatever its case: simple case folding, by the tables of Unicode.
+//! Text regardless of case: simple case folding, by the tables of Unicode.
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 

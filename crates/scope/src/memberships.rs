@@ -1,8 +1,8 @@
-//! Organization and role of those whose tokens do not name an organization: their memberships.
+//! Memberships: the organization and role of users whose tokens do not name an organization.
 //!
-//! **Invariants.** Only active memberships of active users count. What was found counts for
-//! [`REMEMBERED`] and no longer; it is looked up once for all who ask at the same time, and a
-//! subject has one entry however many organizations its requests name.
+//! **Invariants.** Only active memberships of active users count. A result is valid for
+//! [`REMEMBERED`] and no longer. It is looked up once for all requests that need it at the same
+//! time, and a subject has one entry, however many organizations its requests name.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

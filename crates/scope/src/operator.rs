@@ -1,4 +1,4 @@
-//! Work for no one viewer: what a process does on behalf of who runs it.
+//! Work that is not for one viewer: what a process does for its operator.
 
 use campaigns_entity::{campaign, organization};
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! Which tables belong to an organization, and what their rows may refer to.
+//! The tables that belong to an organization, and what their rows can refer to.
 
 use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,

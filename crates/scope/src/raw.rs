@@ -1,8 +1,8 @@
-//! SQL as text, for what the query builder cannot say.
+//! SQL as text, for statements that the query builder cannot express.
 //!
-//! **Invariant.** Such text sees the organization's rows alone, whatever it says: each table that
-//! it names is shadowed by a common table expression of that name with the predicate in it. A
-//! qualified or quoted name would go round that, so [`Sql::new`] refuses both, while it compiles.
+//! **Invariant.** Such text sees only the organization's rows, whatever it says: each table that it
+//! names is shadowed by a common table expression of that name that contains the predicate. A
+//! qualified or quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
 
 use std::borrow::Cow;
 

@@ -1,13 +1,13 @@
-//! Who may go next: to a connection, or to be executed.
+//! Fair queues for places: connections, or turns to execute operations.
 //!
 //! **Invariants.**
-//! - An organization holds no more places than its share of those that are free allows: with one
-//!   half, as many as it leaves free. One that floods therefore leaves room for the next. (Places
-//!   that are few, and whose holders others do not have to wait for, one may have all of while it
-//!   is alone.)
-//! - A place that comes free goes to the organization that holds the fewest, and within an
-//!   organization to whoever has waited longest.
-//! - No more than a fixed number wait for an organization.
+//! - An organization holds no more places than its share of the free ones: with one half, as many
+//!   as it leaves free. So an organization that floods the service leaves room for the next one.
+//!   (Where places are few and others do not wait for their holders, one organization can have all
+//!   of them while it is alone.)
+//! - A place that becomes free goes to the organization that holds the fewest, and within an
+//!   organization to the one that has waited longest.
+//! - The number of waiters of an organization is bounded.
 
 use std::{
     collections::{HashMap, VecDeque},

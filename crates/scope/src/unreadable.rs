@@ -1,6 +1,6 @@
-//! Rows that this version cannot read: a newer version beside it, or somebody's SQL, has stored an
-//! enum's value that it does not know. Such a row is left out of what is shown, and neither a list
-//! nor the feed ends with it.
+//! Rows that this version cannot read, because a newer version beside it, or another program, has
+//! stored an unknown enum value. Such a row is left out, and neither a list nor the feed stops at
+//! it.
 
 use std::{
     sync::{Mutex, PoisonError},

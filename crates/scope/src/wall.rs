@@ -1,9 +1,9 @@
-//! The second wall: row security of PostgreSQL, beside the predicates of a scope.
+//! The second wall: PostgreSQL's row security, in addition to the predicates of a scope.
 //!
-//! **Invariants.** Behind the wall every statement of a viewer's scope runs in a transaction under a
-//! role that policies hold for, with the viewer's claims set as `PostgREST` sets them. Both end with the
-//! transaction, so the next to use the connection starts without. Work for no one viewer stays under
-//! the service's own role.
+//! **Invariants.** Behind the wall, every statement of a viewer's scope runs in a transaction under
+//! a role that policies apply to, with the viewer's claims set as in `PostgREST`. Both end with the
+//! transaction, so the next user of the connection starts without them. Work that is not for one
+//! viewer stays under the service's own role.
 
 use std::sync::Arc;
 

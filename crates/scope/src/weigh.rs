@@ -1,4 +1,4 @@
-//! What a row weighs in memory.
+//! The weight of a row in memory.
 
 use sea_orm::sqlx::{
     Column, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,

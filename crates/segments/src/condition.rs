@@ -1,4 +1,4 @@
-//! The tree becomes a condition on `contacts`.
+//! Compiles the tree to a condition on `contacts`.
 
 use campaigns_analytics::{self as analytics, ContactTime};
 use campaigns_entity::contact::Column;

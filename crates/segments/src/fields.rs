@@ -1,4 +1,4 @@
-//! The fields that rules may use.
+//! The fields that rules can use.
 
 use campaigns_analytics::{ContactCampaign, ContactNumber, ContactTime};
 use campaigns_entity::contact::{Column, ContactType};

@@ -1,4 +1,4 @@
-//! The operators, and which of them a type takes.
+//! The operators, and which types support them.
 
 /// An operator: a test, or its exact complement.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! JSON becomes a checked tree.
+//! Parses JSON into a checked tree.
 
 use std::fmt::Display;
 

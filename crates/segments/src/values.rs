@@ -1,4 +1,4 @@
-//! Values in rules: what a field's type takes.
+//! Values in rules, checked against the type of the field.
 
 use std::borrow::Cow;
 

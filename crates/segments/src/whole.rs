@@ -1,4 +1,4 @@
-//! Whole numbers, compared with any number that JSON can say, exactly.
+//! Exact comparison of integers with any number that JSON can express.
 
 use serde_json::Number;
 

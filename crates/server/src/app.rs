@@ -1,4 +1,4 @@
-//! What a running service consists of.
+//! The parts of a running service.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Development mode: what is made up where nothing is configured.
+//! Development mode: the defaults for a service without configuration.
 
 use std::{
     fs::OpenOptions,

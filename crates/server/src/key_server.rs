@@ -1,9 +1,10 @@
-//! Keys by URL: fetched, kept, and fetched again.
+//! Keys from a URL: fetched, kept, and fetched again.
 //!
 //! **Invariants.**
-//! - One task fetches, so there is one fetch at a time, and a request that ends does not end a fetch.
-//! - A fetch has a deadline and a size. While fetches fail, the keys that were fetched last stay in use.
-//! - Tokens that name unknown keys cause one fetch in [`Pace::unknown`] at most, however many come.
+//! - One task fetches, so there is one fetch at a time, and a request that ends does not end a
+//!   fetch.
+//! - A fetch has a deadline and a maximum size. While fetches fail, the last keys stay in use.
+//! - Tokens with unknown keys cause at most one fetch in [`Pace::unknown`], however many there are.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! What the process counts, for Prometheus.
+//! The metrics of the process, for Prometheus.
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 

@@ -1,10 +1,10 @@
-//! The pages that the service carries: the dashboard and GraphiQL.
+//! The pages of the service: the dashboard and GraphiQL.
 //!
-//! They are built from `web/` by this crate's build script where Node is installed. Where it is not,
-//! the plain pages beside this crate's source take their place: fewer functions, no dependencies.
+//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain
+//! pages beside this crate's source take their place, with fewer features and no dependencies.
 //!
-//! **Invariants.** Nothing that a page loads is on another host, and its policy forbids it. No script
-//! is inline. A file that is cached forever has the hash of its content in its name.
+//! **Invariants.** A page loads nothing from another host, and its policy forbids it. No script is
+//! inline. A file that is cached forever has the hash of its content in its name.
 
 #![warn(missing_docs)]
 

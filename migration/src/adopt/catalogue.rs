@@ -1,4 +1,4 @@
-//! What PostgreSQL's catalogue says of a table.
+//! What PostgreSQL's catalog says about a table.
 
 use std::collections::HashMap;
 

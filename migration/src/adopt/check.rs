@@ -1,4 +1,4 @@
-//! Whether tables that others made can be adopted, column by column.
+//! Checks whether tables from another program can be adopted, column by column.
 
 use std::fmt;
 

@@ -1,26 +1,27 @@
-//! Tables that others made, in PostgreSQL: recognized, checked against what is documented, used as
-//! they are, and left as they were found.
+//! Tables in PostgreSQL that another program created: they are recognized, checked against the
+//! documentation, used as they are, and left as they were found.
 //!
-//! What the service needs beyond the documented columns comes in the ways in which it comes to its
-//! own tables: three columns of `campaign_events` and their triggers ([`crate::m0007_feed`]), tables
-//! of its own ([`crate::m0008_counts`]), and indexes ([`crate::m0006b_adopted`]). An adopted table
-//! differs from one that the service made in four ways:
+//! The service adds what it needs beyond the documented columns in the same ways as for its own
+//! tables: three columns of `campaign_events` and their triggers ([`crate::m0007_feed`]), tables of
+//! its own ([`crate::m0008_counts`]), and indexes ([`crate::m0006b_adopted`]). An adopted table
+//! differs from one that the service created in four ways:
 //!
-//! - **Types.** An enum may have another name and more values, or be text with a CHECK. The
-//!   service's own tables and functions take the column's own type ([`column_type`]), so that
-//!   triggers and indexes compare without a cast. The service looks the types up when it connects,
-//!   and casts to those.
-//! - **References** have one column. There is no key of organization and id to refer to, and the service checks
-//!   the organization of what it refers to itself.
-//! - **`updated_at`** is kept by whatever trigger is there. What the service writes to its own columns
-//!   is no update: a trigger that fires last keeps the time as it was.
-//! - **Privileges.** What default privileges give others on the service's own tables and functions is
-//!   revoked ([`private`]): a table of counts has no policies. `deploy/grants.sql` gives the service's
-//!   role what it needs.
+//! - **Types.** An enum can have another name and more values, or be text with a CHECK. The
+//!   service's own tables and functions use the type of the column ([`column_type`]), so that
+//!   triggers and indexes compare without a cast. The service looks up the types when it connects,
+//!   and casts to them.
+//! - **References** have one column. There is no key of organization and ID to refer to, so the
+//!   service itself checks the organization of the rows that it refers to.
+//! - **`updated_at`** is maintained by whatever trigger exists. When the service writes its own
+//!   columns, that does not count as an update: a trigger that fires last keeps the time as it was.
+//! - **Privileges.** Privileges on the service's own tables and functions that others get by
+//!   default are revoked ([`private`]), because a table of counts has no policies.
+//!   `deploy/grants.sql` grants what the service's role needs.
 //!
-//! **Invariants.** Nothing is changed while a table differs in what matters ([`check::differences`]).
-//! No column, constraint, policy, function, trigger or grant of others is altered or dropped, up or
-//! down. What is not in `service_tables` is not the service's, and stays.
+//! **Invariants.** Nothing is changed while a table differs in a way that matters
+//! ([`check::differences`]). No column, constraint, policy, function, trigger or grant of another
+//! program is altered or dropped, up or down. Anything that is not in `service_tables` does not
+//! belong to the service, and stays.
 
 mod catalogue;
 pub(crate) mod check;

@@ -1,4 +1,4 @@
-//! Who may use what the service keeps beside tables that others made.
+//! Who can use what the service keeps beside adopted tables.
 
 use sea_orm_migration::{SchemaManager, sea_orm::DbErr};
 

@@ -1,15 +1,16 @@
-//! An open subscription: an operation that answers again and again.
+//! An open subscription: an operation that responds repeatedly.
 //!
 //! async-graphql would execute the selection of a subscription for each subscriber and each event,
-//! and would be done with an event whose fields could not be loaded. Here a subscription is opened
-//! once, which checks its arguments and says what it is about (a [`Subject`]). From then on each
-//! answer is an execution of its own, over one event or one set of figures (a [`Turn`]).
+//! and would drop an event if its fields could not be loaded. Here, a subscription is opened once,
+//! which checks its arguments and determines its [`Subject`]. From then on, each response is a
+//! separate execution over one event or one set of figures (a [`Turn`]).
 //!
 //! **Invariants.**
-//! - An answer that failed because the database did not answer is tried again until it does, so an
-//!   event is never taken as delivered in the form of such an error.
-//! - What hangs on an event is loaded for all events that were read with it, but not before the
-//!   subscriber came, nor long before it is shown: whoever comes later gets what is there then.
+//! - If a response fails because the database did not respond, it is tried again until the database
+//!   does, so an event never counts as delivered in the form of such an error.
+//! - Data that belongs to an event is loaded for all events that were read with it, but not before
+//!   the subscriber came, and shortly before it is shown: later subscribers get the data of their
+//!   own time.
 
 use std::{
     collections::HashMap,

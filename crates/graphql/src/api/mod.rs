@@ -1,5 +1,4 @@
-//! The way of an operation of a viewer: through the engine, within the viewer's scope, its turn and its
-//! time.
+//! The way of a viewer's operation through the engine, within the viewer's scope, turn and time.
 
 mod follow;
 

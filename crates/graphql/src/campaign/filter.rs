@@ -1,4 +1,4 @@
-//! Which campaigns.
+//! The filter of campaigns.
 
 use async_graphql::InputObject;
 use campaigns_entity::{

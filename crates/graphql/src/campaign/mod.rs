@@ -1,4 +1,4 @@
-//! Campaigns: what they are, how they are listed, and what may be done with them.
+//! Campaigns: the object, lists and mutations.
 
 mod create;
 mod delete;

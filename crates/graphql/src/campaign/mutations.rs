@@ -1,4 +1,4 @@
-//! What may be done with campaigns.
+//! The mutations of campaigns.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_delivery::Step;

@@ -1,4 +1,4 @@
-//! How campaigns are ordered.
+//! The orders of campaigns.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_analytics::{OrderBy, order_expression};

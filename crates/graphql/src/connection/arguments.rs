@@ -1,4 +1,4 @@
-//! The arguments of a connection: which rows, in which order.
+//! The arguments of a connection: which rows, and in which order.
 
 use std::fmt::Debug;
 

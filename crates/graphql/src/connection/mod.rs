@@ -1,7 +1,7 @@
-//! Every list of the schema: Relay's connections, over the keyset pages of the scope.
+//! All lists of the schema: Relay connections, over the keyset pages of the scope.
 //!
-//! **Invariants.** A part that is not selected costs nothing: the rows, the total count and the
-//! flag for the side that the page did not come from are each loaded when they are asked for. The
+//! **Invariants.** A part that is not selected costs nothing: the rows, the total count, and the
+//! flag for the side that the page does not start from are loaded only if they are selected. The
 //! lists of many parents are loaded together, each part in one statement.
 
 mod arguments;

@@ -1,4 +1,4 @@
-//! Which contacts.
+//! The filter of contacts.
 
 use async_graphql::InputObject;
 use campaigns_analytics::{contact_had, is_suppressed};

@@ -1,4 +1,4 @@
-//! How contacts are ordered.
+//! The orders of contacts.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::contact::Column;

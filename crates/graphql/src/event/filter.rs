@@ -1,4 +1,4 @@
-//! Which events.
+//! The filter of events.
 
 use async_graphql::InputObject;
 use campaigns_entity::event::{self, Column};

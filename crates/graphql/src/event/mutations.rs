@@ -1,4 +1,4 @@
-//! What may be done with events.
+//! The mutations of events.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::event;

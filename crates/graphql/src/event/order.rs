@@ -1,4 +1,4 @@
-//! How events are ordered.
+//! The orders of events.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::event::Column;

@@ -1,8 +1,8 @@
-//! Filters over what is in memory.
+//! Filters of values in memory.
 //!
 //! **Invariant.** A test selects exactly what the filter's condition selects in SQL; the tests of
-//! `event_feed` hold the two against each other. It is made of a filter that was made into a
-//! condition before, so that its values are known to be good.
+//! `event_feed` compare the two. It is made from a filter that has already been compiled to a
+//! condition, so its values are known to be valid.
 
 use std::collections::HashSet;
 

@@ -1,9 +1,8 @@
-//! Filters: the operators that every filter is made of, and how they become a condition.
+//! Filters: the operators of all filters, and how they are compiled to a condition.
 //!
-//! **Invariant.** A filter is two-valued: what a negative operator selects is exactly what its
-//! positive one does not. A positive operator is null on a null column, which is as good as
-//! false wherever it is not negated; and every negation goes through [`Dialect::not`], which
-//! takes null for false.
+//! **Invariant.** A filter is two-valued: a negative operator selects exactly what its positive
+//! counterpart does not. A positive operator is null on a null column, which is equivalent to false
+//! unless it is negated. Every negation goes through [`Dialect::not`], which treats null as false.
 //!
 //! [`Dialect::not`]: campaigns_scope::Dialect::not
 

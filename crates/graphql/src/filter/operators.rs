@@ -1,4 +1,4 @@
-//! The operators, and how each becomes a condition.
+//! The operators, and how each is compiled to a condition.
 
 use async_graphql::{ID, InputObject};
 use campaigns_scope::{MAX_PART, Scope};

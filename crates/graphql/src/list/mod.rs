@@ -1,4 +1,4 @@
-//! Recipient lists: which contacts a campaign is meant for.
+//! Recipient lists: the contacts that a campaign is for.
 
 mod contacts;
 mod mutations;

@@ -1,4 +1,4 @@
-//! What may be done with lists.
+//! The mutations of lists.
 
 use async_graphql::{Context, ID, Object};
 

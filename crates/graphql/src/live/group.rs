@@ -1,4 +1,4 @@
-//! Subscribers that see the same: what is rendered for one of them is rendered for all.
+//! Subscribers that see the same: what is rendered for one of them is rendered for all of them.
 
 use std::{
     collections::{BTreeMap, HashMap},

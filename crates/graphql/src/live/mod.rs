@@ -1,9 +1,9 @@
-//! What the operations of a process share: the feed, calls that arrive together, campaigns that somebody
-//! watches, subscribers that ask for the same.
+//! What the operations of a process share: the feed, calls that arrive together, watched campaigns,
+//! and subscribers that ask for the same.
 //!
 //! **Invariant.** Subscribers of one organization with the same document and variables get the same
-//! bytes of an event that they come to within a few seconds, rendered once ([`group`]): nothing that
-//! it leads to depends on the viewer.
+//! bytes for an event that they reach within a few seconds, rendered once ([`group`]): nothing that
+//! the event leads to depends on the viewer.
 
 mod group;
 mod watch;

@@ -1,13 +1,13 @@
 //! Figures as they change.
 //!
-//! The campaigns of an organization that somebody watches are counted together, by one task: those
-//! of which the feed brings an event, all of them when this process has changed something, and all
-//! of them from time to time, for what is changed with SQL. Counting reads a few rows of each.
+//! One task counts the watched campaigns of an organization together: those with a new event in the
+//! feed, all of them when this process has changed something, and all of them from time to time,
+//! for changes made with SQL. Counting reads a few rows of each.
 //!
-//! **Invariants.** A campaign is counted once a process, for all who watch it, and for nobody where
-//! nobody does. What a watcher has seen last is what the figures are, at the latest some seconds
-//! after they changed, whoever changed them. Where nothing happens, an organization costs two
-//! statements every two seconds, however many of its campaigns are watched.
+//! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
+//! all without watchers. The last figures that a watcher has seen are current, or at most a few
+//! seconds old, whoever changed them. While nothing happens, an organization costs two statements
+//! every two seconds, however many of its campaigns are watched.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},

@@ -1,4 +1,4 @@
-//! Which segments.
+//! The filter of segments.
 
 use async_graphql::InputObject;
 use campaigns_entity::segment::Column;

@@ -1,4 +1,4 @@
-//! What may be done with segments.
+//! The mutations of segments.
 
 use async_graphql::{Context, ID, Object};
 

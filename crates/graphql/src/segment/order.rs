@@ -1,4 +1,4 @@
-//! How segments are ordered.
+//! The orders of segments.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_analytics::used_in_expression;

@@ -1,4 +1,4 @@
-//! Which sends.
+//! The filter of sends.
 
 use async_graphql::InputObject;
 use campaigns_analytics::send_had;

@@ -1,4 +1,4 @@
-//! What may be done with sends.
+//! The mutations of sends.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::send;

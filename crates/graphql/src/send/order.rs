@@ -1,4 +1,4 @@
-//! How sends are ordered.
+//! The orders of sends.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::send::Column;

@@ -1,4 +1,4 @@
-//! Which buckets are asked for.
+//! The arguments of a time series, and the buckets that they ask for.
 
 use async_graphql::Enum;
 use campaigns_analytics::{Bucket, Interval, MAX_BUCKETS, buckets};

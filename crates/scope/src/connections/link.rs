@@ -1,4 +1,4 @@
-//! One connection to the database, and how what it is doing is ended.
+//! One connection to the database, and how its current work is ended.
 
 use std::{
     sync::{

@@ -1,25 +1,26 @@
-//! The connections of a process to its database: who may use one, and how a statement is run.
+//! The connections of a process to its database: who can use one, and how a statement runs.
 //!
-//! SeaORM builds statements and reads rows; what lies between is here, because it decides what one
-//! client can cost the others. sqlx's pool serves whoever comes first, and a statement whose future
-//! is dropped runs on in the database until its timeout, with its connection.
+//! SeaORM builds statements and reads rows. The part in between is here, because it decides what
+//! one client can cost the others. sqlx's pool serves whoever comes first, and if the future of a
+//! statement is dropped, the statement keeps running in the database until its timeout, with its
+//! connection.
 //!
-//! Some connections are set apart: one for the reader of the feed, and one for what must work when
-//! everything else is busy (readiness, look-ups of organizations, canceling). Organizations share
-//! the others ([`crate::shares`]).
+//! Some connections are reserved: one for the reader of the feed, and one for work that must
+//! succeed when everything else is busy (readiness, look-ups of organizations, canceling).
+//! Organizations share the others ([`crate::shares`]).
 //!
 //! **Invariants.**
-//! - Whoever holds a [`Lease`] has a connection to itself. It is put back as it was taken: no
-//!   statement under way, no transaction open.
-//! - A statement that nobody waits for any more ends in the database, too: its [`Lease`] is dropped
-//!   while the statement is under way, and [`Link::recover`] cancels it, rolls back, and only then
-//!   puts the connection back.
-//! - Rows are weighed as they arrive, and drawn from the budget of the operation.
+//! - The holder of a [`Lease`] has a connection to itself. It is returned as it was taken: with no
+//!   statement running and no transaction open.
+//! - A statement that nobody waits for any more also ends in the database: if its [`Lease`] is
+//!   dropped while the statement runs, [`Link::recover`] cancels it, rolls back, and only then
+//!   returns the connection.
+//! - Rows are weighed as they arrive, and drawn from the operation's budget.
 //!
-//! **Poolers.** PgBouncer refuses a connection whose startup packet sets anything but a few
-//! parameters, and may serve each transaction on another connection of its own. Where it does,
-//! every statement runs in a transaction that begins with these settings ([`link::pooled_begin`]),
-//! and nothing is prepared for longer.
+//! **Poolers.** PgBouncer refuses a connection if its startup packet sets any but a few parameters,
+//! and can serve each transaction on another connection of its own. In that case, every statement
+//! runs in a transaction that begins with these settings ([`link::pooled_begin`]), and nothing
+//! stays prepared.
 
 mod link;
 mod session;

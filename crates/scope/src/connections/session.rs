@@ -1,5 +1,5 @@
-//! What runs statements: for one organization or for the service, in a transaction or not, within
-//! a time and a budget.
+//! Runs statements: for one organization or for the service, in a transaction or not, within a time
+//! and a budget.
 
 use std::{
     future::Future,

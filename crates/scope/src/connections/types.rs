@@ -1,7 +1,7 @@
-//! The types of columns that hold one of a few values, where a table that another program made has
-//! others than those that are documented.
+//! The types of columns with a fixed set of values, where a table from another program has other
+//! types than documented.
 //!
-//! A statement casts what it binds to the documented type. Where a column has another, the
+//! A statement casts what it binds to the documented type. If a column has another type, the
 //! statement's text is rewritten before it is sent, so that values are compared in the column's own
 //! type and its indexes are used. In most databases there is nothing to rewrite.
 

@@ -1,10 +1,10 @@
-//! What the two databases say differently, said once.
+//! The differences between the two databases, each in one place.
 //!
-//! **Invariant.** A condition of this module selects the same rows on both. What neither the
-//! locale of a PostgreSQL database nor SQLite's ASCII-only `lower` can spoil is done here, in
-//! the needle: a character becomes the class of all characters that simple case folding
-//! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
-//! is by code point.
+//! **Invariant.** A condition of this module selects the same rows on both. Case folding does not
+//! depend on the locale of a PostgreSQL database or on SQLite's ASCII-only `lower`, because it is
+//! done here, in the needle: a character becomes the class of all characters that simple case
+//! folding (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself is by
+//! code point.
 
 mod json;
 

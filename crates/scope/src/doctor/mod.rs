@@ -1,10 +1,11 @@
-//! What is wrong in data that others wrote, and in what the service added to their tables.
+//! Problems in data from other programs, and in what the service added to their tables.
 //!
-//! Other programs write to the same tables, constraints can be missing or not validated, and a restore
-//! can leave triggers turned off. Each [`Check`] looks for one such thing in all organizations at once.
+//! Other programs write to the same tables, constraints can be missing or not validated, and a
+//! restore can leave triggers turned off. Each [`Check`] looks for one such problem in all
+//! organizations at once.
 //!
-//! **Invariants.** A check reads and changes nothing. It is one statement, so what it names is true of
-//! one moment. However much is wrong, it names a bounded number of rows and counts the others.
+//! **Invariants.** A check only reads. It is one statement, so its result is true of one moment.
+//! However many rows have a problem, it names a bounded number of them and counts the others.
 
 mod objects;
 mod rows;

@@ -1,4 +1,4 @@
-//! Indexes and triggers that have to be there.
+//! Indexes and triggers that must exist.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Rows that contradict others, or themselves.
+//! Rows that contradict other rows, or themselves.
 
 use sea_orm::{DbBackend, IdenStatic};
 use uuid::Uuid;

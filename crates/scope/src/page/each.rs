@@ -1,4 +1,4 @@
-//! The same page of lists that have nothing in common but their table, in one statement.
+//! The same page of lists that share only their table, in one statement.
 
 use std::collections::HashMap;
 

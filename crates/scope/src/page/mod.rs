@@ -1,19 +1,22 @@
-//! Pages by keyset, for one list or for the lists of many parents in one statement.
+//! Keyset pages, for one list or for the lists of many parents in one statement.
 //!
-//! A list has an order: some keys, each up or down, and the row's id (up) as the last key, so that
-//! no two rows are equal. A cursor is the keys of a row. The page after a cursor are the first
-//! rows whose keys come after it; the page before it, the last rows whose keys come before it.
+//! A list has an order: some keys, each ascending or descending, and the row's ID (ascending) as
+//! the last key, so that no two rows are equal. A cursor is the keys of a row. The page after a
+//! cursor has the first rows with keys that come after it. The page before it has the last rows
+//! with keys that come before it.
 //!
 //! **Invariants.**
-//! - Nulls come last, up or down. Text is ordered by code point, an enum as it is declared.
-//! - A row is on the page after a cursor exactly if it comes after it in the order, whatever
-//!   happened to the row that the cursor was made of: walking by cursors skips and repeats no row
-//!   that stays where it is.
-//! - What is compared in SQL is what is ordered by, so the two cannot disagree.
+//! - Nulls come last in both directions. Text is ordered by code point, and an enum by its
+//!   declaration.
+//! - A row is on a page after a cursor exactly if it comes after the cursor in the order, whatever
+//!   happened to the row that the cursor was made from: walking by cursors skips and repeats no row
+//!   that stays in place.
+//! - SQL compares the same expressions that it orders by, so the two cannot disagree.
 //!
-//! Where all keys go the same way and none can be null, "after" is a row comparison, `(a, id) > (?, ?)`.
-//! Otherwise it is spelled out, key by key: equal in the first keys and after in the next. The
-//! first key's bound is then said once more by itself, as an index can only begin at that.
+//! If all keys go in the same direction and none can be null, "after" is a row comparison, `(a, id)
+//! > (?, ?)`. Otherwise it is written out, key by key: equal in the first keys and after in the
+//! next one. The bound of the first key is then repeated by itself, because an index scan can only
+//! start there.
 
 mod each;
 mod order;

@@ -1,5 +1,5 @@
-//! Many rows in one statement, however many there are. They are bound as one piece of JSON, so the
-//! statement's text is the same for one row and for ten thousand, and is prepared once.
+//! Any number of rows in one statement. They are bound as one JSON value, so the statement's text
+//! is the same for one row and for ten thousand, and is prepared once.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

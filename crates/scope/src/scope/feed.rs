@@ -1,4 +1,4 @@
-//! The feed of one organization: how far it is settled, and its events in their order.
+//! The feed of one organization: its settled position, and its events in order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A scope: one organization, one role, and what may be done with them.
+//! A scope: one organization, one role, and the operations they allow.
 
 mod bulk;
 pub(crate) mod feed;

@@ -1,4 +1,4 @@
-//! Rows that a query selects and that are inserted without passing through the process.
+//! Inserts rows that a query selects, without passing them through the process.
 
 use std::collections::BTreeMap;
 

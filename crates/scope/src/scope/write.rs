@@ -1,4 +1,4 @@
-//! Writing rows: within the organization, and referring to its rows alone.
+//! Writing rows: within the organization, with references to its own rows only.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Claims: which say what, and how they are read.
+//! Claims: their names, and how they are read.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Keys that verify tokens: one, or a set of which the token names one.
+//! Keys that verify tokens: a single key, or a set from which the token names one.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,

@@ -1,8 +1,8 @@
-//! Tokens: who asks, for which organization, with which role.
+//! Tokens: who the caller is, for which organization, and with which role.
 //!
-//! **Invariants.** A [`Bearer`] is made by [`Verifier`] alone, from claims whose signature holds
-//! under a key that the operator gave. The key decides the algorithm; what the token's header says
-//! is only compared with it (RFC 8725, section 3.1). A [`Viewer`] is made of a bearer alone: by the
+//! **Invariants.** Only [`Verifier`] makes a [`Bearer`], from claims with a signature that is valid
+//! under a key from the operator. The key decides the algorithm; the token's header is only
+//! compared with it (RFC 8725, section 3.1). A [`Viewer`] is made only from a bearer: by the
 //! token's own claims, or by an active membership ([`Memberships`](crate::Memberships)).
 
 mod claims;

@@ -1,4 +1,4 @@
-//! What the commands that run until they are told to end have in common.
+//! The common parts of commands that run until they are stopped.
 
 use std::io::IsTerminal;
 

@@ -1,4 +1,4 @@
-//! Who there is: users, companies, contacts and segments.
+//! The people of the demo data: users, companies, contacts and segments.
 
 use campaigns_entity::{
     company,

@@ -1,9 +1,9 @@
-//! Demo data that looks like the real thing: a company's outreach over the last 90 days, and a second,
-//! small organization.
+//! Demo data that looks real: a company's campaigns over the last 90 days, and a second, small
+//! organization.
 //!
-//! **Invariant.** It is the same every time, ids included, but for the dates, which count back
-//! from the day it is loaded. An organization is loaded in one transaction: it is there as a
-//! whole, or not at all.
+//! **Invariant.** It is the same every time, including IDs, except for the dates, which count back
+//! from the day it is loaded. An organization is loaded in one transaction: completely or not at
+//! all.
 
 mod audience;
 mod outreach;

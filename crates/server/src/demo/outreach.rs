@@ -1,4 +1,4 @@
-//! What was sent, and what became of it: campaigns, lists, sends and events.
+//! What was sent, and what happened to it: campaigns, lists, sends and events.
 
 use campaigns_entity::{
     campaign::{self, CampaignStatus},

@@ -1,4 +1,4 @@
-//! Who asks: from the header to the scope.
+//! Authentication: from the header to the scope.
 
 use campaigns_graphql::{Code, Error};
 use campaigns_scope::{Bearer, InvalidToken, NoViewer, Scope, Viewer};

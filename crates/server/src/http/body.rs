@@ -1,4 +1,4 @@
-//! Bodies: what comes in and what goes out, drawn from the budget of the operation.
+//! Request and response bodies, drawn from the operation's budget.
 
 use std::{
     pin::Pin,

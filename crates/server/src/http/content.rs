@@ -1,4 +1,4 @@
-//! Media types: what a client sends and what it wants (RFC 9110, sections 8.3 and 12.5.1).
+//! Media types: what a client sends and what it accepts (RFC 9110, sections 8.3 and 12.5.1).
 
 use http::{HeaderMap, HeaderValue, header};
 

@@ -1,9 +1,9 @@
-//! `/graphql`: GraphQL over HTTP, to the letter of its specification.
+//! `/graphql`: GraphQL over HTTP, strictly by its specification.
 //!
-//! **Invariants.** The token is verified before anything else of a request is read. A GET executes
-//! queries alone. A POST is JSON, which no page of another origin can send without asking first;
-//! and as nothing is executed without a token in a header, neither can it send anything else that would
-//! be executed.
+//! **Invariants.** The token is verified before the rest of a request is read. A GET executes only
+//! queries. A POST is JSON, which no page of another origin can send without a preflight request.
+//! Since nothing is executed without a token in a header, such a page cannot send anything else
+//! that would be executed either.
 
 use axum::{
     body::Body,

@@ -1,4 +1,4 @@
-//! Whether the service lives, and whether it can work.
+//! Whether the service is alive, and whether it is ready.
 
 use axum::extract::State;
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! `/metrics`: what can be counted, in Prometheus' text.
+//! `/metrics`: the metrics, in the text format of Prometheus.
 
 use axum::extract::State;
 

@@ -1,4 +1,4 @@
-//! HTTP: what answers at which address.
+//! HTTP: the handlers of all addresses.
 
 pub(crate) mod authenticate;
 mod body;

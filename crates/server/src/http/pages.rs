@@ -1,4 +1,4 @@
-//! `/`, `/graphiql` and what these pages load.
+//! `/`, `/graphiql` and the files that these pages load.
 
 use std::borrow::Cow;
 

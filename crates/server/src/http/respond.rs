@@ -1,4 +1,4 @@
-//! Answers of `/graphql`.
+//! The responses of `/graphql`.
 
 use std::{any::Any, sync::Arc, time::Duration};
 

@@ -1,14 +1,14 @@
 //! The listener: TCP connections, and what one of them can cost.
 //!
-//! axum's own loop has no deadline for anything: half a header keeps a connection for ever, and so
-//! does an answer that nobody reads. Here each connection is served by hyper over a stream that
-//! keeps time ([`stream`]) and that counts what a socket sends ([`peer`]).
+//! axum's own loop has no deadlines: half a header keeps a connection forever, and so does a
+//! response that nobody reads. Here, hyper serves each connection over a stream that enforces
+//! deadlines ([`stream`]) and counts what a socket sends ([`peer`]).
 //!
 //! **Invariants.**
-//! - No more than a fixed number of connections are open at once.
+//! - The number of open connections is bounded.
 //! - A connection that waits for its peer has a deadline: for the header, for the next request, for
-//!   a body (`http/body.rs`), for the reading of an answer.
-//! - At the end, what is under way is finished; connections that wait are closed.
+//!   a body (`http/body.rs`), and for reading a response.
+//! - On shutdown, work in progress is finished, and waiting connections are closed.
 
 pub(crate) mod peer;
 mod stream;

@@ -1,4 +1,5 @@
-//! The other end of a connection: what it is doing, and what it has sent and not been heard with.
+//! The peer of a connection: what it is doing, and what it has sent that has not been processed
+//! yet.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,4 @@
-//! A stream that keeps time: it fails where the peer takes too long.
+//! A stream with deadlines: it fails if the peer takes too long.
 
 use std::{
     future::Future,

@@ -1,5 +1,5 @@
-//! The sockets of a process: how many there are of an organization, how many have not yet said who
-//! they are, and the end of all.
+//! The sockets of a process: how many each organization has, how many are not authenticated yet,
+//! and how all of them end.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,7 @@
 //! The threads that serve sockets.
 //!
 //! An event wakes thousands of sockets at once. On the threads that serve HTTP, a request would
-//! queue behind all of them; on threads of their own, the operating system gives each their turn.
+//! queue behind all of them. On separate threads, the operating system gives each its turn.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The one that writes to a peer.
+//! The task that writes to a peer.
 
 use std::{
     sync::{Arc, OnceLock},
