@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-/// What the pages are made of, in `web/`, and what they ask, beside it.
+/// The sources of the pages in `web/`, and the schema that they use.
 const SOURCES: [&str; 9] = [
     "src",
     "public",
@@ -75,7 +75,7 @@ fn build(web: &Path, pages: &Path) -> Result<(), String> {
     npm(web, pages, &["run", "build"])
 }
 
-/// Node 20 or later is what the pages are built with.
+/// Checks that Node 20 or later is installed, which builds the pages.
 fn require_node() -> Result<(), String> {
     let version = Command::new("node").arg("--version").output();
     let version = version.map_err(|_| "Node is not installed".to_owned())?.stdout;

@@ -60,7 +60,7 @@ impl MigrationTrait for Neighbours {
     }
 }
 
-/// The tables as they are documented.
+/// The tables, as documented.
 pub(crate) fn tables() -> Vec<Table> {
     vec![organizations(), users(), memberships(), contacts(), companies(), contact_companies()]
 }

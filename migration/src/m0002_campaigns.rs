@@ -33,7 +33,7 @@ impl MigrationTrait for Campaigns {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaigns",

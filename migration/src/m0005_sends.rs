@@ -31,7 +31,7 @@ impl MigrationTrait for Sends {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_sends",

@@ -33,7 +33,7 @@ impl MigrationTrait for Events {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_events",

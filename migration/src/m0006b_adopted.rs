@@ -62,7 +62,7 @@ impl MigrationTrait for Adopted {
     }
 }
 
-/// The suffix and keys of each index, that of the unique key of organization and id included.
+/// The suffix and keys of each index, including the unique key of organization and ID.
 fn indexes(table: &Table) -> Vec<(String, String)> {
     let keys = table.indexes.iter().map(|(suffix, keys)| {
         let keys: Vec<String> = keys.iter().map(|key| key.sql(true)).collect();
@@ -71,7 +71,7 @@ fn indexes(table: &Table) -> Vec<(String, String)> {
     keys.chain([("org_id_id_key".to_owned(), "org_id, id".to_owned())]).collect()
 }
 
-/// The name of an index, and the one that it has where that is somebody else's.
+/// The name of an index, and the one used if another program already has the first.
 fn names(table: &str, suffix: &str) -> [String; 2] {
     [format!("{table}_{suffix}"), format!("{table}_{suffix}_of_service")]
 }

@@ -79,7 +79,7 @@ const DOWN_POSTGRES: &str = include_str!("m0007_feed/down_postgres.sql");
 const UP_SQLITE: &str = include_str!("m0007_feed/up_sqlite.sql");
 const DOWN_SQLITE: &str = include_str!("m0007_feed/down_sqlite.sql");
 
-/// What is made beside the table, in PostgreSQL.
+/// The other relations that are created in PostgreSQL.
 pub(crate) const RELATIONS: [&str; 5] = [
     "campaign_feed_position",
     "campaign_events_feed",
@@ -88,7 +88,7 @@ pub(crate) const RELATIONS: [&str; 5] = [
     "campaign_events_contact_occurred",
 ];
 
-/// The functions of PostgreSQL, which nobody calls but the service and the triggers.
+/// The functions in PostgreSQL, which only the service and the triggers call.
 pub(crate) const FUNCTIONS: [&str; 10] = [
     "campaign_feed_settled",
     "campaign_feed_holder",
@@ -111,7 +111,7 @@ pub(crate) const TRIGGERS: [&str; 5] = [
     "zz_campaign_feed_keep",
 ];
 
-/// Keeps `updated_at` as it was, where the service's columns alone are written to a table of others.
+/// Keeps `updated_at` unchanged when only the service's columns of an adopted table are written.
 const KEEP: &str = "CREATE OR REPLACE FUNCTION campaign_events_keep() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN NEW.updated_at := OLD.updated_at; RETURN NEW; END $$;";
 const DROP_KEEP: &str = "DROP TRIGGER IF EXISTS zz_campaign_feed_keep ON campaign_events; \
@@ -119,7 +119,7 @@ const DROP_KEEP: &str = "DROP TRIGGER IF EXISTS zz_campaign_feed_keep ON campaig
 const REPLACE_UPDATED_AT: &str = "CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events \
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();";
 
-/// The columns that are documented; what the service keeps in the others is no update.
+/// The documented columns. Writing the service's other columns does not count as an update.
 const DOCUMENTED: &str =
     "id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata";
 

@@ -141,16 +141,16 @@ const COUNTED: [(&str, &str); 6] = [
     ("campaign_send_link_counts", "org_id, send_id, campaign_id, link, clicks"),
 ];
 
-/// When a link was clicked last, and the first and last event of a campaign, are looked up.
+/// The index for looking up the last click of a link, and the first and last event of a campaign.
 const LINK_INDEX: &str = "campaign_events_link";
 
-/// The tables in the words of a database: id, count, time, link, text, options.
+/// The tables in the types of a database: id, count, time, link, text, options.
 fn tables(words: [&str; 6]) -> String {
     let names = ["{id}", "{count}", "{time}", "{link}", "{text}", "{options}"];
     names.iter().zip(words).fold(TABLES.to_owned(), |sql, (name, word)| sql.replace(name, word))
 }
 
-/// The changes and triggers of PostgreSQL, in the types of the tables that are counted.
+/// The changes and triggers of PostgreSQL, with the types of the counted tables.
 async fn up_postgres(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
     let mut sql = UP_POSTGRES.to_owned();
     for (table, column, of) in [
@@ -163,7 +163,7 @@ async fn up_postgres(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
     Ok(sql)
 }
 
-/// The triggers of SQLite, with what an event counts as, of a row of this name.
+/// The triggers of SQLite, with the counts of an event, for a row with this name.
 fn up_sqlite() -> String {
     let suppresses = |row: &str| {
         format!(
@@ -258,7 +258,8 @@ impl MigrationTrait for Counts {
     }
 }
 
-/// Counts an organization, in one snapshot that is newer than what was added to the counts before.
+/// Counts an organization, in one snapshot that is newer than everything added to the counts
+/// before.
 fn count_sql(organization: &str) -> String {
     let of = format!("WHERE org_id = '{organization}'");
     let mut sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \

@@ -27,7 +27,7 @@ const IS_DUE: &str = "status IN ('scheduled', 'sending')";
 const RECEIVED: &str = "campaign_sends_campaign_contact";
 const RECEIVED_KEYS: &str = "campaign_id, contact_id, org_id";
 
-/// What is made beside the tables, in PostgreSQL.
+/// The other relations that are created in PostgreSQL.
 pub(crate) const RELATIONS: [&str; 2] = [DUE, RECEIVED];
 
 #[async_trait]

@@ -80,8 +80,9 @@ async fn replace(
     Ok(())
 }
 
-/// Makes the table again with another reference, as SQLite alters none
-/// (<https://sqlite.org/lang_altertable.html#otheralter>). Its indexes and triggers come with it.
+/// Recreates the table with another reference, since SQLite cannot alter one
+/// (<https://sqlite.org/lang_altertable.html#otheralter>). Its indexes and triggers are recreated
+/// as well.
 async fn make_again(manager: &SchemaManager<'_>, old: &str, new: &str) -> Result<(), DbErr> {
     let parts = Statement::from_string(
         manager.get_database_backend(),

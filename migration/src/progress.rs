@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// A step of a run, and how much of it is done of how much, where that is known.
+/// A step of a run, and its progress, if known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// What is being done.
@@ -11,11 +11,11 @@ pub struct Progress {
     pub done: Option<(u64, u64)>,
 }
 
-/// Is told how far a run has come.
+/// Receives the progress of a run.
 pub(crate) type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
 
 tokio::task_local! {
-    /// Who listens to this run.
+    /// The listener of this run.
     pub(crate) static LISTENER: Listener;
 }
 

@@ -62,19 +62,19 @@ pub(crate) struct Column {
     pub(crate) references: Option<(&'static str, OnDelete)>,
 }
 
-/// A column of an index. There is none over text: PostgreSQL would refuse a row whose text is
-/// longer than a page of the index.
+/// A column of an index. No index contains text: PostgreSQL would reject a row with text longer
+/// than a page of the index.
 #[derive(Clone, Copy)]
 pub(crate) enum Key {
     Plain(&'static str),
-    /// Of times, the latest first and nulls last.
+    /// A time, latest first and nulls last.
     LatestFirst(&'static str),
 }
 
 pub(crate) struct Table {
     pub name: &'static str,
-    /// Without `id`, `org_id`, `created_at`, `updated_at` and `metadata`, which every table has
-    /// (the organizations' table but for `org_id`).
+    /// The columns without `id`, `org_id`, `created_at`, `updated_at` and `metadata`, which every
+    /// table has (the organizations' table except for `org_id`).
     pub columns: Vec<Column>,
     pub unique: &'static [&'static [&'static str]],
     pub indexes: Vec<(&'static str, Vec<Key>)>,
@@ -92,7 +92,7 @@ pub(crate) fn time(name: &'static str) -> Column {
     column(name, Kind::Time)
 }
 
-/// A reference to a row of another table, by its id.
+/// A reference to a row of another table, by its ID.
 pub(crate) fn reference(name: &'static str, table: &'static str, on_delete: OnDelete) -> Column {
     Column { references: Some((table, on_delete)), ..column(name, Kind::Id) }
 }
@@ -114,12 +114,12 @@ impl Column {
         Self { default: Some(Default::Now), ..self }
     }
 
-    /// The column in PostgreSQL's words.
+    /// The column's definition in PostgreSQL.
     pub(crate) fn definition(&self) -> String {
         column_definition(self, true)
     }
 
-    /// Its default in PostgreSQL's words, where it has one.
+    /// Its default in PostgreSQL, if it has one.
     pub(crate) fn default_sql(&self) -> Option<&'static str> {
         self.default.as_ref().map(|default| match default {
             Default::RandomId => "gen_random_uuid()",
@@ -130,7 +130,7 @@ impl Column {
 }
 
 impl Table {
-    /// All of its columns, in their order.
+    /// All of its columns, in order.
     pub(crate) fn all_columns(&self) -> Vec<Column> {
         let mut columns = vec![Column {
             not_null: true,
@@ -156,7 +156,7 @@ impl Table {
         self.columns.iter().filter_map(of).collect()
     }
 
-    /// Makes the table with its constraints, triggers and indexes, and remembers that.
+    /// Creates the table with its constraints, triggers and indexes, and remembers that.
     pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let postgres = is_postgres(manager);
         let (columns, name) = (self.all_columns(), self.name);
@@ -208,7 +208,7 @@ impl Table {
     }
 }
 
-/// Drops the table that [`Table::create`] made.
+/// Drops the table that [`Table::create`] created.
 pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
     if !is_postgres(manager) {
         // SQLite keeps a trigger of another table that writes to this one, and every delete there
@@ -229,7 +229,7 @@ pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), 
 }
 
 impl Enum {
-    /// Makes the type where the database has types and this one is not there.
+    /// Creates the type if the database has types and this one does not exist.
     pub(crate) async fn create(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let name = self.name;
         if !is_postgres(manager)
@@ -241,7 +241,7 @@ impl Enum {
         made::remember(manager, name).await
     }
 
-    /// Drops the type where [`Enum::create`] made it.
+    /// Drops the type if [`Enum::create`] created it.
     pub(crate) async fn drop(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         if made::by_service(manager, self.name).await? {
             execute(manager, &format!("DROP TYPE {}", self.name)).await?;
@@ -257,7 +257,7 @@ impl Enum {
 }
 
 impl Key {
-    /// The key as an index has it.
+    /// The key in the syntax of an index.
     pub(crate) fn sql(self, postgres: bool) -> String {
         match self {
             Self::Plain(column) => column.to_owned(),

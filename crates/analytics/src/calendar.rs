@@ -15,25 +15,25 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-/// How many buckets there may be at most.
+/// The maximum number of buckets.
 pub const MAX_BUCKETS: usize = 1_000;
 
-/// How long a bucket is.
+/// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// 60 seconds.
     Minute,
     /// 3,600 seconds.
     Hour,
-    /// A day of the calendar.
+    /// A calendar day.
     Day,
-    /// Seven days of the calendar, from Monday on.
+    /// A calendar week, starting on Monday.
     Week,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
 }
 
-/// A stretch of time: from the start on, before the end.
+/// A period of time: from the start, inclusive, to the end, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Its first instant.
@@ -47,10 +47,10 @@ pub struct Bucket {
 #[error("there would be more than {MAX_BUCKETS} periods")]
 pub struct TooManyBuckets;
 
-/// Every whole bucket that the time from `from` on, before `to`, touches.
+/// All whole buckets that overlap the time from `from`, inclusive, to `to`, exclusive.
 ///
 /// # Errors
-/// Where these are too many.
+/// If there are too many.
 pub fn buckets(
     zone: Tz,
     interval: Interval,
@@ -125,8 +125,8 @@ impl Edges {
     }
 }
 
-/// The boundary of the local clock that lies so long before this time or, where clocks changed since
-/// by another length, that change.
+/// The boundary of the local clock that is so long before this time or, if clocks have changed
+/// since by another amount, the time of that change.
 fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
     let offset = |time: DateTime<Utc>| zone.offset_from_utc_datetime(&time.naive_utc()).fix();
     let start = time - since;
@@ -137,7 +137,7 @@ fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
     first_second(start, time, |at| offset(at) == offset(time))
 }
 
-/// The first instant that has this local date or, where there is none, a later one.
+/// The first instant that has this local date or, if there is none, a later one.
 fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     let midnight = date.and_time(NaiveTime::MIN);
     if let Some(instant) = zone.from_local_datetime(&midnight).earliest() {
@@ -150,7 +150,7 @@ fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     })
 }
 
-/// The first second from which on something holds, by bisection: it does after it, and not before.
+/// The first second at which something is true, by bisection: it is true after it, and not before.
 fn first_second(
     mut before: DateTime<Utc>,
     mut after: DateTime<Utc>,

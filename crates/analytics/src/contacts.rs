@@ -30,7 +30,7 @@ pub enum ContactNumber {
 /// A time of each contact, over all campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactTime {
-    /// When something was last sent to it.
+    /// When it was last sent something.
     LastSent,
     /// When it last opened something.
     LastOpened,
@@ -38,7 +38,7 @@ pub enum ContactTime {
     LastClicked,
 }
 
-/// What a contact may have to do with a campaign.
+/// The relation of a contact to a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactCampaign {
     /// It has a send, in any status.
@@ -49,7 +49,7 @@ pub enum ContactCampaign {
     Clicked,
 }
 
-/// Counts with the changes that wait: most contacts have none, and are read as they are.
+/// Counts with waiting changes. Most contacts have none and are read as they are.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! counted {
@@ -122,8 +122,8 @@ const OPENED: Sql = events!("open", "send_campaign_id");
 const CLICKED: Sql = events!("click", "send_campaign_id");
 const CLICKED_URL: Sql = events!("click", "url");
 
-/// That a number of a row of `contacts` fulfils a condition, which a contact of which nothing is known
-/// does not: 0 must not fulfil it.
+/// The condition that a number of a row of `contacts` satisfies another one. A contact without
+/// counts does not match, so 0 must not satisfy it.
 pub fn with_number(
     scope: &Scope,
     number: ContactNumber,
@@ -141,14 +141,14 @@ pub fn with_number(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a number of a row of `contacts` is not 0.
+/// The condition that a number of a row of `contacts` is not 0.
 #[must_use]
 pub fn has_any(scope: &Scope, number: ContactNumber) -> Expr {
     with_number(scope, number, |own| own.gt(0))
 }
 
-/// That a time of a row of `contacts`, if it has one, fulfils a condition. All contacts' times are
-/// computed for it; [`with_time_after`] reads an index.
+/// The condition that a time of a row of `contacts`, if it has one, satisfies another one. The
+/// times of all contacts are computed for it; [`with_time_after`] reads an index.
 pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     let sql = match time {
         ContactTime::LastSent => LAST_SENT,
@@ -158,8 +158,8 @@ pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) 
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a time of a row of `contacts`, if it has one, fulfils a condition that every later time fulfils
-/// as well.
+/// The condition that a time of a row of `contacts`, if it has one, satisfies another one that
+/// every later time satisfies as well.
 pub fn with_time_after(
     scope: &Scope,
     time: ContactTime,
@@ -173,7 +173,7 @@ pub fn with_time_after(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a row of `contacts` has such a time.
+/// The condition that a row of `contacts` has such a time.
 #[must_use]
 pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     match time {
@@ -183,7 +183,8 @@ pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     }
 }
 
-/// That a row of `contacts` has this to do with a campaign with an id that fulfils a condition.
+/// The condition that a row of `contacts` has this relation to a campaign with an ID that satisfies
+/// another one.
 pub fn with_campaign(
     scope: &Scope,
     relation: ContactCampaign,
@@ -197,7 +198,7 @@ pub fn with_campaign(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a row of `contacts` clicked a link with a URL that fulfils a condition.
+/// The condition that a row of `contacts` clicked a link with a URL that satisfies another one.
 pub fn with_clicked_link(scope: &Scope, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     scope.among(contact::Column::Id, CLICKED_URL, condition)
 }

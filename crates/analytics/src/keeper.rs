@@ -9,15 +9,16 @@ use std::{sync::Arc, time::Duration};
 use campaigns_scope::Counts;
 use tokio::task::JoinHandle;
 
-/// How many changes of each kind are added at once: some hundred milliseconds.
+/// The number of changes of each kind that are added at once, which takes a few hundred
+/// milliseconds.
 const AT_ONCE: i32 = 20_000;
-/// How long it waits until it looks again, and where there was nothing.
+/// How long it waits until it checks again, and if there was nothing.
 const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
-/// How long it waits where the database does not answer.
+/// How long it waits if the database does not respond.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// The task that adds changes to the counts. Cloning shares it; it ends with the last clone.
+/// The task that adds changes to the counts. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Keeper {
     _task: Arc<Task>,

@@ -15,7 +15,7 @@ use crate::{
     engagement::{Scan, of_contacts},
 };
 
-/// That an event suppresses its contact.
+/// The condition that an event suppresses its contact.
 macro_rules! suppresses {
     () => {
         "(event_type IN ('unsubscribe', 'complaint') OR event_type = 'bounce'
@@ -23,7 +23,8 @@ macro_rules! suppresses {
     };
 }
 
-/// That a row of `contacts` is suppressed, as a part of the text of an [`Sql`] that tests many.
+/// The condition that a row of `contacts` is suppressed, as part of the text of an [`Sql`] that
+/// tests many rows.
 #[macro_export]
 macro_rules! contact_is_suppressed {
     () => {
@@ -49,7 +50,7 @@ const LATEST: Sql = Sql::new(concat!(
     ") AS suppressing WHERE place = 1"
 ));
 
-/// That a row of `contacts` is suppressed.
+/// The condition that a row of `contacts` is suppressed.
 #[must_use]
 pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
     match scan {
@@ -58,11 +59,11 @@ pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
     }
 }
 
-/// The latest event that suppresses each of the selected contacts, by the contact's id; one that is
-/// not suppressed is not among them.
+/// The latest event that suppresses each selected contact, by the contact's ID. Contacts that are
+/// not suppressed are omitted.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn suppressing_events(
     scope: &Scope,
     selected: Scoped<contact::Entity>,

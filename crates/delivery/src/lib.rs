@@ -37,12 +37,12 @@ pub use queue::{QueueError, Queued, queue_sends};
 pub use sends::{Report, ReportError, Updated};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 
-/// Takes what providers report, for all organizations of a process. Cloning shares it.
+/// Writes the reports of providers, for all organizations of a process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Intake {
     events: together::Together<events::Events>,
     reports: together::Together<sends::Reports>,
 }
 
-/// How many rows a call takes.
+/// The maximum number of rows of a call.
 pub const MAX_ROWS: usize = 10_000;

@@ -20,38 +20,38 @@ const CONTACTS: Sql = Sql::new(
      FROM selected",
 );
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     /// The campaign.
     pub campaign: campaign::Model,
-    /// How many contacts are new on the list.
+    /// The number of contacts that were added.
     pub added: u64,
-    /// How many contacts are no longer on the list.
+    /// The number of contacts that were removed.
     pub removed: u64,
-    /// How many contacts were on the list before.
+    /// The number of contacts that were already on the list.
     pub already_on_list: u64,
 }
 
-/// Why a list stays as it is.
+/// Why a list was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// The campaign is not the organization's.
+    /// The campaign does not exist in the organization.
     #[error("the campaign does not exist")]
     CampaignNotFound,
-    /// A contact is not the organization's.
+    /// A contact does not exist in the organization.
     #[error("contact {index} does not exist")]
     ContactNotFound {
-        /// Which one, from 0.
+        /// Its index.
         index: usize,
     },
-    /// The segment is not the organization's.
+    /// The segment does not exist in the organization.
     #[error("the segment does not exist")]
     SegmentNotFound,
     /// The segment's rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RuleError),
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
@@ -61,10 +61,10 @@ async fn find_campaign(scope: &Scope, id: Uuid) -> Result<campaign::Model, ListE
     campaign.ok_or(ListError::CampaignNotFound)
 }
 
-/// Puts contacts on a campaign's list, each once. Those on it stay as they are.
+/// Adds contacts to a campaign's list, each once. Entries that exist stay as they are.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is added then.
+/// See [`ListError`]. Nothing is added then.
 pub async fn add_contacts(
     scope: &Scope,
     campaign: Uuid,
@@ -102,10 +102,11 @@ pub async fn add_contacts(
         .await
 }
 
-/// Puts the contacts that a segment selects now on a campaign's list. Those on it stay as they are.
+/// Adds the contacts that a segment selects now to a campaign's list. Entries that exist stay as
+/// they are.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is added then.
+/// See [`ListError`]. Nothing is added then.
 pub async fn add_segment(
     scope: &Scope,
     campaign: Uuid,
@@ -142,10 +143,10 @@ pub async fn add_segment(
         .await
 }
 
-/// Takes contacts off a campaign's list. Those that are not on it stay off it.
+/// Removes contacts from a campaign's list. Contacts that are not on it are ignored.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is removed then.
+/// See [`ListError`]. Nothing is removed then.
 pub async fn remove_contacts(
     admin: &Admin<'_>,
     campaign: Uuid,

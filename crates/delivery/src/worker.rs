@@ -22,21 +22,21 @@ use crate::{
     lifecycle::{complete_if_done, start_if_due},
 };
 
-/// How many connections a worker makes use of.
+/// The number of connections that a worker uses.
 pub const WORKER_CONNECTIONS: u32 = AT_ONCE + 2;
-/// How long a worker takes for a campaign, at most: it may have millions of sends.
+/// The maximum time of a worker for one campaign, which can have millions of sends.
 pub const WORKER_LIMIT: Duration = Duration::from_mins(10);
 
 /// How many campaigns are stepped at once.
 const AT_ONCE: u32 = 4;
-/// How many campaigns of each kind a round takes.
+/// The number of campaigns of each kind in a round.
 const ROUND: u32 = 100;
-/// How long after a round the next one begins.
+/// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a campaign rests that could not be stepped; each time twice as long.
+/// The pause for a campaign that could not be stepped. It doubles each time.
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGEST_REST: Duration = Duration::from_mins(5);
-/// How many campaigns rest at once; beyond that there is something wrong with all of them.
+/// The number of paused campaigns. If there are more, there is a problem with all of them.
 const RESTING: usize = 1_000;
 
 /// What a worker does with a campaign.
@@ -52,8 +52,8 @@ struct Rest {
     pause: Duration,
 }
 
-/// Steps campaigns of every organization until `stop` becomes true; then those that are under way are
-/// finished. Where this is dropped they are not, and are as they were.
+/// Steps campaigns of all organizations until `stop` becomes true, and then finishes those in
+/// progress. If this is dropped, they are not finished and stay as they were.
 pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     let mut resting = HashMap::new();
     while !*stop.borrow() {
@@ -75,7 +75,7 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Steps campaigns, so many at most; whether all places were taken and something was done.
+/// Steps campaigns, up to a limit. Returns whether all places were taken and something was done.
 async fn round(
     database: &Database,
     resting: &mut HashMap<Uuid, Rest>,
@@ -124,7 +124,7 @@ fn rest(resting: &mut HashMap<Uuid, Rest>, campaign: Uuid, error: &StepError) {
     resting.insert(campaign, Rest { until: Instant::now() + pause, pause });
 }
 
-/// Steps a campaign; whether there was something to do.
+/// Steps a campaign. Returns whether there was something to do.
 async fn step(database: &Database, task: Task, due: Due) -> Result<bool, StepError> {
     let Due { organization, campaign } = due;
     let scope = database.operator().scope(organization);

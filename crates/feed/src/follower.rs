@@ -13,53 +13,53 @@ use tokio::sync::watch;
 
 use crate::{Event, Feed, batch::size, log::Found, reader::Listener, shelf::Page};
 
-/// How many events are read from the table at once, and how many bytes, about.
+/// How many events, and approximately how many bytes, are read from the table at once.
 const PAGE: u64 = 256;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many bytes one event may take, or it is left out.
+/// The maximum number of bytes of an event. Larger ones are left out.
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// How many events before its first a log is given where somebody wants them.
+/// How many events before its first one a log gets if a follower needs them.
 const BACK: u64 = 2_048;
-/// How long a statement may take.
+/// The maximum time of a statement.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// How old what is shown of an event may be.
+/// The maximum age of the data that is shown with an event.
 const STALE: Duration = Duration::from_secs(10);
-/// How long to wait where the database does not answer.
+/// How long to wait if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
-/// Over how many positions a page is looked for where the database takes too long over all.
+/// The number of positions to search for a page if searching all of them takes too long.
 const SPAN: i64 = 1_000_000;
 
-/// Which events a follower wants, said three times: in SQL, for an event in memory, and as text
-/// that is the same where the other two are.
+/// The events that a follower wants, in three forms: in SQL, as a test of an event in memory, and
+/// as text that is the same if the other two are.
 pub struct Wanted {
     /// For the table.
     pub condition: Expr,
     /// For the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
-    /// What tells it from other wishes.
+    /// The text that identifies it.
     pub name: Arc<str>,
 }
 
-/// Why a follower is given nothing more.
+/// Why a follower gets no more events.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The feed has gone back behind the follower's cursor: a failover or a restore has taken back
-    /// events that it has seen.
+    /// The feed has gone back to before the follower's cursor: a failover or a restore has taken
+    /// back events that it has seen.
     #[error("the feed has gone back behind the cursor")]
     WentBack,
-    /// What the database says, other than that it does not answer.
+    /// An error of the database, other than being unreachable.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
-/// Somebody who follows an organization's events.
+/// A follower of an organization's events.
 pub struct Follower {
     scope: Arc<Scope>,
     wanted: Wanted,
     cursor: i64,
-    /// Taken and not given yet.
+    /// Events taken but not returned yet.
     taken: VecDeque<Event>,
-    /// How many events, and over how many positions, are read from the table at once.
+    /// How many events are read from the table at once, and over how many positions.
     page: u64,
     span: Option<i64>,
     listener: Listener,
@@ -81,7 +81,7 @@ impl Feed {
     /// Follows the events of the scope's organization after a place or, without one, from now on.
     ///
     /// # Errors
-    /// Those of the database. [`FollowError::WentBack`] where the feed no longer has the place.
+    /// Any error of the database. [`FollowError::WentBack`] if the feed no longer has the place.
     pub async fn follow(
         &self,
         scope: Arc<Scope>,
@@ -121,11 +121,11 @@ impl Feed {
 }
 
 impl Follower {
-    /// The next event that is wanted; waits until there is one. May be dropped while it waits, and
-    /// asked again. While the database does not answer, it waits too.
+    /// The next wanted event. Waits until there is one, also while the database does not respond.
+    /// Can be dropped while it waits, and called again.
     ///
     /// # Errors
-    /// Those of [`FollowError`]; there is nothing more then.
+    /// See [`FollowError`]. There are no more events then.
     pub async fn next(&mut self) -> Result<Event, FollowError> {
         loop {
             if self.listener.channel.went_back() {
@@ -167,14 +167,14 @@ impl Follower {
         }
     }
 
-    /// How old what it is shown may be: it is given what is there when it comes, and is never shown
-    /// what was long before.
+    /// The earliest time of the data that it is shown: it gets data that is current when it comes,
+    /// never data from long before.
     #[must_use]
     pub fn since(&self) -> Instant {
         Instant::now().checked_sub(STALE).map_or(self.since, |since| since.max(self.since))
     }
 
-    /// The place of an event that was given.
+    /// The place of a returned event.
     #[must_use]
     pub fn place(&self, event: &Event) -> Place {
         let incarnation = self.listener.incarnation();
@@ -189,7 +189,7 @@ impl Follower {
         self.listener.channel.log().after_cursor(self.cursor)
     }
 
-    /// Takes events from before the log: the log is made to reach back, or a page is read.
+    /// Takes events from before the log, by extending the log backwards or by reading a page.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let channel = Arc::clone(&self.listener.channel);
         let reaches_back = channel.back.get_or_try_init(async || self.extend_back().await);
@@ -207,7 +207,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Gives the log some of what came before its first event.
+    /// Adds events before its first one to the log.
     async fn extend_back(&self) -> Result<(), Error> {
         let from = self.listener.channel.log().floor();
         let mut limit = BACK;
@@ -262,7 +262,7 @@ impl Follower {
         Ok(Page::new(end, events, bytes, &self.scope.budget()))
     }
 
-    /// The scope for one statement that reads no more than so many bytes.
+    /// The scope for one statement that reads at most `bytes`.
     fn reading(&self, bytes: usize) -> Scope {
         self.scope.reading(Instant::now() + STATEMENT, bytes)
     }

@@ -7,12 +7,12 @@ use campaigns_operation::List;
 use campaigns_scope::storable_time;
 use campaigns_segments::FIELDS;
 
-/// Rows of a list that does not say how many.
+/// The rows of a list without a given number.
 const DEFAULT_ROWS: usize = 50;
-/// Rows of a list without pages that is short by its nature.
+/// The rows of a list without pages that is short by nature.
 const SHORT_LIST: usize = 5;
 
-/// The lists that no argument of their own bounds, and how many rows they have.
+/// The lists without an argument for their length, and their lengths.
 const LISTS: [(&str, &str, Length); 5] = [
     ("Campaign", "segments", Length::Short),
     ("Contact", "companies", Length::Short),
@@ -21,23 +21,23 @@ const LISTS: [(&str, &str, Length); 5] = [
     ("UpdateSendsPayload", "sends", Length::Input),
 ];
 
-/// How many rows a list has that no argument of its own bounds.
+/// The length of a list without an argument for it.
 #[derive(Clone, Copy, PartialEq)]
 enum Length {
     /// A few.
     Short,
-    /// Always so many.
+    /// A fixed number.
     Fixed(usize),
     /// As many as the input of the mutation.
     Input,
 }
 
-/// What an operation may come to at most.
+/// The limits of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What is reckoned before it is executed.
+    /// The limits that are checked before it is executed.
     pub operation: campaigns_operation::Limits,
-    /// How long a deletion may take, which goes in steps.
+    /// The maximum time of a deletion, which runs in steps.
     pub deletion: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Default for Limits {
     }
 }
 
-/// How many times what is in a field may be there.
+/// How often the content of a field can occur.
 pub(crate) fn rows(list: &List<'_>) -> usize {
     if list.takes("first") {
         let asked = ["first", "last"].into_iter().find_map(|name| list.number(name));
@@ -68,8 +68,8 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
     }
 }
 
-/// How many buckets a time series has at most. Without `from` or `to` it may have any number; then
-/// it is reckoned with what is usual.
+/// The maximum number of buckets of a time series. Without `from` or `to` it can have any number,
+/// so a typical number is assumed.
 fn buckets(list: &List<'_>) -> usize {
     let time = |name| list.text(name).and_then(|text| storable_time(&text));
     // as short as daylight saving, and February, make them
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::{Api, schema::Engine};
 
-    /// The limit that an operation breaks, if any.
+    /// The limit that an operation exceeds, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
         match Engine::new(true, <_>::default(), rows).prepare(operation) {

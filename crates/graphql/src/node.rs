@@ -24,7 +24,7 @@ use crate::{
     viewer::{Organization, User},
 };
 
-/// How many ids `nodes` takes.
+/// The maximum number of IDs of `nodes`.
 const MAX_NODES: usize = 500;
 
 /// An object with an ID. IDs are UUIDs, unique across all types.
@@ -70,7 +70,7 @@ impl NodeQueries {
     }
 }
 
-/// The objects of these ids, a statement a table until all are found.
+/// The objects with these IDs, with one statement for each table until all are found.
 async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error> {
     let mut search = Search { scope, missing: ids.to_vec(), found: HashMap::new() };
     search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;

@@ -9,9 +9,9 @@ use sea_orm::EntityTrait;
 
 use crate::rows::Row;
 
-/// The fields that wait of an object that is a row.
+/// The fields that wait, of an object that is a row.
 pub(crate) trait Waiting<E: EntityTrait> {
-    /// Those of this row.
+    /// The fields of this row.
     fn of(row: &Row<E>) -> Self;
 }
 
@@ -21,8 +21,8 @@ impl<E: EntityTrait> Waiting<E> for Nothing {
     }
 }
 
-/// Makes an object of the rows of a table. Each plain field shows a column; a field that waits is in
-/// the container that is named, and `needs` says which column it reads of its row.
+/// Defines an object for the rows of a table. Each plain field shows a column. A field that waits
+/// is in the named container, and `needs` declares which column of its row it reads.
 macro_rules! object {
     (
         $(#[doc = $doc:literal])*
@@ -141,7 +141,7 @@ macro_rules! output {
 }
 pub(crate) use output;
 
-/// The fields that wait of an object that is a row.
+/// The fields that wait, of an object that is a row.
 macro_rules! waiting {
     ($name:ident of $module:ident) => {
         pub(crate) struct $name($crate::rows::Row<$module::Entity>);
@@ -155,7 +155,7 @@ macro_rules! waiting {
 }
 pub(crate) use waiting;
 
-/// Makes an object of a value, each of whose fields is a part of it.
+/// Defines an object for a value. Each field shows a part of the value.
 macro_rules! value_object {
     (
         $(#[doc = $doc:literal])*

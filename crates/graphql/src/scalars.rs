@@ -10,7 +10,7 @@ use serde_json::Value as JsonValue;
 #[derive(Clone, Debug)]
 pub(crate) struct DateTime(Text);
 
-/// A resolver reads the text, and so knows which argument it stood in when it is none.
+/// The text is parsed by the resolver, which knows the argument that it came from if it is invalid.
 #[derive(Clone, Debug)]
 enum Text {
     Sent(String),
@@ -44,7 +44,7 @@ impl ScalarType for DateTime {
 }
 
 impl DateTime {
-    /// The time, where the text is one that both databases can store.
+    /// The time, if both databases can store it.
     pub(crate) fn parse(&self) -> Option<ChronoDateTime<Utc>> {
         match &self.0 {
             Text::Shown(time) => Some(*time),
@@ -53,7 +53,7 @@ impl DateTime {
     }
 }
 
-/// A time as text, as it is shown.
+/// A time as displayed text.
 pub(crate) fn text(time: ChronoDateTime<Utc>) -> String {
     time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

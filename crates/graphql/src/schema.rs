@@ -28,7 +28,7 @@ pub(crate) struct DeletePayload {
 }
 
 impl DeletePayload {
-    /// Deletes the row of the id, for an admin; whether the viewer is one is looked at first.
+    /// Deletes the row with the ID, for an admin. First checks whether the viewer is one.
     pub(crate) async fn delete<E: OrganizationOwned>(
         ctx: &Context<'_>,
         id: &ID,
@@ -69,7 +69,7 @@ pub(crate) struct Mutation(
     EventMutations,
 );
 
-/// What executes operations of the schema.
+/// The engine that executes operations of the schema.
 pub(crate) type Engine = campaigns_operation::Engine<Query, Mutation, Subscriptions>;
 /// A subscription of the schema.
 pub(crate) type Followed = campaigns_operation::Followed<Query, Mutation, Subscriptions>;

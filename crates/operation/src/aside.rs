@@ -13,11 +13,11 @@ use tokio::{runtime::Handle, sync::oneshot};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// A thread has as much room as one of the runtime.
+/// The stack of a thread, as large as in the runtime.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Runs work on a thread of its own, for as long as somebody waits for it. The operating system
-/// gives the thread what others leave.
+/// Runs work on a separate thread while somebody waits for it, with the processor time that other
+/// threads leave.
 ///
 /// # Panics
 /// If the work panics, or the operating system has no more threads.

@@ -25,7 +25,7 @@ use crate::{
     types::{self, Input, Slot, Types},
 };
 
-/// Checks the literals of an operation, and says where each variable is used first.
+/// Checks the literals of an operation, and returns where each variable is first used.
 pub(crate) fn literals(
     types: &Types,
     document: &ExecutableDocument,
@@ -86,7 +86,7 @@ enum Source {
     Variable,
 }
 
-/// Where a value stands, and where it came from.
+/// The path of a value, and where it came from.
 #[derive(Clone, Copy)]
 struct Place<'a>(Path<'a>, Source);
 
@@ -108,7 +108,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Holds a value against a type. What a variable stands for is checked by itself.
+/// Checks a value against a type. The value of a variable is checked separately.
 fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(), Error> {
     match (value, &ty.base) {
         (Value::Variable(_), _) => Ok(()),
@@ -180,7 +180,7 @@ struct Reader<'a> {
     types: &'a Types,
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     read: HashSet<&'a str>,
-    /// Where each variable is used first.
+    /// Where each variable is first used.
     places: HashMap<String, String>,
 }
 
@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes where variables are used.
+    /// Records where variables are used.
     fn note(&mut self, value: &Value, path: Path<'_>) {
         match value {
             Value::Variable(name) => {

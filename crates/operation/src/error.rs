@@ -20,7 +20,7 @@ pub enum Code {
     Unauthenticated,
     /// The viewer's role does not allow it.
     Forbidden,
-    /// There is no such row in the viewer's organization.
+    /// The row does not exist in the viewer's organization.
     NotFound,
     /// A value is invalid.
     BadUserInput,
@@ -37,7 +37,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The code as it stands in `extensions.code`.
+    /// The code, as in `extensions.code`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,12 +56,12 @@ impl Code {
     }
 }
 
-/// Why an operation is refused before anything is executed.
+/// Why an operation is rejected before anything is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Its kind.
     pub code: Code,
-    /// What the client is told.
+    /// The message for the client.
     pub message: String,
     /// The path to the value at fault, starting at the argument or variable.
     pub field: Option<String>,
@@ -108,7 +108,7 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
     response
 }
 
-/// The code that an error carries.
+/// The code of an error.
 #[must_use]
 pub fn code_of(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code")? {

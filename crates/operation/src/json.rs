@@ -45,7 +45,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
     serialize(text, out);
 }
 
-/// Appends whatever serializes as JSON.
+/// Appends a serializable value as JSON.
 #[expect(clippy::missing_panics_doc, reason = "memory takes JSON")]
 pub fn serialize(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
     serde_json::to_writer(out, value).expect("memory takes JSON");

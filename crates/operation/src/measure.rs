@@ -14,9 +14,9 @@ use async_graphql::{
 
 use crate::error::Error;
 
-/// How deep selections may nest, a fragment being a level.
+/// The maximum nesting of selections, counting a fragment as a level.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// How many selections there may be with fragments written out.
+/// The maximum number of selections with fragments expanded.
 const MAX_SELECTIONS: usize = 20_000;
 
 #[derive(Clone, Copy, Default)]
@@ -31,7 +31,7 @@ struct Measure<'a> {
     known: HashMap<&'a str, Option<Size>>,
 }
 
-/// Refuses a document that is too deep or too large, or whose fragments spread each other.
+/// Rejects a document that is too deep or too large, or has fragments that spread each other.
 pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     for (_, operation) in document.operations.iter() {

@@ -11,8 +11,8 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-/// Takes variables without a value out of the document, and with them whatever of it the
-/// operation does not use, as that may use variables of the same name in its own way.
+/// Removes variables without a value from the document, together with the parts that the operation
+/// does not use, since those may use variables with the same names differently.
 pub(crate) fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
     let operation = match &mut document.operations {
         DocumentOperations::Single(operation) => operation,

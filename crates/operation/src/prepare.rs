@@ -31,7 +31,7 @@ use crate::{
 pub struct Operation {
     /// The document.
     pub query: String,
-    /// Which of its operations to execute, if there are several.
+    /// The operation to execute, if there are several.
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: Map<String, Json>,
@@ -63,7 +63,7 @@ impl Operation {
     }
 }
 
-/// An operation that can be executed: what is kept of its text, and what this request adds.
+/// An operation that can be executed: the kept part, and the part of this request.
 pub struct Prepared {
     pub(crate) kept: Arc<Kept>,
     pub(crate) variables: Variables,
@@ -94,13 +94,13 @@ impl Prepared {
         self.kept.kind == OperationType::Subscription
     }
 
-    /// Whether it may take so long that only a few of its kind should run at once.
+    /// Whether it is so expensive that only a few of its kind should run at once.
     #[must_use]
     pub fn is_dear(&self) -> bool {
         self.is_dear
     }
 
-    /// What tells this operation from others: its text, and its variables but for one that is the
+    /// The key of this operation: its text and its variables, except for a variable that is the
     /// value of the root field's `argument` and is used nowhere else.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "what came as JSON is JSON")]
@@ -132,7 +132,7 @@ impl Prepared {
     }
 }
 
-/// What operations are checked against before they are executed.
+/// The checks of operations before they are executed.
 pub(crate) struct Checks {
     types: Types,
     limits: Limits,
@@ -147,13 +147,13 @@ impl Checks {
         Self { types, limits, rows, cache: Cache::new(limits.kept) }
     }
 
-    /// How many bytes of operations are kept.
+    /// The bytes of the kept operations.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.cache.weight()
     }
 
-    /// Prepares an operation. One that is not kept is validated first: `validate` tells what is
-    /// wrong with its document.
+    /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
+    /// the errors of its document.
     pub(crate) fn prepare(
         &self,
         operation: Operation,
@@ -205,7 +205,7 @@ impl Checks {
         })
     }
 
-    /// Finds out what the text of an operation decides, and keeps it.
+    /// Determines everything that depends on the text of an operation, and keeps it.
     fn keep(
         &self,
         key: Key,
@@ -255,7 +255,7 @@ impl Checks {
     }
 }
 
-/// The operation that is to be executed.
+/// The operation to execute.
 pub(crate) fn selected<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,

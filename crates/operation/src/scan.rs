@@ -7,15 +7,15 @@
 
 use crate::error::Error;
 
-/// How deep brackets may nest.
+/// The maximum nesting of brackets.
 pub const MAX_NESTING: usize = 64;
-/// How many tokens a document may have.
+/// The maximum number of tokens in a document.
 const MAX_TOKENS: usize = 20_000;
-/// How many values JSON may have: ten thousand rows of 25.
+/// The maximum number of values in JSON: ten thousand rows of 25.
 const MAX_VALUES: usize = 250_000;
 
-/// Bounds a GraphQL document. Knows as much of its grammar (GraphQL, section 2.1) as
-/// tells a bracket from one in a string, a block string or a comment.
+/// Bounds a GraphQL document. Knows as much of the grammar (GraphQL, section 2.1) as needed to
+/// distinguish a bracket from one in a string, a block string or a comment.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
@@ -111,7 +111,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+') || byte >= 0x80
 }
 
-/// Where the string ends whose content begins here; one in a document ends with its line, too.
+/// The end of the string whose content starts here. A string in a document also ends with its line.
 fn end_of_string(bytes: &[u8], mut at: usize, ends_with_line: bool) -> usize {
     while let Some(&byte) = bytes.get(at) {
         at += match byte {

@@ -25,12 +25,12 @@ use crate::{
     types::{self, Types},
 };
 
-/// Selections, and what they alone decide.
+/// Selections, and everything that depends only on them.
 #[derive(Clone)]
 pub(crate) struct Written {
     pub(crate) set: Positioned<SelectionSet>,
     pub(crate) shape: Arc<Shape>,
-    /// What it costs, if that depends on no variable.
+    /// Its cost, if it does not depend on variables.
     pub(crate) cost: Option<Cost>,
 }
 
@@ -51,7 +51,7 @@ impl Written {
         Self { set, shape, cost }
     }
 
-    /// Without the arguments and fields of inputs that are omitted variables.
+    /// The same selections without arguments and input fields that are omitted variables.
     pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
         let mut written = self.clone();
         omit::omit_from_selections(&mut written.set.node, omitted);
@@ -60,7 +60,7 @@ impl Written {
         written
     }
 
-    /// Whether a field of the root is about the schema itself (GraphQL, section 4.1), or none is about
+    /// Whether a root field is about the schema itself (GraphQL, section 4.1), or none is about
     /// anything else.
     pub(crate) fn is_about_the_schema(&self) -> bool {
         let names = || {
@@ -94,7 +94,7 @@ struct Writer<'a> {
     variables: &'a Variables,
 }
 
-/// What is selected under a response key, or for a type.
+/// The selections for a response key or a type.
 struct Selected<'a> {
     what: What<'a>,
     position: Pos,

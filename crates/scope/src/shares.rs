@@ -20,18 +20,18 @@ use uuid::Uuid;
 
 use crate::budget::Share;
 
-/// Places, shared by organizations. Cloning shares them.
+/// Places that organizations share. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
     share: Share,
-    /// Tells whether an organization is alone, where it may have all places then.
+    /// Tells whether an organization is alone, if it can have all places then.
     activity: Option<Activity>,
     max_waiting: usize,
     organizations: HashMap<Uuid, Organization>,
-    /// How many have ever waited: who came first has the smaller number.
+    /// The number of waiters so far. Earlier ones have smaller numbers.
     arrived: u64,
 }
 
@@ -47,12 +47,13 @@ pub(crate) struct Permit {
     organization: Uuid,
 }
 
-/// Why there is no place.
+/// Why no place is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
-    /// The organization has its share, and too many of it wait already, or have waited for too long.
+    /// The organization has its share, and too many of its operations are waiting, or one has
+    /// waited too long.
     TooMany,
-    /// Others have all places.
+    /// Other organizations have all places.
     Busy,
 }
 
@@ -68,13 +69,13 @@ impl Shares {
         })))
     }
 
-    /// Places that one organization may have all of while no other is active.
+    /// Places that one organization can have all of while no other is active.
     pub(crate) fn all_for_one(self, activity: Activity) -> Self {
         self.state().activity = Some(activity);
         self
     }
 
-    /// Waits for a place, until a time. May be dropped while it waits.
+    /// Waits for a place until a deadline. Can be dropped while it waits.
     pub(crate) async fn enter_until(
         &self,
         organization: Uuid,
@@ -114,7 +115,7 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives what is free to those who wait.
+    /// Gives free places to the waiters.
     fn serve(&self) {
         loop {
             let mut state = self.state();
@@ -139,7 +140,7 @@ impl State {
         self.organizations.entry(organization).or_default().held += 1;
     }
 
-    /// Takes a place for who is to have it next.
+    /// Takes a place for the next waiter.
     fn next(&mut self) -> Option<(Uuid, oneshot::Sender<Permit>)> {
         for of in self.organizations.values_mut() {
             of.waiting.retain(|(_, sender)| !sender.is_closed());
@@ -170,12 +171,12 @@ impl Drop for Permit {
     }
 }
 
-/// How many times as long as it was used a place rests.
+/// How long a place rests, as a multiple of the time that it was used.
 const REST: u32 = 3;
 
-/// A place that rests after it was used, while more than one organization is active: who wants such
-/// a place all the time has it for a quarter of the time. It is not only the place that others
-/// want, but what whoever has it makes busy: a core, and one of the database's.
+/// A place that rests after use while more than one organization is active: an organization that
+/// always wants such a place has it for a quarter of the time. Others do not only want the place
+/// but also the core, here and in the database, that its holder keeps busy.
 pub(crate) struct Resting {
     permit: Option<Permit>,
     since: Instant,
@@ -202,22 +203,22 @@ impl Drop for Resting {
     }
 }
 
-/// For how long an organization that has asked for something counts as active.
+/// How long an organization counts as active after a request.
 const ACTIVE: Duration = Duration::from_secs(10);
 
-/// Which organizations are active. Cloning shares it.
+/// Which organizations are active. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Activity(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
     last: Uuid,
-    /// When another one than the last was active.
+    /// When an organization other than the last one was active.
     other: Option<Instant>,
 }
 
 impl Activity {
-    /// Notes that an organization asks for something.
+    /// Records a request of an organization.
     pub(crate) fn note(&self, organization: Uuid) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.last != organization {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, SubsecRound, Timelike, Utc};
 
-/// The time in RFC 3339 text, where both databases can store it: a year of four digits, no leap
+/// The time in RFC 3339 text, if both databases can store it: a year of four digits, no leap
 /// second, microseconds.
 #[must_use]
 pub fn storable_time(text: &str) -> Option<DateTime<Utc>> {

@@ -18,7 +18,7 @@ use crate::{
 
 const METADATA: &str = "contacts.metadata";
 
-/// The start of the year 1, before which neither database stores a time alike.
+/// The start of the year 1. The databases store earlier times differently.
 const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(time) => time,
     None => DateTime::UNIX_EPOCH,
@@ -42,8 +42,8 @@ const COMPANY_INDUSTRY: Sql = of_companies!("industry");
 const COMPANY_SIZE: Sql = of_companies!("size");
 
 impl Rules {
-    /// The condition that a row of `contacts` fulfils exactly if the rules select it. Relative times are
-    /// before `now`.
+    /// The condition that a row of `contacts` matches exactly if the rules select it. Relative
+    /// times are before `now`.
     #[must_use]
     pub fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Expr {
         Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) }.node(&self.0)
@@ -144,7 +144,7 @@ impl Compiler<'_> {
     }
 
     /// The last time that something happened to a contact. It is after another time exactly if that
-    /// happened after it at all, and there is an index of when things happened.
+    /// happened after it at all, and there is an index on the times of events.
     fn last(&self, time: ContactTime, test: Test, operand: &Operand) -> Expr {
         let scope = self.scope;
         let after = |value: &Value| {

@@ -32,7 +32,7 @@ pub(crate) fn one(kind: Kind, test: Test, json: &Json) -> Result<Value, RuleErro
     }
 }
 
-/// The values of an operator that takes several: an array, or text that is joined by commas.
+/// The values of an operator that takes several: an array, or text separated by commas.
 pub(crate) enum Items<'a> {
     Array(&'a [Json]),
     Text(Vec<String>),
@@ -62,7 +62,7 @@ impl<'a> Items<'a> {
         value(kind, &json).map_err(|error| self.at(index, error))
     }
 
-    /// That a value cannot be taken.
+    /// The error for an invalid value.
     pub(crate) fn fault(&self, index: usize, message: &str) -> RuleError {
         self.at(index, RuleError::new(message))
     }
@@ -75,8 +75,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The items of text that is joined by commas, as the editor joins them: spaces around an item are no part
-/// of it, blank items are none, and a comma behind a backslash is a part of its item.
+/// The items of text separated by commas, as the editor writes them: spaces around an item are
+/// ignored, blank items are dropped, and a comma after a backslash is part of its item.
 fn split(text: &str) -> Vec<String> {
     let mut items = vec![String::new()];
     let mut characters = text.chars().peekable();

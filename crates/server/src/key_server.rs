@@ -20,21 +20,21 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How large a key set may be.
+/// The maximum size of a key set.
 const MAX_BYTES: usize = 1 << 20;
-/// The first pause where there are no keys yet; each further one is twice as long.
+/// The first pause if there are no keys yet. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often keys are fetched, and how long that may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long a fetch may take.
+    /// The maximum time of a fetch.
     pub timeout: Duration,
-    /// How long after a fetch the next one is due by itself.
+    /// The time between two regular fetches.
     pub renewal: Duration,
-    /// How long after a fetch that failed it is tried again.
+    /// The time until a failed fetch is tried again.
     pub retry: Duration,
-    /// The time between two fetches for the sake of unknown keys.
+    /// The minimum time between two fetches because of unknown keys.
     pub unknown: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Default for Pace {
     }
 }
 
-/// Keeps the keys of a [`Verifier`] as a server has them, for as long as it lives.
+/// Keeps the keys of a [`Verifier`] in line with a server while it lives.
 pub struct KeyServer {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -62,11 +62,11 @@ struct Shared {
     verifier: Arc<Verifier>,
     asked: Mutex<Asked>,
     wake: Notify,
-    /// The number of the last request to fetch that was met.
+    /// The number of the last fetch request that was served.
     met: watch::Sender<u64>,
 }
 
-/// What unknown keys have asked for.
+/// The fetch requests caused by unknown keys.
 #[derive(Default)]
 struct Asked {
     number: u64,
@@ -74,11 +74,11 @@ struct Asked {
 }
 
 impl KeyServer {
-    /// Fetches the keys at this address, once before this returns, and from then on in a task. A server
-    /// that does not answer is no error: it is asked again.
+    /// Fetches the keys at this address, once before this returns, and from then on in a task. A
+    /// server that does not respond is not an error: the fetch is tried again.
     ///
     /// # Errors
-    /// Where the process cannot make requests at all.
+    /// If the process cannot make requests at all.
     pub async fn start(url: Url, verifier: Arc<Verifier>, pace: Pace) -> anyhow::Result<Self> {
         let client = Client::builder()
             .timeout(pace.timeout)
@@ -104,8 +104,8 @@ impl KeyServer {
         Ok(Self { shared, task })
     }
 
-    /// Fetches the keys for the sake of an unknown one, unless that was done a short while ago, and
-    /// waits until they are there or cannot be had.
+    /// Fetches the keys because of an unknown one, unless that was done recently, and waits until
+    /// the fetch has ended.
     pub(crate) async fn look_for_unknown(&self) {
         let Shared { asked, wake, met, pace, .. } = &*self.shared;
         let number = {
@@ -129,7 +129,7 @@ impl Drop for KeyServer {
     }
 }
 
-/// Fetches the keys whenever that is due or asked for.
+/// Fetches the keys whenever that is due or requested.
 async fn keep(shared: Arc<Shared>, first: bool) {
     let (mut is_met, mut pause) = (first, FIRST_PAUSE);
     loop {
@@ -153,7 +153,7 @@ async fn keep(shared: Arc<Shared>, first: bool) {
 }
 
 impl Shared {
-    /// Fetches the keys and puts them to use; whether that worked.
+    /// Fetches the keys and uses them. Returns whether that succeeded.
     async fn renew(&self) -> bool {
         let fetched = self.fetch().await;
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-/// Gives memory that large answers took back to the system, and is faster with many threads.
+/// Returns the memory of large responses to the system, and is faster with many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many threads there are at least.
+/// The minimum number of threads.
 const THREADS: usize = 4;
 
 fn main() -> ExitCode {

@@ -40,12 +40,12 @@ use crate::{
     table::{self, Table},
 };
 
-/// The tables of the neighbours, as they are documented.
+/// The tables of the neighbours, as documented.
 pub(crate) fn neighbours() -> Vec<Table> {
     m0001_neighbours::tables()
 }
 
-/// The tables of the service, as they are documented.
+/// The tables of the service, as documented.
 pub(crate) fn tables() -> [Table; 5] {
     [
         m0002_campaigns::table(),
@@ -56,7 +56,7 @@ pub(crate) fn tables() -> [Table; 5] {
     ]
 }
 
-/// Makes a table with the types of its columns, unless it is there.
+/// Creates a table with the types of its columns, unless it exists.
 pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
     if is_there(manager, &table).await? {
         return Ok(());
@@ -67,7 +67,7 @@ pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> 
     table.create(manager).await
 }
 
-/// Drops a table with the types of its columns, if a migration made them.
+/// Drops a table with the types of its columns, if a migration created them.
 pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
     if made::by_service(manager, table.name).await? {
         table::drop(manager, table.name).await?;
@@ -78,8 +78,8 @@ pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> 
     Ok(())
 }
 
-/// Whether a table of this name is there: one of the service's in the schema that is migrated, a
-/// neighbour's anywhere on the search path.
+/// Whether a table with this name exists: in the migrated schema for one of the service's tables,
+/// anywhere on the search path for a neighbour's.
 pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Result<bool, DbErr> {
     if !is_postgres(manager) {
         return manager.has_table(table.name).await;
@@ -88,7 +88,7 @@ pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Resu
     exists(manager, &format!("SELECT 1 WHERE {class} IS NOT NULL")).await
 }
 
-/// Those of the service's tables that are there and were not made by it.
+/// The tables of the service that exist but were not created by it.
 pub(crate) async fn adopted(manager: &SchemaManager<'_>) -> Result<Vec<Table>, DbErr> {
     let mut adopted = Vec::new();
     for table in tables() {
@@ -99,7 +99,7 @@ pub(crate) async fn adopted(manager: &SchemaManager<'_>) -> Result<Vec<Table>, D
     Ok(adopted)
 }
 
-/// How large the tables of the service that are there are, for people: `about 200000 rows, 41 MB`.
+/// The sizes of the service's existing tables, for people: `about 200000 rows, 41 MB`.
 pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, String)>, DbErr> {
     if !is_postgres(manager) {
         return Ok(Vec::new());
@@ -119,13 +119,13 @@ pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, St
     Ok(sizes)
 }
 
-/// Whether a table of the service's was made by others. SQLite has none of these.
+/// Whether one of the service's tables was created by another program. SQLite has no such tables.
 pub(crate) async fn is_adopted(manager: &SchemaManager<'_>, table: &str) -> Result<bool, DbErr> {
     Ok(is_postgres(manager) && !made::by_service(manager, table).await?)
 }
 
-/// The type of a column that is documented as an enum, in the words of the service's own tables: the
-/// enum's name where the service made the table, otherwise the type that the column has.
+/// The type of a column that is documented as an enum, for the service's own tables: the enum's
+/// name if the service created the table, and otherwise the type of the column.
 pub(crate) async fn column_type(
     manager: &SchemaManager<'_>,
     table: &str,

@@ -25,17 +25,17 @@ use follow::Followed;
 
 pub use follow::Subscription;
 
-/// Who asks for an operation, and how.
+/// The circumstances of an operation.
 pub struct Asked {
     /// The door to the organization's rows.
     pub scope: Scope,
-    /// Where what came in was drawn from, if it was: the budget of the operation.
+    /// The budget of the operation that its input was drawn from, if any.
     pub budget: Option<Arc<Budget>>,
     /// The viewer.
     pub viewer: Viewer,
     /// The time.
     pub now: DateTime<Utc>,
-    /// What the log has it under.
+    /// The ID of the request in the log.
     pub request_id: Uuid,
 }
 
@@ -48,8 +48,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// The schema, which answers introspection queries only if `introspection` is on, executes
-    /// what is within the limits, and follows this feed.
+    /// The schema, which answers introspection queries only if `introspection` is true, executes
+    /// operations within the limits, and follows this feed.
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, feed: Feed) -> Self {
         let engine = Engine::new(introspection, limits.operation, limits::rows);
@@ -65,25 +65,25 @@ impl Api {
     /// Parses and checks an operation.
     ///
     /// # Errors
-    /// What is wrong with the document or its variables.
+    /// If the document or its variables are invalid.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
         Ok(self.engine.prepare(operation)?)
     }
 
-    /// How many bytes of operations are kept for when they come again.
+    /// The bytes of the operations that are kept for the next request.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.engine.kept_bytes()
     }
 
-    /// Executes an operation within a scope. The result is the response as JSON, its fields in the
+    /// Executes an operation within a scope. Returns the response as JSON, with its fields in the
     /// order of the document.
     ///
-    /// It is executed for `time` at most. A statement that is under way then is canceled, and what
-    /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
+    /// The execution takes at most `time`. Then the running statement is canceled, and its field
+    /// fails with `TIMEOUT`. A commit that has started is completed and awaited.
     ///
     /// # Errors
-    /// The response that says why it was not executed.
+    /// A response with the reason why it was not executed.
     pub async fn execute(
         &self,
         prepared: Prepared,
@@ -125,10 +125,10 @@ impl Api {
         if is_dear { aside(execution).await } else { execution.await }
     }
 
-    /// Opens a subscription within a scope. `timeout` is for each of its answers.
+    /// Opens a subscription within a scope. `timeout` applies to each of its responses.
     ///
     /// # Errors
-    /// The response that says why it was not opened.
+    /// A response with the reason why it was not opened.
     pub async fn subscribe(
         &self,
         prepared: Prepared,

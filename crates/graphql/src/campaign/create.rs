@@ -68,7 +68,7 @@ pub(crate) async fn create(
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
 }
 
-/// Stores a new campaign, which the viewer's user made.
+/// Stores a new campaign, created by the viewer's user.
 async fn store(ctx: &Context<'_>, row: &campaign::ActiveModel) -> Result<campaign::Model, Error> {
     ctx.scope()
         .transaction(async |scope| {

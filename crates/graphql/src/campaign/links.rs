@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{context::RequestContext, error::Error, object::value_object, rows::Row};
 
-/// How many links a campaign shows at most.
+/// The maximum number of links of a campaign.
 const MAX_LINKS: usize = 500;
 
 value_object! {
@@ -25,7 +25,7 @@ value_object! {
     }
 }
 
-/// The first links of a campaign, loaded for all campaigns that came with it.
+/// The first links of a campaign, loaded for all campaigns that were read with it.
 pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<campaign::Entity>,

@@ -45,7 +45,7 @@ pub(crate) struct CampaignOrder {
     direction: OrderDirection,
 }
 
-/// The states in their order.
+/// The statuses in order.
 const STATES: &[&str] = &["draft", "scheduled", "sending", "sent", "paused", "canceled"];
 
 impl OrderInput for CampaignOrder {

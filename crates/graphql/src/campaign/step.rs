@@ -12,7 +12,7 @@ use crate::{
     scalars::DateTime,
 };
 
-/// Schedules a campaign for a time that is yet to come.
+/// Schedules a campaign for a time in the future.
 pub(super) async fn schedule(
     ctx: &Context<'_>,
     id: &ID,

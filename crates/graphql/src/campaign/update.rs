@@ -62,7 +62,7 @@ pub(crate) async fn update(
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
 }
 
-/// Stores the changes of a campaign; some of them are changes of its content.
+/// Stores the changes of a campaign. `content` is whether they include its content.
 async fn store(
     scope: &Scope,
     id: Uuid,

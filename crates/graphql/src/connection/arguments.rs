@@ -8,10 +8,10 @@ use campaigns_scope::{Direction, Order, Place, Scope, Window};
 use super::Listed;
 use crate::{cursor, error::Error, event};
 
-/// Rows on a page where the client does not say.
+/// The default page size.
 const DEFAULT_SIZE: u32 = 50;
 
-/// Rows on a page at most.
+/// The maximum page size.
 const MAX_SIZE: u32 = 500;
 
 /// The direction of an order.
@@ -41,10 +41,10 @@ pub(crate) struct PageArguments {
     pub(crate) before: Option<String>,
 }
 
-/// Which rows of a list are asked for, and the place in the feed that a cursor of it is of.
+/// The requested rows of a list, and the place of its cursor in the feed.
 pub(super) struct Asked {
     pub(super) window: Window,
-    /// With the name of the argument.
+    /// The place of the cursor, with the name of the argument.
     pub(super) place: Option<(&'static str, Place)>,
 }
 
@@ -85,24 +85,25 @@ impl PageArguments {
     }
 }
 
-/// An order as a client asks for it: fields with directions, made into keys.
+/// A requested order: fields with directions, turned into keys.
 pub(crate) struct Ordering {
     pub(crate) order: Order,
-    /// What tells its cursors from others.
+    /// The name that distinguishes its cursors from others.
     pub(crate) name: String,
     /// Whether the first key is the feed's position.
     pub(super) is_feed: bool,
 }
 
-/// How one field of an order is said in SQL.
+/// How one field of an order is expressed in SQL.
 pub(crate) trait OrderInput: Debug {
-    /// What tells one field from another.
+    /// The type that distinguishes fields.
     type Field: PartialEq + Debug;
-    /// Which field it is.
+    /// The field.
     fn field(&self) -> Self::Field;
     /// The key.
     fn key(&self, scope: &Scope) -> campaigns_scope::OrderKey;
-    /// Whether the field is the feed's position, and a list by it ends where the feed is settled.
+    /// Whether the field is the feed's position, so that a list in this order ends at the settled
+    /// position.
     fn is_feed(&self) -> bool {
         false
     }

@@ -27,13 +27,13 @@ use lists::{Column, Lists, Of, Selected};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
-/// An object that connections list.
+/// An object that can be listed by connections.
 pub(crate) trait Listed: RowObject + Object + Clone + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
 }
 
-/// The object of the id in an argument, if it is the organization's.
+/// The object with the ID in an argument, if it belongs to the organization.
 pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>, Error> {
     let id = input::id(id, Path::argument("id"))?;
     let columns = T::columns(ctx).all();
@@ -41,19 +41,19 @@ pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option
     Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))
 }
 
-/// The filter of a list that has none: no filter of whatever kind.
+/// No filter, for a list that has none.
 pub(crate) const UNFILTERED: Option<&CampaignFilter> = None;
-/// The order of a list that is by id alone: no order of whatever kind.
+/// No order, for a list that is ordered only by ID.
 pub(crate) const UNORDERED: Option<&[CampaignOrder]> = None;
 
-/// A list, page by page.
+/// A paginated list.
 pub(crate) struct Connection<T: Listed> {
     lists: Arc<Lists<T>>,
     parent: Option<Uuid>,
 }
 
 impl<T: Listed> Connection<T> {
-    /// The organization's list of all that the filter selects.
+    /// The list of the organization's rows that the filter selects.
     pub(crate) fn list(
         ctx: &Context<'_>,
         filter: Option<&impl Filter>,
@@ -66,7 +66,7 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
-    /// The list of those that hang on `parent` by a column, loaded together with those of its
+    /// The list of rows that refer to `parent` by a column, loaded together with the lists of its
     /// siblings.
     pub(crate) fn children<P: OrganizationOwned>(
         ctx: &Context<'_>,
@@ -88,8 +88,8 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
 
-    /// The list of what `parent` selects in its own way, loaded together with those of its siblings, which
-    /// `lists` gives: those that have one.
+    /// The list of rows that `parent` selects with its own condition, loaded together with the
+    /// lists of its siblings, as given by `lists` for those that have one.
     pub(crate) fn each<P: OrganizationOwned>(
         ctx: &Context<'_>,
         parent: &Row<P>,
@@ -105,7 +105,7 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
 
-    /// The columns that the connection in a context needs of its rows.
+    /// The columns of its rows that the connection in a context needs.
     fn columns(ctx: &Context<'_>) -> Columns<T::Entity> {
         T::columns_at(ctx, &["nodes"]).and(T::columns_at(ctx, &["edges", "node"]))
     }

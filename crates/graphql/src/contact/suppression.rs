@@ -50,7 +50,7 @@ impl Suppression {
     }
 }
 
-/// The suppression of a contact, loaded for all contacts that came with it.
+/// The suppression of a contact, loaded for all contacts that were read with it.
 pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<contact::Entity>,

@@ -22,7 +22,7 @@ pub(crate) fn place(scope: &Scope, cursor: &str) -> Result<Place, Error> {
     })
 }
 
-/// The place in the keys of a cursor whose order begins with the feed.
+/// The place in the keys of a cursor in an order that starts with the feed.
 pub(crate) fn place_of(keys: &[KeyValue], incarnation: Option<String>) -> Option<Place> {
     match (keys.first(), keys.last()) {
         (Some(KeyValue::Integer(position)), Some(KeyValue::Id(id))) => Some(Place {

@@ -29,15 +29,15 @@ pub(crate) struct EngagementEventOrder {
 }
 
 impl EngagementEventOrder {
-    /// As they came in.
+    /// The order of the feed.
     pub(crate) const FEED: Self =
         Self { field: EngagementEventOrderField::Feed, direction: OrderDirection::Asc };
 
-    /// The latest first.
+    /// The latest events first.
     pub(crate) const LATEST: Self =
         Self { field: EngagementEventOrderField::OccurredAt, direction: OrderDirection::Desc };
 
-    /// What the client asks for, or else this.
+    /// The requested order, or a default.
     pub(crate) fn or(asked: Option<Vec<Self>>, default: Self) -> Vec<Self> {
         asked.filter(|fields| !fields.is_empty()).unwrap_or_else(|| vec![default])
     }

@@ -15,7 +15,7 @@ use crate::{
     scalars::{DateTime, Json},
 };
 
-/// How deep JSON may nest that is to be contained.
+/// The maximum nesting of the JSON in `contains`.
 const MAX_JSON_DEPTH: usize = 10;
 
 /// Filters by an ID. All given operators must match.
@@ -150,8 +150,8 @@ macro_rules! enum_filter {
 pub(crate) use enum_filter;
 
 impl All<'_> {
-    /// The operators on an id, where `matches` says which rows have one of these ids (`None`: any
-    /// at all).
+    /// The operators on an ID. `matches` is the condition that a row has one of these IDs, or any
+    /// ID for `None`.
     pub(crate) fn ids(
         &mut self,
         path: Path<'_>,
@@ -180,7 +180,7 @@ impl All<'_> {
         self.whether(path.field("isNull"), is_null.map(|null| !null), |scope| matches(scope, None))
     }
 
-    /// The operators on a column with an id.
+    /// The operators on a column with an ID.
     pub(crate) fn id(
         &mut self,
         path: Path<'_>,
@@ -357,12 +357,12 @@ impl All<'_> {
     }
 }
 
-/// That a column has one of these values; nothing is one of none.
+/// The condition that a column has one of these values. An empty list matches nothing.
 pub(crate) fn one_of<T: Into<Value>>(column: impl ColumnTrait, values: Vec<T>) -> Expr {
     if values.is_empty() { Expr::val(false) } else { column.is_in(values) }
 }
 
-/// How many values a piece of JSON has, and how deep they are.
+/// The number of values in JSON, and their depth.
 fn size(value: &serde_json::Value) -> (usize, usize) {
     let inner: Vec<(usize, usize)> = match value {
         serde_json::Value::Array(values) => values.iter().map(size).collect(),

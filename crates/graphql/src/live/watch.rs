@@ -25,47 +25,47 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// How often figures are counted at most.
+/// The minimum time between two counts.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// How often all are counted, whatever is known.
+/// The time between two counts of all campaigns, whatever is known.
 const SWEEP: Duration = Duration::from_secs(2);
-/// How long a count may take.
+/// The maximum time of a count.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How many campaigns one statement counts.
+/// The number of campaigns that one statement counts.
 const TOGETHER: usize = 500;
 
-/// The figures of a campaign, `None` once it is deleted, and when they began to be counted.
+/// The figures of a campaign, or `None` if it is deleted, and when counting them started.
 type Counted = (Option<Figures>, Instant);
 
-/// A campaign that is watched, for as long as this lives.
+/// A campaign that is watched while this lives.
 pub(crate) struct Watched {
     counted: watch::Receiver<Counted>,
 }
 
 impl Watched {
-    /// The figures as they were counted last.
+    /// The last counted figures.
     pub(crate) fn latest(&mut self) -> Counted {
         self.counted.borrow_and_update().clone()
     }
 
-    /// Waits until they were counted again; `None` where they never will be.
+    /// Waits until they are counted again, or returns `None` if they never will be.
     pub(crate) async fn changed(&mut self) -> Option<()> {
         self.counted.changed().await.ok()
     }
 }
 
-/// What is watched in this process. Cloning shares it.
+/// The watched campaigns of this process. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Viewers>>>);
 
-/// What is watched of an organization, by those of its viewers who see the same.
+/// The watched campaigns of an organization, by groups of viewers who see the same.
 type Viewers = HashMap<Sight, Arc<Organization>>;
 
-/// What is watched of an organization by those who see the same.
+/// The watched campaigns of an organization, for viewers who see the same.
 #[derive(Default)]
 struct Organization {
     campaigns: Mutex<HashMap<Uuid, watch::Sender<Counted>>>,
-    /// Is told when any of them may have changed.
+    /// Notified when any of them may have changed.
     changed: Notify,
 }
 
@@ -102,7 +102,7 @@ impl Watches {
         Watched { counted }
     }
 
-    /// Notes that something of an organization has changed.
+    /// Records that data of an organization has changed.
     pub(crate) fn has_changed(&self, organization: Uuid) {
         for watched in self.organizations().get(&organization).into_iter().flat_map(Viewers::values)
         {
@@ -121,7 +121,7 @@ impl Organization {
     }
 }
 
-/// Which campaigns are to be counted.
+/// The campaigns to count.
 enum Touched {
     Some(HashSet<Uuid>),
     All,
@@ -135,7 +135,7 @@ impl Touched {
     }
 }
 
-/// What counts the campaigns of an organization.
+/// The task that counts the campaigns of an organization.
 struct Task {
     watches: Watches,
     feed: Feed,
@@ -144,7 +144,7 @@ struct Task {
 }
 
 impl Task {
-    /// Counts for as long as somebody watches.
+    /// Counts while somebody watches.
     async fn run(self) {
         let mut follower = None;
         let mut touched = Touched::All;
@@ -204,7 +204,7 @@ impl Task {
         }
     }
 
-    /// Forgets campaigns that nobody watches; whether there is none left, and this is over.
+    /// Forgets campaigns that nobody watches. Returns whether none is left, so that the task ends.
     fn forget_unwatched(&self) -> bool {
         // nobody can come to watch meanwhile
         let mut organizations = self.watches.organizations();

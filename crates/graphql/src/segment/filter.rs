@@ -52,7 +52,7 @@ impl Filter for SegmentFilter {
     }
 }
 
-/// The count as it is shown: 0 where there is none.
+/// The count as shown: 0 if there is none.
 pub(super) fn contact_count() -> Expr {
     Func::coalesce([Expr::col(Column::ContactCount.as_column_ref()), Expr::val(0)]).into()
 }

@@ -16,10 +16,10 @@ use crate::{
     scalars::Json,
 };
 
-/// How many contacts a preview shows at most.
+/// The maximum number of contacts in a preview.
 const MAX_CONTACTS: u64 = 500;
 
-/// What rules select.
+/// The contacts that rules select.
 pub(crate) struct SegmentPreview(Scoped<contact::Entity>);
 
 pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPreview, Error> {

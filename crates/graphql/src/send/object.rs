@@ -63,7 +63,7 @@ pub(crate) enum SendStatus {
 }
 
 impl SendFields {
-    /// What it had; loaded for all sends that came with it.
+    /// Its engagement, loaded for all sends that were read with it.
     async fn engagement(&self, ctx: &Context<'_>) -> Result<Engagement, Error> {
         let scope = ctx.scope();
         let of_sends = self

@@ -30,7 +30,7 @@ pub(crate) struct SendOrder {
     direction: OrderDirection,
 }
 
-/// The statuses in their order.
+/// The statuses in order.
 const STATUSES: &[&str] = &["queued", "sent", "delivered", "bounced", "failed"];
 
 impl OrderInput for SendOrder {

@@ -69,7 +69,7 @@ impl From<Figures> for CampaignStats {
 }
 
 impl CampaignStats {
-    /// Whether the field that returns these was asked for the times of events.
+    /// Whether the times of events are selected.
     pub(crate) fn spans(ctx: &Context<'_>) -> Spans {
         let asked = ctx.look_ahead();
         if ["firstEventAt", "lastEventAt"].iter().any(|name| asked.field(name).exists()) {

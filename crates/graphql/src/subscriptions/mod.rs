@@ -23,11 +23,11 @@ use crate::{
     stats::CampaignStats,
 };
 
-/// What can be followed.
+/// The subscriptions.
 #[derive(Default)]
 pub(crate) struct Subscriptions;
 
-/// What there is to show this time.
+/// What to show this time.
 enum Shown<'a> {
     Opening(&'a Turn),
     Turn(&'a Turn),

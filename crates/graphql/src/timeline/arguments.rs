@@ -39,7 +39,7 @@ impl Calendar {
         Ok(Self { zone, interval: interval.into() })
     }
 
-    /// The buckets that the time from `from` on, before `to`, touches.
+    /// The buckets that overlap the time from `from`, inclusive, to `to`, exclusive.
     pub(crate) fn buckets(
         self,
         from: ChronoDateTime<Utc>,
@@ -63,7 +63,7 @@ impl Calendar {
     }
 }
 
-/// Refuses a time that ends before it starts.
+/// Rejects a time range that ends before it starts.
 pub(crate) fn in_order(from: ChronoDateTime<Utc>, to: ChronoDateTime<Utc>) -> Result<(), Error> {
     if from < to { Ok(()) } else { Err(Error::bad_input("from", "This must be before to.")) }
 }

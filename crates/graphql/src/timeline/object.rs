@@ -31,7 +31,7 @@ value_object! {
 }
 
 impl EngagementBucket {
-    /// Whether the field that returns these was asked for numbers of sends.
+    /// Whether numbers of sends are selected.
     pub(super) fn uniques(ctx: &Context<'_>) -> Uniques {
         let asked = ctx.look_ahead();
         if ["uniqueOpens", "uniqueClicks"].iter().any(|name| asked.field(name).exists()) {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub(crate) use object::{Organization, User};
 pub(crate) use queries::ViewerQueries;
 
-/// The organization's user whose `auth_id` or id is the token's subject.
+/// The organization's user with the token's subject as `auth_id` or ID.
 pub(crate) async fn user_of(scope: &Scope, viewer: &Claims) -> Result<Option<user::Model>, Error> {
     let Ok(subject) = Uuid::try_parse(viewer.subject()) else { return Ok(None) };
     let users = scope.find::<user::Entity>().filter(

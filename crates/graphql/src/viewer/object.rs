@@ -40,7 +40,7 @@ object! {
     "fullName": Option<String> = FullName;
 }
 
-/// Who asks, as the token says.
+/// The viewer, as described by the token.
 pub(crate) struct Viewer(pub(crate) Claims);
 
 /// The authenticated user, as described by the token.

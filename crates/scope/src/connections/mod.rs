@@ -58,15 +58,15 @@ use crate::{
 use link::Link;
 use types::Types;
 
-/// A connection that was idle for longer is asked whether it still answers.
+/// A connection that was idle for longer is pinged before use.
 const ASK_AFTER: Duration = Duration::from_secs(5);
-/// A connection is not used for longer, so that failovers and memory that a server keeps for it
-/// do not last.
+/// The lifetime of a connection, so that failovers, and memory that a server keeps for it, do not
+/// last.
 const LIFETIME: Duration = Duration::from_mins(30);
-/// How long to wait before a connection that was refused is tried again.
+/// How long to wait before a refused connection is tried again.
 const RECONNECT: Duration = Duration::from_millis(100);
 
-/// Why a statement was not run, or not to its end.
+/// Why a statement did not run, or did not finish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -104,19 +104,19 @@ impl From<Failure> for Error {
     }
 }
 
-/// What PostgreSQL does with the plan of a statement that was executed before.
+/// How PostgreSQL treats the plan of a statement that was executed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plans {
-    /// It plans anew, with the values: a plan for any values, from the sixth execution on, knows
-    /// nothing of how much an organization or a campaign holds, and was seen to be 70 times slower.
-    /// This is how a connection begins.
+    /// It plans each time, with the values. From the sixth execution on, a plan for any values
+    /// knows nothing about the size of an organization or a campaign, and was measured to be 70
+    /// times slower. This is the state of a new connection.
     Anew,
-    /// It may keep one: what is written is looked up by ids, and so are references and whatever
-    /// triggers look up, for which planning takes longer than doing.
+    /// It can keep one. Rows that are written, references, and everything that triggers look up are
+    /// found by ID, for which planning takes longer than execution.
     Kept,
-    /// It plans once, with look-ups by index alone. That is the one sensible plan of a statement that
-    /// looks rows up by their keys or reads an index in its order, whatever the sizes of tables were
-    /// when it was planned; and planning would take several times as long as doing.
+    /// It plans once, with index look-ups only. This is the right plan for a statement that looks
+    /// up rows by key or reads an index in its order, whatever the sizes of tables when it was
+    /// planned. Planning would take several times as long as execution.
     ByKey,
 }
 
@@ -134,19 +134,19 @@ impl Plans {
     }
 }
 
-/// Whose work a connection is for.
+/// The kind of work that a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane {
-    /// An organization's.
+    /// The organization's.
     Organization(Uuid),
     /// The feed's reader.
     Feed,
-    /// What must work when all else is busy.
+    /// Work that must succeed when everything else is busy.
     Control,
 }
 
 impl Lane {
-    /// Where too few connections are set apart, the service competes like an organization.
+    /// If too few connections are reserved, the service competes like an organization.
     fn id(self) -> Uuid {
         match self {
             Self::Organization(id) => id,
@@ -156,7 +156,7 @@ impl Lane {
     }
 }
 
-/// The connections of a process. Cloning shares them.
+/// The connections of a process. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Inner>);
 
@@ -169,11 +169,11 @@ struct Inner {
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
-    /// How a transaction begins.
+    /// The start of a transaction.
     begin: String,
-    /// How one begins in which all statements see what the first one sees.
+    /// The start of a transaction in which all statements see the same snapshot.
     begin_repeatable: String,
-    /// The types of columns that are not those that are documented.
+    /// The column types that differ from the documented ones.
     types: Types,
 }
 
@@ -183,7 +183,7 @@ enum Connector {
 }
 
 impl Connections {
-    /// Connects once, to see that it can be done, and how.
+    /// Connects once, to check that it is possible and how.
     pub(crate) async fn open(
         options: &Options,
         observer: Option<Observer>,
@@ -263,7 +263,7 @@ impl Connections {
         matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
     }
 
-    /// Waits for a connection, until the deadline at most.
+    /// Waits for a connection, at most until the deadline.
     async fn lease(
         &self,
         lane: Lane,
@@ -302,8 +302,8 @@ impl Connections {
         Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
     }
 
-    /// An idle connection that answers, if there is one; rather one that need not be told what to do
-    /// with plans.
+    /// An idle connection that responds, if there is one, preferably one that already treats plans
+    /// in this way.
     async fn take_idle(&self, plans: Plans) -> Result<Option<Link>, Failure> {
         loop {
             if self.0.closed.load(Ordering::Relaxed) {
@@ -328,7 +328,7 @@ impl Connections {
         }
     }
 
-    /// Connects; while the server starts or has no connection to spare, again and again.
+    /// Connects. While the server starts or has no free connection, tries again.
     async fn connect_patiently(&self) -> Result<Link, Failure> {
         loop {
             match self.0.connector.connect().await {
@@ -340,7 +340,7 @@ impl Connections {
         }
     }
 
-    /// Ends the connections that nobody uses: they have gone, or know tables as they were.
+    /// Closes the unused connections: they are broken, or know an old version of the tables.
     fn renew(&self) {
         for link in std::mem::take(&mut *self.idle()) {
             tokio::spawn(timeout(Duration::from_secs(5), link.close()));
@@ -354,7 +354,7 @@ impl Connections {
         }
     }
 
-    /// Ends what a process of PostgreSQL does, over another connection.
+    /// Cancels the work of a PostgreSQL process, over another connection.
     async fn cancel(&self, process: i32) {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
@@ -375,7 +375,7 @@ impl Connections {
         }
     }
 
-    /// Ends all connections that are not in use, and those that are when they are put back.
+    /// Closes all unused connections, and the others when they are returned.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
         self.0.closed.store(true, Ordering::Relaxed);
         let idle = std::mem::take(&mut *self.idle());
@@ -412,7 +412,7 @@ impl Connector {
     }
 }
 
-/// What a connection to PostgreSQL sets.
+/// The settings of a connection to PostgreSQL.
 fn settings(options: &Options) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("plan_cache_mode", "force_custom_plan".to_owned()),
@@ -430,8 +430,8 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
     settings
 }
 
-/// Connects to PostgreSQL with the settings in the startup packet, or finds out that a pooler does
-/// not take them, or takes them and does not pass them on.
+/// Connects to PostgreSQL with the settings in the startup packet, or detects a pooler that rejects
+/// them, or accepts them without passing them on.
 async fn connect_first(
     plain: PgConnectOptions,
     settings: &[(&'static str, String)],
@@ -463,14 +463,14 @@ async fn connect_first(
     Ok((connector, first))
 }
 
-/// PgBouncer's word for a startup parameter that it does not know.
+/// PgBouncer's message for an unknown startup parameter.
 fn is_refused_parameter(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.message().contains("unsupported startup parameter"))
 }
 
-/// Whether the server is about to let somebody in.
+/// Whether the server will accept connections soon.
 fn is_starting(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("57P03" | "53300"))
@@ -478,16 +478,16 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 /// A connection in use.
 struct Lease {
-    /// `None` once it is put back.
+    /// `None` after it is returned.
     link: Option<Link>,
     permit: Option<Permit>,
     connections: Connections,
-    /// Whether it was used before, so that the other end may have gone since.
+    /// Whether it was used before, so that the server may have closed it.
     reused: bool,
 }
 
 impl Lease {
-    /// A connection beside those that are counted.
+    /// A connection in addition to the counted ones.
     fn apart(connections: &Connections, link: Link) -> Self {
         Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
     }

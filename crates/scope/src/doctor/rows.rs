@@ -6,15 +6,15 @@ use uuid::Uuid;
 use super::{Check, Look};
 use crate::OrganizationOwned;
 
-/// Rows of a table for which a condition holds.
+/// The rows of a table that match a condition.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     table: &'static str,
-    /// Further tables, as a join.
+    /// Other tables, as a join.
     join: String,
-    /// About `t`, the table, and those that are joined; `$1` is the time until which times may be.
+    /// A condition on the table, `t`, and the joined ones. `$1` is the latest allowed time.
     condition: String,
-    /// A column with an id to name as well.
+    /// A column with an ID to list as well.
     other: Option<&'static str>,
 }
 
@@ -137,7 +137,7 @@ fn references() -> Vec<Check> {
     checks
 }
 
-/// What the service adds to an event, by triggers.
+/// The columns of an event that triggers of the service fill.
 fn of_events(backend: DbBackend) -> [Check; 1] {
     let again = match backend {
         DbBackend::Postgres => "UPDATE campaign_events SET send_campaign_id = NULL WHERE id IN (…)",

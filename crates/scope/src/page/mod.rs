@@ -37,33 +37,33 @@ use crate::{
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
 
-/// How many parents one statement serves.
+/// The number of parents in one statement.
 const PARENTS: usize = 2_000;
 
-/// Which rows of a list are asked for.
+/// The requested rows of a list.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// At most so many.
+    /// The maximum number of rows.
     pub limit: u64,
-    /// From the end of the list instead of its start.
+    /// Whether to start from the end of the list instead of its start.
     pub from_end: bool,
-    /// Those beyond this row alone.
+    /// Only rows beyond this one.
     pub cursor: Option<Vec<KeyValue>>,
 }
 
-/// Some rows of a list, in its order: the columns that were asked for, by position, and the keys
+/// Some rows of a list, in its order: the requested columns, by position, and the keys
 /// ([`Order::keys_of`]).
 #[derive(Debug, Default)]
 pub struct Page {
     /// The rows.
     pub rows: Vec<QueryResult>,
-    /// Whether the list goes on beyond them, in the direction that was asked for.
+    /// Whether the list continues beyond them, in the requested direction.
     pub more: bool,
 }
 
 impl Scope {
-    /// The keys of an order with the id. Enums are ordered by the place of their values where columns have
-    /// another type, or one that cannot be read.
+    /// The keys of an order with the ID. Enums are ordered by the positions of their values if
+    /// columns have another type, or one that cannot be read.
     fn keys<E: OrganizationOwned>(&self, order: &Order) -> Vec<OrderKey> {
         let of_column = |key: OrderKey| match key.kind {
             KeyKind::Enum(name, _) if !self.executor().reads_enum(name) => key.by_position(),
@@ -75,7 +75,7 @@ impl Scope {
     /// A page of a list, with these columns of each row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn page<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
@@ -95,11 +95,11 @@ impl Scope {
         page_of::<E>(rows, columns, window)
     }
 
-    /// The same page of the list of each parent, in one statement: the rows whose `column` is the
-    /// parent's id.
+    /// The same page of each parent's list, in one statement: the rows with the parent's ID in
+    /// `column`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn pages<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
@@ -124,11 +124,11 @@ impl Scope {
             .collect()
     }
 
-    /// Whether a list has a row at the cursor of the window or on its other side; without a
-    /// cursor there is no other side.
+    /// Whether a list has a row at the cursor of the window or on its other side. Without a cursor,
+    /// there is no other side.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn has_other_side<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
@@ -142,10 +142,10 @@ impl Scope {
         Ok(!self.query(&select).await?.is_empty())
     }
 
-    /// The same for each parent's list: the parents for which it holds.
+    /// The same for each parent's list: the parents for which this is true.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn have_other_side<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
@@ -230,12 +230,12 @@ impl Scope {
     }
 }
 
-/// The column with a key as rows are ordered by it.
+/// The column with a key, as rows are ordered by it.
 fn sort_name(index: usize) -> String {
     format!("sort_{index}")
 }
 
-/// The column with a key as a cursor has it, where that is another thing.
+/// The column with a key, as a cursor contains it, if that differs.
 fn key_name(index: usize) -> String {
     format!("key_{index}")
 }
@@ -257,7 +257,8 @@ fn select_keys(select: &mut SelectStatement, keys: &[OrderKey], dialect: Dialect
     }
 }
 
-/// Bound and limit of a page; one row more than asked for, which tells whether there are more.
+/// The bound and limit of a page. It reads one row more than requested, to know whether there are
+/// more.
 fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dialect: Dialect) {
     if let Some(cursor) = &window.cursor {
         select.cond_where(beyond(keys, cursor, window.from_end, dialect));
@@ -265,8 +266,8 @@ fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dial
     select.limit(window.limit + 1);
 }
 
-/// Orders by the keys, as they are called where the rows come from. By the name of a column that
-/// is selected, where there is one: an expression said twice would be computed twice.
+/// Orders by the keys, with their names in the source of the rows. Uses the name of a selected
+/// column if there is one, since an expression that is repeated would be computed twice.
 fn sort(
     select: &mut SelectStatement,
     keys: &[OrderKey],
@@ -278,7 +279,7 @@ fn sort(
     }
 }
 
-/// The page. A row that this version cannot read counts, so that the list goes on behind it.
+/// The page. A row that this version cannot read counts, so that the list continues after it.
 fn page_of<E: OrganizationOwned>(
     mut rows: Vec<QueryResult>,
     columns: &[E::Column],
@@ -295,7 +296,7 @@ fn page_of<E: OrganizationOwned>(
 }
 
 impl Order {
-    /// The keys of a row of a page in this order, the id included: what a cursor of it is made of.
+    /// The keys of a row of a page in this order, including the ID: the content of its cursor.
     ///
     /// # Errors
     /// That they cannot be read.

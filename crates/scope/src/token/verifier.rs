@@ -13,14 +13,14 @@ use super::{
     key::{Key, KeySet},
 };
 
-/// Makes viewers of tokens.
+/// Turns tokens into viewers.
 pub struct Verifier {
-    /// Those that are in use.
+    /// The keys in use.
     keys: RwLock<Arc<[Ready]>>,
     rules: ClaimRules,
 }
 
-/// A key with what a token of it has to fulfil.
+/// A key with the requirements for its tokens.
 struct Ready {
     name: Option<String>,
     key: DecodingKey,
@@ -35,13 +35,13 @@ impl Verifier {
         Self { keys: RwLock::new([only].into()), rules }
     }
 
-    /// A verifier of keys that are yet to come, by [`Verifier::replace_keys`].
+    /// A verifier without keys, which come later through [`Verifier::replace_keys`].
     #[must_use]
     pub fn without_keys(rules: ClaimRules) -> Self {
         Self { keys: RwLock::new([].into()), rules }
     }
 
-    /// From now on these keys are in use and no others.
+    /// Replaces the keys in use.
     pub fn replace_keys(&self, set: KeySet) {
         let ready = set.0.into_iter().map(|(name, key)| Ready::of(name, key, &self.rules));
         let keys = ready.collect();
@@ -58,25 +58,25 @@ impl Verifier {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The viewer whom the token speaks of, with the organization that it names. Whether the
-    /// organization exists is for [`Database::enter`](crate::Database::enter) to see.
+    /// The viewer of the token, in the organization that it names. Whether the organization exists
+    /// is checked by [`Database::enter`](crate::Database::enter).
     ///
     /// # Errors
-    /// Where the token is not valid at `now`, or names no organization.
+    /// If the token is not valid at `now`, or names no organization.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, InvalidToken> {
         self.bearer(token, now)?.viewer().ok_or_else(|| self.lacks_organization())
     }
 
-    /// What is wrong with a token without an organization, where it has to name one.
+    /// The error for a token that must name an organization but does not.
     #[must_use]
     pub fn lacks_organization(&self) -> InvalidToken {
         InvalidToken::Claim(self.rules.organization.clone())
     }
 
-    /// The bearer of the token, who may name no organization.
+    /// The bearer of the token, which may name no organization.
     ///
     /// # Errors
-    /// Where the token is not valid at `now`.
+    /// If the token is not valid at `now`.
     pub fn bearer(&self, token: &str, now: DateTime<Utc>) -> Result<Bearer, InvalidToken> {
         let claims = claims_under(&self.keys(), token)?;
         let expires_at =
@@ -108,7 +108,8 @@ impl Verifier {
     }
 }
 
-/// The claims of a token under the key that it names; under the only one where either has no name.
+/// The claims of a token, verified with the key that it names, or with the only key if either has
+/// no name.
 fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
     match keys {
         [] => return Err(InvalidToken::NoKeys),

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a database whose schema is not the one of this program.
+/// Rejects a database with a schema other than this program's.
 pub(super) async fn require_migrated(database: &Database) -> anyhow::Result<()> {
     let applied = database.applied_migrations().await?;
     if campaigns_migration::names().iter().all(|name| applied.contains(name)) {

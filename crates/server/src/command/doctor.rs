@@ -56,7 +56,7 @@ fn print(wrong: &str, remedy: &str, found: &Found) {
     println!("  Remedy: {remedy}\n");
 }
 
-/// Segments with rules that are an object, and still no rules.
+/// Segments whose rules are an object but not valid rules.
 async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Found> {
     let operator = database.operator();
     let mut found = Found::default();

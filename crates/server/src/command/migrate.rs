@@ -78,7 +78,7 @@ async fn up(target: Target) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks whether tables that another program made are to be adopted, where there are any.
+/// Asks whether to adopt tables from another program, if there are any.
 fn agree(tables: &[String]) -> anyhow::Result<bool> {
     if tables.is_empty() {
         return Ok(true);

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
 
-/// How long requests may take to finish once the service is told to end.
+/// How long requests can take to finish after the service is told to stop.
 const GRACE: Duration = Duration::from_millis(9_200);
-/// How long connections may take to be closed after that.
+/// How long closing the connections can take after that.
 const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
@@ -98,7 +98,7 @@ async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
     Database::connect(&options, None).await.context("cannot connect to the database")
 }
 
-/// Refuses a database in which triggers that keep the feed are missing or off, and names those that
+/// Rejects a database in which triggers of the feed are missing or turned off, and logs those that
 /// a restore has turned into ordinary ones.
 async fn require_triggers(database: &Database) -> anyhow::Result<()> {
     let broken = database.feed_reader().broken_triggers().await?;
@@ -115,7 +115,7 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a database in which policies would not hold for a role, and says why.
+/// Rejects a database in which policies would not apply to a role, with the reasons.
 async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
     let gaps = database.gaps_in_row_security(role).await?;
     if gaps.is_empty() {
@@ -128,14 +128,14 @@ async fn require_row_security(database: &Database, role: &str) -> anyhow::Result
     )
 }
 
-/// What development mode prints: tokens for an admin and a member.
+/// The output of development mode: tokens for an admin and a member.
 struct Banner {
     organization: String,
     admin: String,
     member: String,
 }
 
-/// Loads the demo data where it is not there, on a connection that may take its time.
+/// Loads the demo data if it is missing, on a connection without a time limit.
 async fn fill() -> anyhow::Result<()> {
     let database = Database::connect(&Options::new(development::DATABASE_URL), None).await?;
     let organizations = database.operator().organizations().await?;
@@ -149,7 +149,7 @@ async fn fill() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everything that nobody configured.
+/// The defaults of development mode.
 async fn develop(
     arguments: &Serve,
     given: Option<KeySource>,
@@ -200,7 +200,7 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Serves until the process is told to end, and then for as long as requests take.
+/// Serves until the process is told to stop and its requests are finished.
 async fn serve(
     listener: TcpListener,
     app: &App,

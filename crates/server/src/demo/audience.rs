@@ -40,19 +40,19 @@ const TYPES: &[(ContactType, u32)] = &[
     (ContactType::Other, 4),
 ];
 
-/// A contact, as far as outreach looks at it.
+/// A contact, as needed for campaigns.
 pub(super) struct Person {
     pub(super) id: Uuid,
     pub(super) segments: Vec<Uuid>,
-    /// How much the person is given to opening mail, around 1.
+    /// How likely the person is to open mail, around 1.
     pub(super) interest: f64,
 }
 
-/// Everybody whom campaigns may go to.
+/// All people who campaigns can be sent to.
 pub(super) struct Audience {
     pub(super) creator: Option<Uuid>,
     pub(super) people: Vec<Person>,
-    /// The ids of the segments, in the order of [`segments`].
+    /// The IDs of the segments, in the order of [`segments`].
     pub(super) segments: Vec<Uuid>,
 }
 
@@ -110,7 +110,7 @@ fn segments() -> Vec<Segment> {
     ]
 }
 
-/// Writes them all; `viewers` makes users of the subjects of the development tokens.
+/// Writes all of them. `viewers` turns the subjects of the development tokens into users.
 pub(super) async fn load(
     scope: &Scope,
     rng: &mut ChaCha8Rng,

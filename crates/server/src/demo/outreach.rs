@@ -100,7 +100,7 @@ fn campaign_row(
     }
 }
 
-/// A send and what became of it by `now`.
+/// A send and what happened to it by `now`.
 fn deliver(
     rng: &mut ChaCha8Rng,
     plan: &Plan,
@@ -200,7 +200,7 @@ fn engage(
     }
 }
 
-/// A time that is the likelier the shorter it is, of this mean.
+/// A random time with an exponential distribution with this mean.
 fn after_hours(rng: &mut ChaCha8Rng, mean: f64) -> TimeDelta {
     let share: f64 = rng.random_range(0.001..1.0);
     #[expect(clippy::cast_possible_truncation, reason = "a few weeks of milliseconds")]
@@ -215,7 +215,7 @@ struct Happened {
 }
 
 impl Happened {
-    /// Something that happened, unless it is yet to.
+    /// An event, unless it is in the future.
     fn event(
         &mut self,
         rng: &mut ChaCha8Rng,

@@ -7,23 +7,23 @@ use uuid::Uuid;
 
 use crate::App;
 
-/// Names the organization for whom the token names none.
+/// The header that names the organization if the token does not.
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
-/// [`ORGANIZATION`], as it is written for people.
+/// [`ORGANIZATION`] in its usual spelling.
 const ORGANIZATION_NAME: &str = "X-Organization-Id";
 
 /// Why a request has no scope.
 pub(crate) enum Refusal {
-    /// No token, or not a valid one; why, for the bearer.
+    /// No token, or an invalid one, with the reason for the bearer.
     Unauthenticated(String),
-    /// The token is valid, and what else the request says cannot be taken, with a status.
+    /// The token is valid, but another part of the request is not. With a status.
     Refused(StatusCode, Error),
-    /// It cannot be said now.
+    /// The scope cannot be determined now.
     Failed(Error),
 }
 
-/// Somebody with a valid token, who may name an organization.
+/// A caller with a valid token, who can name an organization.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) bearer: Bearer,
@@ -31,7 +31,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The same, who stays in this organization whatever others there are.
+    /// The same caller, fixed to this organization.
     pub(crate) fn staying_in(self, organization: Uuid) -> Self {
         Self { named: Some(organization), ..self }
     }
@@ -53,7 +53,7 @@ impl App {
         self.enter(&caller).await
     }
 
-    /// Who an authorization, `Bearer …`, and the name of an organization speak of.
+    /// The caller for an authorization, `Bearer …`, and the name of an organization.
     pub(crate) async fn caller(
         &self,
         authorization: Option<&str>,
@@ -83,7 +83,7 @@ impl App {
         Ok(Caller { bearer, named })
     }
 
-    /// The viewer that a caller is now, and the scope of the organization, which has to exist.
+    /// The current viewer for a caller, and the scope of the organization, which must exist.
     pub(crate) async fn enter(&self, caller: &Caller) -> Result<(Viewer, Scope), Refusal> {
         let viewer = match (&self.memberships, caller.bearer.viewer()) {
             (_, Some(viewer)) => viewer,
@@ -117,7 +117,7 @@ fn refusal(why: NoViewer) -> Refusal {
     }
 }
 
-/// The name of the organization is missing or cannot be taken.
+/// The name of the organization is missing or invalid.
 fn misnamed(message: &str) -> Refusal {
     let error = Error::bad_input(ORGANIZATION_NAME, message);
     Refusal::Refused(StatusCode::BAD_REQUEST, error)

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// What an answer of `/graphql` can be.
+/// The media types of `/graphql`'s responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// `application/graphql-response+json`: the status says whether the operation was executed.
@@ -12,7 +12,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// As it stands in `Content-Type`.
+    /// The value of `Content-Type`.
     pub(crate) fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
@@ -20,8 +20,8 @@ impl Answer {
         })
     }
 
-    /// What the client wants most of what there is; `None` where it wants neither. Without a wish
-    /// it is JSON.
+    /// The media type that the client prefers, or `None` if it accepts neither. The default is
+    /// JSON.
     pub(crate) fn wanted(headers: &HeaderMap) -> Option<Self> {
         let mut ranges = headers
             .get_all(header::ACCEPT)
@@ -53,8 +53,8 @@ impl Answer {
     }
 }
 
-/// Whether a body is JSON in UTF-8. Nothing that a page can send without a preflight (a form,
-/// plain text) is.
+/// Whether a body is JSON in UTF-8. Nothing that a page can send without a preflight request (a
+/// form, plain text) is.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     else {

@@ -86,7 +86,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     }
 }
 
-/// Says which methods there are where another was tried.
+/// Adds the allowed methods if another one was used.
 fn method_hint(mut response: Response) -> Response {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
@@ -118,7 +118,7 @@ async fn read(
     }
 }
 
-/// JSON as it came in: bounded before it is read, and drawn from the budget.
+/// Parses received JSON, bounded before it is read, and drawn from the budget.
 fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, Unreadable> {
     scan::json(text, extra)?;
     budget.draw(campaigns_scope::json_weight(text))?;
@@ -126,7 +126,7 @@ fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, 
     Ok(json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?)
 }
 
-/// The operation in the query string of a GET; variables and extensions are JSON text there.
+/// The operation in the query string of a GET, in which variables and extensions are JSON text.
 fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)

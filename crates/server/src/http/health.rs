@@ -5,12 +5,12 @@ use http::StatusCode;
 
 use crate::App;
 
-/// The process lives.
+/// The process is alive.
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// There are keys, and the database answers and is migrated.
+/// There are keys, and the database responds and is migrated.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     if !app.verifier.has_keys() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the keys have not been fetched yet\n");

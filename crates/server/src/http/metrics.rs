@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use crate::App;
 
-/// Everything that is counted.
+/// All metrics.
 pub(crate) async fn text(State(app): State<App>) -> String {
     app.metrics.render(&app)
 }

@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::App;
 
-/// A page or a file of one, or 404. A page takes the token from the address' fragment, which no
-/// browser sends to a server.
+/// A page or one of its files, or 404. A page takes the token from the fragment of the address,
+/// which browsers do not send to a server.
 pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
     let mut response = Response::new(Body::empty());
     let accepted = request.headers().get(header::ACCEPT_ENCODING);

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::{body::Answered, content::Answer};
 
-/// The answer to an operation that was executed, to be read within a time; it holds the operation's
-/// budget until it is.
+/// The response to an executed operation, which must be read within a time. It holds the
+/// operation's budget until then.
 pub(crate) fn executed(
     answer: Answer,
     text: String,
@@ -23,8 +23,8 @@ pub(crate) fn executed(
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
-/// The answer to a request that was not executed: 503 or 429 where it may be later, and otherwise, to
-/// a client that reads the status, 400.
+/// The response to a request that was not executed: 503 or 429 if it can be retried, and otherwise
+/// 400 for a client that reads the status.
 pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
     let code = response.errors.first().and_then(code_of);
     let is_passing = is_passing(response);
@@ -37,12 +37,12 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
     send(answer, status, body(response))
 }
 
-/// The answer to a request that is refused with a status, whatever the client reads.
+/// The response to a request that is rejected with a status, whatever the client reads.
 pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
     send(answer, status, body(&error.into_response()))
 }
 
-/// The answer to a request that says nothing of GraphQL yet.
+/// The response to a request that is rejected before its GraphQL part is read.
 pub(crate) fn refused_as(
     answer: Answer,
     status: StatusCode,
@@ -53,7 +53,7 @@ pub(crate) fn refused_as(
     send(answer, status, json!({ "errors": [error] }).to_string())
 }
 
-/// The answer to a request that met a defect.
+/// The response to a request that panicked.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     // the panic itself is in the log already
     let id = uuid::Uuid::new_v4();
@@ -78,7 +78,7 @@ fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-/// A response without `data`, as nothing was executed.
+/// A response without `data`, since nothing was executed.
 fn body(response: &GraphqlResponse) -> String {
     json!({ "errors": response.errors }).to_string()
 }

@@ -29,14 +29,14 @@ use crate::App;
 use peer::Peer;
 use stream::Timed;
 
-/// How much of what a peer sends is buffered before a request is read: headers are no longer.
+/// How much is buffered before a request is read, and thus the maximum size of headers.
 const READ_BUFFER: usize = 64 * 1024;
-/// More connections than a machine has room for.
+/// More connections than a machine can hold.
 const MAX_PEERS: u32 = 10_000_000;
-/// How long to wait where the operating system has no more to give.
+/// How long to wait if the operating system has no resources left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections until `stop` is true, and waits for those that were accepted.
+/// Accepts connections until `stop` is true, and waits for the accepted ones.
 pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Receiver<bool>) {
     let router = app.router();
     let max = u32::try_from(app.settings.max_peers).unwrap_or(u32::MAX).min(MAX_PEERS);
@@ -72,7 +72,7 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
     drop(places.acquire_many(max).await);
 }
 
-/// Serves a connection until the peer is gone, it becomes a socket, or the service ends.
+/// Serves a connection until the peer is gone, it becomes a socket, or the service stops.
 async fn serve_peer(
     stream: Timed<TcpStream>,
     peer: Peer,
@@ -107,7 +107,7 @@ async fn serve_peer(
     }
 }
 
-/// Waits until the service is to end, or whoever could say so is gone.
+/// Waits until the service should stop, or the sender is gone.
 async fn told(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }

@@ -29,18 +29,18 @@ use crate::{
     listen::peer::{Peer, TooMuch},
 };
 
-/// How long a peer may take for its `connection_init`.
+/// How long a peer can take for its `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
-/// How long queries and mutations may take to finish once the service ends.
+/// How long queries and mutations can take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(7);
 
 /// Why a socket ends.
 enum End {
-    /// It is closed with this code and reason.
+    /// The service closes it with this code and reason.
     Close(u16, String),
     /// The peer has closed it, or is gone.
     Gone,
-    /// The service ends.
+    /// The service stops.
     Service,
 }
 
@@ -49,7 +49,7 @@ impl End {
         Self::Close(code, reason.into())
     }
 
-    /// The close for who may not be here.
+    /// The close code for a caller who is not allowed.
     fn forbidden(why: &str) -> Self {
         // what a close frame takes
         let why: String = why.chars().take(80).collect();
@@ -57,13 +57,13 @@ impl End {
     }
 }
 
-/// Who is on the other end, once that is known.
+/// The authenticated caller.
 struct Known {
     caller: Caller,
     /// The organization's.
     budget: Arc<Budget>,
     _counted: Counted,
-    /// Looks whether the caller may still be here.
+    /// Checks whether the caller is still allowed.
     _check: JoinSet<()>,
 }
 
@@ -73,9 +73,9 @@ struct Connection {
     operations: Operations,
     peer: Peer,
     known: Result<Known, Unknown>,
-    /// When the peer is no longer waited for: its `connection_init`, or its token's end.
+    /// The deadline for `connection_init`, or the end of the token.
     deadline: Instant,
-    /// Why the caller may be here no longer.
+    /// Why the caller is no longer allowed.
     ended: watch::Sender<Option<String>>,
 }
 
@@ -203,7 +203,7 @@ impl Connection {
         }
     }
 
-    /// Takes a message.
+    /// Processes a message.
     async fn take(&mut self, text: &str) -> Result<(), End> {
         let budget = match &self.known {
             Ok(known) => Some(known.budget.operation(self.app.database.budgets().limits())),
@@ -270,12 +270,13 @@ impl Connection {
         self.say(message::connection_ack()).await
     }
 
-    /// Queues a message, for as long as that takes: who does not read is not listened to either.
+    /// Queues a message, and waits until there is room: a peer that does not read is not read from
+    /// either.
     async fn say(&self, text: String) -> Result<(), End> {
         self.queue.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
     }
 
-    /// The close for what tungstenite could not read.
+    /// The close code for input that tungstenite could not read.
     fn broken(&self, error: &axum::Error) -> End {
         let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         if text.contains(&TooMuch.to_string()) {
@@ -304,8 +305,8 @@ impl Connection {
     }
 }
 
-/// The close for who may not come in, or for whom the database does not answer: the usual clients
-/// come back after either.
+/// The close code for a caller who is refused, or for whom the database does not respond. The usual
+/// clients reconnect after either.
 fn refused(refusal: Refusal) -> End {
     match refusal {
         Refusal::Unauthenticated(why) => End::forbidden(&why),
@@ -316,7 +317,7 @@ fn refused(refusal: Refusal) -> End {
     }
 }
 
-/// Looks from time to time whether a caller may still be here, until that is not so.
+/// Checks from time to time whether a caller is still allowed, until that is no longer so.
 async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
     // those who came at the same time do not ask at the same time
@@ -334,13 +335,13 @@ async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<Strin
     }
 }
 
-/// Waits until a caller may be here no longer; why.
+/// Waits until a caller is no longer allowed, and returns the reason.
 async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
     // the connection itself keeps the other end
     ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
 }
 
-/// Waits until the sockets are to end.
+/// Waits until the sockets should end.
 async fn told(ending: &mut watch::Receiver<bool>) {
     ending.wait_for(|ending| *ending).await.ok();
 }

@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::http::authenticate::ORGANIZATION;
 
-/// How many bytes the id of an operation has at most.
+/// The maximum number of bytes in the ID of an operation.
 const MAX_ID: usize = 1_000;
 
-/// What a peer may say.
+/// A message from a peer.
 pub(super) enum Received {
     ConnectionInit { token: Option<String>, organization: Option<String> },
     Ping { payload: Option<Json> },
@@ -18,7 +18,7 @@ pub(super) enum Received {
     Complete { id: String },
 }
 
-/// Why a message is none of the protocol: the reason for a close with 4400.
+/// Why a message violates the protocol: the reason for a close with 4400.
 pub(super) struct Invalid(pub(super) String);
 
 impl Received {
@@ -75,7 +75,7 @@ fn id(message: &mut Map<String, Json>) -> Result<String, Invalid> {
     }
 }
 
-/// A payload, where there is one: an object.
+/// The payload, if there is one, which must be an object.
 fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>, Invalid> {
     match message.remove("payload") {
         None | Some(Json::Null) => Ok(None),
@@ -106,7 +106,7 @@ pub(super) fn pong(payload: Option<Json>) -> String {
     }
 }
 
-/// A result, which is JSON already.
+/// A result, which is already JSON.
 pub(super) fn next(id: &str, payload: &str) -> String {
     format!("{{\"id\":{},\"type\":\"next\",\"payload\":{payload}}}", Json::from(id))
 }

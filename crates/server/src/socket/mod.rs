@@ -40,11 +40,11 @@ use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
 use crate::{App, http::respond, listen::peer::Peer};
 
-/// How many bytes the peer of a socket may send before it is known who it is: a token, and then
-/// some.
+/// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
+/// token.
 const MAX_UNKNOWN_BYTES: usize = 16 * 1024;
 
-/// The subprotocol that is spoken.
+/// The subprotocol.
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Whether a request asks for a socket (RFC 6455, section 4.1).
@@ -58,7 +58,7 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
         && lists(header::UPGRADE, "websocket")
 }
 
-/// Makes a socket of a request.
+/// Turns a request into a socket.
 pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
     if !app.lets_in(&parts.headers) {
         let error = Error::bad_input("origin", "Pages of this origin are not allowed.");
@@ -92,8 +92,8 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
 }
 
 impl App {
-    /// Whether a page of the origin that these headers name may open a socket. No browser asks
-    /// first, so this is where it is refused; who is no page names none.
+    /// Whether a page of the origin in these headers can open a socket. Browsers send no preflight
+    /// request for it, so it is refused here. Clients other than pages name no origin.
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         if self.settings.cors_origins.contains(origin) {

@@ -11,28 +11,28 @@ use uuid::Uuid;
 
 use super::threads::Threads;
 
-/// Cloning shares them.
+/// Clones share them.
 #[derive(Clone)]
 pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
-    /// How many more may be open that have not said who they are.
+    /// The places for sockets that are not authenticated yet.
     unknown: Arc<Semaphore>,
-    /// Whether they are to end; whoever holds a receiver is a socket that is still open.
+    /// Whether they should end. Every open socket holds a receiver.
     ending: watch::Sender<bool>,
     pub(super) threads: Threads,
 }
 
-/// A socket that has not said who it is, counted for as long as this lives.
+/// A socket that is not authenticated yet, counted while this lives.
 pub(super) type Unknown = OwnedSemaphorePermit;
 
-/// One socket of an organization, counted for as long as this lives.
+/// One socket of an organization, counted while this lives.
 pub(super) struct Counted {
     sockets: Sockets,
     organization: Uuid,
 }
 
 impl Sockets {
-    /// No socket yet, and at most so many at once that have not said who they are.
+    /// No sockets yet, with a maximum of those that are not authenticated.
     pub(crate) fn new(max_unknown: usize) -> Self {
         Self {
             of_organizations: Arc::default(),
@@ -42,17 +42,17 @@ impl Sockets {
         }
     }
 
-    /// Counts a socket that has not said who it is; `None` where there are too many of them.
+    /// Counts a socket that is not authenticated yet, or returns `None` if there are too many.
     pub(super) fn unknown(&self) -> Option<Unknown> {
         Arc::clone(&self.unknown).try_acquire_owned().ok()
     }
 
-    /// Tells a socket when it is to end, and is told when it has.
+    /// Tells a socket when it should end, and notices when it has.
     pub(super) fn open(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
-    /// Counts a socket; `None` where the organization has `max` of them.
+    /// Counts a socket, or returns `None` if the organization has `max` of them.
     pub(super) fn count(&self, organization: Uuid, max: usize) -> Option<Counted> {
         let mut counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(organization).or_default();

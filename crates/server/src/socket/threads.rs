@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A document nests 64 deep at most; without optimization each level takes its room.
+/// A document can be nested 64 levels deep; without optimization, each level needs much stack.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Cloning shares them.
+/// Clones share them.
 #[derive(Clone)]
 pub(super) struct Threads(Arc<Owned>);
 
 struct Owned(Option<Runtime>);
 
 impl Threads {
-    /// As many as there are cores.
+    /// Starts one thread per core.
     pub(super) fn start() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
@@ -30,7 +30,7 @@ impl Threads {
         Self(Arc::new(Owned(Some(runtime))))
     }
 
-    /// Does work on one of them, together with whatever it spawns.
+    /// Runs work, and everything that it spawns, on one of them.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.0.0 {
             runtime.spawn(work);

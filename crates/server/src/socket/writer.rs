@@ -13,28 +13,28 @@ use tokio::{
     time::timeout,
 };
 
-/// How many messages wait for the peer to read.
+/// The maximum number of messages that wait until the peer reads them.
 const QUEUE: usize = 32;
-/// What a message takes beside its text.
+/// The bytes of a message in addition to its text.
 const OVERHEAD: usize = 128;
-/// How long to wait before the organization's budget is asked again.
+/// How long to wait before drawing from the organization's budget again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long the last message may take to be written.
+/// How long writing the last message can take.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The queue of a socket, bounded in messages and in bytes. Cloning shares it.
+/// The queue of a socket, bounded in messages and in bytes. Clones share it.
 #[derive(Clone)]
 pub(super) struct Queue {
     sender: mpsc::Sender<Queued>,
     bytes: Arc<Semaphore>,
     max_bytes: usize,
-    /// The organization's, once that is known.
+    /// The organization's budget, once the organization is known.
     budget: Arc<OnceLock<Arc<Budget>>>,
     patience: Duration,
 }
 
-/// A message, and what it was drawn from until it is written.
+/// A message, with the budget that it is drawn from until it is written.
 struct Queued {
     message: Message,
     room: Room,
@@ -57,18 +57,18 @@ impl Place<'_> {
     }
 }
 
-/// The queue takes nothing more: the peer is gone, or reads too slowly.
+/// The queue is closed: the peer is gone, or reads too slowly.
 #[derive(Debug)]
 pub(super) struct Closed;
 
 impl Queue {
-    /// From now on, what waits is drawn from this budget as well.
+    /// From now on, waiting messages are also drawn from this budget.
     pub(super) fn draw_from(&self, budget: Arc<Budget>) {
         self.budget.set(budget).ok();
     }
 
-    /// Waits for a place for a message of so many bytes. One that is larger than the whole queue
-    /// waits until it is empty.
+    /// Waits for a place for a message of `bytes`. A message larger than the whole queue waits
+    /// until the queue is empty.
     pub(super) async fn reserve(&self, bytes: usize) -> Result<Place<'_>, Closed> {
         let bytes = bytes + OVERHEAD;
         let permits = u32::try_from(bytes.min(self.max_bytes)).unwrap_or(u32::MAX);
@@ -90,7 +90,7 @@ impl Queue {
         }
     }
 
-    /// Queues a message, for as long as that takes.
+    /// Queues a message, and waits until there is room.
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
         let bytes = match &message {
             Message::Text(text) => text.len(),
@@ -100,7 +100,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Queues a small message where there is room for it right away.
+    /// Queues a small message if there is room for it right away.
     pub(super) fn try_send(&self, message: Message) -> Result<(), Closed> {
         let permits = u32::try_from(OVERHEAD.min(self.max_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
@@ -109,7 +109,7 @@ impl Queue {
     }
 }
 
-/// Writes what is queued until the queue is closed, the peer is gone, or it has not read for so
+/// Writes queued messages until the queue is closed, the peer is gone, or it has not read for too
 /// long.
 pub(super) fn start(
     mut sink: impl Sink<Message, Error = axum::Error> + Unpin + Send + 'static,
