@@ -98,7 +98,7 @@ fn npm(web: &Path, pages: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    // the log of cargo has the whole of it
+    // cargo's log has the whole output
     eprintln!("{}", String::from_utf8_lossy(&output.stdout));
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     let complaint = String::from_utf8_lossy(&output.stderr);

@@ -147,7 +147,7 @@ where
     if pending.len() == names().len() {
         check(connection).await?;
     }
-    // the first migrations are a transaction each, which is given up where it would have to wait
+    // each of the first migrations is a transaction that gives up if it would have to wait
     let mut patience = steps::Patience::default();
     while let Err(error) = Migrator::up(connection, None).await {
         patience.after(error).await?;

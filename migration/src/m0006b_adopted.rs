@@ -25,7 +25,7 @@ impl MigrationName for Adopted {
 #[async_trait]
 impl MigrationTrait for Adopted {
     fn use_transaction(&self) -> Option<bool> {
-        // PostgreSQL makes an index beside writers in none
+        // PostgreSQL cannot create an index concurrently in a transaction
         Some(false)
     }
 
@@ -85,7 +85,7 @@ async fn add(
     let mut free = None;
     for name in names(table, suffix) {
         if made::by_service(manager, &name).await? {
-            // of a run that was cut off
+            // left by an interrupted run
             return steps::index(manager, &name, table, keys).await;
         }
         let is_taken = format!("SELECT 1 WHERE to_regclass('{name}') IS NOT NULL");

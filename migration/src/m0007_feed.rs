@@ -132,7 +132,7 @@ async fn replace_updated_at(manager: &SchemaManager<'_>, of: Option<&str>) -> Re
 #[async_trait]
 impl MigrationTrait for Feed {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 
@@ -152,7 +152,7 @@ impl MigrationTrait for Feed {
         // functions first: they lock no table
         steps::making(manager, &[FUNCTIONS_POSTGRES, keep, &private].join("\n")).await?;
         steps::locking(manager, &[UP_POSTGRES, updated_at].join("\n")).await?;
-        // the trigger of updates fills them
+        // the update trigger fills them
         let quietly = is_adopted && steps::can_be_quiet(manager).await?;
         steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL", quietly)
             .await?;
@@ -165,7 +165,7 @@ impl MigrationTrait for Feed {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if is_postgres(manager) {
-            // the indexes go with the columns
+            // the indexes are dropped with the columns
             let is_adopted = adopt::is_adopted(manager, EVENTS).await?;
             let updated_at = if is_adopted { DROP_KEEP } else { REPLACE_UPDATED_AT };
             return steps::locking(manager, &[updated_at, DOWN_POSTGRES].join("\n")).await;

@@ -103,7 +103,7 @@ pub(crate) const FUNCTIONS: [&str; 10] = [
     "campaign_sends_changed_row",
     "campaign_events_changed",
     "campaign_events_changed_row",
-    // these say what an event counts as, to whoever reads a view
+    // these determine the counts of an event for those who read a view
     "campaign_event_suppresses",
     "campaign_event_url",
     "campaign_event_hour",
@@ -193,7 +193,7 @@ fn up_sqlite() -> String {
 #[async_trait]
 impl MigrationTrait for Counts {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 

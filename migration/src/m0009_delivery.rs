@@ -33,7 +33,7 @@ pub(crate) const RELATIONS: [&str; 2] = [DUE, RECEIVED];
 #[async_trait]
 impl MigrationTrait for Delivery {
     fn use_transaction(&self) -> Option<bool> {
-        // PostgreSQL makes an index beside writers in none
+        // PostgreSQL cannot create an index concurrently in a transaction
         Some(false)
     }
 

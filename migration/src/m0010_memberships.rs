@@ -33,7 +33,7 @@ const ACROSS: (&str, &str) =
 #[async_trait]
 impl MigrationTrait for Memberships {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 
@@ -42,7 +42,7 @@ impl MigrationTrait for Memberships {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // rows that do not fulfil it stay as they are
+        // rows that violate it stay as they are
         replace(manager, ACROSS, WITHIN, false).await
     }
 }

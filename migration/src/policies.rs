@@ -141,7 +141,7 @@ enum Kind {
 
 /// The name, command and rule of each policy, and the privileges that it needs.
 fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&'static str]) {
-    // a subquery is asked once a statement, and not once a row
+    // a subquery is evaluated once per statement, not once per row
     let column = if matches!(kind, Kind::Organizations) { "id" } else { "org_id" };
     let own = format!("{column} = (SELECT get_user_org_id())");
     let select = ("select", "SELECT", format!("USING ({own})"));
@@ -153,7 +153,7 @@ fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&
             (vec![select, insert, update, delete], &["SELECT", "INSERT", "UPDATE", "DELETE"])
         }
         Kind::Neighbor => {
-            // whoever locks a row needs the right to update it; nothing fulfils the check
+            // locking a row requires the right to update it; no row passes the check
             let lock = ("lock", "UPDATE", format!("USING ({own}) WITH CHECK (false)"));
             (vec![select, lock], &["SELECT", "UPDATE"])
         }

@@ -28,6 +28,6 @@ pub(crate) fn tell(step: &str, done: u64, of: u64) {
 }
 
 fn publish(progress: Progress) {
-    // where nobody listens there is nothing to tell
+    // without a listener, there is nothing to report
     LISTENER.try_with(|listener| listener(progress)).ok();
 }

@@ -60,7 +60,7 @@ pub(crate) async fn recorded<E>(
 }
 
 fn with<T>(act: impl FnOnce(&mut Script) -> T) -> Option<T> {
-    // nothing is recorded where a run is done
+    // an actual run records nothing
     SCRIPT.try_with(|script| act(&mut script.lock().unwrap_or_else(PoisonError::into_inner))).ok()
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn updated_at_trigger(table: &str, times: &[&str], of: Option<&str>) 
         .map(|time| format!("OLD.{time} IS ({})", canonical_time(&format!("OLD.{time}"))))
         .collect();
     let of = of.map(|columns| format!("OF {columns} ")).unwrap_or_default();
-    // the time stands still within a statement, so this ends with itself
+    // the time is constant within a statement, so this does not repeat
     format!(
         "CREATE TRIGGER {table}_updated_at AFTER UPDATE {of}ON {table} \
          WHEN NEW.updated_at IS NOT {NOW} AND {} \

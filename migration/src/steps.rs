@@ -162,7 +162,7 @@ pub(crate) async fn touch_all(
             first = last;
             progress::tell(table, first.min(blocks) as u64, blocks as u64);
         }
-        // rows that somebody else moved meanwhile
+        // rows that others moved in the meantime
         if !exists(manager, &format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1")).await? {
             return Ok(());
         }
@@ -187,7 +187,7 @@ pub(crate) async fn forbid_null(
         &format!("{drop}; ALTER TABLE {table} ADD CONSTRAINT {filled} CHECK ({check}) NOT VALID"),
     )
     .await?;
-    // looks at each row, and lets everybody read and write meanwhile
+    // reads each row, while everyone can still read and write
     let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {filled}");
     if !script::record(&validate, Effect::Reads(table)) {
         execute(manager, &validate).await?;
@@ -230,7 +230,7 @@ async fn make_index(
         "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid"
     );
     if exists(manager, &is_invalid).await? {
-        // of a run that was cut off
+        // left by an interrupted run
         execute(manager, &format!("DROP INDEX CONCURRENTLY {name}")).await?;
     }
     progress::say(&format!("index {name}"));

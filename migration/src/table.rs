@@ -161,7 +161,7 @@ impl Table {
         let postgres = is_postgres(manager);
         let (columns, name) = (self.all_columns(), self.name);
         if postgres {
-            // it waits for those who write to tables that it refers to
+            // it waits for writers of the tables that it refers to
             execute(manager, LOCK_TIMEOUT).await?;
         }
 
@@ -212,7 +212,7 @@ impl Table {
 pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
     if !is_postgres(manager) {
         // SQLite keeps a trigger of another table that writes to this one, and every delete there
-        // would fail from now on
+        // would fail from then on
         let triggers = Statement::from_string(
             DbBackend::Sqlite,
             format!(
@@ -262,7 +262,7 @@ impl Key {
         match self {
             Self::Plain(column) => column.to_owned(),
             Self::LatestFirst(column) if postgres => format!("{column} DESC NULLS LAST"),
-            // nulls are the smallest there
+            // nulls sort first there
             Self::LatestFirst(column) => format!("{column} DESC"),
         }
     }
@@ -274,7 +274,7 @@ fn column_definition(column: &Column, postgres: bool) -> String {
         (Kind::Id, true) => ("uuid", None),
         (Kind::Id, false) => ("BLOB", Some(format!("length({name}) = 16"))),
         (Kind::Text, _) => ("text", None),
-        // what RFC 3339 can write; infinity is no time that a client could read
+        // the range of RFC 3339; a client could not read infinity
         (Kind::Time, true) => (
             "timestamptz",
             Some(format!("{name} >= '0001-01-01 00:00+00' AND {name} < '10000-01-01 00:00+00'")),
@@ -310,7 +310,7 @@ fn column_definition(column: &Column, postgres: bool) -> String {
     if column.unique {
         sql += " UNIQUE";
     }
-    // a CHECK that is null holds, so a null column passes
+    // a CHECK that is null passes, so a null column passes
     if let Some(check) = check {
         sql += &format!(" CHECK ({check})");
     }
@@ -333,7 +333,7 @@ fn foreign_key(
         (OnDelete::Cascade, ..) => " ON DELETE CASCADE".to_owned(),
         (OnDelete::SetNull, false, _) => " ON DELETE SET NULL".to_owned(),
         (OnDelete::SetNull, true, true) => format!(" ON DELETE SET NULL ({column})"),
-        // a trigger does it: SQLite would clear org_id as well
+        // a trigger does this, because SQLite would also clear org_id
         (OnDelete::SetNull, true, false) => String::new(),
     };
     format!("FOREIGN KEY ({from}) REFERENCES {target} ({to}){action}")

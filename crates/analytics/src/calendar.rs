@@ -62,8 +62,8 @@ pub fn buckets(
     let mut start = edges.next();
     while start < to {
         let end = edges.next();
-        // a day that never was, or one that ended before: where clocks are set back over midnight,
-        // an instant can have the date of a day that is over
+        // a day that never existed, or one that ended before: if clocks are set back across
+        // midnight, an instant can have the date of a day that is over
         if start < end && end > from {
             if buckets.len() == MAX_BUCKETS {
                 return Err(TooManyBuckets);
@@ -143,7 +143,7 @@ fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     if let Some(instant) = zone.from_local_datetime(&midnight).earliest() {
         return instant.to_utc();
     }
-    // clocks jump over this midnight; no clock differs from UTC by a day
+    // clocks skip this midnight; no clock differs from UTC by a day
     let midnight_utc = midnight.and_utc();
     first_second(midnight_utc - TimeDelta::days(1), midnight_utc + TimeDelta::days(1), |at| {
         at.with_timezone(&zone).naive_local() >= midnight

@@ -237,7 +237,7 @@ pub async fn by_campaign(
 pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
     let selected = scope.find::<campaign::Entity>().id(campaign);
     let figures = by_campaign(scope, selected.clone(), Spans::With).await?.remove(&campaign);
-    // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+    // in this order, so that the figures of a campaign deleted in between are not taken for zeros
     let there = scope.one(selected).await?.is_some();
     Ok(there.then(|| figures.unwrap_or_default()))
 }
@@ -257,7 +257,7 @@ pub async fn total(
 }
 
 fn read(row: &QueryResult) -> Result<Figures, DbErr> {
-    // null where nothing is selected
+    // null if nothing is selected
     let count = |name: &str| Ok::<_, DbErr>(row.try_get::<Option<i64>>("", name)?.unwrap_or(0));
     Ok(Figures {
         sends: count("sends")?,

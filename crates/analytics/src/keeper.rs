@@ -52,7 +52,7 @@ async fn keep(counts: Counts) {
                     _ => continue,
                 }
             }
-            // another process is at it
+            // another process is doing it
             Ok(None) => AFTER_NONE,
             Err(error) => {
                 tracing::warn!(%error, "changes wait to be added to the counts");

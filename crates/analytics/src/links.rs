@@ -56,7 +56,7 @@ macro_rules! links {
 }
 
 const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
-// the operator that compares text by its bytes, whatever the collation; urls are too long for an index
+// this operator compares text by its bytes, whatever the collation; URLs are too long for an index
 const IN_POSTGRES: Sql = links!(
     "url) USING ~<~",
     "md5(campaign_events.url) = md5(links.url) AND campaign_events.url = links.url"

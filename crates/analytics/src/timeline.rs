@@ -63,7 +63,7 @@ macro_rules! in_sqlite {
 const OF_EACH_IN_SQLITE: Sql = in_sqlite!("send_campaign_id = buckets.campaign");
 const OF_ALL_IN_SQLITE: Sql = in_sqlite!("send_campaign_id IN (SELECT id FROM selected)");
 
-// PostgreSQL takes such a join for a large one and compares each event with each bucket; counting
+// PostgreSQL assumes that such a join is large, and compares each event with each bucket; counting
 // within a lateral subquery leaves it no choice
 const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
@@ -72,7 +72,7 @@ const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
       AND occurred_at >= since AND occurred_at < until) AS activity"
 ));
 
-// one pass over the events, each finding its bucket by bisection
+// one pass over the events, each of which finds its bucket by bisection
 const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, ",
     counts!(),

@@ -131,7 +131,7 @@ impl Intake {
         if events.is_empty() {
             return Ok(Recorded { recorded: 0, ids: Vec::new() });
         }
-        // ids that are made here go upwards, as the events came
+        // IDs generated here are ascending, in the order of the events
         let rows: Vec<_> = events
             .into_iter()
             .map(|event| (event.id.unwrap_or_else(Uuid::now_v7), event))
@@ -166,7 +166,7 @@ impl Work for Events {
 /// Records the events in one transaction, and returns which of them are new.
 async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
-    // nothing to look up before or after: ids that are made here are nobody's
+    // nothing to look up before or after: IDs generated here are new
     if events.iter().all(|(_, event)| event.id.is_none() && !event.is_for_good()) {
         let mut new = insert(scope, events, &rows).await?;
         return Ok(events.iter().map(|(id, _)| new.remove(id)).collect());
@@ -202,7 +202,7 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 .map(|(_, event)| event.send_id)
                 .filter(|send| match locked.get(send) {
                     Some(Some(send)) => send.status != SendStatus::Bounced,
-                    // whatever a newer version calls it, it is over now
+                    // whatever status a newer version gave it, it is final now
                     Some(None) => true,
                     None => false,
                 })
@@ -215,7 +215,7 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 });
                 scope.update_all::<send::Entity>(&changes.collect::<Vec<_>>()).await?;
             }
-            // one that comes twice is new the first time
+            // a repeated event is new the first time
             let mut new = inserted;
             Ok(events.iter().map(|(id, _)| new.remove(id)).collect())
         })

@@ -73,8 +73,8 @@ pub async fn add_contacts(
     scope
         .transaction(async |scope| {
             let campaign = find_campaign(scope, campaign).await?;
-            // ids of entries go upwards, so entries are inserted in the order of their contacts, in
-            // which two calls with some of the same do not wait for each other in a circle
+            // IDs of entries are ascending, so entries are inserted in the order of their contacts,
+            // and two calls with common contacts do not deadlock
             let contacts_once: BTreeSet<Uuid> = contacts.iter().copied().collect();
             let rows: Vec<_> = contacts_once
                 .iter()
@@ -136,7 +136,7 @@ pub async fn add_segment(
                     Some(target),
                 )
                 .await?;
-            // some may have come onto it meanwhile
+            // some may have been added in the meantime
             let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
             Ok(Listed { campaign, added: sorted.inserted, removed: 0, already_on_list })
         })

@@ -94,7 +94,7 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
             let mut done = Vec::with_capacity(reports.len());
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
-                // a status that only a newer version knows is left to it
+                // a status that only a newer version knows stays as it is
                 let send = send.as_mut().filter(|send| send.status.may_become(report.status));
                 done.push(send.is_some());
                 if let Some(send) = send {

@@ -107,7 +107,7 @@ struct AtIt<W: Work> {
 impl<W: Work> Drop for AtIt<W> {
     fn drop(&mut self) {
         let Some(calls) = self.of.take(&self.whose) else { return };
-        // where there is no runtime any more, nobody waits
+        // without a runtime, nobody waits any more
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.of.clone().write_waiting(self.whose.clone(), calls));
         }
@@ -146,7 +146,7 @@ impl<W: Work> Together<W> {
             return W::write(scope, &rows).await;
         }
         let gone = || Err(ScopeError::Busy.into());
-        // where whoever was at it panicked
+        // if the writer panicked
         answered.await.unwrap_or_else(|_| gone())
     }
 

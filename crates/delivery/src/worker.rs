@@ -65,9 +65,9 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
                 false
             }
         };
-        // where a round left some over, they need not wait
+        // campaigns left over from a round need not wait
         let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(begun.elapsed()) };
-        // whoever could stop it may be gone, which is the same
+        // the sender may be gone, which means the same
         let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
         if matches!(told, Ok(Err(_))) {
             return;
@@ -82,7 +82,7 @@ async fn round(
     stop: &watch::Receiver<bool>,
 ) -> Result<bool, Error> {
     let now = Instant::now();
-    // who has rested for long enough is tried again, and remembered in case that it fails again
+    // campaigns whose pause is over are tried again, and remembered in case they fail again
     resting.retain(|_, rest| rest.until + LONGEST_REST > now);
     let except: Vec<Uuid> =
         resting.iter().filter(|(_, rest)| rest.until > now).map(|(id, _)| *id).collect();

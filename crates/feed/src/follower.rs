@@ -89,21 +89,21 @@ impl Feed {
         mut wanted: Wanted,
     ) -> Result<Follower, FollowError> {
         if let Some(claims) = scope.sight().claims() {
-            // who may see other rows reads pages of their own
+            // followers that see other rows read their own pages
             wanted.name = format!("{claims} {}", wanted.name).into();
         }
         let since = Instant::now();
         let scope_now = scope.operation(Instant::now() + STATEMENT, None);
         let latest = scope_now.latest_place().await?;
         let listener = Listener::of(&self.shared, &scope, &latest);
-        // after the listener is there: should the feed go back now, it is told
+        // after the listener exists: if the feed goes back now, it is notified
         if let Some(place) = after
             && !scope_now.still_has(place).await?
         {
             return Err(FollowError::WentBack);
         }
         let grown = listener.channel.grown.subscribe();
-        // the latest that is stored may lie before others that were there and are deleted
+        // the latest stored event may come before others that were deleted
         let cursor = after.map_or(listener.joined, |place| place.position);
         Ok(Follower {
             scope,
@@ -218,13 +218,13 @@ impl Follower {
                     limit = std::cmp::max(limit / 8, 1);
                     continue;
                 }
-                // too large for the log is large enough for a page
+                // an event too large for the log fits into a page
                 Err(Error::Exhausted(Exhausted::Operation)) => return Ok(()),
                 found => found?,
             };
             let all = u64::try_from(page.rows).is_ok_and(|rows| rows < limit);
             let first = page.events.first().map(|event| event.feed_position);
-            // all after the first, where there may be more before it
+            // all except the first one if there may be more before it
             let floor = if all { 0 } else { first.unwrap_or(from) };
             let skipped = usize::from(!all);
             let events: Vec<Event> = Event::batch(page.events).skip(skipped).collect();
@@ -235,10 +235,10 @@ impl Follower {
 
     /// Reads a page from the table.
     async fn read(&self) -> Result<Page, Error> {
-        // whatever is settled by the next statement includes all that the log has now
+        // everything in the log now is settled by the next statement
         let tip = self.listener.channel.log().tip();
         let settled = self.reading(PAGE_BYTES).settled().await?.position;
-        // no further than the tip, which is an event's position: one is never taken back
+        // no further than the tip, which is the position of an event and never taken back
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
         let upto = span.or(settled);
         let selected = || self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());

@@ -74,7 +74,7 @@ impl Log {
         self.tip_id = Some(event.id);
         while !self.hold(size) {
             if !self.forget_oldest() {
-                // there is no room for it: whoever wants it reads the table
+                // there is no room for it: followers read it from the table
                 self.floor = self.tip;
                 return;
             }
@@ -112,7 +112,7 @@ impl Log {
     /// Adds events before the first one: all events after a position, as far as there is room.
     pub(crate) fn extend_back(&mut self, from: i64, floor: i64, events: Vec<Event>) {
         if floor >= self.floor || from != self.floor {
-            // somebody else was faster, or the log has gone on
+            // another follower was faster, or the log has moved on
             return;
         }
         for event in events.into_iter().rev() {

@@ -157,7 +157,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut channels = self.shared.channels();
         let Some((channel, listeners)) = channels.get_mut(&self.organization) else { return };
-        // there may be another one since, of a feed that went back
+        // there may be another one by now, after the feed went back
         if Arc::ptr_eq(channel, &self.channel) {
             *listeners -= 1;
             if *listeners == 0 {
@@ -191,7 +191,7 @@ impl Reader {
         let mut looked: Option<Instant> = None;
         let mut failing = false;
         loop {
-            // before the channels are listed: one that comes after that is looked at next time
+            // before the channels are listed: a later one is read next time
             let new = self.shared.new.swap(false, Ordering::SeqCst);
             let channels = self.shared.listed();
             metrics::gauge!("campaigns_feed_organizations").set(number(channels.len()));
@@ -202,8 +202,8 @@ impl Reader {
                 self.shared.wake.notified().await;
                 continue;
             }
-            // what is known is known of the channels that there were; and a crash of the database
-            // may take back numbers that were drawn
+            // what is known applies to the channels that existed; and a crash of the database may
+            // take back drawn numbers
             if new || looked.is_none_or(|looked| looked.elapsed() > THOROUGH) {
                 self.known = None;
                 looked = Some(Instant::now());
@@ -212,7 +212,7 @@ impl Reader {
                 Ok(more) => {
                     failing = false;
                     if !more {
-                        // woken or not, it is time to look
+                        // woken or not, it is time to check
                         timeout(POLL, self.shared.wake.notified()).await.ok();
                     }
                 }

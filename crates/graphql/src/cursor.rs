@@ -54,7 +54,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
     Some(match kind {
         KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
             let text = value.as_str()?;
-            // no text of a row has one
+            // no text of a row contains it
             (!text.contains('\0')).then(|| KeyValue::Text(text.to_owned()))?
         }
         KeyKind::Time => KeyValue::Time(campaigns_scope::storable_time(value.as_str()?)?),

@@ -93,7 +93,7 @@ impl Error {
     #[must_use]
     pub fn into_response(self) -> Response {
         let mut error = async_graphql_error(self).into_server_error(<_>::default());
-        // it is of no place in the document
+        // it belongs to no place in the document
         error.locations.clear();
         Response::from_errors(vec![error])
     }

@@ -11,7 +11,7 @@ use crate::{error::Error, scalars};
 
 /// A row's ID.
 pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
-    // one of the several ways to write a UUID, so that an id is the same text everywhere
+    // only one of the ways to write a UUID, so that an ID is the same text everywhere
     match Uuid::try_parse(value) {
         Ok(id) if value.len() == 36 => Ok(id),
         _ => Err(Error::bad_input(path, "This is not a UUID.")),

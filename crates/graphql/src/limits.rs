@@ -63,7 +63,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
         Some(Length::Short) => SHORT_LIST,
         Some(Length::Fixed(length)) => length,
         Some(Length::Input) => list.input_length(),
-        // no list, or a page of a connection, which has the connection's rows
+        // not a list, or a page of a connection, which has the connection's rows
         None => 1,
     }
 }
@@ -72,7 +72,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
 /// so a typical number is assumed.
 fn buckets(list: &List<'_>) -> usize {
     let time = |name| list.text(name).and_then(|text| storable_time(&text));
-    // as short as daylight saving, and February, make them
+    // the shortest possible: daylight saving time, February
     let (minutes, unbounded) = match list.text("interval").as_deref() {
         Some("MONTH") => (28 * 23 * 60, 50),
         Some("WEEK") => (7 * 23 * 60, 100),
@@ -176,7 +176,7 @@ mod tests {
                 is_page || is_bounded || length_of(object, name).is_some(),
                 "{object}.{name} is a list without a length"
             );
-            // what a mutation answers about its input is as long as that
+            // lists in a mutation's payload are as long as its input
             let of_input = length_of(object, name) == Some(Length::Input);
             assert_eq!(object.ends_with("Payload"), of_input, "{object}.{name}");
             lists += 1;

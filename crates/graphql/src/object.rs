@@ -46,7 +46,7 @@ macro_rules! object {
             type Entity = $module::Entity;
 
             fn needs(field: &str) -> $crate::rows::Columns<$module::Entity> {
-                // a column's place among the table's
+                // a column's position in the table
                 const fn bit(column: $module::Column) -> u64 {
                     1 << column as u64
                 }

@@ -56,7 +56,7 @@ pub(crate) struct Columns<E: EntityTrait> {
     of: std::marker::PhantomData<fn() -> E>,
 }
 
-// derived, these would ask the same of the table
+// deriving these would require the same of the table
 #[expect(clippy::expl_impl_clone_on_copy, reason = "the table need not be copied")]
 impl<E: EntityTrait> Clone for Columns<E> {
     fn clone(&self) -> Self {

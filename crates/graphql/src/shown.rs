@@ -125,7 +125,7 @@ shown! {
     scalars::DateTime as DateTime<Utc>: time;
     Option<scalars::DateTime> as Option<DateTime<Utc>>: |at, out| or_null(at, out, time);
     i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
-    // null, the database's or JSON's, is shown as an empty object
+    // null, in SQL or in JSON, is shown as an empty object
     scalars::Json as Option<JsonValue>: |value, out| match value {
         Some(value) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
         _ => out.extend_from_slice(b"{}"),

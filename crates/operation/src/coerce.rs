@@ -70,7 +70,7 @@ pub(crate) fn variables(
                 let place = Some(place.to_owned());
                 return Err(Error::new(Code::GraphqlValidationFailed, message, place));
             }
-            // one that is used nowhere is for the validation to find
+            // the validation finds unused variables
             (None, None) if !places.contains_key(name.as_str()) => {}
             (None, None) => {
                 omitted.insert(name.clone());
@@ -118,7 +118,7 @@ fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(
             .iter()
             .enumerate()
             .try_for_each(|(index, value)| check(types, of, value, &place.index(index))),
-        // a value stands for a list of itself
+        // a single value counts as a list of one
         (value, BaseType::List(of)) => check(types, of, value, place),
         (value, BaseType::Named(name)) => check_named(types, name, value, place),
     }
@@ -127,7 +127,7 @@ fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(
 fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> Result<(), Error> {
     let refuse = || Err(place.refuse(format!("This is not a valid {name}.")));
     match types.inputs.get(name) {
-        // the validation knows better what is wrong with a type that is not there
+        // the validation gives a better error for an unknown type
         None => Ok(()),
         Some(Input::Scalar) => match (name, value) {
             ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
                     for (name, value) in &field.arguments {
                         let path = Path::argument(&name.node);
                         self.note(&value.node, path);
-                        // a missing argument is for the validation to find
+                        // the validation finds missing arguments
                         if let Some(slot) =
                             known.and_then(|of| of.arguments.get(name.node.as_str()))
                         {

@@ -132,7 +132,7 @@ impl<'a> Reckoner<'a> {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.set(of, &fragment.node.selection_set.node)
                 }
-                // written out
+                // expanded
                 Selection::FragmentSpread(_) => continue,
             };
             sum.depth = sum.depth.max(cost.depth);

@@ -94,7 +94,7 @@ where
         let mut request = Request::new(&key.query).data(Probe::default());
         request.operation_name.clone_from(&key.operation_name);
         request.set_parsed_query(document);
-        // the roots wait for nothing for a probe
+        // the roots never wait for a probe
         let response = self.schema.execute_stream(request).next().now_or_never().flatten();
         match response.map(|response| response.errors) {
             Some(errors) if !errors.is_empty() => Err(errors),
@@ -169,7 +169,7 @@ where
             Prepare::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
-            // a subscription about the schema is refused before
+            // a subscription about the schema has been rejected before
             Prepare::Library(..) => return None,
         };
         let root = written.set.node.items.iter().find_map(|selection| match &selection.node {
@@ -196,7 +196,7 @@ where
     S: SubscriptionType + Default + 'static,
 {
     let schema = Schema::build(Root::default(), Root::default(), Root::default());
-    // `measure` bounds it before, with a message of its own
+    // `measure` bounds it first, with its own message
     let schema = schema.limit_recursive_depth(MAX_DEPTH).validation_mode(validation);
     if introspection { schema.finish() } else { schema.disable_introspection().finish() }
 }

@@ -67,7 +67,7 @@ impl<'a> Measure<'a> {
                 );
                 return Err(Error::limit("query", message));
             }
-            // a fragment that was measured elsewhere
+            // a fragment that was already measured
             if depth + size.depth > MAX_DEPTH + 1 {
                 return Err(Error::limit(
                     "query",
@@ -86,7 +86,7 @@ impl<'a> Measure<'a> {
                 Err(Error::invalid(message))
             }
             None => {
-                // one that is not there is for the validation to find
+                // the validation finds unknown fragments
                 let Some(fragment) = self.fragments.get(name) else { return Ok(Size::default()) };
                 self.known.insert(name, None);
                 let size = self.set(&fragment.node.selection_set.node, depth)?;

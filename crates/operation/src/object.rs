@@ -205,7 +205,7 @@ fn written<T: Object>(
             if place > 0 {
                 out.push(b',');
             }
-            // a name is no more than letters, digits and underscores
+            // a name has only letters, digits and underscores
             out.push(b'"');
             out.extend_from_slice(step.key().as_bytes());
             out.extend_from_slice(b"\":");

@@ -106,7 +106,7 @@ fn is_omitted(value: &Value, omitted: &HashSet<Name>) -> bool {
 
 fn omit_from_value(value: &mut Value, omitted: &HashSet<Name>) {
     match value {
-        // an element cannot be left out of a list
+        // an element of a list cannot be omitted
         Value::Variable(name) if omitted.contains(name) => *value = Value::Null,
         Value::List(values) => {
             for value in values {

@@ -127,7 +127,7 @@ impl Prepared {
                 });
             }
         }
-        // wherever else it may stand
+        // wherever else it may occur
         is_argument && !format!("{set:?}").contains(&format!("{variable:?}"))
     }
 }
@@ -218,7 +218,7 @@ impl Checks {
         measure::measure(&document)?;
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let places = coerce::literals(&self.types, &document, operation)?;
-        // without variables: what depends on them comes again with each request
+        // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
         let weight = 1024 + 2 * key.query.len() + 512 * written.count();
         let is_fixed = !written::has_directives(&document);
@@ -246,7 +246,7 @@ impl Checks {
     ) -> Result<Written, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
         let written = Written::of(&self.types, self.rows, document, operation, variables);
-        // GraphQL, section 5.2.3.1; the library lets several through
+        // GraphQL, section 5.2.3.1; the library allows several
         let has_one_root = written.set.node.items.len() == 1 && !written.is_about_the_schema();
         if operation.ty == OperationType::Subscription && !has_one_root {
             return Err(Error::invalid("A subscription must have exactly one root field."));

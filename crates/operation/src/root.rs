@@ -87,7 +87,7 @@ impl Environment {
             variables,
             operation_name: kept.key.operation_name.clone(),
             operation: Positioned::new(operation, Pos::default()),
-            // written out where they were spread
+            // expanded where they were spread
             fragments: <_>::default(),
             uploads: Vec::new(),
             session_data: <_>::default(),

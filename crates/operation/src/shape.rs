@@ -56,7 +56,7 @@ impl Shape {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.collect(types, of, &fragment.selection_set.node);
                 }
-                // written out
+                // expanded
                 Selection::FragmentSpread(_) => {}
             }
         }
@@ -88,7 +88,7 @@ impl Shape {
                 if let Some(value) = data.swap_remove(name) {
                     ordered.insert(name.clone(), value);
                 } else if failed.at(name, |failed| failed.is_here()) {
-                    // and not left out by a directive or a type's condition
+                    // and not omitted by a directive or a type condition
                     ordered.insert(name.clone(), Value::Null);
                 }
             }

@@ -55,7 +55,7 @@ impl Written {
     pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
         let mut written = self.clone();
         omit::omit_from_selections(&mut written.set.node, omitted);
-        // a list may be as long as it is without the argument
+        // a list can be as long as without the argument
         written.cost = None;
         written
     }

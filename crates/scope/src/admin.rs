@@ -56,11 +56,11 @@ impl<'a> Admin<'a> {
                 let done = self.step(dependent, id, step).await;
                 begun |= matches!(done, Ok(1..));
                 match done {
-                    // fewer than asked for are no sign of the end: some may just have been changed
+                    // fewer than requested does not mean the end: some may just have been changed
                     Ok(0) => break,
                     Ok(_) if started > end => return Err(Error::Unfinished),
                     Ok(_) => {}
-                    // too much at once, on this machine and at this time
+                    // too many at once, on this machine and at this time
                     Err(Error::Timeout(_)) if step > 1 && started < end => step /= 8,
                     Err(Error::Timeout(_)) if begun => return Err(Error::Unfinished),
                     Err(error) => return Err(error),

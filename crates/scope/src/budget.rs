@@ -125,7 +125,7 @@ impl Budget {
     /// # Errors
     /// If this budget or one around it is exhausted. Nothing is drawn then.
     pub fn draw(&self, bytes: usize) -> Result<(), Exhausted> {
-        // a budget is locked before those around it, so nobody waits in a circle
+        // a budget is locked before those around it, so there is no deadlock
         let mut account = self.account();
         let held = account.held.saturating_add(bytes);
         match (&self.limit, &self.parent) {
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(first.bytes, 6_000_000);
         let second = fill(2);
         assert_eq!(second.bytes, 3_000_000);
-        // the first is over its share by now, and gets no more
+        // the first is now over its share and gets no more
         assert_eq!(budgets.organization(id(1)).draw(1), Err(Exhausted::Organization));
         drop(first);
         let third = fill(3);

@@ -204,7 +204,7 @@ impl Counts {
             kept = of(name),
             counted = of(&format!("{name}_recounted")),
             same = joined(&|key| format!("kept.{0} = counted.{0}", key.name()), " AND "),
-            // a row of nothing is not to be there
+            // a row of zeros should not exist
             differ =
                 each(" OR ", &|count| format!("kept.{count} IS DISTINCT FROM counted.{count}")),
         );
@@ -237,7 +237,7 @@ impl Counts {
         let (session, transaction) = self.session.begin_repeatable().await?;
         let done = async {
             if session.get_database_backend() == DbBackend::Postgres {
-                // the snapshot comes after the locks: it sees all that was added before
+                // the snapshot is taken after the locks, so it sees everything added before
                 for sql in [
                     "LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE",
                     "LOCK TABLE campaign_counts IN SHARE ROW EXCLUSIVE MODE",

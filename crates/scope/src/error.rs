@@ -75,10 +75,10 @@ impl From<DbErr> for Error {
                 _ if may_repeat(of_driver) => Self::Conflict(error),
                 // shutdowns, crashes, start-ups, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03") => Self::Unavailable(error),
-                // out of resources; read-only for as long as a failover takes
+                // out of resources; read-only during a failover
                 Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
-                // SQLITE_BUSY: another writer holds the file for longer than a statement waits
+                // SQLITE_BUSY: another writer holds the file longer than a statement waits
                 Some("5" | "261" | "517") => Self::Unavailable(error),
                 _ => Self::Database(error),
             },

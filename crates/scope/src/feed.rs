@@ -177,7 +177,7 @@ impl FeedReader {
             let state: Option<String> = row.map(|row| row.try_get("", "state")).transpose()?;
             let fires = match state.as_deref() {
                 Some("A") => continue,
-                // origin: in all sessions but those of replication
+                // origin: in all sessions except those of replication
                 Some("O") => true,
                 _ => false,
             };

@@ -23,7 +23,7 @@ pub(crate) fn others(character: char) -> Option<Vec<char>> {
 pub fn folded(text: &str) -> String {
     let fold = |character: char| {
         if character.is_ascii() {
-            // the smallest: K stands before k and the sign of Kelvin
+            // the smallest: K comes before k and the Kelvin sign
             return character.to_ascii_uppercase();
         }
         others(character).and_then(|equal| equal.into_iter().min()).unwrap_or(character)

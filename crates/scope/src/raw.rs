@@ -111,15 +111,15 @@ impl Sql {
         let condition = condition(value);
         let organizations = |count| std::iter::repeat_n(Expr::val(organization), count);
         if backend == DbBackend::Postgres {
-            // joins what it can, looks up by index what it cannot, and hashes where memory allows;
-            // for IN it would read the whole set for each row where it does not
+            // joins if possible, looks up by index if not, and hashes if memory allows; for IN, it
+            // would read the whole set for each row if it does not
             let (inner, count) = self.inlined();
             let text =
                 format!("EXISTS (SELECT 1 FROM ({inner}) AS found WHERE found.id = ? AND ?)");
             let expressions = organizations(count).chain([own, condition]);
             Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
         } else {
-            // finds the set once
+            // computes the set once
             let (with, count) = self.shadowed(backend);
             let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
             let own = std::iter::once(own);
@@ -197,7 +197,7 @@ fn look_up(text: &str) -> String {
     let (column, keyword) = (words.next().unwrap_or(""), words.next());
     let (table, from) = (words.next().unwrap_or(""), words.next());
     match text.rfind("FROM") {
-        // `OFFSET 0` keeps the planner from making a join of it
+        // `OFFSET 0` keeps the planner from turning it into a join
         Some(start) if (keyword, from) == (Some("WHERE"), Some("FROM")) => format!(
             "{}FROM (SELECT {table}.* FROM selected CROSS JOIN LATERAL
              (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table} WHERE true",

@@ -121,7 +121,7 @@ impl Shares {
             let mut state = self.state();
             let Some((organization, sender)) = state.next() else { return };
             drop(state);
-            // one who has just stopped waiting gives it back, which serves the next
+            // a waiter that has just given up returns it, which serves the next one
             sender.send(Permit { shares: self.clone(), organization }).ok();
         }
     }
@@ -131,7 +131,7 @@ impl State {
     fn may_enter(&self, organization: Uuid) -> bool {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
         let is_alone = || self.activity.as_ref().is_some_and(|activity| !activity.is_shared());
-        // the last one goes to whoever holds none
+        // the last one goes to the organization that holds none
         self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1) || is_alone())
     }
 
@@ -300,7 +300,7 @@ mod tests {
         activity.note(Uuid::from_u128(1));
         let used = |permit| Resting::new(permit, activity.clone());
         drop(used(enter_now(&shares, 1).await.unwrap()));
-        // nobody else was there
+        // no other organization was active
         let resting = used(enter_now(&shares, 1).await.unwrap());
         activity.note(Uuid::from_u128(2));
         std::thread::sleep(Duration::from_millis(100));
@@ -326,7 +326,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(last);
-        // the one with none, though it came last
+        // the one that holds none, although it came last
         let (organization, permit) = waiting.join_next().await.unwrap().unwrap();
         assert_eq!(organization, 4);
         drop((permit, rich, other));

@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, SubsecRound, Timelike, Utc};
 /// second, microseconds.
 #[must_use]
 pub fn storable_time(text: &str) -> Option<DateTime<Utc>> {
-    // chrono takes a space for the T as well
+    // chrono also accepts a space instead of the T
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
         return None;
     }

@@ -64,7 +64,7 @@ impl Compiler<'_> {
                 match (rule.operator.is_negative, rule.field.source) {
                     (false, _) => positive,
                     (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
-                    // whether a contact is in a set is never null, and PostgreSQL joins what is not
+                    // membership in a set is never null, and PostgreSQL joins such conditions
                     (true, _) => positive.not(),
                 }
             }
@@ -98,7 +98,7 @@ impl Compiler<'_> {
                 let whole = Whole::of(test, operand);
                 let wanted = |own| whole_number(own, &whole);
                 if whole.has(0) {
-                    // most contacts may have none: those of which something is known are looked at
+                    // most contacts may have none, so only those with known values are read
                     let others = |own| self.dialect.not(wanted(own));
                     analytics::with_number(scope, number, others).not()
                 } else {

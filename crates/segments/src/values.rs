@@ -102,7 +102,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
         }
         (Kind::Number | Kind::Json, Json::Number(number)) => Ok(Value::Number(number.clone())),
         (Kind::Boolean | Kind::Json, Json::Bool(value)) => Ok(Value::Boolean(*value)),
-        // the editor's field of a number exports text
+        // the editor's number field exports text
         (Kind::Number, Json::String(text)) => {
             text.trim().parse::<Number>().map(Value::Number).map_err(|_| wrong(kind))
         }
@@ -110,7 +110,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
             ContactType::try_from_value(text).map(Value::Type).map_err(|_| wrong(kind))
         }
         (Kind::Id | Kind::Campaign, Json::String(text)) => match Uuid::try_parse(text) {
-            // one of the several ways to write a UUID
+            // only one of the ways to write a UUID
             Ok(id) if text.len() == 36 => Ok(Value::Id(id)),
             _ => Err(wrong(kind)),
         },
@@ -149,7 +149,7 @@ fn time(text: &str) -> Option<Time> {
         }
         .map(Time::Ago);
     }
-    // a date begins at midnight, in UTC
+    // a date starts at midnight UTC
     let midnight = (text.len() == 10).then(|| storable_time(&format!("{text}T00:00:00Z")));
     midnight.unwrap_or_else(|| storable_time(text)).map(Time::At)
 }

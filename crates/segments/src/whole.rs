@@ -47,7 +47,7 @@ impl Whole {
                     .filter_map(|(floor, is_whole)| is_whole.then_some(floor))
                     .collect(),
             ),
-            // a number is compared with nothing else
+            // a number is only compared with numbers
             _ => Self::In(Vec::new()),
         }
     }

@@ -89,7 +89,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(10),
-            // longer than the usual load balancers keep an idle connection
+            // longer than common load balancers keep an idle connection
             idle: Duration::from_secs(75),
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),

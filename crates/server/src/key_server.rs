@@ -83,7 +83,7 @@ impl KeyServer {
         let client = Client::builder()
             .timeout(pace.timeout)
             .redirect(redirect::Policy::limited(3))
-            // a redirect does not lead to where others can answer
+            // redirects are not followed, since they could lead to other parties
             .https_only(url.scheme() == "https")
             // fetches are minutes apart
             .pool_max_idle_per_host(0)
@@ -117,7 +117,7 @@ impl KeyServer {
             }
             asked.number
         };
-        // one that has begun before does not count: there may be two to wait for
+        // a fetch that has already started does not count, so there may be two to wait for
         let wait = pace.timeout * 2;
         timeout(wait, met.subscribe().wait_for(|met| *met >= number)).await.ok();
     }

@@ -116,7 +116,7 @@ impl Subscription {
                 let since = follower.since();
                 let show = async || operation.show(event, place, since).await;
                 let payload = group.payload(position, since, show).await;
-                // one that is deleted is left out
+                // a deleted event is left out
                 if payload.is_some() {
                     return payload;
                 }
@@ -166,7 +166,7 @@ impl Shown {
                 self.watched.changed().await?;
             }
             tokio::time::sleep_until((sent + PACE).into()).await;
-            // whatever they are by now
+            // with their current values
             self.take()?;
         }
         self.sent = Some(Instant::now());
@@ -203,7 +203,7 @@ impl Followed {
             }
         };
         let alone = rows::alone::<event::Entity>((*event).clone());
-        // what failed for others that share the row is tried once more for this one
+        // data that failed to load for others that share the row is tried once more for this one
         if let Some(response) = self.run(&Arc::new(Turn::Event(row, place.clone()))).await
             && response.errors.is_empty()
         {

@@ -111,7 +111,7 @@ impl Api {
         let execution = async move {
             let execution = engine.execute(prepared, data, request_id);
             let mut response = if is_mutation {
-                // its statements keep to the time; what is committed must not be dropped unheard
+                // its statements respect the deadline; the outcome of a commit must not be lost
                 execution.await
             } else {
                 let limit = tokio::time::timeout_at(deadline.into(), execution);

@@ -143,7 +143,7 @@ impl CampaignFields {
                 let of_campaigns = campaigns_analytics::of_campaigns(scope, selected).await?;
                 let ids = of_campaigns.values().flatten().copied();
                 let found = scope.by_ids::<segment::Entity>(ids).await?;
-                // by name, and each then in that order
+                // by name, and then each in that order
                 let mut found: Vec<_> =
                     found.into_iter().map(|of| ((of.name.clone(), of.id), of)).collect();
                 found.sort_by(|(a, _), (b, _)| a.cmp(b));

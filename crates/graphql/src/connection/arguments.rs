@@ -119,7 +119,7 @@ impl Ordering {
         if fields.len() > 20 {
             return Err(Error::bad_input("orderBy", "This can have at most 20 elements."));
         }
-        // rows that are equal in a field stay so when it comes again
+        // repeating a field cannot change the order
         let mut different: Vec<_> = Vec::with_capacity(fields.len());
         for field in fields {
             if different.iter().all(|of: &&_| OrderInput::field(*of) != field.field()) {

@@ -42,7 +42,7 @@ impl<E: OrganizationOwned> Selected<E> {
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
     ) -> Result<Self, Error> {
-        // an order of the client's sorts all rows, as counting tests all of them
+        // a requested order sorts all rows, and counting tests all of them
         let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
         let scan = if is_sorted { Scan::Full } else { Scan::Partial };
         let of = |scan| -> Result<_, Error> {
@@ -162,7 +162,7 @@ impl<T: Listed> Lists<T> {
     ) -> Result<String, Error> {
         let read = row.result().expect("the rows of a page were read");
         let keys = self.ordering.order.keys_of(read)?;
-        // one of the feed says which feed it is of
+        // a cursor of the feed includes its incarnation
         let incarnation =
             if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
         let name = &self.ordering.name;

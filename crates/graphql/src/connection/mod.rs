@@ -77,7 +77,7 @@ impl<T: Listed> Connection<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let (scope, columns) = (ctx.scope(), Self::columns(ctx));
-        // what makes these lists others than those of the same field elsewhere
+        // what distinguishes these lists from those of the same field elsewhere
         let of = columns.bits;
         let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {

@@ -88,7 +88,7 @@ impl RecordEventsPayload {
         let ids = &self.recorded.ids;
         let found = ctx.scope().by_ids::<event::Entity>(ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<event::Entity>(found));
-        // one that was deleted meanwhile is left out
+        // a row deleted in the meantime is left out
         let events = ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent);
         Ok(Objects(events.collect()))
     }

@@ -97,7 +97,7 @@ impl Watches {
             let sender = campaigns.entry(campaign);
             sender.or_insert_with(|| watch::channel((Some(figures.clone()), at)).0).subscribe()
         };
-        // between that count and now something may have happened
+        // something may have happened between that count and now
         organization.changed.notify_one();
         Watched { counted }
     }
@@ -173,7 +173,7 @@ impl Task {
             if failing {
                 touched = Touched::All;
             }
-            // until there is something to count, and it is time to
+            // wait until there is something to count and it is time
             let mut something = failing;
             while !something || Instant::now() < rest {
                 let until = if something { rest } else { sweep };
@@ -183,7 +183,7 @@ impl Task {
                             touched.add(campaign);
                             something |= self.organization.campaigns().contains_key(&campaign);
                         } else {
-                            // the feed went back, or cannot be followed: everything is counted anew
+                            // the feed went back, or cannot be followed: count everything again
                             follower = None;
                             touched = Touched::All;
                             something = true;
@@ -206,7 +206,7 @@ impl Task {
 
     /// Forgets campaigns that nobody watches. Returns whether none is left, so that the task ends.
     fn forget_unwatched(&self) -> bool {
-        // nobody can come to watch meanwhile
+        // no watcher can join in the meantime
         let mut organizations = self.watches.organizations();
         let mut campaigns = self.organization.campaigns();
         campaigns.retain(|_, sender| sender.receiver_count() > 0);
@@ -236,15 +236,16 @@ impl Task {
             let scope = self.scope.operation(at + LIMIT, None);
             let selected = scope.find_by::<campaign::Entity>(campaign::Entity::ID, ids);
             let mut figures = by_campaign(&scope, selected, Spans::With).await?;
-            // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+            // in this order, so that the figures of a campaign deleted in between are not taken for
+            // zeros
             let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;
             let mut campaigns = self.organization.campaigns();
             for id in ids {
                 let counted = there.contains(id).then(|| figures.remove(id).unwrap_or_default());
                 let is_gone = counted.is_none();
                 if let Some(sender) = campaigns.get(id) {
-                    // whether these are others each watcher sees for itself: it may have come in
-                    // between, and have counted something else
+                    // each watcher checks by itself whether these differ: it may have joined in
+                    // between, with another count
                     sender.send_replace((counted, at));
                 }
                 if is_gone {
@@ -260,7 +261,7 @@ impl Task {
 async fn next(follower: &mut Option<Follower>) -> Result<Uuid, FollowError> {
     match follower {
         Some(follower) => Ok(follower.next().await?.send_campaign_id),
-        // the sweep goes on without
+        // the sweep continues without it
         None => std::future::pending().await,
     }
 }

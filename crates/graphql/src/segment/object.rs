@@ -81,7 +81,7 @@ impl SegmentFields {
         };
         rules(&self.0)?;
         let page = PageArguments { first, after, last, before };
-        // of a sibling with rules that cannot be read, the error is its own
+        // a sibling with unreadable rules reports its own error
         let of_siblings = || {
             let readable = self.0.siblings().filter_map(|row| Some((row.id(), rules(&row).ok()?)));
             readable.map(|(id, rules)| (id, rules::contacts(scope, &rules, now))).collect()

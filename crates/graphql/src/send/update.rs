@@ -67,7 +67,7 @@ impl UpdateSendsPayload {
     async fn sends(&self, ctx: &Context<'_>) -> Result<Objects<Send>, Error> {
         let found = ctx.scope().by_ids::<send::Entity>(self.ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<send::Entity>(found));
-        // one that was deleted meanwhile is left out
+        // a row deleted in the meantime is left out
         let sends = self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send);
         Ok(Objects(sends.collect()))
     }

@@ -79,7 +79,7 @@ pub(crate) async fn of_campaign(
             Ok(timelines)
         })
         .await?;
-    // whether this campaign's are too many
+    // fail if this campaign has too many
     let id = row.id();
     buckets_of(&id)?;
     Ok(Objects(timelines.get(&id).cloned().unwrap_or_default()))

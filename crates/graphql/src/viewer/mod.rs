@@ -18,7 +18,7 @@ pub(crate) async fn user_of(scope: &Scope, viewer: &Claims) -> Result<Option<use
         Condition::any().add(user::Column::AuthId.eq(subject)).add(user::Column::Id.eq(subject)),
     );
     let mut users = scope.all(users).await?;
-    // another user's id may be the same as an auth_id; who signed in comes first
+    // another user's ID may equal an auth_id; the user with the auth_id comes first
     users.sort_by_key(|user| user.auth_id != Some(subject));
     Ok(users.into_iter().next())
 }

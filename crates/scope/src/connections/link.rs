@@ -82,7 +82,7 @@ pub(super) fn pooled_begin_repeatable(settings: &[(&str, String)]) -> String {
 
 fn set_local(settings: &[(&str, String)]) -> String {
     let set = settings.iter().map(|(name, value)| match *name {
-        // a list of names, each quoted where that is needed
+        // a list of names, each quoted if needed
         "search_path" => format!("SET LOCAL {name} = {value}; "),
         _ => format!("SET LOCAL {name} = '{value}'; "),
     });
@@ -186,7 +186,7 @@ impl Link {
             }
         }
         .await;
-        // what the database refuses it has ended; what `take` refuses goes on
+        // a statement that the database rejects has ended; one that `take` rejects is still running
         self.busy = matches!(done, Err(Failure::Exhausted(_)));
         self.note(done)
     }
@@ -267,8 +267,8 @@ impl Link {
                     if let Some(process) = process.filter(|_| self.busy) {
                         cancel(process).await;
                     }
-                    // a ping waits for the end of what ran, and is told of its failure; the request
-                    // to cancel may come late, and then it hits a ping
+                    // a ping waits for the end of the running statement and receives its failure; a
+                    // late cancel request then hits a ping
                     let mut pings = 0;
                     while let Err(error) = connection.ping().await {
                         pings += 1;
@@ -291,7 +291,7 @@ impl Link {
                         }
                     }
                     if self.in_transaction {
-                        // an interrupted write has rolled back by itself
+                        // an interrupted write has already rolled back
                         connection.execute("ROLLBACK").await.ok();
                     }
                 }

@@ -214,7 +214,7 @@ impl Connections {
             Connector::Postgres { .. } => {
                 ("BEGIN".to_owned(), "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned())
             }
-            // two that begin by reading could not both go on to write
+            // two transactions that start with a read could not both continue with a write
             Connector::Sqlite(_) => ("BEGIN IMMEDIATE".to_owned(), "BEGIN IMMEDIATE".to_owned()),
         };
         let pooled_begin = match &connector {
@@ -316,7 +316,7 @@ impl Connections {
             };
             let Some(mut link) = idle else { return Ok(None) };
             if link.opened.elapsed() > LIFETIME {
-                // a task of its own, as the other end may take its time
+                // a separate task, since the peer may be slow
                 tokio::spawn(timeout(Duration::from_secs(5), link.close()));
                 continue;
             }
@@ -363,7 +363,7 @@ impl Connections {
         );
         let canceled = async {
             let deadline = Some(Instant::now() + Duration::from_secs(2));
-            // the one connection that there is may be the one that is busy
+            // the only connection may be the busy one
             let mut lease = match self.lease(Lane::Control, Plans::Anew, deadline).await {
                 Ok(lease) => lease,
                 Err(_) => Lease::apart(self, self.0.connector.connect().await?),
@@ -396,7 +396,7 @@ impl Connector {
             Self::Postgres { options, pooled } => {
                 let mut connection = PgConnection::connect_with(options).await?;
                 let process = match pooled {
-                    // each transaction says its own
+                    // each transaction sets its own
                     true => None,
                     false => {
                         let row = connection.fetch_one("SELECT pg_backend_pid()").await?;
@@ -416,7 +416,7 @@ impl Connector {
 fn settings(options: &Options) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("plan_cache_mode", "force_custom_plan".to_owned()),
-        // takes longer to compile than these statements to run
+        // JIT compilation takes longer than these statements
         ("jit", "off".to_owned()),
     ];
     if let Some(schema) = &options.schema {
@@ -424,7 +424,7 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         settings.push(("search_path", format!("\"{schema}\", public")));
     }
     if let Some(timeout) = options.statement_timeout {
-        // should the service itself be gone
+        // if the service itself is gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
     }
     settings
@@ -517,13 +517,13 @@ impl Drop for Lease {
         let Some(mut link) = self.link.take() else { return };
         let (connections, permit) = (self.connections.clone(), self.permit.take());
         if link.is_clean() || link.is_broken() {
-            // one beside those that are counted is not kept
+            // a connection outside the count is not kept
             if permit.is_some() {
                 connections.put_back(link);
             }
             return;
         }
-        // without a runtime the process ends, and the connection with it
+        // without a runtime, the process is ending, and the connection with it
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let cancel = async |process| Box::pin(connections.cancel(process)).await;

@@ -101,7 +101,7 @@ impl Session {
 
     /// Whether rows can have a column of this enum's own type.
     pub(crate) fn reads_enum(&self, name: &str) -> bool {
-        // a driver that meets a type asks what it is, and a pooler forgets the statement meanwhile
+        // a driver looks up an unknown type, and a pooler forgets the statement in the meantime
         !self.connections.is_pooled() && !self.connections.0.types.replaces(name)
     }
 
@@ -138,7 +138,7 @@ impl Session {
                     let session = Self { transaction: Some(transaction.clone()), ..self.clone() };
                     return Ok((session, transaction));
                 }
-                // it went away while nobody used it; nothing was done yet
+                // it was lost while idle; nothing was done yet
                 Err(Failure::Sqlx(error)) if again && lease.reused && is_gone(&error) => {
                     again = false;
                     self.connections.renew();
@@ -289,7 +289,7 @@ impl Session {
             }
         };
         if canceled {
-            // what cancels may come late, and is not to meet what the connection does next
+            // a late cancel request must not hit the connection's next statement
             lease.link().give_up();
         }
         match done {
@@ -343,7 +343,7 @@ impl Session {
         self.begin_on(lease, &self.connections.0.begin).await?;
         let done = lease.run(statement, take).await;
         match &done {
-            // what was refused may be under way still: that is for the lease to end
+            // a rejected statement may still be running; the lease ends it
             Err(Failure::Exhausted(_)) => {}
             Err(_) => lease.link().end("ROLLBACK").await?,
             Ok(_) => lease.link().end("COMMIT").await?,
@@ -403,7 +403,7 @@ impl Transaction {
     pub(crate) async fn roll_back(self) -> bool {
         let mut open = self.0.lock().await;
         let may_repeat = open.may_repeat;
-        // one that is busy or gone is the lease's to bring to an end
+        // the lease ends a busy or lost connection
         if open.lease.link().is_idle_in_transaction() {
             let ended = timeout(Duration::from_secs(1), open.lease.link().end("ROLLBACK")).await;
             if let Ok(Err(error)) = ended {

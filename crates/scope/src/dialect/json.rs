@@ -33,7 +33,7 @@ impl Dialect {
                 let mut values = Vec::new();
                 let mut test = json_test(part, 0, &mut values);
                 if !part.is_object() && !part.is_array() {
-                    // an array may contain a bare value, but only at the top
+                    // an array can contain a bare value, but only at the top level
                     let inside = json_test(part, 1, &mut values);
                     test = format!("({test} OR {})", json_inside("array", 0, &inside));
                 }
@@ -120,7 +120,7 @@ impl Dialect {
                 custom(self.backend(), &expression.replace("{value}", &value), values)
             }
             Self::Sqlite => {
-                // of a key that is there twice, the last counts, as it does in PostgreSQL
+                // the last of duplicate keys counts, as in PostgreSQL
                 let under = |shown: &str, within: &str| {
                     format!(
                         "(SELECT {shown} FROM json_each({within}) AS e WHERE e.key = ? \

@@ -121,12 +121,12 @@ fn pattern_of(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 4);
     for character in text.chars() {
         if let Some(equal) = fold::others(character) {
-            // letters alone have more than one
+            // only letters have more than one
             pattern.push('[');
             pattern.extend(equal);
             pattern.push(']');
         } else {
-            // as PostgreSQL's metacharacters are among these
+            // since PostgreSQL's metacharacters are among these
             if regex_syntax::is_meta_character(character) {
                 pattern.push('\\');
             }

@@ -107,7 +107,7 @@ fn references() -> Vec<Check> {
         .chain(references_of::<event::Entity>());
     for Reference { table, column, to } in references {
         let same = format!("{to} AS r ON r.id = t.{column}");
-        // a person has one row in users, and may belong to several organizations
+        // a person has one row in users and can belong to several organizations
         if table != "memberships" {
             let elsewhere = Rows {
                 join: format!("JOIN {same}"),

@@ -85,7 +85,7 @@ impl Scope {
     ) -> Result<Page, Error> {
         let keys = self.keys::<E>(order);
         let dialect = self.dialect();
-        // the index of the organization and the id is read in its order
+        // the index on organization and ID is read in order
         let by_key = list.by == By::Nothing && order.0.is_empty();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
@@ -176,7 +176,7 @@ impl Scope {
         let (parent, page) = (Alias::new("parent"), Alias::new("page"));
         let parent_id = match dialect {
             Dialect::Postgres => Expr::col((parent.clone(), Alias::new("id"))),
-            // what a list of values calls its first column
+            // the name of the first column of a VALUES list
             Dialect::Sqlite => Expr::col((parent.clone(), Alias::new("column1"))),
         };
         let selected = columns.iter().copied();
@@ -209,8 +209,8 @@ impl Scope {
                     Expr::col((page.clone(), Alias::new(sort_name(index))))
                 });
             }
-            // no lateral join there, but a subquery that IN takes may be correlated, and the
-            // table is then looked up by the ids that it has
+            // no lateral join there, but a subquery of IN can be correlated, and the table is then
+            // looked up by its IDs
             Dialect::Sqlite => {
                 inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
                 sort(&mut inner, keys, window, |_, key| key.ordered(dialect));

@@ -137,7 +137,7 @@ impl Scope {
         let placed = self.placed::<E>(rows).await?;
         let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
         let (entity, names) = (E::default(), given.names());
-        // a row that comes twice counts the first time
+        // a repeated row counts the first time
         let order = match E::FEED_POSITION.filter(|_| placed.is_some()) {
             Some(position) => format!("id, {}", position.as_str()),
             None => "id".to_owned(),
@@ -147,7 +147,7 @@ impl Scope {
             Dialect::Postgres => (format!("ORDER BY {order}"), "FOR KEY SHARE"),
             Dialect::Sqlite => (String::new(), ""),
         };
-        // the rows that they refer to are locked in the order of their ids; where one is not the
+        // the referenced rows are locked in the order of their IDs; if one is not the
         // organization's, nothing is inserted
         let mut tables = vec![format!("given AS (SELECT * FROM {})", given.table(self.dialect()))];
         let mut conditions = vec!["true".to_owned()];
@@ -273,7 +273,7 @@ impl Scope {
         let ids = ids.iter().map(|id| Json::String(id.to_string())).collect::<Json>();
         let given = is_among(self.dialect(), "id", &ids_in(self.dialect(), "?"));
         let given = custom(self.executor().get_database_backend(), &given, vec![ids.into()]);
-        // rows that refer to these may be inserted meanwhile; SQLite has one writer anyway
+        // rows that refer to these can be inserted in the meantime; SQLite has one writer anyway
         let select = self.find::<E>().filter(given).select;
         let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;

@@ -117,9 +117,9 @@ impl Scope {
         let incarnation: String = row.try_get("", "incarnation")?;
         let settled: i64 = row.try_get("", "settled")?;
         Ok(match there {
-            // a position that was drawn again is another event's
+            // a position that was drawn again belongs to another event
             Some(id) => id == place.id,
-            // it was deleted, unless the feed itself is another one
+            // it was deleted, unless the feed itself was replaced
             None => place.position <= settled && *incarnation == *place.incarnation,
         })
     }

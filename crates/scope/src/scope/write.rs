@@ -18,8 +18,8 @@ impl Scope {
     /// # Errors
     /// Any error of the database.
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // rows that refer to it may be inserted meanwhile; SQLite has one writer at a time, and
-        // renders no lock
+        // rows that refer to it can be inserted in the meantime; SQLite has one writer at a time
+        // and the query builder renders no lock for it
         let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
         Ok(all_known::<E>(&rows)?.pop())
@@ -114,7 +114,7 @@ impl Scope {
                 let updated = update.exec_with_returning(self.executor()).await?;
                 Ok(updated.into_iter().next())
             }
-            // what it returns there is the row before its triggers, with the old updated_at
+            // there, RETURNING gives the row before its triggers, with the old updated_at
             Dialect::Sqlite => {
                 if update.exec(self.executor()).await?.rows_affected == 0 {
                     return Ok(None);

@@ -50,7 +50,7 @@ pub(super) fn numeric_date(
                 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
                 value.as_f64().map(|seconds| seconds.floor() as i64)
             })
-            // a year that clocks can be compared with
+            // a year within the range of clocks
             .map(|seconds| seconds.clamp(0, 253_402_300_799))
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
             .map(Some)

@@ -99,7 +99,7 @@ impl Key {
         };
         let algorithm = match jwk.alg.as_deref() {
             None => algorithms[0],
-            // RFC 9864 gives the curve a name of its own
+            // RFC 9864 gives the curve its own name
             Some("Ed25519") if algorithms == [Algorithm::EdDSA] => Algorithm::EdDSA,
             Some(name) => {
                 let named: Algorithm = name.parse().ok()?;

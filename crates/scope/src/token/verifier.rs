@@ -121,7 +121,7 @@ fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
         return only.claims(token);
     }
     let Some(kid) = header.kid else { return Err(InvalidToken::Signature) };
-    // keys of different kinds may have one name (RFC 7517, section 4.5)
+    // keys of different types can have the same name (RFC 7517, section 4.5)
     let mut named = keys.iter().filter(|key| key.name.as_ref() == Some(&kid)).peekable();
     if named.peek().is_none() {
         return Err(InvalidToken::UnknownKey);
@@ -152,7 +152,7 @@ impl Ready {
                     _ => InvalidToken::Signature,
                 }
             })?;
-        // an extension that has to be understood, and is not (RFC 7515, section 4.1.11)
+        // a critical extension that is not supported (RFC 7515, section 4.1.11)
         if decoded.header.crit.is_some() {
             return Err(InvalidToken::Signature);
         }
@@ -163,7 +163,7 @@ impl Ready {
 fn validation(algorithm: Algorithm, rules: &ClaimRules) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_required_spec_claims(&["exp", "sub"]);
-    // the clock is ours
+    // the clock is the service's own
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = rules.audience.is_some();

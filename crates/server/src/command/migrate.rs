@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
 async fn up(target: Target) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("  {msg}  {bar:30} {percent:>3} %  {elapsed}")?);
-    // drawn on a terminal alone
+    // drawn only on a terminal
     let shown = bar.clone();
     let applied = campaigns_migration::up_telling(target, move |progress| {
         let (done, of) = progress.done.unwrap_or((0, 1));

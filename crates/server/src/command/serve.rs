@@ -139,7 +139,7 @@ struct Banner {
 async fn fill() -> anyhow::Result<()> {
     let database = Database::connect(&Options::new(development::DATABASE_URL), None).await?;
     let organizations = database.operator().organizations().await?;
-    // the first of them is loaded last: without it the loading was cut off, or never began
+    // the first one is loaded last: without it, loading was interrupted or never started
     let [main, others @ ..] = &demo::ORGANIZATIONS;
     let is_other = |id| id != main.id && others.iter().any(|other| other.id == id);
     if organizations.iter().all(|organization| is_other(organization.id)) {
@@ -159,7 +159,7 @@ async fn develop(
     fill().await?;
     let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
     let secret = match (&arguments.keys.jwt_secret, given) {
-        // no token can be made of a public key
+        // a public key cannot sign tokens
         (None, Some(source)) => return Ok((database, source, None)),
         (Some(secret), _) => secret.clone().into_bytes(),
         (None, None) => development::secret()?,

@@ -66,7 +66,7 @@ fn line(table: &str, organization: Uuid, difference: &Difference) -> String {
         .iter()
         .map(|(count, kept, counted)| format!("{count} is {kept} and should be {counted}"))
         .collect();
-    // one of zeros on both sides is there where it need not be
+    // a row with zeros on both sides exists although it should not
     let wrong =
         if counts.is_empty() { "should not be there".to_owned() } else { counts.join(", ") };
     format!("{table} of {organization}: {}: {wrong}", row.join(", "))

@@ -251,7 +251,7 @@ fn contact(
     let (first, last): (String, String) =
         (FirstName().fake_with_rng(rng), LastName().fake_with_rng(rng));
     let created_at = now - TimeDelta::minutes(rng.random_range(60 * 24 * 95..60 * 24 * 390));
-    // people do not always leave their address, nor their last name
+    // people do not always leave their address or their last name
     let email = rng.random_bool(0.97).then(|| {
         format!("{}.{}{number}@{domain}", first.to_lowercase(), last.to_lowercase())
             .replace(['\'', ' '], "")

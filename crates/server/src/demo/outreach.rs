@@ -63,7 +63,7 @@ pub(super) async fn load(
     let mut sends = Vec::with_capacity(recipients.len());
     let mut events = Vec::new();
     for (number, person) in (0_i64..).zip(&recipients) {
-        // some sixty a minute
+        // about sixty a minute
         let at = start + TimeDelta::seconds(number);
         let (send, its_events) = deliver(rng, plan, campaign, person, at, now);
         sends.push(send);
@@ -224,7 +224,7 @@ impl Happened {
         at: DateTime<Utc>,
         metadata: serde_json::Value,
     ) {
-        // drawn whether it is kept or not, so that the rest is the same at any time
+        // drawn whether it is kept or not, so that the rest is the same every time
         let id = id(rng);
         if at < self.now {
             self.events.push(event::ActiveModel {

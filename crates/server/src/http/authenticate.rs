@@ -45,7 +45,7 @@ impl App {
     ) -> Result<(Viewer, Scope), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION);
         let mut named = headers.get_all(ORGANIZATION).iter();
-        // what is no text is no id either
+        // a value that is not text is not an ID either
         let organization = named.next().map(|value| value.to_str().unwrap_or_default());
         let organization = if named.next().is_some() { Some("") } else { organization };
         let authorization = authorization.and_then(|value| value.to_str().ok());
@@ -74,7 +74,7 @@ impl App {
             invalid => Refusal::Unauthenticated(format!("{invalid}.")),
         })?;
         let named = match organization {
-            // the token's own claim is what counts
+            // the token's own claim takes precedence
             Some(id) if self.memberships.is_some() && bearer.viewer().is_none() => {
                 Some(Uuid::try_parse(id).map_err(|_| misnamed("This is not a UUID."))?)
             }

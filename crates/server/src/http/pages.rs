@@ -39,7 +39,7 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     }
-    // of an answer to HEAD, the server sends the header alone
+    // the server sends only the header of a response to HEAD
     *response.body_mut() = match file.content {
         Cow::Borrowed(content) => Body::from(content),
         Cow::Owned(content) => Body::from(content),

@@ -55,7 +55,7 @@ pub(crate) fn refused_as(
 
 /// The response to a request that panicked.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    // the panic itself is in the log already
+    // the panic itself is already in the log
     let id = uuid::Uuid::new_v4();
     tracing::error!(request_id = %id, "a request panicked");
     refused_as(

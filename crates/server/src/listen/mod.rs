@@ -52,7 +52,7 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
         };
         match accepted {
             Ok((stream, _)) => {
-                // an event is small, and is not to wait for the next
+                // an event is small and should not wait for the next one
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY is not set");
                 }
@@ -61,14 +61,14 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
                 tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
-                // of a connection that has gone again, or for want of file descriptors
+                // the connection is already gone, or there are no file descriptors left
                 tracing::debug!(%error, "a connection was not accepted");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
     drop(listener);
-    // each has one for as long as its stream is there, as a socket too
+    // each holds one while its stream exists, also as a socket
     drop(places.acquire_many(max).await);
 }
 
@@ -101,7 +101,7 @@ async fn serve_peer(
             connection.await
         }
     };
-    // what goes wrong with a peer is the peer's affair
+    // errors of a peer only concern that peer
     if let Err(error) = served {
         tracing::trace!(%error, "a connection ended");
     }

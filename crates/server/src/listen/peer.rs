@@ -168,7 +168,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.phase() == Phase::Service {
             self.0.enter(Phase::Next);
-            // so that the time for the next request begins
+            // so that the time for the next request starts
             self.0.0.reader.wake();
         }
     }

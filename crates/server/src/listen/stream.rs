@@ -94,7 +94,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                // the deadline of a header is that of all of it
+                // the deadline applies to the whole header
                 if phase != Phase::Header {
                     this.reading.forget();
                 }
@@ -133,7 +133,7 @@ trait Leave: AsyncRead + Unpin {
                 polled => return polled,
             }
         }
-        // and on, after others had their turn
+        // continue after others had their turn
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -51,7 +51,7 @@ impl End {
 
     /// The close code for a caller who is not allowed.
     fn forbidden(why: &str) -> Self {
-        // what a close frame takes
+        // the maximum length in a close frame
         let why: String = why.chars().take(80).collect();
         Self::close(4403, format!("Forbidden: {why}"))
     }
@@ -118,7 +118,8 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         timeout(FAREWELL, close).await.ok();
     }
     drop(queue);
-    // what the peer has sent meanwhile is read and left: unread, it would take the close frame along
+    // input that has arrived is read and discarded: unread, it would reset the connection and lose
+    // the close frame
     let farewell = async {
         while let Some(Ok(_)) = stream.next().await {}
         if !writer.is_finished() {
@@ -165,9 +166,9 @@ impl Connection {
                     {
                         return End::close(1008, "The rest of the message did not arrive in time");
                     }
-                    // both kinds: a browser answers the one, its page the other
+                    // both kinds: a browser answers one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
-                        // there is enough for it to read; whether it does, the writer sees
+                        // there is enough for it to read; the writer notices whether it does
                         heard = Instant::now();
                     }
                     if self.known.is_ok() {
@@ -177,7 +178,8 @@ impl Connection {
                 received = stream.next() => {
                     heard = Instant::now();
                     let end = match received {
-                        // taking may wait for the peer to read, and then nothing else has to wait
+                        // processing may wait until the peer reads, and then nothing else has to
+                        // wait
                         Some(Ok(Message::Text(text))) => {
                             let deadline = self.deadline;
                             tokio::select! {
@@ -207,7 +209,7 @@ impl Connection {
     async fn take(&mut self, text: &str) -> Result<(), End> {
         let budget = match &self.known {
             Ok(known) => Some(known.budget.operation(self.app.database.budgets().limits())),
-            // there is so little of it
+            // it is small
             Err(_) => None,
         };
         if let Some(budget) = &budget {
@@ -231,7 +233,7 @@ impl Connection {
             Received::Subscribe { id, operation } => {
                 let Ok(known) = &self.known else { return Err(End::close(4401, "Unauthorized")) };
                 if self.operations.has(&id) {
-                    // what a close frame takes
+                    // the maximum length in a close frame
                     let id: String = id.chars().take(20).collect();
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
@@ -259,7 +261,7 @@ impl Connection {
             .ok_or_else(|| End::close(1013, "The organization has too many sockets"))?;
         let left =
             (caller.bearer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
-        // further ahead than a timer goes, it is looked at again some day
+        // beyond the range of a timer, it is checked again later
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let budget = scope.budget();
         self.queue.draw_from(Arc::clone(&budget));
@@ -280,7 +282,7 @@ impl Connection {
     fn broken(&self, error: &axum::Error) -> End {
         let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         if text.contains(&TooMuch.to_string()) {
-            // the rest of it is not to be kept
+            // the rest of it is discarded
             self.peer.is_leaving();
             return End::close(1009, "The message is too long");
         }
@@ -320,7 +322,7 @@ fn refused(refusal: Refusal) -> End {
 /// Checks from time to time whether a caller is still allowed, until that is no longer so.
 async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
-    // those who came at the same time do not ask at the same time
+    // callers who came at the same time do not query at the same time
     let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
     loop {
         tokio::time::sleep(pause).await;
@@ -337,7 +339,7 @@ async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<Strin
 
 /// Waits until a caller is no longer allowed, and returns the reason.
 async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
-    // the connection itself keeps the other end
+    // the connection itself holds the other end
     ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
 }
 

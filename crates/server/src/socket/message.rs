@@ -25,7 +25,7 @@ impl Received {
     /// Reads a message.
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = |why: &str| Invalid(why.to_owned());
-        // the message, its payload and the values in that
+        // the message, its payload and the values in it
         scan::json(text.as_bytes(), 2)
             .map_err(|_| invalid("The message nests too deep or is too long"))?;
         let Ok(Json::Object(mut message)) = serde_json::from_str(text) else {
@@ -46,7 +46,7 @@ impl Received {
                 let token = value("authorization").and_then(Json::as_str).map(str::to_owned);
                 let organization = match value(ORGANIZATION.as_str()) {
                     None | Some(Json::Null) => None,
-                    // what is no text is no id either
+                    // a value that is not text is not an ID either
                     Some(id) => Some(id.as_str().unwrap_or_default().to_owned()),
                 };
                 Ok(Self::ConnectionInit { token, organization })

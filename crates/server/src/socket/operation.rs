@@ -72,7 +72,7 @@ impl Operations {
 
     /// Starts an operation.
     pub(super) fn start(&self, run: Run) {
-        // the task cannot say anything before it is listed
+        // the task cannot send anything before it is listed
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
@@ -99,14 +99,15 @@ impl Listing {
     /// Queues a message, which may be the last one. Returns false if nothing more should be sent.
     async fn say(&self, queue: &Queue, text: String, last: bool) -> bool {
         let Ok(place) = queue.reserve(text.len()).await else { return false };
-        // an abort is heeded at the next await alone, and the id may be another's by now
+        // an abort only takes effect at the next await, and the ID may belong to another operation
+        // by then
         let mut listed = self.operations.lock();
         let own = listed.running.get(&self.id).is_some_and(|own| own.number == self.number);
         if own {
             place.send(Message::Text(text.into()));
         }
         if own && last {
-            // the peer may use the id again as soon as it has read this
+            // the peer can reuse the ID as soon as it has read this
             listed.running.remove(&self.id);
         }
         own && !last
@@ -167,7 +168,7 @@ impl Run {
                     let next = message::next(&id, &text);
                     drop(text);
                     let said = listing.say(&queue, next, false).await;
-                    // until then it was the operation's
+                    // until then, it belonged to the operation
                     drop(budget);
                     if !said {
                         return;
@@ -176,7 +177,7 @@ impl Run {
                 }
                 Err(refused) => {
                     if is_passing(&refused) {
-                        // or whoever asks again at once would ask very often
+                        // or a caller that retries at once would do so very often
                         tokio::time::sleep(REFUSAL).await;
                     }
                     message::error(&id, &refused.errors)

@@ -40,7 +40,7 @@ impl Threads {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // the last to go may be a task of these threads, which must not wait for itself
+        // the last owner may be a task on these threads, which must not wait for itself
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }

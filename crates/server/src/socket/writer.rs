@@ -127,7 +127,7 @@ pub(super) fn start(
     };
     let task = tokio::spawn(async move {
         while let Some(first) = queued.recv().await {
-            // what waits goes out together; each step of it is progress
+            // waiting messages are sent together; each part is progress
             let mut next = Some(first);
             let mut fed = Vec::new();
             while let Some(Queued { message, room }) = next.take() {
@@ -141,7 +141,7 @@ pub(super) fn start(
                 return;
             }
         }
-        // answers the peer's close, where it was the peer who closed
+        // answers the peer's close, if the peer closed first
         timeout(FAREWELL, sink.close()).await.ok();
     });
     (queue, task)
