@@ -2,7 +2,7 @@
 run *arguments:
     cargo run -- {{arguments}}
 
-# The pages, drawn anew whenever web/ changes. They ask a service on port 8123:
+# The pages, reloaded whenever web/ changes. They use a service on port 8123:
 # `just run --listen 127.0.0.1:8123`.
 web:
     cd web && npm ci && npm run dev
@@ -11,7 +11,7 @@ web:
 test *arguments:
     cargo test --workspace {{arguments}}
 
-# What CI says about form: formatting and lints.
+# The formatting and lints that CI checks.
 lint:
     cargo fmt --all --check
     RUSTFLAGS="-D warnings" cargo clippy --workspace --all-targets
@@ -51,14 +51,14 @@ db port="5433":
     echo "CAMPAIGNS_JWT_SECRET=any-secret-of-thirty-two-bytes-or-more cargo run -- serve --database-url $url"
     wait $server
 
-# The benchmark program, in release mode: `just bench feed` runs a part of it, `just bench soak` ten
-# minutes of attacks.
+# The benchmark program, in release mode: `just bench feed` runs one part of it, `just bench soak` runs
+# ten minutes of attacks.
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}
 
 # Where the time goes: runs a part of the benchmark under perf, and shows the functions of the service's
-# threads with what they call. Needs perf.
+# threads and their callees. Needs perf.
 profile part="reading":
     RUSTFLAGS="-C force-frame-pointers=yes" cargo build --profile profiling --target-dir target/profiling --workspace --bins
     perf record -F 499 --call-graph fp -o target/perf.data target/profiling/profiling/campaigns-benches {{part}}

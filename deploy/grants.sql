@@ -1,12 +1,12 @@
--- Lets a role of its own serve, without owning anything: what `campaigns serve`, `campaigns worker` and
--- `campaigns stats` need, and no more. To be run by the owner of the tables, after `campaigns migrate`,
--- and again after a later one:
+-- Lets a separate role serve without owning anything: grants what `campaigns serve`, `campaigns worker`
+-- and `campaigns stats` need, and no more. Run it as the owner of the tables, after each
+-- `campaigns migrate`:
 --
 --   psql "$DATABASE_URL" -v role=campaigns_service -v schema=public -f deploy/grants.sql
 --
--- The role exists, and may log in (CREATE ROLE campaigns_service LOGIN PASSWORD '…'). Where tables have
--- row security, the service's role gets a policy of its own beside those that are there: the service puts
--- the organization into every statement itself. deploy/revoke.sql takes all of this back.
+-- The role must exist and be able to log in (CREATE ROLE campaigns_service LOGIN PASSWORD '…'). If tables
+-- have row security, the service's role gets its own policy beside the existing ones: the service itself
+-- puts the organization into every statement. deploy/revoke.sql revokes all of this.
 \set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL search_path = :"schema", public;
@@ -15,8 +15,8 @@ GRANT USAGE ON SCHEMA :"schema" TO :"role";
 
 -- the neighbours are read
 GRANT SELECT ON organizations, users, memberships, contacts, companies, contact_companies TO :"role";
--- a row that others refer to is locked while they are written, which takes a right to update; that of one
--- column will do
+-- a referenced row is locked while rows that refer to it are written, which requires the right to update;
+-- the right for one column is enough
 GRANT UPDATE (id) ON users, contacts TO :"role";
 
 GRANT SELECT, INSERT, UPDATE, DELETE
@@ -32,7 +32,7 @@ GRANT SELECT ON campaign_send_changes, campaign_event_changes, campaign_sends_to
 GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_holder(), campaign_feed_incarnation(),
     campaign_feed_draw(integer), campaign_counts_fold(integer), campaign_counts_lock() TO :"role";
 
--- the types of statuses may be in a schema of their own
+-- the types of statuses may be in another schema
 SELECT format('GRANT USAGE ON SCHEMA %I TO %I', nspname, :'role')
     FROM (
         SELECT DISTINCT typnamespace FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid

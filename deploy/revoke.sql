@@ -1,4 +1,4 @@
--- Takes back what deploy/grants.sql gave, before `campaigns migrate down`:
+-- Revokes what deploy/grants.sql granted. Run it before `campaigns migrate down`:
 --
 --   psql "$DATABASE_URL" -v role=campaigns_service -v schema=public -f deploy/revoke.sql
 \set ON_ERROR_STOP on

@@ -1,8 +1,8 @@
-// Follows the live feed and prints a line for each event: when, what, of which campaign, by whom, and the
-// clicked link. A lost connection costs nothing: it goes on after the last event that it saw. With --state
-// it keeps that place in a file, and a restart costs nothing either.
+// Follows the live feed and prints a line for each event: the time, type, campaign, contact and clicked
+// link. A lost connection loses nothing: it continues after the last event that it saw. With --state it
+// keeps that place in a file, so a restart loses nothing either.
 //
-//   node follow.mjs [TOKEN] [URL] [--state FILE]        TOKEN and URL may also come from the environment
+//   node follow.mjs [TOKEN] [URL] [--state FILE]        TOKEN and URL can also come from the environment
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -17,19 +17,19 @@ let socket, unanswered;
 let lost = false;
 const client = createClient({
   url,
-  // an address that takes the connection and then says nothing counts as one that is down
+  // an address that accepts the connection but never responds counts as down
   webSocketImpl: class extends WebSocket {
     constructor(address, protocols) {
       super(address, protocols, { handshakeTimeout: 10_000 });
     }
   },
-  // asked at each connection: the place to fetch a fresh token where tokens are short-lived
+  // called for each connection: fetch a fresh token here if tokens are short-lived
   connectionParams: () => ({ Authorization: `Bearer ${token}` }),
   retryAttempts: Infinity,
   retryWait: (retries) => sleep(Math.min(250 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2)),
-  // 4403 is a token that is not valid, or no longer; this program has no other
+  // 4403 means that the token is invalid or has expired; this program has no other
   shouldRetry: ({ code }) => code !== 4403,
-  // the connection outlives the query for the cursor and serves the subscription too
+  // the connection outlives the query for the cursor and also serves the subscription
   lazyCloseTimeout: 1_000,
   keepAlive: 10_000,
   on: {
@@ -38,7 +38,7 @@ const client = createClient({
       note(`${lost ? "back at" : "following"} ${url}`);
       lost = false;
     },
-    // a connection can die without a word; the client would wait for the answer for ever
+    // a connection can break silently; the client would wait for the response forever
     ping: (received) => received || (unanswered = setTimeout(() => socket.terminate(), 5_000)),
     pong: (received) => received && clearTimeout(unanswered),
     error: ({ message }) => lost || note(message),
@@ -56,7 +56,7 @@ const stop = (reason) => {
   process.exit(1);
 };
 
-// Without a cursor a subscription begins at its own now, and each reconnect before the first event at a later one.
+// Without a cursor, a subscription starts now, and each reconnect before the first event starts later.
 async function now() {
   const { value } = await client.iterate({ query: "{ feedCursor }" }).next();
   return value.errors ? stop(value.errors) : value.data.feedCursor;
@@ -80,10 +80,10 @@ client.subscribe(request, {
     const { cursor, node } = data.engagementEvents;
     const { occurredAt, type, bounceType, url, campaign, contact } = node;
     console.log([occurredAt.slice(0, 19), type, campaign.name, contact.email ?? "-", url ?? bounceType ?? ""].join("  "));
-    // the client writes the request anew at each connection, so this is where the next one begins
+    // the client sends the request again on each connection, so this is where the next one starts
     request.variables.after = cursor;
     if (values.state) {
-      // renamed into place, so that a crash leaves the old cursor or the new one
+      // renamed into place, so that a crash leaves either the old or the new cursor
       writeFileSync(`${values.state}.new`, cursor);
       renameSync(`${values.state}.new`, values.state);
     }

@@ -1,7 +1,7 @@
-// Makes traffic for the feed: opens, clicks, and now and then an unsubscribe or a soft bounce, of delivered
-// sends picked at random. RATE is in events a second, 5 where it is not set.
+// Creates traffic for the feed: opens, clicks, and now and then an unsubscribe or a soft bounce, for
+// delivered sends picked at random. RATE is in events per second; the default is 5.
 //
-//   node traffic.mjs [TOKEN] [URL]        TOKEN and URL may also come from the environment
+//   node traffic.mjs [TOKEN] [URL]        TOKEN and URL can also come from the environment
 import { setTimeout as sleep } from "node:timers/promises";
 
 const [token = process.env.TOKEN, url = process.env.URL ?? "http://127.0.0.1:8080/graphql"] = process.argv.slice(2);
@@ -11,7 +11,7 @@ const any = (list) => list[Math.floor(Math.random() * list.length)];
 
 let retries = 0;
 
-// Asks until there is an answer. Whoever repeats a mutation must be sure that it is harmless the second time.
+// Repeats the request until there is a response. Only repeat mutations that are safe to repeat.
 async function ask(query, variables) {
   for (;; retries++, await sleep(1_000)) {
     try {
@@ -33,7 +33,7 @@ async function ask(query, variables) {
   }
 }
 
-// The id is chosen here: an event that is sent twice is stored once.
+// The ID is chosen here, so an event that is sent twice is stored once.
 function event(sendId) {
   const chosen = { id: crypto.randomUUID(), sendId };
   const chance = Math.random();

@@ -32,7 +32,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
         "  {:>8.1} kB a socket",
         number(open.saturating_sub(before)) / 1_024.0 / number(SOCKETS)
     );
-    // the first time what is allocated once is allocated
+    // the first round includes allocations that happen once
     let (_, followers) = messages_a_second(service, followers, EVENTS, EVENTS).await?;
     let (alone, mut followers) = messages_a_second(service, followers, EVENTS, EVENTS).await?;
     println!("  {alone:>8.0} messages a second, memory {:.0} MB", megabytes(service.memory()?));

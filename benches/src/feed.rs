@@ -37,7 +37,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let came = reading.await??;
-    // one that is read before the writer is told of its commit took no time
+    // an event read before the writer learns of its commit took no time
     let mut delays: Vec<f64> = committed
         .iter()
         .map(|(id, at)| came[id].saturating_duration_since(*at).as_secs_f64() * 1_000.0)

@@ -52,7 +52,7 @@ impl Follower {
         }";
         let payload = json!({ "query": query, "variables": { "filter": filter } });
         follower.say(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await?;
-        // an answer to what came after it means that it was taken
+        // a response to a later message means that it was processed
         follower.say(&json!({ "id": "2", "type": "subscribe", "payload": { "query": "{ feedCursor }" } })).await?;
         while follower.message().await?["type"] != "complete" {}
         Ok(follower)

@@ -33,9 +33,9 @@ const PARTS: [&str; 7] = ["reading", "figures", "audience", "feed", "intake", "f
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let arguments = Arguments::read(std::env::args().skip(1))?;
-    // beside the database's own clients, which are like these
+    // next to the database's own clients, which are similar
     Builder::new_multi_thread().enable_all().build()?.block_on(throughput(&arguments))?;
-    // many clients have machines of their own elsewhere: what they take is not to count
+    // elsewhere, many clients have their own machines, so their cost should not count
     let clients =
         Builder::new_multi_thread().enable_all().on_thread_start(yield_to_the_service).build()?;
     clients.block_on(followers(&arguments))
@@ -113,7 +113,7 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.wants("fan-out") {
         fan_out::run(&service).await?;
     }
-    // takes its time, and so is run where it is asked for
+    // takes long, so it runs only on request
     if arguments.names("soak") {
         let seconds = std::env::var("SECONDS_OF_SOAK").ok().and_then(|of| of.parse().ok());
         soak::run(&service, Duration::from_secs(seconds.unwrap_or(600))).await?;

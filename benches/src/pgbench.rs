@@ -24,7 +24,7 @@ pub(crate) async fn run(url: &str, statements: &[String], clients: usize) -> any
     let (per_second, median) = figure("tps = ")
         .zip(figure("latency average = "))
         .with_context(|| format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)))?;
-    // an average, as it tells no more
+    // an average, since it reports nothing else
     Ok(Load { per_second, median, p99: f64::NAN })
 }
 

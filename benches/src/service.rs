@@ -192,7 +192,7 @@ impl Service {
 
     /// How many statements its database has run in transactions of their own, as told a moment later.
     pub(crate) async fn statements(&self) -> anyhow::Result<i64> {
-        // backends tell once a second
+        // backends report once a second
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let name = self.database.url.rsplit('/').next().context("a name")?;
         let select =

@@ -59,7 +59,7 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
         let service = Arc::clone(service);
         tasks.spawn(async move {
             loop {
-                // however it ends, it comes back
+                // it reconnects, however it ends
                 let attack = attack(&service, kind % 4);
                 timeout(Duration::from_mins(1), attack).await.ok();
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -97,7 +97,7 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
     };
     bar.finish_and_clear();
     writer.abort();
-    // what is on its way arrives
+    // let events in flight arrive
     tokio::time::sleep(Duration::from_secs(3)).await;
     let written = written.load(Ordering::Relaxed);
     tasks.abort_all();
@@ -150,7 +150,7 @@ fn report(who: &str, took: &[f64]) {
 async fn attack(service: &Service, kind: usize) -> anyhow::Result<()> {
     match kind {
         0 => {
-            // subscribed, and never read again
+            // subscribes and never reads again
             let _follower = Follower::subscribe(service).await?;
             tokio::time::sleep(Duration::from_mins(1)).await;
         }
@@ -163,7 +163,7 @@ async fn attack(service: &Service, kind: usize) -> anyhow::Result<()> {
         }
         2 => {
             let mut peer = Follower::subscribe(service).await?;
-            // a text frame of 8 MB, of which a half comes
+            // half of a text frame of 8 MB
             let mut frame = vec![0x81, 0x80 | 127];
             frame.extend(8_000_000_u64.to_be_bytes());
             frame.extend([0; 4]);
@@ -182,7 +182,7 @@ async fn attack(service: &Service, kind: usize) -> anyhow::Result<()> {
                 let payload = json!({ "query": DEAREST });
                 peer.say(&json!({ "id": id.to_string(), "type": "subscribe", "payload": payload }))
                     .await?;
-                // as many at once as the service takes of a socket
+                // as many at once as the service accepts on a socket
                 if id >= 90 {
                     peer.ended().await?;
                 }

@@ -1,7 +1,7 @@
-//! Builds the pages of `web/` into `OUT_DIR/pages` with Node, or leaves that folder empty where there
-//! is none; the plain pages are served then.
+//! Builds the pages of `web/` into `OUT_DIR/pages` if Node is installed. Otherwise it leaves that
+//! folder empty, and the plain pages are served.
 //!
-//! `CAMPAIGNS_WEB=plain` does not build them, `CAMPAIGNS_WEB=full` fails where they cannot be built.
+//! `CAMPAIGNS_WEB=plain` skips the build. `CAMPAIGNS_WEB=full` fails if the pages cannot be built.
 
 use std::{
     env, fs, io,
@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-/// What the pages are made of, in `web/`, and what they ask, beside it.
+/// The sources of the pages in `web/`, and the schema that they use.
 const SOURCES: [&str; 9] = [
     "src",
     "public",
@@ -39,7 +39,7 @@ fn main() {
             Ok(()) => true,
             Err(why) if wanted == "full" => panic!("the pages cannot be built: {why}"),
             Err(why) => {
-                println!("cargo::warning=the plain pages are embedded, as {why}");
+                println!("cargo::warning=the plain pages are embedded because {why}");
                 clear(&pages).expect("cargo's folder can be written to");
                 false
             }
@@ -75,7 +75,7 @@ fn build(web: &Path, pages: &Path) -> Result<(), String> {
     npm(web, pages, &["run", "build"])
 }
 
-/// Node 20 or later is what the pages are built with.
+/// Checks that Node 20 or later is installed, which builds the pages.
 fn require_node() -> Result<(), String> {
     let version = Command::new("node").arg("--version").output();
     let version = version.map_err(|_| "Node is not installed".to_owned())?.stdout;
@@ -98,7 +98,7 @@ fn npm(web: &Path, pages: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    // the log of cargo has the whole of it
+    // cargo's log has the whole output
     eprintln!("{}", String::from_utf8_lossy(&output.stdout));
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     let complaint = String::from_utf8_lossy(&output.stderr);

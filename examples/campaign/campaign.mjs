@@ -1,7 +1,7 @@
 // A campaign from draft to rates in one terminal: a segment fills its list, a worker starts it, this program
-// delivers it to an SMTP server that takes all mail, and reports what became of each message.
+// delivers it to an SMTP server that accepts all mail, and reports the status of each message.
 //
-//   node campaign.mjs [TOKEN] [URL]        TOKEN and URL may also come from the environment
+//   node campaign.mjs [TOKEN] [URL]        TOKEN and URL can also come from the environment
 import { setTimeout as sleep } from "node:timers/promises";
 import { createTransport } from "nodemailer";
 import { SMTPServer } from "smtp-server";
@@ -20,7 +20,7 @@ async function ask(query, variables) {
   return data;
 }
 
-// ---- a mail server of our own: it takes every message, and knows nobody of some addresses
+// ---- our own mail server: it accepts every message, and does not know some of the addresses
 const received = new Map();
 let refused = 0;
 const isUnknown = (address) => [...address].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 23 === 0;
@@ -43,7 +43,7 @@ const server = new SMTPServer({
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 const mail = createTransport({ host: "127.0.0.1", port: server.server.address().port, pool: true, ignoreTLS: true });
 
-// ---- a draft, with everybody of a segment on its list
+// ---- a draft, with all contacts of a segment on its list
 const { createSegment } = await ask(
   "mutation($input: CreateSegmentInput!) { createSegment(input: $input) { segment { id } } }",
   { input: { name: "Customers who may be written to", filterRules: { combinator: "and", rules: [
@@ -78,7 +78,7 @@ for (let tries = 0; (await look()).status === "SCHEDULED"; tries++) {
 }
 console.log(`SENDING: ${(await look()).stats.queued} sends are queued`);
 
-// ---- deliver what is queued, page by page, and say of each what became of it
+// ---- deliver queued sends, page by page, and report the status of each
 async function deliver({ id, contact }) {
   try {
     await mail.sendMail({
@@ -87,7 +87,7 @@ async function deliver({ id, contact }) {
     });
     return { id, status: "DELIVERED" };
   } catch (error) {
-    // a 5xx answer is for good, anything else means that it could not be sent
+    // a 5xx response is permanent; anything else means that it could not be sent
     return { id, status: error.responseCode >= 500 ? "BOUNCED" : "FAILED", error: error.message };
   }
 }
@@ -100,7 +100,7 @@ for (let after = null, more = true; more; ) {
     { id: campaign.id, after },
   )).campaign;
   const reports = await Promise.all(sends.nodes.map(deliver));
-  // safe to repeat: a report that comes again changes nothing
+  // safe to repeat: a repeated report changes nothing
   await ask("mutation($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated unchanged } }", { input: reports });
   delivered.push(...reports.filter(({ status }) => status === "DELIVERED").map(({ id }) => id));
   ({ hasNextPage: more, endCursor: after } = sends.pageInfo);
@@ -114,7 +114,7 @@ const events = readers.flatMap((sendId, index) => [
 ]);
 await ask("mutation($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }", { input: events });
 
-// ---- nothing is queued any more: it has been sent. A worker may have said so already
+// ---- nothing is queued any more: it has been sent. A worker may have completed it already
 try {
   await ask("mutation($id: ID!) { completeCampaign(id: $id) { campaign { id } } }", { id: campaign.id });
 } catch (error) {

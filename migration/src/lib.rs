@@ -1,12 +1,12 @@
-//! The history of the schema: one change a file, each with its way up and down, the same on
-//! PostgreSQL and SQLite as far as either can.
+//! The history of the schema: one change in each file, each with its way up and down, as similar on
+//! PostgreSQL and SQLite as possible.
 //!
-//! **Invariants.** A file that has been released is never edited, and neither is what
-//! [`table`] makes of it: a change of the schema is a new file. A run holds a lock, so two at once
-//! do not disturb each other. In SQLite it is one transaction. In PostgreSQL each migration is one,
-//! or consists of steps that can be repeated ([`steps`]): a run that fails leaves what it has
-//! finished, and the next goes on from there. A table that was there before is used as it is, and
-//! outlives every `down`, as it was found ([`adopt`]).
+//! **Invariants.** A released file is never edited, and neither is the result of [`table`] for it:
+//! a change of the schema is a new file. A run holds a lock, so two runs at once do not disturb
+//! each other. In SQLite, a run is one transaction. In PostgreSQL, each migration is one
+//! transaction, or consists of steps that can be repeated ([`steps`]): a run that fails leaves what
+//! it has finished, and the next one continues from there. A table that existed before is used as
+//! it is, and outlives every `down` as it was found ([`adopt`]).
 
 #![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]
@@ -49,31 +49,31 @@ use sea_orm_migration::{
 
 use run::{Lock, Run};
 
-/// Why a migration did not happen, or not to its end.
+/// Why a migration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Tables of these names are in a file of SQLite and were made by somebody else.
+    /// Tables with these names exist in an SQLite file and were created by another program.
     #[error(
-        "these tables exist already and were not made by `migrate`, which adopts tables of PostgreSQL \
-         only: {}", .0.join(", ")
+        "these tables already exist and were not created by `migrate`, which can adopt tables in \
+         PostgreSQL only: {}", .0.join(", ")
     )]
     TablesExist(Vec<String>),
-    /// Tables that somebody else made differ from the documented ones in what matters.
+    /// Tables from another program differ from the documented ones in a way that matters.
     #[error("{}", differ(.0))]
     Differ(Vec<Difference>),
-    /// The schema is not there.
-    #[error("there is no schema {0} in the database")]
+    /// The schema does not exist.
+    #[error("the database has no schema {0}")]
     NoSchema(String),
-    /// The address is that of a pooler.
+    /// The address belongs to a pooler.
     #[error(
-        "migrations need a connection of their own, not one through a pooler in transaction mode: give \
-         the address of PostgreSQL itself"
+        "migrations need a direct connection, not one through a pooler in transaction mode: give the \
+         address of PostgreSQL itself"
     )]
     Pooled,
     /// The database has no row security.
     #[error("row security is a feature of PostgreSQL; SQLite has none")]
     NoRowSecurity,
-    /// The database said no.
+    /// An error of the database.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
@@ -111,11 +111,12 @@ fn differ(differences: &[Difference]) -> String {
     format!("the tables cannot be adopted as they are, and nothing was changed:{}", lines.concat())
 }
 
-/// Brings a database up to date and returns the names of what was applied. Makes a missing SQLite
-/// file. Tables that somebody else made in PostgreSQL are adopted.
+/// Brings a database up to date and returns the names of the applied migrations. Creates a missing
+/// SQLite file. In PostgreSQL, adopts tables from another program.
 ///
 /// # Errors
-/// [`Error::Differ`] where such a table differs in what matters, [`Error::TablesExist`] in SQLite.
+/// [`Error::Differ`] if such a table differs in a way that matters, [`Error::TablesExist`] in
+/// SQLite.
 pub async fn up(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     let run = Run::begin(&target.into(), true).await?;
     let pending = match &run.lock {
@@ -126,10 +127,10 @@ pub async fn up(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
 }
 
-/// [`up`], which tells `listener` how far it has come.
+/// [`up`], which reports its progress to `listener`.
 ///
 /// # Errors
-/// Those of [`up`].
+/// The errors of [`up`].
 pub async fn up_telling(
     target: impl Into<Target>,
     listener: impl Fn(Progress) + Send + Sync + 'static,
@@ -146,7 +147,7 @@ where
     if pending.len() == names().len() {
         check(connection).await?;
     }
-    // the first migrations are a transaction each, which is given up where it would have to wait
+    // each of the first migrations is a transaction that gives up if it would have to wait
     let mut patience = steps::Patience::default();
     while let Err(error) = Migrator::up(connection, None).await {
         patience.after(error).await?;
@@ -167,7 +168,7 @@ where
 /// What [`up`] would do, and what each statement locks. Changes nothing.
 ///
 /// # Errors
-/// Those of [`up`].
+/// The errors of [`up`].
 pub async fn plan(target: impl Into<Target>) -> Result<Vec<Planned>, Error> {
     let db = target.into().connect_to_read().await?;
     let pending = pending(&db).await?;
@@ -196,10 +197,11 @@ pub async fn plan(target: impl Into<Target>) -> Result<Vec<Planned>, Error> {
     Ok(planned)
 }
 
-/// The tables of somebody else's that [`up`] would adopt: none where it has begun to, or there are none.
+/// The tables of another program that [`up`] would adopt. Empty if it has already started to, or if
+/// there are none.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn to_adopt(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     let target = target.into();
     if !target.is_postgres() {
@@ -214,10 +216,10 @@ pub async fn to_adopt(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     Ok(names_of_tables)
 }
 
-/// Undoes the last migration and returns its name; `None` where none is applied.
+/// Undoes the last migration and returns its name, or `None` if none is applied.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn down(target: impl Into<Target>) -> Result<Option<String>, Error> {
     let run = Run::begin(&target.into(), false).await?;
     let last = match &run.lock {
@@ -249,8 +251,8 @@ where
     Ok(Some(last))
 }
 
-/// Undoes what the migration after the last applied one did before it was cut off, which may be
-/// nothing. One that is a transaction did nothing.
+/// Undoes what the migration after the last applied one did before it was interrupted, which may be
+/// nothing. A migration that is a transaction did nothing.
 async fn undo_begun(
     manager: &SchemaManager<'_>,
     last: &sea_orm_migration::Migration,
@@ -263,10 +265,10 @@ async fn undo_begun(
     }
 }
 
-/// Each migration's name and whether it is applied. Writes nothing.
+/// The name of each migration and whether it is applied. Writes nothing.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn status(target: impl Into<Target>) -> Result<Vec<(String, bool)>, Error> {
     let db = target.into().connect(false).await?;
     let migrations = Migrator::get_migration_with_status_read_only(&db).await?;
@@ -279,7 +281,7 @@ pub async fn status(target: impl Into<Target>) -> Result<Vec<(String, bool)>, Er
         .collect())
 }
 
-/// Refuses tables of somebody else's that cannot be used as they are.
+/// Rejects tables from another program that cannot be used as they are.
 async fn check<'c, C>(connection: &'c C) -> Result<(), Error>
 where
     C: ConnectionTrait,
@@ -294,7 +296,7 @@ where
     if there.is_empty() { Ok(()) } else { Err(Error::TablesExist(there)) }
 }
 
-/// Those of the service's tables that are there.
+/// The service's tables that exist.
 async fn existing<'c, C>(connection: &'c C) -> Result<Vec<String>, DbErr>
 where
     &'c C: IntoSchemaManagerConnection<'c>,

@@ -1,4 +1,4 @@
-//! The tables of the neighbours, identity and crm, where they are not there already.
+//! The tables of the neighbours, identity and crm, if they do not exist yet.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -60,7 +60,7 @@ impl MigrationTrait for Neighbours {
     }
 }
 
-/// The tables as they are documented.
+/// The tables, as documented.
 pub(crate) fn tables() -> Vec<Table> {
     vec![organizations(), users(), memberships(), contacts(), companies(), contact_companies()]
 }

@@ -1,4 +1,4 @@
-//! Campaigns and the states they go through.
+//! Campaigns and their statuses.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -33,7 +33,7 @@ impl MigrationTrait for Campaigns {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaigns",

@@ -28,7 +28,7 @@ impl MigrationTrait for Segments {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_segments",

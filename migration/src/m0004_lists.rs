@@ -1,4 +1,4 @@
-//! Recipient lists: which contacts a campaign is meant for, and which segment put them there.
+//! Recipient lists: the contacts that a campaign is for, and the segments that they came from.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -28,7 +28,7 @@ impl MigrationTrait for Lists {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_lists",

@@ -31,7 +31,7 @@ impl MigrationTrait for Sends {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_sends",
@@ -44,8 +44,8 @@ pub(crate) fn table() -> Table {
             text("error"),
         ],
         unique: &[],
-        // both equal, then the order: whichever of the two a query names first, it is one
-        // range; a cascade needs the first alone
+        // both columns for equality, then the order: one range, whichever of the two a query names;
+        // a cascade needs only the first
         indexes: vec![
             ("campaign", vec![Key::Plain("campaign_id"), Key::Plain("org_id"), Key::Plain("id")]),
             (

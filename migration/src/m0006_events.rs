@@ -1,4 +1,4 @@
-//! Engagement events: what became of a send.
+//! Engagement events: what happened to a send.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -33,7 +33,7 @@ impl MigrationTrait for Events {
     }
 }
 
-/// The table as it is documented.
+/// The table, as documented.
 pub(crate) fn table() -> Table {
     Table {
         name: "campaign_events",

@@ -1,7 +1,7 @@
-//! The indexes that the service's tables have, for those of its tables that others made ([`crate::adopt`]),
-//! and what keeps their `updated_at` as it was where the service fills its own columns.
+//! The service's indexes for adopted tables ([`crate::adopt`]), and the triggers that keep their
+//! `updated_at` unchanged when the service fills its own columns.
 //!
-//! An index that is there with the same keys, under whatever name, is not made again.
+//! If an index with the same keys exists under any name, it is not created again.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -25,7 +25,7 @@ impl MigrationName for Adopted {
 #[async_trait]
 impl MigrationTrait for Adopted {
     fn use_transaction(&self) -> Option<bool> {
-        // PostgreSQL makes an index beside writers in none
+        // PostgreSQL cannot create an index concurrently in a transaction
         Some(false)
     }
 
@@ -62,7 +62,7 @@ impl MigrationTrait for Adopted {
     }
 }
 
-/// The suffix and keys of each index, that of the unique key of organization and id included.
+/// The suffix and keys of each index, including the unique key of organization and ID.
 fn indexes(table: &Table) -> Vec<(String, String)> {
     let keys = table.indexes.iter().map(|(suffix, keys)| {
         let keys: Vec<String> = keys.iter().map(|key| key.sql(true)).collect();
@@ -71,7 +71,7 @@ fn indexes(table: &Table) -> Vec<(String, String)> {
     keys.chain([("org_id_id_key".to_owned(), "org_id, id".to_owned())]).collect()
 }
 
-/// The name of an index, and the one that it has where that is somebody else's.
+/// The name of an index, and the one used if another program already has the first.
 fn names(table: &str, suffix: &str) -> [String; 2] {
     [format!("{table}_{suffix}"), format!("{table}_{suffix}_of_service")]
 }
@@ -85,7 +85,7 @@ async fn add(
     let mut free = None;
     for name in names(table, suffix) {
         if made::by_service(manager, &name).await? {
-            // of a run that was cut off
+            // left by an interrupted run
             return steps::index(manager, &name, table, keys).await;
         }
         let is_taken = format!("SELECT 1 WHERE to_regclass('{name}') IS NOT NULL");
@@ -98,9 +98,7 @@ async fn add(
          AND pg_get_indexdef(indexrelid) LIKE '% USING btree ({keys})'"
     );
     let Some(name) = free else {
-        return Err(DbErr::Custom(format!(
-            "{table} has indexes of the names of the service's own"
-        )));
+        return Err(DbErr::Custom(format!("{table} has indexes with names that the service uses")));
     };
     if exists(manager, &is_there).await? {
         return Ok(());

@@ -1,46 +1,46 @@
-//! The feed: what an event needs beyond its documented columns to be found and followed.
+//! The feed: the columns beyond the documented ones by which an event is found and followed.
 //!
 //! - `feed_position`: its place in the one order of all events. Readers can follow it because of
-//!   what is **invariant** here: below `campaign_feed_settled()`, no position is ever filled that
-//!   was not visible when the function was called.
-//! - `send_campaign_id` and `send_contact_id`, the campaign and contact of its send, under names that
-//!   make no join of others ambiguous: a campaign's or a contact's events are one
-//!   range of an index, and an event that a cascade deletes still says whose it was.
+//!   this **invariant**: below `campaign_feed_settled()`, no position is ever filled that was not
+//!   visible when the function was called.
+//! - `send_campaign_id` and `send_contact_id`: the campaign and contact of its send, under names
+//!   that make no join of another program ambiguous. A campaign's or a contact's events are one
+//!   range of an index, and an event that a cascade deletes still names its campaign and contact.
 //!
 //! **PostgreSQL.** Positions come from a sequence, so they are drawn in one order and committed in
 //! another. A transaction that writes events first draws a number s and takes a shared advisory
-//! lock whose key holds s, once; only then are positions drawn, all above s. The function reads in
-//! this order: d, the last number drawn; then l, the lowest s of the locks that are held. A
-//! transaction whose lock it does not see either ended before, and its rows are visible to
-//! whatever statement comes next, or has not drawn its positions yet, which will lie above d. One
-//! whose lock it sees has its positions above l. So all at or below both are settled. An open
-//! transaction that wrote no event holds nothing up. (On a hot standby locks are not to be seen:
-//! the feed is read where it is written.)
+//! lock with s in its key, once. Only then are positions drawn, all of them above s. The function
+//! reads, in this order: d, the last number drawn; then l, the lowest s of the locks that are held.
+//! If it does not see a transaction's lock, that transaction either has ended, and its rows are
+//! visible to any statement that comes next, or it has not drawn its positions yet, which will be
+//! above d. If it sees the lock, the transaction's positions are above l. So all positions at or
+//! below both are settled. An open transaction that has written no event holds nothing up. (A hot
+//! standby does not show locks: the feed is read where it is written.)
 //!
-//! A row's trigger draws its position whatever the writer names, and remembers in a setting of the
-//! transaction that it has entered; a savepoint that is rolled back takes the setting and the lock
-//! with it. The one exception is a position that `campaign_feed_draw()` gave to this transaction:
-//! so rows can be inserted in the order of their keys, in which no two writers wait for each other
-//! in a circle, and have their places in the order in which they came. The functions are owned by
-//! who migrated, so that a writer needs rights on the documented tables alone. The triggers fire in
-//! sessions of replication too, whose worker fires those of rows and no others.
+//! A row's trigger draws its position, whatever the writer specifies, and remembers in a setting of
+//! the transaction that it has entered. A savepoint that is rolled back takes the setting and the
+//! lock with it. The one exception is a position that `campaign_feed_draw()` gave to this
+//! transaction: with it, rows can be inserted in the order of their keys, so that writers cannot
+//! deadlock, and still have places in the order in which they arrived. The functions belong to the
+//! role that migrated, so a writer needs rights only on the documented tables. The triggers also
+//! fire in replication sessions. A replication worker fires row triggers and no others.
 //!
-//! Who writes an event locks its send's key, as the reference to it does. Who moves a send to another
-//! campaign waits for these; two such who touch the same sends in other orders may deadlock, as
-//! with any references. Under REPEATABLE READ and SERIALIZABLE the events that were written
-//! meanwhile cannot be seen, so a send is not moved there.
+//! Writing an event locks its send's key, as the reference to it does. Moving a send to another
+//! campaign waits for such writers. Two transactions that move the same sends in different orders
+//! can deadlock, as with any references. Under REPEATABLE READ and SERIALIZABLE, events that were
+//! written in the meantime are not visible, so a send cannot be moved there.
 //!
-//! **Another feed.** After a failover that lost transactions, or a restore, positions that clients
-//! hold may be ahead of the feed, or other events'. `campaign_feed_incarnation()` tells such a feed
-//! from the one before; cursors carry it.
+//! **Another feed.** After a failover that lost transactions, or a restore, clients can hold
+//! positions that are ahead of the feed or belong to other events. `campaign_feed_incarnation()`
+//! distinguishes such a feed from the previous one; cursors contain it.
 //!
-//! **Upwards while others write.** The columns come without a default and the triggers with them,
-//! so that new rows have theirs; then the rows that were there are touched, a few thousand at a time
-//! ([`crate::steps`]); then nulls are forbidden, and indexes made concurrently.
+//! **Migrating while others write.** The columns are added without a default, together with the
+//! triggers, so that new rows get their values. Then existing rows are touched, a few thousand at a
+//! time ([`crate::steps`]). Then nulls are forbidden, and indexes are created concurrently.
 //!
-//! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in their
-//! order, and whatever is visible is settled. The counter never goes back, as the highest position
-//! in the table would when its row is deleted.
+//! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in order,
+//! and every visible event is settled. The counter never goes back, while the highest position in
+//! the table would when its row is deleted.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -79,7 +79,7 @@ const DOWN_POSTGRES: &str = include_str!("m0007_feed/down_postgres.sql");
 const UP_SQLITE: &str = include_str!("m0007_feed/up_sqlite.sql");
 const DOWN_SQLITE: &str = include_str!("m0007_feed/down_sqlite.sql");
 
-/// What is made beside the table, in PostgreSQL.
+/// The other relations that are created in PostgreSQL.
 pub(crate) const RELATIONS: [&str; 5] = [
     "campaign_feed_position",
     "campaign_events_feed",
@@ -88,7 +88,7 @@ pub(crate) const RELATIONS: [&str; 5] = [
     "campaign_events_contact_occurred",
 ];
 
-/// The functions of PostgreSQL, which nobody calls but the service and the triggers.
+/// The functions in PostgreSQL, which only the service and the triggers call.
 pub(crate) const FUNCTIONS: [&str; 10] = [
     "campaign_feed_settled",
     "campaign_feed_holder",
@@ -111,7 +111,7 @@ pub(crate) const TRIGGERS: [&str; 5] = [
     "zz_campaign_feed_keep",
 ];
 
-/// Keeps `updated_at` as it was, where the service's columns alone are written to a table of others.
+/// Keeps `updated_at` unchanged when only the service's columns of an adopted table are written.
 const KEEP: &str = "CREATE OR REPLACE FUNCTION campaign_events_keep() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN NEW.updated_at := OLD.updated_at; RETURN NEW; END $$;";
 const DROP_KEEP: &str = "DROP TRIGGER IF EXISTS zz_campaign_feed_keep ON campaign_events; \
@@ -119,7 +119,7 @@ const DROP_KEEP: &str = "DROP TRIGGER IF EXISTS zz_campaign_feed_keep ON campaig
 const REPLACE_UPDATED_AT: &str = "CREATE OR REPLACE TRIGGER set_updated_at BEFORE UPDATE ON campaign_events \
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();";
 
-/// The columns that are documented; what the service keeps in the others is no update.
+/// The documented columns. Writing the service's other columns does not count as an update.
 const DOCUMENTED: &str =
     "id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata";
 
@@ -132,7 +132,7 @@ async fn replace_updated_at(manager: &SchemaManager<'_>, of: Option<&str>) -> Re
 #[async_trait]
 impl MigrationTrait for Feed {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 
@@ -152,7 +152,7 @@ impl MigrationTrait for Feed {
         // functions first: they lock no table
         steps::making(manager, &[FUNCTIONS_POSTGRES, keep, &private].join("\n")).await?;
         steps::locking(manager, &[UP_POSTGRES, updated_at].join("\n")).await?;
-        // the trigger of updates fills them
+        // the update trigger fills them
         let quietly = is_adopted && steps::can_be_quiet(manager).await?;
         steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL", quietly)
             .await?;
@@ -165,7 +165,7 @@ impl MigrationTrait for Feed {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if is_postgres(manager) {
-            // the indexes go with the columns
+            // the indexes are dropped with the columns
             let is_adopted = adopt::is_adopted(manager, EVENTS).await?;
             let updated_at = if is_adopted { DROP_KEEP } else { REPLACE_UPDATED_AT };
             return steps::locking(manager, &[updated_at, DOWN_POSTGRES].join("\n")).await;

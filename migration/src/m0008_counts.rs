@@ -1,6 +1,6 @@
-//! Running counts: what is asked for reads a few rows, however long the history is.
+//! Running counts: a query reads a few rows, however long the history is.
 //!
-//! | table | a row for | has |
+//! | table | a row for | contains |
 //! | --- | --- | --- |
 //! | `campaign_counts` | a campaign | its sends by status, its events by type, its sends with such an event |
 //! | `campaign_send_counts` | a send with events, within a campaign | its events by type |
@@ -9,29 +9,30 @@
 //! | `campaign_link_counts` | a link of a campaign | its clicks, its sends with such a click |
 //! | `campaign_send_link_counts` | a link of a send | its clicks |
 //!
-//! **Invariant.** In every snapshot of the database, a count and the changes of it that are waiting
-//! add up to what a recount of sends and events gives. A view of each table's name and
-//! `_recounted` is that recount, less what is waiting. A row whose counts are all zero is not kept.
+//! **Invariant.** In every snapshot of the database, a count plus its waiting changes equals a
+//! recount of sends and events. For each table, the view with its name and `_recounted` is that
+//! recount, minus the waiting changes. A row with only zero counts is not kept.
 //!
-//! **PostgreSQL.** Triggers append what each statement changes to `campaign_send_changes` and
-//! `campaign_event_changes`: whoever writes waits for nobody, whatever the campaign and the
-//! isolation, as nothing is updated. `campaign_counts_fold()` adds these changes to the counts, one
-//! caller at a time, each kind in one statement, so in one snapshot: a change is either waiting or
-//! added. Whoever reads, reads both in one statement. How many *sends* were opened cannot be
-//! told from a change alone; the fold, which is alone, looks at what the send had before.
+//! **PostgreSQL.** Triggers append the changes of each statement to `campaign_send_changes` and
+//! `campaign_event_changes`. Since nothing is updated, writers wait for nobody, whatever the
+//! campaign and the isolation level. `campaign_counts_fold()` adds these changes to the counts, one
+//! caller at a time, each kind in one statement and so in one snapshot: a change is either waiting
+//! or added. Readers read both in one statement. The number of *sends* that were opened does not
+//! follow from a change alone; the fold, which runs alone, looks at the previous counts of the
+//! send.
 //!
-//! Statements are counted from their transition tables. The worker of logical replication fires
-//! triggers of rows alone, so these are there as well, for sessions of replication. A cascade's
-//! events have their campaign with them ([`crate::m0007_feed`]). TRUNCATE empties what it empties
-//! while it keeps the fold out; it is refused where its snapshot could not see the latest counts.
+//! Statements are counted from their transition tables. A worker of logical replication fires only
+//! row triggers, so these exist as well, for replication sessions. Events deleted by a cascade
+//! contain their campaign ([`crate::m0007_feed`]). TRUNCATE empties the counts of what it empties
+//! while it keeps the fold out. It is refused if its snapshot could not see the latest counts.
 //!
-//! **`SQLite`.** There is one writer at a time, so triggers add to the counts at once. The tables of
-//! changes are views there, always empty, and inserting into them is the adding: so the same
-//! queries serve both databases. Triggers fire in no order that is documented, so a row counts
-//! from each state to the next, whichever trigger has brought it there.
+//! **`SQLite`.** There is one writer at a time, so triggers add to the counts at once. The tables
+//! of changes are views there, always empty, and inserting into them adds to the counts, so the
+//! same queries serve both databases. The order in which triggers fire is not documented, so a row
+//! counts from each state to the next, whichever trigger brought it there.
 //!
-//! **Upwards while others write.** The triggers come with the tables, so from then on every change
-//! is waiting; then each organization is counted in one snapshot, less its waiting changes.
+//! **Migrating while others write.** The triggers come with the tables, so from then on every
+//! change is waiting. Then each organization is counted in one snapshot, minus its waiting changes.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager,
@@ -102,7 +103,7 @@ pub(crate) const FUNCTIONS: [&str; 10] = [
     "campaign_sends_changed_row",
     "campaign_events_changed",
     "campaign_events_changed_row",
-    // these say what an event counts as, to whoever reads a view
+    // these determine the counts of an event for those who read a view
     "campaign_event_suppresses",
     "campaign_event_url",
     "campaign_event_hour",
@@ -140,16 +141,16 @@ const COUNTED: [(&str, &str); 6] = [
     ("campaign_send_link_counts", "org_id, send_id, campaign_id, link, clicks"),
 ];
 
-/// When a link was clicked last, and the first and last event of a campaign, are looked up.
+/// The index for looking up the last click of a link, and the first and last event of a campaign.
 const LINK_INDEX: &str = "campaign_events_link";
 
-/// The tables in the words of a database: id, count, time, link, text, options.
+/// The tables in the types of a database: id, count, time, link, text, options.
 fn tables(words: [&str; 6]) -> String {
     let names = ["{id}", "{count}", "{time}", "{link}", "{text}", "{options}"];
     names.iter().zip(words).fold(TABLES.to_owned(), |sql, (name, word)| sql.replace(name, word))
 }
 
-/// The changes and triggers of PostgreSQL, in the types of the tables that are counted.
+/// The changes and triggers of PostgreSQL, with the types of the counted tables.
 async fn up_postgres(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
     let mut sql = UP_POSTGRES.to_owned();
     for (table, column, of) in [
@@ -162,7 +163,7 @@ async fn up_postgres(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
     Ok(sql)
 }
 
-/// The triggers of SQLite, with what an event counts as, of a row of this name.
+/// The triggers of SQLite, with the counts of an event, for a row with this name.
 fn up_sqlite() -> String {
     let suppresses = |row: &str| {
         format!(
@@ -192,7 +193,7 @@ fn up_sqlite() -> String {
 #[async_trait]
 impl MigrationTrait for Counts {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 
@@ -257,7 +258,8 @@ impl MigrationTrait for Counts {
     }
 }
 
-/// Counts an organization, in one snapshot that is newer than what was added to the counts before.
+/// Counts an organization, in one snapshot that is newer than everything added to the counts
+/// before.
 fn count_sql(organization: &str) -> String {
     let of = format!("WHERE org_id = '{organization}'");
     let mut sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \

@@ -1,7 +1,8 @@
-//! Indexes for delivery. A worker looks every second for campaigns that are scheduled, by their time, and
-//! for those that are being sent; all others, which are most, are not in that index. Whoever queues sends
-//! looks up, for one contact after the other, whether it has one of the campaign: a join instead would
-//! depend on what PostgreSQL believes of a list that was filled a moment ago.
+//! Indexes for delivery. Every second, a worker looks for campaigns that are scheduled, by their
+//! time, and for those that are being sent. All other campaigns, which are most of them, are not in
+//! that index. Queueing sends looks up, for one contact after the other, whether it already has a
+//! send of the campaign. A join would depend on what PostgreSQL assumes about a list that was
+//! filled a moment ago.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::DbErr,
@@ -26,13 +27,13 @@ const IS_DUE: &str = "status IN ('scheduled', 'sending')";
 const RECEIVED: &str = "campaign_sends_campaign_contact";
 const RECEIVED_KEYS: &str = "campaign_id, contact_id, org_id";
 
-/// What is made beside the tables, in PostgreSQL.
+/// The other relations that are created in PostgreSQL.
 pub(crate) const RELATIONS: [&str; 2] = [DUE, RECEIVED];
 
 #[async_trait]
 impl MigrationTrait for Delivery {
     fn use_transaction(&self) -> Option<bool> {
-        // PostgreSQL makes an index beside writers in none
+        // PostgreSQL cannot create an index concurrently in a transaction
         Some(false)
     }
 

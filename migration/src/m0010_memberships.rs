@@ -1,6 +1,6 @@
-//! A membership refers to a user of whichever organization: a person has one row in `users` and may
-//! belong to several organizations. Only the table that this service made is changed; that of
-//! another program is so already.
+//! A membership refers to a user of any organization: a person has one row in `users` and can
+//! belong to several organizations. Only a table that this service created is changed; a table from
+//! another program already allows this.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager,
@@ -33,7 +33,7 @@ const ACROSS: (&str, &str) =
 #[async_trait]
 impl MigrationTrait for Memberships {
     fn use_transaction(&self) -> Option<bool> {
-        // each step is one, where the database has writers that would wait
+        // each step is a transaction if the database has writers that would wait
         Some(false)
     }
 
@@ -42,7 +42,7 @@ impl MigrationTrait for Memberships {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // rows that do not fulfil it stay as they are
+        // rows that violate it stay as they are
         replace(manager, ACROSS, WITHIN, false).await
     }
 }
@@ -80,8 +80,9 @@ async fn replace(
     Ok(())
 }
 
-/// Makes the table again with another reference, as SQLite alters none
-/// (<https://sqlite.org/lang_altertable.html#otheralter>). Its indexes and triggers come with it.
+/// Recreates the table with another reference, since SQLite cannot alter one
+/// (<https://sqlite.org/lang_altertable.html#otheralter>). Its indexes and triggers are recreated
+/// as well.
 async fn make_again(manager: &SchemaManager<'_>, old: &str, new: &str) -> Result<(), DbErr> {
     let parts = Statement::from_string(
         manager.get_database_backend(),

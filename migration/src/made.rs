@@ -1,6 +1,6 @@
-//! What migrations made themselves, remembered in `service_tables`: so that `down` takes away no
-//! table that was there before, and a reference is composite only between tables that the
-//! service made.
+//! The objects that migrations created, remembered in `service_tables`, so that `down` drops no
+//! table that existed before, and a reference is composite only between tables that the service
+//! created.
 
 use sea_orm_migration::{
     SchemaManager,
@@ -9,17 +9,17 @@ use sea_orm_migration::{
 
 use crate::script;
 
-/// Makes the table that remembers.
+/// Creates the table `service_tables`.
 pub(crate) async fn begin(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     execute(manager, "CREATE TABLE service_tables (name text NOT NULL PRIMARY KEY)").await
 }
 
-/// Drops the table that remembers.
+/// Drops the table `service_tables`.
 pub(crate) async fn end(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     execute(manager, "DROP TABLE service_tables").await
 }
 
-/// Remembers that a migration made this table, type or function.
+/// Remembers that a migration created this table, type or function.
 pub(crate) async fn remember(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
     script::remember(name);
     execute(manager, &format!("INSERT INTO service_tables (name) VALUES ('{name}')")).await
@@ -30,7 +30,7 @@ pub(crate) async fn forget(manager: &SchemaManager<'_>, name: &str) -> Result<()
     execute(manager, &format!("DELETE FROM service_tables WHERE name = '{name}'")).await
 }
 
-/// Whether a migration made this table, type or function.
+/// Whether a migration created this table, type or function.
 pub(crate) async fn by_service(manager: &SchemaManager<'_>, name: &str) -> Result<bool, DbErr> {
     if let Some(is_made) = script::would_be_made(name) {
         return Ok(is_made);
@@ -38,7 +38,7 @@ pub(crate) async fn by_service(manager: &SchemaManager<'_>, name: &str) -> Resul
     exists(manager, &format!("SELECT 1 FROM service_tables WHERE name = '{name}'")).await
 }
 
-/// Runs a statement, or notes it where a run is only planned.
+/// Runs a statement, or records it if the run is only planned.
 pub(crate) async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     if script::record(sql, script::Effect::Own) {
         return Ok(());

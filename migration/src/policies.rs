@@ -1,10 +1,11 @@
-//! Row security as the seed describes it, where tables have none: members select, insert and update
-//! the rows of their organization, and admins delete them.
+//! Row security as the seed describes it, for tables that have none: members select, insert and
+//! update the rows of their organization, and admins delete them.
 //!
-//! **Invariants.** A table that has row security, or a function that is there, is left as it is. What the
-//! service keeps beside the five tables can be read by the organization's members, and written by its
-//! triggers alone. Each table gets its policies in a transaction of its own, so that a run can be
-//! repeated. What was written is remembered in `service_tables`, and [`crate::down`] takes it back.
+//! **Invariants.** A table that already has row security, or a function that already exists, is
+//! left as it is. The organization's members can read what the service keeps beside the five
+//! tables, and only its triggers write there. Each table gets its policies in a separate
+//! transaction, so a run can be repeated. What was created is remembered in `service_tables`, and
+//! [`crate::down`] drops it.
 
 use sea_orm_migration::{
     SchemaManager,
@@ -18,10 +19,10 @@ use crate::{
     steps,
 };
 
-/// The tables that the five stand on.
+/// The tables that the five depend on.
 const NEIGHBORS: [&str; 5] = ["users", "memberships", "contacts", "companies", "contact_companies"];
 
-/// What the service keeps beside them, for each organization.
+/// The tables that the service keeps beside them, for each organization.
 const KEPT: [&str; 8] = [
     "campaign_counts",
     "campaign_send_counts",
@@ -33,23 +34,23 @@ const KEPT: [&str; 8] = [
     "campaign_event_changes",
 ];
 
-/// The functions that policies call, as the neighbour that knows users has them.
+/// The functions that policies call, as the neighbour with the users defines them.
 const FUNCTIONS: &str = include_str!("policies/functions.sql");
 /// Privileges that the role lacks.
 const GRANT: &str = include_str!("policies/grant.sql");
-/// Takes back what was granted, and drops functions that nothing of others needs.
+/// Revokes what was granted, and drops functions that no other program needs.
 const TAKE_BACK: &str = include_str!("policies/take_back.sql");
 
-/// What is remembered of a table: that its policies are the service's.
+/// The remembered name for a table whose policies are the service's.
 fn remembered(table: &str) -> String {
     format!("policies of {table}")
 }
 
-/// Writes the policies for a role where there are none, and makes the role where there is none.
-/// Returns the names of the tables that have policies now and had none.
+/// Creates the policies for a role where there are none, and the role if it does not exist. Returns
+/// the names of the tables that got policies.
 ///
 /// # Errors
-/// [`Error::NoRowSecurity`] in SQLite; those of the database.
+/// [`Error::NoRowSecurity`] in SQLite, and any error of the database.
 pub async fn write_policies(target: impl Into<Target>, role: &str) -> Result<Vec<String>, Error> {
     let target = target.into();
     if !target.is_postgres() {
@@ -90,7 +91,7 @@ async fn write(manager: &SchemaManager<'_>, role: &str) -> Result<Vec<String>, D
     Ok(written)
 }
 
-/// Takes back what [`write_policies`] wrote, but for the role, which is the whole server's.
+/// Removes what [`write_policies`] created, except for the role, which belongs to the whole server.
 pub(crate) async fn take_back(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for (table, kind) in tables() {
         let remembered = remembered(table);
@@ -126,21 +127,21 @@ fn tables() -> Vec<(&'static str, Kind)> {
         .collect()
 }
 
-/// What members may do with a table.
+/// What members can do with a table.
 enum Kind {
-    /// Read and write it; admins delete.
+    /// They read and write it, and admins delete.
     Own,
-    /// Read it, and lock rows that they refer to.
+    /// They read it, and lock rows that they refer to.
     Neighbor,
-    /// Read it.
+    /// They read it.
     Kept,
-    /// Read their own organization.
+    /// They read their own organization.
     Organizations,
 }
 
-/// Each policy's name, command and rule, and the privileges that go with them.
+/// The name, command and rule of each policy, and the privileges that it needs.
 fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&'static str]) {
-    // a subquery is asked once a statement, and not once a row
+    // a subquery is evaluated once per statement, not once per row
     let column = if matches!(kind, Kind::Organizations) { "id" } else { "org_id" };
     let own = format!("{column} = (SELECT get_user_org_id())");
     let select = ("select", "SELECT", format!("USING ({own})"));
@@ -152,7 +153,7 @@ fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&
             (vec![select, insert, update, delete], &["SELECT", "INSERT", "UPDATE", "DELETE"])
         }
         Kind::Neighbor => {
-            // whoever locks a row needs the right to update it; nothing fulfils the check
+            // locking a row requires the right to update it; no row passes the check
             let lock = ("lock", "UPDATE", format!("USING ({own}) WITH CHECK (false)"));
             (vec![select, lock], &["SELECT", "UPDATE"])
         }

@@ -1,8 +1,8 @@
-//! How far a run has come, for whoever waits for it.
+//! The progress of a run, for those who wait for it.
 
 use std::sync::Arc;
 
-/// A step of a run, and how much of it is done of how much, where that is known.
+/// A step of a run, and its progress, if known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// What is being done.
@@ -11,11 +11,11 @@ pub struct Progress {
     pub done: Option<(u64, u64)>,
 }
 
-/// Is told how far a run has come.
+/// Receives the progress of a run.
 pub(crate) type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
 
 tokio::task_local! {
-    /// Who listens to this run.
+    /// The listener of this run.
     pub(crate) static LISTENER: Listener;
 }
 
@@ -28,6 +28,6 @@ pub(crate) fn tell(step: &str, done: u64, of: u64) {
 }
 
 fn publish(progress: Progress) {
-    // where nobody listens there is nothing to tell
+    // without a listener, there is nothing to report
     LISTENER.try_with(|listener| listener(progress)).ok();
 }

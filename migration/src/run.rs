@@ -9,20 +9,20 @@ use sea_orm_migration::sea_orm::{
 
 use crate::{Error, Target};
 
-/// Any number; the same in every process that migrates.
+/// An arbitrary number, the same in every process that migrates.
 const LOCK: i64 = 0x6361_6d70_6169_676e;
 
-/// A run, which no other one disturbs.
+/// A run, protected from other runs.
 pub(crate) struct Run {
     pub(crate) db: DatabaseConnection,
     pub(crate) lock: Lock,
 }
 
-/// What keeps other runs out.
+/// The lock that keeps other runs out.
 pub(crate) enum Lock {
-    /// The transaction that the whole run is.
+    /// The transaction that contains the whole run.
     All(DatabaseTransaction),
-    /// One beside the run, on a connection of its own.
+    /// A transaction beside the run, on its own connection.
     Aside(DatabaseConnection, DatabaseTransaction),
 }
 
@@ -46,7 +46,7 @@ impl Run {
         Ok(Self { db, lock })
     }
 
-    /// Ends the run, and keeps what it did unless it failed as a whole.
+    /// Ends the run, and keeps its changes unless it failed as a whole.
     pub(crate) async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
         match self.lock {
             Lock::All(transaction) if done.is_ok() => transaction.commit().await?,
@@ -61,8 +61,8 @@ impl Run {
     }
 }
 
-/// Waits for the lock. Asks again and again: an index is not made while a statement runs, and one
-/// that waited here would be such a statement.
+/// Waits for the lock by polling: an index is not created while a statement runs, and a statement
+/// that waited here would be one.
 async fn wait_for_others(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     loop {
         let statement = Statement::from_string(

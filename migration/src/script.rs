@@ -1,7 +1,7 @@
-//! What a run would do, noted instead of done.
+//! What a run would do, recorded instead of done.
 //!
-//! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each goes
-//! through [`crate::made::execute`] or [`crate::steps`], which ask [`record`] first.
+//! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each
+//! goes through [`crate::made::execute`] or [`crate::steps`], which call [`record`] first.
 
 use std::{
     collections::BTreeSet,
@@ -19,17 +19,17 @@ pub struct Planned {
     pub locks: String,
 }
 
-/// What a statement does to others.
+/// The effect of a statement on other programs.
 pub(crate) enum Effect<'a> {
-    /// It makes something of the service's own.
+    /// It creates an object of the service.
     Own,
-    /// It locks tables against writers, and is given up where it would have to wait.
+    /// It locks tables against writers, and gives up if it would have to wait.
     Moment,
     /// It fills rows, a few at a time.
     Batches(&'a str),
     /// It reads a whole table.
     Reads(&'a str),
-    /// It makes an index.
+    /// It creates an index.
     Index(&'a str),
     /// It counts an organization.
     Counts,
@@ -48,7 +48,7 @@ tokio::task_local! {
     static SCRIPT: Arc<Mutex<Script>>;
 }
 
-/// Records what `run` would do, on a database where nothing was migrated before if `is_first`.
+/// Records what `run` would do. With `is_first`, nothing was migrated before.
 pub(crate) async fn recorded<E>(
     is_first: bool,
     run: impl Future<Output = Result<(), E>>,
@@ -60,7 +60,7 @@ pub(crate) async fn recorded<E>(
 }
 
 fn with<T>(act: impl FnOnce(&mut Script) -> T) -> Option<T> {
-    // nothing is recorded where a run is done
+    // an actual run records nothing
     SCRIPT.try_with(|script| act(&mut script.lock().unwrap_or_else(PoisonError::into_inner))).ok()
 }
 
@@ -68,29 +68,29 @@ pub(crate) fn is_recording() -> bool {
     with(|_| ()).is_some()
 }
 
-/// What follows belongs to this migration.
+/// The following statements belong to this migration.
 pub(crate) fn begin(migration: &str) {
     with(|script| migration.clone_into(&mut script.migration));
 }
 
-/// Notes a statement, and says whether the run is recorded.
+/// Records a statement, and returns whether the run is recorded.
 pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
     let refers = sql.starts_with("CREATE TABLE") && sql.contains("REFERENCES");
     let locks = match effect {
         Effect::Own if refers => {
-            "the tables that it refers to against writers, for some milliseconds; given up and tried \
-             again if that takes a wait of more than 30 ms"
+            "the tables that it refers to against writers, for a few milliseconds; gives up and tries \
+             again if it would wait for more than 30 ms"
                 .to_owned()
         }
-        Effect::Own => "nothing that was there before".to_owned(),
+        Effect::Own => "nothing that existed before".to_owned(),
         Effect::Moment => {
-            "its tables against writers, for some milliseconds; given up and tried again if that takes \
-             a wait of more than 30 ms"
+            "its tables against writers, for a few milliseconds; gives up and tries again if it would \
+             wait for more than 30 ms"
                 .to_owned()
         }
         Effect::Batches(table) => format!(
-            "some hundred rows at a time, for some 20 ms, until all of {table} is filled; can be \
-             interrupted, and goes on where it was"
+            "a few hundred rows at a time, for about 20 ms, until all of {table} is filled; can be \
+             interrupted, and continues where it stopped"
         ),
         Effect::Reads(table) => {
             format!("nothing against readers and writers; reads all of {table}")
@@ -100,7 +100,7 @@ pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
              transactions"
         ),
         Effect::Counts => {
-            "nothing against readers and writers; once for each organization, reads its sends and events"
+            "nothing against readers and writers; reads the sends and events of one organization at a time"
                 .to_owned()
         }
     };
@@ -111,12 +111,12 @@ pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
     .is_some()
 }
 
-/// Notes that the run would remember this.
+/// Records that the run would remember this.
 pub(crate) fn remember(name: &str) {
     with(|script| script.made.insert(name.to_owned()));
 }
 
-/// Whether the run would have made this; `None` where the database knows.
+/// Whether the run would have created this, or `None` if the database knows.
 pub(crate) fn would_be_made(name: &str) -> Option<bool> {
     with(|script| match script.made.contains(name) {
         true => Some(true),

@@ -1,18 +1,18 @@
-//! What SQLite needs in place of types: CHECKs, and triggers that bring times to their one form.
+//! What SQLite needs in place of types: CHECKs, and triggers that normalize times.
 
 use crate::table::{Column, Kind};
 
-/// A version 4 UUID (RFC 9562), put together of what SQLite 3.40 has: the two bytes with the
-/// version and the variant are drawn from tables of the bytes that they may be.
+/// A version 4 UUID (RFC 9562), composed with the functions of SQLite 3.40: the two bytes with the
+/// version and the variant are drawn from tables of their possible values.
 pub(crate) const RANDOM_ID: &str = "CAST(randomblob(6) \
     || substr(x'404142434445464748494a4b4c4d4e4f', 1 + (random() & 15), 1) || randomblob(1) \
     || substr(x'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf', 1 + (random() & 63), 1) \
     || randomblob(7) AS BLOB)";
 
-/// The time of the statement, the same throughout it and its triggers.
+/// The time of the statement, which is the same within it and its triggers.
 pub(crate) const NOW: &str = "replace(strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), '.000+', '+')";
 
-/// `column` in the one form of a time, at most microseconds.
+/// `column` in the normal form of a time, with at most microseconds.
 fn canonical_time(column: &str) -> String {
     let digits = format!("rtrim(substr(substr({column}, 21, length({column}) - 26), 1, 6), '0')");
     format!(
@@ -22,8 +22,8 @@ fn canonical_time(column: &str) -> String {
     )
 }
 
-/// Only text that RFC 3339 reads, with the offset `+00:00`, on a day that exists: a modifier makes
-/// older versions of SQLite reckon, so that February 30 becomes another day.
+/// Allows only RFC 3339 text with the offset `+00:00`, on an existing day. A modifier makes older
+/// versions of SQLite compute the date, so that February 30 becomes another day.
 pub(crate) fn time_check(column: &str) -> String {
     format!(
         "{column} IS NULL \
@@ -40,9 +40,9 @@ pub(crate) fn clear_on_delete(table: &str, column: &str, target: &str) -> String
     )
 }
 
-/// SQLite cannot change a row before it is written, so it is written once more: to bring times to
-/// their one form, and to set `updated_at`. A row that is stored has its times in that form; so one
-/// that had not, before an update, is known to be on its way there, which is no update of its own.
+/// SQLite cannot change a row before it is written, so it is written again: to normalize times, and
+/// to set `updated_at`. A stored row has normalized times, so a row without them before an update
+/// is known to be in the process of being normalized, which is not an update by itself.
 pub(crate) fn time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
     let times: Vec<&str> = columns
         .iter()
@@ -76,7 +76,7 @@ pub(crate) fn updated_at_trigger(table: &str, times: &[&str], of: Option<&str>) 
         .map(|time| format!("OLD.{time} IS ({})", canonical_time(&format!("OLD.{time}"))))
         .collect();
     let of = of.map(|columns| format!("OF {columns} ")).unwrap_or_default();
-    // the time stands still within a statement, so this ends with itself
+    // the time is constant within a statement, so this does not repeat
     format!(
         "CREATE TRIGGER {table}_updated_at AFTER UPDATE {of}ON {table} \
          WHEN NEW.updated_at IS NOT {NOW} AND {} \

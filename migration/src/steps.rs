@@ -1,9 +1,9 @@
-//! Changing a large table of PostgreSQL while others write to it.
+//! Changing a large PostgreSQL table while others write to it.
 //!
-//! **Invariants.** Whatever locks a table against writers is short, and is given up where the lock
-//! does not come at once: a statement that waits for it would make everybody behind it wait, too.
-//! Whatever takes long locks a few rows, or none. Every step can be repeated, so a run that was cut
-//! off goes on where it ended.
+//! **Invariants.** A statement that locks a table against writers is short, and gives up if it does
+//! not get its lock at once: if it waited, everyone behind it would wait as well. A statement that
+//! takes long locks a few rows or none. Every step can be repeated, so an interrupted run continues
+//! where it stopped.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,20 @@ use crate::{
     script::{self, Effect},
 };
 
-/// How long a step waits for a lock: those who come behind wait as well.
+/// How long a step waits for a lock. Everyone behind it waits as well.
 pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '30ms'";
-/// How long it waits where that did not do for [`PATIENT`] attempts.
+/// How long it waits after [`PATIENT`] failed attempts.
 const LONG_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
-/// How long others have their turn before it is tried again.
+/// How long others get their turn before it is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often it is tried with the short wait: some minutes.
+/// The number of attempts with the short wait: a few minutes.
 const PATIENT: usize = 600;
-/// How often it is tried: half an hour, as a vacuum of a large table may hold its lock for so long.
+/// The number of attempts: half an hour, since a vacuum of a large table can hold its lock for that
+/// long.
 const ATTEMPTS: usize = 7_200;
 
-/// Runs statements that make functions and sequences and lock no table, in a transaction of their own.
+/// Runs statements that create functions and sequences and lock no table, in a separate
+/// transaction.
 pub(crate) async fn making(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     if script::record(sql, Effect::Own) {
         return Ok(());
@@ -37,7 +39,7 @@ pub(crate) async fn making(manager: &SchemaManager<'_>, sql: &str) -> Result<(),
     try_locking(manager, LOCK_TIMEOUT, sql).await
 }
 
-/// Runs statements that lock a table, in a transaction of their own.
+/// Runs statements that lock a table, in a separate transaction.
 pub(crate) async fn locking(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     if script::record(sql, Effect::Moment) {
         return Ok(());
@@ -69,14 +71,16 @@ impl Patience {
         if self.attempts < PATIENT { LOCK_TIMEOUT } else { LONG_LOCK_TIMEOUT }
     }
 
-    /// Lets others have their turn where they held the locks; otherwise gives the error back.
+    /// Gives others their turn if they held the locks. Otherwise returns the error.
     pub(crate) async fn after(&mut self, error: DbErr) -> Result<(), DbErr> {
         if !is_lock_not_available(&error) {
             return Err(error);
         }
         self.attempts += 1;
         if self.attempts == ATTEMPTS {
-            return Err(DbErr::Custom(format!("others held the tables for half an hour: {error}")));
+            return Err(DbErr::Custom(format!(
+                "other transactions held the tables for half an hour: {error}"
+            )));
         }
         tokio::time::sleep(PAUSE).await;
         Ok(())
@@ -105,23 +109,23 @@ fn is_lock_not_available(error: &DbErr) -> bool {
     }
 }
 
-/// How many blocks of a table one transaction touches, at most: some thousand rows.
+/// The maximum number of blocks that one transaction touches: a few thousand rows.
 const BLOCKS: usize = 64;
-/// How long a transaction that touches rows should take, as long as it locks them.
+/// How long a transaction that touches rows should take, since it locks them.
 const TOUCH: Duration = Duration::from_millis(20);
 
-/// Keeps triggers of others from firing, and those of references, which are not touched.
+/// Keeps triggers of other programs from firing, and those of references, which do not change.
 const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
 
-/// Whether who migrates may keep triggers of others from firing.
+/// Whether the migrating role can keep triggers of other programs from firing.
 pub(crate) async fn can_be_quiet(manager: &SchemaManager<'_>) -> Result<bool, DbErr> {
     exists(manager, "SELECT 1 WHERE has_parameter_privilege('session_replication_role', 'SET')")
         .await
 }
 
-/// Touches the rows of a table that fulfil a condition, a few at a time and in the order in which
-/// they lie there, until there are none: `set` makes a row that does not fulfil it any more. With
-/// `quietly`, only triggers that always fire do.
+/// Updates the rows of a table that match a condition, a few at a time and in their physical order,
+/// until there are none: `set` makes a row no longer match. With `quietly`, only triggers that
+/// always fire do so.
 pub(crate) async fn touch_all(
     manager: &SchemaManager<'_>,
     table: &str,
@@ -158,7 +162,7 @@ pub(crate) async fn touch_all(
             first = last;
             progress::tell(table, first.min(blocks) as u64, blocks as u64);
         }
-        // rows that somebody else moved meanwhile
+        // rows that others moved in the meantime
         if !exists(manager, &format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1")).await? {
             return Ok(());
         }
@@ -183,7 +187,7 @@ pub(crate) async fn forbid_null(
         &format!("{drop}; ALTER TABLE {table} ADD CONSTRAINT {filled} CHECK ({check}) NOT VALID"),
     )
     .await?;
-    // looks at each row, and lets everybody read and write meanwhile
+    // reads each row, while everyone can still read and write
     let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {filled}");
     if !script::record(&validate, Effect::Reads(table)) {
         execute(manager, &validate).await?;
@@ -191,7 +195,7 @@ pub(crate) async fn forbid_null(
     locking(manager, &format!("ALTER TABLE {table} {set}; {drop}")).await
 }
 
-/// Makes an index while others write.
+/// Creates an index while others write.
 pub(crate) async fn index(
     manager: &SchemaManager<'_>,
     name: &str,
@@ -201,7 +205,7 @@ pub(crate) async fn index(
     make_index(manager, name, table, &format!("{table} ({columns})")).await
 }
 
-/// Makes an index of the rows that fulfil a condition, while others write.
+/// Creates an index of the rows that match a condition, while others write.
 pub(crate) async fn index_where(
     manager: &SchemaManager<'_>,
     name: &str,
@@ -226,7 +230,7 @@ async fn make_index(
         "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid"
     );
     if exists(manager, &is_invalid).await? {
-        // of a run that was cut off
+        // left by an interrupted run
         execute(manager, &format!("DROP INDEX CONCURRENTLY {name}")).await?;
     }
     progress::say(&format!("index {name}"));

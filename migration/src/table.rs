@@ -1,9 +1,10 @@
 //! One description of a table, from which both dialects are written.
 //!
-//! SQLite has no types for ids, times, JSON and enums, so its tables are STRICT and CHECKs hold
-//! each of them to one form: an id is a 16-byte blob, a time RFC 3339 text in UTC. A time that is
-//! written with other decimals than needed (`.500000`, `.000`) is the same time in other letters, and
-//! would sort and compare wrongly; triggers bring it to the one form, with 0, 3 or 6 decimals.
+//! SQLite has no types for IDs, times, JSON and enums, so its tables are STRICT, and CHECKs
+//! restrict each value to one form: an ID is a 16-byte blob, and a time is RFC 3339 text in UTC. A
+//! time that is written with other decimals than needed (`.500000`, `.000`) is the same time in a
+//! different text, and would sort and compare wrongly. Triggers bring it to the normal form, with
+//! 0, 3 or 6 decimals.
 
 use sea_orm_migration::{
     SchemaManager,
@@ -61,19 +62,19 @@ pub(crate) struct Column {
     pub(crate) references: Option<(&'static str, OnDelete)>,
 }
 
-/// A column of an index. There is none over text: PostgreSQL would refuse a row whose text is
-/// longer than a page of the index.
+/// A column of an index. No index contains text: PostgreSQL would reject a row with text longer
+/// than a page of the index.
 #[derive(Clone, Copy)]
 pub(crate) enum Key {
     Plain(&'static str),
-    /// Of times, the latest first and nulls last.
+    /// A time, latest first and nulls last.
     LatestFirst(&'static str),
 }
 
 pub(crate) struct Table {
     pub name: &'static str,
-    /// Without `id`, `org_id`, `created_at`, `updated_at` and `metadata`, which every table has
-    /// (the organizations' table but for `org_id`).
+    /// The columns without `id`, `org_id`, `created_at`, `updated_at` and `metadata`, which every
+    /// table has (the organizations' table except for `org_id`).
     pub columns: Vec<Column>,
     pub unique: &'static [&'static [&'static str]],
     pub indexes: Vec<(&'static str, Vec<Key>)>,
@@ -91,7 +92,7 @@ pub(crate) fn time(name: &'static str) -> Column {
     column(name, Kind::Time)
 }
 
-/// A reference to a row of another table, by its id.
+/// A reference to a row of another table, by its ID.
 pub(crate) fn reference(name: &'static str, table: &'static str, on_delete: OnDelete) -> Column {
     Column { references: Some((table, on_delete)), ..column(name, Kind::Id) }
 }
@@ -113,12 +114,12 @@ impl Column {
         Self { default: Some(Default::Now), ..self }
     }
 
-    /// The column in PostgreSQL's words.
+    /// The column's definition in PostgreSQL.
     pub(crate) fn definition(&self) -> String {
         column_definition(self, true)
     }
 
-    /// Its default in PostgreSQL's words, where it has one.
+    /// Its default in PostgreSQL, if it has one.
     pub(crate) fn default_sql(&self) -> Option<&'static str> {
         self.default.as_ref().map(|default| match default {
             Default::RandomId => "gen_random_uuid()",
@@ -129,7 +130,7 @@ impl Column {
 }
 
 impl Table {
-    /// All of its columns, in their order.
+    /// All of its columns, in order.
     pub(crate) fn all_columns(&self) -> Vec<Column> {
         let mut columns = vec![Column {
             not_null: true,
@@ -155,12 +156,12 @@ impl Table {
         self.columns.iter().filter_map(of).collect()
     }
 
-    /// Makes the table with its constraints, triggers and indexes, and remembers that.
+    /// Creates the table with its constraints, triggers and indexes, and remembers that.
     pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let postgres = is_postgres(manager);
         let (columns, name) = (self.all_columns(), self.name);
         if postgres {
-            // it waits for those who write to tables that it refers to
+            // it waits for writers of the tables that it refers to
             execute(manager, LOCK_TIMEOUT).await?;
         }
 
@@ -207,11 +208,11 @@ impl Table {
     }
 }
 
-/// Drops the table that [`Table::create`] made.
+/// Drops the table that [`Table::create`] created.
 pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
     if !is_postgres(manager) {
         // SQLite keeps a trigger of another table that writes to this one, and every delete there
-        // would fail from now on
+        // would fail from then on
         let triggers = Statement::from_string(
             DbBackend::Sqlite,
             format!(
@@ -228,7 +229,7 @@ pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), 
 }
 
 impl Enum {
-    /// Makes the type where the database has types and this one is not there.
+    /// Creates the type if the database has types and this one does not exist.
     pub(crate) async fn create(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let name = self.name;
         if !is_postgres(manager)
@@ -240,7 +241,7 @@ impl Enum {
         made::remember(manager, name).await
     }
 
-    /// Drops the type where [`Enum::create`] made it.
+    /// Drops the type if [`Enum::create`] created it.
     pub(crate) async fn drop(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         if made::by_service(manager, self.name).await? {
             execute(manager, &format!("DROP TYPE {}", self.name)).await?;
@@ -256,12 +257,12 @@ impl Enum {
 }
 
 impl Key {
-    /// The key as an index has it.
+    /// The key in the syntax of an index.
     pub(crate) fn sql(self, postgres: bool) -> String {
         match self {
             Self::Plain(column) => column.to_owned(),
             Self::LatestFirst(column) if postgres => format!("{column} DESC NULLS LAST"),
-            // nulls are the smallest there
+            // nulls sort first there
             Self::LatestFirst(column) => format!("{column} DESC"),
         }
     }
@@ -273,7 +274,7 @@ fn column_definition(column: &Column, postgres: bool) -> String {
         (Kind::Id, true) => ("uuid", None),
         (Kind::Id, false) => ("BLOB", Some(format!("length({name}) = 16"))),
         (Kind::Text, _) => ("text", None),
-        // what RFC 3339 can write; infinity is no time that a client could read
+        // the range of RFC 3339; a client could not read infinity
         (Kind::Time, true) => (
             "timestamptz",
             Some(format!("{name} >= '0001-01-01 00:00+00' AND {name} < '10000-01-01 00:00+00'")),
@@ -309,7 +310,7 @@ fn column_definition(column: &Column, postgres: bool) -> String {
     if column.unique {
         sql += " UNIQUE";
     }
-    // a CHECK that is null holds, so a null column passes
+    // a CHECK that is null passes, so a null column passes
     if let Some(check) = check {
         sql += &format!(" CHECK ({check})");
     }
@@ -332,7 +333,7 @@ fn foreign_key(
         (OnDelete::Cascade, ..) => " ON DELETE CASCADE".to_owned(),
         (OnDelete::SetNull, false, _) => " ON DELETE SET NULL".to_owned(),
         (OnDelete::SetNull, true, true) => format!(" ON DELETE SET NULL ({column})"),
-        // a trigger does it: SQLite would clear org_id as well
+        // a trigger does this, because SQLite would also clear org_id
         (OnDelete::SetNull, true, false) => String::new(),
     };
     format!("FOREIGN KEY ({from}) REFERENCES {target} ({to}){action}")

@@ -1,4 +1,4 @@
-//! Which database is migrated, and where in it the tables are.
+//! Which database is migrated, and where its tables are.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use sea_orm_migration::sea_orm::{
 
 use crate::Error;
 
-/// A database, and the schema of PostgreSQL that the service's tables are in.
+/// A database, and the PostgreSQL schema that contains the service's tables.
 #[derive(Clone, Debug)]
 pub struct Target {
     url: String,
@@ -29,7 +29,7 @@ impl From<&String> for Target {
 }
 
 impl Target {
-    /// The same database, with the tables in this schema. Neighbours may also be in `public`.
+    /// The same database, with the tables in this schema. Neighbours can also be in `public`.
     #[must_use]
     pub fn in_schema(self, schema: Option<String>) -> Self {
         Self { schema, ..self }
@@ -39,12 +39,12 @@ impl Target {
         self.url.starts_with("postgres")
     }
 
-    /// Connects, and makes a missing file of SQLite with `create`.
+    /// Connects. With `create`, creates a missing SQLite file.
     pub(crate) async fn connect(&self, create: bool) -> Result<DatabaseConnection, Error> {
         self.connect_with(create, false).await
     }
 
-    /// Connects in a way in which nothing can be written.
+    /// Connects read-only.
     pub(crate) async fn connect_to_read(&self) -> Result<DatabaseConnection, Error> {
         self.connect_with(false, true).await
     }
@@ -86,12 +86,12 @@ impl Target {
     }
 }
 
-/// The search path of a schema, as the setting is written.
+/// The value of the search path setting for a schema.
 fn search_path(schema: &str) -> String {
     format!("\"{}\", public", schema.replace('"', "\"\""))
 }
 
-/// PgBouncer's word for a parameter that it does not pass on.
+/// PgBouncer's message for a parameter that it does not pass on.
 fn is_pooler(error: &DbErr) -> bool {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error)) => match &**error {

@@ -374,7 +374,7 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     assert_eq!(plan.code, 0, "{}", plan.err);
     for part in [
         "ADD COLUMN IF NOT EXISTS feed_position bigint",
-        "-- locks its tables against writers, for some milliseconds",
+        "-- locks its tables against writers, for a few milliseconds",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS campaign_sends_campaign ON campaign_sends",
         "VALIDATE CONSTRAINT",
         "CREATE TABLE campaign_counts",
@@ -571,7 +571,7 @@ async fn tables_are_in_a_schema_of_their_own() {
     let doctor = ["doctor", "--database-url", &database.url, "--schema", schema];
     let checked = Binary::run(directory.path(), &doctor).await;
     assert_eq!(checked.code, 1, "{} {}", checked.out, checked.err);
-    assert!(checked.out.contains("another status than bounced"), "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("a status other than bounced"), "{} {}", checked.out, checked.err);
     let refused = Binary::run(
         directory.path(),
         &["migrate", "--database-url", &database.url, "--schema", "nowhere"],

@@ -125,7 +125,7 @@ async fn in_production(backend: Backend) {
     assert_eq!(demo.code, 0, "{}", demo.err);
     let again = Binary::run(here, &["demo", "--database-url", url]).await;
     assert_eq!(again.code, 1);
-    assert!(again.err.contains("campaigns already"), "{}", again.err);
+    assert!(again.err.contains("already has campaigns"), "{}", again.err);
 
     let mut service = Binary::start(here, &serve).await;
     let address = service.address().await;
@@ -177,9 +177,12 @@ async fn wrong_usage_is_told_and_exits_with_2() {
                 "--jwt-public-key",
                 key,
             ],
-            "different kinds",
+            "give only one",
         ),
-        (&["serve", "--database-url", "sqlite://x.db", "--jwt-public-key", key], "no public key"),
+        (
+            &["serve", "--database-url", "sqlite://x.db", "--jwt-public-key", key],
+            "not a PEM public key",
+        ),
         (&["serve", "--query-timeout", "soon"], "--query-timeout"),
         (&["serve", "--max-connections", "0"], "--max-connections"),
         (&["serve", "--cors-origin", "https://a.example/path"], "origin"),

@@ -164,7 +164,7 @@ on_every_database! {
         };
         let right = stats("check").await;
         assert_eq!((right.code, right.err.as_str()), (0, ""), "{}", right.out);
-        assert_eq!(right.out, "the counts of 1 organizations are right\n");
+        assert_eq!(right.out, "the counts of 1 organizations are correct\n");
 
         let campaign = app.rows("SELECT campaign_id, opens FROM campaign_counts WHERE opens > 0 LIMIT 1").await;
         let (id, opens): (Uuid, i64) =

@@ -1,12 +1,12 @@
-//! Buckets of time, as the calendar of a time zone has them.
+//! Periods of time in the calendar of a time zone.
 //!
 //! **Invariants.** Buckets follow each other without a gap. A day starts at the first instant that
-//! has its date or, where clocks jump over midnight, a later one; so a day is 23 or 25 hours long
-//! where daylight saving makes it so, and a local day that never was has no bucket. A week starts
-//! with its Monday, a month with its first. Minutes and hours are lengths of time, counted from a
-//! boundary of the local clock: the hour in which clocks are set back is there twice.
+//! has its date or, if the clocks skip midnight, at a later one. So a day is 23 or 25 hours long
+//! when daylight saving time changes, and a local day that never existed has no bucket. A week
+//! starts on Monday, a month on its first day. Minutes and hours are lengths of time, counted from
+//! a boundary of the local clock: the hour that repeats when clocks are set back is two buckets.
 //!
-//! The edges are made here and not in SQL, so that both databases have the same rules of the same
+//! The edges are computed here and not in SQL, so both databases use the same rules from the same
 //! version of the time zone database.
 
 use chrono::{
@@ -15,25 +15,25 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-/// How many buckets there may be at most.
+/// The maximum number of buckets.
 pub const MAX_BUCKETS: usize = 1_000;
 
-/// How long a bucket is.
+/// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// 60 seconds.
     Minute,
     /// 3,600 seconds.
     Hour,
-    /// A day of the calendar.
+    /// A calendar day.
     Day,
-    /// Seven days of the calendar, from Monday on.
+    /// A calendar week, starting on Monday.
     Week,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
 }
 
-/// A stretch of time: from the start on, before the end.
+/// A period of time: from the start, inclusive, to the end, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Its first instant.
@@ -44,13 +44,13 @@ pub struct Bucket {
 
 /// There would be more than [`MAX_BUCKETS`].
 #[derive(Debug, thiserror::Error)]
-#[error("there would be more than {MAX_BUCKETS} buckets")]
+#[error("there would be more than {MAX_BUCKETS} periods")]
 pub struct TooManyBuckets;
 
-/// Every whole bucket that the time from `from` on, before `to`, touches.
+/// All whole buckets that overlap the time from `from`, inclusive, to `to`, exclusive.
 ///
 /// # Errors
-/// Where these are too many.
+/// If there are too many.
 pub fn buckets(
     zone: Tz,
     interval: Interval,
@@ -62,8 +62,8 @@ pub fn buckets(
     let mut start = edges.next();
     while start < to {
         let end = edges.next();
-        // a day that never was, or one that ended before: where clocks are set back over midnight,
-        // an instant can have the date of a day that is over
+        // a day that never existed, or one that ended before: if clocks are set back across
+        // midnight, an instant can have the date of a day that is over
         if start < end && end > from {
             if buckets.len() == MAX_BUCKETS {
                 return Err(TooManyBuckets);
@@ -125,8 +125,8 @@ impl Edges {
     }
 }
 
-/// The boundary of the local clock that lies so long before this time or, where clocks changed since
-/// by another length, that change.
+/// The boundary of the local clock that is so long before this time or, if clocks have changed
+/// since by another amount, the time of that change.
 fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
     let offset = |time: DateTime<Utc>| zone.offset_from_utc_datetime(&time.naive_utc()).fix();
     let start = time - since;
@@ -137,20 +137,20 @@ fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
     first_second(start, time, |at| offset(at) == offset(time))
 }
 
-/// The first instant that has this local date or, where there is none, a later one.
+/// The first instant that has this local date or, if there is none, a later one.
 fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     let midnight = date.and_time(NaiveTime::MIN);
     if let Some(instant) = zone.from_local_datetime(&midnight).earliest() {
         return instant.to_utc();
     }
-    // clocks jump over this midnight; no clock differs from UTC by a day
+    // clocks skip this midnight; no clock differs from UTC by a day
     let midnight_utc = midnight.and_utc();
     first_second(midnight_utc - TimeDelta::days(1), midnight_utc + TimeDelta::days(1), |at| {
         at.with_timezone(&zone).naive_local() >= midnight
     })
 }
 
-/// The first second from which on something holds, by bisection: it does after it, and not before.
+/// The first second at which something is true, by bisection: it is true after it, and not before.
 fn first_second(
     mut before: DateTime<Utc>,
     mut after: DateTime<Utc>,

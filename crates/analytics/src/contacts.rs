@@ -1,7 +1,8 @@
-//! What campaigns were to contacts: how much was sent to them, when they last did something, and where.
+//! The engagement of contacts: how much was sent to them, when they last did something, and in
+//! which campaigns.
 //!
-//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range of an
-//! index, that can be read as a whole as well as looked up by contact.
+//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range
+//! of an index, that can be read as a whole or looked up by contact.
 
 use campaigns_entity::contact;
 use campaigns_scope::{Scope, Sql};
@@ -29,7 +30,7 @@ pub enum ContactNumber {
 /// A time of each contact, over all campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactTime {
-    /// When something was last sent to it.
+    /// When it was last sent something.
     LastSent,
     /// When it last opened something.
     LastOpened,
@@ -37,7 +38,7 @@ pub enum ContactTime {
     LastClicked,
 }
 
-/// What a contact may have to do with a campaign.
+/// The relation of a contact to a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactCampaign {
     /// It has a send, in any status.
@@ -154,14 +155,14 @@ pub fn with_number(scope: &Scope, number: ContactNumber, condition: impl Fn(Expr
     sets.iter().map(among).reduce(ExprTrait::or).unwrap_or_else(|| Expr::val(false))
 }
 
-/// That a number of a row of `contacts` is not 0.
+/// The condition that a number of a row of `contacts` is not 0.
 #[must_use]
 pub fn has_any(scope: &Scope, number: ContactNumber) -> Expr {
     with_number(scope, number, |own| own.gt(0))
 }
 
-/// That a time of a row of `contacts`, if it has one, fulfils a condition. All contacts' times are
-/// computed for it; [`with_time_after`] reads an index.
+/// The condition that a time of a row of `contacts`, if it has one, satisfies another one. The
+/// times of all contacts are computed for it; [`with_time_after`] reads an index.
 pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     let sql = match time {
         ContactTime::LastSent => LAST_SENT,
@@ -171,8 +172,8 @@ pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) 
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a time of a row of `contacts`, if it has one, fulfils a condition that every later time fulfils
-/// as well.
+/// The condition that a time of a row of `contacts`, if it has one, satisfies another one that
+/// every later time satisfies as well.
 pub fn with_time_after(
     scope: &Scope,
     time: ContactTime,
@@ -186,7 +187,7 @@ pub fn with_time_after(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a row of `contacts` has such a time.
+/// The condition that a row of `contacts` has such a time.
 #[must_use]
 pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     match time {
@@ -196,7 +197,8 @@ pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     }
 }
 
-/// That a row of `contacts` has this to do with a campaign with an id that fulfils a condition.
+/// The condition that a row of `contacts` has this relation to a campaign with an ID that satisfies
+/// another one.
 pub fn with_campaign(
     scope: &Scope,
     relation: ContactCampaign,
@@ -210,7 +212,7 @@ pub fn with_campaign(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// That a row of `contacts` clicked a link with a URL that fulfils a condition.
+/// The condition that a row of `contacts` clicked a link with a URL that satisfies another one.
 pub fn with_clicked_link(scope: &Scope, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     scope.among(contact::Column::Id, CLICKED_URL, condition)
 }

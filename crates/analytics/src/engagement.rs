@@ -1,4 +1,5 @@
-//! What became of a send or a contact: events that are counted, and those that are waiting to be.
+//! The engagement of a send or a contact: counted events, and events that are waiting to be
+//! counted.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use crate::contacts::{ContactNumber, has_any};
 
-/// That a row of `contacts` ever had such an event, looked up for the row alone.
+/// The condition that a row of `contacts` ever had such an event, looked up for each row.
 macro_rules! of_contacts {
     ($count:literal, $changes:literal) => {
         concat!(
@@ -36,7 +37,7 @@ macro_rules! contacts_that {
     };
 }
 
-/// That a row of `campaign_sends` ever had such an event.
+/// The condition that a row of `campaign_sends` ever had such an event.
 macro_rules! send_had {
     ($count:literal, $event:literal) => {
         Sql::new(concat!(
@@ -80,7 +81,7 @@ const OF_SENDS: Sql = Sql::new(
      GROUP BY send",
 );
 
-/// How many rows of its table a statement is going to test.
+/// How many rows of its table a statement tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
     /// Rows in the order of an index until a page is full, or rows of known keys: each is looked up.
@@ -89,19 +90,19 @@ pub enum Scan {
     Full,
 }
 
-/// What a send had.
+/// The engagement of a send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engagement {
-    /// How often it was opened.
+    /// The number of opens.
     pub opens: i64,
-    /// How often a link in it was clicked.
+    /// The number of clicks on its links.
     pub clicks: i64,
 }
 
-/// What each of the selected sends had; one that had nothing is not among them.
+/// The engagement of each selected send. Sends without any are omitted.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn of_sends(
     scope: &Scope,
     selected: Scoped<send::Entity>,
@@ -115,7 +116,7 @@ pub async fn of_sends(
     Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
 }
 
-/// That a row of `contacts` ever had an event of this type, in any campaign.
+/// The condition that a row of `contacts` ever had an event of this type, in any campaign.
 #[must_use]
 pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
     let (looked_up, number) = match event {
@@ -131,7 +132,7 @@ pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
     }
 }
 
-/// That a row of `campaign_sends` ever had an event of this type.
+/// The condition that a row of `campaign_sends` ever had an event of this type.
 #[must_use]
 pub fn send_had(scope: &Scope, event: EventType) -> Expr {
     scope.expression(match event {

@@ -1,5 +1,5 @@
-//! Figures of campaigns, from running counts: one statement, however many campaigns, that reads a
-//! few rows of each, however many sends and events it has.
+//! The figures of campaigns, from running counts. One statement serves any number of campaigns and
+//! reads a few rows of each, however many sends and events it has.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,19 @@ use uuid::Uuid;
 
 use crate::percentage;
 
-/// What became of sends. Counts are over sends and events; "unique" ones over the sends that have
-/// at least one such event.
+/// The figures of sends. Counts are over sends and events; "unique" ones are over the sends that
+/// have at least one such event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Sends in any status.
     pub sends: i64,
-    /// Sends that wait.
+    /// Queued sends.
     pub queued: i64,
-    /// Sends that the provider has.
+    /// Sends that the provider has accepted.
     pub sent: i64,
     /// Sends whose delivery is confirmed.
     pub delivered: i64,
-    /// Sends that came back.
+    /// Sends that bounced.
     pub bounced: i64,
     /// Sends that could not be sent.
     pub failed: i64,
@@ -39,11 +39,11 @@ pub struct Figures {
     pub bounces: i64,
     /// Sends that were opened.
     pub unique_opens: i64,
-    /// Sends in which something was clicked.
+    /// Sends in which a link was clicked.
     pub unique_clicks: i64,
-    /// Sends that made somebody unsubscribe.
+    /// Sends that led to an unsubscribe.
     pub unique_unsubscribes: i64,
-    /// Sends that somebody complained of.
+    /// Sends that led to a complaint.
     pub unique_complaints: i64,
     /// When the first event occurred.
     pub first_event_at: Option<DateTime<Utc>>,
@@ -53,52 +53,52 @@ pub struct Figures {
 
 /// The rates, in percent; see [`percentage`].
 impl Figures {
-    /// Delivered of all sends.
+    /// Delivered sends, of all sends.
     #[must_use]
     pub fn delivery_rate(&self) -> Option<f64> {
         percentage(self.delivered, self.sends)
     }
 
-    /// Opened sends of the delivered.
+    /// Opened sends, of the delivered ones.
     #[must_use]
     pub fn open_rate(&self) -> Option<f64> {
         percentage(self.unique_opens, self.delivered)
     }
 
-    /// Clicked sends of the delivered.
+    /// Clicked sends, of the delivered ones.
     #[must_use]
     pub fn click_rate(&self) -> Option<f64> {
         percentage(self.unique_clicks, self.delivered)
     }
 
-    /// Clicked sends of the opened.
+    /// Clicked sends, of the opened ones.
     #[must_use]
     pub fn click_to_open_rate(&self) -> Option<f64> {
         percentage(self.unique_clicks, self.unique_opens)
     }
 
-    /// Bounced of all sends.
+    /// Bounced sends, of all sends.
     #[must_use]
     pub fn bounce_rate(&self) -> Option<f64> {
         percentage(self.bounced, self.sends)
     }
 
-    /// Sends that made somebody unsubscribe, of the delivered.
+    /// Sends that led to an unsubscribe, of the delivered ones.
     #[must_use]
     pub fn unsubscribe_rate(&self) -> Option<f64> {
         percentage(self.unique_unsubscribes, self.delivered)
     }
 
-    /// Sends that somebody complained of, of the delivered.
+    /// Sends that led to a complaint, of the delivered ones.
     #[must_use]
     pub fn complaint_rate(&self) -> Option<f64> {
         percentage(self.unique_complaints, self.delivered)
     }
 }
 
-/// The counts of the selected campaigns in parts, which add up: those that are kept, and what changes
-/// them that is waiting to be added. A change of a send counts where it makes the first of its kind,
-/// or takes the last away.
+/// The counts of the selected campaigns in parts that add up: the stored counts, and the changes
+/// that wait to be added. A change of a send counts if it adds the first of its kind or removes the
+/// last one.
 macro_rules! parts {
     () => {
         "(SELECT campaign_id, sends, queued, sent, delivered, bounced, failed,
@@ -151,7 +151,8 @@ macro_rules! sums {
     };
 }
 
-/// When the first and the last event of each selected campaign occurred: the ends of an index.
+/// The times of the first and the last event of each selected campaign, which are the ends of an
+/// index.
 macro_rules! spans {
     () => {
         "(SELECT id,
@@ -202,20 +203,20 @@ const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
     ") AS figures"
 ));
 
-/// Whether [`Figures`] are to have the times of the first and the last event, which cost more.
+/// Whether [`Figures`] include the times of the first and the last event, which cost more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spans {
-    /// They are `None`.
+    /// Without them: they are `None`.
     Without,
-    /// They are there.
+    /// With them.
     With,
 }
 
-/// The figures of each of the selected campaigns; one without sends is not among them, and all of
-/// its figures are 0.
+/// The figures of each selected campaign. Campaigns without sends are omitted; all of their figures
+/// are 0.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn by_campaign(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,
@@ -229,22 +230,22 @@ pub async fn by_campaign(
         .collect::<Result<_, DbErr>>()?)
 }
 
-/// The figures of a campaign as they are; `None` where there is no such campaign.
+/// The current figures of a campaign, or `None` if it does not exist.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
     let selected = scope.find::<campaign::Entity>().id(campaign);
     let figures = by_campaign(scope, selected.clone(), Spans::With).await?.remove(&campaign);
-    // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+    // in this order, so that the figures of a campaign deleted in between are not taken for zeros
     let there = scope.one(selected).await?.is_some();
     Ok(there.then(|| figures.unwrap_or_default()))
 }
 
-/// The figures over all of the selected campaigns together.
+/// The figures of all selected campaigns together.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn total(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,
@@ -256,7 +257,7 @@ pub async fn total(
 }
 
 fn read(row: &QueryResult) -> Result<Figures, DbErr> {
-    // null where nothing is selected
+    // null if nothing is selected
     let count = |name: &str| Ok::<_, DbErr>(row.try_get::<Option<i64>>("", name)?.unwrap_or(0));
     Ok(Figures {
         sends: count("sends")?,
@@ -284,11 +285,11 @@ fn read(row: &QueryResult) -> Result<Figures, DbErr> {
 pub enum OrderBy {
     /// The number of sends.
     Sends,
-    /// The open rate, null where nothing was delivered.
+    /// The open rate, null if nothing was delivered.
     OpenRate,
-    /// The click rate, null where nothing was delivered.
+    /// The click rate, null if nothing was delivered.
     ClickRate,
-    /// The bounce rate, null where there are no sends.
+    /// The bounce rate, null if there are no sends.
     BounceRate,
 }
 
@@ -325,8 +326,8 @@ const OPEN_RATE: Sql = rate_of_one!("unique_opens" of "delivered");
 const CLICK_RATE: Sql = rate_of_one!("unique_clicks" of "delivered");
 const BOUNCE_RATE: Sql = rate_of_one!("bounced" of "sends");
 
-/// The figure of a row of `campaigns`, as a whole number: a rate in tenths of a percent, rounded
-/// as [`percentage`] does, so that rows are ordered by the value that is shown.
+/// The figure of a row of `campaigns`, as an integer. A rate is in tenths of a percent and rounded
+/// like [`percentage`], so that rows are ordered by the displayed value.
 #[must_use]
 pub fn order_expression(scope: &Scope, figure: OrderBy) -> Expr {
     scope.expression(match figure {

@@ -1,23 +1,24 @@
-//! Adds what was written to the running counts, as long as the process lives.
+//! Adds waiting changes to the running counts while the process runs.
 //!
-//! Whoever reads adds up what is waiting by themselves, so nothing depends on when this happens but
-//! how much they have to read. Of several processes one does it at a time. Where changes come
-//! faster than they are added, batches follow each other at once.
+//! Every reader adds up the waiting changes itself, so this only affects how much readers have to
+//! read. Of several processes, one does it at a time. If changes arrive faster than they are added,
+//! batches follow each other immediately.
 
 use std::{sync::Arc, time::Duration};
 
 use campaigns_scope::Counts;
 use tokio::task::JoinHandle;
 
-/// How many changes of each kind are added at once: some hundred milliseconds.
+/// The number of changes of each kind that are added at once, which takes a few hundred
+/// milliseconds.
 const AT_ONCE: i32 = 20_000;
-/// How long it waits until it looks again, and where there was nothing.
+/// How long it waits until it checks again, and if there was nothing.
 const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
-/// How long it waits where the database does not answer.
+/// How long it waits if the database does not respond.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// The task that adds changes to the counts. Cloning shares it; it ends with the last clone.
+/// The task that adds changes to the counts. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Keeper {
     _task: Arc<Task>,
@@ -51,7 +52,7 @@ async fn keep(counts: Counts) {
                     _ => continue,
                 }
             }
-            // another process is at it
+            // another process is doing it
             Ok(None) => AFTER_NONE,
             Err(error) => {
                 tracing::warn!(%error, "changes wait to be added to the counts");

@@ -1,9 +1,11 @@
-//! Figures: what became of the sends of a campaign, or of many, and when; which segments were used.
+//! Figures: what happened to the sends of one or many campaigns, and when; and which segments were
+//! used.
 //!
-//! **Invariants.** A figure is what a count over sends and events would give when it is asked for,
-//! whoever wrote them. It is read from running counts, and the changes that are waiting to be added
-//! to them, in one statement; the migration `m0008_counts` says why they add up. A rate is made here, in Rust, from two of these integers, so that both
-//! databases and every place that shows or orders by it agree on the last digit.
+//! **Invariants.** A figure equals a count over sends and events at the time of the request,
+//! whoever wrote them. It is read from running counts, and from the changes that are waiting to be
+//! added to them, in one statement. The migration `m0008_counts` explains why they add up. A rate
+//! is computed here, in Rust, from two of these integers, so both databases, and every place that
+//! shows a rate or orders by it, agree on the last digit.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Links: which were clicked, how often, and by how many.
+//! Links: which ones were clicked, how often, and in how many sends.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,18 @@ use uuid::Uuid;
 /// A link of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Where it leads.
+    /// The URL.
     pub url: String,
-    /// How often it was clicked.
+    /// The number of clicks.
     pub clicks: i64,
-    /// In how many sends it was clicked.
+    /// The number of sends in which it was clicked.
     pub unique_clicks: i64,
-    /// When it was clicked last.
+    /// When it was last clicked.
     pub last_clicked_at: DateTime<Utc>,
 }
 
-/// The 500 links of each campaign that were clicked most, ties in the order of their code points:
-/// counts, changes that are waiting to be added to them, and the time of the last click, which is the
-/// end of an index.
+/// The 500 most clicked links of each campaign, ties ordered by code point: stored counts, waiting
+/// changes, and the time of the last click, which is the end of an index.
 macro_rules! links {
     ($by_url:literal, $same_url:literal) => {
         Sql::new(concat!(
@@ -57,17 +56,17 @@ macro_rules! links {
 }
 
 const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
-// the operator that compares text by its bytes, whatever the collation; urls are too long for an index
+// this operator compares text by its bytes, whatever the collation; URLs are too long for an index
 const IN_POSTGRES: Sql = links!(
     "url) USING ~<~",
     "md5(campaign_events.url) = md5(links.url) AND campaign_events.url = links.url"
 );
 
-/// The links of each of the selected campaigns, 500 at most, the most clicked first, then by url; a
-/// campaign without clicks is not among them.
+/// The links of each selected campaign, at most 500, ordered by the number of clicks, most first,
+/// and then by URL. Campaigns without clicks are omitted.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn links(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,

@@ -1,8 +1,8 @@
 //! Rates.
 
-/// `part` of `whole` as a percentage, rounded half away from zero to one decimal; `None` where
-/// `whole` is 0. Computed in integers: a double such as 0.25 % of something would be rounded by
-/// what it happens to be, and not by what it stands for.
+/// `part` of `whole` as a percentage, rounded half away from zero to one decimal, or `None` if
+/// `whole` is 0. Computed with integers: a double would be rounded by its binary value, not by the
+/// decimal that it stands for.
 #[must_use]
 pub fn percentage(part: i64, whole: i64) -> Option<f64> {
     if whole == 0 {

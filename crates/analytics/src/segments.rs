@@ -1,4 +1,4 @@
-//! Which segments campaigns were made with.
+//! The segments that campaigns were made with.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-/// On the lists of how many campaigns a segment put somebody. An index is looked up for one campaign
-/// after the other, so entries cost nothing, however many there are.
+/// The number of campaigns with contacts from a segment on their lists. An index is looked up for
+/// one campaign after the other, so the number of entries does not matter.
 macro_rules! used_in {
     ($segment:literal) => {
         concat!(
@@ -41,10 +41,10 @@ const OF_CAMPAIGNS: Sql = Sql::new(
      WHERE campaign_id IN (SELECT id FROM selected) AND segment_id IS NOT NULL",
 );
 
-/// On the lists of how many campaigns each of the selected segments put somebody.
+/// The number of campaigns with contacts from each selected segment on their lists.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn campaigns_used_in(
     scope: &Scope,
     selected: Scoped<segment::Entity>,
@@ -56,16 +56,16 @@ pub async fn campaigns_used_in(
         .collect::<Result<_, DbErr>>()?)
 }
 
-/// [`campaigns_used_in`] of a row of `campaign_segments`, to order by.
+/// [`campaigns_used_in`] of a row of `campaign_segments`, for ordering.
 #[must_use]
 pub fn used_in_expression(scope: &Scope) -> Expr {
     scope.expression(CAMPAIGNS_USED_IN_OF_ONE)
 }
 
-/// The segments from which the lists of the selected campaigns have entries, campaign by campaign.
+/// The segments that the list entries of the selected campaigns came from, by campaign.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn of_campaigns(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,

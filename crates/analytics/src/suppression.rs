@@ -1,7 +1,7 @@
-//! Suppression: whom nothing more is to be sent to.
+//! Suppression: the contacts that get no more sends.
 //!
-//! **Invariant.** What suppresses is said once, in `suppresses!`: an unsubscribe, a complaint, or a
-//! bounce that does not say that it was soft.
+//! **Invariant.** The events that suppress are defined once, in `suppresses!`: an unsubscribe, a
+//! complaint, or a bounce that is not marked as soft.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::{
     engagement::{Scan, of_contacts},
 };
 
-/// That an event suppresses its contact.
+/// The condition that an event suppresses its contact.
 macro_rules! suppresses {
     () => {
         "(event_type IN ('unsubscribe', 'complaint') OR event_type = 'bounce'
@@ -23,7 +23,8 @@ macro_rules! suppresses {
     };
 }
 
-/// That a row of `contacts` is suppressed, as a part of the text of an [`Sql`] that tests many.
+/// The condition that a row of `contacts` is suppressed, as part of the text of an [`Sql`] that
+/// tests many rows.
 #[macro_export]
 macro_rules! contact_is_suppressed {
     () => {
@@ -51,7 +52,7 @@ const LATEST: Sql = Sql::new(concat!(
     ") AS suppressing WHERE place = 1"
 ));
 
-/// That a row of `contacts` is suppressed.
+/// The condition that a row of `contacts` is suppressed.
 #[must_use]
 pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
     match scan {
@@ -60,11 +61,11 @@ pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
     }
 }
 
-/// The latest event that suppresses each of the selected contacts, by the contact's id; one that is
-/// not suppressed is not among them.
+/// The latest event that suppresses each selected contact, by the contact's ID. Contacts that are
+/// not suppressed are omitted.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn suppressing_events(
     scope: &Scope,
     selected: Scoped<contact::Entity>,

@@ -1,4 +1,4 @@
-//! Time series: what happened when.
+//! Time series: how many events happened in each period.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::Bucket;
 
-/// How many buckets one statement counts; each binds four values.
+/// The number of buckets in one statement. Each binds four values.
 const CHUNK: usize = 5_000;
-/// The same where a bucket is up to three spans, each of which binds five.
+/// The same if a bucket has up to three spans, each of which binds five values.
 const CHUNK_OF_SPANS: usize = 2_000;
 
-/// What happened within a bucket.
+/// The activity within a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Events: opens.
@@ -28,9 +28,9 @@ pub struct Activity {
     pub complaints: i64,
     /// Events: bounces.
     pub bounces: i64,
-    /// Sends that were opened, within the bucket.
+    /// Sends that were opened within the bucket.
     pub unique_opens: i64,
-    /// Sends in which something was clicked, within the bucket.
+    /// Sends in which a link was clicked within the bucket.
     pub unique_clicks: i64,
 }
 
@@ -63,7 +63,7 @@ macro_rules! in_sqlite {
 const OF_EACH_IN_SQLITE: Sql = in_sqlite!("send_campaign_id = buckets.campaign");
 const OF_ALL_IN_SQLITE: Sql = in_sqlite!("send_campaign_id IN (SELECT id FROM selected)");
 
-// PostgreSQL takes such a join for a large one and compares each event with each bucket; counting
+// PostgreSQL assumes that such a join is large, and compares each event with each bucket; counting
 // within a lateral subquery leaves it no choice
 const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
@@ -72,7 +72,7 @@ const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
       AND occurred_at >= since AND occurred_at < until) AS activity"
 ));
 
-// one pass over the events, each finding its bucket by bisection
+// one pass over the events, each of which finds its bucket by bisection
 const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, ",
     counts!(),
@@ -85,9 +85,9 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
      GROUP BY number"
 ));
 
-/// The counts of spans, which are whole hours or parts of some. Whole hours are read from running
-/// counts, and what changes them that is waiting; the parts from events, by an index. In PostgreSQL
-/// each span is looked up by itself, in SQLite as a cross join does it.
+/// The counts of spans, which are whole hours or parts of hours. Whole hours are read from running
+/// counts and waiting changes, parts from events, by an index. In PostgreSQL, each span is looked
+/// up by itself; in SQLite, a cross join does the same.
 macro_rules! of_spans {
     ($number:literal, $from:literal, $of_counts:literal, $of_events:literal) => {
         concat!(
@@ -165,18 +165,18 @@ const SPANS_OF_ALL_IN_SQLITE: Sql = sums_of_spans!(concat!(
     )
 ));
 
-/// Whether an [`Activity`] is to have how many *sends* were opened and clicked. These do not add up
-/// over hours, so every event is looked at for them.
+/// Whether an [`Activity`] includes the number of *sends* that were opened and clicked. These do
+/// not add up over hours, so every event is read for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Uniques {
-    /// They are 0.
+    /// Without them: they are 0.
     Without,
-    /// They are there.
+    /// With them.
     With,
 }
 
-/// What a bucket consists of: whole hours, if there are any, and the parts of hours around them;
-/// each with its bounds, and whether it is whole.
+/// The spans of a bucket: its whole hours, if any, and the parts of hours around them, each with
+/// its bounds and whether it is whole.
 fn spans(bucket: &Bucket) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>, bool)> {
     let before = |time: DateTime<Utc>| {
         let past = i64::from(time.minute() * 60 + time.second());
@@ -204,10 +204,10 @@ const SPANS: Sql = Sql::new(
      FROM selected",
 );
 
-/// What happened within each of the buckets, which follow each other, over all of the selected campaigns together.
+/// The activity within each of the consecutive buckets, over all selected campaigns together.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn timeline(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,
@@ -239,10 +239,10 @@ pub async fn timeline(
     count(scope, sql, selected, table, rows.collect(), buckets.len()).await
 }
 
-/// What happened within each of these buckets, campaign by campaign.
+/// The activity within each of these buckets, by campaign.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn timelines(
     scope: &Scope,
     buckets: &[(Uuid, Bucket)],
@@ -288,11 +288,11 @@ async fn timelines_of_spans(
     Ok(activities)
 }
 
-/// When the first and the last event of each of the selected campaigns occurred; one without
-/// events is not among them.
+/// The times of the first and the last event of each selected campaign. Campaigns without events
+/// are omitted.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 pub async fn event_spans(
     scope: &Scope,
     selected: Scoped<campaign::Entity>,

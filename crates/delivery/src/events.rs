@@ -1,4 +1,4 @@
-//! Events come in.
+//! Recording events.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,48 +14,48 @@ use uuid::Uuid;
 
 use crate::{Intake, together::Work};
 
-/// How far ahead of the clock an event may have occurred: clocks differ.
+/// How far in the future an event can have occurred, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// An event to be recorded.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Whoever reports it chooses its id, so that it can be reported again; made up otherwise.
+    /// Its ID, chosen by the reporter so that the report can be repeated. Generated if omitted.
     pub id: Option<Uuid>,
-    /// The send that it is of.
+    /// The send that it belongs to.
     pub send_id: Uuid,
     /// What happened.
     pub event_type: EventType,
-    /// The link that was clicked; of a click alone.
+    /// The clicked link. Only for a click.
     pub url: Option<String>,
-    /// `hard` or `soft`; of a bounce alone.
+    /// `hard` or `soft`. Only for a bounce.
     pub bounce_type: Option<&'static str>,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
-    /// Whatever is to be kept with it.
+    /// Custom data.
     pub metadata: Map<String, Json>,
 }
 
 impl NewEvent {
-    /// Why it cannot be taken, if so: the field at fault and what to tell.
+    /// The field at fault and the reason, if it is invalid.
     fn fault(&self, now: DateTime<Utc>) -> Option<(&'static str, &'static str)> {
         let is_click = self.event_type == EventType::Click;
         match &self.url {
-            None if is_click => return Some(("url", "A CLICK needs the link that was clicked.")),
+            None if is_click => return Some(("url", "A CLICK needs a url.")),
             Some(url) if is_click && url.trim().is_empty() => {
                 return Some(("url", "This must not be blank."));
             }
-            Some(_) if !is_click => return Some(("url", "Only a CLICK has a url.")),
+            Some(_) if !is_click => return Some(("url", "Only a CLICK can have a url.")),
             _ => {}
         }
         if self.bounce_type.is_some() && self.event_type != EventType::Bounce {
-            return Some(("bounceType", "Only a BOUNCE has a bounceType."));
+            return Some(("bounceType", "Only a BOUNCE can have a bounceType."));
         }
         (self.occurred_at > now + AHEAD)
-            .then_some(("occurredAt", "This is more than five minutes ahead."))
+            .then_some(("occurredAt", "This is more than five minutes in the future."))
     }
 
-    /// Whether it is a bounce that does not say that it is soft.
+    /// Whether it is a bounce that is not marked as soft.
     fn is_for_good(&self) -> bool {
         let said = || self.metadata.get("bounce_type").and_then(Json::as_str);
         self.event_type == EventType::Bounce && self.bounce_type.or_else(said) != Some("soft")
@@ -78,45 +78,45 @@ impl NewEvent {
     }
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// How many events are new.
+    /// The number of new events.
     pub recorded: usize,
-    /// The id of each event, in the order of the call.
+    /// The ID of each event, in the order of the call.
     pub ids: Vec<Uuid>,
 }
 
 /// Why nothing was recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// An event cannot be taken as it is.
+    /// An event is invalid.
     #[error("event {index}: {field}: {reason}")]
     Invalid {
-        /// Which one, from 0.
+        /// Its index.
         index: usize,
-        /// Its field at fault, in the words of the API.
+        /// The field at fault, as named in the API.
         field: &'static str,
         /// Why.
         reason: &'static str,
     },
-    /// An event's send is not the organization's.
-    #[error("event {index}: there is no such send")]
+    /// The send of an event does not exist in the organization.
+    #[error("event {index}: the send does not exist")]
     SendNotFound {
-        /// Which one, from 0.
+        /// Its index.
         index: usize,
     },
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
 impl Intake {
-    /// Records events, in their order, and sets sends that bounced for good to bounced. An event whose
-    /// id is stored already, or comes twice, changes nothing.
+    /// Records events in order, and sets sends with a hard bounce to bounced. An event with an ID
+    /// that is already stored, or that is repeated, changes nothing.
     ///
     /// # Errors
-    /// Those of [`RecordError`]; nothing is recorded then.
+    /// See [`RecordError`]. Nothing is recorded then.
     pub async fn record_events(
         &self,
         scope: &Scope,
@@ -131,7 +131,7 @@ impl Intake {
         if events.is_empty() {
             return Ok(Recorded { recorded: 0, ids: Vec::new() });
         }
-        // ids that are made here go upwards, as the events came
+        // IDs generated here are ascending, in the order of the events
         let rows: Vec<_> = events
             .into_iter()
             .map(|event| (event.id.unwrap_or_else(Uuid::now_v7), event))
@@ -142,7 +142,7 @@ impl Intake {
     }
 }
 
-/// Events, each with its id.
+/// Events, each with its ID.
 pub(crate) struct Events;
 
 impl Work for Events {
@@ -163,10 +163,10 @@ impl Work for Events {
     }
 }
 
-/// Which of the events are new, in one transaction.
+/// Records the events in one transaction, and returns which of them are new.
 async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
-    // nothing to look up before or after: ids that are made here are nobody's
+    // nothing to look up before or after: IDs generated here are new
     if events.iter().all(|(_, event)| event.id.is_none() && !event.is_for_good()) {
         let mut new = insert(scope, events, &rows).await?;
         return Ok(events.iter().map(|(id, _)| new.remove(id)).collect());
@@ -202,7 +202,7 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 .map(|(_, event)| event.send_id)
                 .filter(|send| match locked.get(send) {
                     Some(Some(send)) => send.status != SendStatus::Bounced,
-                    // whatever a newer version calls it, it is over now
+                    // whatever status a newer version gave it, it is final now
                     Some(None) => true,
                     None => false,
                 })
@@ -215,14 +215,14 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 });
                 scope.update_all::<send::Entity>(&changes.collect::<Vec<_>>()).await?;
             }
-            // one that comes twice is new the first time
+            // a repeated event is new the first time
             let mut new = inserted;
             Ok(events.iter().map(|(id, _)| new.remove(id)).collect())
         })
         .await
 }
 
-/// The ids of those that were not stored yet.
+/// The IDs that were not stored yet.
 async fn insert(
     scope: &Scope,
     events: &[(Uuid, NewEvent)],
@@ -240,7 +240,7 @@ async fn insert(
     }
 }
 
-/// An id that was not free has to be that of one of the organization's own events.
+/// An ID that was already in use must belong to one of the organization's own events.
 async fn refuse_ids_of_others(
     scope: &Scope,
     events: &[(Uuid, NewEvent)],
@@ -255,7 +255,7 @@ async fn refuse_ids_of_others(
     match first(events, |(id, _)| !inserted.contains(id) && !own.contains(id)) {
         None => Ok(()),
         Some(index) => {
-            Err(RecordError::Invalid { index, field: "id", reason: "This id cannot be used." })
+            Err(RecordError::Invalid { index, field: "id", reason: "This ID cannot be used." })
         }
     }
 }

@@ -1,20 +1,21 @@
-//! The delivery of campaigns: their lists, the steps they take, the sends that are queued, and what
-//! providers report of these: events, and how far their delivery has come.
+//! The delivery of campaigns: their lists, their steps, the sends that are queued, and what
+//! providers report about these sends: events, and delivery statuses.
 //!
 //! **Invariants.**
 //! - A call is written in one transaction, which small calls that arrive together share
-//!   ([`together`]): all of it, or nothing where one of its rows cannot be taken; the error says which.
-//! - A call may be repeated. An event counts once, by its id; a report that changes nothing any
-//!   more counts as unchanged.
-//! - A send's status goes forward alone ([`SendStatus::may_become`]), but for a bounce for good,
-//!   which is final whatever came before.
-//! - Sends are locked in the order of their ids, then events are inserted in the order of theirs,
-//!   whatever the order of the call. So two calls that touch the same rows, as a provider's retries
-//!   do, never wait for each other in a circle.
-//! - A campaign steps as [`NEXT`] says, while its row is locked. Whoever queues sends holds the same
-//!   lock, so no contact gets two sends of a campaign by it.
-//! - Lists are filled and sends are queued by one statement, whatever their number, in the order of
-//!   their contacts' ids.
+//!   ([`together`]). If one of its rows is invalid, nothing is written, and the error names the
+//!   row.
+//! - A call can be repeated. An event counts once, by its ID. A report that changes nothing counts
+//!   as unchanged.
+//! - A send's status only moves forward ([`SendStatus::may_become`]). The exception is a hard
+//!   bounce, which is final whatever came before.
+//! - Sends are locked in the order of their IDs, then events are inserted in the order of theirs,
+//!   whatever the order of the call. So two calls that touch the same rows, as with a provider's
+//!   retries, never deadlock.
+//! - A campaign steps according to [`NEXT`], while its row is locked. Queueing sends holds the same
+//!   lock, so it never gives a contact two sends of a campaign.
+//! - Filling a list and queueing sends take one statement, however many rows there are, in the
+//!   order of their contacts' IDs.
 //!
 //! [`NEXT`]: campaigns_entity::campaign::NEXT
 //! [`SendStatus::may_become`]: campaigns_entity::send::SendStatus::may_become
@@ -36,12 +37,12 @@ pub use queue::{QueueError, Queued, queue_sends};
 pub use sends::{Report, ReportError, Updated};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 
-/// Takes what providers report, for all organizations of a process. Cloning shares it.
+/// Writes the reports of providers, for all organizations of a process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Intake {
     events: together::Together<events::Events>,
     reports: together::Together<sends::Reports>,
 }
 
-/// How many rows a call takes.
+/// The maximum number of rows of a call.
 pub const MAX_ROWS: usize = 10_000;

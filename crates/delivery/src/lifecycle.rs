@@ -14,17 +14,17 @@ use crate::queue::{self, Queued};
 /// A step of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is to start at a time.
+    /// It starts at a time.
     Schedule(DateTime<Utc>),
-    /// It is a draft again, without a time.
+    /// It becomes a draft again, without a time.
     Unschedule,
-    /// It is being sent from now on, and sends are queued for its list.
+    /// Its sending starts, and sends are queued for its list.
     Start,
-    /// Its sending is halted, or not begun at its time.
+    /// Its sending is paused, or does not start at its time.
     Pause,
-    /// Its sending goes on.
+    /// Its sending continues.
     Resume,
-    /// It is called off for good. Sends that are queued stay queued.
+    /// It is canceled. Queued sends stay queued.
     Cancel,
     /// It has been sent.
     Complete,
@@ -52,33 +52,33 @@ impl Step {
     }
 }
 
-/// Why a campaign keeps its status.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    /// The campaign does not exist in the organization.
+    #[error("the campaign does not exist")]
     NotFound,
     /// The step does not lead from the campaign's status.
-    #[error("a campaign that is {from:?} does not become {to:?} by this step")]
+    #[error("this step does not take a campaign from {from:?} to {to:?}")]
     Refused {
         /// The campaign's status.
         from: CampaignStatus,
         /// The status that the step leads to.
         to: CampaignStatus,
     },
-    /// The campaign has sends that are queued, so it has not been sent yet.
+    /// The campaign still has queued sends.
     #[error("sends are still queued")]
     StillQueued,
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
-/// Takes a step, in one transaction: of two that are taken at once, the second is taken from where the
-/// first one led.
+/// Takes a step, in one transaction. Of two steps at once, the second starts from the status that
+/// the first one led to.
 ///
 /// # Errors
-/// Those of [`StepError`]; nothing is changed then.
+/// See [`StepError`]. Nothing is changed then.
 pub async fn step(
     scope: &Scope,
     id: Uuid,
@@ -93,11 +93,11 @@ pub async fn step(
         .await
 }
 
-/// Starts a campaign that is still scheduled for a time that has come; `None` where it is not, or
-/// somebody else is at it.
+/// Starts a campaign that is still scheduled and due. Returns `None` if it is not, or if another
+/// worker is starting it.
 ///
 /// # Errors
-/// Those of [`StepError`]; nothing is changed then.
+/// See [`StepError`]. Nothing is changed then.
 pub(crate) async fn start_if_due(
     scope: &Scope,
     id: Uuid,
@@ -117,11 +117,11 @@ pub(crate) async fn start_if_due(
         .await
 }
 
-/// Completes a campaign that is still being sent and has sends, all of which are final; whether it
-/// did.
+/// Completes a campaign that is still being sent and has only final sends, at least one. Returns
+/// whether it did.
 ///
 /// # Errors
-/// Those of [`StepError`]; nothing is changed then.
+/// See [`StepError`]. Nothing is changed then.
 pub(crate) async fn complete_if_done(
     scope: &Scope,
     id: Uuid,
@@ -144,7 +144,7 @@ pub(crate) async fn complete_if_done(
         .await
 }
 
-/// Takes a step of a campaign that is locked.
+/// Takes a step of a locked campaign.
 async fn take(
     scope: &Scope,
     before: &campaign::Model,

@@ -1,4 +1,4 @@
-//! Lists are filled: the contacts that a campaign is meant for.
+//! Filling lists: the contacts that a campaign is for.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -20,38 +20,38 @@ const CONTACTS: Sql = Sql::new(
      FROM selected",
 );
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     /// The campaign.
     pub campaign: campaign::Model,
-    /// How many contacts are new on the list.
+    /// The number of contacts that were added.
     pub added: u64,
-    /// How many contacts are no longer on the list.
+    /// The number of contacts that were removed.
     pub removed: u64,
-    /// How many contacts were on the list before.
+    /// The number of contacts that were already on the list.
     pub already_on_list: u64,
 }
 
-/// Why a list stays as it is.
+/// Why a list was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    /// The campaign does not exist in the organization.
+    #[error("the campaign does not exist")]
     CampaignNotFound,
-    /// A contact is not the organization's.
-    #[error("contact {index}: there is no such contact")]
+    /// A contact does not exist in the organization.
+    #[error("contact {index} does not exist")]
     ContactNotFound {
-        /// Which one, from 0.
+        /// Its index.
         index: usize,
     },
-    /// The segment is not the organization's.
-    #[error("there is no such segment")]
+    /// The segment does not exist in the organization.
+    #[error("the segment does not exist")]
     SegmentNotFound,
     /// The segment's rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RuleError),
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
@@ -61,10 +61,10 @@ async fn find_campaign(scope: &Scope, id: Uuid) -> Result<campaign::Model, ListE
     campaign.ok_or(ListError::CampaignNotFound)
 }
 
-/// Puts contacts on a campaign's list, each once. Those on it stay as they are.
+/// Adds contacts to a campaign's list, each once. Entries that exist stay as they are.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is added then.
+/// See [`ListError`]. Nothing is added then.
 pub async fn add_contacts(
     scope: &Scope,
     campaign: Uuid,
@@ -73,8 +73,8 @@ pub async fn add_contacts(
     scope
         .transaction(async |scope| {
             let campaign = find_campaign(scope, campaign).await?;
-            // ids of entries go upwards, so entries are inserted in the order of their contacts, in
-            // which two calls with some of the same do not wait for each other in a circle
+            // IDs of entries are ascending, so entries are inserted in the order of their contacts,
+            // and two calls with common contacts do not deadlock
             let contacts_once: BTreeSet<Uuid> = contacts.iter().copied().collect();
             let rows: Vec<_> = contacts_once
                 .iter()
@@ -102,10 +102,11 @@ pub async fn add_contacts(
         .await
 }
 
-/// Puts the contacts that a segment selects now on a campaign's list. Those on it stay as they are.
+/// Adds the contacts that a segment selects now to a campaign's list. Entries that exist stay as
+/// they are.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is added then.
+/// See [`ListError`]. Nothing is added then.
 pub async fn add_segment(
     scope: &Scope,
     campaign: Uuid,
@@ -135,17 +136,17 @@ pub async fn add_segment(
                     Some(target),
                 )
                 .await?;
-            // some may have come onto it meanwhile
+            // some may have been added in the meantime
             let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
             Ok(Listed { campaign, added: sorted.inserted, removed: 0, already_on_list })
         })
         .await
 }
 
-/// Takes contacts off a campaign's list. Those that are not on it stay off it.
+/// Removes contacts from a campaign's list. Contacts that are not on it are ignored.
 ///
 /// # Errors
-/// Those of [`ListError`]; nothing is removed then.
+/// See [`ListError`]. Nothing is removed then.
 pub async fn remove_contacts(
     admin: &Admin<'_>,
     campaign: Uuid,

@@ -1,4 +1,4 @@
-//! Sends are queued: one for each contact on a campaign's list that may be sent something.
+//! Queueing sends: one for each contact on a campaign's list that can get one.
 
 use campaigns_analytics::contact_is_suppressed;
 use campaigns_entity::{
@@ -9,7 +9,7 @@ use campaigns_scope::{Error, Scope, Sql};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-/// Whitespace as Unicode has it: an address of nothing else is none.
+/// The whitespace of Unicode. An address that consists only of it does not count.
 macro_rules! whitespace {
     () => {
         "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\
@@ -21,7 +21,7 @@ const ALREADY_QUEUED: i64 = 1;
 const SUPPRESSED: i64 = 2;
 const WITHOUT_ADDRESS: i64 = 3;
 
-/// The contacts on the list of the selected campaign, each with what becomes of it.
+/// The contacts on the list of the selected campaign, each with its outcome.
 const ENTRIES: Sql = Sql::new(concat!(
     "SELECT contacts.id AS id, CASE
        WHEN EXISTS (SELECT 1 FROM campaign_sends
@@ -39,38 +39,38 @@ const ENTRIES: Sql = Sql::new(concat!(
      WHERE campaign_lists.campaign_id IN (SELECT id FROM selected)"
 ));
 
-/// What became of the entries of a campaign's list, each of which counts once.
+/// The result for the entries of a campaign's list, each of which counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queued {
-    /// Those whose contact had a send of the campaign before.
+    /// Entries whose contact already had a send of the campaign.
     pub already_queued: u64,
-    /// Others whose contact is suppressed.
+    /// Other entries whose contact is suppressed.
     pub suppressed: u64,
-    /// Others whose contact has no address, where the campaign is e-mail.
+    /// Other entries whose contact has no address, if the channel is e-mail.
     pub without_address: u64,
-    /// Others, which have a queued send now.
+    /// Other entries, which have a queued send now.
     pub queued: u64,
 }
 
-/// Why no sends are queued.
+/// Why no sends were queued.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The campaign is not the organization's.
-    #[error("there is no such campaign")]
+    /// The campaign does not exist in the organization.
+    #[error("the campaign does not exist")]
     NotFound,
     /// The campaign is sent or canceled.
     #[error("the campaign is {0:?}")]
     Final(CampaignStatus),
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
-/// Queues a send for everyone on a campaign's list who has none of the campaign and may be sent one, in
-/// one transaction. Of two that do so at once, the second finds the sends of the first.
+/// Queues a send for every contact on a campaign's list that has none of the campaign and can get
+/// one, in one transaction. Of two calls at once, the second finds the sends of the first.
 ///
 /// # Errors
-/// Those of [`QueueError`]; nothing is queued then.
+/// See [`QueueError`]. Nothing is queued then.
 pub async fn queue_sends(scope: &Scope, id: Uuid) -> Result<(campaign::Model, Queued), QueueError> {
     scope
         .transaction(async |scope| {
@@ -84,7 +84,8 @@ pub async fn queue_sends(scope: &Scope, id: Uuid) -> Result<(campaign::Model, Qu
         .await
 }
 
-/// Inserts the sends of a campaign, which is locked: no constraint forbids a contact two of them.
+/// Inserts the sends of a locked campaign. The lock is needed because no constraint prevents two
+/// sends to one contact.
 pub(crate) async fn insert(scope: &Scope, campaign: Uuid) -> Result<Queued, Error> {
     let row = send::ActiveModel { campaign_id: Set(campaign), ..Default::default() };
     let selected = scope.find::<campaign::Entity>().id(campaign);

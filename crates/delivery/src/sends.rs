@@ -1,4 +1,4 @@
-//! Reports come in: how far the delivery of sends has come.
+//! Applying delivery reports.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,47 +10,47 @@ use uuid::Uuid;
 
 use crate::{Intake, together::Work};
 
-/// That the delivery of a send has come this far.
+/// A report of a send's delivery status.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The send.
     pub id: Uuid,
-    /// How far.
+    /// The new status.
     pub status: SendStatus,
-    /// When; kept for a send that was sent or delivered.
+    /// The time of the status. Stored for a send that was sent or delivered.
     pub at: DateTime<Utc>,
-    /// Why; kept for one that bounced or failed.
+    /// The reason. Stored for a send that bounced or failed.
     pub error: Option<String>,
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Updated {
     /// Reports that changed their send.
     pub updated: usize,
-    /// Reports that came too late, or again.
+    /// Reports that were late or repeated.
     pub unchanged: usize,
 }
 
 /// Why nothing was updated.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A report's send is not the organization's.
-    #[error("report {index}: there is no such send")]
+    /// The send of a report does not exist in the organization.
+    #[error("report {index}: the send does not exist")]
     SendNotFound {
-        /// Which one, from 0.
+        /// Its index.
         index: usize,
     },
-    /// Whatever the scope says.
+    /// An error of the scope.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
 impl Intake {
-    /// Takes reports, one after the other.
+    /// Applies reports, one after the other.
     ///
     /// # Errors
-    /// Those of [`ReportError`]; nothing is updated then.
+    /// See [`ReportError`]. Nothing is updated then.
     pub async fn update_sends(
         &self,
         scope: &Scope,
@@ -84,7 +84,7 @@ impl Work for Reports {
     }
 }
 
-/// Which of the reports change their send, in one transaction.
+/// Applies the reports in one transaction, and returns which of them change their send.
 async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportError> {
     scope
         .transaction(async |scope| {
@@ -94,7 +94,7 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
             let mut done = Vec::with_capacity(reports.len());
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
-                // a status that only a newer version knows is left to it
+                // a status that only a newer version knows stays as it is
                 let send = send.as_mut().filter(|send| send.status.may_become(report.status));
                 done.push(send.is_some());
                 if let Some(send) = send {

@@ -1,17 +1,19 @@
-//! Calls that arrive together are written together: one transaction for all small calls of an
-//! organization that came while another was under way. Where many rows wait, a second transaction starts.
+//! Calls that arrive together are written together: all small calls of an organization that arrive
+//! while a transaction is in progress share the next one. If many rows are waiting, a second
+//! transaction starts.
 //!
 //! **Invariants.**
-//! - A call is answered once it is committed, or nothing of it is stored.
-//! - Nobody waits for a timer: a call that finds nothing under way is written at once, by itself.
-//! - Where a transaction of several calls fails, each is written by itself, so an error stays with
-//!   the call that made it. The exception is a commit whose outcome is not known: that is what each
-//!   of them is told.
-//! - Within a transaction calls are written in the order in which they came, and a row of one that
-//!   repeats another's changes nothing, as if one call had come after the other.
-//! - A call whose client has gone before it was taken is not written.
+//! - A call is answered after it is committed. Otherwise, nothing of it is stored.
+//! - Nobody waits for a timer: if no transaction is in progress, a call is written at once, by
+//!   itself.
+//! - If a transaction with several calls fails, each call is written by itself, so an error stays
+//!   with the call that caused it. The exception is a commit with an unknown outcome, which is
+//!   reported to all of them.
+//! - Within a transaction, calls are written in the order in which they arrived. A row that repeats
+//!   one of an earlier call changes nothing, as if the calls had come one after the other.
+//! - A call is not written if its client has gone away before the call was taken.
 //!
-//! Large calls do not wait: one transaction of each, on a connection of its own, is as fast.
+//! Large calls do not wait: one transaction for each, on its own connection, is as fast.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,32 +24,34 @@ use std::{
 use campaigns_scope::{Error as ScopeError, Scope, Sight};
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// How many rows a call has that is written with others, at most, and how many they are together.
+/// The maximum number of rows of a call that is written together with others, and of all of these
+/// calls together.
 const SMALL: usize = 100;
 const TOGETHER: usize = 1_000;
-/// How many transactions of small calls an organization has at once.
+/// The number of simultaneous transactions with small calls of an organization.
 const AT_ONCE: usize = 2;
-/// How many rows have to wait for the second of them: in one transaction, few rows cost less.
+/// How many rows must wait before the second of them starts. A few rows cost less in one
+/// transaction.
 const WORTH_A_SECOND: usize = 100;
-/// How long a transaction of several calls may take, where the calls do not say.
+/// How long a transaction of several calls can take if the calls have no deadline.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Something that is written row by row.
 pub(crate) trait Work: Send + Sync + 'static {
-    /// What a call consists of.
+    /// A row of a call.
     type Row: Clone + Send + Sync + 'static;
-    /// What became of a row.
+    /// The result for a row.
     type Done: Send + 'static;
     /// Why nothing was written.
     type Error: From<ScopeError> + Send + 'static;
 
-    /// Writes the rows in one transaction, and tells what became of each.
+    /// Writes the rows in one transaction, and returns the result for each.
     fn write(
         scope: &Scope,
         rows: &[Self::Row],
     ) -> impl Future<Output = Result<Vec<Self::Done>, Self::Error>> + Send;
 
-    /// What an error tells where the outcome of the commit is not known.
+    /// The underlying error if the outcome of the commit is unknown.
     fn in_doubt(error: &Self::Error) -> Option<&ScopeError>;
 }
 
@@ -60,25 +64,25 @@ struct Call<W: Work> {
     answer: oneshot::Sender<Done<W>>,
 }
 
-/// What is to be written for an organization.
+/// The calls to write for an organization.
 struct Queue<W: Work> {
-    /// How many are at it.
+    /// The number of active writers.
     writers: usize,
-    /// The calls that came meanwhile.
+    /// The calls that arrived in the meantime.
     calls: VecDeque<Call<W>>,
 }
 
 impl<W: Work> Queue<W> {
-    /// Whether so many more rows are written at once.
+    /// Whether this many more rows are written at once.
     fn starts_another(&self, rows: usize) -> bool {
         let waiting = || self.calls.iter().map(|call| call.rows.len()).sum::<usize>();
         self.writers == 0 || self.writers < AT_ONCE && waiting() + rows >= WORTH_A_SECOND
     }
 }
 
-/// Writes what arrives. Cloning shares who is at it.
+/// Writes calls as they arrive. Clones share the writers.
 pub(crate) struct Together<W: Work> {
-    /// Whom somebody writes for: an organization, or those of its viewers who see the same.
+    /// The queues, by organization, or by those of its viewers who see the same.
     waiting: Arc<Mutex<HashMap<Sight, Queue<W>>>>,
 }
 
@@ -94,7 +98,7 @@ impl<W: Work> Default for Together<W> {
     }
 }
 
-/// Whoever writes for an organization, until it is dropped; then those who wait are written.
+/// A writer for an organization. When it is dropped, the waiting calls are written.
 struct AtIt<W: Work> {
     of: Together<W>,
     whose: Sight,
@@ -103,7 +107,7 @@ struct AtIt<W: Work> {
 impl<W: Work> Drop for AtIt<W> {
     fn drop(&mut self) {
         let Some(calls) = self.of.take(&self.whose) else { return };
-        // where there is no runtime any more, nobody waits
+        // without a runtime, nobody waits any more
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.of.clone().write_waiting(self.whose.clone(), calls));
         }
@@ -115,10 +119,10 @@ impl<W: Work> Together<W> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the rows of a call, with those of others where others are at it.
+    /// Writes the rows of a call, together with those of other calls if others are writing.
     ///
     /// # Errors
-    /// Those of [`Work::write`].
+    /// The errors of [`Work::write`].
     pub(crate) async fn write(&self, scope: &Scope, rows: Vec<W::Row>) -> Done<W> {
         if rows.len() > SMALL {
             return W::write(scope, &rows).await;
@@ -142,12 +146,12 @@ impl<W: Work> Together<W> {
             return W::write(scope, &rows).await;
         }
         let gone = || Err(ScopeError::Busy.into());
-        // where whoever was at it panicked
+        // if the writer panicked
         answered.await.unwrap_or_else(|_| gone())
     }
 
-    /// Takes calls that wait, as many as are written together; `None`, and one fewer is at it, where
-    /// none does.
+    /// Takes as many waiting calls as are written together. Returns `None`, and counts one writer
+    /// less, if none is waiting.
     fn take(&self, whose: &Sight) -> Option<Vec<Call<W>>> {
         let mut waiting = self.waiting();
         let queue = waiting.get_mut(whose)?;
@@ -170,14 +174,14 @@ impl<W: Work> Together<W> {
         Some(taken)
     }
 
-    /// Writes calls; whoever came meanwhile is written after that.
+    /// Writes calls, and after them the calls that arrived in the meantime.
     async fn write_waiting(self, whose: Sight, calls: Vec<Call<W>>) {
         let _at_it = AtIt { of: self, whose };
         write_all(calls).await;
     }
 }
 
-/// Writes calls in one transaction, or each by itself where that fails.
+/// Writes calls in one transaction, or each by itself if that fails.
 async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
     if calls.len() > 1 {
         let rows: Vec<W::Row> = calls.iter().flat_map(|call| call.rows.iter().cloned()).collect();

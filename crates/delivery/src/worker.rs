@@ -1,11 +1,11 @@
-//! Campaigns whose time has come are started, and those that have been sent are completed.
+//! Starts campaigns that are due, and completes those that have been sent.
 //!
 //! **Invariants.**
-//! - A campaign starts once, whatever the number of workers: whoever has its row locked looks again at its
-//!   status and its time. The step and its sends are one transaction, so a worker that is killed has done
-//!   all of it or nothing.
-//! - A campaign that fails is tried again later, each time after a longer pause, and meanwhile does not
-//!   keep the others from their turn.
+//! - A campaign starts once, whatever the number of workers: the worker that has locked its row
+//!   checks its status and its time again. The step and its sends are one transaction, so a worker
+//!   that is killed has done all of it or nothing.
+//! - A campaign that fails is tried again, after pauses that get longer, and does not delay the
+//!   others.
 
 use std::{
     collections::HashMap,
@@ -22,21 +22,21 @@ use crate::{
     lifecycle::{complete_if_done, start_if_due},
 };
 
-/// How many connections a worker makes use of.
+/// The number of connections that a worker uses.
 pub const WORKER_CONNECTIONS: u32 = AT_ONCE + 2;
-/// How long a worker takes for a campaign, at most: it may have millions of sends.
+/// The maximum time of a worker for one campaign, which can have millions of sends.
 pub const WORKER_LIMIT: Duration = Duration::from_mins(10);
 
 /// How many campaigns are stepped at once.
 const AT_ONCE: u32 = 4;
-/// How many campaigns of each kind a round takes.
+/// The number of campaigns of each kind in a round.
 const ROUND: u32 = 100;
-/// How long after a round the next one begins.
+/// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a campaign rests that could not be stepped; each time twice as long.
+/// The pause for a campaign that could not be stepped. It doubles each time.
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGEST_REST: Duration = Duration::from_mins(5);
-/// How many campaigns rest at once; beyond that there is something wrong with all of them.
+/// The number of paused campaigns. If there are more, there is a problem with all of them.
 const RESTING: usize = 1_000;
 
 /// What a worker does with a campaign.
@@ -52,8 +52,8 @@ struct Rest {
     pause: Duration,
 }
 
-/// Steps campaigns of every organization until `stop` becomes true; then those that are under way are
-/// finished. Where this is dropped they are not, and are as they were.
+/// Steps campaigns of all organizations until `stop` becomes true, and then finishes those in
+/// progress. If this is dropped, they are not finished and stay as they were.
 pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     let mut resting = HashMap::new();
     while !*stop.borrow() {
@@ -61,13 +61,13 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
         let stepped = match round(&database, &mut resting, &stop).await {
             Ok(stepped) => stepped,
             Err(error) => {
-                tracing::warn!(%error, "campaigns wait for a worker: the database does not answer");
+                tracing::warn!(%error, "campaigns are waiting for a worker: the database does not respond");
                 false
             }
         };
-        // where a round left some over, they need not wait
+        // campaigns left over from a round need not wait
         let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(begun.elapsed()) };
-        // whoever could stop it may be gone, which is the same
+        // the sender may be gone, which means the same
         let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
         if matches!(told, Ok(Err(_))) {
             return;
@@ -75,14 +75,14 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Steps campaigns, so many at most; whether all places were taken and something was done.
+/// Steps campaigns, up to a limit. Returns whether all places were taken and something was done.
 async fn round(
     database: &Database,
     resting: &mut HashMap<Uuid, Rest>,
     stop: &watch::Receiver<bool>,
 ) -> Result<bool, Error> {
     let now = Instant::now();
-    // who has rested for long enough is tried again, and remembered in case that it fails again
+    // campaigns whose pause is over are tried again, and remembered in case they fail again
     resting.retain(|_, rest| rest.until + LONGEST_REST > now);
     let except: Vec<Uuid> =
         resting.iter().filter(|(_, rest)| rest.until > now).map(|(id, _)| *id).collect();
@@ -120,11 +120,11 @@ fn rest(resting: &mut HashMap<Uuid, Rest>, campaign: Uuid, error: &StepError) {
     let pause = resting
         .get(&campaign)
         .map_or(FIRST_REST, |rest| std::cmp::min(rest.pause * 2, LONGEST_REST));
-    tracing::warn!(%campaign, %error, "campaign not stepped, tried again in {pause:?}");
+    tracing::warn!(%campaign, %error, "the campaign was not stepped; trying again in {pause:?}");
     resting.insert(campaign, Rest { until: Instant::now() + pause, pause });
 }
 
-/// Steps a campaign; whether there was something to do.
+/// Steps a campaign. Returns whether there was something to do.
 async fn step(database: &Database, task: Task, due: Due) -> Result<bool, StepError> {
     let Due { organization, campaign } = due;
     let scope = database.operator().scope(organization);

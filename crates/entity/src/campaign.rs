@@ -2,26 +2,26 @@
 
 use sea_orm::entity::prelude::*;
 
-/// The state of a campaign.
+/// The status of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "campaign_status")]
 pub enum CampaignStatus {
     /// It is being composed.
     #[sea_orm(string_value = "draft")]
     Draft,
-    /// It is to be sent at a time in the future.
+    /// It is scheduled for a time.
     #[sea_orm(string_value = "scheduled")]
     Scheduled,
     /// It is being sent.
     #[sea_orm(string_value = "sending")]
     Sending,
-    /// It has been sent; final.
+    /// It has been sent. Final.
     #[sea_orm(string_value = "sent")]
     Sent,
-    /// Its sending has been halted.
+    /// Its sending is paused.
     #[sea_orm(string_value = "paused")]
     Paused,
-    /// It has been called off; final.
+    /// It has been canceled. Final.
     #[sea_orm(string_value = "canceled")]
     Canceled,
 }
@@ -56,7 +56,7 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The statuses that a campaign may have next. A status without any is final.
+/// The statuses that can follow each status. A status without any is final.
 pub const NEXT: [(CampaignStatus, &[CampaignStatus]); 6] = {
     use CampaignStatus::{Canceled, Draft, Paused, Scheduled, Sending, Sent};
     [
@@ -70,7 +70,7 @@ pub const NEXT: [(CampaignStatus, &[CampaignStatus]); 6] = {
 };
 
 impl CampaignStatus {
-    /// The statuses that may come next, as [`NEXT`] has them.
+    /// The statuses that can come next, according to [`NEXT`].
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         NEXT.iter().find(|(from, _)| *from == self).map_or(&[], |(_, next)| next)
@@ -88,7 +88,7 @@ impl CampaignStatus {
         self.next().is_empty()
     }
 
-    /// Whether subject, body and channel may no longer be changed: recipients have seen them, or
+    /// Whether subject, body and channel can no longer be changed: recipients have seen them, or
     /// never will.
     #[must_use]
     pub fn fixes_content(self) -> bool {

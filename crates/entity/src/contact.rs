@@ -2,20 +2,20 @@
 
 use sea_orm::entity::prelude::*;
 
-/// What a contact is to the organization.
+/// The relation of a contact to the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "contact_type")]
 pub enum ContactType {
-    /// Somebody who may become a customer.
+    /// A person who may become a customer.
     #[sea_orm(string_value = "lead")]
     Lead,
-    /// A lead that looks promising.
+    /// A promising lead.
     #[sea_orm(string_value = "prospect")]
     Prospect,
-    /// Somebody who buys.
+    /// A person who buys.
     #[sea_orm(string_value = "customer")]
     Customer,
-    /// Somebody to work with.
+    /// A person to work with.
     #[sea_orm(string_value = "partner")]
     Partner,
     /// Anything else.
@@ -23,7 +23,7 @@ pub enum ContactType {
     Other,
 }
 
-/// A person whom campaigns are sent to.
+/// A person who campaigns are sent to.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "contacts")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-/// That a contact works for a company.
+/// The employment of a contact by a company.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "contact_companies")]

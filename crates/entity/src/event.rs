@@ -12,18 +12,18 @@ pub enum EventType {
     /// The recipient clicked a link.
     #[sea_orm(string_value = "click")]
     Click,
-    /// The recipient wants no more messages.
+    /// The recipient unsubscribed.
     #[sea_orm(string_value = "unsubscribe")]
     Unsubscribe,
     /// The recipient reported the message as spam.
     #[sea_orm(string_value = "complaint")]
     Complaint,
-    /// The message came back.
+    /// The message bounced.
     #[sea_orm(string_value = "bounce")]
     Bounce,
 }
 
-/// An engagement event: something that became of a send.
+/// An engagement event: something that happened to a send.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "campaign_events")]
@@ -40,11 +40,11 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<Json>,
-    /// The event's place in the order of all events; the database gives it.
+    /// The event's place in the order of all events, set by the database.
     pub feed_position: i64,
-    /// The campaign of its send; the database keeps it so.
+    /// The campaign of its send, maintained by the database.
     pub send_campaign_id: Uuid,
-    /// The contact of its send; the database keeps it so.
+    /// The contact of its send, maintained by the database.
     pub send_contact_id: Uuid,
     #[sea_orm(belongs_to, from = "send_id", to = "id")]
     pub send: HasOne<super::send::Entity>,

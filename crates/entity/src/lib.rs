@@ -1,7 +1,7 @@
-//! The tables as Rust: a module a table, with its row, its columns and its enums. No I/O.
+//! The tables as Rust: each module is a table, with its row, its columns and its enums. No I/O.
 //!
-//! **Invariant.** Each model is what the migrations make, column by column, with its type and
-//! whether it may be null; a test compares them on both databases.
+//! **Invariant.** Each model matches the migrations, column by column, with its type and
+//! nullability. A test compares them on both databases.
 
 #![expect(clippy::disallowed_methods, reason = "the derived code calls them")]
 

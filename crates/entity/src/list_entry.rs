@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-/// That a contact is on a campaign's list.
+/// An entry of a campaign's list: a contact on it.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "campaign_lists")]

@@ -12,10 +12,10 @@ pub enum MembershipRole {
     /// May delete.
     #[sea_orm(string_value = "admin")]
     Admin,
-    /// May read and write.
+    /// Can read and write.
     #[sea_orm(string_value = "member")]
     Member,
-    /// Was let in from outside.
+    /// Is a guest from outside.
     #[sea_orm(string_value = "guest")]
     Guest,
 }
@@ -35,7 +35,7 @@ pub enum MembershipStatus {
     Suspended,
 }
 
-/// What a user may do in an organization.
+/// The role of a user in an organization.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "memberships")]

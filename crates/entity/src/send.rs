@@ -2,20 +2,20 @@
 
 use sea_orm::entity::prelude::*;
 
-/// How far the delivery of a send has come.
+/// The delivery status of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "send_status")]
 pub enum SendStatus {
     /// It waits to be sent.
     #[sea_orm(string_value = "queued")]
     Queued,
-    /// The provider has it.
+    /// The provider has accepted it.
     #[sea_orm(string_value = "sent")]
     Sent,
     /// The provider has confirmed its delivery.
     #[sea_orm(string_value = "delivered")]
     Delivered,
-    /// It came back.
+    /// It bounced.
     #[sea_orm(string_value = "bounced")]
     Bounced,
     /// It could not be sent.
@@ -24,8 +24,8 @@ pub enum SendStatus {
 }
 
 impl SendStatus {
-    /// Whether a report of this status changes a send: it goes forward alone, and a bounce or a
-    /// failure is final.
+    /// Whether a report of this status changes a send: a status only moves forward, and a bounce or
+    /// a failure is final.
     #[must_use]
     pub fn may_become(self, reported: Self) -> bool {
         match self {

@@ -9,14 +9,14 @@ use std::{
 
 use campaigns_entity::event;
 
-/// Events that were read together, and what whoever shows them has loaded for all of them.
+/// Events that were read together, with data that was loaded for showing all of them.
 pub(crate) struct Batch {
     events: Vec<event::Model>,
     read: Instant,
     attached: Mutex<Option<(Instant, Arc<dyn Any + Send + Sync>)>>,
 }
 
-/// An event that several followers may have, one of a batch.
+/// An event of a batch, which several followers can share.
 #[derive(Clone)]
 pub struct Event {
     batch: Arc<Batch>,
@@ -69,7 +69,7 @@ impl Event {
         self.batch.read >= since
     }
 
-    /// What was attached to the batch at this time or later; something new, where nothing was.
+    /// The data attached to the batch at this time or later, or a new default if there is none.
     pub fn attached<T: Default + Send + Sync + 'static>(&self, since: Instant) -> Arc<T> {
         let mut attached = self.batch.attached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, found)) = &*attached
@@ -83,13 +83,14 @@ impl Event {
         new
     }
 
-    /// Lets go of what is attached: something of it failed.
+    /// Drops the attached data, because some of it failed.
     pub fn detach(&self) {
         *self.batch.attached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-/// How many bytes an event takes, about: it is kept once, and once more where it is shown.
+/// The approximate number of bytes of an event. It is kept once, and a second time where it is
+/// shown.
 pub(crate) fn size(event: &event::Model) -> usize {
     let metadata = event.metadata.as_ref().map_or(0, |metadata| {
         let text = metadata.to_string();

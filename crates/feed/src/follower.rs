@@ -1,4 +1,4 @@
-//! Following: the next event after a cursor, wherever it is.
+//! Following: the next event after a cursor, from the log or from the table.
 
 use std::{
     collections::VecDeque,
@@ -13,53 +13,53 @@ use tokio::sync::watch;
 
 use crate::{Event, Feed, batch::size, log::Found, reader::Listener, shelf::Page};
 
-/// How many events are read from the table at once, and how many bytes, about.
+/// How many events, and approximately how many bytes, are read from the table at once.
 const PAGE: u64 = 256;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many bytes one event may take, or it is left out.
+/// The maximum number of bytes of an event. Larger ones are left out.
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// How many events before its first a log is given where somebody wants them.
+/// How many events before its first one a log gets if a follower needs them.
 const BACK: u64 = 2_048;
-/// How long a statement may take.
+/// The maximum time of a statement.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// How old what is shown of an event may be.
+/// The maximum age of the data that is shown with an event.
 const STALE: Duration = Duration::from_secs(10);
-/// How long to wait where the database does not answer.
+/// How long to wait if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
-/// Over how many positions a page is looked for where the database takes too long over all.
+/// The number of positions to search for a page if searching all of them takes too long.
 const SPAN: i64 = 1_000_000;
 
-/// Which events a follower wants, said three times: in SQL, for an event in memory, and as text
-/// that is the same where the other two are.
+/// The events that a follower wants, in three forms: in SQL, as a test of an event in memory, and
+/// as text that is the same if the other two are.
 pub struct Wanted {
     /// For the table.
     pub condition: Expr,
     /// For the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
-    /// What tells it from other wishes.
+    /// The text that identifies it.
     pub name: Arc<str>,
 }
 
-/// Why a follower is given nothing more.
+/// Why a follower gets no more events.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The feed has gone back behind the follower's cursor: a failover or a restore has taken back
-    /// events that it has seen.
+    /// The feed has gone back to before the follower's cursor: a failover or a restore has taken
+    /// back events that it has seen.
     #[error("the feed has gone back behind the cursor")]
     WentBack,
-    /// What the database says, other than that it does not answer.
+    /// An error of the database, other than being unreachable.
     #[error(transparent)]
     Scope(#[from] Error),
 }
 
-/// Somebody who follows an organization's events.
+/// A follower of an organization's events.
 pub struct Follower {
     scope: Arc<Scope>,
     wanted: Wanted,
     cursor: i64,
-    /// Taken and not given yet.
+    /// Events taken but not returned yet.
     taken: VecDeque<Event>,
-    /// How many events, and over how many positions, are read from the table at once.
+    /// How many events are read from the table at once, and over how many positions.
     page: u64,
     span: Option<i64>,
     listener: Listener,
@@ -81,7 +81,7 @@ impl Feed {
     /// Follows the events of the scope's organization after a place or, without one, from now on.
     ///
     /// # Errors
-    /// Those of the database. [`FollowError::WentBack`] where the feed no longer has the place.
+    /// Any error of the database. [`FollowError::WentBack`] if the feed no longer has the place.
     pub async fn follow(
         &self,
         scope: Arc<Scope>,
@@ -89,21 +89,21 @@ impl Feed {
         mut wanted: Wanted,
     ) -> Result<Follower, FollowError> {
         if let Some(claims) = scope.sight().claims() {
-            // who may see other rows reads pages of their own
+            // followers that see other rows read their own pages
             wanted.name = format!("{claims} {}", wanted.name).into();
         }
         let since = Instant::now();
         let scope_now = scope.operation(Instant::now() + STATEMENT, None);
         let latest = scope_now.latest_place().await?;
         let listener = Listener::of(&self.shared, &scope, &latest);
-        // after the listener is there: should the feed go back now, it is told
+        // after the listener exists: if the feed goes back now, it is notified
         if let Some(place) = after
             && !scope_now.still_has(place).await?
         {
             return Err(FollowError::WentBack);
         }
         let grown = listener.channel.grown.subscribe();
-        // the latest that is stored may lie before others that were there and are deleted
+        // the latest stored event may come before others that were deleted
         let cursor = after.map_or(listener.joined, |place| place.position);
         Ok(Follower {
             scope,
@@ -121,11 +121,11 @@ impl Feed {
 }
 
 impl Follower {
-    /// The next event that is wanted; waits until there is one. May be dropped while it waits, and
-    /// asked again. While the database does not answer, it waits too.
+    /// The next wanted event. Waits until there is one, also while the database does not respond.
+    /// Can be dropped while it waits, and called again.
     ///
     /// # Errors
-    /// Those of [`FollowError`]; there is nothing more then.
+    /// See [`FollowError`]. There are no more events then.
     pub async fn next(&mut self) -> Result<Event, FollowError> {
         loop {
             if self.listener.channel.went_back() {
@@ -167,14 +167,14 @@ impl Follower {
         }
     }
 
-    /// How old what it is shown may be: it is given what is there when it comes, and is never shown
-    /// what was long before.
+    /// The earliest time of the data that it is shown: it gets data that is current when it comes,
+    /// never data from long before.
     #[must_use]
     pub fn since(&self) -> Instant {
         Instant::now().checked_sub(STALE).map_or(self.since, |since| since.max(self.since))
     }
 
-    /// The place of an event that was given.
+    /// The place of a returned event.
     #[must_use]
     pub fn place(&self, event: &Event) -> Place {
         let incarnation = self.listener.incarnation();
@@ -189,7 +189,7 @@ impl Follower {
         self.listener.channel.log().after_cursor(self.cursor)
     }
 
-    /// Takes events from before the log: the log is made to reach back, or a page is read.
+    /// Takes events from before the log, by extending the log backwards or by reading a page.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let channel = Arc::clone(&self.listener.channel);
         let reaches_back = channel.back.get_or_try_init(async || self.extend_back().await);
@@ -207,7 +207,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Gives the log some of what came before its first event.
+    /// Adds events before its first one to the log.
     async fn extend_back(&self) -> Result<(), Error> {
         let from = self.listener.channel.log().floor();
         let mut limit = BACK;
@@ -218,13 +218,13 @@ impl Follower {
                     limit = std::cmp::max(limit / 8, 1);
                     continue;
                 }
-                // too large for the log is large enough for a page
+                // an event too large for the log fits into a page
                 Err(Error::Exhausted(Exhausted::Operation)) => return Ok(()),
                 found => found?,
             };
             let all = u64::try_from(page.rows).is_ok_and(|rows| rows < limit);
             let first = page.events.first().map(|event| event.feed_position);
-            // all after the first, where there may be more before it
+            // all except the first one if there may be more before it
             let floor = if all { 0 } else { first.unwrap_or(from) };
             let skipped = usize::from(!all);
             let events: Vec<Event> = Event::batch(page.events).skip(skipped).collect();
@@ -235,10 +235,10 @@ impl Follower {
 
     /// Reads a page from the table.
     async fn read(&self) -> Result<Page, Error> {
-        // whatever is settled by the next statement includes all that the log has now
+        // everything in the log now is settled by the next statement
         let tip = self.listener.channel.log().tip();
         let settled = self.reading(PAGE_BYTES).settled().await?.position;
-        // no further than the tip, which is an event's position: one is never taken back
+        // no further than the tip, which is the position of an event and never taken back
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
         let upto = span.or(settled);
         let selected = || self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
@@ -262,7 +262,7 @@ impl Follower {
         Ok(Page::new(end, events, bytes, &self.scope.budget()))
     }
 
-    /// The scope for one statement that reads no more than so many bytes.
+    /// The scope for one statement that reads at most `bytes`.
     fn reading(&self, bytes: usize) -> Scope {
         self.scope.reading(Instant::now() + STATEMENT, bytes)
     }

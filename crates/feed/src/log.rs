@@ -9,39 +9,39 @@ use crate::{Event, batch::size};
 
 /// How many events a log has at most.
 const MAX_EVENTS: usize = 4_096;
-/// How many bytes they may take, about.
+/// The approximate maximum of their bytes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// How many events a follower takes at once.
+/// The number of events that a follower takes at once.
 const BATCH: usize = 64;
-/// How many events that came one by one are made one batch.
+/// The number of single events that are merged into one batch.
 const MERGED: usize = 128;
 
 /// Every event with `floor < position <= tip`.
 pub(crate) struct Log {
     floor: i64,
     tip: i64,
-    /// The event at the tip, where it was seen.
+    /// The event at the tip, if it was seen.
     tip_id: Option<Uuid>,
     events: VecDeque<(Event, usize)>,
     bytes: usize,
-    /// How many of the latest are not yet of one batch.
+    /// The number of latest events that are not merged into a batch yet.
     apart: usize,
     budget: Arc<Budget>,
     held: Option<Held>,
 }
 
-/// What a log has for a follower.
+/// The result of asking a log for events.
 pub(crate) enum Found {
     /// The next events, in their order.
     Events(Vec<Event>),
-    /// No event yet; whoever has seen all up to here has seen all.
+    /// No event yet. All events up to this position have been seen.
     Nothing(i64),
-    /// It does not reach back so far.
+    /// The log does not go back far enough.
     Behind,
 }
 
 impl Log {
-    /// A log that begins after this place.
+    /// A log that starts after this place.
     pub(crate) fn after(place: &Place, budget: Arc<Budget>) -> Self {
         Self {
             floor: place.position,
@@ -74,7 +74,7 @@ impl Log {
         self.tip_id = Some(event.id);
         while !self.hold(size) {
             if !self.forget_oldest() {
-                // there is no room for it: whoever wants it reads the table
+                // there is no room for it: followers read it from the table
                 self.floor = self.tip;
                 return;
             }
@@ -90,8 +90,8 @@ impl Log {
         }
     }
 
-    /// Makes one batch of the latest events, which came one by one: whoever comes back later is
-    /// shown what hangs on them for many of them together.
+    /// Merges the latest events, which arrived one by one, into one batch. Followers that come back
+    /// later then load the data of many of them together.
     fn merge(&mut self) {
         let start = self.events.len().saturating_sub(self.apart);
         self.apart = 0;
@@ -103,17 +103,16 @@ impl Log {
         }
     }
 
-    /// Notes that the event that comes next cannot be read.
+    /// Records that the next event cannot be read.
     pub(crate) fn skip(&mut self, position: i64) {
         self.tip = position;
         self.tip_id = None;
     }
 
-    /// Adds events before the first, which are all that there are after a position; as many of
-    /// them as there is room for.
+    /// Adds events before the first one: all events after a position, as far as there is room.
     pub(crate) fn extend_back(&mut self, from: i64, floor: i64, events: Vec<Event>) {
         if floor >= self.floor || from != self.floor {
-            // somebody else was faster, or the log has gone on
+            // another follower was faster, or the log has moved on
             return;
         }
         for event in events.into_iter().rev() {

@@ -1,4 +1,4 @@
-//! The one reader of a process.
+//! The reader of a process.
 
 use std::{
     collections::HashMap,
@@ -20,31 +20,32 @@ use uuid::Uuid;
 
 use crate::{Event, log::Log, shelf::Shelf};
 
-/// How long the reader waits before it looks again, unless it is woken.
+/// How long the reader waits before it checks again, unless it is woken.
 const POLL: Duration = Duration::from_millis(20);
 /// How many events of an organization are read at once.
 const READ_AT_ONCE: i64 = 1_000;
 /// How many organizations are read at once.
 const ORGANIZATIONS: usize = 200;
-/// How many bytes are read at once, about; and of one event, or it is left out.
+/// The approximate number of bytes that are read at once, and the maximum for one event. Larger
+/// ones are left out.
 const BYTES: usize = 16 * 1024 * 1024;
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// How long it waits where the database does not answer.
+/// How long it waits if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
-/// After how long it looks thoroughly, whatever was known.
+/// The time between two full checks, whatever is known.
 const THOROUGH: Duration = Duration::from_secs(1);
-/// After how long somebody who holds the feed up is named.
+/// The time after which a transaction that holds up the feed is logged.
 const STALLED: Duration = Duration::from_secs(3);
-/// How often he is named.
+/// The time between two log entries about it.
 const STALLED_AGAIN: Duration = Duration::from_secs(30);
 
-/// What several followers of an organization share.
+/// The channel that the followers of an organization share.
 pub(crate) struct Channel {
     log: Mutex<Log>,
     pub(crate) shelf: Shelf,
-    /// Whether the log was made to reach back behind where it began.
+    /// Set once the log has been extended to before its start.
     pub(crate) back: OnceCell<()>,
-    /// Is told when the log has grown, or the feed has gone back.
+    /// Notified when the log has grown, or the feed has gone back.
     pub(crate) grown: watch::Sender<()>,
     went_back: AtomicBool,
 }
@@ -54,7 +55,7 @@ impl Channel {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the feed has gone back behind what the log has seen.
+    /// Whether the feed has gone back to before events that the log has seen.
     pub(crate) fn went_back(&self) -> bool {
         self.went_back.load(Ordering::SeqCst)
     }
@@ -63,14 +64,14 @@ impl Channel {
 /// The state of the reader.
 pub(crate) struct Shared {
     channels: Mutex<HashMap<Uuid, (Arc<Channel>, usize)>>,
-    /// Whether there is a channel that was not looked at yet.
+    /// Whether there is a new channel that has not been read yet.
     new: AtomicBool,
     wake: Notify,
-    /// Which feed it is, once that is known.
+    /// The feed's incarnation, once known.
     incarnation: Mutex<Option<Arc<str>>>,
 }
 
-/// The feed of a process. Cloning shares it; it ends with the last clone.
+/// The feed of a process. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Feed {
     pub(crate) shared: Arc<Shared>,
@@ -86,7 +87,7 @@ impl Drop for Task {
 }
 
 impl Feed {
-    /// Starts the reader, on a task of its own.
+    /// Starts the reader in a new task.
     #[must_use]
     pub fn start(reader: FeedReader) -> Self {
         let shared = Arc::new(Shared {
@@ -106,23 +107,23 @@ impl Feed {
         Self { shared, _reader: Arc::new(Task(task)) }
     }
 
-    /// Makes the reader look at once: this process has written events.
+    /// Wakes the reader, because this process has written events.
     pub fn wake(&self) {
         self.shared.wake.notify_one();
     }
 }
 
-/// Somebody who listens to an organization.
+/// A listener of an organization.
 pub(crate) struct Listener {
     shared: Arc<Shared>,
     organization: Uuid,
     pub(crate) channel: Arc<Channel>,
-    /// Where the channel had come to when this one came.
+    /// The position of the channel when this listener joined.
     pub(crate) joined: i64,
 }
 
 impl Listener {
-    /// Listens to an organization, from this place on at the latest.
+    /// Listens to an organization, starting at this place or earlier.
     pub(crate) fn of(shared: &Arc<Shared>, scope: &Scope, place: &Place) -> Self {
         let organization = scope.organization();
         let mut channels = shared.channels();
@@ -146,7 +147,7 @@ impl Listener {
         Self { shared: Arc::clone(shared), organization, channel, joined }
     }
 
-    /// Which feed it is, as far as the reader knows.
+    /// The feed's incarnation, as far as the reader knows.
     pub(crate) fn incarnation(&self) -> Option<Arc<str>> {
         self.shared.incarnation().clone()
     }
@@ -156,7 +157,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut channels = self.shared.channels();
         let Some((channel, listeners)) = channels.get_mut(&self.organization) else { return };
-        // there may be another one since, of a feed that went back
+        // there may be another one by now, after the feed went back
         if Arc::ptr_eq(channel, &self.channel) {
             *listeners -= 1;
             if *listeners == 0 {
@@ -171,7 +172,7 @@ type Channels = Vec<(Uuid, Arc<Channel>)>;
 struct Reader {
     database: FeedReader,
     shared: Arc<Shared>,
-    /// How far the feed is settled, as far as all channels have it.
+    /// The settled position that all channels have reached.
     known: Option<i64>,
     limit: i64,
     stalled: Option<Stalled>,
@@ -185,12 +186,12 @@ struct Stalled {
 }
 
 impl Reader {
-    /// Reads for as long as the process runs.
+    /// Reads while the process runs.
     async fn read(mut self) {
         let mut looked: Option<Instant> = None;
         let mut failing = false;
         loop {
-            // before the channels are listed: one that comes after that is looked at next time
+            // before the channels are listed: a later one is read next time
             let new = self.shared.new.swap(false, Ordering::SeqCst);
             let channels = self.shared.listed();
             metrics::gauge!("campaigns_feed_organizations").set(number(channels.len()));
@@ -201,8 +202,8 @@ impl Reader {
                 self.shared.wake.notified().await;
                 continue;
             }
-            // what is known is known of the channels that there were; and a crash of the database
-            // may take back numbers that were drawn
+            // what is known applies to the channels that existed; and a crash of the database may
+            // take back drawn numbers
             if new || looked.is_none_or(|looked| looked.elapsed() > THOROUGH) {
                 self.known = None;
                 looked = Some(Instant::now());
@@ -211,13 +212,13 @@ impl Reader {
                 Ok(more) => {
                     failing = false;
                     if !more {
-                        // woken or not, it is time to look
+                        // woken or not, it is time to check
                         timeout(POLL, self.shared.wake.notified()).await.ok();
                     }
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, "the feed cannot be read and is tried again");
+                        tracing::warn!(%error, "the feed cannot be read; trying again");
                     }
                     failing = true;
                     self.known = None;
@@ -227,7 +228,7 @@ impl Reader {
         }
     }
 
-    /// Looks once, and says whether there may be more at once.
+    /// Checks once, and returns whether there may be more right away.
     async fn look(&mut self, channels: &Channels) -> Result<bool, Error> {
         let settled = match self.known {
             Some(known) => {
@@ -247,7 +248,8 @@ impl Reader {
         Ok(more)
     }
 
-    /// How far the feed is settled; whether it is still the same, and who holds it up.
+    /// The settled position of the feed. Also checks whether it is still the same feed, and what
+    /// holds it up.
     async fn look_thoroughly(&mut self, channels: &Channels) -> Result<i64, Error> {
         let settled = self.database.settled().await?;
         let position = settled.position.unwrap_or(i64::MAX);
@@ -257,7 +259,7 @@ impl Reader {
         if is_other || is_behind {
             tracing::warn!(
                 incarnation = %settled.incarnation, settled = position,
-                "the feed is another one than before, or has gone back"
+                "the feed was replaced, or has gone back"
             );
             self.close_those_ahead(channels).await?;
         }
@@ -265,7 +267,7 @@ impl Reader {
         Ok(position)
     }
 
-    /// Ends the channels that have seen events which the feed no longer has.
+    /// Closes the channels that have seen events that are no longer in the feed.
     async fn close_those_ahead(&self, channels: &Channels) -> Result<(), Error> {
         let seen = |(organization, channel): &(Uuid, Arc<Channel>)| {
             let log = channel.log();
@@ -289,8 +291,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Says who holds the feed up, where somebody has for some time: an open transaction that has
-    /// written events.
+    /// Logs the transaction that has held up the feed for some time: an open one that has written
+    /// events.
     async fn look_for_holder(&mut self) -> Result<(), Error> {
         let holder = self.database.holder().await?.filter(|holder| holder.drawn > holder.entered);
         let Some(holder) = holder else {
@@ -317,14 +319,14 @@ impl Reader {
                 process = holder.process,
                 seconds = age.as_secs(),
                 waiting = holder.drawn - holder.entered,
-                "an open transaction that has written events holds the live feed up; look at \
+                "an open transaction that has written events holds the live feed up; check \
                  pg_stat_activity, and set idle_in_transaction_session_timeout"
             );
         }
         Ok(())
     }
 
-    /// Reads what is new of some organizations, and says whether there may be more at once.
+    /// Reads new events of some organizations, and returns whether there may be more right away.
     async fn look_at(
         &mut self,
         channels: &[(Uuid, Arc<Channel>)],
@@ -364,7 +366,7 @@ impl Reader {
         Ok(more)
     }
 
-    /// Reads the next event of one organization, or leaves it out where it is too large.
+    /// Reads the next event of one organization, or skips it if it is too large.
     async fn look_at_one(
         &self,
         organization: Uuid,
@@ -388,7 +390,7 @@ impl Reader {
     }
 }
 
-/// Adds events to the log of a channel, and tells those who wait for them.
+/// Adds events to the log of a channel, and notifies the waiters.
 fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
     if rows.is_empty() {
         return;

@@ -1,11 +1,11 @@
-//! Pages of the table, shared by all who are behind the log.
+//! Pages of the table, shared by all followers behind the log.
 //!
-//! After a restart everybody is behind, and most want the same. A page is read once for those who
-//! ask for it within a few seconds: whoever is at a position that a page covers takes the rest of
-//! it, and from its end on they are at the same place.
+//! After a restart everyone is behind, and most followers want the same events. A page is read once
+//! for everyone who asks for it within a few seconds: a follower whose position is within a page
+//! takes the rest of that page, and from its end on, all of them are at the same position.
 //!
-//! **Invariant.** A page has every wanted event with `start < position <= end` that was visible when
-//! it was read, and none before its end will ever be added.
+//! **Invariant.** A page has every wanted event with `start < position <= end` that was visible
+//! when it was read, and no event will ever be added before its end.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,9 +18,9 @@ use tokio::sync::OnceCell;
 
 use crate::Event;
 
-/// For how long a page is kept.
+/// How long a page is kept.
 const KEPT: Duration = Duration::from_secs(10);
-/// How many bytes the pages of an organization may take, about.
+/// The approximate maximum of the bytes of an organization's pages.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Some wanted events.
@@ -32,7 +32,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// A page, drawn from a budget where that has room for it.
+    /// A page, drawn from a budget if there is room.
     pub(crate) fn new(end: i64, events: Vec<Event>, bytes: usize, budget: &Arc<Budget>) -> Self {
         Self { end, events, bytes, _held: budget.hold(bytes).ok() }
     }
@@ -44,12 +44,12 @@ struct Slot {
     asked: Instant,
 }
 
-/// The pages of an organization, by what is wanted and by where they begin.
+/// The pages of an organization, by wanted events and by start position.
 #[derive(Default)]
 pub(crate) struct Shelf(Mutex<HashMap<Arc<str>, BTreeMap<i64, Slot>>>);
 
 impl Shelf {
-    /// The page with what comes after a cursor; whoever asks first loads it.
+    /// The page with the events after a cursor. The first caller loads it.
     pub(crate) async fn page<E>(
         &self,
         wanted: &Arc<str>,
@@ -85,7 +85,7 @@ impl Shelf {
         }
     }
 
-    /// Takes away what is old, and the oldest of what is too much.
+    /// Removes old pages, and the oldest ones if there are too many.
     fn clear(&self) {
         let mut shelves = self.lock();
         let mut kept = Vec::new();

@@ -1,4 +1,4 @@
-//! What a resolver finds in its context: the scope, the viewer, the time.
+//! What resolvers find in their context: the scope, the viewer and the time.
 
 use std::{
     collections::HashMap,
@@ -11,21 +11,21 @@ use chrono::{DateTime, Utc};
 
 use crate::{error::Error, limits::Limits, live::Live};
 
-/// The time of the request, as the clock of the process says.
+/// The time of the request, from the clock of the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now(pub(crate) DateTime<Utc>);
 
-/// What became of the changes that each root field of a mutation makes, by its response key.
-/// Fields that are not in it have changed nothing.
+/// The outcome of the changes of each root field of a mutation, by response key. Fields that are
+/// not in it have changed nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcomes(Arc<Mutex<HashMap<String, Outcome>>>);
 
-/// What became of changes.
+/// The outcome of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// They are stored.
     Committed,
-    /// They may be stored or not: the connection was lost during the commit.
+    /// It is unknown whether they are stored: the connection was lost during the commit.
     InDoubt,
 }
 
@@ -35,7 +35,7 @@ impl Outcomes {
         outcomes.insert(field.to_owned(), outcome);
     }
 
-    /// What became of the changes of a field; of any field where none is named.
+    /// The outcome of the changes of a field, or of any field if none is named.
     pub(crate) fn of(&self, field: Option<&str>) -> Option<Outcome> {
         let outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match field {
@@ -45,25 +45,25 @@ impl Outcomes {
     }
 }
 
-/// What every resolver may ask its context for.
+/// What every resolver can get from its context.
 pub(crate) trait RequestContext {
     /// The door to the organization's rows.
     fn scope(&self) -> &Scope;
-    /// Who asks.
+    /// The viewer.
     fn viewer(&self) -> &Viewer;
-    /// When the request came.
+    /// The time of the request.
     fn now(&self) -> DateTime<Utc>;
-    /// What operations of this process share.
+    /// The state that operations of this process share.
     fn live(&self) -> &Live;
-    /// What an operation may come to.
+    /// The limits of an operation.
     fn limits(&self) -> &Limits;
 
-    /// Does `work`, which changes something in one transaction, and notes for the response that it
-    /// is committed. Where the database ends the transaction for the sake of another, the work is
-    /// done again.
+    /// Runs `work`, which changes something in one transaction, and records for the response that
+    /// it is committed. If the database aborts the transaction in favor of another, the work is
+    /// repeated.
     ///
     /// # Errors
-    /// Those of `work`; then nothing is changed, unless the outcome is in doubt.
+    /// The errors of `work`. Nothing is changed then, unless the outcome is in doubt.
     fn change<T, E, F>(
         &self,
         work: impl Fn() -> F + Send + Sync,
@@ -73,10 +73,10 @@ pub(crate) trait RequestContext {
         E: Send + MayBeInDoubt,
         F: Future<Output = Result<T, E>> + Send;
 
-    /// Notes for the response what became of work that changes something in one transaction.
+    /// Records for the response the outcome of work that changes something in one transaction.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// The errors of `work`.
     fn changed<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send,
@@ -88,7 +88,7 @@ pub(crate) trait RequestContext {
     /// The right to delete.
     ///
     /// # Errors
-    /// FORBIDDEN where the viewer has it not.
+    /// FORBIDDEN if the viewer does not have it.
     fn admin(&self) -> Result<Admin<'_>, Error> {
         self.scope().admin().ok_or_else(Error::forbidden)
     }
@@ -144,8 +144,8 @@ impl RequestContext for Context<'_> {
     }
 }
 
-/// An error that can mean that it is not known whether something was committed.
+/// An error that can mean that the outcome of a commit is unknown.
 pub(crate) trait MayBeInDoubt {
-    /// Whether it means that.
+    /// Whether it means this.
     fn is_in_doubt(&self) -> bool;
 }

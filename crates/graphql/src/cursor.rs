@@ -1,5 +1,5 @@
-//! Cursors: the keys of a row and the order that they are of, in letters that mean nothing to
-//! a client.
+//! Cursors: the keys of a row and the name of the order that they belong to, as text that is opaque
+//! to clients.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{KeyKind, KeyValue, Order};
@@ -7,8 +7,8 @@ use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// A cursor of a row with these keys, in the order of this name. One of the feed says which feed it
-/// is of.
+/// A cursor of a row with these keys, in the order with this name. A cursor of the feed includes
+/// the feed's incarnation.
 pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) -> String {
     let values = keys.iter().map(|key| match key {
         KeyValue::Null => Json::Null,
@@ -22,7 +22,7 @@ pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) 
     URL_SAFE_NO_PAD.encode(Json::from(parts).to_string())
 }
 
-/// The keys in a cursor, and of which feed it is, if it says so; `None` where it is no cursor of
+/// The keys in a cursor, and the feed's incarnation, if included. `None` if it is not a cursor of
 /// this order.
 pub(crate) fn decode(
     cursor: &str,
@@ -54,7 +54,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
     Some(match kind {
         KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
             let text = value.as_str()?;
-            // no text of a row has one
+            // no text of a row contains it
             (!text.contains('\0')).then(|| KeyValue::Text(text.to_owned()))?
         }
         KeyKind::Time => KeyValue::Time(campaigns_scope::storable_time(value.as_str()?)?),

@@ -1,7 +1,7 @@
-//! What a client is told when something fails.
+//! The errors that clients see.
 //!
-//! **Invariant.** A resolver fails with an [`Error`], which shows only what was written for the
-//! client. The engine logs whatever else reaches the edge, and shows a request id in its place.
+//! **Invariant.** A resolver fails with an [`Error`], which shows only text that was written for
+//! the client. The engine logs every other error and shows a request ID in its place.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,26 +17,26 @@ pub use campaigns_operation::Code;
 
 use crate::context::{MayBeInDoubt, Outcome, Outcomes};
 
-/// Why an operation or a field of it failed. It cannot be displayed, so that no `?` makes a
-/// client's message of it by way of async-graphql.
+/// Why an operation or one of its fields failed. It cannot be displayed, so that no `?` can turn it
+/// into a client's message through async-graphql.
 #[derive(Clone, Debug)]
 pub enum Error {
-    /// Something that the client is told.
+    /// An error that the client sees.
     Client {
         /// Its kind.
         code: Code,
-        /// What to tell.
+        /// The message.
         message: String,
-        /// The path to the value at fault, from the argument on.
+        /// The path to the value at fault, starting at the argument.
         field: Option<String>,
     },
-    /// There are too many of something at once; the same may work later.
+    /// There are too many of something at once. The same may succeed later.
     TooMany(&'static str),
     /// The organization asks for more than its rate allows; the same may work after this time.
     TooFast(Duration),
     /// It is not known whether changes were committed.
     InDoubt,
-    /// Something that the log is told.
+    /// An error for the log.
     Internal(Arc<dyn std::error::Error + Send + Sync>),
 }
 
@@ -45,33 +45,33 @@ impl Error {
         Self::Client { code, message: message.into(), field }
     }
 
-    /// An error of this kind, of no value in particular.
+    /// An error of this kind, without a field.
     pub fn of(code: Code, message: impl Into<String>) -> Self {
         Self::client(code, message, None)
     }
 
-    /// A value that cannot be taken, by its path.
+    /// The value at this path is invalid.
     pub fn bad_input(field: impl ToString, message: impl Into<String>) -> Self {
         Self::client(Code::BadUserInput, message, Some(field.to_string()))
     }
 
-    /// A limit that the value at this path breaks.
+    /// The value at this path exceeds a limit.
     pub fn limit(field: impl ToString, message: impl Into<String>) -> Self {
         Self::client(Code::LimitExceeded, message, Some(field.to_string()))
     }
 
-    /// No row of this kind has the id at this path.
+    /// No row of this kind has the ID at this path.
     pub fn not_found(what: &str, field: impl ToString) -> Self {
-        Self::client(Code::NotFound, format!("There is no such {what}."), Some(field.to_string()))
+        Self::client(Code::NotFound, format!("The {what} does not exist."), Some(field.to_string()))
     }
 
-    /// The viewer is no admin.
+    /// The viewer is not an admin.
     #[must_use]
     pub fn forbidden() -> Self {
-        Self::client(Code::Forbidden, "Only an admin may delete.", None)
+        Self::client(Code::Forbidden, "Only admins can delete.", None)
     }
 
-    /// The token is no longer good for anything.
+    /// The token is no longer valid.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::client(Code::Unauthenticated, message, None)
     }
@@ -81,7 +81,7 @@ impl Error {
         Self::client(Code::Conflict, message, None)
     }
 
-    /// The value at this path does not allow it, as it is stored.
+    /// The stored value at this path does not allow it.
     pub fn stored_conflict(field: impl ToString, message: impl Into<String>) -> Self {
         Self::client(Code::Conflict, message, Some(field.to_string()))
     }
@@ -98,11 +98,11 @@ impl Error {
         async_graphql_error(self).into_server_error(place)
     }
 
-    /// The response of an operation that ended before it had any data.
+    /// The response of an operation that ended before it produced any data.
     #[must_use]
     pub fn into_response(self) -> Response {
         let mut error = async_graphql_error(self).into_server_error(<_>::default());
-        // it is of no place in the document
+        // it belongs to no place in the document
         error.locations.clear();
         Response::from_errors(vec![error])
     }
@@ -119,7 +119,7 @@ impl From<campaigns_scope::Error> for Error {
         use campaigns_scope::Error as Scope;
         match error {
             Scope::ReferenceNotFound { column, .. } => {
-                Self::client(Code::NotFound, format!("{column} refers to no row."), None)
+                Self::client(Code::NotFound, format!("{column} refers to a missing row."), None)
             }
             Scope::Busy => {
                 seldom(&error);
@@ -129,22 +129,22 @@ impl From<campaigns_scope::Error> for Error {
                 seldom(&error);
                 Self::client(
                     Code::Unavailable,
-                    "The database cannot be reached; the same request may work later.",
+                    "The database cannot be reached. Try again later.",
                     None,
                 )
             }
             Scope::InDoubt(_) => {
-                tracing::warn!(%error, "the outcome of a commit is not known");
+                tracing::warn!(%error, "the outcome of a commit is unknown");
                 Self::InDoubt
             }
             Scope::Timeout(_) => timeout(),
             Scope::Unfinished => Self::client(
                 Code::Timeout,
-                "A part is deleted, and the time is over. Repeat the call to delete the rest.",
+                "Time ran out before everything was deleted. Repeat the call to delete the rest.",
                 None,
             ),
             Scope::TooManyWait => {
-                Self::TooMany("Too many operations of your organization are under way.")
+                Self::TooMany("Your organization has too many operations in progress.")
             }
             Scope::Exhausted(exhausted) => exhausted.into(),
             Scope::Database(_) => Self::Internal(Arc::new(error)),
@@ -157,11 +157,11 @@ impl From<Exhausted> for Error {
         match exhausted {
             Exhausted::Operation => Self::client(
                 Code::LimitExceeded,
-                "The operation reads or returns too many bytes. Ask for fewer rows or fields.",
+                "The operation reads or returns too many bytes. Request fewer rows or fields.",
                 None,
             ),
             Exhausted::Organization => {
-                Self::TooMany("The operations of your organization hold too many bytes at once.")
+                Self::TooMany("The operations of your organization use too much memory at once.")
             }
             Exhausted::Process => {
                 seldom(&exhausted);
@@ -171,7 +171,7 @@ impl From<Exhausted> for Error {
     }
 }
 
-/// Tells the log why operations are refused: once a second, as there may be thousands.
+/// Logs why operations are refused, at most once a second, since there can be thousands.
 fn seldom(error: &(dyn std::error::Error + 'static)) {
     static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,7 +194,7 @@ impl MayBeInDoubt for campaigns_scope::Error {
     }
 }
 
-/// For errors that are the scope's, or say that nothing was changed.
+/// Implements `MayBeInDoubt` for errors of the scope, or that mean that nothing was changed.
 macro_rules! may_be_in_doubt {
     ($($error:ident),*) => { $(
         impl MayBeInDoubt for $error {
@@ -250,8 +250,8 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
         }
         Error::InDoubt => async_graphql_error(Error::client(
             Code::Unavailable,
-            "The connection to the database was lost while the changes were being committed. They \
-             may be stored or not: look before you repeat them.",
+            "The connection to the database was lost while the changes were being committed. \
+             Check whether they are stored before you repeat them.",
             None,
         )),
         Error::Internal(source) => async_graphql::Error {
@@ -268,9 +268,9 @@ impl From<Error> for async_graphql::Error {
     }
 }
 
-/// Says with each error of a mutation whether the changes of its field are committed all the same:
-/// `extensions.committed` is true, or null where that is not known. An error that invites a client
-/// to try again says false where they are not.
+/// Adds to each error of a mutation whether the changes of its field are committed nevertheless:
+/// `extensions.committed` is true, or null if that is unknown. An error that suggests a retry has
+/// false if they are not.
 pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes) {
     for error in &mut response.errors {
         let field = error.path.first().and_then(|segment| match segment {
@@ -320,7 +320,7 @@ pub fn is_passing(response: &Response) -> bool {
 
 #[cfg(test)]
 mod tests {
-    /// Whoever names async-graphql's error could make one of anything.
+    /// Code that names async-graphql's error type could turn anything into one.
     #[test]
     fn no_resolver_fails_with_an_error_of_the_library() {
         let mut folders =

@@ -1,4 +1,4 @@
-//! Values that clients send: where they stand, and what they may be.
+//! Values from clients: their paths, and what they can be.
 
 use async_graphql::{ID, MaybeUndefined};
 pub(crate) use campaigns_operation::Path;
@@ -9,50 +9,50 @@ use uuid::Uuid;
 
 use crate::{error::Error, scalars};
 
-/// A row's id.
+/// A row's ID.
 pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
-    // one of the several ways to write a UUID, so that an id is the same text everywhere
+    // only one of the ways to write a UUID, so that an ID is the same text everywhere
     match Uuid::try_parse(value) {
         Ok(id) if value.len() == 36 => Ok(id),
-        _ => Err(Error::bad_input(path, "This is no UUID.")),
+        _ => Err(Error::bad_input(path, "This is not a UUID.")),
     }
 }
 
-/// How many bytes text may have.
+/// The maximum number of bytes of text.
 const MAX_TEXT: usize = 16 * 1024;
-/// How many bytes the body of a message may have: ten times what mail programs show of one.
+/// The maximum number of bytes of a message's body: ten times what mail programs show.
 const MAX_CONTENT: usize = 1024 * 1024;
-/// How many bytes JSON may have, as text.
+/// The maximum number of bytes of JSON, as text.
 const MAX_JSON: usize = 64 * 1024;
 
-/// Text that both databases can store, 16 KiB at most.
+/// Text that both databases can store, up to 16 KiB.
 pub(crate) fn text(value: String, path: Path<'_>) -> Result<String, Error> {
     bounded(value, MAX_TEXT, path)
 }
 
-/// The body of a message, 1 MiB at most.
+/// The body of a message, up to 1 MiB.
 pub(crate) fn content(value: String, path: Path<'_>) -> Result<String, Error> {
     bounded(value, MAX_CONTENT, path)
 }
 
 fn bounded(value: String, max: usize, path: Path<'_>) -> Result<String, Error> {
     if value.contains('\0') {
-        return Err(Error::bad_input(path, "Text cannot have a NUL character."));
+        return Err(Error::bad_input(path, "Text cannot contain a NUL character."));
     }
     if value.len() > max {
-        return Err(Error::bad_input(path, format!("This may have {max} bytes in UTF-8 at most.")));
+        return Err(Error::bad_input(path, format!("This can have at most {max} bytes in UTF-8.")));
     }
     Ok(value)
 }
 
-/// A name: something to read, 500 characters at most.
+/// A name: not blank, and up to 500 characters.
 pub(crate) fn name(value: String, path: Path<'_>) -> Result<String, Error> {
     let value = text(value, path)?;
     if value.trim().is_empty() {
         return Err(Error::bad_input(path, "This must not be blank."));
     }
     if value.chars().count() > 500 {
-        return Err(Error::bad_input(path, "This may have 500 characters at most."));
+        return Err(Error::bad_input(path, "This can have at most 500 characters."));
     }
     Ok(value)
 }
@@ -60,11 +60,14 @@ pub(crate) fn name(value: String, path: Path<'_>) -> Result<String, Error> {
 /// A point in time.
 pub(crate) fn time(value: &scalars::DateTime, path: Path<'_>) -> Result<DateTime<Utc>, Error> {
     value.parse().ok_or_else(|| {
-        Error::bad_input(path, "This is no time as RFC 3339 has it: 2026-01-31T12:00:00Z.")
+        Error::bad_input(
+            path,
+            "This is not a time in RFC 3339 format, such as 2026-01-31T12:00:00Z.",
+        )
     })
 }
 
-/// A point in time that is yet to come.
+/// A point in time in the future.
 pub(crate) fn future(
     value: &scalars::DateTime,
     now: DateTime<Utc>,
@@ -72,12 +75,12 @@ pub(crate) fn future(
 ) -> Result<DateTime<Utc>, Error> {
     let time = time(value, path)?;
     if time <= now {
-        return Err(Error::bad_input(path, "This must lie in the future."));
+        return Err(Error::bad_input(path, "This must be in the future."));
     }
     Ok(time)
 }
 
-/// JSON that both databases can store, to any length: to be compared with, not to be stored.
+/// JSON of any length that both databases can store, for comparison only.
 pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
     fn has_nul(value: &Json) -> bool {
         match value {
@@ -90,25 +93,25 @@ pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
         }
     }
     if has_nul(&value) {
-        return Err(Error::bad_input(path, "Text in JSON cannot have a NUL character."));
+        return Err(Error::bad_input(path, "Text in JSON cannot contain a NUL character."));
     }
     Ok(value)
 }
 
-/// A JSON object to be stored, 64 KiB at most.
+/// A JSON object to store, up to 64 KiB.
 pub(crate) fn object(value: Json, path: Path<'_>) -> Result<Json, Error> {
     if !value.is_object() {
         return Err(Error::bad_input(path, "This must be a JSON object."));
     }
     let value = json(value, path)?;
     if value.to_string().len() > MAX_JSON {
-        let message = format!("This may have {MAX_JSON} bytes as JSON at most.");
+        let message = format!("This can have at most {MAX_JSON} bytes as JSON.");
         return Err(Error::bad_input(path, message));
     }
     Ok(value)
 }
 
-/// A value for a column that is never null, where one is given.
+/// A value for a column that is never null, if one is given.
 pub(crate) fn required<T>(value: MaybeUndefined<T>, path: Path<'_>) -> Result<Option<T>, Error> {
     match value {
         MaybeUndefined::Undefined => Ok(None),
@@ -117,7 +120,7 @@ pub(crate) fn required<T>(value: MaybeUndefined<T>, path: Path<'_>) -> Result<Op
     }
 }
 
-/// A value for a column that may be null, where one is given: null clears it.
+/// A value for a column that can be null, if one is given. Null clears it.
 #[expect(clippy::option_option, reason = "nothing is given, or nothing is wanted, or something is")]
 pub(crate) fn nullable<T, U>(
     value: MaybeUndefined<T>,
@@ -130,7 +133,7 @@ pub(crate) fn nullable<T, U>(
     }
 }
 
-/// A column that is written where a value is given.
+/// A column that is written if a value is given.
 pub(crate) fn set<T: Into<sea_orm::Value>>(value: Option<T>) -> ActiveValue<T> {
     value.map_or(ActiveValue::NotSet, ActiveValue::Set)
 }

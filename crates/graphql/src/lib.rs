@@ -1,11 +1,11 @@
 //! The GraphQL schema, and the way of an operation through it.
 //!
-//! A feature is a folder: its objects, queries, mutations, filter and order. [`Api`] takes an
-//! operation of a viewer through the engine, which checks it before anything is executed.
+//! A feature is a folder with its objects, queries, mutations, filter and order. [`Api`] takes a
+//! viewer's operation through the engine, which checks it before anything is executed.
 //!
 //! **Invariants.**
-//! - A resolver sees rows through the scope of the viewer alone.
-//! - An error shows what was written for the client, or a request id ([`error`]).
+//! - A resolver sees rows only through the viewer's scope.
+//! - An error shows text that was written for the client, or a request ID ([`error`]).
 //! - The number of SQL statements of an operation depends on its shape, not on the number of rows
 //!   (`rows`).
 

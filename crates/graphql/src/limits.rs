@@ -1,4 +1,4 @@
-//! What an operation of the schema may come to, and how long its lists may be.
+//! The maximum cost of an operation of the schema, and the maximum lengths of its lists.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::api::Rate;
 
 /// Rows of a list that does not say how many.
 const DEFAULT_ROWS: usize = 50;
-/// Rows of a list without pages that is short by its nature.
+/// The rows of a list without pages that is short by nature.
 const SHORT_LIST: usize = 5;
 
-/// The lists that no argument of their own bounds, and how many rows they have.
+/// The lists without an argument for their length, and their lengths.
 const LISTS: [(&str, &str, Length); 5] = [
     ("Campaign", "segments", Length::Short),
     ("Contact", "companies", Length::Short),
@@ -23,23 +23,23 @@ const LISTS: [(&str, &str, Length); 5] = [
     ("UpdateSendsPayload", "sends", Length::Input),
 ];
 
-/// How many rows a list has that no argument of its own bounds.
+/// The length of a list without an argument for it.
 #[derive(Clone, Copy, PartialEq)]
 enum Length {
     /// A few.
     Short,
-    /// Always so many.
+    /// A fixed number.
     Fixed(usize),
     /// As many as the input of the mutation.
     Input,
 }
 
-/// What an operation may come to at most.
+/// The limits of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What is reckoned before it is executed.
+    /// The limits that are checked before it is executed.
     pub operation: campaigns_operation::Limits,
-    /// How long a deletion may take, which goes in steps.
+    /// The maximum time of a deletion, which runs in steps.
     pub deletion: Duration,
     /// How much an organization may ask for in a time; without it, as much as there is.
     pub rate: Option<Rate>,
@@ -51,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// How many times what is in a field may be there.
+/// How often the content of a field can occur.
 pub(crate) fn rows(list: &List<'_>) -> usize {
     if list.takes("first") {
         let asked = ["first", "last"].into_iter().find_map(|name| list.number(name));
@@ -67,16 +67,16 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
         Some(Length::Short) => SHORT_LIST,
         Some(Length::Fixed(length)) => length,
         Some(Length::Input) => list.input_length(),
-        // no list, or a page of a connection, which has the connection's rows
+        // not a list, or a page of a connection, which has the connection's rows
         None => 1,
     }
 }
 
-/// How many buckets a time series has at most. Without `from` or `to` it may have any number; then
-/// it is reckoned with what is usual.
+/// The maximum number of buckets of a time series. Without `from` or `to` it can have any number,
+/// so a typical number is assumed.
 fn buckets(list: &List<'_>) -> usize {
     let time = |name| list.text(name).and_then(|text| storable_time(&text));
-    // as short as daylight saving, and February, make them
+    // the shortest possible: daylight saving time, February
     let (minutes, unbounded) = match list.text("interval").as_deref() {
         Some("MONTH") => (28 * 23 * 60, 50),
         Some("WEEK") => (7 * 23 * 60, 100),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::{Api, schema::Engine};
 
-    /// The limit that an operation breaks, if any.
+    /// The limit that an operation exceeds, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
         match Engine::new(true, <_>::default(), rows).prepare(operation) {
@@ -180,7 +180,7 @@ mod tests {
                 is_page || is_bounded || length_of(object, name).is_some(),
                 "{object}.{name} is a list without a length"
             );
-            // what a mutation answers about its input is as long as that
+            // lists in a mutation's payload are as long as its input
             let of_input = length_of(object, name) == Some(Length::Input);
             assert_eq!(object.ends_with("Payload"), of_input, "{object}.{name}");
             lists += 1;
@@ -215,8 +215,8 @@ mod tests {
         let contact = "contact { firstName email companies { name domain } sends(first: 5) { nodes { id status } } }";
         assert_eq!(refused(&sends(50, 20, contact)), None);
         let more = "contact { sends(first: 500) { nodes { id } } }";
-        assert!(refused(&sends(500, 500, more)).unwrap().contains("costs"));
-        assert!(refused(&sends(500, 500, "id")).unwrap().contains("costs"));
+        assert!(refused(&sends(500, 500, more)).unwrap().contains("cost"));
+        assert!(refused(&sends(500, 500, "id")).unwrap().contains("cost"));
         let ids = vec!["\"x\""; 500].join(", ");
         assert!(
             refused(&format!(
@@ -224,7 +224,7 @@ mod tests {
                 "sends(first: 500) { nodes { id } }"
             ))
             .unwrap()
-            .contains("costs")
+            .contains("cost")
         );
     }
 
@@ -248,6 +248,6 @@ mod tests {
             )
         };
         assert_eq!(refused(&deep(1)), None);
-        assert!(refused(&deep(6)).unwrap().contains("nests"));
+        assert!(refused(&deep(6)).unwrap().contains("nested"));
     }
 }

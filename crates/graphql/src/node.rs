@@ -1,4 +1,4 @@
-//! `node` and `nodes`: any object by its id alone, as Relay has it.
+//! `node` and `nodes`: any object by its ID alone, as in Relay.
 
 use std::collections::HashMap;
 
@@ -24,12 +24,12 @@ use crate::{
     viewer::{Organization, User},
 };
 
-/// How many ids `nodes` takes.
+/// The maximum number of IDs of `nodes`.
 const MAX_NODES: usize = 500;
 
 /// An object with an ID. IDs are UUIDs, unique across all types.
 #[derive(Interface, Clone)]
-#[graphql(field(name = "id", ty = "ID", desc = "The row's UUID."))]
+#[graphql(field(name = "id", ty = "ID", desc = "The object's UUID."))]
 pub(crate) enum Node {
     Campaign(Campaign),
     Company(Company),
@@ -53,12 +53,12 @@ impl NodeQueries {
         Ok(find(ctx.scope(), &[id]).await?.remove(&id))
     }
 
-    /// The objects with these IDs, up to 500, in the same order. Null for each that your organization does
-    /// not have.
+    /// The objects with these IDs, up to 500, in the same order. Null for each ID that your
+    /// organization does not have.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
         let path = Path::argument("ids");
         if ids.len() > MAX_NODES {
-            return Err(Error::limit(path, format!("These may be {MAX_NODES} at most.")));
+            return Err(Error::limit(path, format!("This can have at most {MAX_NODES} elements.")));
         }
         let ids = ids
             .iter()
@@ -70,7 +70,7 @@ impl NodeQueries {
     }
 }
 
-/// The objects of these ids, a statement a table until all are found.
+/// The objects with these IDs, with one statement for each table until all are found.
 async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error> {
     let mut search = Search { scope, missing: ids.to_vec(), found: HashMap::new() };
     search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;

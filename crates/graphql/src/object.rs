@@ -1,17 +1,17 @@
-//! The objects of the schema, each described once: what it is, what its plain fields show, and which
-//! container has the fields that wait.
+//! The objects of the schema, each described once: its name, what its plain fields show, and the
+//! container with the fields that wait.
 //!
-//! **Invariant.** What the schema says of a plain field, which column is read for it, and how it is
-//! written, come of one line.
+//! **Invariant.** One line defines how the schema describes a plain field, which column it reads,
+//! and how it is written.
 
 use campaigns_operation::object::Nothing;
 use sea_orm::EntityTrait;
 
 use crate::rows::Row;
 
-/// The fields that wait of an object that is a row.
+/// The fields that wait, of an object that is a row.
 pub(crate) trait Waiting<E: EntityTrait> {
-    /// Those of this row.
+    /// The fields of this row.
     fn of(row: &Row<E>) -> Self;
 }
 
@@ -21,8 +21,8 @@ impl<E: EntityTrait> Waiting<E> for Nothing {
     }
 }
 
-/// Makes an object of the rows of a table. Each plain field shows a column; a field that waits is in
-/// the container that is named, and `needs` says which column it reads of its row.
+/// Defines an object for the rows of a table. Each plain field shows a column. A field that waits
+/// is in the named container, and `needs` declares which column of its row it reads.
 macro_rules! object {
     (
         $(#[doc = $doc:literal])*
@@ -46,7 +46,7 @@ macro_rules! object {
             type Entity = $module::Entity;
 
             fn needs(field: &str) -> $crate::rows::Columns<$module::Entity> {
-                // a column's place among the table's
+                // a column's position in the table
                 const fn bit(column: $module::Column) -> u64 {
                     1 << column as u64
                 }
@@ -141,7 +141,7 @@ macro_rules! output {
 }
 pub(crate) use output;
 
-/// The fields that wait of an object that is a row.
+/// The fields that wait, of an object that is a row.
 macro_rules! waiting {
     ($name:ident of $module:ident) => {
         pub(crate) struct $name($crate::rows::Row<$module::Entity>);
@@ -155,7 +155,7 @@ macro_rules! waiting {
 }
 pub(crate) use waiting;
 
-/// Makes an object of a value, each of whose fields is a part of it.
+/// Defines an object for a value. Each field shows a part of the value.
 macro_rules! value_object {
     (
         $(#[doc = $doc:literal])*

@@ -1,16 +1,17 @@
-//! Rows that were loaded together, and what is loaded for all of them at once.
+//! Rows that were loaded together, and data that is loaded for all of them at once.
 //!
-//! **Invariant.** What a field needs of the database is loaded for every row that came with this
-//! one, in one statement, by whichever of them is asked first; so the number of statements of an
-//! operation depends on its shape, not on how many rows there are. (One statement names 2,000 ids;
-//! a page with more takes one more for each 2,000.)
+//! **Invariant.** The first row to need data for a field loads it for every row that came with it,
+//! in one statement. So the number of statements of an operation depends on its shape, not on the
+//! number of rows. (One statement names up to 2,000 IDs; a larger page takes one more for each
+//! 2,000.)
 //!
-//! A loader that collects keys for a moment would do the same most of the time; how many
-//! statements it sends depends on how the executor happens to interleave the fields. A row knows its
+//! A loader that collects keys for a moment would usually do the same, but the number of its
+//! statements depends on how the executor happens to interleave the fields. A row knows its
 //! siblings, so there is nothing to wait for.
 //!
-//! A row has the columns that were asked for, or, where it came of a mutation or of the feed, all. A field
-//! that needs another column than its object says fails, and a test asks for each field alone.
+//! A row has the columns that were selected or, if it comes from a mutation or the feed, all
+//! columns. A field fails if it needs a column that its object does not declare; a test selects
+//! each field alone.
 
 use std::{
     any::Any,
@@ -30,12 +31,12 @@ use uuid::Uuid;
 
 use crate::{context::RequestContext, error::Error};
 
-/// How many siblings one statement names.
+/// The number of siblings in one statement.
 const CHUNK: usize = 2_000;
 
 type Shared = Arc<dyn Any + Send + Sync>;
 
-/// What siblings share something under: what it is, and which columns it has.
+/// The key of data that siblings share: its name, and its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Of(&'static str, u64),
@@ -50,12 +51,12 @@ impl From<&'static str> for Key {
 
 /// Columns of a table, in the table's order.
 pub(crate) struct Columns<E: EntityTrait> {
-    /// The columns' places in the table, a bit each.
+    /// The positions of the columns in the table, one bit each.
     pub(crate) bits: u64,
     of: std::marker::PhantomData<fn() -> E>,
 }
 
-// derived, these would ask the same of the table
+// deriving these would require the same of the table
 #[expect(clippy::expl_impl_clone_on_copy, reason = "the table need not be copied")]
 impl<E: EntityTrait> Clone for Columns<E> {
     fn clone(&self) -> Self {
@@ -66,12 +67,12 @@ impl<E: EntityTrait> Clone for Columns<E> {
 impl<E: EntityTrait> Copy for Columns<E> {}
 
 impl<E: OrganizationOwned> Columns<E> {
-    /// Those of these bits.
+    /// The columns of these bits.
     pub(crate) const fn of(bits: u64) -> Self {
         Self { bits, of: std::marker::PhantomData }
     }
 
-    /// And these.
+    /// These columns and the others.
     pub(crate) fn and(self, others: Self) -> Self {
         Self { bits: self.bits | others.bits, ..self }
     }
@@ -96,7 +97,7 @@ enum Data<E: EntityTrait> {
     Read(Vec<QueryResult>, Arc<[E::Column]>),
 }
 
-/// One of them.
+/// One of these rows.
 pub(crate) struct Row<E: EntityTrait> {
     rows: Arc<Rows<E>>,
     index: usize,
@@ -117,12 +118,12 @@ fn rows_of<E: EntityTrait>(data: Data<E>) -> impl Iterator<Item = Row<E>> {
     (0..count).map(move |index| Row { rows: Arc::clone(&rows), index })
 }
 
-/// Makes rows of models.
+/// Turns models into rows.
 pub(crate) fn together<E: EntityTrait>(models: impl IntoIterator<Item = E::Model>) -> Vec<Row<E>> {
     rows_of(Data::Whole(models.into_iter().collect())).collect()
 }
 
-/// Makes rows of what was read: these columns, by position.
+/// Turns query results with these columns, by position, into rows.
 pub(crate) fn read<E: EntityTrait>(
     rows: Vec<QueryResult>,
     columns: Arc<[E::Column]>,
@@ -130,7 +131,7 @@ pub(crate) fn read<E: EntityTrait>(
     rows_of(Data::Read(rows, columns))
 }
 
-/// Makes a row of a model that came alone.
+/// Turns a single model into a row.
 pub(crate) fn alone<E: EntityTrait>(model: E::Model) -> Row<E> {
     let rows = Rows { data: Data::Whole(vec![model]), shared: Mutex::default() };
     Row { rows: Arc::new(rows), index: 0 }
@@ -141,21 +142,21 @@ pub(crate) trait RowObject: From<Row<Self::Entity>> {
     /// The table of its rows.
     type Entity: OrganizationOwned;
 
-    /// The columns that a field needs, the id among them.
+    /// The columns that a field needs, including the ID.
     fn needs(field: &str) -> Columns<Self::Entity>;
 
-    /// The columns that the field in a context needs of these objects.
+    /// The columns of these objects that the field in a context needs.
     fn columns(ctx: &Context<'_>) -> Columns<Self::Entity> {
         Self::columns_of(ctx.field())
     }
 
-    /// The columns that a field needs of these objects.
+    /// The columns of these objects that a field needs.
     fn columns_of(field: SelectionField<'_>) -> Columns<Self::Entity> {
         let fields = field.selection_set();
         fields.fold(Self::needs(""), |columns, field| columns.and(Self::needs(field.name())))
     }
 
-    /// The same for objects that stand in these fields of the field's own object.
+    /// The same for objects in these nested fields.
     fn columns_at(ctx: &Context<'_>, path: &[&str]) -> Columns<Self::Entity> {
         let mut selected = vec![ctx.field()];
         for name in path {
@@ -171,7 +172,7 @@ impl<E: EntityTrait> Row<E> {
     /// The value of a column.
     ///
     /// # Errors
-    /// That it cannot be read, or was not.
+    /// If it cannot be read, or was not selected.
     pub(crate) fn get<T: TryGetable + ValueType>(&self, column: E::Column) -> Result<T, Error> {
         match &self.rows.data {
             Data::Whole(models) => {
@@ -191,7 +192,7 @@ impl<E: EntityTrait> Row<E> {
         }
     }
 
-    /// The row as it was read, where it was.
+    /// The query result of the row, if there is one.
     pub(crate) fn result(&self) -> Option<&QueryResult> {
         match &self.rows.data {
             Data::Whole(_) => None,
@@ -199,7 +200,7 @@ impl<E: EntityTrait> Row<E> {
         }
     }
 
-    /// The rows that were loaded with it, and itself.
+    /// The rows that were loaded with it, including itself.
     pub(crate) fn siblings(&self) -> impl Iterator<Item = Self> {
         let count = match &self.rows.data {
             Data::Whole(models) => models.len(),
@@ -208,7 +209,7 @@ impl<E: EntityTrait> Row<E> {
         (0..count).map(|index| Self { rows: Arc::clone(&self.rows), index })
     }
 
-    /// What the siblings share under this key; the first who asks makes it.
+    /// The data that siblings share under this key. The first one that asks creates it.
     pub(crate) fn shared<T: Send + Sync + 'static>(
         &self,
         key: impl Into<Key>,
@@ -236,17 +237,17 @@ impl<E: EntityTrait> Row<E> {
 }
 
 impl<E: OrganizationOwned> Row<E> {
-    /// Its id, which every row has.
+    /// Its ID, which every row has.
     pub(crate) fn id(&self) -> Uuid {
         self.get(E::ID).expect("the id is read of every row")
     }
 
-    /// The ids of its siblings and its own.
+    /// The IDs of its siblings and its own.
     pub(crate) fn ids(&self) -> Vec<Uuid> {
         self.siblings().map(|row| row.id()).collect()
     }
 
-    /// What `load` finds for the ids of all siblings together.
+    /// The results of `load` for the IDs of all siblings together.
     pub(crate) async fn load_for_all<T: Send + Sync + 'static>(
         &self,
         key: impl Into<Key>,
@@ -255,8 +256,8 @@ impl<E: OrganizationOwned> Row<E> {
         self.load(key, async || load(self.ids()).await).await
     }
 
-    /// What `load` finds for the siblings, by their ids. It is given a select of so many of them as
-    /// one statement takes.
+    /// The results of `load` for the siblings, by ID. It gets a select of as many siblings as fit
+    /// in one statement.
     pub(crate) async fn gather<T, F>(
         &self,
         scope: &Scope,
@@ -277,8 +278,8 @@ impl<E: OrganizationOwned> Row<E> {
         .await
     }
 
-    /// The object that this row refers to by a column, if it is there, with the columns that the field
-    /// asks for; loaded for all siblings.
+    /// The object that this row refers to by a column, if it exists, with the columns that the
+    /// field needs. It is loaded for all siblings.
     pub(crate) async fn referred<R: RowObject>(
         &self,
         ctx: &Context<'_>,
@@ -301,8 +302,8 @@ impl<E: OrganizationOwned> Row<E> {
         Ok(found.get(&id).cloned().map(R::from))
     }
 
-    /// The object that this row belongs to, a `what`. If it is gone, it was deleted since this one
-    /// was read, and this one with it.
+    /// The object that this row belongs to, a `what`. If it does not exist, it was deleted after
+    /// this row was read, and this row with it.
     pub(crate) async fn owner<R: RowObject>(
         &self,
         ctx: &Context<'_>,
@@ -314,7 +315,7 @@ impl<E: OrganizationOwned> Row<E> {
     }
 }
 
-/// Rows by their ids.
+/// Rows by their IDs.
 pub(crate) fn by_id<E: OrganizationOwned>(
     rows: impl IntoIterator<Item = Row<E>>,
 ) -> HashMap<Uuid, Row<E>> {

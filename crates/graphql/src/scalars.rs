@@ -5,20 +5,20 @@ use campaigns_scope::storable_time;
 use chrono::{DateTime as ChronoDateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value as JsonValue;
 
-/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get
-/// one. Microseconds are kept, anything finer is cut off.
+/// A point in time in RFC 3339 format, such as `2026-01-31T12:00:00Z`. Input can have any offset;
+/// output is in UTC. Digits beyond microseconds are cut off.
 #[derive(Clone, Debug)]
 pub(crate) struct DateTime(Text);
 
-/// A resolver reads the text, and so knows which argument it stood in when it is none.
+/// The text is parsed by the resolver, which knows the argument that it came from if it is invalid.
 #[derive(Clone, Debug)]
 enum Text {
     Sent(String),
     Shown(ChronoDateTime<Utc>),
 }
 
-/// A point in time, as RFC 3339 has it: with an offset where you send one, in UTC where you get one.
-/// Microseconds are kept, anything finer is cut off.
+/// A point in time in RFC 3339 format, such as `2026-01-31T12:00:00Z`. Input can have any offset;
+/// output is in UTC. Digits beyond microseconds are cut off.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
@@ -44,7 +44,7 @@ impl ScalarType for DateTime {
 }
 
 impl DateTime {
-    /// The time, where the text is one that both databases can store.
+    /// The time, if both databases can store it.
     pub(crate) fn parse(&self) -> Option<ChronoDateTime<Utc>> {
         match &self.0 {
             Text::Shown(time) => Some(*time),
@@ -53,7 +53,7 @@ impl DateTime {
     }
 }
 
-/// A time as text, as it is shown.
+/// A time as displayed text.
 pub(crate) fn text(time: ChronoDateTime<Utc>) -> String {
     time.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,4 +1,4 @@
-//! The schema: what the features add up to.
+//! The schema: the features combined.
 
 use async_graphql::{Context, ID, MergedObject, SimpleObject};
 use campaigns_scope::OrganizationOwned;
@@ -20,15 +20,15 @@ use crate::{
     viewer::ViewerQueries,
 };
 
-/// What a deletion leaves behind.
+/// The result of a deletion.
 #[derive(SimpleObject)]
 pub(crate) struct DeletePayload {
-    /// The id of what is gone.
+    /// The ID of the deleted object.
     pub(crate) id: ID,
 }
 
 impl DeletePayload {
-    /// Deletes the row of the id, for an admin; whether the viewer is one is looked at first.
+    /// Deletes the row with the ID, for an admin. First checks whether the viewer is one.
     pub(crate) async fn delete<E: OrganizationOwned>(
         ctx: &Context<'_>,
         id: &ID,
@@ -45,7 +45,7 @@ impl DeletePayload {
     }
 }
 
-/// What can be asked.
+/// The queries of the API. They return the data of your organization only.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(
     NodeQueries,
@@ -59,7 +59,7 @@ pub(crate) struct Query(
     TimelineQueries,
 );
 
-/// What can be done. One field is one transaction: all of it or none.
+/// The mutations of the API. Each field is one transaction: it is stored completely or not at all.
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(
     CampaignMutations,
@@ -69,7 +69,7 @@ pub(crate) struct Mutation(
     EventMutations,
 );
 
-/// What executes operations of the schema.
+/// The engine that executes operations of the schema.
 pub(crate) type Engine = campaigns_operation::Engine<Query, Mutation, Subscriptions>;
 /// A subscription of the schema.
 pub(crate) type Followed = campaigns_operation::Followed<Query, Mutation, Subscriptions>;

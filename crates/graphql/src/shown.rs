@@ -1,8 +1,8 @@
-//! How columns and other values are shown, as JSON. Text and JSON may be large.
+//! How columns and other values are shown as JSON. Text and JSON can be large.
 //!
-//! **Invariant.** Each time such a value is put into a response, its weight is drawn from the budget
-//! of the operation. Rows are drawn when they are read, but one row may be shown many times. A
-//! test fails where a field of a row shows text in another way.
+//! **Invariant.** Each time such a value is put into a response, its weight is drawn from the
+//! operation's budget. Rows are drawn when they are read, but one row can be shown many times. A
+//! test fails if a field of a row shows text in another way.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -22,12 +22,12 @@ use crate::{error::Error, rows::Row, scalars};
 /// Text.
 pub(crate) struct Text<T>(pub(crate) T);
 
-/// Draws from the budget of the operation.
+/// Draws from the operation's budget.
 pub(crate) fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Error> {
     Ok(ctx.data_unchecked::<Arc<Scope>>().drawn_from().draw(bytes)?)
 }
 
-/// Draws what a value that is shown takes.
+/// Draws the bytes of a value that is shown.
 fn draw_value(
     ctx: &ContextSelectionSet<'_>,
     field: &Positioned<Field>,
@@ -38,13 +38,13 @@ fn draw_value(
 
 /// How a column is shown.
 pub(crate) trait Shown {
-    /// What the schema has it as.
+    /// Its type in the schema.
     type Output: OutputType;
 
     /// Writes a column of a row as JSON.
     ///
     /// # Errors
-    /// That it cannot be read.
+    /// If it cannot be read.
     fn show<E: EntityTrait>(
         row: &Row<E>,
         column: E::Column,
@@ -54,7 +54,7 @@ pub(crate) trait Shown {
 
 /// A value that is shown as it is.
 pub(crate) trait ShownValue {
-    /// What the schema has it as.
+    /// Its type in the schema.
     type Output: OutputType;
 
     /// Writes it as JSON.

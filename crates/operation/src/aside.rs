@@ -1,8 +1,8 @@
-//! Work that would keep a thread of the runtime to itself.
+//! Work that would occupy a thread of the runtime.
 //!
 //! An operation with ten thousand rows runs for tens of milliseconds without waiting for anything.
-//! On a thread of the runtime everything that the thread has to do next waits as long, and where
-//! that thread is the one that polls the sockets, so does everything else.
+//! On a thread of the runtime, everything else on that thread would wait as long, and if that is
+//! the thread that polls the sockets, so would everything else.
 
 use std::{panic::AssertUnwindSafe, thread};
 
@@ -13,11 +13,11 @@ use tokio::{runtime::Handle, sync::oneshot};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// A thread has as much room as one of the runtime.
+/// The stack of a thread, as large as in the runtime.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Runs work on a thread of its own, for as long as somebody waits for it. The operating system
-/// gives the thread what others leave.
+/// Runs work on a separate thread while somebody waits for it, with the processor time that other
+/// threads leave.
 ///
 /// # Panics
 /// If the work panics, or the operating system has no more threads.

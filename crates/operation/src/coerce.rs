@@ -1,10 +1,11 @@
-//! Values against their types, and omitted variables out of the document (GraphQL, sections 6.1.2
-//! and 6.4.1).
+//! Checks values against their types, and removes omitted variables from the document (GraphQL,
+//! sections 6.1.2 and 6.4.1).
 //!
-//! async-graphql gives a resolver null for a variable that the request leaves out. Here an argument or a
-//! field whose value is such a variable is taken out of the selections ([`omit`](mod@crate::omit)), so that it
-//! is omitted as well and its default applies. Values that do not fit are found here with their path: a literal does
-//! not fit the schema (`GRAPHQL_VALIDATION_FAILED`), a variable's value is bad input.
+//! async-graphql passes null to a resolver for a variable that the request omits. Here, an argument
+//! or a field whose value is such a variable is removed from the selections
+//! ([`omit`](mod@crate::omit)), so it is omitted as well, and its default applies. Values of the
+//! wrong type are found here, with their path: a literal that does not fit the schema is
+//! `GRAPHQL_VALIDATION_FAILED`, and a variable's value is bad input.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +25,7 @@ use crate::{
     types::{self, Input, Slot, Types},
 };
 
-/// Checks the literals of an operation, and says where each variable is used first.
+/// Checks the literals of an operation, and returns where each variable is first used.
 pub(crate) fn literals(
     types: &Types,
     document: &ExecutableDocument,
@@ -56,7 +57,7 @@ pub(crate) fn variables(
         match (values.remove(name.as_str()), &definition.default_value) {
             (Some(value), _) => {
                 let value = Value::from_json(value)
-                    .map_err(|_| Error::bad_input(place, "This is no JSON value."))?;
+                    .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
                 check(types, ty, &value, &Place(Path::argument(place), Source::Variable))?;
                 let value = value.into_const().expect("JSON has no variables");
                 given.insert(name.clone(), value);
@@ -65,11 +66,11 @@ pub(crate) fn variables(
                 given.insert(name.clone(), default.node.clone());
             }
             (None, None) if !ty.nullable => {
-                let message = format!("The variable ${name} of the type {ty} is required.");
+                let message = format!("The variable ${name} of type {ty} is required.");
                 let place = Some(place.to_owned());
                 return Err(Error::new(Code::GraphqlValidationFailed, message, place));
             }
-            // one that is used nowhere is for the validation to find
+            // the validation finds unused variables
             (None, None) if !places.contains_key(name.as_str()) => {}
             (None, None) => {
                 omitted.insert(name.clone());
@@ -85,7 +86,7 @@ enum Source {
     Variable,
 }
 
-/// Where a value stands, and where it came from.
+/// The path of a value, and where it came from.
 #[derive(Clone, Copy)]
 struct Place<'a>(Path<'a>, Source);
 
@@ -107,33 +108,31 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Holds a value against a type. What a variable stands for is checked by itself.
+/// Checks a value against a type. The value of a variable is checked separately.
 fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(), Error> {
     match (value, &ty.base) {
         (Value::Variable(_), _) => Ok(()),
         (Value::Null, _) if ty.nullable => Ok(()),
-        (Value::Null, _) => {
-            Err(place.refuse(format!("This is of the type {ty} and cannot be null.")))
-        }
+        (Value::Null, _) => Err(place.refuse(format!("This is of type {ty} and cannot be null."))),
         (Value::List(values), BaseType::List(of)) => values
             .iter()
             .enumerate()
             .try_for_each(|(index, value)| check(types, of, value, &place.index(index))),
-        // a value stands for a list of itself
+        // a single value counts as a list of one
         (value, BaseType::List(of)) => check(types, of, value, place),
         (value, BaseType::Named(name)) => check_named(types, name, value, place),
     }
 }
 
 fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> Result<(), Error> {
-    let refuse = || Err(place.refuse(format!("This is no {name}.")));
+    let refuse = || Err(place.refuse(format!("This is not a valid {name}.")));
     match types.inputs.get(name) {
-        // the validation knows better what is wrong with a type that is not there
+        // the validation gives a better error for an unknown type
         None => Ok(()),
         Some(Input::Scalar) => match (name, value) {
             ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
                 Some(Ok(_)) => Ok(()),
-                _ => Err(place.refuse("This is no whole number of 32 bits.")),
+                _ => Err(place.refuse("This is not a 32-bit integer.")),
             },
             ("Float", Value::Number(_))
             | ("String" | "DateTime" | "ID", Value::String(_))
@@ -152,7 +151,7 @@ fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> R
             let Value::Object(values) = value else { return refuse() };
             for name in values.keys() {
                 if !fields.contains_key(name.as_str()) {
-                    return Err(place.field(name).refuse("There is no such field."));
+                    return Err(place.field(name).refuse("This field does not exist."));
                 }
             }
             for (field, slot) in fields {
@@ -172,7 +171,7 @@ fn check_slot(
     match value {
         Some(value) => check(types, &slot.ty, value, place),
         None if slot.ty.nullable || slot.has_default => Ok(()),
-        None => Err(place.refuse(format!("This is of the type {} and is required.", slot.ty))),
+        None => Err(place.refuse(format!("This is of type {} and is required.", slot.ty))),
     }
 }
 
@@ -181,7 +180,7 @@ struct Reader<'a> {
     types: &'a Types,
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     read: HashSet<&'a str>,
-    /// Where each variable is used first.
+    /// Where each variable is first used.
     places: HashMap<String, String>,
 }
 
@@ -201,7 +200,7 @@ impl<'a> Reader<'a> {
                     for (name, value) in &field.arguments {
                         let path = Path::argument(&name.node);
                         self.note(&value.node, path);
-                        // a missing argument is for the validation to find
+                        // the validation finds missing arguments
                         if let Some(slot) =
                             known.and_then(|of| of.arguments.get(name.node.as_str()))
                         {
@@ -247,7 +246,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes where variables are used.
+    /// Records where variables are used.
     fn note(&mut self, value: &Value, path: Path<'_>) {
         match value {
             Value::Variable(name) => {

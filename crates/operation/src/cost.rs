@@ -1,10 +1,10 @@
-//! What an operation may cost, before it is executed.
+//! The cost of an operation, before it is executed.
 //!
-//! A field costs 1 and what is in it; a list, what is in it times the rows that it may have. That is
-//! known from the document, the variables and the schema alone.
+//! A field costs 1 plus the cost of its selections. A list costs its selections multiplied by the
+//! rows that it can have. Both are known from the document, the variables and the schema alone.
 //!
-//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded how much there is once
-//! fragments are written out, so there is room and time to walk it.
+//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded the size of the
+//! document with fragments expanded, so there is room and time to walk it.
 
 use std::cell::Cell;
 
@@ -19,13 +19,13 @@ use crate::{
     types::{self, Types},
 };
 
-/// How many rows a list may have: what is in the field is counted so many times. 1 for a field that
-/// is no list.
+/// The maximum number of rows of a list, by which its selections are multiplied. 1 for a field that
+/// is not a list.
 pub type Rows = fn(&List<'_>) -> usize;
 
-/// A field that may be a list, for whoever says how long it is.
+/// A field that may be a list, for computing its length.
 pub struct List<'a> {
-    /// The object that the field is of.
+    /// The object that the field belongs to.
     pub object: &'a str,
     /// The field's name.
     pub field: &'a str,
@@ -34,16 +34,16 @@ pub struct List<'a> {
     within: &'a Reckoner<'a>,
 }
 
-/// What an operation may come to at most, and what is kept of it.
+/// The maximum cost of an operation, and the memory for kept ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fields within fields.
+    /// The nesting of fields.
     pub depth: usize,
-    /// Fields, times the rows that they are asked for.
+    /// Fields, multiplied by the rows that they return.
     pub complexity: usize,
     /// Fields with an alias.
     pub aliases: usize,
-    /// Bytes of operations that are kept for when they come again, at most.
+    /// The maximum bytes of operations that are kept for the next request.
     pub kept: usize,
 }
 
@@ -53,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// What an operation comes to.
+/// The cost of an operation.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cost {
     depth: usize,
@@ -67,20 +67,20 @@ struct Reckoner<'a> {
     variables: Option<&'a Variables>,
     /// Whether a variable was looked up.
     varies: Cell<bool>,
-    /// The length of the longest list that an argument `input` of a root field has.
+    /// The length of the longest list in an argument `input` of a root field.
     input: usize,
 }
 
 /// Operations that cost so much are dear: few of them are executed at once.
 pub(crate) const DEAR: usize = 10_000;
 
-/// What the selections of a root cost, written out, if that depends on no variable.
+/// The cost of the expanded selections of a root, if it does not depend on variables.
 pub(crate) fn fixed(types: &Types, rows: Rows, root: &str, set: &SelectionSet) -> Option<Cost> {
     let (cost, varies) = Reckoner::reckon(types, rows, root, set, None);
     (!varies).then_some(cost)
 }
 
-/// What the selections of a root cost, written out.
+/// The cost of the expanded selections of a root.
 pub(crate) fn of(
     types: &Types,
     rows: Rows,
@@ -95,12 +95,12 @@ impl Cost {
     /// Refuses what would cost too much, and returns its complexity.
     pub(crate) fn limit(self, limits: &Limits) -> Result<usize, Error> {
         for (what, cost, limit) in [
-            ("nests fields", self.depth, limits.depth),
-            ("costs", self.complexity, limits.complexity),
-            ("has aliases:", self.aliases, limits.aliases),
+            ("has fields nested to depth", self.depth, limits.depth),
+            ("has a cost of", self.complexity, limits.complexity),
+            ("has this many aliases:", self.aliases, limits.aliases),
         ] {
             if cost > limit {
-                let message = format!("The operation {what} {cost}, and {limit} is the limit.");
+                let message = format!("The operation {what} {cost}, but the limit is {limit}.");
                 return Err(Error::limit("query", message));
             }
         }
@@ -132,7 +132,7 @@ impl<'a> Reckoner<'a> {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.set(of, &fragment.node.selection_set.node)
                 }
-                // written out
+                // expanded
                 Selection::FragmentSpread(_) => continue,
             };
             sum.depth = sum.depth.max(cost.depth);
@@ -142,7 +142,7 @@ impl<'a> Reckoner<'a> {
         sum
     }
 
-    /// The length of the longest list that an argument `input` of these fields has, 1 at least.
+    /// The length of the longest list in an argument `input` of these fields, at least 1.
     fn longest_input(&self, set: &SelectionSet) -> usize {
         let lengths = set.items.iter().map(|selection| match &selection.node {
             Selection::Field(field) => match field.node.get_argument("input") {
@@ -186,13 +186,13 @@ impl<'a> Reckoner<'a> {
 }
 
 impl List<'_> {
-    /// Whether the field has an argument of this name.
+    /// Whether the field has an argument with this name.
     #[must_use]
     pub fn takes(&self, argument: &str) -> bool {
         self.known.arguments.contains_key(argument)
     }
 
-    /// The whole number that an argument is.
+    /// The integer value of an argument.
     #[must_use]
     pub fn number(&self, argument: &str) -> Option<usize> {
         match self.value(argument)? {
@@ -201,7 +201,7 @@ impl List<'_> {
         }
     }
 
-    /// The text or the name of an enum's value that an argument is.
+    /// The value of an argument that is text or an enum value.
     #[must_use]
     pub fn text(&self, argument: &str) -> Option<String> {
         match self.value(argument)? {
@@ -211,19 +211,19 @@ impl List<'_> {
         }
     }
 
-    /// The length of the list that an argument is.
+    /// The length of an argument that is a list.
     #[must_use]
     pub fn length(&self, argument: &str) -> Option<usize> {
         self.asked.get_argument(argument).map(|value| self.within.length(&value.node))
     }
 
-    /// The length of the longest list that an argument `input` of a root field is, 1 at least.
+    /// The length of the longest list in an argument `input` of a root field, at least 1.
     #[must_use]
     pub fn input_length(&self) -> usize {
         self.within.input
     }
 
-    /// What an argument is, its variables put in.
+    /// The value of an argument, with its variables replaced.
     fn value(&self, name: &str) -> Option<ConstValue> {
         let value = self.asked.get_argument(name)?.node.clone();
         value.into_const_with(|name| self.within.variable(&name).cloned().ok_or(())).ok()

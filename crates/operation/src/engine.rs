@@ -1,4 +1,4 @@
-//! What executes operations.
+//! The engine, which executes operations.
 
 use std::sync::{Arc, PoisonError};
 
@@ -22,8 +22,8 @@ use crate::{
     written::Written,
 };
 
-/// A schema of these roots, which are called Query, Mutation and Subscription, ready to execute operations.
-/// Cloning shares it.
+/// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
+/// Clones share it.
 pub struct Engine<Q, M, S> {
     schema: Schema<Root<Q>, Root<M>, Root<S>>,
     environment: Environment,
@@ -42,7 +42,7 @@ impl<Q, M, S> Clone for Engine<Q, M, S> {
     }
 }
 
-/// A subscription, executed once for each thing that it shows.
+/// A subscription, executed once for each item.
 pub struct Followed<Q, M, S> {
     engine: Engine<Q, M, S>,
     prepared: Prepared,
@@ -54,8 +54,8 @@ where
     M: ObjectType + Default + 'static,
     S: SubscriptionType + Default + 'static,
 {
-    /// An engine, which answers introspection queries only if `introspection` is on and executes what
-    /// is within the limits; `rows` says how long lists may be.
+    /// An engine, which answers introspection queries only if `introspection` is true, and executes
+    /// operations within the limits. `rows` returns the lengths of lists.
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, rows: Rows) -> Self {
         Self {
@@ -75,26 +75,26 @@ where
         schema::<Q, M, S>(true, ValidationMode::Strict).sdl()
     }
 
-    /// Parses and checks an operation, or looks up what is kept of it.
+    /// Parses and checks an operation, or uses the kept result.
     ///
     /// # Errors
-    /// What is wrong with the document or its variables.
+    /// If the document or its variables are invalid.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
         self.checks.prepare(operation, |key, document| self.validate(key, document))
     }
 
-    /// How many bytes of operations are kept.
+    /// The bytes of the kept operations.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.checks.kept_bytes()
     }
 
-    /// What is wrong with a document, by the library's word.
+    /// The library's validation errors for a document.
     fn validate(&self, key: &Key, document: ExecutableDocument) -> Result<(), Vec<ServerError>> {
         let mut request = Request::new(&key.query).data(Probe::default());
         request.operation_name.clone_from(&key.operation_name);
         request.set_parsed_query(document);
-        // the roots wait for nothing for a probe
+        // the roots never wait for a probe
         let response = self.schema.execute_stream(request).next().now_or_never().flatten();
         match response.map(|response| response.errors) {
             Some(errors) if !errors.is_empty() => Err(errors),
@@ -102,8 +102,8 @@ where
         }
     }
 
-    /// Executes a query or mutation, for whose resolvers `data` is in the context. The response is
-    /// safe to send, its fields in the order of the document.
+    /// Executes a query or mutation, with `data` in the context of its resolvers. The response is
+    /// safe to send, with its fields in the order of the document.
     pub async fn execute(&self, prepared: Prepared, mut data: Data, request_id: Uuid) -> Response {
         let Prepared { kept, variables, way, .. } = prepared;
         match way {
@@ -160,8 +160,8 @@ where
         &self.prepared
     }
 
-    /// Executes the selection over the first item of the stream that the root field makes, for which
-    /// `data` is in the context. `None` if the stream is empty.
+    /// Executes the selection over the first item of the root field's stream, with `data` in the
+    /// context. `None` if the stream is empty.
     pub async fn answer(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
         let Prepared { kept, variables, way, .. } = &self.prepared;
         let written = match way {
@@ -169,7 +169,7 @@ where
             Prepare::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
-            // a subscription about the schema is refused before
+            // a subscription about the schema has been rejected before
             Prepare::Library(..) => return None,
         };
         let root = written.set.node.items.iter().find_map(|selection| match &selection.node {
@@ -196,12 +196,12 @@ where
     S: SubscriptionType + Default + 'static,
 {
     let schema = Schema::build(Root::default(), Root::default(), Root::default());
-    // `measure` bounds it before, with a message of its own
+    // `measure` bounds it first, with its own message
     let schema = schema.limit_recursive_depth(MAX_DEPTH).validation_mode(validation);
     if introspection { schema.finish() } else { schema.disable_introspection().finish() }
 }
 
-/// A response that is safe to send, its data in the shape of the document.
+/// A response that is safe to send, with its data in the shape of the document.
 fn shaped(response: Response, written: &Written, request_id: Uuid) -> Response {
     let mut response = error::seal(response, request_id);
     if was_executed(&response) {
@@ -210,7 +210,7 @@ fn shaped(response: Response, written: &Written, request_id: Uuid) -> Response {
     response
 }
 
-/// Whether a response came of an execution, and not of the validation before it.
+/// Whether a response came from an execution, and not from the validation before it.
 #[must_use]
 pub fn was_executed(response: &Response) -> bool {
     let invalid = Some(Code::GraphqlValidationFailed.as_str());

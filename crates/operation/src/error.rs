@@ -1,8 +1,8 @@
-//! What a client is told about an operation that fails.
+//! The errors of an operation, as clients see them.
 //!
-//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the client.
-//! Everything else is logged and replaced by a request id: async-graphql would make a message of
-//! anything that can be displayed, a database's error too.
+//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the
+//! client. Everything else is logged and replaced by a request ID. async-graphql would turn
+//! anything that can be displayed into a message, including a database error.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum Code {
     Unauthenticated,
     /// The viewer's role does not allow it.
     Forbidden,
-    /// There is no such row in the viewer's organization.
+    /// The row does not exist in the viewer's organization.
     NotFound,
     /// A value is invalid.
     BadUserInput,
@@ -37,7 +37,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The code as it stands in `extensions.code`.
+    /// The code, as in `extensions.code`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,12 +56,12 @@ impl Code {
     }
 }
 
-/// Why an operation is refused before anything is executed.
+/// Why an operation is rejected before anything is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Its kind.
     pub code: Code,
-    /// What the client is told.
+    /// The message for the client.
     pub message: String,
     /// The path to the value at fault, starting at the argument or variable.
     pub field: Option<String>,
@@ -97,7 +97,8 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
                 extensions.set("code", Code::GraphqlValidationFailed.as_str());
             } else {
                 tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
-                error.message = format!("Something went wrong; the log has it under {request_id}.");
+                error.message =
+                    format!("Something went wrong. The log has the details under {request_id}.");
                 error.source = None;
                 extensions.set("code", Code::Internal.as_str());
             }
@@ -107,7 +108,7 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
     response
 }
 
-/// The code that an error carries.
+/// The code of an error.
 #[must_use]
 pub fn code_of(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code")? {

@@ -1,7 +1,7 @@
 //! Values as JSON text.
 //!
-//! **Invariant.** `Value::Binary`, which no field of a schema has, is JSON that is written already: an
-//! [`object`](mod@crate::object) makes it.
+//! **Invariant.** `Value::Binary`, which no field of a schema uses, is JSON that is already
+//! written. An [`object`](mod@crate::object) creates it.
 
 use async_graphql::{Response, Value};
 
@@ -45,7 +45,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
     serialize(text, out);
 }
 
-/// Appends whatever serializes as JSON.
+/// Appends a serializable value as JSON.
 #[expect(clippy::missing_panics_doc, reason = "memory takes JSON")]
 pub fn serialize(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
     serde_json::to_writer(out, value).expect("memory takes JSON");

@@ -1,13 +1,13 @@
-//! What is kept of an operation from one request to the next: all that its text alone decides.
+//! What is kept of an operation between requests: everything that depends on its text alone.
 //!
-//! A dashboard sends the same few documents again and again. What parsing, validation and writing out
-//! its fragments come to depends on the text of a document and the name of the operation; so it is kept by
-//! these two, and a request adds its variables.
+//! A dashboard sends the same few documents again and again. The results of parsing, validation and
+//! expanding fragments depend on the text of a document and the name of the operation. So they are
+//! kept under these two, and a request adds its variables.
 //!
 //! **Invariants.**
-//! - Nothing is kept that depends on variables, on who asks or on the time.
-//! - What is kept weighs [`Limits::kept`](crate::Limits) bytes at most; what was not used for longest goes
-//!   first. An operation that is heavier than a sixteenth of that is not kept.
+//! - Nothing is kept that depends on variables, on the viewer or on the time.
+//! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes; the least recently used
+//!   goes first. An operation that is heavier than a sixteenth of that is not kept.
 
 use std::{
     collections::HashMap,
@@ -22,29 +22,29 @@ use hashlink::LinkedHashMap;
 
 use crate::written::Written;
 
-/// What the text of an operation decides.
+/// Everything that the text of an operation determines.
 pub(crate) struct Kept {
     pub(crate) key: Key,
     pub(crate) kind: OperationType,
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
-    /// Where each variable is used first.
+    /// Where each variable is first used.
     pub(crate) places: HashMap<String, String>,
     pub(crate) way: Way,
 }
 
 /// How an operation is executed.
 pub(crate) enum Way {
-    /// Its selections, which are always the same.
+    /// By its selections, which are always the same.
     Written(Arc<Written>),
-    /// Its selections depend on `@skip` and `@include`, and are written out for each request.
+    /// By selections that depend on `@skip` and `@include` and are expanded for each request.
     Conditional(ExecutableDocument),
-    /// The schema itself is asked about, which the library answers.
+    /// By the library, since it is about the schema itself.
     Library(ExecutableDocument, Arc<Written>),
-    /// Not at all: it does not fit the schema.
+    /// Not at all, since it does not fit the schema.
     Invalid(Vec<ServerError>),
 }
 
-/// What an operation is kept by: its document, and its name if one is given.
+/// The key of a kept operation: its document, and its name if one is given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) query: String,
@@ -59,7 +59,7 @@ pub(crate) struct Cache {
 
 #[derive(Default)]
 struct Entries {
-    /// With their weights in bytes, the one that was used last at the end.
+    /// Operations with their weights in bytes, the most recently used at the end.
     by_key: LinkedHashMap<Key, (Arc<Kept>, usize)>,
     weight: usize,
 }
@@ -73,7 +73,7 @@ impl Cache {
         self.entries().by_key.to_back(key).map(|(kept, _)| Arc::clone(kept))
     }
 
-    /// Keeps an operation of so many bytes, if there is room for it.
+    /// Keeps an operation with this weight in bytes, if there is room for it.
     pub(crate) fn keep(&self, kept: &Arc<Kept>, weight: usize) {
         if weight > self.most / 16 {
             return;

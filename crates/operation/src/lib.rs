@@ -1,27 +1,27 @@
-//! The engine: the way of a GraphQL operation from its text to its response. It knows the schema that it
-//! is given and nothing of what that schema is about.
+//! The engine: the way of a GraphQL operation from its text to its response. It works with any
+//! schema and knows nothing about the subject of the schema.
 //!
-//! [`Engine::prepare`] checks an operation, [`Engine::execute`] executes it once, [`Engine::follow`]
-//! once for each thing that a subscription has to show.
+//! [`Engine::prepare`] checks an operation, [`Engine::execute`] executes it once, and
+//! [`Engine::follow`] executes it for each item of a subscription.
 //!
-//! async-graphql parses recursively, takes an omitted variable for null and meets a value that does not
-//! fit its type in the middle of the execution. So, before it executes anything:
+//! async-graphql parses recursively, treats an omitted variable as null, and finds a value of the
+//! wrong type in the middle of the execution. So, before anything is executed:
 //!
 //! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the unparsed document.
-//! 2. The document is parsed, the operation chosen, and `measure` bounds it with its fragments
-//!    written out.
-//! 3. `coerce` checks literals against the schema, and `written` writes the selections out.
+//! 2. The document is parsed, the operation is chosen, and `measure` bounds it with its fragments
+//!    expanded.
+//! 3. `coerce` checks literals against the schema, and `written` expands the selections.
 //! 4. The library validates the document, by executing it over roots that resolve nothing (`root`).
 //!
-//! What this comes to depends on the text alone and is kept for the next request (`kept`), which adds
-//! its variables: `coerce` checks them and fills in defaults, `omit` takes out those that are omitted,
-//! so that omitted is not null, and `cost` checks the operation against the [`Limits`].
+//! The result depends on the text alone and is kept for the next request (`kept`), which adds its
+//! variables: `coerce` checks them and fills in defaults, `omit` removes those that are omitted, so
+//! that omitted is not null, and `cost` checks the operation against the [`Limits`].
 //!
-//! Then the roots resolve what is written, past the library's own preparations. Afterwards `shape` brings
-//! the data into the shape of the document.
+//! Then the roots resolve the expanded selections, without the library's own preparation. Finally,
+//! `shape` brings the data into the shape of the document.
 //!
-//! **Invariant.** What is wrong with a request is known, with its code and field, before the first
-//! resolver runs; only what depends on the data or the role is found later.
+//! **Invariant.** Faults of a request are known, with their code and field, before the first
+//! resolver runs. Only faults that depend on the data or the role are found later.
 
 #![warn(missing_docs)]
 

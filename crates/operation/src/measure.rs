@@ -1,8 +1,9 @@
-//! How much a document says once its fragments are written out.
+//! The size of a document with its fragments expanded.
 //!
-//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate; so
-//! a document whose fragments double is refused in the time that it takes to read it. What passes is
-//! no deeper than 64 levels, so that whatever walks it afterwards, recursively, has the room to.
+//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate. So
+//! a document with fragments that double is refused in the time that it takes to read it. A
+//! document that passes is at most 64 levels deep, so recursive code that walks it later has enough
+//! stack.
 
 use std::collections::HashMap;
 
@@ -13,9 +14,9 @@ use async_graphql::{
 
 use crate::error::Error;
 
-/// How deep selections may nest, a fragment being a level.
+/// The maximum nesting of selections, counting a fragment as a level.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// How many selections there may be with fragments written out.
+/// The maximum number of selections with fragments expanded.
 const MAX_SELECTIONS: usize = 20_000;
 
 #[derive(Clone, Copy, Default)]
@@ -30,7 +31,7 @@ struct Measure<'a> {
     known: HashMap<&'a str, Option<Size>>,
 }
 
-/// Refuses a document that is too deep or too large, or whose fragments spread each other.
+/// Rejects a document that is too deep or too large, or has fragments that spread each other.
 pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     for (_, operation) in document.operations.iter() {
@@ -62,15 +63,15 @@ impl<'a> Measure<'a> {
             size.depth = size.depth.max(inner.depth + 1);
             if size.selections > MAX_SELECTIONS {
                 let message = format!(
-                    "There are {MAX_SELECTIONS} selections at most, fragments written out."
+                    "An operation can have at most {MAX_SELECTIONS} selections, with fragments expanded."
                 );
                 return Err(Error::limit("query", message));
             }
-            // a fragment that was measured elsewhere
+            // a fragment that was already measured
             if depth + size.depth > MAX_DEPTH + 1 {
                 return Err(Error::limit(
                     "query",
-                    format!("Selections nest {MAX_DEPTH} deep at most."),
+                    format!("Selections can be nested at most {MAX_DEPTH} levels deep."),
                 ));
             }
         }
@@ -85,7 +86,7 @@ impl<'a> Measure<'a> {
                 Err(Error::invalid(message))
             }
             None => {
-                // one that is not there is for the validation to find
+                // the validation finds unknown fragments
                 let Some(fragment) = self.fragments.get(name) else { return Ok(Size::default()) };
                 self.known.insert(name, None);
                 let size = self.set(&fragment.node.selection_set.node, depth)?;
@@ -97,7 +98,7 @@ impl<'a> Measure<'a> {
 }
 
 fn too_deep() -> Error {
-    Error::limit("query", format!("Selections nest {MAX_DEPTH} deep at most."))
+    Error::limit("query", format!("Selections can be nested at most {MAX_DEPTH} levels deep."))
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! Objects that resolve their plain fields in one go.
 //!
-//! async-graphql makes a future for each field of each object, whether it waits for something or not, and
-//! then a value of it. Most fields of a row wait for nothing. An [`Object`] says how each of its plain
-//! fields is written as JSON, and leaves those that wait to a container. A list of objects is
-//! resolved field by field: each plain field is looked up once, each field that waits is one future for the
-//! whole list; then the text of the list is written, in the order of the document.
+//! async-graphql creates a future for each field of each object, whether it waits or not, and then
+//! a value. Most fields of a row do not wait. An [`Object`] defines how each of its plain fields is
+//! written as JSON, and leaves the fields that wait to a container. A list of objects is resolved
+//! field by field: each plain field is looked up once, and each field that waits is one future for
+//! the whole list. Then the text of the list is written, in the order of the document.
 //!
 //! **Invariants.**
-//! - Each object is described once: what the schema says of a plain field, and how it is written, stand
-//!   in one place.
-//! - What is written holds no error. Once an operation has one, objects are values, so that
+//! - Each object is described once: the schema's description of a plain field and the way it is
+//!   written are in one place.
+//! - Written JSON contains no error. Once an operation has an error, objects are values, so that
 //!   [`shape`](mod@crate::shape) can put null where it belongs.
-//! - What plain fields write is drawn from whatever the object draws from, object by object.
+//! - The bytes of plain fields are drawn from the object's budget, object by object.
 
 use std::{borrow::Cow, pin::Pin};
 
@@ -31,31 +31,32 @@ pub type Plain<T> = fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error>;
 
 /// An object with plain fields.
 pub trait Object: ContainerType + Sized {
-    /// Why a field cannot be shown.
+    /// The error if a field cannot be shown.
     type Error: Into<async_graphql::Error> + Send;
-    /// The fields that wait for something.
+    /// The fields that wait.
     type Waiting: ContainerType;
 
-    /// What writes the plain field of this name, if it is one.
+    /// The writer of the plain field with this name, if there is one.
     fn plain(field: &str) -> Option<Plain<Self>>;
 
     /// The same object, for the fields that wait.
     fn waiting(&self) -> Self::Waiting;
 
-    /// Draws so many bytes of an answer from whatever they are drawn from.
+    /// Draws bytes of a response from the budget.
     ///
     /// # Errors
-    /// That there are no more.
+    /// If the budget is exhausted.
     fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Self::Error>;
 }
 
 /// How many bytes are written before they are drawn.
 const DRAWN: usize = 16 * 1024;
 
-/// How often what is written is there at once: in the text of an object, and of what that is a part of.
+/// How many copies of written text exist at once: in the text of an object, and in the text that
+/// contains it.
 const WRITTEN: usize = 2;
 
-/// Is in the context where selections are written out.
+/// Marks a context in which selections are expanded.
 pub(crate) struct WrittenOut;
 
 /// A list of objects.
@@ -88,7 +89,7 @@ impl<T: Object> OutputType for Objects<T> {
 enum Step<'a, T: Object> {
     Typename(&'a Name),
     Plain(&'a Positioned<Field>, Plain<T>),
-    /// By its place among those that wait.
+    /// A field that waits, by its place among these.
     Waiting(&'a Positioned<Field>, usize),
 }
 
@@ -101,13 +102,13 @@ impl<'a, T: Object> Step<'a, T> {
     }
 }
 
-/// What fields that wait came to, for each object.
+/// The results of a field that waits, for each object.
 type Waited = Vec<ServerResult<Value>>;
 
-/// Resolves what is selected of objects: of a list of them, or of the only one.
+/// Resolves the selections of objects: of a list, or of a single one.
 ///
 /// # Errors
-/// Those of the library.
+/// Any error of the library.
 pub async fn resolve<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
@@ -136,13 +137,13 @@ pub async fn resolve<T: Object>(
     }
 }
 
-/// Draws what plain fields wrote. Where there is not enough, that is one error for all of the objects.
+/// Draws the bytes of plain fields. If the budget is exhausted, that is one error for all objects.
 fn draw<T: Object>(ctx: &ContextSelectionSet<'_>, bytes: usize) -> ServerResult<()> {
     T::draw(ctx, WRITTEN * bytes)
         .map_err(|error| ctx.set_error_path(error.into().into_server_error(ctx.item.pos)))
 }
 
-/// What is to be done for each object; `None` where the selections are not written out.
+/// The steps for each object, or `None` if the selections are not expanded.
 fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>>> {
     ctx.data_opt::<WrittenOut>()?;
     let mut waiting = 0;
@@ -162,8 +163,8 @@ fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>
     steps.collect()
 }
 
-/// A field that waits, of each object, one after the other: what the first has to wait for is there for
-/// the others.
+/// A field that waits, for one object after the other: the data that the first one waits for is
+/// then available to the others.
 fn wait<'a, T: Object>(
     ctx: &'a ContextSelectionSet<'a>,
     objects: &'a [T],
@@ -182,7 +183,7 @@ fn wait<'a, T: Object>(
     })
 }
 
-/// The text of the objects; `None` where a plain field cannot be shown.
+/// The text of the objects, or `None` if a plain field cannot be shown.
 fn written<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
@@ -204,7 +205,7 @@ fn written<T: Object>(
             if place > 0 {
                 out.push(b',');
             }
-            // a name is no more than letters, digits and underscores
+            // a name has only letters, digits and underscores
             out.push(b'"');
             out.extend_from_slice(step.key().as_bytes());
             out.extend_from_slice(b"\":");
@@ -236,7 +237,7 @@ fn written<T: Object>(
     Ok(Some(out))
 }
 
-/// The objects as values: what failed is missing, and among the errors.
+/// The objects as values. Failed fields are missing and are among the errors.
 fn values<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
@@ -278,7 +279,7 @@ fn values<T: Object>(
     Ok(if is_list { Value::List(all) } else { all.pop().unwrap_or_default() })
 }
 
-/// Resolves selections that are not written out, as the library does.
+/// Resolves selections that are not expanded, with the library.
 async fn in_the_library<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
@@ -295,7 +296,7 @@ async fn in_the_library<T: Object>(
 /// Resolves one field of an object, for a container that resolves them one by one.
 ///
 /// # Errors
-/// Those of the field.
+/// The error of the field.
 pub async fn resolve_field<T: Object>(
     object: &T,
     ctx: &async_graphql::Context<'_>,
@@ -383,7 +384,7 @@ fn object_type<T>(
     }
 }
 
-/// The fields that wait of an object that has none.
+/// The fields that wait, for an object without any.
 pub struct Nothing;
 
 impl ContainerType for Nothing {

@@ -1,4 +1,4 @@
-//! Omitted variables, out of the document.
+//! Removes omitted variables from the document.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +11,8 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-/// Takes variables without a value out of the document, and with them whatever of it the
-/// operation does not use, as that may use variables of the same name in its own way.
+/// Removes variables without a value from the document, together with the parts that the operation
+/// does not use, since those may use variables with the same names differently.
 pub(crate) fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
     let operation = match &mut document.operations {
         DocumentOperations::Single(operation) => operation,
@@ -106,7 +106,7 @@ fn is_omitted(value: &Value, omitted: &HashSet<Name>) -> bool {
 
 fn omit_from_value(value: &mut Value, omitted: &HashSet<Name>) {
     match value {
-        // an element cannot be left out of a list
+        // an element of a list cannot be omitted
         Value::Variable(name) if omitted.contains(name) => *value = Value::Null,
         Value::List(values) => {
             for value in values {

@@ -1,4 +1,4 @@
-//! Where a value stands.
+//! The path of a value.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! An operation before it is executed.
+//! Prepares an operation before it is executed.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::{
 pub struct Operation {
     /// The document.
     pub query: String,
-    /// Which of its operations to execute, if there are several.
+    /// The operation to execute, if there are several.
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: Map<String, Json>,
@@ -72,7 +72,7 @@ impl Operation {
     }
 }
 
-/// An operation that can be executed: what is kept of its text, and what this request adds.
+/// An operation that can be executed: the kept part, and the part of this request.
 pub struct Prepared {
     pub(crate) kept: Arc<Kept>,
     pub(crate) variables: Variables,
@@ -103,7 +103,7 @@ impl Prepared {
         self.kept.kind == OperationType::Subscription
     }
 
-    /// Whether it may take so long that only a few of its kind should run at once.
+    /// Whether it is so expensive that only a few of its kind should run at once.
     #[must_use]
     pub fn is_dear(&self) -> bool {
         self.cost >= cost::DEAR
@@ -115,7 +115,7 @@ impl Prepared {
         self.cost
     }
 
-    /// What tells this operation from others: its text, and its variables but for one that is the
+    /// The key of this operation: its text and its variables, except for a variable that is the
     /// value of the root field's `argument` and is used nowhere else.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "what came as JSON is JSON")]
@@ -142,12 +142,12 @@ impl Prepared {
                 });
             }
         }
-        // wherever else it may stand
+        // wherever else it may occur
         is_argument && !format!("{set:?}").contains(&format!("{variable:?}"))
     }
 }
 
-/// What operations are checked against before they are executed.
+/// The checks of operations before they are executed.
 pub(crate) struct Checks {
     types: Types,
     limits: Limits,
@@ -162,13 +162,13 @@ impl Checks {
         Self { types, limits, rows, cache: Cache::new(limits.kept) }
     }
 
-    /// How many bytes of operations are kept.
+    /// The bytes of the kept operations.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.cache.weight()
     }
 
-    /// Prepares an operation. One that is not kept is validated first: `validate` tells what is
-    /// wrong with its document.
+    /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
+    /// the errors of its document.
     pub(crate) fn prepare(
         &self,
         operation: Operation,
@@ -220,7 +220,7 @@ impl Checks {
         })
     }
 
-    /// Finds out what the text of an operation decides, and keeps it.
+    /// Determines everything that depends on the text of an operation, and keeps it.
     fn keep(
         &self,
         key: Key,
@@ -233,7 +233,7 @@ impl Checks {
         measure::measure(&document)?;
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let places = coerce::literals(&self.types, &document, operation)?;
-        // without variables: what depends on them comes again with each request
+        // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
         let weight = 1024 + 2 * key.query.len() + 512 * written.count();
         let is_fixed = !written::has_directives(&document);
@@ -261,22 +261,22 @@ impl Checks {
     ) -> Result<Written, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
         let written = Written::of(&self.types, self.rows, document, operation, variables);
-        // GraphQL, section 5.2.3.1; the library lets several through
+        // GraphQL, section 5.2.3.1; the library allows several
         let has_one_root = written.set.node.items.len() == 1 && !written.is_about_the_schema();
         if operation.ty == OperationType::Subscription && !has_one_root {
-            return Err(Error::invalid("A subscription has one field at its root."));
+            return Err(Error::invalid("A subscription must have exactly one root field."));
         }
         Ok(written)
     }
 }
 
-/// The operation that is to be executed.
+/// The operation to execute.
 pub(crate) fn selected<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Result<&'a OperationDefinition, Error> {
     let unknown =
-        |name: &str| Error::invalid(format!("The document has no operation of the name {name}."));
+        |name: &str| Error::invalid(format!("The document has no operation named {name}."));
     match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => Ok(&operation.node),
         (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
@@ -289,7 +289,7 @@ pub(crate) fn selected<'a>(
             match (all.next(), all.next()) {
                 (Some(only), None) => Ok(&only.node),
                 _ => Err(Error::invalid(
-                    "The document has several operations; say which by operationName.",
+                    "The document has several operations. Choose one with operationName.",
                 )),
             }
         }

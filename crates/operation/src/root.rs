@@ -1,8 +1,8 @@
-//! The roots of a schema, and the way past the library's preparations.
+//! The roots of a schema, which bypass the library's preparation.
 //!
-//! async-graphql validates a document only on the way to its execution. So a document is validated by
-//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. What it is executed
-//! in afterwards, without being parsed or validated again, is the [`Environment`] that a probe has seen.
+//! async-graphql validates a document only when it executes it. So a document is validated by
+//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. Later it is
+//! executed in the [`Environment`] that a probe has seen, without being parsed or validated again.
 
 use std::{
     borrow::Cow,
@@ -30,11 +30,11 @@ use crate::kept::Kept;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Root<T>(pub(crate) T);
 
-/// In the context of an execution that only validates.
+/// Marks the context of an execution that only validates.
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<OnceLock<Environment>>);
 
-/// What contexts are made of: the schema, and its extensions, of which there are none.
+/// The parts of a context: the schema, and its extensions, of which there are none.
 #[derive(Clone)]
 pub(crate) struct Environment {
     schema: SchemaEnv,
@@ -42,7 +42,7 @@ pub(crate) struct Environment {
 }
 
 impl Probe {
-    /// Whether this is the context of a probe, which has a look at it.
+    /// Whether this is the context of a probe, which then records it.
     fn takes(ctx: &Context<'_>) -> bool {
         let probe = ctx.data_opt::<Self>();
         if let Some(Self(seen)) = probe {
@@ -56,7 +56,8 @@ impl Probe {
 }
 
 impl Environment {
-    /// That of a schema, which has to validate nothing: any field of the root will do.
+    /// The environment of a schema. Nothing needs to be validated for this, so any field of the
+    /// root works.
     pub(crate) fn learn<Q, M, S>(schema: &Schema<Root<Q>, M, S>) -> Self
     where
         Q: ObjectType + 'static,
@@ -73,7 +74,7 @@ impl Environment {
         &self.schema
     }
 
-    /// The environment of one execution of an operation, its selections aside.
+    /// The environment of one execution of an operation, without its selections.
     pub(crate) fn of(&self, kept: &Kept, variables: Variables, data: Data) -> QueryEnv {
         let operation = OperationDefinition {
             ty: kept.kind,
@@ -86,7 +87,7 @@ impl Environment {
             variables,
             operation_name: kept.key.operation_name.clone(),
             operation: Positioned::new(operation, Pos::default()),
-            // written out where they were spread
+            // expanded where they were spread
             fragments: <_>::default(),
             uploads: Vec::new(),
             session_data: <_>::default(),

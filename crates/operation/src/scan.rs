@@ -2,24 +2,24 @@
 //! library cannot keep, as it makes a map of an input object: each of its fields stands once (GraphQL,
 //! section 5.6.3).
 //!
-//! **Invariants.** What passes nests its brackets 64 deep at most, so that no recursive parser,
-//! validator or destructor behind it runs out of stack: 2 kB would be enough for that. JSON that
-//! passes has 250,000 values at most, each of which takes a hundred bytes and more once it is read:
-//! 8 MB of zeros would take a gigabyte.
+//! **Invariants.** Brackets in what passes are nested at most 64 deep, so that no recursive parser,
+//! validator or destructor runs out of stack: without this, 2 kB would be enough. JSON that passes
+//! has at most 250,000 values, each of which takes a hundred bytes or more in memory: 8 MB of zeros
+//! would take a gigabyte.
 
 use std::collections::HashSet;
 
 use crate::error::{Code, Error};
 
-/// How deep brackets may nest.
+/// The maximum nesting of brackets.
 pub const MAX_NESTING: usize = 64;
-/// How many tokens a document may have.
+/// The maximum number of tokens in a document.
 const MAX_TOKENS: usize = 20_000;
-/// How many values JSON may have: ten thousand rows of 25.
+/// The maximum number of values in JSON: ten thousand rows of 25.
 const MAX_VALUES: usize = 250_000;
 
-/// Bounds a GraphQL document. Knows as much of its grammar (GraphQL, section 2.1) as
-/// tells a bracket from one in a string, a block string or a comment.
+/// Bounds a GraphQL document. Knows as much of the grammar (GraphQL, section 2.1) as needed to
+/// distinguish a bracket from one in a string, a block string or a comment.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`; `GRAPHQL_VALIDATION_FAILED` for a field of an input object that stands twice.
@@ -70,11 +70,11 @@ pub fn document(text: &str) -> Result<(), Error> {
         if depth > MAX_NESTING {
             return Err(Error::limit(
                 "query",
-                format!("Brackets nest {MAX_NESTING} deep at most."),
+                format!("Brackets can be nested at most {MAX_NESTING} levels deep."),
             ));
         }
         if tokens > MAX_TOKENS {
-            let message = format!("A document has {MAX_TOKENS} tokens at most.");
+            let message = format!("A document can have at most {MAX_TOKENS} tokens.");
             return Err(Error::limit("query", message));
         }
     }
@@ -157,11 +157,11 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
             _ => at + 1,
         };
         if values > MAX_VALUES {
-            let message = format!("JSON has {MAX_VALUES} values at most.");
+            let message = format!("JSON can have at most {MAX_VALUES} values.");
             return Err(Error::limit("variables", message));
         }
         if depth > MAX_NESTING + extra {
-            let message = format!("Brackets nest {MAX_NESTING} deep at most.");
+            let message = format!("Brackets can be nested at most {MAX_NESTING} levels deep.");
             return Err(Error::limit("variables", message));
         }
     }
@@ -172,7 +172,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+') || byte >= 0x80
 }
 
-/// Where the string ends whose content begins here; one in a document ends with its line, too.
+/// The end of the string whose content starts here. A string in a document also ends with its line.
 fn end_of_string(bytes: &[u8], mut at: usize, ends_with_line: bool) -> usize {
     while let Some(&byte) = bytes.get(at) {
         at += match byte {

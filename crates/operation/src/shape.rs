@@ -1,8 +1,9 @@
 //! The data of a response in the shape of its document (GraphQL, sections 6.2.2, 6.4.4 and 7.2.2).
 //!
-//! async-graphql puts fields in the order in which they were resolved, and leaves out a field that
-//! failed, even where it cannot be null. **Invariant**: what leaves here has its fields in the order
-//! of the document; a field that failed is null, or where it cannot be, the next thing around it that can.
+//! async-graphql orders fields by the time they were resolved, and leaves out a field that failed,
+//! even if it cannot be null. **Invariant**: data that leaves here has its fields in the order of
+//! the document. A field that failed is null or, if it cannot be null, the nearest nullable parent
+//! is.
 
 use std::{collections::HashSet, fmt::Write};
 
@@ -14,7 +15,7 @@ use async_graphql::{
 
 use crate::types::Types;
 
-/// What an object of the data is to consist of.
+/// The shape of an object of the data.
 #[derive(Default)]
 pub(crate) struct Shape {
     fields: IndexMap<Name, Field>,
@@ -22,15 +23,15 @@ pub(crate) struct Shape {
 
 #[derive(Default)]
 struct Field {
-    /// `None` where the schema does not say, as for introspection.
+    /// `None` if the schema does not define it, as for introspection.
     ty: Option<Type>,
-    /// Whether it is of objects.
+    /// Whether it contains objects.
     has_fields: bool,
     shape: Shape,
 }
 
 impl Shape {
-    /// The shape of an object of which this is selected, written out.
+    /// The shape of an object with these expanded selections.
     pub(crate) fn of(types: &Types, object: &str, set: &SelectionSet) -> Self {
         let mut shape = Self::default();
         shape.collect(types, object, set);
@@ -55,7 +56,7 @@ impl Shape {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.collect(types, of, &fragment.selection_set.node);
                 }
-                // written out
+                // expanded
                 Selection::FragmentSpread(_) => {}
             }
         }
@@ -87,7 +88,7 @@ impl Shape {
                 if let Some(value) = data.swap_remove(name) {
                     ordered.insert(name.clone(), value);
                 } else if failed.at(name, |failed| failed.is_here()) {
-                    // and not left out by a directive or a type's condition
+                    // and not omitted by a directive or a type condition
                     ordered.insert(name.clone(), Value::Null);
                 }
             }
@@ -103,15 +104,14 @@ impl Shape {
 }
 
 impl Field {
-    /// Whether a null is an object all of whose fields failed or were skipped: async-graphql makes
-    /// null of it.
+    /// Whether a null stands for an object whose fields all failed or were skipped: async-graphql
+    /// turns it into null.
     fn is_emptied(&self, ty: &Type, failed: &Failed) -> bool {
         let is_object = matches!(ty.base, BaseType::Named(_)) && self.has_fields;
         is_object && !failed.is_here() && (failed.is_within() || !ty.nullable)
     }
 
-    /// Completes a value of a type; where it turns out to be null and cannot be, that is for what is
-    /// around it to deal with.
+    /// Completes a value of a type. If it is null but cannot be, the parent has to handle that.
     fn value(&self, ty: &Type, value: &mut Value, failed: &mut Failed) -> Result<(), CannotBeNull> {
         if *value == Value::Null && self.is_emptied(ty, failed) {
             *value = Value::Object(IndexMap::new());
@@ -138,7 +138,7 @@ impl Field {
     }
 }
 
-/// Where errors are, and where the walk is. Looked up, as there may be an error a row.
+/// The paths of errors, and of the walk. They are looked up, since there can be one error per row.
 struct Failed {
     here: HashSet<String>,
     within: HashSet<String>,
@@ -163,7 +163,7 @@ impl Failed {
         failed
     }
 
-    /// Goes one step further for as long as `walk` takes; without errors nobody asks where it is.
+    /// Takes one step down for the duration of `walk`. Without errors, the path is not needed.
     fn at<T>(&mut self, step: impl std::fmt::Display, walk: impl FnOnce(&mut Self) -> T) -> T {
         if self.here.is_empty() {
             return walk(self);
@@ -175,16 +175,16 @@ impl Failed {
         walked
     }
 
-    /// Whether what is here failed.
+    /// Whether the value at this path failed.
     fn is_here(&self) -> bool {
         self.here.contains(&self.path)
     }
 
-    /// Whether something within what is here failed.
+    /// Whether something within the value at this path failed.
     fn is_within(&self) -> bool {
         self.within.contains(&self.path)
     }
 }
 
-/// Something is null that cannot be.
+/// A value is null that cannot be.
 struct CannotBeNull;

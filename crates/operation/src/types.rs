@@ -1,4 +1,4 @@
-//! The types of the schema, as far as values and selections are held against them.
+//! The types of the schema, as needed to check values and selections.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ pub(crate) struct Slot {
     pub(crate) has_default: bool,
 }
 
-/// What a value can be of.
+/// The type of an input value.
 pub(crate) enum Input {
     Scalar,
     Enum(HashSet<String>),
@@ -84,12 +84,12 @@ impl Types {
         Ok(types)
     }
 
-    /// Whether there is an object or interface of this name.
+    /// Whether there is an object or interface with this name.
     pub(crate) fn has_fields(&self, name: &str) -> bool {
         self.objects.contains_key(name)
     }
 
-    /// Whether whatever is of the type `object` is always of the type `of` as well.
+    /// Whether every value of type `object` is also of type `of`.
     pub(crate) fn is_always(&self, object: &str, of: &str) -> bool {
         let interfaces = self.interfaces.get(object);
         object == of || interfaces.is_some_and(|interfaces| interfaces.contains(of))

@@ -1,9 +1,10 @@
-//! The selections of an operation, written out: without fragments where the object is known, without
-//! `@skip` and `@include`, each response key once (GraphQL, section 6.3.2, `CollectFields`).
+//! The expanded selections of an operation: without fragments where the object is known, without
+//! `@skip` and `@include`, and with each response key once (GraphQL, section 6.3.2,
+//! `CollectFields`).
 //!
-//! **Invariant.** An object that is executed over what is written has one selection for each field of
-//! its response, in the order of the response. [`measure`](mod@crate::measure) has bounded how much
-//! there can be.
+//! **Invariant.** An object that is executed over expanded selections has one selection for each
+//! field of its response, in the order of the response. [`measure`](mod@crate::measure) has bounded
+//! their number.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -24,12 +25,12 @@ use crate::{
     types::{self, Types},
 };
 
-/// Selections, and what they alone decide.
+/// Selections, and everything that depends only on them.
 #[derive(Clone)]
 pub(crate) struct Written {
     pub(crate) set: Positioned<SelectionSet>,
     pub(crate) shape: Arc<Shape>,
-    /// What it costs, if that depends on no variable.
+    /// Its cost, if it does not depend on variables.
     pub(crate) cost: Option<Cost>,
 }
 
@@ -50,16 +51,16 @@ impl Written {
         Self { set, shape, cost }
     }
 
-    /// Without the arguments and fields of inputs that are omitted variables.
+    /// The same selections without arguments and input fields that are omitted variables.
     pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
         let mut written = self.clone();
         omit::omit_from_selections(&mut written.set.node, omitted);
-        // a list may be as long as it is without the argument
+        // a list can be as long as without the argument
         written.cost = None;
         written
     }
 
-    /// Whether a field of the root is about the schema itself (GraphQL, section 4.1), or none is about
+    /// Whether a root field is about the schema itself (GraphQL, section 4.1), or none is about
     /// anything else.
     pub(crate) fn is_about_the_schema(&self) -> bool {
         let names = || {
@@ -93,7 +94,7 @@ struct Writer<'a> {
     variables: &'a Variables,
 }
 
-/// What is selected under a response key, or for a type.
+/// The selections for a response key or a type.
 struct Selected<'a> {
     what: What<'a>,
     position: Pos,

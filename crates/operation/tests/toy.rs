@@ -1,4 +1,4 @@
-//! The engine with a schema of its own: nothing of it is about campaigns.
+//! The engine with a toy schema that has nothing to do with campaigns.
 
 use async_graphql::{
     Context, Data, Object, Response, Subscription,

@@ -1,11 +1,11 @@
 //! Deleting, which is for admins.
 //!
-//! A campaign may have a million sends and events, and one statement that deletes them all would
-//! run past any limit, with all of its locks. So what hangs on a row in large numbers goes first, a
-//! few thousand rows in a transaction, and the row itself last.
+//! A campaign can have a million sends and events. One statement that deletes them all would exceed
+//! any time limit, with all of its locks. So the rows that depend on a row in large numbers go
+//! first, a few thousand in each transaction, and the row itself goes last.
 //!
-//! **Invariants.** What is not deleted yet is whole: figures and the feed are right at every step.
-//! A deletion that was cut off is repeated, and goes on where it ended.
+//! **Invariants.** Whatever is not deleted yet is consistent: figures and the feed are right at
+//! every step. A deletion that was interrupted can be repeated, and continues where it stopped.
 
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,12 @@ use crate::{
 const FIRST_STEP: u64 = 2_000;
 /// How many rows a step deletes at most.
 const LARGEST_STEP: u64 = 20_000;
-/// How long a step should take: others wait for its locks.
+/// How long a step should take, since others wait for its locks.
 const STEP_TIME: Duration = Duration::from_millis(300);
 /// How long a step may take.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
-/// The right to delete within a scope. [`Scope::admin`] alone makes it, from an admin's claims.
+/// The right to delete within a scope. Only [`Scope::admin`] creates it, from an admin's claims.
 pub struct Admin<'a> {
     scope: &'a Scope,
 }
@@ -36,12 +36,12 @@ impl<'a> Admin<'a> {
         Self { scope }
     }
 
-    /// Deletes the row of this id, and with it what hangs on it; whether there was one. It may take
-    /// longer than the scope's operation, but no longer than `limit`.
+    /// Deletes the row with this ID and everything that depends on it, and returns whether there
+    /// was one. It can take longer than the scope's operation, but no longer than `limit`.
     ///
     /// # Errors
-    /// Those of the database. [`Error::Unfinished`] where a part is deleted and the time is over:
-    /// the same call goes on from there.
+    /// Any error of the database. [`Error::Unfinished`] if a part is deleted and the time is over:
+    /// the same call continues from there.
     pub async fn delete<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -56,11 +56,11 @@ impl<'a> Admin<'a> {
                 let done = self.step(dependent, id, step).await;
                 begun |= matches!(done, Ok(1..));
                 match done {
-                    // fewer than asked for are no sign of the end: some may just have been changed
+                    // fewer than requested does not mean the end: some may just have been changed
                     Ok(0) => break,
                     Ok(_) if started > end => return Err(Error::Unfinished),
                     Ok(_) => {}
-                    // too much at once, on this machine and at this time
+                    // too many at once, on this machine and at this time
                     Err(Error::Timeout(_)) if step > 1 && started < end => step /= 8,
                     Err(Error::Timeout(_)) if begun => return Err(Error::Unfinished),
                     Err(error) => return Err(error),
@@ -85,16 +85,16 @@ impl<'a> Admin<'a> {
         }
     }
 
-    /// The scope that it is within.
+    /// The scope of this right.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         self.scope
     }
 
-    /// Does `work` in one transaction, as [`Scope::transaction`].
+    /// Runs `work` in one transaction, like [`Scope::transaction`].
     ///
     /// # Errors
-    /// Those of [`Scope::transaction`].
+    /// The errors of [`Scope::transaction`].
     pub async fn transaction<T, E: From<Error>>(
         &self,
         work: impl AsyncFnOnce(&Admin<'_>) -> Result<T, E>,
@@ -102,12 +102,12 @@ impl<'a> Admin<'a> {
         self.scope.transaction(async |scope| work(&Admin::of(scope)).await).await
     }
 
-    /// Deletes the rows that refer to one row by a column, and to any of some others by another, and says
-    /// how many there were. They are locked in the order of their ids, so that two calls with some of the
-    /// same do not wait for each other in a circle.
+    /// Deletes the rows that refer to one row by a column, and to any of some others by another
+    /// column, and returns their number. They are locked in the order of their IDs, so that two
+    /// calls with common rows do not deadlock.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn delete_of<E: OrganizationOwned>(
         &self,
         (of, id): (E::Column, Uuid),
@@ -138,9 +138,10 @@ impl<'a> Admin<'a> {
         Ok(scope.executor().execute_raw(statement).await?.rows_affected())
     }
 
-    /// Deletes or clears so many of what hangs on a row, and says how many there were. They are
-    /// taken in the order in which they lie in the table, so that two who delete the same do not
-    /// wait for each other in a circle; and found without sorting, as there may be millions.
+    /// Deletes or clears a number of the rows that depend on a row, and returns how many there
+    /// were. They are taken in the order in which they are stored in the table, so that two
+    /// deletions of the same rows do not deadlock. They are found without sorting, since there can
+    /// be millions.
     async fn step(&self, dependent: &Dependent, id: Uuid, rows: u64) -> Result<u64, Error> {
         let (change, Hanging { table, column }) = match dependent {
             Dependent::Deleted(of) => (format!("DELETE FROM {}", of.table), of),
@@ -162,7 +163,7 @@ impl<'a> Admin<'a> {
         Ok(session.execute_raw(statement).await?.rows_affected())
     }
 
-    /// Runs each statement for as long as a step may take.
+    /// Runs each statement for at most the time of a step.
     fn session(&self) -> Session {
         self.scope.executor().clone().until(Instant::now() + STEP_LIMIT)
     }

@@ -1,16 +1,16 @@
-//! Budgets of bytes: how much may be held in memory at once, for whom.
+//! Budgets of bytes: how much memory can be held at once, and for whom.
 //!
-//! Budgets form a tree. The process has one; each organization that asks has one within it; each
-//! operation has one within its organization's. What is drawn from a budget is drawn from every
-//! budget around it, and given back when it is no longer held.
+//! Budgets form a tree. The process has one, each active organization has one within it, and each
+//! operation has one within its organization's. Bytes drawn from a budget are drawn from every
+//! budget around it, and returned when they are no longer held.
 //!
 //! **Invariants.**
 //! - Nothing is held that was not drawn first, so the process holds no more than its budget.
-//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each
-//!   value in JSON.
-//! - An organization never holds more than its share of what is free: with a share of one half,
-//!   as much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). A newcomer
-//!   therefore always finds room, however many others are greedy.
+//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each JSON
+//!   value.
+//! - An organization never holds more than its share of what is free: with a share of one half, as
+//!   much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). So a newcomer always
+//!   finds room, however many others are greedy.
 
 use std::{
     collections::HashMap,
@@ -26,14 +26,14 @@ use crate::shares::{Activity, Shares};
 /// contend for one lock.
 const STEP: usize = 64 * 1024;
 
-/// The bytes that may be held at once.
+/// The bytes that can be held at once.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteLimits {
-    /// By one operation: its input, the rows it reads and its response.
+    /// For one operation: its input, the rows that it reads and its response.
     pub operation: usize,
-    /// By the process.
+    /// For the process.
     pub process: usize,
-    /// The percentage of what is free that one organization may hold.
+    /// The percentage of the free bytes that one organization can hold.
     pub share: Share,
 }
 
@@ -43,8 +43,8 @@ impl Default for ByteLimits {
     }
 }
 
-/// The part of something shared that one organization may hold while nobody else holds any:
-/// 1 to 99 percent.
+/// The part of a shared resource that one organization can hold while no other holds any: 1 to 99
+/// percent.
 #[derive(Clone, Copy, Debug)]
 pub struct Share(u8);
 
@@ -55,26 +55,26 @@ impl Default for Share {
 }
 
 impl Share {
-    /// A share of so many percent; `None` unless it is 1 to 99.
+    /// A share of this percentage, or `None` unless it is 1 to 99.
     #[must_use]
     pub fn percent(percent: u8) -> Option<Self> {
         (1..=99).contains(&percent).then_some(Self(percent))
     }
 
-    /// Whether who holds `held` may hold that much while `free` is free.
+    /// Whether a holder of `held` is allowed that much while `free` is free.
     pub(crate) fn allows(self, held: usize, free: usize) -> bool {
         // held / (held + free) <= share, without dividing
         held.saturating_mul(100 - usize::from(self.0)) <= free.saturating_mul(usize::from(self.0))
     }
 }
 
-/// Whose budget is exhausted.
+/// Which budget is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// An operation's.
+    /// The operation's.
     #[error("the operation's budget of bytes is exhausted")]
     Operation,
-    /// An organization's.
+    /// The organization's.
     #[error("the organization's budget of bytes is exhausted")]
     Organization,
     /// The process's.
@@ -100,7 +100,7 @@ enum Limit {
 #[derive(Debug, Default)]
 struct Account {
     held: usize,
-    /// What is drawn from the surrounding budget: as much as is held, or a little more.
+    /// The bytes drawn from the surrounding budget: as many as are held, or a few more.
     drawn: usize,
 }
 
@@ -121,12 +121,12 @@ impl Budget {
         self.account().held
     }
 
-    /// Draws bytes for as long as this budget lives.
+    /// Draws bytes for the lifetime of this budget.
     ///
     /// # Errors
-    /// Where this budget or one around it is exhausted; nothing is drawn then.
+    /// If this budget or one around it is exhausted. Nothing is drawn then.
     pub fn draw(&self, bytes: usize) -> Result<(), Exhausted> {
-        // a budget is locked before those around it, so nobody waits in a circle
+        // a budget is locked before those around it, so there is no deadlock
         let mut account = self.account();
         let held = account.held.saturating_add(bytes);
         match (&self.limit, &self.parent) {
@@ -148,10 +148,10 @@ impl Budget {
         Ok(())
     }
 
-    /// Draws bytes for as long as the result lives.
+    /// Draws bytes for the lifetime of the result.
     ///
     /// # Errors
-    /// Those of [`Budget::draw`].
+    /// The errors of [`Budget::draw`].
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Exhausted> {
         self.draw(bytes)?;
         Ok(Held { budget: Arc::clone(self), bytes })
@@ -203,14 +203,14 @@ impl Held {
     /// Draws more.
     ///
     /// # Errors
-    /// Those of [`Budget::draw`]; what was held before is held still.
+    /// The errors of [`Budget::draw`]; what was held before is held still.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.budget.draw(bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Gives some of it back.
+    /// Returns some of the bytes.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -224,8 +224,7 @@ impl Drop for Held {
     }
 }
 
-/// The budgets of a process: of bytes, and of operations that are executed at once. Cloning shares
-/// them.
+/// The budgets of a process: bytes, and operations that are executed at once. Clones share them.
 #[derive(Clone)]
 pub struct Budgets {
     limits: ByteLimits,
@@ -238,7 +237,7 @@ pub struct Budgets {
 #[derive(Clone)]
 pub(crate) struct Work {
     pub(crate) any: Shares,
-    /// Of those that are dear.
+    /// The places of expensive operations.
     pub(crate) dear: Shares,
     pub(crate) activity: Activity,
     /// How long an operation waits to be executed.
@@ -279,7 +278,7 @@ impl Budgets {
         &self.process
     }
 
-    /// The budget of an organization, which all who hold it share.
+    /// The budget of an organization, shared by all of its holders.
     #[must_use]
     pub fn organization(&self, id: Uuid) -> Arc<Budget> {
         let mut organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -335,7 +334,7 @@ mod tests {
         assert_eq!(first.bytes, 6_000_000);
         let second = fill(2);
         assert_eq!(second.bytes, 3_000_000);
-        // the first is over its share by now, and gets no more
+        // the first is now over its share and gets no more
         assert_eq!(budgets.organization(id(1)).draw(1), Err(Exhausted::Organization));
         drop(first);
         let third = fill(3);

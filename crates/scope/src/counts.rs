@@ -1,13 +1,13 @@
-//! The running counts of every organization: what is waiting is added, what is wrong is found and
-//! counted again. What they are, and why they add up, the migration `m0008_counts` says.
+//! The running counts of all organizations: adds waiting changes, finds wrong counts, and counts
+//! again. The migration `m0008_counts` explains what they are and why they add up.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
 
 use crate::{Error, connections::Session};
 
-/// The right to keep the counts of every organization. It comes from
-/// [`Database::counts`](crate::Database::counts), and no request gets hold of it.
+/// The right to maintain the counts of all organizations. It comes from
+/// [`Database::counts`](crate::Database::counts), and no request can get it.
 pub struct Counts {
     session: Session,
 }
@@ -17,11 +17,11 @@ pub struct Counts {
 pub struct CountTable {
     /// Its name.
     pub name: &'static str,
-    /// The columns that tell its rows apart, within an organization.
+    /// The columns that identify its rows within an organization.
     keys: &'static [Key],
     /// Its counts.
     counts: &'static [&'static str],
-    /// What else it has.
+    /// Its other columns.
     others: &'static [&'static str],
 }
 
@@ -104,17 +104,17 @@ pub const COUNT_TABLES: [CountTable; 6] = [
     },
 ];
 
-/// A row of a table of counts that is not what a recount gives.
+/// A row of a table of counts that differs from a recount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What tells it apart: columns and their values.
+    /// The columns and values that identify it.
     pub row: Vec<(&'static str, String)>,
-    /// The counts that differ: the column, what is kept, what a recount gives. A row that is not
-    /// there has zeros.
+    /// The counts that differ: the column, the stored count and the recount. A missing row has
+    /// zeros.
     pub counts: Vec<(&'static str, i64, i64)>,
 }
 
-/// How many rows of a table are named at most, of an organization.
+/// The maximum number of rows of a table to list for an organization.
 const NAMED: u64 = 10_000;
 
 impl Counts {
@@ -127,11 +127,11 @@ impl Counts {
         Statement::from_sql_and_values(backend, sql, [organization.into()])
     }
 
-    /// Adds what is waiting: so many changes of each kind at most. Tells how many they were; `None`
-    /// where somebody else is at it. In SQLite nothing ever waits.
+    /// Adds waiting changes, at most `most` of each kind, and returns how many there were, or
+    /// `None` if another process is doing it. In SQLite, nothing ever waits.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn fold(&self, most: i32) -> Result<Option<i64>, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(Some(0));
@@ -145,10 +145,10 @@ impl Counts {
         Ok(row.map_or(Ok(None), |row| row.try_get("", "added"))?)
     }
 
-    /// The organizations that have counts or could have, by id.
+    /// The organizations that have or could have counts, by ID.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn organizations(&self) -> Result<Vec<Uuid>, Error> {
         let sql = COUNT_TABLES
             .iter()
@@ -161,11 +161,11 @@ impl Counts {
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, DbErr>>()?)
     }
 
-    /// The rows of an organization that are not what a recount gives, as of one moment, and how many
-    /// they are: no more than 10,000 are named. Locks nothing.
+    /// The rows of an organization that differ from a recount, at one moment, and their number. At
+    /// most 10,000 are listed. Takes no locks.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn differences(
         &self,
         table: &CountTable,
@@ -204,7 +204,7 @@ impl Counts {
             kept = of(name),
             counted = of(&format!("{name}_recounted")),
             same = joined(&|key| format!("kept.{0} = counted.{0}", key.name()), " AND "),
-            // a row of nothing is not to be there
+            // a row of zeros should not exist
             differ =
                 each(" OR ", &|count| format!("kept.{count} IS DISTINCT FROM counted.{count}")),
         );
@@ -228,16 +228,16 @@ impl Counts {
         Ok((differences, all.unsigned_abs()))
     }
 
-    /// Counts an organization again, while others write: in one snapshot, less the changes that are
-    /// waiting in it. Until it is done nothing is added to any organization's counts.
+    /// Counts an organization again while others write: in one snapshot, minus the changes that are
+    /// waiting in it. Until it is done, nothing is added to the counts of any organization.
     ///
     /// # Errors
-    /// Those of the database; nothing is changed then.
+    /// Any error of the database. Nothing is changed then.
     pub async fn rebuild(&self, organization: Uuid) -> Result<(), Error> {
         let (session, transaction) = self.session.begin_repeatable().await?;
         let done = async {
             if session.get_database_backend() == DbBackend::Postgres {
-                // the snapshot comes after the locks: it sees all that was added before
+                // the snapshot is taken after the locks, so it sees everything added before
                 for sql in [
                     "LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE",
                     "LOCK TABLE campaign_counts IN SHARE ROW EXCLUSIVE MODE",

@@ -1,5 +1,5 @@
-//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope,
-//! [`Database::operator`] the work that is for no one viewer.
+//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope, and
+//! [`Database::operator`] gives access for work that is not for one viewer.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     wall::Wall,
 };
 
-/// For how long an organization that was found counts as existing.
+/// How long an organization is assumed to exist after it was found.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// How a [`Database`] connects.
@@ -25,29 +25,30 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 pub struct Options {
     /// `postgres://…` or `sqlite://…`.
     pub url: String,
-    /// Connections at most. Of three or more, one is set apart for the reader of the feed, and one
-    /// for what must work when all others are busy.
+    /// The maximum number of connections. Of three or more, one is reserved for the reader of the
+    /// feed, and one for work that must succeed when all others are busy.
     pub max_connections: u32,
-    /// After which PostgreSQL ends a statement by itself.
+    /// The time after which PostgreSQL itself ends a statement.
     pub statement_timeout: Option<Duration>,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
-    /// Operations that are executed at once, at most.
+    /// The maximum number of operations that are executed at once.
     pub max_executing: usize,
-    /// How many operations of an organization wait to be executed, or for a connection, at most.
+    /// The maximum number of operations of an organization that wait to be executed, or for a
+    /// connection.
     pub max_waiting: usize,
     /// How long an operation waits to be executed, at most.
     pub max_wait: Duration,
     /// Whether a pooler lies between that serves each transaction on any of its connections. One
     /// that refuses startup parameters is found out anyway.
     pub pooler: bool,
-    /// The schema of PostgreSQL that the tables are in, where it is not the first on the role's search
-    /// path. Tables of neighbours may also be in `public`.
+    /// The PostgreSQL schema that contains the tables, if it is not the first one on the role's
+    /// search path. Tables of neighbours can also be in `public`.
     pub schema: Option<String>,
-    /// The bytes that may be held at once.
+    /// The bytes that can be held at once.
     pub bytes: ByteLimits,
-    /// The role of PostgreSQL under which viewers read and write, with their claims set, so that
-    /// policies of row security hold for them; none where they do so as the service itself.
+    /// The PostgreSQL role under which viewers read and write, with their claims set, so that row
+    /// security policies apply to them. `None` if they use the service's own role.
     pub row_security_role: Option<String>,
 }
 
@@ -62,7 +63,7 @@ impl Options {
             acquire_timeout: Duration::from_secs(5),
             max_executing: 8 * cores(),
             max_waiting: 1_000,
-            max_wait: Duration::from_secs(1),
+            max_wait: Duration::from_secs(5),
             pooler: false,
             schema: None,
             bytes: ByteLimits::default(),
@@ -75,11 +76,11 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Is told of each statement that was run, what its connection was told about plans, in SQL, and how long
-/// it took.
+/// Receives each executed statement, the SQL that told its connection about plans, and the time
+/// that it took.
 pub type Observer = Box<dyn Fn(&Statement, &'static str, Duration) + Send + Sync>;
 
-/// A connected database. Cloning shares it.
+/// A connected database. Clones share it.
 #[derive(Clone)]
 pub struct Database {
     connections: Connections,
@@ -91,10 +92,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, and tells `observer`, where there is one, of each statement that was run.
+    /// Connects, and reports each executed statement to `observer`, if there is one.
     ///
     /// # Errors
-    /// Where the database cannot be reached.
+    /// If the database cannot be reached.
     pub async fn connect(options: &Options, observer: Option<Observer>) -> Result<Self, Error> {
         let connections = Connections::open(options, observer).await?;
         let Options { bytes, max_executing, max_waiting, max_wait, .. } = *options;
@@ -109,13 +110,14 @@ impl Database {
         })
     }
 
-    /// What may be held in memory.
+    /// The budgets of the process.
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
     }
 
-    /// Whether a pooler lies between, and each statement runs in a transaction of its own.
+    /// Whether the connections go through a pooler, so that each statement runs in a transaction of
+    /// its own.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.connections.is_pooled()
@@ -125,10 +127,10 @@ impl Database {
         Session::new(self.connections.clone(), lane)
     }
 
-    /// The viewer's scope; `None` where there is no such organization.
+    /// The viewer's scope, or `None` if there is no such organization.
     ///
     /// # Errors
-    /// Where the database cannot be asked.
+    /// If the database cannot be asked.
     pub async fn enter(&self, viewer: &Viewer) -> Result<Option<Scope>, Error> {
         let id = viewer.organization();
         if !self.remembers(id) {
@@ -146,8 +148,8 @@ impl Database {
         Ok(Some(Scope::of(session, self.budgets.clone(), id, viewer.role())))
     }
 
-    /// From now on viewers of one organization get the scope of another, as if the predicates of scopes
-    /// were wrong: for tests of what else is there. No release build has this.
+    /// From now on, viewers of one organization get the scope of another, as if the predicates of
+    /// scopes were wrong: for tests of the other protections. Release builds do not contain this.
     #[cfg(debug_assertions)]
     #[doc(hidden)]
     pub fn mislead(&self, from: Uuid, to: Uuid) {
@@ -160,7 +162,7 @@ impl Database {
         misled.get(&id).copied().unwrap_or(id)
     }
 
-    /// Work for no one viewer.
+    /// Access for work that is not for one viewer.
     #[must_use]
     pub fn operator(&self) -> Operator {
         Operator::new(self.session(Lane::Control), self.budgets.clone())
@@ -172,23 +174,23 @@ impl Database {
         FeedReader::new(self.session(Lane::Feed), self.budgets.clone())
     }
 
-    /// The running counts of every organization, for who keeps them.
+    /// The running counts of all organizations, for those who maintain them.
     #[must_use]
     pub fn counts(&self) -> Counts {
         // in turn with the organizations
         Counts::new(self.session(Lane::Organization(Uuid::nil())))
     }
 
-    /// The rows of every organization, for who looks for what is wrong with them.
+    /// The rows of all organizations, for finding problems in them.
     #[must_use]
     pub fn doctor(&self) -> Doctor {
         Doctor::new(self.session(Lane::Control))
     }
 
-    /// The names of the migrations that are applied; none where none ever was.
+    /// The names of the applied migrations.
     ///
     /// # Errors
-    /// Where the database cannot be asked.
+    /// If the database cannot be asked.
     pub async fn applied_migrations(&self) -> Result<Vec<String>, Error> {
         let session = self.session(Lane::Control);
         let backend = session.get_database_backend();
@@ -211,7 +213,7 @@ impl Database {
     /// Ends all connections.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn close(self) -> Result<(), Error> {
         Ok(self.connections.close().await?)
     }

@@ -1,25 +1,25 @@
-//! Campaigns that wait for a worker, of every organization.
+//! Campaigns of all organizations that wait for a worker.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use uuid::Uuid;
 
 use crate::{Error, Operator};
 
-/// A campaign that a worker is to look at.
+/// A campaign for a worker to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     /// Its organization.
     pub organization: Uuid,
-    /// Its id.
+    /// Its ID.
     pub campaign: Uuid,
 }
 
-/// Scheduled, and the time has come. The statuses are written out, as the index is of these alone.
+/// Scheduled and due. The statuses are literals, because the index contains only these.
 const TO_START: &str = "SELECT org_id, id FROM campaigns \
      WHERE status = 'scheduled' AND scheduled_at <= $1";
 
-/// Being sent, with sends that are all final. Each part is looked up for one campaign after the other: as
-/// joins they could read all sends.
+/// Being sent, with only final sends. Each part is looked up for one campaign after the other:
+/// joins could read all sends.
 const TO_COMPLETE: &str = "SELECT org_id, id FROM campaigns WHERE status = 'sending' \
      AND (SELECT id FROM campaign_sends \
        WHERE campaign_id = campaigns.id AND campaign_sends.org_id = campaigns.org_id LIMIT 1) IS NOT NULL \
@@ -28,11 +28,11 @@ const TO_COMPLETE: &str = "SELECT org_id, id FROM campaigns WHERE status = 'send
        AND status IN ('queued', 'sent') LIMIT 1) IS NULL";
 
 impl Operator {
-    /// Scheduled campaigns that were to start by a time, the oldest first and no more than `most`, but
-    /// for those in `except`.
+    /// Scheduled campaigns with a start time up to `by`, oldest first, at most `most`, excluding
+    /// those in `except`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn campaigns_to_start(
         &self,
         by: chrono::DateTime<chrono::Utc>,
@@ -42,11 +42,11 @@ impl Operator {
         self.due(TO_START, vec![by.into()], except, most).await
     }
 
-    /// Campaigns that are being sent, with sends that are all delivered, bounced or failed, no more than
-    /// `most`, but for those in `except`.
+    /// Campaigns that are being sent and have only delivered, bounced or failed sends, at most
+    /// `most`, excluding those in `except`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn campaigns_to_complete(
         &self,
         except: &[Uuid],

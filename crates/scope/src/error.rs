@@ -1,4 +1,4 @@
-//! What can go wrong at the door.
+//! The errors of the door.
 
 use sea_orm::{
     DbErr, RuntimeErr, SqlErr,
@@ -11,43 +11,43 @@ use crate::{
     connections::{Failure, is_stale_plan},
 };
 
-/// Why a statement did not do what it was sent for.
+/// Why a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A row that this column refers to is not there, or not the organization's.
-    #[error("{column} refers to no row of the organization")]
+    /// The row that this column refers to does not exist, or belongs to another organization.
+    #[error("{column} does not refer to a row of the organization")]
     ReferenceNotFound {
         /// The name of the referring column.
         column: &'static str,
-        /// The ids of which there is no row, where they are known.
+        /// The IDs without a row, if known.
         missing: Vec<Uuid>,
     },
-    /// Another transaction was preferred to this one. The same may work at once.
-    #[error("the transaction was ended for the sake of another: {0}")]
+    /// Another transaction was preferred to this one. The same may succeed at once.
+    #[error("the transaction was aborted in favor of another: {0}")]
     Conflict(#[source] DbErr),
-    /// The database cannot be reached, or has no connection to spare. The same may work later.
+    /// The database cannot be reached, or has no free connection. The same may succeed later.
     #[error("the database cannot be reached: {0}")]
     Unavailable(#[source] DbErr),
-    /// The statement ran past its time and was canceled in the database.
+    /// The statement exceeded its time and was canceled in the database.
     #[error("the statement ran out of time")]
     Timeout(#[source] DbErr),
     /// A budget of bytes is exhausted.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    /// Too many operations of the organization wait, or one has waited for too long for others of it.
-    #[error("too many operations of the organization wait")]
+    /// Too many operations of the organization are waiting, or one has waited too long for the
+    /// others.
+    #[error("too many operations of the organization are waiting")]
     TooManyWait,
     /// The operations of others take all that there is, or those that wait already wait for long.
     #[error("there is more to do than can be done")]
     Busy,
     /// The connection was lost while the transaction was being committed.
-    #[error("whether the transaction was committed is not known: {0}")]
+    #[error("it is unknown whether the transaction was committed: {0}")]
     InDoubt(String),
-    /// Something that is done in steps is not finished, and the time is over. The same call goes on
-    /// from there.
+    /// Work in steps is not finished, and the time has run out. The same call continues from there.
     #[error("the deletion is not finished")]
     Unfinished,
-    /// Anything else that the database says.
+    /// Any other error of the database.
     #[error(transparent)]
     Database(DbErr),
 }
@@ -75,7 +75,7 @@ impl From<DbErr> for Error {
                 _ if may_repeat(of_driver) => Self::Conflict(error),
                 // shutdowns, crashes, start-ups, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03") => Self::Unavailable(error),
-                // out of resources; read-only for as long as a failover takes
+                // out of resources; read-only during a failover
                 Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
                 Some(code) if is_out_of_reach_in_sqlite(code) => Self::Unavailable(error),

@@ -1,4 +1,4 @@
-//! Reading the feed of many organizations at once: for the one reader of a process.
+//! Reads the feed of many organizations at once, for the reader of a process.
 
 use campaigns_entity::event;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
@@ -13,14 +13,14 @@ use crate::{
     scope::feed::{read, settled},
 };
 
-/// The right to read the events of every organization, on behalf of those who listen. It comes
-/// from [`Database::feed_reader`](crate::Database::feed_reader), and no request gets hold of it.
+/// The right to read the events of all organizations, for those who listen. It comes from
+/// [`Database::feed_reader`](crate::Database::feed_reader), and no request can get it.
 pub struct FeedReader {
     session: Session,
     budgets: Budgets,
 }
 
-/// Each organization's own range of an index, and no more rows of one than are read at once.
+/// Each organization's own range of an index, with no more rows of it than are read at once.
 fn events_after(backend: DbBackend) -> String {
     let columns = columns::<event::Entity>("found");
     if backend == DbBackend::Postgres {
@@ -46,11 +46,11 @@ impl FeedReader {
         Self { session, budgets }
     }
 
-    /// How far the feed is settled. `known` is a position that was said before: where it still
-    /// holds, nothing else is looked at.
+    /// The settled position of the feed. If the earlier result `known` still holds, nothing else is
+    /// checked.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn settled_since(&self, known: i64) -> Result<i64, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(self.settled().await?.position.unwrap_or(0));
@@ -61,10 +61,10 @@ impl FeedReader {
         Ok(row.map_or(Ok(0), |row| row.try_get("", "settled"))?)
     }
 
-    /// How far the feed is settled, and which feed it is.
+    /// The settled position of the feed, and its incarnation.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn settled(&self) -> Result<Settled, Error> {
         if self.session.get_database_backend() == DbBackend::Postgres {
             return settled(&self.session).await;
@@ -76,10 +76,10 @@ impl FeedReader {
         Ok(Settled { position: Some(position), incarnation: "".into() })
     }
 
-    /// The transaction that holds the feed up, where one does: an open one that has written events.
+    /// The transaction that holds up the feed, if any: an open one that has written events.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn holder(&self) -> Result<Option<Holder>, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(None);
@@ -93,11 +93,11 @@ impl FeedReader {
         Ok(process.zip(entered).map(|(process, entered)| Holder { process, entered, drawn }))
     }
 
-    /// The events of these organizations after a position each, in their order:
-    /// `limit` of each at most, none that is not settled.
+    /// The events of these organizations, each after a position, in order: at most `limit` for
+    /// each, and only settled ones.
     ///
     /// # Errors
-    /// Those of the database. [`Error::Exhausted`] where they are more than `bytes`.
+    /// Any error of the database. [`Error::Exhausted`] if they take more than `bytes`.
     pub async fn events(
         &self,
         after: &[(Uuid, i64)],
@@ -130,7 +130,7 @@ impl FeedReader {
     /// The position of an organization's first event after a position.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn next_position(&self, of: Uuid, after: i64) -> Result<Option<i64>, Error> {
         let sql = "SELECT min(feed_position) AS position FROM campaign_events \
                    WHERE org_id = $1 AND feed_position > $2";
@@ -140,10 +140,10 @@ impl FeedReader {
         Ok(row.map_or(Ok(None), |row| row.try_get("", "position"))?)
     }
 
-    /// Of these places of organizations, those at which the event is there.
+    /// The ones of these places that still have their event.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn present(&self, places: &[(Uuid, i64)]) -> Result<Vec<(Uuid, i64, Uuid)>, Error> {
         let mut present = Vec::with_capacity(places.len());
         for (organization, position) in places {
@@ -158,11 +158,11 @@ impl FeedReader {
         Ok(present)
     }
 
-    /// The triggers that keep the feed, and that are missing, off, or do not fire in sessions of
-    /// replication, as after a restore that turned triggers off and on again.
+    /// The triggers of the feed that are missing, turned off, or do not fire in replication
+    /// sessions, as after a restore that turned triggers off and on again.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn broken_triggers(&self) -> Result<Vec<BrokenTrigger>, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(Vec::new());
@@ -177,7 +177,7 @@ impl FeedReader {
             let state: Option<String> = row.map(|row| row.try_get("", "state")).transpose()?;
             let fires = match state.as_deref() {
                 Some("A") => continue,
-                // origin: in all sessions but those of replication
+                // origin: in all sessions except those of replication
                 Some("O") => true,
                 _ => false,
             };
@@ -187,7 +187,7 @@ impl FeedReader {
     }
 }
 
-/// The triggers of PostgreSQL that keep the feed.
+/// The PostgreSQL triggers of the feed.
 const TRIGGERS: [(&str, &str); 4] = [
     ("campaign_events", "campaign_feed_enter"),
     ("campaign_events", "campaign_feed_change"),
@@ -195,18 +195,18 @@ const TRIGGERS: [(&str, &str); 4] = [
     ("campaign_sends", "campaign_feed_moved"),
 ];
 
-/// A trigger that does not do what it is for.
+/// A trigger that does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenTrigger {
     /// Its table.
     pub table: &'static str,
     /// Its name.
     pub trigger: &'static str,
-    /// Whether it fires for those who write with SQL, if not for replication.
+    /// Whether it fires for writers with SQL, though not for replication.
     pub fires: bool,
 }
 
-/// An open transaction that has written events, which no event behind it is settled before.
+/// An open transaction that has written events. No event after them is settled before it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its process in PostgreSQL.
@@ -224,6 +224,6 @@ pub struct FeedRow {
     pub organization: Uuid,
     /// Its position.
     pub position: i64,
-    /// The event, where it can be read.
+    /// The event, if it can be read.
     pub event: Option<event::Model>,
 }

@@ -1,8 +1,8 @@
-//! Text whatever its case: simple case folding, by the tables of Unicode.
+//! Text regardless of case: simple case folding, by the tables of Unicode.
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
-/// The letters that are the same but for their case, if there is more than the one.
+/// The characters that differ only in case, if there is more than one.
 pub(crate) fn others(character: char) -> Option<Vec<char>> {
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
     class.try_case_fold_simple().ok()?;
@@ -11,8 +11,8 @@ pub(crate) fn others(character: char) -> Option<Vec<char>> {
     (equal.len() > 1).then_some(equal)
 }
 
-/// The text with each letter as one of those that are the same but for their case. Two texts are
-/// the same whatever their case exactly if these are the same.
+/// The text with each character replaced by one representative of those that differ only in case.
+/// Two texts differ only in case exactly if these are equal.
 ///
 /// ```
 /// # use campaigns_scope::folded;
@@ -23,7 +23,7 @@ pub(crate) fn others(character: char) -> Option<Vec<char>> {
 pub fn folded(text: &str) -> String {
     let fold = |character: char| {
         if character.is_ascii() {
-            // the smallest: K stands before k and the sign of Kelvin
+            // the smallest: K comes before k and the Kelvin sign
             return character.to_ascii_uppercase();
         }
         others(character).and_then(|equal| equal.into_iter().min()).unwrap_or(character)

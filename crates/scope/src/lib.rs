@@ -1,20 +1,20 @@
-//! The door: who asks, for which organization, with which rights, and the one way to a row.
+//! The door: who the caller is, for which organization, with which rights, and the only way to a row.
 //!
-//! A [`Verifier`] makes a [`Bearer`] of a token; the token's claims or a membership
-//! ([`Memberships`]) make a [`Viewer`] of the bearer, and [`Database::enter`] a [`Scope`] of the
-//! viewer. The scope gives queries ([`Scope::find`]), writes rows ([`Scope::insert`],
-//! [`Scope::update`]) and runs what it gave. Deleting takes an [`Admin`], which a scope gives only
-//! where the claims say so.
+//! A [`Verifier`] turns a token into a [`Bearer`]. The token's claims, or a membership
+//! ([`Memberships`]), turn the bearer into a [`Viewer`], and [`Database::enter`] turns the viewer
+//! into a [`Scope`]. The scope gives queries ([`Scope::find`]), writes rows ([`Scope::insert`],
+//! [`Scope::update`]) and runs the queries that it gave. Deleting requires an [`Admin`], which a
+//! scope gives only if the claims allow it.
 //!
 //! **Invariants.**
-//! - Every statement carries the organization of the scope: a select, insert, update or delete, a
-//!   joined or embedded query, a piece of SQL text. What runs a statement takes only what the
-//!   scope made with the predicate in it, and the connection inside is private.
-//! - A row refers to rows of its own organization alone. [`Scope::insert`] and [`Scope::update`]
-//!   look up every reference that they write, whatever the database checks itself.
-//! - Nobody deletes but through [`Admin`].
+//! - Every statement contains the organization of the scope: a select, insert, update or delete, a
+//!   joined or embedded query, a piece of SQL text. Statements run only if the scope made them,
+//!   with the predicate in them, and the connection inside is private.
+//! - A row refers only to rows of its own organization. [`Scope::insert`] and [`Scope::update`]
+//!   look up every reference that they write, whatever the database itself checks.
+//! - Rows are deleted only through [`Admin`].
 //!
-//! A scope is no connection, so a query that did not come from it has nothing to run on:
+//! A scope is not a connection, so a query that does not come from it has nothing to run on:
 //!
 //! ```compile_fail
 //! # use campaigns_scope::Scope; use campaigns_entity::campaign; use sea_orm::EntityTrait;
@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! Neither does a scope run a bare query, nor show its connection:
+//! A scope neither runs a bare query nor exposes its connection:
 //!
 //! ```compile_fail
 //! # use campaigns_scope::Scope; use campaigns_entity::campaign; use sea_orm::EntityTrait;
@@ -39,7 +39,7 @@
 //! }
 //! ```
 //!
-//! Nobody can make a bearer, a viewer, a scope or an admin by hand:
+//! A bearer, a viewer, a scope or an admin cannot be made by hand:
 //!
 //! ```compile_fail
 //! # use campaigns_scope::{Admin, Scope};
@@ -62,7 +62,7 @@
 //! }
 //! ```
 //!
-//! Neither does a bearer enter an organization that nobody gave it:
+//! A bearer cannot enter an organization that it was not given:
 //!
 //! ```compile_fail
 //! # use campaigns_scope::{Bearer, Role, Viewer};
@@ -80,7 +80,7 @@
 //! }
 //! ```
 //!
-//! What all of these leave out compiles:
+//! The permitted way compiles:
 //!
 //! ```
 //! # use campaigns_scope::{Bearer, Error, Memberships, NoViewer, Scope, Viewer};
@@ -100,8 +100,8 @@
 //! }
 //! ```
 //!
-//! The compiler cannot see a query that is built by hand inside a filter; clippy can, and
-//! `clippy.toml` forbids the functions that start one outside of this crate.
+//! The compiler cannot detect a query that is built by hand inside a filter. Clippy can:
+//! `clippy.toml` forbids the functions that start one outside this crate.
 
 #![warn(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "this is where they are allowed")]

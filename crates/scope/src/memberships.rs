@@ -1,8 +1,8 @@
-//! Organization and role of those whose tokens do not name an organization: their memberships.
+//! Memberships: the organization and role of users whose tokens do not name an organization.
 //!
-//! **Invariants.** Only active memberships of active users count. What was found counts for
-//! [`REMEMBERED`] and no longer; it is looked up once for all who ask at the same time, and a
-//! subject has one entry however many organizations its requests name.
+//! **Invariants.** Only active memberships of active users count. A result is valid for
+//! [`REMEMBERED`] and no longer. It is looked up once for all requests that need it at the same
+//! time, and a subject has one entry, however many organizations its requests name.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,32 +16,33 @@ use uuid::Uuid;
 
 use crate::{Bearer, Database, Error, Role, Viewer, connections::Session};
 
-/// For how long memberships that were found count.
+/// How long found memberships are valid.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// For how long it counts that there were none, as somebody may just be joining.
+/// How long the absence of memberships is remembered, since the user may just be joining.
 const NONE_REMEMBERED: Duration = Duration::from_secs(1);
-/// Of how many users memberships are remembered.
+/// The number of users whose memberships are remembered.
 const MAX_USERS: usize = 10_000;
-/// How many memberships of a user are remembered; others are looked up each time.
+/// The number of memberships of a user that are remembered. Users with more are looked up each
+/// time.
 const MAX_REMEMBERED: usize = 100;
 
 const OF_USER: &str = "SELECT memberships.org_id, CAST(memberships.role AS text) AS role \
      FROM users JOIN memberships ON memberships.user_id = users.id \
      WHERE users.auth_id = $1 AND users.is_active IS NOT FALSE AND memberships.status = 'active'";
 
-/// Why a bearer is nobody's viewer.
+/// Why a bearer does not become a viewer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoViewer {
-    /// The subject is no active user with an active membership.
-    #[error("the token's subject is no active user with an active membership")]
+    /// The subject is not an active user with an active membership.
+    #[error("the token's subject is not an active user with an active membership")]
     NoMembership,
     /// There are several memberships, and none is named.
     #[error("the user has several organizations")]
     Several,
-    /// The organization that is named is none of the user's.
-    #[error("the user is no active member of this organization")]
+    /// The user is not a member of the named organization.
+    #[error("the user is not an active member of this organization")]
     NotAMember,
-    /// The database cannot say.
+    /// The look-up failed.
     #[error(transparent)]
     Failed(#[from] Error),
 }
@@ -53,7 +54,7 @@ pub struct Memberships {
     known: Mutex<LruCache<Uuid, Arc<Entry>>>,
 }
 
-/// What is remembered of a subject.
+/// The remembered memberships of a subject.
 struct Entry {
     asked: Instant,
     found: OnceCell<Vec<(Uuid, Role)>>,
@@ -70,18 +71,19 @@ impl Entry {
 }
 
 impl Memberships {
-    /// The memberships in a database; those with one of these roles are admins.
+    /// The memberships in a database. Those with one of these roles are admins.
     #[must_use]
     pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
         let session = database.operator().session().by_key();
         Self { session, admin_roles, known: Mutex::new(LruCache::new(MAX_USERS)) }
     }
 
-    /// The viewer that a bearer is: by the token where that names an organization, and otherwise by
-    /// the only membership, or the one in the organization that is named.
+    /// The viewer for a bearer: by the token if it names an organization, and otherwise by the only
+    /// membership, or by the one in the named organization.
     ///
     /// # Errors
-    /// Where there is no such membership, or none is named of several, or the database cannot say.
+    /// If there is no such membership, if there are several and none is named, or if the look-up
+    /// fails.
     pub async fn viewer(&self, bearer: &Bearer, named: Option<Uuid>) -> Result<Viewer, NoViewer> {
         if let Some(viewer) = bearer.viewer() {
             return Ok(viewer);
@@ -106,7 +108,7 @@ impl Memberships {
         Ok(bearer.within(organization, role))
     }
 
-    /// What is remembered of a subject, or is about to be.
+    /// The entry of a subject, remembered or about to be.
     fn entry(&self, subject: Uuid) -> Arc<Entry> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = known.get(&subject).filter(|entry| entry.is_fresh()) {

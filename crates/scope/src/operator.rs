@@ -1,4 +1,4 @@
-//! Work for no one viewer: what a process does on behalf of who runs it.
+//! Work that is not for one viewer: what a process does for its operator.
 
 use campaigns_entity::{campaign, organization};
 use chrono::{DateTime, Utc};
@@ -13,8 +13,8 @@ use crate::{
     connections::{Lane, Session},
 };
 
-/// The right to do what no token allows: to make organizations and to enter any of them. It comes
-/// from [`Database::operator`](crate::Database::operator), and no request gets hold of it.
+/// The right to do what no token allows: to create organizations and to enter any of them. It comes
+/// from [`Database::operator`](crate::Database::operator), and no request can get it.
 pub struct Operator {
     session: Session,
     budgets: Budgets,
@@ -36,10 +36,10 @@ impl Operator {
         Scope::of(session, self.budgets.clone(), organization, Role::Member)
     }
 
-    /// Whether there is an organization of this id.
+    /// Whether an organization with this ID exists.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn organization_exists(&self, id: Uuid) -> Result<bool, Error> {
         Ok(organization::Entity::find_by_id(id)
             .select_only()
@@ -53,7 +53,7 @@ impl Operator {
     /// Every organization, the oldest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn organizations(&self) -> Result<Vec<organization::Model>, Error> {
         Ok(organization::Entity::find()
             .order_by_asc(organization::Column::CreatedAt)
@@ -65,15 +65,15 @@ impl Operator {
     /// Whether any organization has a campaign.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn has_campaigns(&self) -> Result<bool, Error> {
         Ok(campaign::Entity::find().limit(1).count(&self.session).await? > 0)
     }
 
-    /// Does `work` within one new organization, all of it or nothing.
+    /// Runs `work` within one new organization, completely or not at all.
     ///
     /// # Errors
-    /// Those of the database and of `work`; the organization is then not there.
+    /// The errors of the database and of `work`. The organization does not exist then.
     pub async fn found<T, E: From<Error>>(
         &self,
         id: Uuid,
@@ -103,10 +103,10 @@ impl Operator {
             .await
     }
 
-    /// Lets the database gather statistics, as after many rows at once.
+    /// Has the database gather statistics, as after adding many rows.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn analyze(&self) -> Result<(), Error> {
         self.session.execute_unprepared("ANALYZE").await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Which tables belong to an organization, and what their rows may refer to.
+//! The tables that belong to an organization, and what their rows can refer to.
 
 use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,
@@ -6,27 +6,27 @@ use campaigns_entity::{
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable};
 
-/// A table whose every row is one organization's.
+/// A table in which every row belongs to one organization.
 pub trait OrganizationOwned:
     EntityTrait<
         Model: IntoActiveModel<Self::ActiveModel> + Clone + Send + Sync,
         ActiveModel: ActiveModelTrait<Entity = Self> + Send,
     >
 {
-    /// The column with the row's id.
+    /// The column with the row's ID.
     const ID: Self::Column;
-    /// The column with the organization's id.
+    /// The column with the organization's ID.
     const ORGANIZATION: Self::Column;
-    /// The columns that refer to other rows of the organization, and the tables these are in.
+    /// The columns that refer to other rows of the organization, and their tables.
     const REFERENCES: &'static [(Self::Column, &'static str)];
-    /// The column with the row's place in the feed, where it has one.
+    /// The column with the row's place in the feed, if it has one.
     const FEED_POSITION: Option<Self::Column> = None;
-    /// What hangs on a row in numbers that are too large for one statement, in the order in which it
-    /// goes with the row.
+    /// The rows that depend on a row and can be too many for one statement, in the order in which
+    /// they are deleted with it.
     const DEPENDENTS: &'static [Dependent] = &[];
 }
 
-/// Rows that hang on another.
+/// Rows that depend on another row.
 #[derive(Clone, Copy, Debug)]
 pub enum Dependent {
     /// They are deleted with it.
@@ -35,12 +35,12 @@ pub enum Dependent {
     Cleared(Hanging),
 }
 
-/// Where rows are that hang on another.
+/// The location of rows that depend on another row.
 #[derive(Clone, Copy, Debug)]
 pub struct Hanging {
     /// The table.
     pub table: &'static str,
-    /// Its column with the other row's id.
+    /// Its column with the other row's ID.
     pub column: &'static str,
 }
 
@@ -84,7 +84,7 @@ organization_owned! {
     ]
 }
 
-/// An organization is its own: a scope sees one row of this table.
+/// An organization owns itself: a scope sees one row of this table.
 impl OrganizationOwned for organization::Entity {
     const ID: Self::Column = organization::Column::Id;
     const ORGANIZATION: Self::Column = organization::Column::Id;
@@ -94,7 +94,7 @@ impl OrganizationOwned for organization::Entity {
 /// A table: its name, the column that holds the organization, and the list of its columns.
 type Table = (&'static str, &'static str, fn(&str) -> String);
 
-/// Every table that text may name; those of the counts have no entity, as nothing but text reads them.
+/// All tables that text can name. Those of the counts have no entity, since only text reads them.
 pub(crate) const TABLES: [Table; 19] = [
     ("organizations", "id", columns::<organization::Entity>),
     ("users", "org_id", columns::<user::Entity>),
@@ -132,8 +132,8 @@ pub(crate) const TABLES: [Table; 19] = [
     }),
 ];
 
-/// The columns of a table, as a list for SELECT. Columns are always named: a `*` would have other
-/// columns once the table is altered, and PostgreSQL refuses plans that were made before.
+/// The columns of a table, as a list for SELECT. Columns are always named: `*` would return other
+/// columns after the table is altered, and PostgreSQL rejects plans that were made before.
 pub(crate) fn columns<E: EntityTrait>(of: &str) -> String {
     let names = E::Column::iter().map(|column| format!("{of}.{}", column.as_str()));
     names.collect::<Vec<_>>().join(", ")

@@ -1,8 +1,8 @@
-//! SQL as text, for what the query builder cannot say.
+//! SQL as text, for statements that the query builder cannot express.
 //!
-//! **Invariant.** Such text sees the organization's rows alone, whatever it says: each table that
-//! it names is shadowed by a common table expression of that name with the predicate in it. A
-//! qualified or quoted name would go round that, so [`Sql::new`] refuses both, while it compiles.
+//! **Invariant.** Such text sees only the organization's rows, whatever it says: each table that it
+//! names is shadowed by a common table expression of that name that contains the predicate. A
+//! qualified or quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
 
 use std::borrow::Cow;
 
@@ -18,27 +18,27 @@ use crate::owned::TABLES;
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
 
-/// How a text says that an id is selected.
+/// The text for an ID that is selected.
 const AMONG_SELECTED: &str = "IN (SELECT id FROM selected)";
 
-/// Values that a text sees as a table.
+/// Values that a text can use as a table.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// The table's name and its columns: `buckets (since, until)`.
     pub table: &'static str,
-    /// The values of each row, one row at least.
+    /// The values of each row. At least one row.
     pub rows: Vec<Vec<Value>>,
 }
 
 impl Sql {
-    /// The text, checked. To be called in a `const`, where a refusal is an error of the compiler.
+    /// The text, checked. Call it in a `const`, so that a rejection is a compiler error.
     ///
     /// ```compile_fail
     /// const ALL: campaigns_scope::Sql = campaigns_scope::Sql::new("SELECT id FROM public.campaigns");
     /// ```
     ///
     /// # Panics
-    /// Where the text has a quoted identifier, names a schema, or has a placeholder.
+    /// If the text has a quoted identifier, names a schema, or has a placeholder.
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
         let bytes = text.as_bytes();
@@ -53,7 +53,7 @@ impl Sql {
         Self(text)
     }
 
-    /// The text behind `WITH` and the tables that it names; each `?` is one organization.
+    /// The text after `WITH` and the tables that it names. Each `?` is the organization.
     fn shadowed(self, backend: DbBackend) -> (String, usize) {
         let schema = if backend == DbBackend::Sqlite { "main." } else { "" };
         let tables: Vec<String> = TABLES
@@ -71,8 +71,8 @@ impl Sql {
         (format!("WITH {}", tables.join(", ")), tables.len())
     }
 
-    /// The text. Where few ids are selected, PostgreSQL looks each up: its plan is kept, and one that was
-    /// made while a table was empty would read all rows of the organization ever after.
+    /// The text. If few IDs are selected, PostgreSQL looks up each of them: the plan is kept, and a
+    /// plan made while a table was empty would read all rows of the organization from then on.
     fn with_look_ups(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
         if backend != DbBackend::Postgres || !are_few {
             return self.0.into();
@@ -98,8 +98,8 @@ impl Sql {
         custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
     }
 
-    /// That `own` is one of the ids that the text finds, of the rows with a `value` that fulfils the
-    /// condition.
+    /// The condition that `own` is one of the IDs that the text finds, among the rows with a
+    /// `value` that satisfies the condition.
     pub(crate) fn among(
         self,
         backend: DbBackend,
@@ -111,15 +111,15 @@ impl Sql {
         let condition = condition(value);
         let organizations = |count| std::iter::repeat_n(Expr::val(organization), count);
         if backend == DbBackend::Postgres {
-            // joins what it can, looks up by index what it cannot, and hashes where memory allows;
-            // for IN it would read the whole set for each row where it does not
+            // joins if possible, looks up by index if not, and hashes if memory allows; for IN, it
+            // would read the whole set for each row if it does not
             let (inner, count) = self.inlined();
             let text =
                 format!("EXISTS (SELECT 1 FROM ({inner}) AS found WHERE found.id = ? AND ?)");
             let expressions = organizations(count).chain([own, condition]);
             Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
         } else {
-            // finds the set once
+            // computes the set once
             let (with, count) = self.shadowed(backend);
             let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
             let own = std::iter::once(own);
@@ -127,9 +127,9 @@ impl Sql {
         }
     }
 
-    /// The text with each table that it reads as a subquery of the organization's rows; each `?` is one
-    /// organization. PostgreSQL joins such a text with what is around it, which it does not with a common
-    /// table expression. A name is a table's but where it qualifies a column.
+    /// The text with each table replaced by a subquery of the organization's rows. Each `?` is the
+    /// organization. PostgreSQL joins such a text with the surrounding statement, which it does not
+    /// do with a common table expression. A name is a table's unless it qualifies a column.
     fn inlined(self) -> (String, usize) {
         let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let mut text = String::with_capacity(self.0.len() * 2);
@@ -155,8 +155,8 @@ impl Sql {
         (text + rest, count)
     }
 
-    /// The whole statement, with what is selected, which may be known to be few rows, and what is given as
-    /// more tables of the text.
+    /// The whole statement, with the selected rows, which can be known to be few, and with the
+    /// given values as additional tables of the text.
     pub(crate) fn statement(
         self,
         backend: DbBackend,
@@ -190,14 +190,14 @@ impl Sql {
     }
 }
 
-/// The text up to `IN (SELECT id FROM selected)`, as a look-up for each selected id where it ends with
-/// `FROM table WHERE column`.
+/// The text up to `IN (SELECT id FROM selected)`, with a look-up for each selected ID if it ends
+/// with `FROM table WHERE column`.
 fn look_up(text: &str) -> String {
     let mut words = text.split_whitespace().rev();
     let (column, keyword) = (words.next().unwrap_or(""), words.next());
     let (table, from) = (words.next().unwrap_or(""), words.next());
     match text.rfind("FROM") {
-        // `OFFSET 0` keeps the planner from making a join of it
+        // `OFFSET 0` keeps the planner from turning it into a join
         Some(start) if (keyword, from) == (Some("WHERE"), Some("FROM")) => format!(
             "{}FROM (SELECT {table}.* FROM selected CROSS JOIN LATERAL
              (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table} WHERE true",
@@ -212,7 +212,7 @@ pub(crate) fn custom(backend: DbBackend, text: &str, values: Vec<Value>) -> Expr
     Expr::cust_with_values(numbered(backend, text, 0), values)
 }
 
-/// The text with each `?` as the database has it, where `before` come before.
+/// The text with each `?` in the syntax of the database, after `before` other ones.
 fn numbered(backend: DbBackend, text: &str, before: usize) -> String {
     if backend != DbBackend::Postgres {
         return text.to_owned();

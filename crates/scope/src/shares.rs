@@ -1,4 +1,4 @@
-//! Who may go next: to a connection, or to be executed.
+//! Fair queues for places: connections, or turns to execute operations.
 //!
 //! **Invariants.**
 //! - An organization holds no more places than its share of those that are free allows: with one
@@ -22,18 +22,18 @@ use uuid::Uuid;
 
 use crate::budget::Share;
 
-/// Places, shared by organizations. Cloning shares them.
+/// Places that organizations share. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
     share: Share,
-    /// Tells whether an organization is alone, where it may have all places then.
+    /// Tells whether an organization is alone, if it can have all places then.
     activity: Option<Activity>,
     max_waiting: usize,
     organizations: HashMap<Uuid, Organization>,
-    /// How many have ever waited: who came first has the smaller number.
+    /// The number of waiters so far. Earlier ones have smaller numbers.
     arrived: u64,
 }
 
@@ -67,10 +67,11 @@ pub(crate) struct Permit {
     organization: Uuid,
 }
 
-/// Why there is no place.
+/// Why no place is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
-    /// The organization has its share, and too many of it wait already, or have waited for too long.
+    /// The organization has its share, and too many of its operations are waiting, or one has
+    /// waited too long.
     TooMany,
     /// Others have all places, or those who wait already have waited for long.
     Busy,
@@ -102,7 +103,7 @@ impl Shares {
         })))
     }
 
-    /// Places that one organization may have all of while no other is active.
+    /// Places that one organization can have all of while no other is active.
     pub(crate) fn all_for_one(self, activity: Activity) -> Self {
         self.state().activity = Some(activity);
         self
@@ -161,13 +162,13 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives what is free to those who wait.
+    /// Gives free places to the waiters.
     fn serve(&self) {
         loop {
             let mut state = self.state();
             let Some((organization, sender)) = state.next() else { return };
             drop(state);
-            // one who has just stopped waiting gives it back, which serves the next
+            // a waiter that has just given up returns it, which serves the next one
             sender.send(Permit { shares: self.clone(), organization }).ok();
         }
     }
@@ -177,7 +178,7 @@ impl State {
     fn may_enter(&self, organization: Uuid) -> bool {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
         let is_alone = || self.activity.as_ref().is_some_and(|activity| !activity.is_shared());
-        // the last one goes to whoever holds none
+        // the last one goes to the organization that holds none
         self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1) || is_alone())
     }
 
@@ -186,7 +187,7 @@ impl State {
         self.organizations.entry(organization).or_default().held += 1;
     }
 
-    /// Takes a place for who is to have it next.
+    /// Takes a place for the next waiter.
     fn next(&mut self) -> Option<(Uuid, oneshot::Sender<Permit>)> {
         for of in self.organizations.values_mut() {
             of.tidy();
@@ -217,12 +218,12 @@ impl Drop for Permit {
     }
 }
 
-/// How many times as long as it was used a place rests.
+/// How long a place rests, as a multiple of the time that it was used.
 const REST: u32 = 3;
 
-/// A place that rests after it was used, while more than one organization is active: who wants such
-/// a place all the time has it for a quarter of the time. It is not only the place that others
-/// want, but what whoever has it makes busy: a core, and one of the database's.
+/// A place that rests after use while more than one organization is active: an organization that
+/// always wants such a place has it for a quarter of the time. Others do not only want the place
+/// but also the core, here and in the database, that its holder keeps busy.
 pub(crate) struct Resting {
     permit: Option<Permit>,
     since: Instant,
@@ -249,22 +250,22 @@ impl Drop for Resting {
     }
 }
 
-/// For how long an organization that has asked for something counts as active.
+/// How long an organization counts as active after a request.
 const ACTIVE: Duration = Duration::from_secs(10);
 
-/// Which organizations are active. Cloning shares it.
+/// Which organizations are active. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Activity(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
     last: Uuid,
-    /// When another one than the last was active.
+    /// When an organization other than the last one was active.
     other: Option<Instant>,
 }
 
 impl Activity {
-    /// Notes that an organization asks for something.
+    /// Records a request of an organization.
     pub(crate) fn note(&self, organization: Uuid) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.last != organization {
@@ -346,7 +347,7 @@ mod tests {
         activity.note(Uuid::from_u128(1));
         let used = |permit| Resting::new(permit, activity.clone());
         drop(used(enter_now(&shares, 1).await.unwrap()));
-        // nobody else was there
+        // no other organization was active
         let resting = used(enter_now(&shares, 1).await.unwrap());
         activity.note(Uuid::from_u128(2));
         std::thread::sleep(Duration::from_millis(100));
@@ -374,7 +375,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(last);
-        // the one with none, though it came last
+        // the one that holds none, although it came last
         let (organization, permit) = waiting.join_next().await.unwrap().unwrap();
         assert_eq!(organization, 4);
         drop((permit, rich, other));

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Datelike, SubsecRound, Timelike, Utc};
 
-/// The time in RFC 3339 text, where both databases can store it: a year of four digits, no leap
+/// The time in RFC 3339 text, if both databases can store it: a year of four digits, no leap
 /// second, microseconds.
 #[must_use]
 pub fn storable_time(text: &str) -> Option<DateTime<Utc>> {
-    // chrono takes a space for the T as well
+    // chrono also accepts a space instead of the T
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
         return None;
     }

@@ -1,6 +1,6 @@
-//! Rows that this version cannot read: a newer version beside it, or somebody's SQL, has stored an
-//! enum's value that it does not know. Such a row is left out of what is shown, and neither a list
-//! nor the feed ends with it.
+//! Rows that this version cannot read, because a newer version beside it, or another program, has
+//! stored an unknown enum value. Such a row is left out, and neither a list nor the feed stops at
+//! it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,10 +14,10 @@ use sea_orm::{
 
 use crate::Error;
 
-/// How often the log is told.
+/// How often this is logged.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The row; `None` where it has a value that this version does not know.
+/// The row, or `None` if it has a value unknown to this version.
 pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model>, Error> {
     match E::Model::from_query_result(row, "") {
         Ok(model) => Ok(Some(model)),
@@ -29,13 +29,13 @@ pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model
     }
 }
 
-/// The rows, without those that have a value which this version does not know.
+/// The rows, without those that have a value unknown to this version.
 pub(crate) fn all_known<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::Model>, Error> {
     rows.iter().filter_map(|row| known::<E>(row).transpose()).collect()
 }
 
-/// Leaves out rows that have a value which this version does not know in one of these columns, which
-/// stand first in each row.
+/// Leaves out rows with a value unknown to this version in one of these columns, which come first
+/// in each row.
 pub(crate) fn leave_out_unknown<E: EntityTrait>(
     rows: &mut Vec<QueryResult>,
     columns: &[E::Column],
@@ -48,7 +48,7 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
         let mut failed = None;
         rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
             Ok(Some(value)) if !variants.contains(&value) => {
-                let error = DbErr::Type(format!("{value} is no {}", column.as_str()));
+                let error = DbErr::Type(format!("{value} is not a {}", column.as_str()));
                 skipped(E::default().table_name(), &error);
                 false
             }
@@ -65,7 +65,7 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
     Ok(())
 }
 
-/// Counts a row that is left out, and says so in the log from time to time.
+/// Counts a row that is left out, and logs this from time to time.
 pub(crate) fn skipped(table: &str, error: &DbErr) {
     static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
     metrics::counter!("campaigns_unreadable_rows_total", "table" => table.to_owned()).increment(1);

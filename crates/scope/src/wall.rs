@@ -1,9 +1,9 @@
-//! The second wall: row security of PostgreSQL, beside the predicates of a scope.
+//! The second wall: PostgreSQL's row security, in addition to the predicates of a scope.
 //!
-//! **Invariants.** Behind the wall every statement of a viewer's scope runs in a transaction under a
-//! role that policies hold for, with the viewer's claims set as `PostgREST` sets them. Both end with the
-//! transaction, so the next to use the connection starts without. Work for no one viewer stays under
-//! the service's own role.
+//! **Invariants.** Behind the wall, every statement of a viewer's scope runs in a transaction under
+//! a role that policies apply to, with the viewer's claims set as in `PostgREST`. Both end with the
+//! transaction, so the next user of the connection starts without them. Work that is not for one
+//! viewer stays under the service's own role.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{Database, Error, Viewer, owned::TABLES};
 
-/// What a transaction behind the wall begins with.
+/// The start of a transaction behind the wall.
 const ENTER: &str =
     "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true)";
 
@@ -23,11 +23,11 @@ pub(crate) struct Wall {
     claims: Arc<str>,
 }
 
-/// What decides which rows a scope sees: two scopes with the same see the same rows.
+/// What decides which rows a scope sees: two scopes with equal values see the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sight {
     organization: Uuid,
-    /// The claims that policies may look at.
+    /// The claims that policies can use.
     claims: Option<Arc<str>>,
 }
 
@@ -54,21 +54,21 @@ impl Sight {
         self.organization
     }
 
-    /// The claims that policies may look at, where they decide anything.
+    /// The claims that policies can use, if they matter.
     #[must_use]
     pub fn claims(&self) -> Option<&Arc<str>> {
         self.claims.as_ref()
     }
 }
 
-/// What is wrong with a role: whom policies do not hold for, or whom the service cannot become.
+/// The problems of a role: policies do not apply to it, or the service cannot become it.
 const ROLE: &str = "SELECT \
      CASE WHEN rolsuper OR rolbypassrls THEN 'policies do not hold for it' \
      WHEN NOT pg_has_role(oid, 'MEMBER') THEN 'the service may not become it: GRANT ' || \
        quote_ident(rolname) || ' TO ' || quote_ident(current_user) END AS problem \
      FROM pg_roles WHERE rolname = $1";
 
-/// What is wrong with the tables that these name, for a role.
+/// The problems of the tables that these name, for a role.
 const OF_TABLES: &str = "SELECT name, \
      CASE WHEN relation IS NULL THEN 'it is not there' \
      WHEN NOT relrowsecurity THEN 'row security is off' \
@@ -83,18 +83,18 @@ const OF_TABLES: &str = "SELECT name, \
      LEFT JOIN pg_class ON pg_class.oid = relation";
 
 impl Database {
-    /// What keeps row security from holding for a role, each in a few words; none where it holds. An
-    /// organization's own row has no column for the organization, and may be without a policy.
+    /// The reasons why row security would not apply to a role, or none if it applies. An
+    /// organization's own row has no organization column, so its table can be without a policy.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn gaps_in_row_security(&self, role: &str) -> Result<Vec<String>, Error> {
         let operator = self.operator();
         let session = operator.session();
         let values = [role.into()];
         let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
         let Some(row) = session.query_one_raw(of_role).await? else {
-            return Ok(vec![format!("there is no role {role}")]);
+            return Ok(vec![format!("the role {role} does not exist")]);
         };
         let mut gaps = Vec::new();
         if let Some(problem) = row.try_get::<Option<String>>("", "problem")? {

@@ -1,15 +1,15 @@
-//! What a row weighs in memory.
+//! The weight of a row in memory.
 
 use sea_orm::sqlx::{
     Column, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
 };
 
-/// What a row takes beside its texts.
+/// The bytes of a row in addition to its texts.
 const ROW: usize = 512;
-/// What a value in JSON takes beside its text, once it is read.
+/// The bytes of a JSON value in memory, in addition to its text.
 const JSON_VALUE: usize = 64;
 
-/// About how many bytes a row takes once it is read.
+/// The approximate number of bytes of a row in memory.
 pub(crate) fn postgres(row: &PgRow) -> usize {
     let values = (0..row.len()).filter_map(|index| {
         let value = row.try_get_raw(index).ok()?;
@@ -20,8 +20,8 @@ pub(crate) fn postgres(row: &PgRow) -> usize {
     ROW + values.sum::<usize>()
 }
 
-/// About how many bytes a row takes once it is read. JSON is text there: whatever looks like it
-/// is weighed as such.
+/// The approximate number of bytes of a row in memory. JSON is text there, so everything that looks
+/// like JSON is weighed as such.
 pub(crate) fn sqlite(row: &SqliteRow) -> usize {
     let values = (0..row.len()).filter_map(|index| {
         let value = row.try_get_raw(index).ok()?;
@@ -35,8 +35,8 @@ pub(crate) fn sqlite(row: &SqliteRow) -> usize {
     ROW + values.sum::<usize>()
 }
 
-/// About how many bytes JSON takes once it is read: each value is at least one of these characters
-/// away from the next.
+/// The approximate number of bytes of JSON in memory. Any two values are separated by at least one
+/// of these characters.
 #[must_use]
 pub fn json(text: &[u8]) -> usize {
     let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();

@@ -1,4 +1,4 @@
-//! The tree becomes a condition on `contacts`.
+//! Compiles the tree to a condition on `contacts`.
 
 use campaigns_analytics::{self as analytics, ContactTime};
 use campaigns_entity::contact::Column;
@@ -18,7 +18,7 @@ use crate::{
 
 const METADATA: &str = "contacts.metadata";
 
-/// The start of the year 1, before which neither database stores a time alike.
+/// The start of the year 1. The databases store earlier times differently.
 const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(time) => time,
     None => DateTime::UNIX_EPOCH,
@@ -42,8 +42,8 @@ const COMPANY_INDUSTRY: Sql = of_companies!("industry");
 const COMPANY_SIZE: Sql = of_companies!("size");
 
 impl Rules {
-    /// The condition that a row of `contacts` fulfils exactly if the rules select it. Relative times are
-    /// before `now`.
+    /// The condition that a row of `contacts` matches exactly if the rules select it. Relative
+    /// times are before `now`.
     #[must_use]
     pub fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Expr {
         Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) }.node(&self.0)
@@ -64,7 +64,7 @@ impl Compiler<'_> {
                 match (rule.operator.is_negative, rule.field.source) {
                     (false, _) => positive,
                     (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
-                    // whether a contact is in a set is never null, and PostgreSQL joins what is not
+                    // membership in a set is never null, and PostgreSQL joins such conditions
                     (true, _) => positive.not(),
                 }
             }
@@ -98,7 +98,7 @@ impl Compiler<'_> {
                 let whole = Whole::of(test, operand);
                 let wanted = |own| whole_number(own, &whole);
                 if whole.has(0) {
-                    // most contacts may have none: those of which something is known are looked at
+                    // most contacts may have none, so only those with known values are read
                     let others = |own| self.dialect.not(wanted(own));
                     analytics::with_number(scope, number, others).not()
                 } else {
@@ -144,7 +144,7 @@ impl Compiler<'_> {
     }
 
     /// The last time that something happened to a contact. It is after another time exactly if that
-    /// happened after it at all, and there is an index of when things happened.
+    /// happened after it at all, and there is an index on the times of events.
     fn last(&self, time: ContactTime, test: Test, operand: &Operand) -> Expr {
         let scope = self.scope;
         let after = |value: &Value| {

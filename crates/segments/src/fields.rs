@@ -1,4 +1,4 @@
-//! The fields that rules may use.
+//! The fields that rules can use.
 
 use campaigns_analytics::{ContactCampaign, ContactNumber, ContactTime};
 use campaigns_entity::contact::{Column, ContactType};
@@ -11,13 +11,13 @@ use crate::operators::Kind;
 pub struct Field {
     /// Its name in rules. `metadata.KEY` stands for any key.
     pub name: &'static str,
-    /// What people call it.
+    /// Its display name.
     pub label: &'static str,
     pub(crate) kind: Kind,
     pub(crate) source: Source,
 }
 
-/// Where the value of a field is.
+/// The source of a field's value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source {
     Column(Column),
@@ -27,7 +27,7 @@ pub(crate) enum Source {
     Company(Company),
     Number(ContactNumber),
     Time(ContactTime),
-    /// Whether such a number is not 0.
+    /// Whether a number is not 0.
     Any(ContactNumber),
     Campaign(ContactCampaign),
     ClickedUrl,
@@ -113,11 +113,11 @@ pub static FIELDS: [Field; 39] = [
     field("clicked_url", "Clicked URL", Kind::Text, Source::ClickedUrl),
 ];
 
-/// What the names of fields of the metadata begin with.
+/// The prefix of the names of metadata fields.
 const METADATA: &str = "metadata.";
 
 impl Field {
-    /// The field of this name, and the keys that it names in the metadata, if it does.
+    /// The field with this name, and its keys in the metadata, if any.
     pub(crate) fn find(name: &str) -> Option<(&'static Self, Vec<String>)> {
         let (name, keys) = match name.strip_prefix(METADATA) {
             None => (name, Vec::new()),
@@ -143,12 +143,12 @@ impl Field {
         }
     }
 
-    /// The names of the operators that it takes.
+    /// The names of the operators that it supports.
     pub fn operators(&self) -> impl Iterator<Item = &'static str> {
         self.kind.operators().map(|operator| operator.name)
     }
 
-    /// The values that it may have, if they are a fixed set.
+    /// The values that it can have, if they are a fixed set.
     #[must_use]
     pub fn values(&self) -> Option<Vec<String>> {
         (self.kind == Kind::ContactType)

@@ -1,13 +1,15 @@
-//! The rule language of segments: the JSON that react-querybuilder exports, or a flat object, becomes a
-//! checked tree ([`Rules::parse`]), and the tree a condition on `contacts` ([`Rules::condition`]).
+//! The rule language of segments. The JSON that react-querybuilder exports, or a flat object, is
+//! parsed into a checked tree ([`Rules::parse`]), and the tree is compiled to a condition on
+//! `contacts` ([`Rules::condition`]).
 //!
 //! **Invariants.**
-//! - What has been parsed can be compiled and run: an error is found by parsing, with the path to it.
-//! - Fields, their types and their operators stand in one table ([`FIELDS`]), which the parser, the
+//! - Parsed rules can be compiled and run: the parser finds every error, with the path to it.
+//! - Fields, their types and their operators are in one table ([`FIELDS`]), which the parser, the
 //!   compiler and the schema's `segmentFields` all read.
-//! - Rules are two-valued: a negative operator and `not` select exactly the contacts that their positive
-//!   counterpart does not. What can be null is negated by [`Dialect::not`], which takes null for false.
-//! - Values are bound, never text, keys of metadata included.
+//! - Rules are two-valued: a negative operator and `not` select exactly the contacts that their
+//!   positive counterpart does not. Conditions that can be null are negated by [`Dialect::not`],
+//!   which treats null as false.
+//! - Values are bound and never become text, including keys of metadata.
 //! - Both databases select the same contacts.
 //!
 //! [`Dialect::not`]: campaigns_scope::Dialect::not

@@ -1,4 +1,4 @@
-//! The operators, and which of them a type takes.
+//! The operators, and which types support them.
 
 /// An operator: a test, or its exact complement.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Json,
     Number,
     Boolean,
-    /// The id of a campaign, of which a contact may have to do with many.
+    /// The ID of a campaign. A contact can be related to many.
     Campaign,
 }
 
@@ -71,7 +71,7 @@ pub(crate) static OPERATORS: [Operator; 18] = [
 ];
 
 impl Kind {
-    /// Whether fields of this type can be tested so.
+    /// Whether fields of this type support this test.
     pub(crate) fn takes(self, test: Test) -> bool {
         match test {
             Test::Equal => true,
@@ -90,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// The operators that fields of this type take.
+    /// The operators that fields of this type support.
     pub(crate) fn operators(self) -> impl Iterator<Item = &'static Operator> {
         OPERATORS.iter().filter(move |operator| self.takes(operator.test))
     }

@@ -1,4 +1,4 @@
-//! JSON becomes a checked tree.
+//! Parses JSON into a checked tree.
 
 use std::fmt::Display;
 
@@ -11,22 +11,23 @@ use crate::{
     values::{self, Items},
 };
 
-/// How many levels of groups rules may have.
+/// The maximum number of group levels.
 const MAX_LEVELS: usize = 10;
-/// How many rules there may be.
+/// The maximum number of rules.
 const MAX_RULES: usize = 500;
-/// How many values `in` and `notIn` take.
+/// The maximum number of values in `in` and `notIn`.
 const MAX_VALUES: usize = 1_000;
-/// How many values all lists of rules have; SQLite binds 32,766.
+/// The maximum number of values in all lists of the rules. SQLite binds 32,766.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
 /// Why rules cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
 pub struct RuleError {
-    /// The path to what is wrong, from the rules on: `rules.1.operator`. Empty for the rules as a whole.
+    /// The path to the fault, starting at the rules: `rules.1.operator`. Empty for the rules as a
+    /// whole.
     pub path: String,
-    /// What is wrong with it.
+    /// What is wrong.
     pub message: String,
 }
 
@@ -35,7 +36,7 @@ impl RuleError {
         Self { path: String::new(), message: message.into() }
     }
 
-    /// The same error, of a part of something larger.
+    /// The same error, as part of a larger value.
     pub(crate) fn within(mut self, part: impl Display) -> Self {
         let rest = if self.path.is_empty() { String::new() } else { format!(".{}", self.path) };
         self.path = format!("{part}{rest}");
@@ -49,7 +50,7 @@ impl Rules {
     /// Reads rules.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// The first fault in them.
     pub fn parse(value: &Json) -> Result<Self, RuleError> {
         let object = object(value)?;
         let mut parser = Parser::default();
@@ -85,7 +86,7 @@ fn text<'a>(object: &'a Object, key: &str) -> Result<&'a str, RuleError> {
     value.ok_or_else(|| RuleError::new("This must be text.").within(key))
 }
 
-/// What has been read so far, which is bounded.
+/// The number of parts read so far, which is bounded.
 #[derive(Default)]
 struct Parser {
     rules: usize,
@@ -112,7 +113,7 @@ impl Parser {
         let joined_by = match object.get("combinator").and_then(Json::as_str) {
             Some("and") => Combinator::And,
             Some("or") => Combinator::Or,
-            _ => return Err(RuleError::new("This must be and or or.").within("combinator")),
+            _ => return Err(RuleError::new("This must be `and` or `or`.").within("combinator")),
         };
         let is_negated = flag(object, "not")?;
         let rules = match object.get("rules") {
@@ -140,14 +141,14 @@ impl Parser {
             }
         }
         let (field, keys) = Field::find(text(object, "field")?)
-            .ok_or_else(|| RuleError::new("Rules have no such field.").within("field"))?;
+            .ok_or_else(|| RuleError::new("Rules do not have this field.").within("field"))?;
         let name = text(object, "operator")?;
         let operator = field.kind.operators().find(|operator| operator.name == name);
         let operator = operator.ok_or_else(|| {
             let message = if OPERATORS.iter().any(|operator| operator.name == name) {
-                "The field does not take this operator."
+                "The field does not support this operator."
             } else {
-                "Rules have no such operator."
+                "Rules do not have this operator."
             };
             RuleError::new(message).within("operator")
         })?;
@@ -163,8 +164,8 @@ impl Parser {
         let mut nodes = Vec::new();
         for (name, value) in object {
             let rule = self.count().and_then(|()| {
-                let (field, keys) =
-                    Field::find(name).ok_or_else(|| RuleError::new("Rules have no such field."))?;
+                let (field, keys) = Field::find(name)
+                    .ok_or_else(|| RuleError::new("Rules do not have this field."))?;
                 let operand = self.operand(field, equal, value)?;
                 Ok(Node::Rule(Rule { field, keys, operator: equal, operand }))
             });

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{fields::Field, operators::Operator};
 
-/// Rules that were checked.
+/// Checked rules.
 #[derive(Clone, Debug)]
 pub struct Rules(pub(crate) Node);
 
@@ -19,7 +19,7 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// One that selects everyone, or no one.
+    /// A node that selects everyone, or no one.
     pub(crate) fn constant(is_everyone: bool) -> Self {
         Self::Group { joined_by: Combinator::And, is_negated: !is_everyone, nodes: Vec::new() }
     }
@@ -32,8 +32,8 @@ impl Node {
         }
     }
 
-    /// A group of what it joins; without any, everyone. Groups within it that are constant are not kept, so
-    /// that a tree has no more of them than it has rules.
+    /// A group of the nodes that it joins. Without any, it selects everyone. Constant groups within
+    /// it are dropped, so that a tree has no more of them than rules.
     pub(crate) fn group(joined_by: Combinator, is_negated: bool, mut nodes: Vec<Self>) -> Self {
         if nodes.is_empty() {
             return Self::constant(!is_negated);
@@ -61,13 +61,13 @@ pub(crate) enum Combinator {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) field: &'static Field,
-    /// Of a field of the metadata, the keys, one inside the other.
+    /// The nested keys, for a field of the metadata.
     pub(crate) keys: Vec<String>,
     pub(crate) operator: &'static Operator,
     pub(crate) operand: Operand,
 }
 
-/// What a field is tested against, as its operator takes it.
+/// The operand of a test, in the form that its operator needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Operand {
     Nothing,
@@ -76,7 +76,7 @@ pub(crate) enum Operand {
     Range(Value, Value),
 }
 
-/// A value, as its field takes it.
+/// A value, in the form that its field needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Text(String),
@@ -91,6 +91,6 @@ pub(crate) enum Value {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Time {
     At(DateTime<Utc>),
-    /// So long before the rules are asked.
+    /// This long before the rules are evaluated.
     Ago(TimeDelta),
 }

@@ -1,4 +1,4 @@
-//! Values in rules: what a field's type takes.
+//! Values in rules, checked against the type of the field.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub(crate) fn one(kind: Kind, test: Test, json: &Json) -> Result<Value, RuleErro
     }
 }
 
-/// The values of an operator that takes several: an array, or text that is joined by commas.
+/// The values of an operator that takes several: an array, or text separated by commas.
 pub(crate) enum Items<'a> {
     Array(&'a [Json]),
     Text(Vec<String>),
@@ -62,7 +62,7 @@ impl<'a> Items<'a> {
         value(kind, &json).map_err(|error| self.at(index, error))
     }
 
-    /// That a value cannot be taken.
+    /// The error for an invalid value.
     pub(crate) fn fault(&self, index: usize, message: &str) -> RuleError {
         self.at(index, RuleError::new(message))
     }
@@ -75,8 +75,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The items of text that is joined by commas, as the editor joins them: spaces around an item are no part
-/// of it, blank items are none, and a comma behind a backslash is a part of its item.
+/// The items of text separated by commas, as the editor writes them: spaces around an item are
+/// ignored, blank items are dropped, and a comma after a backslash is part of its item.
 fn split(text: &str) -> Vec<String> {
     let mut items = vec![String::new()];
     let mut characters = text.chars().peekable();
@@ -96,13 +96,13 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
     match (kind, json) {
         (Kind::Text | Kind::Json, Json::String(text)) => {
             if text.contains('\0') {
-                return Err(RuleError::new("Text cannot have a NUL character."));
+                return Err(RuleError::new("Text cannot contain a NUL character."));
             }
             Ok(Value::Text(text.clone()))
         }
         (Kind::Number | Kind::Json, Json::Number(number)) => Ok(Value::Number(number.clone())),
         (Kind::Boolean | Kind::Json, Json::Bool(value)) => Ok(Value::Boolean(*value)),
-        // the editor's field of a number exports text
+        // the editor's number field exports text
         (Kind::Number, Json::String(text)) => {
             text.trim().parse::<Number>().map(Value::Number).map_err(|_| wrong(kind))
         }
@@ -110,7 +110,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
             ContactType::try_from_value(text).map(Value::Type).map_err(|_| wrong(kind))
         }
         (Kind::Id | Kind::Campaign, Json::String(text)) => match Uuid::try_parse(text) {
-            // one of the several ways to write a UUID
+            // only one of the ways to write a UUID
             Ok(id) if text.len() == 36 => Ok(Value::Id(id)),
             _ => Err(wrong(kind)),
         },
@@ -149,7 +149,7 @@ fn time(text: &str) -> Option<Time> {
         }
         .map(Time::Ago);
     }
-    // a date begins at midnight, in UTC
+    // a date starts at midnight UTC
     let midnight = (text.len() == 10).then(|| storable_time(&format!("{text}T00:00:00Z")));
     midnight.unwrap_or_else(|| storable_time(text)).map(Time::At)
 }

@@ -1,4 +1,4 @@
-//! Whole numbers, compared with any number that JSON can say, exactly.
+//! Exact comparison of integers with any number that JSON can express.
 
 use serde_json::Number;
 
@@ -7,17 +7,17 @@ use crate::{
     rules::{Operand, Value},
 };
 
-/// Which whole numbers are selected.
+/// A set of integers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Whole {
-    /// Those from the first to the last, if the first is not above the last.
+    /// The integers from the first to the last. Empty if the first is greater than the last.
     Range(i64, i64),
-    /// These.
+    /// Exactly these integers.
     In(Vec<i64>),
 }
 
 impl Whole {
-    /// Those that pass a test.
+    /// The integers that pass a test.
     pub(crate) fn of(test: Test, operand: &Operand) -> Self {
         match operand {
             Operand::Nothing => Self::Range(i64::MIN, i64::MAX),
@@ -47,7 +47,7 @@ impl Whole {
                     .filter_map(|(floor, is_whole)| is_whole.then_some(floor))
                     .collect(),
             ),
-            // a number is compared with nothing else
+            // a number is only compared with numbers
             _ => Self::In(Vec::new()),
         }
     }
@@ -61,8 +61,8 @@ impl Whole {
     }
 }
 
-/// The largest whole number that is not above a number, and whether it is that number. Beyond what 64 bits
-/// hold, the last that they hold, which is another.
+/// The largest integer that is not greater than a number, and whether they are equal. Beyond 64
+/// bits, it is the last integer of 64 bits, which is not equal.
 fn floor(number: &Number) -> (i64, bool) {
     if let Some(whole) = number.as_i64() {
         return (whole, true);

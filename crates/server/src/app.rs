@@ -1,4 +1,4 @@
-//! What a running service consists of.
+//! The parts of a running service.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,18 +13,18 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{KeyServer, metrics::Metrics, socket::Sockets};
 
-/// Tells the time; a test's may stand still.
+/// A source of the current time. In a test, it can stand still.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The clock of the machine.
+    /// The system clock.
     #[must_use]
     pub fn system() -> Self {
         Self::new(Utc::now)
     }
 
-    /// A clock of one's own.
+    /// A custom clock.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -36,16 +36,16 @@ impl Clock {
     }
 }
 
-/// What can be set.
+/// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Bytes of a request's body at most.
+    /// The maximum number of bytes of a request's body.
     pub max_body: usize,
-    /// How long an operation may take.
+    /// The maximum time of an operation.
     pub query_timeout: Duration,
-    /// What an operation may come to.
+    /// The limits of an operation.
     pub limits: Limits,
-    /// Whether the schema answers questions about itself.
+    /// Whether introspection is on.
     pub introspection: bool,
     /// Documents that are known beforehand.
     pub documents: Documents,
@@ -53,30 +53,31 @@ pub struct Settings {
     pub max_batch: usize,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
-    /// Origins whose pages may ask.
+    /// The origins whose pages can send requests.
     pub cors_origins: Vec<http::HeaderValue>,
-    /// TCP connections at once, at most.
+    /// The maximum number of TCP connections.
     pub max_peers: usize,
-    /// Sockets at once that have not yet said who they are, at most.
+    /// The maximum number of sockets that are not authenticated yet.
     pub max_unknown_sockets: usize,
-    /// Sockets of an organization at once, at most.
+    /// The maximum number of sockets of an organization.
     pub max_sockets: usize,
-    /// Operations of a socket at once, at most.
+    /// The maximum number of simultaneous operations on a socket.
     pub max_operations: usize,
-    /// Bytes that wait for the peer of a socket to read them, at most.
+    /// The maximum number of bytes that wait until the peer of a socket reads them.
     pub max_socket_bytes: usize,
-    /// How often the peer of a socket is pinged; one that is not heard of for twice that is dropped.
+    /// The interval of pings to the peer of a socket. A peer that is silent for twice as long is
+    /// dropped.
     pub socket_ping: Duration,
-    /// How often it is checked that who opened a socket may still be there.
+    /// The interval of checks whether the caller of a socket is still allowed.
     pub socket_check: Duration,
-    /// How long peers are waited for.
+    /// The timeouts for peers.
     pub timeouts: Timeouts,
-    /// The roles of memberships that are admins, where memberships count for tokens without an
-    /// organization.
+    /// The membership roles that make a user an admin, if memberships are used for tokens without
+    /// an organization.
     pub membership_admin_roles: Option<Vec<String>>,
 }
 
-/// How long the peer of a connection may take.
+/// The timeouts for the peer of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// For the header of a request, and for the first one after it has connected.
@@ -85,7 +86,7 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For the body of a request, or the rest of a message on a socket.
     pub body: Duration,
-    /// To read some of what it is sent.
+    /// For reading part of what it is sent.
     pub write: Duration,
 }
 
@@ -93,7 +94,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(10),
-            // longer than the usual load balancers keep an idle connection
+            // longer than common load balancers keep an idle connection
             idle: Duration::from_secs(75),
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),
@@ -102,7 +103,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// For all of an answer, of which it reads some from time to time.
+    /// For a whole response, if it reads part of it from time to time.
     pub(crate) fn answer(&self) -> Duration {
         self.write * 10
     }
@@ -132,7 +133,7 @@ impl Default for Settings {
     }
 }
 
-/// Everything that a request needs; cloning shares it.
+/// Everything that a request needs. Clones share it.
 #[derive(Clone)]
 pub struct App {
     pub(crate) api: Api,
@@ -148,8 +149,8 @@ pub struct App {
 }
 
 impl App {
-    /// A service on a database, for the tokens that a verifier takes. To be called within a runtime:
-    /// it starts to follow the feed and to keep the counts.
+    /// A service on a database, for tokens that the verifier accepts. Call it within a runtime: it
+    /// starts to follow the feed and to maintain the counts.
     #[must_use]
     pub fn new(
         database: Database,
@@ -179,18 +180,18 @@ impl App {
         }
     }
 
-    /// The same service, with a server that its verifier has the keys from.
+    /// The same service, with a server that provides the keys of its verifier.
     #[must_use]
     pub fn with_key_server(self, server: KeyServer) -> Self {
         Self { key_server: Some(server.into()), ..self }
     }
 
-    /// Serves whoever connects, until `stop` becomes true and what is under way then is finished.
+    /// Serves connections until `stop` becomes true, and then finishes the work in progress.
     pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
         crate::listen::serve(listener, self, stop).await;
     }
 
-    /// Closes all sockets, and waits until they are.
+    /// Closes all sockets, and waits until they are closed.
     pub(crate) async fn end_sockets(&self) {
         self.sockets.end().await;
     }

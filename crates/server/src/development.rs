@@ -1,4 +1,4 @@
-//! Development mode: what is made up where nothing is configured.
+//! Development mode: the defaults for a service without configuration.
 
 use std::{
     fs::OpenOptions,
@@ -12,10 +12,10 @@ use rand::RngExt;
 /// The embedded database, in the working directory.
 pub(crate) const DATABASE_URL: &str = "sqlite://campaigns.db";
 
-/// The secret beside it.
+/// The secret, in a file beside it.
 const SECRET: &str = "campaigns.db.secret";
 
-/// The development secret where there is one.
+/// The development secret, if there is one.
 pub(crate) fn existing_secret() -> anyhow::Result<Option<Vec<u8>>> {
     let mut secret = Vec::new();
     match std::fs::File::open(SECRET) {
@@ -28,7 +28,7 @@ pub(crate) fn existing_secret() -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The development secret, made where there is none, readable by its owner alone.
+/// The development secret. Created if there is none, readable only by its owner.
 pub(crate) fn secret() -> anyhow::Result<Vec<u8>> {
     if let Some(secret) = existing_secret()? {
         return Ok(secret);

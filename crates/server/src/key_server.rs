@@ -1,9 +1,10 @@
-//! Keys by URL: fetched, kept, and fetched again.
+//! Keys from a URL: fetched, kept, and fetched again.
 //!
 //! **Invariants.**
-//! - One task fetches, so there is one fetch at a time, and a request that ends does not end a fetch.
-//! - A fetch has a deadline and a size. While fetches fail, the keys that were fetched last stay in use.
-//! - Tokens that name unknown keys cause one fetch in [`Pace::unknown`] at most, however many come.
+//! - One task fetches, so there is one fetch at a time, and a request that ends does not end a
+//!   fetch.
+//! - A fetch has a deadline and a maximum size. While fetches fail, the last keys stay in use.
+//! - Tokens with unknown keys cause at most one fetch in [`Pace::unknown`], however many there are.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,21 +20,21 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How large a key set may be.
+/// The maximum size of a key set.
 const MAX_BYTES: usize = 1 << 20;
-/// The first pause where there are no keys yet; each further one is twice as long.
+/// The first pause if there are no keys yet. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often keys are fetched, and how long that may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long a fetch may take.
+    /// The maximum time of a fetch.
     pub timeout: Duration,
-    /// How long after a fetch the next one is due by itself.
+    /// The time between two regular fetches.
     pub renewal: Duration,
-    /// How long after a fetch that failed it is tried again.
+    /// The time until a failed fetch is tried again.
     pub retry: Duration,
-    /// The time between two fetches for the sake of unknown keys.
+    /// The minimum time between two fetches because of unknown keys.
     pub unknown: Duration,
 }
 
@@ -48,7 +49,7 @@ impl Default for Pace {
     }
 }
 
-/// Keeps the keys of a [`Verifier`] as a server has them, for as long as it lives.
+/// Keeps the keys of a [`Verifier`] in line with a server while it lives.
 pub struct KeyServer {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -61,11 +62,11 @@ struct Shared {
     verifier: Arc<Verifier>,
     asked: Mutex<Asked>,
     wake: Notify,
-    /// The number of the last request to fetch that was met.
+    /// The number of the last fetch request that was served.
     met: watch::Sender<u64>,
 }
 
-/// What unknown keys have asked for.
+/// The fetch requests caused by unknown keys.
 #[derive(Default)]
 struct Asked {
     number: u64,
@@ -73,22 +74,22 @@ struct Asked {
 }
 
 impl KeyServer {
-    /// Fetches the keys at this address, once before this returns, and from then on in a task. A server
-    /// that does not answer is no error: it is asked again.
+    /// Fetches the keys at this address, once before this returns, and from then on in a task. A
+    /// server that does not respond is not an error: the fetch is tried again.
     ///
     /// # Errors
-    /// Where the process cannot make requests at all.
+    /// If the process cannot make requests at all.
     pub async fn start(url: Url, verifier: Arc<Verifier>, pace: Pace) -> anyhow::Result<Self> {
         let client = Client::builder()
             .timeout(pace.timeout)
             .redirect(redirect::Policy::limited(3))
-            // a redirect does not lead to where others can answer
+            // redirects are not followed, since they could lead to other parties
             .https_only(url.scheme() == "https")
             // fetches are minutes apart
             .pool_max_idle_per_host(0)
             .user_agent(concat!("campaigns/", env!("CARGO_PKG_VERSION")))
             .build()
-            .context("requests for keys cannot be made")?;
+            .context("cannot prepare requests for keys")?;
         let shared = Arc::new(Shared {
             client,
             url,
@@ -103,8 +104,8 @@ impl KeyServer {
         Ok(Self { shared, task })
     }
 
-    /// Fetches the keys for the sake of an unknown one, unless that was done a short while ago, and
-    /// waits until they are there or cannot be had.
+    /// Fetches the keys because of an unknown one, unless that was done recently, and waits until
+    /// the fetch has ended.
     pub(crate) async fn look_for_unknown(&self) {
         let Shared { asked, wake, met, pace, .. } = &*self.shared;
         let number = {
@@ -116,7 +117,7 @@ impl KeyServer {
             }
             asked.number
         };
-        // one that has begun before does not count: there may be two to wait for
+        // a fetch that has already started does not count, so there may be two to wait for
         let wait = pace.timeout * 2;
         timeout(wait, met.subscribe().wait_for(|met| *met >= number)).await.ok();
     }
@@ -128,7 +129,7 @@ impl Drop for KeyServer {
     }
 }
 
-/// Fetches the keys whenever that is due or asked for.
+/// Fetches the keys whenever that is due or requested.
 async fn keep(shared: Arc<Shared>, first: bool) {
     let (mut is_met, mut pause) = (first, FIRST_PAUSE);
     loop {
@@ -152,7 +153,7 @@ async fn keep(shared: Arc<Shared>, first: bool) {
 }
 
 impl Shared {
-    /// Fetches the keys and puts them to use; whether that worked.
+    /// Fetches the keys and uses them. Returns whether that succeeded.
     async fn renew(&self) -> bool {
         let fetched = self.fetch().await;
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
@@ -164,9 +165,9 @@ impl Shared {
             }
             Err(error) => {
                 let then = if self.verifier.has_keys() {
-                    "those that were fetched last stay in use"
+                    "the last ones stay in use"
                 } else {
-                    "no token can be verified until they are"
+                    "and no token can be verified until then"
                 };
                 tracing::warn!("the keys could not be fetched, {then}: {error:#}");
                 false
@@ -178,7 +179,7 @@ impl Shared {
         let request = self.client.get(self.url.clone()).header("accept", "application/json");
         let mut response = request.send().await?;
         let status = response.status();
-        ensure!(status.is_success(), "the key server answers {status}");
+        ensure!(status.is_success(), "the key server responded with {status}");
         let mut text = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if text.len() + chunk.len() > MAX_BYTES {

@@ -1,8 +1,7 @@
 //! The service around the schema: HTTP, the command line, configuration, the demo data.
 //!
-//! `main` hands the words of the command line to [`command::run`]; `campaigns serve` makes an
-//! [`App`] and serves it. Everything that a request needs is in the app, so that a test can make
-//! one by itself.
+//! `main` passes the command line to [`command::run`]. `campaigns serve` creates an [`App`] and
+//! serves it. The app contains everything that a request needs, so a test can create one by itself.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! What the process counts, for Prometheus.
+//! The metrics of the process, for Prometheus.
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -21,7 +21,7 @@ impl Metrics {
         Self(HANDLE.get_or_init(install).clone())
     }
 
-    /// All of them, as they are now.
+    /// All metrics with their current values.
     pub(crate) fn render(&self, app: &App) -> String {
         let bytes = app.database.budgets().process().held();
         #[expect(clippy::cast_precision_loss, reason = "no process has that much memory")]

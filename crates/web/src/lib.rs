@@ -1,10 +1,10 @@
-//! The pages that the service carries: the dashboard and GraphiQL.
+//! The pages of the service: the dashboard and GraphiQL.
 //!
-//! They are built from `web/` by this crate's build script where Node is installed. Where it is not,
-//! the plain pages beside this crate's source take their place: fewer functions, no dependencies.
+//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain
+//! pages beside this crate's source take their place, with fewer features and no dependencies.
 //!
-//! **Invariants.** Nothing that a page loads is on another host, and its policy forbids it. No script
-//! is inline. A file that is cached forever has the hash of its content in its name.
+//! **Invariants.** A page loads nothing from another host, and its policy forbids it. No script is
+//! inline. A file that is cached forever has the hash of its content in its name.
 
 #![warn(missing_docs)]
 
@@ -22,7 +22,7 @@ struct Built;
 #[folder = "plain"]
 struct Plain;
 
-/// Addresses that the dashboard shows a view at, with everything below them.
+/// The addresses of the dashboard's views, including everything below them.
 const VIEWS: [&str; 4] = ["campaigns", "segments", "contacts", "live"];
 
 /// A set of pages.
@@ -30,7 +30,7 @@ const VIEWS: [&str; 4] = ["campaigns", "segments", "contacts", "live"];
 pub enum Pages {
     /// The dashboard and GraphiQL, as built from `web/`.
     Built,
-    /// The pages that need nothing to be built.
+    /// The pages that need no build.
     Plain,
 }
 
@@ -43,22 +43,22 @@ pub struct File {
     pub content_type: &'static str,
     /// How its content is encoded; None if it is as it is.
     pub encoding: Option<&'static str>,
-    /// For how long it may be kept, as `Cache-Control` has it.
+    /// How long it can be cached, as the value of `Cache-Control`.
     pub cache: &'static str,
-    /// What the page may load, as `Content-Security-Policy` has it; None if it is no page.
+    /// What the page can load, as the value of `Content-Security-Policy`. None if it is not a page.
     pub policy: Option<String>,
 }
 
 impl Default for Pages {
-    /// The built pages if this program carries them.
+    /// The built pages, if this program contains them.
     fn default() -> Self {
         if env!("CAMPAIGNS_WEB_IS_BUILT") == "true" { Self::Built } else { Self::Plain }
     }
 }
 
 impl Pages {
-    /// The file at a path, in an encoding of those that `Accept-Encoding` names. None if there is no
-    /// such file.
+    /// The file at a path, in one of the encodings in `Accept-Encoding`. None if there is no such
+    /// file.
     #[must_use]
     pub fn file(self, path: &str, accepted: &str) -> Option<File> {
         let path = path.strip_prefix('/')?;
@@ -86,7 +86,7 @@ impl Pages {
         })
     }
 
-    /// A page, with a nonce of its own, so that no cache may keep it.
+    /// A page, with its own nonce, so that no cache can keep it.
     fn page(self, name: &str) -> Option<File> {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
@@ -124,7 +124,7 @@ fn accepts(accepted: &str, encoding: &str) -> bool {
     })
 }
 
-/// The media type of a file that may be asked for by its name.
+/// The media type of a file that can be requested by its name.
 fn content_type(path: &str) -> Option<&'static str> {
     match path.rsplit_once('.')?.1 {
         "js" => Some("text/javascript; charset=utf-8"),

@@ -1,4 +1,4 @@
-//! What pages may load: nothing from another host, and no inline script.
+//! The content security policies of the pages: nothing from another host, and no inline script.
 
 /// The policy of a page: its own files, the API, and style elements that have the nonce.
 pub(crate) fn of_page(nonce: &str) -> String {

@@ -1,4 +1,4 @@
-//! What PostgreSQL's catalogue says of a table.
+//! What PostgreSQL's catalog says about a table.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use sea_orm_migration::{
 
 /// A table as it is.
 pub(super) struct Found {
-    /// `r` is an ordinary one.
+    /// The kind of relation: `r` is an ordinary table.
     pub(super) kind: String,
     pub(super) owner: String,
-    /// Whether who migrates may alter it.
+    /// Whether the migrating role can alter it.
     pub(super) is_ours: bool,
-    /// Whether its policies hold for its owner as well, who is no exception from them.
+    /// Whether its policies also apply to its owner.
     pub(super) is_forced: bool,
     pub(super) columns: HashMap<String, FoundColumn>,
     pub(super) references: Vec<FoundReference>,
@@ -24,17 +24,17 @@ pub(super) struct Found {
 
 /// A column as it is.
 pub(super) struct FoundColumn {
-    /// As SQL writes the type.
+    /// The type, as written in SQL.
     pub(super) kind: String,
-    /// The type's own name, that of the type under a domain.
+    /// The type's own name, or the name of the type under a domain.
     pub(super) base: String,
     pub(super) is_domain: bool,
-    /// The values of an enum; none of any other type.
+    /// The values of an enum. Empty for any other type.
     pub(super) values: Vec<String>,
     pub(super) not_null: bool,
-    /// Whether it is filled where a row does not name it.
+    /// Whether it is filled if a row does not set it.
     pub(super) is_filled: bool,
-    /// The CHECKs of this column alone.
+    /// The CHECKs of only this column.
     pub(super) checks: String,
 }
 
@@ -46,8 +46,8 @@ pub(super) struct FoundReference {
     pub(super) on_delete: String,
 }
 
-/// A table's entry: one of the service's in the schema that is migrated, a neighbour's on the search
-/// path.
+/// The catalog entry of a table: in the migrated schema for one of the service's tables, on the
+/// search path for a neighbour's.
 pub(super) fn class(table: &str) -> String {
     if super::tables().iter().any(|own| own.name == table) {
         format!("to_regclass(quote_ident(current_schema()) || '.{table}')")
@@ -56,7 +56,7 @@ pub(super) fn class(table: &str) -> String {
     }
 }
 
-/// The type of a column as another schema's SQL can write it, text for all that is text.
+/// The type of a column, as SQL in another schema can write it. `text` for every text type.
 pub(super) fn enum_type(table: &str, column: &str) -> String {
     format!(
         "SELECT CASE WHEN types.typtype = 'e' \
@@ -69,7 +69,7 @@ pub(super) fn enum_type(table: &str, column: &str) -> String {
 }
 
 impl Found {
-    /// The table of this name; `None` where there is none.
+    /// The table with this name, or `None` if there is none.
     pub(super) async fn look_up(
         manager: &SchemaManager<'_>,
         table: &str,

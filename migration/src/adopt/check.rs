@@ -1,4 +1,4 @@
-//! Whether tables that others made can be adopted, column by column.
+//! Checks whether tables from another program can be adopted, column by column.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use crate::{
     table::{Column, Enum, Kind, OnDelete, Table},
 };
 
-/// Something about a table that the service cannot work with, and what to do about it.
+/// A property of a table that the service cannot work with, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// What differs.
     pub what: String,
-    /// What to do, mostly SQL.
+    /// What to do, usually as SQL.
     pub remedy: String,
 }
 
@@ -35,8 +35,8 @@ fn difference(what: impl Into<String>, remedy: impl Into<String>) -> Difference 
     Difference { what: what.into(), remedy: remedy.into() }
 }
 
-/// Where the tables that are there differ from the documented ones in what matters. More columns,
-/// more values of an enum, other names of types and other defaults do not.
+/// The differences between the existing tables and the documented ones that matter. Additional
+/// columns and enum values, other type names and other defaults do not matter.
 pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbErr> {
     let mut differences = Vec::new();
     let mut adopts = false;
@@ -74,7 +74,7 @@ fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>)
     }
     if found.is_forced {
         differences.push(difference(
-            format!("the policies of {name} also hold for its owner"),
+            format!("the policies of {name} also apply to its owner"),
             format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, or run migrate as a role with BYPASSRLS"),
         ));
     }
@@ -124,7 +124,8 @@ fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>)
     }
 }
 
-/// Compares the columns; with `strictly` also whether they can be null, and are filled.
+/// Compares the columns. With `strictly`, also compares whether they can be null and whether they
+/// are filled.
 fn of_columns(table: &Table, found: &Found, strictly: bool, differences: &mut Vec<Difference>) {
     let name = table.name;
     for column in table.all_columns() {
@@ -207,7 +208,7 @@ fn of_values(of: &Enum, is: &FoundColumn) -> Vec<Difference> {
         .collect()
 }
 
-/// The documented values that a CHECK of a text column does not name, where it names others of them.
+/// The documented values that a CHECK of a text column does not name, if it names others of them.
 fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Difference> {
     let names = |value: &str| is.checks.contains(&format!("'{value}'"));
     if !of.values.iter().any(|value| names(value)) {
@@ -218,13 +219,13 @@ fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Diffe
         .map(|value| {
             difference(
                 format!("a CHECK of {table}.{column} does not allow '{value}'"),
-                format!("Replace it by one that does: {}", is.checks),
+                format!("Replace it with one that does: {}", is.checks),
             )
         })
         .collect()
 }
 
-/// What the service will make, where something of that name is there.
+/// The names of objects that the service will create but that are already in use.
 async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbErr> {
     let list = |names: &mut dyn Iterator<Item = &str>| {
         names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")

@@ -1,26 +1,27 @@
-//! Tables that others made, in PostgreSQL: recognized, checked against what is documented, used as
-//! they are, and left as they were found.
+//! Tables in PostgreSQL that another program created: they are recognized, checked against the
+//! documentation, used as they are, and left as they were found.
 //!
-//! What the service needs beyond the documented columns comes in the ways in which it comes to its
-//! own tables: three columns of `campaign_events` and their triggers ([`crate::m0007_feed`]), tables
-//! of its own ([`crate::m0008_counts`]), and indexes ([`crate::m0006b_adopted`]). An adopted table
-//! differs from one that the service made in four ways:
+//! The service adds what it needs beyond the documented columns in the same ways as for its own
+//! tables: three columns of `campaign_events` and their triggers ([`crate::m0007_feed`]), tables of
+//! its own ([`crate::m0008_counts`]), and indexes ([`crate::m0006b_adopted`]). An adopted table
+//! differs from one that the service created in four ways:
 //!
-//! - **Types.** An enum may have another name and more values, or be text with a CHECK. The
-//!   service's own tables and functions take the column's own type ([`column_type`]), so that
-//!   triggers and indexes compare without a cast. The service looks the types up when it connects,
-//!   and casts to those.
-//! - **References** have one column. There is no key of organization and id to refer to, and the service checks
-//!   the organization of what it refers to itself.
-//! - **`updated_at`** is kept by whatever trigger is there. What the service writes to its own columns
-//!   is no update: a trigger that fires last keeps the time as it was.
-//! - **Privileges.** What default privileges give others on the service's own tables and functions is
-//!   revoked ([`private`]): a table of counts has no policies. `deploy/grants.sql` gives the service's
-//!   role what it needs.
+//! - **Types.** An enum can have another name and more values, or be text with a CHECK. The
+//!   service's own tables and functions use the type of the column ([`column_type`]), so that
+//!   triggers and indexes compare without a cast. The service looks up the types when it connects,
+//!   and casts to them.
+//! - **References** have one column. There is no key of organization and ID to refer to, so the
+//!   service itself checks the organization of the rows that it refers to.
+//! - **`updated_at`** is maintained by whatever trigger exists. When the service writes its own
+//!   columns, that does not count as an update: a trigger that fires last keeps the time as it was.
+//! - **Privileges.** Privileges on the service's own tables and functions that others get by
+//!   default are revoked ([`private`]), because a table of counts has no policies.
+//!   `deploy/grants.sql` grants what the service's role needs.
 //!
-//! **Invariants.** Nothing is changed while a table differs in what matters ([`check::differences`]).
-//! No column, constraint, policy, function, trigger or grant of others is altered or dropped, up or
-//! down. What is not in `service_tables` is not the service's, and stays.
+//! **Invariants.** Nothing is changed while a table differs in a way that matters
+//! ([`check::differences`]). No column, constraint, policy, function, trigger or grant of another
+//! program is altered or dropped, up or down. Anything that is not in `service_tables` does not
+//! belong to the service, and stays.
 
 mod catalogue;
 pub(crate) mod check;
@@ -39,12 +40,12 @@ use crate::{
     table::{self, Table},
 };
 
-/// The tables of the neighbours, as they are documented.
+/// The tables of the neighbours, as documented.
 pub(crate) fn neighbours() -> Vec<Table> {
     m0001_neighbours::tables()
 }
 
-/// The tables of the service, as they are documented.
+/// The tables of the service, as documented.
 pub(crate) fn tables() -> [Table; 5] {
     [
         m0002_campaigns::table(),
@@ -55,7 +56,7 @@ pub(crate) fn tables() -> [Table; 5] {
     ]
 }
 
-/// Makes a table with the types of its columns, unless it is there.
+/// Creates a table with the types of its columns, unless it exists.
 pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
     if is_there(manager, &table).await? {
         return Ok(());
@@ -66,7 +67,7 @@ pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> 
     table.create(manager).await
 }
 
-/// Drops a table with the types of its columns, if a migration made them.
+/// Drops a table with the types of its columns, if a migration created them.
 pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
     if made::by_service(manager, table.name).await? {
         table::drop(manager, table.name).await?;
@@ -77,8 +78,8 @@ pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> 
     Ok(())
 }
 
-/// Whether a table of this name is there: one of the service's in the schema that is migrated, a
-/// neighbour's anywhere on the search path.
+/// Whether a table with this name exists: in the migrated schema for one of the service's tables,
+/// anywhere on the search path for a neighbour's.
 pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Result<bool, DbErr> {
     if !is_postgres(manager) {
         return manager.has_table(table.name).await;
@@ -87,7 +88,7 @@ pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Resu
     exists(manager, &format!("SELECT 1 WHERE {class} IS NOT NULL")).await
 }
 
-/// Those of the service's tables that are there and were not made by it.
+/// The tables of the service that exist but were not created by it.
 pub(crate) async fn adopted(manager: &SchemaManager<'_>) -> Result<Vec<Table>, DbErr> {
     let mut adopted = Vec::new();
     for table in tables() {
@@ -98,7 +99,7 @@ pub(crate) async fn adopted(manager: &SchemaManager<'_>) -> Result<Vec<Table>, D
     Ok(adopted)
 }
 
-/// How large the tables of the service that are there are, for people: `about 200000 rows, 41 MB`.
+/// The sizes of the service's existing tables, for people: `about 200000 rows, 41 MB`.
 pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, String)>, DbErr> {
     if !is_postgres(manager) {
         return Ok(Vec::new());
@@ -118,13 +119,13 @@ pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, St
     Ok(sizes)
 }
 
-/// Whether a table of the service's was made by others. SQLite has none of these.
+/// Whether one of the service's tables was created by another program. SQLite has no such tables.
 pub(crate) async fn is_adopted(manager: &SchemaManager<'_>, table: &str) -> Result<bool, DbErr> {
     Ok(is_postgres(manager) && !made::by_service(manager, table).await?)
 }
 
-/// The type of a column that is documented as an enum, in the words of the service's own tables: the
-/// enum's name where the service made the table, otherwise the type that the column has.
+/// The type of a column that is documented as an enum, for the service's own tables: the enum's
+/// name if the service created the table, and otherwise the type of the column.
 pub(crate) async fn column_type(
     manager: &SchemaManager<'_>,
     table: &str,

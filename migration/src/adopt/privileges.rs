@@ -1,12 +1,13 @@
-//! Who may use what the service keeps beside tables that others made.
+//! Who can use what the service keeps beside adopted tables.
 
 use sea_orm_migration::{SchemaManager, sea_orm::DbErr};
 
 use super::tables;
 use crate::made;
 
-/// SQL that takes all privileges on these tables, sequences and functions from everybody but their
-/// owner, in the transaction that makes them. Empty where the service made all of its tables.
+/// SQL that revokes all privileges on these tables, sequences and functions from everyone except
+/// their owner, in the transaction that creates them. Empty if the service created all of its
+/// tables.
 pub(crate) async fn private(
     manager: &SchemaManager<'_>,
     relations: &[&str],

@@ -1,15 +1,16 @@
-//! An open subscription: an operation that answers again and again.
+//! An open subscription: an operation that responds repeatedly.
 //!
 //! async-graphql would execute the selection of a subscription for each subscriber and each event,
-//! and would be done with an event whose fields could not be loaded. Here a subscription is opened
-//! once, which checks its arguments and says what it is about (a [`Subject`]). From then on each
-//! answer is an execution of its own, over one event or one set of figures (a [`Turn`]).
+//! and would drop an event if its fields could not be loaded. Here, a subscription is opened once,
+//! which checks its arguments and determines its [`Subject`]. From then on, each response is a
+//! separate execution over one event or one set of figures (a [`Turn`]).
 //!
 //! **Invariants.**
-//! - An answer that failed because the database did not answer is tried again until it does, so an
-//!   event is never taken as delivered in the form of such an error.
-//! - What hangs on an event is loaded for all events that were read with it, but not before the
-//!   subscriber came, nor long before it is shown: whoever comes later gets what is there then.
+//! - If a response fails because the database did not respond, it is tried again until the database
+//!   does, so an event never counts as delivered in the form of such an error.
+//! - Data that belongs to an event is loaded for all events that were read with it, but not before
+//!   the subscriber came, and shortly before it is shown: later subscribers get the data of their
+//!   own time.
 
 use std::{
     collections::HashMap,
@@ -36,14 +37,14 @@ use crate::{
     schema::Followed as Selection,
 };
 
-/// How long to wait before an answer is tried again.
+/// How long to wait before a response is tried again.
 const RETRY: Duration = Duration::from_millis(250);
-/// How long figures stay before others are sent.
+/// The minimum time between two responses with figures.
 const PACE: Duration = Duration::from_millis(250);
-/// How often an answer that takes too long is tried.
+/// The number of attempts for a response that takes too long.
 const SLOW_ATTEMPTS: usize = 3;
 
-/// An operation that is executed again and again.
+/// An operation that is executed repeatedly.
 pub(super) struct Followed {
     pub(super) selection: Selection,
     pub(super) scope: Arc<Scope>,
@@ -54,7 +55,7 @@ pub(super) struct Followed {
     pub(super) after: Option<String>,
 }
 
-/// An open subscription: give it a `next` until it has no more.
+/// An open subscription. Call `next` until it returns `None`.
 pub struct Subscription {
     operation: Followed,
     source: Source,
@@ -63,7 +64,7 @@ pub struct Subscription {
 }
 
 enum Source {
-    /// One answer, and none.
+    /// One response, and no more.
     Once(Option<Response>),
     Events(Box<Follower>, Member),
     Figures(Shown),
@@ -72,18 +73,18 @@ enum Source {
 /// The figures of a campaign as a subscriber has seen them.
 struct Shown {
     last: Figures,
-    /// When these were counted, and when they were sent, if they were.
+    /// When these were counted, and when they were sent, if at all.
     counted: Instant,
     sent: Option<Instant>,
     watched: Watched,
 }
 
 impl Subscription {
-    /// Checks a subscription's arguments and opens it. While the database does not answer, it
-    /// waits: to a client an error would be the end.
+    /// Checks a subscription's arguments and opens it. Waits while the database does not respond,
+    /// since an error would be final for the client.
     ///
     /// # Errors
-    /// The response that says why it was not opened.
+    /// A response with the reason why it was not opened.
     pub(super) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
         loop {
             match Source::open(live, &operation).await {
@@ -176,21 +177,21 @@ impl Source {
 }
 
 impl Shown {
-    /// The first figures, and then others than the last, not too often.
+    /// The first figures, and then changed ones, not too often.
     async fn next(&mut self) -> Option<Figures> {
         if let Some(sent) = self.sent {
             while !self.take()? {
                 self.watched.changed().await?;
             }
             tokio::time::sleep_until((sent + PACE).into()).await;
-            // whatever they are by now
+            // with their current values
             self.take()?;
         }
         self.sent = Some(Instant::now());
         Some(self.last.clone())
     }
 
-    /// Takes the figures where they are others, and later; `None` where the campaign is deleted.
+    /// Takes the figures if they are later and different. `None` if the campaign is deleted.
     fn take(&mut self) -> Option<bool> {
         let (figures, counted) = self.watched.latest();
         let figures = figures?;
@@ -204,8 +205,8 @@ impl Shown {
 }
 
 impl Followed {
-    /// What an event looks like at this time or later: its row with what hangs on it, loaded for all
-    /// that were read with it.
+    /// The appearance of an event at this time or later: its row with the data that depends on it,
+    /// loaded for all events that were read with it.
     async fn show(&self, event: Event, place: Place, since: Instant) -> Rendered {
         let row = loop {
             match self.row(&event, since).await {
@@ -220,7 +221,7 @@ impl Followed {
             }
         };
         let alone = rows::alone::<event::Entity>((*event).clone());
-        // what failed for others that share the row is tried once more for this one
+        // data that failed to load for others that share the row is tried once more for this one
         if let Some(response) = self.run(&Arc::new(Turn::Event(row, place.clone()))).await
             && response.errors.is_empty()
         {
@@ -241,7 +242,7 @@ impl Followed {
         Rendered::Failed(json(&response))
     }
 
-    /// The row of an event, whose siblings are those that were read with it; `None` where it is
+    /// The row of an event, with the events that were read with it as siblings. `None` if it is
     /// deleted.
     async fn row(
         &self,
@@ -267,7 +268,7 @@ impl Followed {
         self.scope.operation(Instant::now() + self.timeout, None)
     }
 
-    /// An answer, tried until the database answers.
+    /// A response, tried until the database responds.
     async fn render(&self, turn: Turn) -> Response {
         let turn = Arc::new(turn);
         let mut slow = 0;
@@ -302,14 +303,14 @@ impl Followed {
         }
     }
 
-    /// What subscribers that see the same have in common: all but the cursor that they begin
-    /// after, where that is a variable which stands nowhere else.
+    /// The key that subscribers that see the same share: everything except the cursor that they
+    /// start after, if that is a variable that is used nowhere else.
     fn key(&self) -> Key {
         Key { sight: self.scope.sight(), operation: self.selection.prepared().key_without("after") }
     }
 }
 
-/// Why nothing more is followed, for the client.
+/// The reason why following ended, for the client.
 fn refusal(error: FollowError) -> Error {
     match error {
         FollowError::WentBack => event_cursor::went_back("after"),

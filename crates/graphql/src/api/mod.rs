@@ -1,5 +1,4 @@
-//! The way of an operation of a viewer: through the engine, within the viewer's scope, its turn and its
-//! time.
+//! The way of a viewer's operation through the engine, within the viewer's scope, turn and time.
 
 mod follow;
 mod rate;
@@ -29,17 +28,17 @@ use rate::Rates;
 pub use follow::Subscription;
 pub use rate::Rate;
 
-/// Who asks for an operation, and how.
+/// The circumstances of an operation.
 pub struct Asked {
     /// The door to the organization's rows.
     pub scope: Scope,
-    /// Where what came in was drawn from, if it was: the budget of the operation.
+    /// The budget of the operation that its input was drawn from, if any.
     pub budget: Option<Arc<Budget>>,
     /// The viewer.
     pub viewer: Viewer,
     /// The time.
     pub now: DateTime<Utc>,
-    /// What the log has it under.
+    /// The ID of the request in the log.
     pub request_id: Uuid,
     /// The cursor that a feed is followed after, in place of the one that the operation names.
     pub after: Option<String>,
@@ -79,20 +78,20 @@ impl Api {
         Ok(self.engine.prepare(operation)?)
     }
 
-    /// How many bytes of operations are kept for when they come again.
+    /// The bytes of the operations that are kept for the next request.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.engine.kept_bytes()
     }
 
-    /// Executes an operation within a scope. The result is the response as JSON, its fields in the
+    /// Executes an operation within a scope. Returns the response as JSON, with its fields in the
     /// order of the document.
     ///
-    /// It is executed for `time` at most. A statement that is under way then is canceled, and what
-    /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
+    /// The execution takes at most `time`. Then the running statement is canceled, and its field
+    /// fails with `TIMEOUT`. A commit that has started is completed and awaited.
     ///
     /// # Errors
-    /// The response that says why it was not executed.
+    /// A response with the reason why it was not executed.
     pub async fn execute(
         &self,
         prepared: Prepared,
@@ -122,7 +121,7 @@ impl Api {
         let execution = async move {
             let execution = engine.execute(prepared, data, request_id);
             let mut response = if is_mutation {
-                // its statements keep to the time; what is committed must not be dropped unheard
+                // its statements respect the deadline; the outcome of a commit must not be lost
                 execution.await
             } else {
                 let limit = tokio::time::timeout_at(deadline.into(), execution);
@@ -136,10 +135,10 @@ impl Api {
         if is_dear { aside(execution).await } else { execution.await }
     }
 
-    /// Opens a subscription within a scope. `timeout` is for each of its answers.
+    /// Opens a subscription within a scope. `timeout` applies to each of its responses.
     ///
     /// # Errors
-    /// The response that says why it was not opened.
+    /// A response with the reason why it was not opened.
     pub async fn subscribe(
         &self,
         prepared: Prepared,

@@ -15,21 +15,21 @@ use crate::{
     viewer,
 };
 
-/// A campaign to be made.
+/// Input for `createCampaign`.
 #[derive(InputObject)]
 pub(crate) struct CreateCampaignInput {
-    /// What people are to call it: 1 to 500 characters.
+    /// The name of the campaign, with 1 to 500 characters.
     name: String,
-    /// The subject or headline of the message.
+    /// The subject line or headline of the message.
     subject: Option<String>,
-    /// The message.
+    /// The body of the message, up to 1 MiB.
     body: Option<String>,
-    /// How it is to be delivered: email, sms, push, …
+    /// The delivery channel, such as `email`, `sms` or `push`.
     #[graphql(default = "email")]
     channel: String,
-    /// When it is to be sent; in the future.
+    /// When to start the campaign. Must be in the future. If given, the campaign is SCHEDULED.
     scheduled_at: Option<DateTime>,
-    /// Whatever you want to keep with it: a JSON object.
+    /// Custom data to store, as a JSON object of up to 64 KiB.
     metadata: Option<Json>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn create(
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
 }
 
-/// Stores a new campaign, which the viewer's user made.
+/// Stores a new campaign, created by the viewer's user.
 async fn store(ctx: &Context<'_>, row: &campaign::ActiveModel) -> Result<campaign::Model, Error> {
     ctx.scope()
         .transaction(async |scope| {

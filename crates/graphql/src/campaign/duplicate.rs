@@ -49,7 +49,7 @@ async fn copy(ctx: &Context<'_>, id: Uuid, name: Option<&str>) -> Result<campaig
         .await
 }
 
-/// The name of a copy, which is no longer than a name may be.
+/// The name of a copy, shortened to the maximum length of a name.
 fn copy_of(name: &str) -> String {
     format!("Copy of {name}").chars().take(500).collect()
 }

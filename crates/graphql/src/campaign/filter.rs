@@ -1,4 +1,4 @@
-//! Which campaigns.
+//! The filter of campaigns.
 
 use async_graphql::InputObject;
 use campaigns_entity::{
@@ -18,43 +18,44 @@ use crate::{
 };
 
 enum_filter! {
-    /// By the state of a campaign.
+    /// Filters by the status of a campaign. All given operators must match.
     CampaignStatusFilter of campaign::CampaignStatus as CampaignStatus
 }
 
-/// Campaigns that fulfil every field that is given; none: all of them.
+/// Filters campaigns. All given fields must match. An empty filter matches all campaigns.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct CampaignFilter {
-    /// All of these; [] is everything.
+    /// Matches if all of these filters match. An empty list matches everything.
     and: Option<Vec<CampaignFilter>>,
-    /// At least one of these; [] is nothing.
+    /// Matches if at least one of these filters matches. An empty list matches nothing.
     or: Option<Vec<CampaignFilter>>,
-    /// Exactly those that this does not select.
+    /// Matches everything that this filter does not match, including null values.
     not: Option<Box<CampaignFilter>>,
-    /// By id.
+    /// Filters by ID.
     id: Option<IdFilter>,
-    /// By name.
+    /// Filters by name.
     name: Option<StringFilter>,
-    /// By subject.
+    /// Filters by subject.
     subject: Option<StringFilter>,
-    /// By channel.
+    /// Filters by channel.
     channel: Option<StringFilter>,
-    /// By state.
+    /// Filters by status.
     status: Option<CampaignStatusFilter>,
-    /// By the id of the user who made it.
+    /// Filters by the ID of the user who created the campaign.
     creator_id: Option<IdFilter>,
-    /// By the time it is scheduled for.
+    /// Filters by the time the campaign is scheduled for.
     scheduled_at: Option<DateTimeFilter>,
-    /// By the time it was sent.
+    /// Filters by the time the campaign was sent.
     sent_at: Option<DateTimeFilter>,
-    /// By the time it was made.
+    /// Filters by creation time.
     created_at: Option<DateTimeFilter>,
-    /// By the time it last changed.
+    /// Filters by the time of the last update.
     updated_at: Option<DateTimeFilter>,
-    /// By what you keep with it.
+    /// Filters by custom data.
     metadata: Option<JsonFilter>,
-    /// Campaigns whose list has an entry from one of these segments; ne and notIn: has none;
-    /// isNull: true: no entry came from a segment.
+    /// Filters by the segments that the entries of the campaign's list came from. `eq` and `in` match
+    /// campaigns with an entry from one of these segments, `ne` and `notIn` those without one, and
+    /// `isNull: true` those without an entry from any segment.
     segment_id: Option<IdFilter>,
 }
 

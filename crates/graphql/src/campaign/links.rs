@@ -8,24 +8,24 @@ use chrono::{DateTime, Utc};
 
 use crate::{context::RequestContext, error::Error, object::value_object, rows::Row};
 
-/// How many links a campaign shows at most.
+/// The maximum number of links of a campaign.
 const MAX_LINKS: usize = 500;
 
 value_object! {
-    /// The clicks on a link.
+    /// The figures of a clicked link.
     LinkStats of Link {
         /// The URL.
         "url": &str = |link| &link.url;
-        /// The number of clicks.
+        /// The total number of clicks.
         "clicks": i64 = |link| link.clicks;
-        /// The number of sends in which it was clicked.
+        /// The number of sends in which the link was clicked at least once.
         "uniqueClicks": i64 = |link| link.unique_clicks;
-        /// When it was last clicked.
+        /// When the link was last clicked.
         "lastClickedAt": DateTime<Utc> = |link| link.last_clicked_at;
     }
 }
 
-/// The first links of a campaign, loaded for all campaigns that came with it.
+/// The first links of a campaign, loaded for all campaigns that were read with it.
 pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<campaign::Entity>,
@@ -33,7 +33,7 @@ pub(super) async fn of(
 ) -> Result<Objects<LinkStats>, Error> {
     let first = match usize::try_from(first) {
         Ok(first) if first <= MAX_LINKS => first,
-        _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_LINKS}."))),
+        _ => return Err(Error::bad_input("first", format!("This must be 0 to {MAX_LINKS}."))),
     };
     let scope = ctx.scope();
     let links = row

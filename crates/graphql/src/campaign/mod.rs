@@ -1,4 +1,4 @@
-//! Campaigns: what they are, how they are listed, and what may be done with them.
+//! Campaigns: the object, lists and mutations.
 
 mod create;
 mod delete;
@@ -20,9 +20,9 @@ pub(crate) use queries::CampaignQueries;
 
 use async_graphql::SimpleObject;
 
-/// What a change of a campaign leaves behind.
+/// The result of creating or changing a campaign.
 #[derive(SimpleObject)]
 pub(crate) struct CampaignPayload {
-    /// The campaign as it is now.
+    /// The campaign after the change.
     campaign: Campaign,
 }

@@ -1,4 +1,4 @@
-//! What may be done with campaigns.
+//! The mutations of campaigns.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_delivery::Step;
@@ -11,8 +11,8 @@ pub(crate) struct CampaignMutations;
 
 #[Object]
 impl CampaignMutations {
-    /// Makes a campaign: a draft, or scheduled where scheduledAt is given. Its creator is you, where
-    /// you are a user of the organization.
+    /// Creates a campaign. It is a DRAFT, or SCHEDULED if `scheduledAt` is given. You are its creator
+    /// if you are a user of the organization.
     async fn create_campaign(
         &self,
         ctx: &Context<'_>,
@@ -21,8 +21,8 @@ impl CampaignMutations {
         create::create(ctx, input).await
     }
 
-    /// Changes the fields that are given; null clears one that may be null. Subject, body and channel
-    /// are fixed (CONFLICT) once the campaign is sending, sent or canceled.
+    /// Updates the fields that are given. Null clears a field that can be null. `CONFLICT` if
+    /// `subject`, `body` or `channel` is given for a campaign that is SENDING, SENT or CANCELED.
     async fn update_campaign(
         &self,
         ctx: &Context<'_>,
@@ -31,23 +31,28 @@ impl CampaignMutations {
         update::update(ctx, input).await
     }
 
-    /// Makes a draft with the same subject, body, channel and metadata, without list and sends.
+    /// Creates a DRAFT with the subject, body, channel and metadata of this campaign. The list and the
+    /// sends are not copied.
     async fn duplicate_campaign(
         &self,
         ctx: &Context<'_>,
         id: ID,
-        #[graphql(desc = "The name of the new one; Copy of … without it.")] name: Option<String>,
+        #[graphql(
+            desc = "The name of the new campaign. The default is `Copy of` followed by the original name."
+        )]
+        name: Option<String>,
     ) -> Result<CampaignPayload, Error> {
         duplicate::duplicate(ctx, &id, name).await
     }
 
-    /// Deletes a campaign with its list, its sends and their events. For admins.
+    /// Deletes a campaign with its list, its sends and their events. Requires the ADMIN role. A large
+    /// campaign is deleted in steps: after a `TIMEOUT`, repeat the call to delete the rest.
     async fn delete_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
         delete::delete(ctx, &id).await
     }
 
-    /// Schedules a campaign that is DRAFT or PAUSED. It becomes SCHEDULED, and a worker starts it at that
-    /// time. Any other status is a CONFLICT: to reschedule, unschedule the campaign first.
+    /// Schedules a campaign that is DRAFT or PAUSED. It becomes SCHEDULED, and a worker starts it at
+    /// that time. Any other status is a `CONFLICT`. To reschedule a campaign, unschedule it first.
     async fn schedule_campaign(
         &self,
         ctx: &Context<'_>,
@@ -57,7 +62,8 @@ impl CampaignMutations {
         step::schedule(ctx, &id, &at).await
     }
 
-    /// Makes a SCHEDULED campaign a DRAFT again and clears scheduledAt. Any other status is a CONFLICT.
+    /// Unschedules a SCHEDULED campaign. It becomes a DRAFT again, and `scheduledAt` is cleared. Any
+    /// other status is a `CONFLICT`.
     async fn unschedule_campaign(
         &self,
         ctx: &Context<'_>,
@@ -66,32 +72,33 @@ impl CampaignMutations {
         step::step(ctx, &id, Step::Unschedule).await
     }
 
-    /// Starts a campaign that is DRAFT, SCHEDULED or PAUSED. It becomes SENDING, and sends are queued for
-    /// its list as by queueSends, all in one transaction. Any other status is a CONFLICT.
+    /// Starts a campaign that is DRAFT, SCHEDULED or PAUSED. It becomes SENDING, and sends are queued
+    /// for its list as by `queueSends`, all in one transaction. Any other status is a `CONFLICT`.
     async fn start_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<CampaignPayload, Error> {
         step::step(ctx, &id, Step::Start).await
     }
 
-    /// Pauses a campaign that is SCHEDULED or SENDING. It becomes PAUSED, and keeps its scheduledAt and
-    /// its sends. Any other status is a CONFLICT.
+    /// Pauses a campaign that is SCHEDULED or SENDING. It becomes PAUSED, and keeps its `scheduledAt`
+    /// and its sends. Any other status is a `CONFLICT`.
     async fn pause_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<CampaignPayload, Error> {
         step::step(ctx, &id, Step::Pause).await
     }
 
-    /// Resumes a PAUSED campaign. It becomes SENDING, with the sends it has; startCampaign also queues new
-    /// ones. Any other status is a CONFLICT.
+    /// Resumes a PAUSED campaign. It becomes SENDING, with the sends that it has. To queue new sends as
+    /// well, use `startCampaign` instead. Any other status is a `CONFLICT`.
     async fn resume_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<CampaignPayload, Error> {
         step::step(ctx, &id, Step::Resume).await
     }
 
-    /// Cancels a campaign that is neither SENT nor CANCELED. It becomes CANCELED, which is final. Its sends
-    /// stay as they are, so a delivery worker that finds QUEUED ones looks at the campaign's status, too.
+    /// Cancels a campaign that is neither SENT nor CANCELED. It becomes CANCELED, which is final. Its
+    /// sends stay as they are, so a delivery program must check the campaign's status before it
+    /// delivers QUEUED sends. Any other status is a `CONFLICT`.
     async fn cancel_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<CampaignPayload, Error> {
         step::step(ctx, &id, Step::Cancel).await
     }
 
-    /// Completes a SENDING campaign. It becomes SENT, which is final, and sentAt is set. Any other status
-    /// is a CONFLICT, and so is a send that is still QUEUED.
+    /// Completes a SENDING campaign. It becomes SENT, which is final, and `sentAt` is set. `CONFLICT`
+    /// if the campaign has any other status, or if any of its sends is still QUEUED.
     async fn complete_campaign(&self, ctx: &Context<'_>, id: ID) -> Result<CampaignPayload, Error> {
         step::step(ctx, &id, Step::Complete).await
     }

@@ -39,13 +39,13 @@ object! {
     "subject": Option<String> = Subject;
     /// The body of the message.
     "body": Option<String> = Body;
-    /// The delivery channel: email, sms, push, …
+    /// The delivery channel, such as `email`, `sms` or `push`.
     "channel": String = Channel;
     /// The campaign's status.
     "status": OneOf<CampaignStatus, campaign::CampaignStatus> = Status;
-    /// When the campaign is scheduled to be sent.
+    /// When the campaign is scheduled to start. Null if no time is set.
     "scheduledAt": Option<DateTime> = ScheduledAt;
-    /// When the campaign was sent.
+    /// When the campaign was sent. Null if it has not been sent yet.
     "sentAt": Option<DateTime> = SentAt;
     /// When the campaign was created.
     "createdAt": DateTime = CreatedAt;
@@ -61,21 +61,21 @@ impl Listed for Campaign {
     const NAME: &'static str = "campaign";
 }
 
-/// The state of a campaign.
+/// The status of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "campaign::CampaignStatus", display)]
 pub(crate) enum CampaignStatus {
-    /// It is being composed.
+    /// The campaign is being composed.
     Draft,
-    /// It is to be sent at scheduledAt.
+    /// The campaign is scheduled: a worker starts it at `scheduledAt`.
     Scheduled,
-    /// It is being sent.
+    /// The campaign is being sent.
     Sending,
-    /// It has been sent. Final.
+    /// The campaign was sent. This status is final.
     Sent,
-    /// Its sending has been halted.
+    /// Sending is paused.
     Paused,
-    /// It has been called off. Final.
+    /// The campaign was canceled. This status is final.
     Canceled,
 }
 
@@ -86,7 +86,7 @@ impl CampaignFields {
         self.0.referred(ctx, campaign::Column::CreatorId).await
     }
 
-    /// The campaign's current figures: counts and rates over its sends and their events.
+    /// The campaign's current figures: counts of its sends and their events, and rates.
     async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
         let (scope, spans) = (ctx.scope(), CampaignStats::spans(ctx));
         let key = if spans == Spans::With { "stats with times" } else { "stats" };
@@ -99,23 +99,24 @@ impl CampaignFields {
         Ok(figures.get(&self.0.id()).cloned().unwrap_or_else(Figures::default).into())
     }
 
-    /// A time series of the campaign's events. Returns every period between from and to, in order and up
-    /// to 1,000, including those without events. The first and the last are whole periods. Without from
-    /// and to, the series spans the campaign's events, and is empty if there are none.
+    /// A time series of the campaign's events. Returns every period between `from` and `to` in order,
+    /// including those without events. The first and the last are whole periods. Without `from` and
+    /// `to`, the series spans the campaign's events, and is empty if there are none. More than 1,000
+    /// periods are `BAD_USER_INPUT`.
     async fn timeline(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The length of a period.")] interval: TimeInterval,
         #[graphql(
-            desc = "A time in the first period. The default is the time of the first event."
+            desc = "A time within the first period. The default is the time of the first event."
         )]
         from: Option<DateTime>,
         #[graphql(
-            desc = "The end: the first time that need not be covered. The default is just after the last event."
+            desc = "The end of the series, exclusive. The default is just after the last event."
         )]
         to: Option<DateTime>,
         #[graphql(
-            desc = "The time zone of the calendar: Europe/Berlin, America/New_York, …",
+            desc = "The IANA time zone of the periods, such as Europe/Berlin or America/New_York.",
             default = "UTC"
         )]
         timezone: String,
@@ -124,16 +125,16 @@ impl CampaignFields {
         timeline::of_campaign(ctx, &self.0, calendar, from, to).await
     }
 
-    /// The links that were clicked, most clicked first, then by URL.
+    /// The links that were clicked, ordered by the number of clicks, most first, and then by URL.
     async fn links(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n elements, up to 500.", default = 50)] first: i32,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.", default = 50)] first: i32,
     ) -> Result<Objects<LinkStats>, Error> {
         links::of(ctx, &self.0, first).await
     }
 
-    /// The segments that the entries of the campaign's list came from, by name.
+    /// The segments that the entries of the campaign's list came from, ordered by name.
     async fn segments(&self, ctx: &Context<'_>) -> Result<Objects<Segment>, Error> {
         let scope = ctx.scope();
         let segments = self
@@ -142,7 +143,7 @@ impl CampaignFields {
                 let of_campaigns = campaigns_analytics::of_campaigns(scope, selected).await?;
                 let ids = of_campaigns.values().flatten().copied();
                 let found = scope.by_ids::<segment::Entity>(ids).await?;
-                // by name, and each then in that order
+                // by name, and then each in that order
                 let mut found: Vec<_> =
                     found.into_iter().map(|of| ((of.name.clone(), of.id), of)).collect();
                 found.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -167,25 +168,23 @@ impl CampaignFields {
         Ok(Objects(segments.into_iter().map(Segment).collect()))
     }
 
-    /// The campaign's list: the contacts that it is meant for.
+    /// The campaign's list: the contacts that the campaign is for, ordered by the ID of the entry.
     async fn list(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<ListEntry>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = list_entry::Column::CampaignId;
         Connection::children(ctx, &self.0, of, UNFILTERED, UNORDERED, page)
     }
 
-    /// The campaign's sends, one for each contact that it went to.
+    /// The campaign's sends: its messages to individual contacts.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn sends(
         &self,
@@ -193,17 +192,15 @@ impl CampaignFields {
         #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             SendFilter,
         >,
-        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is by ID.")] order_by: Option<
             Vec<SendOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<Send>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = send::Column::CampaignId;
@@ -221,14 +218,12 @@ impl CampaignFields {
         #[graphql(desc = "The order of the list. The default is the order of the feed.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = event::Column::SendCampaignId;

@@ -1,4 +1,4 @@
-//! How campaigns are ordered.
+//! The orders of campaigns.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_analytics::{OrderBy, order_expression};
@@ -8,44 +8,44 @@ use sea_orm::{ColumnTrait, sea_query::Expr};
 
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What campaigns are ordered by. Nulls come last, in either direction.
+/// The fields that campaigns can be ordered by. Nulls come last in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum CampaignOrderField {
-    /// By name, by code point.
+    /// Orders by name, compared by code point.
     Name,
-    /// By state: DRAFT, SCHEDULED, SENDING, SENT, PAUSED, CANCELED.
+    /// Orders by status: DRAFT, SCHEDULED, SENDING, SENT, PAUSED, CANCELED.
     Status,
-    /// By channel, by code point.
+    /// Orders by channel, compared by code point.
     Channel,
-    /// By the time it is scheduled for.
+    /// Orders by the time the campaign is scheduled for.
     ScheduledAt,
-    /// By the time it was sent.
+    /// Orders by the time the campaign was sent.
     SentAt,
-    /// By the time it was made.
+    /// Orders by creation time.
     CreatedAt,
-    /// By the time it last changed.
+    /// Orders by the time of the last update.
     UpdatedAt,
-    /// By the number of sends.
+    /// Orders by the number of sends.
     Sends,
-    /// By stats.openRate as it is shown.
+    /// Orders by `stats.openRate`, as rounded there.
     OpenRate,
-    /// By stats.clickRate as it is shown.
+    /// Orders by `stats.clickRate`, as rounded there.
     ClickRate,
-    /// By stats.bounceRate as it is shown.
+    /// Orders by `stats.bounceRate`, as rounded there.
     BounceRate,
 }
 
-/// By what, and which way.
+/// Ordering options for campaigns.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct CampaignOrder {
-    /// By what.
+    /// The field to order by.
     field: CampaignOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }
 
-/// The states in their order.
+/// The statuses in order.
 const STATES: &[&str] = &["draft", "scheduled", "sending", "sent", "paused", "canceled"];
 
 impl OrderInput for CampaignOrder {

@@ -12,7 +12,7 @@ use crate::{
     scalars::DateTime,
 };
 
-/// Schedules a campaign for a time that is yet to come.
+/// Schedules a campaign for a time in the future.
 pub(super) async fn schedule(
     ctx: &Context<'_>,
     id: &ID,
@@ -39,7 +39,9 @@ fn refusal(error: StepError, step: Step, path: Path<'_>) -> Error {
             let (from, to) = (CampaignStatus::from(from), CampaignStatus::from(to));
             Error::conflict(match step {
                 Step::Resume => {
-                    format!("The campaign is {from}. Only a PAUSED campaign resumes {to}.")
+                    format!(
+                        "The campaign is {from}. Only a PAUSED campaign can be resumed to {to}."
+                    )
                 }
                 _ => format!("The campaign is {from} and cannot become {to}."),
             })

@@ -14,20 +14,20 @@ use crate::{
     scalars::Json,
 };
 
-/// A campaign's changes.
+/// Input for `updateCampaign`. Fields that are omitted stay as they are.
 #[derive(InputObject)]
 pub(crate) struct UpdateCampaignInput {
-    /// Which campaign.
+    /// The ID of the campaign.
     id: ID,
-    /// What people are to call it: 1 to 500 characters.
+    /// The name of the campaign, with 1 to 500 characters.
     name: MaybeUndefined<String>,
-    /// The subject or headline of the message.
+    /// The subject line or headline of the message.
     subject: MaybeUndefined<String>,
-    /// The message.
+    /// The body of the message, up to 1 MiB.
     body: MaybeUndefined<String>,
-    /// How it is to be delivered.
+    /// The delivery channel, such as `email`, `sms` or `push`.
     channel: MaybeUndefined<String>,
-    /// Whatever you want to keep with it: a JSON object, in place of the one before.
+    /// Custom data to store, as a JSON object of up to 64 KiB. Replaces the previous data.
     metadata: MaybeUndefined<Json>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn update(
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
 }
 
-/// Stores the changes of a campaign; some of them are changes of its content.
+/// Stores the changes of a campaign. `content` is whether they include its content.
 async fn store(
     scope: &Scope,
     id: Uuid,

@@ -1,4 +1,4 @@
-//! Companies: whom contacts work for.
+//! Companies that contacts work for.
 
 mod object;
 

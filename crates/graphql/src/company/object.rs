@@ -15,7 +15,7 @@ object! {
     "name": String = Name;
     /// The company's domain.
     "domain": Option<String> = Domain;
-    /// The industry.
+    /// The company's industry.
     "industry": Option<String> = Industry;
     /// The company's size.
     "size": Option<String> = Size;

@@ -1,4 +1,4 @@
-//! The arguments of a connection: which rows, in which order.
+//! The arguments of a connection: which rows, and in which order.
 
 use std::fmt::Debug;
 
@@ -8,18 +8,18 @@ use campaigns_scope::{Direction, Order, Place, Scope, Window};
 use super::Listed;
 use crate::{cursor, error::Error, event};
 
-/// Rows on a page where the client does not say.
+/// The default page size.
 const DEFAULT_SIZE: u32 = 50;
 
-/// Rows on a page at most.
+/// The maximum page size.
 const MAX_SIZE: u32 = 500;
 
-/// Which way an order goes.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum OrderDirection {
-    /// The smallest first.
+    /// Ascending: the smallest or earliest first.
     Asc,
-    /// The largest first.
+    /// Descending: the largest or latest first.
     Desc,
 }
 
@@ -41,10 +41,10 @@ pub(crate) struct PageArguments {
     pub(crate) before: Option<String>,
 }
 
-/// Which rows of a list are asked for, and the place in the feed that a cursor of it is of.
+/// The requested rows of a list, and the place of its cursor in the feed.
 pub(super) struct Asked {
     pub(super) window: Window,
-    /// With the name of the argument.
+    /// The place of the cursor, with the name of the argument.
     pub(super) place: Option<(&'static str, Place)>,
 }
 
@@ -52,13 +52,13 @@ impl PageArguments {
     pub(super) fn window(self, ordering: &Ordering) -> Result<Asked, Error> {
         let Self { first, after, last, before } = self;
         if first.is_some() && last.is_some() {
-            return Err(Error::bad_input("last", "Ask for the first or the last, not for both."));
+            return Err(Error::bad_input("last", "Use either first or last, not both."));
         }
         if before.is_some() && (first.is_some() || after.is_some()) {
-            return Err(Error::bad_input("before", "This goes with last alone."));
+            return Err(Error::bad_input("before", "This can only be used with last."));
         }
         if after.is_some() && last.is_some() {
-            return Err(Error::bad_input("after", "This goes with first alone."));
+            return Err(Error::bad_input("after", "This can only be used with first."));
         }
         let from_end = last.is_some() || before.is_some();
         let (name, size) = if from_end { ("last", last) } else { ("first", first) };
@@ -66,14 +66,14 @@ impl PageArguments {
             None => DEFAULT_SIZE,
             Some(Ok(size)) if size <= MAX_SIZE => size,
             Some(_) => {
-                return Err(Error::bad_input(name, format!("This is 0 to {MAX_SIZE}.")));
+                return Err(Error::bad_input(name, format!("This must be 0 to {MAX_SIZE}.")));
             }
         };
         let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
         let decoded = cursor
             .map(|cursor| {
                 cursor::decode(&cursor, &ordering.name, &ordering.order).ok_or_else(|| {
-                    Error::bad_input(name, "This is no cursor of a list in this order.")
+                    Error::bad_input(name, "This is not a cursor of a list in this order.")
                 })
             })
             .transpose()?;
@@ -85,24 +85,25 @@ impl PageArguments {
     }
 }
 
-/// An order as a client asks for it: fields with directions, made into keys.
+/// A requested order: fields with directions, turned into keys.
 pub(crate) struct Ordering {
     pub(crate) order: Order,
-    /// What tells its cursors from others.
+    /// The name that distinguishes its cursors from others.
     pub(crate) name: String,
     /// Whether the first key is the feed's position.
     pub(super) is_feed: bool,
 }
 
-/// How one field of an order is said in SQL.
+/// How one field of an order is expressed in SQL.
 pub(crate) trait OrderInput: Debug {
-    /// What tells one field from another.
+    /// The type that distinguishes fields.
     type Field: PartialEq + Debug;
-    /// Which field it is.
+    /// The field.
     fn field(&self) -> Self::Field;
     /// The key.
     fn key(&self, scope: &Scope) -> campaigns_scope::OrderKey;
-    /// Whether the field is the feed's position, and a list by it ends where the feed is settled.
+    /// Whether the field is the feed's position, so that a list in this order ends at the settled
+    /// position.
     fn is_feed(&self) -> bool {
         false
     }
@@ -116,9 +117,9 @@ impl Ordering {
     ) -> Result<Self, Error> {
         let fields = fields.unwrap_or_default();
         if fields.len() > 20 {
-            return Err(Error::bad_input("orderBy", "These may be 20 at most."));
+            return Err(Error::bad_input("orderBy", "This can have at most 20 elements."));
         }
-        // rows that are equal in a field stay so when it comes again
+        // repeating a field cannot change the order
         let mut different: Vec<_> = Vec::with_capacity(fields.len());
         for field in fields {
             if different.iter().all(|of: &&_| OrderInput::field(*of) != field.field()) {

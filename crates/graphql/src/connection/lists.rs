@@ -29,20 +29,20 @@ pub(super) struct ListPage<E: OrganizationOwned> {
 
 /// The rows of a list.
 pub(super) struct Selected<E: OrganizationOwned> {
-    /// To read a page of them.
+    /// The select for a page.
     pages: Scoped<E>,
-    /// To count them.
+    /// The select for counting.
     counted: Scoped<E>,
 }
 
 impl<E: OrganizationOwned> Selected<E> {
-    /// What a filter selects, for a list in an order.
+    /// The rows that a filter selects, for a list in an order.
     pub(super) fn by(
         scope: &Scope,
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
     ) -> Result<Self, Error> {
-        // an order of the client's sorts all rows, as counting tests all of them
+        // a requested order sorts all rows, and counting tests all of them
         let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
         let scan = if is_sorted { Scan::Full } else { Scan::Partial };
         let of = |scan| -> Result<_, Error> {
@@ -52,13 +52,14 @@ impl<E: OrganizationOwned> Selected<E> {
     }
 }
 
-/// What lists are loaded together.
+/// The lists that are loaded together.
 pub(super) enum Of<T: Listed> {
     /// One.
     One(Selected<T::Entity>),
-    /// One for each of many parents: the column that says whose list a row is on, and the parents.
+    /// One for each of many parents: the column that determines the parent of a row, and the
+    /// parents.
     Children(Selected<T::Entity>, Column<T>, Vec<Uuid>),
-    /// One for each of many parents, which selects its rows in its own way.
+    /// One for each of many parents, each with its own condition.
     Each(Vec<(Uuid, Scoped<T::Entity>)>),
 }
 
@@ -68,9 +69,9 @@ pub(super) struct Lists<T: Listed> {
     columns: Columns<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
-    /// Of a list in feed order, the place of its cursor, with the argument's name.
+    /// The place of the cursor of a list in feed order, with the argument's name.
     place: Option<(&'static str, Place)>,
-    /// Of a list in feed order, how far it goes.
+    /// The end of a list in feed order.
     settled: OnceCell<Result<Settled, Error>>,
     pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
     counts: OnceCell<Result<HashMap<Option<Uuid>, u64>, Error>>,
@@ -101,8 +102,8 @@ impl<T: Listed> Lists<T> {
         })
     }
 
-    /// What is selected, as far as the lists go. How far the feed is settled is known before the first row is
-    /// read, and that it still has the place of the cursor.
+    /// The selected rows, up to the end of the lists. The settled position of the feed is read
+    /// before the first row, and it is checked that the feed still has the place of the cursor.
     async fn settle(
         &self,
         scope: &Scope,
@@ -161,7 +162,7 @@ impl<T: Listed> Lists<T> {
     ) -> Result<String, Error> {
         let read = row.result().expect("the rows of a page were read");
         let keys = self.ordering.order.keys_of(read)?;
-        // one of the feed says which feed it is of
+        // a cursor of the feed includes its incarnation
         let incarnation =
             if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
         let name = &self.ordering.name;
@@ -215,7 +216,8 @@ impl<T: Listed> Lists<T> {
     }
 }
 
-/// The pages of lists. The rows of all lists are siblings: what hangs on them is loaded together too.
+/// The pages of lists. The rows of all lists are siblings, so data that depends on them is also
+/// loaded together.
 fn pages_of<E: OrganizationOwned>(
     pages: impl IntoIterator<Item = (Option<Uuid>, Page)>,
     columns: &Arc<[E::Column]>,

@@ -1,7 +1,7 @@
-//! Every list of the schema: Relay's connections, over the keyset pages of the scope.
+//! All lists of the schema: Relay connections, over the keyset pages of the scope.
 //!
-//! **Invariants.** A part that is not selected costs nothing: the rows, the total count and the
-//! flag for the side that the page did not come from are each loaded when they are asked for. The
+//! **Invariants.** A part that is not selected costs nothing: the rows, the total count, and the
+//! flag for the side that the page does not start from are loaded only if they are selected. The
 //! lists of many parents are loaded together, each part in one statement.
 
 mod arguments;
@@ -27,13 +27,13 @@ use lists::{Column, Lists, Of, Selected};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
-/// An object that connections list.
+/// An object that can be listed by connections.
 pub(crate) trait Listed: RowObject + Object + Clone + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
 }
 
-/// The object of the id in an argument, if it is the organization's.
+/// The object with the ID in an argument, if it belongs to the organization.
 pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>, Error> {
     let id = input::id(id, Path::argument("id"))?;
     let columns = T::columns(ctx).all();
@@ -41,19 +41,19 @@ pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option
     Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))
 }
 
-/// The filter of a list that has none: no filter of whatever kind.
+/// No filter, for a list that has none.
 pub(crate) const UNFILTERED: Option<&CampaignFilter> = None;
-/// The order of a list that is by id alone: no order of whatever kind.
+/// No order, for a list that is ordered only by ID.
 pub(crate) const UNORDERED: Option<&[CampaignOrder]> = None;
 
-/// A list, page by page.
+/// A paginated list.
 pub(crate) struct Connection<T: Listed> {
     lists: Arc<Lists<T>>,
     parent: Option<Uuid>,
 }
 
 impl<T: Listed> Connection<T> {
-    /// The organization's list of all that the filter selects.
+    /// The list of the organization's rows that the filter selects.
     pub(crate) fn list(
         ctx: &Context<'_>,
         filter: Option<&impl Filter>,
@@ -66,7 +66,7 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
-    /// The list of those that hang on `parent` by a column, loaded together with those of its
+    /// The list of rows that refer to `parent` by a column, loaded together with the lists of its
     /// siblings.
     pub(crate) fn children<P: OrganizationOwned>(
         ctx: &Context<'_>,
@@ -77,7 +77,7 @@ impl<T: Listed> Connection<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let (scope, columns) = (ctx.scope(), Self::columns(ctx));
-        // what makes these lists others than those of the same field elsewhere
+        // what distinguishes these lists from those of the same field elsewhere
         let of = columns.bits;
         let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {
@@ -88,8 +88,8 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
 
-    /// The list of what `parent` selects in its own way, loaded together with those of its siblings, which
-    /// `lists` gives: those that have one.
+    /// The list of rows that `parent` selects with its own condition, loaded together with the
+    /// lists of its siblings, as given by `lists` for those that have one.
     pub(crate) fn each<P: OrganizationOwned>(
         ctx: &Context<'_>,
         parent: &Row<P>,
@@ -105,7 +105,7 @@ impl<T: Listed> Connection<T> {
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
 
-    /// The columns that the connection in a context needs of its rows.
+    /// The columns of its rows that the connection in a context needs.
     fn columns(ctx: &Context<'_>) -> Columns<T::Entity> {
         T::columns_at(ctx, &["nodes"]).and(T::columns_at(ctx, &["edges", "node"]))
     }
@@ -119,13 +119,13 @@ impl<T: Listed> Connection<T> {
 /// Information about a page of a list.
 #[derive(SimpleObject)]
 pub(crate) struct PageInfo {
-    /// Whether the list has elements after this page. To fetch them, pass endCursor as after.
+    /// Whether the list has elements after this page. To fetch them, pass `endCursor` as `after`.
     has_next_page: bool,
-    /// Whether the list has elements before this page. To fetch them, pass startCursor as before.
+    /// Whether the list has elements before this page. To fetch them, pass `startCursor` as `before`.
     has_previous_page: bool,
-    /// The cursor of the first element of the page.
+    /// The cursor of the first element of the page. Null if the page is empty.
     start_cursor: Option<Text<String>>,
-    /// The cursor of the last element of the page.
+    /// The cursor of the last element of the page. Null if the page is empty.
     end_cursor: Option<Text<String>>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct PageInfo {
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(crate) struct Edge<T: Listed> {
-    /// The position of the element in the list, for after and before.
+    /// The position of the element in the list, for use with `after` and `before`.
     pub(crate) cursor: Text<String>,
     /// The element.
     pub(crate) node: T,
@@ -151,8 +151,9 @@ impl<T: Listed> TypeName for Connection<T> {
     }
 }
 
-/// A paginated list. Use first with after, or last with before. A page has 50 elements by default and
-/// up to 500. A cursor stays valid while elements come and go, as long as the order is the same.
+/// A paginated list. Use `first` with `after`, or `last` with `before`. A page has up to 500
+/// elements, and 50 by default. A cursor stays valid while elements come and go, as long as the
+/// order is the same.
 #[async_graphql::Object(name_type)]
 impl<T: Listed> Connection<T> {
     /// The elements of this page, each with its cursor.

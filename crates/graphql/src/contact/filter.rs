@@ -1,4 +1,4 @@
-//! Which contacts.
+//! The filter of contacts.
 
 use async_graphql::InputObject;
 use campaigns_analytics::{contact_had, is_suppressed};
@@ -17,53 +17,53 @@ use crate::{
 };
 
 enum_filter! {
-    /// By what a contact is to you.
+    /// Filters by a contact's relation to your organization. All given operators must match.
     ContactTypeFilter of contact::ContactType as ContactType
 }
 
-/// Contacts that fulfil every field that is given; none: all of them.
+/// Filters contacts. All given fields must match. An empty filter matches all contacts.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct ContactFilter {
-    /// All of these; [] is everything.
+    /// Matches if all of these filters match. An empty list matches everything.
     and: Option<Vec<ContactFilter>>,
-    /// At least one of these; [] is nothing.
+    /// Matches if at least one of these filters matches. An empty list matches nothing.
     or: Option<Vec<ContactFilter>>,
-    /// Exactly those that this does not select.
+    /// Matches everything that this filter does not match, including null values.
     not: Option<Box<ContactFilter>>,
-    /// By id.
+    /// Filters by ID.
     id: Option<IdFilter>,
-    /// By first name.
+    /// Filters by first name.
     first_name: Option<StringFilter>,
-    /// By last name.
+    /// Filters by last name.
     last_name: Option<StringFilter>,
-    /// By e-mail address.
+    /// Filters by e-mail address.
     email: Option<StringFilter>,
-    /// By what the contact is to you.
+    /// Filters by the contact's relation to your organization.
     r#type: Option<ContactTypeFilter>,
-    /// By where the contact came from.
+    /// Filters by the contact's source.
     source: Option<StringFilter>,
-    /// By the city of the address.
+    /// Filters by the city of the address.
     city: Option<StringFilter>,
-    /// By the state of the address.
+    /// Filters by the state of the address.
     state: Option<StringFilter>,
-    /// By the country of the address.
+    /// Filters by the country of the address.
     country: Option<StringFilter>,
-    /// By the time the contact was made.
+    /// Filters by creation time.
     created_at: Option<DateTimeFilter>,
-    /// By what you keep with it.
+    /// Filters by custom data.
     metadata: Option<JsonFilter>,
-    /// Whether any send to the contact, in any campaign, was ever opened.
+    /// Filters by whether the contact opened any send, of any campaign.
     opened: Option<bool>,
-    /// Whether a link in any send to the contact was ever clicked.
+    /// Filters by whether the contact clicked a link in any send, of any campaign.
     clicked: Option<bool>,
-    /// Whether the contact ever unsubscribed.
+    /// Filters by whether the contact ever unsubscribed.
     unsubscribed: Option<bool>,
-    /// Whether the contact ever reported spam.
+    /// Filters by whether the contact ever reported a message as spam.
     complained: Option<bool>,
-    /// Whether any send to the contact ever bounced.
+    /// Filters by whether any send to the contact ever had a bounce, hard or soft.
     bounced: Option<bool>,
-    /// Whether nothing more is to be sent to the contact: it unsubscribed, complained, or bounced
-    /// hard.
+    /// Filters by whether the contact is suppressed: it unsubscribed, reported a message as spam, or
+    /// had a hard bounce. Suppressed contacts get no more sends.
     suppressed: Option<bool>,
 }
 

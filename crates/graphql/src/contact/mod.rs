@@ -1,4 +1,4 @@
-//! Contacts: the people whom campaigns are sent to.
+//! Contacts: the people who campaigns are sent to.
 
 mod filter;
 mod object;

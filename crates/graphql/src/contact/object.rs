@@ -22,29 +22,29 @@ use crate::{
 };
 
 object! {
-    /// A person to whom campaigns are sent.
+    /// A person who campaigns are sent to.
     Contact of contact, waits ContactFields
     /// The contact's UUID.
     "id": ID = Id;
-    /// The first name.
+    /// The contact's first name.
     "firstName": String = FirstName;
-    /// The last name.
+    /// The contact's last name.
     "lastName": Option<String> = LastName;
-    /// The e-mail address.
+    /// The contact's e-mail address.
     "email": Option<String> = Email;
-    /// The phone number.
+    /// The contact's phone number.
     "phone": Option<String> = Phone;
     /// The contact's relation to your organization.
     "type": OneOf<ContactType, contact::ContactType> = Type;
-    /// The job title.
+    /// The contact's job title.
     "title": Option<String> = Title;
     /// Where the contact came from.
     "source": Option<String> = Source;
-    /// The city of the address.
+    /// The city of the contact's address.
     "city": Option<String> = City;
-    /// The state of the address.
+    /// The state of the contact's address.
     "state": Option<String> = State;
-    /// The country of the address.
+    /// The country of the contact's address.
     "country": Option<String> = Country;
     /// When the contact was created.
     "createdAt": DateTime = CreatedAt;
@@ -60,25 +60,25 @@ impl Listed for Contact {
     const NAME: &'static str = "contact";
 }
 
-/// What a contact is to the organization.
+/// A contact's relation to your organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "contact::ContactType")]
 pub(crate) enum ContactType {
-    /// Somebody who may become a customer.
+    /// A person who may become a customer.
     Lead,
-    /// A lead that looks promising.
+    /// A promising lead.
     Prospect,
-    /// Somebody who buys.
+    /// A person who buys from you.
     Customer,
-    /// Somebody to work with.
+    /// A person who works with you.
     Partner,
-    /// Anything else.
+    /// Any other relation.
     Other,
 }
 
 #[Object]
 impl ContactFields {
-    /// The companies that the contact works for, the primary one first, then by name.
+    /// The companies that the contact works for: the primary one first, the others by name.
     async fn companies(&self, ctx: &Context<'_>) -> Result<Objects<Company>, Error> {
         let scope = ctx.scope();
         let companies = self
@@ -107,7 +107,7 @@ impl ContactFields {
         Ok(Objects(companies.get(&self.0.id()).cloned().unwrap_or_default()))
     }
 
-    /// Why nothing more may be sent to the contact. Null if the contact is not suppressed.
+    /// Why the contact gets no more sends. Null if the contact is not suppressed.
     async fn suppression(&self, ctx: &Context<'_>) -> Result<Option<Suppression>, Error> {
         suppression::of(ctx, &self.0).await
     }
@@ -120,17 +120,15 @@ impl ContactFields {
         #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             SendFilter,
         >,
-        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is by ID.")] order_by: Option<
             Vec<SendOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<Send>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = send::Column::ContactId;
@@ -148,14 +146,12 @@ impl ContactFields {
         #[graphql(desc = "The order of the list. The default is latest first.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = event::Column::SendContactId;

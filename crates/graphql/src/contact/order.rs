@@ -1,4 +1,4 @@
-//! How contacts are ordered.
+//! The orders of contacts.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::contact::Column;
@@ -7,25 +7,25 @@ use sea_orm::{ColumnTrait, sea_query::Expr};
 
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What contacts are ordered by. Nulls come last, in either direction.
+/// The fields that contacts can be ordered by. Nulls come last in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum ContactOrderField {
-    /// By last name, by code point.
+    /// Orders by last name, compared by code point.
     LastName,
-    /// By first name, by code point.
+    /// Orders by first name, compared by code point.
     FirstName,
-    /// By e-mail address, by code point.
+    /// Orders by e-mail address, compared by code point.
     Email,
-    /// By the time it was made.
+    /// Orders by creation time.
     CreatedAt,
 }
 
-/// By what, and which way.
+/// Ordering options for contacts.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct ContactOrder {
-    /// By what.
+    /// The field to order by.
     field: ContactOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }

@@ -16,25 +16,25 @@ use crate::{
     scalars::DateTime,
 };
 
-/// What made somebody suppressed.
+/// The reason why a contact is suppressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum SuppressionReason {
-    /// The contact wants no more messages.
+    /// The contact unsubscribed.
     Unsubscribe,
     /// The contact reported a message as spam.
     Complaint,
-    /// A message came back for good.
+    /// A message to the contact bounced permanently.
     HardBounce,
 }
 
-/// Why nothing more is to be sent to a contact.
+/// Why a contact gets no more sends.
 #[derive(Clone, SimpleObject)]
 pub(crate) struct Suppression {
-    /// What happened.
+    /// The reason for the suppression.
     reason: SuppressionReason,
-    /// When that was.
+    /// When the event occurred.
     since: DateTime,
-    /// The event: the latest of those that suppress.
+    /// The latest of the contact's events that suppress it.
     event: EngagementEvent,
 }
 
@@ -50,7 +50,7 @@ impl Suppression {
     }
 }
 
-/// The suppression of a contact, loaded for all contacts that came with it.
+/// The suppression of a contact, loaded for all contacts that were read with it.
 pub(super) async fn of(
     ctx: &Context<'_>,
     row: &Row<contact::Entity>,

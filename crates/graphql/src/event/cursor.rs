@@ -1,4 +1,4 @@
-//! Cursors of the feed: those of a list of events in feed order.
+//! Cursors of the feed, which are those of a list of events in feed order.
 
 use campaigns_scope::{KeyValue, Place, Scope};
 
@@ -17,10 +17,12 @@ pub(crate) fn place(scope: &Scope, cursor: &str) -> Result<Place, Error> {
     let ordering = feed(scope)?;
     let decoded = cursor::decode(cursor, &ordering.name, &ordering.order);
     let place = decoded.and_then(|(keys, incarnation)| place_of(&keys, incarnation));
-    place.ok_or_else(|| Error::bad_input("after", "This is no cursor of your organization's feed."))
+    place.ok_or_else(|| {
+        Error::bad_input("after", "This is not a cursor of your organization's feed.")
+    })
 }
 
-/// The place in the keys of a cursor whose order begins with the feed.
+/// The place in the keys of a cursor in an order that starts with the feed.
 pub(crate) fn place_of(keys: &[KeyValue], incarnation: Option<String>) -> Option<Place> {
     match (keys.first(), keys.last()) {
         (Some(KeyValue::Integer(position)), Some(KeyValue::Id(id))) => Some(Place {
@@ -36,8 +38,8 @@ pub(crate) fn place_of(keys: &[KeyValue], incarnation: Option<String>) -> Option
 pub(crate) fn went_back(argument: &str) -> Error {
     Error::bad_input(
         argument,
-        "The feed has gone back behind this cursor: the database was restored, or a failover lost \
-         events. Load again what you have kept, and go on from `feedCursor`.",
+        "The feed no longer has the event of this cursor: the database was restored, or a failover \
+         lost events. Reload your data, and continue from `feedCursor`.",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Which events.
+//! The filter of events.
 
 use async_graphql::InputObject;
 use campaigns_entity::event::{self, Column};
@@ -14,32 +14,32 @@ use crate::{
 };
 
 enum_filter! {
-    /// By what happened.
+    /// Filters by the type of an event. All given operators must match.
     EngagementEventTypeFilter of event::EventType as EngagementEventType
 }
 
-/// Events that fulfil every field that is given; none: all of them.
+/// Filters events. All given fields must match. An empty filter matches all events.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct EngagementEventFilter {
-    /// All of these; [] is everything.
+    /// Matches if all of these filters match. An empty list matches everything.
     and: Option<Vec<EngagementEventFilter>>,
-    /// At least one of these; [] is nothing.
+    /// Matches if at least one of these filters matches. An empty list matches nothing.
     or: Option<Vec<EngagementEventFilter>>,
-    /// Exactly those that this does not select.
+    /// Matches everything that this filter does not match, including null values.
     not: Option<Box<EngagementEventFilter>>,
-    /// By id.
+    /// Filters by ID.
     id: Option<IdFilter>,
-    /// By what happened.
+    /// Filters by the type of the event.
     r#type: Option<EngagementEventTypeFilter>,
-    /// By the campaign's id.
+    /// Filters by the ID of the campaign.
     campaign_id: Option<IdFilter>,
-    /// By the contact's id.
+    /// Filters by the ID of the contact.
     contact_id: Option<IdFilter>,
-    /// By the send's id.
+    /// Filters by the ID of the send.
     send_id: Option<IdFilter>,
-    /// By the link that was clicked.
+    /// Filters by the URL of the clicked link.
     url: Option<StringFilter>,
-    /// By the time it happened.
+    /// Filters by the time the event happened.
     occurred_at: Option<DateTimeFilter>,
 }
 

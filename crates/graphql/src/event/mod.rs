@@ -1,4 +1,4 @@
-//! Engagement events: what became of sends.
+//! Engagement events: what happened to sends.
 
 pub(crate) mod cursor;
 mod filter;

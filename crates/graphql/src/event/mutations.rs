@@ -1,4 +1,4 @@
-//! What may be done with events.
+//! The mutations of events.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::event;
@@ -11,9 +11,9 @@ pub(crate) struct EventMutations;
 
 #[Object]
 impl EventMutations {
-    /// Records events, 10,000 at most, in one transaction: all of them, or none where one cannot be
-    /// taken. Safe to repeat: an event whose id is stored already, or comes twice, is a duplicate and
-    /// changes nothing. A BOUNCE that is not SOFT also sets its send to BOUNCED.
+    /// Records up to 10,000 events in one transaction. If one event is invalid, none is recorded. Safe
+    /// to repeat: an event with an ID that is already stored, or that the input repeats, counts as a
+    /// duplicate and changes nothing. A BOUNCE that is not SOFT also sets its send to BOUNCED.
     async fn record_events(
         &self,
         ctx: &Context<'_>,
@@ -22,7 +22,7 @@ impl EventMutations {
         record::record(ctx, input).await
     }
 
-    /// Deletes an event, as if it had never been. For admins.
+    /// Deletes an event. All figures change as if it had never been recorded. Requires the ADMIN role.
     async fn delete_event(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
         DeletePayload::delete::<event::Entity>(ctx, &id, "event").await
     }

@@ -27,11 +27,11 @@ object! {
     }
     /// The event's UUID.
     "id": ID = Id;
-    /// What happened.
+    /// The type of the event: what happened.
     "type": OneOf<EngagementEventType, EventType> = EventType;
-    /// The link that was clicked. Null unless the event is a CLICK.
+    /// The URL of the clicked link. Null unless the event is a CLICK.
     "url": Option<String> = Url;
-    /// When it happened.
+    /// When the event happened.
     "occurredAt": DateTime = OccurredAt;
     /// When the event was recorded.
     "createdAt": DateTime = CreatedAt;
@@ -43,7 +43,7 @@ object! {
 
 waiting!(EngagementEventFields of event);
 
-/// What happened to a send.
+/// The type of an engagement event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "EventType")]
 pub(crate) enum EngagementEventType {
@@ -51,20 +51,20 @@ pub(crate) enum EngagementEventType {
     Open,
     /// The recipient clicked a link.
     Click,
-    /// The recipient wants no more messages.
+    /// The recipient unsubscribed.
     Unsubscribe,
     /// The recipient reported the message as spam.
     Complaint,
-    /// The message came back.
+    /// The message bounced.
     Bounce,
 }
 
-/// Whether a bounce is for good.
+/// Whether a bounce is permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum BounceType {
-    /// It is: there is no such address.
+    /// The bounce is permanent: the address does not exist.
     Hard,
-    /// It is not: the mailbox is full, or the server does not answer.
+    /// The bounce is temporary: the mailbox is full, or the server does not respond.
     Soft,
 }
 
@@ -74,7 +74,7 @@ impl Listed for EngagementEvent {
 
 #[Object]
 impl EngagementEventFields {
-    /// Whether the bounce is permanent. Null unless the event is a BOUNCE; HARD if the provider did not
+    /// Whether the bounce is permanent. Null unless the event is a BOUNCE. HARD if the provider did not
     /// say.
     async fn bounce_type(&self) -> Result<Option<BounceType>, Error> {
         if self.0.get::<EventType>(event::Column::EventType)? != EventType::Bounce {

@@ -1,4 +1,4 @@
-//! How events are ordered.
+//! The orders of events.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::event::Column;
@@ -7,36 +7,37 @@ use sea_orm::{ColumnTrait, sea_query::Expr};
 
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What events are ordered by.
+/// The fields that events can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum EngagementEventOrderField {
-    /// As they came in, which is the order of the live feed. The list ends where the feed is settled:
-    /// an event that is stored while others before it are still being written follows later.
+    /// Orders by position in the live feed, which is the order in which events came in. The list ends
+    /// at the feed's last settled position: an event appears once all events before it have been
+    /// written.
     Feed,
-    /// By the time it happened.
+    /// Orders by the time the event happened.
     OccurredAt,
 }
 
-/// By what, and which way.
+/// Ordering options for events.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct EngagementEventOrder {
-    /// By what.
+    /// The field to order by.
     field: EngagementEventOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }
 
 impl EngagementEventOrder {
-    /// As they came in.
+    /// The order of the feed.
     pub(crate) const FEED: Self =
         Self { field: EngagementEventOrderField::Feed, direction: OrderDirection::Asc };
 
-    /// The latest first.
+    /// The latest events first.
     pub(crate) const LATEST: Self =
         Self { field: EngagementEventOrderField::OccurredAt, direction: OrderDirection::Desc };
 
-    /// What the client asks for, or else this.
+    /// The requested order, or a default.
     pub(crate) fn or(asked: Option<Vec<Self>>, default: Self) -> Vec<Self> {
         asked.filter(|fields| !fields.is_empty()).unwrap_or_else(|| vec![default])
     }

@@ -16,22 +16,22 @@ use crate::{
     scalars::{DateTime, Json},
 };
 
-/// An event to be recorded.
+/// An event for `recordEvents`.
 #[derive(InputObject)]
 pub(crate) struct RecordEventInput {
-    /// Yours to choose, so that a retry is safe: a UUID. Made up where it is missing.
+    /// A UUID that you choose, so that retries are safe. Generated if omitted.
     id: Option<ID>,
-    /// The send that it is of.
+    /// The ID of the send that the event belongs to.
     send_id: ID,
-    /// What happened.
+    /// The type of the event.
     r#type: EngagementEventType,
-    /// The link that was clicked; of a CLICK, which needs it, and of nothing else.
+    /// The URL of the clicked link. Required for a CLICK, and not allowed for other types.
     url: Option<String>,
-    /// Whether it is for good; of a BOUNCE alone. One that does not say is HARD.
+    /// Whether the bounce is permanent. Allowed for a BOUNCE only. The default is HARD.
     bounce_type: Option<BounceType>,
-    /// When it happened; now, where it does not say. At most five minutes ahead.
+    /// When the event happened. The default is now. Can be up to five minutes in the future.
     occurred_at: Option<DateTime>,
-    /// Whatever you want to keep with it: a JSON object.
+    /// Custom data to store, as a JSON object of up to 64 KiB.
     metadata: Option<Json>,
 }
 
@@ -65,30 +65,30 @@ impl RecordEventInput {
     }
 }
 
-/// What became of the events.
+/// The result of `recordEvents`.
 pub(crate) struct RecordEventsPayload {
     recorded: Recorded,
 }
 
-/// What became of the events.
+/// The result of `recordEvents`.
 #[Object]
 impl RecordEventsPayload {
-    /// How many of them are new.
+    /// The number of events that are new.
     async fn recorded(&self) -> usize {
         self.recorded.recorded
     }
 
-    /// How many were stored already, or came twice.
+    /// The number of events that were already stored, or that the input repeats.
     async fn duplicates(&self) -> usize {
         self.recorded.ids.len() - self.recorded.recorded
     }
 
-    /// Each of them as it is stored, in the order of the input.
+    /// The events as stored, in the order of the input.
     async fn events(&self, ctx: &Context<'_>) -> Result<Objects<EngagementEvent>, Error> {
         let ids = &self.recorded.ids;
         let found = ctx.scope().by_ids::<event::Entity>(ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<event::Entity>(found));
-        // one that was deleted meanwhile is left out
+        // a row deleted in the meantime is left out
         let events = ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent);
         Ok(Objects(events.collect()))
     }
@@ -100,7 +100,7 @@ pub(super) async fn record(
 ) -> Result<RecordEventsPayload, Error> {
     let path = Path::argument("input");
     if input.len() > MAX_ROWS {
-        return Err(Error::limit(path, format!("These may be {MAX_ROWS} at most.")));
+        return Err(Error::limit(path, format!("This can have at most {MAX_ROWS} elements.")));
     }
     let now = ctx.now();
     let events = input

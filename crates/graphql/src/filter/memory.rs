@@ -1,8 +1,8 @@
-//! Filters over what is in memory.
+//! Filters of values in memory.
 //!
 //! **Invariant.** A test selects exactly what the filter's condition selects in SQL; the tests of
-//! `event_feed` hold the two against each other. It is made of a filter that was made into a
-//! condition before, so that its values are known to be good.
+//! `event_feed` compare the two. It is made from a filter that has already been compiled to a
+//! condition, so its values are known to be valid.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::{DateTimeFilter, EnumOperators, Filter, IdFilter, StringFilter};
 use crate::scalars::DateTime;
 
-/// Whether something in memory is selected.
+/// A test of whether a value in memory is selected.
 pub(crate) type Test<M> = Box<dyn Fn(&M) -> bool + Send + Sync>;
 
-/// The test of a filter: that of its fields, and of what it joins and negates.
+/// The test of a filter: of its fields, and of the filters that it joins and negates.
 pub(crate) fn test<M: 'static, F: Filter>(
     filter: &F,
     fields: &dyn Fn(&F) -> Vec<Test<M>>,
@@ -37,7 +37,7 @@ pub(crate) fn test<M: 'static, F: Filter>(
     Box::new(move |row| all.iter().all(|test| test(row)))
 }
 
-/// The operators of one field, made into tests.
+/// The operators of one field, turned into tests.
 pub(crate) struct Tests<M, V> {
     value: fn(&M) -> V,
     tests: Vec<Test<M>>,
@@ -60,7 +60,7 @@ impl<M: 'static, V: 'static> Tests<M, V> {
     }
 }
 
-/// The tests on an id.
+/// The tests on an ID.
 pub(crate) fn id<M: 'static>(filter: Option<&IdFilter>, value: fn(&M) -> Uuid) -> Vec<Test<M>> {
     let Some(IdFilter { eq, ne, r#in, not_in, is_null }) = filter else { return Vec::new() };
     let parse = |id: &async_graphql::ID| Uuid::try_parse(id).ok();

@@ -1,9 +1,8 @@
-//! Filters: the operators that every filter is made of, and how they become a condition.
+//! Filters: the operators of all filters, and how they are compiled to a condition.
 //!
-//! **Invariant.** A filter is two-valued: what a negative operator selects is exactly what its
-//! positive one does not. A positive operator is null on a null column, which is as good as
-//! false wherever it is not negated; and every negation goes through [`Dialect::not`], which
-//! takes null for false.
+//! **Invariant.** A filter is two-valued: a negative operator selects exactly what its positive
+//! counterpart does not. A positive operator is null on a null column, which is equivalent to false
+//! unless it is negated. Every negation goes through [`Dialect::not`], which treats null as false.
 //!
 //! [`Dialect::not`]: campaigns_scope::Dialect::not
 
@@ -23,28 +22,28 @@ pub(crate) use operators::{
     one_of,
 };
 
-/// How deep filters may nest.
+/// The maximum nesting of filters.
 const MAX_DEPTH: usize = 10;
-/// How many conditions one filter may have.
+/// The maximum number of conditions of a filter.
 const MAX_CONDITIONS: usize = 500;
-/// How many values `in` and `notIn` take.
+/// The maximum number of values in `in` and `notIn`.
 const MAX_VALUES: usize = 1_000;
-/// How many values all of a filter's `in` and `notIn` take; SQLite binds 32,766.
+/// The maximum number of values in all `in` and `notIn` of a filter. SQLite binds 32,766.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
 /// A filter of rows of one table.
 pub(crate) trait Filter: Debug + Sized {
-    /// Those that it joins by AND.
+    /// The filters that it joins by AND.
     fn and(&self) -> Option<&[Self]>;
-    /// Those that it joins by OR.
+    /// The filters that it joins by OR.
     fn or(&self) -> Option<&[Self]>;
-    /// The one that it negates.
+    /// The filter that it negates.
     fn not(&self) -> Option<&Self>;
     /// Its own fields.
     fn fields(&self, all: &mut All<'_>, path: Path<'_>) -> Result<(), Error>;
 }
 
-/// The `and`, `or` and `not` of a filter whose fields of these names they are.
+/// The methods `and`, `or` and `not` of a filter that has fields with these names.
 macro_rules! logical {
     () => {
         fn and(&self) -> Option<&[Self]> {
@@ -62,7 +61,7 @@ macro_rules! logical {
 }
 pub(crate) use logical;
 
-/// The condition of a filter argument, for a statement that tests so many rows; no filter selects
+/// The condition of a filter argument, for a statement that tests this many rows. No filter selects
 /// everything.
 pub(crate) fn condition(
     scope: &Scope,
@@ -80,14 +79,14 @@ pub(crate) fn condition(
     }
 }
 
-/// What a condition is for.
+/// The statement that a condition is for.
 #[derive(Clone, Copy)]
 struct Statement<'a> {
     scope: &'a Scope,
     scan: Scan,
 }
 
-/// How much of what a filter may have it has.
+/// How much of its limits a filter has used.
 #[derive(Default)]
 struct Spent {
     conditions: usize,
@@ -102,7 +101,10 @@ fn compile(
     spent: &mut Spent,
 ) -> Result<Expr, Error> {
     if depth > MAX_DEPTH {
-        return Err(Error::limit(path, format!("Filters nest {MAX_DEPTH} levels deep at most.")));
+        return Err(Error::limit(
+            path,
+            format!("Filters can be nested at most {MAX_DEPTH} levels deep."),
+        ));
     }
     let Statement { scope, scan } = statement;
     let mut all = All { scope, scan, spent, joined: None };
@@ -140,7 +142,7 @@ pub(crate) struct All<'a> {
 }
 
 impl All<'_> {
-    /// One condition more.
+    /// Adds a condition.
     pub(crate) fn push(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
         self.count(path, 1)?;
         self.joined = Some(match self.joined.take() {
@@ -153,7 +155,7 @@ impl All<'_> {
     fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
         self.spent.conditions += conditions;
         if self.spent.conditions > MAX_CONDITIONS {
-            let message = format!("A filter has {MAX_CONDITIONS} conditions at most.");
+            let message = format!("A filter can have at most {MAX_CONDITIONS} conditions.");
             return Err(Error::limit(path, message));
         }
         Ok(())
@@ -167,11 +169,16 @@ impl All<'_> {
         check: impl Fn(&T, Path<'_>) -> Result<U, Error>,
     ) -> Result<Vec<U>, Error> {
         if values.len() > MAX_VALUES {
-            return Err(Error::limit(path, format!("These may be {MAX_VALUES} at most.")));
+            return Err(Error::limit(
+                path,
+                format!("This can have at most {MAX_VALUES} elements."),
+            ));
         }
         self.spent.values += values.len();
         if self.spent.values > MAX_VALUES_IN_ALL {
-            let message = format!("The lists of a filter have {MAX_VALUES_IN_ALL} values at most.");
+            let message = format!(
+                "The lists of a filter can have at most {MAX_VALUES_IN_ALL} values in total."
+            );
             return Err(Error::limit(path, message));
         }
         values.iter().enumerate().map(|(index, value)| check(value, path.index(index))).collect()
@@ -182,7 +189,7 @@ impl All<'_> {
         self.push(path, negated)
     }
 
-    /// A condition that a field wants to hold or not to hold.
+    /// Adds a condition or its negation, as a field wants.
     pub(crate) fn whether(
         &mut self,
         path: Path<'_>,

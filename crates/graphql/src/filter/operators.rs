@@ -1,4 +1,4 @@
-//! The operators, and how each becomes a condition.
+//! The operators, and how each is compiled to a condition.
 
 use async_graphql::{ID, InputObject};
 use campaigns_scope::{MAX_PART, Scope};
@@ -15,94 +15,95 @@ use crate::{
     scalars::{DateTime, Json},
 };
 
-/// How deep JSON may nest that is to be contained.
+/// The maximum nesting of the JSON in `contains`.
 const MAX_JSON_DEPTH: usize = 10;
 
-/// By id.
+/// Filters by an ID. All given operators must match.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(name = "IDFilter")]
 pub(crate) struct IdFilter {
-    /// It is this one.
+    /// Matches this ID.
     pub(super) eq: Option<ID>,
-    /// It is not this one; there may be none.
+    /// Matches any other ID, and null.
     pub(super) ne: Option<ID>,
-    /// It is one of these.
+    /// Matches any of these IDs, up to 1,000. An empty list matches nothing.
     pub(super) r#in: Option<Vec<ID>>,
-    /// It is none of these; there may be none.
+    /// Matches all IDs except these, up to 1,000, and null. An empty list matches everything.
     pub(super) not_in: Option<Vec<ID>>,
-    /// Whether there is none.
+    /// Matches null if true, and any value if false.
     pub(super) is_null: Option<bool>,
 }
 
-/// By text. Several operators: all of them.
+/// Filters by text. All given operators must match.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct StringFilter {
-    /// It is exactly this.
+    /// Matches exactly this text, case included.
     pub(super) eq: Option<String>,
-    /// It is not exactly this; there may be none.
+    /// Matches any other text, and null.
     pub(super) ne: Option<String>,
-    /// It is one of these.
+    /// Matches exactly any of these texts, up to 1,000. An empty list matches nothing.
     pub(super) r#in: Option<Vec<String>>,
-    /// It is none of these; there may be none.
+    /// Matches all texts except these, up to 1,000, and null. An empty list matches everything.
     pub(super) not_in: Option<Vec<String>>,
-    /// This is a part of it, in upper or lower case. % and _ are themselves.
+    /// Matches text that contains this, ignoring case. `%` and `_` have no special meaning. Up to 1,000
+    /// characters.
     pub(super) contains: Option<String>,
-    /// It starts with this, in upper or lower case.
+    /// Matches text that starts with this, ignoring case. Up to 1,000 characters.
     pub(super) starts_with: Option<String>,
-    /// It ends with this, in upper or lower case.
+    /// Matches text that ends with this, ignoring case. Up to 1,000 characters.
     pub(super) ends_with: Option<String>,
-    /// Whether there is none.
+    /// Matches null if true, and any value if false.
     pub(super) is_null: Option<bool>,
 }
 
-/// By number.
+/// Filters by a number. All given operators must match.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct IntFilter {
-    /// It is this.
+    /// Matches this number.
     pub(super) eq: Option<i32>,
-    /// It is not this.
+    /// Matches any other number.
     pub(super) ne: Option<i32>,
-    /// It is one of these.
+    /// Matches any of these numbers, up to 1,000. An empty list matches nothing.
     pub(super) r#in: Option<Vec<i32>>,
-    /// It is none of these.
+    /// Matches all numbers except these, up to 1,000. An empty list matches everything.
     pub(super) not_in: Option<Vec<i32>>,
-    /// It is more.
+    /// Matches greater numbers.
     pub(super) gt: Option<i32>,
-    /// It is this or more.
+    /// Matches this number and greater ones.
     pub(super) gte: Option<i32>,
-    /// It is less.
+    /// Matches smaller numbers.
     pub(super) lt: Option<i32>,
-    /// It is this or less.
+    /// Matches this number and smaller ones.
     pub(super) lte: Option<i32>,
 }
 
-/// By time.
+/// Filters by a point in time. All given operators must match.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct DateTimeFilter {
-    /// At this time.
+    /// Matches this time.
     pub(super) eq: Option<DateTime>,
-    /// At another time, or at none.
+    /// Matches any other time, and null.
     pub(super) ne: Option<DateTime>,
-    /// Later.
+    /// Matches later times.
     pub(super) gt: Option<DateTime>,
-    /// Then or later.
+    /// Matches this time and later ones.
     pub(super) gte: Option<DateTime>,
-    /// Earlier.
+    /// Matches earlier times.
     pub(super) lt: Option<DateTime>,
-    /// Then or earlier.
+    /// Matches this time and earlier ones.
     pub(super) lte: Option<DateTime>,
-    /// Whether there is none.
+    /// Matches null if true, and any value if false.
     pub(super) is_null: Option<bool>,
 }
 
-/// By JSON. A null column counts as {}.
+/// Filters by a JSON value. All given operators must match. Null counts as `{}`.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(name = "JSONFilter")]
 pub(crate) struct JsonFilter {
-    /// It has every key and value of this, at any depth; an array has the elements of this one in any
-    /// order; 1 equals 1.0.
+    /// Matches values that contain every key and value of this one, at any depth. An array must contain
+    /// the elements of this one, in any order. 1 equals 1.0. Up to 10 levels deep.
     pub(super) contains: Option<Json>,
-    /// It is an object with this key.
+    /// Matches objects that have this key at the top level.
     pub(super) has_key: Option<String>,
 }
 
@@ -120,13 +121,13 @@ macro_rules! enum_filter {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, async_graphql::InputObject)]
         pub(crate) struct $name {
-            /// It is this.
+            /// Matches this value.
             eq: Option<$graphql>,
-            /// It is not this.
+            /// Matches any other value.
             ne: Option<$graphql>,
-            /// It is one of these.
+            /// Matches any of these values. An empty list matches nothing.
             r#in: Option<Vec<$graphql>>,
-            /// It is none of these.
+            /// Matches all values except these. An empty list matches everything.
             not_in: Option<Vec<$graphql>>,
         }
 
@@ -149,8 +150,8 @@ macro_rules! enum_filter {
 pub(crate) use enum_filter;
 
 impl All<'_> {
-    /// The operators on an id, where `matches` says which rows have one of these ids (`None`: any
-    /// at all).
+    /// The operators on an ID. `matches` is the condition that a row has one of these IDs, or any
+    /// ID for `None`.
     pub(crate) fn ids(
         &mut self,
         path: Path<'_>,
@@ -179,7 +180,7 @@ impl All<'_> {
         self.whether(path.field("isNull"), is_null.map(|null| !null), |scope| matches(scope, None))
     }
 
-    /// The operators on a column with an id.
+    /// The operators on a column with an ID.
     pub(crate) fn id(
         &mut self,
         path: Path<'_>,
@@ -228,7 +229,7 @@ impl All<'_> {
             let path = path.field(name);
             let part = check(part, path)?;
             if part.chars().count() > MAX_PART {
-                let message = format!("This may have {MAX_PART} characters at most.");
+                let message = format!("This can have at most {MAX_PART} characters.");
                 return Err(Error::bad_input(path, message));
             }
             let condition = match name {
@@ -318,7 +319,7 @@ impl All<'_> {
             let (size, depth) = size(part);
             self.count(path, size)?;
             if depth > MAX_JSON_DEPTH {
-                let message = format!("This nests {MAX_JSON_DEPTH} levels deep at most.");
+                let message = format!("This can be nested at most {MAX_JSON_DEPTH} levels deep.");
                 return Err(Error::limit(path, message));
             }
             let part = input::json(part.clone(), path)?;
@@ -356,12 +357,12 @@ impl All<'_> {
     }
 }
 
-/// That a column has one of these values; nothing is one of none.
+/// The condition that a column has one of these values. An empty list matches nothing.
 pub(crate) fn one_of<T: Into<Value>>(column: impl ColumnTrait, values: Vec<T>) -> Expr {
     if values.is_empty() { Expr::val(false) } else { column.is_in(values) }
 }
 
-/// How many values a piece of JSON has, and how deep they are.
+/// The number of values in JSON, and their depth.
 fn size(value: &serde_json::Value) -> (usize, usize) {
     let inner: Vec<(usize, usize)> = match value {
         serde_json::Value::Array(values) => values.iter().map(size).collect(),

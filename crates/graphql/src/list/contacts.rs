@@ -51,7 +51,7 @@ pub(super) async fn remove(
 fn ids(campaign: &ID, contacts: &[ID]) -> Result<(Uuid, Vec<Uuid>), Error> {
     let campaign = input::id(campaign, CAMPAIGN)?;
     if contacts.len() > MAX_ROWS {
-        return Err(Error::limit(CONTACTS, format!("These may be {MAX_ROWS} at most.")));
+        return Err(Error::limit(CONTACTS, format!("This can have at most {MAX_ROWS} elements.")));
     }
     let contact = |(index, id)| input::id(id, CONTACTS.index(index));
     let contacts = contacts.iter().enumerate().map(contact).collect::<Result<_, _>>()?;

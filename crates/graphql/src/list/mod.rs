@@ -1,4 +1,4 @@
-//! Recipient lists: which contacts a campaign is meant for.
+//! Recipient lists: the contacts that a campaign is for.
 
 mod contacts;
 mod mutations;
@@ -12,16 +12,16 @@ use campaigns_delivery::Listed;
 
 use crate::{campaign::Campaign, rows};
 
-/// What a change of a campaign's list leaves behind.
+/// The result of changing a campaign's list.
 #[derive(SimpleObject)]
 pub(crate) struct ListPayload {
     /// The campaign.
     campaign: Campaign,
-    /// How many contacts were added to the list.
+    /// The number of contacts that were added to the list.
     added: u64,
-    /// How many contacts were removed from the list.
+    /// The number of contacts that were removed from the list.
     removed: u64,
-    /// How many of the contacts to add were on the list before.
+    /// The number of contacts to add that were already on the list.
     already_on_list: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What may be done with lists.
+//! The mutations of lists.
 
 use async_graphql::{Context, ID, Object};
 
@@ -10,21 +10,23 @@ pub(crate) struct ListMutations;
 
 #[Object]
 impl ListMutations {
-    /// Adds contacts to the campaign's list. Entries of contacts that are on it already stay as they are.
-    /// All contacts are added, or none.
+    /// Adds contacts to the campaign's list. Entries of contacts that are already on it stay as they
+    /// are. If one contact does not exist, none is added.
     async fn add_contacts_to_list(
         &self,
         ctx: &Context<'_>,
         campaign_id: ID,
-        #[graphql(desc = "The contacts, up to 10,000. A contact that is given twice counts once.")]
+        #[graphql(
+            desc = "The IDs of the contacts, up to 10,000. A contact that is given twice counts once."
+        )]
         contact_ids: Vec<ID>,
     ) -> Result<ListPayload, Error> {
         contacts::add(ctx, &campaign_id, &contact_ids).await
     }
 
-    /// Adds the contacts that match the segment's rules now to the campaign's list. Entries of contacts that
-    /// are on it already stay as they are, also those from another segment. CONFLICT if another program
-    /// has stored rules that cannot be read.
+    /// Adds the contacts that match the segment's rules now to the campaign's list. Entries of contacts
+    /// that are already on it stay as they are, including those from another segment. `CONFLICT` if
+    /// another program has stored rules that cannot be read.
     async fn add_segment_to_list(
         &self,
         ctx: &Context<'_>,
@@ -34,12 +36,14 @@ impl ListMutations {
         contacts::add_segment(ctx, &campaign_id, &segment_id).await
     }
 
-    /// Removes contacts from the campaign's list. Their sends are kept. For admins.
+    /// Removes contacts from the campaign's list. Their sends are kept. Requires the ADMIN role.
     async fn remove_contacts_from_list(
         &self,
         ctx: &Context<'_>,
         campaign_id: ID,
-        #[graphql(desc = "The contacts, up to 10,000. Those not on the list are ignored.")]
+        #[graphql(
+            desc = "The IDs of the contacts, up to 10,000. Contacts that are not on the list are ignored."
+        )]
         contact_ids: Vec<ID>,
     ) -> Result<ListPayload, Error> {
         contacts::remove(ctx, &campaign_id, &contact_ids).await

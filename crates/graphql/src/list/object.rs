@@ -14,7 +14,7 @@ use crate::{
 };
 
 object! {
-    /// An entry of a campaign's list: a contact that the campaign is meant for.
+    /// An entry of a campaign's list: a contact that the campaign is for.
     ListEntry of list_entry, waits ListEntryFields {
         "campaign" needs CampaignId;
         "segment" needs SegmentId;
@@ -38,7 +38,7 @@ impl Listed for ListEntry {
 
 #[Object]
 impl ListEntryFields {
-    /// The campaign whose list it is on.
+    /// The campaign that the list belongs to.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
         self.0.owner(ctx, "campaign", list_entry::Column::CampaignId).await
     }

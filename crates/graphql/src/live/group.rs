@@ -1,4 +1,4 @@
-//! Subscribers that see the same: what is rendered for one of them is rendered for all.
+//! Subscribers that see the same: what is rendered for one of them is rendered for all of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,15 +12,15 @@ use std::{
 use campaigns_scope::{Budget, Held, Sight};
 use tokio::sync::OnceCell;
 
-/// An answer of a subscription as it is sent: an execution result in JSON.
+/// A response of a subscription as it is sent: an execution result in JSON.
 pub type Payload = Arc<str>;
 
-/// How many events a group remembers, for how long, and how many bytes these may have.
+/// How many events a group remembers, for how long, and with how many bytes.
 const REMEMBERED: usize = 4_096;
 const KEPT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// What tells one group from another: who sees, and what is asked, but for where it begins.
+/// The key of a group: what its members can see, and the operation except for its start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) sight: Sight,
@@ -40,7 +40,7 @@ struct Group {
 /// A subscriber that belongs to a group.
 pub(crate) struct Member(Arc<Group>);
 
-/// What the latest events look like, by their positions.
+/// The rendered latest events, by position.
 struct Events {
     cells: BTreeMap<i64, Cell>,
     bytes: usize,
@@ -55,7 +55,7 @@ struct Cell {
 }
 
 impl Events {
-    /// The place of an event, as it looks at this time or later.
+    /// The slot of an event, rendered at this time or later.
     fn cell(&mut self, position: i64, since: Instant) -> Arc<OnceCell<Payload>> {
         self.forget_old();
         if let Some(cell) = self.cells.get(&position).filter(|cell| cell.asked >= since) {
@@ -70,7 +70,7 @@ impl Events {
         payload
     }
 
-    /// Keeps what was rendered, where there is room for it.
+    /// Keeps what was rendered, if there is room for it.
     fn keep(&mut self, position: i64, payload: &Payload) {
         let Some(cell) = self.cells.get_mut(&position).filter(|cell| cell.held.is_none()) else {
             return;
@@ -122,9 +122,9 @@ impl Drop for Member {
 }
 
 impl Member {
-    /// What the event at a position looks like, at this time or later; whoever of the group asks
-    /// first renders it. What is no more than an error is not kept, and for one who is alone
-    /// nothing is.
+    /// The rendered event at a position, from this time or later. The first member that asks
+    /// renders it. An event that only produced an error is not kept, and nothing is kept for a
+    /// single member.
     pub(crate) async fn payload(
         &self,
         position: i64,
@@ -152,13 +152,13 @@ impl Member {
     }
 }
 
-/// What became of the rendering of an event.
+/// The result of rendering an event.
 pub(crate) enum Rendered {
-    /// An answer without errors.
+    /// A response without errors.
     Whole(Payload),
-    /// One with errors.
+    /// A response with errors.
     Failed(Payload),
-    /// None: the event is no more.
+    /// No response, since the event no longer exists.
     Gone,
 }
 

@@ -1,9 +1,9 @@
-//! What the operations of a process share: the feed, calls that arrive together, campaigns that somebody
-//! watches, subscribers that ask for the same.
+//! What the operations of a process share: the feed, calls that arrive together, watched campaigns,
+//! and subscribers that ask for the same.
 //!
 //! **Invariant.** Subscribers of one organization with the same document and variables get the same
-//! bytes of an event that they come to within a few seconds, rendered once ([`group`]): nothing that
-//! it leads to depends on the viewer.
+//! bytes for an event that they reach within a few seconds, rendered once ([`group`]): nothing that
+//! the event leads to depends on the viewer.
 
 mod group;
 mod watch;
@@ -29,7 +29,7 @@ use crate::{filter::memory::Test, rows::Row};
 use group::Groups;
 use watch::Watches;
 
-/// What operations of a process share. Cloning shares it.
+/// The state that operations of a process share. Clones share it.
 #[derive(Clone)]
 pub struct Live {
     pub(crate) feed: Feed,
@@ -39,7 +39,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// On the feed of this process.
+    /// The state with the feed of this process.
     #[must_use]
     pub fn new(feed: Feed) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Live {
         }
     }
 
-    /// Notes that this process has changed something of an organization.
+    /// Records that this process has changed data of an organization.
     pub(crate) fn has_changed(&self, organization: Uuid) {
         self.watches.has_changed(organization);
     }
@@ -58,16 +58,16 @@ impl Live {
 
 /// What a subscription is about.
 pub(crate) enum Subject {
-    /// Events after a place, or from now on, that both of these select; with what tells the filter
-    /// from others.
+    /// Events after a place, or from now on, that both of these select, with a name that identifies
+    /// the filter.
     Events { after: Option<Place>, condition: Expr, test: Test<event::Model>, name: Arc<str> },
-    /// The figures of a campaign, which were these when they were counted, from then on.
+    /// The figures of a campaign, starting with these, which were counted at `at`.
     Figures { campaign: Uuid, now: Figures, at: Instant },
 }
 
-/// What an execution of a subscription's selection is for.
+/// The purpose of one execution of a subscription's selection.
 pub(crate) enum Turn {
-    /// To check the arguments and say what it is about.
+    /// To check the arguments and determine the subject.
     Opening(Mutex<Option<Subject>>),
     /// To show an event, at its place.
     Event(Row<event::Entity>, Place),

@@ -1,13 +1,13 @@
 //! Figures as they change.
 //!
-//! The campaigns of an organization that somebody watches are counted together, by one task: those
-//! of which the feed brings an event, all of them when this process has changed something, and all
-//! of them from time to time, for what is changed with SQL. Counting reads a few rows of each.
+//! One task counts the watched campaigns of an organization together: those with a new event in the
+//! feed, all of them when this process has changed something, and all of them from time to time,
+//! for changes made with SQL. Counting reads a few rows of each.
 //!
-//! **Invariants.** A campaign is counted once a process, for all who watch it, and for nobody where
-//! nobody does. What a watcher has seen last is what the figures are, at the latest some seconds
-//! after they changed, whoever changed them. Where nothing happens, an organization costs two
-//! statements every two seconds, however many of its campaigns are watched.
+//! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
+//! all without watchers. The last figures that a watcher has seen are current, or at most a few
+//! seconds old, whoever changed them. While nothing happens, an organization costs two statements
+//! every two seconds, however many of its campaigns are watched.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -25,47 +25,47 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// How often figures are counted at most.
+/// The minimum time between two counts.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// How often all are counted, whatever is known.
+/// The time between two counts of all campaigns, whatever is known.
 const SWEEP: Duration = Duration::from_secs(2);
-/// How long a count may take.
+/// The maximum time of a count.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How many campaigns one statement counts.
+/// The number of campaigns that one statement counts.
 const TOGETHER: usize = 500;
 
-/// The figures of a campaign, `None` once it is deleted, and when they began to be counted.
+/// The figures of a campaign, or `None` if it is deleted, and when counting them started.
 type Counted = (Option<Figures>, Instant);
 
-/// A campaign that is watched, for as long as this lives.
+/// A campaign that is watched while this lives.
 pub(crate) struct Watched {
     counted: watch::Receiver<Counted>,
 }
 
 impl Watched {
-    /// The figures as they were counted last.
+    /// The last counted figures.
     pub(crate) fn latest(&mut self) -> Counted {
         self.counted.borrow_and_update().clone()
     }
 
-    /// Waits until they were counted again; `None` where they never will be.
+    /// Waits until they are counted again, or returns `None` if they never will be.
     pub(crate) async fn changed(&mut self) -> Option<()> {
         self.counted.changed().await.ok()
     }
 }
 
-/// What is watched in this process. Cloning shares it.
+/// The watched campaigns of this process. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Viewers>>>);
 
-/// What is watched of an organization, by those of its viewers who see the same.
+/// The watched campaigns of an organization, by groups of viewers who see the same.
 type Viewers = HashMap<Sight, Arc<Organization>>;
 
-/// What is watched of an organization by those who see the same.
+/// The watched campaigns of an organization, for viewers who see the same.
 #[derive(Default)]
 struct Organization {
     campaigns: Mutex<HashMap<Uuid, watch::Sender<Counted>>>,
-    /// Is told when any of them may have changed.
+    /// Notified when any of them may have changed.
     changed: Notify,
 }
 
@@ -97,12 +97,12 @@ impl Watches {
             let sender = campaigns.entry(campaign);
             sender.or_insert_with(|| watch::channel((Some(figures.clone()), at)).0).subscribe()
         };
-        // between that count and now something may have happened
+        // something may have happened between that count and now
         organization.changed.notify_one();
         Watched { counted }
     }
 
-    /// Notes that something of an organization has changed.
+    /// Records that data of an organization has changed.
     pub(crate) fn has_changed(&self, organization: Uuid) {
         for watched in self.organizations().get(&organization).into_iter().flat_map(Viewers::values)
         {
@@ -121,7 +121,7 @@ impl Organization {
     }
 }
 
-/// Which campaigns are to be counted.
+/// The campaigns to count.
 enum Touched {
     Some(HashSet<Uuid>),
     All,
@@ -135,7 +135,7 @@ impl Touched {
     }
 }
 
-/// What counts the campaigns of an organization.
+/// The task that counts the campaigns of an organization.
 struct Task {
     watches: Watches,
     feed: Feed,
@@ -144,7 +144,7 @@ struct Task {
 }
 
 impl Task {
-    /// Counts for as long as somebody watches.
+    /// Counts while somebody watches.
     async fn run(self) {
         let mut follower = None;
         let mut touched = Touched::All;
@@ -173,7 +173,7 @@ impl Task {
             if failing {
                 touched = Touched::All;
             }
-            // until there is something to count, and it is time to
+            // wait until there is something to count and it is time
             let mut something = failing;
             while !something || Instant::now() < rest {
                 let until = if something { rest } else { sweep };
@@ -183,7 +183,7 @@ impl Task {
                             touched.add(campaign);
                             something |= self.organization.campaigns().contains_key(&campaign);
                         } else {
-                            // the feed went back, or cannot be followed: everything is counted anew
+                            // the feed went back, or cannot be followed: count everything again
                             follower = None;
                             touched = Touched::All;
                             something = true;
@@ -204,9 +204,9 @@ impl Task {
         }
     }
 
-    /// Forgets campaigns that nobody watches; whether there is none left, and this is over.
+    /// Forgets campaigns that nobody watches. Returns whether none is left, so that the task ends.
     fn forget_unwatched(&self) -> bool {
-        // nobody can come to watch meanwhile
+        // no watcher can join in the meantime
         let mut organizations = self.watches.organizations();
         let mut campaigns = self.organization.campaigns();
         campaigns.retain(|_, sender| sender.receiver_count() > 0);
@@ -236,15 +236,16 @@ impl Task {
             let scope = self.scope.operation(at + LIMIT, None);
             let selected = scope.find_by::<campaign::Entity>(campaign::Entity::ID, ids);
             let mut figures = by_campaign(&scope, selected, Spans::With).await?;
-            // in this order: those of a campaign that is deleted meanwhile are not taken for zeros
+            // in this order, so that the figures of a campaign deleted in between are not taken for
+            // zeros
             let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;
             let mut campaigns = self.organization.campaigns();
             for id in ids {
                 let counted = there.contains(id).then(|| figures.remove(id).unwrap_or_default());
                 let is_gone = counted.is_none();
                 if let Some(sender) = campaigns.get(id) {
-                    // whether these are others each watcher sees for itself: it may have come in
-                    // between, and have counted something else
+                    // each watcher checks by itself whether these differ: it may have joined in
+                    // between, with another count
                     sender.send_replace((counted, at));
                 }
                 if is_gone {
@@ -260,7 +261,7 @@ impl Task {
 async fn next(follower: &mut Option<Follower>) -> Result<Uuid, FollowError> {
     match follower {
         Some(follower) => Ok(follower.next().await?.send_campaign_id),
-        // the sweep goes on without
+        // the sweep continues without it
         None => std::future::pending().await,
     }
 }

@@ -16,17 +16,17 @@ use crate::{
     scalars::Json,
 };
 
-/// A segment to be made.
+/// Input for `createSegment`.
 #[derive(InputObject)]
 pub(crate) struct CreateSegmentInput {
-    /// What people are to call it: 1 to 500 characters.
+    /// The name of the segment, with 1 to 500 characters.
     name: String,
-    /// Whom it is meant to select.
+    /// What the segment is for.
     description: Option<String>,
-    /// The rules, as JSON: what react-querybuilder exports, or an object with a value for each field. The
-    /// default is {}, which selects everyone.
+    /// The rules, as JSON: what react-querybuilder exports, or an object with a value for each field.
+    /// The default is `{}`, which selects all contacts.
     filter_rules: Option<Json>,
-    /// Whatever you want to keep with it: a JSON object.
+    /// Custom data to store, as a JSON object of up to 64 KiB.
     metadata: Option<Json>,
 }
 

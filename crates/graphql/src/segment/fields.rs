@@ -3,19 +3,20 @@
 use async_graphql::SimpleObject;
 use campaigns_segments::{FIELDS, Field};
 
-/// A field that segment rules may use.
+/// A field that segment rules can use.
 #[derive(SimpleObject)]
 pub(crate) struct SegmentField {
-    /// The field's name in rules. metadata.KEY stands for any key of the metadata, and for metadata.KEY.KEY.
+    /// The field's name in rules. `metadata.KEY` stands for any key of the metadata, and for
+    /// `metadata.KEY.KEY`.
     name: &'static str,
-    /// The field's name for people.
+    /// The field's display name.
     label: &'static str,
-    /// The type of the field's values: text, enum, id, time, number, boolean, or json, which is text, a number
-    /// or a boolean.
+    /// The type of the field's values: `text`, `enum`, `id`, `time`, `number`, `boolean` or `json`. A
+    /// `json` value is text, a number or a boolean.
     value_type: &'static str,
-    /// The operators that the field takes.
+    /// The operators that the field supports.
     operators: Vec<&'static str>,
-    /// The values that the field may have. Null if they are not a fixed set.
+    /// The values that the field can have. Null if they are not a fixed set.
     values: Option<Vec<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! Which segments.
+//! The filter of segments.
 
 use async_graphql::InputObject;
 use campaigns_entity::segment::Column;
@@ -13,28 +13,28 @@ use crate::{
     input::Path,
 };
 
-/// Segments that fulfil every field that is given; none: all of them.
+/// Filters segments. All given fields must match. An empty filter matches all segments.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct SegmentFilter {
-    /// All of these; [] is everything.
+    /// Matches if all of these filters match. An empty list matches everything.
     and: Option<Vec<SegmentFilter>>,
-    /// At least one of these; [] is nothing.
+    /// Matches if at least one of these filters matches. An empty list matches nothing.
     or: Option<Vec<SegmentFilter>>,
-    /// Exactly those that this does not select.
+    /// Matches everything that this filter does not match, including null values.
     not: Option<Box<SegmentFilter>>,
-    /// By id.
+    /// Filters by ID.
     id: Option<IdFilter>,
-    /// By name.
+    /// Filters by name.
     name: Option<StringFilter>,
-    /// By description.
+    /// Filters by description.
     description: Option<StringFilter>,
-    /// By contactCount.
+    /// Filters by `contactCount`.
     contact_count: Option<IntFilter>,
-    /// By the time it was made.
+    /// Filters by creation time.
     created_at: Option<DateTimeFilter>,
-    /// By the time it last changed.
+    /// Filters by the time of the last update.
     updated_at: Option<DateTimeFilter>,
-    /// By what you keep with it.
+    /// Filters by custom data.
     metadata: Option<JsonFilter>,
 }
 
@@ -52,7 +52,7 @@ impl Filter for SegmentFilter {
     }
 }
 
-/// The count as it is shown: 0 where there is none.
+/// The count as shown: 0 if there is none.
 pub(super) fn contact_count() -> Expr {
     Func::coalesce([Expr::col(Column::ContactCount.as_column_ref()), Expr::val(0)]).into()
 }

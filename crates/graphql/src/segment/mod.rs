@@ -22,9 +22,9 @@ pub(crate) use rules::unusable;
 
 use async_graphql::SimpleObject;
 
-/// What a change of a segment leaves behind.
+/// The result of creating or changing a segment.
 #[derive(SimpleObject)]
 pub(crate) struct SegmentPayload {
-    /// The segment as it is now.
+    /// The segment after the change.
     segment: Segment,
 }

@@ -1,4 +1,4 @@
-//! What may be done with segments.
+//! The mutations of segments.
 
 use async_graphql::{Context, ID, Object};
 
@@ -10,7 +10,7 @@ pub(crate) struct SegmentMutations;
 
 #[Object]
 impl SegmentMutations {
-    /// Makes a segment.
+    /// Creates a segment.
     async fn create_segment(
         &self,
         ctx: &Context<'_>,
@@ -19,7 +19,7 @@ impl SegmentMutations {
         create::create(ctx, input).await
     }
 
-    /// Changes the fields that are given; null clears one that may be null.
+    /// Updates the fields that are given. Null clears a field that can be null.
     async fn update_segment(
         &self,
         ctx: &Context<'_>,
@@ -28,12 +28,13 @@ impl SegmentMutations {
         update::update(ctx, input).await
     }
 
-    /// Counts the contacts that match the segment's rules now, and stores the number as contactCount.
+    /// Counts the contacts that match the segment's rules now, and stores the number as `contactCount`.
     async fn refresh_segment(&self, ctx: &Context<'_>, id: ID) -> Result<SegmentPayload, Error> {
         refresh::refresh(ctx, &id).await
     }
 
-    /// Deletes a segment; who is on a list because of it stays there. For admins.
+    /// Deletes a segment. Contacts that were added to lists from it stay on those lists. Requires the
+    /// ADMIN role.
     async fn delete_segment(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
         delete::delete(ctx, &id).await
     }

@@ -26,9 +26,10 @@ object! {
     "name": String = Name;
     /// What the segment is for.
     "description": Option<String> = Description;
-    /// The rules, as JSON.
+    /// The segment's rules, as JSON.
     "filterRules": Json = FilterRules;
-    /// How many contacts the segment selected when it was last counted.
+    /// The number of contacts that matched the rules when `refreshSegment` last counted them. 0 if they
+    /// have never been counted.
     "contactCount": i32 = ContactCount;
     /// When the segment was created.
     "createdAt": DateTime = CreatedAt;
@@ -58,21 +59,20 @@ impl SegmentFields {
         Ok(used_in.get(&self.0.id()).copied().unwrap_or(0))
     }
 
-    /// The contacts that match the segment's rules now.
+    /// The contacts that match the segment's rules now. `CONFLICT` if another program has stored rules
+    /// that cannot be read.
     async fn contacts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is by ID.")] order_by: Option<
             Vec<ContactOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<Contact>, Error> {
         let (scope, now) = (ctx.scope(), ctx.now());
         let rules = |row: &Row<segment::Entity>| {
@@ -81,7 +81,7 @@ impl SegmentFields {
         };
         rules(&self.0)?;
         let page = PageArguments { first, after, last, before };
-        // of a sibling with rules that cannot be read, the error is its own
+        // a sibling with unreadable rules reports its own error
         let of_siblings = || {
             let readable = self.0.siblings().filter_map(|row| Some((row.id(), rules(&row).ok()?)));
             readable.map(|(id, rules)| (id, rules::contacts(scope, &rules, now))).collect()

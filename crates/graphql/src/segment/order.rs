@@ -1,4 +1,4 @@
-//! How segments are ordered.
+//! The orders of segments.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_analytics::used_in_expression;
@@ -12,27 +12,27 @@ use sea_orm::{
 use super::filter::contact_count;
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What segments are ordered by. Nulls come last, in either direction.
+/// The fields that segments can be ordered by. Nulls come last in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum SegmentOrderField {
-    /// By name, by code point.
+    /// Orders by name, compared by code point.
     Name,
-    /// By contactCount.
+    /// Orders by `contactCount`.
     ContactCount,
-    /// By campaignsUsedIn.
+    /// Orders by `campaignsUsedIn`.
     CampaignsUsedIn,
-    /// By the time it was made.
+    /// Orders by creation time.
     CreatedAt,
-    /// By the time it last changed.
+    /// Orders by the time of the last update.
     UpdatedAt,
 }
 
-/// By what, and which way.
+/// Ordering options for segments.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct SegmentOrder {
-    /// By what.
+    /// The field to order by.
     field: SegmentOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }

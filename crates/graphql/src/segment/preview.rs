@@ -16,10 +16,10 @@ use crate::{
     scalars::Json,
 };
 
-/// How many contacts a preview shows at most.
+/// The maximum number of contacts in a preview.
 const MAX_CONTACTS: u64 = 500;
 
-/// What rules select.
+/// The contacts that rules select.
 pub(crate) struct SegmentPreview(Scoped<contact::Entity>);
 
 pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPreview, Error> {
@@ -27,7 +27,7 @@ pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPre
     Ok(SegmentPreview(rules::contacts(ctx.scope(), &rules, ctx.now())))
 }
 
-/// The contacts that rules select.
+/// A preview of the contacts that match segment rules.
 #[Object]
 impl SegmentPreview {
     /// The number of contacts that match. Counted only if you select it.
@@ -35,15 +35,20 @@ impl SegmentPreview {
         Ok(ctx.scope().count(self.0.clone()).await?)
     }
 
-    /// The contacts that match, by last name, first name and ID.
+    /// The contacts that match, ordered by last name, first name and ID.
     async fn contacts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n contacts, up to 500.", default = 20)] first: i32,
+        #[graphql(desc = "Returns the first _n_ contacts, up to 500.", default = 20)] first: i32,
     ) -> Result<Objects<Contact>, Error> {
         let limit = match u64::try_from(first) {
             Ok(limit) if limit <= MAX_CONTACTS => limit,
-            _ => return Err(Error::bad_input("first", format!("This is 0 to {MAX_CONTACTS}."))),
+            _ => {
+                return Err(Error::bad_input(
+                    "first",
+                    format!("This must be 0 to {MAX_CONTACTS}."),
+                ));
+            }
         };
         let scope = ctx.scope();
         let columns = Contact::columns(ctx).all();

@@ -31,23 +31,21 @@ impl SegmentQueries {
         #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             SegmentFilter,
         >,
-        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is by ID.")] order_by: Option<
             Vec<SegmentOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<Segment>, Error> {
         let page = PageArguments { first, after, last, before };
         Connection::list(ctx, filter.as_ref(), order_by.as_deref(), page)
     }
 
-    /// The contacts that segment rules would select, without storing the rules.
+    /// The contacts that match segment rules now. The rules are not stored.
     async fn preview_segment(
         &self,
         ctx: &Context<'_>,
@@ -59,7 +57,7 @@ impl SegmentQueries {
         preview::preview(ctx, rules)
     }
 
-    /// The fields and operators that segment rules may use, for a rule editor.
+    /// The fields and operators that segment rules can use, for a rule editor.
     async fn segment_fields(&self) -> Vec<SegmentField> {
         fields::fields()
     }

@@ -21,7 +21,7 @@ pub(super) async fn refresh(ctx: &Context<'_>, id: &ID) -> Result<SegmentPayload
     Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
 }
 
-/// Counts while the segment is locked: the count is that of the rules that are stored with it.
+/// Counts while the segment is locked, so that the count matches the rules that are stored with it.
 async fn store(scope: &Scope, id: Uuid, now: DateTime<Utc>) -> Result<segment::Model, Error> {
     scope
         .transaction(async |scope| {

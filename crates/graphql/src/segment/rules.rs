@@ -22,12 +22,12 @@ pub(super) fn sent(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> 
 /// The rules of a stored segment.
 ///
 /// # Errors
-/// [`unusable`], where another program has stored what cannot be read.
+/// [`unusable`], if another program has stored rules that cannot be read.
 pub(super) fn stored_rules(value: &Json) -> Result<Rules, Error> {
     Rules::parse(value).map_err(|error| unusable(&error))
 }
 
-/// The stored rules of a segment cannot be read: CONFLICT, with the path from `filterRules` on.
+/// The stored rules of a segment cannot be read: CONFLICT, with the path starting at `filterRules`.
 pub(crate) fn unusable(error: &RuleError) -> Error {
     let message = format!("The segment's rules cannot be used: {}", error.message);
     Error::stored_conflict(place(Path::argument("filterRules"), error), message)
@@ -42,7 +42,7 @@ pub(super) fn contacts(
     scope.find().filter(rules.condition(scope, now))
 }
 
-/// Where an error is, in rules that stand at a path.
+/// The path of an error in rules at a path.
 fn place(path: Path<'_>, error: &RuleError) -> String {
     if error.path.is_empty() { path.to_string() } else { format!("{path}.{}", error.path) }
 }

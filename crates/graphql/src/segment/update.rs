@@ -14,18 +14,18 @@ use crate::{
     scalars::Json,
 };
 
-/// A segment's changes.
+/// Input for `updateSegment`. Fields that are omitted stay as they are.
 #[derive(InputObject)]
 pub(crate) struct UpdateSegmentInput {
-    /// Which segment.
+    /// The ID of the segment.
     id: ID,
-    /// What people are to call it: 1 to 500 characters.
+    /// The name of the segment, with 1 to 500 characters.
     name: MaybeUndefined<String>,
-    /// Whom it is meant to select.
+    /// What the segment is for.
     description: MaybeUndefined<String>,
-    /// The rules, as JSON. Replaces those before.
+    /// The rules, as JSON, in the same formats as for `createSegment`. Replaces the previous rules.
     filter_rules: MaybeUndefined<Json>,
-    /// Whatever you want to keep with it: a JSON object, in place of the one before.
+    /// Custom data to store, as a JSON object of up to 64 KiB. Replaces the previous data.
     metadata: MaybeUndefined<Json>,
 }
 

@@ -1,4 +1,4 @@
-//! Which sends.
+//! The filter of sends.
 
 use async_graphql::InputObject;
 use campaigns_analytics::send_had;
@@ -15,36 +15,36 @@ use crate::{
 };
 
 enum_filter! {
-    /// By how far the delivery of a send has come.
+    /// Filters by the delivery status of a send. All given operators must match.
     SendStatusFilter of send::SendStatus as SendStatus
 }
 
-/// Sends that fulfil every field that is given; none: all of them.
+/// Filters sends. All given fields must match. An empty filter matches all sends.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(crate) struct SendFilter {
-    /// All of these; [] is everything.
+    /// Matches if all of these filters match. An empty list matches everything.
     and: Option<Vec<SendFilter>>,
-    /// At least one of these; [] is nothing.
+    /// Matches if at least one of these filters matches. An empty list matches nothing.
     or: Option<Vec<SendFilter>>,
-    /// Exactly those that this does not select.
+    /// Matches everything that this filter does not match, including null values.
     not: Option<Box<SendFilter>>,
-    /// By id.
+    /// Filters by ID.
     id: Option<IdFilter>,
-    /// By the campaign's id.
+    /// Filters by the ID of the campaign.
     campaign_id: Option<IdFilter>,
-    /// By the contact's id.
+    /// Filters by the ID of the contact.
     contact_id: Option<IdFilter>,
-    /// By how far its delivery has come.
+    /// Filters by delivery status.
     status: Option<SendStatusFilter>,
-    /// By the time it was sent.
+    /// Filters by the time the message was sent.
     sent_at: Option<DateTimeFilter>,
-    /// By the time its delivery was confirmed.
+    /// Filters by the time the delivery was confirmed.
     delivered_at: Option<DateTimeFilter>,
-    /// By the time it was queued.
+    /// Filters by the time the send was queued.
     created_at: Option<DateTimeFilter>,
-    /// Whether it was ever opened.
+    /// Filters by whether the send was ever opened.
     opened: Option<bool>,
-    /// Whether a link in it was ever clicked.
+    /// Filters by whether a link in the send was ever clicked.
     clicked: Option<bool>,
 }
 

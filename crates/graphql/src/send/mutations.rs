@@ -1,4 +1,4 @@
-//! What may be done with sends.
+//! The mutations of sends.
 
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::send;
@@ -14,9 +14,9 @@ pub(crate) struct SendMutations;
 
 #[Object]
 impl SendMutations {
-    /// Queues a send for every contact on the campaign's list that has none of this campaign yet, except
-    /// contacts that are suppressed and, if the campaign's channel is email, contacts without an e-mail
-    /// address. Safe to repeat. CONFLICT if the campaign is SENT or CANCELED.
+    /// Queues a send for every contact on the campaign's list that has no send of this campaign yet.
+    /// Skips contacts that are suppressed and, if the campaign's channel is `email`, contacts without
+    /// an e-mail address. Safe to repeat. `CONFLICT` if the campaign is SENT or CANCELED.
     async fn queue_sends(
         &self,
         ctx: &Context<'_>,
@@ -25,10 +25,10 @@ impl SendMutations {
         queue::queue(ctx, &campaign_id).await
     }
 
-    /// Takes reports of how far the delivery of sends has come, 10,000 at most, one after the other and
-    /// in one transaction. A status goes forward alone: QUEUED to any other, SENT to DELIVERED, BOUNCED
-    /// or FAILED, DELIVERED to BOUNCED. Any other report, a late or repeated one, changes nothing and
-    /// counts as unchanged, so a delivery worker may repeat itself.
+    /// Applies up to 10,000 delivery reports in the order given, in one transaction. A status only
+    /// moves forward: from QUEUED to any other, from SENT to DELIVERED, BOUNCED or FAILED, and from
+    /// DELIVERED to BOUNCED. Any other report is late or repeated: it changes nothing and counts as
+    /// unchanged, so retries are safe.
     async fn update_sends(
         &self,
         ctx: &Context<'_>,
@@ -37,7 +37,7 @@ impl SendMutations {
         update::update(ctx, input).await
     }
 
-    /// Deletes a send with its events. For admins.
+    /// Deletes a send with its events. Requires the ADMIN role.
     async fn delete_send(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
         DeletePayload::delete::<send::Entity>(ctx, &id, "send").await
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 object! {
-    /// The message of a campaign to one contact, and what became of it.
+    /// A send: the message of a campaign to one contact, with its delivery status.
     Send of send, waits SendFields {
         "campaign" needs CampaignId;
         "contact" needs ContactId;
@@ -26,11 +26,11 @@ object! {
     "id": ID = Id;
     /// The delivery status.
     "status": OneOf<SendStatus, send::SendStatus> = Status;
-    /// When the message was sent.
+    /// When the message was sent. Null if it has not been sent yet.
     "sentAt": Option<DateTime> = SentAt;
-    /// When the delivery was confirmed.
+    /// When the delivery was confirmed. Null if it has not been confirmed.
     "deliveredAt": Option<DateTime> = DeliveredAt;
-    /// Why the message bounced or failed.
+    /// Why the message bounced or failed. Null if unknown, or if it did not.
     "error": Option<String> = Error;
     /// When the send was queued.
     "createdAt": DateTime = CreatedAt;
@@ -46,24 +46,24 @@ impl Listed for Send {
     const NAME: &'static str = "send";
 }
 
-/// How far the delivery of a send has come.
+/// The delivery status of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "send::SendStatus")]
 pub(crate) enum SendStatus {
-    /// It waits to be sent.
+    /// The message waits to be sent.
     Queued,
-    /// The provider has it.
+    /// The provider has accepted the message but has not confirmed its delivery yet.
     Sent,
-    /// The provider has confirmed its delivery.
+    /// The provider has confirmed the delivery.
     Delivered,
-    /// It came back.
+    /// The message bounced.
     Bounced,
-    /// It could not be sent; see error.
+    /// The message could not be sent. See `error`.
     Failed,
 }
 
 impl SendFields {
-    /// What it had; loaded for all sends that came with it.
+    /// Its engagement, loaded for all sends that were read with it.
     async fn engagement(&self, ctx: &Context<'_>) -> Result<Engagement, Error> {
         let scope = ctx.scope();
         let of_sends = self
@@ -78,22 +78,22 @@ impl SendFields {
 
 #[Object]
 impl SendFields {
-    /// The campaign that was sent.
+    /// The campaign that the send belongs to.
     async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
         self.0.owner(ctx, "campaign", send::Column::CampaignId).await
     }
 
-    /// The contact that it was sent to.
+    /// The recipient.
     async fn contact(&self, ctx: &Context<'_>) -> Result<Contact, Error> {
         self.0.owner(ctx, "contact", send::Column::ContactId).await
     }
 
-    /// The number of opens.
+    /// The total number of opens of the message.
     async fn opens(&self, ctx: &Context<'_>) -> Result<i64, Error> {
         Ok(self.engagement(ctx).await?.opens)
     }
 
-    /// The number of clicks on its links.
+    /// The total number of clicks on links in the message.
     async fn clicks(&self, ctx: &Context<'_>) -> Result<i64, Error> {
         Ok(self.engagement(ctx).await?.clicks)
     }
@@ -109,14 +109,12 @@ impl SendFields {
         #[graphql(desc = "The order of the list. The default is the order of the feed.")] order_by: Option<
             Vec<EngagementEventOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<EngagementEvent>, Error> {
         let page = PageArguments { first, after, last, before };
         let of = event::Column::SendId;

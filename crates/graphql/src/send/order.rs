@@ -1,4 +1,4 @@
-//! How sends are ordered.
+//! The orders of sends.
 
 use async_graphql::{Enum, InputObject};
 use campaigns_entity::send::Column;
@@ -7,30 +7,30 @@ use sea_orm::{ColumnTrait, sea_query::Expr};
 
 use crate::connection::{OrderDirection, OrderInput};
 
-/// What sends are ordered by. Nulls come last, in either direction.
+/// The fields that sends can be ordered by. Nulls come last in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(crate) enum SendOrderField {
-    /// By how far the delivery has come: QUEUED, SENT, DELIVERED, BOUNCED, FAILED.
+    /// Orders by status: QUEUED, SENT, DELIVERED, BOUNCED, FAILED.
     Status,
-    /// By the time it was sent.
+    /// Orders by the time the message was sent.
     SentAt,
-    /// By the time its delivery was confirmed.
+    /// Orders by the time the delivery was confirmed.
     DeliveredAt,
-    /// By the time it was queued.
+    /// Orders by the time the send was queued.
     CreatedAt,
 }
 
-/// By what, and which way.
+/// Ordering options for sends.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub(crate) struct SendOrder {
-    /// By what.
+    /// The field to order by.
     field: SendOrderField,
-    /// Which way.
+    /// The direction of the order.
     #[graphql(default_with = "OrderDirection::Asc")]
     direction: OrderDirection,
 }
 
-/// The statuses in their order.
+/// The statuses in order.
 const STATUSES: &[&str] = &["queued", "sent", "delivered", "bounced", "failed"];
 
 impl OrderInput for SendOrder {

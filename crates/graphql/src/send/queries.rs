@@ -26,17 +26,15 @@ impl SendQueries {
         #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
             SendFilter,
         >,
-        #[graphql(desc = "The order of the list. The default is by id.")] order_by: Option<
+        #[graphql(desc = "The order of the list. The default is by ID.")] order_by: Option<
             Vec<SendOrder>,
         >,
-        #[graphql(desc = "Returns the first n elements, up to 500.")] first: Option<i32>,
-        #[graphql(desc = "Returns the elements after this cursor. Use with first.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Returns the last n elements, up to 500.")] last: Option<i32>,
-        #[graphql(desc = "Returns the elements before this cursor. Use with last.")] before: Option<
-            String,
-        >,
+        #[graphql(desc = "Returns the first _n_ elements, up to 500.")] first: Option<i32>,
+        #[graphql(desc = "Returns the elements after this cursor. Use with `first`.")]
+        after: Option<String>,
+        #[graphql(desc = "Returns the last _n_ elements, up to 500.")] last: Option<i32>,
+        #[graphql(desc = "Returns the elements before this cursor. Use with `last`.")]
+        before: Option<String>,
     ) -> Result<Connection<Send>, Error> {
         let page = PageArguments { first, after, last, before };
         Connection::list(ctx, filter.as_ref(), order_by.as_deref(), page)

@@ -11,19 +11,20 @@ use crate::{
     rows,
 };
 
-/// What became of the entries of the campaign's list. Each entry counts once, in the first that applies
-/// of alreadyQueued, suppressed, withoutAddress and queued.
+/// The result of `queueSends`. Each entry of the campaign's list counts once, in the first field
+/// that applies: `alreadyQueued`, `suppressed`, `withoutAddress`, `queued`.
 #[derive(SimpleObject)]
 pub(crate) struct QueueSendsPayload {
     /// The campaign.
     campaign: Campaign,
-    /// How many sends are new.
+    /// The number of sends that were queued.
     queued: u64,
-    /// How many contacts had a send of this campaign before.
+    /// The number of contacts that already had a send of this campaign.
     already_queued: u64,
-    /// How many contacts are suppressed.
+    /// The number of contacts that are suppressed.
     suppressed: u64,
-    /// How many contacts have no e-mail address. Always 0 if the campaign's channel is not email.
+    /// The number of contacts without an e-mail address. Always 0 if the campaign's channel is not
+    /// `email`.
     without_address: u64,
 }
 

@@ -16,16 +16,17 @@ use crate::{
     scalars::DateTime,
 };
 
-/// A report of how far the delivery of a send has come.
+/// A delivery report for `updateSends`.
 #[derive(InputObject)]
 pub(crate) struct UpdateSendInput {
-    /// The send.
+    /// The ID of the send.
     id: ID,
-    /// How far.
+    /// The delivery status.
     status: SendStatus,
-    /// When; now, where it does not say. It becomes sentAt or deliveredAt.
+    /// When the send reached this status. The default is now. Stored as `sentAt` for SENT, and as
+    /// `deliveredAt` for DELIVERED.
     at: Option<DateTime>,
-    /// Why; kept for BOUNCED and FAILED.
+    /// Why the message bounced or failed. Stored for BOUNCED and FAILED only.
     error: Option<String>,
 }
 
@@ -43,30 +44,30 @@ impl UpdateSendInput {
     }
 }
 
-/// What became of the reports.
+/// The result of `updateSends`.
 pub(crate) struct UpdateSendsPayload {
     updated: Updated,
     ids: Vec<Uuid>,
 }
 
-/// What became of the reports.
+/// The result of `updateSends`.
 #[Object]
 impl UpdateSendsPayload {
-    /// How many changed their send.
+    /// The number of reports that changed their send.
     async fn updated(&self) -> usize {
         self.updated.updated
     }
 
-    /// How many came too late, or again.
+    /// The number of reports that changed nothing because they were late or repeated.
     async fn unchanged(&self) -> usize {
         self.updated.unchanged
     }
 
-    /// The send of each report as it is now, in the order of the input.
+    /// The send of each report after the change, in the order of the input.
     async fn sends(&self, ctx: &Context<'_>) -> Result<Objects<Send>, Error> {
         let found = ctx.scope().by_ids::<send::Entity>(self.ids.iter().copied()).await?;
         let found = rows::by_id(rows::together::<send::Entity>(found));
-        // one that was deleted meanwhile is left out
+        // a row deleted in the meantime is left out
         let sends = self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send);
         Ok(Objects(sends.collect()))
     }
@@ -78,7 +79,7 @@ pub(super) async fn update(
 ) -> Result<UpdateSendsPayload, Error> {
     let path = Path::argument("input");
     if input.len() > MAX_ROWS {
-        return Err(Error::limit(path, format!("These may be {MAX_ROWS} at most.")));
+        return Err(Error::limit(path, format!("This can have at most {MAX_ROWS} elements.")));
     }
     let now = ctx.now();
     let reports = input

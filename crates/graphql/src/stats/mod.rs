@@ -1,4 +1,4 @@
-//! Figures: counts and rates of campaigns.
+//! Figures: the counts and rates of campaigns.
 
 mod object;
 mod queries;

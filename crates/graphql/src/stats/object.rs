@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use crate::object::value_object;
 
 value_object! {
-    /// The figures of sends: counts over sends and their events, and rates computed from them. A rate is
-    /// a percentage with one decimal, rounded half up. It is null if its denominator is 0.
+    /// The figures of a set of sends: counts of the sends and their events, and rates computed from
+    /// them. A rate is a percentage with one decimal, rounded half up. It is null if its denominator is
+    /// 0.
     CampaignStats of Figures {
         /// The number of sends, in any status.
         "sends": i64 = |of| of.sends;
@@ -20,17 +21,17 @@ value_object! {
         "delivered": i64 = |of| of.delivered;
         /// The number of sends that bounced.
         "bounced": i64 = |of| of.bounced;
-        /// The number of sends that failed.
+        /// The number of sends that could not be sent.
         "failed": i64 = |of| of.failed;
-        /// The number of opens.
+        /// The total number of opens.
         "opens": i64 = |of| of.opens;
-        /// The number of clicks.
+        /// The total number of clicks.
         "clicks": i64 = |of| of.clicks;
-        /// The number of unsubscribes.
+        /// The total number of unsubscribes.
         "unsubscribes": i64 = |of| of.unsubscribes;
-        /// The number of spam complaints.
+        /// The total number of spam complaints.
         "complaints": i64 = |of| of.complaints;
-        /// The number of bounces that were reported.
+        /// The total number of bounces that were reported, hard and soft.
         "bounces": i64 = |of| of.bounces;
         /// The number of sends that were opened at least once.
         "uniqueOpens": i64 = |of| of.unique_opens;
@@ -40,23 +41,23 @@ value_object! {
         "uniqueUnsubscribes": i64 = |of| of.unique_unsubscribes;
         /// The number of sends that led to a spam complaint.
         "uniqueComplaints": i64 = |of| of.unique_complaints;
-        /// delivered as a percentage of sends.
+        /// `delivered` as a percentage of `sends`.
         "deliveryRate": Option<f64> = Figures::delivery_rate;
-        /// uniqueOpens as a percentage of delivered.
+        /// `uniqueOpens` as a percentage of `delivered`.
         "openRate": Option<f64> = Figures::open_rate;
-        /// uniqueClicks as a percentage of delivered.
+        /// `uniqueClicks` as a percentage of `delivered`.
         "clickRate": Option<f64> = Figures::click_rate;
-        /// uniqueClicks as a percentage of uniqueOpens.
+        /// `uniqueClicks` as a percentage of `uniqueOpens`.
         "clickToOpenRate": Option<f64> = Figures::click_to_open_rate;
-        /// bounced as a percentage of sends.
+        /// `bounced` as a percentage of `sends`.
         "bounceRate": Option<f64> = Figures::bounce_rate;
-        /// uniqueUnsubscribes as a percentage of delivered.
+        /// `uniqueUnsubscribes` as a percentage of `delivered`.
         "unsubscribeRate": Option<f64> = Figures::unsubscribe_rate;
-        /// uniqueComplaints as a percentage of delivered.
+        /// `uniqueComplaints` as a percentage of `delivered`.
         "complaintRate": Option<f64> = Figures::complaint_rate;
-        /// When the first event occurred.
+        /// When the first event occurred. Null if there are no events.
         "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
-        /// When the last event occurred.
+        /// When the last event occurred. Null if there are no events.
         "lastEventAt": Option<DateTime<Utc>> = |of| of.last_event_at;
     }
 }
@@ -68,7 +69,7 @@ impl From<Figures> for CampaignStats {
 }
 
 impl CampaignStats {
-    /// Whether the field that returns these was asked for the times of events.
+    /// Whether the times of events are selected.
     pub(crate) fn spans(ctx: &Context<'_>) -> Spans {
         let asked = ctx.look_ahead();
         if ["firstEventAt", "lastEventAt"].iter().any(|name| asked.field(name).exists()) {

@@ -12,11 +12,14 @@ pub(crate) struct StatsQueries;
 
 #[Object]
 impl StatsQueries {
-    /// The same figures as Campaign.stats, over all campaigns of your organization that match the filter.
+    /// The same figures as `Campaign.stats`, over all campaigns of your organization that match the
+    /// filter.
     async fn stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only campaigns that fulfil all of this.")] filter: Option<CampaignFilter>,
+        #[graphql(desc = "Filters the campaigns. All given fields must match.")] filter: Option<
+            CampaignFilter,
+        >,
     ) -> Result<CampaignStats, Error> {
         let scope = ctx.scope();
         let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;

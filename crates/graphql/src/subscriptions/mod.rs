@@ -23,11 +23,11 @@ use crate::{
     stats::CampaignStats,
 };
 
-/// What can be followed.
+/// The subscriptions.
 #[derive(Default)]
 pub(crate) struct Subscriptions;
 
-/// What there is to show this time.
+/// What to show this time.
 enum Shown<'a> {
     Opening(&'a Turn),
     Turn(&'a Turn),
@@ -52,20 +52,22 @@ fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
     stream::once(async { item }).boxed()
 }
 
-/// What can be followed, over a websocket.
+/// The subscriptions of the API, over `graphql-transport-ws`.
 #[Subscription(name = "Subscription")]
 impl Subscriptions {
     /// Delivers every event of your organization that matches the filter, exactly once and in the order
-    /// of the feed, whoever wrote it. With after, stored events come first, then live ones, without gaps or
-    /// repeats. Without it, delivery starts now. Keep the cursor of the last event, and continue after it
-    /// when you reconnect.
+    /// of the feed, whichever program wrote it. With `after`, stored events come first and live ones
+    /// follow, without gaps or repeats. Without `after`, delivery starts now. Keep the cursor of the
+    /// last event, and continue after it when you reconnect.
     async fn engagement_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Filters the list. All given fields must match.")] filter: Option<
+        #[graphql(desc = "Filters the events. All given fields must match.")] filter: Option<
             EngagementEventFilter,
         >,
-        #[graphql(desc = "Those behind this cursor, of feedCursor, events or this subscription.")]
+        #[graphql(
+            desc = "Continues after this cursor, from `feedCursor`, `events` or this subscription."
+        )]
         after: Option<String>,
     ) -> Result<BoxStream<'static, Edge<EngagementEvent>>, Error> {
         let scope = ctx.scope();
@@ -87,11 +89,11 @@ impl Subscriptions {
     }
 
     /// Delivers the current figures of a campaign, and again whenever they change, up to four times a
-    /// second. Ends when the campaign is deleted.
+    /// second. `NOT_FOUND` if the campaign does not exist. Ends when the campaign is deleted.
     async fn campaign_stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The campaign's id.")] campaign_id: ID,
+        #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
     ) -> Result<BoxStream<'static, CampaignStats>, Error> {
         match turn(ctx) {
             Shown::Opening(turn) => {

@@ -1,4 +1,4 @@
-//! Which buckets are asked for.
+//! The arguments of a time series, and the buckets that they ask for.
 
 use async_graphql::Enum;
 use campaigns_analytics::{Bucket, Interval, MAX_BUCKETS, buckets};
@@ -7,19 +7,19 @@ use chrono_tz::Tz;
 
 use crate::error::Error;
 
-/// How long a bucket of a time series is.
+/// The length of a period in a time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Interval")]
 pub(crate) enum TimeInterval {
     /// 60 seconds.
     Minute,
-    /// 60 minutes; the hour in which clocks are set back is there twice.
+    /// 60 minutes. When clocks are set back, the repeated hour is two periods.
     Hour,
-    /// A day of the calendar: 23, 24 or 25 hours.
+    /// A calendar day of 23, 24 or 25 hours, depending on daylight saving time.
     Day,
-    /// Seven days of the calendar, from Monday on.
+    /// A calendar week, starting on Monday.
     Week,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
 }
 
@@ -33,13 +33,13 @@ pub(crate) struct Calendar {
 impl Calendar {
     pub(crate) fn of(interval: TimeInterval, timezone: &str) -> Result<Self, Error> {
         let zone = timezone.parse().map_err(|_| {
-            let message = "This is no time zone as the IANA has it: UTC, Europe/Berlin.";
+            let message = "This is not an IANA time zone, such as UTC or Europe/Berlin.";
             Error::bad_input("timezone", message)
         })?;
         Ok(Self { zone, interval: interval.into() })
     }
 
-    /// The buckets that the time from `from` on, before `to`, touches.
+    /// The buckets that overlap the time from `from`, inclusive, to `to`, exclusive.
     pub(crate) fn buckets(
         self,
         from: ChronoDateTime<Utc>,
@@ -47,23 +47,23 @@ impl Calendar {
     ) -> Result<Vec<Bucket>, Error> {
         let buckets = buckets(self.zone, self.interval, from, to).map_err(|_| {
             let message =
-                format!("From from to to there would be more than {MAX_BUCKETS} of these.");
+                format!("There would be more than {MAX_BUCKETS} periods between from and to.");
             Error::bad_input("interval", message)
         })?;
         if buckets.first().is_some_and(|bucket| bucket.start.year() < 1) {
             return Err(Error::bad_input(
                 "from",
-                "The first bucket would start before the year 1.",
+                "The first period would start before the year 1.",
             ));
         }
         if buckets.last().is_some_and(|bucket| bucket.end.year() > 9999) {
-            return Err(Error::bad_input("to", "The last bucket would end after the year 9999."));
+            return Err(Error::bad_input("to", "The last period would end after the year 9999."));
         }
         Ok(buckets)
     }
 }
 
-/// Refuses a time that ends before it starts.
+/// Rejects a time range that ends before it starts.
 pub(crate) fn in_order(from: ChronoDateTime<Utc>, to: ChronoDateTime<Utc>) -> Result<(), Error> {
     if from < to { Ok(()) } else { Err(Error::bad_input("from", "This must be before to.")) }
 }

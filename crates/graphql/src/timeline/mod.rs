@@ -1,4 +1,4 @@
-//! Time series: what became of sends, bucket by bucket of a calendar.
+//! Time series: what happened to sends, in buckets of a calendar.
 
 mod arguments;
 mod object;

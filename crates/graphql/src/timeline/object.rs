@@ -7,21 +7,21 @@ use chrono::{DateTime, Utc};
 use crate::object::value_object;
 
 value_object! {
-    /// The events of a period, from its start up to its end.
+    /// The figures of one period of a time series, from `start` inclusive to `end` exclusive.
     EngagementBucket of (Bucket, Activity) {
         /// The first instant of the period.
         "start": DateTime<Utc> = |(bucket, _)| bucket.start;
-        /// The first instant after the period, where the next one starts.
+        /// The first instant after the period, which is the start of the next period.
         "end": DateTime<Utc> = |(bucket, _)| bucket.end;
-        /// The number of opens.
+        /// The total number of opens.
         "opens": i64 = |(_, activity)| activity.opens;
-        /// The number of clicks.
+        /// The total number of clicks.
         "clicks": i64 = |(_, activity)| activity.clicks;
-        /// The number of unsubscribes.
+        /// The total number of unsubscribes.
         "unsubscribes": i64 = |(_, activity)| activity.unsubscribes;
-        /// The number of spam complaints.
+        /// The total number of spam complaints.
         "complaints": i64 = |(_, activity)| activity.complaints;
-        /// The number of bounces that were reported.
+        /// The total number of bounces that were reported, hard and soft.
         "bounces": i64 = |(_, activity)| activity.bounces;
         /// The number of sends that were opened at least once in the period.
         "uniqueOpens": i64 = |(_, activity)| activity.unique_opens;
@@ -31,7 +31,7 @@ value_object! {
 }
 
 impl EngagementBucket {
-    /// Whether the field that returns these was asked for numbers of sends.
+    /// Whether numbers of sends are selected.
     pub(super) fn uniques(ctx: &Context<'_>) -> Uniques {
         let asked = ctx.look_ahead();
         if ["uniqueOpens", "uniqueClicks"].iter().any(|name| asked.field(name).exists()) {

@@ -20,11 +20,11 @@ use crate::{
 
 type Time = ChronoDateTime<Utc>;
 
-/// How many buckets the campaigns of a page may have in all.
+/// The maximum number of buckets of all campaigns of a page.
 const MAX_IN_ALL: usize = 50_000;
 
-/// The time series of a campaign, counted for all campaigns that came with it. Where a bound is not
-/// given it is that of the campaign's events: the first, and just after the last.
+/// The time series of a campaign, counted for all campaigns that were read with it. A missing bound
+/// comes from the campaign's events: the first, and just after the last.
 pub(crate) async fn of_campaign(
     ctx: &Context<'_>,
     row: &Row<campaign::Entity>,
@@ -67,7 +67,7 @@ pub(crate) async fn of_campaign(
                 .collect();
             if wanted.len() > MAX_IN_ALL {
                 let message =
-                    format!("The campaigns would have more than {MAX_IN_ALL} of these in all.");
+                    format!("The campaigns would have more than {MAX_IN_ALL} periods in total.");
                 return Err(Error::limit("interval", message));
             }
             let activities = campaigns_analytics::timelines(scope, &wanted, uniques).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn of_campaign(
             Ok(timelines)
         })
         .await?;
-    // whether this campaign's are too many
+    // fail if this campaign has too many
     let id = row.id();
     buckets_of(&id)?;
     Ok(Objects(timelines.get(&id).cloned().unwrap_or_default()))

@@ -20,9 +20,9 @@ pub(crate) struct TimelineQueries;
 
 #[Object]
 impl TimelineQueries {
-    /// A time series over the campaigns of your organization that match the filter. Returns every period
-    /// between from and to, in order and up to 1,000, including those without events. The first and the
-    /// last are whole periods.
+    /// A time series over the campaigns of your organization that match the filter. Returns every
+    /// period between `from` and `to` in order, including those without events. The first and the last
+    /// are whole periods. More than 1,000 periods are `BAD_USER_INPUT`.
     async fn timeline(
         &self,
         ctx: &Context<'_>,
@@ -30,10 +30,10 @@ impl TimelineQueries {
             CampaignFilter,
         >,
         #[graphql(desc = "The length of a period.")] interval: TimeInterval,
-        #[graphql(desc = "A time in the first period.")] from: DateTime,
-        #[graphql(desc = "The end: the first time that need not be covered.")] to: DateTime,
+        #[graphql(desc = "A time within the first period.")] from: DateTime,
+        #[graphql(desc = "The end of the series, exclusive. Must be after `from`.")] to: DateTime,
         #[graphql(
-            desc = "The time zone of the calendar: Europe/Berlin, America/New_York, …",
+            desc = "The IANA time zone of the periods, such as Europe/Berlin or America/New_York.",
             default = "UTC"
         )]
         timezone: String,

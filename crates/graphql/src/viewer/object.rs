@@ -8,18 +8,18 @@ use campaigns_scope::{Role as ClaimedRole, Viewer as Claims};
 use super::user_of;
 use crate::{context::RequestContext, error::Error, object::object, rows, scalars::DateTime};
 
-/// A role: what a user may do.
+/// The role of a user, which decides what the user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ClaimedRole")]
 pub(crate) enum Role {
-    /// Read and write.
+    /// Can read and write.
     Member,
-    /// Read, write and delete.
+    /// Can read, write and delete.
     Admin,
 }
 
 object! {
-    /// An organization. You see the data of your own.
+    /// An organization. You can see the data of your own organization only.
     Organization of organization, waits Nothing
     /// The organization's UUID.
     "id": ID = Id;
@@ -34,19 +34,19 @@ object! {
     User of user, waits Nothing
     /// The user's UUID.
     "id": ID = Id;
-    /// The e-mail address.
+    /// The user's e-mail address.
     "email": String = Email;
-    /// The first and last name.
+    /// The user's full name.
     "fullName": Option<String> = FullName;
 }
 
-/// Who asks, as the token says.
+/// The viewer, as described by the token.
 pub(crate) struct Viewer(pub(crate) Claims);
 
-/// The authenticated user, as described by your token.
+/// The authenticated user, as described by the token.
 #[Object]
 impl Viewer {
-    /// The token's subject.
+    /// The subject of your token.
     async fn subject(&self) -> &str {
         self.0.subject()
     }
@@ -56,12 +56,12 @@ impl Viewer {
         self.0.role().into()
     }
 
-    /// Whether you are an admin, and may delete.
+    /// Whether you are an admin. Only admins can delete.
     async fn is_admin(&self) -> bool {
         self.0.role() == ClaimedRole::Admin
     }
 
-    /// Your organization, whose data you see.
+    /// Your organization. All results come from its data.
     async fn organization(&self, ctx: &Context<'_>) -> Result<Organization, Error> {
         let scope = ctx.scope();
         let found = scope.one(scope.find::<organization::Entity>()).await?;
@@ -75,7 +75,8 @@ impl Viewer {
         Ok(found.map(|user| User(rows::alone(user))))
     }
 
-    /// When your token expires.
+    /// When your token expires. Requests fail with `UNAUTHENTICATED`, and sockets are closed, shortly
+    /// after that.
     async fn expires_at(&self) -> DateTime {
         self.0.expires_at().into()
     }

@@ -10,7 +10,7 @@ pub(crate) struct ViewerQueries;
 
 #[Object]
 impl ViewerQueries {
-    /// The authenticated user, as described by your token.
+    /// The authenticated user, as described by the token.
     async fn viewer(&self, ctx: &Context<'_>) -> Viewer {
         Viewer(ctx.viewer().clone())
     }

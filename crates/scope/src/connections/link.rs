@@ -1,4 +1,4 @@
-//! One connection to the database, and how what it is doing is ended.
+//! One connection to the database, and how its current work is ended.
 
 use std::{
     sync::{
@@ -26,50 +26,52 @@ use crate::{
     weigh,
 };
 
-/// How many steps of its machine SQLite takes between two looks at the switch: a millisecond or so.
+/// The number of virtual machine steps between two checks of the stop flag in SQLite: about a
+/// millisecond.
 const STEPS: i32 = 50_000;
 
-/// How long a connection may take to end what nobody waits for any more, before it is cut.
+/// How long a connection can take to end work that nobody waits for any more, before it is cut.
 const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A connection.
 pub(super) struct Link {
     driver: Driver,
     pub(super) opened: Instant,
-    /// When it was last put back.
+    /// When it was last returned.
     pub(super) used: Instant,
-    /// A statement is under way; or was, and its future was dropped.
+    /// Whether a statement is running, or was when its future was dropped.
     busy: bool,
     in_transaction: bool,
-    /// It cannot be used any more.
+    /// Whether it can no longer be used.
     broken: bool,
-    /// What it does with plans.
+    /// How it treats plans.
     pub(super) plans: Plans,
 }
 
 enum Driver {
     Postgres {
         connection: Box<PgConnection>,
-        /// The process that serves it, where that is known.
+        /// The server process, if known.
         process: Option<i32>,
-        /// Whether another process may serve the next transaction.
+        /// Whether another process can serve the next transaction.
         pooled: bool,
     },
     Sqlite {
         connection: Box<SqliteConnection>,
-        /// Makes what is running stop.
+        /// Stops the running statement.
         stop: Arc<AtomicBool>,
     },
 }
 
-/// How a transaction of a connection through a pooler begins: with what would be lost there, if it
-/// were said once for the connection. It selects the serving process.
+/// The start of a transaction on a connection through a pooler, with the settings that would be
+/// lost if they were made once for the connection. It selects the server process.
 pub(super) fn pooled_begin(settings: &[(&str, String)]) -> String {
     format!("BEGIN; {}SELECT pg_backend_pid()", set_local(settings))
 }
 
-/// The same for one of REPEATABLE READ whose snapshot is that of its first statement. Asking for the
-/// process would take one, so that is a transaction of its own, and this is chained to it.
+/// The same for a REPEATABLE READ transaction that takes its snapshot at its first statement.
+/// Asking for the process would take a snapshot, so that is a separate transaction, to which this
+/// one is chained.
 pub(super) fn pooled_begin_repeatable(settings: &[(&str, String)]) -> String {
     format!(
         "BEGIN; SELECT pg_backend_pid(); COMMIT AND CHAIN; \
@@ -80,14 +82,14 @@ pub(super) fn pooled_begin_repeatable(settings: &[(&str, String)]) -> String {
 
 fn set_local(settings: &[(&str, String)]) -> String {
     let set = settings.iter().map(|(name, value)| match *name {
-        // a list of names, each quoted where that is needed
+        // a list of names, each quoted if needed
         "search_path" => format!("SET LOCAL {name} = {value}; "),
         _ => format!("SET LOCAL {name} = '{value}'; "),
     });
     set.collect()
 }
 
-/// Whether it is one to PostgreSQL.
+/// Whether it is connected to PostgreSQL.
 pub(super) fn is_postgres(link: &Link) -> bool {
     matches!(link.driver, Driver::Postgres { .. })
 }
@@ -121,7 +123,7 @@ impl Link {
         }
     }
 
-    /// Whether it can be used by somebody else right away.
+    /// Whether it can be reused right away.
     pub(super) fn is_clean(&self) -> bool {
         !self.busy && !self.in_transaction && !self.broken
     }
@@ -135,13 +137,13 @@ impl Link {
         self.broken
     }
 
-    /// Takes it out of use: it is closed when it is dropped.
+    /// Marks it as unusable, so that it is closed when it is dropped.
     pub(super) fn give_up(&mut self) {
         self.broken = true;
     }
 
-    /// Runs a statement and gives each row with its weight to `take`. Where this is dropped, the
-    /// statement is still under way.
+    /// Runs a statement and passes each row with its weight to `take`. If this is dropped, the
+    /// statement is still running.
     pub(super) async fn run(
         &mut self,
         statement: &Statement,
@@ -184,12 +186,12 @@ impl Link {
             }
         }
         .await;
-        // what the database refuses it has ended; what `take` refuses goes on
+        // a statement that the database rejects has ended; one that `take` rejects is still running
         self.busy = matches!(done, Err(Failure::Exhausted(_)));
         self.note(done)
     }
 
-    /// Begins a transaction with these words.
+    /// Begins a transaction with this statement.
     pub(super) async fn begin(&mut self, words: &str) -> Result<(), Failure> {
         self.in_transaction = true;
         let begun = self.say(words).await;
@@ -206,7 +208,7 @@ impl Link {
         ended
     }
 
-    /// Says something that has no rows but the serving process.
+    /// Runs a statement that returns no rows except the server process.
     pub(super) async fn say(&mut self, words: &str) -> Result<(), Failure> {
         self.busy = true;
         let said: Result<(), Failure> = async {
@@ -231,7 +233,7 @@ impl Link {
         self.note(said)
     }
 
-    /// Tells it what to do with plans, where it does otherwise. Behind a pooler it stays as it is.
+    /// Sets how it treats plans, if that differs. Behind a pooler, nothing changes.
     pub(super) async fn plan(&mut self, plans: Plans) -> Result<(), Failure> {
         if self.plans != plans && self.process().is_some() {
             self.say(plans.set()).await?;
@@ -240,7 +242,7 @@ impl Link {
         Ok(())
     }
 
-    /// The process of PostgreSQL that serves it, where one serves it all the time.
+    /// The PostgreSQL process that serves it, if it is always the same one.
     pub(super) fn process(&self) -> Option<i32> {
         match &self.driver {
             Driver::Postgres { process, pooled: false, .. } => *process,
@@ -248,7 +250,7 @@ impl Link {
         }
     }
 
-    /// Whether the other end still answers.
+    /// Checks whether the server still responds.
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match &mut self.driver {
             Driver::Postgres { connection, .. } => connection.ping().await,
@@ -256,8 +258,8 @@ impl Link {
         }
     }
 
-    /// Brings it to where the next can use it: ends what runs, in the database too, and rolls
-    /// back. `cancel` is asked to end what a process of PostgreSQL does.
+    /// Prepares it for the next user: ends the running statement, in the database as well, and
+    /// rolls back. `cancel` is called to end the work of a PostgreSQL process.
     pub(super) async fn recover(&mut self, cancel: impl AsyncFnOnce(i32)) {
         let recovered = async {
             match &mut self.driver {
@@ -265,8 +267,8 @@ impl Link {
                     if let Some(process) = process.filter(|_| self.busy) {
                         cancel(process).await;
                     }
-                    // a ping waits for the end of what ran, and is told of its failure; the request
-                    // to cancel may come late, and then it hits a ping
+                    // a ping waits for the end of the running statement and receives its failure; a
+                    // late cancel request then hits a ping
                     let mut pings = 0;
                     while let Err(error) = connection.ping().await {
                         pings += 1;
@@ -289,7 +291,7 @@ impl Link {
                         }
                     }
                     if self.in_transaction {
-                        // an interrupted write has rolled back by itself
+                        // an interrupted write has already rolled back
                         connection.execute("ROLLBACK").await.ok();
                     }
                 }
@@ -302,7 +304,7 @@ impl Link {
         self.in_transaction = false;
     }
 
-    /// Ends the connection in order.
+    /// Closes the connection cleanly.
     pub(super) async fn close(self) -> Result<(), sqlx::Error> {
         match self.driver {
             Driver::Postgres { connection, .. } => connection.close().await,
@@ -310,7 +312,7 @@ impl Link {
         }
     }
 
-    /// Notes what a failure says of the connection.
+    /// Records what a failure means for the connection.
     fn note<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(Failure::Sqlx(error)) = &result {
             let fatal = match error {
@@ -335,8 +337,8 @@ impl Link {
     }
 }
 
-/// Whether a table was altered since PostgreSQL planned a statement for this connection, and its
-/// rows now have other columns. The plan is kept until the connection ends.
+/// Whether a table was altered after PostgreSQL planned a statement for this connection, so that
+/// its rows have other columns now. The plan is kept until the connection ends.
 pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else { return false };

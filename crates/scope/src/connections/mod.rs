@@ -1,25 +1,26 @@
-//! The connections of a process to its database: who may use one, and how a statement is run.
+//! The connections of a process to its database: who can use one, and how a statement runs.
 //!
-//! SeaORM builds statements and reads rows; what lies between is here, because it decides what one
-//! client can cost the others. sqlx's pool serves whoever comes first, and a statement whose future
-//! is dropped runs on in the database until its timeout, with its connection.
+//! SeaORM builds statements and reads rows. The part in between is here, because it decides what
+//! one client can cost the others. sqlx's pool serves whoever comes first, and if the future of a
+//! statement is dropped, the statement keeps running in the database until its timeout, with its
+//! connection.
 //!
-//! Some connections are set apart: one for the reader of the feed, and one for what must work when
-//! everything else is busy (readiness, look-ups of organizations, canceling). Organizations share
-//! the others ([`crate::shares`]).
+//! Some connections are reserved: one for the reader of the feed, and one for work that must
+//! succeed when everything else is busy (readiness, look-ups of organizations, canceling).
+//! Organizations share the others ([`crate::shares`]).
 //!
 //! **Invariants.**
-//! - Whoever holds a [`Lease`] has a connection to itself. It is put back as it was taken: no
-//!   statement under way, no transaction open.
-//! - A statement that nobody waits for any more ends in the database, too: its [`Lease`] is dropped
-//!   while the statement is under way, and [`Link::recover`] cancels it, rolls back, and only then
-//!   puts the connection back.
-//! - Rows are weighed as they arrive, and drawn from the budget of the operation.
+//! - The holder of a [`Lease`] has a connection to itself. It is returned as it was taken: with no
+//!   statement running and no transaction open.
+//! - A statement that nobody waits for any more also ends in the database: if its [`Lease`] is
+//!   dropped while the statement runs, [`Link::recover`] cancels it, rolls back, and only then
+//!   returns the connection.
+//! - Rows are weighed as they arrive, and drawn from the operation's budget.
 //!
-//! **Poolers.** PgBouncer refuses a connection whose startup packet sets anything but a few
-//! parameters, and may serve each transaction on another connection of its own. Where it does,
-//! every statement runs in a transaction that begins with these settings ([`link::pooled_begin`]),
-//! and nothing is prepared for longer.
+//! **Poolers.** PgBouncer refuses a connection if its startup packet sets any but a few parameters,
+//! and can serve each transaction on another connection of its own. In that case, every statement
+//! runs in a transaction that begins with these settings ([`link::pooled_begin`]), and nothing
+//! stays prepared.
 
 mod hosts;
 mod link;
@@ -60,32 +61,32 @@ use hosts::{Connected, Hosts};
 use link::Link;
 use types::Types;
 
-/// A connection that was idle for longer is asked whether it still answers.
+/// A connection that was idle for longer is pinged before use.
 const ASK_AFTER: Duration = Duration::from_secs(5);
-/// A connection is not used for longer, so that failovers and memory that a server keeps for it
-/// do not last.
+/// The lifetime of a connection, so that failovers, and memory that a server keeps for it, do not
+/// last.
 const LIFETIME: Duration = Duration::from_mins(30);
-/// How long to wait before a connection that was refused is tried again.
+/// How long to wait before a refused connection is tried again.
 const RECONNECT: Duration = Duration::from_millis(100);
 
-/// Why a statement was not run, or not to its end.
+/// Why a statement did not run, or did not finish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Sqlx(#[from] sqlx::Error),
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    #[error("the operation is out of time")]
+    #[error("the operation ran out of time")]
     OutOfTime,
-    #[error("no connection came free in time")]
+    #[error("no connection became free in time")]
     NoneFree,
-    #[error("too many operations of the organization wait for a connection")]
+    #[error("too many operations of the organization are waiting for a connection")]
     TooManyWait,
     #[error("the connections are closed")]
     Closed,
-    #[error("a statement of the transaction had failed")]
+    #[error("an earlier statement of the transaction failed")]
     Aborted,
-    #[error("whether the transaction was committed is not known: {0}")]
+    #[error("it is unknown whether the transaction was committed: {0}")]
     InDoubt(String),
 }
 
@@ -106,19 +107,19 @@ impl From<Failure> for Error {
     }
 }
 
-/// What PostgreSQL does with the plan of a statement that was executed before.
+/// How PostgreSQL treats the plan of a statement that was executed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plans {
-    /// It plans anew, with the values: a plan for any values, from the sixth execution on, knows
-    /// nothing of how much an organization or a campaign holds, and was seen to be 70 times slower.
-    /// This is how a connection begins.
+    /// It plans each time, with the values. From the sixth execution on, a plan for any values
+    /// knows nothing about the size of an organization or a campaign, and was measured to be 70
+    /// times slower. This is the state of a new connection.
     Anew,
-    /// It may keep one: what is written is looked up by ids, and so are references and whatever
-    /// triggers look up, for which planning takes longer than doing.
+    /// It can keep one. Rows that are written, references, and everything that triggers look up are
+    /// found by ID, for which planning takes longer than execution.
     Kept,
-    /// It plans once, with look-ups by index alone. That is the one sensible plan of a statement that
-    /// looks rows up by their keys or reads an index in its order, whatever the sizes of tables were
-    /// when it was planned; and planning would take several times as long as doing.
+    /// It plans once, with index look-ups only. This is the right plan for a statement that looks
+    /// up rows by key or reads an index in its order, whatever the sizes of tables when it was
+    /// planned. Planning would take several times as long as execution.
     ByKey,
 }
 
@@ -136,19 +137,19 @@ impl Plans {
     }
 }
 
-/// Whose work a connection is for.
+/// The kind of work that a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane {
-    /// An organization's.
+    /// The organization's.
     Organization(Uuid),
     /// The feed's reader.
     Feed,
-    /// What must work when all else is busy.
+    /// Work that must succeed when everything else is busy.
     Control,
 }
 
 impl Lane {
-    /// Where too few connections are set apart, the service competes like an organization.
+    /// If too few connections are reserved, the service competes like an organization.
     fn id(self) -> Uuid {
         match self {
             Self::Organization(id) => id,
@@ -158,7 +159,7 @@ impl Lane {
     }
 }
 
-/// The connections of a process. Cloning shares them.
+/// The connections of a process. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Inner>);
 
@@ -171,11 +172,11 @@ struct Inner {
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
-    /// How a transaction begins.
+    /// The start of a transaction.
     begin: String,
-    /// How one begins in which all statements see what the first one sees.
+    /// The start of a transaction in which all statements see the same snapshot.
     begin_repeatable: String,
-    /// The types of columns that are not those that are documented.
+    /// The column types that differ from the documented ones.
     types: Types,
 }
 
@@ -185,7 +186,7 @@ enum Connector {
 }
 
 impl Connections {
-    /// Connects once, to see that it can be done, and how.
+    /// Connects once, to check that it is possible and how.
     pub(crate) async fn open(
         options: &Options,
         observer: Option<Observer>,
@@ -217,7 +218,7 @@ impl Connections {
             Connector::Postgres { .. } => {
                 ("BEGIN".to_owned(), "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned())
             }
-            // two that begin by reading could not both go on to write
+            // two transactions that start with a read could not both continue with a write
             Connector::Sqlite(_) => ("BEGIN IMMEDIATE".to_owned(), "BEGIN IMMEDIATE".to_owned()),
         };
         let pooled_begin = match &connector {
@@ -266,7 +267,7 @@ impl Connections {
         matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
     }
 
-    /// Waits for a connection, until the deadline at most.
+    /// Waits for a connection, at most until the deadline.
     async fn lease(
         &self,
         lane: Lane,
@@ -305,8 +306,8 @@ impl Connections {
         Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
     }
 
-    /// An idle connection that answers, if there is one; rather one that need not be told what to do
-    /// with plans.
+    /// An idle connection that responds, if there is one, preferably one that already treats plans
+    /// in this way.
     async fn take_idle(&self, plans: Plans) -> Result<Option<Link>, Failure> {
         loop {
             if self.0.closed.load(Ordering::Relaxed) {
@@ -319,7 +320,7 @@ impl Connections {
             };
             let Some(mut link) = idle else { return Ok(None) };
             if link.opened.elapsed() > LIFETIME {
-                // a task of its own, as the other end may take its time
+                // a separate task, since the peer may be slow
                 tokio::spawn(timeout(Duration::from_secs(5), link.close()));
                 continue;
             }
@@ -331,7 +332,7 @@ impl Connections {
         }
     }
 
-    /// Connects; while the server starts or has no connection to spare, again and again.
+    /// Connects. While the server starts or has no free connection, tries again.
     async fn connect_patiently(&self) -> Result<Link, Failure> {
         loop {
             match self.0.connector.connect().await {
@@ -343,7 +344,7 @@ impl Connections {
         }
     }
 
-    /// Ends the connections that nobody uses: they have gone, or know tables as they were.
+    /// Closes the unused connections: they are broken, or know an old version of the tables.
     fn renew(&self) {
         for link in std::mem::take(&mut *self.idle()) {
             tokio::spawn(timeout(Duration::from_secs(5), link.close()));
@@ -357,7 +358,7 @@ impl Connections {
         }
     }
 
-    /// Ends what a process of PostgreSQL does, over another connection.
+    /// Cancels the work of a PostgreSQL process, over another connection.
     async fn cancel(&self, process: i32) {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
@@ -366,7 +367,7 @@ impl Connections {
         );
         let canceled = async {
             let deadline = Some(Instant::now() + Duration::from_secs(2));
-            // the one connection that there is may be the one that is busy
+            // the only connection may be the busy one
             let mut lease = match self.lease(Lane::Control, Plans::Anew, deadline).await {
                 Ok(lease) => lease,
                 Err(_) => Lease::apart(self, self.0.connector.connect().await?),
@@ -378,7 +379,7 @@ impl Connections {
         }
     }
 
-    /// Ends all connections that are not in use, and those that are when they are put back.
+    /// Closes all unused connections, and the others when they are returned.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
         self.0.closed.store(true, Ordering::Relaxed);
         let idle = std::mem::take(&mut *self.idle());
@@ -408,11 +409,11 @@ impl Connector {
     }
 }
 
-/// What a connection to PostgreSQL sets.
+/// The settings of a connection to PostgreSQL.
 fn settings(options: &Options) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("plan_cache_mode", "force_custom_plan".to_owned()),
-        // takes longer to compile than these statements to run
+        // JIT compilation takes longer than these statements
         ("jit", "off".to_owned()),
     ];
     if let Some(schema) = &options.schema {
@@ -420,14 +421,14 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         settings.push(("search_path", format!("\"{schema}\", public")));
     }
     if let Some(timeout) = options.statement_timeout {
-        // should the service itself be gone
+        // if the service itself is gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
     }
     settings
 }
 
-/// Connects to PostgreSQL with the settings in the startup packet, or finds out that a pooler does
-/// not take them, or takes them and does not pass them on.
+/// Connects to PostgreSQL with the settings in the startup packet, or detects a pooler that rejects
+/// them, or accepts them without passing them on.
 async fn connect_first(
     plain: Hosts,
     settings: &[(&'static str, String)],
@@ -457,14 +458,14 @@ async fn connect_first(
     Ok((connector, first))
 }
 
-/// PgBouncer's word for a startup parameter that it does not know.
+/// PgBouncer's message for an unknown startup parameter.
 fn is_refused_parameter(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.message().contains("unsupported startup parameter"))
 }
 
-/// Whether the server is about to let somebody in.
+/// Whether the server will accept connections soon.
 fn is_starting(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("57P03" | "53300"))
@@ -472,16 +473,16 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 /// A connection in use.
 struct Lease {
-    /// `None` once it is put back.
+    /// `None` after it is returned.
     link: Option<Link>,
     permit: Option<Permit>,
     connections: Connections,
-    /// Whether it was used before, so that the other end may have gone since.
+    /// Whether it was used before, so that the server may have closed it.
     reused: bool,
 }
 
 impl Lease {
-    /// A connection beside those that are counted.
+    /// A connection in addition to the counted ones.
     fn apart(connections: &Connections, link: Link) -> Self {
         Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
     }
@@ -511,13 +512,13 @@ impl Drop for Lease {
         let Some(mut link) = self.link.take() else { return };
         let (connections, permit) = (self.connections.clone(), self.permit.take());
         if link.is_clean() || link.is_broken() {
-            // one beside those that are counted is not kept
+            // a connection outside the count is not kept
             if permit.is_some() {
                 connections.put_back(link);
             }
             return;
         }
-        // without a runtime the process ends, and the connection with it
+        // without a runtime, the process is ending, and the connection with it
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let cancel = async |process| Box::pin(connections.cancel(process)).await;

@@ -1,5 +1,5 @@
-//! What runs statements: for one organization or for the service, in a transaction or not, within
-//! a time and a budget.
+//! Runs statements: for one organization or for the service, in a transaction or not, within a time
+//! and a budget.
 
 use std::{
     future::Future,
@@ -21,12 +21,12 @@ use tokio::{
 use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan};
 use crate::{budget::Budget, error::may_repeat, wall::Wall};
 
-/// How long a commit may take, which is never canceled.
+/// How long a commit can take. Commits are never canceled.
 const COMMIT: Duration = Duration::from_secs(30);
-/// For how long a connection that was used is taken to be there still.
+/// How long a connection is assumed to work after its last use.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Runs statements. Cloning shares the transaction, if it has one.
+/// Runs statements. Clones share the transaction, if it has one.
 #[derive(Clone)]
 pub(crate) struct Session {
     connections: Connections,
@@ -36,7 +36,7 @@ pub(crate) struct Session {
     transaction: Option<Transaction>,
     /// Outside of a transaction.
     plans: Plans,
-    /// Where each transaction runs behind it.
+    /// The wall that each transaction runs behind, if any.
     wall: Option<Wall>,
 }
 
@@ -46,10 +46,10 @@ pub(crate) struct Transaction(Arc<Mutex<Open>>);
 
 struct Open {
     lease: Lease,
-    /// Whether a statement failed, after which PostgreSQL makes a rollback of a commit.
+    /// Whether a statement failed. PostgreSQL then turns a commit into a rollback.
     failed: bool,
-    /// Whether it failed for the sake of another transaction, or for something that will have
-    /// changed by the next time.
+    /// Whether it failed in favor of another transaction, or for a reason that will have changed by
+    /// the next attempt.
     may_repeat: bool,
 }
 
@@ -66,7 +66,7 @@ impl Session {
         }
     }
 
-    /// The same, where everything runs behind a wall.
+    /// The same session, with everything behind a wall.
     pub(crate) fn behind(mut self, wall: Wall) -> Self {
         self.wall = Some(wall);
         self
@@ -76,32 +76,32 @@ impl Session {
         self.wall.as_ref()
     }
 
-    /// The same, for somebody else's work.
+    /// The same session, for another kind of work.
     pub(crate) fn on(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// The same, where rows are drawn from a budget.
+    /// The same session, with rows drawn from a budget.
     pub(crate) fn drawing_on(mut self, budget: Arc<Budget>) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// The same, where nothing runs past a deadline.
+    /// The same session, with a deadline.
     pub(crate) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The same, for a statement that looks rows up by key ([`Plans::ByKey`]).
+    /// The same session, for a statement that looks up rows by key ([`Plans::ByKey`]).
     pub(crate) fn by_key(&self) -> Self {
         Self { plans: Plans::ByKey, ..self.clone() }
     }
 
-    /// Whether rows may have a column of this enum's own type.
+    /// Whether rows can have a column of this enum's own type.
     pub(crate) fn reads_enum(&self, name: &str) -> bool {
-        // a driver that meets a type asks what it is, and a pooler forgets the statement meanwhile
+        // a driver looks up an unknown type, and a pooler forgets the statement in the meantime
         !self.connections.is_pooled() && !self.connections.0.types.replaces(name)
     }
 
@@ -122,7 +122,7 @@ impl Session {
         self.begin_with(&self.connections.0.begin).await
     }
 
-    /// A session within a new transaction whose statements all see what the first one sees.
+    /// A session within a new transaction in which all statements see the same snapshot.
     pub(crate) async fn begin_repeatable(&self) -> Result<(Self, Transaction), Failure> {
         self.begin_with(&self.connections.0.begin_repeatable).await
     }
@@ -138,7 +138,7 @@ impl Session {
                     let session = Self { transaction: Some(transaction.clone()), ..self.clone() };
                     return Ok((session, transaction));
                 }
-                // it went away while nobody used it; nothing was done yet
+                // it was lost while idle; nothing was done yet
                 Err(Failure::Sqlx(error)) if again && lease.reused && is_gone(&error) => {
                     again = false;
                     self.connections.renew();
@@ -184,8 +184,8 @@ impl Session {
         done
     }
 
-    /// Runs a statement outside of a transaction; once more where the connection had gone while
-    /// nobody used it, or had kept a plan for too long, and nothing can have been done yet.
+    /// Runs a statement outside a transaction. Tries once more if the connection was lost while
+    /// idle, or had kept a plan for too long, and nothing can have been done yet.
     async fn run_alone(
         &self,
         statement: &Statement,
@@ -215,13 +215,13 @@ impl Session {
         }
     }
 
-    /// Runs a statement that writes all by itself, in one round trip where that is a transaction of
-    /// its own. As with a commit, it is known what became of it, and where this is dropped it goes on.
-    /// Its rows are not drawn from the budget: they are no more than it was given.
+    /// Runs a single statement that writes, in one round trip if it is a transaction by itself. As
+    /// with a commit, its outcome is known, and if this is dropped, it continues. Its rows are not
+    /// drawn from the budget: they are no more than the rows it was given.
     ///
     /// # Errors
-    /// Those of the database; nothing is written then, but with [`Failure::InDoubt`]. Whether the same
-    /// may work at once comes with the error.
+    /// Any error of the database. Nothing is written then, except with [`Failure::InDoubt`]. The
+    /// error comes with whether the same may succeed at once.
     pub(crate) async fn write_alone(
         &self,
         statement: &Statement,
@@ -250,8 +250,8 @@ impl Session {
         }
     }
 
-    /// A connection that was used a moment ago, or answers: one that has gone meanwhile would leave
-    /// it open what became of what it was sent.
+    /// A connection that was used a moment ago, or responds. With a lost connection, the outcome of
+    /// what it was sent would be unknown.
     async fn fresh_lease(&self) -> Result<Lease, Failure> {
         loop {
             let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
@@ -289,7 +289,7 @@ impl Session {
             }
         };
         if canceled {
-            // what cancels may come late, and is not to meet what the connection does next
+            // a late cancel request must not hit the connection's next statement
             lease.link().give_up();
         }
         match done {
@@ -343,7 +343,7 @@ impl Session {
         self.begin_on(lease, &self.connections.0.begin).await?;
         let done = lease.run(statement, take).await;
         match &done {
-            // what was refused may be under way still: that is for the lease to end
+            // a rejected statement may still be running; the lease ends it
             Err(Failure::Exhausted(_)) => {}
             Err(_) => lease.link().end("ROLLBACK").await?,
             Ok(_) => lease.link().end("COMMIT").await?,
@@ -366,7 +366,7 @@ impl Session {
 }
 
 impl Transaction {
-    /// Commits. What has begun to be committed is not canceled: where this is dropped, it goes on.
+    /// Commits. A commit that has started is not canceled: if this is dropped, it continues.
     pub(crate) async fn commit(self, deadline: Option<Instant>) -> Result<(), Failure> {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Failure::OutOfTime);
@@ -399,22 +399,22 @@ impl Transaction {
         }
     }
 
-    /// Rolls back, and says whether the same may work at once.
+    /// Rolls back, and returns whether the same may succeed at once.
     pub(crate) async fn roll_back(self) -> bool {
         let mut open = self.0.lock().await;
         let may_repeat = open.may_repeat;
-        // one that is busy or gone is the lease's to bring to an end
+        // the lease ends a busy or lost connection
         if open.lease.link().is_idle_in_transaction() {
             let ended = timeout(Duration::from_secs(1), open.lease.link().end("ROLLBACK")).await;
             if let Ok(Err(error)) = ended {
-                tracing::debug!(%error, "a transaction could not be rolled back in order");
+                tracing::debug!(%error, "a transaction could not be rolled back cleanly");
             }
         }
         may_repeat
     }
 }
 
-/// Whether the connection is no more.
+/// Whether the connection is lost.
 fn is_gone(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
@@ -423,7 +423,7 @@ fn is_gone(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the server ends the connection with this.
+/// Whether the server closes the connection with this error.
 fn is_end(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| code.starts_with("57P0") || code.starts_with("08"))
 }

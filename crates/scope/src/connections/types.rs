@@ -1,7 +1,7 @@
-//! The types of columns that hold one of a few values, where a table that another program made has
-//! others than those that are documented.
+//! The types of columns with a fixed set of values, where a table from another program has other
+//! types than documented.
 //!
-//! A statement casts what it binds to the documented type. Where a column has another, the
+//! A statement casts what it binds to the documented type. If a column has another type, the
 //! statement's text is rewritten before it is sent, so that values are compared in the column's own
 //! type and its indexes are used. In most databases there is nothing to rewrite.
 
@@ -11,7 +11,7 @@ use sea_orm::{DbBackend, Statement};
 
 use super::{Failure, Link, link::is_postgres};
 
-/// The tables and columns with their documented types, and those that they have.
+/// The tables and columns with their documented and actual types.
 const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
     THEN quote_ident(schemas.nspname) || '.' || quote_ident(types.typname) ELSE 'text' END AS type \
     FROM (VALUES ('campaigns', 'status', 'campaign_status'), ('campaign_sends', 'status', 'send_status'), \
@@ -24,12 +24,12 @@ const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
     JOIN pg_namespace schemas ON schemas.oid = types.typnamespace \
     WHERE types.oid IS DISTINCT FROM to_regtype(documented.name)";
 
-/// Documented types, and those that stand for them.
+/// Documented types, and the types that replace them.
 #[derive(Debug, Default)]
 pub(super) struct Types(Vec<(String, String)>);
 
 impl Types {
-    /// Looks them up, in a transaction that begins like this behind a pooler.
+    /// Looks them up, in a transaction that starts like this behind a pooler.
     pub(super) async fn look_up(
         link: &mut Link,
         pooled_begin: Option<&str>,
@@ -61,12 +61,12 @@ impl Types {
         Ok(Self(types))
     }
 
-    /// Whether another type stands for this one.
+    /// Whether another type replaces this one.
     pub(super) fn replaces(&self, documented: &str) -> bool {
         self.0.iter().any(|(name, _)| name == documented)
     }
 
-    /// The statement in the types that the columns have.
+    /// The statement with the actual types of the columns.
     pub(super) fn written<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
         if self.0.iter().all(|(documented, _)| !statement.sql.contains(documented.as_str())) {
             return Cow::Borrowed(statement);
@@ -79,7 +79,7 @@ impl Types {
     }
 }
 
-/// The text with a word replaced, which may stand in quotes.
+/// The text with a word replaced, also if it is in quotes.
 fn replace_word(text: &str, word: &str, by: &str) -> String {
     let is_of_word = |byte: Option<&u8>| {
         byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))

@@ -6,7 +6,7 @@ use serde_json::{Number, Value as Json};
 use super::Dialect;
 use crate::raw::custom;
 
-/// Which values of JSON are looked at.
+/// The type of the JSON values that are considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonKind {
     /// Strings.
@@ -18,8 +18,9 @@ pub enum JsonKind {
 }
 
 impl Dialect {
-    /// That the JSON in a column contains this value: every key and value of it, an array's
-    /// elements in any order, at any depth, as PostgreSQL's `@>` has it. Null counts as `{}`.
+    /// The condition that the JSON in a column contains this value: every key and value of it, and
+    /// the elements of an array in any order, at any depth, like PostgreSQL's `@>`. Null counts as
+    /// `{}`.
     #[must_use]
     pub fn json_contains(self, column: &'static str, part: &Json) -> Expr {
         match self {
@@ -32,7 +33,7 @@ impl Dialect {
                 let mut values = Vec::new();
                 let mut test = json_test(part, 0, &mut values);
                 if !part.is_object() && !part.is_array() {
-                    // an array may contain a bare value, but only at the top
+                    // an array can contain a bare value, but only at the top level
                     let inside = json_test(part, 1, &mut values);
                     test = format!("({test} OR {})", json_inside("array", 0, &inside));
                 }
@@ -48,7 +49,7 @@ impl Dialect {
         }
     }
 
-    /// That the JSON in a column is an object with this key.
+    /// The condition that the JSON in a column is an object with this key.
     #[must_use]
     pub fn json_has_key(self, column: &'static str, key: &str) -> Expr {
         let text = match self {
@@ -63,8 +64,7 @@ impl Dialect {
         custom(self.backend(), &text, vec![key.into()])
     }
 
-    /// The value that the JSON in a column has under these keys, one inside the other, if it is of this
-    /// kind; null if it is not.
+    /// The value in a JSON column at these nested keys, if it is of this kind, and null otherwise.
     #[must_use]
     pub fn json_value(self, column: &'static str, keys: &[String], kind: JsonKind) -> Expr {
         let (in_postgres, in_sqlite) = match kind {
@@ -88,7 +88,7 @@ impl Dialect {
         }
     }
 
-    /// That the JSON in a column has something else than `null` under these keys.
+    /// The condition that a JSON column has a value other than `null` at these keys.
     #[must_use]
     pub fn json_is_present(self, column: &'static str, keys: &[String]) -> Expr {
         match self {
@@ -97,8 +97,8 @@ impl Dialect {
         }
     }
 
-    /// A number, to be compared with those of [`Dialect::json_value`]: read by the database as it reads
-    /// JSON, so that both are rounded alike.
+    /// A number to compare with those of [`Dialect::json_value`]. The database reads it in the same
+    /// way as JSON, so both are rounded alike.
     #[must_use]
     pub fn json_number(self, number: &Number) -> Expr {
         let text = match self {
@@ -108,8 +108,8 @@ impl Dialect {
         custom(self.backend(), text, vec![number.to_string().into()])
     }
 
-    /// An expression over what stands under these keys: `{value}` in PostgreSQL, the row `e` of a
-    /// `json_each` in SQLite. Keys are those of objects: no element of an array has one.
+    /// An expression over the value at these keys: `{value}` in PostgreSQL, the row `e` of a
+    /// `json_each` in SQLite. Keys are those of objects; array elements have none.
     fn of_json(self, column: &str, keys: &[String], expression: &str) -> Expr {
         let names = keys.iter().map(|key| Value::from(key.clone()));
         match self {
@@ -120,7 +120,7 @@ impl Dialect {
                 custom(self.backend(), &expression.replace("{value}", &value), values)
             }
             Self::Sqlite => {
-                // of a key that is there twice, the last counts, as it does in PostgreSQL
+                // the last of duplicate keys counts, as in PostgreSQL
                 let under = |shown: &str, within: &str| {
                     format!(
                         "(SELECT {shown} FROM json_each({within}) AS e WHERE e.key = ? \
@@ -175,8 +175,8 @@ fn json_test(part: &Json, level: usize, values: &mut Vec<Value>) -> String {
     }
 }
 
-/// That an element of the kind has an element of its own that passes the test. `json_each` takes
-/// nothing else for granted: CASE keeps it from text that is no JSON.
+/// The condition that an element of the kind contains an element that passes the test. CASE keeps
+/// `json_each` away from text that is not JSON.
 fn json_inside(kind: &str, level: usize, test: &str) -> String {
     format!(
         "CASE e{level}.type WHEN '{kind}' THEN EXISTS \
@@ -190,7 +190,8 @@ fn json_all(kind: &str, level: usize, tests: &[String]) -> String {
     if tests.is_empty() { is_kind } else { format!("({is_kind} AND {})", balanced(tests)) }
 }
 
-/// Joined by AND as a tree: a chain would be as deep as it is long, and SQLite takes 1,000 levels.
+/// Joins tests with AND as a tree. A chain would be as deep as it is long, and SQLite allows 1,000
+/// levels.
 fn balanced(tests: &[String]) -> String {
     match tests {
         [test] => test.clone(),

@@ -1,10 +1,10 @@
-//! What the two databases say differently, said once.
+//! The differences between the two databases, each in one place.
 //!
-//! **Invariant.** A condition of this module selects the same rows on both. What neither the
-//! locale of a PostgreSQL database nor SQLite's ASCII-only `lower` can spoil is done here, in
-//! the needle: a character becomes the class of all characters that simple case folding
-//! (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself
-//! is by code point.
+//! **Invariant.** A condition of this module selects the same rows on both. Case folding does not
+//! depend on the locale of a PostgreSQL database or on SQLite's ASCII-only `lower`, because it is
+//! done here, in the needle: a character becomes the class of all characters that simple case
+//! folding (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself is by
+//! code point.
 
 mod json;
 
@@ -18,11 +18,11 @@ use crate::fold;
 
 pub use json::JsonKind;
 
-/// How many characters the part of [`Dialect::contains`], [`Dialect::starts_with`] and
-/// [`Dialect::ends_with`] may have.
+/// The maximum number of characters in the part of [`Dialect::contains`], [`Dialect::starts_with`]
+/// and [`Dialect::ends_with`].
 pub const MAX_PART: usize = 1_000;
 
-/// A database's way to say things.
+/// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// PostgreSQL's.
@@ -39,8 +39,8 @@ impl Dialect {
         }
     }
 
-    /// That a column has one of these ids; the text of it does not depend on how many they are, where
-    /// the database has arrays.
+    /// The condition that a column has one of these IDs. Its text does not depend on their number
+    /// if the database has arrays.
     pub(crate) fn is_one_of(self, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
         match self {
             Self::Postgres => {
@@ -50,8 +50,8 @@ impl Dialect {
         }
     }
 
-    /// That a column that is never null has this value, where no index of it is to be used: a plan that is
-    /// kept would read all rows of an organization where others have few.
+    /// The condition that a column that is never null has this value, without using an index on it:
+    /// a kept plan would read all rows of an organization where other organizations have few.
     pub(crate) fn is_only(self, column: impl ColumnTrait, value: Uuid) -> Expr {
         match self {
             Self::Postgres => Expr::col(column.as_column_ref())
@@ -60,7 +60,7 @@ impl Dialect {
         }
     }
 
-    /// Text as it is ordered and compared by code point.
+    /// Text, ordered and compared by code point.
     #[must_use]
     pub fn by_code_point(self, text: Expr) -> Expr {
         match self {
@@ -69,19 +69,19 @@ impl Dialect {
         }
     }
 
-    /// That text has this part, whatever the case.
+    /// The condition that text contains this part, ignoring case.
     #[must_use]
     pub fn contains(self, text: Expr, part: &str) -> Expr {
         self.matches(text, pattern_of(part))
     }
 
-    /// That text starts with this part, whatever the case.
+    /// The condition that text starts with this part, ignoring case.
     #[must_use]
     pub fn starts_with(self, text: Expr, part: &str) -> Expr {
         self.matches(text, format!("^{}", pattern_of(part)))
     }
 
-    /// That text ends with this part, whatever the case.
+    /// The condition that text ends with this part, ignoring case.
     #[must_use]
     pub fn ends_with(self, text: Expr, part: &str) -> Expr {
         self.matches(text, format!("{}$", pattern_of(part)))
@@ -96,7 +96,7 @@ impl Dialect {
         }
     }
 
-    /// That a condition does not hold, which it does not where it is null.
+    /// The condition that another one does not hold, treating null as false.
     #[must_use]
     pub fn not(self, condition: Expr) -> Expr {
         Expr::cust_with_exprs(
@@ -116,17 +116,17 @@ pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
         .into()
 }
 
-/// Text as a pattern that both databases' regular expressions take, whatever the case.
+/// Text as a pattern for the regular expressions of both databases, ignoring case.
 fn pattern_of(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 4);
     for character in text.chars() {
         if let Some(equal) = fold::others(character) {
-            // letters alone have more than one
+            // only letters have more than one
             pattern.push('[');
             pattern.extend(equal);
             pattern.push(']');
         } else {
-            // as PostgreSQL's metacharacters are among these
+            // since PostgreSQL's metacharacters are among these
             if regex_syntax::is_meta_character(character) {
                 pattern.push('\\');
             }

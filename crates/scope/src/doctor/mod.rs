@@ -1,10 +1,11 @@
-//! What is wrong in data that others wrote, and in what the service added to their tables.
+//! Problems in data from other programs, and in what the service added to their tables.
 //!
-//! Other programs write to the same tables, constraints can be missing or not validated, and a restore
-//! can leave triggers turned off. Each [`Check`] looks for one such thing in all organizations at once.
+//! Other programs write to the same tables, constraints can be missing or not validated, and a
+//! restore can leave triggers turned off. Each [`Check`] looks for one such problem in all
+//! organizations at once.
 //!
-//! **Invariants.** A check reads and changes nothing. It is one statement, so what it names is true of
-//! one moment. However much is wrong, it names a bounded number of rows and counts the others.
+//! **Invariants.** A check only reads. It is one statement, so its result is true of one moment.
+//! However many rows have a problem, it names a bounded number of them and counts the others.
 
 mod objects;
 mod rows;
@@ -15,19 +16,19 @@ use uuid::Uuid;
 
 use crate::{Error, connections::Session};
 
-/// How far ahead of the clock a time may be: clocks differ.
+/// How far in the future a time can be, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// The right to look at the rows of every organization for what is wrong. It comes from
-/// [`Database::doctor`](crate::Database::doctor), and no request gets hold of it.
+/// The right to check the rows of all organizations for problems. It comes from
+/// [`Database::doctor`](crate::Database::doctor), and no request can get it.
 pub struct Doctor {
     session: Session,
 }
 
-/// Something that may be wrong.
+/// A check for one problem.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// What is wrong where the check finds something.
+    /// The problem.
     pub wrong: String,
     /// What to do about it.
     pub remedy: String,
@@ -40,14 +41,14 @@ enum Look {
     Rows(rows::Rows),
     /// Indexes that are missing or not valid.
     Indexes,
-    /// Triggers that are missing or do not fire as they have to.
+    /// Triggers that are missing or do not fire as they should.
     Triggers,
 }
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// What is wrong, one line each, up to the number that was asked for.
+    /// The findings, one line each, up to the requested number.
     pub named: Vec<String>,
     /// How many there are.
     pub all: u64,
@@ -58,7 +59,7 @@ impl Doctor {
         Self { session }
     }
 
-    /// Everything that can be looked for.
+    /// All checks.
     #[must_use]
     pub fn checks(&self) -> Vec<Check> {
         let mut checks = rows::checks(self.session.get_database_backend());
@@ -66,10 +67,10 @@ impl Doctor {
         checks
     }
 
-    /// What a check finds; of that, names as many as `most`.
+    /// Runs a check, and lists up to `most` findings.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn look(&self, check: &Check, now: DateTime<Utc>, most: u64) -> Result<Found, Error> {
         let missing = match &check.look {
             Look::Rows(rows) => return self.rows(rows, now, most).await,

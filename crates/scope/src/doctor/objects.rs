@@ -1,4 +1,4 @@
-//! Indexes and triggers that have to be there.
+//! Indexes and triggers that must exist.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::{Check, Look};
 use crate::{Error, connections::Session};
 
-/// The columns that an index of a table has to begin with, or what is asked most reads whole tables.
+/// The columns that an index of a table must start with. Without them, the most common queries read
+/// whole tables.
 const INDEXES: [(&str, &[&str]); 12] = [
     ("contacts", &["org_id"]),
     ("contact_companies", &["contact_id"]),
@@ -23,8 +24,8 @@ const INDEXES: [(&str, &[&str]); 12] = [
     ("campaign_events", &["org_id", "feed_position"]),
 ];
 
-/// The triggers of PostgreSQL, and when they fire: `A` always, `O` in all sessions but those of
-/// replication, `R` in those alone.
+/// The PostgreSQL triggers, and when they fire: `A` always, `O` in all sessions except those of
+/// replication, `R` only in those.
 const TRIGGERS: [(&str, &str, &str); 14] = [
     ("campaign_events", "campaign_feed_enter", "A"),
     ("campaign_events", "campaign_feed_change", "A"),
@@ -42,7 +43,7 @@ const TRIGGERS: [(&str, &str, &str); 14] = [
     ("campaign_events", "campaign_counts_truncate", "A"),
 ];
 
-/// The triggers of SQLite, where one can be dropped and not turned off.
+/// The SQLite triggers. They can be dropped but not turned off.
 const TRIGGERS_OF_SQLITE: [&str; 14] = [
     "campaign_events_enter_feed",
     "campaign_events_change",

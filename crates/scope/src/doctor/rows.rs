@@ -1,4 +1,4 @@
-//! Rows that contradict others, or themselves.
+//! Rows that contradict other rows, or themselves.
 
 use sea_orm::{DbBackend, IdenStatic};
 use uuid::Uuid;
@@ -6,15 +6,15 @@ use uuid::Uuid;
 use super::{Check, Look};
 use crate::OrganizationOwned;
 
-/// Rows of a table for which a condition holds.
+/// The rows of a table that match a condition.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     table: &'static str,
-    /// Further tables, as a join.
+    /// Other tables, as a join.
     join: String,
-    /// About `t`, the table, and those that are joined; `$1` is the time until which times may be.
+    /// A condition on the table, `t`, and the joined ones. `$1` is the latest allowed time.
     condition: String,
-    /// A column with an id to name as well.
+    /// A column with an ID to list as well.
     other: Option<&'static str>,
 }
 
@@ -107,7 +107,7 @@ fn references() -> Vec<Check> {
         .chain(references_of::<event::Entity>());
     for Reference { table, column, to } in references {
         let same = format!("{to} AS r ON r.id = t.{column}");
-        // a person has one row in users, and may belong to several organizations
+        // a person has one row in users and can belong to several organizations
         if table != "memberships" {
             let elsewhere = Rows {
                 join: format!("JOIN {same}"),
@@ -137,7 +137,7 @@ fn references() -> Vec<Check> {
     checks
 }
 
-/// What the service adds to an event, by triggers.
+/// The columns of an event that triggers of the service fill.
 fn of_events(backend: DbBackend) -> [Check; 1] {
     let again = match backend {
         DbBackend::Postgres => "UPDATE campaign_events SET send_campaign_id = NULL WHERE id IN (…)",
@@ -186,7 +186,7 @@ fn json(backend: DbBackend) -> Vec<Check> {
     .collect();
     checks.push(Rows::of("campaign_segments", is_no_object("filter_rules")).check(
         "campaign_segments.filter_rules is not a JSON object",
-        "The segment cannot be used. Write its rules again; {} selects everyone.",
+        "The segment cannot be used. Write its rules again; {} selects all contacts.",
     ));
     checks
 }
@@ -203,11 +203,11 @@ fn statuses() -> Vec<Check> {
     let engaged = event("e.event_type IN ('open', 'click', 'unsubscribe', 'complaint')");
     vec![
         Rows::of("campaign_sends", format!("t.status <> 'bounced' AND {bounced}")).check(
-            "campaign_sends have a hard bounce and another status than bounced",
+            "campaign_sends have a hard bounce but a status other than bounced",
             "Bounce rates do not count them. Run UPDATE campaign_sends SET status = 'bounced' WHERE id IN (…).",
         ),
         Rows::of("campaign_sends", format!("t.status IN ('queued', 'failed') AND {engaged}")).check(
-            "campaign_sends have opens or clicks and are queued or failed",
+            "campaign_sends have opens or clicks but are queued or failed",
             "They have arrived. Set their status to delivered, or delete the events if they belong to another send.",
         ),
         Rows::of(
@@ -216,8 +216,8 @@ fn statuses() -> Vec<Check> {
              WHERE s.campaign_id = t.id AND s.org_id = t.org_id AND s.status = 'queued')",
         )
         .check(
-            "campaigns are sent and have queued sends",
-            "Report what became of the sends by updateSends, or set the campaign's status to sending.",
+            "campaigns are sent but have queued sends",
+            "Report the status of the sends with updateSends, or set the campaign's status to sending.",
         ),
         Rows::of("campaigns", "t.status = 'scheduled' AND t.scheduled_at IS NULL").check(
             "campaigns are scheduled without a time",

@@ -1,4 +1,4 @@
-//! The same page of lists that have nothing in common but their table, in one statement.
+//! The same page of lists that share only their table, in one statement.
 
 use std::collections::HashMap;
 
@@ -17,16 +17,16 @@ use super::{
 };
 use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped};
 
-/// How many lists one statement serves; SQLite joins up to 500.
+/// The number of lists in one statement. SQLite joins up to 500.
 const LISTS: usize = 100;
-/// How many values one statement binds; SQLite takes 32,766.
+/// The number of values that one statement binds. SQLite allows 32,766.
 const VALUES: usize = 32_000;
 
 impl Scope {
-    /// A page of each of these lists, by the id that it comes with.
+    /// A page of each of these lists, by the ID that comes with it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn pages_of_each<E: OrganizationOwned>(
         &self,
         lists: &[(Uuid, Scoped<E>)],
@@ -66,10 +66,10 @@ impl Scope {
             .collect()
     }
 
-    /// How many rows each of these lists has, by the id that it comes with.
+    /// The number of rows of each of these lists, by the ID that comes with it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn counts_of_each<E: OrganizationOwned>(
         &self,
         lists: &[(Uuid, Scoped<E>)],
@@ -92,11 +92,11 @@ impl Scope {
         Ok(counts)
     }
 
-    /// Which of these lists have a row at the cursor of the window or on its other side, by the ids that
-    /// they come with.
+    /// The lists that have a row at the cursor of the window or on its other side, by the IDs that
+    /// come with them.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn each_with_other_side<E: OrganizationOwned>(
         &self,
         lists: &[(Uuid, Scoped<E>)],
@@ -112,7 +112,7 @@ impl Scope {
     }
 }
 
-/// The selects, as few statements as take them.
+/// The selects, combined into as few statements as possible.
 fn united(
     selects: impl Iterator<Item = SelectStatement>,
     dialect: Dialect,

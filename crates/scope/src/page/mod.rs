@@ -1,19 +1,22 @@
-//! Pages by keyset, for one list or for the lists of many parents in one statement.
+//! Keyset pages, for one list or for the lists of many parents in one statement.
 //!
-//! A list has an order: some keys, each up or down, and the row's id (up) as the last key, so that
-//! no two rows are equal. A cursor is the keys of a row. The page after a cursor are the first
-//! rows whose keys come after it; the page before it, the last rows whose keys come before it.
+//! A list has an order: some keys, each ascending or descending, and the row's ID (ascending) as
+//! the last key, so that no two rows are equal. A cursor is the keys of a row. The page after a
+//! cursor has the first rows with keys that come after it. The page before it has the last rows
+//! with keys that come before it.
 //!
 //! **Invariants.**
-//! - Nulls come last, up or down. Text is ordered by code point, an enum as it is declared.
-//! - A row is on the page after a cursor exactly if it comes after it in the order, whatever
-//!   happened to the row that the cursor was made of: walking by cursors skips and repeats no row
-//!   that stays where it is.
-//! - What is compared in SQL is what is ordered by, so the two cannot disagree.
+//! - Nulls come last in both directions. Text is ordered by code point, and an enum by its
+//!   declaration.
+//! - A row is on a page after a cursor exactly if it comes after the cursor in the order, whatever
+//!   happened to the row that the cursor was made from: walking by cursors skips and repeats no row
+//!   that stays in place.
+//! - SQL compares the same expressions that it orders by, so the two cannot disagree.
 //!
-//! Where all keys go the same way and none can be null, "after" is a row comparison, `(a, id) > (?, ?)`.
-//! Otherwise it is spelled out, key by key: equal in the first keys and after in the next. The
-//! first key's bound is then said once more by itself, as an index can only begin at that.
+//! If all keys go in the same direction and none can be null, "after" is a row comparison,
+//! `(a, id) > (?, ?)`. Otherwise it is written out, key by key: equal in the first keys and after in the
+//! next one. The bound of the first key is then repeated by itself, because an index scan can only
+//! start there.
 
 mod each;
 mod order;
@@ -34,33 +37,33 @@ use crate::{
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
 
-/// How many parents one statement serves.
+/// The number of parents in one statement.
 const PARENTS: usize = 2_000;
 
-/// Which rows of a list are asked for.
+/// The requested rows of a list.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// At most so many.
+    /// The maximum number of rows.
     pub limit: u64,
-    /// From the end of the list instead of its start.
+    /// Whether to start from the end of the list instead of its start.
     pub from_end: bool,
-    /// Those beyond this row alone.
+    /// Only rows beyond this one.
     pub cursor: Option<Vec<KeyValue>>,
 }
 
-/// Some rows of a list, in its order: the columns that were asked for, by position, and the keys
+/// Some rows of a list, in its order: the requested columns, by position, and the keys
 /// ([`Order::keys_of`]).
 #[derive(Debug, Default)]
 pub struct Page {
     /// The rows.
     pub rows: Vec<QueryResult>,
-    /// Whether the list goes on beyond them, in the direction that was asked for.
+    /// Whether the list continues beyond them, in the requested direction.
     pub more: bool,
 }
 
 impl Scope {
-    /// The keys of an order with the id. Enums are ordered by the place of their values where columns have
-    /// another type, or one that cannot be read.
+    /// The keys of an order with the ID. Enums are ordered by the positions of their values if
+    /// columns have another type, or one that cannot be read.
     fn keys<E: OrganizationOwned>(&self, order: &Order) -> Vec<OrderKey> {
         let of_column = |key: OrderKey| match key.kind {
             KeyKind::Enum(name, _) if !self.executor().reads_enum(name) => key.by_position(),
@@ -72,7 +75,7 @@ impl Scope {
     /// A page of a list, with these columns of each row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn page<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
@@ -82,7 +85,7 @@ impl Scope {
     ) -> Result<Page, Error> {
         let keys = self.keys::<E>(order);
         let dialect = self.dialect();
-        // the index of the organization and the id is read in its order
+        // the index on organization and ID is read in order
         let by_key = list.by == By::Nothing && order.0.is_empty();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
@@ -92,11 +95,11 @@ impl Scope {
         page_of::<E>(rows, columns, window)
     }
 
-    /// The same page of the list of each parent, in one statement: the rows whose `column` is the
-    /// parent's id.
+    /// The same page of each parent's list, in one statement: the rows with the parent's ID in
+    /// `column`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn pages<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
@@ -121,11 +124,11 @@ impl Scope {
             .collect()
     }
 
-    /// Whether a list has a row at the cursor of the window or on its other side; without a
-    /// cursor there is no other side.
+    /// Whether a list has a row at the cursor of the window or on its other side. Without a cursor,
+    /// there is no other side.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn has_other_side<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
@@ -139,10 +142,10 @@ impl Scope {
         Ok(!self.query(&select).await?.is_empty())
     }
 
-    /// The same for each parent's list: the parents for which it holds.
+    /// The same for each parent's list: the parents for which this is true.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn have_other_side<E: OrganizationOwned>(
         &self,
         list: &Scoped<E>,
@@ -173,7 +176,7 @@ impl Scope {
         let (parent, page) = (Alias::new("parent"), Alias::new("page"));
         let parent_id = match dialect {
             Dialect::Postgres => Expr::col((parent.clone(), Alias::new("id"))),
-            // what a list of values calls its first column
+            // the name of the first column of a VALUES list
             Dialect::Sqlite => Expr::col((parent.clone(), Alias::new("column1"))),
         };
         let selected = columns.iter().copied();
@@ -206,8 +209,8 @@ impl Scope {
                     Expr::col((page.clone(), Alias::new(sort_name(index))))
                 });
             }
-            // no lateral join there, but a subquery that IN takes may be correlated, and the
-            // table is then looked up by the ids that it has
+            // no lateral join there, but a subquery of IN can be correlated, and the table is then
+            // looked up by its IDs
             Dialect::Sqlite => {
                 inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
                 sort(&mut inner, keys, window, |_, key| key.ordered(dialect));
@@ -227,12 +230,12 @@ impl Scope {
     }
 }
 
-/// The column with a key as rows are ordered by it.
+/// The column with a key, as rows are ordered by it.
 fn sort_name(index: usize) -> String {
     format!("sort_{index}")
 }
 
-/// The column with a key as a cursor has it, where that is another thing.
+/// The column with a key, as a cursor contains it, if that differs.
 fn key_name(index: usize) -> String {
     format!("key_{index}")
 }
@@ -254,7 +257,8 @@ fn select_keys(select: &mut SelectStatement, keys: &[OrderKey], dialect: Dialect
     }
 }
 
-/// Bound and limit of a page; one row more than asked for, which tells whether there are more.
+/// The bound and limit of a page. It reads one row more than requested, to know whether there are
+/// more.
 fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dialect: Dialect) {
     if let Some(cursor) = &window.cursor {
         select.cond_where(beyond(keys, cursor, window.from_end, dialect));
@@ -262,8 +266,8 @@ fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dial
     select.limit(window.limit + 1);
 }
 
-/// Orders by the keys, as they are called where the rows come from. By the name of a column that
-/// is selected, where there is one: an expression said twice would be computed twice.
+/// Orders by the keys, with their names in the source of the rows. Uses the name of a selected
+/// column if there is one, since an expression that is repeated would be computed twice.
 fn sort(
     select: &mut SelectStatement,
     keys: &[OrderKey],
@@ -275,7 +279,7 @@ fn sort(
     }
 }
 
-/// The page. A row that this version cannot read counts, so that the list goes on behind it.
+/// The page. A row that this version cannot read counts, so that the list continues after it.
 fn page_of<E: OrganizationOwned>(
     mut rows: Vec<QueryResult>,
     columns: &[E::Column],
@@ -292,7 +296,7 @@ fn page_of<E: OrganizationOwned>(
 }
 
 impl Order {
-    /// The keys of a row of a page in this order, the id included: what a cursor of it is made of.
+    /// The keys of a row of a page in this order, including the ID: the content of its cursor.
     ///
     /// # Errors
     /// That they cannot be read.

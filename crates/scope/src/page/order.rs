@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Dialect, OrganizationOwned, dialect::position};
 
-/// Up or down.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The smallest first.
@@ -18,7 +18,7 @@ pub enum Direction {
     Descending,
 }
 
-/// What a key is, and so how it is compared and written into a cursor.
+/// The kind of a key, which decides how it is compared and written into a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// Text, by code point.
@@ -27,7 +27,7 @@ pub enum KeyKind {
     Time,
     /// A whole number of 64 bits.
     Integer,
-    /// A row's id.
+    /// A row's ID.
     Id,
     /// An enum of this name with these values in their order.
     Enum(&'static str, &'static [&'static str]),
@@ -46,12 +46,12 @@ pub enum KeyValue {
     Time(DateTime<Utc>),
     /// Of a number.
     Integer(i64),
-    /// Of an id.
+    /// Of an ID.
     Id(Uuid),
 }
 
 impl KeyKind {
-    /// Whether a cursor with this value can be one of such a key.
+    /// Whether this can be a value of such a key.
     #[must_use]
     pub fn takes(self, value: &KeyValue) -> bool {
         match (self, value) {
@@ -76,16 +76,16 @@ pub struct OrderKey {
     pub kind: KeyKind,
     /// Whether it can be null.
     pub nullable: bool,
-    /// Which way it goes.
+    /// Its direction.
     pub direction: Direction,
 }
 
-/// The order of a list. The row's id, up, comes behind the keys by itself.
+/// The order of a list. The row's ID, ascending, is added after the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Order(pub Vec<OrderKey>);
 
 impl Order {
-    /// Whether these can be the keys of a row in this order, the id included.
+    /// Whether these can be the keys of a row in this order, including the ID.
     #[must_use]
     pub fn takes(&self, cursor: &[KeyValue]) -> bool {
         cursor.len() == self.0.len() + 1
@@ -95,7 +95,7 @@ impl Order {
             })
     }
 
-    /// The keys with the id.
+    /// The keys with the ID.
     pub(super) fn keys<E: OrganizationOwned>(&self) -> Vec<OrderKey> {
         let id = OrderKey {
             expression: Expr::col(E::ID.as_column_ref()),
@@ -108,7 +108,7 @@ impl Order {
 }
 
 impl OrderKey {
-    /// The same key, with an enum's values by their place.
+    /// The same key, with an enum's values by position.
     pub(super) fn by_position(self) -> Self {
         match self.kind {
             KeyKind::Enum(_, values) => Self {
@@ -120,7 +120,7 @@ impl OrderKey {
         }
     }
 
-    /// The expression as it is ordered and compared.
+    /// The expression that is ordered and compared.
     pub(super) fn ordered(&self, dialect: Dialect) -> Expr {
         match (self.kind, dialect) {
             (KeyKind::Text, _) => dialect.by_code_point(self.expression.clone()),
@@ -131,7 +131,7 @@ impl OrderKey {
         }
     }
 
-    /// The expression as a cursor has it, where that is not what is ordered: of an enum, its text.
+    /// The expression that a cursor contains, if it is not the ordered one: for an enum, its text.
     pub(super) fn shown(&self, dialect: Dialect) -> Option<Expr> {
         match (self.kind, dialect) {
             (KeyKind::Enum(..), Dialect::Postgres) => {
@@ -177,7 +177,7 @@ impl OrderKey {
         }
     }
 
-    /// That a row comes after this value; `None` where none can.
+    /// The condition that a row comes after this value, or `None` if none can.
     fn after(&self, value: &KeyValue, reversed: bool, dialect: Dialect) -> Option<Expr> {
         let expression = self.ordered(dialect);
         if *value == KeyValue::Null {

@@ -1,5 +1,5 @@
-//! Many rows in one statement, however many there are. They are bound as one piece of JSON, so the
-//! statement's text is the same for one row and for ten thousand, and is prepared once.
+//! Any number of rows in one statement. They are bound as one JSON value, so the statement's text
+//! is the same for one row and for ten thousand, and is prepared once.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -18,14 +18,14 @@ use uuid::Uuid;
 use super::Scope;
 use crate::{Dialect, Error, OrganizationOwned, raw::custom, unreadable::known};
 
-/// Given rows, as a table of the name `given`: `$1` is the organization, `$2` the rows.
+/// Given rows, as a table named `given`: `$1` is the organization, `$2` the rows.
 struct Given<E: OrganizationOwned> {
     columns: Vec<E::Column>,
     rows: Json,
 }
 
 impl<E: OrganizationOwned> Given<E> {
-    /// The columns that are set in the first row, which are those that are set in all.
+    /// The columns that are set in the first row, which are the same in all rows.
     fn of(rows: &[E::ActiveModel]) -> Self {
         let is_set = |column: &E::Column| match rows.first().map(|row| row.get(*column)) {
             Some(ActiveValue::Set(_)) => column.as_str() != E::ORGANIZATION.as_str(),
@@ -59,7 +59,7 @@ impl<E: OrganizationOwned> Given<E> {
     }
 }
 
-/// A column of `given`: in PostgreSQL its name and type, in `SQLite` how it is read.
+/// A column of `given`: in PostgreSQL its name and type, in `SQLite` the expression that reads it.
 fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
     let name = column.as_str();
     let kind = column.def().get_column_type().clone();
@@ -92,8 +92,9 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// That an id is among those that a query gives. PostgreSQL takes an array for a few ids, and looks
-/// each of them up; a subquery over JSON it takes for a hundred, and may read the table for one.
+/// The condition that an ID is among those of a query. PostgreSQL assumes that an array has few IDs
+/// and looks up each of them. It assumes that a subquery over JSON has a hundred, and may read the
+/// whole table for one.
 fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
     match dialect {
         Dialect::Postgres => format!("{id} = ANY (ARRAY({query}))"),
@@ -101,12 +102,12 @@ fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
     }
 }
 
-/// That an id is among those in `$2`.
+/// The condition that an ID is among those in `$2`.
 pub(crate) fn is_given(dialect: Dialect, id: &str) -> String {
     is_among(dialect, id, &ids_in(dialect, "$2"))
 }
 
-/// The ids in a JSON array, which a placeholder stands for.
+/// The IDs in the JSON array of a placeholder.
 fn ids_in(dialect: Dialect, placeholder: &str) -> String {
     match dialect {
         Dialect::Postgres => {
@@ -119,16 +120,16 @@ fn ids_in(dialect: Dialect, placeholder: &str) -> String {
 }
 
 impl Scope {
-    /// Inserts those of the rows whose id is not stored yet, by whomever, and returns the ids of
-    /// these. All rows have the same columns set. Nobody deletes a row that they refer to before
-    /// the transaction ends; outside of one, this is a transaction of its own.
+    /// Inserts the rows with IDs that are not stored yet, and returns these IDs. All rows have the
+    /// same columns set. No row that they refer to is deleted before the transaction ends. Outside
+    /// a transaction, this is one by itself.
     ///
-    /// They are inserted in the order of their ids, in which two calls with the same new ids do not
-    /// wait for each other in a circle; their places in the feed are in the order given.
+    /// They are inserted in the order of their IDs, so that two calls with the same new IDs do not
+    /// deadlock. Their places in the feed are in the given order.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's; then none
-    /// is inserted.
+    /// [`Error::ReferenceNotFound`] if one refers to a row that is not the organization's. None is
+    /// inserted then.
     pub async fn insert_missing<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -136,7 +137,7 @@ impl Scope {
         let placed = self.placed::<E>(rows).await?;
         let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
         let (entity, names) = (E::default(), given.names());
-        // a row that comes twice counts the first time
+        // a repeated row counts the first time
         let order = match E::FEED_POSITION.filter(|_| placed.is_some()) {
             Some(position) => format!("id, {}", position.as_str()),
             None => "id".to_owned(),
@@ -146,7 +147,7 @@ impl Scope {
             Dialect::Postgres => (format!("ORDER BY {order}"), "FOR KEY SHARE"),
             Dialect::Sqlite => (String::new(), ""),
         };
-        // the rows that they refer to are locked in the order of their ids; where one is not the
+        // the referenced rows are locked in the order of their IDs; if one is not the
         // organization's, nothing is inserted
         let mut tables = vec![format!("given AS (SELECT * FROM {})", given.table(self.dialect()))];
         let mut conditions = vec!["true".to_owned()];
@@ -186,8 +187,8 @@ impl Scope {
         Ok(inserted)
     }
 
-    /// The rows with their places in the feed; `None` where they take them as they are inserted,
-    /// because the order of their ids is the order given.
+    /// The rows with their places in the feed, or `None` if they get them on insertion, because the
+    /// order of their IDs is the given order.
     async fn placed<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -215,14 +216,14 @@ impl Scope {
         Ok(Some(placed))
     }
 
-    /// Writes, to each row whose id is given, the other columns that are given with it. All rows
-    /// have the same columns set, none of which refers to another row.
+    /// Writes the given columns to each row with a given ID. All rows have the same columns set,
+    /// none of which refers to another row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     ///
     /// # Panics
-    /// Where a column is given that refers to another row.
+    /// If a given column refers to another row.
     pub async fn update_all<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -258,12 +259,12 @@ impl Scope {
         Ok(())
     }
 
-    /// The organization's rows of these ids, which nobody else changes before the transaction
-    /// ends: `None` for one that has a value which this version does not know. They are locked in
-    /// the order of their ids, so that two who lock some of the same do not wait for each other.
+    /// The organization's rows with these IDs, locked until the transaction ends, with `None` for a
+    /// row that has a value unknown to this version. They are locked in the order of their IDs, so
+    /// that two calls with common rows do not deadlock.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn lock_all<E: OrganizationOwned>(
         &self,
         ids: impl IntoIterator<Item = Uuid>,
@@ -272,7 +273,7 @@ impl Scope {
         let ids = ids.iter().map(|id| Json::String(id.to_string())).collect::<Json>();
         let given = is_among(self.dialect(), "id", &ids_in(self.dialect(), "?"));
         let given = custom(self.executor().get_database_backend(), &given, vec![ids.into()]);
-        // rows that refer to these may be inserted meanwhile; SQLite has one writer anyway
+        // rows that refer to these can be inserted in the meantime; SQLite has one writer anyway
         let select = self.find::<E>().filter(given).select;
         let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
@@ -284,10 +285,10 @@ impl Scope {
             .collect()
     }
 
-    /// Which of these ids are those of rows of the organization.
+    /// Which of these IDs belong to rows of the organization.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn existing<E: OrganizationOwned>(
         &self,
         ids: impl IntoIterator<Item = Uuid>,
@@ -303,7 +304,7 @@ impl Scope {
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 
-    /// A statement whose `$1` is the organization, and `$2` these ids.
+    /// A statement with the organization as `$1` and these IDs as `$2`.
     pub(crate) fn with_ids(&self, sql: String, ids: impl IntoIterator<Item = Uuid>) -> Statement {
         let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         self.with_rows(sql, ids.iter().map(|id| Json::String(id.to_string())).collect())

@@ -1,4 +1,4 @@
-//! The feed of one organization: how far it is settled, and its events in their order.
+//! The feed of one organization: its settled position, and its events in order.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use uuid::Uuid;
 use super::{Scope, Scoped};
 use crate::{Dialect, Error, connections::Session, unreadable::skipped};
 
-/// How far the feed is settled.
+/// The settled position of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The position up to which every event that there will ever be is visible to the statements
-    /// that come next; `None` where that is all that are visible. Why that holds, the migration
-    /// `m0007_feed` says.
+    /// The position up to which every event, including later ones, is visible to the statements
+    /// that come next. `None` if this is true of all visible events. The migration `m0007_feed`
+    /// explains why.
     pub position: Option<i64>,
-    /// What tells this feed from one that a failover or a restore has made of it.
+    /// What distinguishes this feed from the one after a failover or a restore.
     pub incarnation: Arc<str>,
 }
 
-/// A place in the feed: that of an event, as a cursor has it.
+/// The place of an event in the feed, as in a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The event's position; 0 is before all events.
     pub position: i64,
-    /// The event's id.
+    /// The event's ID.
     pub id: Uuid,
     /// The feed that the event was in.
     pub incarnation: Arc<str>,
@@ -38,9 +38,9 @@ pub struct Place {
 /// Some events in feed order.
 #[derive(Clone, Debug, Default)]
 pub struct FeedPage {
-    /// Those that can be read.
+    /// The events that can be read.
     pub events: Vec<event::Model>,
-    /// How many there were.
+    /// The number of rows.
     pub rows: usize,
     /// The position of the last of them.
     pub last: Option<i64>,
@@ -55,10 +55,10 @@ impl FeedPage {
 }
 
 impl Scope {
-    /// How far the feed is settled.
+    /// The settled position of the feed.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn settled(&self) -> Result<Settled, Error> {
         match self.dialect() {
             Dialect::Sqlite => Ok(Settled { position: None, incarnation: "".into() }),
@@ -69,7 +69,7 @@ impl Scope {
     /// The place of the latest event that is settled.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn latest_place(&self) -> Result<Place, Error> {
         let Settled { position: upto, incarnation } = self.settled().await?;
         let select = within(self.find(), None, upto)
@@ -87,12 +87,11 @@ impl Scope {
         Ok(Place { position, id, incarnation })
     }
 
-    /// Whether the feed still is the one in which this place was, so that going on behind it misses
-    /// nothing. It is not where a failover or a restore has taken back events, the place's own
-    /// among them.
+    /// Whether the feed still contains this place, so that continuing after it misses nothing. It
+    /// does not if a failover or a restore has taken back events, including the event of the place.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn still_has(&self, place: &Place) -> Result<bool, Error> {
         if place.position == 0 {
             return Ok(true);
@@ -118,9 +117,9 @@ impl Scope {
         let incarnation: String = row.try_get("", "incarnation")?;
         let settled: i64 = row.try_get("", "settled")?;
         Ok(match there {
-            // a position that was drawn again is another event's
+            // a position that was drawn again belongs to another event
             Some(id) => id == place.id,
-            // it was deleted, unless the feed itself is another one
+            // it was deleted, unless the feed itself was replaced
             None => place.position <= settled && *incarnation == *place.incarnation,
         })
     }
@@ -128,7 +127,7 @@ impl Scope {
     /// The first of the selected events after a position, up to another, in feed order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn feed_page(
         &self,
         selected: Scoped<event::Entity>,
@@ -143,10 +142,10 @@ impl Scope {
         FeedPage::of(&self.query(&select.into_query()).await?)
     }
 
-    /// The position of the first of these.
+    /// The position of the first of these events.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn next_position(
         &self,
         selected: Scoped<event::Entity>,
@@ -163,10 +162,10 @@ impl Scope {
         Ok(rows.first().map(|row| row.try_get("", "feed_position")).transpose()?)
     }
 
-    /// The organization's events of these ids as they are now, in no order.
+    /// The organization's events with these IDs as they are now, in no particular order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn events_again(
         &self,
         ids: impl IntoIterator<Item = Uuid>,
@@ -177,10 +176,10 @@ impl Scope {
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    /// The last of the organization's events up to a position, so many at most, in feed order.
+    /// The organization's last events up to a position, at most `limit`, in feed order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn feed_before(&self, upto: i64, limit: u64) -> Result<FeedPage, Error> {
         let select = within(self.find(), None, Some(upto))
             .select
@@ -229,7 +228,7 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
     read().inspect_err(|error| skipped("campaign_events", error)).ok()
 }
 
-/// [`Scope::settled`] on PostgreSQL, for whoever has a session.
+/// [`Scope::settled`] on PostgreSQL, for any session.
 pub(crate) async fn settled(session: &Session) -> Result<Settled, Error> {
     let sql = "SELECT campaign_feed_settled(NULL) AS settled, \
                campaign_feed_incarnation() AS incarnation";

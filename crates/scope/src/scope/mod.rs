@@ -1,4 +1,4 @@
-//! A scope: one organization, one role, and what may be done with them.
+//! A scope: one organization, one role, and the operations they allow.
 
 mod bulk;
 pub(crate) mod feed;
@@ -36,16 +36,14 @@ use crate::{
     wall::Sight,
 };
 
-/// How many rows or ids one statement names; SQLite binds 32,766 values at most.
+/// The number of rows or IDs in one statement. SQLite binds at most 32,766 values.
 const CHUNK: usize = 2_000;
 
 /// How long what a subscription shows waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many times as long as others an operation waits that is dear: there are few places for it.
-const DEAR_WAIT: u32 = 5;
 /// How often a transaction is tried that is ended for the sake of others.
 const ATTEMPTS: u32 = 12;
-/// How long the wait before the second attempt is at most; each further one is twice as long.
+/// The maximum wait before the second attempt. Each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
@@ -56,11 +54,11 @@ pub struct Scope {
     budgets: Budgets,
     organization: Uuid,
     role: Role,
-    /// Whether the last transaction was ended for the sake of another.
+    /// Whether the last transaction was aborted in favor of another.
     may_repeat: Arc<AtomicBool>,
 }
 
-/// An operation's turn to be executed, until it is dropped.
+/// An operation's turn to execute, until it is dropped.
 pub struct Turn {
     _dear: Option<Resting>,
     _any: Permit,
@@ -69,11 +67,11 @@ pub struct Turn {
 /// A select of rows of one organization.
 pub struct Scoped<E: OrganizationOwned> {
     pub(crate) select: Select<E>,
-    /// What it selects by.
+    /// The kind of its condition.
     pub(crate) by: By,
 }
 
-/// What a select selects rows by, beside the organization.
+/// The condition of a select, in addition to the organization.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     /// Nothing.
@@ -91,7 +89,7 @@ impl<E: OrganizationOwned> Clone for Scoped<E> {
 }
 
 impl<E: OrganizationOwned> Scoped<E> {
-    /// Only rows that fulfil the condition.
+    /// Only rows that match the condition.
     #[must_use]
     pub fn filter(self, condition: impl IntoCondition) -> Self {
         let condition = condition.into_condition();
@@ -99,13 +97,14 @@ impl<E: OrganizationOwned> Scoped<E> {
         Self { select: self.select.filter(condition), by }
     }
 
-    /// The same rows, for a statement that is planned each time, as it reads more than look-ups by key.
+    /// The same rows, for a statement that is planned each time, because it reads more than
+    /// look-ups by key.
     #[must_use]
     pub fn planned_anew(self) -> Self {
         Self { by: By::Filter, ..self }
     }
 
-    /// Only the row of this id.
+    /// Only the row with this ID.
     #[must_use]
     pub fn id(self, id: Uuid) -> Self {
         self.by_key(E::ID.eq(id))
@@ -126,9 +125,8 @@ impl Scope {
         Self { session, budgets, organization, role, may_repeat: Arc::default() }
     }
 
-    /// The same scope for one operation: with a budget of bytes of its own, and until a time after
-    /// which none of its statements runs on. `budget` is where what was already drawn for the
-    /// operation was drawn from, if anything was.
+    /// The same scope for one operation, with its own budget of bytes and a deadline for its
+    /// statements. `budget` is the budget that was already used for the operation, if any.
     #[must_use]
     pub fn operation(&self, deadline: Instant, budget: Option<Arc<Budget>>) -> Self {
         let budget = budget.unwrap_or_else(|| self.operation_budget());
@@ -136,7 +134,7 @@ impl Scope {
         Self { session, may_repeat: Arc::default(), ..self.clone() }
     }
 
-    /// After which none of its statements runs on, if it is for one operation.
+    /// The deadline of its statements, if it is for one operation.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.session.deadline()
@@ -148,9 +146,9 @@ impl Scope {
         self.budget().operation(self.budgets.limits())
     }
 
-    /// Waits until an operation of the organization may be executed, for as long as the result
-    /// lives. So many are executed at once, and an organization has no more than its share of them;
-    /// of those that are dear there are few at once, or they would keep all cores from the others.
+    /// Waits until an operation of the organization can be executed, for the lifetime of the
+    /// result. The number of executed operations is bounded, and an organization has no more than
+    /// its share. Few expensive ones run at once, or they would keep all cores busy.
     ///
     /// # Errors
     /// [`Error::TooManyWait`] where the organization has too many; [`Error::Busy`] where others have,
@@ -158,18 +156,16 @@ impl Scope {
     pub async fn turn(&self, is_dear: bool, deadline: Instant) -> Result<Turn, Error> {
         let work = &self.budgets.work;
         work.activity.note(self.organization);
-        let patience = |wait: Duration| {
-            let until = Instant::now().checked_add(wait).map_or(deadline, |end| end.min(deadline));
-            Patience { until, behind: wait / 2 }
-        };
+        let end = Instant::now().checked_add(work.max_wait);
+        let until = end.map_or(deadline, |end| end.min(deadline));
+        let patience = Patience { until, behind: work.max_wait / 2 };
         let dear = if is_dear {
-            let patience = patience(work.max_wait.saturating_mul(DEAR_WAIT));
             let permit = self.enter(&work.dear, self.organization, patience).await?;
             Some(Resting::new(permit, work.activity.clone()))
         } else {
             None
         };
-        let any = self.enter(&work.any, self.organization, patience(work.max_wait)).await?;
+        let any = self.enter(&work.any, self.organization, patience).await?;
         Ok(Turn { _dear: dear, _any: any })
     }
 
@@ -180,11 +176,11 @@ impl Scope {
         work.any.has_waited(self.organization, work.max_wait / 2)
     }
 
-    /// The same for what a subscription shows, which does not wait for the organization's other
+    /// The same for a subscription's response, which does not wait for the organization's other
     /// operations.
     ///
     /// # Errors
-    /// Those of [`Scope::turn`].
+    /// The errors of [`Scope::turn`].
     pub async fn live_turn(&self, deadline: Instant) -> Result<Turn, Error> {
         let apart = Uuid::from_u128(!self.organization.as_u128());
         let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
@@ -199,7 +195,7 @@ impl Scope {
         })
     }
 
-    /// The same scope for one statement that reads no more than so many bytes, until a time.
+    /// The same scope for one statement that reads at most `bytes`, until a deadline.
     #[must_use]
     pub fn reading(&self, deadline: Instant, bytes: usize) -> Self {
         let limits = ByteLimits { operation: bytes, ..*self.budgets.limits() };
@@ -212,7 +208,7 @@ impl Scope {
         self.budgets.organization(self.organization)
     }
 
-    /// The budget of the operation that this scope is for; the organization's where it is for none.
+    /// The budget of the scope's operation, or of the organization if there is none.
     #[must_use]
     pub fn drawn_from(&self) -> Arc<Budget> {
         self.session.budget().map_or_else(|| self.budget(), Arc::clone)
@@ -222,25 +218,25 @@ impl Scope {
         &self.session
     }
 
-    /// The id of the organization.
+    /// The ID of the organization.
     #[must_use]
     pub fn organization(&self) -> Uuid {
         self.organization
     }
 
-    /// What decides which rows this scope sees.
+    /// The values that decide which rows this scope sees.
     #[must_use]
     pub fn sight(&self) -> Sight {
         Sight::of(self.organization, self.session.wall())
     }
 
-    /// The right to delete, where the viewer's claims give it.
+    /// The right to delete, if the viewer's claims give it.
     #[must_use]
     pub fn admin(&self) -> Option<Admin<'_>> {
         (self.role == Role::Admin).then(|| Admin::of(self))
     }
 
-    /// How this database says what the two say differently.
+    /// The dialect of this database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self.executor().get_database_backend() {
@@ -256,7 +252,7 @@ impl Scope {
         Scoped { select, by: By::Nothing }
     }
 
-    /// The organization's rows that have one of these ids in a column with an index.
+    /// The organization's rows that have one with these IDs in a column with an index.
     #[must_use]
     pub fn find_by<E: OrganizationOwned>(&self, column: E::Column, ids: &[Uuid]) -> Scoped<E> {
         let dialect = self.dialect();
@@ -272,7 +268,7 @@ impl Scope {
     /// Runs a select.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn all<E: OrganizationOwned>(
         &self,
         scoped: Scoped<E>,
@@ -285,7 +281,7 @@ impl Scope {
     /// Runs a select for its first row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn one<E: OrganizationOwned>(
         &self,
         scoped: Scoped<E>,
@@ -295,10 +291,10 @@ impl Scope {
         Ok(all_known::<E>(&rows)?.pop())
     }
 
-    /// How many rows a select has.
+    /// The number of rows of a select.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn count<E: OrganizationOwned>(&self, scoped: Scoped<E>) -> Result<u64, Error>
     where
         E::Model: FromQueryResult,
@@ -306,10 +302,11 @@ impl Scope {
         Ok(scoped.select.count(self.executor()).await?)
     }
 
-    /// How many rows a select has for each of these values of `column`, those with any.
+    /// The number of rows that a select has for each of these values of `column`, without those
+    /// that have none.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn counts<E: OrganizationOwned>(
         &self,
         scoped: Scoped<E>,
@@ -334,10 +331,10 @@ impl Scope {
         Ok(counts)
     }
 
-    /// The rows of these ids that are the organization's, in no order, each once.
+    /// The organization's rows with these IDs, in no particular order, each once.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn by_ids<E: OrganizationOwned>(
         &self,
         ids: impl IntoIterator<Item = Uuid>,
@@ -345,10 +342,10 @@ impl Scope {
         self.by_column::<E>(E::ID, ids).await
     }
 
-    /// The organization's rows that have one of these ids in a column, in no order.
+    /// The organization's rows with one of these IDs in a column, in no particular order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn by_column<E: OrganizationOwned>(
         &self,
         column: E::Column,
@@ -362,11 +359,11 @@ impl Scope {
         Ok(rows)
     }
 
-    /// These columns, by position, of the organization's rows that have one of these ids in a column, in
-    /// no order.
+    /// These columns, by position, of the organization's rows with one of these IDs in a column, in
+    /// no particular order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn columns_by<E: OrganizationOwned>(
         &self,
         columns: &[E::Column],
@@ -384,8 +381,8 @@ impl Scope {
         Ok(rows)
     }
 
-    /// Whether a row has a row of another table `R` whose column equals its own, and which
-    /// fulfils the condition.
+    /// The condition that a table `R` has a row that matches another condition and has the same
+    /// value in its column.
     #[must_use]
     pub fn has<R: OrganizationOwned>(
         &self,
@@ -403,7 +400,7 @@ impl Scope {
         Expr::exists(related)
     }
 
-    /// How many rows a select has, as a scalar subquery.
+    /// The number of rows of a select, as a scalar subquery.
     #[must_use]
     pub fn number_of<E: OrganizationOwned>(&self, scoped: Scoped<E>) -> Expr {
         let mut select = scoped.into_query();
@@ -411,14 +408,14 @@ impl Scope {
         Expr::SubQuery(None, Box::new(select.into()))
     }
 
-    /// A scalar subquery of SQL text. It may name columns of the table that it stands in.
+    /// A scalar subquery of SQL text. It can name columns of the surrounding table.
     #[must_use]
     pub fn expression(&self, sql: Sql) -> Expr {
         sql.expression(self.executor().get_database_backend(), self.organization)
     }
 
-    /// Whether a column has one of the ids that SQL text finds. The text selects an `id` and a `value`;
-    /// only rows with a value that fulfils the condition count. Never null.
+    /// The condition that a column has one of the IDs that SQL text finds. The text selects an `id`
+    /// and a `value`; only rows with a value that satisfies the condition count. Never null.
     #[must_use]
     pub fn among(
         &self,
@@ -431,11 +428,11 @@ impl Scope {
         sql.among(backend, self.organization, own, condition)
     }
 
-    /// Runs SQL text, which sees the ids that `selected` selects as a table of the name
-    /// `selected` with one column, `id`.
+    /// Runs SQL text, which can use the IDs that `selected` selects as a table named `selected`
+    /// with one column, `id`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn rows<E: OrganizationOwned>(
         &self,
         sql: Sql,
@@ -444,10 +441,10 @@ impl Scope {
         self.rows_given(sql, selected, None).await
     }
 
-    /// [`Scope::rows`], where the text sees one table more, with these values.
+    /// [`Scope::rows`], with one more table of these values for the text.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn rows_given<E: OrganizationOwned>(
         &self,
         sql: Sql,
@@ -466,13 +463,13 @@ impl Scope {
         Ok(self.executor_for(by_key).query_all_raw(statement).await?)
     }
 
-    /// Does `work` in one transaction: all of it, or nothing where it fails or is dropped. Within
-    /// a transaction it is a part of that. What has begun to be committed is committed, even where
-    /// this is dropped.
+    /// Runs `work` in one transaction: completely, or not at all if it fails or is dropped. Within
+    /// a transaction, it becomes part of it. A commit that has started is completed, even if this
+    /// is dropped.
     ///
     /// # Errors
-    /// Those of `work` and of the database; [`Error::InDoubt`] where the connection was lost during
-    /// the commit.
+    /// The errors of `work` and of the database. [`Error::InDoubt`] if the connection was lost
+    /// during the commit.
     pub async fn transaction<T, E: From<Error>>(
         &self,
         work: impl AsyncFnOnce(&Scope) -> Result<T, E>,
@@ -496,11 +493,11 @@ impl Scope {
         done
     }
 
-    /// Does `work`, which is one [`Scope::transaction`], again for as long as the database ends it
-    /// for the sake of another, within reason.
+    /// Runs `work`, which is one [`Scope::transaction`], and repeats it while the database aborts
+    /// it in favor of another, up to a limit.
     ///
     /// # Errors
-    /// Those of `work`, the last time.
+    /// The errors of the last attempt.
     pub async fn repeat<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         work: impl Fn() -> F,
@@ -516,7 +513,7 @@ impl Scope {
         work().await
     }
 
-    /// Waits a random time, so that transactions that were in each other's way are not again.
+    /// Waits a random time, so that transactions that conflicted do not conflict again.
     async fn wait_before(&self, attempt: u32) {
         let longest = std::cmp::min(FIRST_WAIT.saturating_mul(1 << attempt), LONGEST_WAIT);
         let wait = rand::rng().random_range(Duration::ZERO..longest);
@@ -528,7 +525,7 @@ impl Scope {
         self.read(select, false).await
     }
 
-    /// Runs a select; whether it looks rows up by key decides how it is planned.
+    /// Runs a select. It is planned depending on whether it looks up rows by key.
     pub(crate) async fn read(
         &self,
         select: &SelectStatement,

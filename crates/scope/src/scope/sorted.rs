@@ -1,4 +1,4 @@
-//! Rows that a query selects and that are inserted without passing through the process.
+//! Inserts rows that a query selects, without passing them through the process.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,19 @@ use sea_orm::{
 use super::{By, Scope};
 use crate::{Dialect, Error, Given, OrganizationOwned, Scoped, Sql};
 
-/// What became of the ids that a text selected.
+/// The outcome for the IDs that a text selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sorted {
     /// How many rows were inserted.
     pub inserted: u64,
-    /// How many ids were to be inserted, and were there by then: another transaction was faster.
+    /// The number of IDs that were to be inserted but existed by then, because another transaction
+    /// was faster.
     pub taken: u64,
     kinds: BTreeMap<i64, u64>,
 }
 
 impl Sorted {
-    /// How many ids are of a kind, from 1 on.
+    /// The number of IDs of a kind, starting at 1.
     #[must_use]
     pub fn of(&self, kind: i64) -> u64 {
         self.kinds.get(&kind).copied().unwrap_or(0)
@@ -39,19 +40,20 @@ impl Sorted {
     }
 }
 
-/// The kind of an id that is to be inserted.
+/// The kind of an ID that is to be inserted.
 const TO_INSERT: i64 = 0;
-/// Stands in place of a kind for the rows that were inserted.
+/// Stands for the inserted rows in place of a kind.
 const INSERTED: i64 = -1;
 
 impl Scope {
-    /// Inserts `row` for each id that SQL text selects, with the id in `column`. The text is that of
-    /// [`Scope::rows_given`], and gives an `id`, once, and its `kind`: a row is inserted for those of
-    /// kind 0, the others are counted. The database makes the ids of the rows. In PostgreSQL this is
-    /// one statement; in `SQLite`, which has one writer, two of one transaction.
+    /// Inserts `row` for each ID that SQL text selects, with the ID in `column`. The text is like
+    /// that of [`Scope::rows_given`], and returns each `id` once, with its `kind`: a row is
+    /// inserted for kind 0, and the others are counted. The database generates the IDs of the rows.
+    /// In PostgreSQL, this is one statement. In `SQLite`, which has one writer, it is two in one
+    /// transaction.
     ///
-    /// Rows are inserted in the order of the ids, so that two calls with some of the same ids do not
-    /// wait for each other in a circle. A row that breaks a unique constraint is not inserted.
+    /// Rows are inserted in the order of the IDs, so that two calls with common IDs do not
+    /// deadlock. A row that breaks a unique constraint is not inserted.
     ///
     /// # Errors
     /// [`Error::ReferenceNotFound`] where `row` refers to a row that is not the organization's.

@@ -1,4 +1,4 @@
-//! Writing rows: within the organization, and referring to its rows alone.
+//! Writing rows: within the organization, with references to its own rows only.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +13,22 @@ use super::{CHUNK, Scope, bulk};
 use crate::{Dialect, Error, OrganizationOwned, unreadable::all_known};
 
 impl Scope {
-    /// The row of this id, which nobody else changes before the transaction ends.
+    /// The row with this ID, locked until the transaction ends.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // rows that refer to it may be inserted meanwhile; SQLite has one writer at a time, and
-        // renders no lock
+        // rows that refer to it can be inserted in the meantime; SQLite has one writer at a time
+        // and the query builder renders no lock for it
         let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
         Ok(all_known::<E>(&rows)?.pop())
     }
 
-    /// [`Scope::lock`] that does not wait: `None` also where another transaction holds the row.
+    /// [`Scope::lock`] without waiting: also `None` if another transaction holds the row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn lock_if_free<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -39,10 +39,10 @@ impl Scope {
         Ok(all_known::<E>(&rows)?.pop())
     }
 
-    /// Inserts a row into the organization, whatever organization it names.
+    /// Inserts a row into the organization, regardless of the organization that it names.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where it refers to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if it refers to a row that is not the organization's.
     pub async fn insert<E: OrganizationOwned>(
         &self,
         mut row: E::ActiveModel,
@@ -52,10 +52,11 @@ impl Scope {
         Ok(E::insert(row).exec_with_returning(self.executor()).await?)
     }
 
-    /// Inserts rows into the organization, many a statement. Not one transaction by itself.
+    /// Inserts rows into the organization, many in each statement. This is not a transaction by
+    /// itself.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where one refers to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if one refers to a row that is not the organization's.
     pub async fn insert_all<E: OrganizationOwned>(
         &self,
         mut rows: Vec<E::ActiveModel>,
@@ -72,11 +73,11 @@ impl Scope {
         Ok(())
     }
 
-    /// Writes the columns that are set to the row of this id; `None` where there is no such row.
-    /// A row stays in its organization.
+    /// Writes the set columns to the row with this ID, or returns `None` if there is no such row. A
+    /// row stays in its organization.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where it would refer to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if it would refer to a row that is not the organization's.
     pub async fn update<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -88,11 +89,11 @@ impl Scope {
         self.update_row(id, E::update_many().set(changes)).await
     }
 
-    /// Computes a column of the row of this id, one that refers to no other row; `None` where there is no
-    /// such row.
+    /// Computes a column of the row with this ID, which must not refer to another row. Returns
+    /// `None` if there is no such row.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn compute<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -113,7 +114,7 @@ impl Scope {
                 let updated = update.exec_with_returning(self.executor()).await?;
                 Ok(updated.into_iter().next())
             }
-            // what it returns there is the row before its triggers, with the old updated_at
+            // there, RETURNING gives the row before its triggers, with the old updated_at
             Dialect::Sqlite => {
                 if update.exec(self.executor()).await?.rows_affected == 0 {
                     return Ok(None);

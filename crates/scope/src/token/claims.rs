@@ -1,22 +1,22 @@
-//! Claims: which say what, and how they are read.
+//! Claims: their names, and how they are read.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::InvalidToken;
 
-/// Which claims say what, and which parties are expected.
+/// The names of the claims, and the expected issuer and audience.
 #[derive(Clone, Debug)]
 pub struct ClaimRules {
-    /// The claim with the organization's id; a dot goes into an object.
+    /// The claim with the organization's ID. A dot separates the names of nested objects.
     pub organization: String,
-    /// The claim with the role; a dot goes into an object.
+    /// The claim with the role. A dot separates the names of nested objects.
     pub role: String,
     /// The roles that are admins.
     pub admin_roles: Vec<String>,
-    /// The issuer, where it is checked.
+    /// The issuer, if it is checked.
     pub issuer: Option<String>,
-    /// The audience, where it is checked.
+    /// The audience, if it is checked.
     pub audience: Option<String>,
 }
 
@@ -32,9 +32,9 @@ impl Default for ClaimRules {
     }
 }
 
-/// Two claims cannot both be: one goes into the other, which is no object.
+/// Two claims exclude each other: one is inside the other, which is not an object.
 #[derive(Debug, thiserror::Error)]
-#[error("the claim {0} goes into another one, which is no object")]
+#[error("the claim {0} is inside another claim that is not an object")]
 pub struct ConflictingClaims(String);
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the epoch, with or without a fraction.
@@ -50,7 +50,7 @@ pub(super) fn numeric_date(
                 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
                 value.as_f64().map(|seconds| seconds.floor() as i64)
             })
-            // a year that clocks can be compared with
+            // a year within the range of clocks
             .map(|seconds| seconds.clamp(0, 253_402_300_799))
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
             .map(Some)
@@ -58,7 +58,7 @@ pub(super) fn numeric_date(
     }
 }
 
-/// The claim of this name, or the one that a dotted name leads to.
+/// The claim with this name, or at the path of a dotted name.
 pub(super) fn claim<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     claims
         .get(name)

@@ -1,4 +1,4 @@
-//! Keys that verify tokens: one, or a set of which the token names one.
+//! Keys that verify tokens: a single key, or a set from which the token names one.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -7,12 +7,12 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How many keys of a set are taken.
+/// The maximum number of keys of a set.
 const MAX_KEYS: usize = 100;
 /// The shortest modulus of an RSA key, 2,048 bits in base64url (RFC 7518, section 3.3).
 const MIN_MODULUS: usize = 342;
 
-/// What an RSA key can be for; the first where it does not say.
+/// The algorithms of an RSA key. The first one is the default.
 const OF_RSA: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::RS384,
@@ -26,20 +26,20 @@ const OF_RSA: &[Algorithm] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
     /// An HS256 secret of less than 32 bytes (RFC 7518, section 3.2).
-    #[error("the secret has {0} bytes; it needs 32 or more")]
+    #[error("the secret has {0} bytes; it needs at least 32")]
     ShortSecret(usize),
-    /// No public key in PEM that RS256, ES256, ES384 or `EdDSA` can use.
-    #[error("this is no public key in PEM for RS256, ES256, ES384 or EdDSA")]
+    /// Not a PEM public key for RS256, ES256, ES384 or `EdDSA`.
+    #[error("this is not a PEM public key for RS256, ES256, ES384 or EdDSA")]
     NotPem,
-    /// No key set (RFC 7517, section 5).
-    #[error("this is no JSON Web Key Set: {0}")]
+    /// Not a key set (RFC 7517, section 5).
+    #[error("this is not a JSON Web Key Set: {0}")]
     NotSet(#[source] serde_json::Error),
     /// A key set without a key that can verify tokens.
     #[error("the key set has no key that can verify tokens")]
     EmptySet,
 }
 
-/// A key, and with it the algorithm.
+/// A key with its algorithm.
 pub struct Key {
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
@@ -49,7 +49,7 @@ impl Key {
     /// A shared secret, for HS256.
     ///
     /// # Errors
-    /// Where it is shorter than 32 bytes.
+    /// If it is shorter than 32 bytes.
     pub fn secret(secret: &[u8]) -> Result<Self, InvalidKey> {
         if secret.len() < 32 {
             return Err(InvalidKey::ShortSecret(secret.len()));
@@ -60,7 +60,7 @@ impl Key {
     /// A public key in PEM: RSA for RS256, P-256 for ES256, P-384 for ES384, Ed25519 for `EdDSA`.
     ///
     /// # Errors
-    /// Where it is none of these.
+    /// If it is none of these.
     pub fn public_pem(pem: &[u8]) -> Result<Self, InvalidKey> {
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
             Ok(Self { algorithm: Algorithm::RS256, key })
@@ -74,7 +74,7 @@ impl Key {
         }
     }
 
-    /// A key of a set; `None` where it is for something else, or of a kind that is not known.
+    /// A key of a set, or `None` if it has another purpose or an unknown type.
     fn of_set(jwk: &Entry) -> Option<Self> {
         let is_for_signatures = jwk.r#use.as_deref().is_none_or(|purpose| purpose == "sig")
             && jwk.key_ops.as_ref().is_none_or(|all| all.iter().any(|one| one == "verify"));
@@ -99,7 +99,7 @@ impl Key {
         };
         let algorithm = match jwk.alg.as_deref() {
             None => algorithms[0],
-            // RFC 9864 gives the curve a name of its own
+            // RFC 9864 gives the curve its own name
             Some("Ed25519") if algorithms == [Algorithm::EdDSA] => Algorithm::EdDSA,
             Some(name) => {
                 let named: Algorithm = name.parse().ok()?;
@@ -123,7 +123,7 @@ fn of_curve(key: &DecodingKey) -> Option<Algorithm> {
     }
 }
 
-/// A key as it stands in a set (RFC 7517, section 4; RFC 7518, section 6).
+/// A key in a set (RFC 7517, section 4; RFC 7518, section 6).
 #[derive(Deserialize)]
 struct Entry {
     kty: String,
@@ -151,11 +151,11 @@ impl Entry {
 pub struct KeySet(pub(super) Vec<(Option<String>, Key)>);
 
 impl KeySet {
-    /// The keys of a JSON Web Key Set that can verify tokens: RSA, P-256, P-384 and Ed25519. What is
-    /// for encryption, of another kind, or for an algorithm that the key cannot have is left out.
+    /// The keys of a JSON Web Key Set that can verify tokens: RSA, P-256, P-384 and Ed25519. Keys
+    /// for encryption, of another type, or for an algorithm that does not fit are left out.
     ///
     /// # Errors
-    /// Where this is no key set, or nothing is left of it.
+    /// If this is not a key set, or no key remains.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidKey> {
         #[derive(Deserialize)]
         struct Set {

@@ -1,8 +1,8 @@
-//! Tokens: who asks, for which organization, with which role.
+//! Tokens: who the caller is, for which organization, and with which role.
 //!
-//! **Invariants.** A [`Bearer`] is made by [`Verifier`] alone, from claims whose signature holds
-//! under a key that the operator gave. The key decides the algorithm; what the token's header says
-//! is only compared with it (RFC 8725, section 3.1). A [`Viewer`] is made of a bearer alone: by the
+//! **Invariants.** Only [`Verifier`] makes a [`Bearer`], from claims with a signature that is valid
+//! under a key from the operator. The key decides the algorithm; the token's header is only
+//! compared with it (RFC 8725, section 3.1). A [`Viewer`] is made only from a bearer: by the
 //! token's own claims, or by an active membership ([`Memberships`](crate::Memberships)).
 
 mod claims;
@@ -21,26 +21,26 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// How far the clocks of issuer and service may be apart, in seconds.
+/// The allowed difference between the clocks of issuer and service, in seconds.
 const LEEWAY: i64 = 30;
 
-/// What the viewer may do: every member reads and writes, admins delete too.
+/// What the viewer can do: members read and write, and admins also delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// May read and write.
+    /// Can read and write.
     Member,
-    /// May delete as well.
+    /// Can also delete.
     Admin,
 }
 
-/// Somebody whose token was verified, for whichever organization.
+/// The holder of a verified token, for any organization.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     subject: String,
     /// The organization and role that the token names.
     claimed: Option<(Uuid, Role)>,
     expires_at: DateTime<Utc>,
-    /// All that the token says.
+    /// All claims of the token.
     claims: Arc<Value>,
 }
 
@@ -51,19 +51,19 @@ impl Bearer {
         &self.subject
     }
 
-    /// Until when the token counts as valid: clocks differ.
+    /// The time until which the token counts as valid, including the leeway.
     #[must_use]
     pub fn valid_until(&self) -> DateTime<Utc> {
         self.expires_at + chrono::TimeDelta::seconds(LEEWAY)
     }
 
-    /// The viewer, where the token names an organization.
+    /// The viewer, if the token names an organization.
     #[must_use]
     pub fn viewer(&self) -> Option<Viewer> {
         self.claimed.map(|(organization, role)| self.within(organization, role))
     }
 
-    /// The viewer with this role in this organization, which a membership gave.
+    /// The viewer with this role in this organization, as given by a membership.
     pub(crate) fn within(&self, organization: Uuid, role: Role) -> Viewer {
         let Self { subject, expires_at, claims, .. } = self.clone();
         Viewer { subject, organization, role, expires_at, claims }
@@ -87,7 +87,7 @@ impl Viewer {
         &self.subject
     }
 
-    /// The id of the organization.
+    /// The ID of the organization.
     #[must_use]
     pub fn organization(&self) -> Uuid {
         self.organization
@@ -99,7 +99,7 @@ impl Viewer {
         self.role
     }
 
-    /// All that the token says.
+    /// All claims of the token.
     pub(crate) fn claims(&self) -> &Value {
         &self.claims
     }
@@ -111,25 +111,25 @@ impl Viewer {
     }
 }
 
-/// Why a token is not valid. Says nothing that the bearer does not know.
+/// Why a token is not valid. Reveals nothing that the bearer does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidToken {
-    /// No JWT, or one that this key did not sign.
+    /// Not a JWT, or not signed with this key.
     #[error("the token is not signed with the expected key")]
     Signature,
-    /// The token names a key that is not in use, or not yet.
+    /// The token names a key that is not in use.
     #[error("the token is signed with an unknown key")]
     UnknownKey,
-    /// There is no key yet, so nothing can be said of any token.
+    /// There are no keys yet, so no token can be verified.
     #[error("there are no keys to verify tokens with yet")]
     NoKeys,
-    /// The token's time is over, or has not come.
+    /// The token has expired, or is not valid yet.
     #[error("the token is expired or not valid yet")]
     Time,
-    /// The issuer or the audience is another one.
+    /// The issuer or the audience does not match.
     #[error("the token is from another issuer or for another audience")]
     Party,
-    /// A claim is missing or has no usable value.
-    #[error("the token's claim {0} is missing or not usable")]
+    /// A claim is missing or invalid.
+    #[error("the token's claim {0} is missing or invalid")]
     Claim(String),
 }

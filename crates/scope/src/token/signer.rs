@@ -20,16 +20,16 @@ impl Signer {
     /// A signer with the secret that [`Key::secret`] verifies with.
     ///
     /// # Errors
-    /// Where the secret is shorter than 32 bytes.
+    /// If the secret is shorter than 32 bytes.
     pub fn new(secret: &[u8], rules: ClaimRules) -> Result<Self, InvalidKey> {
         Key::secret(secret)?;
         Ok(Self { key: EncodingKey::from_secret(secret), rules })
     }
 
-    /// A token that a [`Verifier`] with the same secret and rules takes until `expires_at`.
+    /// A token that a [`Verifier`] with the same secret and rules accepts until `expires_at`.
     ///
     /// # Errors
-    /// Where the names of the claims go into one another.
+    /// If one claim is inside another.
     ///
     /// # Panics
     /// Never: claims of text and numbers always encode.

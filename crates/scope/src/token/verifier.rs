@@ -13,14 +13,14 @@ use super::{
     key::{Key, KeySet},
 };
 
-/// Makes viewers of tokens.
+/// Turns tokens into viewers.
 pub struct Verifier {
-    /// Those that are in use.
+    /// The keys in use.
     keys: RwLock<Arc<[Ready]>>,
     rules: ClaimRules,
 }
 
-/// A key with what a token of it has to fulfil.
+/// A key with the requirements for its tokens.
 struct Ready {
     name: Option<String>,
     key: DecodingKey,
@@ -35,13 +35,13 @@ impl Verifier {
         Self { keys: RwLock::new([only].into()), rules }
     }
 
-    /// A verifier of keys that are yet to come, by [`Verifier::replace_keys`].
+    /// A verifier without keys, which come later through [`Verifier::replace_keys`].
     #[must_use]
     pub fn without_keys(rules: ClaimRules) -> Self {
         Self { keys: RwLock::new([].into()), rules }
     }
 
-    /// From now on these keys are in use and no others.
+    /// Replaces the keys in use.
     pub fn replace_keys(&self, set: KeySet) {
         let ready = set.0.into_iter().map(|(name, key)| Ready::of(name, key, &self.rules));
         let keys = ready.collect();
@@ -58,25 +58,25 @@ impl Verifier {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The viewer whom the token speaks of, with the organization that it names. Whether the
-    /// organization exists is for [`Database::enter`](crate::Database::enter) to see.
+    /// The viewer of the token, in the organization that it names. Whether the organization exists
+    /// is checked by [`Database::enter`](crate::Database::enter).
     ///
     /// # Errors
-    /// Where the token is not valid at `now`, or names no organization.
+    /// If the token is not valid at `now`, or names no organization.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, InvalidToken> {
         self.bearer(token, now)?.viewer().ok_or_else(|| self.lacks_organization())
     }
 
-    /// What is wrong with a token without an organization, where it has to name one.
+    /// The error for a token that must name an organization but does not.
     #[must_use]
     pub fn lacks_organization(&self) -> InvalidToken {
         InvalidToken::Claim(self.rules.organization.clone())
     }
 
-    /// The bearer of the token, who may name no organization.
+    /// The bearer of the token, which may name no organization.
     ///
     /// # Errors
-    /// Where the token is not valid at `now`.
+    /// If the token is not valid at `now`.
     pub fn bearer(&self, token: &str, now: DateTime<Utc>) -> Result<Bearer, InvalidToken> {
         let claims = claims_under(&self.keys(), token)?;
         let expires_at =
@@ -108,7 +108,8 @@ impl Verifier {
     }
 }
 
-/// The claims of a token under the key that it names; under the only one where either has no name.
+/// The claims of a token, verified with the key that it names, or with the only key if either has
+/// no name.
 fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
     match keys {
         [] => return Err(InvalidToken::NoKeys),
@@ -120,7 +121,7 @@ fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
         return only.claims(token);
     }
     let Some(kid) = header.kid else { return Err(InvalidToken::Signature) };
-    // keys of different kinds may have one name (RFC 7517, section 4.5)
+    // keys of different types can have the same name (RFC 7517, section 4.5)
     let mut named = keys.iter().filter(|key| key.name.as_ref() == Some(&kid)).peekable();
     if named.peek().is_none() {
         return Err(InvalidToken::UnknownKey);
@@ -151,7 +152,7 @@ impl Ready {
                     _ => InvalidToken::Signature,
                 }
             })?;
-        // an extension that has to be understood, and is not (RFC 7515, section 4.1.11)
+        // a critical extension that is not supported (RFC 7515, section 4.1.11)
         if decoded.header.crit.is_some() {
             return Err(InvalidToken::Signature);
         }
@@ -162,7 +163,7 @@ impl Ready {
 fn validation(algorithm: Algorithm, rules: &ClaimRules) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_required_spec_claims(&["exp", "sub"]);
-    // the clock is ours
+    // the clock is the service's own
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = rules.audience.is_some();

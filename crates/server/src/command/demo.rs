@@ -13,7 +13,7 @@ pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
     let database = Database::connect(&options, None).await?;
     require_migrated(&database).await?;
     if database.operator().has_campaigns().await? {
-        bail!("the database holds campaigns already; the demo data is for an empty one");
+        bail!("the database already has campaigns; the demo data needs an empty one");
     }
     demo::load(&database, Utc::now()).await?;
     for organization in demo::ORGANIZATIONS {
@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a database whose schema is not the one of this program.
+/// Rejects a database with a schema other than this program's.
 pub(super) async fn require_migrated(database: &Database) -> anyhow::Result<()> {
     let applied = database.applied_migrations().await?;
     if campaigns_migration::names().iter().all(|name| applied.contains(name)) {

@@ -32,14 +32,14 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     bar.finish_and_clear();
     print(
         "campaign_segments.filter_rules cannot be read",
-        "The segment cannot be used. Correct the rules where the path points, or save them by updateSegment, which checks them.",
+        "The segment cannot be used. Correct the rules at the path, or save them with updateSegment, which checks them.",
         &found,
     );
     database.close().await?;
     if wrong > 0 {
         bail!("{wrong} problems");
     }
-    println!("nothing is wrong, by {} checks", checks.len() + 1);
+    println!("no problems found by {} checks", checks.len() + 1);
     Ok(())
 }
 
@@ -58,7 +58,7 @@ fn print(wrong: &str, remedy: &str, found: &Found) {
     println!("  Remedy: {remedy}\n");
 }
 
-/// Segments with rules that are an object, and still no rules.
+/// Segments whose rules are an object but not valid rules.
 async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Found> {
     let operator = database.operator();
     let mut found = Found::default();

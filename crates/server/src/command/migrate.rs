@@ -16,14 +16,19 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
         Target::from(&campaigns_scope::primary(&url).await?).in_schema(arguments.schema.schema);
     if arguments.with_policies {
         if !matches!(arguments.action, MigrateAction::Up) {
-            return Err(WrongUsage("--with-policies goes with `campaigns migrate`".into()).into());
+            return Err(WrongUsage(
+                "--with-policies can only be used with `campaigns migrate`".into(),
+            )
+            .into());
         }
         require_postgres("--with-policies", &url)?;
     }
     match arguments.action {
         MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
         _ if arguments.plan => {
-            return Err(WrongUsage("--plan is for `campaigns migrate` alone".to_owned()).into());
+            return Err(
+                WrongUsage("--plan can only be used with `campaigns migrate`".to_owned()).into()
+            );
         }
         MigrateAction::Up => {
             if !arguments.yes && !agree(&campaigns_migration::to_adopt(target.clone()).await?)? {
@@ -54,7 +59,7 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
 async fn up(target: Target) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("  {msg}  {bar:30} {percent:>3} %  {elapsed}")?);
-    // drawn on a terminal alone
+    // drawn only on a terminal
     let shown = bar.clone();
     let applied = campaigns_migration::up_telling(target, move |progress| {
         let (done, of) = progress.done.unwrap_or((0, 1));
@@ -74,7 +79,7 @@ async fn up(target: Target) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks whether tables that another program made are to be adopted, where there are any.
+/// Asks whether to adopt tables from another program, if there are any.
 fn agree(tables: &[String]) -> anyhow::Result<bool> {
     if tables.is_empty() {
         return Ok(true);
@@ -82,12 +87,12 @@ fn agree(tables: &[String]) -> anyhow::Result<bool> {
     let tables = tables.join(", ");
     if !std::io::stdin().is_terminal() {
         return Err(WrongUsage(format!(
-            "another program made {tables}; look at what `campaigns migrate --plan` prints, and adopt \
-             them with --yes"
+            "another program created {tables}; check what `campaigns migrate --plan` prints, and \
+             adopt them with --yes"
         ))
         .into());
     }
-    println!("Another program made {tables}.");
+    println!("Another program created {tables}.");
     println!("The service will add what it needs beside them; --plan shows what.");
     print!("Adopt them? [y/N] ");
     std::io::stdout().flush()?;

@@ -18,8 +18,8 @@ use clap::Parser;
 
 use arguments::{Arguments, Command, WrongUsage};
 
-/// Reads the command line and does what it says. Exits with 0 where it is done, 1 where it did
-/// not hold, 2 where it was called wrongly.
+/// Reads the command line and runs the command. Exits with 0 on success, 1 on failure, and 2 for
+/// wrong usage.
 pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {

@@ -1,4 +1,4 @@
-//! What the commands that run until they are told to end have in common.
+//! The common parts of commands that run until they are stopped.
 
 use std::io::IsTerminal;
 
@@ -6,17 +6,17 @@ use tokio::signal;
 
 use super::arguments::WrongUsage;
 
-/// Refuses a flag for a database that is not PostgreSQL.
+/// Rejects a flag for a database that is not PostgreSQL.
 pub(super) fn require_postgres(flag: &str, url: &str) -> Result<(), WrongUsage> {
     if url.starts_with("postgres") {
         Ok(())
     } else {
-        Err(WrongUsage(format!("{flag} is for PostgreSQL")))
+        Err(WrongUsage(format!("{flag} requires PostgreSQL")))
     }
 }
 
-/// Waits until the process is told to end. From this call on, and not only once it is waited for, a signal
-/// is heard: whoever reads the address may send one at once.
+/// Waits until the process is told to stop. Signals are received from this call on, not only once
+/// the future is polled, since a program that reads the printed address may send one at once.
 pub(super) fn told_to_end() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
 
-/// How long requests may take to finish once the service is told to end.
+/// How long requests can take to finish after the service is told to stop.
 const GRACE: Duration = Duration::from_millis(9_200);
-/// How long connections may take to be closed after that.
+/// How long closing the connections can take after that.
 const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
@@ -40,9 +40,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let mut bound = None;
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
-            bail!(
-                "a key to verify tokens with is missing: --jwt-secret, --jwt-public-key or --jwks-url"
-            )
+            bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
         }
         (Some(url), Some(source)) => {
             let options = options(&arguments, url);
@@ -102,7 +100,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     serve(bound.into_listener(), &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
+        Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
         Err(_) => tracing::warn!("the database was not closed in time"),
     }
     Ok(())
@@ -118,7 +116,7 @@ fn options(arguments: &Serve, url: String) -> Options {
     }
 }
 
-/// Refuses a database in which triggers that keep the feed are missing or off, and names those that
+/// Rejects a database in which triggers of the feed are missing or turned off, and logs those that
 /// a restore has turned into ordinary ones.
 async fn require_triggers(database: &Database) -> anyhow::Result<()> {
     let broken = database.feed_reader().broken_triggers().await?;
@@ -128,38 +126,38 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
             bail!("the trigger {trigger} on {table} is missing or disabled: {remedy}");
         }
         tracing::warn!(
-            "the trigger {trigger} on {table} does not fire in sessions of replication, as after \
+            "the trigger {trigger} on {table} does not fire in replication sessions, as after \
              a restore with --disable-triggers: {remedy}"
         );
     }
     Ok(())
 }
 
-/// Refuses a database in which policies would not hold for a role, and says why.
+/// Rejects a database in which policies would not apply to a role, with the reasons.
 async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
     let gaps = database.gaps_in_row_security(role).await?;
     if gaps.is_empty() {
         return Ok(());
     }
     bail!(
-        "row security would not hold; `campaigns migrate --with-policies` writes policies where there \
-         are none:\n  {}",
+        "row security would not apply; `campaigns migrate --with-policies` creates policies where \
+         there are none:\n  {}",
         gaps.join("\n  ")
     )
 }
 
-/// What development mode prints: tokens for an admin and a member.
+/// The output of development mode: tokens for an admin and a member.
 struct Banner {
     organization: String,
     admin: String,
     member: String,
 }
 
-/// Loads the demo data where it is not there, on a connection that may take its time.
+/// Loads the demo data if it is missing, on a connection without a time limit.
 async fn fill() -> anyhow::Result<()> {
     let database = Database::connect(&Options::new(development::DATABASE_URL), None).await?;
     let organizations = database.operator().organizations().await?;
-    // the first of them is loaded last: without it the loading was cut off, or never began
+    // the first one is loaded last: without it, loading was interrupted or never started
     let [main, others @ ..] = &demo::ORGANIZATIONS;
     let is_other = |id| id != main.id && others.iter().any(|other| other.id == id);
     if organizations.iter().all(|organization| is_other(organization.id)) {
@@ -169,7 +167,7 @@ async fn fill() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everything that nobody configured.
+/// The defaults of development mode.
 async fn develop(
     arguments: &Serve,
     given: Option<KeySource>,
@@ -181,7 +179,7 @@ async fn develop(
     let database =
         Database::connect(&options, None).await.context("cannot connect to the database")?;
     let secret = match (&arguments.keys.jwt_secret, given) {
-        // no token can be made of a public key
+        // a public key cannot sign tokens
         (None, Some(source)) => return Ok((database, source, None)),
         (Some(secret), _) => secret.clone().into_bytes(),
         (None, None) => development::secret()?,
@@ -222,7 +220,7 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Serves until the process is told to end, and then for as long as requests take.
+/// Serves until the process is told to stop and its requests are finished.
 async fn serve(
     listener: TcpListener,
     app: &App,

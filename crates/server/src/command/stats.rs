@@ -54,7 +54,7 @@ async fn check(
     if wrong > 0 {
         bail!("{wrong} rows of counts are wrong; `campaigns stats rebuild` counts them again");
     }
-    Ok(format!("the counts of {} organizations are right", organizations.len()))
+    Ok(format!("the counts of {} organizations are correct", organizations.len()))
 }
 
 /// `campaign_counts of …: campaign_id …: opens is 5 and should be 4`.
@@ -66,7 +66,7 @@ fn line(table: &str, organization: Uuid, difference: &Difference) -> String {
         .iter()
         .map(|(count, kept, counted)| format!("{count} is {kept} and should be {counted}"))
         .collect();
-    // one of zeros on both sides is there where it need not be
+    // a row with zeros on both sides exists although it should not
     let wrong =
         if counts.is_empty() { "should not be there".to_owned() } else { counts.join(", ") };
     format!("{table} of {organization}: {}: {wrong}", row.join(", "))

@@ -11,8 +11,8 @@ pub(super) fn run(arguments: &Token) -> anyhow::Result<()> {
         Some(secret) => secret.clone().into_bytes(),
         None => development::existing_secret()?.ok_or_else(|| {
             WrongUsage(
-                "--jwt-secret is missing, and there is no development secret here: it is made \
-                 where `campaigns` is started without a database"
+                "--jwt-secret is missing, and there is no development secret here: `campaigns` \
+                 creates one when it starts without a database"
                     .to_owned(),
             )
         })?,
@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Token) -> anyhow::Result<()> {
     let expires_at = chrono::TimeDelta::from_std(arguments.ttl)
         .ok()
         .and_then(|ttl| now.checked_add_signed(ttl))
-        .ok_or_else(|| WrongUsage("--ttl: no token lives that long".to_owned()))?;
+        .ok_or_else(|| WrongUsage("--ttl is too long for a token".to_owned()))?;
     let Token { org, role, subject, .. } = arguments;
     let token = signer
         .sign(*org, role, subject, now, expires_at)

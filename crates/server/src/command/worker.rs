@@ -9,8 +9,8 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{arguments::Worker, demo::require_migrated, process};
 
-/// How long campaigns that are under way may take once the process is told to end. Those that take longer
-/// are as they were before.
+/// How long campaigns in progress can take after the process is told to stop. Those that take
+/// longer stay as they were.
 const GRACE: Duration = Duration::from_millis(9_200);
 
 pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
@@ -19,14 +19,14 @@ pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
         Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
             .await?;
     let told_to_end = process::told_to_end();
-    println!("looking for campaigns whose time has come");
+    println!("looking for campaigns that are due");
     told_to_end.await;
     tracing::info!("ending");
     worker.end(GRACE).await;
     Ok(())
 }
 
-/// A worker, with connections of its own: what it does may take longer than an operation.
+/// A worker with its own connections, since its work can take longer than an operation.
 pub(super) struct Running {
     database: Database,
     stop: watch::Sender<bool>,
@@ -55,7 +55,7 @@ impl Running {
         Ok(Self { database, stop, task })
     }
 
-    /// Lets the worker finish what is under way, for so long at most.
+    /// Lets the worker finish its work in progress, within a time.
     pub(super) async fn end(self, grace: Duration) {
         self.stop.send_replace(true);
         let task = self.task.abort_handle();
@@ -66,7 +66,7 @@ impl Running {
             task.abort();
         }
         if let Err(error) = self.database.close().await {
-            tracing::warn!(%error, "the worker's connections were not closed in order");
+            tracing::warn!(%error, "the worker's connections were not closed cleanly");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who there is: users, companies, contacts and segments.
+//! The people of the demo data: users, companies, contacts and segments.
 
 use campaigns_entity::{
     company,
@@ -40,19 +40,19 @@ const TYPES: &[(ContactType, u32)] = &[
     (ContactType::Other, 4),
 ];
 
-/// A contact, as far as outreach looks at it.
+/// A contact, as needed for campaigns.
 pub(super) struct Person {
     pub(super) id: Uuid,
     pub(super) segments: Vec<Uuid>,
-    /// How much the person is given to opening mail, around 1.
+    /// How likely the person is to open mail, around 1.
     pub(super) interest: f64,
 }
 
-/// Everybody whom campaigns may go to.
+/// All people who campaigns can be sent to.
 pub(super) struct Audience {
     pub(super) creator: Option<Uuid>,
     pub(super) people: Vec<Person>,
-    /// The ids of the segments, in the order of [`segments`].
+    /// The IDs of the segments, in the order of [`segments`].
     pub(super) segments: Vec<Uuid>,
 }
 
@@ -110,7 +110,7 @@ fn segments() -> Vec<Segment> {
     ]
 }
 
-/// Writes them all; `viewers` makes users of the subjects of the development tokens.
+/// Writes all of them. `viewers` turns the subjects of the development tokens into users.
 pub(super) async fn load(
     scope: &Scope,
     rng: &mut ChaCha8Rng,
@@ -251,7 +251,7 @@ fn contact(
     let (first, last): (String, String) =
         (FirstName().fake_with_rng(rng), LastName().fake_with_rng(rng));
     let created_at = now - TimeDelta::minutes(rng.random_range(60 * 24 * 95..60 * 24 * 390));
-    // people do not always leave their address, nor their last name
+    // people do not always leave their address or their last name
     let email = rng.random_bool(0.97).then(|| {
         format!("{}.{}{number}@{domain}", first.to_lowercase(), last.to_lowercase())
             .replace(['\'', ' '], "")

@@ -1,9 +1,9 @@
-//! Demo data that looks like the real thing: a company's outreach over the last 90 days, and a second,
-//! small organization.
+//! Demo data that looks real: a company's campaigns over the last 90 days, and a second, small
+//! organization.
 //!
-//! **Invariant.** It is the same every time, ids included, but for the dates, which count back
-//! from the day it is loaded. An organization is loaded in one transaction: it is there as a
-//! whole, or not at all.
+//! **Invariant.** It is the same every time, including IDs, except for the dates, which count back
+//! from the day it is loaded. An organization is loaded in one transaction: completely or not at
+//! all.
 
 mod audience;
 mod outreach;
@@ -18,7 +18,7 @@ use sea_orm::sea_query::prelude::Uuid;
 
 /// An organization of the demo data.
 pub struct Organization {
-    /// Its id.
+    /// Its ID.
     pub id: Uuid,
     /// Its name.
     pub name: &'static str,
@@ -29,7 +29,7 @@ pub struct Organization {
     campaigns: &'static [plans::Plan],
 }
 
-/// What is loaded.
+/// The organizations of the demo data.
 pub const ORGANIZATIONS: [Organization; 2] = [
     Organization {
         id: Uuid::from_u128(0x0a11_ce00_0000_4000_8000_0000_0000_0001),
@@ -55,10 +55,10 @@ pub const ADMIN: Uuid = Uuid::from_u128(0x0ad0_1100_0000_4000_8000_0000_0000_000
 /// The subject of a member of the first organization.
 pub const MEMBER: Uuid = Uuid::from_u128(0x03e0_be00_0000_4000_8000_0000_0000_0002);
 
-/// Loads those of the organizations that are not there, as of `now`, the first one last.
+/// Loads the organizations that do not exist yet, as of `now`, the first one last.
 ///
 /// # Errors
-/// Those of the database.
+/// Any error of the database.
 ///
 /// # Panics
 /// Never: the template of the progress bar is a constant.

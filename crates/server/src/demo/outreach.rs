@@ -1,4 +1,4 @@
-//! What was sent, and what became of it: campaigns, lists, sends and events.
+//! What was sent, and what happened to it: campaigns, lists, sends and events.
 
 use campaigns_entity::{
     campaign::{self, CampaignStatus},
@@ -63,7 +63,7 @@ pub(super) async fn load(
     let mut sends = Vec::with_capacity(recipients.len());
     let mut events = Vec::new();
     for (number, person) in (0_i64..).zip(&recipients) {
-        // some sixty a minute
+        // about sixty a minute
         let at = start + TimeDelta::seconds(number);
         let (send, its_events) = deliver(rng, plan, campaign, person, at, now);
         sends.push(send);
@@ -100,7 +100,7 @@ fn campaign_row(
     }
 }
 
-/// A send and what became of it by `now`.
+/// A send and what happened to it by `now`.
 fn deliver(
     rng: &mut ChaCha8Rng,
     plan: &Plan,
@@ -200,7 +200,7 @@ fn engage(
     }
 }
 
-/// A time that is the likelier the shorter it is, of this mean.
+/// A random time with an exponential distribution with this mean.
 fn after_hours(rng: &mut ChaCha8Rng, mean: f64) -> TimeDelta {
     let share: f64 = rng.random_range(0.001..1.0);
     #[expect(clippy::cast_possible_truncation, reason = "a few weeks of milliseconds")]
@@ -215,7 +215,7 @@ struct Happened {
 }
 
 impl Happened {
-    /// Something that happened, unless it is yet to.
+    /// An event, unless it is in the future.
     fn event(
         &mut self,
         rng: &mut ChaCha8Rng,
@@ -224,7 +224,7 @@ impl Happened {
         at: DateTime<Utc>,
         metadata: serde_json::Value,
     ) {
-        // drawn whether it is kept or not, so that the rest is the same at any time
+        // drawn whether it is kept or not, so that the rest is the same every time
         let id = id(rng);
         if at < self.now {
             self.events.push(event::ActiveModel {

@@ -2,20 +2,20 @@
 
 use campaigns_entity::campaign::CampaignStatus;
 
-/// What is to be made of a campaign. Shares are of 1.
+/// The plan of a campaign. Shares are fractions of 1.
 pub(super) struct Plan {
     pub(super) name: &'static str,
     pub(super) subject: &'static str,
     pub(super) status: CampaignStatus,
-    /// Days since it was sent; for one that is yet to be, until then, below zero.
+    /// The days since it was sent. Negative if it has not been sent yet.
     pub(super) age: i64,
-    /// Which segment it goes to.
+    /// The segment that it is sent to.
     pub(super) segment: usize,
-    /// How much of it has gone out.
+    /// The share of it that has been sent.
     pub(super) progress: f64,
     pub(super) bounces: f64,
     pub(super) opens: f64,
-    /// Of those who opened.
+    /// The share of those who opened.
     pub(super) clicks: f64,
     pub(super) unsubscribes: f64,
     pub(super) complaints: f64,
@@ -37,8 +37,8 @@ const NOT_SENT: Plan = Plan {
 
 const SENT: Plan = Plan { status: CampaignStatus::Sent, progress: 1.0, ..NOT_SENT };
 
-/// The outreach of a quarter. Two of them go badly: one to a bought list of stale addresses, one
-/// that people did not ask for.
+/// The campaigns of three months. Two of them go badly: one is sent to a bought list of stale
+/// addresses, one to people who did not ask for it.
 pub(super) const PLANS: &[Plan] = &[
     Plan {
         name: "Spring catalogue",
@@ -159,7 +159,7 @@ pub(super) const PLANS: &[Plan] = &[
     },
 ];
 
-/// The outreach of the small organization.
+/// The campaigns of the small organization.
 pub(super) const SMALL_PLANS: &[Plan] = &[
     Plan {
         name: "First flush Darjeeling",

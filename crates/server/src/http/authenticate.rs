@@ -1,4 +1,4 @@
-//! Who asks: from the header to the scope.
+//! Authentication: from the header to the scope.
 
 use campaigns_graphql::{Code, Error};
 use campaigns_scope::{Bearer, InvalidToken, NoViewer, Scope, Viewer};
@@ -7,23 +7,23 @@ use uuid::Uuid;
 
 use crate::App;
 
-/// Names the organization for whom the token names none.
+/// The header that names the organization if the token does not.
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
-/// [`ORGANIZATION`], as it is written for people.
+/// [`ORGANIZATION`] in its usual spelling.
 const ORGANIZATION_NAME: &str = "X-Organization-Id";
 
 /// Why a request has no scope.
 pub(crate) enum Refusal {
-    /// No token, or not a valid one; why, for the bearer.
+    /// No token, or an invalid one, with the reason for the bearer.
     Unauthenticated(String),
-    /// The token is valid, and what else the request says cannot be taken, with a status.
+    /// The token is valid, but another part of the request is not. With a status.
     Refused(StatusCode, Error),
-    /// It cannot be said now.
+    /// The scope cannot be determined now.
     Failed(Error),
 }
 
-/// Somebody with a valid token, who may name an organization.
+/// A caller with a valid token, who can name an organization.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) bearer: Bearer,
@@ -31,7 +31,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The same, who stays in this organization whatever others there are.
+    /// The same caller, fixed to this organization.
     pub(crate) fn staying_in(self, organization: Uuid) -> Self {
         Self { named: Some(organization), ..self }
     }
@@ -45,7 +45,7 @@ impl App {
     ) -> Result<(Caller, Viewer, Scope), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION);
         let mut named = headers.get_all(ORGANIZATION).iter();
-        // what is no text is no id either
+        // a value that is not text is not an ID either
         let organization = named.next().map(|value| value.to_str().unwrap_or_default());
         let organization = if named.next().is_some() { Some("") } else { organization };
         let authorization = authorization.and_then(|value| value.to_str().ok());
@@ -54,7 +54,7 @@ impl App {
         Ok((caller, viewer, scope))
     }
 
-    /// Who an authorization, `Bearer …`, and the name of an organization speak of.
+    /// The caller for an authorization, `Bearer …`, and the name of an organization.
     pub(crate) async fn caller(
         &self,
         authorization: Option<&str>,
@@ -75,7 +75,7 @@ impl App {
             invalid => Refusal::Unauthenticated(format!("{invalid}.")),
         })?;
         let named = match organization {
-            // the token's own claim is what counts
+            // the token's own claim takes precedence
             Some(id) if self.memberships.is_some() && bearer.viewer().is_none() => {
                 Some(Uuid::try_parse(id).map_err(|_| misnamed("This is not a UUID."))?)
             }
@@ -84,7 +84,7 @@ impl App {
         Ok(Caller { bearer, named })
     }
 
-    /// The viewer that a caller is now, and the scope of the organization, which has to exist.
+    /// The current viewer for a caller, and the scope of the organization, which must exist.
     pub(crate) async fn enter(&self, caller: &Caller) -> Result<(Viewer, Scope), Refusal> {
         let viewer = match (&self.memberships, caller.bearer.viewer()) {
             (_, Some(viewer)) => viewer,
@@ -118,7 +118,7 @@ fn refusal(why: NoViewer) -> Refusal {
     }
 }
 
-/// The name of the organization is missing or cannot be taken.
+/// The name of the organization is missing or invalid.
 fn misnamed(message: &str) -> Refusal {
     let error = Error::bad_input(ORGANIZATION_NAME, message);
     Refusal::Refused(StatusCode::BAD_REQUEST, error)

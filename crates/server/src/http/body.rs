@@ -1,4 +1,4 @@
-//! Bodies: what comes in and what goes out, drawn from the budget of the operation.
+//! Request and response bodies, drawn from the operation's budget.
 
 use std::{
     pin::Pin,
@@ -16,10 +16,10 @@ use http_body::{Frame, SizeHint};
 
 use super::Unreadable;
 
-/// How much of an answer is written at once.
+/// How much of a response is written at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Reads a body of so many bytes at most, within a time.
+/// Reads a body of at most `max` bytes, within a time.
 pub(super) async fn read(
     body: Body,
     max: usize,
@@ -31,7 +31,7 @@ pub(super) async fn read(
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let Ok(chunk) = chunk else {
-                let error = Error::bad_input("body", "The body ends before its end.");
+                let error = Error::bad_input("body", "The body ended early.");
                 return Err(Unreadable(StatusCode::BAD_REQUEST, error));
             };
             if read.len() + chunk.len() > max {
@@ -49,8 +49,8 @@ pub(super) async fn read(
     })
 }
 
-/// The text of an answer. It holds the budget that it was drawn from until it is written, and is not
-/// written for ever.
+/// The text of a response. It holds the budget that it was drawn from until it is written, which
+/// has a deadline.
 pub(super) struct Answered {
     text: Bytes,
     until: Instant,
@@ -58,7 +58,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// A body of this text, to be read by the peer within this time.
+    /// A body with this text, which the peer must read within this time.
     pub(super) fn body(text: String, time: Duration, budget: Arc<Budget>) -> Body {
         Body::new(Self { text: text.into(), until: Instant::now() + time, _budget: budget })
     }

@@ -1,8 +1,8 @@
-//! Media types: what a client sends and what it wants (RFC 9110, sections 8.3 and 12.5.1).
+//! Media types: what a client sends and what it accepts (RFC 9110, sections 8.3 and 12.5.1).
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// What an answer of `/graphql` can be.
+/// The media types of `/graphql`'s responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// `application/graphql-response+json`: the status says whether the operation was executed.
@@ -14,7 +14,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// As it stands in `Content-Type`.
+    /// The value of `Content-Type`.
     pub(crate) fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
@@ -90,8 +90,8 @@ impl Range {
     }
 }
 
-/// Whether a body is JSON in UTF-8. Nothing that a page can send without a preflight (a form,
-/// plain text) is.
+/// Whether a body is JSON in UTF-8. Nothing that a page can send without a preflight request (a
+/// form, plain text) is.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     else {

@@ -1,9 +1,9 @@
-//! `/graphql`: GraphQL over HTTP, to the letter of its specification.
+//! `/graphql`: GraphQL over HTTP, strictly by its specification.
 //!
-//! **Invariants.** The token is verified before anything else of a request is read. A GET executes
-//! queries alone. A POST is JSON, which no page of another origin can send without asking first;
-//! and as nothing is executed without a token in a header, neither can it send anything else that would
-//! be executed.
+//! **Invariants.** The token is verified before the rest of a request is read. A GET executes only
+//! queries. A POST is JSON, which no page of another origin can send without a preflight request.
+//! Since nothing is executed without a token in a header, such a page cannot send anything else
+//! that would be executed either.
 
 use std::{
     sync::Arc,
@@ -99,7 +99,7 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
             answer,
             StatusCode::METHOD_NOT_ALLOWED,
             "BAD_USER_INPUT",
-            "A mutation is sent by POST.",
+            "Send mutations with POST.",
         ));
     }
 
@@ -210,24 +210,24 @@ async fn read(
         }
         _ => Err(Unreadable(
             StatusCode::METHOD_NOT_ALLOWED,
-            Error::bad_input("method", "Operations are sent by POST, or queries by GET."),
+            Error::bad_input("method", "Send operations with POST, or queries with GET."),
         )),
     }
 }
 
-/// JSON as it came in: bounded before it is read, and drawn from the budget.
+/// Parses received JSON, bounded before it is read, and drawn from the budget.
 fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, Unreadable> {
     scan::json(text, extra)?;
     budget.draw(campaigns_scope::json_weight(text))?;
     let json = serde_json::from_slice(text);
-    Ok(json.map_err(|error| Error::bad_input(name, format!("This is no JSON: {error}.")))?)
+    Ok(json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?)
 }
 
-/// The operation in the query string of a GET; variables and extensions are JSON text there.
+/// The operation in the query string of a GET, in which variables and extensions are JSON text.
 fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)
-            .map_err(|_| Error::bad_input("query", "This is no query string."))?;
+            .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
     let mut parameters = Map::new();
     for (name, value) in pairs.0 {
         let value = match name.as_str() {

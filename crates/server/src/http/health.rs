@@ -1,19 +1,19 @@
-//! Whether the service lives, and whether it can work.
+//! Whether the service is alive, and whether it is ready.
 
 use axum::extract::State;
 use http::StatusCode;
 
 use crate::App;
 
-/// The process lives.
+/// The process is alive.
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// There are keys, and the database answers and is migrated.
+/// There are keys, and the database responds and is migrated.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     if !app.verifier.has_keys() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the keys are not fetched yet\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the keys have not been fetched yet\n");
     }
     match app.database.applied_migrations().await {
         Ok(applied) if campaigns_migration::names().iter().all(|name| applied.contains(name)) => {
@@ -22,7 +22,7 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) 
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not migrated\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n")
         }
     }
 }

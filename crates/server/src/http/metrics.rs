@@ -1,10 +1,10 @@
-//! `/metrics`: what can be counted, in Prometheus' text.
+//! `/metrics`: the metrics, in the text format of Prometheus.
 
 use axum::extract::State;
 
 use crate::App;
 
-/// Everything that is counted.
+/// All metrics.
 pub(crate) async fn text(State(app): State<App>) -> String {
     app.metrics.render(&app)
 }

@@ -1,4 +1,4 @@
-//! HTTP: what answers at which address.
+//! HTTP: the handlers of all addresses.
 
 pub(crate) mod authenticate;
 mod body;
@@ -47,7 +47,7 @@ impl From<Exhausted> for Unreadable {
     }
 }
 
-/// How a refusal is shown to who did not say how.
+/// The media type of an error if the client did not specify one.
 pub(crate) const JSON: content::Answer = content::Answer::Json;
 
 /// Every address of the service.

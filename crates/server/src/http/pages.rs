@@ -1,4 +1,4 @@
-//! `/`, `/graphiql` and what these pages load.
+//! `/`, `/graphiql` and the files that these pages load.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::App;
 
-/// A page or a file of one, or 404. A page takes the token from the address' fragment, which no
-/// browser sends to a server.
+/// A page or one of its files, or 404. A page takes the token from the fragment of the address,
+/// which browsers do not send to a server.
 pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
     let mut response = Response::new(Body::empty());
     let accepted = request.headers().get(header::ACCEPT_ENCODING);
@@ -39,7 +39,7 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     }
-    // of an answer to HEAD, the server sends the header alone
+    // the server sends only the header of a response to HEAD
     *response.body_mut() = match file.content {
         Cow::Borrowed(content) => Body::from(content),
         Cow::Owned(content) => Body::from(content),

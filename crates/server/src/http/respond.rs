@@ -1,4 +1,4 @@
-//! Answers of `/graphql`.
+//! The responses of `/graphql`.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::{body::Answered, content::Answer};
 
-/// The answer to an operation that was executed, to be read within a time; it holds the operation's
-/// budget until it is.
+/// The response to an executed operation, which must be read within a time. It holds the
+/// operation's budget until then.
 pub(crate) fn executed(
     answer: Answer,
     text: String,
@@ -26,8 +26,8 @@ pub(crate) fn executed(
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
-/// The answer to a request that was not executed: 503 or 429 where it may be later, and otherwise, to
-/// a client that reads the status, 400.
+/// The response to a request that was not executed: 503 or 429 if it can be retried, and otherwise
+/// 400 for a client that reads the status.
 pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
     let code = response.errors.first().and_then(code_of);
     let is_passing = is_passing(response);
@@ -44,7 +44,7 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
     answered
 }
 
-/// The answer to a request that is refused with a status, whatever the client reads.
+/// The response to a request that is rejected with a status, whatever the client reads.
 pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
     send(answer, status, body(&error.into_response()))
 }
@@ -65,16 +65,16 @@ pub(crate) fn refused_as(
     send(answer, status, json!({ "errors": [error] }).to_string())
 }
 
-/// The answer to a request that met a defect.
+/// The response to a request that panicked.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    // the panic itself is in the log already
+    // the panic itself is already in the log
     let id = uuid::Uuid::new_v4();
     tracing::error!(request_id = %id, "a request panicked");
     refused_as(
         Answer::Json,
         StatusCode::INTERNAL_SERVER_ERROR,
         "INTERNAL",
-        &format!("Something went wrong; the log has it under {id}."),
+        &format!("Something went wrong. The log has the details under {id}."),
     )
 }
 
@@ -93,7 +93,7 @@ fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-/// A response without `data`, as nothing was executed.
+/// A response without `data`, since nothing was executed.
 fn body(response: &GraphqlResponse) -> String {
     json!({ "errors": response.errors }).to_string()
 }

@@ -1,14 +1,14 @@
 //! The listener: TCP connections, and what one of them can cost.
 //!
-//! axum's own loop has no deadline for anything: half a header keeps a connection for ever, and so
-//! does an answer that nobody reads. Here each connection is served by hyper over a stream that
-//! keeps time ([`stream`]) and that counts what a socket sends ([`peer`]).
+//! axum's own loop has no deadlines: half a header keeps a connection forever, and so does a
+//! response that nobody reads. Here, hyper serves each connection over a stream that enforces
+//! deadlines ([`stream`]) and counts what a socket sends ([`peer`]).
 //!
 //! **Invariants.**
-//! - No more than a fixed number of connections are open at once.
+//! - The number of open connections is bounded.
 //! - A connection that waits for its peer has a deadline: for the header, for the next request, for
-//!   a body (`http/body.rs`), for the reading of an answer.
-//! - At the end, what is under way is finished; connections that wait are closed.
+//!   a body (`http/body.rs`), and for reading a response.
+//! - On shutdown, work in progress is finished, and waiting connections are closed.
 
 pub(crate) mod peer;
 mod stream;
@@ -29,14 +29,14 @@ use crate::App;
 use peer::Peer;
 use stream::Timed;
 
-/// How much of what a peer sends is buffered before a request is read: headers are no longer.
+/// How much is buffered before a request is read, and thus the maximum size of headers.
 const READ_BUFFER: usize = 64 * 1024;
-/// More connections than a machine has room for.
+/// More connections than a machine can hold.
 const MAX_PEERS: u32 = 10_000_000;
-/// How long to wait where the operating system has no more to give.
+/// How long to wait if the operating system has no resources left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections until `stop` is true, and waits for those that were accepted.
+/// Accepts connections until `stop` is true, and waits for the accepted ones.
 pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Receiver<bool>) {
     let router = app.router();
     let max = u32::try_from(app.settings.max_peers).unwrap_or(u32::MAX).min(MAX_PEERS);
@@ -52,7 +52,7 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
         };
         match accepted {
             Ok((stream, _)) => {
-                // an event is small, and is not to wait for the next
+                // an event is small and should not wait for the next one
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY is not set");
                 }
@@ -61,18 +61,18 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
                 tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
-                // of a connection that has gone again, or for want of file descriptors
+                // the connection is already gone, or there are no file descriptors left
                 tracing::debug!(%error, "a connection was not accepted");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
     drop(listener);
-    // each has one for as long as its stream is there, as a socket too
+    // each holds one while its stream exists, also as a socket
     drop(places.acquire_many(max).await);
 }
 
-/// Serves a connection until the peer is gone, it becomes a socket, or the service ends.
+/// Serves a connection until the peer is gone, it becomes a socket, or the service stops.
 async fn serve_peer(
     stream: Timed<TcpStream>,
     peer: Peer,
@@ -101,13 +101,13 @@ async fn serve_peer(
             connection.await
         }
     };
-    // what goes wrong with a peer is the peer's affair
+    // errors of a peer only concern that peer
     if let Err(error) = served {
         tracing::trace!(%error, "a connection ended");
     }
 }
 
-/// Waits until the service is to end, or whoever could say so is gone.
+/// Waits until the service should stop, or the sender is gone.
 async fn told(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }

@@ -1,4 +1,5 @@
-//! The other end of a connection: what it is doing, and what it has sent and not been heard with.
+//! The peer of a connection: what it is doing, and what it has sent that has not been processed
+//! yet.
 
 use std::{
     pin::Pin,
@@ -13,8 +14,8 @@ use async_graphql::futures_util::task::AtomicWaker;
 use campaigns_scope::{Budget, Held};
 use http_body::{Body, Frame, SizeHint};
 
-/// How much a peer may have sent of a message before it is drawn from a budget: a message that is
-/// no larger is never counted.
+/// How much of a message a peer can send before it is drawn from a budget. A smaller message is
+/// never counted.
 const UNCOUNTED: usize = 16 * 1024;
 
 /// What a connection is waiting for.
@@ -25,29 +26,29 @@ pub(crate) enum Phase {
     New = 0,
     /// For the rest of a request's header.
     Header = 1,
-    /// For the service: a request is under way.
+    /// For the service: a request is in progress.
     Service = 2,
     /// For the next request.
     Next = 3,
-    /// It has become a socket, which keeps its own time.
+    /// For nothing: it has become a socket, which has its own deadlines.
     Socket = 4,
-    /// For the end of a socket: whatever else comes is left.
+    /// For the end of a socket. Further input is ignored.
     Leaving = 5,
 }
 
-/// The other end of a connection. Cloning shares it.
+/// The peer of a connection. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Peer(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
     phase: AtomicU8,
-    /// Who reads: hyper does not look again where a read has been waited for all along.
+    /// The waker of the reader: hyper does not poll again while a read is pending.
     reader: AtomicWaker,
     inbound: Mutex<Inbound>,
 }
 
-/// What a socket's peer has sent since the last message that was taken.
+/// What a socket's peer has sent since the last message that was processed.
 #[derive(Default)]
 struct Inbound {
     bytes: usize,
@@ -56,18 +57,18 @@ struct Inbound {
 
 #[derive(Default)]
 enum Limit {
-    /// Nothing is counted: it is no socket.
+    /// Nothing is counted, since it is not a socket.
     #[default]
     None,
-    /// So many bytes, until it is known who the peer is.
+    /// A number of bytes, until the peer is authenticated.
     Bytes(usize),
-    /// What the peer's organization has left.
+    /// The remaining budget of the peer's organization.
     Budget { budget: Arc<Budget>, held: Option<Held> },
 }
 
-/// The peer of a socket has sent more than it may.
+/// The peer of a socket has sent more than allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("the peer of a socket has sent more than it may")]
+#[error("the peer of a socket has sent more than allowed")]
 pub(crate) struct TooMuch;
 
 impl Peer {
@@ -86,36 +87,37 @@ impl Peer {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Notes who waits to read.
+    /// Records the waker of the reader.
     pub(super) fn is_read_by(&self, reader: &Waker) {
         self.0.reader.register(reader);
     }
 
-    /// Notes that a request is under way until the result is dropped.
+    /// Records that a request is in progress until the result is dropped.
     pub(super) fn begin_request(&self) -> UnderWay {
         self.enter(Phase::Service);
         UnderWay(self.clone())
     }
 
-    /// Notes that the connection is a socket, whose peer may send so many bytes before it is known.
+    /// Records that the connection is a socket, whose peer can send `limit` bytes before it is
+    /// authenticated.
     pub(crate) fn become_socket(&self, limit: usize) {
         *self.inbound() = Inbound { bytes: 0, limit: Limit::Bytes(limit) };
         self.enter(Phase::Socket);
     }
 
-    /// Notes that it is known who the peer of the socket is: from now on what it sends is drawn
-    /// from a budget while it is no whole message.
+    /// Records that the peer of the socket is authenticated: from now on, incomplete messages are
+    /// drawn from a budget.
     pub(crate) fn is_known(&self, budget: Arc<Budget>) {
         *self.inbound() = Inbound { bytes: 0, limit: Limit::Budget { budget, held: None } };
     }
 
-    /// Notes that the socket is about to end, and that nothing more is to be read.
+    /// Records that the socket is about to end, and that nothing more is read.
     pub(crate) fn is_leaving(&self) {
         *self.inbound() = Inbound::default();
         self.enter(Phase::Leaving);
     }
 
-    /// Notes that a message was taken.
+    /// Records that a message was processed.
     pub(crate) fn was_heard(&self) {
         let mut inbound = self.inbound();
         if let Limit::Budget { held, .. } = &mut inbound.limit {
@@ -124,12 +126,12 @@ impl Peer {
         }
     }
 
-    /// How many bytes of a message that is not whole have come.
+    /// The number of received bytes of an incomplete message.
     pub(crate) fn unheard(&self) -> usize {
         self.inbound().bytes
     }
 
-    /// Notes that bytes have come.
+    /// Records received bytes.
     pub(super) fn has_sent(&self, bytes: usize) -> Result<(), TooMuch> {
         match self.phase() {
             Phase::New | Phase::Next => self.enter(Phase::Header),
@@ -159,20 +161,20 @@ impl Peer {
     }
 }
 
-/// That a request is under way.
+/// A request in progress.
 pub(super) struct UnderWay(Peer);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.phase() == Phase::Service {
             self.0.enter(Phase::Next);
-            // so that the time for the next request begins
+            // so that the time for the next request starts
             self.0.0.reader.wake();
         }
     }
 }
 
-/// The body of a response, at whose end the request is no longer under way.
+/// The body of a response. At its end, the request is no longer in progress.
 pub(super) struct Noted {
     body: axum::body::Body,
     _under_way: UnderWay,

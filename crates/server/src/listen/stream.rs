@@ -1,4 +1,4 @@
-//! A stream that keeps time: it fails where the peer takes too long.
+//! A stream with deadlines: it fails if the peer takes too long.
 
 use std::{
     future::Future,
@@ -24,11 +24,11 @@ pub(super) struct Timed<S> {
     timeouts: Timeouts,
     reading: Deadline<Phase>,
     writing: Deadline<()>,
-    /// Its place among the connections that may be open at once.
+    /// Its place among the open connections.
     _place: OwnedSemaphorePermit,
 }
 
-/// A deadline for something that is waited for.
+/// A deadline for a wait.
 struct Deadline<T> {
     waiting: Option<(T, Pin<Box<Sleep>>)>,
 }
@@ -38,7 +38,7 @@ impl<T: PartialEq> Deadline<T> {
         Self { waiting: None }
     }
 
-    /// Whether what is waited for has taken too long. Another thing has a time of its own.
+    /// Whether the wait has taken too long. A wait for something else has its own time.
     fn is_over(&mut self, what: T, time: Duration, context: &mut Context<'_>) -> bool {
         match &self.waiting {
             Some((waited, _)) if *waited == what => {}
@@ -66,7 +66,7 @@ impl<S> Timed<S> {
         Self { stream, peer, timeouts, reading, writing, _place: place }
     }
 
-    /// What an attempt to write came to: one that waits has a deadline, which progress moves on.
+    /// Handles the result of a write. A pending write has a deadline, which progress extends.
     fn progress<T>(
         &mut self,
         polled: Poll<io::Result<T>>,
@@ -94,7 +94,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                // the deadline of a header is that of all of it
+                // the deadline applies to the whole header
                 if phase != Phase::Header {
                     this.reading.forget();
                 }
@@ -121,7 +121,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-/// Reading without keeping what is read.
+/// Reading and discarding the data.
 trait Leave: AsyncRead + Unpin {
     /// Reads to the end of the stream.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -133,7 +133,7 @@ trait Leave: AsyncRead + Unpin {
                 polled => return polled,
             }
         }
-        // and on, after others had their turn
+        // continue after others had their turn
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -29,18 +29,18 @@ use crate::{
     listen::peer::{Peer, TooMuch},
 };
 
-/// How long a peer may take for its `connection_init`.
+/// How long a peer can take for its `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
-/// How long queries and mutations may take to finish once the service ends.
+/// How long queries and mutations can take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(7);
 
 /// Why a socket ends.
 enum End {
-    /// It is closed with this code and reason.
+    /// The service closes it with this code and reason.
     Close(u16, String),
     /// The peer has closed it, or is gone.
     Gone,
-    /// The service ends.
+    /// The service stops.
     Service,
 }
 
@@ -49,21 +49,21 @@ impl End {
         Self::Close(code, reason.into())
     }
 
-    /// The close for who may not be here.
+    /// The close code for a caller who is not allowed.
     fn forbidden(why: &str) -> Self {
-        // what a close frame takes
+        // the maximum length in a close frame
         let why: String = why.chars().take(80).collect();
         Self::close(4403, format!("Forbidden: {why}"))
     }
 }
 
-/// Who is on the other end, once that is known.
+/// The authenticated caller.
 struct Known {
     caller: Caller,
     /// The organization's.
     budget: Arc<Budget>,
     _counted: Counted,
-    /// Looks whether the caller may still be here.
+    /// Checks whether the caller is still allowed.
     _check: JoinSet<()>,
 }
 
@@ -73,9 +73,9 @@ struct Connection {
     operations: Operations,
     peer: Peer,
     known: Result<Known, Unknown>,
-    /// When the peer is no longer waited for: its `connection_init`, or its token's end.
+    /// The deadline for `connection_init`, or the end of the token.
     deadline: Instant,
-    /// Why the caller may be here no longer.
+    /// Why the caller is no longer allowed.
     ended: watch::Sender<Option<String>>,
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
     drop(connection);
     let frame = match end {
         End::Close(code, reason) => Some((code, reason)),
-        End::Service => Some((1001, "The service ends".to_owned())),
+        End::Service => Some((1001, "The service is stopping".to_owned())),
         End::Gone => None,
     };
     if let Some((code, reason)) = frame {
@@ -118,7 +118,8 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         timeout(FAREWELL, close).await.ok();
     }
     drop(queue);
-    // what the peer has sent meanwhile is read and left: unread, it would take the close frame along
+    // input that has arrived is read and discarded: unread, it would reset the connection and lose
+    // the close frame
     let farewell = async {
         while let Some(Ok(_)) = stream.next().await {}
         if !writer.is_finished() {
@@ -163,11 +164,11 @@ impl Connection {
                     } else if unfinished.get_or_insert_with(Instant::now).elapsed()
                         > self.app.settings.timeouts.body
                     {
-                        return End::close(1008, "The rest of the message did not come in time");
+                        return End::close(1008, "The rest of the message did not arrive in time");
                     }
-                    // both kinds: a browser answers the one, its page the other
+                    // both kinds: a browser answers one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
-                        // there is enough for it to read; whether it does, the writer sees
+                        // there is enough for it to read; the writer notices whether it does
                         heard = Instant::now();
                     }
                     if self.known.is_ok() {
@@ -177,7 +178,8 @@ impl Connection {
                 received = stream.next() => {
                     heard = Instant::now();
                     let end = match received {
-                        // taking may wait for the peer to read, and then nothing else has to wait
+                        // processing may wait until the peer reads, and then nothing else has to
+                        // wait
                         Some(Ok(Message::Text(text))) => {
                             let deadline = self.deadline;
                             tokio::select! {
@@ -188,7 +190,7 @@ impl Connection {
                             }
                         }
                         Some(Ok(Message::Binary(_))) => {
-                            Err(End::close(4400, "Messages are text"))
+                            Err(End::close(4400, "Messages must be text"))
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
@@ -203,11 +205,11 @@ impl Connection {
         }
     }
 
-    /// Takes a message.
+    /// Processes a message.
     async fn take(&mut self, text: &str) -> Result<(), End> {
         let budget = match &self.known {
             Ok(known) => Some(known.budget.operation(self.app.database.budgets().limits())),
-            // there is so little of it
+            // it is small
             Err(_) => None,
         };
         if let Some(budget) = &budget {
@@ -231,7 +233,7 @@ impl Connection {
             Received::Subscribe { id, operation } => {
                 let Ok(known) = &self.known else { return Err(End::close(4401, "Unauthorized")) };
                 if self.operations.has(&id) {
-                    // what a close frame takes
+                    // the maximum length in a close frame
                     let id: String = id.chars().take(20).collect();
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
@@ -262,7 +264,7 @@ impl Connection {
             .ok_or_else(|| End::close(1013, "The organization has too many sockets"))?;
         let left =
             (caller.bearer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
-        // further ahead than a timer goes, it is looked at again some day
+        // beyond the range of a timer, it is checked again later
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let budget = scope.budget();
         self.queue.draw_from(Arc::clone(&budget));
@@ -273,16 +275,17 @@ impl Connection {
         self.say(message::connection_ack()).await
     }
 
-    /// Queues a message, for as long as that takes: who does not read is not listened to either.
+    /// Queues a message, and waits until there is room: a peer that does not read is not read from
+    /// either.
     async fn say(&self, text: String) -> Result<(), End> {
         self.queue.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
     }
 
-    /// The close for what tungstenite could not read.
+    /// The close code for input that tungstenite could not read.
     fn broken(&self, error: &axum::Error) -> End {
         let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         if text.contains(&TooMuch.to_string()) {
-            // the rest of it is not to be kept
+            // the rest of it is discarded
             self.peer.is_leaving();
             return End::close(1009, "The message is too long");
         }
@@ -290,7 +293,7 @@ impl Connection {
             return End::close(1009, "The message is too long");
         }
         if text.contains("UTF-8") || text.contains("utf-8") {
-            return End::close(1007, "Text is UTF-8");
+            return End::close(1007, "Text must be UTF-8");
         }
         End::Gone
     }
@@ -307,22 +310,22 @@ impl Connection {
     }
 }
 
-/// The close for who may not come in, or for whom the database does not answer: the usual clients
-/// come back after either.
+/// The close code for a caller who is refused, or for whom the database does not respond. The usual
+/// clients reconnect after either.
 fn refused(refusal: Refusal) -> End {
     match refusal {
         Refusal::Unauthenticated(why) => End::forbidden(&why),
         Refusal::Refused(StatusCode::FORBIDDEN, _) => End::forbidden("not an active member"),
         // the same would be refused again: the usual clients give up
-        Refusal::Refused(..) => End::close(4400, "Name an organization by X-Organization-Id"),
-        Refusal::Failed(_) => End::close(1013, "The service cannot tell who you are now"),
+        Refusal::Refused(..) => End::close(4400, "Name an organization with X-Organization-Id"),
+        Refusal::Failed(_) => End::close(1013, "The service cannot verify you now"),
     }
 }
 
 /// Looks from time to time whether a caller may still be here, until that is not so.
 pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
-    // those who came at the same time do not ask at the same time
+    // callers who came at the same time do not query at the same time
     let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
     loop {
         tokio::time::sleep(pause).await;
@@ -337,13 +340,13 @@ pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<O
     }
 }
 
-/// Waits until a caller may be here no longer; why.
+/// Waits until a caller is no longer allowed, and returns the reason.
 async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
-    // the connection itself keeps the other end
+    // the connection itself holds the other end
     ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
 }
 
-/// Waits until the sockets are to end.
+/// Waits until the sockets should end.
 async fn told(ending: &mut watch::Receiver<bool>) {
     ending.wait_for(|ending| *ending).await.ok();
 }

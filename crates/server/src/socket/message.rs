@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::http::authenticate::ORGANIZATION;
 
-/// How many bytes the id of an operation has at most.
+/// The maximum number of bytes in the ID of an operation.
 const MAX_ID: usize = 1_000;
 
-/// What a peer may say.
+/// A message from a peer.
 pub(super) enum Received {
     ConnectionInit { token: Option<String>, organization: Option<String> },
     Ping { payload: Option<Json> },
@@ -18,18 +18,18 @@ pub(super) enum Received {
     Complete { id: String },
 }
 
-/// Why a message is none of the protocol: the reason for a close with 4400.
+/// Why a message violates the protocol: the reason for a close with 4400.
 pub(super) struct Invalid(pub(super) String);
 
 impl Received {
     /// Reads a message.
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = |why: &str| Invalid(why.to_owned());
-        // the message, its payload and the values in that
+        // the message, its payload and the values in it
         scan::json(text.as_bytes(), 2)
             .map_err(|_| invalid("The message nests too deep or is too long"))?;
         let Ok(Json::Object(mut message)) = serde_json::from_str(text) else {
-            return Err(invalid("The message is no JSON object"));
+            return Err(invalid("The message is not a JSON object"));
         };
         let Some(Json::String(kind)) = message.remove("type") else {
             return Err(invalid("The message has no type"));
@@ -46,7 +46,7 @@ impl Received {
                 let token = value("authorization").and_then(Json::as_str).map(str::to_owned);
                 let organization = match value(ORGANIZATION.as_str()) {
                     None | Some(Json::Null) => None,
-                    // what is no text is no id either
+                    // a value that is not text is not an ID either
                     Some(id) => Some(id.as_str().unwrap_or_default().to_owned()),
                 };
                 Ok(Self::ConnectionInit { token, organization })
@@ -75,7 +75,7 @@ fn id(message: &mut Map<String, Json>) -> Result<String, Invalid> {
     }
 }
 
-/// A payload, where there is one: an object.
+/// The payload, if there is one, which must be an object.
 fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>, Invalid> {
     match message.remove("payload") {
         None | Some(Json::Null) => Ok(None),
@@ -86,8 +86,8 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
 
 fn operation(payload: Map<String, Json>) -> Result<Operation, Invalid> {
     Operation::from_parameters(payload).map_err(|error| match error.field {
-        Some(field) => Invalid(format!("The payload's {field} cannot be taken")),
-        None => Invalid("The payload is no operation".to_owned()),
+        Some(field) => Invalid(format!("The payload's {field} is invalid")),
+        None => Invalid("The payload is not an operation".to_owned()),
     })
 }
 
@@ -106,7 +106,7 @@ pub(super) fn pong(payload: Option<Json>) -> String {
     }
 }
 
-/// A result, which is JSON already.
+/// A result, which is already JSON.
 pub(super) fn next(id: &str, payload: &str) -> String {
     format!("{{\"id\":{},\"type\":\"next\",\"payload\":{payload}}}", Json::from(id))
 }

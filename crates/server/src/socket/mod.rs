@@ -1,24 +1,26 @@
 //! Sockets: graphql-transport-ws, the protocol of the npm package graphql-ws
-//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), to the letter.
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), strictly by its
+//! specification.
 //!
-//! A socket is one task that reads ([`connection`]), one that writes, and one for each operation, on
-//! threads that serve sockets alone ([`threads`]).
-//! What operations send goes through a queue that is bounded in messages and bytes; where the peer
-//! does not read, the queue is full, the operations wait, and nothing grows. A subscription that
-//! waits falls behind, and the feed serves it from the table later.
+//! A socket has one task that reads ([`connection`]), one that writes, and one for each operation,
+//! on threads that serve only sockets ([`threads`]). Operations send through a queue that is
+//! bounded in messages and bytes. If the peer does not read, the queue is full, the operations
+//! wait, and nothing grows. A subscription that waits falls behind, and the feed serves it from the
+//! table later.
 //!
 //! **Invariants.**
-//! - Nothing is executed before the token is verified, nor after it has expired: the socket ends
-//!   with the token (4403). It also ends, within [`Settings::socket_check`](crate::Settings) and what
-//!   is remembered, once its organization or its user's membership there has ended.
-//! - An operation's id is taken until its `complete` or `error` is sent or the peer's `complete` has
-//!   come; another operation of that id ends the socket (4409). After either there is nothing more
-//!   of it.
-//! - A peer that neither answers nor reads for a time is dropped.
-//! - Before it is known who the peer is, it can send 16 KiB; afterwards, what it sends is drawn from
+//! - Nothing is executed before the token is verified or after it has expired: the socket ends with
+//!   the token (4403). It also ends, within [`Settings::socket_check`](crate::Settings) and the
+//!   time that results are remembered, after its organization or its user's membership there has
+//!   ended.
+//! - An operation's ID is in use until its `complete` or `error` is sent, or the peer's `complete`
+//!   has arrived. Another operation with that ID ends the socket (4409). After either, the
+//!   operation sends nothing more.
+//! - A peer that neither responds nor reads for some time is dropped.
+//! - Before the peer is authenticated, it can send 16 KiB. Afterwards, what it sends is drawn from
 //!   the budget of its organization.
-//! - The end of the service is 1001, and never a `complete`, which would tell the client that there
-//!   is no more.
+//! - When the service stops, it sends 1001 and never a `complete`, which would tell the client that
+//!   the operation is finished.
 
 mod connection;
 mod message;
@@ -40,11 +42,11 @@ use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
 use crate::{App, http::respond, listen::peer::Peer};
 
-/// How many bytes the peer of a socket may send before it is known who it is: a token, and then
-/// some.
+/// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
+/// token.
 const MAX_UNKNOWN_BYTES: usize = 16 * 1024;
 
-/// The subprotocol that is spoken.
+/// The subprotocol.
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Whether a request asks for a socket (RFC 6455, section 4.1).
@@ -58,10 +60,10 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
         && lists(header::UPGRADE, "websocket")
 }
 
-/// Makes a socket of a request.
+/// Turns a request into a socket.
 pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
     if !app.lets_in(&parts.headers) {
-        let error = Error::bad_input("origin", "Pages of this origin are not let in.");
+        let error = Error::bad_input("origin", "Pages of this origin are not allowed.");
         return respond::refused(crate::http::JSON, StatusCode::FORBIDDEN, error);
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
@@ -71,7 +73,7 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         }
     };
     let Some(unknown) = app.sockets.unknown() else {
-        let message = "Too many sockets have not yet said who they are; try again later.";
+        let message = "Too many sockets are not authenticated yet. Try again later.";
         let error = Error::of(Code::Unavailable, message);
         return respond::refused(crate::http::JSON, StatusCode::SERVICE_UNAVAILABLE, error);
     };
@@ -92,8 +94,8 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
 }
 
 impl App {
-    /// Whether a page of the origin that these headers name may open a socket. No browser asks
-    /// first, so this is where it is refused; who is no page names none.
+    /// Whether a page of the origin in these headers can open a socket. Browsers send no preflight
+    /// request for it, so it is refused here. Clients other than pages name no origin.
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         if self.settings.cors_origins.contains(origin) {

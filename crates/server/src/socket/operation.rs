@@ -19,20 +19,21 @@ use crate::{
     http::authenticate::{Caller, Refusal},
 };
 
-/// How long to wait before the database is asked again.
+/// How long to wait before the database is queried again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How long the refusal of an operation takes for which there was no room.
+/// How long rejecting an operation without room for it can take.
 const REFUSAL: Duration = Duration::from_secs(1);
 
-/// The operations that are under way on a socket, by their ids.
+/// The operations in progress on a socket, by ID.
 #[derive(Clone, Default)]
 pub(super) struct Operations(Arc<Mutex<Listed>>);
 
 #[derive(Default)]
 struct Listed {
     running: HashMap<String, Running>,
-    /// How many were started: what tells an operation from one of the same id after it.
+    /// The number of started operations, which distinguishes an operation from a later one with the
+    /// same ID.
     started: u64,
 }
 
@@ -51,7 +52,7 @@ impl Operations {
         self.lock().running.len()
     }
 
-    /// Ends an operation, without a word: from now on it says nothing more.
+    /// Ends an operation silently: from now on, it sends nothing.
     pub(super) fn stop(&self, id: &str) {
         if let Some(running) = self.lock().running.remove(id) {
             running.task.abort();
@@ -71,7 +72,7 @@ impl Operations {
 
     /// Starts an operation.
     pub(super) fn start(&self, run: Run) {
-        // the task cannot say anything before it is listed
+        // the task cannot send anything before it is listed
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
@@ -86,8 +87,8 @@ impl Operations {
     }
 }
 
-/// That an operation is listed; where it was taken off, it has nothing to say. Taken off itself
-/// when the operation ends, however that is.
+/// The listing of an operation. If it was removed, the operation sends nothing. It is removed when
+/// the operation ends in any way.
 struct Listing {
     operations: Operations,
     id: String,
@@ -95,17 +96,18 @@ struct Listing {
 }
 
 impl Listing {
-    /// Queues a message, the last one or not; false where nothing more is to be said.
+    /// Queues a message, which may be the last one. Returns false if nothing more should be sent.
     async fn say(&self, queue: &Queue, text: String, last: bool) -> bool {
         let Ok(place) = queue.reserve(text.len()).await else { return false };
-        // an abort is heeded at the next await alone, and the id may be another's by now
+        // an abort only takes effect at the next await, and the ID may belong to another operation
+        // by then
         let mut listed = self.operations.lock();
         let own = listed.running.get(&self.id).is_some_and(|own| own.number == self.number);
         if own {
             place.send(Message::Text(text.into()));
         }
         if own && last {
-            // the peer may use the id again as soon as it has read this
+            // the peer can reuse the ID as soon as it has read this
             listed.running.remove(&self.id);
         }
         own && !last
@@ -121,13 +123,13 @@ impl Drop for Listing {
     }
 }
 
-/// An operation that may be executed.
+/// An operation that can be executed.
 pub(super) struct Run {
     pub(super) app: App,
     pub(super) id: String,
     pub(super) prepared: Prepared,
     pub(super) caller: Caller,
-    /// What the operation was drawn from when it came in.
+    /// The budget that the operation was drawn from when it arrived.
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
 }
@@ -166,7 +168,7 @@ impl Run {
                     let next = message::next(&id, &text);
                     drop(text);
                     let said = listing.say(&queue, next, false).await;
-                    // until then it was the operation's
+                    // until then, it belonged to the operation
                     drop(budget);
                     if !said {
                         return;
@@ -175,7 +177,7 @@ impl Run {
                 }
                 Err(refused) => {
                     if is_passing(&refused) {
-                        // or whoever asks again at once would ask very often
+                        // or a caller that retries at once would do so very often
                         tokio::time::sleep(REFUSAL).await;
                     }
                     message::error(&id, &refused.errors)
@@ -186,8 +188,8 @@ impl Run {
     }
 }
 
-/// The viewer and the scope of an operation. While the database cannot say who that is, a
-/// subscription waits: to a client an error would be the end.
+/// The viewer and the scope of an operation. While the database cannot determine them, a
+/// subscription waits, since an error would be final for the client.
 async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope), Error> {
     loop {
         match app.enter(caller).await {
@@ -199,7 +201,7 @@ async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope
     }
 }
 
-/// Checks an operation; says why where it is refused.
+/// Checks an operation, and returns the reason if it is rejected.
 pub(super) fn prepare(
     app: &App,
     operations: &Operations,
@@ -208,7 +210,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, String> {
     let max = app.settings.max_operations;
     let prepared = if operations.count() >= max {
-        let message = format!("A socket has {max} operations at once at most.");
+        let message = format!("A socket can have at most {max} operations at once.");
         Err(Error::limit("id", message))
     } else {
         app.api.prepare(operation)

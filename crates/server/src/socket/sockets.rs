@@ -1,5 +1,5 @@
-//! The sockets of a process: how many there are of an organization, how many have not yet said who
-//! they are, and the end of all.
+//! The sockets of a process: how many each organization has, how many are not authenticated yet,
+//! and how all of them end.
 
 use std::{
     collections::HashMap,
@@ -11,18 +11,18 @@ use uuid::Uuid;
 
 use super::threads::Threads;
 
-/// Cloning shares them.
+/// Clones share them.
 #[derive(Clone)]
 pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
-    /// How many more may be open that have not said who they are.
+    /// The places for sockets that are not authenticated yet.
     unknown: Arc<Semaphore>,
-    /// Whether they are to end; whoever holds a receiver is a socket that is still open.
+    /// Whether they should end. Every open socket holds a receiver.
     ending: watch::Sender<bool>,
     pub(crate) threads: Threads,
 }
 
-/// A socket that has not said who it is, counted for as long as this lives.
+/// A socket that is not authenticated yet, counted while this lives.
 pub(super) type Unknown = OwnedSemaphorePermit;
 
 /// One socket of an organization, counted for as long as this lives.
@@ -32,7 +32,7 @@ pub(crate) struct Counted {
 }
 
 impl Sockets {
-    /// No socket yet, and at most so many at once that have not said who they are.
+    /// No sockets yet, with a maximum of those that are not authenticated.
     pub(crate) fn new(max_unknown: usize) -> Self {
         Self {
             of_organizations: Arc::default(),
@@ -42,7 +42,7 @@ impl Sockets {
         }
     }
 
-    /// Counts a socket that has not said who it is; `None` where there are too many of them.
+    /// Counts a socket that is not authenticated yet, or returns `None` if there are too many.
     pub(super) fn unknown(&self) -> Option<Unknown> {
         Arc::clone(&self.unknown).try_acquire_owned().ok()
     }

@@ -1,23 +1,23 @@
 //! The threads that serve sockets.
 //!
 //! An event wakes thousands of sockets at once. On the threads that serve HTTP, a request would
-//! queue behind all of them; on threads of their own, the operating system gives each their turn.
+//! queue behind all of them. On separate threads, the operating system gives each its turn.
 
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A document nests 64 deep at most; without optimization each level takes its room.
+/// A document can be nested 64 levels deep; without optimization, each level needs much stack.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Cloning shares them.
+/// Clones share them.
 #[derive(Clone)]
 pub(crate) struct Threads(Arc<Owned>);
 
 struct Owned(Option<Runtime>);
 
 impl Threads {
-    /// As many as there are cores.
+    /// Starts one thread per core.
     pub(super) fn start() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
@@ -40,7 +40,7 @@ impl Threads {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // the last to go may be a task of these threads, which must not wait for itself
+        // the last owner may be a task on these threads, which must not wait for itself
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }

@@ -1,4 +1,4 @@
-//! The one that writes to a peer.
+//! The task that writes to a peer.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -13,28 +13,28 @@ use tokio::{
     time::timeout,
 };
 
-/// How many messages wait for the peer to read.
+/// The maximum number of messages that wait until the peer reads them.
 const QUEUE: usize = 32;
-/// What a message takes beside its text.
+/// The bytes of a message in addition to its text.
 const OVERHEAD: usize = 128;
-/// How long to wait before the organization's budget is asked again.
+/// How long to wait before drawing from the organization's budget again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long the last message may take to be written.
+/// How long writing the last message can take.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The queue of a socket, bounded in messages and in bytes. Cloning shares it.
+/// The queue of a socket, bounded in messages and in bytes. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queue {
     sender: mpsc::Sender<Queued>,
     bytes: Arc<Semaphore>,
     max_bytes: usize,
-    /// The organization's, once that is known.
+    /// The organization's budget, once the organization is known.
     budget: Arc<OnceLock<Arc<Budget>>>,
     patience: Duration,
 }
 
-/// A message, and what it was drawn from until it is written.
+/// A message, with the budget that it is drawn from until it is written.
 struct Queued {
     message: Message,
     room: Room,
@@ -57,7 +57,7 @@ impl Place<'_> {
     }
 }
 
-/// The queue takes nothing more: the peer is gone, or reads too slowly.
+/// The queue is closed: the peer is gone, or reads too slowly.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
@@ -114,7 +114,7 @@ impl Queue {
     }
 }
 
-/// Writes what is queued until the queue is closed, the peer is gone, or it has not read for so
+/// Writes queued messages until the queue is closed, the peer is gone, or it has not read for too
 /// long.
 pub(crate) fn start(
     mut sink: impl Sink<Message, Error = axum::Error> + Unpin + Send + 'static,
@@ -132,7 +132,7 @@ pub(crate) fn start(
     };
     let task = tokio::spawn(async move {
         while let Some(first) = queued.recv().await {
-            // what waits goes out together; each step of it is progress
+            // waiting messages are sent together; each part is progress
             let mut next = Some(first);
             let mut fed = Vec::new();
             while let Some(Queued { message, room }) = next.take() {
@@ -146,7 +146,7 @@ pub(crate) fn start(
                 return;
             }
         }
-        // answers the peer's close, where it was the peer who closed
+        // answers the peer's close, if the peer closed first
         timeout(FAREWELL, sink.close()).await.ok();
     });
     (queue, task)

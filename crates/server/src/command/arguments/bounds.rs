@@ -1,4 +1,4 @@
-//! What one client, one organization and the process may take.
+//! The limits of what one client, one organization and the process can use.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -26,7 +26,7 @@ pub(in crate::command) struct Bounds {
         default_value_t = operation::Limits::default().depth
     )]
     max_depth: usize,
-    /// Maximum cost of an operation: its fields, multiplied by the rows that they are asked for.
+    /// Maximum cost of an operation: its fields, multiplied by the rows that they return.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_COMPLEXITY",
@@ -42,13 +42,13 @@ pub(in crate::command) struct Bounds {
         default_value_t = operation::Limits::default().aliases
     )]
     max_aliases: usize,
-    /// Memory for operations that are kept parsed and validated, for when they come again.
+    /// Memory for parsed and validated operations, which are kept for the next request.
     #[arg(long, env = "CAMPAIGNS_OPERATION_CACHE", value_name = "SIZE", default_value = "16MiB")]
     operation_cache: ByteSize,
     /// Maximum size of a request's body, and of a message on a socket.
     #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
     max_body: ByteSize,
-    /// Maximum memory of an operation: its input, the rows that it reads and its response.
+    /// Maximum memory of one operation: its input, the rows that it reads, and its response.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_OPERATION_MEMORY",
@@ -59,8 +59,8 @@ pub(in crate::command) struct Bounds {
     /// Maximum memory of all operations, sockets and the live feed together.
     #[arg(long, env = "CAMPAIGNS_MAX_MEMORY", value_name = "SIZE", default_value = "512MiB")]
     max_memory: ByteSize,
-    /// Share of the memory, the executed operations and the database connections that one
-    /// organization may hold while no other organization holds any, in percent.
+    /// Percentage of the memory, executed operations and database connections that one organization
+    /// can hold while no other organization holds any.
     #[arg(
         long,
         env = "CAMPAIGNS_ORGANIZATION_SHARE",
@@ -86,7 +86,7 @@ pub(in crate::command) struct Bounds {
         default_value_t = Options::new("").max_executing
     )]
     max_executing: usize,
-    /// Maximum number of operations of an organization that wait to be executed.
+    /// Maximum number of operations of one organization that wait to be executed.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_WAITING",
@@ -100,7 +100,7 @@ pub(in crate::command) struct Bounds {
         long,
         env = "CAMPAIGNS_MAX_WAIT",
         value_name = "DURATION",
-        default_value = "1s",
+        default_value = "5s",
         value_parser = duration
     )]
     max_wait: Duration,
@@ -135,7 +135,7 @@ pub(in crate::command) struct Bounds {
         default_value_t = Settings::default().max_unknown_sockets
     )]
     max_unknown_sockets: usize,
-    /// Maximum number of sockets of an organization.
+    /// Maximum number of sockets of one organization.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_SOCKETS",
@@ -143,7 +143,7 @@ pub(in crate::command) struct Bounds {
         default_value_t = Settings::default().max_sockets
     )]
     max_sockets: usize,
-    /// Maximum number of simultaneous operations on a socket.
+    /// Maximum number of simultaneous operations on one socket.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_OPERATIONS",
@@ -151,7 +151,7 @@ pub(in crate::command) struct Bounds {
         default_value_t = Settings::default().max_operations
     )]
     max_operations: usize,
-    /// Maximum memory of the messages that wait for the peer of a socket to read them.
+    /// Maximum memory of the messages that wait until the peer of a socket reads them.
     #[arg(long, env = "CAMPAIGNS_MAX_SOCKET_MEMORY", value_name = "SIZE", default_value = "1MiB")]
     max_socket_memory: ByteSize,
     /// Maximum time of an operation.
@@ -163,7 +163,7 @@ pub(in crate::command) struct Bounds {
         value_parser = duration
     )]
     query_timeout: Duration,
-    /// Maximum time of a deletion, which is done in steps.
+    /// Maximum time of a deletion, which runs in steps.
     #[arg(
         long,
         env = "CAMPAIGNS_DELETE_TIMEOUT",
@@ -190,8 +190,8 @@ pub(in crate::command) struct Bounds {
         value_parser = duration
     )]
     body_timeout: Duration,
-    /// Maximum time that a client may leave unread what it is sent. A whole response may take ten
-    /// times as long.
+    /// Maximum time for a client to read part of what it is sent. A whole response can take ten times
+    /// as long.
     #[arg(
         long,
         env = "CAMPAIGNS_WRITE_TIMEOUT",
@@ -200,7 +200,7 @@ pub(in crate::command) struct Bounds {
         value_parser = duration
     )]
     write_timeout: Duration,
-    /// Maximum time that a connection may be idle between requests.
+    /// Maximum time that a connection can be idle between requests.
     #[arg(
         long,
         env = "CAMPAIGNS_IDLE_TIMEOUT",
@@ -212,7 +212,7 @@ pub(in crate::command) struct Bounds {
 }
 
 impl Bounds {
-    /// How the service connects to the database at this address.
+    /// The options to connect to the database at this address.
     pub(in crate::command) fn options(&self, url: String) -> Options {
         Options {
             max_connections: self.max_connections,
@@ -271,5 +271,5 @@ fn bytes(size: ByteSize) -> usize {
 fn share(text: &str) -> Result<Share, String> {
     let percent = text.trim_end_matches('%').trim();
     let share = percent.parse().ok().and_then(Share::percent);
-    share.ok_or_else(|| "it is 1 to 99 percent".to_owned())
+    share.ok_or_else(|| "it must be 1 to 99 percent".to_owned())
 }

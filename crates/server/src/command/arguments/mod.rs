@@ -1,4 +1,4 @@
-//! What can be said on the command line, and in the environment.
+//! The command line and its environment variables.
 
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
@@ -17,8 +17,8 @@ pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
-/// Without a command it serves. Without --database-url that is development mode: an embedded
-/// database in the working directory, with demo data and ready-made tokens.
+/// Without a command, it serves. Without --database-url, it runs in development mode: on an embedded
+/// database in the working directory, with demo data and ready-to-use tokens.
 #[derive(Debug, Parser)]
 #[command(name = "campaigns", version, args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
@@ -32,19 +32,19 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Serves (the default).
     Serve(Box<Serve>),
-    /// Brings the database up to date, lists what is applied, or undoes the last migration.
+    /// Brings the database up to date, lists the migrations, or undoes the last one.
     Migrate(Migrate),
     /// Prints a token.
     Token(Token),
     /// Loads the demo data into a database without campaigns.
     Demo(Demo),
-    /// Compares the running counts with a recount, or counts again.
+    /// Compares the running counts with a recount, or stores a recount.
     Stats(Stats),
     /// Starts scheduled campaigns at their time, and completes campaigns that have been sent. Any number
-    /// of workers may run. Delivers nothing.
+    /// of workers can run. Does not deliver messages.
     Worker(Worker),
-    /// Lists what is wrong in data that other programs wrote, with the rows and a remedy. Exits with 1
-    /// if there is anything.
+    /// Lists problems in data from other programs, each with its rows and a remedy. Exits with 1 if
+    /// there is one.
     Doctor(Doctor),
     /// Prints the GraphQL schema in SDL.
     Schema,
@@ -88,7 +88,7 @@ pub(super) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to listen; port 0 is any free one.
+    /// The address to listen on. Port 0 picks a free port.
     #[arg(
         long,
         env = "CAMPAIGNS_LISTEN",
@@ -101,10 +101,11 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) schema: Schema,
     /// The database is behind a pooler that serves each transaction on any of its connections.
-    /// One that refuses startup parameters, as PgBouncer does, is recognized without this flag.
+    /// A pooler that rejects startup parameters, such as PgBouncer, is detected without this flag.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
     pub(super) pooler: bool,
-    /// Also does what `campaigns worker` does. On by default in development mode: --worker=false.
+    /// Also does the work of `campaigns worker`. On by default in development mode; turn it off with
+    /// --worker=false.
     #[arg(
         long,
         env = "CAMPAIGNS_WORKER",
@@ -120,8 +121,8 @@ pub(super) struct Serve {
     pub(super) claims: Claims,
     #[command(flatten)]
     pub(super) memberships: Memberships,
-    /// Runs each statement of a viewer under a role of PostgreSQL, with the token's claims in
-    /// request.jwt.claims, so that policies of row security hold as a second wall.
+    /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
+    /// request.jwt.claims, so that row security policies apply as a second wall.
     #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY")]
     pub(super) row_level_security: bool,
     #[command(flatten)]
@@ -130,10 +131,11 @@ pub(super) struct Serve {
     pub(super) persisted: Persisted,
     #[command(flatten)]
     pub(super) bounds: Bounds,
-    /// Does not answer questions about the schema.
+    /// Turns introspection of the schema off.
     #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
     pub(super) no_introspection: bool,
-    /// An origin whose pages may ask, as <https://app.example.com>; repeatable.
+    /// An origin, such as <https://app.example.com>, that is allowed to send requests from its pages.
+    /// Repeatable.
     #[arg(
         long,
         env = "CAMPAIGNS_CORS_ORIGIN",
@@ -146,7 +148,7 @@ pub(super) struct Serve {
 
 #[derive(Debug, Args)]
 pub(super) struct DatabaseUrl {
-    /// postgres://… or sqlite://…; also in DATABASE_URL.
+    /// The database, as postgres://… or sqlite://…. Also read from DATABASE_URL.
     #[arg(
         long,
         env = "CAMPAIGNS_DATABASE_URL",
@@ -158,7 +160,7 @@ pub(super) struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The address, where one is given anywhere.
+    /// The address, if one is given.
     pub(super) fn get(&self) -> anyhow::Result<Option<String>> {
         match (&self.database_url, std::env::var("DATABASE_URL")) {
             (Some(url), _) => Ok(Some(url.clone())),
@@ -170,16 +172,16 @@ impl DatabaseUrl {
         }
     }
 
-    /// The address, which has to be given.
+    /// The address, which must be given.
     pub(super) fn require(&self) -> anyhow::Result<String> {
         self.get()?.ok_or_else(|| WrongUsage("--database-url is missing".to_owned()).into())
     }
 }
 
-/// Whom policies hold for.
+/// The role that policies apply to.
 #[derive(Debug, Args)]
 pub(super) struct RowSecurity {
-    /// The role of PostgreSQL that policies of row security hold for.
+    /// The PostgreSQL role that row security policies apply to.
     #[arg(
         long = "row-level-security-role",
         env = "CAMPAIGNS_ROW_LEVEL_SECURITY_ROLE",
@@ -206,16 +208,16 @@ pub(super) struct Migrate {
     /// Prints the SQL that would be run and what it locks, and changes nothing.
     #[arg(long, env = "CAMPAIGNS_PLAN")]
     pub(super) plan: bool,
-    /// Adopts tables that another program made without asking first.
+    /// Adopts tables from another program without asking first.
     #[arg(long, env = "CAMPAIGNS_YES")]
     pub(super) yes: bool,
 }
 
-/// Where in the database the tables are.
+/// The schema of the tables in the database.
 #[derive(Debug, Args)]
 pub(super) struct Schema {
-    /// The schema of PostgreSQL that the tables are in, instead of the first on the search path.
-    /// Tables of organizations, users and contacts may also be in public.
+    /// The PostgreSQL schema that contains the tables, instead of the first one on the search path.
+    /// Tables of organizations, users and contacts can also be in public.
     #[arg(long, env = "CAMPAIGNS_SCHEMA", value_name = "NAME")]
     pub(super) schema: Option<String>,
 }
@@ -224,7 +226,7 @@ pub(super) struct Schema {
 pub(super) enum MigrateAction {
     /// Bring the database up to date.
     Up,
-    /// List what is applied and what is not.
+    /// List the applied and the pending migrations.
     Status,
     /// Undo the last migration.
     Down,
@@ -232,16 +234,16 @@ pub(super) enum MigrateAction {
 
 #[derive(Debug, Args)]
 pub(super) struct Token {
-    /// The organization's id.
+    /// The organization's ID.
     #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
     pub(super) org: Uuid,
-    /// The role: admin or owner may delete, any other is a member.
+    /// The role. The roles admin and owner can delete; any other is a member.
     #[arg(long, env = "CAMPAIGNS_ROLE", default_value = "member")]
     pub(super) role: String,
-    /// The subject: a user's auth_id or id, or any name.
+    /// The subject: a user's auth_id or ID, or any name.
     #[arg(long, env = "CAMPAIGNS_SUBJECT", value_name = "ID", default_value = "campaigns-token")]
     pub(super) subject: String,
-    /// For how long it is valid.
+    /// The time until the token expires.
     #[arg(
         long,
         env = "CAMPAIGNS_TTL",
@@ -250,7 +252,7 @@ pub(super) struct Token {
         value_parser = duration
     )]
     pub(super) ttl: Duration,
-    /// The secret to sign with; the development secret without it.
+    /// The secret to sign with. The default is the development secret.
     #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub(super) jwt_secret: Option<String>,
     #[command(flatten)]
@@ -271,7 +273,7 @@ pub(super) struct Worker {
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
-    /// The database is behind a pooler, as for `campaigns serve`.
+    /// The database is behind a pooler, as with `campaigns serve`.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
     pub(super) pooler: bool,
 }
@@ -289,13 +291,13 @@ pub(super) struct Stats {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum StatsAction {
-    /// Recount everything and print each count that differs; exits with 1 if one does.
+    /// Recount everything and print each count that differs. Exits with 1 if there is one.
     Check,
-    /// Recount everything and store it, while others write.
+    /// Recount everything and store the result, while others write.
     Rebuild,
 }
 
-/// The command line asks for something that cannot be meant.
+/// The command line was used in a wrong way.
 #[derive(Debug)]
 pub(super) struct WrongUsage(pub(super) String);
 
@@ -309,9 +311,9 @@ impl std::error::Error for WrongUsage {}
 
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 500ms, 10s, 1h")),
+        Err(error) => Err(format!("{error}; examples: 500ms, 10s, 1h")),
     }
 }
 
@@ -320,14 +322,16 @@ fn database_url(text: &str) -> Result<String, String> {
     if known.iter().any(|scheme| text.starts_with(scheme)) {
         Ok(text.to_owned())
     } else {
-        Err("it begins with postgres:// or sqlite://".to_owned())
+        Err("it must begin with postgres:// or sqlite://".to_owned())
     }
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
     if has_path {
-        return Err("an origin is a scheme and a host, as https://app.example.com".to_owned());
+        return Err(
+            "an origin has only a scheme and a host, such as https://app.example.com".to_owned()
+        );
     }
     HeaderValue::from_str(text).map_err(|error| error.to_string())
 }

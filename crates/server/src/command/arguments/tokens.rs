@@ -1,4 +1,4 @@
-//! What tokens are verified with, and what their claims are called.
+//! The keys that tokens are verified with, and the names of their claims.
 
 use std::path::PathBuf;
 
@@ -10,27 +10,27 @@ use super::WrongUsage;
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Keys {
-    /// The secret that tokens are signed with by HS256; 32 bytes or more.
+    /// The secret of tokens signed with HS256, with at least 32 bytes.
     #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub(in crate::command) jwt_secret: Option<String>,
-    /// A public key in PEM, for tokens that are signed by RS256, ES256 or EdDSA.
+    /// A file with a public key in PEM format, for tokens signed with RS256, ES256 or EdDSA.
     #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
     jwt_public_key: Option<PathBuf>,
-    /// The address of a JSON Web Key Set with the public keys of tokens, as <https://…/jwks.json>.
+    /// The address of a JSON Web Key Set with the public keys of tokens, such as <https://…/jwks.json>.
     #[arg(long, env = "CAMPAIGNS_JWKS_URL", value_name = "URL", value_parser = key_server)]
     jwks_url: Option<Url>,
 }
 
-/// Where the keys come from.
+/// The source of the keys.
 pub(in crate::command) enum KeySource {
-    /// One key, which was given.
+    /// One given key.
     Given(Key),
     /// A key server.
     Server(Url),
 }
 
 impl Keys {
-    /// Where the keys come from, if anything says so.
+    /// The source of the keys, if one is given.
     pub(in crate::command) fn source(&self) -> anyhow::Result<Option<KeySource>> {
         match (&self.jwt_secret, &self.jwt_public_key, &self.jwks_url) {
             (None, None, None) => Ok(None),
@@ -48,7 +48,7 @@ impl Keys {
             }
             (None, None, Some(url)) => Ok(Some(KeySource::Server(url.clone()))),
             _ => Err(WrongUsage(
-                "--jwt-secret, --jwt-public-key and --jwks-url are different kinds of keys; give one"
+                "--jwt-secret, --jwt-public-key and --jwks-url exclude each other; give only one"
                     .to_owned(),
             )
             .into()),
@@ -60,20 +60,20 @@ fn key_server(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     match (url.scheme(), url.has_host()) {
         ("http" | "https", true) => Ok(url),
-        _ => Err("it begins with https:// or http://".to_owned()),
+        _ => Err("it must begin with https:// or http://".to_owned()),
     }
 }
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "the flags' names")]
 pub(in crate::command) struct Claims {
-    /// The claim with the organization's id; a dot goes into an object.
+    /// The claim with the organization's ID. A dot separates the names of nested objects.
     #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
     jwt_org_claim: String,
-    /// The claim with the role; a dot goes into an object.
+    /// The claim with the role. A dot separates the names of nested objects.
     #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
     jwt_role_claim: String,
-    /// The roles that are admins; any other is a member.
+    /// The roles that make a user an admin. Any other role is a member.
     #[arg(
         long,
         env = "CAMPAIGNS_JWT_ADMIN_ROLES",
@@ -82,10 +82,10 @@ pub(in crate::command) struct Claims {
         value_delimiter = ','
     )]
     jwt_admin_roles: Vec<String>,
-    /// The issuer that a token has to name.
+    /// The issuer that tokens must have.
     #[arg(long, env = "CAMPAIGNS_JWT_ISSUER", value_name = "ISSUER")]
     jwt_issuer: Option<String>,
-    /// The audience that a token has to name.
+    /// The audience that tokens must have.
     #[arg(long, env = "CAMPAIGNS_JWT_AUDIENCE", value_name = "AUDIENCE")]
     jwt_audience: Option<String>,
 }
@@ -104,11 +104,11 @@ impl From<&Claims> for ClaimRules {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Memberships {
-    /// Takes tokens without an organization: it and the role are those of the user's active memberships.
-    /// The user is the one whose auth_id is the token's subject.
+    /// Accepts tokens without an organization: the organization and the role come from the user's active
+    /// membership. The token's subject identifies the user by auth_id.
     #[arg(long, env = "CAMPAIGNS_MEMBERSHIPS")]
     memberships: bool,
-    /// The roles of memberships that are admins; any other is a member.
+    /// The membership roles that make a user an admin. Any other role is a member.
     #[arg(
         long,
         env = "CAMPAIGNS_MEMBERSHIP_ADMIN_ROLES",
@@ -120,13 +120,13 @@ pub(in crate::command) struct Memberships {
 }
 
 impl Memberships {
-    /// The roles of memberships that are admins, where memberships count.
+    /// The membership roles that make a user an admin, if memberships are used.
     pub(in crate::command) fn admin_roles(&self) -> Option<Vec<String>> {
         self.memberships.then(|| trimmed(&self.membership_admin_roles))
     }
 }
 
-/// Roles, as they are meant.
+/// The roles without surrounding spaces.
 fn trimmed(roles: &[String]) -> Vec<String> {
     let roles = roles.iter().map(|role| role.trim().to_owned());
     roles.filter(|role| !role.is_empty()).collect()
