@@ -6,6 +6,7 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { router } from "./router";
+import { comeBack, isBack } from "./session/issuer";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
 import { takeFromAddress } from "./session/token";
@@ -15,19 +16,24 @@ takeFromAddress();
 const nonce = styleNonce();
 // dialogs hold the page still by a style element of their own
 if (nonce !== undefined) setNonce(nonce);
-const root = document.getElementById("root");
-if (root === null) throw new Error("the page has a root");
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider
-      theme={theme}
-      cssVariablesResolver={variables}
-      defaultColorScheme="auto"
-      getStyleNonce={() => nonce ?? ""}
-    >
-      <Session>
-        <RouterProvider router={router} />
-      </Session>
-    </MantineProvider>
-  </StrictMode>,
-);
+if (isBack) void comeBack();
+else show();
+
+function show() {
+  const root = document.getElementById("root");
+  if (root === null) throw new Error("the page has a root");
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={variables}
+        defaultColorScheme="auto"
+        getStyleNonce={() => nonce ?? ""}
+      >
+        <Session>
+          <RouterProvider router={router} />
+        </Session>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

@@ -6,7 +6,7 @@ use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Memberships, Verifier};
-use campaigns_web::Pages;
+use campaigns_web::{Issuer, Pages};
 use chrono::{DateTime, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -48,6 +48,8 @@ pub struct Settings {
     pub introspection: bool,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
+    /// Where people sign in to the pages, other than by a token.
+    pub issuer: Option<Issuer>,
     /// Origins whose pages may ask.
     pub cors_origins: Vec<http::HeaderValue>,
     /// TCP connections at once, at most.
@@ -111,6 +113,7 @@ impl Default for Settings {
             limits: Limits::default(),
             introspection: true,
             pages: Pages::default(),
+            issuer: None,
             cors_origins: Vec::new(),
             max_peers: 10_000,
             max_unknown_sockets: 1_000,

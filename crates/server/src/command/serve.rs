@@ -61,6 +61,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         introspection: !arguments.no_introspection,
         membership_admin_roles: arguments.memberships.admin_roles(),
         cors_origins: arguments.cors_origin,
+        issuer: arguments.sign_in.issuer(),
         ..arguments.bounds.settings()
     };
     let app = match source {

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod sign_in;
 mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
@@ -12,6 +13,7 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
@@ -92,6 +94,8 @@ pub(super) struct Serve {
     pub(super) claims: Claims,
     #[command(flatten)]
     pub(super) memberships: Memberships,
+    #[command(flatten)]
+    pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a role of PostgreSQL, with the token's claims in
     /// request.jwt.claims, so that policies of row security hold as a second wall.
     #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY")]
