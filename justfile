@@ -63,3 +63,14 @@ profile part="reading":
     RUSTFLAGS="-C force-frame-pointers=yes" cargo build --profile profiling --target-dir target/profiling --workspace --bins
     perf record -F 499 --call-graph fp -o target/perf.data target/profiling/profiling/campaigns-benches {{part}}
     perf report -i target/perf.data --comm tokio-rt-worker --children --percent-limit 1 --stdio -g none
+
+# The screenshots in docs/, taken anew in Chromium of a service on fresh demo data.
+shots:
+    CAMPAIGNS_WEB=full cargo build --quiet --bin campaigns
+    cd tests/node && npm ci --silent && SHOTS=../../docs node beside.mjs ../../target/debug/campaigns pages.mjs
+
+# How smooth the pages are while 10,000 events a second come in, and while all of these events are
+# scrolled: the longest task and the memory. `SECONDS=60 LONGEST=100 just smooth` fails above 100 ms.
+smooth:
+    CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
+    cd tests/node && npm ci --silent && node beside.mjs ../../target/release/campaigns smooth.mjs

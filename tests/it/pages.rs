@@ -1,7 +1,9 @@
 //! The dashboard and GraphiQL, as a person uses them in a browser, and the files that they consist of.
 
+use std::time::Duration;
+
 use campaigns_server::{Pages, Settings, demo};
-use campaigns_tests::{Backend, Binary, Finished, TestApp, node, on_both_databases};
+use campaigns_tests::{Backend, Binary, Finished, Issuer, TestApp, node, on_both_databases};
 use chrono::Utc;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
@@ -36,6 +38,60 @@ async fn a_person_follows_the_printed_links_and_does_everything_that_the_pages_o
     assert_eq!(service.terminate().await, 0);
 }
 
+/// Signs in to a service on the demo data, with such further flags, as a person does.
+async fn sign_in_at_an_issuer(flags: &[&str]) {
+    if Pages::default() == Pages::Plain {
+        return;
+    }
+    let lifetime = Duration::from_secs(12);
+    let issuer = Issuer::start(demo::ORGANIZATIONS[0].id, lifetime).await;
+    let keys = format!("{}/jwks", issuer.address);
+    let directory = tempfile::tempdir().unwrap();
+    let mut arguments = vec![
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--jwks-url",
+        &keys,
+        "--oidc-issuer",
+        &issuer.address,
+        "--oidc-client-id",
+        "campaigns-pages",
+    ];
+    arguments.extend(flags);
+    let mut service = Binary::start(directory.path(), &arguments).await;
+    let address = service.address().await;
+    let environment = [("ADDRESS", address.as_str()), ("ISSUER", &issuer.address)];
+    let Finished { code, out, err } = node("sign-in.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(service.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn a_person_signs_in_at_an_issuer_and_the_service_gets_the_access_token() {
+    let flags = ["--oidc-resource", "https://api.example", "--jwt-audience", "https://api.example"];
+    sign_in_at_an_issuer(&flags).await;
+}
+
+#[tokio::test]
+async fn an_issuer_with_opaque_access_tokens_has_its_id_token_sent() {
+    sign_in_at_an_issuer(&["--jwt-audience", "campaigns-pages"]).await;
+}
+
+#[tokio::test]
+async fn an_issuer_and_a_client_id_are_given_together() {
+    let directory = tempfile::tempdir().unwrap();
+    for flags in [
+        ["serve", "--oidc-issuer", "https://issuer.example"],
+        ["serve", "--oidc-client-id", "campaigns-pages"],
+        ["serve", "--oidc-issuer", "issuer.example"],
+    ] {
+        let Finished { code, err, .. } = Binary::run(directory.path(), &flags).await;
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("--oidc-"), "{err}");
+    }
+}
+
 #[tokio::test]
 async fn the_pages_do_the_same_on_postgres() {
     let app = TestApp::start(Backend::Postgres).await;
@@ -44,6 +100,27 @@ async fn the_pages_do_the_same_on_postgres() {
     let admin = organization.admin.token.unwrap();
     let link = |path: &str| format!("{}{path}#token={admin}", app.address);
     visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_page() {
+    if Pages::default() == Pages::Plain {
+        return;
+    }
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    app.run(&format!(
+        "WITH RECURSIVE numbers (number) AS
+             (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 100000)
+         INSERT INTO contacts (id, org_id, first_name, last_name)
+         SELECT randomblob(16), {org}, 'Contact', printf('%06d', number) FROM numbers"
+    ))
+    .await;
+    let token = acme.admin.token.unwrap();
+    let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &token), ("ROWS", "100000")];
+    let Finished { code, out, err } = node("rows.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 // A browser as a test needs it: no outside address, and every error of a page is kept.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const require = createRequire(import.meta.url);
@@ -10,14 +9,14 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
 
-/** Opens a browser for a service, and ends it whatever becomes of the visit. */
-export async function visit(address, visiting) {
+/** Opens a browser for a service, and others that it may ask, and ends it whatever becomes of the visit. */
+export async function visit(address, visiting, others = []) {
   if (executablePath === undefined) throw new Error("Chromium is not installed");
   const browser = await chromium.launch({
     executablePath,
     args: ["--no-sandbox", "--disable-background-networking"],
   });
-  const origin = new URL(address).origin;
+  const origins = [address, ...others].map((of) => new URL(of).origin);
   const complaints = [];
   const open = async (options = {}) => {
     const context = await browser.newContext({
@@ -26,9 +25,9 @@ export async function visit(address, visiting) {
       viewport: { width: 1280, height: 860 },
       ...options,
     });
-    context.setDefaultTimeout(60_000);
+    context.setDefaultTimeout(Number(process.env.PATIENCE ?? 60_000));
     await context.route(
-      (url) => url.origin !== origin,
+      (url) => !origins.includes(url.origin),
       (route) => {
         complaints.push(`asked another host: ${route.request().url()}`);
         return route.abort();
@@ -43,7 +42,12 @@ export async function visit(address, visiting) {
   };
   try {
     await visiting(open, complaints);
-    if (complaints.length > 0) throw new Error(complaints.join("\n"));
+    if (complaints.length > 0) throw new Error("the pages complained");
+  } catch (error) {
+    // what the pages show and complain of instead
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    const shown = pages.map(async (page) => `${page.url()}\n${await page.locator("body").innerText()}`);
+    throw new Error([...complaints, ...(await Promise.all(shown))].join("\n"), { cause: error });
   } finally {
     await browser.close();
   }
@@ -52,6 +56,11 @@ export async function visit(address, visiting) {
 /** Throws what axe-core finds on a page; parts that others made can be left out. */
 export async function isAccessible(page, exclude = []) {
   await page.evaluate(axe);
+  // a dialog that fades in has too little contrast until it is there
+  await page.evaluate(() => {
+    const ends = (animation) => animation.effect.getTiming().iterations !== Infinity;
+    return Promise.allSettled(document.getAnimations().filter(ends).map(({ finished }) => finished));
+  });
   const { violations } = await page.evaluate((exclude) => globalThis.axe.run({ exclude }), exclude);
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
   if (found.length > 0) throw new Error(`${page.url()}: ${found.join("\n")}`);

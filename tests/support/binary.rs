@@ -168,6 +168,32 @@ impl Binary {
     }
 }
 
+/// An issuer of OpenID Connect: `tests/node/issuer.mjs`.
+pub struct Issuer {
+    _child: Child,
+    /// Where it is.
+    pub address: String,
+}
+
+impl Issuer {
+    /// Starts one that signs people in to an organization, with tokens that live this long.
+    pub async fn start(organization: uuid::Uuid, lifetime: Duration) -> Self {
+        let mut child = node_command("issuer.mjs")
+            .await
+            .env("ORG", organization.to_string())
+            .env("TTL", lifetime.as_secs().to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Node is installed");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(Duration::from_mins(1), lines.next_line());
+        let address = line.await.expect("it starts").unwrap().expect("it says where it is");
+        Self { _child: child, address }
+    }
+}
+
 /// Followers of the feed that are cut off again and again: `tests/node/feed.mjs`.
 pub struct Followers {
     child: Child,

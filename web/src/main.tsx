@@ -6,6 +6,7 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { router } from "./router";
+import { comeBack, isBack } from "./session/issuer";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
 import { takeFromAddress } from "./session/token";
@@ -17,17 +18,26 @@ const nonce = styleNonce();
 if (nonce !== undefined) setNonce(nonce);
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has a root");
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider
-      theme={theme}
-      cssVariablesResolver={variables}
-      defaultColorScheme="auto"
-      getStyleNonce={() => nonce ?? ""}
-    >
-      <Session>
-        <RouterProvider router={router} />
-      </Session>
-    </MantineProvider>
-  </StrictMode>,
-);
+if (isBack) {
+  root.textContent = "Signing in …";
+  void comeBack();
+} else {
+  show(root);
+}
+
+function show(root: HTMLElement) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={variables}
+        defaultColorScheme="auto"
+        getStyleNonce={() => nonce ?? ""}
+      >
+        <Session>
+          <RouterProvider router={router} />
+        </Session>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

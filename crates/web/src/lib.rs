@@ -3,15 +3,18 @@
 //! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain
 //! pages beside this crate's source take their place, with fewer features and no dependencies.
 //!
-//! **Invariants.** A page loads nothing from another host, and its policy forbids it. No script is
-//! inline. A file that is cached forever has the hash of its content in its name.
+//! **Invariants.** A page loads nothing from another host, and its policy forbids it. It can connect to
+//! the issuer at which people sign in, if there is one. No script is inline. A file that is cached
+//! forever has the hash of its content in its name.
 
 #![warn(missing_docs)]
 
+mod issuer;
 mod policy;
 
 use std::borrow::Cow;
 
+pub use issuer::Issuer;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 #[derive(RustEmbed)]
@@ -23,7 +26,7 @@ struct Built;
 struct Plain;
 
 /// The addresses of the dashboard's views, including everything below them.
-const VIEWS: [&str; 4] = ["campaigns", "segments", "contacts", "live"];
+const VIEWS: [&str; 5] = ["campaigns", "segments", "contacts", "live", "sign-in"];
 
 /// A set of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +60,16 @@ impl Default for Pages {
 }
 
 impl Pages {
-    /// The file at a path, in one of the encodings in `Accept-Encoding`. None if there is no such
-    /// file.
+    /// The file at a path, in one of the encodings in `Accept-Encoding`. A page lets people
+    /// sign in at the issuer, if there is one. None if there is no such file.
     #[must_use]
-    pub fn file(self, path: &str, accepted: &str) -> Option<File> {
+    pub fn file(self, path: &str, accepted: &str, issuer: Option<&Issuer>) -> Option<File> {
         let path = path.strip_prefix('/')?;
         if path == "graphiql" {
-            return self.page("graphiql.html");
+            return self.page("graphiql.html", issuer);
         }
         if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
-            return self.page("index.html");
+            return self.page("index.html", issuer);
         }
         let content_type = content_type(path)?;
         let (file, encoding) = ENCODINGS
@@ -87,18 +90,21 @@ impl Pages {
     }
 
     /// A page, with its own nonce, so that no cache can keep it.
-    fn page(self, name: &str) -> Option<File> {
+    fn page(self, name: &str, issuer: Option<&Issuer>) -> Option<File> {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
+        let text = text
+            .replace("CSP_NONCE", &nonce)
+            .replace("OIDC_ISSUER", &issuer.map(Issuer::attribute).unwrap_or_default());
         Some(File {
-            content: Cow::Owned(text.replace("CSP_NONCE", &nonce).into_bytes()),
+            content: Cow::Owned(text.into_bytes()),
             content_type: "text/html; charset=utf-8",
             encoding: None,
             cache: "no-store",
             policy: Some(if self == Self::Built && name == "graphiql.html" {
-                policy::of_graphiql(&nonce)
+                policy::of_graphiql(&nonce, issuer)
             } else {
-                policy::of_page(&nonce)
+                policy::of_page(&nonce, issuer)
             }),
         })
     }
@@ -138,7 +144,7 @@ fn content_type(path: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pages, accepts};
+    use super::{Issuer, Pages, accepts};
 
     #[test]
     fn an_encoding_is_accepted_where_it_is_named_with_a_weight() {
@@ -152,15 +158,35 @@ mod tests {
     fn each_page_allows_styles_by_the_nonce_that_it_carries() {
         for pages in [Pages::default(), Pages::Plain] {
             for path in ["/", "/graphiql", "/campaigns/1"] {
-                let page = pages.file(path, "br").unwrap();
+                let page = pages.file(path, "br", None).unwrap();
                 let policy = page.policy.unwrap();
                 let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
                 let text = String::from_utf8(page.content.into_owned()).unwrap();
-                assert!(!text.contains("CSP_NONCE"));
+                assert!(!text.contains("CSP_NONCE") && !text.contains("OIDC_ISSUER"));
                 assert_eq!(text.contains(nonce), pages == Pages::Built);
             }
         }
-        assert!(Pages::Plain.file("/index.html", "").is_none());
-        assert!(Pages::Plain.file("/../Cargo.toml", "").is_none());
+        assert!(Pages::Plain.file("/index.html", "", None).is_none());
+        assert!(Pages::Plain.file("/../Cargo.toml", "", None).is_none());
+    }
+    #[test]
+    fn an_issuer_is_named_in_the_page_and_may_be_asked() {
+        let issuer = Issuer {
+            url: "https://issuer.example/a?b&c".to_owned(),
+            origin: "https://issuer.example".to_owned(),
+            client_id: "\"><script>".to_owned(),
+            scope: "openid".to_owned(),
+            resource: None,
+        };
+        for path in ["/", "/graphiql", "/sign-in"] {
+            let page = Pages::default().file(path, "br", Some(&issuer)).unwrap();
+            let policy = page.policy.unwrap();
+            assert!(policy.contains("; connect-src 'self' https://issuer.example; "), "{policy}");
+            let text = String::from_utf8(page.content.into_owned()).unwrap();
+            assert!(!text.contains("<script>"), "{text}");
+            if Pages::default() == Pages::Built {
+                assert!(text.contains("&quot;https://issuer.example/a?b&amp;c&quot;"), "{text}");
+            }
+        }
     }
 }

@@ -2,44 +2,14 @@ import { SegmentedControl } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { graphql } from "../../__generated__";
-import type {
-  EngagementEventType,
-  ReactionFragment,
-  RecipientFragment,
-  SendFilter,
-} from "../../__generated__/graphql";
+import type { EngagementEventType, ReactionFragment, SendFilter } from "../../__generated__/graphql";
 import { AUDIENCES, type Audience as Who } from "../search";
-import { count, fullName, moment, NONE, word } from "../ui/format";
+import { fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
 import { Panel } from "../ui/states";
-import { StatusBadge } from "../ui/status-badge";
-
-const Recipients = graphql(`
-  query Recipients($id: ID!, $filter: SendFilter, $after: String) {
-    campaign(id: $id) {
-      id
-      sends(filter: $filter, first: 200, after: $after) {
-        totalCount
-        nodes { ...Recipient }
-        pageInfo { hasNextPage endCursor }
-      }
-    }
-  }
-`);
-
-export const RecipientOf = graphql(`
-  fragment Recipient on Send {
-    id
-    status
-    sentAt
-    opens
-    clicks
-    error
-    contact { id firstName lastName email }
-  }
-`);
+import { Recipients } from "./recipients";
 
 const Reactions = graphql(`
   query Reactions($id: ID!, $type: EngagementEventType!, $after: String) {
@@ -62,31 +32,16 @@ export const ReactionOf = graphql(`
   }
 `);
 
-interface Person {
-  id: string;
-  firstName: string;
-  lastName?: string | null;
-  email?: string | null;
-}
-
-const person = (contact: Person) => (
-  <Link to="/contacts/$id" params={{ id: contact.id }}>
-    {fullName(contact)}
-  </Link>
-);
-
-const SENDS: Column<RecipientFragment>[] = [
-  { id: "name", title: "Contact", cell: ({ contact }) => person(contact) },
-  { id: "email", title: "E-mail", cell: ({ contact }) => contact.email ?? NONE },
-  { id: "status", title: "Status", cell: ({ status }) => <StatusBadge status={status} /> },
-  { id: "sent", title: "Sent", cell: ({ sentAt }) => moment(sentAt) },
-  { id: "opens", title: "Opens", isNumber: true, cell: ({ opens }) => count(opens) },
-  { id: "clicks", title: "Clicks", isNumber: true, cell: ({ clicks }) => count(clicks) },
-  { id: "error", title: "Error", cell: ({ error }) => error ?? NONE },
-];
-
 const EVENTS: Column<ReactionFragment>[] = [
-  { id: "name", title: "Contact", cell: ({ contact }) => person(contact) },
+  {
+    id: "name",
+    title: "Contact",
+    cell: ({ contact }) => (
+      <Link to="/contacts/$id" params={{ id: contact.id }}>
+        {fullName(contact)}
+      </Link>
+    ),
+  },
   { id: "email", title: "E-mail", cell: ({ contact }) => contact.email ?? NONE },
   { id: "when", title: "When", cell: ({ occurredAt }) => moment(occurredAt) },
 ];
@@ -104,7 +59,17 @@ const TYPES: Partial<Record<Who, EngagementEventType>> = {
 };
 
 /** Whom a campaign went to, and who opened, clicked, bounced, complained or unsubscribed. */
-export function Audience({ id, who, onWho }: { id: string; who: Who; onWho: (who: Who) => void }) {
+export function Audience({
+  id,
+  who,
+  onWho,
+  onChange,
+}: {
+  id: string;
+  who: Who;
+  onWho: (who: Who) => void;
+  onChange: () => void;
+}) {
   const type = TYPES[who];
   return (
     <Panel
@@ -120,18 +85,12 @@ export function Audience({ id, who, onWho }: { id: string; who: Who; onWho: (who
       }
     >
       {type === undefined ? (
-        <OfSends key={who} id={id} filter={FILTERS[who] ?? {}} />
+        <Recipients key={who} id={id} filter={FILTERS[who] ?? {}} onChange={onChange} />
       ) : (
         <OfEvents key={who} id={id} type={type} />
       )}
     </Panel>
   );
-}
-
-function OfSends({ id, filter }: { id: string; filter: SendFilter }) {
-  const variables = useMemo(() => ({ id, filter }), [id, filter]);
-  const list = usePages(Recipients, variables, (data) => data.campaign?.sends);
-  return <Scrolled label="Recipients" list={list} columns={SENDS} empty="Nobody yet" />;
 }
 
 function OfEvents({ id, type }: { id: string; type: EngagementEventType }) {

@@ -15,7 +15,7 @@ const Create = graphql(`
 
 const Update = graphql(`
   mutation UpdateCampaign($input: UpdateCampaignInput!) {
-    updateCampaign(input: $input) { campaign { id name subject body channel } }
+    updateCampaign(input: $input) { campaign { id name subject body channel metadata } }
   }
 `);
 
@@ -26,6 +26,7 @@ export interface Texts {
   subject?: string | null;
   body?: string | null;
   channel: string;
+  metadata: unknown;
 }
 
 /** Creates a campaign, or changes the one given. */
@@ -43,7 +44,6 @@ export default function CampaignForm({
       isOpen={isOpen}
       onClose={onClose}
       title={campaign ? "Edit campaign" : "New campaign"}
-     
       isWide
     >
       <Fields campaign={campaign} onDone={onClose} />
@@ -56,23 +56,26 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
   const [failure, setFailure] = useState<string | null>(null);
   const [, create] = useMutation(Create);
   const [, update] = useMutation(Update);
+  const metadata = JSON.stringify(campaign?.metadata ?? {}, null, 2);
   const form = useForm({
     initialValues: {
       name: campaign?.name ?? "",
       subject: campaign?.subject ?? "",
       body: campaign?.body ?? "",
       channel: campaign?.channel ?? "email",
+      metadata,
     },
     validate: {
       name: (name) =>
         name.trim() === "" ? "Give it a name" : name.length > 500 ? "Up to 500 characters" : null,
+      metadata: (text) => (isObject(text) ? null : "Write a JSON object, such as { \"season\": \"spring\" }"),
     },
   });
 
   const save = form.onSubmit(async (values) => {
     setFailure(null);
     const texts = {
-      ...values,
+      channel: values.channel,
       name: values.name.trim(),
       subject: values.subject === "" ? null : values.subject,
       body: values.body === "" ? null : values.body,
@@ -81,13 +84,14 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
     const changed = Object.entries(texts).filter(
       ([name, value]) => (campaign?.[name as keyof Texts] ?? null) !== value,
     );
+    const custom = values.metadata === metadata ? {} : { metadata: JSON.parse(values.metadata) as unknown };
     const result = campaign
-      ? await update({ input: { id: campaign.id, ...Object.fromEntries(changed) } })
-      : await create({ input: texts });
+      ? await update({ input: { id: campaign.id, ...Object.fromEntries(changed), ...custom } })
+      : await create({ input: { ...texts, ...custom } });
     if (result.error) {
       const field = result.error.graphQLErrors[0]?.extensions.field;
       const name = typeof field === "string" ? field.replace("input.", "") : "";
-      if (name in texts) form.setFieldError(name, messageOf(result.error));
+      if (name in values) form.setFieldError(name, messageOf(result.error));
       else setFailure(messageOf(result.error));
       return;
     }
@@ -115,6 +119,14 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
           {...form.getInputProps("channel")}
         />
         <Textarea label="Message" autosize minRows={5} maxRows={14} {...form.getInputProps("body")} />
+        <Textarea
+          label="Custom data"
+          description="A JSON object that is kept with the campaign, for programs of your own."
+          autosize
+          maxRows={10}
+          spellCheck={false}
+          {...form.getInputProps("metadata")}
+        />
         <Group justify="end">
           <Button variant="default" onClick={onDone}>
             Cancel
@@ -126,4 +138,13 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
       </Stack>
     </form>
   );
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }

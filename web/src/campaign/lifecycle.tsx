@@ -232,7 +232,6 @@ function ScheduleForm({
       isOpen={isOpen}
       onClose={onClose}
       title="Schedule campaign"
-     
     >
       <form
         onSubmit={async (event) => {

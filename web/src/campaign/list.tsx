@@ -4,6 +4,9 @@ import { useEffect, useMemo, useState } from "react";
 import { useMutation, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { CampaignStatus, EntryFragment } from "../../__generated__/graphql";
+import { useSession } from "../session/session";
+import type { Chosen } from "../ui/choice";
+import { Confirm } from "../ui/confirm";
 import { count, day, fullName, NONE } from "../ui/format";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
@@ -44,11 +47,20 @@ const AddSegment = graphql(`
   }
 `);
 
+const Remove = graphql(`
+  mutation RemoveContactsFromList($campaignId: ID!, $contactIds: [ID!]!) {
+    removeContactsFromList(campaignId: $campaignId, contactIds: $contactIds) { removed }
+  }
+`);
+
 const Queue = graphql(`
   mutation QueueSends($campaignId: ID!) {
     queueSends(campaignId: $campaignId) { queued alreadyQueued suppressed withoutAddress }
   }
 `);
+
+/** Contacts that the API takes off a list at once. */
+const MOST = 10_000;
 
 const COLUMNS: Column<EntryFragment>[] = [
   {
@@ -65,7 +77,7 @@ const COLUMNS: Column<EntryFragment>[] = [
   { id: "added", title: "Added", cell: ({ createdAt }) => day(createdAt) },
 ];
 
-/** The contacts that a campaign is meant for, and a way to add those of a segment. */
+/** The contacts that a campaign is meant for. Whoever may can add those of a segment, or remove some. */
 export function List({
   campaign: { id, status },
   onChange,
@@ -84,6 +96,10 @@ export function List({
   const [said, setSaid] = useState<string | null>(null);
   const [adding, add] = useMutation(AddSegment);
   const [queueing, queue] = useMutation(Queue);
+  const [removing, remove] = useMutation(Remove);
+  const [chosen, setChosen] = useState<Chosen<EntryFragment>>(new Map());
+  const [isAsked, setAsked] = useState(false);
+  const { viewer } = useSession();
   const isOver = status === "SENT" || status === "CANCELED";
   const first = segments[0]?.id;
   useEffect(() => setSegmentId((chosen) => (chosen === "" ? (first ?? "") : chosen)), [first]);
@@ -93,6 +109,15 @@ export function List({
     if (error) return setSaid(messageOf(error));
     const { added, alreadyOnList } = data?.addSegmentToList ?? { added: 0, alreadyOnList: 0 };
     setSaid(`${count(added)} added, ${count(alreadyOnList)} were on the list before.`);
+    list.reload();
+  };
+  const removeChosen = async () => {
+    const contactIds = [...chosen.values()].map(({ contact }) => contact.id);
+    const { data, error } = await remove({ campaignId: id, contactIds });
+    setAsked(false);
+    if (error) return setSaid(messageOf(error));
+    setSaid(`${count(data?.removeContactsFromList.removed ?? 0)} removed from the list.`);
+    setChosen(new Map());
     list.reload();
   };
   const queueSends = async () => {
@@ -131,13 +156,44 @@ export function List({
               Queue sends
             </Button>
           )}
+          {viewer.isAdmin && (
+            <Button
+              size="xs"
+              variant="default"
+              disabled={chosen.size === 0 || chosen.size > MOST}
+              onClick={() => setAsked(true)}
+            >
+              Remove from list
+            </Button>
+          )}
         </Group>
       }
     >
       <Text size="sm" px="md" role="status">
         {said}
       </Text>
-      <Scrolled label="List" list={list} columns={COLUMNS} empty="Nobody is on the list yet" />
+      <Scrolled
+        label="List"
+        list={list}
+        columns={COLUMNS}
+        choice={
+          viewer.isAdmin
+            ? { chosen, onChoose: setChosen, nameOf: ({ contact }) => fullName(contact) }
+            : undefined
+        }
+        empty="Nobody is on the list yet"
+      />
+      <Confirm
+        isOpen={isAsked}
+        onClose={() => setAsked(false)}
+        title={`Remove ${count(chosen.size)} from the list?`}
+        action="Remove"
+        isDangerous
+        isBusy={removing.fetching}
+        onConfirm={removeChosen}
+      >
+        The contacts themselves stay, and so do sends that are queued for them.
+      </Confirm>
     </Panel>
   );
 }

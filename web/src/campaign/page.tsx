@@ -26,6 +26,7 @@ const OneCampaign = graphql(`
       scheduledAt
       sentAt
       createdAt
+      metadata
       creator { fullName email }
       stats { ...Funnel }
       links(first: 20) { ...Link }
@@ -66,7 +67,7 @@ export function CampaignPage() {
       <Lifecycle campaign={campaign} onChange={reload} />
       <Figures id={campaign.id} stats={campaign.stats} />
       <Timeline id={campaign.id} interval={interval} zone={zone} onChoose={set} />
-      <Audience id={campaign.id} who={who} onWho={(who) => set({ who })} />
+      <Audience id={campaign.id} who={who} onWho={(who) => set({ who })} onChange={reload} />
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
         <Links links={campaign.links} />
         <Panel title="Message">

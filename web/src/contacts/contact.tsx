@@ -1,16 +1,20 @@
-import { Alert, Anchor, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo } from "react";
-import { useQuery } from "urql";
+import { useMemo, useState } from "react";
+import { useMutation, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { HistoryFragment, SuppressionReason } from "../../__generated__/graphql";
 import { EventBadge } from "../live/event-badge";
+import { useSession } from "../session/session";
+import type { Chosen } from "../ui/choice";
+import { Confirm } from "../ui/confirm";
 import { day, fullName, NONE, second, word } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
-import { Failed, Loading, Missing, Panel } from "../ui/states";
+import { Failed, Loading, messageOf, Missing, Panel } from "../ui/states";
+import { Unsubscribe } from "./unsubscribe";
 
 const OneContact = graphql(`
   query OneContact($id: ID!) {
@@ -28,6 +32,9 @@ const OneContact = graphql(`
       country
       createdAt
       companies { id name }
+      sends(first: 1, orderBy: [{ field: CREATED_AT, direction: DESC }]) {
+        nodes { id campaign { id name } }
+      }
       suppression {
         reason
         since
@@ -58,6 +65,10 @@ export const HistoryOf = graphql(`
     occurredAt
     campaign { id name }
   }
+`);
+
+const DeleteEvent = graphql(`
+  mutation DeleteEvent($id: ID!) { deleteEvent(id: $id) { id } }
 `);
 
 const COLUMNS: Column<HistoryFragment>[] = [
@@ -92,6 +103,24 @@ export function ContactPage() {
     useMemo(() => ({ id }), [id]),
     (data) => data.contact?.events,
   );
+  const { viewer } = useSession();
+  const [chosen, setChosen] = useState<Chosen<HistoryFragment>>(new Map());
+  const [isAsked, setAsked] = useState(false);
+  const [failure, setFailure] = useState<string | null>(null);
+  const [deleting, remove] = useMutation(DeleteEvent);
+  const [one] = chosen.values();
+  const settle = (failure: string | null) => {
+    setFailure(failure);
+    setAsked(false);
+    setChosen(new Map());
+    again({ requestPolicy: "network-only" });
+    history.reload();
+  };
+  const destroy = async () => {
+    if (!one) return;
+    const { error } = await remove({ id: one.id });
+    settle(error ? messageOf(error) : null);
+  };
   if (error && !fetching) {
     return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
   }
@@ -99,6 +128,7 @@ export function ContactPage() {
   const { contact } = data;
   if (!contact) return <Missing what="contact" />;
   const { suppression } = contact;
+  const [send] = contact.sends.nodes;
   const facts = [
     ["E-mail", contact.email],
     ["Phone", contact.phone],
@@ -115,8 +145,16 @@ export function ContactPage() {
         <Anchor component={Link} to="/contacts" size="sm">
           All contacts
         </Anchor>
-        <PageTitle>{fullName(contact)}</PageTitle>
+        <Group justify="space-between">
+          <PageTitle>{fullName(contact)}</PageTitle>
+          {send && !suppression && <Unsubscribe name={fullName(contact)} send={send} onDone={settle} />}
+        </Group>
       </Stack>
+      {failure !== null && (
+        <Alert color="red" variant="outline" role="alert">
+          {failure}
+        </Alert>
+      )}
       {suppression && (
         <Alert color="yellow" variant="outline" title="Suppressed: nothing more is sent to this contact">
           {REASONS[suppression.reason]} on {day(suppression.since)}, after{" "}
@@ -140,8 +178,42 @@ export function ContactPage() {
           ))}
         </SimpleGrid>
       </Panel>
-      <Panel title="History">
-        <Scrolled label="History" list={history} columns={COLUMNS} empty="Nothing happened yet" />
+      <Panel
+        title="History"
+        actions={
+          viewer.isAdmin && (
+            <Button size="xs" variant="default" disabled={chosen.size !== 1} onClick={() => setAsked(true)}>
+              Delete event
+            </Button>
+          )
+        }
+      >
+        <Scrolled
+          label="History"
+          list={history}
+          columns={COLUMNS}
+          choice={
+            viewer.isAdmin
+              ? {
+                  chosen,
+                  onChoose: setChosen,
+                  nameOf: ({ type, occurredAt }) => `${word(type)}, ${second(occurredAt)}`,
+                }
+              : undefined
+          }
+          empty="Nothing happened yet"
+        />
+        <Confirm
+          isOpen={isAsked}
+          onClose={() => setAsked(false)}
+          title="Delete this event?"
+          action="Delete"
+          isDangerous
+          isBusy={deleting.fetching}
+          onConfirm={destroy}
+        >
+          It leaves the figures and the history. It cannot be undone.
+        </Confirm>
       </Panel>
     </Stack>
   );

@@ -1,8 +1,9 @@
-import { Group, NativeSelect, Stack } from "@mantine/core";
+import { Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { graphql } from "../../__generated__";
 import type { ContactFilter, ContactRowFragment } from "../../__generated__/graphql";
+import type { Chosen } from "../ui/choice";
 import { fullName, NONE, word } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
@@ -10,6 +11,7 @@ import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
 import { SearchBox } from "../ui/search-box";
 import { Panel } from "../ui/states";
+import { AddToList } from "./add-to-list";
 
 const ContactList = graphql(`
   query ContactList($filter: ContactFilter, $after: String) {
@@ -79,8 +81,13 @@ export function Contacts() {
     return { filter };
   }, [q, only]);
   const list = usePages(ContactList, variables, (data) => data.contacts);
-  const set = (change: Partial<typeof search>) =>
+  const [chosen, setChosen] = useState<Chosen<ContactRowFragment>>(new Map());
+  const [said, setSaid] = useState<string | null>(null);
+  const set = (change: Partial<typeof search>) => {
+    // what is no longer listed is no longer chosen
+    setChosen(new Map());
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  };
   return (
     <Stack gap="lg">
       <PageTitle>Contacts</PageTitle>
@@ -101,11 +108,22 @@ export function Contacts() {
             }
             data={ONLY.map((choice) => ({ ...choice }))}
           />
+          <AddToList
+            contactIds={[...chosen.keys()]}
+            onDone={(text) => {
+              setSaid(text);
+              setChosen(new Map());
+            }}
+          />
+          <Text size="sm" role="status">
+            {said}
+          </Text>
         </Group>
         <Scrolled
           label="Contacts"
           list={list}
           columns={COLUMNS}
+          choice={{ chosen, onChoose: setChosen, nameOf: fullName }}
           empty={q === undefined && only === undefined ? "No contacts yet" : "No contact matches"}
         />
       </Panel>

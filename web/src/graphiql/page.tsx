@@ -3,8 +3,19 @@ import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { createClient } from "graphql-ws";
 import { useEffect, useMemo, useState } from "react";
-import { authorization, endedBecause, forget, keep, token } from "../session/token";
+import {
+  hasEnded,
+  issuerName,
+  keepRenewed,
+  renew,
+  renewIfEnded,
+  signIn,
+  signOut,
+} from "../session/issuer";
+import { authorization, endedBecause, keep, token } from "../session/token";
 import { type Examples, examples, questions } from "./questions";
+
+const EXPIRED = "The token is not valid, or it has expired.";
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
@@ -12,7 +23,7 @@ const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 export function Page() {
   const [isSignedIn, setSignedIn] = useState(token() !== null);
   const end = (why: string | null) => {
-    forget(why);
+    void signOut(why);
     setSignedIn(false);
   };
   if (!isSignedIn) {
@@ -24,6 +35,7 @@ export function Page() {
 function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {
   const [found, setFound] = useState<Examples | null>(null);
   const fetcher = useMemo(() => makeFetcher(onEnd), [onEnd]);
+  useEffect(() => keepRenewed(() => {}), []);
   useEffect(() => {
     let isGone = false;
     void examples(onEnd).then((found) => !isGone && setFound(found));
@@ -63,7 +75,9 @@ function isFirstVisit(): boolean {
 
 function SignIn({ onToken }: { onToken: (token: string) => void }) {
   const [text, setText] = useState("");
-  const why = endedBecause();
+  const [why, setWhy] = useState(endedBecause);
+  const leave = () =>
+    signIn().catch((error: Error) => setWhy(`${issuerName} does not answer: ${error.message}`));
   return (
     <main className="sign-in">
       <form
@@ -74,6 +88,11 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
       >
         <h1>GraphiQL</h1>
         {why !== null && <p role="alert">{why}</p>}
+        {issuerName !== null && (
+          <button type="button" onClick={leave}>
+            Sign in with {issuerName}
+          </button>
+        )}
         <label htmlFor="token">Token</label>
         <textarea
           id="token"
@@ -87,7 +106,7 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
         <p>
           This tab keeps the token until you close it. <code>campaigns token --org UUID</code> prints one.
         </p>
-        <button type="submit">Sign in</button>
+        <button type="submit">{issuerName === null ? "Sign in" : "Sign in with the token"}</button>
       </form>
     </main>
   );
@@ -98,21 +117,32 @@ function makeFetcher(onEnd: (why: string) => void): Fetcher {
   const url = new URL("/graphql", location.href);
   const socket = new URL(url);
   socket.protocol = url.protocol.replace("http", "ws");
+  let sent = token();
   return createGraphiQLFetcher({
     url: url.href,
     fetch: async (input, init) => {
+      await renewIfEnded();
       // a header that is typed into the editor wins
-      const headers = { ...authorization(), ...(init?.headers as Record<string, string>) };
-      const response = await fetch(input, { ...init, headers });
-      if (response.status === 401) onEnd("The token is not valid, or it has expired.");
+      const ask = () =>
+        fetch(input, {
+          ...init,
+          headers: { ...authorization(), ...(init?.headers as Record<string, string>) },
+        });
+      let response = await ask();
+      if (response.status === 401 && (await renew())) response = await ask();
+      if (response.status === 401) onEnd(EXPIRED);
       return response;
     },
     wsClient: createClient({
       url: socket.href,
-      connectionParams: authorization,
+      connectionParams: async () => {
+        await renewIfEnded();
+        sent = token();
+        return authorization();
+      },
       on: {
         closed: (event) => {
-          if ((event as CloseEvent).code === 4403) onEnd("The token is not valid, or it has expired.");
+          if ((event as CloseEvent).code === 4403 && !hasEnded(sent)) onEnd(EXPIRED);
         },
       },
     }),

@@ -1,3 +1,4 @@
+import { renewIfEnded } from "../session/issuer";
 import { authorization } from "../session/token";
 
 /** A campaign and a contact to ask about. */
@@ -17,6 +18,7 @@ export async function examples(onEnd: (why: string) => void): Promise<Examples> 
     contacts(first: 1, filter: { clicked: true }) { nodes { id } }
   }`;
   try {
+    await renewIfEnded();
     const response = await fetch("/graphql", {
       method: "POST",
       headers: { "Content-Type": "application/json", ...authorization() },

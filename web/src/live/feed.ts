@@ -1,7 +1,14 @@
 import { useEffect, useMemo, useReducer, useRef } from "react";
-import { useClient } from "urql";
+import { stringifyDocument, useClient } from "urql";
 import { graphql } from "../../__generated__";
 import type { EngagementEventFilter, LiveEventFragment } from "../../__generated__/graphql";
+import { EXPIRED, socketAddress } from "../session/client";
+import { report } from "../session/connection";
+import { hasEnded, renewIfEnded } from "../session/issuer";
+import { useSession } from "../session/session";
+import { authorization, token } from "../session/token";
+import { Latest } from "./latest";
+import type { FromWorker, ToWorker } from "./worker";
 
 const Feed = graphql(`
   subscription Feed($after: String, $filter: EngagementEventFilter) {
@@ -28,90 +35,94 @@ export const LiveEvent = graphql(`
 `);
 
 /** How many events stay on the page; older ones leave it. */
-const KEPT = 100_000;
+export const KEPT = 10_000;
 /** How long the feed waits after a failure. */
 const PATIENCE = 2_000;
 
 interface Heard {
-  events: LiveEventFragment[];
+  events: Latest<LiveEventFragment>;
   error: string | null;
-}
-
-type Change = { events: LiveEventFragment[] } | { error: string } | "clear";
-
-function change({ events }: Heard, made: Change): Heard {
-  if (made === "clear") return { events: [], error: null };
-  if ("error" in made) return { events, error: made.error };
-  return { events: [...made.events, ...events].slice(0, KEPT), error: null };
 }
 
 /**
  * Follows the feed from its end on, latest first. A feed that was paused, or cut off, goes on after
  * the last event that was shown, so that none is missing and none comes twice.
  */
-export function useFeed(filter: EngagementEventFilter, isPaused: boolean) {
+export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard {
   const client = useClient();
-  const [heard, tell] = useReducer(change, { events: [], error: null });
-  const cursor = useRef<string | null>(null);
+  const { signOut } = useSession();
   const key = JSON.stringify(filter);
-  const filtered = useMemo(() => JSON.parse(key) as EngagementEventFilter, [key]);
-
   // another filter selects among what comes from now on
-  useEffect(() => {
-    cursor.current = null;
-    tell("clear");
-  }, [filtered]);
+  const heard = useMemo(
+    () => ({ filter: JSON.parse(key) as EngagementEventFilter, events: new Latest<LiveEventFragment>(KEPT) }),
+    [key],
+  );
+  const cursor = useRef<{ of: typeof heard; at: string } | null>(null);
+  // the ring is one object, whatever is in it
+  const [error, draw] = useReducer((_: { text: string | null }, text: string | null) => ({ text }), { text: null });
+
   useEffect(() => {
     if (isPaused) return;
+    const { events, filter } = heard;
     let end = () => {};
     let isOver = false;
-    let arrived: LiveEventFragment[] = [];
-    let frame = 0;
-    const show = () => {
-      frame = 0;
-      tell({ events: arrived.reverse() });
-      arrived = [];
-    };
     const again = (error: string) => {
-      tell({ error });
+      end();
+      draw(error);
       const timer = setTimeout(() => void follow(), PATIENCE);
       end = () => clearTimeout(timer);
     };
     const follow = async () => {
-      if (cursor.current === null) {
+      if (cursor.current?.of !== heard) {
         const { data, error } = await client.query(End, {}, { requestPolicy: "network-only" });
         if (isOver) return;
         if (!data) return again(error?.message ?? "The feed does not answer.");
-        cursor.current = data.feedCursor;
+        cursor.current = { of: heard, at: data.feedCursor };
       }
-      const variables = { after: cursor.current, filter: filtered };
-      const { unsubscribe } = client.subscription(Feed, variables).subscribe(({ data, error }) => {
-        if (data) {
-          cursor.current = data.engagementEvents.cursor;
-          variables.after = cursor.current;
-          arrived.push(data.engagementEvents.node);
-          // a burst is drawn at once
-          frame ||= requestAnimationFrame(show);
-        }
-        if (error) {
+      const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+      const tell = (message: ToWorker) => worker.postMessage(message);
+      let sent = token();
+      end = () => {
+        worker.terminate();
+        report("feed", "idle");
+      };
+      worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
+        // what was on its way when the worker ended comes again after the cursor
+        if (isOver) return;
+        if (data === "headers") {
+          void renewIfEnded().then(() => {
+            sent = token();
+            tell({ headers: authorization() });
+          });
+        } else if ("connection" in data) {
+          report("feed", data.connection);
+          if (data.code === 4403 && !hasEnded(sent)) signOut(EXPIRED);
+        } else if ("events" in data) {
+          cursor.current = { of: heard, at: data.cursor };
+          events.add(data.events, data.skipped);
+          draw(null);
+          tell("next");
+        } else {
           // a cursor that the service refuses names an event that a restore took back
-          const code = error.graphQLErrors[0]?.extensions.code;
-          if (code === "BAD_USER_INPUT") cursor.current = null;
-          unsubscribe();
-          again(error.message);
+          if (data.code === "BAD_USER_INPUT") cursor.current = null;
+          again(data.failure);
         }
       });
-      end = unsubscribe;
+      tell({
+        follow: {
+          url: socketAddress(),
+          query: stringifyDocument(Feed),
+          after: cursor.current.at,
+          filter,
+          kept: KEPT,
+        },
+      });
     };
     void follow();
     return () => {
       isOver = true;
       end();
-      if (frame !== 0) {
-        cancelAnimationFrame(frame);
-        show();
-      }
     };
-  }, [client, filtered, isPaused]);
-  return heard;
+  }, [client, signOut, heard, isPaused]);
+  return { events: heard.events, error: error.text };
 }

@@ -10,7 +10,7 @@ import { PageTitle } from "../ui/page-title";
 import { type Column, Rows } from "../ui/rows";
 import { Empty, Panel } from "../ui/states";
 import { EventBadge } from "./event-badge";
-import { useFeed } from "./feed";
+import { KEPT, useFeed } from "./feed";
 import { LiveState } from "./state";
 
 const FeedCampaigns = graphql(`
@@ -116,7 +116,8 @@ export function Live() {
           <>
             <Rows label="Events" columns={COLUMNS} rows={events} />
             <Text size="sm" c="dimmed" px="md" py="xs">
-              {count(events.length)} since you opened this page
+              {count(events.count)} since you opened this page
+              {events.count > KEPT && `, the latest ${count(KEPT)} of them here`}
               {isPaused && ". Paused: events that happen meanwhile follow when you resume."}
             </Text>
           </>

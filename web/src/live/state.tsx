@@ -1,6 +1,6 @@
 import { Badge } from "@mantine/core";
 import { useSyncExternalStore } from "react";
-import { type Connection, liveConnection } from "../session/client";
+import { type Connection, liveConnection } from "../session/connection";
 
 const SHOWN: Record<Connection, { color: string; text: string }> = {
   idle: { color: "gray", text: "Not connected" },

@@ -7,6 +7,7 @@ import {
   type Operator,
   QueryBuilder,
   type RuleGroupType,
+  useValueEditor,
   ValueEditor,
   type ValueEditorProps,
   type ValueEditorType,
@@ -73,13 +74,32 @@ const ELEMENTS = {
       <ValueSelector {...of} />
     </label>
   ),
-  valueEditor: (of: ValueEditorProps) => (
-    <label>
-      <VisuallyHidden>{of.title}</VisuallyHidden>
-      <ValueEditor {...of} />
-    </label>
-  ),
+  valueEditor: (of: ValueEditorProps) =>
+    of.operator === "between" || of.operator === "notBetween" ? (
+      <BothEnds {...of} />
+    ) : (
+      <label>
+        <VisuallyHidden>{of.title}</VisuallyHidden>
+        <ValueEditor {...of} />
+      </label>
+    ),
 };
+
+/** The two values of a span, each with a label of its own. */
+function BothEnds(of: ValueEditorProps) {
+  const { valueAsArray, multiValueHandler, inputTypeCoerced } = useValueEditor(of);
+  return ["Lowest value", "Highest value"].map((label, end) => (
+    <input
+      key={label}
+      aria-label={label}
+      className={of.className}
+      type={inputTypeCoerced}
+      placeholder={of.fieldData.placeholder ?? undefined}
+      value={(valueAsArray[end] as string | undefined) ?? ""}
+      onChange={({ currentTarget }) => multiValueHandler(currentTarget.value, end)}
+    />
+  ));
+}
 
 /** Edits the rules of a segment, with the fields and operators that the API names. */
 export function RuleEditor({

@@ -1,13 +1,19 @@
+import { authExchange } from "@urql/exchange-auth";
 import { type Client as Socket, createClient as createSocket } from "graphql-ws";
-import { cacheExchange, Client, fetchExchange, mapExchange, subscriptionExchange } from "urql";
+import {
+  cacheExchange,
+  Client,
+  type CombinedError,
+  fetchExchange,
+  mapExchange,
+  subscriptionExchange,
+} from "urql";
+import { patiently } from "./backoff";
+import { report } from "./connection";
+import { hasEnded, renew, renewIfEnded } from "./issuer";
+import { authorization, isRenewable, token } from "./token";
 
-/** How the live connection is. */
-export type Connection = "idle" | "connecting" | "connected" | "lost";
-
-const EXPIRED = "Your token is not valid, or it has expired. Sign in again to continue.";
-
-/** How long a page waits before it connects again, give or take a half. */
-const LONGEST_WAIT = 15_000;
+export const EXPIRED = "Your token is not valid, or it has expired. Sign in again to continue.";
 
 /** A client of the API for a token: operations by HTTP, subscriptions over a socket. */
 export interface Connected {
@@ -15,40 +21,23 @@ export interface Connected {
   end: () => void;
 }
 
-let connection: Connection = "idle";
-const listeners = new Set<() => void>();
-
-/** The state of the live connection, for `useSyncExternalStore`. */
-export const liveConnection = {
-  get: () => connection,
-  subscribe: (listener: () => void) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  },
-};
-
-function become(next: Connection) {
-  connection = next;
-  for (const listener of listeners) listener();
-}
-
-export function connect(token: string, onEnd: (why: string) => void): Connected {
-  const authorization = { Authorization: `Bearer ${token}` };
-  const socket = openSocket(authorization, onEnd);
+/** Connects with the token of this tab, whichever that is at the time. */
+export function connect(onEnd: (why: string) => void): Connected {
+  const socket = openSocket(onEnd);
   const urql = new Client({
     url: "/graphql",
     preferGetMethod: false,
-    fetchOptions: { headers: authorization },
     exchanges: [
-      mapExchange({
-        onError: (error) => {
-          const isRefused =
-            (error.response as Response | undefined)?.status === 401 ||
-            error.graphQLErrors.some(({ extensions }) => extensions.code === "UNAUTHENTICATED");
-          if (isRefused) onEnd(EXPIRED);
-        },
-      }),
+      mapExchange({ onError: (error) => isRefused(error) && onEnd(EXPIRED) }),
       cacheExchange,
+      authExchange(({ appendHeaders }) =>
+        Promise.resolve({
+          addAuthToOperation: (operation) => appendHeaders(operation, authorization()),
+          willAuthError: () => hasEnded(token()),
+          didAuthError: (error) => isRenewable() && isRefused(error),
+          refreshAuth: async () => void (await renew()),
+        }),
+      ),
       fetchExchange,
       subscriptionExchange({
         forwardSubscription: ({ query, variables }) => ({
@@ -62,28 +51,39 @@ export function connect(token: string, onEnd: (why: string) => void): Connected 
   return { urql, end: () => void socket.dispose() };
 }
 
-function openSocket(authorization: Record<string, string>, onEnd: (why: string) => void): Socket {
-  const url = new URL("/graphql", location.href);
-  url.protocol = url.protocol.replace("http", "ws");
+function isRefused(error: CombinedError): boolean {
+  return (
+    (error.response as Response | undefined)?.status === 401 ||
+    error.graphQLErrors.some(({ extensions }) => extensions.code === "UNAUTHENTICATED")
+  );
+}
+
+function openSocket(onEnd: (why: string) => void): Socket {
+  let sent = token();
   return createSocket({
-    url: url.href,
-    connectionParams: authorization,
-    // the page says that the connection is lost for as long as it is
-    retryAttempts: Number.MAX_SAFE_INTEGER,
-    shouldRetry: () => true,
-    retryWait: (retries) => {
-      // pages that were cut off together do not come back together
-      const wait = Math.min(1_000 * 2 ** retries, LONGEST_WAIT) * (0.5 + Math.random());
-      return new Promise((resolve) => setTimeout(resolve, wait));
+    url: socketAddress(),
+    connectionParams: async () => {
+      await renewIfEnded();
+      sent = token();
+      return authorization();
     },
+    ...patiently,
     on: {
-      connecting: () => become("connecting"),
-      connected: () => become("connected"),
+      connecting: () => report("page", "connecting"),
+      connected: () => report("page", "connected"),
       closed: (event) => {
         const { code } = event as CloseEvent;
-        become(code === 1000 ? "idle" : "lost");
-        if (code === 4403) onEnd(EXPIRED);
+        report("page", code === 1000 ? "idle" : "lost");
+        // a token that was renewed meanwhile opens the next connection
+        if (code === 4403 && !hasEnded(sent)) onEnd(EXPIRED);
       },
     },
   });
+}
+
+/** Where the API's sockets are. */
+export function socketAddress(): string {
+  const url = new URL("/graphql", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
 }

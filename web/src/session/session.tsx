@@ -1,11 +1,12 @@
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { Provider, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { WhoQuery } from "../../__generated__/graphql";
 import { Failed, Loading } from "../ui/states";
 import { connect } from "./client";
+import { keepRenewed, renew, signOut as signOutEverywhere } from "./issuer";
 import { SignIn } from "./sign-in";
-import { endedBecause, forget, keep, token } from "./token";
+import { endedBecause, keep, token } from "./token";
 
 const Who = graphql(`
   query Who {
@@ -41,10 +42,10 @@ export function Session({ children }: { children: ReactNode }) {
   const session = useMemo(() => {
     const signOut = (why?: string) => {
       client?.end();
-      forget(why ?? null);
+      void signOutEverywhere(why ?? null);
       setHeld(null);
     };
-    const client = held === null ? null : connect(held, signOut);
+    const client = held === null ? null : connect(signOut);
     return { signOut, client };
   }, [held]);
 
@@ -68,17 +69,23 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children: ReactNode }) {
   const [{ data, error, fetching }, again] = useQuery({ query: Who });
   const viewer = data?.viewer;
+  const renewed = useCallback(() => again({ requestPolicy: "network-only" }), [again]);
+  useEffect(() => keepRenewed(renewed), [renewed]);
   useEffect(() => {
     if (viewer === undefined) return;
     let timer: ReturnType<typeof setTimeout>;
     const wait = () => {
       const left = new Date(viewer.expiresAt).getTime() - Date.now();
       if (left > 0) timer = setTimeout(wait, Math.min(left, LONGEST_TIMER));
+      else void end();
+    };
+    const end = async () => {
+      if (await renew()) renewed();
       else signOut("Your session has ended, as its token has expired. Sign in again to continue.");
     };
     wait();
     return () => clearTimeout(timer);
-  }, [viewer, signOut]);
+  }, [viewer, signOut, renewed]);
   const session = useMemo(() => viewer && { viewer, signOut }, [viewer, signOut]);
   if (session) return <Context value={session}>{children}</Context>;
   if (error && !fetching) {

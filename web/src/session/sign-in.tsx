@@ -1,10 +1,24 @@
 import { Alert, Button, Center, Code, Stack, Text, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { PageTitle } from "../ui/page-title";
+import { issuerName, signIn } from "./issuer";
 
 /** The page for whoever has no token. */
 export function SignIn({ why, onToken }: { why: string | null; onToken: (token: string) => void }) {
   const [text, setText] = useState("");
+  const [isLeaving, setLeaving] = useState(false);
+  const [failure, setFailure] = useState<string | null>(null);
+  const leave = async () => {
+    setLeaving(true);
+    setFailure(null);
+    try {
+      await signIn();
+    } catch (error) {
+      setLeaving(false);
+      setFailure(`${issuerName} does not answer: ${(error as Error).message}`);
+    }
+  };
+  const said = failure ?? why;
   return (
     <Center mih="90vh" p="md">
       <main className="panel" aria-labelledby="sign-in">
@@ -16,10 +30,15 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
         >
           <Stack p="xl" maw={460}>
             <PageTitle id="sign-in">Sign in</PageTitle>
-            {why !== null && (
+            {said !== null && (
               <Alert color="yellow" variant="outline" role="alert">
-                {why}
+                {said}
               </Alert>
+            )}
+            {issuerName !== null && (
+              <Button loading={isLeaving} onClick={leave}>
+                Sign in with {issuerName}
+              </Button>
             )}
             <Textarea
               label="Token"
@@ -31,8 +50,12 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
               spellCheck={false}
               data-autofocus
             />
-            <Button type="submit" disabled={text.trim() === ""}>
-              Sign in
+            <Button
+              type="submit"
+              variant={issuerName === null ? "filled" : "default"}
+              disabled={text.trim() === ""}
+            >
+              {issuerName === null ? "Sign in" : "Sign in with the token"}
             </Button>
             <Text size="sm" c="dimmed">
               In development, follow the link that the service prints, or print a token with{" "}

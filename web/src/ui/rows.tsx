@@ -2,9 +2,17 @@ import { Loader } from "@mantine/core";
 import { type ColumnDef, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useMemo, useRef } from "react";
+import { ColumnHeader } from "./column-header";
+import { ChooseAll, ChooseOne, type Choice } from "./choice";
 
 const features = tableFeatures({});
 const ROW_HEIGHT = 44;
+
+/** Rows by their place, such as an array. */
+export interface Sequence<Row> {
+  readonly length: number;
+  at: (index: number) => Row | undefined;
+}
 
 /** A column of a table. */
 export interface Column<Row> {
@@ -25,20 +33,22 @@ export interface Order {
 interface Properties<Row> {
   label: string;
   columns: Column<Row>[];
-  rows: Row[];
+  rows: Sequence<Row>;
   order?: Order;
   onOrder?: (order: Order) => void;
+  /** Lets the reader choose rows. */
+  choice?: Choice<Row>;
   /** Called when the reader comes near the end, where there is more. */
   onEnd?: () => void;
   isLoading?: boolean;
 }
 
 /**
- * A table that draws the rows in view alone, so that any number of them scrolls smoothly. Rows have
+ * A table that looks at the rows in view alone, so that any number of them scrolls smoothly. Rows have
  * one height.
  */
 export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
-  const { label, columns, rows, order, onOrder, onEnd, isLoading = false } = properties;
+  const { label, columns, rows, order, onOrder, choice, onEnd, isLoading = false } = properties;
   const definitions = useMemo(
     () =>
       columns.map(
@@ -50,32 +60,34 @@ export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
       ),
     [columns],
   );
-  const table = useTable({ features, columns: definitions, data: rows, getRowId: (row) => row.id });
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
-    overscan: 12,
+    overscan: 8,
   });
   const items = virtual.getVirtualItems();
   const first = items[0];
   const last = items.at(-1);
-  const model = table.getRowModel().rows;
+  const inView = items.map(({ index }) => rows.at(index)).filter((row) => row !== undefined);
+  const table = useTable({ features, columns: definitions, data: inView, getRowId: (row) => row.id });
   const isAtEnd = last !== undefined && last.index >= rows.length - 30;
   useEffect(() => {
     if (isAtEnd && !isLoading) onEnd?.();
   }, [isAtEnd, isLoading, onEnd]);
 
   const of = new Map(columns.map((column) => [column.id, column]));
+  const width = columns.length + (choice ? 1 : 0);
   return (
     <div className="rows" ref={scroller} role="group" aria-label={label} tabIndex={0}>
       <table aria-rowcount={onEnd ? -1 : rows.length + 1}>
         <thead>
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id} aria-rowindex={1}>
+              {choice && <ChooseAll choice={choice} rows={rows} />}
               {group.headers.map((header) => (
-                <Header
+                <ColumnHeader
                   key={header.id}
                   column={of.get(header.column.id) as Column<Row>}
                   order={order}
@@ -88,69 +100,34 @@ export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
         <tbody>
           {first !== undefined && first.start > 0 && (
             <tr className="space" aria-hidden>
-              <td colSpan={columns.length} style={{ height: first.start }} />
+              <td colSpan={width} style={{ height: first.start }} />
             </tr>
           )}
-          {items.map(({ index }) => {
-            const row = model[index];
+          {table.getRowModel().rows.map((row, place) => {
+            const index = (first?.index ?? 0) + place;
             return (
-              row && (
-                <tr key={row.id} aria-rowindex={index + 2}>
-                  {row.getAllCells().map((cell) => (
-                    <td
-                      key={cell.id}
-                      className={of.get(cell.column.id)?.isNumber ? "number" : undefined}
-                    >
-                      <table.FlexRender cell={cell} />
-                    </td>
-                  ))}
-                </tr>
-              )
+              // rows that come in above the others change what is drawn, and make nothing anew
+              <tr key={index} aria-rowindex={index + 2}>
+                {choice && <ChooseOne choice={choice} row={row.original} />}
+                {row.getAllCells().map((cell) => (
+                  <td
+                    key={cell.column.id}
+                    className={of.get(cell.column.id)?.isNumber ? "number" : undefined}
+                  >
+                    <table.FlexRender cell={cell} />
+                  </td>
+                ))}
+              </tr>
             );
           })}
           {last !== undefined && virtual.getTotalSize() > last.end && (
             <tr className="space" aria-hidden>
-              <td colSpan={columns.length} style={{ height: virtual.getTotalSize() - last.end }} />
+              <td colSpan={width} style={{ height: virtual.getTotalSize() - last.end }} />
             </tr>
           )}
         </tbody>
       </table>
       {isLoading && <Loader size="sm" m="sm" role="status" aria-label="Loading more" />}
     </div>
-  );
-}
-
-function Header<Row>({
-  column,
-  order,
-  onOrder,
-}: {
-  column: Column<Row>;
-  order?: Order;
-  onOrder?: (order: Order) => void;
-}) {
-  const { order: field, title, isNumber } = column;
-  const className = isNumber ? "number" : undefined;
-  if (field === undefined || onOrder === undefined) {
-    return (
-      <th scope="col" className={className}>
-        {title}
-      </th>
-    );
-  }
-  const direction = order?.field === field ? order.direction : undefined;
-  // numbers and times are looked at from the largest on
-  const next = direction === undefined ? (isNumber ? "DESC" : "ASC") : direction === "ASC" ? "DESC" : "ASC";
-  return (
-    <th
-      scope="col"
-      className={className}
-      aria-sort={direction && (direction === "ASC" ? "ascending" : "descending")}
-    >
-      <button type="button" onClick={() => onOrder({ field, direction: next })}>
-        {title}
-        <span aria-hidden>{direction === undefined ? "" : direction === "ASC" ? " ↑" : " ↓"}</span>
-      </button>
-    </th>
   );
 }

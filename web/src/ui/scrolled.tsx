@@ -1,4 +1,5 @@
 import { Text } from "@mantine/core";
+import type { Choice } from "./choice";
 import { count } from "./format";
 import type { Loaded } from "./pages";
 import { type Column, Rows } from "./rows";
@@ -9,11 +10,13 @@ export function Scrolled<Row extends { id: string }>({
   label,
   list,
   columns,
+  choice,
   empty,
 }: {
   label: string;
   list: Loaded<Row>;
   columns: Column<Row>[];
+  choice?: Choice<Row>;
   empty: string;
 }) {
   const { rows, total, error, isLoading, more, reload } = list;
@@ -23,7 +26,14 @@ export function Scrolled<Row extends { id: string }>({
   }
   return (
     <>
-      <Rows label={label} columns={columns} rows={rows} onEnd={more} isLoading={isLoading} />
+      <Rows
+        label={label}
+        columns={columns}
+        rows={rows}
+        choice={choice}
+        onEnd={more}
+        isLoading={isLoading}
+      />
       {error && <Failed error={error} onRetry={reload} />}
       {total !== undefined && (
         <Text size="sm" c="dimmed" px="md" py="xs">

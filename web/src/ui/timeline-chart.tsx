@@ -91,6 +91,9 @@ function Chart({ periods, interval, zone }: Properties) {
     if (element === null) return;
     const labels = periods.map(({ start }) => period(start, interval, zone));
     const label = (index: number) => (Number.isInteger(index) ? (labels[index] ?? "") : "");
+    const sums = Object.fromEntries(
+      SERIES.map(({ name }) => [name, periods.reduce((sum, of) => sum + of[name], 0)]),
+    ) as Record<(typeof SERIES)[number]["name"], number>;
     const axis = {
       stroke: AXIS[scheme].stroke,
       font: "12px system-ui, sans-serif",
@@ -108,13 +111,14 @@ function Chart({ periods, interval, zone }: Properties) {
           { ...axis, grid: { stroke: AXIS[scheme].grid, width: 1 }, size: 56, values: (_, at) => at.map(count) },
         ],
         series: [
-          { label: "Period", value: (_, index) => (index === null ? "" : label(index)) },
+          // the legend has the sums while nothing is pointed at
+          { label: "Period", value: (_, index) => (index == null ? "all" : label(index)) },
           ...SERIES.map((series) => ({
             label: series.label,
             stroke: series[scheme],
             width: 2,
             points: { show: periods.length < 60, size: 5 },
-            value: (_: UPlot, value: number | null) => (value === null ? "" : count(value)),
+            value: (_: UPlot, value: number | null) => count(value ?? sums[series.name]),
           })),
         ],
         cursor: { drag: { x: false, y: false } },

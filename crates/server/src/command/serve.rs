@@ -77,6 +77,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         membership_admin_roles: arguments.memberships.admin_roles(),
         documents: arguments.persisted.documents()?,
         cors_origins: arguments.cors_origin,
+        issuer: arguments.sign_in.issuer(),
         ..arguments.bounds.settings()
     };
     let app = match source {

@@ -17,7 +17,8 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
     let mut response = Response::new(Body::empty());
     let accepted = request.headers().get(header::ACCEPT_ENCODING);
     let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some(file) = app.settings.pages.file(request.uri().path(), accepted) else {
+    let (pages, issuer) = (app.settings.pages, app.settings.issuer.as_ref());
+    let Some(file) = pages.file(request.uri().path(), accepted, issuer) else {
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
     };

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod sign_in;
 mod tokens;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -13,6 +14,7 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
@@ -121,6 +123,8 @@ pub(super) struct Serve {
     pub(super) claims: Claims,
     #[command(flatten)]
     pub(super) memberships: Memberships,
+    #[command(flatten)]
+    pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
     /// request.jwt.claims, so that row security policies apply as a second wall.
     #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY")]

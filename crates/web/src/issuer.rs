@@ -1,0 +1,28 @@
+//! Where people sign in to the pages, other than by a token that they paste.
+
+use serde_json::json;
+
+/// An issuer of OpenID Connect, and what the pages ask it for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// Its identifier, as its tokens and its metadata have it.
+    pub url: String,
+    /// The origin of that, which the pages may connect to.
+    pub origin: String,
+    /// What the pages are registered as.
+    pub client_id: String,
+    /// The scopes that they ask for, separated by spaces.
+    pub scope: String,
+    /// The API that they ask an access token for, where the issuer has to be told.
+    pub resource: Option<String>,
+}
+
+impl Issuer {
+    /// What a page reads, as the value of an attribute.
+    pub(crate) fn attribute(&self) -> String {
+        let Self { url, origin: _, client_id, scope, resource } = self;
+        let settings =
+            json!({ "url": url, "clientId": client_id, "scope": scope, "resource": resource });
+        settings.to_string().replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+    }
+}

@@ -1,0 +1,97 @@
+// What a person does who signs in at an issuer. ADDRESS is the service, ISSUER the issuer of issuer.mjs, which
+// gives out tokens that end soon.
+
+import { expect, isAccessible, visit } from "./browser.mjs";
+
+const { ADDRESS, ISSUER } = process.env;
+const shown = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
+const kept = (page) => page.evaluate(() => sessionStorage.getItem("campaigns:token"));
+
+/** Signs in on the issuer's own page. */
+async function signIn(page, role) {
+  await page.getByRole("button", { name: `Sign in with ${new URL(ISSUER).host}` }).click();
+  await page.getByLabel("Role").fill(role);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+async function comingAndGoing(open) {
+  const page = await open();
+  await page.goto(`${ADDRESS}/segments?q=customers`);
+  await shown(page, "Sign in");
+  await isAccessible(page);
+  await signIn(page, "admin");
+  await shown(page, "Segments");
+  const { href } = new URL(page.url());
+  expect(href === `${ADDRESS}/segments?q=customers`, `the page that was asked for, not ${href}`);
+  await page.getByText(", admin").waitFor();
+
+  // nothing of it outlives the tab, or goes to the service unasked
+  const cookies = await page.context().cookies(ADDRESS);
+  const ofService = cookies.filter(({ value }) => value.includes(".ey"));
+  expect(ofService.length === 0, "no token in a cookie");
+  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+  expect(!stored.includes("token"), `no token in what outlives the tab: ${stored}`);
+
+  // the token is renewed, and the page stays as it is
+  await page.getByRole("searchbox", { name: "Search segments" }).fill("cust");
+  const first = await kept(page);
+  await page.waitForFunction((first) => {
+    const now = sessionStorage.getItem("campaigns:token");
+    return now !== null && now !== first;
+  }, first);
+  const text = await page.getByRole("searchbox", { name: "Search segments" }).inputValue();
+  expect(text === "cust", "what was typed");
+  await page.getByRole("link", { name: "Overview" }).click();
+  await shown(page, "Engagement over time");
+
+  await page.goto(`${ADDRESS}/graphiql`);
+  await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
+  await page.goto(`${ADDRESS}/`);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: /sign me out/ }).click();
+  await page.waitForURL(`${ADDRESS}/**`);
+  await shown(page, "Sign in");
+  const left = await page.evaluate(() => Object.values(sessionStorage).join());
+  expect(!left.includes("token"), `nothing that is kept: ${left}`);
+
+  // who signed out is asked again
+  await page.goto(`${ADDRESS}/graphiql`);
+  await signIn(page, "member");
+  await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
+  expect(page.url() === `${ADDRESS}/graphiql`, `GraphiQL, not ${page.url()}`);
+  await page.context().close();
+}
+
+async function changingOnesMind(open) {
+  const page = await open();
+  await page.goto(`${ADDRESS}/`);
+  await page.getByRole("button", { name: /^Sign in with / }).first().click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("alert").getByText("You could not be signed in: The person changed their mind.").waitFor();
+  expect(page.url() === `${ADDRESS}/`, "an address without the issuer's answer");
+  await page.context().close();
+}
+
+/** An issuer that renews nothing any more, which browsers write to the console. */
+async function ending(open, complaints) {
+  const page = await open();
+  await page.goto(`${ADDRESS}/`);
+  await signIn(page, "member");
+  await shown(page, "Engagement over time");
+  await fetch(`${ISSUER}/refuse`);
+  await page.getByRole("alert").getByText("its token has expired").waitFor();
+  const kept = complaints.filter((complaint) => !complaint.includes("400 (Bad Request)"));
+  complaints.splice(0, complaints.length, ...kept);
+  await page.context().close();
+}
+
+await visit(
+  ADDRESS,
+  async (open, complaints) => {
+    await comingAndGoing(open);
+    await changingOnesMind(open);
+    await ending(open, complaints);
+  },
+  [ISSUER],
+);
+console.log("done");

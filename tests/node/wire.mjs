@@ -1,0 +1,31 @@
+// A wire to a service, which can be cut.
+
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+
+/** Lays one. Whatever goes over it is cut off by `cut`; who connects again comes through. */
+export async function wire(address) {
+  const { hostname, port } = new URL(address);
+  const open = new Set();
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      open.add(one);
+      one.pipe(other);
+      one.on("error", () => {});
+      one.on("close", () => {
+        open.delete(one);
+        other.destroy();
+      });
+    }
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = () => {
+    for (const socket of open) socket.destroy();
+  };
+  const end = () => {
+    server.close();
+    cut();
+  };
+  return { address: `http://127.0.0.1:${server.address().port}`, cut, end };
+}

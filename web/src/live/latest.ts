@@ -1,0 +1,32 @@
+import type { Sequence } from "../ui/rows";
+
+/** The latest rows of many, the newest first: a ring, so that each costs the same whatever came before. */
+export class Latest<Row> implements Sequence<Row> {
+  /** How many there were in all. */
+  count = 0;
+  readonly #capacity: number;
+  readonly #ring: Row[] = [];
+  #next = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get length(): number {
+    return this.#ring.length;
+  }
+
+  at(index: number): Row | undefined {
+    const { length } = this.#ring;
+    return index < 0 || index >= length ? undefined : this.#ring[(this.#next - 1 - index + 2 * length) % length];
+  }
+
+  /** Adds rows, the oldest first, after some that are counted alone. */
+  add(rows: Row[], skipped: number): void {
+    this.count += rows.length + skipped;
+    for (const row of rows) {
+      this.#ring[this.#next] = row;
+      this.#next = (this.#next + 1) % this.#capacity;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { VisuallyHidden } from "@mantine/core";
+import type { Sequence } from "./rows";
+
+/** Rows that the reader has chosen in a table, by their ids. */
+export type Chosen<Row> = ReadonlyMap<string, Row>;
+
+/** What is chosen, and what a row is called there. */
+export interface Choice<Row> {
+  chosen: Chosen<Row>;
+  onChoose: (chosen: Chosen<Row>) => void;
+  nameOf: (row: Row) => string;
+}
+
+/** The cell that chooses a row. */
+export function ChooseOne<Row extends { id: string }>({ choice, row }: { choice: Choice<Row>; row: Row }) {
+  const { chosen, onChoose, nameOf } = choice;
+  const change = () => {
+    const next = new Map(chosen);
+    if (!next.delete(row.id)) next.set(row.id, row);
+    onChoose(next);
+  };
+  return (
+    <td className="choice">
+      <input
+        type="checkbox"
+        aria-label={`Choose ${nameOf(row)}`}
+        checked={chosen.has(row.id)}
+        onChange={change}
+      />
+    </td>
+  );
+}
+
+/** The header that chooses every row that is loaded, or none. */
+export function ChooseAll<Row extends { id: string }>({
+  choice: { chosen, onChoose },
+  rows,
+}: {
+  choice: Choice<Row>;
+  rows: Sequence<Row>;
+}) {
+  const isAll = rows.length > 0 && chosen.size === rows.length;
+  const change = () => {
+    const next = new Map<string, Row>();
+    for (let index = 0; index < rows.length && !isAll; index++) {
+      const row = rows.at(index);
+      if (row) next.set(row.id, row);
+    }
+    onChoose(next);
+  };
+  return (
+    <th scope="col" className="choice">
+      <VisuallyHidden>Chosen</VisuallyHidden>
+      <input type="checkbox" aria-label="Choose all rows that are loaded" checked={isAll} onChange={change} />
+    </th>
+  );
+}
