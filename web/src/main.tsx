@@ -16,12 +16,16 @@ takeFromAddress();
 const nonce = styleNonce();
 // dialogs hold the page still by a style element of their own
 if (nonce !== undefined) setNonce(nonce);
-if (isBack) void comeBack();
-else show();
+const root = document.getElementById("root");
+if (root === null) throw new Error("the page has a root");
+if (isBack) {
+  root.textContent = "Signing in …";
+  void comeBack();
+} else {
+  show(root);
+}
 
-function show() {
-  const root = document.getElementById("root");
-  if (root === null) throw new Error("the page has a root");
+function show(root: HTMLElement) {
   createRoot(root).render(
     <StrictMode>
       <MantineProvider

@@ -23,7 +23,7 @@ export type FromWorker =
   | "headers";
 
 /** How often the page is given events. */
-const PACE = 100;
+const PACE = 200;
 
 const tell = (message: FromWorker) => self.postMessage(message);
 let events: LiveEventFragment[] = [];

@@ -20,6 +20,7 @@ export interface Loaded<Row> {
 }
 
 interface Held<Row> {
+  /** Grows in place: a copy of 100,000 rows for each page would keep the page busy. */
   rows: Row[];
   total: number | undefined;
   error: CombinedError | undefined;
@@ -28,7 +29,14 @@ interface Held<Row> {
   cursor: string | null;
 }
 
-const NOTHING = { rows: [], total: undefined, error: undefined, isLoading: true, hasMore: false, cursor: null };
+const nothing = () => ({
+  rows: [],
+  total: undefined,
+  error: undefined,
+  isLoading: true,
+  hasMore: false,
+  cursor: null,
+});
 
 /**
  * Loads a list page by page, each after the cursor of the one before, as the reader scrolls. Begins
@@ -40,8 +48,9 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   pageOf: (data: Data) => Page<Row> | null | undefined,
 ): Loaded<Row> {
   const client = useClient();
-  const [held, setHeld] = useState<Held<Row>>(NOTHING);
+  const [held, setHeld] = useState<Held<Row>>(nothing);
   const run = useRef(0);
+  const rows = useRef<Row[]>([]);
   const key = JSON.stringify(variables);
   const latest = useRef({ variables, pageOf });
   latest.current = { variables, pageOf };
@@ -49,14 +58,19 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   const load = useCallback(
     async (cursor: string | null) => {
       const own = ++run.current;
-      setHeld((held) => (cursor === null ? NOTHING : { ...held, isLoading: true, error: undefined }));
+      if (cursor === null) rows.current = [];
+      const loaded = rows.current;
+      setHeld((held) =>
+        cursor === null ? { ...nothing(), rows: loaded } : { ...held, isLoading: true, error: undefined },
+      );
       const asked = { ...latest.current.variables, after: cursor } as unknown as Variables;
       const { data, error } = await client.query(query, asked, { requestPolicy: "network-only" });
       // another filter was chosen meanwhile
       if (own !== run.current) return;
       const page = data === undefined ? undefined : latest.current.pageOf(data);
+      if (page) loaded.push(...page.nodes);
       setHeld((held) => ({
-        rows: page ? [...held.rows, ...page.nodes] : held.rows,
+        rows: loaded,
         total: page?.totalCount ?? held.total,
         error,
         isLoading: false,
@@ -68,10 +82,10 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   );
   useEffect(() => void load(null), [load, key]);
 
-  const { rows, total, error, isLoading, hasMore, cursor } = held;
+  const { total, error, isLoading, hasMore, cursor } = held;
   const more = useCallback(() => void load(cursor), [load, cursor]);
   return {
-    rows,
+    rows: held.rows,
     total,
     error,
     isLoading,

@@ -65,7 +65,7 @@ export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
-    overscan: 12,
+    overscan: 8,
   });
   const items = virtual.getVirtualItems();
   const first = items[0];
@@ -103,16 +103,23 @@ export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
               <td colSpan={width} style={{ height: first.start }} />
             </tr>
           )}
-          {table.getRowModel().rows.map((row, place) => (
-            <tr key={row.id} aria-rowindex={(first?.index ?? 0) + place + 2}>
-              {choice && <ChooseOne choice={choice} row={row.original} />}
-              {row.getAllCells().map((cell) => (
-                <td key={cell.id} className={of.get(cell.column.id)?.isNumber ? "number" : undefined}>
-                  <table.FlexRender cell={cell} />
-                </td>
-              ))}
-            </tr>
-          ))}
+          {table.getRowModel().rows.map((row, place) => {
+            const index = (first?.index ?? 0) + place;
+            return (
+              // rows that come in above the others change what is drawn, and make nothing anew
+              <tr key={index} aria-rowindex={index + 2}>
+                {choice && <ChooseOne choice={choice} row={row.original} />}
+                {row.getAllCells().map((cell) => (
+                  <td
+                    key={cell.column.id}
+                    className={of.get(cell.column.id)?.isNumber ? "number" : undefined}
+                  >
+                    <table.FlexRender cell={cell} />
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
           {last !== undefined && virtual.getTotalSize() > last.end && (
             <tr className="space" aria-hidden>
               <td colSpan={width} style={{ height: virtual.getTotalSize() - last.end }} />
