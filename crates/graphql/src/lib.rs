@@ -38,7 +38,7 @@ mod subscriptions;
 mod timeline;
 mod viewer;
 
-pub use api::{Api, Asked, Subscription};
+pub use api::{Api, Asked, Executed, Subscription};
 pub use error::{Code, Error};
 pub use limits::Limits;
 pub use live::{Live, Payload};

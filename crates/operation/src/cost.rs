@@ -72,7 +72,7 @@ struct Reckoner<'a> {
 }
 
 /// Operations that cost so much are dear: few of them are executed at once.
-const DEAR: usize = 10_000;
+pub(crate) const DEAR: usize = 10_000;
 
 /// What the selections of a root cost, written out, if that depends on no variable.
 pub(crate) fn fixed(types: &Types, rows: Rows, root: &str, set: &SelectionSet) -> Option<Cost> {
@@ -92,8 +92,8 @@ pub(crate) fn of(
 }
 
 impl Cost {
-    /// Refuses what would cost too much, and says whether what it costs is dear.
-    pub(crate) fn limit(self, limits: &Limits) -> Result<bool, Error> {
+    /// Refuses what would cost too much. Returns the fields, times the rows that they are asked for.
+    pub(crate) fn limit(self, limits: &Limits) -> Result<usize, Error> {
         for (what, cost, limit) in [
             ("nests fields", self.depth, limits.depth),
             ("costs", self.complexity, limits.complexity),
@@ -104,7 +104,7 @@ impl Cost {
                 return Err(Error::limit("query", message));
             }
         }
-        Ok(self.complexity >= DEAR)
+        Ok(self.complexity)
     }
 }
 

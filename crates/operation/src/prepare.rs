@@ -15,8 +15,9 @@ use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    about::About,
     coerce,
-    cost::{self, Cost, Limits, Rows},
+    cost::{self, Cost, DEAR, Limits, Rows},
     error::{Code, Error},
     kept::{Cache, Kept, Key, Way},
     measure,
@@ -68,7 +69,7 @@ pub struct Prepared {
     pub(crate) kept: Arc<Kept>,
     pub(crate) variables: Variables,
     pub(crate) way: Prepare,
-    is_dear: bool,
+    cost: usize,
 }
 
 /// How an operation with these variables is executed.
@@ -97,7 +98,13 @@ impl Prepared {
     /// Whether it may take so long that only a few of its kind should run at once.
     #[must_use]
     pub fn is_dear(&self) -> bool {
-        self.is_dear
+        self.cost >= DEAR
+    }
+
+    /// What the operation is, for metrics and logs.
+    #[must_use]
+    pub fn about(&self) -> About {
+        About { kept: Arc::clone(&self.kept), cost: self.cost }
     }
 
     /// What tells this operation from others: its text, and its variables but for one that is the
@@ -173,30 +180,30 @@ impl Checks {
             } else {
                 Arc::new(written.without(&omitted))
             };
-            let is_dear = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
-            Ok::<_, Error>((written, is_dear))
+            let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
+            Ok::<_, Error>((written, cost))
         };
-        let (way, is_dear) = match &kept.way {
+        let (way, cost) = match &kept.way {
             Way::Written(written) => {
-                let (written, is_dear) = within(written)?;
-                (Prepare::Written(written), is_dear)
+                let (written, cost) = within(written)?;
+                (Prepare::Written(written), cost)
             }
             Way::Conditional(document) => {
                 let written = self.write(document, &kept.key, &variables)?;
-                let (written, is_dear) = within(&Arc::new(written))?;
-                (Prepare::Written(written), is_dear)
+                let (written, cost) = within(&Arc::new(written))?;
+                (Prepare::Written(written), cost)
             }
             Way::Library(document, written) => {
-                let (written, is_dear) = within(written)?;
+                let (written, cost) = within(written)?;
                 let mut document = document.clone();
                 if !omitted.is_empty() {
                     omit(&mut document, kept.key.operation_name.as_deref(), &omitted);
                 }
-                (Prepare::Library(Box::new(document), written), is_dear)
+                (Prepare::Library(Box::new(document), written), cost)
             }
-            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), false),
+            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), 0),
         };
-        Ok(Prepared { kept, variables, way, is_dear })
+        Ok(Prepared { kept, variables, way, cost })
     }
 
     fn cost(&self, kind: OperationType, written: &Written, variables: &Variables) -> Cost {
@@ -217,6 +224,7 @@ impl Checks {
         let operation = selected(&document, key.operation_name.as_deref())?;
         measure::measure(&document)?;
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
+        let name = name(&document, key.operation_name.as_deref());
         let places = coerce::literals(&self.types, &document, operation)?;
         // without variables: what depends on them comes again with each request
         let written = self.write(&document, &key, &Variables::default())?;
@@ -233,7 +241,7 @@ impl Checks {
                 Ok(()) => Way::Conditional(document),
             }
         };
-        let kept = Arc::new(Kept { key, kind, variables, places, way });
+        let kept = Arc::new(Kept { key, kind, name, variables, places, way });
         self.cache.keep(&kept, weight);
         Ok(kept)
     }
@@ -279,4 +287,11 @@ pub(crate) fn selected<'a>(
             }
         }
     }
+}
+
+/// The name that a document gives the operation that is to be executed.
+fn name(document: &ExecutableDocument, asked: Option<&str>) -> Option<String> {
+    let DocumentOperations::Multiple(operations) = &document.operations else { return None };
+    let only = || operations.keys().next().map(ToString::to_string);
+    asked.map(str::to_owned).or_else(only)
 }

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Counts, Doctor, Error, FeedReader, Operator, Scope, Viewer,
+    Counts, Doctor, Error, FeedReader, Occupancy, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
     wall::Wall,
@@ -47,6 +47,8 @@ pub struct Options {
     /// The role of PostgreSQL under which viewers read and write, with their claims set, so that
     /// policies of row security hold for them; none where they do so as the service itself.
     pub row_security_role: Option<String>,
+    /// Whether every statement that would change something fails.
+    pub read_only: bool,
 }
 
 impl Options {
@@ -64,6 +66,7 @@ impl Options {
             schema: None,
             bytes: ByteLimits::default(),
             row_security_role: None,
+            read_only: false,
         }
     }
 }
@@ -115,6 +118,18 @@ impl Database {
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.connections.is_pooled()
+    }
+
+    /// How many connections are in use, and how many statements or transactions wait for one.
+    #[must_use]
+    pub fn connections_in_use(&self) -> Occupancy {
+        self.connections.occupancy()
+    }
+
+    /// How many connections are open and not in use.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.connections.idle_count()
     }
 
     fn session(&self, lane: Lane) -> Session {

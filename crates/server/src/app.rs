@@ -8,9 +8,16 @@ use campaigns_graphql::{Api, Limits};
 use campaigns_scope::{Database, Memberships, Verifier};
 use campaigns_web::Pages;
 use chrono::{DateTime, Utc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 
-use crate::{KeyServer, metrics::Metrics, socket::Sockets};
+use crate::{
+    KeyServer,
+    metrics::{Metrics, Operations},
+    socket::Sockets,
+};
 
 /// Tells the time; a test's may stand still.
 #[derive(Clone)]
@@ -69,6 +76,10 @@ pub struct Settings {
     /// The roles of memberships that are admins, where memberships count for tokens without an
     /// organization.
     pub membership_admin_roles: Option<Vec<String>>,
+    /// An operation that takes as long is logged as slow.
+    pub slow_operation: Duration,
+    /// Whether `/metrics` has an address of its own.
+    pub metrics_apart: bool,
 }
 
 /// How long the peer of a connection may take.
@@ -121,7 +132,20 @@ impl Default for Settings {
             socket_check: Duration::from_secs(10),
             timeouts: Timeouts::default(),
             membership_admin_roles: None,
+            slow_operation: Duration::from_secs(1),
+            metrics_apart: false,
         }
+    }
+}
+
+/// More connections than a machine has room for.
+const MAX_PEERS: usize = 10_000_000;
+/// Connections to the address of `/metrics` at once, at most.
+const METRICS_PEERS: usize = 16;
+
+impl Settings {
+    fn max_peers(&self) -> usize {
+        self.max_peers.min(MAX_PEERS)
     }
 }
 
@@ -137,6 +161,9 @@ pub struct App {
     pub(crate) settings: Arc<Settings>,
     pub(crate) sockets: Sockets,
     pub(crate) metrics: Metrics,
+    pub(crate) operations: Operations,
+    /// How many more TCP connections may be open.
+    pub(crate) free_peers: Arc<Semaphore>,
     _keeper: Keeper,
 }
 
@@ -165,8 +192,10 @@ impl App {
             memberships,
             clock,
             sockets: Sockets::new(settings.max_unknown_sockets),
+            free_peers: Arc::new(Semaphore::new(settings.max_peers())),
             settings: settings.into(),
             metrics: Metrics::of_process(),
+            operations: Operations::new(),
             _keeper: keeper,
         }
     }
@@ -179,7 +208,20 @@ impl App {
 
     /// Serves whoever connects, until `stop` becomes true and what is under way then is finished.
     pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        crate::listen::serve(listener, self, stop).await;
+        let places = Arc::clone(&self.free_peers);
+        crate::listen::serve(listener, self.router(), &self.settings, places, stop).await;
+    }
+
+    /// Serves `/metrics` alone.
+    pub async fn serve_metrics(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let places = Arc::new(Semaphore::new(METRICS_PEERS));
+        let router = crate::http::metrics::router(self.clone());
+        crate::listen::serve(listener, router, &self.settings, places, stop).await;
+    }
+
+    /// How many TCP connections are open.
+    pub(crate) fn peers(&self) -> usize {
+        self.settings.max_peers() - self.free_peers.available_permits()
     }
 
     /// Closes all sockets, and waits until they are.

@@ -13,7 +13,9 @@ mod development;
 mod http;
 mod key_server;
 mod listen;
+mod logs;
 mod metrics;
+mod observe;
 mod socket;
 
 pub use app::{App, Clock, Settings, Timeouts};

@@ -18,7 +18,7 @@ mod restored;
 mod versions;
 
 /// Waits until something holds.
-async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < patience, "{what}: not within {patience:?}");

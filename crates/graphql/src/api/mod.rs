@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_graphql::{Data, Response};
-use campaigns_feed::Feed;
+use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     context::{Now, Outcomes},
-    error::{self, Error},
+    error::{self, Code, Error},
     limits::{self, Limits},
     live::Live,
     schema::Engine,
@@ -38,6 +38,14 @@ pub struct Asked {
     pub now: DateTime<Utc>,
     /// What the log has it under.
     pub request_id: Uuid,
+}
+
+/// The response to an operation that was executed.
+pub struct Executed {
+    /// The response as JSON, its fields in the order of the document.
+    pub text: String,
+    /// The code of its first error, if a part of it failed.
+    pub code: Option<Code>,
 }
 
 /// The schema, ready to execute operations.
@@ -71,14 +79,19 @@ impl Api {
         Ok(self.engine.prepare(operation)?)
     }
 
+    /// What the feed holds now, and how far it is behind.
+    #[must_use]
+    pub fn feed_state(&self) -> FeedState {
+        self.live.feed.state()
+    }
+
     /// How many bytes of operations are kept for when they come again.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.engine.kept_bytes()
     }
 
-    /// Executes an operation within a scope. The result is the response as JSON, its fields in the
-    /// order of the document.
+    /// Executes an operation within a scope.
     ///
     /// It is executed for `time` at most. A statement that is under way then is canceled, and what
     /// it was for fails with `TIMEOUT`. What is being committed then is committed, and waited for.
@@ -90,7 +103,7 @@ impl Api {
         prepared: Prepared,
         asked: Asked,
         time: Duration,
-    ) -> Result<String, Response> {
+    ) -> Result<Executed, Response> {
         if prepared.is_subscription() {
             let message = "A subscription needs a websocket, and graphql-transport-ws on it.";
             return Err(Error::bad_input("query", message).into_response());
@@ -121,7 +134,11 @@ impl Api {
             if is_mutation {
                 error::say_what_is_committed(&mut response, &outcomes);
             }
-            if was_executed(&response) { Ok(text(&response)) } else { Err(response) }
+            if was_executed(&response) {
+                Ok(Executed { text: text(&response), code: Code::of(&response) })
+            } else {
+                Err(response)
+            }
         };
         if is_dear { aside(execution).await } else { execution.await }
     }

@@ -52,7 +52,7 @@ use uuid::Uuid;
 use crate::{
     Error, Observer, Options,
     budget::{Exhausted, Share},
-    shares::{NoPlace, Permit, Shares},
+    shares::{NoPlace, Occupancy, Permit, Shares},
 };
 use link::Link;
 use types::Types;
@@ -198,10 +198,14 @@ impl Connections {
         } else {
             let sqlite = SqliteConnectOptions::from_str(&options.url)?
                 .disable_statement_logging()
-                .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_secs(10))
                 .foreign_keys(true)
                 .with_regexp();
+            let sqlite = if options.read_only {
+                sqlite.create_if_missing(false).read_only(true)
+            } else {
+                sqlite.journal_mode(SqliteJournalMode::Wal)
+            };
             let connector = Connector::Sqlite(Box::new(sqlite));
             let first = connector.connect().await?;
             (connector, first)
@@ -260,6 +264,28 @@ impl Connections {
     /// Whether another connection of the database may serve each transaction.
     pub(crate) fn is_pooled(&self) -> bool {
         matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
+    }
+
+    /// How many connections are in use, and how many wait for one.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let Inner { organizations, feed, control, .. } = &*self.0;
+        let mut all: Vec<&Shares> = Vec::with_capacity(3);
+        for shares in [organizations, feed, control] {
+            // where there are few connections, lanes share them
+            if !all.iter().any(|one| one.is(shares)) {
+                all.push(shares);
+            }
+        }
+        all.into_iter().map(Shares::occupancy).fold(Occupancy::default(), |sum, one| Occupancy {
+            places: sum.places + one.places,
+            held: sum.held + one.held,
+            waiting: sum.waiting + one.waiting,
+        })
+    }
+
+    /// How many connections are open and not in use.
+    pub(crate) fn idle_count(&self) -> usize {
+        self.idle().len()
     }
 
     /// Waits for a connection, until the deadline at most.
@@ -422,6 +448,9 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         let schema = schema.replace('"', "\"\"");
         settings.push(("search_path", format!("\"{schema}\", public")));
     }
+    if options.read_only {
+        settings.push(("default_transaction_read_only", "on".to_owned()));
+    }
     if let Some(timeout) = options.statement_timeout {
         // should the service itself be gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
@@ -504,6 +533,10 @@ impl Lease {
         let connections = self.connections.clone();
         let statement = connections.0.types.written(statement);
         let done = self.link().run(&statement, take).await;
+        metrics::histogram!("campaigns_statement_seconds").record(started.elapsed());
+        if done.is_err() {
+            metrics::counter!("campaigns_statements_failed_total").increment(1);
+        }
         if let Some(observer) = &connections.0.observer {
             observer(&statement, self.link().plans.set(), started.elapsed());
         }

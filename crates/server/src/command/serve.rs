@@ -9,10 +9,11 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     arguments::{KeySource, Serve, WrongUsage},
+    check,
     demo::require_migrated,
     process, worker,
 };
-use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
+use crate::{App, Clock, KeyServer, Pace, Settings, demo, development, logs::Log};
 
 /// How long requests may take to finish once the service is told to end.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -20,7 +21,10 @@ const GRACE: Duration = Duration::from_millis(9_200);
 const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
-    process::log_to_stderr();
+    if arguments.check {
+        return check::run(&arguments).await;
+    }
+    let _log = Log::to_stderr();
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
@@ -41,7 +45,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             )
         }
         (Some(url), Some(source)) => {
-            let database = connect(&arguments, url).await?;
+            let database = connect(&arguments, url, false).await?;
             require_migrated(&database).await?;
             require_triggers(&database).await?;
             if arguments.row_level_security {
@@ -61,6 +65,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         introspection: !arguments.no_introspection,
         membership_admin_roles: arguments.memberships.admin_roles(),
         cors_origins: arguments.cors_origin,
+        slow_operation: arguments.watching.slow_operation,
+        metrics_apart: arguments.watching.metrics_listen.is_some(),
         ..arguments.bounds.settings()
     };
     let app = match source {
@@ -74,13 +80,16 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             app.with_key_server(server)
         }
     };
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let listener = listen(arguments.listen).await?;
+    let metrics = match arguments.watching.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
+    let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
     let told_to_end = process::told_to_end();
-    announce(address, banner.as_ref())?;
-    serve(listener, &app, worker, told_to_end).await;
+    announce(address, metrics_address, banner.as_ref())?;
+    serve(listener, metrics, &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
@@ -89,12 +98,17 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
+pub(super) async fn connect(
+    arguments: &Serve,
+    url: String,
+    read_only: bool,
+) -> anyhow::Result<Database> {
     let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
     let options = Options {
         pooler: arguments.pooler,
         schema: arguments.schema.schema.clone(),
         row_security_role: role,
+        read_only,
         ..arguments.bounds.options(url)
     };
     Database::connect(&options, None).await.context("cannot connect to the database")
@@ -102,7 +116,7 @@ async fn connect(arguments: &Serve, url: String) -> anyhow::Result<Database> {
 
 /// Refuses a database in which triggers that keep the feed are missing or off, and names those that
 /// a restore has turned into ordinary ones.
-async fn require_triggers(database: &Database) -> anyhow::Result<()> {
+pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<()> {
     let broken = database.feed_reader().broken_triggers().await?;
     for BrokenTrigger { table, trigger, fires } in &broken {
         let remedy = format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}");
@@ -118,7 +132,7 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
 }
 
 /// Refuses a database in which policies would not hold for a role, and says why.
-async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
+pub(super) async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
     let gaps = database.gaps_in_row_security(role).await?;
     if gaps.is_empty() {
         return Ok(());
@@ -159,7 +173,7 @@ async fn develop(
 ) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
-    let database = connect(arguments, development::DATABASE_URL.to_owned()).await?;
+    let database = connect(arguments, development::DATABASE_URL.to_owned(), false).await?;
     let secret = match (&arguments.keys.jwt_secret, given) {
         // no token can be made of a public key
         (None, Some(source)) => return Ok((database, source, None)),
@@ -189,9 +203,20 @@ async fn develop(
     Ok((database, KeySource::Given(Key::secret(&secret)?), Some(banner)))
 }
 
-fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> {
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn announce(
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    banner: Option<&Banner>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;
+    if let Some(metrics) = metrics {
+        writeln!(out, "metrics on http://{metrics}/metrics")?;
+    }
     if let Some(Banner { organization, admin, member }) = banner {
         writeln!(out, "\nDevelopment mode, on campaigns.db ({organization}).")?;
         writeln!(out, "Tokens for 30 days:\n\n  admin   {admin}\n\n  member  {member}\n")?;
@@ -205,14 +230,22 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 /// Serves until the process is told to end, and then for as long as requests take.
 async fn serve(
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     app: &App,
     worker: Option<worker::Running>,
     told_to_end: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let mut serving = std::pin::pin!(app.serve(listener, stopped));
+    let serving_metrics = async |stopped| {
+        if let Some(metrics) = metrics {
+            app.serve_metrics(metrics, stopped).await;
+        }
+    };
+    let serving =
+        async { tokio::join!(app.serve(listener, stopped.clone()), serving_metrics(stopped)) };
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        () = &mut serving => return,
+        _ = &mut serving => return,
         () = told_to_end => {}
     }
     tracing::info!("ending");

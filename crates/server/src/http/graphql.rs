@@ -10,11 +10,12 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use campaigns_graphql::{Asked, Error};
+use campaigns_graphql::{Asked, Code, Error, Executed};
 use campaigns_operation::{Operation, scan};
 use campaigns_scope::Budget;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use super::{
     Unreadable,
@@ -23,7 +24,7 @@ use super::{
     content::{Answer, is_json},
     respond,
 };
-use crate::{App, socket};
+use crate::{App, observe::Observed, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -36,14 +37,20 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     let (viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
         Err(Refusal::Unauthenticated(why)) => {
+            app.operations.refused(Code::Unauthenticated);
             return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
         }
-        Err(Refusal::Refused(status, error)) => return respond::refused(answer, status, error),
+        Err(Refusal::Refused(status, error)) => {
+            app.operations.refused(error.code());
+            return respond::refused(answer, status, error);
+        }
         Err(Refusal::Failed(error)) => {
+            app.operations.refused(error.code());
             return respond::refused(answer, StatusCode::SERVICE_UNAVAILABLE, error);
         }
     };
     if wanted.is_none() {
+        app.operations.refused(Code::BadUserInput);
         return respond::refused_as(
             answer,
             StatusCode::NOT_ACCEPTABLE,
@@ -55,14 +62,22 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     let operation = match read(&app, &parts, body, &budget).await {
         Ok(operation) => operation,
         Err(Unreadable(status, error)) => {
+            app.operations.refused(error.code());
             return method_hint(respond::refused(answer, status, error));
         }
     };
+    let request_id = Uuid::new_v4();
+    let mut observed = Observed::begin(&app, scope.organization(), request_id);
     let prepared = match app.api.prepare(operation) {
         Ok(prepared) => prepared,
-        Err(error) => return respond::not_executed(answer, &error.into_response()),
+        Err(error) => {
+            observed.end(Some(error.code()));
+            return respond::not_executed(answer, &error.into_response());
+        }
     };
+    observed.is(prepared.about());
     if prepared.is_mutation() && parts.method != Method::POST {
+        observed.end(Some(Code::BadUserInput));
         return method_hint(respond::refused_as(
             answer,
             StatusCode::METHOD_NOT_ALLOWED,
@@ -71,18 +86,19 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         ));
     }
 
-    let asked = Asked {
-        scope,
-        budget: Some(budget.clone()),
-        viewer,
-        now: app.clock.now(),
-        request_id: uuid::Uuid::new_v4(),
-    };
+    let asked =
+        Asked { scope, budget: Some(budget.clone()), viewer, now: app.clock.now(), request_id };
     let time = app.settings.query_timeout;
     let reading = app.settings.timeouts.answer();
     match app.api.execute(prepared, asked, time).await {
-        Ok(text) => respond::executed(answer, text, reading, budget),
-        Err(response) => respond::not_executed(answer, &response),
+        Ok(Executed { text, code }) => {
+            observed.end(code);
+            respond::executed(answer, text, reading, budget)
+        }
+        Err(response) => {
+            observed.end(Code::of(&response));
+            respond::not_executed(answer, &response)
+        }
     }
 }
 

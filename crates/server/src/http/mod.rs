@@ -5,7 +5,7 @@ mod body;
 mod content;
 mod graphql;
 mod health;
-mod metrics;
+pub(crate) mod metrics;
 mod pages;
 pub(crate) mod respond;
 
@@ -60,11 +60,16 @@ pub(crate) fn router(app: App) -> Router {
             header::CONTENT_TYPE,
             authenticate::ORGANIZATION,
         ]);
-    Router::new()
+    let router = Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::text))
+        .route("/readyz", get(health::ready));
+    let router = if app.settings.metrics_apart {
+        router
+    } else {
+        router.route("/metrics", get(metrics::text))
+    };
+    router
         .fallback(pages::serve)
         .with_state(app)
         .layer(CatchPanicLayer::custom(respond::panicked))

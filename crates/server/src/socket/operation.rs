@@ -6,18 +6,17 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws::Message;
-use campaigns_graphql::{Asked, Error, error::is_passing};
-use campaigns_operation::{Operation, Prepared};
-use campaigns_scope::{Budget, Scope, Viewer};
-use tokio::task::AbortHandle;
-use uuid::Uuid;
-
 use super::{message, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
+    observe::Observed,
 };
+use axum::extract::ws::Message;
+use campaigns_graphql::{Asked, Code, Error, Executed, error::is_passing};
+use campaigns_operation::{Operation, Prepared};
+use campaigns_scope::{Budget, Scope, Viewer};
+use tokio::task::AbortHandle;
 
 /// How long to wait before the database is asked again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -130,39 +129,48 @@ pub(super) struct Run {
     /// What the operation was drawn from when it came in.
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
+    pub(super) observed: Observed,
 }
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, caller, budget, queue } = self;
+        let Self { app, id, prepared, caller, budget, queue, observed } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
         let (viewer, scope) = match enter(&app, &caller, prepared.is_subscription()).await {
             Ok(entered) => entered,
             Err(error) => {
+                observed.end(Some(error.code()));
                 let refused = message::error(&id, &error.into_response().errors);
                 listing.say(&queue, refused, true).await;
                 return;
             }
         };
         let is_subscription = prepared.is_subscription();
-        let request_id = Uuid::new_v4();
+        let request_id = observed.request_id();
         let asked = Asked { scope, budget, viewer, now, request_id };
         let last = if is_subscription {
             match app.api.subscribe(prepared, asked, limit).await {
-                Err(refused) => message::error(&id, &refused.errors),
+                Err(refused) => {
+                    observed.end(Code::of(&refused));
+                    message::error(&id, &refused.errors)
+                }
                 Ok(mut subscription) => {
+                    let sent = metrics::counter!("campaigns_subscription_messages_total");
                     while let Some(payload) = subscription.next().await {
+                        sent.increment(1);
                         if !listing.say(&queue, message::next(&id, &payload), false).await {
                             return;
                         }
                     }
+                    observed.end(None);
                     message::complete(&id)
                 }
             }
         } else {
             let budget = asked.budget.clone();
             match app.api.execute(prepared, asked, limit).await {
-                Ok(text) => {
+                Ok(Executed { text, code }) => {
+                    observed.end(code);
                     let next = message::next(&id, &text);
                     drop(text);
                     let said = listing.say(&queue, next, false).await;
@@ -174,6 +182,7 @@ impl Run {
                     message::complete(&id)
                 }
                 Err(refused) => {
+                    observed.end(Code::of(&refused));
                     if is_passing(&refused) {
                         // or whoever asks again at once would ask very often
                         tokio::time::sleep(REFUSAL).await;
@@ -203,9 +212,9 @@ async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope
 pub(super) fn prepare(
     app: &App,
     operations: &Operations,
-    id: &str,
     operation: Operation,
-) -> Result<Prepared, String> {
+    observed: &mut Observed,
+) -> Result<Prepared, Error> {
     let max = app.settings.max_operations;
     let prepared = if operations.count() >= max {
         let message = format!("A socket has {max} operations at once at most.");
@@ -213,5 +222,8 @@ pub(super) fn prepare(
     } else {
         app.api.prepare(operation)
     };
-    prepared.map_err(|error| message::error(id, &error.into_response().errors))
+    if let Ok(prepared) = &prepared {
+        observed.is(prepared.about());
+    }
+    prepared
 }

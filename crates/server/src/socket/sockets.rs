@@ -17,6 +17,7 @@ pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
     /// How many more may be open that have not said who they are.
     unknown: Arc<Semaphore>,
+    max_unknown: usize,
     /// Whether they are to end; whoever holds a receiver is a socket that is still open.
     ending: watch::Sender<bool>,
     pub(super) threads: Threads,
@@ -32,11 +33,24 @@ pub(super) struct Counted {
 }
 
 impl Sockets {
+    /// How many sockets are open whose peer is known.
+    pub(crate) fn count_known(&self) -> usize {
+        let counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.values().sum()
+    }
+
+    /// How many sockets are open that have not said who they are.
+    pub(crate) fn count_unknown(&self) -> usize {
+        self.max_unknown - self.unknown.available_permits()
+    }
+
     /// No socket yet, and at most so many at once that have not said who they are.
     pub(crate) fn new(max_unknown: usize) -> Self {
+        let max_unknown = max_unknown.min(Semaphore::MAX_PERMITS);
         Self {
             of_organizations: Arc::default(),
-            unknown: Arc::new(Semaphore::new(max_unknown.min(Semaphore::MAX_PERMITS))),
+            unknown: Arc::new(Semaphore::new(max_unknown)),
+            max_unknown,
             ending: watch::Sender::new(false),
             threads: Threads::start(),
         }

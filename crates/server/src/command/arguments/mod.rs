@@ -3,7 +3,10 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod file;
+mod shell;
 mod tokens;
+mod watching;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +15,10 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+pub(super) use file::ConfigFile;
+pub(super) use shell::{Completions, Man};
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
+pub(super) use watching::Watching;
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -47,10 +53,18 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Prints the GraphQL schema in SDL.
     Schema,
+    /// Prints each setting of `serve` with its source, as TOML. Secrets are hidden.
+    Config(Box<Serve>),
+    /// Prints a script that completes commands in a shell.
+    Completions(Completions),
+    /// Prints a manual page.
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
     /// Maximum number of rows to list for each problem.
@@ -59,7 +73,13 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Says whether the service would start, and changes nothing. Exits with 1 if it would not.
+    #[arg(long, env = "CAMPAIGNS_CHECK")]
+    pub(super) check: bool,
     /// Where to listen; port 0 is any free one.
     #[arg(
         long,
@@ -100,6 +120,8 @@ pub(super) struct Serve {
     pub(super) row_security: RowSecurity,
     #[command(flatten)]
     pub(super) bounds: Bounds,
+    #[command(flatten)]
+    pub(super) watching: Watching,
     /// Does not answer questions about the schema.
     #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
     pub(super) no_introspection: bool,
@@ -161,6 +183,8 @@ pub(super) struct RowSecurity {
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// What to do.
     #[arg(value_enum, default_value_t = MigrateAction::Up)]
     pub(super) action: MigrateAction,
@@ -202,6 +226,8 @@ pub(super) enum MigrateAction {
 
 #[derive(Debug, Args)]
 pub(super) struct Token {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// The organization's id.
     #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
     pub(super) org: Uuid,
@@ -230,6 +256,8 @@ pub(super) struct Token {
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     #[command(flatten)]
+    pub(super) file: ConfigFile,
+    #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
@@ -237,6 +265,8 @@ pub(super) struct Demo {
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
@@ -248,6 +278,8 @@ pub(super) struct Worker {
 
 #[derive(Debug, Args)]
 pub(super) struct Stats {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// What to do.
     #[arg(value_enum)]
     pub(super) action: StatsAction,
