@@ -13,6 +13,7 @@ mod connections;
 mod contacts_and_segments;
 mod counts;
 mod demo;
+mod deploy;
 mod doctor;
 mod event_feed;
 mod events;
