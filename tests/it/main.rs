@@ -38,6 +38,7 @@ mod statements;
 mod tenant_isolation;
 mod timeline;
 mod tokens;
+mod traces;
 mod viewer_and_nodes;
 mod watching;
 mod worker;

@@ -81,7 +81,17 @@ impl Binary {
 
     /// Starts it.
     pub async fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
+        Self::start_in(directory, arguments, &[]).await
+    }
+
+    /// Starts it with variables in its environment.
+    pub async fn start_in(
+        directory: &std::path::Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Self::command(directory, arguments).await;
+        command.envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();

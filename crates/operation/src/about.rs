@@ -6,6 +6,9 @@ use async_graphql::parser::types::OperationType;
 
 use crate::kept::Kept;
 
+/// The length of a name in a line of a log.
+const MAX_NAME: usize = 64;
+
 /// A prepared operation, described for metrics and logs. Cloning shares it.
 #[derive(Clone)]
 pub struct About {
@@ -51,6 +54,13 @@ impl About {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.kept.name.as_deref()
+    }
+
+    /// The name, or what there is room for in a line of a log.
+    #[must_use]
+    pub fn short_name(&self) -> Option<&str> {
+        // names are ASCII
+        self.name().map(|name| &name[..name.len().min(MAX_NAME)])
     }
 
     /// The text of the document.

@@ -17,6 +17,7 @@ mod logs;
 mod metrics;
 mod observe;
 mod socket;
+mod traces;
 
 pub use app::{App, Clock, Settings, Timeouts};
 pub use campaigns_web::Pages;

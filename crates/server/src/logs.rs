@@ -8,8 +8,16 @@ use std::{
     sync::OnceLock,
 };
 
+use tracing::Metadata;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::traces::{self, Traces};
 
 /// How many lines wait to be written, at most.
 const MAX_LINES: usize = 16_384;
@@ -24,12 +32,14 @@ pub(crate) fn dropped_lines() -> usize {
 
 /// The log of the process. What waits is written when this is dropped.
 pub(crate) struct Log {
+    _traces: Option<Traces>,
     _writer: WorkerGuard,
 }
 
 impl Log {
-    /// Writes to standard error what `RUST_LOG` selects; by default, level `info`.
-    pub(crate) fn to_stderr() -> Self {
+    /// Writes to standard error what `RUST_LOG` selects, by default level `info`, and sends spans to a
+    /// collector if one is named.
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let filter = EnvFilter::try_from_default_env()
             .unwrap_or_else(|_| EnvFilter::new("info,sea_orm_migration=warn"));
         let (writer, guard) = NonBlockingBuilder::default()
@@ -45,7 +55,18 @@ impl Log {
             let lines = lines.json().flatten_event(true);
             lines.with_current_span(false).with_span_list(false).boxed()
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-        Self { _writer: guard }
+        let is_span = |metadata: &Metadata<'_>| metadata.target() == traces::TARGET;
+        let no_spans = filter_fn(move |metadata| !is_span(metadata));
+        let traces = Traces::start()?;
+        let spans = traces.as_ref().map(|traces| {
+            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+            let layer = layer.with_location(false).with_threads(false);
+            layer.with_tracked_inactivity(false).with_filter(filter_fn(is_span))
+        });
+        tracing_subscriber::registry()
+            .with(lines.with_filter(filter.and(no_spans)))
+            .with(spans)
+            .init();
+        Ok(Self { _traces: traces, _writer: guard })
     }
 }

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use campaigns_graphql::Code;
 use campaigns_operation::{About, Kind};
+use http::HeaderMap;
 use metrics::Gauge;
 use sha2::{Digest, Sha256};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
     App,
     metrics::{Counted, Operations, Outcome},
+    traces,
 };
-
-/// How much of a name is logged.
-const MAX_NAME: usize = 64;
 
 /// An operation that is under way, until it is dropped.
 pub(crate) struct Observed {
@@ -32,6 +32,7 @@ pub(crate) struct Observed {
     /// How it ended, once that is known.
     outcome: Option<Outcome>,
     open: Option<Gauge>,
+    span: Span,
 }
 
 impl Observed {
@@ -46,6 +47,7 @@ impl Observed {
             about: None,
             outcome: None,
             open: None,
+            span: Span::none(),
         }
     }
 
@@ -54,8 +56,18 @@ impl Observed {
         self.request_id
     }
 
-    /// What the operation is, once it is prepared.
-    pub(crate) fn is(&mut self, about: About) {
+    /// What the operation is traced in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// What the operation is, once it is prepared, and the headers that came with it.
+    pub(crate) fn is(&mut self, about: About, headers: Option<&HeaderMap>) {
+        // a subscription lasts for as long as its client likes
+        if about.kind() != Kind::Subscription {
+            let Self { organization, request_id, .. } = *self;
+            self.span = traces::operation(&about, headers, organization, request_id);
+        }
         if about.kind() == Kind::Subscription {
             let open = metrics::gauge!("campaigns_subscriptions");
             open.increment(1.0);
@@ -101,7 +113,8 @@ impl Drop for Observed {
         };
         let kind = about.kind();
         operations.ended(&Counted { kind, name: about.name() }, outcome, took);
-        let name = about.name().map(|name| &name[..name.len().min(MAX_NAME)]);
+        let name = about.short_name();
+        traces::end(&self.span, outcome);
         let (r#type, cost) = (kind.as_str(), about.cost());
         if kind != Kind::Subscription && took >= self.slow {
             let document = hex(&Sha256::digest(about.document()));

@@ -13,6 +13,7 @@ use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -140,7 +141,7 @@ impl Api {
                 Err(response)
             }
         };
-        if is_dear { aside(execution).await } else { execution.await }
+        if is_dear { aside(execution.in_current_span()).await } else { execution.await }
     }
 
     /// Opens a subscription within a scope. `timeout` is for each of its answers.

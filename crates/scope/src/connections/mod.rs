@@ -47,6 +47,7 @@ use sea_orm::{
     },
 };
 use tokio::time::{timeout, timeout_at};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -258,6 +259,14 @@ impl Connections {
         match self.0.connector {
             Connector::Postgres { .. } => DbBackend::Postgres,
             Connector::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// The database, in the words of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        match self.0.connector {
+            Connector::Postgres { .. } => "postgresql",
+            Connector::Sqlite(_) => "sqlite",
         }
     }
 
@@ -532,7 +541,14 @@ impl Lease {
         let started = Instant::now();
         let connections = self.connections.clone();
         let statement = connections.0.types.written(statement);
-        let done = self.link().run(&statement, take).await;
+        // off, unless traces are exported
+        let span = tracing::info_span!(
+            target: "campaigns::trace", "statement",
+            otel.kind = "client",
+            db.system.name = connections.system(),
+            db.query.text = statement.sql,
+        );
+        let done = self.link().run(&statement, take).instrument(span).await;
         metrics::histogram!("campaigns_statement_seconds").record(started.elapsed());
         if done.is_err() {
             metrics::counter!("campaigns_statements_failed_total").increment(1);

@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     if arguments.check {
         return check::run(&arguments).await;
     }
-    let _log = Log::to_stderr();
+    let _log = Log::start()?;
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");

@@ -15,7 +15,7 @@ use crate::logs::Log;
 const GRACE: Duration = Duration::from_millis(9_200);
 
 pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
-    let _log = Log::to_stderr();
+    let _log = Log::start()?;
     let worker =
         Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
             .await?;

@@ -15,6 +15,7 @@ use campaigns_operation::{Operation, scan};
 use campaigns_scope::Budget;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -75,7 +76,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
             return respond::not_executed(answer, &error.into_response());
         }
     };
-    observed.is(prepared.about());
+    observed.is(prepared.about(), Some(&parts.headers));
     if prepared.is_mutation() && parts.method != Method::POST {
         observed.end(Some(Code::BadUserInput));
         return method_hint(respond::refused_as(
@@ -90,7 +91,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         Asked { scope, budget: Some(budget.clone()), viewer, now: app.clock.now(), request_id };
     let time = app.settings.query_timeout;
     let reading = app.settings.timeouts.answer();
-    match app.api.execute(prepared, asked, time).await {
+    match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
         Ok(Executed { text, code }) => {
             observed.end(code);
             respond::executed(answer, text, reading, budget)

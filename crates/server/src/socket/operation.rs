@@ -17,6 +17,7 @@ use campaigns_graphql::{Asked, Code, Error, Executed, error::is_passing};
 use campaigns_operation::{Operation, Prepared};
 use campaigns_scope::{Budget, Scope, Viewer};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 /// How long to wait before the database is asked again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -168,7 +169,7 @@ impl Run {
             }
         } else {
             let budget = asked.budget.clone();
-            match app.api.execute(prepared, asked, limit).await {
+            match app.api.execute(prepared, asked, limit).instrument(observed.span()).await {
                 Ok(Executed { text, code }) => {
                     observed.end(code);
                     let next = message::next(&id, &text);
@@ -223,7 +224,7 @@ pub(super) fn prepare(
         app.api.prepare(operation)
     };
     if let Ok(prepared) = &prepared {
-        observed.is(prepared.about());
+        observed.is(prepared.about(), None);
     }
     prepared
 }
