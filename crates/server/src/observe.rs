@@ -63,15 +63,14 @@ impl Observed {
 
     /// What the operation is, once it is prepared, and the headers that came with it.
     pub(crate) fn is(&mut self, about: About, headers: Option<&HeaderMap>) {
-        // a subscription lasts for as long as its client likes
-        if about.kind() != Kind::Subscription {
-            let Self { organization, request_id, .. } = *self;
-            self.span = traces::operation(&about, headers, organization, request_id);
-        }
         if about.kind() == Kind::Subscription {
             let open = metrics::gauge!("campaigns_subscriptions");
             open.increment(1.0);
             self.open = Some(open);
+        } else {
+            // a subscription lasts for as long as its client likes, and has no span
+            let Self { organization, request_id, .. } = *self;
+            self.span = traces::operation(&about, headers, organization, request_id);
         }
         self.about = Some(about);
     }

@@ -13,7 +13,9 @@ use super::{
     demo::require_migrated,
     process, worker,
 };
-use crate::{App, Clock, KeyServer, Pace, Settings, demo, development, logs::Log};
+use crate::{
+    App, Clock, KeyServer, Pace, Settings, demo, development, logs::Log, metrics::Metrics,
+};
 
 /// How long requests may take to finish once the service is told to end.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -25,6 +27,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         return check::run(&arguments).await;
     }
     let _log = Log::start()?;
+    // from the first fetch of keys on
+    Metrics::of_process();
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");

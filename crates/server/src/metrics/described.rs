@@ -20,7 +20,7 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
     ("campaigns_statements_failed_total", "Statements that failed or were canceled."),
     ("campaigns_subscription_messages_total", "Messages that subscriptions have sent."),
-    ("campaigns_panics_total", "Requests that met a defect."),
+    ("campaigns_panics_total", "Requests that ended in a panic."),
 ];
 
 /// Counters with labels.
