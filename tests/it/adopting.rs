@@ -483,8 +483,24 @@ async fn a_service_that_owns_nothing_serves() {
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     };
     let before = database.schema();
+    let url = database.url.replacen("postgres@", &format!("{role}@"), 1);
+    let check = async || {
+        let secret = "a secret of the tests, 32 bytes or more";
+        let check = ["serve", "--check", "--listen", "127.0.0.1:0"];
+        let of_database = ["--database-url", &url, "--jwt-secret", secret];
+        Binary::run(std::path::Path::new("/"), &[check, of_database].concat()).await
+    };
+    let lacking = check().await;
+    assert_eq!(lacking.code, 1, "{}", lacking.err);
+    for right in
+        ["SELECT ON campaigns", "UPDATE ON users", "EXECUTE ON campaign_feed_draw(integer)"]
+    {
+        assert!(lacking.out.contains(right), "{}", lacking.out);
+    }
     psql("grants").await;
     psql("grants").await;
+    let found = check().await;
+    assert_eq!(found.code, 0, "{}", found.out);
     let org = fill(&database, 4, 32).await;
     let pooler = Pooler::start_as(&database, &role).await;
     for url in [&database.url, &pooler.url] {

@@ -253,16 +253,24 @@ async fn a_page_of_an_allowed_origin_may_ask_and_another_may_not() {
 async fn answers_are_compressed_where_the_client_takes_it() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
-    let response = acme
-        .member
-        .request(Method::POST, "/graphql")
-        .header("content-type", "application/json")
-        .header("accept-encoding", "gzip")
-        .body(json!({ "query": "{ __schema { types { name description } } }" }).to_string())
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let ask = async |query: &str, accepted: &str| {
+        let request =
+            acme.member.request(Method::POST, "/graphql").json(&json!({ "query": query }));
+        let response = request.header("accept-encoding", accepted).send().await.unwrap();
+        let encoding = response.headers().get("content-encoding").cloned();
+        let bytes = response.bytes().await.unwrap().len();
+        (encoding.map(|encoding| encoding.to_str().unwrap().to_owned()), bytes)
+    };
+    let large = "{ __schema { types { name description } } }";
+    let (none, plain) = ask(large, "identity").await;
+    assert_eq!(none, None);
+    for encoding in ["gzip", "br", "zstd"] {
+        let (used, bytes) = ask(large, encoding).await;
+        assert_eq!(used.as_deref(), Some(encoding));
+        assert!(bytes * 2 < plain, "{encoding}: {bytes} of {plain}");
+        // what fits into a packet is sent as it is
+        assert_eq!(ask("{ __typename }", encoding).await.0, None);
+    }
 }
 
 #[tokio::test]

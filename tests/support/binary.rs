@@ -18,6 +18,8 @@ pub struct Binary {
     child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
     log: Arc<Mutex<String>>,
+    /// Reads the log to its end.
+    logged: tokio::task::JoinHandle<()>,
 }
 
 /// How a run of `campaigns` ended.
@@ -79,7 +81,18 @@ impl Binary {
 
     /// Starts it.
     pub async fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
-        Self::spawn(Self::command(directory, arguments).await)
+        Self::start_in(directory, arguments, &[]).await
+    }
+
+    /// Starts it with variables in its environment.
+    pub async fn start_in(
+        directory: &std::path::Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Self::command(directory, arguments).await;
+        command.envs(environment.iter().copied());
+        Self::spawn(command)
     }
 
     /// Starts it where no file may have more than so many kilobytes, as on a disk that is full.
@@ -109,7 +122,7 @@ impl Binary {
         let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
         let log: Arc<Mutex<String>> = Arc::default();
         let written = Arc::clone(&log);
-        tokio::spawn(async move {
+        let logged = tokio::spawn(async move {
             while let Ok(Some(line)) = errors.next_line().await {
                 eprintln!("{line}");
                 let mut written = written.lock().unwrap();
@@ -117,7 +130,7 @@ impl Binary {
                 written.push('\n');
             }
         });
-        Self { child, lines, log }
+        Self { child, lines, log, logged }
     }
 
     /// What it has written to standard error.
@@ -159,8 +172,20 @@ impl Binary {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it SIGTERM, and returns what it has written to standard error by its end.
+    pub async fn ended_log(mut self) -> String {
+        assert_eq!(self.end().await, 0);
+        let read = tokio::time::timeout(Duration::from_secs(15), &mut self.logged);
+        read.await.expect("its standard error ends").unwrap();
+        self.log()
+    }
+
     /// Sends it SIGTERM and waits for its exit code.
     pub async fn terminate(mut self) -> i32 {
+        self.end().await
+    }
+
+    async fn end(&mut self) -> i32 {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());
         let ended = tokio::time::timeout(Duration::from_secs(15), self.child.wait());

@@ -4,7 +4,10 @@
 //! read. Of several processes, one does it at a time. If changes arrive faster than they are added,
 //! batches follow each other immediately.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use campaigns_scope::Counts;
 use tokio::task::JoinHandle;
@@ -17,6 +20,9 @@ const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
 /// How long it waits if the database does not respond.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
+/// How often it counts the changes that wait, and up to how many.
+const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
+const MOST_COUNTED: i64 = 100_000;
 
 /// The task that adds changes to the counts. Clones share it; it ends with the last clone.
 #[derive(Clone)]
@@ -41,7 +47,12 @@ impl Keeper {
 }
 
 async fn keep(counts: Counts) {
+    let mut counted: Option<Instant> = None;
     loop {
+        if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
+            counted = Some(Instant::now());
+            count_waiting(&counts).await;
+        }
         let pause = match counts.fold(AT_ONCE).await {
             Ok(Some(added)) => {
                 metrics::counter!("campaigns_counted_changes_total")
@@ -60,5 +71,13 @@ async fn keep(counts: Counts) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+async fn count_waiting(counts: &Counts) {
+    // a database that does not answer is told of where changes are added
+    if let Ok(waiting) = counts.waiting(MOST_COUNTED).await {
+        #[expect(clippy::cast_precision_loss, reason = "it is no more than a hundred thousand")]
+        metrics::gauge!("campaigns_waiting_changes").set(waiting as f64);
     }
 }

@@ -136,9 +136,13 @@ impl Intake {
             .into_iter()
             .map(|event| (event.id.unwrap_or_else(Uuid::now_v7), event))
             .collect();
-        let ids = rows.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
         let done = self.events.write(scope, rows).await?;
-        Ok(Recorded { recorded: done.into_iter().filter(|is_new| *is_new).count(), ids })
+        let recorded = done.into_iter().filter(|is_new| *is_new).count();
+        let repeated = ids.len() - recorded;
+        metrics::counter!("campaigns_events_recorded_total").increment(recorded as u64);
+        metrics::counter!("campaigns_events_repeated_total").increment(repeated as u64);
+        Ok(Recorded { recorded, ids })
     }
 }
 

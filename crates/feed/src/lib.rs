@@ -33,4 +33,4 @@ mod shelf;
 
 pub use batch::Event;
 pub use follower::{FollowError, Follower, Wanted};
-pub use reader::Feed;
+pub use reader::{Feed, FeedState};

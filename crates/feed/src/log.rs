@@ -55,6 +55,11 @@ impl Log {
         }
     }
 
+    /// How many events it has, and how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.events.len(), self.bytes)
+    }
+
     pub(crate) fn tip(&self) -> i64 {
         self.tip
     }

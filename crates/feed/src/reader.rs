@@ -69,6 +69,19 @@ pub(crate) struct Shared {
     wake: Notify,
     /// The feed's incarnation, once known.
     incarnation: Mutex<Option<Arc<str>>>,
+    /// When the reader last had every settled event; `None` while nobody listens.
+    caught_up: Mutex<Option<Instant>>,
+}
+
+/// What the feed of a process holds and how far it is behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FeedState {
+    /// Events in the logs of all organizations.
+    pub events: usize,
+    /// Bytes that they take.
+    pub bytes: usize,
+    /// How long ago the reader last had every settled event; zero while nobody listens.
+    pub lag: Duration,
 }
 
 /// The feed of a process. Clones share it; it ends with the last clone.
@@ -95,6 +108,7 @@ impl Feed {
             new: AtomicBool::new(false),
             wake: Notify::new(),
             incarnation: Mutex::default(),
+            caught_up: Mutex::default(),
         });
         let reader = Reader {
             database: reader,
@@ -105,6 +119,18 @@ impl Feed {
         };
         let task = tokio::spawn(reader.read());
         Self { shared, _reader: Arc::new(Task(task)) }
+    }
+
+    /// What the logs hold now, and how far the reader is behind.
+    #[must_use]
+    pub fn state(&self) -> FeedState {
+        let lag = self.shared.caught_up().map_or(Duration::ZERO, |at| at.elapsed());
+        let sizes = self.shared.listed().into_iter().map(|(_, channel)| channel.log().size());
+        sizes.fold(FeedState { lag, ..FeedState::default() }, |sum, (events, bytes)| FeedState {
+            events: sum.events + events,
+            bytes: sum.bytes + bytes,
+            lag,
+        })
     }
 
     /// Wakes the reader, because this process has written events.
@@ -198,10 +224,12 @@ impl Reader {
             if channels.is_empty() {
                 self.known = None;
                 self.stalled = None;
+                *self.shared.caught_up() = None;
                 metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
                 self.shared.wake.notified().await;
                 continue;
             }
+            self.shared.caught_up().get_or_insert_with(Instant::now);
             // what is known applies to the channels that existed; and a crash of the database may
             // take back drawn numbers
             if new || looked.is_none_or(|looked| looked.elapsed() > THOROUGH) {
@@ -212,6 +240,7 @@ impl Reader {
                 Ok(more) => {
                     failing = false;
                     if !more {
+                        *self.shared.caught_up() = Some(Instant::now());
                         // woken or not, it is time to check
                         timeout(POLL, self.shared.wake.notified()).await.ok();
                     }
@@ -401,6 +430,7 @@ fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
         positions.push((position, event.is_some()));
         events.extend(event);
     }
+    metrics::counter!("campaigns_feed_events_total").increment(events.len() as u64);
     let mut events = Event::batch(events);
     {
         let mut log = channel.log();
@@ -427,6 +457,10 @@ impl Shared {
 
     fn incarnation(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         self.incarnation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn caught_up(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.caught_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listed(&self) -> Channels {

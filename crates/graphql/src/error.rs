@@ -41,6 +41,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Client { code, .. } => *code,
+            Self::TooMany(_) | Self::TooFast(_) => Code::LimitExceeded,
+            Self::InDoubt => Code::Unavailable,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
     fn client(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
         Self::Client { code, message: message.into(), field }
     }

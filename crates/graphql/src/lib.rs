@@ -38,7 +38,7 @@ mod subscriptions;
 mod timeline;
 mod viewer;
 
-pub use api::{Api, Asked, Rate, Subscription};
+pub use api::{Api, Asked, Executed, Rate, Subscription};
 pub use error::{Code, Error};
 pub use limits::Limits;
 pub use live::{Live, Payload};

@@ -37,6 +37,29 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 11] = [
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::BadUserInput,
+        Self::Conflict,
+        Self::LimitExceeded,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The code of a response's first error; `None` if there is no error.
+    #[must_use]
+    pub fn of(response: &Response) -> Option<Self> {
+        let first = response.errors.first()?;
+        let code = code_of(first);
+        Some(Self::ALL.into_iter().find(|one| code == Some(one.as_str())).unwrap_or(Self::Internal))
+    }
+
     /// The code, as in `extensions.code`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -26,6 +26,8 @@ use crate::written::Written;
 pub(crate) struct Kept {
     pub(crate) key: Key,
     pub(crate) kind: OperationType,
+    /// The name that the document gives the operation.
+    pub(crate) name: Option<String>,
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
     /// Where each variable is first used.
     pub(crate) places: HashMap<String, String>,
@@ -110,6 +112,7 @@ mod tests {
         Arc::new(Kept {
             key: Key { query: query.to_owned(), operation_name: None },
             kind: OperationType::Query,
+            name: None,
             variables: Vec::new(),
             places: HashMap::new(),
             way: Way::Invalid(Vec::new()),

@@ -25,6 +25,7 @@
 
 #![warn(missing_docs)]
 
+mod about;
 mod aside;
 mod coerce;
 mod cost;
@@ -44,6 +45,7 @@ mod shape;
 mod types;
 mod written;
 
+pub use about::{About, Kind};
 pub use aside::aside;
 pub use cost::{Limits, List, Rows};
 pub use documents::{Documents, WrongId};

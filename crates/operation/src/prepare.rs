@@ -15,6 +15,7 @@ use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    about::About,
     coerce,
     cost::{self, Cost, Limits, Rows},
     error::{Code, Error},
@@ -109,10 +110,16 @@ impl Prepared {
         self.cost >= cost::DEAR
     }
 
-    /// What it costs with its variables: fields, times the rows that they are asked for.
+    /// The cost with its variables: fields, multiplied by the rows requested.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.cost
+    }
+
+    /// What the operation is, for metrics and logs.
+    #[must_use]
+    pub fn about(&self) -> About {
+        About { kept: Arc::clone(&self.kept), cost: self.cost }
     }
 
     /// The key of this operation: its text and its variables, except for a variable that is the
@@ -232,6 +239,7 @@ impl Checks {
         let operation = selected(&document, key.operation_name.as_deref())?;
         measure::measure(&document)?;
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
+        let name = name(&document, key.operation_name.as_deref());
         let places = coerce::literals(&self.types, &document, operation)?;
         // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
@@ -248,7 +256,7 @@ impl Checks {
                 Ok(()) => Way::Conditional(document),
             }
         };
-        let kept = Arc::new(Kept { key, kind, variables, places, way });
+        let kept = Arc::new(Kept { key, kind, name, variables, places, way });
         self.cache.keep(&kept, weight);
         Ok(kept)
     }
@@ -294,4 +302,11 @@ pub(crate) fn selected<'a>(
             }
         }
     }
+}
+
+/// The name that a document gives the operation that is to be executed.
+fn name(document: &ExecutableDocument, asked: Option<&str>) -> Option<String> {
+    let DocumentOperations::Multiple(operations) = &document.operations else { return None };
+    let only = || operations.keys().next().map(ToString::to_string);
+    asked.map(str::to_owned).or_else(only)
 }

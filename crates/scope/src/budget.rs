@@ -20,7 +20,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::shares::{Activity, Shares};
+use crate::shares::{Activity, Occupancy, Shares};
 
 /// An operation draws from its organization in steps of this many bytes, so that rows do not
 /// contend for one lock.
@@ -276,6 +276,18 @@ impl Budgets {
     #[must_use]
     pub fn process(&self) -> &Arc<Budget> {
         &self.process
+    }
+
+    /// How many operations are executed now, and how many wait for it.
+    #[must_use]
+    pub fn executing(&self) -> Occupancy {
+        self.work.any.occupancy()
+    }
+
+    /// The same of expensive operations alone.
+    #[must_use]
+    pub fn expensive(&self) -> Occupancy {
+        self.work.dear.occupancy()
     }
 
     /// The budget of an organization, shared by all of its holders.

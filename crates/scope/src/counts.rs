@@ -145,6 +145,25 @@ impl Counts {
         Ok(row.map_or(Ok(None), |row| row.try_get("", "added"))?)
     }
 
+    /// How many changes wait to be added to the counts, counted up to a number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn waiting(&self, most: i64) -> Result<i64, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok(0);
+        }
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT count(*) AS waiting_changes FROM (SELECT 1 FROM ( \
+               SELECT 1 FROM campaign_send_changes UNION ALL SELECT 1 FROM campaign_event_changes \
+             ) AS changes LIMIT $1) AS some",
+            [most.into()],
+        );
+        let row = self.session.query_one_raw(statement).await?;
+        Ok(row.map_or(Ok(0), |row| row.try_get("", "waiting_changes"))?)
+    }
+
     /// The organizations that have or could have counts, by ID.
     ///
     /// # Errors

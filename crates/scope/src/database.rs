@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Counts, Doctor, Error, FeedReader, Operator, Scope, Viewer,
+    Counts, Doctor, Error, FeedReader, Occupancy, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
     wall::Wall,
@@ -50,6 +50,8 @@ pub struct Options {
     /// The PostgreSQL role under which viewers read and write, with their claims set, so that row
     /// security policies apply to them. `None` if they use the service's own role.
     pub row_security_role: Option<String>,
+    /// Whether every statement that would change something fails.
+    pub read_only: bool,
 }
 
 impl Options {
@@ -68,6 +70,7 @@ impl Options {
             schema: None,
             bytes: ByteLimits::default(),
             row_security_role: None,
+            read_only: false,
         }
     }
 }
@@ -121,6 +124,18 @@ impl Database {
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.connections.is_pooled()
+    }
+
+    /// How many connections are in use, and how many statements or transactions wait for one.
+    #[must_use]
+    pub fn connections_in_use(&self) -> Occupancy {
+        self.connections.occupancy()
+    }
+
+    /// How many connections are open and not in use.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.connections.idle_count()
     }
 
     fn session(&self, lane: Lane) -> Session {

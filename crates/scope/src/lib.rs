@@ -122,6 +122,7 @@ mod operator;
 mod owned;
 mod page;
 mod raw;
+mod rights;
 mod scope;
 mod shares;
 mod time;
@@ -147,6 +148,7 @@ pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
 pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
+pub use shares::Occupancy;
 pub use time::storable_time;
 pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,

@@ -26,7 +26,19 @@ use crate::budget::Share;
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
+/// How many places are in use, and how many wait for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// All places.
+    pub places: usize,
+    /// Places that somebody holds.
+    pub held: usize,
+    /// Those who wait for a place.
+    pub waiting: usize,
+}
+
 struct State {
+    places: usize,
     free: usize,
     share: Share,
     /// Tells whether an organization is alone, if it can have all places then.
@@ -94,6 +106,7 @@ impl From<Instant> for Patience {
 impl Shares {
     pub(crate) fn new(places: usize, share: Share, max_waiting: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
+            places,
             free: places,
             share,
             activity: None,
@@ -101,6 +114,23 @@ impl Shares {
             organizations: HashMap::new(),
             arrived: 0,
         })))
+    }
+
+    /// How many places are in use now.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let state = self.state();
+        let waits = |waiting: &&Waiting| !waiting.place.is_closed();
+        let waiting = |of: &Organization| of.waiting.iter().filter(waits).count();
+        Occupancy {
+            places: state.places,
+            held: state.places - state.free,
+            waiting: state.organizations.values().map(waiting).sum(),
+        }
+    }
+
+    /// Whether both are the same places.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Places that one organization can have all of while no other is active.

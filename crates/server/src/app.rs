@@ -9,9 +9,16 @@ use campaigns_operation::Documents;
 use campaigns_scope::{Database, Memberships, Verifier};
 use campaigns_web::{Issuer, Pages};
 use chrono::{DateTime, Utc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 
-use crate::{KeyServer, metrics::Metrics, socket::Sockets};
+use crate::{
+    KeyServer,
+    metrics::{Metrics, Operations},
+    socket::Sockets,
+};
 
 /// A source of the current time. In a test, it can stand still.
 #[derive(Clone)]
@@ -77,6 +84,10 @@ pub struct Settings {
     /// The membership roles that make a user an admin, if memberships are used for tokens without
     /// an organization.
     pub membership_admin_roles: Option<Vec<String>>,
+    /// An operation that takes as long is logged as slow.
+    pub slow_operation: Duration,
+    /// Whether `/metrics` has an address of its own.
+    pub metrics_apart: bool,
 }
 
 /// The timeouts for the peer of a connection.
@@ -132,7 +143,20 @@ impl Default for Settings {
             socket_check: Duration::from_secs(10),
             timeouts: Timeouts::default(),
             membership_admin_roles: None,
+            slow_operation: Duration::from_secs(1),
+            metrics_apart: false,
         }
+    }
+}
+
+/// More connections than a machine has room for.
+const MAX_PEERS: usize = 10_000_000;
+/// Connections to the address of `/metrics` at once, at most.
+const METRICS_PEERS: usize = 16;
+
+impl Settings {
+    fn max_peers(&self) -> usize {
+        self.max_peers.min(MAX_PEERS)
     }
 }
 
@@ -148,6 +172,9 @@ pub struct App {
     pub(crate) settings: Arc<Settings>,
     pub(crate) sockets: Sockets,
     pub(crate) metrics: Metrics,
+    pub(crate) operations: Operations,
+    /// How many more TCP connections may be open.
+    pub(crate) free_peers: Arc<Semaphore>,
     _keeper: Keeper,
 }
 
@@ -177,8 +204,10 @@ impl App {
             memberships,
             clock,
             sockets: Sockets::new(settings.max_unknown_sockets),
+            free_peers: Arc::new(Semaphore::new(settings.max_peers())),
             settings: settings.into(),
             metrics: Metrics::of_process(),
+            operations: Operations::new(),
             _keeper: keeper,
         }
     }
@@ -191,7 +220,20 @@ impl App {
 
     /// Serves connections until `stop` becomes true, and then finishes the work in progress.
     pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        crate::listen::serve(listener, self, stop).await;
+        let places = Arc::clone(&self.free_peers);
+        crate::listen::serve(listener, self.router(), &self.settings, places, stop).await;
+    }
+
+    /// Serves `/metrics` alone.
+    pub async fn serve_metrics(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let places = Arc::new(Semaphore::new(METRICS_PEERS));
+        let router = crate::http::metrics::router(self.clone());
+        crate::listen::serve(listener, router, &self.settings, places, stop).await;
+    }
+
+    /// How many TCP connections are open.
+    pub(crate) fn peers(&self) -> usize {
+        self.settings.max_peers() - self.free_peers.available_permits()
     }
 
     /// Closes all sockets, and waits until they are closed.

@@ -12,8 +12,11 @@ mod development;
 mod http;
 mod key_server;
 mod listen;
+mod logs;
 mod metrics;
+mod observe;
 mod socket;
+mod traces;
 
 pub use app::{App, Clock, Settings, Timeouts};
 pub use campaigns_web::Pages;

@@ -178,7 +178,7 @@ async fn who_holds_the_feed_up_is_named() {
     let process: i32 = process.unwrap().try_get("", "pid").unwrap();
     app.run(&insert).await;
     super::until("it is named", Duration::from_secs(20), async || {
-        binary.log().contains(&format!("process={process}"))
+        binary.log().contains(&format!("\"process\":{process}"))
             && binary.log().contains("holds the live feed up")
     })
     .await;

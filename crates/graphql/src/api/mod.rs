@@ -9,15 +9,16 @@ use std::{
 };
 
 use async_graphql::{Data, Response};
-use campaigns_feed::Feed;
+use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Scope, Viewer};
 use chrono::{DateTime, Utc};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     context::{Now, Outcomes},
-    error::{self, Error},
+    error::{self, Code, Error},
     limits::{self, Limits},
     live::Live,
     schema::Engine,
@@ -42,6 +43,14 @@ pub struct Asked {
     pub request_id: Uuid,
     /// The cursor that a feed is followed after, in place of the one that the operation names.
     pub after: Option<String>,
+}
+
+/// The response to an operation that was executed.
+pub struct Executed {
+    /// The response as JSON, its fields in the order of the document.
+    pub text: String,
+    /// The code of its first error, if a part of it failed.
+    pub code: Option<Code>,
 }
 
 /// The schema, ready to execute operations.
@@ -78,6 +87,12 @@ impl Api {
         Ok(self.engine.prepare(operation)?)
     }
 
+    /// What the feed holds now, and how far it is behind.
+    #[must_use]
+    pub fn feed_state(&self) -> FeedState {
+        self.live.feed.state()
+    }
+
     /// The bytes of the operations that are kept for the next request.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
@@ -97,7 +112,7 @@ impl Api {
         prepared: Prepared,
         asked: Asked,
         time: Duration,
-    ) -> Result<String, Response> {
+    ) -> Result<Executed, Response> {
         if prepared.is_subscription() {
             let message = "Send a subscription over a websocket by graphql-transport-ws, or accept text/event-stream.";
             return Err(Error::bad_input("query", message).into_response());
@@ -130,9 +145,13 @@ impl Api {
             if is_mutation {
                 error::say_what_is_committed(&mut response, &outcomes);
             }
-            if was_executed(&response) { Ok(text(&response)) } else { Err(response) }
+            if was_executed(&response) {
+                Ok(Executed { text: text(&response), code: Code::of(&response) })
+            } else {
+                Err(response)
+            }
         };
-        if is_dear { aside(execution).await } else { execution.await }
+        if is_dear { aside(execution.in_current_span()).await } else { execution.await }
     }
 
     /// Opens a subscription within a scope. `timeout` applies to each of its responses.

@@ -2,7 +2,7 @@
 //! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>); the one that takes
 //! writes is connected to.
 //!
-//! **Invariant.** Where there are several, no connection is to one that is read-only at that time.
+//! **Invariant.** Where there are several, no connection is to one that is a standby at that time.
 
 use std::{
     str::FromStr,
@@ -67,7 +67,7 @@ impl Hosts {
                 }
                 Ok(Ok((connected, true))) => {
                     tokio::spawn(timeout(PATIENCE, connected.connection.close()));
-                    why = why.or(Some(std::io::Error::other("it is read-only").into()));
+                    why = why.or(Some(std::io::Error::other("it is a standby").into()));
                 }
                 // what another host says of a password or a database counts more
                 Ok(Err(error)) => why = Some(error),
@@ -81,10 +81,10 @@ impl Hosts {
     }
 }
 
-/// Connects, and asks for the process and whether it is read-only.
+/// Connects, and asks for the process and whether it is a standby.
 async fn connect(options: &PgConnectOptions) -> Result<(Connected, bool), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
-    let asked = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on'";
+    let asked = "SELECT pg_backend_pid(), pg_is_in_recovery()";
     let row = connection.fetch_one(asked).await?;
     Ok((Connected { process: row.try_get(0)?, connection }, row.try_get(1)?))
 }

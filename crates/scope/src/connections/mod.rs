@@ -48,12 +48,13 @@ use sea_orm::{
     },
 };
 use tokio::time::{timeout, timeout_at};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     Error, Observer, Options,
     budget::{Exhausted, Share},
-    shares::{NoPlace, Permit, Shares},
+    shares::{NoPlace, Occupancy, Permit, Shares},
 };
 pub use hosts::primary;
 
@@ -203,10 +204,14 @@ impl Connections {
         } else {
             let sqlite = SqliteConnectOptions::from_str(&options.url)?
                 .disable_statement_logging()
-                .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_secs(10))
                 .foreign_keys(true)
                 .with_regexp();
+            let sqlite = if options.read_only {
+                sqlite.create_if_missing(false).read_only(true)
+            } else {
+                sqlite.journal_mode(SqliteJournalMode::Wal)
+            };
             let connector = Connector::Sqlite(Box::new(sqlite));
             let first = connector.connect().await?;
             (connector, first)
@@ -262,9 +267,39 @@ impl Connections {
         }
     }
 
+    /// The database, in the words of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        match self.0.connector {
+            Connector::Postgres { .. } => "postgresql",
+            Connector::Sqlite(_) => "sqlite",
+        }
+    }
+
     /// Whether another connection of the database may serve each transaction.
     pub(crate) fn is_pooled(&self) -> bool {
         matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
+    }
+
+    /// How many connections are in use, and how many wait for one.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let Inner { organizations, feed, control, .. } = &*self.0;
+        let mut all: Vec<&Shares> = Vec::with_capacity(3);
+        for shares in [organizations, feed, control] {
+            // where there are few connections, lanes share them
+            if !all.iter().any(|one| one.is(shares)) {
+                all.push(shares);
+            }
+        }
+        all.into_iter().map(Shares::occupancy).fold(Occupancy::default(), |sum, one| Occupancy {
+            places: sum.places + one.places,
+            held: sum.held + one.held,
+            waiting: sum.waiting + one.waiting,
+        })
+    }
+
+    /// How many connections are open and not in use.
+    pub(crate) fn idle_count(&self) -> usize {
+        self.idle().len()
     }
 
     /// Waits for a connection, at most until the deadline.
@@ -420,6 +455,9 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         let schema = schema.replace('"', "\"\"");
         settings.push(("search_path", format!("\"{schema}\", public")));
     }
+    if options.read_only {
+        settings.push(("default_transaction_read_only", "on".to_owned()));
+    }
     if let Some(timeout) = options.statement_timeout {
         // if the service itself is gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
@@ -499,7 +537,18 @@ impl Lease {
         let started = Instant::now();
         let connections = self.connections.clone();
         let statement = connections.0.types.written(statement);
-        let done = self.link().run(&statement, take).await;
+        // off, unless traces are exported
+        let span = tracing::info_span!(
+            target: "campaigns::trace", "statement",
+            otel.kind = "client",
+            db.system.name = connections.system(),
+            db.query.text = statement.sql,
+        );
+        let done = self.link().run(&statement, take).instrument(span).await;
+        metrics::histogram!("campaigns_statement_seconds").record(started.elapsed());
+        if done.is_err() {
+            metrics::counter!("campaigns_statements_failed_total").increment(1);
+        }
         if let Some(observer) = &connections.0.observer {
             observer(&statement, self.link().plans.set(), started.elapsed());
         }

@@ -1,7 +1,5 @@
 //! The common parts of commands that run until they are stopped.
 
-use std::io::IsTerminal;
-
 use tokio::signal;
 
 use super::arguments::WrongUsage;
@@ -40,14 +38,4 @@ pub(super) fn told_to_end() -> impl Future<Output = ()> {
             () = terminated => {}
         }
     }
-}
-
-pub(super) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sea_orm_migration=warn"));
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .init();
 }

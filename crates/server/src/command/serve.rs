@@ -9,12 +9,15 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     arguments::{KeySource, Serve, WrongUsage},
+    check,
     demo::require_migrated,
     process,
     waiting::{self, Bound, Waited},
     worker,
 };
-use crate::{App, Clock, KeyServer, Pace, Settings, demo, development};
+use crate::{
+    App, Clock, KeyServer, Pace, Settings, demo, development, logs::Log, metrics::Metrics,
+};
 
 /// How long requests can take to finish after the service is told to stop.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -22,7 +25,12 @@ const GRACE: Duration = Duration::from_millis(9_200);
 const CLOSING: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
-    process::log_to_stderr();
+    if arguments.check {
+        return check::run(&arguments).await;
+    }
+    let _log = Log::start()?;
+    // from the first fetch of keys on
+    Metrics::of_process();
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
@@ -38,15 +46,19 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     let mut told_to_end = std::pin::pin!(process::told_to_end());
     let mut bound = None;
+    let metrics = match arguments.watching.metrics_listen {
+        Some(address) => Some(Bound::to(address).await?.into_listener()),
+        None => None,
+    };
     let (database, source, banner) = match (url, given) {
         (Some(_), None) => {
             bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
         }
         (Some(url), Some(source)) => {
-            let options = options(&arguments, url);
+            let options = options(&arguments, url, false);
             let waited = waiting::connect(
                 arguments.listen,
-                |bound| announce(bound.address()?, None),
+                |bound| announce(bound.address()?, metrics.as_ref(), None),
                 async || Database::connect(&options, None).await,
                 told_to_end.as_mut(),
             );
@@ -78,6 +90,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         documents: arguments.persisted.documents()?,
         cors_origins: arguments.cors_origin,
         issuer: arguments.sign_in.issuer(),
+        slow_operation: arguments.watching.slow_operation,
+        metrics_apart: arguments.watching.metrics_listen.is_some(),
         ..arguments.bounds.settings()
     };
     let app = match source {
@@ -95,10 +109,10 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         bound
     } else {
         let bound = Bound::to(arguments.listen).await?;
-        announce(bound.address()?, banner.as_ref())?;
+        announce(bound.address()?, metrics.as_ref(), banner.as_ref())?;
         bound
     };
-    serve(bound.into_listener(), &app, worker, told_to_end).await;
+    serve(bound.into_listener(), metrics, &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
@@ -107,19 +121,21 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(arguments: &Serve, url: String) -> Options {
+/// The options of the connection to this address.
+pub(super) fn options(arguments: &Serve, url: String, read_only: bool) -> Options {
     let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
     Options {
         pooler: arguments.pooler,
         schema: arguments.schema.schema.clone(),
         row_security_role: role,
+        read_only,
         ..arguments.bounds.options(url)
     }
 }
 
 /// Rejects a database in which triggers of the feed are missing or turned off, and logs those that
 /// a restore has turned into ordinary ones.
-async fn require_triggers(database: &Database) -> anyhow::Result<()> {
+pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<()> {
     let broken = database.feed_reader().broken_triggers().await?;
     for BrokenTrigger { table, trigger, fires } in &broken {
         let remedy = format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}");
@@ -135,7 +151,7 @@ async fn require_triggers(database: &Database) -> anyhow::Result<()> {
 }
 
 /// Rejects a database in which policies would not apply to a role, with the reasons.
-async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
+pub(super) async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
     let gaps = database.gaps_in_row_security(role).await?;
     if gaps.is_empty() {
         return Ok(());
@@ -176,7 +192,7 @@ async fn develop(
 ) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
-    let options = options(arguments, development::DATABASE_URL.to_owned());
+    let options = options(arguments, development::DATABASE_URL.to_owned(), false);
     let database =
         Database::connect(&options, None).await.context("cannot connect to the database")?;
     let secret = match (&arguments.keys.jwt_secret, given) {
@@ -208,9 +224,16 @@ async fn develop(
     Ok((database, KeySource::Given(Key::secret(&secret)?), Some(banner)))
 }
 
-fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> {
+fn announce(
+    address: SocketAddr,
+    metrics: Option<&TcpListener>,
+    banner: Option<&Banner>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;
+    if let Some(metrics) = metrics {
+        writeln!(out, "metrics on http://{}/metrics", metrics.local_addr()?)?;
+    }
     if let Some(Banner { organization, admin, member }) = banner {
         writeln!(out, "\nDevelopment mode, on campaigns.db ({organization}).")?;
         writeln!(out, "Tokens for 30 days:\n\n  admin   {admin}\n\n  member  {member}\n")?;
@@ -224,14 +247,22 @@ fn announce(address: SocketAddr, banner: Option<&Banner>) -> anyhow::Result<()> 
 /// Serves until the process is told to stop and its requests are finished.
 async fn serve(
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     app: &App,
     worker: Option<worker::Running>,
     told_to_end: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let mut serving = std::pin::pin!(app.serve(listener, stopped));
+    let serving_metrics = async |stopped| {
+        if let Some(metrics) = metrics {
+            app.serve_metrics(metrics, stopped).await;
+        }
+    };
+    let serving =
+        async { tokio::join!(app.serve(listener, stopped.clone()), serving_metrics(stopped)) };
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        () = &mut serving => return,
+        _ = &mut serving => return,
         () = told_to_end => {}
     }
     tracing::info!("ending");

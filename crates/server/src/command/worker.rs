@@ -8,13 +8,14 @@ use campaigns_scope::{Database, Options};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{arguments::Worker, demo::require_migrated, process};
+use crate::logs::Log;
 
 /// How long campaigns in progress can take after the process is told to stop. Those that take
 /// longer stay as they were.
 const GRACE: Duration = Duration::from_millis(9_200);
 
 pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
-    process::log_to_stderr();
+    let _log = Log::start()?;
     let worker =
         Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
             .await?;

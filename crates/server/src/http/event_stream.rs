@@ -19,7 +19,7 @@ use axum::{
     extract::ws::Message,
     response::Response,
 };
-use campaigns_graphql::{Asked, Error};
+use campaigns_graphql::{Asked, Code, Error, Executed};
 use campaigns_operation::Prepared;
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -29,9 +29,10 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
+use tracing::Instrument;
 
 use super::{Unreadable, authenticate::Caller, content::Answer, respond};
-use crate::{App, socket};
+use crate::{App, observe::Observed, socket};
 
 /// The cursor that a client goes on after.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -150,30 +151,48 @@ impl Stream {
         prepared: Result<Prepared, Unreadable>,
         after: Option<String>,
     ) {
+        let request_id = uuid::Uuid::new_v4();
+        let mut observed = Observed::begin(&self.app, scope.organization(), request_id);
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(Unreadable(_, error)) => return self.refuse(&error.into_response()).await,
+            Err(Unreadable(_, error)) => {
+                observed.end(Some(error.code()));
+                return self.refuse(&error.into_response()).await;
+            }
         };
+        observed.is(prepared.about(), None);
         let (now, limit) = (self.app.clock.now(), self.app.settings.query_timeout);
         let is_subscription = prepared.is_subscription();
-        let request_id = uuid::Uuid::new_v4();
         let budget = (!is_subscription).then_some(budget);
         let asked = Asked { scope, budget, viewer, now, request_id, after };
         if !is_subscription {
-            return match self.app.api.execute(prepared, asked, limit).await {
-                Ok(text) => self.last(&text).await,
-                Err(refused) => self.refuse(&refused).await,
+            let execution = self.app.api.execute(prepared, asked, limit);
+            return match execution.instrument(observed.span()).await {
+                Ok(Executed { text, code }) => {
+                    observed.end(code);
+                    self.last(&text).await;
+                }
+                Err(refused) => {
+                    observed.end(Code::of(&refused));
+                    self.refuse(&refused).await;
+                }
             };
         }
         match self.app.api.subscribe(prepared, asked, limit).await {
-            Err(refused) => self.refuse(&refused).await,
+            Err(refused) => {
+                observed.end(Code::of(&refused));
+                self.refuse(&refused).await;
+            }
             Ok(mut subscription) => {
+                let sent = metrics::counter!("campaigns_subscription_messages_total");
                 while let Some(payload) = subscription.next().await {
+                    sent.increment(1);
                     let cursor = subscription.cursor();
                     if !self.say(next(&payload, cursor.as_deref())).await {
                         return;
                     }
                 }
+                observed.end(None);
                 self.say(COMPLETE.to_owned()).await;
             }
         }

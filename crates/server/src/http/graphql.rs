@@ -16,11 +16,13 @@ use axum::{
     extract::{Request as HttpRequest, State},
     response::Response,
 };
-use campaigns_graphql::{Asked, Error};
+use campaigns_graphql::{Asked, Code, Error, Executed};
 use campaigns_operation::{Operation, scan};
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json, json};
+use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{
     Unreadable,
@@ -30,7 +32,7 @@ use super::{
     event_stream::{self, Wanted},
     respond,
 };
-use crate::{App, socket};
+use crate::{App, observe::Observed, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -43,15 +45,10 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
 
     let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
-        Err(Refusal::Unauthenticated(why)) => {
-            return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
-        }
-        Err(Refusal::Refused(status, error)) => return respond::refused(answer, status, error),
-        Err(Refusal::Failed(error)) => {
-            return respond::refused(answer, StatusCode::SERVICE_UNAVAILABLE, error);
-        }
+        Err(refusal) => return refused(&app, answer, refusal),
     };
     if wanted.is_none() {
+        app.operations.refused(Code::BadUserInput);
         return respond::refused_as(
             answer,
             StatusCode::NOT_ACCEPTABLE,
@@ -87,14 +84,22 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
             return asked.answer_all(answer, operations).await;
         }
         Err(Unreadable(status, error)) => {
+            app.operations.refused(error.code());
             return method_hint(respond::refused(answer, status, error));
         }
     };
+    let request_id = Uuid::new_v4();
+    let mut observed = Observed::begin(&app, scope.organization(), request_id);
     let prepared = match app.api.prepare(operation) {
         Ok(prepared) => prepared,
-        Err(error) => return respond::not_executed(answer, &error.into_response()),
+        Err(error) => {
+            observed.end(Some(error.code()));
+            return respond::not_executed(answer, &error.into_response());
+        }
     };
+    observed.is(prepared.about(), Some(&parts.headers));
     if prepared.is_mutation() && parts.method != Method::POST {
+        observed.end(Some(Code::BadUserInput));
         return method_hint(respond::refused_as(
             answer,
             StatusCode::METHOD_NOT_ALLOWED,
@@ -108,15 +113,35 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
         budget: Some(budget.clone()),
         viewer,
         now: app.clock.now(),
-        request_id: uuid::Uuid::new_v4(),
+        request_id,
         after: None,
     };
     let time = app.settings.query_timeout;
     let reading = app.settings.timeouts.answer();
-    match app.api.execute(prepared, asked, time).await {
-        Ok(text) => respond::executed(answer, text, reading, budget),
-        Err(response) => respond::not_executed(answer, &response),
+    match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
+        Ok(Executed { text, code }) => {
+            observed.end(code);
+            respond::executed(answer, text, reading, budget)
+        }
+        Err(response) => {
+            observed.end(Code::of(&response));
+            respond::not_executed(answer, &response)
+        }
     }
+}
+
+/// The response to somebody without a scope.
+fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
+    let (status, error) = match refusal {
+        Refusal::Unauthenticated(why) => {
+            app.operations.refused(Code::Unauthenticated);
+            return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
+        }
+        Refusal::Refused(status, error) => (status, error),
+        Refusal::Failed(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
+    };
+    app.operations.refused(error.code());
+    respond::refused(answer, status, error)
 }
 
 /// What a request asks for.
@@ -159,17 +184,38 @@ impl Asker {
         operation: Result<Operation, Unreadable>,
         time: Duration,
     ) -> Result<String, GraphqlResponse> {
-        let operation = operation.map_err(|Unreadable(_, error)| error.into_response())?;
-        let prepared = self.app.api.prepare(operation).map_err(Error::into_response)?;
+        let request_id = Uuid::new_v4();
+        let mut observed = Observed::begin(&self.app, self.scope.organization(), request_id);
+        let prepared = match operation {
+            Ok(operation) => self.app.api.prepare(operation),
+            Err(Unreadable(_, error)) => Err(error),
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                observed.end(Some(error.code()));
+                return Err(error.into_response());
+            }
+        };
+        observed.is(prepared.about(), None);
         let asked = Asked {
             scope: self.scope.clone(),
             budget: Some(Arc::clone(&self.budget)),
             viewer: self.viewer.clone(),
             now: self.app.clock.now(),
-            request_id: uuid::Uuid::new_v4(),
+            request_id,
             after: None,
         };
-        self.app.api.execute(prepared, asked, time).await
+        match self.app.api.execute(prepared, asked, time).instrument(observed.span()).await {
+            Ok(Executed { text, code }) => {
+                observed.end(code);
+                Ok(text)
+            }
+            Err(refused) => {
+                observed.end(Code::of(&refused));
+                Err(refused)
+            }
+        }
     }
 }
 

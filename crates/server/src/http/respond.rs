@@ -70,6 +70,7 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     // the panic itself is already in the log
     let id = uuid::Uuid::new_v4();
     tracing::error!(request_id = %id, "a request panicked");
+    metrics::counter!("campaigns_panics_total").increment(1);
     refused_as(
         Answer::Json,
         StatusCode::INTERNAL_SERVER_ERROR,

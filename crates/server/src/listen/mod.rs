@@ -25,22 +25,25 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::App;
+use crate::Settings;
 use peer::Peer;
 use stream::Timed;
 
 /// How much is buffered before a request is read, and thus the maximum size of headers.
 const READ_BUFFER: usize = 64 * 1024;
-/// More connections than a machine can hold.
-const MAX_PEERS: u32 = 10_000_000;
 /// How long to wait if the operating system has no resources left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until `stop` is true, and waits for the accepted ones.
-pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Receiver<bool>) {
-    let router = app.router();
-    let max = u32::try_from(app.settings.max_peers).unwrap_or(u32::MAX).min(MAX_PEERS);
-    let places = Arc::new(Semaphore::new(max as usize));
+/// Each takes one of the places, all of which are free.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: &Settings,
+    places: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let all = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
@@ -57,7 +60,7 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
                     tracing::debug!(%error, "TCP_NODELAY is not set");
                 }
                 let peer = Peer::default();
-                let stream = Timed::new(stream, peer.clone(), app.settings.timeouts, place);
+                let stream = Timed::new(stream, peer.clone(), settings.timeouts, place);
                 tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
@@ -69,7 +72,7 @@ pub(crate) async fn serve(listener: TcpListener, app: &App, mut stop: watch::Rec
     }
     drop(listener);
     // each holds one while its stream exists, also as a socket
-    drop(places.acquire_many(max).await);
+    drop(places.acquire_many(all).await);
 }
 
 /// Serves a connection until the peer is gone, it becomes a socket, or the service stops.

@@ -15,6 +15,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
+use uuid::Uuid;
 
 use super::{
     MAX_UNKNOWN_BYTES, PROTOCOL,
@@ -27,6 +28,7 @@ use crate::{
     App,
     http::authenticate::{Caller, Refusal},
     listen::peer::{Peer, TooMuch},
+    observe::Observed,
 };
 
 /// How long a peer can take for its `connection_init`.
@@ -60,6 +62,7 @@ impl End {
 /// The authenticated caller.
 struct Known {
     caller: Caller,
+    organization: Uuid,
     /// The organization's.
     budget: Arc<Budget>,
     _counted: Counted,
@@ -112,6 +115,8 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         End::Gone => None,
     };
     if let Some((code, reason)) = frame {
+        metrics::counter!("campaigns_sockets_closed_total", "code" => code.to_string())
+            .increment(1);
         let frame = CloseFrame { code, reason: reason.into() };
         // a peer that does not read is not waited for
         let close = queue.send(Message::Close(Some(frame)));
@@ -238,12 +243,18 @@ impl Connection {
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
                 let caller = known.caller.clone();
-                let prepared = match prepare(&self.app, &self.operations, &id, operation) {
+                let mut observed = Observed::begin(&self.app, known.organization, Uuid::new_v4());
+                let prepared = match prepare(&self.app, &self.operations, operation, &mut observed)
+                {
                     Ok(prepared) => prepared,
-                    Err(refused) => return self.say(refused).await,
+                    Err(error) => {
+                        observed.end(Some(error.code()));
+                        let refused = message::error(&id, &error.into_response().errors);
+                        return self.say(refused).await;
+                    }
                 };
                 let (app, queue) = (self.app.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, prepared, caller, budget, queue });
+                self.operations.start(Run { app, id, prepared, caller, budget, queue, observed });
                 Ok(())
             }
         }
@@ -271,7 +282,8 @@ impl Connection {
         self.peer.is_known(Arc::clone(&budget));
         let mut check = JoinSet::new();
         check.spawn(check_again(self.app.clone(), caller.clone(), self.ended.clone()));
-        self.known = Ok(Known { caller, budget, _counted: counted, _check: check });
+        let organization = scope.organization();
+        self.known = Ok(Known { caller, organization, budget, _counted: counted, _check: check });
         self.say(message::connection_ack()).await
     }
 

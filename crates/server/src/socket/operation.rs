@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws::Message;
-use campaigns_graphql::{Asked, Error, error::is_passing};
-use campaigns_operation::{Operation, Prepared};
-use campaigns_scope::{Budget, Scope, Viewer};
-use tokio::task::AbortHandle;
-use uuid::Uuid;
-
 use super::{message, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
+    observe::Observed,
 };
+use axum::extract::ws::Message;
+use campaigns_graphql::{Asked, Code, Error, Executed, error::is_passing};
+use campaigns_operation::{Operation, Prepared};
+use campaigns_scope::{Budget, Scope, Viewer};
+use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 /// How long to wait before the database is queried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -132,39 +132,48 @@ pub(super) struct Run {
     /// The budget that the operation was drawn from when it arrived.
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
+    pub(super) observed: Observed,
 }
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, caller, budget, queue } = self;
+        let Self { app, id, prepared, caller, budget, queue, observed } = self;
         let (now, limit) = (app.clock.now(), app.settings.query_timeout);
         let (viewer, scope) = match enter(&app, &caller, prepared.is_subscription()).await {
             Ok(entered) => entered,
             Err(error) => {
+                observed.end(Some(error.code()));
                 let refused = message::error(&id, &error.into_response().errors);
                 listing.say(&queue, refused, true).await;
                 return;
             }
         };
         let is_subscription = prepared.is_subscription();
-        let request_id = Uuid::new_v4();
+        let request_id = observed.request_id();
         let asked = Asked { scope, budget, viewer, now, request_id, after: None };
         let last = if is_subscription {
             match app.api.subscribe(prepared, asked, limit).await {
-                Err(refused) => message::error(&id, &refused.errors),
+                Err(refused) => {
+                    observed.end(Code::of(&refused));
+                    message::error(&id, &refused.errors)
+                }
                 Ok(mut subscription) => {
+                    let sent = metrics::counter!("campaigns_subscription_messages_total");
                     while let Some(payload) = subscription.next().await {
+                        sent.increment(1);
                         if !listing.say(&queue, message::next(&id, &payload), false).await {
                             return;
                         }
                     }
+                    observed.end(None);
                     message::complete(&id)
                 }
             }
         } else {
             let budget = asked.budget.clone();
-            match app.api.execute(prepared, asked, limit).await {
-                Ok(text) => {
+            match app.api.execute(prepared, asked, limit).instrument(observed.span()).await {
+                Ok(Executed { text, code }) => {
+                    observed.end(code);
                     let next = message::next(&id, &text);
                     drop(text);
                     let said = listing.say(&queue, next, false).await;
@@ -176,6 +185,7 @@ impl Run {
                     message::complete(&id)
                 }
                 Err(refused) => {
+                    observed.end(Code::of(&refused));
                     if is_passing(&refused) {
                         // or a caller that retries at once would do so very often
                         tokio::time::sleep(REFUSAL).await;
@@ -205,9 +215,9 @@ async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope
 pub(super) fn prepare(
     app: &App,
     operations: &Operations,
-    id: &str,
     operation: Operation,
-) -> Result<Prepared, String> {
+    observed: &mut Observed,
+) -> Result<Prepared, Error> {
     let max = app.settings.max_operations;
     let prepared = if operations.count() >= max {
         let message = format!("A socket can have at most {max} operations at once.");
@@ -215,5 +225,8 @@ pub(super) fn prepare(
     } else {
         app.api.prepare(operation)
     };
-    prepared.map_err(|error| message::error(id, &error.into_response().errors))
+    if let Ok(prepared) = &prepared {
+        observed.is(prepared.about(), None);
+    }
+    prepared
 }

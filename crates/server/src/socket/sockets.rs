@@ -17,6 +17,7 @@ pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
     /// The places for sockets that are not authenticated yet.
     unknown: Arc<Semaphore>,
+    max_unknown: usize,
     /// Whether they should end. Every open socket holds a receiver.
     ending: watch::Sender<bool>,
     pub(crate) threads: Threads,
@@ -32,11 +33,24 @@ pub(crate) struct Counted {
 }
 
 impl Sockets {
+    /// How many sockets are open whose peer is known.
+    pub(crate) fn count_known(&self) -> usize {
+        let counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.values().sum()
+    }
+
+    /// How many sockets are open that have not said who they are.
+    pub(crate) fn count_unknown(&self) -> usize {
+        self.max_unknown - self.unknown.available_permits()
+    }
+
     /// No sockets yet, with a maximum of those that are not authenticated.
     pub(crate) fn new(max_unknown: usize) -> Self {
+        let max_unknown = max_unknown.min(Semaphore::MAX_PERMITS);
         Self {
             of_organizations: Arc::default(),
-            unknown: Arc::new(Semaphore::new(max_unknown.min(Semaphore::MAX_PERMITS))),
+            unknown: Arc::new(Semaphore::new(max_unknown)),
+            max_unknown,
             ending: watch::Sender::new(false),
             threads: Threads::start(),
         }

@@ -3,8 +3,11 @@
 #![expect(clippy::doc_markdown, reason = "clap shows it as it is")]
 
 mod bounds;
+mod file;
+mod shell;
 mod sign_in;
 mod tokens;
+mod watching;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -14,8 +17,11 @@ use http::HeaderValue;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
+pub(super) use file::ConfigFile;
+pub(super) use shell::{Completions, Man};
 use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
+pub(super) use watching::Watching;
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -50,6 +56,12 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Prints the GraphQL schema in SDL.
     Schema,
+    /// Prints each setting of `serve` with its source, as TOML. Secrets are hidden.
+    Config(Box<Serve>),
+    /// Prints a script that completes commands in a shell.
+    Completions(Completions),
+    /// Prints a manual page.
+    Man(Man),
 }
 
 /// Documents that are known beforehand.
@@ -80,6 +92,8 @@ impl Persisted {
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
+    pub(super) file: ConfigFile,
+    #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
@@ -89,7 +103,13 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Says whether the service would start, and changes nothing. Exits with 1 if it would not.
+    #[arg(long, env = "CAMPAIGNS_CHECK")]
+    pub(super) check: bool,
     /// The address to listen on. Port 0 picks a free port.
     #[arg(
         long,
@@ -135,6 +155,8 @@ pub(super) struct Serve {
     pub(super) persisted: Persisted,
     #[command(flatten)]
     pub(super) bounds: Bounds,
+    #[command(flatten)]
+    pub(super) watching: Watching,
     /// Turns introspection of the schema off.
     #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
     pub(super) no_introspection: bool,
@@ -197,6 +219,8 @@ pub(super) struct RowSecurity {
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// What to do.
     #[arg(value_enum, default_value_t = MigrateAction::Up)]
     pub(super) action: MigrateAction,
@@ -238,6 +262,8 @@ pub(super) enum MigrateAction {
 
 #[derive(Debug, Args)]
 pub(super) struct Token {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// The organization's ID.
     #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
     pub(super) org: Uuid,
@@ -266,6 +292,8 @@ pub(super) struct Token {
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     #[command(flatten)]
+    pub(super) file: ConfigFile,
+    #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
     pub(super) schema: Schema,
@@ -273,6 +301,8 @@ pub(super) struct Demo {
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
@@ -284,6 +314,8 @@ pub(super) struct Worker {
 
 #[derive(Debug, Args)]
 pub(super) struct Stats {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
     /// What to do.
     #[arg(value_enum)]
     pub(super) action: StatsAction,

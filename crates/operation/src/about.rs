@@ -1,0 +1,77 @@
+//! What an operation is, for whoever watches the service.
+
+use std::sync::Arc;
+
+use async_graphql::parser::types::OperationType;
+
+use crate::kept::Kept;
+
+/// The length of a name in a line of a log.
+const MAX_NAME: usize = 64;
+
+/// A prepared operation, described for metrics and logs. Cloning shares it.
+#[derive(Clone)]
+pub struct About {
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) cost: usize,
+}
+
+/// The type of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A query.
+    Query,
+    /// A mutation.
+    Mutation,
+    /// A subscription.
+    Subscription,
+}
+
+impl Kind {
+    /// The type as a document writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+        }
+    }
+}
+
+impl About {
+    /// The operation's type.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.kept.kind {
+            OperationType::Query => Kind::Query,
+            OperationType::Mutation => Kind::Mutation,
+            OperationType::Subscription => Kind::Subscription,
+        }
+    }
+
+    /// The name that the document gives the operation.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.kept.name.as_deref()
+    }
+
+    /// The name, or what there is room for in a line of a log.
+    #[must_use]
+    pub fn short_name(&self) -> Option<&str> {
+        // names are ASCII
+        self.name().map(|name| &name[..name.len().min(MAX_NAME)])
+    }
+
+    /// The text of the document.
+    #[must_use]
+    pub fn document(&self) -> &str {
+        &self.kept.key.query
+    }
+
+    /// The computed cost: fields, times the rows that they are asked for.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
+}

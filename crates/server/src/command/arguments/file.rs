@@ -1,0 +1,13 @@
+//! The configuration file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where further settings are.
+#[derive(Debug, Args)]
+pub(in crate::command) struct ConfigFile {
+    /// A TOML file with settings of `serve`, named as its flags. Flags and the environment take precedence.
+    #[arg(long, env = "CAMPAIGNS_CONFIG", value_name = "FILE")]
+    pub(in crate::command) config: Option<PathBuf>,
+}

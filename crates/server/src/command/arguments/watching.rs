@@ -1,0 +1,24 @@
+//! How an operator watches the service.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+
+use super::duration;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Watching")]
+pub(in crate::command) struct Watching {
+    /// Serves /metrics on this address alone.
+    #[arg(long, env = "CAMPAIGNS_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub(in crate::command) metrics_listen: Option<SocketAddr>,
+    /// Logs operations that take this long as slow, with the SHA-256 of their document.
+    #[arg(
+        long,
+        env = "CAMPAIGNS_SLOW_OPERATION",
+        value_name = "DURATION",
+        default_value = "1s",
+        value_parser = duration
+    )]
+    pub(in crate::command) slow_operation: Duration,
+}

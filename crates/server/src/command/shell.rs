@@ -1,0 +1,28 @@
+//! `campaigns completions` and `campaigns man`.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+
+use super::arguments::{Arguments, Completions, Man, WrongUsage};
+
+pub(super) fn completions(arguments: &Completions) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "campaigns", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
+}
+
+pub(super) fn man(arguments: &Man) -> anyhow::Result<()> {
+    let mut program = Arguments::command();
+    program.build();
+    let command = match &arguments.command {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| WrongUsage(format!("there is no command {name}")))?,
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    Ok(std::io::stdout().write_all(&page)?)
+}

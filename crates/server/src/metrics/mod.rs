@@ -1,0 +1,122 @@
+//! What the process counts, for Prometheus.
+//!
+//! Crates count through the `metrics` facade. What is a state rather than a count (connections in use, the
+//! size of logs) is read when somebody asks.
+//!
+//! **Invariants.**
+//! - The number of time series is bounded: labels are codes, types, and the names of up to
+//!   [`MAX_NAMES`] operations. No label names an organization, a user or an address.
+//! - What an operation records allocates nothing and waits for nothing.
+//! - Each metric is described in [`described`].
+
+mod described;
+mod operations;
+
+use std::{
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use campaigns_scope::Occupancy;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::App;
+
+pub(crate) use operations::{Counted, Operations, Outcome};
+
+/// Upper bounds of the buckets of durations, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// How often recorded durations are sorted into buckets. They are kept one by one until then.
+const UPKEEP: Duration = Duration::from_secs(2);
+/// How many names of operations are told apart.
+pub(crate) const MAX_NAMES: usize = 100;
+
+/// The counters of the process.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    handle: PrometheusHandle,
+    process: metrics_process::Collector,
+    started: Instant,
+}
+
+impl Metrics {
+    /// The counters of this process, which all of its services share.
+    pub(crate) fn of_process() -> Self {
+        static METRICS: OnceLock<Metrics> = OnceLock::new();
+        METRICS.get_or_init(Self::install).clone()
+    }
+
+    fn install() -> Self {
+        let handle = PrometheusBuilder::new()
+            .set_buckets(&BUCKETS)
+            .expect("there are buckets")
+            .install_recorder()
+            .expect("nobody else in this process records metrics");
+        described::describe();
+        let process = metrics_process::Collector::default();
+        process.describe();
+        let upkeep = handle.clone();
+        thread::Builder::new()
+            .name("metrics".to_owned())
+            .spawn(move || {
+                loop {
+                    thread::sleep(UPKEEP);
+                    upkeep.run_upkeep();
+                }
+            })
+            .expect("the operating system gives threads");
+        Self { handle, process, started: Instant::now() }
+    }
+
+    /// All of them, as they are now.
+    pub(crate) fn render(&self, app: &App) -> String {
+        self.process.collect();
+        gauge("campaigns_uptime_seconds", self.started.elapsed().as_secs_f64());
+        gauge("campaigns_held_bytes", number(app.database.budgets().process().held()));
+        let limits = app.database.budgets().limits();
+        gauge("campaigns_held_bytes_limit", number(limits.process));
+        gauge("campaigns_operation_cache_bytes", number(app.api.kept_bytes()));
+
+        let connections = app.database.connections_in_use();
+        gauge("campaigns_database_connections_limit", number(connections.places));
+        gauge("campaigns_database_connections_used", number(connections.held));
+        gauge("campaigns_database_connections_idle", number(app.database.idle_connections()));
+        gauge("campaigns_database_connections_waiting", number(connections.waiting));
+        let budgets = app.database.budgets();
+        for (cost, Occupancy { places, held, waiting }) in
+            [("any", budgets.executing()), ("expensive", budgets.expensive())]
+        {
+            metrics::gauge!("campaigns_operations_executing_limit", "cost" => cost)
+                .set(number(places));
+            metrics::gauge!("campaigns_operations_executing", "cost" => cost).set(number(held));
+            metrics::gauge!("campaigns_operations_waiting", "cost" => cost).set(number(waiting));
+        }
+
+        gauge("campaigns_peers", number(app.peers()));
+        gauge("campaigns_sockets", number(app.sockets.count_known()));
+        gauge("campaigns_sockets_unknown", number(app.sockets.count_unknown()));
+
+        let feed = app.api.feed_state();
+        gauge("campaigns_feed_log_events", number(feed.events));
+        gauge("campaigns_feed_log_bytes", number(feed.bytes));
+        gauge("campaigns_feed_lag_seconds", feed.lag.as_secs_f64());
+
+        metrics::counter!("campaigns_log_lines_dropped_total")
+            .absolute(crate::logs::dropped_lines() as u64);
+        let runtime = tokio::runtime::Handle::current();
+        gauge("campaigns_tasks", number(runtime.metrics().num_alive_tasks()));
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+fn gauge(name: &'static str, value: f64) {
+    metrics::gauge!(name).set(value);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
+fn number(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,139 @@
+//! One operation as an operator sees it: its count, its time, its line in the log.
+//!
+//! **Invariants.**
+//! - Each operation of a viewer is counted and logged once, however it ends.
+//! - The line has no value of the operation, no token and no address. Its document is named by its SHA-256,
+//!   and only if the operation was slow.
+
+use std::time::{Duration, Instant};
+
+use campaigns_graphql::Code;
+use campaigns_operation::{About, Kind};
+use http::HeaderMap;
+use metrics::Gauge;
+use sha2::{Digest, Sha256};
+use tracing::Span;
+use uuid::Uuid;
+
+use crate::{
+    App,
+    metrics::{Counted, Operations, Outcome},
+    traces,
+};
+
+/// An operation that is under way, until it is dropped.
+pub(crate) struct Observed {
+    operations: Operations,
+    slow: Duration,
+    organization: Uuid,
+    request_id: Uuid,
+    started: Instant,
+    about: Option<About>,
+    /// How it ended, once that is known.
+    outcome: Option<Outcome>,
+    open: Option<Gauge>,
+    span: Span,
+}
+
+impl Observed {
+    /// Begins to observe an operation of an organization.
+    pub(crate) fn begin(app: &App, organization: Uuid, request_id: Uuid) -> Self {
+        Self {
+            operations: app.operations.clone(),
+            slow: app.settings.slow_operation,
+            organization,
+            request_id,
+            started: Instant::now(),
+            about: None,
+            outcome: None,
+            open: None,
+            span: Span::none(),
+        }
+    }
+
+    /// What the log has the operation under.
+    pub(crate) fn request_id(&self) -> Uuid {
+        self.request_id
+    }
+
+    /// What the operation is traced in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// What the operation is, once it is prepared, and the headers that came with it.
+    pub(crate) fn is(&mut self, about: About, headers: Option<&HeaderMap>) {
+        if about.kind() == Kind::Subscription {
+            let open = metrics::gauge!("campaigns_subscriptions");
+            open.increment(1.0);
+            self.open = Some(open);
+        } else {
+            // a subscription lasts for as long as its client likes, and has no span
+            let Self { organization, request_id, .. } = *self;
+            self.span = traces::operation(&about, headers, organization, request_id);
+        }
+        self.about = Some(about);
+    }
+
+    /// Ends it, with the code of its first error if there is one.
+    pub(crate) fn end(mut self, code: Option<Code>) {
+        self.outcome = Some(code.into());
+    }
+
+    /// How it ended, where nobody says more than that it is over: a subscription ends with its client.
+    fn outcome(&self) -> Outcome {
+        self.outcome.unwrap_or(match &self.about {
+            Some(about) if about.kind() == Kind::Subscription => Outcome::Done,
+            _ if std::thread::panicking() => Outcome::Failed(Code::Internal),
+            _ => Outcome::Canceled,
+        })
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if let Some(open) = &self.open {
+            open.decrement(1.0);
+        }
+        let (outcome, took) = (self.outcome(), self.started.elapsed());
+        let Self { operations, organization, request_id, about, .. } = self;
+        let code = outcome.as_str();
+        // microseconds are as exact as anybody wants it
+        let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+        let Some(about) = about else {
+            if let Outcome::Failed(code) = outcome {
+                operations.refused(code);
+            }
+            tracing::info!(
+                target: "campaigns::operation",
+                %request_id, %organization, r#type = "unknown", code, ms, "operation"
+            );
+            return;
+        };
+        let kind = about.kind();
+        operations.ended(&Counted { kind, name: about.name() }, outcome, took);
+        let name = about.short_name();
+        traces::end(&self.span, outcome);
+        let (r#type, cost) = (kind.as_str(), about.cost());
+        if kind != Kind::Subscription && took >= self.slow {
+            let document = hex(&Sha256::digest(about.document()));
+            tracing::warn!(
+                target: "campaigns::operation",
+                %request_id, %organization, r#type, name, cost, code, ms, document, "slow operation"
+            );
+        } else {
+            tracing::info!(
+                target: "campaigns::operation",
+                %request_id, %organization, r#type, name, cost, code, ms, "operation"
+            );
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes what is written");
+        text
+    })
+}
