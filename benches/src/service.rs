@@ -225,6 +225,8 @@ async fn serve(url: &str, more: &[&str]) -> anyhow::Result<(Child, String)> {
         .args(["serve", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET, "--database-url", url])
         .args(more)
         .stdout(Stdio::piped())
+        // a line for each operation
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} is not built: just bench", program.display()))?;
