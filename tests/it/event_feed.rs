@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use campaigns_tests::{
     Backend, Binary, Example, Followed, Followers, Heard, Organization, Postgres, Socket, TestApp,
-    TestDatabase, on_both_databases, populate,
+    TestDatabase, on_both_databases, populate, serve_arguments,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +19,6 @@ use crate::{
 };
 
 const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { engagementEvents(after: $after, filter: $filter) { cursor node { id } } }";
-const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
 async fn feed_cursor(organization: &Organization) -> Json {
     organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take()
@@ -138,11 +137,7 @@ fn all_have(followed: &[Followed], stored: &[Uuid]) {
 }
 
 async fn serve(directory: &Path, url: &str) -> (Binary, String) {
-    let mut service = Binary::start(
-        directory,
-        &["serve", "--listen", "127.0.0.1:0", "--database-url", url, "--jwt-secret", SECRET],
-    )
-    .await;
+    let mut service = Binary::start(directory, &serve_arguments(url)).await;
     let address = service.address().await;
     (service, address)
 }

@@ -22,6 +22,13 @@ pub struct Binary {
     logged: tokio::task::JoinHandle<()>,
 }
 
+/// The arguments of a service on a database, which takes the tokens of the tests.
+#[must_use]
+pub fn serve_arguments(url: &str) -> [&str; 7] {
+    let secret = "a secret of the tests, 32 bytes or more";
+    ["serve", "--listen", "127.0.0.1:0", "--database-url", url, "--jwt-secret", secret]
+}
+
 /// How a run of `campaigns` ended.
 #[derive(Debug)]
 pub struct Finished {

@@ -14,7 +14,7 @@ mod pooler;
 mod socket;
 
 pub use app::{Organization, Sent, TestApp};
-pub use binary::{Binary, Example, Finished, Followed, Followers, Issuer, node};
+pub use binary::{Binary, Example, Finished, Followed, Followers, Issuer, node, serve_arguments};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase};
 pub use fixtures::{Fixtures, populate};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Client, Postgres, TestApp, TestDatabase};
+use campaigns_tests::{Backend, Binary, Client, Postgres, TestApp, TestDatabase, serve_arguments};
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -63,15 +63,7 @@ async fn it_starts_before_its_database_does() {
     let acme = app.organization("acme").await;
     postgres.stop("fast").await;
     let directory = tempfile::tempdir().unwrap();
-    let serve = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--database-url",
-        &app.database.url,
-        "--jwt-secret",
-        "a secret of the tests, 32 bytes or more",
-    ];
+    let serve = serve_arguments(&app.database.url);
     let mut service = Binary::start(directory.path(), &serve).await;
     let mut client = acme.member.clone();
     client.address = service.address().await;
@@ -187,15 +179,7 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
             }
             Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
-                let serve = [
-                    "serve",
-                    "--listen",
-                    "127.0.0.1:0",
-                    "--database-url",
-                    &app.database.url,
-                    "--jwt-secret",
-                    "a secret of the tests, 32 bytes or more",
-                ];
+                let serve = serve_arguments(&app.database.url);
                 // no file may grow beyond what the database has, as on a full disk
                 let mut service =
                     Binary::start_with_files_of(directory.path(), &serve, 2 * 1024).await;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{Binary, Postgres, Socket, TestApp, on_both_databases, populate};
+use campaigns_tests::{
+    Binary, Postgres, Socket, TestApp, on_both_databases, populate, serve_arguments,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -147,15 +149,7 @@ async fn who_holds_the_feed_up_is_named() {
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(954), 4).await;
     let directory = tempfile::tempdir().unwrap();
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--database-url",
-        &app.database.url,
-        "--jwt-secret",
-        "a secret of the tests, 32 bytes or more",
-    ];
+    let arguments = serve_arguments(&app.database.url);
     let mut binary = Binary::start(directory.path(), &arguments).await;
     let mut member = acme.member.clone();
     member.address = binary.address().await;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{Backend, Binary, Heard, Postgres, Socket, TestApp, populate};
+use campaigns_tests::{
+    Backend, Binary, Heard, Postgres, Socket, TestApp, populate, serve_arguments,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -104,15 +106,7 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(942), 4).await;
     let directory = tempfile::tempdir().unwrap();
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--database-url",
-        &app.database.url,
-        "--jwt-secret",
-        "a secret of the tests, 32 bytes or more",
-    ];
+    let arguments = serve_arguments(&app.database.url);
     let mut older = Binary::start(directory.path(), &arguments).await;
     let mut old = acme.member.clone();
     old.address = older.address().await;
