@@ -305,6 +305,8 @@ on_both_databases! {
         let campaigns = pages["campaigns"]["nodes"].as_array().unwrap().iter();
         let mut nested = campaigns.flat_map(|campaign| campaign["events"]["nodes"].as_array().unwrap());
         assert!(nested.any(|event| event["id"] == json!(id) && &event["metadata"] == metadata));
+        let node = "query ($id: ID!) { node(id: $id) { ... on EngagementEvent { metadata } } }";
+        assert_eq!(&acme.member.data(node, json!({ "id": id })).await["node"]["metadata"], metadata);
     }
 
     async fn who_comes_later_is_given_what_is_there_then(app: TestApp) {

@@ -146,7 +146,7 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
             scheduled_at: Set(rng.random_bool(0.5).then(|| time(rng, base))),
             sent_at: Set(rng.random_bool(0.6).then(|| time(rng, base))),
             created_at: Set(time(rng, base)),
-            metadata: Set(metadata(rng)),
+            metadata: Set(metadata(rng).map(Into::into)),
             ..Default::default()
         })
         .collect();

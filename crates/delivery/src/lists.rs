@@ -118,7 +118,7 @@ pub async fn add_segment(
             let campaign = find_campaign(scope, campaign).await?;
             let segment = scope.one(scope.find::<segment::Entity>().id(segment)).await?;
             let segment = segment.ok_or(ListError::SegmentNotFound)?;
-            let rules = Rules::parse(&segment.filter_rules)?;
+            let rules = Rules::parse(&segment.filter_rules.0)?;
             let row = list_entry::ActiveModel {
                 campaign_id: Set(campaign.id),
                 segment_id: Set(Some(segment.id)),

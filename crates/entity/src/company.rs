@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// A company that contacts work for.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -40,7 +42,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// The relation of a contact to the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "contact_type")]
@@ -62,7 +64,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

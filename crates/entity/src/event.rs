@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "campaign_event_type")]
@@ -39,7 +41,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
     /// The event's place in the order of all events, set by the database.
     pub feed_position: i64,
     /// The campaign of its send, maintained by the database.

@@ -6,6 +6,7 @@ use sea_orm::{
     sea_query::{ArrayType, ColumnType, Nullable, Value, ValueType, ValueTypeErr},
     sqlx::Row,
 };
+use serde_json::Map;
 
 /// JSON of a row. The databases keep numbers of any size and any depth of nesting. A number that a
 /// double cannot hold is read as the string of its digits, and what nests too deep as the string of its text:
@@ -16,6 +17,12 @@ pub struct StoredJson(pub Json);
 impl From<Json> for StoredJson {
     fn from(json: Json) -> Self {
         Self(json)
+    }
+}
+
+impl From<Map<String, Json>> for StoredJson {
+    fn from(object: Map<String, Json>) -> Self {
+        Self(object.into())
     }
 }
 

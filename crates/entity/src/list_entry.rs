@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// An entry of a campaign's list: a contact on it.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -16,7 +18,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "campaign_id", to = "id")]
     pub campaign: HasOne<super::campaign::Entity>,
     #[sea_orm(belongs_to, from = "segment_id", to = "id")]

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// A segment: named rules that select contacts.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -15,12 +17,12 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub description: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
-    pub filter_rules: Json,
+    pub filter_rules: StoredJson,
     pub contact_count: Option<i32>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

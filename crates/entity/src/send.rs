@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::StoredJson;
+
 /// The delivery status of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "send_status")]
@@ -55,7 +57,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub metadata: Option<Json>,
+    pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "campaign_id", to = "id")]
     pub campaign: HasOne<super::campaign::Entity>,
     #[sea_orm(belongs_to, from = "contact_id", to = "id")]

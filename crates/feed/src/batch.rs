@@ -93,7 +93,7 @@ impl Event {
 /// shown.
 pub(crate) fn size(event: &event::Model) -> usize {
     let metadata = event.metadata.as_ref().map_or(0, |metadata| {
-        let text = metadata.to_string();
+        let text = metadata.0.to_string();
         campaigns_scope::json_weight(text.as_bytes())
     });
     2 * (256 + event.url.as_ref().map_or(0, String::len) + metadata)

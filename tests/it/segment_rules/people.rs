@@ -188,7 +188,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
             owner_id: Set(owner),
             created_at: Set(created),
             updated_at: Set(updated),
-            metadata: Set(stored),
+            metadata: Set(stored.map(Into::into)),
             ..row
         });
         world.people.push(person);
@@ -274,7 +274,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                     // some program stores urls of whatever it likes
                     url: Set(url.map(ToOwned::to_owned)),
                     occurred_at: Set(at),
-                    metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }))),
+                    metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }).into())),
                     ..Default::default()
                 });
                 let latest = last.entry(of_type).or_insert(at);

@@ -21,7 +21,7 @@ async fn store(acme: &Organization, rules: Json) -> Uuid {
     let row = segment::ActiveModel {
         id: Set(id),
         name: Set("x".to_owned()),
-        filter_rules: Set(rules),
+        filter_rules: Set(rules.into()),
         ..Default::default()
     };
     acme.scope.insert::<segment::Entity>(row).await.unwrap();

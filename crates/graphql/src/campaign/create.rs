@@ -61,7 +61,7 @@ pub(crate) async fn create(
             None => CampaignStatus::Draft,
         }),
         scheduled_at: Set(scheduled_at),
-        metadata: Set(Some(metadata.unwrap_or_else(|| serde_json::json!({})))),
+        metadata: Set(Some(metadata.unwrap_or_else(|| serde_json::json!({})).into())),
         ..Default::default()
     };
     let campaign = ctx.change(|| store(ctx, &row)).await?;

@@ -55,7 +55,7 @@ pub(crate) async fn update(
         subject: set(subject),
         body: set(body),
         channel: set(channel),
-        metadata: set(metadata),
+        metadata: set(metadata.map(|metadata| metadata.map(Into::into))),
         ..Default::default()
     };
     let campaign = ctx.change(|| store(ctx.scope(), id, &changes, content)).await?;

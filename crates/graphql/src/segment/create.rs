@@ -50,8 +50,8 @@ pub(crate) async fn create(
         id: Set(Uuid::now_v7()),
         name: Set(name),
         description: Set(description),
-        filter_rules: Set(filter_rules),
-        metadata: Set(Some(metadata)),
+        filter_rules: Set(filter_rules.into()),
+        metadata: Set(Some(metadata.into())),
         ..Default::default()
     };
     let segment = ctx.change(|| store(ctx.scope(), &row)).await?;

@@ -27,7 +27,7 @@ async fn store(scope: &Scope, id: Uuid, now: DateTime<Utc>) -> Result<segment::M
         .transaction(async |scope| {
             let not_found = || Error::not_found("segment", "id");
             let before = scope.lock::<segment::Entity>(id).await?.ok_or_else(not_found)?;
-            let rules = rules::stored_rules(&before.filter_rules)?;
+            let rules = rules::stored_rules(&before.filter_rules.0)?;
             let count = scope.number_of(rules::contacts(scope, &rules, now));
             let column = segment::Column::ContactCount;
             scope.compute::<segment::Entity>(id, column, count).await?.ok_or_else(not_found)

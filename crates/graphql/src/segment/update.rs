@@ -51,8 +51,8 @@ pub(crate) async fn update(
     let changes = segment::ActiveModel {
         name: set(name),
         description: set(description),
-        filter_rules: set(filter_rules),
-        metadata: set(metadata),
+        filter_rules: set(filter_rules.map(Into::into)),
+        metadata: set(metadata.map(|metadata| metadata.map(Into::into))),
         ..Default::default()
     };
     let segment = ctx.change(|| store(ctx.scope(), id, &changes)).await?;

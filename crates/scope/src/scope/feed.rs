@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use campaigns_entity::{StoredJson, event};
+use campaigns_entity::event;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, QueryOrder, QueryResult, QuerySelect, QueryTrait,
     Statement,
@@ -219,7 +219,7 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
             occurred_at: row.try_get("", "occurred_at")?,
             created_at: row.try_get("", "created_at")?,
             updated_at: row.try_get("", "updated_at")?,
-            metadata: row.try_get::<Option<StoredJson>>("", "metadata")?.map(|stored| stored.0),
+            metadata: row.try_get("", "metadata")?,
             feed_position: row.try_get("", "feed_position")?,
             send_campaign_id: row.try_get("", "send_campaign_id")?,
             send_contact_id: row.try_get("", "send_contact_id")?,

@@ -65,10 +65,10 @@ async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Foun
     for organization in operator.organizations().await? {
         let scope = operator.scope(organization.id);
         for segment in scope.all(scope.find::<segment::Entity>()).await? {
-            if !segment.filter_rules.is_object() {
+            if !segment.filter_rules.0.is_object() {
                 continue;
             }
-            if let Err(error) = Rules::parse(&segment.filter_rules) {
+            if let Err(error) = Rules::parse(&segment.filter_rules.0) {
                 found.all += 1;
                 if found.all <= most {
                     found.named.push(format!(

@@ -172,7 +172,7 @@ pub(super) async fn load(
             id: Set(*id),
             name: Set(segment.name.to_owned()),
             description: Set(Some(segment.description.to_owned())),
-            filter_rules: Set(segment.rules),
+            filter_rules: Set(segment.rules.into()),
             contact_count: Set(Some(count)),
             created_at: Set(now - TimeDelta::days(120)),
             updated_at: Set(now - TimeDelta::days(3)),

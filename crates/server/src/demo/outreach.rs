@@ -95,7 +95,9 @@ fn campaign_row(
         sent_at: Set(sent.then_some(start + TimeDelta::minutes(40))),
         created_at: Set(made),
         updated_at: Set(if sent { start + TimeDelta::minutes(40) } else { made }),
-        metadata: Set(Some(json!({ "utm_campaign": plan.name.to_lowercase().replace(' ', "-") }))),
+        metadata: Set(Some(
+            json!({ "utm_campaign": plan.name.to_lowercase().replace(' ', "-") }).into(),
+        )),
         ..Default::default()
     }
 }
@@ -235,7 +237,7 @@ impl Happened {
                 occurred_at: Set(at),
                 created_at: Set(at),
                 updated_at: Set(at),
-                metadata: Set(Some(metadata)),
+                metadata: Set(Some(metadata.into())),
                 ..Default::default()
             });
         }
