@@ -25,6 +25,7 @@
 mod hosts;
 mod link;
 mod session;
+mod turn;
 mod types;
 
 pub(crate) use link::is_stale_plan;
@@ -57,6 +58,7 @@ use crate::{
     shares::{NoPlace, Occupancy, Permit, Shares},
 };
 pub use hosts::primary;
+use turn::Turns;
 
 use hosts::{Connected, Hosts};
 use link::Link;
@@ -169,7 +171,7 @@ struct Inner {
     organizations: Shares,
     feed: Shares,
     control: Shares,
-    idle: Mutex<Vec<Link>>,
+    idle: Mutex<Idle>,
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
@@ -177,8 +179,17 @@ struct Inner {
     begin: String,
     /// The start of a transaction in which all statements see the same snapshot.
     begin_repeatable: String,
+    /// Where the database has one writer at a time.
+    turns: Option<Turns>,
     /// The column types that differ from the documented ones.
     types: Types,
+}
+
+/// Connections that are not in use.
+struct Idle {
+    links: Vec<Link>,
+    /// Those that were opened before this are closed when they come back.
+    renewed: Instant,
 }
 
 enum Connector {
@@ -204,7 +215,7 @@ impl Connections {
         } else {
             let sqlite = SqliteConnectOptions::from_str(&options.url)?
                 .disable_statement_logging()
-                .busy_timeout(Duration::from_secs(10))
+                .busy_timeout(turn::PATIENCE)
                 .foreign_keys(true)
                 .with_regexp();
             let sqlite = if options.read_only {
@@ -226,6 +237,7 @@ impl Connections {
             // two transactions that start with a read could not both continue with a write
             Connector::Sqlite(_) => ("BEGIN IMMEDIATE".to_owned(), "BEGIN IMMEDIATE".to_owned()),
         };
+        let turns = matches!(connector, Connector::Sqlite(_)).then(Turns::default);
         let pooled_begin = match &connector {
             Connector::Postgres { pooled: true, .. } => Some(begin.as_str()),
             _ => None,
@@ -250,12 +262,13 @@ impl Connections {
             organizations,
             feed,
             control,
-            idle: Mutex::new(vec![first]),
+            idle: Mutex::new(Idle { renewed: first.opened, links: vec![first] }),
             closed: AtomicBool::new(false),
             acquire_timeout: options.acquire_timeout,
             observer,
             begin,
             begin_repeatable,
+            turns,
             types,
         })))
     }
@@ -299,7 +312,7 @@ impl Connections {
 
     /// How many connections are open and not in use.
     pub(crate) fn idle_count(&self) -> usize {
-        self.idle().len()
+        self.idle().links.len()
     }
 
     /// Waits for a connection, at most until the deadline.
@@ -349,9 +362,9 @@ impl Connections {
                 return Err(Failure::Closed);
             }
             let idle = {
-                let mut idle = self.idle();
-                let same = idle.iter().rposition(|link| link.plans == plans);
-                same.map(|index| idle.swap_remove(index)).or_else(|| idle.pop())
+                let links = &mut self.idle().links;
+                let same = links.iter().rposition(|link| link.plans == plans);
+                same.map(|index| links.swap_remove(index)).or_else(|| links.pop())
             };
             let Some(mut link) = idle else { return Ok(None) };
             if link.opened.elapsed() > LIFETIME {
@@ -379,17 +392,27 @@ impl Connections {
         }
     }
 
-    /// Closes the unused connections: they are broken, or know an old version of the tables.
+    /// Closes the connections that are open now, those in use when they come back: they are broken, or
+    /// know an old version of the tables. So whoever tries again gets a new one.
     fn renew(&self) {
-        for link in std::mem::take(&mut *self.idle()) {
+        let old = {
+            let mut idle = self.idle();
+            idle.renewed = Instant::now();
+            std::mem::take(&mut idle.links)
+        };
+        for link in old {
             tokio::spawn(timeout(Duration::from_secs(5), link.close()));
         }
     }
 
     fn put_back(&self, mut link: Link) {
-        if !link.is_broken() && !self.0.closed.load(Ordering::Relaxed) {
+        if link.is_broken() || self.0.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut idle = self.idle();
+        if link.opened >= idle.renewed {
             link.used = Instant::now();
-            self.idle().push(link);
+            idle.links.push(link);
         }
     }
 
@@ -417,14 +440,14 @@ impl Connections {
     /// Closes all unused connections, and the others when they are returned.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
         self.0.closed.store(true, Ordering::Relaxed);
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = std::mem::take(&mut self.idle().links);
         for link in idle {
             link.close().await?;
         }
         Ok(())
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
