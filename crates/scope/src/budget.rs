@@ -258,7 +258,8 @@ impl Budgets {
         let activity = Activity::default();
         let dear = (max_executing / 8).max(2);
         let work = Work {
-            any: Shares::new(max_executing.max(1), limits.share, max_waiting),
+            any: Shares::new(max_executing.max(1), limits.share, max_waiting)
+                .half_among_many(activity.clone()),
             dear: Shares::new(dear, limits.share, max_waiting).all_for_one(activity.clone()),
             activity,
             max_wait,

@@ -2,9 +2,9 @@
 //!
 //! **Invariants.**
 //! - An organization holds no more places than its share of those that are free allows: with one
-//!   half, as many as it leaves free. One that floods therefore leaves room for the next. (Places
-//!   that are few, and whose holders others do not have to wait for, one may have all of while it
-//!   is alone.)
+//!   half, as many as it leaves free. One that floods therefore leaves room for the next. Some places
+//!   have a rule beside it ([`Rule`]), as a place also takes a part of the cores, here and in the
+//!   database, from all others.
 //! - A place that comes free goes to the organization that holds the fewest, and within an
 //!   organization to whoever has waited longest.
 //! - No more than a fixed number wait for an organization.
@@ -41,12 +41,21 @@ struct State {
     places: usize,
     free: usize,
     share: Share,
-    /// Tells whether an organization is alone, if it can have all places then.
-    activity: Option<Activity>,
+    rule: Rule,
     max_waiting: usize,
     organizations: HashMap<Uuid, Organization>,
     /// The number of waiters so far. Earlier ones have smaller numbers.
     arrived: u64,
+}
+
+/// What an organization can have of the places, beside its share.
+enum Rule {
+    /// Nothing else.
+    Share,
+    /// All of them while no other is active.
+    AllForOne(Activity),
+    /// Half of its share while others are active: their operations then run beside few of its own.
+    HalfAmongMany(Activity),
 }
 
 #[derive(Default)]
@@ -109,7 +118,7 @@ impl Shares {
             places,
             free: places,
             share,
-            activity: None,
+            rule: Rule::Share,
             max_waiting,
             organizations: HashMap::new(),
             arrived: 0,
@@ -135,7 +144,13 @@ impl Shares {
 
     /// Places that one organization can have all of while no other is active.
     pub(crate) fn all_for_one(self, activity: Activity) -> Self {
-        self.state().activity = Some(activity);
+        self.state().rule = Rule::AllForOne(activity);
+        self
+    }
+
+    /// Places that an organization can have half of its share of while others are active.
+    pub(crate) fn half_among_many(self, activity: Activity) -> Self {
+        self.state().rule = Rule::HalfAmongMany(activity);
         self
     }
 
@@ -207,9 +222,15 @@ impl Shares {
 impl State {
     fn may_enter(&self, organization: Uuid) -> bool {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
-        let is_alone = || self.activity.as_ref().is_some_and(|activity| !activity.is_shared());
+        let is_allowed = |held| match &self.rule {
+            Rule::AllForOne(activity) if !activity.is_shared() => true,
+            Rule::HalfAmongMany(activity) if activity.is_shared() => {
+                self.share.allows(2 * held, self.free - 1)
+            }
+            _ => self.share.allows(held, self.free - 1),
+        };
         // the last one goes to the organization that holds none
-        self.free > 0 && (held == 0 || self.share.allows(held + 1, self.free - 1) || is_alone())
+        self.free > 0 && (held == 0 || is_allowed(held + 1))
     }
 
     fn take(&mut self, organization: Uuid) {
@@ -368,6 +389,19 @@ mod tests {
         drop(all);
         activity.note(Uuid::from_u128(2));
         assert_eq!(all_now(&shares, 1).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_alone_may_have_half_of_its_share() {
+        let activity = Activity::default();
+        let shares = shares(16).half_among_many(activity.clone());
+        activity.note(Uuid::from_u128(1));
+        let alone = all_now(&shares, 1).await;
+        assert_eq!(alone.len(), 8);
+        activity.note(Uuid::from_u128(2));
+        assert!(!all_now(&shares, 2).await.is_empty());
+        drop(alone);
+        assert_eq!(all_now(&shares, 1).await.len(), 5);
     }
 
     #[tokio::test]
