@@ -200,6 +200,22 @@ on_both_databases! {
         still_alive(&app, &acme).await;
     }
 
+    async fn of_very_many_faults_some_are_told(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let fields = (0..9_000).map(|n| format!("x{n}")).collect::<Vec<_>>().join(" ");
+        let variables = (0..4_000).map(|n| format!("$v{n}: Int")).collect::<Vec<_>>().join(" ");
+        for document in [
+            format!("{{ {fields} }}"),
+            format!("{{ viewer {} {{ subject }} }}", "@unknown".repeat(9_000)),
+            format!("query ({variables}) {{ viewer {{ subject }} }}"),
+        ] {
+            let answer = acme.member.ask(&document, json!({})).await;
+            let faults = answer.body["errors"].as_array().unwrap();
+            assert_eq!(faults.len(), 50);
+            assert!(faults.iter().all(|fault| fault["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"));
+        }
+    }
+
     async fn nesting_without_end_is_refused_in_documents_and_variables(app: TestApp) {
         let acme = app.organization("acme").await;
         let deep = |inner: &str, depth: usize| format!("{}{}", "[".repeat(depth), inner) + &"]".repeat(depth);

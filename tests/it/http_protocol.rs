@@ -282,6 +282,11 @@ async fn introspection_can_be_turned_off() {
     assert!(!answer.body.to_string().contains("CampaignStats"), "{:#}", answer.body);
     let data = acme.member.data("{ __typename campaigns { totalCount } }", json!({})).await;
     assert_eq!(data, json!({ "__typename": "Query", "campaigns": { "totalCount": 0 } }));
+    // nor are names told to whoever guesses
+    for guess in ["{ campaignz { totalCount } }", "{ campaigns(firs: 1) { totalCount } }"] {
+        let message = acme.member.ask(guess, json!({})).await.error()["message"].to_string();
+        assert!(message.contains("Unknown") && !message.contains("Did you mean"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub struct TestApp {
     /// Where it is.
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
+    panics_at: Arc<Mutex<Option<&'static str>>>,
     http: reqwest::Client,
     /// The door for what tests prepare, where the service's own is behind row security.
     behind: Option<Database>,
@@ -132,6 +133,8 @@ impl TestApp {
     ) -> Self {
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let log = Arc::clone(&statements);
+        let panics_at: Arc<Mutex<Option<&'static str>>> = Arc::default();
+        let word = Arc::clone(&panics_at);
         let door = Database::connect(
             &options,
             Some(Box::new(move |statement: &Statement, plans, _| {
@@ -146,6 +149,8 @@ impl TestApp {
                     values: values.map(ToString::to_string).collect(),
                     plans,
                 });
+                let word = *word.lock().unwrap();
+                assert!(word.is_none_or(|word| !statement.sql.contains(word)), "as the test wants");
             })),
         )
         .await
@@ -163,6 +168,7 @@ impl TestApp {
             sql,
             address,
             statements,
+            panics_at,
             http,
             behind: None,
             _pooler: None,
@@ -244,6 +250,11 @@ impl TestApp {
     #[must_use]
     pub fn statements(&self) -> Vec<Sent> {
         self.statements.lock().unwrap().clone()
+    }
+
+    /// From now on, whoever sends a statement with this word panics.
+    pub fn panic_at(&self, word: Option<&'static str>) {
+        *self.panics_at.lock().unwrap() = word;
     }
 
     /// Runs SQL as somebody's own program does.

@@ -1,6 +1,9 @@
 //! The engine, which executes operations.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError},
+};
 
 use async_graphql::{
     Data, ObjectType, QueryEnv, Request, Response, Schema, ServerError, SubscriptionType,
@@ -22,6 +25,10 @@ use crate::{
     written::Written,
 };
 
+/// How many faults of a document are told. A document can have thousands, and each takes more bytes to tell
+/// than to make.
+const MAX_FAULTS: usize = 50;
+
 /// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
 /// Clones share it.
 pub struct Engine<Q, M, S> {
@@ -29,6 +36,7 @@ pub struct Engine<Q, M, S> {
     environment: Environment,
     roots: Arc<(Root<Q>, Root<M>, Root<S>)>,
     checks: Arc<Checks>,
+    introspection: bool,
 }
 
 impl<Q, M, S> Clone for Engine<Q, M, S> {
@@ -38,6 +46,7 @@ impl<Q, M, S> Clone for Engine<Q, M, S> {
             environment: self.environment.clone(),
             roots: Arc::clone(&self.roots),
             checks: Arc::clone(&self.checks),
+            introspection: self.introspection,
         }
     }
 }
@@ -66,6 +75,7 @@ where
             )),
             roots: Arc::default(),
             checks: Arc::new(Checks::new(&Self::sdl(), limits, rows)),
+            introspection,
         }
     }
 
@@ -97,14 +107,37 @@ where
         // the roots never wait for a probe
         let response = self.schema.execute_stream(request).next().now_or_never().flatten();
         match response.map(|response| response.errors) {
-            Some(errors) if !errors.is_empty() => Err(errors),
+            Some(mut errors) if !errors.is_empty() => {
+                errors.truncate(MAX_FAULTS);
+                if !self.introspection {
+                    errors.iter_mut().for_each(forget_names);
+                }
+                Err(errors)
+            }
             _ => Ok(()),
         }
     }
 
     /// Executes a query or mutation, with `data` in the context of its resolvers. The response is
     /// safe to send, with its fields in the order of the document.
-    pub async fn execute(&self, prepared: Prepared, mut data: Data, request_id: Uuid) -> Response {
+    ///
+    /// # Errors
+    /// An internal error, if a resolver panicked.
+    pub async fn execute(
+        &self,
+        prepared: Prepared,
+        data: Data,
+        request_id: Uuid,
+    ) -> Result<Response, Response> {
+        caught(self.execute_uncaught(prepared, data, request_id), request_id).await
+    }
+
+    async fn execute_uncaught(
+        &self,
+        prepared: Prepared,
+        mut data: Data,
+        request_id: Uuid,
+    ) -> Response {
         let Prepared { kept, variables, way, .. } = prepared;
         match way {
             Prepare::Written(written) => {
@@ -161,8 +194,13 @@ where
     }
 
     /// Executes the selection over the first item of the root field's stream, with `data` in the
-    /// context. `None` if the stream is empty.
-    pub async fn answer(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
+    /// context. `None` if the stream is empty. If a resolver panics, the response is an internal error.
+    pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
+        let answer = caught(self.answer_uncaught(data, request_id), request_id).await;
+        answer.unwrap_or_else(Some)
+    }
+
+    async fn answer_uncaught(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
         let Prepared { kept, variables, way, .. } = &self.prepared;
         let written = match way {
             Prepare::Written(written) => written,
@@ -184,6 +222,27 @@ where
         let response = self.engine.roots.2.create_field_stream(&ctx)?.next().await?;
         Some(shaped(response, written, request_id))
     }
+}
+
+/// Takes the names of the schema that a message suggests out of it.
+fn forget_names(error: &mut ServerError) {
+    // names in a document have no spaces
+    if let Some(start) = error.message.find(" Did you mean") {
+        error.message.truncate(start);
+    }
+}
+
+/// Executes something, whose panic becomes an internal error: only this operation fails, on a socket as
+/// in a request.
+async fn caught<T>(execution: impl Future<Output = T>, request_id: Uuid) -> Result<T, Response> {
+    // what it had is dropped with it; what it shared is behind locks that forgive a panic
+    let done = AssertUnwindSafe(execution).catch_unwind().await;
+    done.map_err(|_| {
+        // the log already has its message
+        tracing::error!(%request_id, "a resolver panicked");
+        metrics::counter!("campaigns_panics_total").increment(1);
+        error::internal(request_id)
+    })
 }
 
 fn schema<Q, M, S>(

@@ -120,8 +120,7 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
                 extensions.set("code", Code::GraphqlValidationFailed.as_str());
             } else {
                 tracing::error!(%request_id, path = ?error.path, error = error.message, "internal error");
-                error.message =
-                    format!("Something went wrong. The log has the details under {request_id}.");
+                error.message = in_the_log(request_id);
                 error.source = None;
                 extensions.set("code", Code::Internal.as_str());
             }
@@ -129,6 +128,20 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
         }
     }
     response
+}
+
+/// The response to an operation whose execution ended before it produced any data, for a reason that the
+/// log has.
+pub(crate) fn internal(request_id: Uuid) -> Response {
+    let mut error = ServerError::new(in_the_log(request_id), None);
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", Code::Internal.as_str());
+    error.extensions = Some(extensions);
+    Response::from_errors(vec![error])
+}
+
+fn in_the_log(request_id: Uuid) -> String {
+    format!("Something went wrong. The log has the details under {request_id}.")
 }
 
 /// The code of an error.

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Client, Postgres, TestApp, TestDatabase, serve_arguments};
+use campaigns_tests::{
+    Backend, Binary, Client, Postgres, Socket, TestApp, TestDatabase, on_both_databases, populate,
+    serve_arguments,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -225,4 +230,52 @@ async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
     until_it_works(&acme.member).await;
     // and nothing came of what was refused
     assert_eq!(app.count("campaigns").await, 1);
+}
+
+on_both_databases! {
+    async fn an_operation_that_panics_fails_alone(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(170), 4).await;
+        let segments = "{ segments { totalCount } }";
+        let of_cost: Vec<_> = (0..25).map(|n| format!("a{n}: segments(first: 500) {{ nodes {{ id }} }}")).collect();
+        let dear = format!("{{ {} }}", of_cost.join(" "));
+        let mut socket = Socket::of(&acme.member).await;
+
+        app.panic_at(Some("\"campaign_segments\""));
+        for operation in [segments, &dear] {
+            let answer = acme.member.ask(operation, json!({})).await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"));
+            let message = answer.error()["message"].as_str().unwrap();
+            assert!(message.starts_with("Something went wrong. The log has the details under "), "{message}");
+        }
+        socket.subscribe("1", segments, json!({})).await;
+        let refused = socket.message().await;
+        assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("1")));
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "INTERNAL");
+        let stream = acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
+        let stream = stream.json(&json!({ "query": segments })).send().await.unwrap().text().await.unwrap();
+        assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
+        app.panic_at(None);
+        assert_eq!(ask(&acme.member, segments).await.0, StatusCode::OK);
+        socket.subscribe("1", segments, json!({})).await;
+        assert!(socket.next("1").await["segments"]["totalCount"].is_number());
+        assert_eq!(socket.message().await["type"], "complete");
+
+        // an event is given all the same, and those that follow it
+        socket.subscribe("2", "subscription { engagementEvents { node { id campaign { name } } } }", json!({})).await;
+        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
+        let record = async || {
+            let recorded = acme.member.data(record, json!({ "send": made.sends[0] })).await;
+            recorded["recordEvents"]["events"][0]["id"].clone()
+        };
+        acme.member.data(READ, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.panic_at(Some("FROM \"campaigns\""));
+        record().await;
+        let failed = socket.message().await;
+        assert_eq!((&failed["type"], &failed["payload"]["errors"][0]["extensions"]["code"]), (&json!("next"), &json!("INTERNAL")));
+        app.panic_at(None);
+        let event = record().await;
+        assert_eq!(socket.next("2").await["engagementEvents"]["node"]["id"], event);
+    }
 }

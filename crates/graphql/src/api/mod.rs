@@ -135,17 +135,22 @@ impl Api {
         let engine = self.engine.clone();
         let execution = async move {
             let execution = engine.execute(prepared, data, request_id);
-            let mut response = if is_mutation {
+            let executed = if is_mutation {
                 // its statements respect the deadline; the outcome of a commit must not be lost
                 execution.await
             } else {
                 let limit = tokio::time::timeout_at(deadline.into(), execution);
-                limit.await.unwrap_or_else(|_| error::timeout().into_response())
+                match limit.await {
+                    Ok(executed) => executed,
+                    Err(_) => Ok(error::timeout().into_response()),
+                }
             };
+            let is_whole = executed.is_ok();
+            let (Ok(mut response) | Err(mut response)) = executed;
             if is_mutation {
                 error::say_what_is_committed(&mut response, &outcomes);
             }
-            if was_executed(&response) {
+            if is_whole && was_executed(&response) {
                 Ok(Executed { text: text(&response), code: Code::of(&response) })
             } else {
                 Err(response)

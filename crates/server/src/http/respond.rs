@@ -26,13 +26,14 @@ pub(crate) fn executed(
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
-/// The response to a request that was not executed: 503 or 429 if it can be retried, and otherwise
-/// 400 for a client that reads the status.
+/// The response to a request without data: 503 or 429 if it can be retried, 500 if it is the service's
+/// fault, and otherwise 400 for a client that reads the status.
 pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
     let code = response.errors.first().and_then(code_of);
     let is_passing = is_passing(response);
     let status = match (code, answer) {
         (Some("UNAVAILABLE"), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some("INTERNAL"), _) => StatusCode::INTERNAL_SERVER_ERROR,
         (Some("LIMIT_EXCEEDED"), _) if is_passing => StatusCode::TOO_MANY_REQUESTS,
         (_, Answer::GraphqlResponse) => StatusCode::BAD_REQUEST,
         (_, Answer::Json | Answer::EventStream) => StatusCode::OK,
