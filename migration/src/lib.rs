@@ -23,6 +23,7 @@ mod m0007_feed;
 mod m0008_counts;
 mod m0009_delivery;
 mod m0010_memberships;
+mod m0011_times;
 mod made;
 mod policies;
 mod progress;
@@ -95,6 +96,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_counts::Counts),
             Box::new(m0009_delivery::Delivery),
             Box::new(m0010_memberships::Memberships),
+            Box::new(m0011_times::Times),
         ]
     }
 }

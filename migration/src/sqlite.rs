@@ -49,24 +49,43 @@ pub(crate) fn time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
         .filter(|column| matches!(column.kind, Kind::Time))
         .map(|column| column.name)
         .collect();
-    let canonical = |row: &str, time: &str| canonical_time(&format!("{row}.{time}"));
-    let each = |joined: &str, of: &dyn Fn(&str) -> String| {
-        times.iter().map(|time| of(time)).collect::<Vec<_>>().join(joined)
+    let [on_insert, on_update] = normal_form(table, &times);
+    [on_insert, on_update, updated_at_trigger(table, &times, None)]
+}
+
+/// Normalizes times after an insert and after an update.
+pub(crate) fn normal_form(table: &str, times: &[&str]) -> [String; 2] {
+    let other =
+        |time: &&str| format!("NEW.{time} IS NOT ({})", canonical_time(&format!("NEW.{time}")));
+    let is_other = times.iter().map(other).collect::<Vec<_>>().join(" OR ");
+    ["INSERT", "UPDATE"].map(|event| normalize(table, times, event, "", &is_other))
+}
+
+/// [`normal_form`], which tells a normal form by its length and by three of its digits, and looks
+/// only at times that an update sets.
+pub(crate) fn quick_normal_form(table: &str, times: &[&str]) -> [String; 2] {
+    // with whole seconds, milliseconds or microseconds, without zeros that say nothing
+    let normal = |time: &&str| {
+        format!(
+            "(length(NEW.{time}) = 25 \
+             OR length(NEW.{time}) = 29 AND substr(NEW.{time}, 20, 4) <> '.000' \
+             OR length(NEW.{time}) = 32 AND substr(NEW.{time}, 24, 3) <> '000')"
+        )
     };
-    let is_other = each(" OR ", &|time| format!("NEW.{time} IS NOT ({})", canonical("NEW", time)));
-    let set = each(", ", &|time| format!("{time} = {}", canonical("NEW", time)));
-    let write = |set: &str| format!("BEGIN UPDATE {table} SET {set} WHERE id = NEW.id; END");
-    [
-        format!(
-            "CREATE TRIGGER {table}_times_on_insert AFTER INSERT ON {table} WHEN {is_other} {}",
-            write(&set)
-        ),
-        format!(
-            "CREATE TRIGGER {table}_times_on_update AFTER UPDATE ON {table} WHEN {is_other} {}",
-            write(&set)
-        ),
-        updated_at_trigger(table, &times, None),
-    ]
+    let is_other = format!("NOT ({})", times.iter().map(normal).collect::<Vec<_>>().join(" AND "));
+    let of = format!("OF {} ", times.join(", "));
+    [("INSERT", ""), ("UPDATE", of.as_str())]
+        .map(|(event, of)| normalize(table, times, event, of, &is_other))
+}
+
+fn normalize(table: &str, times: &[&str], event: &str, of: &str, is_other: &str) -> String {
+    let set = |time: &&str| format!("{time} = {}", canonical_time(&format!("NEW.{time}")));
+    let set = times.iter().map(set).collect::<Vec<_>>().join(", ");
+    format!(
+        "CREATE TRIGGER {table}_times_on_{} AFTER {event} {of}ON {table} WHEN {is_other} \
+         BEGIN UPDATE {table} SET {set} WHERE id = NEW.id; END",
+        event.to_lowercase()
+    )
 }
 
 /// Sets `updated_at` when a row changes, or these columns of it. See [`time_triggers`].

@@ -111,10 +111,10 @@ async fn in_production(backend: Backend) {
     };
     assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
     assert!(migrate(&[]).await.contains("up to date"));
-    assert!(migrate(&["down"]).await.contains("m0010_memberships"));
+    assert!(migrate(&["down"]).await.contains("m0011_times"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0009_delivery") && status.contains("pending  m0010_memberships"),
+        status.contains("applied  m0010_memberships") && status.contains("pending  m0011_times"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;
