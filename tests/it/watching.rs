@@ -201,6 +201,17 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn a_service_that_counts_nothing_has_no_metrics() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service =
+        Binary::start(directory.path(), &["--listen", "127.0.0.1:0", "--no-metrics"]).await;
+    let address = service.address().await;
+    let status = async |path| reqwest::get(format!("{address}{path}")).await.unwrap().status();
+    assert_eq!(status("/healthz").await, StatusCode::OK);
+    assert_eq!(status("/metrics").await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn only_so_many_names_of_operations_are_told_apart() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;

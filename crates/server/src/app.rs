@@ -86,8 +86,8 @@ pub struct Settings {
     pub membership_admin_roles: Option<Vec<String>>,
     /// An operation that takes as long is logged as slow.
     pub slow_operation: Duration,
-    /// Whether `/metrics` has an address of its own.
-    pub metrics_apart: bool,
+    /// Whether `/metrics` is served beside the API.
+    pub has_metrics: bool,
 }
 
 /// The timeouts for the peer of a connection.
@@ -144,7 +144,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             membership_admin_roles: None,
             slow_operation: Duration::from_secs(1),
-            metrics_apart: false,
+            has_metrics: true,
         }
     }
 }

@@ -2,10 +2,15 @@
 //!
 //! **Invariant.** Nobody waits for whoever reads standard error. Lines go through a bounded queue to a
 //! thread of their own; if the queue is full they are dropped and counted.
+//!
+//! The thread writes what has come, and then rests for a moment. If it wrote each line as it comes, it would
+//! be woken for each, and that costs more than the line.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
 use tracing::Metadata;
@@ -21,6 +26,11 @@ use crate::traces::{self, Traces};
 
 /// How many lines wait to be written, at most.
 const MAX_LINES: usize = 16_384;
+
+/// How long the thread rests after it has written.
+const REST: Duration = Duration::from_millis(10);
+/// How many bytes are written at once, at most.
+const AT_ONCE: usize = 64 * 1024;
 
 /// Counts the lines that were dropped.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
@@ -46,7 +56,7 @@ impl Log {
             .buffered_lines_limit(MAX_LINES)
             .lossy(true)
             .thread_name("log")
-            .finish(io::stderr());
+            .finish(Together::default());
         DROPPED.get_or_init(|| writer.error_counter());
         let lines = tracing_subscriber::fmt::layer().with_writer(writer);
         let lines = if io::stderr().is_terminal() {
@@ -68,5 +78,35 @@ impl Log {
             .with(spans)
             .init();
         Ok(Self { _traces: traces, _writer: guard })
+    }
+}
+
+/// Standard error, to which lines go together.
+#[derive(Default)]
+struct Together(Vec<u8>);
+
+impl Write for Together {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(line);
+        if self.0.len() >= AT_ONCE {
+            self.write_out()?;
+        }
+        Ok(line.len())
+    }
+
+    /// Called when no more lines wait.
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        thread::sleep(REST);
+        Ok(())
+    }
+}
+
+impl Together {
+    fn write_out(&mut self) -> io::Result<()> {
+        let written = io::stderr().write_all(&self.0);
+        // what cannot be written would not be written later either
+        self.0.clear();
+        written
     }
 }

@@ -30,6 +30,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     let _log = Log::start()?;
     // from the first fetch of keys on
+    if arguments.watching.no_metrics {
+        Metrics::none();
+    }
     Metrics::of_process();
     // a socket is a file descriptor, and the usual limit is 1,024
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -91,7 +94,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         cors_origins: arguments.cors_origin,
         issuer: arguments.sign_in.issuer(),
         slow_operation: arguments.watching.slow_operation,
-        metrics_apart: arguments.watching.metrics_listen.is_some(),
+        has_metrics: arguments.watching.metrics_listen.is_none() && !arguments.watching.no_metrics,
         ..arguments.bounds.settings()
     };
     let app = match source {

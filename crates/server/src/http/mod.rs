@@ -77,10 +77,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
-    let router = if app.settings.metrics_apart {
-        router
-    } else {
+    let router = if app.settings.has_metrics {
         router.route("/metrics", get(metrics::text))
+    } else {
+        router
     };
     router
         .fallback(pages::serve)

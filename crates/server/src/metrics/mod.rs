@@ -19,7 +19,7 @@ use std::{
 };
 
 use campaigns_scope::Occupancy;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::App;
 
@@ -33,6 +33,8 @@ const UPKEEP: Duration = Duration::from_secs(2);
 /// How many names of operations are told apart.
 pub(crate) const MAX_NAMES: usize = 100;
 
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
 /// The counters of the process.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -44,20 +46,27 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// The counters of this process, which all of its services share.
     pub(crate) fn of_process() -> Self {
-        static METRICS: OnceLock<Metrics> = OnceLock::new();
         METRICS.get_or_init(Self::install).clone()
     }
 
+    /// From the start of the process on, nothing is counted.
+    pub(crate) fn none() {
+        METRICS.get_or_init(|| Self::of(&builder().build_recorder()));
+    }
+
+    fn of(recorder: &PrometheusRecorder) -> Self {
+        let process = metrics_process::Collector::default();
+        Self { handle: recorder.handle(), process, started: Instant::now() }
+    }
+
     fn install() -> Self {
-        let handle = PrometheusBuilder::new()
-            .set_buckets(&BUCKETS)
-            .expect("there are buckets")
-            .install_recorder()
+        let recorder = builder().build_recorder();
+        let installed = Self::of(&recorder);
+        metrics::set_global_recorder(recorder)
             .expect("nobody else in this process records metrics");
         described::describe();
-        let process = metrics_process::Collector::default();
-        process.describe();
-        let upkeep = handle.clone();
+        installed.process.describe();
+        let upkeep = installed.handle.clone();
         thread::Builder::new()
             .name("metrics".to_owned())
             .spawn(move || {
@@ -67,7 +76,7 @@ impl Metrics {
                 }
             })
             .expect("the operating system gives threads");
-        Self { handle, process, started: Instant::now() }
+        installed
     }
 
     /// All of them, as they are now.
@@ -110,6 +119,10 @@ impl Metrics {
         self.handle.run_upkeep();
         self.handle.render()
     }
+}
+
+fn builder() -> PrometheusBuilder {
+    PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets")
 }
 
 fn gauge(name: &'static str, value: f64) {

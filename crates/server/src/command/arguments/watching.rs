@@ -12,6 +12,9 @@ pub(in crate::command) struct Watching {
     /// Serves /metrics on this address alone.
     #[arg(long, env = "CAMPAIGNS_METRICS_LISTEN", value_name = "ADDRESS")]
     pub(in crate::command) metrics_listen: Option<SocketAddr>,
+    /// Counts nothing, and does not serve /metrics.
+    #[arg(long, env = "CAMPAIGNS_NO_METRICS", conflicts_with = "metrics_listen")]
+    pub(in crate::command) no_metrics: bool,
     /// Logs operations that take this long as slow, with the SHA-256 of their document.
     #[arg(
         long,
