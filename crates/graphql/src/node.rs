@@ -48,14 +48,22 @@ pub(crate) struct NodeQueries;
 #[Object]
 impl NodeQueries {
     /// The object with this ID. Null if your organization has no such object.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the object.")] id: ID,
+    ) -> Result<Option<Node>, Error> {
         let id = input::id(&id, Path::argument("id"))?;
         Ok(find(ctx.scope(), &[id]).await?.remove(&id))
     }
 
     /// The objects with these IDs, up to 500, in the same order. Null for each ID that your
     /// organization does not have.
-    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>, Error> {
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The IDs of the objects, up to 500.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>, Error> {
         let path = Path::argument("ids");
         if ids.len() > MAX_NODES {
             return Err(Error::limit(path, format!("This can have at most {MAX_NODES} elements.")));

@@ -14,7 +14,11 @@ pub(crate) struct CampaignQueries;
 #[Object]
 impl CampaignQueries {
     /// The campaign with this ID. Null if your organization has no such campaign.
-    async fn campaign(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Campaign>, Error> {
+    async fn campaign(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the campaign.")] id: ID,
+    ) -> Result<Option<Campaign>, Error> {
         connection::find(ctx, &id).await
     }
 

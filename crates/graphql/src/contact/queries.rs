@@ -14,7 +14,11 @@ pub(crate) struct ContactQueries;
 #[Object]
 impl ContactQueries {
     /// The contact with this ID. Null if your organization has no such contact.
-    async fn contact(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Contact>, Error> {
+    async fn contact(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the contact.")] id: ID,
+    ) -> Result<Option<Contact>, Error> {
         connection::find(ctx, &id).await
     }
 

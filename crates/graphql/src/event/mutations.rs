@@ -17,13 +17,17 @@ impl EventMutations {
     async fn record_events(
         &self,
         ctx: &Context<'_>,
-        input: Vec<RecordEventInput>,
+        #[graphql(desc = "The events to record, up to 10,000.")] input: Vec<RecordEventInput>,
     ) -> Result<RecordEventsPayload, Error> {
         record::record(ctx, input).await
     }
 
     /// Deletes an event. All figures change as if it had never been recorded. Requires the ADMIN role.
-    async fn delete_event(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
+    async fn delete_event(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the event.")] id: ID,
+    ) -> Result<DeletePayload, Error> {
         DeletePayload::delete::<event::Entity>(ctx, &id, "event").await
     }
 }

@@ -15,7 +15,7 @@ impl ListMutations {
     async fn add_contacts_to_list(
         &self,
         ctx: &Context<'_>,
-        campaign_id: ID,
+        #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
         #[graphql(
             desc = "The IDs of the contacts, up to 10,000. A contact that is given twice counts once."
         )]
@@ -30,8 +30,8 @@ impl ListMutations {
     async fn add_segment_to_list(
         &self,
         ctx: &Context<'_>,
-        campaign_id: ID,
-        segment_id: ID,
+        #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
+        #[graphql(desc = "The ID of the segment.")] segment_id: ID,
     ) -> Result<ListPayload, Error> {
         contacts::add_segment(ctx, &campaign_id, &segment_id).await
     }
@@ -40,7 +40,7 @@ impl ListMutations {
     async fn remove_contacts_from_list(
         &self,
         ctx: &Context<'_>,
-        campaign_id: ID,
+        #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
         #[graphql(
             desc = "The IDs of the contacts, up to 10,000. Contacts that are not on the list are ignored."
         )]

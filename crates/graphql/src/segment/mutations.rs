@@ -14,7 +14,7 @@ impl SegmentMutations {
     async fn create_segment(
         &self,
         ctx: &Context<'_>,
-        input: create::CreateSegmentInput,
+        #[graphql(desc = "The segment to create.")] input: create::CreateSegmentInput,
     ) -> Result<SegmentPayload, Error> {
         create::create(ctx, input).await
     }
@@ -23,19 +23,30 @@ impl SegmentMutations {
     async fn update_segment(
         &self,
         ctx: &Context<'_>,
+        #[graphql(
+            desc = "The segment, and the fields to change. Omitted fields stay as they are."
+        )]
         input: update::UpdateSegmentInput,
     ) -> Result<SegmentPayload, Error> {
         update::update(ctx, input).await
     }
 
     /// Counts the contacts that match the segment's rules now, and stores the number as `contactCount`.
-    async fn refresh_segment(&self, ctx: &Context<'_>, id: ID) -> Result<SegmentPayload, Error> {
+    async fn refresh_segment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the segment.")] id: ID,
+    ) -> Result<SegmentPayload, Error> {
         refresh::refresh(ctx, &id).await
     }
 
     /// Deletes a segment. Contacts that were added to lists from it stay on those lists. Requires the
     /// ADMIN role.
-    async fn delete_segment(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
+    async fn delete_segment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the segment.")] id: ID,
+    ) -> Result<DeletePayload, Error> {
         delete::delete(ctx, &id).await
     }
 }

@@ -19,7 +19,11 @@ pub(crate) struct SegmentQueries;
 #[Object]
 impl SegmentQueries {
     /// The segment with this ID. Null if your organization has no such segment.
-    async fn segment(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Segment>, Error> {
+    async fn segment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the segment.")] id: ID,
+    ) -> Result<Option<Segment>, Error> {
         connection::find(ctx, &id).await
     }
 

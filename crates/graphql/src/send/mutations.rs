@@ -20,7 +20,7 @@ impl SendMutations {
     async fn queue_sends(
         &self,
         ctx: &Context<'_>,
-        campaign_id: ID,
+        #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
     ) -> Result<QueueSendsPayload, Error> {
         queue::queue(ctx, &campaign_id).await
     }
@@ -32,13 +32,19 @@ impl SendMutations {
     async fn update_sends(
         &self,
         ctx: &Context<'_>,
-        input: Vec<UpdateSendInput>,
+        #[graphql(desc = "The sends and their new fields, up to 10,000.")] input: Vec<
+            UpdateSendInput,
+        >,
     ) -> Result<UpdateSendsPayload, Error> {
         update::update(ctx, input).await
     }
 
     /// Deletes a send with its events. Requires the ADMIN role.
-    async fn delete_send(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload, Error> {
+    async fn delete_send(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the send.")] id: ID,
+    ) -> Result<DeletePayload, Error> {
         DeletePayload::delete::<send::Entity>(ctx, &id, "send").await
     }
 }

@@ -14,7 +14,11 @@ pub(crate) struct SendQueries;
 #[Object]
 impl SendQueries {
     /// The send with this ID. Null if your organization has no such send.
-    async fn send(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Send>, Error> {
+    async fn send(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the send.")] id: ID,
+    ) -> Result<Option<Send>, Error> {
         connection::find(ctx, &id).await
     }
 
