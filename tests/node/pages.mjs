@@ -203,7 +203,7 @@ async function scheduling(page, count) {
   await page.getByText(`${count} added, 0 were on the list before.`).waitFor();
   const list = page.getByRole("region", { name: "List" });
   await list.getByText(`${count} in total`).waitFor();
-  await list.getByRole("checkbox", { name: /^Choose / }).nth(1).check();
+  await list.getByRole("checkbox", { name: /^Select / }).nth(1).check();
   await isAccessible(page);
   await list.getByRole("button", { name: "Remove from list" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
@@ -230,7 +230,7 @@ async function correcting(open) {
   const { id } = made.createCampaign.campaign;
   const page = await open();
   await page.goto(as(token, "/contacts"));
-  const choose = (place) => page.getByRole("checkbox", { name: /^Choose / }).nth(place).check();
+  const choose = (place) => page.getByRole("checkbox", { name: /^Select / }).nth(place).check();
   for (const place of [1, 2, 3, 4, 5]) await choose(place);
   await page.getByLabel("Campaign to add contacts to").selectOption({ label: "By hand" });
   await isAccessible(page);
@@ -245,7 +245,7 @@ async function correcting(open) {
     return campaign.stats;
   };
   const { sends: before } = await sends();
-  await recipients.getByRole("checkbox", { name: /^Choose / }).nth(1).check();
+  await recipients.getByRole("checkbox", { name: /^Select / }).nth(1).check();
   await recipients.getByRole("button", { name: "Report delivery" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Status").selectOption("FAILED");
@@ -254,7 +254,7 @@ async function correcting(open) {
   await form.getByRole("button", { name: "Report" }).click();
   await recipients.getByText("1 updated, 0 unchanged.").waitFor();
   await recipients.getByText("no such mailbox").waitFor();
-  await recipients.getByRole("checkbox", { name: /^Choose / }).nth(1).check();
+  await recipients.getByRole("checkbox", { name: /^Select / }).nth(1).check();
   await recipients.getByRole("button", { name: "Delete send" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await recipients.getByText("The send was deleted.").waitFor();
@@ -273,7 +273,7 @@ async function correcting(open) {
   await page.getByRole("alert").getByText("Suppressed").waitFor();
   const history = page.getByRole("region", { name: "History" });
   await history.getByText(`${contact.events.totalCount + 1} in total`).waitFor();
-  await history.getByRole("checkbox", { name: /^Choose Unsubscribe/ }).check();
+  await history.getByRole("checkbox", { name: /^Select Unsubscribe/ }).check();
   await history.getByRole("button", { name: "Delete event" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByRole("button", { name: "Unsubscribe" }).waitFor();
@@ -292,7 +292,7 @@ async function ending(open) {
   await page.clock.fastForward(left / 2);
   expect((await page.getByRole("heading", { name: "Sign in" }).count()) === 0, "a session until its token ends");
   await page.clock.fastForward(left / 2 + 1000);
-  await page.getByRole("alert").getByText("its token has expired").waitFor();
+  await page.getByRole("alert").getByText("its token expired").waitFor();
   await page.context().close();
 }
 

@@ -79,7 +79,7 @@ async function ending(open, complaints) {
   await signIn(page, "member");
   await shown(page, "Engagement over time");
   await fetch(`${ISSUER}/refuse`);
-  await page.getByRole("alert").getByText("its token has expired").waitFor();
+  await page.getByRole("alert").getByText("its token expired").waitFor();
   const kept = complaints.filter((complaint) => !complaint.includes("400 (Bad Request)"));
   complaints.splice(0, complaints.length, ...kept);
   await page.context().close();

@@ -1,4 +1,4 @@
-// How smooth a page is: its longest task, how often it draws, its memory.
+// How smooth a page is: its longest task and its memory.
 //
 // With LONGEST, a task that takes more milliseconds fails it. Only a machine that does nothing else can tell.
 
@@ -6,18 +6,13 @@ import { expect } from "./browser.mjs";
 
 const { LONGEST } = process.env;
 
-/** Remembers the tasks above 50 ms from now on, and how many frames are drawn. */
+/** Remembers the tasks above 50 ms from now on. */
 export async function watch(page) {
   await page.evaluate(() => {
-    globalThis.seen = { tasks: [], frames: 0, since: performance.now() };
+    globalThis.tasks = [];
     new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) seen.tasks.push(Math.round(duration));
+      for (const { duration } of list.getEntries()) tasks.push(Math.round(duration));
     }).observe({ type: "longtask" });
-    const frame = () => {
-      seen.frames++;
-      requestAnimationFrame(frame);
-    };
-    requestAnimationFrame(frame);
   });
 }
 
@@ -26,34 +21,35 @@ export async function report(page, what) {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("HeapProfiler.collectGarbage");
   const { usedSize } = await devtools.send("Runtime.getHeapUsage");
-  const { tasks, frames, since, now } = await page.evaluate(() => ({ ...seen, now: performance.now() }));
+  const tasks = await page.evaluate(() => globalThis.tasks);
   const longest = Math.max(0, ...tasks);
-  const perSecond = Math.round((1_000 * frames) / (now - since));
   const heap = (usedSize / 2 ** 20).toFixed(1);
   console.log(
     `${what}: longest task ${longest === 0 ? "below 50" : longest} ms (${tasks.length} above 50 ms), ` +
-      `${perSecond} frames a second, heap ${heap} MiB`,
+      `heap ${heap} MiB`,
   );
   if (LONGEST) expect(longest <= Number(LONGEST), `no task above ${LONGEST} ms`);
   expect(usedSize < 100 * 2 ** 20, `a heap below 100 MiB, not ${heap}`);
 }
 
-/** Scrolls a table down as it loads, and up again; returns how many rows it has. */
-export async function scrollThrough(page) {
-  const rows = await page.evaluate(async () => {
+/** Scrolls a table down as it loads, as far as some row, and up again; returns how many rows that were. */
+export async function scrollThrough(page, most = Infinity) {
+  const rows = await page.evaluate(async (most) => {
     const scroller = document.querySelector(".rows");
     const table = scroller.querySelector("table");
     const drawn = () => new Promise(requestAnimationFrame);
-    while (table.ariaRowCount === "-1") {
+    const reached = () => Number([...table.rows].findLast((row) => row.ariaRowIndex !== null).ariaRowIndex) - 1;
+    while (table.ariaRowCount === "-1" && reached() < most) {
       scroller.scrollBy(0, 2_000);
       await drawn();
     }
+    const rows = table.ariaRowCount === "-1" ? reached() : Number(table.ariaRowCount) - 1;
     for (let top = scroller.scrollHeight; top > 0; top -= 20_000) {
       scroller.scrollTo(0, top);
       await drawn();
     }
-    return Number(table.ariaRowCount) - 1;
-  });
+    return rows;
+  }, most);
   const drawn = await page.getByRole("row").count();
   expect(drawn < 100, `the rows in view, not ${drawn}`);
   return rows;

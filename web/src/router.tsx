@@ -13,7 +13,7 @@ import { campaignSearch, contactsSearch, feedSearch, overviewSearch, segmentsSea
 const root = createRootRoute({
   component: Frame,
   notFoundComponent: () => (
-    <Empty title="There is no such page">
+    <Empty title="This page does not exist">
       <Link to="/" className="link">
         Go to the overview
       </Link>

@@ -77,7 +77,7 @@ export function Audience({
       actions={
         <SegmentedControl
           size="xs"
-          aria-label="Which recipients"
+          aria-label="Filter recipients"
           value={who}
           onChange={(value) => onWho(AUDIENCES.find((known) => known === value) ?? "all")}
           data={AUDIENCES.map((known) => ({ value: known, label: word(known) }))}

@@ -67,8 +67,8 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
     },
     validate: {
       name: (name) =>
-        name.trim() === "" ? "Give it a name" : name.length > 500 ? "Up to 500 characters" : null,
-      metadata: (text) => (isObject(text) ? null : "Write a JSON object, such as { \"season\": \"spring\" }"),
+        name.trim() === "" ? "Enter a name" : name.length > 500 ? "Up to 500 characters" : null,
+      metadata: (text) => (isObject(text) ? null : "Enter a JSON object, such as { \"season\": \"spring\" }"),
     },
   });
 
@@ -121,7 +121,7 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
         <Textarea label="Message" autosize minRows={5} maxRows={14} {...form.getInputProps("body")} />
         <Textarea
           label="Custom data"
-          description="A JSON object that is kept with the campaign, for programs of your own."
+          description="A JSON object that is stored with the campaign, for your own programs."
           autosize
           maxRows={10}
           spellCheck={false}

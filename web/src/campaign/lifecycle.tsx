@@ -247,7 +247,7 @@ function ScheduleForm({
           <TextInput
             type="datetime-local"
             label="Start at"
-            description="In the time zone of this device."
+            description="In this device's time zone."
             required
             value={at}
             onChange={({ currentTarget }) => setAt(currentTarget.value)}

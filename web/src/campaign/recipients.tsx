@@ -184,7 +184,7 @@ function ReportForm({
         <Stack>
           <NativeSelect
             label="Status"
-            description="A status only goes forward: a report that is late changes nothing."
+            description="A status only moves forward, so a late report changes nothing."
             value={status}
             onChange={({ currentTarget: { value } }) =>
               setStatus(REPORTED.find((known) => known === value) ?? "DELIVERED")

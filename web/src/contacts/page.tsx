@@ -59,9 +59,9 @@ const COLUMNS: Column<ContactRowFragment>[] = [
 ];
 
 const ONLY = [
-  { value: "", label: "Everybody" },
-  { value: "opened", label: "Opened something" },
-  { value: "clicked", label: "Clicked something" },
+  { value: "", label: "Everyone" },
+  { value: "opened", label: "Opened" },
+  { value: "clicked", label: "Clicked" },
   { value: "suppressed", label: "Suppressed" },
 ] as const;
 
@@ -101,7 +101,7 @@ export function Contacts() {
           />
           <NativeSelect
             size="xs"
-            aria-label="Which contacts"
+            aria-label="Filter contacts"
             value={only ?? ""}
             onChange={({ currentTarget: { value } }) =>
               set({ only: ONLY.find((known) => known.value === value && value !== "")?.value || undefined })

@@ -76,7 +76,7 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
       if (cursor.current?.of !== heard) {
         const { data, error } = await client.query(End, {}, { requestPolicy: "network-only" });
         if (isOver) return;
-        if (!data) return again(error?.message ?? "The feed does not answer.");
+        if (!data) return again(error?.message ?? "The feed is not responding.");
         cursor.current = { of: heard, at: data.feedCursor };
       }
       const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });

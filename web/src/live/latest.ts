@@ -1,11 +1,14 @@
 import type { Sequence } from "../ui/rows";
 
-/** The latest rows of many, the newest first: a ring, so that each costs the same whatever came before. */
+/**
+ * The latest rows of many, the newest first: a ring, so that each costs the same whatever came before.
+ * A row stays JSON until it is looked at.
+ */
 export class Latest<Row> implements Sequence<Row> {
   /** How many there were in all. */
   count = 0;
   readonly #capacity: number;
-  readonly #ring: Row[] = [];
+  readonly #ring: string[] = [];
   #next = 0;
 
   constructor(capacity: number) {
@@ -18,11 +21,12 @@ export class Latest<Row> implements Sequence<Row> {
 
   at(index: number): Row | undefined {
     const { length } = this.#ring;
-    return index < 0 || index >= length ? undefined : this.#ring[(this.#next - 1 - index + 2 * length) % length];
+    const row = index < 0 ? undefined : this.#ring[(this.#next - 1 - index + 2 * length) % length];
+    return index >= length || row === undefined ? undefined : (JSON.parse(row) as Row);
   }
 
-  /** Adds rows, the oldest first, after some that are counted alone. */
-  add(rows: Row[], skipped: number): void {
+  /** Adds rows as JSON, the oldest first, after some that are counted alone. */
+  add(rows: string[], skipped: number): void {
     this.count += rows.length + skipped;
     for (const row of rows) {
       this.#ring[this.#next] = row;

@@ -73,7 +73,7 @@ export function Live() {
         </Group>
       </Group>
       {error !== null && (
-        <Alert color="red" variant="outline" role="alert" title="The feed was cut off, trying again">
+        <Alert color="red" variant="outline" role="alert" title="The feed was interrupted, reconnecting">
           {error}
         </Alert>
       )}
@@ -109,7 +109,7 @@ export function Live() {
         {events.length === 0 ? (
           <Empty title={isPaused ? "Paused" : "Waiting for the next event"}>
             {isPaused
-              ? "Resume to see everything that happens meanwhile."
+              ? "Resume to see what happened in the meantime."
               : "Events appear here as they happen, latest first."}
           </Empty>
         ) : (
@@ -117,8 +117,8 @@ export function Live() {
             <Rows label="Events" columns={COLUMNS} rows={events} />
             <Text size="sm" c="dimmed" px="md" py="xs">
               {count(events.count)} since you opened this page
-              {events.count > KEPT && `, the latest ${count(KEPT)} of them here`}
-              {isPaused && ". Paused: events that happen meanwhile follow when you resume."}
+              {events.count > KEPT && `; the latest ${count(KEPT)} are shown`}
+              {isPaused && ". Paused: new events appear when you resume."}
             </Text>
           </>
         )}

@@ -6,7 +6,7 @@ const SHOWN: Record<Connection, { color: string; text: string }> = {
   idle: { color: "gray", text: "Not connected" },
   connecting: { color: "yellow", text: "Connecting" },
   connected: { color: "pine", text: "Live" },
-  lost: { color: "red", text: "Connection lost, trying again" },
+  lost: { color: "red", text: "Connection lost, reconnecting" },
 };
 
 /** Whether what is shown follows what happens. */

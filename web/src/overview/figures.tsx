@@ -133,11 +133,11 @@ function verdict(value: number | null | undefined, threshold: Threshold | undefi
   if (value == null || threshold === undefined) return null;
   const { warning, limit } = threshold;
   if (value >= limit) {
-    return { color: "var(--verdict-bad)", isGood: false, text: `At or above ${rate(limit)}, the limit of providers` };
+    return { color: "var(--verdict-bad)", isGood: false, text: `At or above ${rate(limit)}, the providers' limit` };
   }
   if (value >= warning) {
-    return { color: "var(--verdict-near)", isGood: false, text: `Above the ${rate(warning)} that providers ask for` };
+    return { color: "var(--verdict-near)", isGood: false, text: `Above ${rate(warning)}, which providers recommend as a maximum` };
   }
-  return { color: "var(--verdict-good)", isGood: true, text: `Below ${rate(warning)}, as providers ask` };
+  return { color: "var(--verdict-good)", isGood: true, text: `Below ${rate(warning)}, as providers recommend` };
 }
 

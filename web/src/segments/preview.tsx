@@ -61,7 +61,7 @@ export function Preview({ rules, isComplete }: { rules: RuleGroupType; isComplet
           ? preview && !error && !fetching
             ? `${count(preview.count)} contacts match`
             : "Counting …"
-          : "Give each rule a value to see whom it selects."}
+          : "Enter a value for each rule to see whom it selects."}
       </Text>
       {error && !fetching && isComplete ? (
         <Failed error={error} />

@@ -42,7 +42,7 @@ async function manager(): Promise<UserManager> {
 }
 
 async function make(): Promise<UserManager> {
-  if (issuer === null) throw new Error("The service names no issuer.");
+  if (issuer === null) throw new Error("The service has no issuer to sign in at.");
   const { UserManager, WebStorageStateStore } = await import("oidc-client-ts");
   const { url, clientId, scope, resource } = issuer;
   const store = new WebStorageStateStore({ store: sessionStorage });

@@ -81,7 +81,7 @@ function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children:
     };
     const end = async () => {
       if (await renew()) renewed();
-      else signOut("Your session has ended, as its token has expired. Sign in again to continue.");
+      else signOut("Your session has ended because its token expired. Sign in again to continue.");
     };
     wait();
     return () => clearTimeout(timer);
@@ -91,5 +91,10 @@ function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children:
   if (error && !fetching) {
     return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
   }
-  return <Loading />;
+  return (
+    <>
+      <header className="first">campaigns</header>
+      <Loading />
+    </>
+  );
 }

@@ -23,7 +23,7 @@ export function ChooseOne<Row extends { id: string }>({ choice, row }: { choice:
     <td className="choice">
       <input
         type="checkbox"
-        aria-label={`Choose ${nameOf(row)}`}
+        aria-label={`Select ${nameOf(row)}`}
         checked={chosen.has(row.id)}
         onChange={change}
       />
@@ -51,7 +51,7 @@ export function ChooseAll<Row extends { id: string }>({
   return (
     <th scope="col" className="choice">
       <VisuallyHidden>Chosen</VisuallyHidden>
-      <input type="checkbox" aria-label="Choose all rows that are loaded" checked={isAll} onChange={change} />
+      <input type="checkbox" aria-label="Select all loaded rows" checked={isAll} onChange={change} />
     </th>
   );
 }

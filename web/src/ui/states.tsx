@@ -21,7 +21,7 @@ export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () 
       color="red"
       variant="outline"
       icon={<IconAlertTriangle aria-hidden />}
-      title={error.networkError ? "The service does not answer" : "That did not work"}
+      title={error.networkError ? "The service is not responding" : "That did not work"}
       role="alert"
       m="md"
     >
@@ -54,7 +54,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 /** A page for something that is not there. */
 export function Missing({ what }: { what: string }) {
   return (
-    <Empty title={`There is no such ${what}`}>
+    <Empty title={`This ${what} does not exist`}>
       It may have been deleted, or it belongs to another organization.
     </Empty>
   );
