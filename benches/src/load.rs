@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value as Json, json};
 
-use crate::{number, percentile};
+use crate::{number, percentile, yield_to_the_service};
 
 /// How a load was answered.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,15 @@ pub(crate) struct Load {
     pub(crate) median: f64,
     /// Milliseconds.
     pub(crate) p99: f64,
+}
+
+/// How a flood was answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flood {
+    /// Requests that were executed, a second.
+    pub(crate) answered: f64,
+    /// Requests that were refused with 429 or 503, a second.
+    pub(crate) refused: f64,
 }
 
 /// A request, as its bytes.
@@ -56,7 +65,7 @@ pub(crate) async fn of(
                 let mut turn = client;
                 while started.elapsed() < time {
                     let asked = Instant::now();
-                    connection.ask(&requests[turn % requests.len()])?;
+                    connection.is_answered(&requests[turn % requests.len()])?;
                     times.push(asked.elapsed().as_secs_f64() * 1_000.0);
                     turn += clients;
                 }
@@ -77,6 +86,50 @@ pub(crate) async fn of(
     Ok(Load { per_second, median: percentile(&times, 0.5), p99: percentile(&times, 0.99) })
 }
 
+/// So many clients of low priority ask for so long, each again as soon as it is answered or refused.
+pub(crate) async fn flood(
+    address: String,
+    request: Vec<u8>,
+    clients: usize,
+    time: Duration,
+) -> anyhow::Result<Flood> {
+    let request = Arc::new(request);
+    let started = Instant::now();
+    let threads: Vec<_> = (0..clients)
+        .map(|_| {
+            let (request, address) = (Arc::clone(&request), address.clone());
+            let ask = move || {
+                yield_to_the_service();
+                let mut connection = Connection::open(&address)?;
+                let (mut answered, mut refused) = (0, 0);
+                while started.elapsed() < time {
+                    match connection.ask(&request)? {
+                        200 => answered += 1,
+                        429 | 503 => refused += 1,
+                        status => bail!("a status {status}"),
+                    }
+                }
+                Ok((answered, refused))
+            };
+            std::thread::Builder::new().stack_size(1 << 18).spawn(ask)
+        })
+        .collect();
+    let joined = tokio::task::spawn_blocking(move || {
+        let mut all = Flood::default();
+        for thread in threads {
+            let joined = thread?.join();
+            let (answered, refused) =
+                joined.map_err(|_| anyhow::anyhow!("a client panicked"))??;
+            all.answered += number(answered);
+            all.refused += number(refused);
+        }
+        anyhow::Ok(all)
+    });
+    let Flood { answered, refused } = joined.await??;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Flood { answered: answered / seconds, refused: refused / seconds })
+}
+
 /// A connection that is kept.
 struct Connection {
     stream: TcpStream,
@@ -90,30 +143,39 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 1 << 16] })
     }
 
-    /// Sends a request and waits for the whole response, which has to be one without an error.
-    fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    /// Sends a request, whose response has to be one without an error.
+    fn is_answered(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let status = self.ask(request)?;
+        let start = &self.buffer[..self.buffer.len().min(1_000)];
+        ensure!(
+            status == 200 && find(start, b"\"errors\"").is_none(),
+            "{}",
+            String::from_utf8_lossy(start)
+        );
+        Ok(())
+    }
+
+    /// Sends a request and waits for the whole response; its status.
+    fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request)?;
         let mut read = 0;
-        let (body, length) = loop {
+        let (status, end) = loop {
             read += self.more(read)?;
             if let Some(end) = find(&self.buffer[..read], b"\r\n\r\n") {
                 let head = std::str::from_utf8(&self.buffer[..end])?;
-                ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+                let status = head.split(' ').nth(1).context("a status")?.parse()?;
                 let length = head.lines().find_map(|line| {
                     let (name, value) = line.split_once(':')?;
                     name.eq_ignore_ascii_case("content-length")
                         .then(|| value.trim().parse::<usize>())
                 });
-                break (end + 4, length.context("a length")??);
+                break (status, end + 4 + length.context("a length")??);
             }
         };
-        let end = body + length;
         while read < end {
             read += self.more(read)?;
         }
-        let start = &self.buffer[body..end.min(body + 200)];
-        ensure!(find(start, b"\"errors\"").is_none(), "{}", String::from_utf8_lossy(start));
-        Ok(())
+        Ok(status)
     }
 
     fn more(&mut self, read: usize) -> anyhow::Result<usize> {

@@ -3,23 +3,26 @@
 //!
 //! `just bench` builds it and the service in release mode and runs it on a PostgreSQL server of
 //! its own. `just bench feed` runs one part of it; `--scale` says how much larger the second database
-//! of `figures` is than the first.
+//! of `figures` is than the first, and `--seconds` how long `soak` or `faults` takes.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
 mod audience;
 mod data;
 mod fan_out;
+mod faults;
 mod feed;
 mod figures;
 mod follower;
 mod intake;
 mod load;
+mod overload;
 mod peer;
 mod pgbench;
 mod reading;
 mod service;
 mod soak;
+mod watching;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +31,10 @@ use service::Service;
 use tokio::runtime::Builder;
 
 /// What can be run by itself.
-const PARTS: [&str; 7] = ["reading", "figures", "audience", "feed", "intake", "fan-out", "soak"];
+const PARTS: [&str; 10] = [
+    "reading", "figures", "audience", "intake", "watching", "feed", "fan-out", "overload", "soak",
+    "faults",
+];
 
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
@@ -57,22 +63,26 @@ fn yield_to_the_service() {}
 struct Arguments {
     parts: Vec<String>,
     scale: usize,
+    seconds: Option<u64>,
 }
 
 impl Arguments {
     fn read(mut given: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let (mut parts, mut scale) = (Vec::new(), 10);
+        let (mut parts, mut scale, mut seconds) = (Vec::new(), 10, None);
         while let Some(argument) = given.next() {
             if argument == "--scale" {
                 let number = given.next().context("--scale takes a number")?;
                 scale = number.parse().context("--scale takes a number")?;
+            } else if argument == "--seconds" {
+                let number = given.next().context("--seconds takes a number")?;
+                seconds = Some(number.parse().context("--seconds takes a number")?);
             } else if PARTS.contains(&argument.as_str()) {
                 parts.push(argument);
             } else {
                 bail!("there is no part {argument}: {}", PARTS.join(", "));
             }
         }
-        Ok(Self { parts, scale })
+        Ok(Self { parts, scale, seconds })
     }
 
     fn names(&self, part: &str) -> bool {
@@ -98,6 +108,17 @@ async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.wants("intake") {
         intake::run(&Service::start().await?).await?;
     }
+    if arguments.wants("watching") {
+        watching::run(&Service::start().await?).await?;
+    }
+    if arguments.wants("overload") {
+        overload::run(&Service::start().await?).await?;
+    }
+    // takes long, so it runs only on request
+    if arguments.names("faults") {
+        let length = Duration::from_secs(arguments.seconds.unwrap_or(3_600));
+        faults::run(Service::start().await?, length).await?;
+    }
     Ok(())
 }
 
@@ -115,8 +136,7 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     }
     // takes long, so it runs only on request
     if arguments.names("soak") {
-        let seconds = std::env::var("SECONDS_OF_SOAK").ok().and_then(|of| of.parse().ok());
-        soak::run(&service, Duration::from_secs(seconds.unwrap_or(600))).await?;
+        soak::run(&service, Duration::from_secs(arguments.seconds.unwrap_or(600))).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::data::{self, Data};
 
-const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
+pub(crate) const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
 
 /// A running service with two organizations that have the same rows.
 pub(crate) struct Service {
@@ -35,7 +35,7 @@ pub(crate) struct Service {
     pub(crate) started_in: Duration,
     process: Child,
     pub(crate) database: TestDatabase,
-    _postgres: Postgres,
+    pub(crate) postgres: Postgres,
 }
 
 impl Service {
@@ -101,7 +101,7 @@ impl Service {
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
         let started = Instant::now();
-        let (process, address) = serve(&database.url, &[]).await?;
+        let (process, address) = serve(&database.url, &[], &[]).await?;
         let started_in = started.elapsed();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
@@ -117,7 +117,7 @@ impl Service {
             started_in,
             process,
             database,
-            _postgres: postgres,
+            postgres,
         })
     }
 
@@ -136,11 +136,20 @@ impl Service {
              INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', 'admin')"
         );
         self.sql.execute_unprepared(&user).await?;
-        let (process, address) = serve(&self.database.url, &["--row-level-security"]).await?;
+        let (process, address) = self.beside(&["--row-level-security"], &[]).await?;
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let (now, subject) = (Utc::now(), subject.to_string());
         let token = signer.sign(organization, "admin", &subject, now, now + TimeDelta::days(1))?;
         Ok((process, address, token))
+    }
+
+    /// A second service on the same database: its process and its address.
+    pub(crate) async fn beside(
+        &self,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<(Child, String)> {
+        serve(&self.database.url, more, environment).await
     }
 
     /// Asks over HTTP.
@@ -207,6 +216,12 @@ impl Service {
         Ok(program()?.metadata()?.len())
     }
 
+    /// How many files and connections the service has open.
+    pub(crate) fn files(&self) -> anyhow::Result<usize> {
+        let id = self.process.id().context("it runs")?;
+        Ok(std::fs::read_dir(format!("/proc/{id}/fd"))?.count())
+    }
+
     /// How many bytes of memory the service has.
     pub(crate) fn memory(&self) -> anyhow::Result<usize> {
         memory_of(&self.process)
@@ -214,16 +229,21 @@ impl Service {
 }
 
 /// The service's program, which stands beside this one.
-fn program() -> anyhow::Result<PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("campaigns"))
 }
 
 /// Starts a service, and returns its process and address.
-async fn serve(url: &str, more: &[&str]) -> anyhow::Result<(Child, String)> {
+async fn serve(
+    url: &str,
+    more: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<(Child, String)> {
     let program = program()?;
     let mut process = Command::new(&program)
         .args(["serve", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET, "--database-url", url])
         .args(more)
+        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         // a line for each operation
         .stderr(Stdio::null())
