@@ -69,8 +69,41 @@ shots:
     CAMPAIGNS_WEB=full cargo build --quiet --bin campaigns
     cd tests/node && npm ci --silent && SHOTS=../../docs node beside.mjs ../../target/debug/campaigns pages.mjs
 
-# How smooth the pages are while 10,000 events a second come in, and while all of these events are
+# How smooth the pages are while 10,000 events a second come in, and while 100,000 of these events are
 # scrolled: the longest task and the memory. `SECONDS=60 LONGEST=100 just smooth` fails above 100 ms.
 smooth:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
-    cd tests/node && npm ci --silent && node beside.mjs ../../target/release/campaigns smooth.mjs
+    cd tests/node && npm ci --silent && YIELDING=1 node beside.mjs ../../target/release/campaigns smooth.mjs
+
+# Asks a service on demo data anything that fits the schema, by schemathesis, and fails on an answer that is
+# the service's fault. Needs Python.
+schemathesis examples="100":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet --bin campaigns
+    python3 -m venv target/schemathesis
+    target/schemathesis/bin/pip install --quiet schemathesis
+    directory=$(mktemp -d)
+    trap 'kill $service; wait $service || true; rm -rf "$directory"' EXIT
+    (cd "$directory" && exec "{{justfile_directory()}}/target/debug/campaigns" --listen 127.0.0.1:0 >out 2>log) &
+    service=$!
+    until grep -q GraphiQL "$directory/out"; do kill -0 $service; sleep 0.2; done
+    address=$(sed -n 's/^listening on //p' "$directory/out")
+    token=$(sed -n 's/^ *admin *//p' "$directory/out")
+    SCHEMATHESIS_HOOKS=tests/schemathesis/hooks.py target/schemathesis/bin/schemathesis run "$address/graphql" \
+        --header "Authorization: Bearer $token" --max-examples {{examples}} --continue-on-failure \
+        --checks not_a_server_error,nothing_internal
+
+# What is depended on, against deny.toml: known vulnerabilities, licences, sources. Installs cargo-deny
+# where it is not.
+audit:
+    cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+    cargo deny --all-features check
+
+# What is in a build, as CycloneDX: target/sbom-rust.json and target/sbom-web.json. Installs cargo-cyclonedx
+# where it is not.
+sbom:
+    cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx
+    cargo cyclonedx --manifest-path crates/server/Cargo.toml --format json --override-filename sbom-rust
+    mv crates/server/sbom-rust.json target/sbom-rust.json
+    cd web && npx --yes @cyclonedx/cyclonedx-npm --omit dev --output-file ../target/sbom-web.json
