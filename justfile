@@ -98,12 +98,9 @@ schemathesis examples="100":
 # where it is not.
 audit:
     cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
-    cargo deny --all-features check
+    cargo deny check
 
-# What is in a build, as CycloneDX: target/sbom-rust.json and target/sbom-web.json. Installs cargo-cyclonedx
-# where it is not.
+# What the service and its pages are made of, as CycloneDX: target/sbom.json. Needs Node.
 sbom:
-    cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx
-    cargo cyclonedx --manifest-path crates/server/Cargo.toml --format json --override-filename sbom-rust
-    mv crates/server/sbom-rust.json target/sbom-rust.json
-    cd web && npx --yes @cyclonedx/cyclonedx-npm --omit dev --output-file ../target/sbom-web.json
+    npx --yes @cyclonedx/cdxgen --type rust --type js --no-install-deps \
+        --exclude "tests/**" --exclude "**/node_modules/**" --output target/sbom.json .
