@@ -13,7 +13,7 @@ const { origin, hash } = new URL(DASHBOARD);
 const token = new URLSearchParams(hash.slice(1)).get("token");
 const BATCH = 1_000;
 /** How many calls are on their way at most, so that the rate does not wait for answers. */
-const CALLS = 8;
+const CALLS = 16;
 
 /** Records events of one send at the rate. */
 async function record(send, count) {
