@@ -19,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use campaigns_tests::no_space;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -54,9 +55,6 @@ const DASHBOARD: &str = "{ campaigns(first: 20) { totalCount nodes { name stats 
 const FOLLOW: &str =
     "subscription ($after: String) { engagementEvents(after: $after) { cursor node { id } } }";
 
-const NO_SPACE: &str = "CREATE OR REPLACE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
-    $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
-    CREATE OR REPLACE TRIGGER a_no_space BEFORE INSERT ON campaign_events FOR EACH ROW EXECUTE FUNCTION no_space()";
 const SPACE: &str = "DROP TRIGGER IF EXISTS a_no_space ON campaign_events";
 const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -125,12 +123,10 @@ impl World {
 }
 
 pub(crate) async fn run(service: Service, length: Duration) -> anyhow::Result<()> {
-    let mut logs = vec![];
     let directory = tempfile::tempdir()?;
     let mut mortals = Vec::new();
     for index in 0..MORTAL {
         let log = directory.path().join(format!("replica-{index}.log"));
-        logs.push(log.clone());
         mortals.push(Mortal::new(&service.database.url, log)?);
     }
     let replicas = std::iter::once(service.address.clone())
@@ -199,8 +195,8 @@ pub(crate) async fn run(service: Service, length: Duration) -> anyhow::Result<()
     sleep(Duration::from_secs(15)).await;
     let after = Held::of(&world).await?;
     check_counts(&world).await?;
-    for log in &logs {
-        let log = std::fs::read_to_string(log)?;
+    for mortal in &mortals {
+        let log = std::fs::read_to_string(&mortal.log)?;
         for line in log.lines().filter(|line| line.contains("\"ERROR\"")) {
             world.went_wrong(line.to_owned());
         }
@@ -230,14 +226,10 @@ impl Mortal {
     fn live(&mut self) -> anyhow::Result<()> {
         if self.process.is_none() {
             let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
-            let arguments = ["--listen", &self.address, "--database-url", &self.url];
-            let process = Command::new(service::program()?)
-                .args(["serve", "--jwt-secret", service::SECRET])
-                .args(arguments)
+            let process = service::command(&self.url, &self.address)?
                 .env("RUST_LOG", "warn")
                 .stdout(Stdio::null())
                 .stderr(log)
-                .kill_on_drop(true)
                 .spawn()?;
             self.process = Some(process);
         }
@@ -272,7 +264,7 @@ async fn fail(world: &World, mortals: &mut [Mortal], rng: &mut ChaCha8Rng) -> an
         "cut" => drop(sql.execute_unprepared(CUT).await),
         "lock" => drop(sql.execute_unprepared(LOCK).await),
         "disk full" => {
-            if execute(world, NO_SPACE).await.is_ok() {
+            if execute(world, &no_space("campaign_events")).await.is_ok() {
                 sleep(Duration::from_secs(3)).await;
             }
             execute(world, SPACE).await?;

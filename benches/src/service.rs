@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::data::{self, Data};
 
-pub(crate) const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
+const SECRET: &str = "a secret of the benchmarks, 32 bytes or more";
 
 /// A running service with two organizations that have the same rows.
 pub(crate) struct Service {
@@ -233,6 +233,15 @@ pub(crate) fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("campaigns"))
 }
 
+/// A service on a database that listens at an address, and takes this program's tokens.
+pub(crate) fn command(url: &str, listen: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new(program()?);
+    command
+        .args(["serve", "--listen", listen, "--jwt-secret", SECRET, "--database-url", url])
+        .kill_on_drop(true);
+    Ok(command)
+}
+
 /// Starts a service, and returns its process and address.
 async fn serve(
     url: &str,
@@ -240,14 +249,12 @@ async fn serve(
     environment: &[(&str, &str)],
 ) -> anyhow::Result<(Child, String)> {
     let program = program()?;
-    let mut process = Command::new(&program)
-        .args(["serve", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET, "--database-url", url])
+    let mut process = command(url, "127.0.0.1:0")?
         .args(more)
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         // a line for each operation
         .stderr(Stdio::null())
-        .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} is not built: just bench", program.display()))?;
     let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();

@@ -171,6 +171,17 @@ pub struct Postgres {
     _server: Child,
 }
 
+/// Makes PostgreSQL say of each row that is inserted into a table what it says when it cannot extend a
+/// file, until the trigger `a_no_space` is dropped.
+#[must_use]
+pub fn no_space(table: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
+         CREATE OR REPLACE TRIGGER a_no_space BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no_space()"
+    )
+}
+
 impl Postgres {
     /// The server, started by whoever asks first.
     pub async fn get() -> &'static Self {

@@ -16,7 +16,7 @@ mod socket;
 pub use app::{Organization, Sent, TestApp};
 pub use binary::{Binary, Example, Finished, Followed, Followers, Issuer, node, serve_arguments};
 pub use client::{Answer, Client};
-pub use database::{Backend, Postgres, TestDatabase};
+pub use database::{Backend, Postgres, TestDatabase, no_space};
 pub use fixtures::{Fixtures, populate};
 pub use found::{Statuses, assert_same_schema};
 pub use pooler::Pooler;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use campaigns_scope::Options;
 use campaigns_server::Settings;
 use campaigns_tests::{
-    Backend, Binary, Client, Postgres, Socket, TestApp, TestDatabase, on_both_databases, populate,
-    serve_arguments,
+    Backend, Binary, Client, Postgres, Socket, TestApp, TestDatabase, no_space, on_both_databases,
+    populate, serve_arguments,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -172,14 +172,8 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
         let app = TestApp::start(backend).await;
         let acme = app.organization("acme").await;
         let full = match backend {
-            // what PostgreSQL says when it cannot extend a file
             Backend::Postgres => {
-                app.run(
-                    "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
-                     $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
-                     CREATE TRIGGER no_space BEFORE INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION no_space()",
-                )
-                .await;
+                app.run(&no_space("campaigns")).await;
                 ask(&acme.member, CREATE).await
             }
             Backend::Sqlite => {
@@ -209,7 +203,7 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
         assert_eq!(full.1, "UNAVAILABLE", "{backend:?}");
         let before = app.count("campaigns").await;
         if backend == Backend::Postgres {
-            app.run("DROP TRIGGER no_space ON campaigns").await;
+            app.run("DROP TRIGGER a_no_space ON campaigns").await;
         }
         acme.member.data(CREATE, json!({})).await;
         assert_eq!(app.count("campaigns").await, before + 1, "{backend:?}");
