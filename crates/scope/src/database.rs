@@ -138,6 +138,11 @@ impl Database {
         self.connections.idle_count()
     }
 
+    /// Counts statements from now on, and their time, by the recorder of metrics of this process.
+    pub fn count_statements(&self) {
+        self.connections.count_statements();
+    }
+
     fn session(&self, lane: Lane) -> Session {
         Session::new(self.connections.clone(), lane)
     }

@@ -188,6 +188,8 @@ impl App {
         clock: Clock,
         settings: Settings,
     ) -> Self {
+        let metrics = Metrics::of_process();
+        database.count_statements();
         let keeper = Keeper::start(database.counts());
         let admin_roles = settings.membership_admin_roles.clone();
         let memberships = admin_roles.map(|roles| Memberships::new(&database, roles).into());
@@ -206,7 +208,7 @@ impl App {
             sockets: Sockets::new(settings.max_unknown_sockets),
             free_peers: Arc::new(Semaphore::new(settings.max_peers())),
             settings: settings.into(),
-            metrics: Metrics::of_process(),
+            metrics,
             operations: Operations::new(),
             _keeper: keeper,
         }

@@ -34,12 +34,13 @@ pub(crate) use session::Session;
 use std::{
     str::FromStr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use metrics::{Counter, Histogram};
 use sea_orm::{
     DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
     sqlx::{
@@ -175,6 +176,7 @@ struct Inner {
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
+    counted: OnceLock<Counted>,
     /// The start of a transaction.
     begin: String,
     /// The start of a transaction in which all statements see the same snapshot.
@@ -183,6 +185,12 @@ struct Inner {
     turns: Option<Turns>,
     /// The column types that differ from the documented ones.
     types: Types,
+}
+
+/// What is counted of statements.
+struct Counted {
+    seconds: Histogram,
+    failed: Counter,
 }
 
 /// Connections that are not in use.
@@ -266,6 +274,7 @@ impl Connections {
             closed: AtomicBool::new(false),
             acquire_timeout: options.acquire_timeout,
             observer,
+            counted: OnceLock::new(),
             begin,
             begin_repeatable,
             turns,
@@ -313,6 +322,15 @@ impl Connections {
     /// How many connections are open and not in use.
     pub(crate) fn idle_count(&self) -> usize {
         self.idle().links.len()
+    }
+
+    /// From now on, statements are counted by the recorder of metrics that this process has. To look it
+    /// up for each statement would cost more than to count.
+    pub(crate) fn count_statements(&self) {
+        self.0.counted.get_or_init(|| Counted {
+            seconds: metrics::histogram!("campaigns_statement_seconds"),
+            failed: metrics::counter!("campaigns_statements_failed_total"),
+        });
     }
 
     /// Waits for a connection, at most until the deadline.
@@ -568,9 +586,11 @@ impl Lease {
             db.query.text = statement.sql,
         );
         let done = self.link().run(&statement, take).instrument(span).await;
-        metrics::histogram!("campaigns_statement_seconds").record(started.elapsed());
-        if done.is_err() {
-            metrics::counter!("campaigns_statements_failed_total").increment(1);
+        if let Some(counted) = connections.0.counted.get() {
+            counted.seconds.record(started.elapsed());
+            if done.is_err() {
+                counted.failed.increment(1);
+            }
         }
         if let Some(observer) = &connections.0.observer {
             observer(&statement, self.link().plans.set(), started.elapsed());

@@ -1,0 +1,131 @@
+//! Lines on their way to standard error.
+//!
+//! **Invariant.** Nobody waits for whoever reads standard error: lines are added to a buffer of bounded
+//! size, and where it is full they are dropped and counted.
+//!
+//! A thread writes what has come, and then rests for a moment. If it wrote each line as it comes, it would
+//! be woken for each, and that costs more than the line.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many bytes wait to be written, at most.
+const MAX_BYTES: usize = 4 << 20;
+/// How long the thread rests after it has written.
+const REST: Duration = Duration::from_millis(10);
+/// How long the end of the process waits for whoever reads.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines that wait to be written. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// There is a first line.
+    came: Condvar,
+    /// All lines are written.
+    gone: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// Whether the thread writes or rests, so that it looks again without being woken.
+    is_awake: bool,
+    dropped: usize,
+}
+
+impl Lines {
+    /// Starts the thread that writes them.
+    pub(super) fn start() -> io::Result<Self> {
+        let lines = Self::default();
+        let written = lines.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || written.write_to(io::stderr()))?;
+        Ok(lines)
+    }
+
+    /// How many lines were dropped.
+    pub(super) fn dropped(&self) -> usize {
+        self.state().dropped
+    }
+
+    /// Adds a line, if there is room.
+    pub(super) fn add(&self, line: &[u8]) {
+        let mut state = self.state();
+        if state.waiting.len() + line.len() > MAX_BYTES {
+            state.dropped += 1;
+            return;
+        }
+        state.waiting.extend_from_slice(line);
+        if !state.is_awake {
+            state.is_awake = true;
+            self.0.came.notify_one();
+        }
+    }
+
+    fn write_to(&self, mut to: impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            {
+                let mut state = self.state();
+                if state.waiting.is_empty() {
+                    state.is_awake = false;
+                    self.0.gone.notify_all();
+                }
+                let came = self.0.came.wait_while(state, |state| state.waiting.is_empty());
+                let mut state = came.unwrap_or_else(PoisonError::into_inner);
+                std::mem::swap(&mut lines, &mut state.waiting);
+            }
+            // what cannot be written would not be written later either
+            to.write_all(&lines).ok();
+            lines.clear();
+            thread::sleep(REST);
+        }
+    }
+
+    /// Waits until the lines so far are written, if somebody reads them.
+    pub(super) fn written(&self) {
+        let state = self.state();
+        drop(self.0.gone.wait_timeout_while(state, PATIENCE, |state| state.is_awake));
+    }
+
+    /// The lines that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> Vec<u8> {
+        self.state().waiting.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// Takes a line at a time.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.add(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
