@@ -1,6 +1,9 @@
 //! More than can be done: it is refused at once, with when to come again.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use campaigns_graphql::{Limits, Rate};
 use campaigns_scope::Options;
@@ -71,9 +74,29 @@ async fn behind_operations_that_wait_for_long_none_is_let_in() {
     acme.member.data("{ campaigns { totalCount } }", json!({})).await;
 }
 
+#[tokio::test]
+async fn whoever_asks_again_at_once_waits_for_the_next_refusal() {
+    let app = TestApp::with_settings(Backend::Sqlite, of_rate(1, 60)).await;
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let query = "{ campaigns(first: 50) { nodes { id } } }";
+    acme.member.data(query, json!({})).await;
+    let started = Instant::now();
+    for _ in 0..5 {
+        let (status, _) = retry_after(&acme.member, query).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    // 50 + 100 + 200 + 400 ms
+    assert!(started.elapsed() >= Duration::from_millis(750), "{:?}", started.elapsed());
+    other.member.data(query, json!({})).await;
+}
+
 fn settings() -> Settings {
+    of_rate(50, 200)
+}
+
+fn of_rate(per_second: u32, burst: u32) -> Settings {
     let number = |number| NonZeroU32::new(number).unwrap();
-    let rate = Some(Rate { per_second: number(50), burst: number(200) });
+    let rate = Some(Rate { per_second: number(per_second), burst: number(burst) });
     Settings { limits: Limits { rate, ..Limits::default() }, ..Settings::default() }
 }
 

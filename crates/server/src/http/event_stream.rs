@@ -30,28 +30,16 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 use tracing::Instrument;
+use uuid::Uuid;
 
-use super::{Unreadable, authenticate::Caller, content::Answer, respond};
-use crate::{App, observe::Observed, socket};
+use super::{Unreadable, content::Answer, graphql::Asker, respond};
+use crate::{App, listen::peer::Peer, observe::Observed, socket};
 
 /// The cursor that a client goes on after.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What keeps the connection from looking idle to those between.
 const HEARTBEAT: &str = ":\n\n";
-
-/// A request for a stream, from somebody who may ask.
-pub(super) struct Wanted {
-    pub(super) app: App,
-    pub(super) caller: Caller,
-    pub(super) viewer: Viewer,
-    pub(super) scope: Scope,
-    pub(super) budget: Arc<Budget>,
-    /// The operation, or why there is none.
-    pub(super) prepared: Result<Prepared, Unreadable>,
-    /// The cursor to go on after.
-    pub(super) after: Option<String>,
-}
 
 /// The cursor that a request names in its header.
 pub(super) fn after(headers: &HeaderMap) -> Option<String> {
@@ -60,9 +48,13 @@ pub(super) fn after(headers: &HeaderMap) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// Answers with a stream.
-pub(super) fn serve(wanted: Wanted) -> Response {
-    let Wanted { app, caller, viewer, scope, budget, prepared, after } = wanted;
+/// Answers with a stream of the operation, or with why there is none.
+pub(super) fn serve(
+    asker: Asker,
+    prepared: Result<Prepared, Unreadable>,
+    after: Option<String>,
+) -> Response {
+    let Asker { app, peer, caller, viewer, scope, budget } = asker;
     if scope.is_overloaded() {
         return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, Error::busy());
     }
@@ -96,7 +88,7 @@ pub(super) fn serve(wanted: Wanted) -> Response {
             caller.staying_in(scope.organization()),
             ended,
         ));
-        let stream = Stream { app, queue };
+        let stream = Stream { app, peer, queue };
         tokio::select! {
             () = stream.beat() => {}
             () = stream.run(viewer, scope, budget, prepared, after) => {}
@@ -122,6 +114,7 @@ pub(super) fn serve(wanted: Wanted) -> Response {
 
 struct Stream {
     app: App,
+    peer: Peer,
     queue: socket::Queue,
 }
 
@@ -151,13 +144,13 @@ impl Stream {
         prepared: Result<Prepared, Unreadable>,
         after: Option<String>,
     ) {
-        let request_id = uuid::Uuid::new_v4();
-        let mut observed = Observed::begin(&self.app, scope.organization(), request_id);
+        let (request_id, organization) = (Uuid::new_v4(), scope.organization());
+        let mut observed = Observed::begin(&self.app, organization, request_id);
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(Unreadable(_, error)) => {
                 observed.end(Some(error.code()));
-                return self.refuse(&error.into_response()).await;
+                return self.refuse(organization, &error.into_response()).await;
             }
         };
         observed.is(prepared.about(), None);
@@ -174,14 +167,14 @@ impl Stream {
                 }
                 Err(refused) => {
                     observed.end(Code::of(&refused));
-                    self.refuse(&refused).await;
+                    self.refuse(organization, &refused).await;
                 }
             };
         }
         match self.app.api.subscribe(prepared, asked, limit).await {
             Err(refused) => {
                 observed.end(Code::of(&refused));
-                self.refuse(&refused).await;
+                self.refuse(organization, &refused).await;
             }
             Ok(mut subscription) => {
                 let sent = metrics::counter!("campaigns_subscription_messages_total");
@@ -198,7 +191,10 @@ impl Stream {
         }
     }
 
-    async fn refuse(&self, response: &async_graphql::Response) {
+    async fn refuse(&self, organization: Uuid, response: &async_graphql::Response) {
+        if let Some(told) = respond::told_by(response) {
+            self.peer.was_refused(organization, told);
+        }
         self.last(&json!({ "errors": response.errors }).to_string()).await;
     }
 

@@ -26,13 +26,12 @@ use uuid::Uuid;
 
 use super::{
     Unreadable,
-    authenticate::Refusal,
+    authenticate::{Caller, Refusal},
     body,
     content::{Answer, is_json},
-    event_stream::{self, Wanted},
-    respond,
+    event_stream, respond,
 };
-use crate::{App, observe::Observed, socket};
+use crate::{App, listen::peer::Peer, observe::Observed, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -40,94 +39,25 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
         return socket::upgrade(app, &mut parts).await;
     }
     let wanted = Answer::wanted(&parts.headers);
-    // what is not executed is no stream
-    let answer = wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json);
-
     let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
-        Err(refusal) => return refused(&app, answer, refusal),
+        Err(refusal) => return refused(&app, not_a_stream(wanted), refusal),
     };
-    if wanted.is_none() {
-        app.operations.refused(Code::BadUserInput);
-        return respond::refused_as(
-            answer,
-            StatusCode::NOT_ACCEPTABLE,
-            "BAD_USER_INPUT",
-            "Accept application/graphql-response+json, application/json or text/event-stream.",
-        );
-    }
-    if wanted == Some(Answer::EventStream) && parts.method != Method::POST {
-        return method_hint(respond::refused_as(
-            answer,
-            StatusCode::METHOD_NOT_ALLOWED,
-            "BAD_USER_INPUT",
-            "A stream is opened by POST.",
-        ));
-    }
+    let (peer, organization) = (Peer::of(&parts.extensions), scope.organization());
+    // before the rest of it is read
+    peer.back_off(organization).await;
     let budget = scope.operation_budget();
-    let read = read(&app, &parts, body, &budget).await;
-    if wanted == Some(Answer::EventStream) {
-        let prepared = read.and_then(|read| match read {
-            Request::One(operation) => Ok(app.api.prepare(operation)?),
-            Request::Several(_) => {
-                Err(Error::bad_input("body", "A stream is of one operation.").into())
-            }
-        });
-        let after = event_stream::after(&parts.headers);
-        let wanted = Wanted { app, caller, viewer, scope, budget, prepared, after };
-        return event_stream::serve(wanted);
+    let asker = Asker { app, peer: peer.clone(), caller, viewer, scope, budget };
+    let response = asker.answer(wanted, parts, body).await;
+    if let Some(told) = respond::told(&response) {
+        peer.was_refused(organization, told);
     }
-    let operation = match read {
-        Ok(Request::One(operation)) => operation,
-        Ok(Request::Several(operations)) => {
-            let asked = Asker { app, viewer, scope, budget };
-            return asked.answer_all(answer, operations).await;
-        }
-        Err(Unreadable(status, error)) => {
-            app.operations.refused(error.code());
-            return method_hint(respond::refused(answer, status, error));
-        }
-    };
-    let request_id = Uuid::new_v4();
-    let mut observed = Observed::begin(&app, scope.organization(), request_id);
-    let prepared = match app.api.prepare(operation) {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            observed.end(Some(error.code()));
-            return respond::not_executed(answer, &error.into_response());
-        }
-    };
-    observed.is(prepared.about(), Some(&parts.headers));
-    if prepared.is_mutation() && parts.method != Method::POST {
-        observed.end(Some(Code::BadUserInput));
-        return method_hint(respond::refused_as(
-            answer,
-            StatusCode::METHOD_NOT_ALLOWED,
-            "BAD_USER_INPUT",
-            "Send mutations with POST.",
-        ));
-    }
+    response
+}
 
-    let asked = Asked {
-        scope,
-        budget: Some(budget.clone()),
-        viewer,
-        now: app.clock.now(),
-        request_id,
-        after: None,
-    };
-    let time = app.settings.query_timeout;
-    let reading = app.settings.timeouts.answer();
-    match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
-        Ok(Executed { text, code }) => {
-            observed.end(code);
-            respond::executed(answer, text, reading, budget)
-        }
-        Err(response) => {
-            observed.end(Code::of(&response));
-            respond::not_executed(answer, &response)
-        }
-    }
+/// What is not executed is no stream.
+fn not_a_stream(wanted: Option<Answer>) -> Answer {
+    wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json)
 }
 
 /// The response to somebody without a scope.
@@ -151,15 +81,94 @@ enum Request {
     Several(Vec<Result<Operation, Unreadable>>),
 }
 
-/// Somebody who asks for several operations.
-struct Asker {
-    app: App,
-    viewer: Viewer,
-    scope: Scope,
-    budget: Arc<Budget>,
+/// Somebody who may ask, and the budget of bytes for what they ask.
+pub(super) struct Asker {
+    pub(super) app: App,
+    pub(super) peer: Peer,
+    pub(super) caller: Caller,
+    pub(super) viewer: Viewer,
+    pub(super) scope: Scope,
+    pub(super) budget: Arc<Budget>,
 }
 
 impl Asker {
+    async fn answer(self, wanted: Option<Answer>, parts: Parts, body: Body) -> Response {
+        let answer = not_a_stream(wanted);
+        if wanted.is_none() {
+            self.app.operations.refused(Code::BadUserInput);
+            return respond::refused_as(
+                answer,
+                StatusCode::NOT_ACCEPTABLE,
+                "BAD_USER_INPUT",
+                "Accept application/graphql-response+json, application/json or text/event-stream.",
+            );
+        }
+        if wanted == Some(Answer::EventStream) && parts.method != Method::POST {
+            return method_hint(respond::refused_as(
+                answer,
+                StatusCode::METHOD_NOT_ALLOWED,
+                "BAD_USER_INPUT",
+                "A stream is opened by POST.",
+            ));
+        }
+        let read = read(&self.app, &parts, body, &self.budget).await;
+        if wanted == Some(Answer::EventStream) {
+            let prepared = read.and_then(|read| match read {
+                Request::One(operation) => Ok(self.app.api.prepare(operation)?),
+                Request::Several(_) => {
+                    Err(Error::bad_input("body", "A stream is of one operation.").into())
+                }
+            });
+            return event_stream::serve(self, prepared, event_stream::after(&parts.headers));
+        }
+        match read {
+            Ok(Request::One(operation)) => self.answer_one(answer, &parts, operation).await,
+            Ok(Request::Several(operations)) => self.answer_all(answer, operations).await,
+            Err(Unreadable(status, error)) => {
+                self.app.operations.refused(error.code());
+                method_hint(respond::refused(answer, status, error))
+            }
+        }
+    }
+
+    async fn answer_one(self, answer: Answer, parts: &Parts, operation: Operation) -> Response {
+        let request_id = Uuid::new_v4();
+        let mut observed = Observed::begin(&self.app, self.scope.organization(), request_id);
+        let prepared = match self.app.api.prepare(operation) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                observed.end(Some(error.code()));
+                return respond::not_executed(answer, &error.into_response());
+            }
+        };
+        observed.is(prepared.about(), Some(&parts.headers));
+        if prepared.is_mutation() && parts.method != Method::POST {
+            observed.end(Some(Code::BadUserInput));
+            return method_hint(respond::refused_as(
+                answer,
+                StatusCode::METHOD_NOT_ALLOWED,
+                "BAD_USER_INPUT",
+                "Send mutations with POST.",
+            ));
+        }
+        let Self { app, viewer, scope, budget, .. } = self;
+        let now = app.clock.now();
+        let asked =
+            Asked { scope, budget: Some(budget.clone()), viewer, now, request_id, after: None };
+        let time = app.settings.query_timeout;
+        let reading = app.settings.timeouts.answer();
+        match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
+            Ok(Executed { text, code }) => {
+                observed.end(code);
+                respond::executed(answer, text, reading, budget)
+            }
+            Err(response) => {
+                observed.end(Code::of(&response));
+                respond::not_executed(answer, &response)
+            }
+        }
+    }
+
     /// Executes a batch, one operation after the other, within the time and the bytes of one.
     async fn answer_all(
         self,
@@ -170,16 +179,21 @@ impl Asker {
         let mut answers = Vec::with_capacity(operations.len());
         for operation in operations {
             let left = self.app.settings.query_timeout.saturating_sub(started.elapsed());
-            answers.push(match self.answer(operation, left).await {
+            answers.push(match self.answer_in_batch(operation, left).await {
                 Ok(text) => text,
-                Err(refused) => json!({ "errors": refused.errors }).to_string(),
+                Err(refused) => {
+                    if let Some(told) = respond::told_by(&refused) {
+                        self.peer.was_refused(self.scope.organization(), told);
+                    }
+                    json!({ "errors": refused.errors }).to_string()
+                }
             });
         }
         let text = format!("[{}]", answers.join(","));
         respond::executed(answer, text, self.app.settings.timeouts.answer(), self.budget)
     }
 
-    async fn answer(
+    async fn answer_in_batch(
         &self,
         operation: Result<Operation, Unreadable>,
         time: Duration,

@@ -39,7 +39,7 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
         (_, Answer::Json | Answer::EventStream) => StatusCode::OK,
     };
     let mut answered = send(answer, status, body(response));
-    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+    if answered.headers().contains_key(header::RETRY_AFTER) {
         answered.headers_mut().insert(header::RETRY_AFTER, retry_after(response).into());
     }
     answered
@@ -48,6 +48,17 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
 /// The response to a request that is rejected with a status, whatever the client reads.
 pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
     send(answer, status, body(&error.into_response()))
+}
+
+/// After how long a response says that the same may work, if it refuses its request for now.
+pub(crate) fn told(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    Some(Duration::from_secs(seconds.parse().ok()?))
+}
+
+/// The same of a response that is part of another.
+pub(crate) fn told_by(response: &GraphqlResponse) -> Option<Duration> {
+    is_passing(response).then(|| Duration::from_secs(retry_after(response)))
 }
 
 /// The answer to any request while nothing can be answered.
@@ -86,7 +97,7 @@ fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, answer.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -10,6 +10,7 @@
 //!   a body (`http/body.rs`), and for reading a response.
 //! - On shutdown, work in progress is finished, and waiting connections are closed.
 
+mod backoff;
 pub(crate) mod peer;
 mod stream;
 

@@ -8,11 +8,16 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll, Waker, ready},
+    time::{Duration, Instant},
 };
 
 use async_graphql::futures_util::task::AtomicWaker;
 use campaigns_scope::{Budget, Held};
+use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
+use uuid::Uuid;
+
+use super::backoff::Backoff;
 
 /// How much of a message a peer can send before it is drawn from a budget. A smaller message is
 /// never counted.
@@ -46,6 +51,7 @@ struct Inner {
     /// The waker of the reader: hyper does not poll again while a read is pending.
     reader: AtomicWaker,
     inbound: Mutex<Inbound>,
+    backoff: Backoff,
 }
 
 /// What a socket's peer has sent since the last message that was processed.
@@ -72,6 +78,11 @@ enum Limit {
 pub(crate) struct TooMuch;
 
 impl Peer {
+    /// The peer of the connection that a request came on.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self.0.phase.load(Ordering::Relaxed) {
             0 => Phase::New,
@@ -96,6 +107,18 @@ impl Peer {
     pub(super) fn begin_request(&self) -> UnderWay {
         self.enter(Phase::Service);
         UnderWay(self.clone())
+    }
+
+    /// Waits if a request of the organization comes sooner than it was told to.
+    pub(crate) async fn back_off(&self, organization: Uuid) {
+        if let Some(until) = self.0.backoff.wait(organization, Instant::now()) {
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+
+    /// Records that the organization was refused and told to come back after a time.
+    pub(crate) fn was_refused(&self, organization: Uuid, told: Duration) {
+        self.0.backoff.refused(organization, told, Instant::now());
     }
 
     /// Records that the connection is a socket, whose peer can send `limit` bytes before it is

@@ -77,7 +77,7 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         let error = Error::of(Code::Unavailable, message);
         return respond::refused(crate::http::JSON, StatusCode::SERVICE_UNAVAILABLE, error);
     };
-    let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+    let peer = Peer::of(&parts.extensions);
     peer.become_socket(MAX_UNKNOWN_BYTES);
     let size = app.settings.max_body;
     upgrade
