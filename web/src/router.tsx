@@ -6,6 +6,7 @@ import {
   Link,
   redirect,
 } from "@tanstack/react-router";
+import { Overview } from "./overview/page";
 import { Frame } from "./ui/frame";
 import { Empty, Loading } from "./ui/states";
 import { campaignSearch, contactsSearch, feedSearch, overviewSearch, segmentsSearch } from "./search";
@@ -25,7 +26,8 @@ const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
   validateSearch: overviewSearch,
-  component: lazyRouteComponent(() => import("./overview/page"), "Overview"),
+  // the page that most people open first
+  component: Overview,
 });
 
 // the overview lists all campaigns

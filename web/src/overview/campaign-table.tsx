@@ -1,7 +1,7 @@
 import { Badge, Button, Group, NativeSelect } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useDeferredValue, useMemo } from "react";
 import { useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { CampaignFilter, CampaignRowFragment } from "../../__generated__/graphql";
@@ -116,7 +116,7 @@ export function CampaignTable({
   // a cursor belongs to an order and a filter
   const narrow = (change: Partial<OverviewSearch>) =>
     onSearch({ after: undefined, before: undefined, ...change });
-  const campaigns = data?.campaigns;
+  const campaigns = useDeferredValue(data?.campaigns);
   const info = campaigns?.pageInfo;
   return (
     <Panel

@@ -1,10 +1,11 @@
 import { Group, NativeSelect, Stack } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useDeferredValue, useMemo } from "react";
 import { useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import { INTERVALS, type OverviewSearch, SPANS } from "../search";
 import { useSession } from "../session/session";
+import { Afterwards } from "../ui/afterwards";
 import { ownTimeZone } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { Failed, Loading, Panel } from "../ui/states";
@@ -59,6 +60,8 @@ export function Overview() {
     };
   }, [days, interval, zone]);
   const [{ data, error, fetching }, again] = useQuery({ query: Span, variables });
+  // the figures first
+  const timeline = useDeferredValue(data?.timeline);
 
   return (
     <Stack gap="lg">
@@ -73,31 +76,35 @@ export function Overview() {
           data={SPANS.map((span) => ({ value: String(span), label: `the last ${span} days` }))}
         />
       </Group>
-      {error && !fetching ? (
-        <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />
-      ) : (
-        <Figures now={data?.now} before={data?.before} days={days} />
-      )}
-      <Panel
-        title="Engagement over time"
-        actions={
-          <TimelineChoice
-            interval={interval}
-            zone={zone}
-            intervals={INTERVALS.filter((known) => known !== "HOUR" || days <= HOURLY)}
-            onChoose={set}
-          />
-        }
-      >
-        {data ? (
-          <Suspense fallback={<Loading lines={8} />}>
-            <TimelineChart periods={data.timeline} interval={interval} zone={zone} />
-          </Suspense>
+      <Afterwards>
+        {error && !fetching ? (
+          <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />
         ) : (
-          !error && <Loading lines={8} />
+          <Figures now={data?.now} before={data?.before} days={days} />
         )}
-      </Panel>
-      <CampaignTable search={search} onSearch={set} />
+        <Panel
+          title="Engagement over time"
+          actions={
+            <TimelineChoice
+              interval={interval}
+              zone={zone}
+              intervals={INTERVALS.filter((known) => known !== "HOUR" || days <= HOURLY)}
+              onChoose={set}
+            />
+          }
+        >
+          {timeline ? (
+            <Suspense fallback={<Loading lines={8} />}>
+              <TimelineChart periods={timeline} interval={interval} zone={zone} />
+            </Suspense>
+          ) : (
+            !error && <Loading lines={8} />
+          )}
+        </Panel>
+        <Afterwards>
+          <CampaignTable search={search} onSearch={set} />
+        </Afterwards>
+      </Afterwards>
     </Stack>
   );
 }

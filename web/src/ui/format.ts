@@ -1,24 +1,26 @@
 /** Numbers and times as the reader's language writes them. */
 
-const counts = new Intl.NumberFormat();
-const percents = new Intl.NumberFormat(undefined, {
-  style: "percent",
-  minimumFractionDigits: 1,
-  maximumFractionDigits: 1,
-});
-const points = new Intl.NumberFormat(undefined, {
-  minimumFractionDigits: 1,
-  maximumFractionDigits: 1,
-  signDisplay: "exceptZero",
-});
-const changes = new Intl.NumberFormat(undefined, {
-  style: "percent",
-  maximumFractionDigits: 0,
-  signDisplay: "exceptZero",
-});
-const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const times = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+type Format<Value> = { format: (value: Value) => string };
+
+/** A format that is made when it is first used, as that takes longer than to use it. */
+function later<Value>(make: () => Format<Value>): Format<Value> {
+  let made: Format<Value> | undefined;
+  return { format: (value) => (made ??= make()).format(value) };
+}
+
+const number = (options?: Intl.NumberFormatOptions) =>
+  later<number>(() => new Intl.NumberFormat(undefined, options));
+const time = (options: Intl.DateTimeFormatOptions) =>
+  later<Date>(() => new Intl.DateTimeFormat(undefined, options));
+
+const counts = number();
+const percents = number({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const points = number({ minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const changes = number({ style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
+const days = time({ dateStyle: "medium" });
+const times = time({ dateStyle: "medium", timeStyle: "short" });
+const exact = time({ dateStyle: "medium", timeStyle: "medium" });
+const periods = new Map<string, Format<Date>>();
 
 /** What stands where there is nothing. */
 export const NONE = "–";
@@ -44,14 +46,19 @@ export const second = (time: string) => exact.format(new Date(time));
 
 /** The beginning of a period of a time series, in its time zone. */
 export function period(start: string, interval: string, timeZone: string): string {
-  const at = new Date(start);
-  const options: Intl.DateTimeFormatOptions =
-    interval === "MONTH"
-      ? { month: "short", year: "numeric" }
-      : interval === "DAY" || interval === "WEEK"
-        ? { day: "numeric", month: "short" }
-        : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
-  return new Intl.DateTimeFormat(undefined, { ...options, timeZone }).format(at);
+  const key = `${interval} ${timeZone}`;
+  let format = periods.get(key);
+  if (format === undefined) {
+    const options: Intl.DateTimeFormatOptions =
+      interval === "MONTH"
+        ? { month: "short", year: "numeric" }
+        : interval === "DAY" || interval === "WEEK"
+          ? { day: "numeric", month: "short" }
+          : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+    format = time({ ...options, timeZone });
+    periods.set(key, format);
+  }
+  return format.format(new Date(start));
 }
 
 /** A word of the API as people read it: HARD_BOUNCE is "Hard bounce". */

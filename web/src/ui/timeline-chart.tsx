@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef } from "react";
 import UPlot from "uplot";
 import { graphql } from "../../__generated__";
 import type { PeriodsFragment, TimeInterval } from "../../__generated__/graphql";
+import { Afterwards } from "./afterwards";
 import { count, period } from "./format";
 import { Empty } from "./states";
 
@@ -41,37 +42,44 @@ interface Properties {
 
 /** A time series as a chart, and as a table for whoever cannot see it. */
 export default function TimelineChart(properties: Properties) {
-  const { periods, interval, zone } = properties;
-  if (periods.length === 0) return <Empty title="No events yet" />;
+  if (properties.periods.length === 0) return <Empty title="No events yet" />;
   return (
     <>
       <Chart {...properties} />
-      <VisuallyHidden>
-        <table>
-          <caption>Events by period</caption>
-          <thead>
-            <tr>
-              <th scope="col">Period</th>
-              {SERIES.map(({ name, label }) => (
-                <th key={name} scope="col">
-                  {label}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {periods.map((of) => (
-              <tr key={of.start}>
-                <th scope="row">{period(of.start, interval, zone)}</th>
-                {SERIES.map(({ name }) => (
-                  <td key={name}>{count(of[name])}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </VisuallyHidden>
+      <Afterwards>
+        <VisuallyHidden>
+          <Table {...properties} />
+        </VisuallyHidden>
+      </Afterwards>
     </>
+  );
+}
+
+function Table({ periods, interval, zone }: Properties) {
+  return (
+    <table>
+      <caption>Events by period</caption>
+      <thead>
+        <tr>
+          <th scope="col">Period</th>
+          {SERIES.map(({ name, label }) => (
+            <th key={name} scope="col">
+              {label}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {periods.map((of) => (
+          <tr key={of.start}>
+            <th scope="row">{period(of.start, interval, zone)}</th>
+            {SERIES.map(({ name }) => (
+              <td key={name}>{count(of[name])}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -1,4 +1,5 @@
 import { Group, NativeSelect } from "@mantine/core";
+import { useState } from "react";
 import type { TimeInterval } from "../../__generated__/graphql";
 import { INTERVALS } from "../search";
 import { timeZones, word } from "./format";
@@ -15,6 +16,11 @@ export function TimelineChoice({
   intervals?: TimeInterval[];
   onChoose: (choice: { interval?: TimeInterval; zone?: string }) => void;
 }) {
+  // there are more than 400, which are options once somebody comes to choose
+  const [zones, setZones] = useState<string[]>([]);
+  const listZones = () => {
+    if (zones.length === 0) setZones(timeZones());
+  };
   return (
     <Group gap="xs">
       <NativeSelect
@@ -31,7 +37,9 @@ export function TimelineChoice({
         aria-label="Time zone"
         value={zone}
         onChange={({ currentTarget: { value } }) => onChoose({ zone: value })}
-        data={[...new Set([zone, ...timeZones()])]}
+        onPointerEnter={listZones}
+        onFocus={listZones}
+        data={[...new Set([zone, ...zones])]}
       />
     </Group>
   );
