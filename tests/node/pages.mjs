@@ -70,6 +70,10 @@ async function looking(open) {
   await isAccessible(page);
 
   // what is chosen is in the address, and another reader sees the same
+  const zone = page.getByRole("combobox", { name: "Time zone" });
+  await zone.focus();
+  await zone.selectOption("Asia/Tokyo");
+  await page.waitForURL(/zone=Asia%2FTokyo/);
   await page.getByLabel("Search campaigns").fill("sale");
   await page.waitForURL(/q=sale/);
   await page.getByRole("button", { name: "Open rate" }).click();

@@ -106,14 +106,14 @@ function Figure({
           <div className="figure">{value}</div>
         )}
         <Text size="xs" c="dimmed">
-          {change === null ? `Nothing in the ${days} days before` : `${change} to the ${days} days before`}
+          {change === null ? `Nothing in the previous ${days} days` : `${change} vs. the previous ${days} days`}
         </Text>
         {verdict && (
           <Group gap={4} wrap="nowrap" mt={4} c={verdict.color}>
             {verdict.isGood ? (
-              <IconCircleCheck size={15} aria-hidden />
+              <IconCircleCheck size={15} className="icon" aria-hidden />
             ) : (
-              <IconAlertTriangle size={15} aria-hidden />
+              <IconAlertTriangle size={15} className="icon" aria-hidden />
             )}
             <Text size="xs" span>
               {verdict.text}
