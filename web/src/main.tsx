@@ -10,6 +10,7 @@ import { comeBack, isBack } from "./session/issuer";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
 import { takeFromAddress } from "./session/token";
+import { ownTimeZone } from "./ui/format";
 import { theme, variables } from "./ui/theme";
 
 takeFromAddress();
@@ -23,6 +24,8 @@ if (isBack) {
   void comeBack();
 } else {
   show(root);
+  // while the page waits for its first response
+  setTimeout(ownTimeZone);
 }
 
 function show(root: HTMLElement) {

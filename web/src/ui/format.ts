@@ -75,4 +75,7 @@ export function timeZones(): string[] {
   return ["UTC", ...Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC")];
 }
 
-export const ownTimeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+let own: string | undefined;
+
+/** The reader's time zone. The browser takes some time to find it. */
+export const ownTimeZone = () => (own ??= Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");

@@ -12,6 +12,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconMoon, IconSun } from "@tabler/icons-react";
 import { Link, Outlet } from "@tanstack/react-router";
 import { useSession } from "../session/session";
+import { Afterwards } from "./afterwards";
 
 const PAGES = [
   { to: "/", name: "Overview" },
@@ -81,7 +82,9 @@ export function Frame() {
         </Text>
       </AppShell.Navbar>
       <AppShell.Main id="content">
-        <Outlet />
+        <Afterwards>
+          <Outlet />
+        </Afterwards>
       </AppShell.Main>
     </AppShell>
   );
