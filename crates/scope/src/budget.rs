@@ -259,7 +259,7 @@ impl Budgets {
         let dear = (max_executing / 8).max(2);
         let work = Work {
             any: Shares::new(max_executing.max(1), limits.share, max_waiting)
-                .half_among_many(activity.clone()),
+                .quarter_among_many(activity.clone()),
             dear: Shares::new(dear, limits.share, max_waiting).all_for_one(activity.clone()),
             activity,
             max_wait,

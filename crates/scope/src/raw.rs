@@ -4,7 +4,11 @@
 //! names is shadowed by a common table expression of that name that contains the predicate. A
 //! qualified or quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
 
 use sea_orm::{
     DbBackend, Value,
@@ -17,6 +21,17 @@ use crate::owned::TABLES;
 /// A query in text that both databases understand, without quoted or qualified table names.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
+
+/// Tables that shadow those of the database.
+struct Shadows {
+    /// Their definitions, to follow `WITH`. Each `?` is the organization.
+    text: String,
+    /// How many there are.
+    count: usize,
+}
+
+/// The tables of each text, by its place and length, and whether it is for SQLite.
+type Known = HashMap<(usize, usize, bool), Arc<Shadows>>;
 
 /// The text for an ID that is selected.
 const AMONG_SELECTED: &str = "IN (SELECT id FROM selected)";
@@ -53,9 +68,23 @@ impl Sql {
         Self(text)
     }
 
-    /// The text after `WITH` and the tables that it names. Each `?` is the organization.
-    fn shadowed(self, backend: DbBackend) -> (String, usize) {
-        let schema = if backend == DbBackend::Sqlite { "main." } else { "" };
+    /// The definitions of the tables that it names. Found once for each text, as there are only as many
+    /// as the program has.
+    fn shadows(self, backend: DbBackend) -> Arc<Shadows> {
+        static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
+        let is_sqlite = backend == DbBackend::Sqlite;
+        // two texts at one place are the same one
+        let key = (self.0.as_ptr().addr(), self.0.len(), is_sqlite);
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        known.unwrap_or_else(|| {
+            let found = Arc::new(self.find_shadows(is_sqlite));
+            KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
+            found
+        })
+    }
+
+    fn find_shadows(self, is_sqlite: bool) -> Shadows {
+        let schema = if is_sqlite { "main." } else { "" };
         let tables: Vec<String> = TABLES
             .iter()
             .filter(|(table, ..)| self.names(table))
@@ -68,7 +97,7 @@ impl Sql {
                 )
             })
             .collect();
-        (format!("WITH {}", tables.join(", ")), tables.len())
+        Shadows { text: tables.join(", "), count: tables.len() }
     }
 
     /// The text. If few IDs are selected, PostgreSQL looks up each of them: the plan is kept, and a
@@ -94,8 +123,9 @@ impl Sql {
 
     /// A scalar subquery.
     pub(crate) fn expression(self, backend: DbBackend, organization: Uuid) -> Expr {
-        let (with, count) = self.shadowed(backend);
-        custom(backend, &format!("({with} {})", self.0), vec![organization.into(); count])
+        let shadows = self.shadows(backend);
+        let text = format!("(WITH {} {})", shadows.text, self.0);
+        custom(backend, &text, vec![organization.into(); shadows.count])
     }
 
     /// The condition that `own` is one of the IDs that the text finds, among the rows with a
@@ -120,10 +150,11 @@ impl Sql {
             Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
         } else {
             // computes the set once
-            let (with, count) = self.shadowed(backend);
-            let text = format!("? IN ({with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
+            let shadows = self.shadows(backend);
+            let with = &shadows.text;
+            let text = format!("? IN (WITH {with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
             let own = std::iter::once(own);
-            Expr::cust_with_exprs(text, own.chain(organizations(count)).chain([condition]))
+            Expr::cust_with_exprs(text, own.chain(organizations(shadows.count)).chain([condition]))
         }
     }
 
@@ -166,7 +197,7 @@ impl Sql {
         given: Option<Given>,
     ) -> sea_orm::Statement {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
-        let (shadowed, count) = self.shadowed(backend);
+        let shadows = self.shadows(backend);
         let (name, select) = selected;
         let (inner, values) = match backend {
             DbBackend::Postgres => select.build(PostgresQueryBuilder),
@@ -174,14 +205,14 @@ impl Sql {
         };
         let mut values = values.0;
         let before = values.len();
-        let mut tables = shadowed["WITH ".len()..].to_owned();
+        let mut tables = Cow::Borrowed(&*shadows.text);
         if let Some(Given { table, rows }) = given {
             let row = |row: &Vec<Value>| format!("({})", vec!["?"; row.len()].join(", "));
             let list: Vec<String> = rows.iter().map(row).collect();
-            tables = format!("{table} AS (VALUES {}), {tables}", list.join(", "));
+            tables = format!("{table} AS (VALUES {}), {tables}", list.join(", ")).into();
             values.extend(rows.into_iter().flatten());
         }
-        values.extend(std::iter::repeat_n(Value::from(organization), count));
+        values.extend(std::iter::repeat_n(Value::from(organization), shadows.count));
         // `selected` comes first: its own tables are the real ones, with its own predicate
         let tables = numbered(backend, &tables, before);
         let sql =

@@ -54,8 +54,8 @@ enum Rule {
     Share,
     /// All of them while no other is active.
     AllForOne(Activity),
-    /// Half of its share while others are active: their operations then run beside few of its own.
-    HalfAmongMany(Activity),
+    /// A quarter of its share while others are active: their operations then run beside few of its own.
+    QuarterAmongMany(Activity),
 }
 
 #[derive(Default)]
@@ -71,9 +71,19 @@ struct Waiting {
 }
 
 impl Organization {
-    /// Forgets those who no longer wait.
+    /// Forgets those who no longer wait, up to the first that does.
     fn tidy(&mut self) {
-        self.waiting.retain(|waiting| !waiting.place.is_closed());
+        while self.waiting.front().is_some_and(|first| first.place.is_closed()) {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Whether so many wait.
+    fn has_waiting(&mut self, count: usize) -> bool {
+        if self.waiting.len() >= count {
+            self.waiting.retain(|waiting| !waiting.place.is_closed());
+        }
+        self.waiting.len() >= count
     }
 
     /// For how long the first of those who wait has waited.
@@ -148,9 +158,9 @@ impl Shares {
         self
     }
 
-    /// Places that an organization can have half of its share of while others are active.
-    pub(crate) fn half_among_many(self, activity: Activity) -> Self {
-        self.state().rule = Rule::HalfAmongMany(activity);
+    /// Places that an organization can have a quarter of its share of while others are active.
+    pub(crate) fn quarter_among_many(self, activity: Activity) -> Self {
+        self.state().rule = Rule::QuarterAmongMany(activity);
         self
     }
 
@@ -192,7 +202,7 @@ impl Shares {
             if of.longest_wait() >= behind {
                 return Err(NoPlace::Busy);
             }
-            if of.waiting.len() >= max_waiting {
+            if of.has_waiting(max_waiting) {
                 return Err(NoPlace::TooMany);
             }
             let (place, receiver) = oneshot::channel();
@@ -224,8 +234,8 @@ impl State {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
         let is_allowed = |held| match &self.rule {
             Rule::AllForOne(activity) if !activity.is_shared() => true,
-            Rule::HalfAmongMany(activity) if activity.is_shared() => {
-                self.share.allows(2 * held, self.free - 1)
+            Rule::QuarterAmongMany(activity) if activity.is_shared() => {
+                self.share.allows(4 * held, self.free - 1)
             }
             _ => self.share.allows(held, self.free - 1),
         };
@@ -392,16 +402,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_not_alone_may_have_half_of_its_share() {
+    async fn one_that_is_not_alone_may_have_a_quarter_of_its_share() {
         let activity = Activity::default();
-        let shares = shares(16).half_among_many(activity.clone());
+        let shares = shares(16).quarter_among_many(activity.clone());
         activity.note(Uuid::from_u128(1));
         let alone = all_now(&shares, 1).await;
         assert_eq!(alone.len(), 8);
         activity.note(Uuid::from_u128(2));
         assert!(!all_now(&shares, 2).await.is_empty());
         drop(alone);
-        assert_eq!(all_now(&shares, 1).await.len(), 5);
+        assert_eq!(all_now(&shares, 1).await.len(), 3);
     }
 
     #[tokio::test]
