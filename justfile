@@ -75,6 +75,11 @@ smooth:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
     cd tests/node && npm ci --silent && YIELDING=1 node beside.mjs ../../target/release/campaigns smooth.mjs
 
+# What Lighthouse says of the overview. Fails where a category has less than 95.
+lighthouse:
+    CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
+    cd tests/node && npm ci --silent && node beside.mjs ../../target/release/campaigns lighthouse.mjs
+
 # Asks a service on demo data anything that fits the schema, by schemathesis, and fails on an answer that is
 # the service's fault. Needs Python.
 schemathesis examples="100":

@@ -7,7 +7,8 @@ import { chromium } from "playwright-core";
 const require = createRequire(import.meta.url);
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
+/** The browser's program, if there is one. */
+export const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
 
 /** Opens a browser for a service, and others that it may ask, and ends it whatever becomes of the visit. */
 export async function visit(address, visiting, others = []) {
