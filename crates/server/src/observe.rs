@@ -98,6 +98,11 @@ impl Drop for Observed {
         let (outcome, took) = (self.outcome(), self.started.elapsed());
         let Self { operations, organization, request_id, about, .. } = self;
         let code = outcome.as_str();
+        // as text, since the log takes longer to show them
+        let mut texts = [Uuid::encode_buffer(); 2];
+        let [request_text, organization_text] = &mut texts;
+        let request_id: &str = request_id.hyphenated().encode_lower(request_text);
+        let organization: &str = organization.hyphenated().encode_lower(organization_text);
         // microseconds are as exact as anybody wants it
         let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let Some(about) = about else {
@@ -106,7 +111,7 @@ impl Drop for Observed {
             }
             tracing::info!(
                 target: "campaigns::operation",
-                %request_id, %organization, r#type = "unknown", code, ms, "operation"
+                request_id, organization, r#type = "unknown", code, ms, "operation"
             );
             return;
         };
@@ -119,12 +124,12 @@ impl Drop for Observed {
             let document = hex(&Sha256::digest(about.document()));
             tracing::warn!(
                 target: "campaigns::operation",
-                %request_id, %organization, r#type, name, cost, code, ms, document, "slow operation"
+                request_id, organization, r#type, name, cost, code, ms, document, "slow operation"
             );
         } else {
             tracing::info!(
                 target: "campaigns::operation",
-                %request_id, %organization, r#type, name, cost, code, ms, "operation"
+                request_id, organization, r#type, name, cost, code, ms, "operation"
             );
         }
     }
