@@ -51,18 +51,18 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
             };
             rounds.push((with, without, with / without));
         }
-        let share_of = |of: fn(&(f64, f64, f64)) -> f64, share| {
+        let quantile = |of: fn(&(f64, f64, f64)) -> f64, share| {
             let mut values: Vec<_> = rounds.iter().map(of).collect();
             values.sort_by(f64::total_cmp);
             percentile(&values, share)
         };
         println!(
             "  {name:<6} {:>7.0} a second watched, {:>7.0} unwatched: {:.3} ({:.3} to {:.3} in half of the rounds)",
-            share_of(|round| round.0, 0.5),
-            share_of(|round| round.1, 0.5),
-            share_of(|round| round.2, 0.5),
-            share_of(|round| round.2, 0.25),
-            share_of(|round| round.2, 0.75),
+            quantile(|round| round.0, 0.5),
+            quantile(|round| round.1, 0.5),
+            quantile(|round| round.2, 0.5),
+            quantile(|round| round.2, 0.25),
+            quantile(|round| round.2, 0.75),
         );
     }
     scraping.abort();

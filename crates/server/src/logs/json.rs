@@ -41,8 +41,6 @@ struct Object {
     text: Vec<u8>,
     /// The true target of an event that came by the `log` crate.
     target: Option<String>,
-    /// The value that was shown last.
-    shown: String,
 }
 
 impl Object {
@@ -64,13 +62,11 @@ impl Object {
 
 impl Visit for Object {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut shown = std::mem::take(&mut self.shown);
-        shown.clear();
+        let mut shown = String::new();
         // whatever cannot be shown is left out
         if write!(shown, "{value:?}").is_ok() {
             self.field(field, &shown);
         }
-        self.shown = shown;
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
