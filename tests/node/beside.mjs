@@ -2,12 +2,13 @@
 //
 //   node beside.mjs PATH/TO/campaigns pages.mjs
 //
-// The program has the printed links in DASHBOARD and GRAPHIQL, and a member's token in MEMBER.
+// The program has the printed links in DASHBOARD and GRAPHIQL, and a member's token in MEMBER. With YIELDING, the
+// service and the program make way for the browser, whose reader would have a machine of their own.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { setPriority, tmpdir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -17,8 +18,12 @@ const serving = spawn(resolve(service), ["--listen", "127.0.0.1:0"], {
   cwd: directory,
   stdio: ["ignore", "pipe", "inherit"],
 });
-// what the pages do is looked at, and elsewhere they have a machine of their own
-if (process.env.YIELDING) setPriority(serving.pid, 10);
+if (process.env.YIELDING) {
+  yieldSession(19);
+  // the terminal that the session may belong to gets its share back
+  process.once("exit", () => yieldSession(0));
+  process.once("SIGINT", () => process.exit(130));
+}
 const found = {};
 for await (const line of createInterface({ input: serving.stdout })) {
   const [, label, value] = line.match(/^ *(member|Dashboard|GraphiQL) +(\S+)$/) ?? [];
@@ -34,3 +39,15 @@ serving.kill();
 await once(serving, "exit");
 rmSync(directory, { recursive: true });
 process.exit(code ?? 1);
+
+/**
+ * Sets the priority of this session's processes against other sessions, such as the browser's. Linux shares the
+ * processors among sessions first (sched(7), autogroup): a process' own priority counts within its session alone.
+ */
+function yieldSession(nice) {
+  try {
+    writeFileSync("/proc/self/autogroup", String(nice));
+  } catch (error) {
+    console.error(`the browser has no priority over the service: ${error.message}`);
+  }
+}
