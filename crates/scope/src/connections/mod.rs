@@ -22,17 +22,20 @@
 //! runs in a transaction that begins with these settings ([`link::pooled_begin`]), and nothing
 //! stays prepared.
 
+mod connector;
+mod failure;
 mod hosts;
+mod lease;
 mod link;
 mod session;
 mod turn;
 mod types;
 
+pub(crate) use failure::Failure;
 pub(crate) use link::is_stale_plan;
 pub(crate) use session::Session;
 
 use std::{
-    str::FromStr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -41,75 +44,29 @@ use std::{
 };
 
 use metrics::{Counter, Histogram};
-use sea_orm::{
-    DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
-    sqlx::{
-        self, ConnectOptions, Connection, Executor, Row, SqliteConnection,
-        error::DatabaseError,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode},
-    },
-};
+use sea_orm::{DbBackend, Statement};
 use tokio::time::{timeout, timeout_at};
-use tracing::Instrument;
 use uuid::Uuid;
 
+use self::{
+    connector::{Begin, Connector},
+    lease::Lease,
+    link::Link,
+    turn::Turns,
+    types::Types,
+};
 use crate::{
-    Error, Observer, Options,
-    budget::{Exhausted, Share},
-    shares::{NoPlace, Occupancy, Permit, Shares},
+    Observer, Options,
+    budget::Share,
+    shares::{NoPlace, Occupancy, Shares},
 };
 pub use hosts::primary;
-use turn::Turns;
-
-use hosts::{Connected, Hosts};
-use link::Link;
-use types::Types;
 
 /// A connection that was idle for longer is pinged before use.
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// The lifetime of a connection, so that failovers, and memory that a server keeps for it, do not
 /// last.
 const LIFETIME: Duration = Duration::from_mins(30);
-/// How long to wait before a refused connection is tried again.
-const RECONNECT: Duration = Duration::from_millis(100);
-
-/// Why a statement did not run, or did not finish.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    Sqlx(#[from] sqlx::Error),
-    #[error(transparent)]
-    Exhausted(#[from] Exhausted),
-    #[error("the operation ran out of time")]
-    OutOfTime,
-    #[error("no connection became free in time")]
-    NoneFree,
-    #[error("too many operations of the organization are waiting for a connection")]
-    TooManyWait,
-    #[error("the connections are closed")]
-    Closed,
-    #[error("an earlier statement of the transaction failed")]
-    Aborted,
-    #[error("it is unknown whether the transaction was committed: {0}")]
-    InDoubt(String),
-}
-
-impl From<Failure> for DbErr {
-    fn from(failure: Failure) -> Self {
-        let error = match failure {
-            Failure::Sqlx(error) => error,
-            // Error::from takes it out again
-            other => sqlx::Error::AnyDriverError(Box::new(other)),
-        };
-        DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        DbErr::from(failure).into()
-    }
-}
 
 /// How PostgreSQL treats the plan of a statement that was executed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,10 +134,7 @@ struct Inner {
     acquire_timeout: Duration,
     observer: Option<Observer>,
     counted: OnceLock<Counted>,
-    /// The start of a transaction.
-    begin: String,
-    /// The start of a transaction in which all statements see the same snapshot.
-    begin_repeatable: String,
+    begin: Begin,
     /// Where the database has one writer at a time.
     turns: Option<Turns>,
     /// The column types that differ from the documented ones.
@@ -200,56 +154,15 @@ struct Idle {
     renewed: Instant,
 }
 
-enum Connector {
-    Postgres { hosts: Hosts, pooled: bool },
-    Sqlite(Box<SqliteConnectOptions>),
-}
-
 impl Connections {
     /// Connects once, to check that it is possible and how.
     pub(crate) async fn open(
         options: &Options,
         observer: Option<Observer>,
     ) -> Result<Self, Failure> {
-        let is_postgres = options.url.starts_with("postgres");
-        let settings = settings(options);
-        let (connector, mut first) = if is_postgres {
-            let plain = Hosts::of(&options.url)?.map(|host| {
-                host.disable_statement_logging()
-                    .application_name("campaigns")
-                    .extra_float_digits(None)
-            });
-            connect_first(plain, &settings, options.pooler).await?
-        } else {
-            let sqlite = SqliteConnectOptions::from_str(&options.url)?
-                .disable_statement_logging()
-                .busy_timeout(turn::PATIENCE)
-                .foreign_keys(true)
-                .with_regexp();
-            let sqlite = if options.read_only {
-                sqlite.create_if_missing(false).read_only(true)
-            } else {
-                sqlite.journal_mode(SqliteJournalMode::Wal)
-            };
-            let connector = Connector::Sqlite(Box::new(sqlite));
-            let first = connector.connect().await?;
-            (connector, first)
-        };
-        let (begin, begin_repeatable) = match &connector {
-            Connector::Postgres { pooled: true, .. } => {
-                (link::pooled_begin(&settings), link::pooled_begin_repeatable(&settings))
-            }
-            Connector::Postgres { .. } => {
-                ("BEGIN".to_owned(), "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned())
-            }
-            // two transactions that start with a read could not both continue with a write
-            Connector::Sqlite(_) => ("BEGIN IMMEDIATE".to_owned(), "BEGIN IMMEDIATE".to_owned()),
-        };
-        let turns = matches!(connector, Connector::Sqlite(_)).then(Turns::default);
-        let pooled_begin = match &connector {
-            Connector::Postgres { pooled: true, .. } => Some(begin.as_str()),
-            _ => None,
-        };
+        let (connector, begin, mut first) = Connector::open(options).await?;
+        let turns = (connector.backend() == DbBackend::Sqlite).then(Turns::default);
+        let pooled_begin = connector.is_pooled().then_some(begin.usual.as_str());
         let types = Types::look_up(&mut first, pooled_begin).await?;
         let all = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(1);
         let shares = |count| Shares::new(count, options.bytes.share, options.max_waiting);
@@ -276,17 +189,13 @@ impl Connections {
             observer,
             counted: OnceLock::new(),
             begin,
-            begin_repeatable,
             turns,
             types,
         })))
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
-        match self.0.connector {
-            Connector::Postgres { .. } => DbBackend::Postgres,
-            Connector::Sqlite(_) => DbBackend::Sqlite,
-        }
+        self.0.connector.backend()
     }
 
     /// The database, in the words of OpenTelemetry.
@@ -299,7 +208,7 @@ impl Connections {
 
     /// Whether another connection of the database may serve each transaction.
     pub(crate) fn is_pooled(&self) -> bool {
-        matches!(self.0.connector, Connector::Postgres { pooled: true, .. })
+        self.0.connector.is_pooled()
     }
 
     /// How many connections are in use, and how many wait for one.
@@ -361,7 +270,7 @@ impl Connections {
         })?;
         let (mut link, reused) = match self.take_idle(plans).await? {
             Some(link) => (link, true),
-            None => match timeout_at(until.into(), self.connect_patiently()).await {
+            None => match timeout_at(until.into(), self.0.connector.connect_patiently()).await {
                 Ok(link) => (link?, false),
                 Err(_) => return Err(too_late()),
             },
@@ -369,7 +278,7 @@ impl Connections {
         if !reused {
             link.plan(plans).await?;
         }
-        Ok(Lease { link: Some(link), permit: Some(permit), connections: self.clone(), reused })
+        Ok(Lease::of(self, link, permit, reused))
     }
 
     /// An idle connection that responds, if there is one, preferably one that already treats plans
@@ -394,18 +303,6 @@ impl Connections {
                 || matches!(timeout(Duration::from_secs(1), link.ping()).await, Ok(Ok(())));
             if answers && link.plan(plans).await.is_ok() {
                 return Ok(Some(link));
-            }
-        }
-    }
-
-    /// Connects. While the server starts or has no free connection, tries again.
-    async fn connect_patiently(&self) -> Result<Link, Failure> {
-        loop {
-            match self.0.connector.connect().await {
-                Err(Failure::Sqlx(error)) if is_starting(&error) => {
-                    tokio::time::sleep(RECONNECT).await;
-                }
-                other => return other,
             }
         }
     }
@@ -467,158 +364,5 @@ impl Connections {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Connector {
-    async fn connect(&self) -> Result<Link, Failure> {
-        match self {
-            Self::Postgres { hosts, pooled } => {
-                let Connected { connection, process } = hosts.connect().await?;
-                // behind a pooler each transaction says its own
-                Ok(Link::postgres(connection, (!pooled).then_some(process), *pooled))
-            }
-            Self::Sqlite(options) => {
-                Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
-            }
-        }
-    }
-}
-
-/// The settings of a connection to PostgreSQL.
-fn settings(options: &Options) -> Vec<(&'static str, String)> {
-    let mut settings = vec![
-        ("plan_cache_mode", "force_custom_plan".to_owned()),
-        // JIT compilation takes longer than these statements
-        ("jit", "off".to_owned()),
-    ];
-    if let Some(schema) = &options.schema {
-        let schema = schema.replace('"', "\"\"");
-        settings.push(("search_path", format!("\"{schema}\", public")));
-    }
-    if options.read_only {
-        settings.push(("default_transaction_read_only", "on".to_owned()));
-    }
-    if let Some(timeout) = options.statement_timeout {
-        // if the service itself is gone
-        settings.push(("statement_timeout", timeout.as_millis().to_string()));
-    }
-    settings
-}
-
-/// Connects to PostgreSQL with the settings in the startup packet, or detects a pooler that rejects
-/// them, or accepts them without passing them on.
-async fn connect_first(
-    plain: Hosts,
-    settings: &[(&'static str, String)],
-    pooler: bool,
-) -> Result<(Connector, Link), Failure> {
-    if !pooler {
-        let hosts =
-            plain.map(|host| host.options(settings.iter().map(|(name, value)| (*name, value))));
-        match hosts.connect().await {
-            Ok(Connected { mut connection, process }) => {
-                let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
-                if shown.try_get::<String, _>(0)? == settings[0].1 {
-                    let first = Link::postgres(connection, Some(process), false);
-                    return Ok((Connector::Postgres { hosts, pooled: false }, first));
-                }
-            }
-            Err(Failure::Sqlx(error)) if is_refused_parameter(&error) => {}
-            Err(error) => return Err(error),
-        }
-        tracing::info!(
-            "the database is behind a pooler: every statement runs in a transaction of its own, \
-             and none is prepared for longer"
-        );
-    }
-    let connector = Connector::Postgres { hosts: plain, pooled: true };
-    let first = connector.connect().await?;
-    Ok((connector, first))
-}
-
-/// PgBouncer's message for an unknown startup parameter.
-fn is_refused_parameter(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.message().contains("unsupported startup parameter"))
-}
-
-/// Whether the server will accept connections soon.
-fn is_starting(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    matches!(code.as_deref(), Some("57P03" | "53300"))
-}
-
-/// A connection in use.
-struct Lease {
-    /// `None` after it is returned.
-    link: Option<Link>,
-    permit: Option<Permit>,
-    connections: Connections,
-    /// Whether it was used before, so that the server may have closed it.
-    reused: bool,
-}
-
-impl Lease {
-    /// A connection in addition to the counted ones.
-    fn apart(connections: &Connections, link: Link) -> Self {
-        Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
-    }
-
-    fn link(&mut self) -> &mut Link {
-        self.link.as_mut().expect("it is there until it is dropped")
-    }
-
-    async fn run(
-        &mut self,
-        statement: &Statement,
-        take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
-    ) -> Result<ExecResult, Failure> {
-        let started = Instant::now();
-        let connections = self.connections.clone();
-        let statement = connections.0.types.written(statement);
-        // off, unless traces are exported
-        let span = tracing::info_span!(
-            target: "campaigns::trace", "statement",
-            otel.kind = "client",
-            db.system.name = connections.system(),
-            db.query.text = statement.sql,
-        );
-        let done = self.link().run(&statement, take).instrument(span).await;
-        if let Some(counted) = connections.0.counted.get() {
-            counted.seconds.record(started.elapsed());
-            if done.is_err() {
-                counted.failed.increment(1);
-            }
-        }
-        if let Some(observer) = &connections.0.observer {
-            observer(&statement, self.link().plans.set(), started.elapsed());
-        }
-        done
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(mut link) = self.link.take() else { return };
-        let (connections, permit) = (self.connections.clone(), self.permit.take());
-        if link.is_clean() || link.is_broken() {
-            // a connection outside the count is not kept
-            if permit.is_some() {
-                connections.put_back(link);
-            }
-            return;
-        }
-        // without a runtime, the process is ending, and the connection with it
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let cancel = async |process| Box::pin(connections.cancel(process)).await;
-            link.recover(cancel).await;
-            if permit.is_some() {
-                connections.put_back(link);
-            }
-            drop(permit);
-        });
     }
 }

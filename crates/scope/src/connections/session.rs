@@ -121,12 +121,12 @@ impl Session {
 
     /// A session within a new transaction.
     pub(crate) async fn begin(&self) -> Result<(Self, Transaction), Failure> {
-        self.begin_with(&self.connections.0.begin).await
+        self.begin_with(&self.connections.0.begin.usual).await
     }
 
     /// A session within a new transaction in which all statements see the same snapshot.
     pub(crate) async fn begin_repeatable(&self) -> Result<(Self, Transaction), Failure> {
-        self.begin_with(&self.connections.0.begin_repeatable).await
+        self.begin_with(&self.connections.0.begin.repeatable).await
     }
 
     async fn begin_with(&self, words: &str) -> Result<(Self, Transaction), Failure> {
@@ -346,7 +346,7 @@ impl Session {
         if !self.connections.is_pooled() && self.wall.is_none() {
             return lease.run(statement, take).await;
         }
-        self.begin_on(lease, &self.connections.0.begin).await?;
+        self.begin_on(lease, &self.connections.0.begin.usual).await?;
         let done = lease.run(statement, take).await;
         match &done {
             // a rejected statement may still be running; the lease ends it

@@ -1,0 +1,185 @@
+//! How a connection is made, and the settings that it begins with.
+
+use std::{str::FromStr, time::Duration};
+
+use sea_orm::{
+    DbBackend,
+    sqlx::{
+        self, ConnectOptions, Connection, Executor, Row, SqliteConnection,
+        error::DatabaseError,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode},
+    },
+};
+
+use super::{
+    Failure,
+    hosts::{Connected, Hosts},
+    link::{Link, pooled_begin, pooled_begin_repeatable},
+    turn,
+};
+use crate::Options;
+
+/// How long to wait before a refused connection is tried again.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+pub(super) enum Connector {
+    Postgres { hosts: Hosts, pooled: bool },
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+/// What transactions begin with.
+pub(super) struct Begin {
+    pub(super) usual: String,
+    /// Where all statements see the same snapshot.
+    pub(super) repeatable: String,
+}
+
+impl Connector {
+    /// Connects once, to check that it is possible and how.
+    pub(super) async fn open(options: &Options) -> Result<(Self, Begin, Link), Failure> {
+        let settings = settings(options);
+        let (connector, first) = if options.url.starts_with("postgres") {
+            let plain = Hosts::of(&options.url)?.map(|host| {
+                host.disable_statement_logging()
+                    .application_name("campaigns")
+                    .extra_float_digits(None)
+            });
+            connect_first(plain, &settings, options.pooler).await?
+        } else {
+            let connector = Self::Sqlite(Box::new(sqlite(options)?));
+            let first = connector.connect().await?;
+            (connector, first)
+        };
+        let begin = match connector {
+            Self::Postgres { pooled: true, .. } => Begin {
+                usual: pooled_begin(&settings),
+                repeatable: pooled_begin_repeatable(&settings),
+            },
+            Self::Postgres { .. } => Begin {
+                usual: "BEGIN".to_owned(),
+                repeatable: "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned(),
+            },
+            // two transactions that start with a read could not both continue with a write
+            Self::Sqlite(_) => Begin {
+                usual: "BEGIN IMMEDIATE".to_owned(),
+                repeatable: "BEGIN IMMEDIATE".to_owned(),
+            },
+        };
+        Ok((connector, begin, first))
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        match self {
+            Self::Postgres { .. } => DbBackend::Postgres,
+            Self::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// Whether another connection of the database may serve each transaction.
+    pub(super) fn is_pooled(&self) -> bool {
+        matches!(self, Self::Postgres { pooled: true, .. })
+    }
+
+    /// Connects. While the server starts or has no free connection, tries again.
+    pub(super) async fn connect_patiently(&self) -> Result<Link, Failure> {
+        loop {
+            match self.connect().await {
+                Err(Failure::Sqlx(error)) if is_starting(&error) => {
+                    tokio::time::sleep(RECONNECT).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    pub(super) async fn connect(&self) -> Result<Link, Failure> {
+        match self {
+            Self::Postgres { hosts, pooled } => {
+                let Connected { connection, process } = hosts.connect().await?;
+                // behind a pooler each transaction says its own
+                Ok(Link::postgres(connection, (!pooled).then_some(process), *pooled))
+            }
+            Self::Sqlite(options) => {
+                Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
+            }
+        }
+    }
+}
+
+fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
+    let sqlite = SqliteConnectOptions::from_str(&options.url)?
+        .disable_statement_logging()
+        .busy_timeout(turn::PATIENCE)
+        .foreign_keys(true)
+        .with_regexp();
+    Ok(if options.read_only {
+        sqlite.create_if_missing(false).read_only(true)
+    } else {
+        sqlite.journal_mode(SqliteJournalMode::Wal)
+    })
+}
+
+/// The settings of a connection to PostgreSQL.
+fn settings(options: &Options) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+        // JIT compilation takes longer than these statements
+        ("jit", "off".to_owned()),
+    ];
+    if let Some(schema) = &options.schema {
+        let schema = schema.replace('"', "\"\"");
+        settings.push(("search_path", format!("\"{schema}\", public")));
+    }
+    if options.read_only {
+        settings.push(("default_transaction_read_only", "on".to_owned()));
+    }
+    if let Some(timeout) = options.statement_timeout {
+        // if the service itself is gone
+        settings.push(("statement_timeout", timeout.as_millis().to_string()));
+    }
+    settings
+}
+
+/// Connects to PostgreSQL with the settings in the startup packet, or detects a pooler that rejects
+/// them, or accepts them without passing them on.
+async fn connect_first(
+    plain: Hosts,
+    settings: &[(&'static str, String)],
+    pooler: bool,
+) -> Result<(Connector, Link), Failure> {
+    if !pooler {
+        let hosts =
+            plain.map(|host| host.options(settings.iter().map(|(name, value)| (*name, value))));
+        match hosts.connect().await {
+            Ok(Connected { mut connection, process }) => {
+                let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
+                if shown.try_get::<String, _>(0)? == settings[0].1 {
+                    let first = Link::postgres(connection, Some(process), false);
+                    return Ok((Connector::Postgres { hosts, pooled: false }, first));
+                }
+            }
+            Err(Failure::Sqlx(error)) if is_refused_parameter(&error) => {}
+            Err(error) => return Err(error),
+        }
+        tracing::info!(
+            "the database is behind a pooler: every statement runs in a transaction of its own, \
+             and none is prepared for longer"
+        );
+    }
+    let connector = Connector::Postgres { hosts: plain, pooled: true };
+    let first = connector.connect().await?;
+    Ok((connector, first))
+}
+
+/// PgBouncer's message for an unknown startup parameter.
+fn is_refused_parameter(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message().contains("unsupported startup parameter"))
+}
+
+/// Whether the server will accept connections soon.
+fn is_starting(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("57P03" | "53300"))
+}

@@ -1,0 +1,88 @@
+//! A connection while somebody uses it.
+
+use std::time::Instant;
+
+use sea_orm::{ExecResult, QueryResult, Statement};
+use tracing::Instrument;
+
+use super::{Connections, Failure, link::Link};
+use crate::shares::Permit;
+
+/// A connection in use.
+pub(super) struct Lease {
+    /// `None` after it is returned.
+    link: Option<Link>,
+    permit: Option<Permit>,
+    connections: Connections,
+    /// Whether it was used before, so that the server may have closed it.
+    pub(super) reused: bool,
+}
+
+impl Lease {
+    /// A connection in the place of a permit.
+    pub(super) fn of(connections: &Connections, link: Link, permit: Permit, reused: bool) -> Self {
+        let connections = connections.clone();
+        Self { link: Some(link), permit: Some(permit), connections, reused }
+    }
+
+    /// A connection in addition to the counted ones.
+    pub(super) fn apart(connections: &Connections, link: Link) -> Self {
+        Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
+    }
+
+    pub(super) fn link(&mut self) -> &mut Link {
+        self.link.as_mut().expect("it is there until it is dropped")
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        statement: &Statement,
+        take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
+    ) -> Result<ExecResult, Failure> {
+        let started = Instant::now();
+        let connections = self.connections.clone();
+        let statement = connections.0.types.written(statement);
+        // off, unless traces are exported
+        let span = tracing::info_span!(
+            target: "campaigns::trace", "statement",
+            otel.kind = "client",
+            db.system.name = connections.system(),
+            db.query.text = statement.sql,
+        );
+        let done = self.link().run(&statement, take).instrument(span).await;
+        if let Some(counted) = connections.0.counted.get() {
+            counted.seconds.record(started.elapsed());
+            if done.is_err() {
+                counted.failed.increment(1);
+            }
+        }
+        if let Some(observer) = &connections.0.observer {
+            observer(&statement, self.link().plans.set(), started.elapsed());
+        }
+        done
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        let (connections, permit) = (self.connections.clone(), self.permit.take());
+        if link.is_clean() || link.is_broken() {
+            // a connection outside the count is not kept
+            if permit.is_some() {
+                connections.put_back(link);
+            }
+            return;
+        }
+        // without a runtime, the process is ending, and the connection with it
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let cancel = async |process| Box::pin(connections.cancel(process)).await;
+            link.recover(cancel).await;
+            if permit.is_some() {
+                connections.put_back(link);
+            }
+            drop(permit);
+        });
+    }
+}
