@@ -118,10 +118,9 @@ impl TestApp {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
         Self::assemble(database, options, async |door| {
-            let verifier = Arc::new(Verifier::without_keys(ClaimRules::default()));
-            let server = KeyServer::start(url.parse().unwrap(), verifier.clone(), pace).await;
-            let app = App::new(door, verifier, Clock::system(), Settings::default());
-            app.with_key_server(server.unwrap())
+            let verifier = Verifier::without_keys(ClaimRules::default());
+            let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
+            App::new(door, server.unwrap(), Clock::system(), Settings::default())
         })
         .await
     }

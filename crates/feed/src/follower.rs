@@ -146,7 +146,8 @@ impl Follower {
                     // the sender lives as long as the listener
                     self.grown.changed().await.ok();
                 }
-                Found::Behind => match self.catch_up().await {
+                // rare, so that it takes no room in the thousands that wait
+                Found::Behind => match Box::pin(self.catch_up()).await {
                     Ok(()) => {}
                     Err(Error::Timeout(_)) => {
                         self.span = Some(self.span.map_or(SPAN, |span| std::cmp::max(span / 4, 1)));

@@ -1,12 +1,12 @@
 //! The parts of a running service.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_operation::Documents;
-use campaigns_scope::{Database, Memberships, Verifier};
+use campaigns_scope::{Database, Memberships};
 use campaigns_web::{Issuer, Pages};
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    KeyServer,
+    Keys,
     metrics::{Metrics, Operations},
     socket::Sockets,
 };
@@ -162,14 +162,16 @@ impl Settings {
 
 /// Everything that a request needs. Clones share it.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
     pub(crate) api: Api,
     pub(crate) database: Database,
-    pub(crate) verifier: Arc<Verifier>,
-    pub(crate) key_server: Option<Arc<KeyServer>>,
-    pub(crate) memberships: Option<Arc<Memberships>>,
+    pub(crate) keys: Keys,
+    pub(crate) memberships: Option<Memberships>,
     pub(crate) clock: Clock,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: Settings,
     pub(crate) sockets: Sockets,
     pub(crate) metrics: Metrics,
     pub(crate) operations: Operations,
@@ -178,13 +180,21 @@ pub struct App {
     _keeper: Keeper,
 }
 
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl App {
-    /// A service on a database, for tokens that the verifier accepts. Call it within a runtime: it
+    /// A service on a database, for tokens that the keys verify. Call it within a runtime: it
     /// starts to follow the feed and to maintain the counts.
     #[must_use]
     pub fn new(
         database: Database,
-        verifier: impl Into<Arc<Verifier>>,
+        keys: impl Into<Keys>,
         clock: Clock,
         settings: Settings,
     ) -> Self {
@@ -192,8 +202,8 @@ impl App {
         database.count_statements();
         let keeper = Keeper::start(database.counts());
         let admin_roles = settings.membership_admin_roles.clone();
-        let memberships = admin_roles.map(|roles| Memberships::new(&database, roles).into());
-        Self {
+        let memberships = admin_roles.map(|roles| Memberships::new(&database, roles));
+        Self(Arc::new(Parts {
             api: Api::new(
                 settings.introspection,
                 settings.limits,
@@ -201,23 +211,16 @@ impl App {
                 Feed::start(database.feed_reader()),
             ),
             database,
-            verifier: verifier.into(),
-            key_server: None,
+            keys: keys.into(),
             memberships,
             clock,
             sockets: Sockets::new(settings.max_unknown_sockets),
             free_peers: Arc::new(Semaphore::new(settings.max_peers())),
-            settings: settings.into(),
+            settings,
             metrics,
             operations: Operations::new(),
             _keeper: keeper,
-        }
-    }
-
-    /// The same service, with a server that provides the keys of its verifier.
-    #[must_use]
-    pub fn with_key_server(self, server: KeyServer) -> Self {
-        Self { key_server: Some(server.into()), ..self }
+        }))
     }
 
     /// Serves connections until `stop` becomes true, and then finishes the work in progress.

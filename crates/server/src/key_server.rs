@@ -12,13 +12,15 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use campaigns_scope::{KeySet, Verifier};
+use campaigns_scope::{Bearer, InvalidToken, KeySet, Verifier};
 use reqwest::{Client, Url, redirect};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
+
+use crate::Clock;
 
 /// The maximum size of a key set.
 const MAX_BYTES: usize = 1 << 20;
@@ -49,6 +51,47 @@ impl Default for Pace {
     }
 }
 
+/// What tokens are verified with.
+pub enum Keys {
+    /// Keys that stay the same.
+    Given(Verifier),
+    /// Keys from a server.
+    Server(KeyServer),
+}
+
+impl From<Verifier> for Keys {
+    fn from(verifier: Verifier) -> Self {
+        Self::Given(verifier)
+    }
+}
+
+impl From<KeyServer> for Keys {
+    fn from(server: KeyServer) -> Self {
+        Self::Server(server)
+    }
+}
+
+impl Keys {
+    pub(crate) fn verifier(&self) -> &Verifier {
+        match self {
+            Self::Given(verifier) => verifier,
+            Self::Server(server) => &server.shared.verifier,
+        }
+    }
+
+    /// The bearer of a token. One with an unknown key waits until the server was asked for it.
+    pub(crate) async fn bearer(&self, token: &str, clock: &Clock) -> Result<Bearer, InvalidToken> {
+        let verify = || self.verifier().bearer(token, clock.now());
+        match (verify(), self) {
+            (Err(InvalidToken::UnknownKey), Self::Server(server)) => {
+                server.look_for_unknown().await;
+                verify()
+            }
+            (verified, _) => verified,
+        }
+    }
+}
+
 /// Keeps the keys of a [`Verifier`] in line with a server while it lives.
 pub struct KeyServer {
     shared: Arc<Shared>,
@@ -59,7 +102,7 @@ struct Shared {
     client: Client,
     url: Url,
     pace: Pace,
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
     asked: Mutex<Asked>,
     wake: Notify,
     /// The number of the last fetch request that was served.
@@ -79,7 +122,7 @@ impl KeyServer {
     ///
     /// # Errors
     /// If the process cannot make requests at all.
-    pub async fn start(url: Url, verifier: Arc<Verifier>, pace: Pace) -> anyhow::Result<Self> {
+    pub async fn start(url: Url, verifier: Verifier, pace: Pace) -> anyhow::Result<Self> {
         let client = Client::builder()
             .timeout(pace.timeout)
             .redirect(redirect::Policy::limited(3))
@@ -104,9 +147,14 @@ impl KeyServer {
         Ok(Self { shared, task })
     }
 
+    /// Whether it has given keys so far.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.shared.verifier.has_keys()
+    }
+
     /// Fetches the keys because of an unknown one, unless that was done recently, and waits until
     /// the fetch has ended.
-    pub(crate) async fn look_for_unknown(&self) {
+    async fn look_for_unknown(&self) {
         let Shared { asked, wake, met, pace, .. } = &*self.shared;
         let number = {
             let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);

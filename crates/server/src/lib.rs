@@ -14,10 +14,10 @@ mod key_server;
 mod listen;
 mod logs;
 mod metrics;
-mod observe;
+mod operation;
 mod socket;
 mod traces;
 
 pub use app::{App, Clock, Settings, Timeouts};
 pub use campaigns_web::Pages;
-pub use key_server::{KeyServer, Pace};
+pub use key_server::{KeyServer, Keys, Pace};

@@ -125,7 +125,8 @@ impl Subscription {
                 let position = place.position;
                 let since = follower.since();
                 let shown = place.clone();
-                let show = async || operation.show(event, shown, since).await;
+                // on the heap, since most of the time a subscriber waits, or another shows it
+                let show = async || Box::pin(operation.show(event, shown, since)).await;
                 let payload = group.payload(position, since, show).await;
                 *last = Some(place);
                 // one that is deleted is left out
@@ -135,7 +136,7 @@ impl Subscription {
             },
             Source::Figures(shown) => {
                 let figures = shown.next().await?;
-                Some(json(&operation.render(Turn::Figures(figures)).await))
+                Some(json(&Box::pin(operation.render(Turn::Figures(figures))).await))
             }
         }
     }

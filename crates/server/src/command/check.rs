@@ -2,7 +2,7 @@
 //!
 //! **Invariant.** Nothing is changed: no file is made, no row is written, no journal is switched.
 
-use std::{io::ErrorKind, sync::Arc};
+use std::io::ErrorKind;
 
 use anyhow::{Context, bail};
 use campaigns_scope::{ClaimRules, Database, Verifier};
@@ -48,9 +48,9 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
         (source, _) => Ok(source),
     });
     if let Some(Some(KeySource::Server(address))) = report.found("keys", source) {
-        let verifier = Arc::new(Verifier::without_keys(ClaimRules::from(&arguments.claims)));
-        let server = KeyServer::start(address, Arc::clone(&verifier), Pace::default()).await;
-        if report.found("key server", server).is_some() && !verifier.has_keys() {
+        let verifier = Verifier::without_keys(ClaimRules::from(&arguments.claims));
+        let server = KeyServer::start(address, verifier, Pace::default()).await;
+        if report.found("key server", server).is_some_and(|server| !server.has_keys()) {
             println!("note    the keys cannot be fetched now; until they are, requests get 503");
         }
     }

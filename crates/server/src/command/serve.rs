@@ -1,6 +1,6 @@
 //! `campaigns serve`.
 
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail};
 use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Key, Options, Signer, Verifier};
@@ -16,7 +16,7 @@ use super::{
     worker,
 };
 use crate::{
-    App, Clock, KeyServer, Pace, Settings, demo, development, logs::Log, metrics::Metrics,
+    App, Clock, KeyServer, Keys, Pace, Settings, demo, development, logs::Log, metrics::Metrics,
 };
 
 /// How long requests can take to finish after the service is told to stop.
@@ -97,17 +97,14 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         has_metrics: arguments.watching.metrics_listen.is_none() && !arguments.watching.no_metrics,
         ..arguments.bounds.settings()
     };
-    let app = match source {
-        KeySource::Given(key) => {
-            App::new(database.clone(), Verifier::new(key, rules), Clock::system(), settings)
-        }
+    let keys = match source {
+        KeySource::Given(key) => Keys::Given(Verifier::new(key, rules)),
         KeySource::Server(url) => {
-            let verifier = Arc::new(Verifier::without_keys(rules));
-            let server = KeyServer::start(url, Arc::clone(&verifier), Pace::default()).await?;
-            let app = App::new(database.clone(), verifier, Clock::system(), settings);
-            app.with_key_server(server)
+            let verifier = Verifier::without_keys(rules);
+            Keys::Server(KeyServer::start(url, verifier, Pace::default()).await?)
         }
     };
+    let app = App::new(database.clone(), keys, Clock::system(), settings);
     let bound = if let Some(bound) = bound {
         bound
     } else {

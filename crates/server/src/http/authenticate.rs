@@ -63,12 +63,7 @@ impl App {
         let token = authorization.and_then(bearer).ok_or_else(|| {
             Refusal::Unauthenticated("Send a token: Authorization: Bearer …".to_owned())
         })?;
-        let mut verified = self.verifier.bearer(token, self.clock.now());
-        if let (Err(InvalidToken::UnknownKey), Some(server)) = (&verified, &self.key_server) {
-            server.look_for_unknown().await;
-            verified = self.verifier.bearer(token, self.clock.now());
-        }
-        let bearer = verified.map_err(|error| match error {
+        let bearer = self.keys.bearer(token, &self.clock).await.map_err(|error| match error {
             InvalidToken::NoKeys => {
                 Refusal::Failed(Error::of(Code::Unavailable, "The keys cannot be fetched."))
             }
@@ -92,7 +87,7 @@ impl App {
                 memberships.viewer(&caller.bearer, caller.named).await.map_err(refusal)?
             }
             (None, None) => {
-                let message = format!("{}.", self.verifier.lacks_organization());
+                let message = format!("{}.", self.keys.verifier().lacks_organization());
                 return Err(Refusal::Unauthenticated(message));
             }
         };

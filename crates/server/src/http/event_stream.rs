@@ -19,8 +19,8 @@ use axum::{
     extract::ws::Message,
     response::Response,
 };
-use campaigns_graphql::{Asked, Code, Error, Executed};
-use campaigns_operation::Prepared;
+use campaigns_graphql::Error;
+use campaigns_operation::Operation;
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -29,11 +29,10 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
-use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Unreadable, content::Answer, graphql::Asker, respond};
-use crate::{App, listen::peer::Peer, observe::Observed, socket};
+use super::{content::Answer, graphql::Asker, respond};
+use crate::{App, listen::peer::Peer, operation::Begun, socket};
 
 /// The cursor that a client goes on after.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -51,7 +50,7 @@ pub(super) fn after(headers: &HeaderMap) -> Option<String> {
 /// Answers with a stream of the operation, or with why there is none.
 pub(super) fn serve(
     asker: Asker,
-    prepared: Result<Prepared, Unreadable>,
+    operation: Result<Operation, Error>,
     after: Option<String>,
 ) -> Response {
     let Asker { app, peer, caller, viewer, scope, budget } = asker;
@@ -91,7 +90,7 @@ pub(super) fn serve(
         let stream = Stream { app, peer, queue };
         tokio::select! {
             () = stream.beat() => {}
-            () = stream.run(viewer, scope, budget, prepared, after) => {}
+            () = stream.run(viewer, scope, budget, operation, after) => {}
             () = gone.closed() => {}
             () = sleep_until(deadline) => {}
             _ = no_longer.wait_for(Option::is_some) => {}
@@ -141,51 +140,32 @@ impl Stream {
         viewer: Viewer,
         scope: Scope,
         budget: Arc<Budget>,
-        prepared: Result<Prepared, Unreadable>,
+        operation: Result<Operation, Error>,
         after: Option<String>,
     ) {
-        let (request_id, organization) = (Uuid::new_v4(), scope.organization());
-        let mut observed = Observed::begin(&self.app, organization, request_id);
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(Unreadable(_, error)) => {
-                observed.end(Some(error.code()));
-                return self.refuse(organization, &error.into_response()).await;
-            }
+        let organization = scope.organization();
+        let begun = match Begun::begin(&self.app, organization, operation, None) {
+            Ok(begun) => begun,
+            Err(error) => return self.refuse(organization, &error.into_response()).await,
         };
-        observed.is(prepared.about(), None);
-        let (now, limit) = (self.app.clock.now(), self.app.settings.query_timeout);
-        let is_subscription = prepared.is_subscription();
-        let budget = (!is_subscription).then_some(budget);
-        let asked = Asked { scope, budget, viewer, now, request_id, after };
-        if !is_subscription {
-            let execution = self.app.api.execute(prepared, asked, limit);
-            return match execution.instrument(observed.span()).await {
-                Ok(Executed { text, code }) => {
-                    observed.end(code);
-                    self.last(&text).await;
-                }
-                Err(refused) => {
-                    observed.end(Code::of(&refused));
-                    self.refuse(organization, &refused).await;
-                }
+        // on the heap, since a subscription waits most of the time
+        if !begun.is_subscription() {
+            let time = self.app.settings.query_timeout;
+            return match Box::pin(begun.execute(viewer, scope, Some(budget), time)).await {
+                Ok(text) => self.last(&text).await,
+                Err(refused) => self.refuse(organization, &refused).await,
             };
         }
-        match self.app.api.subscribe(prepared, asked, limit).await {
-            Err(refused) => {
-                observed.end(Code::of(&refused));
-                self.refuse(organization, &refused).await;
-            }
-            Ok(mut subscription) => {
-                let sent = metrics::counter!("campaigns_subscription_messages_total");
-                while let Some(payload) = subscription.next().await {
-                    sent.increment(1);
-                    let cursor = subscription.cursor();
+        match Box::pin(begun.follow(viewer, scope, after)).await {
+            Err(refused) => self.refuse(organization, &refused).await,
+            Ok(mut followed) => {
+                drop(budget);
+                while let Some(payload) = followed.next().await {
+                    let cursor = followed.cursor();
                     if !self.say(next(&payload, cursor.as_deref())).await {
                         return;
                     }
                 }
-                observed.end(None);
                 self.say(COMPLETE.to_owned()).await;
             }
         }

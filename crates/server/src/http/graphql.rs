@@ -16,13 +16,11 @@ use axum::{
     extract::{Request as HttpRequest, State},
     response::Response,
 };
-use campaigns_graphql::{Asked, Code, Error, Executed};
+use campaigns_graphql::{Code, Error};
 use campaigns_operation::{Operation, scan};
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json, json};
-use tracing::Instrument;
-use uuid::Uuid;
 
 use super::{
     Unreadable,
@@ -31,7 +29,7 @@ use super::{
     content::{Answer, is_json},
     event_stream, respond,
 };
-use crate::{App, listen::peer::Peer, observe::Observed, socket};
+use crate::{App, listen::peer::Peer, operation::Begun, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -113,13 +111,14 @@ impl Asker {
         }
         let read = read(&self.app, &parts, body, &self.budget).await;
         if wanted == Some(Answer::EventStream) {
-            let prepared = read.and_then(|read| match read {
-                Request::One(operation) => Ok(self.app.api.prepare(operation)?),
-                Request::Several(_) => {
-                    Err(Error::bad_input("body", "A stream is of one operation.").into())
+            let operation = match read {
+                Ok(Request::One(operation)) => Ok(operation),
+                Ok(Request::Several(_)) => {
+                    Err(Error::bad_input("body", "A stream is of one operation."))
                 }
-            });
-            return event_stream::serve(self, prepared, event_stream::after(&parts.headers));
+                Err(Unreadable(_, error)) => Err(error),
+            };
+            return event_stream::serve(self, operation, event_stream::after(&parts.headers));
         }
         match read {
             Ok(Request::One(operation)) => self.answer_one(answer, &parts, operation).await,
@@ -132,18 +131,14 @@ impl Asker {
     }
 
     async fn answer_one(self, answer: Answer, parts: &Parts, operation: Operation) -> Response {
-        let request_id = Uuid::new_v4();
-        let mut observed = Observed::begin(&self.app, self.scope.organization(), request_id);
-        let prepared = match self.app.api.prepare(operation) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                observed.end(Some(error.code()));
-                return respond::not_executed(answer, &error.into_response());
-            }
+        let Self { app, viewer, scope, budget, .. } = self;
+        let organization = scope.organization();
+        let begun = match Begun::begin(&app, organization, Ok(operation), Some(&parts.headers)) {
+            Ok(begun) => begun,
+            Err(error) => return respond::not_executed(answer, &error.into_response()),
         };
-        observed.is(prepared.about(), Some(&parts.headers));
-        if prepared.is_mutation() && parts.method != Method::POST {
-            observed.end(Some(Code::BadUserInput));
+        if begun.is_mutation() && parts.method != Method::POST {
+            begun.refuse(Code::BadUserInput);
             return method_hint(respond::refused_as(
                 answer,
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -151,21 +146,10 @@ impl Asker {
                 "Send mutations with POST.",
             ));
         }
-        let Self { app, viewer, scope, budget, .. } = self;
-        let now = app.clock.now();
-        let asked =
-            Asked { scope, budget: Some(budget.clone()), viewer, now, request_id, after: None };
-        let time = app.settings.query_timeout;
-        let reading = app.settings.timeouts.answer();
-        match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
-            Ok(Executed { text, code }) => {
-                observed.end(code);
-                respond::executed(answer, text, reading, budget)
-            }
-            Err(response) => {
-                observed.end(Code::of(&response));
-                respond::not_executed(answer, &response)
-            }
+        let (time, reading) = (app.settings.query_timeout, app.settings.timeouts.answer());
+        match begun.execute(viewer, scope, Some(Arc::clone(&budget)), time).await {
+            Ok(text) => respond::executed(answer, text, reading, budget),
+            Err(response) => respond::not_executed(answer, &response),
         }
     }
 
@@ -198,38 +182,11 @@ impl Asker {
         operation: Result<Operation, Unreadable>,
         time: Duration,
     ) -> Result<String, GraphqlResponse> {
-        let request_id = Uuid::new_v4();
-        let mut observed = Observed::begin(&self.app, self.scope.organization(), request_id);
-        let prepared = match operation {
-            Ok(operation) => self.app.api.prepare(operation),
-            Err(Unreadable(_, error)) => Err(error),
-        };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                observed.end(Some(error.code()));
-                return Err(error.into_response());
-            }
-        };
-        observed.is(prepared.about(), None);
-        let asked = Asked {
-            scope: self.scope.clone(),
-            budget: Some(Arc::clone(&self.budget)),
-            viewer: self.viewer.clone(),
-            now: self.app.clock.now(),
-            request_id,
-            after: None,
-        };
-        match self.app.api.execute(prepared, asked, time).instrument(observed.span()).await {
-            Ok(Executed { text, code }) => {
-                observed.end(code);
-                Ok(text)
-            }
-            Err(refused) => {
-                observed.end(Code::of(&refused));
-                Err(refused)
-            }
-        }
+        let operation = operation.map_err(|Unreadable(_, error)| error);
+        let begun = Begun::begin(&self.app, self.scope.organization(), operation, None);
+        let begun = begun.map_err(Error::into_response)?;
+        let (viewer, scope) = (self.viewer.clone(), self.scope.clone());
+        begun.execute(viewer, scope, Some(Arc::clone(&self.budget)), time).await
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) async fn alive() -> &'static str {
 
 /// There are keys, and the database responds and is migrated.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    if !app.verifier.has_keys() {
+    if !app.keys.verifier().has_keys() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the keys have not been fetched yet\n");
     }
     match app.database.applied_migrations().await {

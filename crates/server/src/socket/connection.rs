@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, WebSocket},
 };
+use campaigns_graphql::Error;
 use campaigns_scope::{Budget, json_weight};
 use http::StatusCode;
 use rand::RngExt;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use super::{
     MAX_UNKNOWN_BYTES, PROTOCOL,
     message::{self, Received},
-    operation::{Operations, Run, prepare},
+    operation::{Operations, Run},
     sockets::{Counted, Unknown},
     writer::{self, FAREWELL, Queue},
 };
@@ -28,7 +29,7 @@ use crate::{
     App,
     http::authenticate::{Caller, Refusal},
     listen::peer::{Peer, TooMuch},
-    observe::Observed,
+    operation::Begun,
 };
 
 /// How long a peer can take for its `connection_init`.
@@ -184,11 +185,11 @@ impl Connection {
                     heard = Instant::now();
                     let end = match received {
                         // processing may wait until the peer reads, and then nothing else has to
-                        // wait
+                        // wait; on the heap, since most sockets wait for a message
                         Some(Ok(Message::Text(text))) => {
                             let deadline = self.deadline;
                             tokio::select! {
-                                taken = self.take(&text) => taken,
+                                taken = Box::pin(self.take(&text)) => taken,
                                 () = told(ending) => return End::Service,
                                 () = sleep_until(deadline) => continue,
                                 _ = end_of(&mut ended) => continue,
@@ -242,19 +243,23 @@ impl Connection {
                     let id: String = id.chars().take(20).collect();
                     return Err(End::close(4409, format!("Subscriber for {id} already exists")));
                 }
-                let caller = known.caller.clone();
-                let mut observed = Observed::begin(&self.app, known.organization, Uuid::new_v4());
-                let prepared = match prepare(&self.app, &self.operations, operation, &mut observed)
-                {
-                    Ok(prepared) => prepared,
+                let max = self.app.settings.max_operations;
+                let operation = if self.operations.count() < max {
+                    Ok(operation)
+                } else {
+                    let message = format!("A socket can have at most {max} operations at once.");
+                    Err(Error::limit("id", message))
+                };
+                let begun = match Begun::begin(&self.app, known.organization, operation, None) {
+                    Ok(begun) => begun,
                     Err(error) => {
-                        observed.end(Some(error.code()));
                         let refused = message::error(&id, &error.into_response().errors);
                         return self.say(refused).await;
                     }
                 };
-                let (app, queue) = (self.app.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, prepared, caller, budget, queue, observed });
+                let (app, caller, queue) =
+                    (self.app.clone(), known.caller.clone(), self.queue.clone());
+                self.operations.start(Run { app, id, begun, caller, budget, queue });
                 Ok(())
             }
         }
@@ -342,7 +347,7 @@ pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<O
     loop {
         tokio::time::sleep(pause).await;
         pause = every;
-        let why = match app.enter(&caller).await {
+        let why = match Box::pin(app.enter(&caller)).await {
             Ok(_) | Err(Refusal::Failed(_)) => continue,
             Err(Refusal::Unauthenticated(why)) => why,
             Err(Refusal::Refused(..)) => "no longer an active member".to_owned(),

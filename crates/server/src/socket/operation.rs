@@ -10,14 +10,13 @@ use super::{message, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
-    observe::Observed,
+    operation::{Begun, Followed},
 };
+use async_graphql::Response as GraphqlResponse;
 use axum::extract::ws::Message;
-use campaigns_graphql::{Asked, Code, Error, Executed, error::is_passing};
-use campaigns_operation::{Operation, Prepared};
+use campaigns_graphql::{Error, error::is_passing};
 use campaigns_scope::{Budget, Scope, Viewer};
 use tokio::task::AbortHandle;
-use tracing::Instrument;
 
 /// How long to wait before the database is queried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -76,7 +75,7 @@ impl Operations {
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
-        let (id, is_subscription) = (run.id.clone(), run.prepared.is_subscription());
+        let (id, is_subscription) = (run.id.clone(), run.begun.is_subscription());
         let listing = Listing { operations: self.clone(), id: id.clone(), number };
         let task = tokio::spawn(run.run(listing)).abort_handle();
         listed.running.insert(id, Running { number, task, is_subscription });
@@ -127,75 +126,88 @@ impl Drop for Listing {
 pub(super) struct Run {
     pub(super) app: App,
     pub(super) id: String,
-    pub(super) prepared: Prepared,
+    pub(super) begun: Begun,
     pub(super) caller: Caller,
     /// The budget that the operation was drawn from when it arrived.
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) queue: Queue,
-    pub(super) observed: Observed,
 }
 
 impl Run {
     async fn run(self, listing: Listing) {
-        let Self { app, id, prepared, caller, budget, queue, observed } = self;
-        let (now, limit) = (app.clock.now(), app.settings.query_timeout);
-        let (viewer, scope) = match enter(&app, &caller, prepared.is_subscription()).await {
+        let Self { app, id, begun, caller, budget, queue } = self;
+        let is_subscription = begun.is_subscription();
+        // on the heap, as what follows, since thousands of subscriptions are open and wait
+        let (viewer, scope) = match Box::pin(enter(&app, &caller, is_subscription)).await {
             Ok(entered) => entered,
             Err(error) => {
-                observed.end(Some(error.code()));
+                begun.refuse(error.code());
                 let refused = message::error(&id, &error.into_response().errors);
                 listing.say(&queue, refused, true).await;
                 return;
             }
         };
-        let is_subscription = prepared.is_subscription();
-        let request_id = observed.request_id();
-        let asked = Asked { scope, budget, viewer, now, request_id, after: None };
-        let last = if is_subscription {
-            match app.api.subscribe(prepared, asked, limit).await {
-                Err(refused) => {
-                    observed.end(Code::of(&refused));
-                    message::error(&id, &refused.errors)
-                }
-                Ok(mut subscription) => {
-                    let sent = metrics::counter!("campaigns_subscription_messages_total");
-                    while let Some(payload) = subscription.next().await {
-                        sent.increment(1);
-                        if !listing.say(&queue, message::next(&id, &payload), false).await {
-                            return;
-                        }
-                    }
-                    observed.end(None);
-                    message::complete(&id)
-                }
-            }
+        if is_subscription {
+            let followed = Box::pin(begun.follow(viewer, scope, None)).await;
+            drop((app, caller, budget));
+            follow(followed, &id, listing, &queue).await;
         } else {
-            let budget = asked.budget.clone();
-            match app.api.execute(prepared, asked, limit).instrument(observed.span()).await {
-                Ok(Executed { text, code }) => {
-                    observed.end(code);
-                    let next = message::next(&id, &text);
-                    drop(text);
-                    let said = listing.say(&queue, next, false).await;
-                    // until then, it belonged to the operation
-                    drop(budget);
-                    if !said {
-                        return;
-                    }
-                    message::complete(&id)
-                }
-                Err(refused) => {
-                    observed.end(Code::of(&refused));
-                    if is_passing(&refused) {
-                        // or a caller that retries at once would do so very often
-                        tokio::time::sleep(REFUSAL).await;
-                    }
-                    message::error(&id, &refused.errors)
+            let time = app.settings.query_timeout;
+            let executed = Box::pin(begun.execute(viewer, scope, budget.clone(), time)).await;
+            answer(executed, budget, &id, listing, &queue).await;
+        }
+    }
+}
+
+/// Sends the responses of a subscription to its end.
+async fn follow(
+    followed: Result<Followed, GraphqlResponse>,
+    id: &str,
+    listing: Listing,
+    queue: &Queue,
+) {
+    let last = match followed {
+        Err(refused) => message::error(id, &refused.errors),
+        Ok(mut followed) => {
+            while let Some(payload) = followed.next().await {
+                if !listing.say(queue, message::next(id, &payload), false).await {
+                    return;
                 }
             }
-        };
-        listing.say(&queue, last, true).await;
-    }
+            message::complete(id)
+        }
+    };
+    listing.say(queue, last, true).await;
+}
+
+/// Sends the response of a query or a mutation, which belongs to the budget until there is room for it.
+async fn answer(
+    executed: Result<String, GraphqlResponse>,
+    budget: Option<Arc<Budget>>,
+    id: &str,
+    listing: Listing,
+    queue: &Queue,
+) {
+    let last = match executed {
+        Ok(text) => {
+            let next = message::next(id, &text);
+            drop(text);
+            let said = listing.say(queue, next, false).await;
+            drop(budget);
+            if !said {
+                return;
+            }
+            message::complete(id)
+        }
+        Err(refused) => {
+            if is_passing(&refused) {
+                // or a caller that retries at once would do so very often
+                tokio::time::sleep(REFUSAL).await;
+            }
+            message::error(id, &refused.errors)
+        }
+    };
+    listing.say(queue, last, true).await;
 }
 
 /// The viewer and the scope of an operation. While the database cannot determine them, a
@@ -209,24 +221,4 @@ async fn enter(app: &App, caller: &Caller, waits: bool) -> Result<(Viewer, Scope
             Err(Refusal::Unauthenticated(why)) => return Err(Error::unauthenticated(why)),
         }
     }
-}
-
-/// Checks an operation, and returns the reason if it is rejected.
-pub(super) fn prepare(
-    app: &App,
-    operations: &Operations,
-    operation: Operation,
-    observed: &mut Observed,
-) -> Result<Prepared, Error> {
-    let max = app.settings.max_operations;
-    let prepared = if operations.count() >= max {
-        let message = format!("A socket can have at most {max} operations at once.");
-        Err(Error::limit("id", message))
-    } else {
-        app.api.prepare(operation)
-    };
-    if let Ok(prepared) = &prepared {
-        observed.is(prepared.about(), None);
-    }
-    prepared
 }

@@ -1,0 +1,138 @@
+//! An operation from its preparation to its end, whether it came in a request, a batch, a stream or on
+//! a socket.
+//!
+//! **Invariant.** Whatever is begun is observed: it is counted and logged once, however it ends.
+
+mod observed;
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::Response;
+use campaigns_graphql::{Asked, Code, Error, Executed, Payload, Subscription};
+use campaigns_operation::{Operation, Prepared};
+use campaigns_scope::{Budget, Scope, Viewer};
+use http::HeaderMap;
+use metrics::Counter;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use self::observed::Observed;
+use crate::App;
+
+/// An operation that was prepared.
+pub(crate) struct Begun {
+    app: App,
+    prepared: Prepared,
+    observed: Observed,
+}
+
+/// A subscription that was opened.
+pub(crate) struct Followed {
+    subscription: Box<Subscription>,
+    /// Until it is dropped.
+    _observed: Observed,
+    sent: Counter,
+}
+
+impl Begun {
+    /// Begins an operation of an organization, which came with these headers.
+    ///
+    /// # Errors
+    /// The reason why it cannot be executed. It has ended with it.
+    pub(crate) fn begin(
+        app: &App,
+        organization: Uuid,
+        operation: Result<Operation, Error>,
+        headers: Option<&HeaderMap>,
+    ) -> Result<Self, Error> {
+        let mut observed = Observed::begin(app, organization, Uuid::new_v4());
+        match operation.and_then(|operation| app.api.prepare(operation)) {
+            Ok(prepared) => {
+                observed.is(prepared.about(), headers);
+                Ok(Self { app: app.clone(), prepared, observed })
+            }
+            Err(error) => {
+                observed.end(Some(error.code()));
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn is_mutation(&self) -> bool {
+        self.prepared.is_mutation()
+    }
+
+    pub(crate) fn is_subscription(&self) -> bool {
+        self.prepared.is_subscription()
+    }
+
+    /// Ends it without executing it.
+    pub(crate) fn refuse(self, code: Code) {
+        self.observed.end(Some(code));
+    }
+
+    /// Executes a query or a mutation within a time. Returns the response as JSON.
+    ///
+    /// # Errors
+    /// A response with the reason why it was not executed.
+    pub(crate) async fn execute(
+        self,
+        viewer: Viewer,
+        scope: Scope,
+        budget: Option<Arc<Budget>>,
+        time: Duration,
+    ) -> Result<String, Response> {
+        let Self { app, prepared, observed } = self;
+        let (now, request_id) = (app.clock.now(), observed.request_id());
+        let asked = Asked { scope, budget, viewer, now, request_id, after: None };
+        match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
+            Ok(Executed { text, code }) => {
+                observed.end(code);
+                Ok(text)
+            }
+            Err(refused) => {
+                observed.end(Code::of(&refused));
+                Err(refused)
+            }
+        }
+    }
+
+    /// Opens a subscription, after the event of a cursor instead of the one that it names.
+    ///
+    /// # Errors
+    /// A response with the reason why it was not opened.
+    pub(crate) async fn follow(
+        self,
+        viewer: Viewer,
+        scope: Scope,
+        after: Option<String>,
+    ) -> Result<Followed, Response> {
+        let Self { app, prepared, observed } = self;
+        let (now, request_id) = (app.clock.now(), observed.request_id());
+        let asked = Asked { scope, budget: None, viewer, now, request_id, after };
+        match app.api.subscribe(prepared, asked, app.settings.query_timeout).await {
+            Ok(subscription) => {
+                let sent = metrics::counter!("campaigns_subscription_messages_total");
+                Ok(Followed { subscription: subscription.into(), _observed: observed, sent })
+            }
+            Err(refused) => {
+                observed.end(Code::of(&refused));
+                Err(refused)
+            }
+        }
+    }
+}
+
+impl Followed {
+    /// The next response. `None` where there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<Payload> {
+        let payload = self.subscription.next().await?;
+        self.sent.increment(1);
+        Some(payload)
+    }
+
+    /// The cursor of the event that was given last.
+    pub(crate) fn cursor(&self) -> Option<String> {
+        self.subscription.cursor()
+    }
+}
