@@ -10,6 +10,8 @@ const CREATE: &str =
     "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id } } }";
 const LIST: &str = "query ($filter: CampaignFilter, $orderBy: [CampaignOrder!], $first: Int, $after: String, $last: Int, $before: String) \
     { campaigns(filter: $filter, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id } } }";
+const FILTERED: &str =
+    "query ($filter: CampaignFilter) { campaigns(filter: $filter) { totalCount } }";
 
 async fn refused(
     client: &campaigns_tests::Client,
@@ -252,9 +254,34 @@ on_both_databases! {
         refused(&acme.member, LIST, json!({ "filter": deep(11) }), "LIMIT_EXCEEDED", &path).await;
         refused(&acme.member, LIST, json!({ "filter": deep(60) }), "LIMIT_EXCEEDED", &path).await;
 
+        acme.member.data(CREATE, json!({ "input": { "name": "x" } })).await;
         let conditions = |count: usize| json!({ "filter": { "or": vec![json!({ "name": { "eq": "x" } }); count] } });
-        acme.member.data(LIST, conditions(499)).await;
+        acme.member.data(LIST, conditions(500)).await;
         refused(&acme.member, LIST, conditions(501), "LIMIT_EXCEEDED", "filter.or.500.name.eq").await;
+        // however they are joined
+        let name = json!({ "name": { "eq": "x" } });
+        let not = json!({ "not": name });
+        let inside = |mut filter: Json, levels: usize| {
+            for _ in 0..levels {
+                filter = json!({ "and": [filter, {}], "or": [name] });
+            }
+            filter
+        };
+        for (filter, total) in [
+            (json!({ "and": vec![name.clone(); 500] }), 1),
+            (json!({ "or": vec![not.clone(); 500] }), 0),
+            (json!({ "and": vec![json!({ "or": [name] }); 500] }), 1),
+            (inside(json!({ "and": vec![name.clone(); 490] }), 8), 1),
+            (json!({ "and": vec![json!({}); 4_000] }), 1),
+            (json!({ "or": vec![json!({}); 4_000] }), 1),
+            (json!({ "or": [{}, not] }), 1),
+            (json!({ "and": [{ "or": [] }] }), 0),
+            (json!({ "not": { "and": [{}] } }), 0),
+        ] {
+            let data = acme.member.data(FILTERED, json!({ "filter": filter })).await;
+            assert_eq!(data["campaigns"]["totalCount"], total, "{filter}");
+        }
+        refused(&acme.member, LIST, json!({ "filter": { "and": vec![json!({}); 6_000] } }), "LIMIT_EXCEEDED", "filter.and.4999").await;
 
         let values = |count: usize| json!({ "filter": { "name": { "in": vec!["x"; count] } } });
         acme.member.data(LIST, values(1_000)).await;

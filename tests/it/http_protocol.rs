@@ -278,8 +278,15 @@ async fn introspection_can_be_turned_off() {
     let settings = campaigns_server::Settings { introspection: false, ..Default::default() };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;
     let acme = app.organization("acme").await;
-    let answer = acme.member.ask("{ __schema { types { name } } }", json!({})).await;
-    assert!(!answer.body.to_string().contains("CampaignStats"), "{:#}", answer.body);
+    for query in [
+        "{ __schema { types { name } } }",
+        "{ ...asked } fragment asked on Query { __type(name: \"CampaignStats\") { name } }",
+        "query ($yes: Boolean = true) { __schema @include(if: $yes) { types { name } } }",
+    ] {
+        let answer = acme.member.ask(query, json!({})).await;
+        assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED");
+        assert!(answer.body.get("data").is_none(), "{:#}", answer.body);
+    }
     let data = acme.member.data("{ __typename campaigns { totalCount } }", json!({})).await;
     assert_eq!(data, json!({ "__typename": "Query", "campaigns": { "totalCount": 0 } }));
     // nor are names told to whoever guesses

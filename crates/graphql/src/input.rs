@@ -24,6 +24,9 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_CONTENT: usize = 1024 * 1024;
 /// The maximum number of bytes of JSON, as text.
 const MAX_JSON: usize = 64 * 1024;
+/// The maximum number of bytes of a segment's rules: 500 rules as editors export them have 72 KB, and
+/// lists of 1,000 IDs have 40 KB each.
+const MAX_RULES: usize = 1024 * 1024;
 
 /// Text that both databases can store, up to 16 KiB.
 pub(crate) fn text(value: String, path: Path<'_>) -> Result<String, Error> {
@@ -100,12 +103,21 @@ pub(crate) fn json(value: Json, path: Path<'_>) -> Result<Json, Error> {
 
 /// A JSON object to store, up to 64 KiB.
 pub(crate) fn object(value: Json, path: Path<'_>) -> Result<Json, Error> {
+    bounded_object(value, MAX_JSON, path)
+}
+
+/// The rules of a segment to store, up to 1 MiB.
+pub(crate) fn rules(value: Json, path: Path<'_>) -> Result<Json, Error> {
+    bounded_object(value, MAX_RULES, path)
+}
+
+fn bounded_object(value: Json, max: usize, path: Path<'_>) -> Result<Json, Error> {
     if !value.is_object() {
         return Err(Error::bad_input(path, "This must be a JSON object."));
     }
     let value = json(value, path)?;
-    if value.to_string().len() > MAX_JSON {
-        let message = format!("This can have at most {MAX_JSON} bytes as JSON.");
+    if value.to_string().len() > max {
+        let message = format!("This can have at most {max} bytes as JSON.");
         return Err(Error::bad_input(path, message));
     }
     Ok(value)

@@ -90,7 +90,13 @@ where
     /// # Errors
     /// If the document or its variables are invalid.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
-        self.checks.prepare(operation, |key, document| self.validate(key, document))
+        let prepared =
+            self.checks.prepare(operation, |key, document| self.validate(key, document))?;
+        if !self.introspection && prepared.is_introspection() {
+            let message = "Introspection is turned off.";
+            return Err(Error::new(Code::GraphqlValidationFailed, message, None));
+        }
+        Ok(prepared)
     }
 
     /// The bytes of the kept operations.

@@ -92,6 +92,14 @@ pub(crate) enum Prepare {
 }
 
 impl Prepared {
+    /// Whether it asks for the schema itself.
+    pub(crate) fn is_introspection(&self) -> bool {
+        match &self.way {
+            Prepare::Written(written) | Prepare::Library(_, written) => written.names_the_schema(),
+            Prepare::Invalid(_) => false,
+        }
+    }
+
     /// Whether it is a mutation.
     #[must_use]
     pub fn is_mutation(&self) -> bool {

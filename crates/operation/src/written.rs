@@ -63,14 +63,20 @@ impl Written {
     /// Whether a root field is about the schema itself (GraphQL, section 4.1), or none is about
     /// anything else.
     pub(crate) fn is_about_the_schema(&self) -> bool {
-        let names = || {
-            self.set.node.items.iter().filter_map(|selection| match &selection.node {
-                Selection::Field(field) => Some(field.node.name.node.as_str()),
-                _ => None,
-            })
-        };
-        names().any(|name| matches!(name, "__schema" | "__type"))
-            || names().all(|name| name == "__typename")
+        self.names_the_schema() || self.names().all(|name| name == "__typename")
+    }
+
+    /// Whether it asks for the schema's types.
+    pub(crate) fn names_the_schema(&self) -> bool {
+        self.names().any(|name| matches!(name, "__schema" | "__type"))
+    }
+
+    /// The names of the fields of the root.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.set.node.items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(field.node.name.node.as_str()),
+            _ => None,
+        })
     }
 
     /// How many selections there are.

@@ -2,6 +2,7 @@
 
 use campaigns_tests::{Backend, TestApp, node};
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 
 const PREVIEW: &str = "query ($rules: JSON!) { previewSegment(rules: $rules) { count } }";
 
@@ -83,7 +84,8 @@ async fn rules_that_cannot_be_taken_are_named_by_their_path() {
         (single("city", "in", json!({})), first("value")),
         (single("city", "in", json!(["a", 5])), first("value.1")),
         (single("city", "in", json!(vec!["a"; 1_001])), first("value")),
-        (single("city", "=", json!("a\0")), "rules".to_owned()),
+        (single("city", "=", json!("a\0")), first("value")),
+        (json!({ "combinator": "and", "rules": [], "id": "\0" }), "rules".to_owned()),
         (single("opens", "=", json!("many")), first("value")),
         (single("opens", "=", json!("")), first("value")),
         (single("opens", "in", json!("1,x")), first("value")),
@@ -145,12 +147,23 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
         let fields = ["opens", "sends", "clicks"];
         let number = |index: usize| rule(fields[index % 3], ">=", json!(0));
         let disabled = json!({ "field": "planet", "disabled": true });
+        // as editors export them
+        let exported = |index: usize| {
+            let id = Uuid::from_u128(index as u128);
+            json!({
+                "id": id, "field": "city", "operator": "doesNotBeginWith", "valueSource": "value",
+                "value": format!("{index:03}"), "path": [index],
+            })
+        };
+        let ids: Vec<Uuid> = (0..1_000).map(Uuid::from_u128).collect();
         let mut many = vec![disabled; 600];
         many.extend(vec![rule("city", "contains", json!("x")); 500]);
         for rules in [
             levels(10),
             group(many),
             group((0..200).map(number).collect()),
+            group((0..500).map(exported).collect()),
+            group(vec![rule("id", "notIn", json!(ids)), rule("owner_id", "notIn", json!(ids))]),
             group(["industry", "company.name"].into_iter().map(|field| {
                 json!({ "combinator": "or", "not": true, "rules": [rule(field, "notNull", json!(""))] })
             }).collect()),

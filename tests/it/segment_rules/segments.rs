@@ -138,6 +138,23 @@ on_both_databases! {
         }
     }
 
+    async fn a_stored_number_that_a_double_cannot_hold_is_text_wherever_it_is_read(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let (org, id) = (app.literal(acme.id), Uuid::new_v4());
+        app.run(&format!("INSERT INTO contacts (org_id, first_name) VALUES ({org}, 'x')")).await;
+        app.run(&format!(
+            "INSERT INTO campaign_segments (id, org_id, name, filter_rules) VALUES ({}, {org}, 'x', '{{\"metadata.n\": 1e400}}')",
+            app.literal(id),
+        ))
+        .await;
+        let one = "query ($id: ID!) { segment(id: $id) { filterRules contacts { totalCount } } }";
+        let data = acme.member.data(one, json!({ "id": id })).await;
+        assert!(data["segment"]["filterRules"]["metadata.n"].is_string(), "{data}");
+        assert_eq!(data["segment"]["contacts"]["totalCount"], 0);
+        let data = acme.member.data(REFRESH, json!({ "id": id })).await;
+        assert_eq!(data["refreshSegment"]["segment"]["contactCount"], 0);
+    }
+
     async fn nobody_is_selected_by_ids_of_another_organization(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(97);
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);

@@ -26,6 +26,8 @@ pub(crate) use operators::{
 const MAX_DEPTH: usize = 10;
 /// The maximum number of conditions of a filter.
 const MAX_CONDITIONS: usize = 500;
+/// The maximum number of filters in `and`, `or` and `not`: one around each condition on each level.
+const MAX_FILTERS: usize = MAX_CONDITIONS * MAX_DEPTH;
 /// The maximum number of values in `in` and `notIn`.
 const MAX_VALUES: usize = 1_000;
 /// The maximum number of values in all `in` and `notIn` of a filter. SQLite binds 32,766.
@@ -74,7 +76,8 @@ pub(crate) fn condition(
         None => Ok(Expr::val(true)),
         Some(filter) => {
             let statement = Statement { scope, scan };
-            compile(statement, filter, Path::argument(argument), 1, &mut spent)
+            let compiled = compile(statement, filter, Path::argument(argument), 1, &mut spent)?;
+            Ok(compiled.unwrap_or_else(|| Expr::val(true)))
         }
     }
 }
@@ -90,21 +93,30 @@ struct Statement<'a> {
 #[derive(Default)]
 struct Spent {
     conditions: usize,
+    /// The filters in `and`, `or` and `not`, with conditions of their own or without.
+    filters: usize,
     values: usize,
 }
 
+/// The condition of a filter; `None` if it selects everything. Each part that is joined has a counted
+/// condition, so that the expression is never deeper than SQLite takes, 1,000 levels.
 fn compile(
     statement: Statement<'_>,
     filter: &impl Filter,
     path: Path<'_>,
     depth: usize,
     spent: &mut Spent,
-) -> Result<Expr, Error> {
+) -> Result<Option<Expr>, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::limit(
             path,
             format!("Filters can be nested at most {MAX_DEPTH} levels deep."),
         ));
+    }
+    spent.filters += 1;
+    if spent.filters > MAX_FILTERS {
+        let message = format!("A filter can consist of at most {MAX_FILTERS} filters.");
+        return Err(Error::limit(path, message));
     }
     let Statement { scope, scan } = statement;
     let mut all = All { scope, scan, spent, joined: None };
@@ -112,25 +124,40 @@ fn compile(
     if let Some(filters) = filter.and() {
         let path = path.field("and");
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(statement, filter, path.index(index), depth + 1, all.spent)?;
-            all.push(path.index(index), part)?;
+            if let Some(part) = compile(statement, filter, path.index(index), depth + 1, all.spent)?
+            {
+                all.join(part);
+            }
         }
     }
     if let Some(filters) = filter.or() {
         let path = path.field("or");
-        let mut any: Option<Expr> = None;
+        let (mut any, mut everything) = (None::<Expr>, false);
         for (index, filter) in filters.iter().enumerate() {
-            let part = compile(statement, filter, path.index(index), depth + 1, all.spent)?;
-            any = Some(any.map_or(part.clone(), |any| any.or(part)));
+            match compile(statement, filter, path.index(index), depth + 1, all.spent)? {
+                Some(part) => {
+                    any = Some(match any {
+                        Some(any) => any.or(part),
+                        None => part,
+                    });
+                }
+                None => everything = true,
+            }
         }
-        all.push(path, any.unwrap_or_else(|| Expr::val(false)))?;
+        match any {
+            _ if everything => {}
+            Some(any) => all.join(any),
+            None => all.push(path, Expr::val(false))?,
+        }
     }
     if let Some(filter) = filter.not() {
         let path = path.field("not");
-        let part = compile(statement, filter, path, depth + 1, all.spent)?;
-        all.push(path, scope.dialect().not(part))?;
+        match compile(statement, filter, path, depth + 1, all.spent)? {
+            Some(part) => all.join(scope.dialect().not(part)),
+            None => all.push(path, Expr::val(false))?,
+        }
     }
-    Ok(all.joined.unwrap_or_else(|| Expr::val(true)))
+    Ok(all.joined)
 }
 
 /// Conditions that are joined by AND.
@@ -145,11 +172,15 @@ impl All<'_> {
     /// Adds a condition.
     pub(crate) fn push(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
         self.count(path, 1)?;
+        self.join(condition);
+        Ok(())
+    }
+
+    fn join(&mut self, condition: Expr) {
         self.joined = Some(match self.joined.take() {
             Some(joined) => joined.and(condition),
             None => condition,
         });
-        Ok(())
     }
 
     fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {

@@ -1,8 +1,7 @@
 //! `Segment`.
 
 use async_graphql::{Context, ID, Object};
-use campaigns_entity::segment;
-use serde_json::Value as JsonValue;
+use campaigns_entity::{StoredJson, segment};
 
 use super::rules;
 use crate::{
@@ -76,8 +75,8 @@ impl SegmentFields {
     ) -> Result<Connection<Contact>, Error> {
         let (scope, now) = (ctx.scope(), ctx.now());
         let rules = |row: &Row<segment::Entity>| {
-            let value = row.get::<Option<JsonValue>>(segment::Column::FilterRules)?;
-            rules::stored_rules(&value.unwrap_or_default())
+            let stored = row.get::<Option<StoredJson>>(segment::Column::FilterRules)?;
+            rules::stored_rules(&stored.map(|StoredJson(rules)| rules).unwrap_or_default())
         };
         rules(&self.0)?;
         let page = PageArguments { first, after, last, before };

@@ -13,10 +13,10 @@ use crate::{
 
 /// Rules that a client sends.
 pub(super) fn sent(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> {
-    let value = input::object(value, path)?;
     let rules = Rules::parse(&value)
         .map_err(|error| Error::bad_input(place(path, &error), error.message.clone()))?;
-    Ok((value, rules))
+    // what the rules do not use is stored with them
+    Ok((input::rules(value, path)?, rules))
 }
 
 /// The rules of a stored segment.
