@@ -86,6 +86,10 @@ async fn rules_that_cannot_be_taken_are_named_by_their_path() {
         (single("city", "in", json!(vec!["a"; 1_001])), first("value")),
         (single("city", "=", json!("a\0")), first("value")),
         (json!({ "combinator": "and", "rules": [], "id": "\0" }), "rules".to_owned()),
+        (
+            json!({ "combinator": "and", "rules": [], "id": "x".repeat(1 << 20) }),
+            "rules".to_owned(),
+        ),
         (single("opens", "=", json!("many")), first("value")),
         (single("opens", "=", json!("")), first("value")),
         (single("opens", "in", json!("1,x")), first("value")),
