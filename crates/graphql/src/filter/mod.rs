@@ -132,22 +132,16 @@ fn compile(
     }
     if let Some(filters) = filter.or() {
         let path = path.field("or");
-        let (mut any, mut everything) = (None::<Expr>, false);
+        let mut parts = Vec::new();
         for (index, filter) in filters.iter().enumerate() {
-            match compile(statement, filter, path.index(index), depth + 1, all.spent)? {
-                Some(part) => {
-                    any = Some(match any {
-                        Some(any) => any.or(part),
-                        None => part,
-                    });
-                }
-                None => everything = true,
-            }
+            parts.push(compile(statement, filter, path.index(index), depth + 1, all.spent)?);
         }
-        match any {
-            _ if everything => {}
-            Some(any) => all.join(any),
-            None => all.push(path, Expr::val(false))?,
+        // beside one that selects everything, the others do not matter
+        if parts.iter().all(Option::is_some) {
+            match parts.into_iter().flatten().reduce(ExprTrait::or) {
+                Some(any) => all.join(any),
+                None => all.push(path, Expr::val(false))?,
+            }
         }
     }
     if let Some(filter) = filter.not() {
