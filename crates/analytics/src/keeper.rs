@@ -75,9 +75,9 @@ async fn keep(counts: Counts) {
 }
 
 async fn count_waiting(counts: &Counts) {
-    // a database that does not answer is told of where changes are added
-    if let Ok(waiting) = counts.waiting(MOST_COUNTED).await {
+    match counts.waiting(MOST_COUNTED).await {
         #[expect(clippy::cast_precision_loss, reason = "it is no more than a hundred thousand")]
-        metrics::gauge!("campaigns_waiting_changes").set(waiting as f64);
+        Ok(waiting) => metrics::gauge!("campaigns_waiting_changes").set(waiting as f64),
+        Err(error) => tracing::warn!(%error, "the changes that wait could not be counted"),
     }
 }

@@ -157,7 +157,7 @@ impl Counts {
             DbBackend::Postgres,
             "SELECT count(*) AS waiting_changes FROM (SELECT 1 FROM ( \
                SELECT 1 FROM campaign_send_changes UNION ALL SELECT 1 FROM campaign_event_changes \
-             ) AS changes LIMIT $1) AS some",
+             ) AS changes LIMIT $1) AS counted",
             [most.into()],
         );
         let row = self.session.query_one_raw(statement).await?;
