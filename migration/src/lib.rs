@@ -34,7 +34,7 @@ mod steps;
 mod table;
 mod target;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 pub use adopt::check::Difference;
 pub use policies::write_policies;
@@ -62,6 +62,9 @@ pub enum Error {
     /// Tables from another program differ from the documented ones in a way that matters.
     #[error("{}", differ(.0))]
     Differ(Vec<Difference>),
+    /// The SQLite file does not exist.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
     /// The schema does not exist.
     #[error("the database has no schema {0}")]
     NoSchema(String),

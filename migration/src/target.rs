@@ -1,10 +1,10 @@
 //! Which database is migrated, and where its tables are.
 
-use std::time::Duration;
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use sea_orm_migration::sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr, Statement,
-    sqlx,
+    sqlx::{self, sqlite::SqliteConnectOptions},
 };
 
 use crate::Error;
@@ -70,7 +70,8 @@ impl Target {
         });
         let db = match Database::connect(options).await {
             Err(error) if is_pooler(&error) => return Err(Error::Pooled),
-            other => other?,
+            Err(error) => return Err(self.missing_file().map_or(error.into(), Error::NoFile)),
+            Ok(db) => db,
         };
         if let Some(schema) = &self.schema {
             let there = Statement::from_sql_and_values(
@@ -83,6 +84,16 @@ impl Target {
             }
         }
         Ok(db)
+    }
+
+    /// The path of a SQLite file that does not exist.
+    fn missing_file(&self) -> Option<PathBuf> {
+        if self.is_postgres() {
+            return None;
+        }
+        let options = SqliteConnectOptions::from_str(&self.url).ok()?;
+        let path = options.get_filename();
+        (!path.exists()).then(|| path.to_owned())
     }
 }
 

@@ -96,11 +96,9 @@ async fn in_production(backend: Backend) {
     let refused = Binary::run(here, &serve[..5]).await;
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("--jwt-secret"), "{}", refused.err);
-    if backend == Backend::Postgres {
-        let refused = Binary::run(here, &serve).await;
-        assert_eq!(refused.code, 1);
-        assert!(refused.err.contains("campaigns migrate"), "{}", refused.err);
-    }
+    let refused = Binary::run(here, &serve).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("campaigns migrate"), "{}", refused.err);
     let migrate = async |more: &[&str]| {
         let mut arguments = vec!["migrate"];
         arguments.extend(more);
@@ -155,6 +153,49 @@ async fn in_production_it_serves_what_is_migrated_on_postgres() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_not_there_is_named_in_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    for command in [
+        "migrate --plan",
+        "migrate status",
+        "migrate down",
+        "migrate",
+        "demo",
+        "doctor",
+        "stats check",
+        "stats rebuild",
+        "worker",
+        "serve --jwt-secret 0123456789abcdef0123456789abcdef",
+    ] {
+        let told = async |url| {
+            let mut arguments: Vec<&str> = command.split(' ').collect();
+            arguments.extend(["--database-url", url]);
+            let run = Binary::run(here, &arguments).await;
+            assert_eq!(run.code, 1, "{command}: {}", run.err);
+            assert!(run.out.is_empty(), "{command}: {}", run.out);
+            run.err
+        };
+        if command != "migrate" {
+            assert_eq!(
+                told("sqlite://none.db").await,
+                "campaigns: the database is not migrated; run `campaigns migrate` first: there is no file none.db\n",
+                "{command}"
+            );
+        }
+        // which serve waits for
+        if !command.starts_with("serve") {
+            assert_eq!(
+                told("postgres://127.0.0.1:1/none").await,
+                "campaigns: the database cannot be reached: Connection refused (os error 111)\n",
+                "{command}"
+            );
+        }
+    }
+    assert!(std::fs::read_dir(here).unwrap().next().is_none(), "a file was made");
+}
+
+#[tokio::test]
 async fn wrong_usage_is_told_and_exits_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
@@ -202,6 +243,11 @@ async fn wrong_usage_is_told_and_exits_with_2() {
             "sub.org",
         ),
         (&["token", "--org", "0a11ce00-0000-4000-8000-000000000001"], "development secret"),
+        (&["token", "--org", "0a11ce00-0000-4000-8000-000000000001", "--subject", ""], "--subject"),
+        (&["token", "--org", "0a11ce00-0000-4000-8000-000000000001", "--ttl", "500ms"], "--ttl"),
+        (&["migrate", "--database-url", "sqlite://x.db", "--schema", "crm"], "--schema"),
+        (&["stats", "check", "--database-url", "sqlite://x.db", "--schema", "crm"], "--schema"),
+        (&["serve", "--schema", "crm"], "--schema"),
     ] {
         let run = Binary::run(here, arguments).await;
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.err);

@@ -20,6 +20,8 @@ use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use crate::watching::of_this_process;
+
 /// What a key server answers.
 #[derive(Clone)]
 enum Says {
@@ -337,6 +339,11 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
     let acme = app.organization("acme").await.id;
     let client = app.client(Some(good.sign(acme)));
+    let fetches = async |outcome: &str| {
+        let series = format!("campaigns_key_fetches_total{{outcome=\"{outcome}\"}}");
+        of_this_process(&app, &series).await
+    };
+    let fetched_before = fetches("fetched").await;
     let ready = async || {
         let ready = app.client(None).request(reqwest::Method::GET, "/readyz").send().await.unwrap();
         ready.status()
@@ -349,4 +356,5 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     server.say(Says::Keys(set(&[&good.public])));
     until(&app, &good.sign(acme), StatusCode::OK).await;
     assert_eq!(ready().await, StatusCode::OK);
+    assert!(fetches("failed").await >= 1.0 && fetches("fetched").await > fetched_before);
 }

@@ -38,8 +38,14 @@ async fn without_a_valid_token_nothing_is_answered() {
         with("org_id", Json::Null),
         with("org_id", json!("acme")),
         with("org_id", json!(Uuid::new_v4())),
+        json!([good]),
+        json!("good"),
     ] {
-        assert_eq!(status(&app, Some(TestApp::sign(&claims))).await, refused, "{claims}");
+        let answer =
+            app.client(Some(TestApp::sign(&claims))).ask("{ __typename }", json!({})).await;
+        assert_eq!((answer.status, answer.code().to_owned()), refused, "{claims}");
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(!message.contains("signed"), "{claims}: {message}");
     }
     assert_eq!(status(&app, None).await, refused);
     assert_eq!(status(&app, Some("nonsense".to_owned())).await, refused);

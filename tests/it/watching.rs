@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use async_graphql::futures_util::future::join_all;
 use campaigns_tests::{
     Backend, Binary, Client, Organization, Socket, TestApp, on_both_databases, populate,
 };
@@ -59,9 +60,15 @@ impl Watched {
 }
 
 /// The value of a time series.
-fn value(metrics: &str, series: &str) -> Option<f64> {
+pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
+}
+
+/// The value that a service in this process shows for a time series, which all of them share.
+pub(crate) async fn of_this_process(app: &TestApp, series: &str) -> f64 {
+    let metrics = app.client(None).request(Method::GET, "/metrics").send().await.unwrap();
+    value(&metrics.text().await.unwrap(), series).unwrap_or_default()
 }
 
 on_both_databases! {
@@ -196,6 +203,34 @@ on_both_databases! {
         }
     }
 
+    async fn what_ends_is_counted_by_code(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let watched = Watched::start(&app, &acme, &[]).await;
+        let code = "campaigns_sockets_closed_total{code=\"4409\"}";
+        assert_eq!(value(&watched.metrics().await, code), None);
+        let mut socket = Socket::of(&watched.member).await;
+        for _ in 0..2 {
+            socket.subscribe("1", "subscription { engagementEvents { node { id } } }", json!({})).await;
+        }
+        let closed = async || value(&watched.metrics().await, code) == Some(1.0);
+        crate::bounds::until("the end is counted", Duration::from_secs(20), closed).await;
+    }
+
+    async fn the_steps_of_a_worker_are_counted(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let watched = Watched::start(&app, &acme, &["--worker"]).await;
+        let id = crate::worker::campaign(&app, &acme, "scheduled", 5, 3).await;
+        let steps = async |step: &str| {
+            let series = format!("campaigns_worker_steps_total{{step=\"{step}\"}}");
+            let counted = async || value(&watched.metrics().await, &series) == Some(1.0);
+            crate::bounds::until(step, Duration::from_secs(30), counted).await;
+        };
+        steps("start").await;
+        let id = app.literal(id);
+        app.run(&format!("UPDATE campaign_sends SET status = 'delivered' WHERE campaign_id = {id}")).await;
+        steps("complete").await;
+    }
+
     async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp) {
         let acme = app.organization("acme").await;
         let watched = Watched::start(&app, &acme, &["--slow-operation", "1ns"]).await;
@@ -221,11 +256,7 @@ async fn changes_that_wait_for_the_counts_are_shown() {
         crate::bounds::until(&what, Duration::from_secs(30), shows).await;
     };
     shown(0.0).await;
-    // what a process holds while it adds changes
-    let other = app.database.connect().await;
-    let adding = other.begin().await.unwrap();
-    let lock = "SELECT pg_advisory_xact_lock(71::bigint << 56)";
-    adding.execute_unprepared(lock).await.unwrap();
+    let held = app.hold_changes().await;
     let changes = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM campaign_event_changes) AS changes";
     let before = app.count(changes).await;
     let send = app.literal(made.sends[0]);
@@ -233,7 +264,56 @@ async fn changes_that_wait_for_the_counts_are_shown() {
     let waiting = app.count(changes).await;
     assert!(waiting > before);
     shown(f64::from(u32::try_from(waiting).unwrap())).await;
-    adding.commit().await.unwrap();
+    let added = "campaigns_counted_changes_total";
+    let added_before = value(&watched.metrics().await, added).unwrap();
+    drop(held);
+    shown(0.0).await;
+    // the other service of this test adds changes too
+    let mut more = waiting;
+    let adds = async || {
+        if value(&watched.metrics().await, added).unwrap() > added_before {
+            return true;
+        }
+        more += 1;
+        let status = ["failed", "sent"][usize::try_from(more % 2).unwrap()];
+        let update = format!("UPDATE campaign_sends SET status = '{status}' WHERE id = {send}");
+        app.rows(&update).await;
+        false
+    };
+    crate::bounds::until("it adds changes", Duration::from_secs(30), adds).await;
+}
+
+#[tokio::test]
+async fn work_in_the_database_is_shown_while_it_lasts() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let shown = async |executing: f64| {
+        let shows = async || {
+            let metrics = watched.metrics().await;
+            let used = value(&metrics, "campaigns_database_connections_used").unwrap();
+            value(&metrics, "campaigns_operations_executing{cost=\"any\"}") == Some(executing)
+                && (executing == 0.0 || used >= executing)
+        };
+        let what = format!("{executing} operations are executed");
+        crate::bounds::until(&what, Duration::from_secs(20), shows).await;
+    };
+    watched.member.data("{ segments { totalCount } }", json!({})).await;
+    let other = app.database.connect().await;
+    let holding = other.begin().await.unwrap();
+    let lock = "LOCK TABLE campaign_segments IN ACCESS EXCLUSIVE MODE";
+    holding.execute_unprepared(lock).await.unwrap();
+    let queries = (0..3).map(|_| watched.member.data("{ segments { totalCount } }", json!({})));
+    let waits = async {
+        shown(3.0).await;
+        let metrics = watched.metrics().await;
+        for cost in ["any", "expensive"] {
+            let limit = format!("campaigns_operations_executing_limit{{cost=\"{cost}\"}}");
+            assert!(value(&metrics, &limit).is_some_and(|limit| limit > 1.0), "{metrics}");
+        }
+        holding.rollback().await.unwrap();
+    };
+    tokio::join!(waits, join_all(queries));
     shown(0.0).await;
 }
 
@@ -290,10 +370,7 @@ async fn a_log_that_is_not_read_stops_nobody() {
     // more lines than the pipe and the queue take
     let query = "{ viewer { subject } }";
     let dropped = async || {
-        async_graphql::futures_util::future::join_all(
-            (0..500).map(|_| member.data(query, json!({}))),
-        )
-        .await;
+        join_all((0..500).map(|_| member.data(query, json!({})))).await;
         let metrics = member.request(Method::GET, "/metrics").send().await.unwrap();
         let metrics = metrics.text().await.unwrap();
         value(&metrics, "campaigns_log_lines_dropped_total").is_some_and(|dropped| dropped > 0.0)

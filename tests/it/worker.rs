@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 /// A campaign with so many contacts on its list, in a status, whose time has come so many seconds ago.
-async fn campaign(
+pub(crate) async fn campaign(
     app: &TestApp,
     organization: &Organization,
     status: &str,

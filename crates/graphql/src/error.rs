@@ -136,7 +136,7 @@ impl From<campaigns_scope::Error> for Error {
                 seldom(&error);
                 Self::busy()
             }
-            Scope::Unavailable(_) | Scope::Conflict(_) => {
+            Scope::Unavailable(_) | Scope::NoFile(_) | Scope::Conflict(_) => {
                 seldom(&error);
                 Self::client(
                     Code::Unavailable,

@@ -1,5 +1,7 @@
 //! The errors of the door.
 
+use std::path::PathBuf;
+
 use sea_orm::{
     DbErr, RuntimeErr, SqlErr,
     sqlx::{self, error::ErrorKind},
@@ -23,14 +25,17 @@ pub enum Error {
         missing: Vec<Uuid>,
     },
     /// Another transaction was preferred to this one. The same may succeed at once.
-    #[error("the transaction was aborted in favor of another: {0}")]
-    Conflict(#[source] DbErr),
+    #[error("the transaction was aborted in favor of another: {}", cause(.0))]
+    Conflict(DbErr),
     /// The database cannot be reached, or has no free connection. The same may succeed later.
-    #[error("the database cannot be reached: {0}")]
-    Unavailable(#[source] DbErr),
+    #[error("the database cannot be reached: {}", cause(.0))]
+    Unavailable(DbErr),
+    /// The SQLite file does not exist.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
     /// The statement exceeded its time and was canceled in the database.
     #[error("the statement ran out of time")]
-    Timeout(#[source] DbErr),
+    Timeout(DbErr),
     /// A budget of bytes is exhausted.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
@@ -48,7 +53,7 @@ pub enum Error {
     #[error("the deletion is not finished")]
     Unfinished,
     /// Any other error of the database.
-    #[error(transparent)]
+    #[error("{}", cause(.0))]
     Database(DbErr),
 }
 
@@ -60,6 +65,7 @@ impl From<DbErr> for Error {
         match sqlx_error(&error) {
             Some(sqlx::Error::AnyDriverError(own)) => match own.downcast_ref::<Failure>() {
                 Some(Failure::Exhausted(exhausted)) => Self::Exhausted(*exhausted),
+                Some(Failure::NoFile(path)) => Self::NoFile(path.clone()),
                 Some(Failure::OutOfTime) => Self::Timeout(error),
                 Some(Failure::TooManyWait) => Self::TooManyWait,
                 Some(Failure::InDoubt(why)) => Self::InDoubt(why.clone()),
@@ -109,6 +115,20 @@ pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
     matches!(database.code().as_deref(), Some("40P01" | "40001"))
         || database.kind() == ErrorKind::ForeignKeyViolation
         || is_stale_plan(error)
+}
+
+/// What the database or the network says, without the names of the layers that it came through.
+fn cause(error: &DbErr) -> String {
+    match sqlx_error(error) {
+        Some(sqlx::Error::Database(database)) => match database.code() {
+            Some(code) => format!("{} ({code})", database.message()),
+            None => database.message().to_owned(),
+        },
+        Some(sqlx::Error::Io(io)) => io.to_string(),
+        Some(sqlx::Error::AnyDriverError(own)) => own.to_string(),
+        Some(other) => other.to_string(),
+        None => error.to_string(),
+    }
 }
 
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {

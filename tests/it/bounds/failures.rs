@@ -14,6 +14,8 @@ use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
+use crate::watching::of_this_process;
+
 const READ: &str = "{ campaigns { totalCount } }";
 const CREATE: &str =
     "mutation { createCampaign(input: { name: \"x\", body: \"b\" }) { campaign { id } } }";
@@ -235,6 +237,8 @@ on_both_databases! {
         let dear = format!("{{ {} }}", of_cost.join(" "));
         let mut socket = Socket::of(&acme.member).await;
 
+        let panics = async || of_this_process(&app, "campaigns_panics_total").await;
+        let panics_before = panics().await;
         app.panic_at(Some("\"campaign_segments\""));
         for operation in [segments, &dear] {
             let answer = acme.member.ask(operation, json!({})).await;
@@ -250,6 +254,7 @@ on_both_databases! {
         let stream = stream.json(&json!({ "query": segments })).send().await.unwrap().text().await.unwrap();
         assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
         app.panic_at(None);
+        assert!(panics().await >= panics_before + 4.0);
         assert_eq!(ask(&acme.member, segments).await.0, StatusCode::OK);
         socket.subscribe("1", segments, json!({})).await;
         assert!(socket.next("1").await["segments"]["totalCount"].is_number());

@@ -39,15 +39,18 @@ impl Connector {
     pub(super) async fn open(options: &Options) -> Result<(Self, Begin, Link), Failure> {
         let settings = settings(options);
         let (connector, first) = if options.url.starts_with("postgres") {
-            let plain = Hosts::of(&options.url)?.map(|host| {
-                host.disable_statement_logging()
-                    .application_name("campaigns")
-                    .extra_float_digits(None)
-            });
-            connect_first(plain, &settings, options.pooler).await?
+            connect_first(Hosts::of(&options.url)?, &settings, options.pooler).await?
         } else {
-            let connector = Self::Sqlite(Box::new(sqlite(options)?));
-            let first = connector.connect().await?;
+            let sqlite = sqlite(options)?;
+            let path = sqlite.get_filename().to_owned();
+            let connector = Self::Sqlite(Box::new(sqlite));
+            let first = match connector.connect().await {
+                // which does not pass by itself, as other reasons may
+                Err(Failure::Sqlx(error)) if cannot_open(&error) && !path.exists() => {
+                    return Err(Failure::NoFile(path));
+                }
+                first => first?,
+            };
             (connector, first)
         };
         let begin = match connector {
@@ -176,6 +179,11 @@ fn is_refused_parameter(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.message().contains("unsupported startup parameter"))
+}
+
+/// Whether SQLite says that the file cannot be opened.
+fn cannot_open(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("14")
 }
 
 /// Whether the server will accept connections soon.

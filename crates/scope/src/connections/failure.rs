@@ -1,6 +1,6 @@
 //! Why a statement failed.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Sqlx(#[from] sqlx::Error),
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
     #[error("the operation ran out of time")]
     OutOfTime,
     #[error("no connection became free in time")]

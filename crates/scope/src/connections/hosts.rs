@@ -5,13 +5,14 @@
 //! **Invariant.** Where there are several, no connection is to one that is a standby at that time.
 
 use std::{
+    io::ErrorKind,
     str::FromStr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use sea_orm::sqlx::{
-    self, Connection, Executor, Row,
+    self, ConnectOptions, Connection, Executor, Row,
     postgres::{PgConnectOptions, PgConnection},
 };
 use tokio::time::timeout;
@@ -39,8 +40,13 @@ pub(super) struct Connected {
 
 impl Hosts {
     pub(super) fn of(url: &str) -> Result<Self, sqlx::Error> {
-        let options: Result<_, _> =
-            addresses(url).iter().map(|url| PgConnectOptions::from_str(url)).collect();
+        let of_host = |url: &String| {
+            let options = PgConnectOptions::from_str(url)?;
+            // a pooler refuses extra_float_digits
+            let options = options.application_name("campaigns").extra_float_digits(None);
+            Ok(options.disable_statement_logging())
+        };
+        let options: Result<_, sqlx::Error> = addresses(url).iter().map(of_host).collect();
         Ok(Self { options: options?, last: AtomicUsize::new(0) })
     }
 
@@ -72,7 +78,7 @@ impl Hosts {
                 // what another host says of a password or a database counts more
                 Ok(Err(error)) => why = Some(error),
                 Err(_) => {
-                    let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                    let late = std::io::Error::from(ErrorKind::TimedOut);
                     why = why.or(Some(late.into()));
                 }
             }
@@ -110,20 +116,21 @@ fn addresses(url: &str) -> Vec<String> {
     hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect()
 }
 
-/// The address of the host that takes writes, of an address that may name several. One that names no
-/// or one host is given back as it is.
+/// The address of the host that takes writes, of an address that may name several. A single host must
+/// answer too, whatever it takes. An address of SQLite is given back as it is.
 ///
 /// # Errors
-/// Where none can be reached that takes writes.
+/// If there is no such host.
 pub async fn primary(url: &str) -> Result<String, crate::Error> {
-    let addresses = addresses(url);
-    if addresses.len() == 1 || !url.starts_with("postgres") {
+    if !url.starts_with("postgres") {
         return Ok(url.to_owned());
     }
     let hosts = Hosts::of(url).map_err(Failure::from)?;
-    let Connected { connection, .. } = hosts.connect().await?;
+    let late = |_| Failure::from(sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)));
+    let all = PATIENCE * u32::try_from(hosts.options.len()).unwrap_or(u32::MAX);
+    let Connected { connection, .. } = timeout(all, hosts.connect()).await.map_err(late)??;
     connection.close().await.map_err(Failure::from)?;
-    Ok(addresses[hosts.last.load(Ordering::Relaxed)].clone())
+    Ok(addresses(url).swap_remove(hosts.last.load(Ordering::Relaxed)))
 }
 
 #[cfg(test)]

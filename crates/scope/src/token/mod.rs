@@ -117,6 +117,10 @@ pub enum InvalidToken {
     /// Not a JWT, or not signed with this key.
     #[error("the token is not signed with the expected key")]
     Signature,
+    /// Its header or its claims are not those of a JWT (RFC 7519, section 4.1): no object, or a
+    /// registered claim of another type.
+    #[error("the token cannot be read")]
+    Unreadable,
     /// The token names a key that is not in use.
     #[error("the token is signed with an unknown key")]
     UnknownKey,

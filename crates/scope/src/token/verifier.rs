@@ -149,6 +149,7 @@ impl Ready {
                 match error.kind() {
                     ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => InvalidToken::Party,
                     ErrorKind::MissingRequiredClaim(claim) => InvalidToken::Claim(claim.clone()),
+                    ErrorKind::Json(_) => InvalidToken::Unreadable,
                     _ => InvalidToken::Signature,
                 }
             })?;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::{
     arguments::{KeySource, Serve},
-    demo::require_migrated,
+    database::{not_connected, require_migrated},
     serve::{options, require_row_security, require_triggers},
 };
 use crate::{KeyServer, Pace};
@@ -77,9 +77,11 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
 }
 
 async fn check_database(arguments: &Serve, url: String, report: &mut Report) {
-    let connected = Database::connect(&options(arguments, url, true), None).await;
-    let connected = connected.context("cannot connect to the database");
-    let Some(database) = report.found("database", connected) else {
+    let connected = async {
+        let options = options(arguments, url, true)?;
+        Database::connect(&options, None).await.map_err(not_connected)
+    };
+    let Some(database) = report.found("database", connected.await) else {
         return;
     };
     let migrated = require_migrated(&database).await;

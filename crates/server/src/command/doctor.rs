@@ -2,18 +2,16 @@
 
 use anyhow::bail;
 use campaigns_entity::segment;
-use campaigns_scope::{Database, Found, Options};
+use campaigns_scope::{Database, Found};
 use campaigns_segments::Rules;
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{arguments::Doctor, demo::require_migrated};
+use super::{arguments::Doctor, database};
 
 pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
-    let url = arguments.database.require()?;
-    let options = Options { schema: arguments.schema.schema, ..Options::new(url) };
-    let database = Database::connect(&options, None).await?;
-    require_migrated(&database).await?;
+    let options = database::options(&arguments.database, &arguments.schema)?;
+    let database = database::open(&options).await?;
     let (doctor, most) = (database.doctor(), u64::from(arguments.rows));
     let checks = doctor.checks();
     let bar = ProgressBar::new(checks.len() as u64 + 1)

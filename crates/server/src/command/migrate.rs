@@ -2,34 +2,38 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use campaigns_migration::{Planned, Target};
+use campaigns_migration::{Error, Planned, Target};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    arguments::{Migrate, MigrateAction, WrongUsage},
-    process::require_postgres,
+    arguments::{Migrate, MigrateAction, WrongUsage, require_postgres},
+    database::{NOT_MIGRATED, not_connected},
 };
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
     let url = arguments.database.require()?;
-    let target =
-        Target::from(&campaigns_scope::primary(&url).await?).in_schema(arguments.schema.schema);
-    if arguments.with_policies {
-        if !matches!(arguments.action, MigrateAction::Up) {
-            return Err(WrongUsage(
-                "--with-policies can only be used with `campaigns migrate`".into(),
-            )
-            .into());
+    let schema = arguments.schema.of(&url)?;
+    let is_up = matches!(arguments.action, MigrateAction::Up);
+    for (flag, is_given) in
+        [("--with-policies", arguments.with_policies), ("--plan", arguments.plan)]
+    {
+        if is_given && !is_up {
+            let why = format!("{flag} can only be used with `campaigns migrate`");
+            return Err(WrongUsage(why).into());
         }
+    }
+    if arguments.with_policies {
         require_postgres("--with-policies", &url)?;
     }
+    let target = Target::from(&campaigns_scope::primary(&url).await.map_err(not_connected)?)
+        .in_schema(schema);
+    act(&arguments, target).await.map_err(explained)
+}
+
+/// Does what the arguments say.
+async fn act(arguments: &Migrate, target: Target) -> anyhow::Result<()> {
     match arguments.action {
         MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
-        _ if arguments.plan => {
-            return Err(
-                WrongUsage("--plan can only be used with `campaigns migrate`".to_owned()).into()
-            );
-        }
         MigrateAction::Up => {
             if !arguments.yes && !agree(&campaigns_migration::to_adopt(target.clone()).await?)? {
                 println!("nothing was changed");
@@ -54,6 +58,16 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
         },
     }
     Ok(())
+}
+
+/// The same error in the words that other commands have for it.
+fn explained(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast() {
+        Ok(Error::Database(error)) => campaigns_scope::Error::from(error).into(),
+        Ok(error @ Error::NoFile(_)) => anyhow::Error::from(error).context(NOT_MIGRATED),
+        Ok(error) => error.into(),
+        Err(error) => error,
+    }
 }
 
 async fn up(target: Target) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod config;
+mod database;
 mod demo;
 mod doctor;
 mod migrate;

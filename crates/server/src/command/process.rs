@@ -2,17 +2,6 @@
 
 use tokio::signal;
 
-use super::arguments::WrongUsage;
-
-/// Rejects a flag for a database that is not PostgreSQL.
-pub(super) fn require_postgres(flag: &str, url: &str) -> Result<(), WrongUsage> {
-    if url.starts_with("postgres") {
-        Ok(())
-    } else {
-        Err(WrongUsage(format!("{flag} requires PostgreSQL")))
-    }
-}
-
 /// Waits until the process is told to stop. Signals are received from this call on, not only once
 /// the future is polled, since a program that reads the printed address may send one at once.
 pub(super) fn told_to_end() -> impl Future<Output = ()> {

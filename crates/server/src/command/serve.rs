@@ -8,9 +8,9 @@ use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    arguments::{KeySource, Serve, WrongUsage},
+    arguments::{KeySource, Serve, WrongUsage, require_postgres},
     check,
-    demo::require_migrated,
+    database::{not_connected, require_migrated},
     process,
     waiting::{self, Bound, Waited},
     worker,
@@ -42,10 +42,10 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let given = arguments.keys.source()?;
     let url = arguments.database.get()?;
     let is_worker = arguments.worker.unwrap_or(url.is_none());
-    let schema = arguments.schema.schema.clone();
     let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
+    let schema = arguments.schema.of(&worker_url)?;
     if arguments.row_level_security {
-        process::require_postgres("--row-level-security", &worker_url)?;
+        require_postgres("--row-level-security", &worker_url)?;
     }
     let mut told_to_end = std::pin::pin!(process::told_to_end());
     let mut bound = None;
@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
         }
         (Some(url), Some(source)) => {
-            let options = options(&arguments, url, false);
+            let options = options(&arguments, url, false)?;
             let waited = waiting::connect(
                 arguments.listen,
                 |bound| announce(bound.address()?, metrics.as_ref(), None),
@@ -83,7 +83,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
 
     let worker = if is_worker {
-        Some(worker::Running::start(worker_url, schema, arguments.pooler).await?)
+        let options = Options { schema, ..Options::new(worker_url) };
+        Some(worker::Running::start(options, arguments.pooler).await?)
     } else {
         None
     };
@@ -122,15 +123,19 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
 }
 
 /// The options of the connection to this address.
-pub(super) fn options(arguments: &Serve, url: String, read_only: bool) -> Options {
+pub(super) fn options(
+    arguments: &Serve,
+    url: String,
+    read_only: bool,
+) -> Result<Options, WrongUsage> {
     let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
-    Options {
+    Ok(Options {
         pooler: arguments.pooler,
-        schema: arguments.schema.schema.clone(),
+        schema: arguments.schema.of(&url)?,
         row_security_role: role,
         read_only,
         ..arguments.bounds.options(url)
-    }
+    })
 }
 
 /// Rejects a database in which triggers of the feed are missing or turned off, and logs those that
@@ -192,9 +197,8 @@ async fn develop(
 ) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
-    let options = options(arguments, development::DATABASE_URL.to_owned(), false);
-    let database =
-        Database::connect(&options, None).await.context("cannot connect to the database")?;
+    let options = options(arguments, development::DATABASE_URL.to_owned(), false)?;
+    let database = Database::connect(&options, None).await.map_err(not_connected)?;
     let secret = match (&arguments.keys.jwt_secret, given) {
         // a public key cannot sign tokens
         (None, Some(source)) => return Ok((database, source, None)),

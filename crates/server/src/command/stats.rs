@@ -1,20 +1,18 @@
 //! `campaigns stats`.
 
 use anyhow::bail;
-use campaigns_scope::{COUNT_TABLES, Counts, Database, Difference, Options};
+use campaigns_scope::{COUNT_TABLES, Counts, Difference};
 use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::{
     arguments::{Stats, StatsAction},
-    demo::require_migrated,
+    database,
 };
 
 pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
-    let options =
-        Options { schema: arguments.schema.schema, ..Options::new(arguments.database.require()?) };
-    let database = Database::connect(&options, None).await?;
-    require_migrated(&database).await?;
+    let options = database::options(&arguments.database, &arguments.schema)?;
+    let database = database::open(&options).await?;
     let counts = database.counts();
     let organizations = counts.organizations().await?;
     let steps = organizations.len() * COUNT_TABLES.len();

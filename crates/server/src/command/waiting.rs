@@ -17,6 +17,7 @@ use campaigns_graphql::Error as Refusal;
 use campaigns_scope::{Database, Error};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use super::database::not_connected;
 use crate::http;
 
 /// How long to wait before the database is tried again.
@@ -103,7 +104,7 @@ pub(super) async fn connect(
         Err(error) => error,
     };
     if !matches!(error, Error::Unavailable(_)) {
-        return Err(error).context("cannot connect to the database");
+        return Err(not_connected(error));
     }
     let bound = Bound::to(address).await?;
     listening(&bound)?;
@@ -121,7 +122,7 @@ pub(super) async fn connect(
         match connect().await {
             Ok(database) => break database,
             Err(again @ Error::Unavailable(_)) => error = again,
-            Err(other) => return Err(other).context("cannot connect to the database"),
+            Err(other) => return Err(not_connected(other)),
         }
     };
     tracing::info!("the database answers");

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use campaigns_delivery::{WORKER_CONNECTIONS, WORKER_LIMIT};
 use campaigns_scope::{Database, Options};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{arguments::Worker, demo::require_migrated, process};
+use super::{arguments::Worker, database, process};
 use crate::logs::Log;
 
 /// How long campaigns in progress can take after the process is told to stop. Those that take
@@ -16,9 +15,11 @@ const GRACE: Duration = Duration::from_millis(9_200);
 
 pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
     let _log = Log::start()?;
-    let worker =
-        Running::start(arguments.database.require()?, arguments.schema.schema, arguments.pooler)
-            .await?;
+    let worker = Running::start(
+        database::options(&arguments.database, &arguments.schema)?,
+        arguments.pooler,
+    )
+    .await?;
     let told_to_end = process::told_to_end();
     println!("looking for campaigns that are due");
     told_to_end.await;
@@ -36,21 +37,14 @@ pub(super) struct Running {
 
 impl Running {
     /// Connects and starts.
-    pub(super) async fn start(
-        url: String,
-        schema: Option<String>,
-        pooler: bool,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn start(options: Options, pooler: bool) -> anyhow::Result<Self> {
         let options = Options {
             max_connections: WORKER_CONNECTIONS,
             statement_timeout: Some(WORKER_LIMIT),
             pooler,
-            schema,
-            ..Options::new(url)
+            ..options
         };
-        let database =
-            Database::connect(&options, None).await.context("cannot connect to the database")?;
-        require_migrated(&database).await?;
+        let database = database::open(&options).await?;
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(campaigns_delivery::work(database.clone(), stopped));
         Ok(Self { database, stop, task })

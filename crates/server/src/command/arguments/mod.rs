@@ -12,7 +12,7 @@ mod watching;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use campaigns_operation::Documents;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use http::HeaderValue;
 use uuid::Uuid;
 
@@ -247,7 +247,17 @@ pub(super) struct Schema {
     /// The PostgreSQL schema that contains the tables, instead of the first one on the search path.
     /// Tables of organizations, users and contacts can also be in public.
     #[arg(long, env = "CAMPAIGNS_SCHEMA", value_name = "NAME")]
-    pub(super) schema: Option<String>,
+    schema: Option<String>,
+}
+
+impl Schema {
+    /// The schema of this database that is given, if one is.
+    pub(super) fn of(&self, url: &str) -> Result<Option<String>, WrongUsage> {
+        match &self.schema {
+            Some(_) => require_postgres("--schema", url).map(|()| self.schema.clone()),
+            None => Ok(None),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -271,7 +281,13 @@ pub(super) struct Token {
     #[arg(long, env = "CAMPAIGNS_ROLE", default_value = "member")]
     pub(super) role: String,
     /// The subject: a user's auth_id or ID, or any name.
-    #[arg(long, env = "CAMPAIGNS_SUBJECT", value_name = "ID", default_value = "campaigns-token")]
+    #[arg(
+        long,
+        env = "CAMPAIGNS_SUBJECT",
+        value_name = "ID",
+        default_value = "campaigns-token",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(super) subject: String,
     /// The time until the token expires.
     #[arg(
@@ -279,7 +295,7 @@ pub(super) struct Token {
         env = "CAMPAIGNS_TTL",
         value_name = "DURATION",
         default_value = "1h",
-        value_parser = duration
+        value_parser = lifetime
     )]
     pub(super) ttl: Duration,
     /// The secret to sign with. The default is the development secret.
@@ -345,11 +361,28 @@ impl std::fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
+/// Rejects a flag for a database that is not PostgreSQL.
+pub(super) fn require_postgres(flag: &str, url: &str) -> Result<(), WrongUsage> {
+    if url.starts_with("postgres") {
+        Ok(())
+    } else {
+        Err(WrongUsage(format!("{flag} requires PostgreSQL")))
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; examples: 500ms, 10s, 1h")),
+    }
+}
+
+/// The lifetime of a token, whose times are whole seconds.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        short if short < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
+        long => Ok(long),
     }
 }
 
