@@ -157,6 +157,7 @@ on_both_databases! {
             (json!({ "sendId": of_other.sends[0], "type": "OPEN" }), "NOT_FOUND", "sendId"),
             (json!({ "sendId": of_other.sends[0], "type": "BOUNCE" }), "NOT_FOUND", "sendId"),
             (json!({ "sendId": send, "type": "OPEN", "id": taken }), "BAD_USER_INPUT", "id"),
+            (json!({ "sendId": send, "type": "OPEN", "id": send }), "BAD_USER_INPUT", "id"),
         ] {
             let good = json!({ "sendId": send, "type": "BOUNCE" });
             let answer = acme.member.ask(RECORD, json!({ "input": [good, good, bad] })).await;
