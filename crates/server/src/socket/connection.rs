@@ -23,6 +23,7 @@ use super::{
     message::{self, Received},
     operation::{Operations, Run},
     sockets::{Counted, Unknown},
+    threads::lasting,
     writer::{self, FAREWELL, Queue},
 };
 use crate::{
@@ -286,7 +287,8 @@ impl Connection {
         self.queue.draw_from(Arc::clone(&budget));
         self.peer.is_known(Arc::clone(&budget));
         let mut check = JoinSet::new();
-        check.spawn(check_again(self.app.clone(), caller.clone(), self.ended.clone()));
+        let again = check_again(self.app.clone(), caller.clone(), self.ended.clone());
+        check.spawn(lasting(again));
         let organization = scope.organization();
         self.known = Ok(Known { caller, organization, budget, _counted: counted, _check: check });
         self.say(message::connection_ack()).await

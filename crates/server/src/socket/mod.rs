@@ -41,6 +41,7 @@ use campaigns_graphql::{Code, Error};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
 use crate::{App, http::respond, listen::peer::Peer};
+use threads::lasting;
 
 /// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
 /// token.
@@ -89,7 +90,7 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         .protocols([PROTOCOL])
         .on_upgrade(async move |socket| {
             let threads = app.sockets.threads.clone();
-            threads.spawn(connection::serve(app, socket, peer, unknown));
+            threads.spawn(lasting(connection::serve(app, socket, peer, unknown)));
         })
 }
 

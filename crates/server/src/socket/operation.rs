@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{message, writer::Queue};
+use super::{message, threads::lasting, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
@@ -77,7 +77,7 @@ impl Operations {
         let number = listed.started;
         let (id, is_subscription) = (run.id.clone(), run.begun.is_subscription());
         let listing = Listing { operations: self.clone(), id: id.clone(), number };
-        let task = tokio::spawn(run.run(listing)).abort_handle();
+        let task = tokio::spawn(lasting(run.run(listing))).abort_handle();
         listed.running.insert(id, Running { number, task, is_subscription });
     }
 

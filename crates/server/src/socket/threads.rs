@@ -10,6 +10,17 @@ use tokio::runtime::{Builder, Runtime};
 /// A document can be nested 64 levels deep; without optimization, each level needs much stack.
 const STACK: usize = 8 * 1024 * 1024;
 
+/// The size of a lasting task's future, at most.
+const LARGEST: usize = 3 * 1024;
+
+/// Work that lasts as long as a socket or a subscription, of which there are thousands: a compiler
+/// error if its future is large. A future has room for everything that it holds at any `await`, so
+/// what only a start or an end needs is boxed.
+pub(crate) fn lasting<F: Future>(work: F) -> F {
+    const { assert!(size_of::<F>() <= LARGEST, "each socket would have this size") };
+    work
+}
+
 /// Clones share them.
 #[derive(Clone)]
 pub(crate) struct Threads(Arc<Owned>);

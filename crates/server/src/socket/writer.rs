@@ -13,6 +13,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::threads::lasting;
+
 /// The maximum number of messages that wait until the peer reads them.
 const QUEUE: usize = 32;
 /// The bytes of a message in addition to its text.
@@ -130,7 +132,7 @@ pub(crate) fn start(
         budget: Arc::default(),
         patience,
     };
-    let task = tokio::spawn(async move {
+    let task = tokio::spawn(lasting(async move {
         while let Some(first) = queued.recv().await {
             // waiting messages are sent together; each part is progress
             let mut next = Some(first);
@@ -148,6 +150,6 @@ pub(crate) fn start(
         }
         // answers the peer's close, if the peer closed first
         timeout(FAREWELL, sink.close()).await.ok();
-    });
+    }));
     (queue, task)
 }
