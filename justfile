@@ -105,6 +105,10 @@ audit:
     cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
     cargo deny check
 
+# Whether each alert fires when it should, and only then. Needs promtool, of Debian's package prometheus.
+alerts:
+    promtool test rules deploy/alerts.test.yaml
+
 # What the service and its pages are made of, as CycloneDX: target/sbom.json. Needs Node.
 sbom:
     npx --yes @cyclonedx/cdxgen --type rust --type js --no-install-deps \

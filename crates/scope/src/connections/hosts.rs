@@ -21,6 +21,8 @@ use super::Failure;
 
 /// How long one of several hosts is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a single host is waited for where nobody else sets a time. One that sleeps takes seconds.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// What of libpq's parameters goes without saying here.
 const TARGET: &str = "target_session_attrs=";
@@ -127,7 +129,7 @@ pub async fn primary(url: &str) -> Result<String, crate::Error> {
     }
     let hosts = Hosts::of(url).map_err(Failure::from)?;
     let late = |_| Failure::from(sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)));
-    let all = PATIENCE * u32::try_from(hosts.options.len()).unwrap_or(u32::MAX);
+    let all = ALONE.max(PATIENCE * u32::try_from(hosts.options.len()).unwrap_or(u32::MAX));
     let Connected { connection, .. } = timeout(all, hosts.connect()).await.map_err(late)??;
     connection.close().await.map_err(Failure::from)?;
     Ok(addresses(url).swap_remove(hosts.last.load(Ordering::Relaxed)))
