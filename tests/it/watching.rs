@@ -60,7 +60,7 @@ impl Watched {
 }
 
 /// The value of a time series.
-pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
+fn value(metrics: &str, series: &str) -> Option<f64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
 }

@@ -250,9 +250,9 @@ const TOTAL: Sql = Sql::new(concat!(
 ));
 
 const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
-    "SELECT sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints,
-       bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints,
-       (SELECT min(first_at) FROM ",
+    "SELECT ",
+    counts!(),
+    ", (SELECT min(first_at) FROM ",
     spans!(),
     ") AS first_at, (SELECT max(last_at) FROM ",
     spans!(),

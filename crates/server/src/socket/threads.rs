@@ -16,7 +16,7 @@ const LARGEST: usize = 3 * 1024;
 /// Work that lasts as long as a socket or a subscription, of which there are thousands: a compiler
 /// error if its future is large. A future has room for everything that it holds at any `await`, so
 /// what only a start or an end needs is boxed.
-pub(crate) fn lasting<F: Future>(work: F) -> F {
+pub(super) fn lasting<F: Future>(work: F) -> F {
     const { assert!(size_of::<F>() <= LARGEST, "each socket would have this size") };
     work
 }
