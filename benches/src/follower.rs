@@ -45,8 +45,17 @@ impl Follower {
 
     /// Subscribes to the events that a filter selects, and waits until that is done.
     pub(crate) async fn subscribe_to(service: &Service, filter: Json) -> anyhow::Result<Self> {
+        Self::of_token(service, &service.token, filter).await
+    }
+
+    /// The same with a token.
+    pub(crate) async fn of_token(
+        service: &Service,
+        token: &str,
+        filter: Json,
+    ) -> anyhow::Result<Self> {
         let mut follower = Self::silent(&service.address).await?;
-        follower.introduce(&service.token).await?;
+        follower.introduce(token).await?;
         let query = "subscription ($filter: EngagementEventFilter) {
             engagementEvents(filter: $filter) { cursor node { id type occurredAt } }
         }";

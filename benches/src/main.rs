@@ -128,16 +128,21 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.parts.is_empty() && !parts.iter().any(|part| arguments.names(part)) {
         return Ok(());
     }
+    // takes long, so it runs only on request
+    if arguments.names("soak") {
+        let service = Service::start_with(&["--max-memory", soak::MEMORY]).await?;
+        let length = Duration::from_secs(arguments.seconds.unwrap_or(600));
+        soak::run(&Arc::new(service), length).await?;
+    }
+    if !arguments.wants("feed") && !arguments.wants("fan-out") {
+        return Ok(());
+    }
     let service = Arc::new(Service::start().await?);
     if arguments.wants("feed") {
         feed::run(&service).await?;
     }
     if arguments.wants("fan-out") {
         fan_out::run(&service).await?;
-    }
-    // takes long, so it runs only on request
-    if arguments.names("soak") {
-        soak::run(&service, Duration::from_secs(arguments.seconds.unwrap_or(600))).await?;
     }
     Ok(())
 }

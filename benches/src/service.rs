@@ -29,6 +29,7 @@ pub(crate) struct Service {
     /// A token for the other organization.
     pub(crate) other: String,
     pub(crate) organization: Uuid,
+    pub(crate) other_organization: Uuid,
     pub(crate) sends: Vec<Uuid>,
     pub(crate) sql: DatabaseConnection,
     /// From its start until it listened.
@@ -41,6 +42,11 @@ pub(crate) struct Service {
 impl Service {
     /// On two organizations of 10,000 sends each, without events.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more arguments for the service.
+    pub(crate) async fn start_with(more: &[&str]) -> anyhow::Result<Self> {
         let (postgres, database) = Postgres::own().await;
         let sql = database.connect().await;
         let (organization, other) = (Uuid::new_v4(), Uuid::new_v4());
@@ -66,7 +72,7 @@ impl Service {
             }
         }
         sql.execute_unprepared("ANALYZE").await?;
-        Self::on(postgres, database, sql, organization, other).await
+        Self::on(postgres, database, sql, organization, other, more).await
     }
 
     /// On 20 organizations of some size; asks for the largest of them.
@@ -84,7 +90,7 @@ impl Service {
         let sql = database.connect().await;
         data::fill(&sql, &database.url, data).await?;
         let organization = data::largest(&sql).await?;
-        Self::on(postgres, database, sql, organization, organization).await
+        Self::on(postgres, database, sql, organization, organization, &[]).await
     }
 
     async fn on(
@@ -92,7 +98,8 @@ impl Service {
         database: TestDatabase,
         sql: DatabaseConnection,
         organization: Uuid,
-        other: Uuid,
+        other_organization: Uuid,
+        more: &[&str],
     ) -> anyhow::Result<Self> {
         let sends =
             format!("SELECT id FROM campaign_sends WHERE org_id = '{organization}' LIMIT 10000");
@@ -101,17 +108,18 @@ impl Service {
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
         let started = Instant::now();
-        let (process, address) = serve(&database.url, &[], &[]).await?;
+        let (process, address) = serve(&database.url, more, &[]).await?;
         let started_in = started.elapsed();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
         let sign = |of| signer.sign(of, "admin", "bench", now, now + TimeDelta::days(1));
-        let (token, other) = (sign(organization)?, sign(other)?);
+        let (token, other) = (sign(organization)?, sign(other_organization)?);
         Ok(Self {
             address,
             token,
             other,
             organization,
+            other_organization,
             sends,
             sql,
             started_in,

@@ -24,6 +24,8 @@ const BACK: u64 = 2_048;
 const STATEMENT: Duration = Duration::from_secs(10);
 /// The maximum age of the data that is shown with an event.
 const STALE: Duration = Duration::from_secs(10);
+/// How long events are tested before others get their turn.
+const TURN: Duration = Duration::from_millis(1);
 /// How long to wait if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
 /// The number of positions to search for a page if searching all of them takes too long.
@@ -32,8 +34,9 @@ const SPAN: i64 = 1_000_000;
 /// The events that a follower wants, in three forms: in SQL, as a test of an event in memory, and
 /// as text that is the same if the other two are.
 pub struct Wanted {
-    /// For the table.
-    pub condition: Expr,
+    /// For the table. It is made when it is needed, since it can be larger than the filter that it
+    /// comes from.
+    pub condition: Box<dyn Fn(&Scope) -> Expr + Send + Sync>,
     /// For the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
     /// The text that identifies it.
@@ -73,7 +76,8 @@ impl Wanted {
     /// Every event.
     #[must_use]
     pub fn all() -> Self {
-        Self { condition: Expr::val(true), selects: Box::new(|_| true), name: "".into() }
+        let condition = Box::new(|_: &Scope| Expr::val(true));
+        Self { condition, selects: Box::new(|_| true), name: "".into() }
     }
 }
 
@@ -136,11 +140,7 @@ impl Follower {
             }
             self.grown.mark_unchanged();
             match self.look() {
-                Found::Events(events) => {
-                    self.cursor = events.last().map_or(self.cursor, |event| event.feed_position);
-                    let selects = &self.wanted.selects;
-                    self.taken.extend(events.into_iter().filter(|event| selects(event)));
-                }
+                Found::Events(events) => self.select(events).await,
                 Found::Nothing(tip) => {
                     self.cursor = self.cursor.max(tip);
                     // the sender lives as long as the listener
@@ -183,6 +183,22 @@ impl Follower {
             position: event.feed_position,
             id: event.id,
             incarnation: incarnation.unwrap_or_else(|| Arc::clone(&self.incarnation)),
+        }
+    }
+
+    /// Takes the wanted ones of some events. If testing them takes long, others get their turn.
+    async fn select(&mut self, events: Vec<Event>) {
+        let mut started = Instant::now();
+        for event in events {
+            // one after the other: this may be dropped while others have their turn
+            self.cursor = event.feed_position;
+            if (self.wanted.selects)(&event) {
+                self.taken.push_back(event);
+            }
+            if started.elapsed() > TURN {
+                tokio::task::yield_now().await;
+                started = Instant::now();
+            }
         }
     }
 
@@ -242,7 +258,8 @@ impl Follower {
         // no further than the tip, which is the position of an event and never taken back
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
         let upto = span.or(settled);
-        let selected = || self.scope.find::<event::Entity>().filter(self.wanted.condition.clone());
+        let selected =
+            || self.scope.find::<event::Entity>().filter((self.wanted.condition)(&self.scope));
         let bytes = if self.page == 1 { EVENT_BYTES } else { PAGE_BYTES };
         let found = self.reading(bytes).feed_page(selected(), self.cursor, upto, self.page).await;
         let found = match found {

@@ -224,12 +224,18 @@ pub(crate) fn timeout() -> Error {
     Error::client(Code::Timeout, "The operation took too long and was canceled.", None)
 }
 
+/// The maximum number of bytes of a message, and of the path to a field. Both can quote what a client
+/// has sent.
+const MAX_QUOTE: usize = 1_000;
+
 fn async_graphql_error(error: Error) -> async_graphql::Error {
     match error {
-        Error::Client { code, message, field } => {
+        Error::Client { code, mut message, field } => {
+            message.truncate(message.floor_char_boundary(MAX_QUOTE));
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", code.as_str());
-            if let Some(field) = field {
+            if let Some(mut field) = field {
+                field.truncate(field.floor_char_boundary(MAX_QUOTE));
                 extensions.set("field", field);
             }
             async_graphql::Error { message, source: None, extensions: Some(extensions) }

@@ -1,9 +1,15 @@
-//! The maximum cost of an operation of the schema, and the maximum lengths of its lists.
+//! The maximum cost of an operation of the schema, the maximum lengths of its lists, and what its
+//! fields cost the database.
+//!
+//! A unit of cost is about what one field of one row takes, a microsecond or two. A condition is
+//! tested for many rows that are not shown, and a list in an order without an index is sorted as a
+//! whole, so these have prices of their own. How many rows an organization has is not known before
+//! an operation runs: prices are those of some ten thousand rows.
 
 use std::time::Duration;
 
 use campaigns_analytics::MAX_BUCKETS;
-use campaigns_operation::List;
+use campaigns_operation::{Charge, PricedField};
 use campaigns_scope::storable_time;
 use campaigns_segments::FIELDS;
 
@@ -51,8 +57,58 @@ impl Default for Limits {
     }
 }
 
+/// The price of a condition of a filter or a rule.
+const CONDITION: usize = 10;
+/// The price of a condition that is a pattern, which PostgreSQL tests as a regular expression.
+const PATTERN: usize = 100;
+/// The price of sorting a whole list.
+const SORT: usize = 1_000;
+/// The price of counting a whole list of the organization, and a list of what belongs to one object.
+const COUNT: usize = 200;
+const COUNT_OF_ONE: usize = 5;
+/// The price of testing the stored rules of a segment, which are not known before.
+const STORED_RULES: usize = 500;
+
+/// The operators that are patterns: those of filters, and those of rules.
+const PATTERNS: [&str; 7] = [
+    "contains",
+    "startsWith",
+    "endsWith",
+    "beginsWith",
+    "doesNotContain",
+    "doesNotBeginWith",
+    "doesNotEndWith",
+];
+/// The fields of orders that an index serves.
+const INDEXED: [&str; 3] = ["CREATED_AT", "OCCURRED_AT", "FEED"];
+
+fn of_operator(operator: &str) -> usize {
+    if PATTERNS.contains(&operator) { PATTERN } else { CONDITION }
+}
+
+/// The price of a field: how often its content can occur, and what finding it costs.
+pub(crate) fn price(field: &PricedField<'_>) -> Charge {
+    let of_filter = field.sum("filter", |operator, _| of_operator(operator));
+    let of_rules = field.sum("rules", |name, value| match name {
+        "operator" => value.map_or(CONDITION, of_operator),
+        _ => 1,
+    });
+    let of_order = field.sum("orderBy", |name, value| {
+        let sorts = name == "field" && value.is_some_and(|value| !INDEXED.contains(&value));
+        if sorts { SORT } else { 0 }
+    });
+    let of_stored_rules =
+        if (field.object, field.field) == ("Segment", "contacts") { STORED_RULES } else { 0 };
+    let conditions = of_filter.saturating_add(of_rules).saturating_add(of_stored_rules);
+    // counting tests every row once more
+    let is_counted = ["totalCount", "count"].iter().any(|name| field.selects(name));
+    let count = if field.object == "Query" { COUNT } else { COUNT_OF_ONE };
+    let of_count = if is_counted { conditions.saturating_add(count) } else { 0 };
+    Charge { rows: rows(field), own: conditions.saturating_add(of_order).saturating_add(of_count) }
+}
+
 /// How often the content of a field can occur.
-pub(crate) fn rows(list: &List<'_>) -> usize {
+fn rows(list: &PricedField<'_>) -> usize {
     if list.takes("first") {
         let asked = ["first", "last"].into_iter().find_map(|name| list.number(name));
         return asked.unwrap_or(DEFAULT_ROWS);
@@ -74,7 +130,7 @@ pub(crate) fn rows(list: &List<'_>) -> usize {
 
 /// The maximum number of buckets of a time series. Without `from` or `to` it can have any number,
 /// so a typical number is assumed.
-fn buckets(list: &List<'_>) -> usize {
+fn buckets(list: &PricedField<'_>) -> usize {
     let time = |name| list.text(name).and_then(|text| storable_time(&text));
     // the shortest possible: daylight saving time, February
     let (minutes, unbounded) = match list.text("interval").as_deref() {
@@ -110,7 +166,7 @@ mod tests {
     /// The limit that an operation exceeds, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
-        match Engine::new(true, <_>::default(), rows).prepare(operation) {
+        match Engine::new(true, <_>::default(), price, |_, _| Ok(())).prepare(operation) {
             Err(Error { code: Code::LimitExceeded, message, .. }) => Some(message),
             _ => None,
         }
@@ -198,7 +254,7 @@ mod tests {
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
             let limits = campaigns_operation::Limits { complexity: 6 * 10_000, ..<_>::default() };
-            Engine::new(true, limits, rows).prepare(operation).is_err()
+            Engine::new(true, limits, price, |_, _| Ok(())).prepare(operation).is_err()
         };
         assert!(!refused(9_000));
         assert!(refused(10_000));
@@ -226,6 +282,91 @@ mod tests {
             .unwrap()
             .contains("cost")
         );
+    }
+
+    #[test]
+    fn what_the_database_has_to_do_is_part_of_the_cost() {
+        let cost = |query: &str, variables: serde_json::Value| {
+            let variables = variables.as_object().cloned().unwrap();
+            let operation =
+                Operation { query: query.to_owned(), variables, ..Operation::default() };
+            let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+            engine.prepare(operation).unwrap_or_else(|error| panic!("{error:?}")).cost()
+        };
+        let none = || serde_json::json!({});
+        let list = |arguments: &str, selected: &str| {
+            cost(&format!("{{ contacts(first: 1{arguments}) {{ {selected} }} }}"), none())
+        };
+        let plain = list("", "nodes { id }");
+        let filtered = ", filter: { email: { eq: \"x\" }, or: [{ source: { ne: \"x\" } }] }";
+        assert_eq!(list(filtered, "nodes { id }") - plain, 2 * CONDITION);
+        let pattern = ", filter: { email: { contains: \"x\", in: [\"x\", \"y\"] } }";
+        assert_eq!(list(pattern, "nodes { id }") - plain, PATTERN + CONDITION);
+        let counted = list("", "totalCount nodes { id }") - plain;
+        assert_eq!(counted, COUNT + 1);
+        let both = list(pattern, "totalCount nodes { id }") - plain;
+        assert_eq!(both, 2 * (PATTERN + CONDITION) + counted);
+        let order =
+            |field: &str| list(&format!(", orderBy: [{{ field: {field} }}]"), "nodes { id }");
+        assert_eq!(order("CREATED_AT"), plain);
+        assert_eq!(order("EMAIL") - plain, SORT);
+        // in variables as in literals
+        let query = "query ($f: ContactFilter, $o: [ContactOrder!]) { contacts(first: 1, filter: $f, orderBy: $o) { nodes { id } } }";
+        let variables = serde_json::json!({
+            "f": { "and": [{ "email": { "contains": "x" } }, { "not": { "source": { "isNull": true } } }] },
+            "o": [{ "field": "EMAIL" }, { "field": "CREATED_AT" }],
+        });
+        assert_eq!(cost(query, variables) - plain, PATTERN + CONDITION + SORT);
+        // for each parent
+        let nested = |arguments: &str| {
+            let query = format!(
+                "{{ campaigns(first: 50) {{ nodes {{ sends(first: 1{arguments}) {{ nodes {{ id }} }} }} }} }}"
+            );
+            cost(&query, none())
+        };
+        let filtered = nested(", filter: { status: { eq: SENT } }");
+        assert_eq!(filtered - nested(""), 50 * CONDITION);
+        // as many conditions as a filter may have are allowed, and expensive
+        let many = vec!["{ email: { contains: \"x\" } }"; 500].join(" ");
+        let cost = list(&format!(", filter: {{ or: [{many}] }}"), "nodes { id }");
+        assert!((10_000..100_000).contains(&cost));
+        let rules =
+            vec!["{ field: \"title\", operator: \"contains\", value: \"x\" }"; 500].join(" ");
+        let preview = format!(
+            "{{ previewSegment(rules: {{ combinator: \"or\", rules: [{rules}] }}) {{ count }} }}"
+        );
+        let operation = Operation { query: preview, ..Operation::default() };
+        let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+        assert!(engine.prepare(operation).unwrap().is_expensive());
+    }
+
+    #[test]
+    fn an_answer_about_the_schema_costs_its_fields_and_nests_three_lists() {
+        let possible = |levels: usize| {
+            format!(
+                "{{ __type(name: \"Node\") {{ {} name {} }} }}",
+                "possibleTypes { interfaces { ".repeat(levels),
+                "} } ".repeat(levels)
+            )
+        };
+        assert_eq!(refused(&possible(1)), None);
+        assert!(refused(&possible(2)).unwrap().contains("nest lists"));
+        assert!(refused(&possible(8)).unwrap().contains("nest lists"));
+        let cost = |query: &str| {
+            let operation = Operation { query: query.to_owned(), ..Default::default() };
+            let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+            engine.prepare(operation).map(|prepared| prepared.cost()).unwrap_or(usize::MAX)
+        };
+        assert_eq!(cost("{ __schema { queryType { name } } }"), 3);
+        let types = cost("{ __schema { types { name } } }");
+        assert!((50..500).contains(&types), "{types}");
+        let arguments = cost("{ __schema { types { fields { args { name } } } } }");
+        assert!(arguments > 5 * types, "{arguments}");
+        // what is repeated below a field that is asked once is counted each time
+        let names: Vec<String> =
+            (0..45).map(|at| format!("a{at}: fields {{ args {{ name }} }}")).collect();
+        let repeated = cost(&format!("{{ __schema {{ types {{ {} }} }} }}", names.join(" ")));
+        assert!(repeated > 40 * (arguments - types), "{repeated}");
     }
 
     #[test]

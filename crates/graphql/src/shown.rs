@@ -24,7 +24,12 @@ pub(crate) struct Text<T>(pub(crate) T);
 
 /// Draws from the operation's budget.
 pub(crate) fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Error> {
-    Ok(ctx.data_unchecked::<Arc<Scope>>().drawn_from().draw(bytes)?)
+    draw_from(ctx.data_unchecked::<Arc<Scope>>(), bytes)
+}
+
+/// Draws from the budget of a scope's operation.
+pub(crate) fn draw_from(scope: &Scope, bytes: usize) -> Result<(), Error> {
+    Ok(scope.drawn_from().draw(bytes)?)
 }
 
 /// Draws the bytes of a value that is shown.

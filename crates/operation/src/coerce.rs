@@ -7,7 +7,10 @@
 //! wrong type are found here, with their path: a literal that does not fit the schema is
 //! `GRAPHQL_VALIDATION_FAILED`, and a variable's value is bad input.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+};
 
 use async_graphql::{
     Name, Positioned, Variables,
@@ -25,31 +28,53 @@ use crate::{
     types::{self, Input, Slot, Types},
 };
 
-/// Checks the literals of an operation, and returns where each variable is first used.
+/// The bytes that a resolver takes for a field of an input object, whether it is given or not.
+const FIELD: usize = 64;
+
+/// What the literals of an operation say.
+pub(crate) struct Literals {
+    /// Where each variable is first used.
+    pub(crate) places: HashMap<String, String>,
+    /// The bytes of their input objects, as resolvers have them.
+    pub(crate) bytes: usize,
+}
+
+/// Checks the literals of an operation.
 pub(crate) fn literals(
     types: &Types,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
-) -> Result<HashMap<String, String>, Error> {
+) -> Result<Literals, Error> {
     let mut reader = Reader {
         types,
         fragments: &document.fragments,
         read: HashSet::new(),
         places: HashMap::new(),
+        bytes: Cell::new(0),
     };
     reader.operation(operation)?;
-    Ok(reader.places)
+    Ok(Literals { places: reader.places, bytes: reader.bytes.get() })
 }
 
-/// Checks the values of variables. Returns them with defaults, and the names of those that are used
-/// but omitted.
+/// The checked variables of a request.
+pub(crate) struct Given {
+    /// Their values, with defaults.
+    pub(crate) values: Variables,
+    /// The names of those that are used but omitted.
+    pub(crate) omitted: HashSet<Name>,
+    /// The bytes of their input objects, as resolvers have them.
+    pub(crate) bytes: usize,
+}
+
+/// Checks the values of variables.
 pub(crate) fn variables(
     types: &Types,
     definitions: &[Positioned<VariableDefinition>],
     places: &HashMap<String, String>,
     mut values: Map<String, Json>,
-) -> Result<(Variables, HashSet<Name>), Error> {
+) -> Result<Given, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
+    let bytes = Cell::new(0);
     for definition in definitions.iter().map(|definition| &definition.node) {
         let name = &definition.name.node;
         let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
@@ -58,7 +83,8 @@ pub(crate) fn variables(
             (Some(value), _) => {
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
-                check(types, ty, &value, &Place(Path::argument(place), Source::Variable))?;
+                let place = Place(Path::argument(place), Source::Variable, &bytes);
+                check(types, ty, &value, &place)?;
                 let value = value.into_const().expect("JSON has no variables");
                 given.insert(name.clone(), value);
             }
@@ -77,7 +103,7 @@ pub(crate) fn variables(
             }
         }
     }
-    Ok((given, omitted))
+    Ok(Given { values: given, omitted, bytes: bytes.get() })
 }
 
 #[derive(Clone, Copy)]
@@ -86,17 +112,17 @@ enum Source {
     Variable,
 }
 
-/// The path of a value, and where it came from.
+/// The path of a value, where it came from, and the bytes of the input objects so far.
 #[derive(Clone, Copy)]
-struct Place<'a>(Path<'a>, Source);
+struct Place<'a>(Path<'a>, Source, &'a Cell<usize>);
 
 impl<'a> Place<'a> {
     fn field(&'a self, name: &'a str) -> Self {
-        Self(self.0.field(name), self.1)
+        Self(self.0.field(name), self.1, self.2)
     }
 
     fn index(&'a self, index: usize) -> Self {
-        Self(self.0.index(index), self.1)
+        Self(self.0.index(index), self.1, self.2)
     }
 
     fn refuse(&self, message: impl Into<String>) -> Error {
@@ -149,6 +175,7 @@ fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> R
         },
         Some(Input::Object(fields)) => {
             let Value::Object(values) = value else { return refuse() };
+            place.2.set(place.2.get().saturating_add(FIELD * fields.len()));
             for name in values.keys() {
                 if !fields.contains_key(name.as_str()) {
                     return Err(place.field(name).refuse("This field does not exist."));
@@ -182,6 +209,7 @@ struct Reader<'a> {
     read: HashSet<&'a str>,
     /// Where each variable is first used.
     places: HashMap<String, String>,
+    bytes: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -208,7 +236,7 @@ impl<'a> Reader<'a> {
                                 self.types,
                                 &slot.ty,
                                 &value.node,
-                                &Place(path, Source::Literal),
+                                &Place(path, Source::Literal, &self.bytes),
                             )?;
                         }
                     }

@@ -1,7 +1,8 @@
 //! The cost of an operation, before it is executed.
 //!
-//! A field costs 1 plus the cost of its selections. A list costs its selections multiplied by the
-//! rows that it can have. Both are known from the document, the variables and the schema alone.
+//! A field costs 1 plus the cost of its selections, multiplied by the rows that it can have, plus
+//! what finding them costs the database ([`Charge`]). A field about the schema costs as many fields
+//! as its answer has. All of it is known from the document, the variables and the schema alone.
 //!
 //! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded the size of the
 //! document with fragments expanded, so there is room and time to walk it.
@@ -10,21 +11,31 @@ use std::cell::Cell;
 
 use async_graphql::{
     Name, Variables,
-    parser::types::{Field, Selection, SelectionSet},
+    parser::types::{Field, OperationType, Selection, SelectionSet},
 };
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
     error::Error,
+    introspection::Introspection,
     types::{self, Types},
 };
 
-/// The maximum number of rows of a list, by which its selections are multiplied. 1 for a field that
-/// is not a list.
-pub type Rows = fn(&List<'_>) -> usize;
+/// The price of a field, beside its selections.
+pub type Price = fn(&PricedField<'_>) -> Charge;
 
-/// A field that may be a list, for computing its length.
-pub struct List<'a> {
+/// What a field costs in addition to the 1 of every field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The maximum number of rows, by which its selections are multiplied. 1 for a field that is not
+    /// a list.
+    pub rows: usize,
+    /// The cost of finding them, however many they are.
+    pub own: usize,
+}
+
+/// A selected field, for computing its price.
+pub struct PricedField<'a> {
     /// The object that the field belongs to.
     pub object: &'a str,
     /// The field's name.
@@ -61,34 +72,40 @@ pub(crate) struct Cost {
     aliases: usize,
 }
 
+/// The prices of a schema's fields.
+#[derive(Clone, Copy)]
+pub(crate) struct Prices<'a> {
+    pub(crate) types: &'a Types,
+    pub(crate) price: Price,
+    /// The complexity beyond which nothing is counted.
+    pub(crate) limit: usize,
+}
+
 struct Reckoner<'a> {
-    types: &'a Types,
-    rows: Rows,
+    prices: Prices<'a>,
     variables: Option<&'a Variables>,
     /// Whether a variable was looked up.
     varies: Cell<bool>,
     /// The length of the longest list in an argument `input` of a root field.
     input: usize,
+    /// The fields counted so far in answers about the schema.
+    counted: Cell<usize>,
 }
 
-/// Operations that cost so much are dear: few of them are executed at once.
-pub(crate) const DEAR: usize = 10_000;
+/// The cost from which on an operation is expensive: few such operations are executed at once.
+pub(crate) const EXPENSIVE: usize = 10_000;
 
-/// The cost of the expanded selections of a root, if it does not depend on variables.
-pub(crate) fn fixed(types: &Types, rows: Rows, root: &str, set: &SelectionSet) -> Option<Cost> {
-    let (cost, varies) = Reckoner::reckon(types, rows, root, set, None);
-    (!varies).then_some(cost)
-}
+impl Prices<'_> {
+    /// The cost of the expanded selections of a root, if it does not depend on variables.
+    pub(crate) fn fixed(self, root: &str, set: &SelectionSet) -> Option<Cost> {
+        let (cost, varies) = Reckoner::reckon(self, root, set, None);
+        (!varies).then_some(cost)
+    }
 
-/// The cost of the expanded selections of a root.
-pub(crate) fn of(
-    types: &Types,
-    rows: Rows,
-    root: &str,
-    set: &SelectionSet,
-    variables: &Variables,
-) -> Cost {
-    Reckoner::reckon(types, rows, root, set, Some(variables)).0
+    /// The cost of the expanded selections of a root.
+    pub(crate) fn cost(self, root: &str, set: &SelectionSet, variables: &Variables) -> Cost {
+        Reckoner::reckon(self, root, set, Some(variables)).0
+    }
 }
 
 impl Cost {
@@ -111,13 +128,13 @@ impl Cost {
 impl<'a> Reckoner<'a> {
     /// The cost, and whether it depends on variables.
     fn reckon(
-        types: &'a Types,
-        rows: Rows,
+        prices: Prices<'a>,
         root: &str,
         set: &SelectionSet,
         variables: Option<&'a Variables>,
     ) -> (Cost, bool) {
-        let mut reckoner = Self { types, rows, variables, varies: Cell::new(false), input: 1 };
+        let mut reckoner =
+            Self { prices, variables, varies: Cell::new(false), input: 1, counted: Cell::new(0) };
         reckoner.input = reckoner.longest_input(set);
         (reckoner.set(root, set), reckoner.varies.get())
     }
@@ -155,17 +172,46 @@ impl<'a> Reckoner<'a> {
     }
 
     fn field(&self, object: &str, field: &Field) -> Cost {
-        let known = self.types.field(object, &field.name.node);
+        let Prices { types, price, .. } = self.prices;
+        let known = types.field(object, &field.name.node);
         let of = known.map_or("", |known| known.base());
         let inner = self.set(of, &field.selection_set.node);
-        let list =
-            |known| List { object, field: &field.name.node, known, asked: field, within: self };
-        let rows = known.map_or(1, |known| (self.rows)(&list(known)));
+        let aliases = inner.aliases.saturating_add(usize::from(field.alias.is_some()));
+        if let Some(introspection) =
+            types.introspection.as_ref().filter(|_| asks_for_the_schema(object, field))
+        {
+            let complexity = self.fields_of_the_schema(introspection, field).saturating_add(1);
+            // its nesting has a limit of its own
+            return Cost { depth: 1, complexity, aliases };
+        }
+        let priced = |known| PricedField {
+            object,
+            field: &field.name.node,
+            known,
+            asked: field,
+            within: self,
+        };
+        let charge = known.map_or(Charge { rows: 1, own: 0 }, |known| price(&priced(known)));
+        let complexity = inner.complexity.saturating_mul(charge.rows).saturating_add(charge.own);
         Cost {
             depth: inner.depth.saturating_add(1),
-            complexity: inner.complexity.saturating_mul(rows).saturating_add(1),
-            aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
+            complexity: complexity.saturating_add(1),
+            aliases,
         }
+    }
+
+    /// The number of fields in an answer about the schema.
+    fn fields_of_the_schema(&self, introspection: &Introspection, field: &Field) -> usize {
+        let Prices { types, limit, .. } = self.prices;
+        if self.variables.is_none() && has_variables(field) {
+            self.varies.set(true);
+            return 0;
+        }
+        let none = Variables::default();
+        let left = limit.saturating_sub(self.counted.get());
+        let fields = introspection.count(types, field, self.variables.unwrap_or(&none), left);
+        self.counted.set(self.counted.get() + fields);
+        fields
     }
 
     fn variable(&self, name: &Name) -> Option<&'a ConstValue> {
@@ -185,11 +231,20 @@ impl<'a> Reckoner<'a> {
     }
 }
 
-impl List<'_> {
+impl PricedField<'_> {
     /// Whether the field has an argument with this name.
     #[must_use]
     pub fn takes(&self, argument: &str) -> bool {
         self.known.arguments.contains_key(argument)
+    }
+
+    /// Whether a field with this name is selected.
+    #[must_use]
+    pub fn selects(&self, name: &str) -> bool {
+        self.asked.selection_set.node.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => field.node.name.node == name,
+            _ => false,
+        })
     }
 
     /// The integer value of an argument.
@@ -223,9 +278,79 @@ impl List<'_> {
         self.within.input
     }
 
+    /// The sum of the weights of everything in an argument that is no object: of a value of an input
+    /// field, by the name of the field, with a list of such values as one value.
+    #[must_use]
+    pub fn sum(&self, argument: &str, weight: impl Fn(&str, Option<&str>) -> usize) -> usize {
+        let Some(value) = self.asked.get_argument(argument) else { return 0 };
+        self.within.sum(argument, &value.node, &weight)
+    }
+
     /// The value of an argument, with its variables replaced.
     fn value(&self, name: &str) -> Option<ConstValue> {
         let value = self.asked.get_argument(name)?.node.clone();
         value.into_const_with(|name| self.within.variable(&name).cloned().ok_or(())).ok()
     }
+}
+
+type Weight<'w> = &'w dyn Fn(&str, Option<&str>) -> usize;
+
+impl Reckoner<'_> {
+    fn sum(&self, name: &str, value: &Value, weight: Weight<'_>) -> usize {
+        match value {
+            Value::Variable(variable) => {
+                self.variable(variable).map_or(0, |value| sum_of_constant(name, value, weight))
+            }
+            Value::Object(fields) => {
+                let sums = fields.iter().map(|(name, value)| self.sum(name, value, weight));
+                sums.fold(0, usize::saturating_add)
+            }
+            Value::List(values) if values.iter().any(is_object) => {
+                values.iter().fold(0, |sum, one| sum.saturating_add(self.sum(name, one, weight)))
+            }
+            Value::Enum(value) => weight(name, Some(value)),
+            Value::String(value) => weight(name, Some(value)),
+            _ => weight(name, None),
+        }
+    }
+}
+
+/// Whether a value in a list is an object, or may be.
+fn is_object(value: &Value) -> bool {
+    matches!(value, Value::Object(_) | Value::List(_) | Value::Variable(_))
+}
+
+fn sum_of_constant(name: &str, value: &ConstValue, weight: Weight<'_>) -> usize {
+    match value {
+        ConstValue::Object(fields) => {
+            let sums = fields.iter().map(|(name, value)| sum_of_constant(name, value, weight));
+            sums.fold(0, usize::saturating_add)
+        }
+        ConstValue::List(values)
+            if values
+                .iter()
+                .any(|one| matches!(one, ConstValue::Object(_) | ConstValue::List(_))) =>
+        {
+            let sums = values.iter().map(|one| sum_of_constant(name, one, weight));
+            sums.fold(0, usize::saturating_add)
+        }
+        ConstValue::Enum(value) => weight(name, Some(value)),
+        ConstValue::String(value) => weight(name, Some(value)),
+        _ => weight(name, None),
+    }
+}
+
+/// Whether a field of this object is answered from the schema itself.
+fn asks_for_the_schema(object: &str, field: &Field) -> bool {
+    object == types::root(OperationType::Query)
+        && matches!(field.name.node.as_str(), "__schema" | "__type")
+}
+
+/// Whether an argument of a field, or of one below it, has a variable.
+fn has_variables(field: &Field) -> bool {
+    field.arguments.iter().any(|(_, value)| matches!(value.node, Value::Variable(_)))
+        || field.selection_set.node.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) => has_variables(&field.node),
+            _ => false,
+        })
 }

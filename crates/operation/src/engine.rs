@@ -15,19 +15,21 @@ use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::{
-    cost::{Limits, Rows},
+    cost::{Limits, Price},
     error::{self, Code, Error},
+    introspection::{Draw, Introspection},
     kept::Key,
     measure::MAX_DEPTH,
     object::WrittenOut,
     prepare::{Checks, Operation, Prepare, Prepared},
-    root::{Environment, Probe, Root},
+    root::{AboutTheSchema, Environment, Probe, Root},
+    types::Types,
     written::Written,
 };
 
-/// How many faults of a document are told. A document can have thousands, and each takes more bytes to tell
-/// than to make.
-const MAX_FAULTS: usize = 50;
+/// How many faults of a document its response names. A document can have thousands, and each takes
+/// more bytes to name than to make.
+pub(crate) const MAX_FAULTS: usize = 50;
 
 /// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
 /// Clones share it.
@@ -36,7 +38,7 @@ pub struct Engine<Q, M, S> {
     environment: Environment,
     roots: Arc<(Root<Q>, Root<M>, Root<S>)>,
     checks: Arc<Checks>,
-    introspection: bool,
+    draw: Draw,
 }
 
 impl<Q, M, S> Clone for Engine<Q, M, S> {
@@ -46,7 +48,7 @@ impl<Q, M, S> Clone for Engine<Q, M, S> {
             environment: self.environment.clone(),
             roots: Arc::clone(&self.roots),
             checks: Arc::clone(&self.checks),
-            introspection: self.introspection,
+            draw: self.draw,
         }
     }
 }
@@ -64,9 +66,16 @@ where
     S: SubscriptionType + Default + 'static,
 {
     /// An engine, which answers introspection queries only if `introspection` is true, and executes
-    /// operations within the limits. `rows` returns the lengths of lists.
+    /// operations within the limits. `price` returns the prices of fields, and `draw` draws the
+    /// bytes of answers about the schema.
+    ///
+    /// # Panics
+    /// If the schema is not valid.
     #[must_use]
-    pub fn new(introspection: bool, limits: Limits, rows: Rows) -> Self {
+    pub fn new(introspection: bool, limits: Limits, price: Price, draw: Draw) -> Self {
+        let describe = || Introspection::of(&schema::<Q, M, S>(true, ValidationMode::Fast));
+        let types = Types::of(&Self::sdl(), introspection.then(describe));
+        let types = types.expect("a schema that prints is valid");
         Self {
             schema: schema(introspection, ValidationMode::Strict),
             environment: Environment::learn(&schema::<Q, M, S>(
@@ -74,8 +83,8 @@ where
                 ValidationMode::Fast,
             )),
             roots: Arc::default(),
-            checks: Arc::new(Checks::new(&Self::sdl(), limits, rows)),
-            introspection,
+            checks: Arc::new(Checks::new(types, limits, price)),
+            draw,
         }
     }
 
@@ -90,13 +99,14 @@ where
     /// # Errors
     /// If the document or its variables are invalid.
     pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
-        let prepared =
-            self.checks.prepare(operation, |key, document| self.validate(key, document))?;
-        if !self.introspection && prepared.is_introspection() {
-            let message = "Introspection is turned off.";
-            return Err(Error::new(Code::GraphqlValidationFailed, message, None));
-        }
-        Ok(prepared)
+        self.checks.prepare(operation, |key, document| self.validate(key, document))
+    }
+
+    /// Whether preparing an operation takes so long that other work of its thread would notice, so
+    /// that it should be done on a thread of its own ([`aside`](crate::aside)).
+    #[must_use]
+    pub fn takes_long(&self, operation: &Operation) -> bool {
+        self.checks.takes_long(operation)
     }
 
     /// The bytes of the kept operations.
@@ -110,12 +120,14 @@ where
         let mut request = Request::new(&key.query).data(Probe::default());
         request.operation_name.clone_from(&key.operation_name);
         request.set_parsed_query(document);
+        // the library would answer fields about the schema
+        let request = request.disable_introspection();
         // the roots never wait for a probe
         let response = self.schema.execute_stream(request).next().now_or_never().flatten();
         match response.map(|response| response.errors) {
             Some(mut errors) if !errors.is_empty() => {
                 errors.truncate(MAX_FAULTS);
-                if !self.introspection {
+                if self.checks.types.introspection.is_none() {
                     errors.iter_mut().for_each(forget_names);
                 }
                 Err(errors)
@@ -148,16 +160,13 @@ where
         match way {
             Prepare::Written(written) => {
                 data.insert(WrittenOut);
+                if written.names_the_schema() {
+                    let types = Arc::clone(&self.checks.types);
+                    data.insert(AboutTheSchema { types, draw: self.draw });
+                }
                 let query = self.environment.of(&kept, variables, data);
                 let response = self.run(&query, &written).await;
                 shaped(response, &written, request_id)
-            }
-            Prepare::Library(document, written) => {
-                let mut request = Request::new(&kept.key.query).variables(variables);
-                request.data = data;
-                request.operation_name.clone_from(&kept.key.operation_name);
-                request.set_parsed_query(*document);
-                shaped(self.schema.execute(request).await, &written, request_id)
             }
             Prepare::Invalid(errors) => error::seal(Response::from_errors(errors), request_id),
         }
@@ -199,6 +208,12 @@ where
         &self.prepared
     }
 
+    /// Drops what only the first execution needs, which determines what is followed: the root
+    /// field's arguments that can be omitted. From now on they count as omitted.
+    pub fn drop_arguments(&mut self) {
+        self.prepared.drop_arguments(&self.engine.checks.types);
+    }
+
     /// Executes the selection over the first item of the root field's stream, with `data` in the
     /// context. `None` if the stream is empty. If a resolver panics, the response is an internal error.
     pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
@@ -213,8 +228,6 @@ where
             Prepare::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
-            // a subscription about the schema has been rejected before
-            Prepare::Library(..) => return None,
         };
         let root = written.set.node.items.iter().find_map(|selection| match &selection.node {
             Selection::Field(field) => Some(field),

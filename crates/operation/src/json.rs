@@ -40,6 +40,16 @@ pub(crate) fn value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// The bytes of a value that are written already.
+pub(crate) fn written(value: &Value) -> usize {
+    match value {
+        Value::Binary(json) => json.len(),
+        Value::List(values) => values.iter().map(written).sum(),
+        Value::Object(fields) => fields.values().map(written).sum(),
+        _ => 0,
+    }
+}
+
 /// Appends a string.
 pub fn string(text: &str, out: &mut Vec<u8>) {
     serialize(text, out);

@@ -6,8 +6,9 @@
 //!
 //! **Invariants.**
 //! - Nothing is kept that depends on variables, on the viewer or on the time.
-//! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes; the least recently used
-//!   goes first. An operation that is heavier than a sixteenth of that is not kept.
+//! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes, by what it holds in memory
+//!   ([`weigh`](mod@crate::weigh)); the least recently used goes first. An operation that is heavier
+//!   than a sixteenth of that is not kept.
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,7 @@ use async_graphql::{
 };
 use hashlink::LinkedHashMap;
 
-use crate::written::Written;
+use crate::{weigh::Weigh, written::Written};
 
 /// Everything that the text of an operation determines.
 pub(crate) struct Kept {
@@ -31,6 +32,8 @@ pub(crate) struct Kept {
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
     /// Where each variable is first used.
     pub(crate) places: HashMap<String, String>,
+    /// The bytes of the input objects among its literals, as resolvers have them.
+    pub(crate) input_bytes: usize,
     pub(crate) way: Way,
 }
 
@@ -40,10 +43,27 @@ pub(crate) enum Way {
     Written(Arc<Written>),
     /// By selections that depend on `@skip` and `@include` and are expanded for each request.
     Conditional(ExecutableDocument),
-    /// By the library, since it is about the schema itself.
-    Library(ExecutableDocument, Arc<Written>),
     /// Not at all, since it does not fit the schema.
     Invalid(Vec<ServerError>),
+}
+
+impl Kept {
+    /// The bytes that it takes in memory.
+    fn weight(&self) -> usize {
+        let way = match &self.way {
+            Way::Written(written) => written.held(),
+            Way::Conditional(document) => document.held(),
+            Way::Invalid(errors) => errors.held(),
+        };
+        // the cache has a key of its own
+        let key = size_of::<Key>() + self.key.query.held() + self.key.operation_name.held();
+        size_of::<Self>()
+            + 2 * key
+            + self.name.held()
+            + self.variables.held()
+            + self.places.held()
+            + way
+    }
 }
 
 /// The key of a kept operation: its document, and its name if one is given.
@@ -75,8 +95,9 @@ impl Cache {
         self.entries().by_key.to_back(key).map(|(kept, _)| Arc::clone(kept))
     }
 
-    /// Keeps an operation with this weight in bytes, if there is room for it.
-    pub(crate) fn keep(&self, kept: &Arc<Kept>, weight: usize) {
+    /// Keeps an operation, if there is room for it.
+    pub(crate) fn keep(&self, kept: &Arc<Kept>) {
+        let weight = kept.weight();
         if weight > self.most / 16 {
             return;
         }
@@ -115,18 +136,20 @@ mod tests {
             name: None,
             variables: Vec::new(),
             places: HashMap::new(),
+            input_bytes: 0,
             way: Way::Invalid(Vec::new()),
         })
     }
 
     #[test]
     fn what_was_not_used_for_longest_goes_first() {
-        let cache = Cache::new(160);
-        let all: Vec<_> = (0..20).map(|number| kept(&number.to_string())).collect();
+        let all: Vec<_> = (10..30).map(|number| kept(&number.to_string())).collect();
+        let most = 16 * all[0].weight();
+        let cache = Cache::new(most);
         for kept in &all {
-            cache.keep(kept, 10);
+            cache.keep(kept);
             assert!(cache.get(&all[0].key).is_some());
-            assert!(cache.weight() <= 160);
+            assert!(cache.weight() <= most);
         }
         let there: Vec<bool> = all.iter().map(|kept| cache.get(&kept.key).is_some()).collect();
         assert_eq!(there.iter().filter(|there| **there).count(), 16);
@@ -135,8 +158,12 @@ mod tests {
 
     #[test]
     fn one_that_is_too_heavy_is_not_kept() {
-        let cache = Cache::new(160);
-        cache.keep(&kept("heavy"), 11);
+        let heavy = kept("heavy");
+        let cache = Cache::new(16 * heavy.weight() - 1);
+        cache.keep(&heavy);
         assert_eq!(cache.weight(), 0);
+        let cache = Cache::new(16 * heavy.weight());
+        cache.keep(&heavy);
+        assert_eq!(cache.weight(), heavy.weight());
     }
 }

@@ -8,8 +8,8 @@
 //! wrong type in the middle of the execution. So, before anything is executed:
 //!
 //! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the unparsed document.
-//! 2. The document is parsed, the operation is chosen, and `measure` bounds it with its fragments
-//!    expanded.
+//! 2. The document is parsed, the operation is chosen, `measure` bounds it with its fragments
+//!    expanded, and `names` bounds its unknown names.
 //! 3. `coerce` checks literals against the schema, and `written` expands the selections.
 //! 4. The library validates the document, by executing it over roots that resolve nothing (`root`).
 //!
@@ -17,8 +17,8 @@
 //! variables: `coerce` checks them and fills in defaults, `omit` removes those that are omitted, so
 //! that omitted is not null, and `cost` checks the operation against the [`Limits`].
 //!
-//! Then the roots resolve the expanded selections, without the library's own preparation. Finally,
-//! `shape` brings the data into the shape of the document.
+//! Then the roots resolve the expanded selections, without the library's own preparation, and
+//! `introspection` answers fields about the schema. Finally, `shape` brings the data into the shape of the document.
 //!
 //! **Invariant.** Faults of a request are known, with their code and field, before the first
 //! resolver runs. Only faults that depend on the data or the role are found later.
@@ -32,9 +32,11 @@ mod cost;
 mod documents;
 mod engine;
 pub mod error;
+mod introspection;
 pub mod json;
 mod kept;
 mod measure;
+mod names;
 pub mod object;
 mod omit;
 mod path;
@@ -43,14 +45,16 @@ mod root;
 pub mod scan;
 mod shape;
 mod types;
+mod weigh;
 mod written;
 
 pub use about::{About, Kind};
 pub use aside::aside;
-pub use cost::{Limits, List, Rows};
+pub use cost::{Charge, Limits, Price, PricedField};
 pub use documents::{Documents, WrongId};
 pub use engine::{Engine, Followed, was_executed};
 pub use error::{Code, Error};
+pub use introspection::Draw;
 pub use json::text;
 pub use path::Path;
 pub use prepare::{Operation, Prepared};

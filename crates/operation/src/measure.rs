@@ -3,7 +3,8 @@
 //! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate. So
 //! a document with fragments that double is refused in the time that it takes to read it. A
 //! document that passes is at most 64 levels deep, so recursive code that walks it later has enough
-//! stack.
+//! stack. The library's validation walks each operation and each fragment with the fragments below
+//! it, so the sum of all of these is bounded as well.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,8 @@ use crate::error::Error;
 pub(crate) const MAX_DEPTH: usize = 64;
 /// The maximum number of selections with fragments expanded.
 const MAX_SELECTIONS: usize = 20_000;
+/// The maximum number of all operations and all fragments of a document together, each expanded.
+const MAX_IN_ALL: usize = 5 * MAX_SELECTIONS;
 
 #[derive(Clone, Copy, Default)]
 struct Size {
@@ -34,11 +37,18 @@ struct Measure<'a> {
 /// Rejects a document that is too deep or too large, or has fragments that spread each other.
 pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
-    for (_, operation) in document.operations.iter() {
-        measure.set(&operation.node.selection_set.node, 1)?;
-    }
-    for fragment in document.fragments.values() {
-        measure.set(&fragment.node.selection_set.node, 1)?;
+    let operations = document.operations.iter().map(|(_, of)| &of.node.selection_set.node);
+    let fragments = document.fragments.values().map(|of| &of.node.selection_set.node);
+    let mut all = 0_usize;
+    for set in operations.chain(fragments) {
+        all = all.saturating_add(measure.set(set, 1)?.selections);
+        if all > MAX_IN_ALL {
+            let message = format!(
+                "The operations and fragments of a document can have at most {MAX_IN_ALL} \
+                 selections in total, with fragments expanded."
+            );
+            return Err(Error::limit("query", message));
+        }
     }
     Ok(())
 }
@@ -124,6 +134,18 @@ mod tests {
         for levels in [16, 30, 60, 500] {
             assert!(measured(&doubling(levels)).is_err());
         }
+    }
+
+    #[test]
+    fn many_fragments_that_spread_a_large_one_are_refused() {
+        let fields = "a ".repeat(9_000);
+        let document = |count: usize| {
+            let many: Vec<String> =
+                (0..count).map(|at| format!("fragment f{at} on Query {{ ...large }}")).collect();
+            format!("{{ a }} fragment large on Query {{ {fields} }} {}", many.join(" "))
+        };
+        assert!(measured(&document(9)).is_ok());
+        assert!(measured(&document(500)).is_err());
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //!   written are in one place.
 //! - Written JSON contains no error. Once an operation has an error, objects are values, so that
 //!   [`shape`](mod@crate::shape) can put null where it belongs.
-//! - The bytes of plain fields are drawn from the object's budget, object by object.
+//! - The bytes of response keys and plain fields are drawn from the object's budget, object by
+//!   object, and so are errors. What a field that waits has written was drawn by that field.
 
 use std::{borrow::Cow, pin::Pin};
 
@@ -55,6 +56,10 @@ const DRAWN: usize = 16 * 1024;
 /// How many copies of written text exist at once: in the text of an object, and in the text that
 /// contains it.
 const WRITTEN: usize = 2;
+/// The bytes of an error, in the response and as its text, in addition to its message.
+const ERROR: usize = 512;
+/// The bytes of a field of an object that is a value.
+const VALUE: usize = 96;
 
 /// Marks a context in which selections are expanded.
 pub(crate) struct WrittenOut;
@@ -195,8 +200,11 @@ fn written<T: Object>(
     if is_list {
         out.push(b'[');
     }
-    let mut plain_bytes = 0;
+    // what was written and not drawn: everything except what fields that wait have written
+    let mut own_bytes = 0;
     for (index, object) in objects.iter().enumerate() {
+        let start = out.len();
+        let mut of_others = 0;
         if index > 0 {
             out.push(b',');
         }
@@ -212,25 +220,27 @@ fn written<T: Object>(
             match step {
                 Step::Typename(_) => json::string(&T::type_name(), &mut out),
                 Step::Plain(_, plain) => {
-                    let start = out.len();
                     if plain(object, &mut out).is_err() {
                         return Ok(None);
                     }
-                    plain_bytes += out.len() - start;
                 }
                 Step::Waiting(_, at) => match &waited[*at][index] {
-                    Ok(value) => json::value(value, &mut out),
+                    Ok(value) => {
+                        of_others += json::written(value);
+                        json::value(value, &mut out);
+                    }
                     Err(_) => return Ok(None),
                 },
             }
         }
         out.push(b'}');
-        if plain_bytes > DRAWN {
-            draw::<T>(ctx, plain_bytes)?;
-            plain_bytes = 0;
+        own_bytes += out.len() - start - of_others;
+        if own_bytes > DRAWN {
+            draw::<T>(ctx, own_bytes)?;
+            own_bytes = 0;
         }
     }
-    draw::<T>(ctx, plain_bytes)?;
+    draw::<T>(ctx, own_bytes)?;
     if is_list {
         out.push(b']');
     }
@@ -250,6 +260,7 @@ fn values<T: Object>(
     for (index, object) in objects.iter().enumerate() {
         let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
         let mut fields = IndexMap::with_capacity(steps.len());
+        draw::<T>(ctx, steps.iter().map(|step| VALUE + step.key().len()).sum())?;
         for step in steps {
             let value = match step {
                 Step::Typename(_) => Ok(Value::String(T::type_name().into_owned())),
@@ -271,7 +282,10 @@ fn values<T: Object>(
                 Ok(value) => {
                     fields.insert(step.key().clone(), value);
                 }
-                Err(error) => ctx.add_error(error),
+                Err(error) => {
+                    draw::<T>(ctx, ERROR + error.message.len())?;
+                    ctx.add_error(error);
+                }
             }
         }
         all.push(Value::Object(fields));

@@ -1,69 +1,14 @@
-//! Removes omitted variables from the document.
+//! Removes omitted variables from selections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use async_graphql::{
     Name, Positioned,
-    parser::types::{
-        Directive, DocumentOperations, ExecutableDocument, FragmentDefinition, Selection,
-        SelectionSet,
-    },
+    parser::types::{Directive, Selection, SelectionSet},
 };
 use async_graphql_value::Value;
 
-/// Removes variables without a value from the document, together with the parts that the operation
-/// does not use, since those may use variables with the same names differently.
-pub(crate) fn omit(document: &mut ExecutableDocument, name: Option<&str>, omitted: &HashSet<Name>) {
-    let operation = match &mut document.operations {
-        DocumentOperations::Single(operation) => operation,
-        DocumentOperations::Multiple(operations) => {
-            if let Some(name) = name {
-                operations.retain(|of, _| of.as_str() == name);
-            }
-            match operations.values_mut().next() {
-                Some(operation) => operation,
-                None => return,
-            }
-        }
-    };
-    let mut used = HashSet::new();
-    used_fragments(&operation.node.selection_set.node, &document.fragments, &mut used);
-    document.fragments.retain(|name, _| used.contains(name));
-
-    let definitions = &mut operation.node.variable_definitions;
-    definitions.retain(|definition| !omitted.contains(&definition.node.name.node));
-    omit_from_directives(&mut operation.node.directives, omitted);
-    omit_from_selections(&mut operation.node.selection_set.node, omitted);
-    for fragment in document.fragments.values_mut() {
-        omit_from_directives(&mut fragment.node.directives, omitted);
-        omit_from_selections(&mut fragment.node.selection_set.node, omitted);
-    }
-}
-
-fn used_fragments(
-    set: &SelectionSet,
-    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-    used: &mut HashSet<Name>,
-) {
-    for selection in &set.items {
-        match &selection.node {
-            Selection::Field(field) => {
-                used_fragments(&field.node.selection_set.node, fragments, used);
-            }
-            Selection::InlineFragment(fragment) => {
-                used_fragments(&fragment.node.selection_set.node, fragments, used);
-            }
-            Selection::FragmentSpread(spread) => {
-                let name = &spread.node.fragment_name.node;
-                let Some(fragment) = fragments.get(name) else { continue };
-                if used.insert(name.clone()) {
-                    used_fragments(&fragment.node.selection_set.node, fragments, used);
-                }
-            }
-        }
-    }
-}
-
+/// Removes arguments and input fields whose value is an omitted variable.
 pub(crate) fn omit_from_selections(set: &mut SelectionSet, omitted: &HashSet<Name>) {
     for selection in &mut set.items {
         match &mut selection.node {

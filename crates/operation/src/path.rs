@@ -1,6 +1,12 @@
 //! The path of a value.
+//!
+//! **Invariant.** A path has a bounded length, although a client can choose the names of fields that
+//! do not exist.
 
 use std::fmt;
+
+/// The maximum number of bytes of a name that are shown. The schema's own are much shorter.
+const SHOWN: usize = 100;
 
 /// The path to a value, starting at the argument: `input.3.url`.
 #[derive(Clone, Copy)]
@@ -41,7 +47,7 @@ impl fmt::Display for Path<'_> {
             write!(formatter, "{parent}.")?;
         }
         match self.segment {
-            Segment::Name(name) => formatter.write_str(name),
+            Segment::Name(name) => formatter.write_str(&name[..name.floor_char_boundary(SHOWN)]),
             Segment::Index(index) => write!(formatter, "{index}"),
         }
     }

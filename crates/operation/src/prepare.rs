@@ -5,27 +5,32 @@ use std::sync::Arc;
 use async_graphql::{
     Name, ServerError, Variables,
     parser::{
-        parse_query,
+        self, parse_query,
         types::{
             DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
+            SelectionSet,
         },
     },
 };
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
+use sha2::{Digest, Sha256};
 
 use crate::{
     about::About,
-    coerce,
-    cost::{self, Cost, Limits, Rows},
+    coerce::{self, Given, Literals},
+    cost::{self, Cost, Limits, Price, Prices},
     error::{Code, Error},
+    introspection,
     kept::{Cache, Kept, Key, Way},
-    measure,
-    omit::omit,
-    scan,
+    measure, names, scan,
     types::{self, Types},
     written::{self, Written},
 };
+
+/// A document of more bytes takes long to prepare, and so do more values of variables.
+const LONG_DOCUMENT: usize = 16 * 1024;
+const MANY_VALUES: usize = 5_000;
 
 /// An operation as a client sends it.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +64,10 @@ impl Operation {
         let operation_name = match parameters.remove("operationName") {
             None | Some(Json::Null) => None,
             Some(Json::String(name)) if name.is_empty() => None,
+            Some(Json::String(name)) if name.len() > scan::MAX_NAME => {
+                let message = format!("This can have at most {} bytes.", scan::MAX_NAME);
+                return Err(Error::bad_input("operationName", message));
+            }
             Some(Json::String(name)) => Some(name),
             Some(_) => return Err(Error::bad_input("operationName", "This must be text.")),
         };
@@ -79,27 +88,18 @@ pub struct Prepared {
     pub(crate) variables: Variables,
     pub(crate) way: Prepare,
     cost: usize,
+    input_bytes: usize,
 }
 
 /// How an operation with these variables is executed.
 pub(crate) enum Prepare {
     /// Over these selections.
     Written(Arc<Written>),
-    /// By the library.
-    Library(Box<ExecutableDocument>, Arc<Written>),
     /// Not at all.
     Invalid(Vec<ServerError>),
 }
 
 impl Prepared {
-    /// Whether it asks for the schema itself.
-    pub(crate) fn is_introspection(&self) -> bool {
-        match &self.way {
-            Prepare::Written(written) | Prepare::Library(_, written) => written.names_the_schema(),
-            Prepare::Invalid(_) => false,
-        }
-    }
-
     /// Whether it is a mutation.
     #[must_use]
     pub fn is_mutation(&self) -> bool {
@@ -114,8 +114,8 @@ impl Prepared {
 
     /// Whether it is so expensive that only a few of its kind should run at once.
     #[must_use]
-    pub fn is_dear(&self) -> bool {
-        self.cost >= cost::DEAR
+    pub fn is_expensive(&self) -> bool {
+        self.cost >= cost::EXPENSIVE
     }
 
     /// The cost with its variables: fields, multiplied by the rows requested.
@@ -124,62 +124,113 @@ impl Prepared {
         self.cost
     }
 
+    /// The bytes that resolvers take for its input objects, in addition to their text: an input object
+    /// has room for each field that it can have. A request of a few kilobytes can have thousands.
+    #[must_use]
+    pub fn input_bytes(&self) -> usize {
+        self.input_bytes
+    }
+
     /// What the operation is, for metrics and logs.
     #[must_use]
     pub fn about(&self) -> About {
         About { kept: Arc::clone(&self.kept), cost: self.cost }
     }
 
-    /// The key of this operation: its text and its variables, except for a variable that is the
+    /// The hash of this operation: of its text and its variables, except for a variable that is the
     /// value of the root field's `argument` and is used nowhere else.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "what came as JSON is JSON")]
-    pub fn key_without(&self, argument: &str) -> String {
-        let mut variables = self.variables.clone();
-        variables.retain(|name, _| !self.is_only(name, argument));
-        let variables = serde_json::to_string(&variables).expect("what came as JSON is JSON");
+    pub fn hash_without(&self, argument: &str) -> [u8; 32] {
+        let without = self.only_use(argument);
+        // in the order of their names
+        let variables: Vec<_> =
+            self.variables.iter().filter(|(name, _)| Some(*name) != without.as_ref()).collect();
+        let variables = serde_json::to_vec(&variables).expect("what came as JSON is JSON");
         let name = self.kept.key.operation_name.as_deref().unwrap_or_default();
-        format!("{name}\n{variables}\n{}", self.kept.key.query)
+        let mut hash = Sha256::new();
+        // each part with its length, so that no two operations run into each other
+        for part in [name.as_bytes(), &variables, self.kept.key.query.as_bytes()] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
     }
 
-    /// Whether a variable is the value of this argument of a root field, and of nothing else.
-    fn is_only(&self, name: &Name, argument: &str) -> bool {
-        let Prepare::Written(written) = &self.way else { return false };
-        let mut set = written.set.node.clone();
-        let variable = Value::Variable(name.clone());
-        let mut is_argument = false;
-        for selection in &mut set.items {
-            if let Selection::Field(field) = &mut selection.node {
-                field.node.arguments.retain(|(of, value)| {
-                    let this = of.node == argument && value.node == variable;
-                    is_argument |= this;
-                    !this
-                });
-            }
-        }
-        // wherever else it may occur
-        is_argument && !format!("{set:?}").contains(&format!("{variable:?}"))
+    /// The variable that is the value of this argument of a root field and is used nowhere else.
+    fn only_use(&self, argument: &str) -> Option<Name> {
+        let Prepare::Written(written) = &self.way else { return None };
+        let roots = written.set.node.items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => field.node.get_argument(argument),
+            _ => None,
+        });
+        let mut named = roots.filter_map(|value| match &value.node {
+            Value::Variable(name) => Some(name),
+            _ => None,
+        });
+        let name = named.next()?;
+        (uses(&written.set.node, name) == 1).then(|| name.clone())
     }
+
+    /// Drops what only the opening of a subscription needs: the root field's arguments that can be
+    /// omitted, and variables that are used nowhere else. They can be as large as a request.
+    pub(crate) fn drop_arguments(&mut self, types: &Types) {
+        let Prepare::Written(written) = &self.way else { return };
+        let written = written.without_root_arguments(types, types::root(self.kept.kind));
+        self.variables.retain(|name, _| uses(&written.set.node, name) > 0);
+        self.way = Prepare::Written(Arc::new(written));
+    }
+}
+
+/// How often a variable is used in expanded selections.
+fn uses(set: &SelectionSet, name: &Name) -> usize {
+    fn in_value(value: &Value, name: &Name) -> usize {
+        match value {
+            Value::Variable(of) => usize::from(of == name),
+            Value::List(values) => values.iter().map(|value| in_value(value, name)).sum(),
+            Value::Object(fields) => fields.values().map(|value| in_value(value, name)).sum(),
+            _ => 0,
+        }
+    }
+    let uses = set.items.iter().map(|selection| match &selection.node {
+        Selection::Field(field) => {
+            let arguments = field.node.arguments.iter();
+            arguments.map(|(_, value)| in_value(&value.node, name)).sum::<usize>()
+                + uses(&field.node.selection_set.node, name)
+        }
+        Selection::InlineFragment(inline) => uses(&inline.node.selection_set.node, name),
+        Selection::FragmentSpread(_) => 0,
+    });
+    uses.sum()
 }
 
 /// The checks of operations before they are executed.
 pub(crate) struct Checks {
-    types: Types,
+    pub(crate) types: Arc<Types>,
     limits: Limits,
-    rows: Rows,
+    price: Price,
     cache: Cache,
 }
 
 impl Checks {
-    /// The checks of a schema, given as SDL.
-    pub(crate) fn new(sdl: &str, limits: Limits, rows: Rows) -> Self {
-        let types = Types::of(sdl).expect("a schema that prints is valid");
-        Self { types, limits, rows, cache: Cache::new(limits.kept) }
+    /// The checks of a schema with these types.
+    pub(crate) fn new(types: Types, limits: Limits, price: Price) -> Self {
+        Self { types: Arc::new(types), limits, price, cache: Cache::new(limits.kept) }
     }
 
     /// The bytes of the kept operations.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.cache.weight()
+    }
+
+    /// Whether preparing an operation takes so long that other work of its thread would notice.
+    pub(crate) fn takes_long(&self, operation: &Operation) -> bool {
+        let Operation { query, operation_name, variables, .. } = operation;
+        let is_long = query.len() > LONG_DOCUMENT && {
+            let key = Key { query: query.clone(), operation_name: operation_name.clone() };
+            self.cache.get(&key).is_none()
+        };
+        is_long || has_many_values(variables.values(), MANY_VALUES)
     }
 
     /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
@@ -195,44 +246,31 @@ impl Checks {
             Some(kept) => kept,
             None => self.keep(key, validate)?,
         };
-        let (variables, omitted) =
+        let Given { values: variables, omitted, bytes } =
             coerce::variables(&self.types, &kept.variables, &kept.places, variables)?;
-        let within = |written: &Arc<Written>| {
-            let written = if omitted.is_empty() {
-                Arc::clone(written)
-            } else {
-                Arc::new(written.without(&omitted))
-            };
-            let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
-            Ok::<_, Error>((written, cost))
+        let input_bytes = bytes.saturating_add(kept.input_bytes);
+        let written = match &kept.way {
+            Way::Written(written) => Arc::clone(written),
+            Way::Conditional(document) => Arc::new(self.write(document, &kept.key, &variables)?),
+            Way::Invalid(errors) => {
+                let way = Prepare::Invalid(errors.clone());
+                return Ok(Prepared { kept, variables, way, cost: 0, input_bytes });
+            }
         };
-        let (way, cost) = match &kept.way {
-            Way::Written(written) => {
-                let (written, cost) = within(written)?;
-                (Prepare::Written(written), cost)
-            }
-            Way::Conditional(document) => {
-                let written = self.write(document, &kept.key, &variables)?;
-                let (written, cost) = within(&Arc::new(written))?;
-                (Prepare::Written(written), cost)
-            }
-            Way::Library(document, written) => {
-                let (written, cost) = within(written)?;
-                let mut document = document.clone();
-                if !omitted.is_empty() {
-                    omit(&mut document, kept.key.operation_name.as_deref(), &omitted);
-                }
-                (Prepare::Library(Box::new(document), written), cost)
-            }
-            Way::Invalid(errors) => (Prepare::Invalid(errors.clone()), 0),
-        };
-        Ok(Prepared { kept, variables, way, cost })
+        let written =
+            if omitted.is_empty() { written } else { Arc::new(written.without(&omitted)) };
+        let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
+        Ok(Prepared { kept, variables, way: Prepare::Written(written), cost, input_bytes })
+    }
+
+    fn prices(&self) -> Prices<'_> {
+        Prices { types: &self.types, price: self.price, limit: self.limits.complexity }
     }
 
     fn cost(&self, kind: OperationType, written: &Written, variables: &Variables) -> Cost {
-        written.cost.unwrap_or_else(|| {
-            cost::of(&self.types, self.rows, types::root(kind), &written.set.node, variables)
-        })
+        written
+            .cost
+            .unwrap_or_else(|| self.prices().cost(types::root(kind), &written.set.node, variables))
     }
 
     /// Determines everything that depends on the text of an operation, and keeps it.
@@ -242,30 +280,24 @@ impl Checks {
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Arc<Kept>, Error> {
         scan::document(&key.query)?;
-        let document = parse_query(&key.query)
-            .map_err(|error| Error::new(Code::GraphqlParseFailed, error.to_string(), None))?;
+        let document = parse_query(&key.query).map_err(|error| syntax_error(&error))?;
         let operation = selected(&document, key.operation_name.as_deref())?;
         measure::measure(&document)?;
+        let unknown = names::limit_unknown(&self.types, &document);
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
-        let places = coerce::literals(&self.types, &document, operation)?;
+        let Literals { places, bytes: input_bytes } =
+            coerce::literals(&self.types, &document, operation)?;
         // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
-        let weight = 1024 + 2 * key.query.len() + 512 * written.count();
-        let is_fixed = !written::has_directives(&document);
-        let written = Arc::new(written);
-        let way = if written.is_about_the_schema() {
-            // the library validates it when it executes it
-            Way::Library(document, written)
-        } else {
-            match validate(&key, document.clone()) {
-                Err(errors) => Way::Invalid(errors),
-                Ok(()) if is_fixed => Way::Written(written),
-                Ok(()) => Way::Conditional(document),
-            }
+        let valid = unknown.and_then(|()| validate(&key, document.clone()));
+        let way = match valid {
+            Err(errors) => Way::Invalid(errors),
+            Ok(()) if written::has_directives(&document) => Way::Conditional(document),
+            Ok(()) => Way::Written(Arc::new(written)),
         };
-        let kept = Arc::new(Kept { key, kind, name, variables, places, way });
-        self.cache.keep(&kept, weight);
+        let kept = Arc::new(Kept { key, kind, name, variables, places, input_bytes, way });
+        self.cache.keep(&kept);
         Ok(kept)
     }
 
@@ -276,14 +308,51 @@ impl Checks {
         variables: &Variables,
     ) -> Result<Written, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
-        let written = Written::of(&self.types, self.rows, document, operation, variables);
+        let written = Written::of(self.prices(), document, operation, variables);
+        if written.names_the_schema() {
+            if self.types.introspection.is_none() {
+                return Err(introspection::turned_off());
+            }
+            introspection::limit_lists(&self.types, &written.set.node)?;
+        }
         // GraphQL, section 5.2.3.1; the library allows several
-        let has_one_root = written.set.node.items.len() == 1 && !written.is_about_the_schema();
+        let has_one_root = written.set.node.items.len() == 1 && !written.has_type_names_alone();
         if operation.ty == OperationType::Subscription && !has_one_root {
             return Err(Error::invalid("A subscription must have exactly one root field."));
         }
         Ok(written)
     }
+}
+
+/// The error of text that is no document, in one line.
+fn syntax_error(error: &parser::Error) -> Error {
+    let message = error.to_string();
+    // the parser draws the place, and the reason comes last
+    let reason = message.rsplit("= ").next().unwrap_or_default().trim();
+    let place =
+        error.positions().next().map(|at| format!(" (line {}, column {})", at.line, at.column));
+    let message = format!("Syntax error: {reason}{}.", place.unwrap_or_default());
+    Error::new(Code::GraphqlParseFailed, message, None)
+}
+
+/// Whether there are more JSON values than this.
+fn has_many_values<'a>(values: impl Iterator<Item = &'a Json>, most: usize) -> bool {
+    fn count<'a>(values: impl Iterator<Item = &'a Json>, left: &mut usize) {
+        for value in values {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            match value {
+                Json::Array(values) => count(values.iter(), left),
+                Json::Object(values) => count(values.values(), left),
+                _ => {}
+            }
+        }
+    }
+    let mut left = most + 1;
+    count(values, &mut left);
+    left == 0
 }
 
 /// The operation to execute.

@@ -3,6 +3,7 @@
 //! async-graphql validates a document only when it executes it. So a document is validated by
 //! executing it with a [`Probe`] in the context, for which the roots resolve nothing. Later it is
 //! executed in the [`Environment`] that a probe has seen, without being parsed or validated again.
+//! Fields about the schema itself are answered here ([`introspection`](mod@crate::introspection)).
 
 use std::{
     borrow::Cow,
@@ -24,7 +25,7 @@ use futures_util::{
     stream::{self, Stream, StreamExt},
 };
 
-use crate::kept::Kept;
+use crate::{introspection::Draw, kept::Kept, types::Types};
 
 /// A root that resolves nothing for a probe.
 #[derive(Clone, Copy, Default)]
@@ -33,6 +34,23 @@ pub(crate) struct Root<T>(pub(crate) T);
 /// Marks the context of an execution that only validates.
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<OnceLock<Environment>>);
+
+/// In the context of an operation that asks about the schema: what answers it.
+pub(crate) struct AboutTheSchema {
+    pub(crate) types: Arc<Types>,
+    pub(crate) draw: Draw,
+}
+
+impl AboutTheSchema {
+    /// The answer to the field in a context, if it is about the schema.
+    fn answer(ctx: &Context<'_>) -> Option<ServerResult<Value>> {
+        if !matches!(ctx.item.node.name.node.as_str(), "__schema" | "__type") {
+            return None;
+        }
+        let Self { types, draw } = ctx.data_opt()?;
+        types.introspection.as_ref().map(|of| of.answer(types, ctx, *draw))
+    }
+}
 
 /// The parts of a context: the schema, and its extensions, of which there are none.
 #[derive(Clone)]
@@ -105,7 +123,13 @@ impl<T: ObjectType> ContainerType for Root<T> {
     }
 
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
-        if Probe::takes(ctx) { Ok(None) } else { self.0.resolve_field(ctx).await }
+        if Probe::takes(ctx) {
+            return Ok(None);
+        }
+        match AboutTheSchema::answer(ctx) {
+            Some(answer) => answer.map(Some),
+            None => self.0.resolve_field(ctx).await,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::error::{Code, Error};
 pub const MAX_NESTING: usize = 64;
 /// The maximum number of tokens in a document.
 const MAX_TOKENS: usize = 20_000;
+/// The maximum number of bytes of a name in a document. Names are repeated in errors and responses.
+pub const MAX_NAME: usize = 256;
 /// The maximum number of values in JSON: ten thousand rows of 25.
 const MAX_VALUES: usize = 250_000;
 
@@ -55,6 +57,10 @@ pub fn document(text: &str) -> Result<(), Error> {
             byte if is_word(byte) => {
                 while bytes.get(at).copied().is_some_and(is_word) {
                     at += 1;
+                }
+                if is_long_name(&text[start..at]) {
+                    let message = format!("A name can have at most {MAX_NAME} bytes.");
+                    return Err(Error::limit("query", message));
                 }
                 objects.word(&text[start..at]);
                 at
@@ -168,6 +174,12 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a word is a name of too many bytes. A word can begin with the dots of a spread.
+fn is_long_name(word: &str) -> bool {
+    let name = word.trim_start_matches('.');
+    name.len() > MAX_NAME && name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+') || byte >= 0x80
 }
@@ -263,6 +275,17 @@ mod tests {
             let error = document(wrong).unwrap_err();
             assert_eq!(error.code, Code::GraphqlValidationFailed, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_has_256_bytes() {
+        for before in ["{ ", "query ", "{ a: ", "query ($", "{ a(b: $", "{ ..."] {
+            let document = |length: usize| document(&format!("{before}{}", "x".repeat(length)));
+            assert!(document(256).is_ok(), "{before}");
+            assert!(document(257).is_err(), "{before}");
+        }
+        assert!(document(&format!("{{ a(b: \"{}\") }}", "x".repeat(1_000))).is_ok());
+        assert!(document(&format!("{{ a(b: {}) }}", "1".repeat(1_000))).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use async_graphql::{
     parser::types::{BaseType, Selection, SelectionSet, Type},
 };
 
-use crate::types::Types;
+use crate::{types::Types, weigh::Weigh};
 
 /// The shape of an object of the data.
 #[derive(Default)]
@@ -100,6 +100,16 @@ impl Shape {
             failed.at(name, |failed| field.value(ty, value, failed))?;
         }
         Ok(())
+    }
+}
+
+impl Weigh for Shape {
+    fn held(&self) -> usize {
+        // its names are those of the selections
+        let entry = 2 * size_of::<Name>() + size_of::<Field>();
+        let of_type = |ty: &Option<Type>| ty.as_ref().map_or(0, Weigh::held);
+        let fields = self.fields.values().map(|field| of_type(&field.ty) + field.shape.held());
+        self.fields.capacity() * entry + fields.sum::<usize>()
     }
 }
 

@@ -7,6 +7,8 @@ use async_graphql::parser::{
     types::{BaseType, InputValueDefinition, OperationType, Type, TypeKind, TypeSystemDefinition},
 };
 
+use crate::introspection::Introspection;
+
 /// An argument or a field of an input object.
 pub(crate) struct Slot {
     pub(crate) ty: Type,
@@ -31,6 +33,11 @@ impl Field {
     pub(crate) fn base(&self) -> &str {
         base(&self.ty)
     }
+
+    /// Whether its values are lists.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.ty.base, BaseType::List(_))
+    }
 }
 
 /// Everything that the schema defines.
@@ -39,13 +46,22 @@ pub(crate) struct Types {
     objects: HashMap<String, HashMap<String, Field>>,
     /// The interfaces of each object.
     interfaces: HashMap<String, HashSet<String>>,
+    /// What can be asked about the schema, if that is answered.
+    pub(crate) introspection: Option<Introspection>,
 }
 
 impl Types {
-    /// The types of a schema in SDL.
-    pub(crate) fn of(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
-        let mut types =
-            Self { inputs: HashMap::new(), objects: HashMap::new(), interfaces: HashMap::new() };
+    /// The types of a schema in SDL, and those of introspection, if it is answered.
+    pub(crate) fn of(
+        sdl: &str,
+        introspection: Option<Introspection>,
+    ) -> Result<Self, async_graphql::parser::Error> {
+        let mut types = Self {
+            inputs: HashMap::new(),
+            objects: HashMap::new(),
+            interfaces: HashMap::new(),
+            introspection: None,
+        };
         for scalar in ["Int", "Float", "String", "Boolean", "ID"] {
             types.inputs.insert(scalar.to_owned(), Input::Scalar);
         }
@@ -81,7 +97,33 @@ impl Types {
             });
             types.objects.insert(name, fields.collect());
         }
+        if let Some(introspection) = introspection {
+            types.describe_itself(introspection);
+        }
         Ok(types)
+    }
+
+    /// Adds the types of introspection, which SDL does not contain.
+    fn describe_itself(&mut self, introspection: Introspection) {
+        let field = |ty: Type, arguments: Vec<(&str, Type)>| {
+            // the arguments with a default are those that can be null
+            let slots = arguments.into_iter().map(|(name, ty)| {
+                let has_default = ty.nullable;
+                (name.to_owned(), Slot { ty, has_default })
+            });
+            Field { ty, arguments: slots.collect() }
+        };
+        for (name, fields) in introspection.own_types() {
+            let fields = fields
+                .into_iter()
+                .map(|(name, ty, arguments)| (name.to_owned(), field(ty, arguments)));
+            self.objects.insert(name.to_owned(), fields.collect());
+        }
+        let ty = |text| Type::new(text).expect("this is the name of a type");
+        let root = self.objects.entry(root(OperationType::Query).to_owned()).or_default();
+        root.insert("__schema".to_owned(), field(ty("__Schema!"), Vec::new()));
+        root.insert("__type".to_owned(), field(ty("__Type"), vec![("name", ty("String!"))]));
+        self.introspection = Some(introspection);
     }
 
     /// Whether there is an object or interface with this name.

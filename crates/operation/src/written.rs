@@ -19,10 +19,11 @@ use async_graphql::{
 use async_graphql_value::ConstValue;
 
 use crate::{
-    cost::{self, Cost, Rows},
+    cost::{Cost, Prices},
     omit,
     shape::Shape,
     types::{self, Types},
+    weigh::Weigh,
 };
 
 /// Selections, and everything that depends only on them.
@@ -34,20 +35,25 @@ pub(crate) struct Written {
     pub(crate) cost: Option<Cost>,
 }
 
+impl Weigh for Written {
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.set.held() + self.shape.held()
+    }
+}
+
 impl Written {
     pub(crate) fn of(
-        types: &Types,
-        rows: Rows,
+        prices: Prices<'_>,
         document: &ExecutableDocument,
         operation: &OperationDefinition,
         variables: &Variables,
     ) -> Self {
-        let root = types::root(operation.ty);
+        let (types, root) = (prices.types, types::root(operation.ty));
         let writer = Writer { types, document, variables };
         let set = writer.set(root, &[&operation.selection_set.node]);
         let set = Positioned::new(set, operation.selection_set.pos);
         let shape = Shape::of(types, root, &set.node).into();
-        let cost = cost::fixed(types, rows, root, &set.node);
+        let cost = prices.fixed(root, &set.node);
         Self { set, shape, cost }
     }
 
@@ -60,10 +66,24 @@ impl Written {
         written
     }
 
-    /// Whether a root field is about the schema itself (GraphQL, section 4.1), or none is about
-    /// anything else.
-    pub(crate) fn is_about_the_schema(&self) -> bool {
-        self.names_the_schema() || self.names().all(|name| name == "__typename")
+    /// The same selections without the arguments of the root's fields that can be omitted.
+    pub(crate) fn without_root_arguments(&self, types: &Types, root: &str) -> Self {
+        let mut written = self.clone();
+        for selection in &mut written.set.node.items {
+            let Selection::Field(field) = &mut selection.node else { continue };
+            let field = &mut field.node;
+            let known = types.field(root, &field.name.node);
+            field.arguments.retain(|(name, _)| {
+                let slot = known.and_then(|known| known.arguments.get(name.node.as_str()));
+                slot.is_some_and(|slot| !slot.ty.nullable && !slot.has_default)
+            });
+        }
+        written
+    }
+
+    /// Whether the root has no field of its own.
+    pub(crate) fn has_type_names_alone(&self) -> bool {
+        self.names().all(|name| name == "__typename")
     }
 
     /// Whether it asks for the schema's types.
@@ -78,20 +98,6 @@ impl Written {
             _ => None,
         })
     }
-
-    /// How many selections there are.
-    pub(crate) fn count(&self) -> usize {
-        count(&self.set.node)
-    }
-}
-
-fn count(set: &SelectionSet) -> usize {
-    let within = set.items.iter().map(|selection| match &selection.node {
-        Selection::Field(field) => 1 + count(&field.node.selection_set.node),
-        Selection::InlineFragment(inline) => 1 + count(&inline.node.selection_set.node),
-        Selection::FragmentSpread(_) => 1,
-    });
-    within.sum()
 }
 
 struct Writer<'a> {

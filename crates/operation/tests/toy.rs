@@ -4,7 +4,9 @@ use async_graphql::{
     Context, Data, Object, Response, Subscription,
     futures_util::{FutureExt, Stream, stream},
 };
-use campaigns_operation::{Code, Engine, Limits, List, Operation, Prepared, error::code_of, text};
+use campaigns_operation::{
+    Charge, Code, Engine, Limits, Operation, Prepared, PricedField, error::code_of, text,
+};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -73,12 +75,15 @@ impl Numbers {
 
 type Toy = Engine<Query, Mutation, Numbers>;
 
-fn rows(list: &List<'_>) -> usize {
-    if list.takes("first") { list.number("first").unwrap_or(1) } else { 1 }
+fn price(field: &PricedField<'_>) -> Charge {
+    Charge {
+        rows: if field.takes("first") { field.number("first").unwrap_or(1) } else { 1 },
+        own: 0,
+    }
 }
 
 fn engine() -> Toy {
-    Engine::new(true, Limits::default(), rows)
+    Engine::new(true, Limits::default(), price, |_, _| Ok(()))
 }
 
 fn operation(query: &str, variables: Json) -> Operation {
@@ -188,8 +193,8 @@ async fn a_subscription_is_executed_for_each_thing_that_it_shows() {
         assert_eq!(text(&response), format!(r#"{{"data":{{"numbers":{}}}}}"#, shown + 5));
     }
     let other = engine.prepare(operation(query, json!({ "after": 7 }))).unwrap();
-    assert_eq!(followed.prepared().key_without("after"), other.key_without("after"));
-    assert_ne!(followed.prepared().key_without("first"), other.key_without("first"));
+    assert_eq!(followed.prepared().hash_without("after"), other.hash_without("after"));
+    assert_ne!(followed.prepared().hash_without("first"), other.hash_without("first"));
 }
 
 #[test]
@@ -288,4 +293,130 @@ async fn the_schema_is_asked_about_in_between() {
     let word = r#"{"data":{"caller":"you","__typename":"Query","__type":{"name":"Word","fields":[{"name":"text"},{"name":"length"}]}}}"#;
     assert_eq!(asked(query, json!({ "name": "Word" })).await, word);
     assert_eq!(asked("{ __typename }", json!({})).await, r#"{"data":{"__typename":"Query"}}"#);
+}
+
+/// The query that tools send, as graphql-js writes it.
+const TOOLS: &str = "query IntrospectionQuery { __schema { description
+    queryType { name kind } mutationType { name kind } subscriptionType { name kind }
+    types { ...FullType }
+    directives { name description isRepeatable locations args(includeDeprecated: true) { ...InputValue } } } }
+  fragment FullType on __Type { kind name description specifiedByURL isOneOf
+    fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...InputValue }
+      type { ...TypeRef } isDeprecated deprecationReason }
+    inputFields(includeDeprecated: true) { ...InputValue }
+    interfaces { ...TypeRef }
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+    possibleTypes { ...TypeRef } }
+  fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated deprecationReason }
+  fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name
+    ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
+
+#[tokio::test]
+async fn the_schema_describes_itself_as_the_library_does() {
+    let library = async_graphql::Schema::new(Query, Mutation, Numbers);
+    for (query, variables) in [
+        (TOOLS, json!({})),
+        (
+            "{ __schema { types { name fields { name } enumValues { name } } __typename } }",
+            json!({}),
+        ),
+        (
+            "{ a: __type(name: \"Word\") { b: name __typename fields { __typename type { ofType { name fields { name } } } } } }",
+            json!({}),
+        ),
+        ("{ __type(name: \"Nothing\") { name } }", json!({})),
+        (
+            "query ($n: String!, $d: Boolean) { __type(name: $n) { fields(includeDeprecated: $d) { name isDeprecated } } }",
+            json!({ "n": "Query", "d": true }),
+        ),
+        (
+            "query ($n: String!, $d: Boolean = false) { __type(name: $n) { fields(includeDeprecated: $d) { name } } }",
+            json!({ "n": "Query" }),
+        ),
+        (
+            "query ($no: Boolean!) { __schema { types @skip(if: $no) { name } queryType { ...T ... on __Type { kind } } } } fragment T on __Type { name }",
+            json!({ "no": true }),
+        ),
+        (
+            "{ __schema { types { inputFields { name } possibleTypes { name } interfaces { name } } } }",
+            json!({}),
+        ),
+        (
+            "{ __type(name: \"__Type\") { name fields { name args { name defaultValue } } } }",
+            json!({}),
+        ),
+    ] {
+        let request = async_graphql::Request::new(query)
+            .variables(async_graphql::Variables::from_json(variables.clone()));
+        let expected = library.execute(request).await;
+        assert!(expected.errors.is_empty(), "{query}: {:?}", expected.errors);
+        let answered: Json = serde_json::from_str(&asked(query, variables).await).expect("JSON");
+        assert_eq!(
+            answered["data"],
+            serde_json::to_value(&expected.data).expect("JSON"),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn answers_about_the_schema_are_drawn_and_limited() {
+    fn draw(_: &Context<'_>, bytes: usize) -> Result<(), async_graphql::Error> {
+        if bytes > 100 { Err("There is no room.".into()) } else { Ok(()) }
+    }
+    let engine: Toy =
+        Engine::new(true, Limits { complexity: 100, ..Limits::default() }, price, draw);
+    let prepare = |query: &str| engine.prepare(operation(query, json!({})));
+    let small = prepare("{ __schema { queryType { name } } }").unwrap();
+    assert_eq!(small.cost(), 3);
+    let small = engine.execute(small, data("you"), Uuid::nil()).now_or_never().unwrap().unwrap();
+    assert!(small.errors.is_empty(), "{:?}", small.errors);
+    let large = prepare("{ __type(name: \"Word\") { fields { name description } } }").unwrap();
+    let large = engine.execute(large, data("you"), Uuid::nil()).now_or_never().unwrap().unwrap();
+    assert_eq!(large.errors.len(), 1, "{:?}", large.errors);
+    let refused = |query: &str| prepare(query).err().map(|error| error.code);
+    let limit = Some(Code::LimitExceeded);
+    assert_eq!(refused("{ __schema { types { fields { name type { name } } } } }"), limit);
+    let lists = "types { fields { type { fields { args { name } } } } }";
+    assert_eq!(refused(&format!("{{ __schema {{ {lists} }} }}")), limit);
+    assert_eq!(
+        refused(&format!(
+            "query ($n: Boolean = true) {{ ...S }} fragment S on Query {{ __schema @include(if: $n) {{ {lists} }} }}"
+        )),
+        limit
+    );
+}
+
+#[test]
+fn long_documents_and_many_values_take_long_until_they_are_kept() {
+    let engine = engine();
+    let short = operation("{ caller }", json!({}));
+    assert!(!engine.takes_long(&short));
+    let long = operation(&format!("{{ caller {} }}", " ".repeat(20_000)), json!({}));
+    assert!(engine.takes_long(&long));
+    engine.prepare(long.clone()).unwrap();
+    assert!(!engine.takes_long(&long));
+    assert!(!engine.takes_long(&operation("{ caller }", json!({ "a": vec![0; 4_000] }))));
+    assert!(
+        engine.takes_long(&operation("{ caller }", json!({ "a": vec![json!([0, 1]); 4_000] })))
+    );
+}
+
+#[test]
+fn what_names_the_client_chose_do_not_make_errors_long() {
+    let long = "x".repeat(256);
+    let names = |count: usize| (0..count).map(|at| format!("{long}{at}")).collect::<Vec<_>>();
+    assert_eq!(refused(&format!("query {long}x {{ caller }}"), json!({})).0, Code::LimitExceeded);
+    assert_eq!(refused(&names(1)[0], json!({})).0, Code::LimitExceeded);
+    let engine = engine();
+    let undefined = (0..500).map(|at| format!("a{at}: echo(word: $v{at}) {{ text }}"));
+    let query = format!("query {long} {{ {} }}", undefined.collect::<Vec<_>>().join(" "));
+    match engine.prepare(operation(&query, json!({}))) {
+        Err(error) => assert!(error.message.len() < 1_000, "{}", error.message),
+        Ok(prepared) => {
+            let response = engine.execute(prepared, data("you"), Uuid::nil());
+            let response = text(&response.now_or_never().unwrap().unwrap());
+            assert!(response.len() < 50_000, "{}", response.len());
+        }
+    }
 }

@@ -1,14 +1,34 @@
 //! Text regardless of case: simple case folding, by the tables of Unicode.
+//!
+//! A subscription can compare every event with hundreds of texts, so a character is looked up in a
+//! table that is made once.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
+/// The characters that differ only in case from each character that has others, in order.
+static CLASSES: LazyLock<HashMap<char, Box<[char]>>> = LazyLock::new(|| {
+    let has_case = |character: &char| {
+        let itself = std::iter::once(*character);
+        !character.to_lowercase().eq(itself.clone()) || !character.to_uppercase().eq(itself)
+    };
+    let all = ('\0'..=char::MAX).filter(has_case);
+    all.filter_map(|character| Some((character, class_of(character)?))).collect()
+});
+
 /// The characters that differ only in case, if there is more than one.
-pub(crate) fn others(character: char) -> Option<Vec<char>> {
+fn class_of(character: char) -> Option<Box<[char]>> {
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
     class.try_case_fold_simple().ok()?;
-    let equal: Vec<char> =
+    let equal: Box<[char]> =
         class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect();
     (equal.len() > 1).then_some(equal)
+}
+
+/// The characters that differ only in case, if there is more than one.
+pub(crate) fn others(character: char) -> Option<&'static [char]> {
+    CLASSES.get(&character).map(|class| &**class)
 }
 
 /// The text with each character replaced by one representative of those that differ only in case.
@@ -26,7 +46,19 @@ pub fn folded(text: &str) -> String {
             // the smallest: K comes before k and the Kelvin sign
             return character.to_ascii_uppercase();
         }
-        others(character).and_then(|equal| equal.into_iter().min()).unwrap_or(character)
+        others(character).and_then(|class| class.first()).copied().unwrap_or(character)
     };
     text.chars().map(fold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_character_that_has_others() {
+        for character in '\0'..=char::MAX {
+            assert_eq!(others(character), class_of(character).as_deref(), "{character:?}");
+        }
+    }
 }

@@ -147,7 +147,7 @@ pub use operator::Operator;
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Given, Sql};
-pub use scope::{FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
+pub use scope::{AsideTurn, FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
 pub use shares::Occupancy;
 pub use time::storable_time;
 pub use token::{

@@ -10,6 +10,7 @@ pub mod command;
 pub mod demo;
 mod development;
 mod http;
+mod input;
 mod key_server;
 mod listen;
 mod logs;

@@ -6,6 +6,7 @@ mod altered_tables;
 mod bytes;
 mod deadlocks;
 mod deletions;
+mod engine;
 mod failures;
 mod fairness;
 mod followers;

@@ -85,10 +85,14 @@ impl Subscription {
     ///
     /// # Errors
     /// A response with the reason why it was not opened.
-    pub(super) async fn open(live: &Live, operation: Followed) -> Result<Self, Response> {
+    pub(super) async fn open(live: &Live, mut operation: Followed) -> Result<Self, Response> {
         loop {
             match Source::open(live, &operation).await {
-                Ok(source) => return Ok(Self { operation, source, last: None }),
+                Ok(source) => {
+                    // the source has all of them, and each response would read them again
+                    operation.selection.drop_arguments();
+                    return Ok(Self { operation, source, last: None });
+                }
                 Err(refused) if error::is_passing(&refused) => {
                     tokio::time::sleep(RETRY).await;
                 }
@@ -307,7 +311,10 @@ impl Followed {
     /// The key that subscribers that see the same share: everything except the cursor that they
     /// start after, if that is a variable that is used nowhere else.
     fn key(&self) -> Key {
-        Key { sight: self.scope.sight(), operation: self.selection.prepared().key_without("after") }
+        Key {
+            sight: self.scope.sight(),
+            operation: self.selection.prepared().hash_without("after"),
+        }
     }
 }
 

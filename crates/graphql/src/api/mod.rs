@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{Data, Response};
+use async_graphql::{Context, Data, Response};
 use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Scope, Viewer};
@@ -17,11 +17,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    context::{Now, Outcomes},
+    context::{Now, Outcomes, RequestContext},
     error::{self, Code, Error},
     limits::{self, Limits},
     live::Live,
     schema::Engine,
+    shown,
 };
 use follow::Followed;
 use rate::Rates;
@@ -68,7 +69,8 @@ impl Api {
     /// what is within the limits, knows these documents, and follows this feed.
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, documents: Documents, feed: Feed) -> Self {
-        let engine = Engine::new(introspection, limits.operation, limits::rows);
+        let draw = |ctx: &Context<'_>, bytes| Ok(shown::draw_from(ctx.scope(), bytes)?);
+        let engine = Engine::new(introspection, limits.operation, limits::price, draw);
         Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate), documents }
     }
 
@@ -78,13 +80,24 @@ impl Api {
         Engine::sdl()
     }
 
-    /// Parses and checks an operation.
+    /// Parses and checks an operation of the scope's organization. If that takes long, it waits for
+    /// its turn, until the deadline at most, and runs on a low-priority thread.
     ///
     /// # Errors
-    /// What is wrong with the document or its variables.
-    pub fn prepare(&self, mut operation: Operation) -> Result<Prepared, Error> {
+    /// What is wrong with the document or its variables, and the errors of [`Scope::turn_aside`].
+    pub async fn prepare(
+        &self,
+        scope: &Scope,
+        mut operation: Operation,
+        deadline: Instant,
+    ) -> Result<Prepared, Error> {
         self.documents.find(&mut operation)?;
-        Ok(self.engine.prepare(operation)?)
+        if !self.engine.takes_long(&operation) {
+            return Ok(self.engine.prepare(operation)?);
+        }
+        let _turn = scope.turn_aside(deadline).await?;
+        let engine = self.engine.clone();
+        Ok(aside(async move { engine.prepare(operation) }).await?)
     }
 
     /// What the feed holds now, and how far it is behind.
@@ -117,46 +130,51 @@ impl Api {
             let message = "Send a subscription over a websocket by graphql-transport-ws, or accept text/event-stream.";
             return Err(Error::bad_input("query", message).into_response());
         }
-        let (is_mutation, is_dear) = (prepared.is_mutation(), prepared.is_dear());
+        let (is_mutation, is_expensive) = (prepared.is_mutation(), prepared.is_expensive());
         let Asked { scope, budget, viewer, now, request_id, .. } = asked;
         let passed = self.rates.pass(scope.organization(), prepared.cost());
         passed.map_err(Error::into_response)?;
         let outcomes = Outcomes::default();
         let deadline = Instant::now() + time;
+        let operation = Arc::new(scope.operation(deadline, budget));
+        let budget = operation.drawn_from();
+        budget.draw(prepared.input_bytes()).map_err(|full| Error::from(full).into_response())?;
         let mut data = Data::default();
-        data.insert(Arc::new(scope.operation(deadline, budget)));
+        data.insert(operation);
         data.insert(viewer);
         data.insert(Now(now));
         data.insert(outcomes.clone());
         data.insert(self.limits);
         data.insert(self.live.clone());
-        let turn = scope.turn(is_dear, deadline).await;
+        let turn = scope.turn(is_expensive, deadline).await;
         let _turn = turn.map_err(|error| Error::from(error).into_response())?;
         let engine = self.engine.clone();
         let execution = async move {
-            let execution = engine.execute(prepared, data, request_id);
-            let executed = if is_mutation {
-                // its statements respect the deadline; the outcome of a commit must not be lost
-                execution.await
-            } else {
-                let limit = tokio::time::timeout_at(deadline.into(), execution);
-                match limit.await {
-                    Ok(executed) => executed,
-                    Err(_) => Ok(error::timeout().into_response()),
-                }
-            };
+            let executed = engine.execute(prepared, data, request_id).await;
             let is_whole = executed.is_ok();
             let (Ok(mut response) | Err(mut response)) = executed;
             if is_mutation {
                 error::say_what_is_committed(&mut response, &outcomes);
             }
+            budget
+                .draw(bytes_of_errors(&response))
+                .map_err(|full| Error::from(full).into_response())?;
             if is_whole && was_executed(&response) {
                 Ok(Executed { text: text(&response), code: Code::of(&response) })
             } else {
                 Err(response)
             }
         };
-        if is_dear { aside(execution.in_current_span()).await } else { execution.await }
+        let execution = async {
+            if is_expensive { aside(execution.in_current_span()).await } else { execution.await }
+        };
+        if is_mutation {
+            // its statements respect the deadline; the outcome of a commit must not be lost
+            return execution.await;
+        }
+        // from outside: an execution that does not wait cannot notice the deadline
+        let limit = tokio::time::timeout_at(deadline.into(), execution);
+        limit.await.unwrap_or_else(|_| Err(error::timeout().into_response()))
     }
 
     /// Opens a subscription within a scope. `timeout` applies to each of its responses.
@@ -176,4 +194,10 @@ impl Api {
         let operation = Followed { selection, scope: Arc::new(scope), viewer, now, timeout, after };
         Subscription::open(&self.live, operation).await
     }
+}
+
+/// The bytes of a response's errors, in memory and as text.
+fn bytes_of_errors(response: &Response) -> usize {
+    const ERROR: usize = 512;
+    response.errors.iter().map(|error| ERROR + 2 * error.message.len()).sum()
 }

@@ -21,11 +21,16 @@ use crate::{
     filter::Filter,
     input::{self, Path},
     rows::{self, Columns, Key, Row, RowObject},
-    shown::Text,
+    shown::{Text, draw_from},
 };
 use lists::{Column, Lists, Of, Selected};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
+
+/// The bytes of a part of a connection as a value, without what it shows.
+const PART: usize = 512;
+/// The bytes of an edge as a value, without what it shows.
+const EDGE: usize = 1_024;
 
 /// An object that can be listed by connections.
 pub(crate) trait Listed: RowObject + Object + Clone + 'static {
@@ -159,8 +164,10 @@ impl<T: Listed> Connection<T> {
     /// The elements of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
         let scope = ctx.scope();
-        let mut edges = Vec::new();
-        for row in self.rows(scope).await? {
+        let rows = self.rows(scope).await?;
+        draw_from(scope, PART + EDGE * rows.len())?;
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
             let cursor = Text(self.lists.cursor(scope, &row).await?);
             edges.push(Edge { cursor, node: T::from(row) });
         }
@@ -169,12 +176,14 @@ impl<T: Listed> Connection<T> {
 
     /// The elements of this page.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Objects<T>, Error> {
+        draw_from(ctx.scope(), PART)?;
         Ok(Objects(self.rows(ctx.scope()).await?.into_iter().map(T::from).collect()))
     }
 
     /// Information about this page.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo, Error> {
         let scope = ctx.scope();
+        draw_from(scope, PART)?;
         let pages = self.lists.pages(scope).await?;
         let page = pages.get(&self.parent);
         let more = page.is_some_and(|page| page.more);
@@ -197,6 +206,7 @@ impl<T: Listed> Connection<T> {
 
     /// The total number of elements in the list. Counted only if you select it.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, Error> {
+        draw_from(ctx.scope(), PART)?;
         self.lists.count(ctx.scope(), self.parent).await
     }
 }

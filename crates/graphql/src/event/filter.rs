@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     filter::{
         All, DateTimeFilter, Filter, IdFilter, StringFilter, enum_filter, logical,
-        memory::{self, Test},
+        memory::{self, Test, Tested},
     },
     input::Path,
 };
@@ -60,7 +60,12 @@ impl Filter for EngagementEventFilter {
 
 impl EngagementEventFilter {
     /// The same, for an event in memory.
-    pub(crate) fn test(&self) -> Test<event::Model> {
+    pub(crate) fn test(&self) -> impl Fn(&event::Model) -> bool + Send + Sync + 'static {
+        let test = self.tests();
+        move |event| test(&Tested::of(event))
+    }
+
+    fn tests(&self) -> Test<event::Model> {
         memory::test(self, &|filter: &Self| {
             let of_type = filter.r#type.as_ref().map(EngagementEventTypeFilter::operators);
             [
@@ -69,7 +74,7 @@ impl EngagementEventFilter {
                 memory::id(filter.campaign_id.as_ref(), |event| event.send_campaign_id),
                 memory::id(filter.contact_id.as_ref(), |event| event.send_contact_id),
                 memory::id(filter.send_id.as_ref(), |event| event.send_id),
-                memory::text(filter.url.as_ref(), |event| event.url.clone()),
+                memory::text(filter.url.as_ref(), "url", |event| event.url.as_deref()),
                 memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at),
             ]
             .into_iter()

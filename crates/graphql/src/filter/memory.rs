@@ -4,7 +4,7 @@
 //! `event_feed` compare the two. It is made from a filter that has already been compiled to a
 //! condition, so its values are known to be valid.
 
-use std::collections::HashSet;
+use std::{cell::RefCell, collections::HashSet, rc::Rc};
 
 use campaigns_scope::folded;
 use chrono::{DateTime as ChronoDateTime, Utc};
@@ -13,8 +13,32 @@ use uuid::Uuid;
 use super::{DateTimeFilter, EnumOperators, Filter, IdFilter, StringFilter};
 use crate::scalars::DateTime;
 
-/// A test of whether a value in memory is selected.
-pub(crate) type Test<M> = Box<dyn Fn(&M) -> bool + Send + Sync>;
+/// A test of whether a row in memory is selected.
+pub(crate) type Test<M> = Box<dyn Fn(&Tested<'_, M>) -> bool + Send + Sync>;
+
+/// A row that is tested, with what several tests of it need.
+pub(crate) struct Tested<'a, M> {
+    row: &'a M,
+    /// The folded texts of fields, by their names.
+    folded: RefCell<Vec<(&'static str, Rc<str>)>>,
+}
+
+impl<'a, M> Tested<'a, M> {
+    pub(crate) fn of(row: &'a M) -> Self {
+        Self { row, folded: RefCell::default() }
+    }
+
+    /// The folded text of a field. A filter can have hundreds of conditions on one text.
+    fn folded(&self, field: &'static str, text: &str) -> Rc<str> {
+        let mut all = self.folded.borrow_mut();
+        if let Some((_, folded)) = all.iter().find(|(of, _)| *of == field) {
+            return Rc::clone(folded);
+        }
+        let folded: Rc<str> = folded(text).into();
+        all.push((field, Rc::clone(&folded)));
+        folded
+    }
+}
 
 /// The test of a filter: of its fields, and of the filters that it joins and negates.
 pub(crate) fn test<M: 'static, F: Filter>(
@@ -55,7 +79,7 @@ impl<M: 'static, V: 'static> Tests<M, V> {
     ) {
         if let Some(operand) = operand {
             let value = self.value;
-            self.tests.push(Box::new(move |row| holds(&value(row), &operand)));
+            self.tests.push(Box::new(move |tested| holds(&value(tested.row), &operand)));
         }
     }
 }
@@ -77,10 +101,11 @@ pub(crate) fn id<M: 'static>(filter: Option<&IdFilter>, value: fn(&M) -> Uuid) -
     tests.tests
 }
 
-/// The tests on text.
+/// The tests on the text of a field.
 pub(crate) fn text<M: 'static>(
     filter: Option<&StringFilter>,
-    value: fn(&M) -> Option<String>,
+    field: &'static str,
+    value: fn(&M) -> Option<&str>,
 ) -> Vec<Test<M>> {
     let Some(StringFilter { eq, ne, r#in, not_in, contains, starts_with, ends_with, is_null }) =
         filter
@@ -90,20 +115,34 @@ pub(crate) fn text<M: 'static>(
     let set = |texts: &Option<Vec<String>>| {
         texts.as_ref().map(|texts| texts.iter().cloned().collect::<HashSet<_>>())
     };
-    let part = |text: &Option<String>| text.as_deref().map(folded);
-    let mut tests = Tests::of(value);
-    tests.push(eq.clone(), |text, eq| text.as_ref() == Some(eq));
-    tests.push(ne.clone(), |text, ne| text.as_ref() != Some(ne));
-    tests.push(set(r#in), |text, texts| text.as_ref().is_some_and(|text| texts.contains(text)));
-    tests.push(set(not_in), |text, texts| !text.as_ref().is_some_and(|text| texts.contains(text)));
-    let has = |text: &Option<String>, test: &dyn Fn(&str) -> bool| {
-        text.as_ref().is_some_and(|text| test(&folded(text)))
-    };
-    tests.push(part(contains), move |text, part| has(text, &|text| text.contains(part)));
-    tests.push(part(starts_with), move |text, part| has(text, &|text| text.starts_with(part)));
-    tests.push(part(ends_with), move |text, part| has(text, &|text| text.ends_with(part)));
-    tests.push(*is_null, |text, is_null| text.is_none() == *is_null);
-    tests.tests
+    let mut tests: Vec<Test<M>> = Vec::new();
+    if let Some(eq) = eq.clone() {
+        tests.push(Box::new(move |of| value(of.row) == Some(&*eq)));
+    }
+    if let Some(ne) = ne.clone() {
+        tests.push(Box::new(move |of| value(of.row) != Some(&*ne)));
+    }
+    if let Some(texts) = set(r#in) {
+        tests.push(Box::new(move |of| value(of.row).is_some_and(|text| texts.contains(text))));
+    }
+    if let Some(texts) = set(not_in) {
+        tests.push(Box::new(move |of| !value(of.row).is_some_and(|text| texts.contains(text))));
+    }
+    let parts: [(&Option<String>, fn(&str, &str) -> bool); 3] = [
+        (contains, |text, part| text.contains(part)),
+        (starts_with, |text, part| text.starts_with(part)),
+        (ends_with, |text, part| text.ends_with(part)),
+    ];
+    for (part, holds) in parts {
+        let Some(part) = part.as_deref().map(folded) else { continue };
+        tests.push(Box::new(move |of| {
+            value(of.row).is_some_and(|text| holds(&of.folded(field, text), &part))
+        }));
+    }
+    if let Some(is_null) = *is_null {
+        tests.push(Box::new(move |of| value(of.row).is_none() == is_null));
+    }
+    tests
 }
 
 /// The tests on a time that is never null.

@@ -20,11 +20,11 @@ const REMEMBERED: usize = 4_096;
 const KEPT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// The key of a group: what its members can see, and the operation except for its start.
+/// The key of a group: what its members can see, and the hash of the operation except for its start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) sight: Sight,
-    pub(crate) operation: String,
+    pub(crate) operation: [u8; 32],
 }
 
 /// The groups of a process.

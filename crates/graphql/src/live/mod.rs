@@ -21,11 +21,11 @@ use campaigns_analytics::Figures;
 use campaigns_delivery::Intake;
 use campaigns_entity::event;
 use campaigns_feed::Feed;
-use campaigns_scope::Place;
+use campaigns_scope::{Place, Scope};
 use sea_orm::sea_query::Expr;
 use uuid::Uuid;
 
-use crate::{filter::memory::Test, rows::Row};
+use crate::rows::Row;
 use group::Groups;
 use watch::Watches;
 
@@ -56,11 +56,17 @@ impl Live {
     }
 }
 
+/// Makes the condition of selected events in SQL.
+pub(crate) type Condition = Box<dyn Fn(&Scope) -> Expr + Send + Sync>;
+
+/// A test of whether an event in memory is selected.
+pub(crate) type Selects = Box<dyn Fn(&event::Model) -> bool + Send + Sync>;
+
 /// What a subscription is about.
 pub(crate) enum Subject {
     /// Events after a place, or from now on, that both of these select, with a name that identifies
     /// the filter.
-    Events { after: Option<Place>, condition: Expr, test: Test<event::Model>, name: Arc<str> },
+    Events { after: Option<Place>, condition: Condition, test: Selects, name: Arc<str> },
     /// The figures of a campaign, starting with these, which were counted at `at`.
     Figures { campaign: Uuid, now: Figures, at: Instant },
 }

@@ -1,6 +1,7 @@
 //! The fields of `Subscription`.
 
 use std::{
+    fmt::{self, Write},
     sync::{Arc, PoisonError},
     time::Instant,
 };
@@ -10,6 +11,8 @@ use async_graphql::{
     futures_util::stream::{self, BoxStream, StreamExt},
 };
 use campaigns_analytics::Scan;
+use campaigns_scope::Scope;
+use sha2::{Digest, Sha256};
 
 use crate::{
     connection::Edge,
@@ -52,6 +55,23 @@ fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
     stream::once(async { item }).boxed()
 }
 
+/// A text that identifies a filter, however large the filter is.
+fn hash_of(filter: &EngagementEventFilter) -> String {
+    struct Hash(Sha256);
+    impl Write for Hash {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text);
+            Ok(())
+        }
+    }
+    let mut hash = Hash(Sha256::new());
+    write!(hash, "{filter:?}").expect("a hash takes all text");
+    hash.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+        text
+    })
+}
+
 /// The subscriptions of the API, over `graphql-transport-ws`.
 #[Subscription(name = "Subscription")]
 impl Subscriptions {
@@ -73,11 +93,15 @@ impl Subscriptions {
         let scope = ctx.scope();
         match turn(ctx) {
             Shown::Opening(turn) => {
-                let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
+                filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
                 let after = after.map(|after| cursor::place(scope, &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
-                let name = format!("{filter:?}").into();
-                let test = filter.test();
+                let name = hash_of(&filter).into();
+                let test = Box::new(filter.test());
+                let condition = Box::new(move |scope: &Scope| {
+                    let compiled = filter::condition(scope, Some(&filter), "filter", Scan::Full);
+                    compiled.unwrap_or_else(|_| unreachable!("it was compiled before"))
+                });
                 Ok(open(turn, Subject::Events { after, condition, test, name }))
             }
             Shown::Turn(Turn::Event(row, place)) => {

@@ -64,6 +64,11 @@ pub struct Turn {
     _any: Permit,
 }
 
+/// A turn to work on a low-priority thread, until it is dropped.
+pub struct AsideTurn {
+    _permit: Resting,
+}
+
 /// A select of rows of one organization.
 pub struct Scoped<E: OrganizationOwned> {
     pub(crate) select: Select<E>,
@@ -167,6 +172,22 @@ impl Scope {
         };
         let any = self.enter(&work.any, self.organization, patience).await?;
         Ok(Turn { _dear: dear, _any: any })
+    }
+
+    /// Waits until work of the organization can be done on a low-priority thread, for the lifetime
+    /// of the result: reading a large request, for example. It takes the place of an expensive
+    /// operation.
+    ///
+    /// # Errors
+    /// The errors of [`Scope::turn`].
+    pub async fn turn_aside(&self, deadline: Instant) -> Result<AsideTurn, Error> {
+        let work = &self.budgets.work;
+        work.activity.note(self.organization);
+        let end = Instant::now().checked_add(work.max_wait);
+        let until = end.map_or(deadline, |end| end.min(deadline));
+        let patience = Patience { until, behind: work.max_wait / 2 };
+        let permit = self.enter(&work.dear, self.organization, patience).await?;
+        Ok(AsideTurn { _permit: Resting::new(permit, work.activity.clone()) })
     }
 
     /// Whether operations of the organization wait for long, so that others of it are refused.

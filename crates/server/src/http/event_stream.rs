@@ -31,7 +31,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{content::Answer, graphql::Asker, respond};
+use super::{Unreadable, content::Answer, graphql::Asker, respond};
 use crate::{App, listen::peer::Peer, operation::Begun, socket};
 
 /// The cursor that a client goes on after.
@@ -62,6 +62,13 @@ pub(super) fn serve(
         let error = Error::TooMany("Your organization has too many sockets and streams.");
         return respond::refused(Answer::Json, StatusCode::TOO_MANY_REQUESTS, error);
     };
+    let held = match scope.budget().hold(socket::HELD) {
+        Ok(held) => held,
+        Err(exhausted) => {
+            let Unreadable(status, error) = exhausted.into();
+            return respond::refused(Answer::Json, status, error);
+        }
+    };
     let (sender, receiver) = mpsc::channel::<Bytes>(1);
     let gone = sender.clone();
     let sink = sink::unfold(sender, async |sender, message: Message| {
@@ -75,7 +82,7 @@ pub(super) fn serve(
     let threads = app.sockets.threads.clone();
     let mut ending = app.sockets.open();
     threads.spawn(async move {
-        let _counted = counted;
+        let _counted = (counted, held);
         let left = (caller.bearer.valid_until() - app.clock.now()).to_std().unwrap_or_default();
         // further ahead than a timer goes, it ends some day
         let deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
@@ -144,7 +151,7 @@ impl Stream {
         after: Option<String>,
     ) {
         let organization = scope.organization();
-        let begun = match Begun::begin(&self.app, organization, operation, None) {
+        let begun = match Begun::begin(&self.app, &scope, operation, None).await {
             Ok(begun) => begun,
             Err(error) => return self.refuse(organization, &error.into_response()).await,
         };
@@ -156,10 +163,11 @@ impl Stream {
                 Err(refused) => self.refuse(organization, &refused).await,
             };
         }
-        match Box::pin(begun.follow(viewer, scope, after)).await {
+        let followed = Box::pin(begun.follow(viewer, scope, &budget, after)).await;
+        drop(budget);
+        match followed {
             Err(refused) => self.refuse(organization, &refused).await,
             Ok(mut followed) => {
-                drop(budget);
                 while let Some(payload) = followed.next().await {
                     let cursor = followed.cursor();
                     if !self.say(next(&payload, cursor.as_deref())).await {

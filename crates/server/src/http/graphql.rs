@@ -29,7 +29,7 @@ use super::{
     content::{Answer, is_json},
     event_stream, respond,
 };
-use crate::{App, listen::peer::Peer, operation::Begun, socket};
+use crate::{App, input, listen::peer::Peer, operation::Begun, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -109,7 +109,7 @@ impl Asker {
                 "A stream is opened by POST.",
             ));
         }
-        let read = read(&self.app, &parts, body, &self.budget).await;
+        let read = self.read(&parts, body).await;
         if wanted == Some(Answer::EventStream) {
             let operation = match read {
                 Ok(Request::One(operation)) => Ok(operation),
@@ -132,8 +132,8 @@ impl Asker {
 
     async fn answer_one(self, answer: Answer, parts: &Parts, operation: Operation) -> Response {
         let Self { app, viewer, scope, budget, .. } = self;
-        let organization = scope.organization();
-        let begun = match Begun::begin(&app, organization, Ok(operation), Some(&parts.headers)) {
+        let begun = Begun::begin(&app, &scope, Ok(operation), Some(&parts.headers)).await;
+        let begun = match begun {
             Ok(begun) => begun,
             Err(error) => return respond::not_executed(answer, &error.into_response()),
         };
@@ -183,7 +183,7 @@ impl Asker {
         time: Duration,
     ) -> Result<String, GraphqlResponse> {
         let operation = operation.map_err(|Unreadable(_, error)| error);
-        let begun = Begun::begin(&self.app, self.scope.organization(), operation, None);
+        let begun = Begun::begin(&self.app, &self.scope, operation, None).await;
         let begun = begun.map_err(Error::into_response)?;
         let (viewer, scope) = (self.viewer.clone(), self.scope.clone());
         begun.execute(viewer, scope, Some(Arc::clone(&self.budget)), time).await
@@ -198,37 +198,42 @@ fn method_hint(mut response: Response) -> Response {
     response
 }
 
-async fn read(
-    app: &App,
-    parts: &Parts,
-    body: Body,
-    budget: &Budget,
-) -> Result<Request, Unreadable> {
-    match parts.method {
-        Method::GET => Ok(Request::One(from_query(&parts.uri, budget)?)),
-        Method::POST if !is_json(&parts.headers) => Err(Unreadable(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Error::bad_input("body", "Send application/json."),
-        )),
-        Method::POST => {
-            let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
-            let body = body::read(body, max, time, budget).await?;
-            match json("body", &body, 1, budget)? {
-                Json::Array(several) if app.settings.max_batch > 1 => {
-                    if several.len() > app.settings.max_batch {
-                        let message =
-                            format!("A request has {} operations at most.", app.settings.max_batch);
-                        return Err(Error::limit("body", message).into());
+impl Asker {
+    async fn read(&self, parts: &Parts, body: Body) -> Result<Request, Unreadable> {
+        let Self { app, scope, budget, .. } = self;
+        match parts.method {
+            Method::GET => Ok(Request::One(from_query(&parts.uri, budget)?)),
+            Method::POST if !is_json(&parts.headers) => Err(Unreadable(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Error::bad_input("body", "Send application/json."),
+            )),
+            Method::POST => {
+                let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
+                let body = body::read(body, max, time, budget).await?;
+                let deadline = Instant::now() + app.settings.query_timeout;
+                let read = input::read(scope, deadline, body.len(), {
+                    let budget = Arc::clone(budget);
+                    move || json("body", &body, 1, &budget)
+                });
+                match read.await?? {
+                    Json::Array(several) if app.settings.max_batch > 1 => {
+                        if several.len() > app.settings.max_batch {
+                            let message = format!(
+                                "A request has {} operations at most.",
+                                app.settings.max_batch
+                            );
+                            return Err(Error::limit("body", message).into());
+                        }
+                        Ok(Request::Several(several.into_iter().map(operation).collect()))
                     }
-                    Ok(Request::Several(several.into_iter().map(operation).collect()))
+                    one => Ok(Request::One(operation(one)?)),
                 }
-                one => Ok(Request::One(operation(one)?)),
             }
+            _ => Err(Unreadable(
+                StatusCode::METHOD_NOT_ALLOWED,
+                Error::bad_input("method", "Send operations with POST, or queries with GET."),
+            )),
         }
-        _ => Err(Unreadable(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Error::bad_input("method", "Send operations with POST, or queries with GET."),
-        )),
     }
 }
 

@@ -39,7 +39,7 @@ const LABELED_COUNTERS: [(&str, &str); 5] = [
 ];
 
 /// Gauges without labels.
-const GAUGES: [(&str, Unit, &str); 20] = [
+const GAUGES: [(&str, Unit, &str); 21] = [
     (
         "campaigns_database_connections_idle",
         Count,
@@ -67,6 +67,12 @@ const GAUGES: [(&str, Unit, &str); 20] = [
     ),
     ("campaigns_held_bytes", Bytes, "Memory drawn from the budget of the process."),
     ("campaigns_held_bytes_limit", Bytes, "Budget of the process."),
+    (
+        "campaigns_memory_bytes",
+        Bytes,
+        "Memory of the process that is no file: what it has allocated, and stacks. Compare it with \
+         campaigns_held_bytes and campaigns_operation_cache_bytes. Linux only.",
+    ),
     ("campaigns_operation_cache_bytes", Bytes, "Memory of operations that are kept prepared."),
     ("campaigns_peers", Count, "Open TCP connections."),
     ("campaigns_sockets", Count, "Open sockets with a valid token."),

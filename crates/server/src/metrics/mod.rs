@@ -87,6 +87,9 @@ impl Metrics {
         let limits = app.database.budgets().limits();
         gauge("campaigns_held_bytes_limit", number(limits.process));
         gauge("campaigns_operation_cache_bytes", number(app.api.kept_bytes()));
+        if let Some(bytes) = memory() {
+            gauge("campaigns_memory_bytes", number(bytes));
+        }
 
         let connections = app.database.connections_in_use();
         gauge("campaigns_database_connections_limit", number(connections.places));
@@ -119,6 +122,13 @@ impl Metrics {
         self.handle.run_upkeep();
         self.handle.render()
     }
+}
+
+/// The bytes of memory of this process that belong to no file, as Linux counts them.
+fn memory() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes * 1_024)
 }
 
 fn builder() -> PrometheusBuilder {

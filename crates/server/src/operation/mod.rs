@@ -5,12 +5,15 @@
 
 mod observed;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::Response;
 use campaigns_graphql::{Asked, Code, Error, Executed, Payload, Subscription};
 use campaigns_operation::{Operation, Prepared};
-use campaigns_scope::{Budget, Scope, Viewer};
+use campaigns_scope::{Budget, Held, Scope, Viewer};
 use http::HeaderMap;
 use metrics::Counter;
 use tracing::Instrument;
@@ -31,22 +34,34 @@ pub(crate) struct Followed {
     subscription: Box<Subscription>,
     /// Until it is dropped.
     _observed: Observed,
+    /// The bytes that it keeps for its life.
+    _held: Held,
     sent: Counter,
 }
 
+/// The bytes of an open subscription, in addition to its input.
+const SUBSCRIPTION: usize = 8 * 1024;
+
 impl Begun {
-    /// Begins an operation of an organization, which came with these headers.
+    /// Begins an operation in a scope, which came with these headers.
     ///
     /// # Errors
     /// The reason why it cannot be executed. It has ended with it.
-    pub(crate) fn begin(
+    pub(crate) async fn begin(
         app: &App,
-        organization: Uuid,
+        scope: &Scope,
         operation: Result<Operation, Error>,
         headers: Option<&HeaderMap>,
     ) -> Result<Self, Error> {
-        let mut observed = Observed::begin(app, organization, Uuid::new_v4());
-        match operation.and_then(|operation| app.api.prepare(operation)) {
+        let mut observed = Observed::begin(app, scope.organization(), Uuid::new_v4());
+        let prepared = match operation {
+            Ok(operation) => {
+                let deadline = Instant::now() + app.settings.query_timeout;
+                app.api.prepare(scope, operation, deadline).await
+            }
+            Err(error) => Err(error),
+        };
+        match prepared {
             Ok(prepared) => {
                 observed.is(prepared.about(), headers);
                 Ok(Self { app: app.clone(), prepared, observed })
@@ -97,7 +112,8 @@ impl Begun {
         }
     }
 
-    /// Opens a subscription, after the event of a cursor instead of the one that it names.
+    /// Opens a subscription, after the event of a cursor instead of the one that it names. For its
+    /// life it holds as many bytes as were drawn for its input, which it keeps in other forms.
     ///
     /// # Errors
     /// A response with the reason why it was not opened.
@@ -105,15 +121,30 @@ impl Begun {
         self,
         viewer: Viewer,
         scope: Scope,
+        budget: &Budget,
         after: Option<String>,
     ) -> Result<Followed, Response> {
         let Self { app, prepared, observed } = self;
+        let bytes = SUBSCRIPTION + budget.held() + prepared.input_bytes();
+        let held = match scope.budget().hold(bytes) {
+            Ok(held) => held,
+            Err(exhausted) => {
+                let refused = Error::from(exhausted).into_response();
+                observed.end(Code::of(&refused));
+                return Err(refused);
+            }
+        };
         let (now, request_id) = (app.clock.now(), observed.request_id());
         let asked = Asked { scope, budget: None, viewer, now, request_id, after };
         match app.api.subscribe(prepared, asked, app.settings.query_timeout).await {
             Ok(subscription) => {
                 let sent = metrics::counter!("campaigns_subscription_messages_total");
-                Ok(Followed { subscription: subscription.into(), _observed: observed, sent })
+                Ok(Followed {
+                    subscription: subscription.into(),
+                    _observed: observed,
+                    _held: held,
+                    sent,
+                })
             }
             Err(refused) => {
                 observed.end(Code::of(&refused));

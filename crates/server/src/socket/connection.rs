@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::futures_util::StreamExt;
 use axum::{
     body::Bytes,
-    extract::ws::{CloseFrame, Message, WebSocket},
+    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
 };
 use campaigns_graphql::Error;
-use campaigns_scope::{Budget, json_weight};
+use campaigns_scope::{Budget, Held, Scope, json_weight};
 use http::StatusCode;
 use rand::RngExt;
 use tokio::{
@@ -16,10 +16,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
-use uuid::Uuid;
 
 use super::{
-    MAX_UNKNOWN_BYTES, PROTOCOL,
+    HELD, MAX_UNKNOWN_BYTES, PROTOCOL,
     message::{self, Received},
     operation::{Operations, Run},
     sockets::{Counted, Unknown},
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
+    input,
     listen::peer::{Peer, TooMuch},
     operation::Begun,
 };
@@ -64,10 +64,11 @@ impl End {
 /// The authenticated caller.
 struct Known {
     caller: Caller,
-    organization: Uuid,
-    /// The organization's.
-    budget: Arc<Budget>,
+    /// The scope when the caller was authenticated. Operations get their own.
+    scope: Arc<Scope>,
     _counted: Counted,
+    /// The bytes of the socket itself.
+    _held: Held,
     /// Checks whether the caller is still allowed.
     _check: JoinSet<()>,
 }
@@ -190,7 +191,7 @@ impl Connection {
                         Some(Ok(Message::Text(text))) => {
                             let deadline = self.deadline;
                             tokio::select! {
-                                taken = Box::pin(self.take(&text)) => taken,
+                                taken = Box::pin(self.take(text)) => taken,
                                 () = told(ending) => return End::Service,
                                 () = sleep_until(deadline) => continue,
                                 _ = end_of(&mut ended) => continue,
@@ -213,17 +214,28 @@ impl Connection {
     }
 
     /// Processes a message.
-    async fn take(&mut self, text: &str) -> Result<(), End> {
-        let budget = match &self.known {
-            Ok(known) => Some(known.budget.operation(self.app.database.budgets().limits())),
+    async fn take(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        let Ok(known) = &self.known else {
             // it is small
-            Err(_) => None,
+            let received = Received::parse(&text).map_err(|invalid| End::close(4400, invalid.0))?;
+            return self.receive(received, None).await;
         };
-        if let Some(budget) = &budget {
-            let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
-            drawn.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
-        }
-        let received = Received::parse(text).map_err(|invalid| End::close(4400, invalid.0))?;
+        let budget = known.scope.operation_budget();
+        let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
+        drawn.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
+        let deadline = std::time::Instant::now() + self.app.settings.query_timeout;
+        let bytes = text.len();
+        let read = input::read(&known.scope, deadline, bytes, move || Received::parse(&text));
+        let received = read.await.map_err(|_| End::close(1013, "The service is busy"))?;
+        let received = received.map_err(|invalid| End::close(4400, invalid.0))?;
+        self.receive(received, Some(budget)).await
+    }
+
+    async fn receive(
+        &mut self,
+        received: Received,
+        budget: Option<Arc<Budget>>,
+    ) -> Result<(), End> {
         match received {
             Received::Pong => Ok(()),
             Received::Ping { payload } => self.say(message::pong(payload)).await,
@@ -238,7 +250,9 @@ impl Connection {
                 Ok(())
             }
             Received::Subscribe { id, operation } => {
-                let Ok(known) = &self.known else { return Err(End::close(4401, "Unauthorized")) };
+                let (Ok(known), Some(budget)) = (&self.known, budget) else {
+                    return Err(End::close(4401, "Unauthorized"));
+                };
                 if self.operations.has(&id) {
                     // the maximum length in a close frame
                     let id: String = id.chars().take(20).collect();
@@ -251,7 +265,8 @@ impl Connection {
                     let message = format!("A socket can have at most {max} operations at once.");
                     Err(Error::limit("id", message))
                 };
-                let begun = match Begun::begin(&self.app, known.organization, operation, None) {
+                let begun = Begun::begin(&self.app, &known.scope, operation, None).await;
+                let begun = match begun {
                     Ok(begun) => begun,
                     Err(error) => {
                         let refused = message::error(&id, &error.into_response().errors);
@@ -284,13 +299,15 @@ impl Connection {
         // beyond the range of a timer, it is checked again later
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let budget = scope.budget();
+        let held = budget.hold(HELD);
+        let held = held.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
         self.queue.draw_from(Arc::clone(&budget));
-        self.peer.is_known(Arc::clone(&budget));
+        self.peer.is_known(budget);
         let mut check = JoinSet::new();
         let again = check_again(self.app.clone(), caller.clone(), self.ended.clone());
         check.spawn(lasting(again));
-        let organization = scope.organization();
-        self.known = Ok(Known { caller, organization, budget, _counted: counted, _check: check });
+        let scope = Arc::new(scope);
+        self.known = Ok(Known { caller, scope, _counted: counted, _held: held, _check: check });
         self.say(message::connection_ack()).await
     }
 

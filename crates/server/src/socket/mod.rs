@@ -43,6 +43,9 @@ use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use crate::{App, http::respond, listen::peer::Peer};
 use threads::lasting;
 
+/// The bytes of a socket with its tasks and buffers, without its operations and queued messages.
+pub(crate) const HELD: usize = 16 * 1024;
+
 /// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
 /// token.
 const MAX_UNKNOWN_BYTES: usize = 16 * 1024;

@@ -129,7 +129,7 @@ pub(super) struct Run {
     pub(super) begun: Begun,
     pub(super) caller: Caller,
     /// The budget that the operation was drawn from when it arrived.
-    pub(super) budget: Option<Arc<Budget>>,
+    pub(super) budget: Arc<Budget>,
     pub(super) queue: Queue,
 }
 
@@ -148,12 +148,13 @@ impl Run {
             }
         };
         if is_subscription {
-            let followed = Box::pin(begun.follow(viewer, scope, None)).await;
+            let followed = Box::pin(begun.follow(viewer, scope, &budget, None)).await;
             drop((app, caller, budget));
             follow(followed, &id, listing, &queue).await;
         } else {
             let time = app.settings.query_timeout;
-            let executed = Box::pin(begun.execute(viewer, scope, budget.clone(), time)).await;
+            let drawn = Some(Arc::clone(&budget));
+            let executed = Box::pin(begun.execute(viewer, scope, drawn, time)).await;
             answer(executed, budget, &id, listing, &queue).await;
         }
     }
@@ -183,7 +184,7 @@ async fn follow(
 /// Sends the response of a query or a mutation, which belongs to the budget until there is room for it.
 async fn answer(
     executed: Result<String, GraphqlResponse>,
-    budget: Option<Arc<Budget>>,
+    budget: Arc<Budget>,
     id: &str,
     listing: Listing,
     queue: &Queue,
