@@ -1,6 +1,8 @@
 //! GraphQL over HTTP.
 
-use campaigns_tests::{Answer, Backend, TestApp, node};
+use campaigns_tests::{Answer, Backend, Socket, TestApp, node, populate};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -306,4 +308,145 @@ async fn liveness_and_readiness_need_no_token() {
     app.run("DELETE FROM seaql_migrations WHERE version = 'm0006_events'").await;
     assert_eq!(status("/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(status("/healthz").await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn random_documents_are_valid_where_the_reference_implementation_says_so() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(250), 6).await;
+    let url = format!("{}/graphql", app.address);
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
+    let token = acme.member.token.clone().unwrap();
+    let environment =
+        [("URL", &*url), ("TOKEN", &*token), ("SCHEMA", schema), ("SEED", "25"), ("COUNT", "800")];
+    let run = node("validity.mjs", &environment).await;
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
+
+#[tokio::test]
+async fn a_variable_fits_the_places_where_it_is_used() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let invalid = "GRAPHQL_VALIDATION_FAILED";
+    for (query, variables, code) in [
+        (
+            "query ($f: SegmentFilter) { contacts(filter: $f) { totalCount } }",
+            json!({ "f": { "description": { "eq": "x" } } }),
+            invalid,
+        ),
+        (
+            "mutation ($i: JSON!) { recordEvents(input: $i) { recorded } }",
+            json!({ "i": [{ "sendid": "x" }] }),
+            invalid,
+        ),
+        ("query ($id: ID) { campaign(id: $id) { id } }", json!({ "id": null }), invalid),
+        ("query ($n: [Int!]) { contacts(first: $n) { totalCount } }", json!({ "n": [1] }), invalid),
+        (
+            "query ($d: OrderDirection) { contacts(orderBy: [{ field: EMAIL, direction: $d }]) { totalCount } }",
+            json!({ "d": null }),
+            "BAD_USER_INPUT",
+        ),
+        ("query ($id: ID! = null) { campaign(id: $id) { id } }", json!({}), invalid),
+        (
+            "query ($n: Int = 5) { previewSegment(rules: {}) { contacts(first: $n) { id } } }",
+            json!({ "n": null }),
+            "BAD_USER_INPUT",
+        ),
+    ] {
+        let answer = acme.member.ask(query, variables).await;
+        assert_eq!(answer.code(), code, "{query}: {:#}", answer.body);
+        if code == "BAD_USER_INPUT" {
+            assert_ne!(answer.field(), "no field", "{query}");
+        }
+    }
+    // by default, or by the default of the place
+    for (query, variables) in [
+        (
+            "query ($d: OrderDirection) { contacts(orderBy: [{ field: EMAIL, direction: $d }]) { totalCount } }",
+            json!({}),
+        ),
+        (
+            "query ($n: Int = 5) { previewSegment(rules: {}) { contacts(first: $n) { id } } }",
+            json!({}),
+        ),
+        (
+            "query ($n: Int) { previewSegment(rules: {}) { contacts(first: $n) { id } } }",
+            json!({ "n": 3 }),
+        ),
+        ("query ($n: Int) { contacts(first: $n) { totalCount } }", json!({ "n": null })),
+    ] {
+        acme.member.data(query, variables).await;
+    }
+}
+
+#[tokio::test]
+async fn string_literals_mean_what_the_specification_says() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let name = async |document: &str| {
+        let data = acme.member.data(document, json!({})).await;
+        data["createCampaign"]["campaign"]["name"].as_str().unwrap().to_owned()
+    };
+    for (literal, value) in [
+        (r#""\ud83d\ude80""#.to_owned(), "🚀"),
+        (r#""\u{1F680}""#.to_owned(), "🚀"),
+        ("\"\"\"x \\\"\"\" y\"\"\"".to_owned(), "x \"\"\" y"),
+    ] {
+        let created = "{ campaign { name } }";
+        let argument =
+            format!("mutation {{ createCampaign(input: {{ name: {literal} }}) {created} }}");
+        assert_eq!(name(&argument).await, value, "{literal}");
+        let default = format!(
+            "mutation ($name: String! = {literal}) {{ createCampaign(input: {{ name: $name }}) {created} }}"
+        );
+        assert_eq!(name(&default).await, value, "{literal}");
+    }
+}
+
+#[tokio::test]
+async fn a_syntax_error_is_one_line_with_its_place() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let answer = acme.member.ask("{\n  viewer {{ subject }\n}", json!({})).await;
+    assert_eq!(answer.code(), "GRAPHQL_PARSE_FAILED");
+    assert!(!answer.error()["message"].as_str().unwrap().contains('\n'));
+    assert_eq!(answer.error()["locations"], json!([{ "line": 2, "column": 11 }]));
+}
+
+#[tokio::test]
+async fn a_hash_without_a_document_is_refused_in_the_words_of_automatic_persisted_queries() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let extensions = json!({ "persistedQuery": { "version": 1, "sha256Hash": "0".repeat(64) } });
+    let hash = json!({ "operationName": "Q", "variables": {}, "extensions": extensions });
+    let answer = acme.member.post(&hash).await;
+    assert_eq!(answer.code(), "PERSISTED_QUERY_NOT_SUPPORTED");
+    assert_eq!(answer.error()["message"], "PersistedQueryNotSupported");
+    let by_get = acme.member.request(Method::GET, "/graphql");
+    let answer = Answer::of(by_get.query(&[("extensions", extensions.to_string())])).await;
+    assert_eq!(answer.code(), "PERSISTED_QUERY_NOT_SUPPORTED");
+    let mut socket = Socket::of(&acme.member).await;
+    socket.say(json!({ "id": "1", "type": "subscribe", "payload": hash })).await;
+    let message = socket.message().await;
+    assert_eq!(message["payload"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_SUPPORTED");
+    // with the document, the hash does not matter
+    let mut whole = hash;
+    whole["query"] = json!("query Q { feedCursor }");
+    assert!(acme.member.post(&whole).await.body["data"]["feedCursor"].is_string());
+}
+
+#[tokio::test]
+async fn tools_can_read_the_schema_however_deep_operations_may_be() {
+    let mut settings = campaigns_server::Settings::default();
+    settings.limits.operation.depth = 4;
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    let url = format!("{}/graphql", app.address);
+    let token = acme.member.token.clone().unwrap();
+    let run = node("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let deep =
+        acme.member.ask("{ campaigns { nodes { sends { nodes { id } } } } }", json!({})).await;
+    assert_eq!(deep.code(), "LIMIT_EXCEEDED");
 }

@@ -79,6 +79,7 @@ impl Attack {
     }
 
     /// Makes it, until the service ends it or it is over.
+    #[expect(clippy::too_many_lines, reason = "an attack after the other")]
     pub(super) async fn make(
         self,
         service: &Service,
@@ -110,7 +111,7 @@ impl Attack {
                 let mut peer = Follower::subscribe(service).await?;
                 made.fetch_add(1, Ordering::Relaxed);
                 // half of a text frame of 8 MB
-                let mut frame = vec![0x81, 0x80 | 127];
+                let mut frame = vec![0x81, 0x80 | 0x7f];
                 frame.extend(8_000_000_u64.to_be_bytes());
                 frame.extend([0; 4]);
                 peer.stream().write_all(&frame).await?;

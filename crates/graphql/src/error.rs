@@ -29,6 +29,8 @@ pub enum Error {
         message: String,
         /// The path to the value at fault, starting at the argument.
         field: Option<String>,
+        /// The places in the document.
+        locations: Vec<Pos>,
     },
     /// There are too many of something at once. The same may succeed later.
     TooMany(&'static str),
@@ -53,7 +55,7 @@ impl Error {
     }
 
     fn client(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
-        Self::Client { code, message: message.into(), field }
+        Self::Client { code, message: message.into(), field, locations: Vec::new() }
     }
 
     /// An error of this kind, without a field.
@@ -112,16 +114,21 @@ impl Error {
     /// The response of an operation that ended before it produced any data.
     #[must_use]
     pub fn into_response(self) -> Response {
+        let locations = match &self {
+            Self::Client { locations, .. } => locations.clone(),
+            // it belongs to no place in the document
+            _ => Vec::new(),
+        };
         let mut error = async_graphql_error(self).into_server_error(<_>::default());
-        // it belongs to no place in the document
-        error.locations.clear();
+        error.locations = locations;
         Response::from_errors(vec![error])
     }
 }
 
 impl From<campaigns_operation::Error> for Error {
     fn from(error: campaigns_operation::Error) -> Self {
-        Self::client(error.code, error.message, error.field)
+        let campaigns_operation::Error { code, message, field, locations } = error;
+        Self::Client { code, message, field, locations }
     }
 }
 
@@ -230,7 +237,7 @@ const MAX_QUOTE: usize = 1_000;
 
 fn async_graphql_error(error: Error) -> async_graphql::Error {
     match error {
-        Error::Client { code, mut message, field } => {
+        Error::Client { code, mut message, field, .. } => {
             message.truncate(message.floor_char_boundary(MAX_QUOTE));
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", code.as_str());

@@ -355,7 +355,7 @@ mod tests {
         let cost = |query: &str| {
             let operation = Operation { query: query.to_owned(), ..Default::default() };
             let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
-            engine.prepare(operation).map(|prepared| prepared.cost()).unwrap_or(usize::MAX)
+            engine.prepare(operation).map_or(usize::MAX, |prepared| prepared.cost())
         };
         assert_eq!(cost("{ __schema { queryType { name } } }"), 3);
         let types = cost("{ __schema { types { name } } }");

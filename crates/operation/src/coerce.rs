@@ -16,14 +16,15 @@ use async_graphql::{
     Name, Positioned, Variables,
     parser::types::{
         BaseType, Directive, ExecutableDocument, FragmentDefinition, OperationDefinition,
-        Selection, SelectionSet, Type, VariableDefinition,
+        Selection, SelectionSet, Type,
     },
 };
-use async_graphql_value::Value;
+use async_graphql_value::{ConstValue, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::{
     error::{Code, Error},
+    kept::Kept,
     path::Path,
     types::{self, Input, Slot, Types},
 };
@@ -69,26 +70,37 @@ pub(crate) struct Given {
 /// Checks the values of variables.
 pub(crate) fn variables(
     types: &Types,
-    definitions: &[Positioned<VariableDefinition>],
-    places: &HashMap<String, String>,
+    kept: &Kept,
     mut values: Map<String, Json>,
 ) -> Result<Given, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
     let bytes = Cell::new(0);
+    let Kept { variables: definitions, places, never_null, .. } = kept;
     for definition in definitions.iter().map(|definition| &definition.node) {
         let name = &definition.name.node;
         let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
         let ty = &definition.var_type.node;
+        // a type or a default may allow null where a use does not
+        let refuse_null = |value: &Value| match value {
+            Value::Null if never_null.contains(name) => {
+                Err(Error::bad_input(place, "This cannot be null."))
+            }
+            _ => Ok(()),
+        };
         match (values.remove(name.as_str()), &definition.default_value) {
             (Some(value), _) => {
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
                 let place = Place(Path::argument(place), Source::Variable, &bytes);
                 check(types, ty, &value, &place)?;
+                refuse_null(&value)?;
                 let value = value.into_const().expect("JSON has no variables");
                 given.insert(name.clone(), value);
             }
             (None, Some(default)) => {
+                if default.node == ConstValue::Null {
+                    refuse_null(&Value::Null)?;
+                }
                 given.insert(name.clone(), default.node.clone());
             }
             (None, None) if !ty.nullable => {

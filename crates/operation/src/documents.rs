@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt::Write, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Operation};
+use crate::{Code, Error, Operation};
 
 /// The documents that are known. Cloning shares them.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,8 @@ impl Documents {
     ///
     /// # Errors
     /// `BAD_USER_INPUT` where the document is not known, or has to be and is not named.
+    /// `PERSISTED_QUERY_NOT_SUPPORTED` where it is named by the hash of an automatic persisted query
+    /// alone: clients then send the text, and no more hashes.
     pub fn find(&self, operation: &mut Operation) -> Result<(), Error> {
         let known = self.0.as_deref();
         if let Some(id) = &operation.document_id {
@@ -58,6 +60,13 @@ impl Documents {
                 Error::bad_input("documentId", "No document with this id is known.")
             })?;
             operation.query.clone_from(text);
+            return Ok(());
+        }
+        if let Some(hash) = operation.persisted_query.take()
+            && operation.query.is_empty()
+        {
+            let text = known.and_then(|known| known.texts.get(&hash));
+            operation.query.clone_from(text.ok_or_else(not_supported)?);
             return Ok(());
         }
         match known {
@@ -70,6 +79,11 @@ impl Documents {
             _ => Ok(()),
         }
     }
+}
+
+/// The error for an automatic persisted query, in the words that clients look for.
+fn not_supported() -> Error {
+    Error::new(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported", None)
 }
 
 /// An id without the name of its algorithm.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
 use uuid::Uuid;
 
 /// The codes that clients rely on, in `extensions.code`.
@@ -32,13 +32,15 @@ pub enum Code {
     Timeout,
     /// The database cannot be reached.
     Unavailable,
+    /// A document is named by its hash alone, and is not known.
+    PersistedQueryNotSupported,
     /// Anything else.
     Internal,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::GraphqlParseFailed,
         Self::GraphqlValidationFailed,
         Self::Unauthenticated,
@@ -49,6 +51,7 @@ impl Code {
         Self::LimitExceeded,
         Self::Timeout,
         Self::Unavailable,
+        Self::PersistedQueryNotSupported,
         Self::Internal,
     ];
 
@@ -74,6 +77,7 @@ impl Code {
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::Timeout => "TIMEOUT",
             Self::Unavailable => "UNAVAILABLE",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -88,11 +92,13 @@ pub struct Error {
     pub message: String,
     /// The path to the value at fault, starting at the argument or variable.
     pub field: Option<String>,
+    /// The places in the document.
+    pub locations: Vec<Pos>,
 }
 
 impl Error {
     pub(crate) fn new(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
-        Self { code, message: message.into(), field }
+        Self { code, message: message.into(), field, locations: Vec::new() }
     }
 
     /// The document does not fit the schema.

@@ -11,12 +11,12 @@
 //!   than a sixteenth of that is not kept.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_graphql::{
-    Positioned, ServerError,
+    Name, Positioned, ServerError,
     parser::types::{ExecutableDocument, OperationType, VariableDefinition},
 };
 use hashlink::LinkedHashMap;
@@ -32,6 +32,8 @@ pub(crate) struct Kept {
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
     /// Where each variable is first used.
     pub(crate) places: HashMap<String, String>,
+    /// The variables that are used where null is not allowed.
+    pub(crate) never_null: HashSet<Name>,
     /// The bytes of the input objects among its literals, as resolvers have them.
     pub(crate) input_bytes: usize,
     pub(crate) way: Way,
@@ -62,6 +64,7 @@ impl Kept {
             + self.name.held()
             + self.variables.held()
             + self.places.held()
+            + 2 * size_of::<Name>() * self.never_null.capacity()
             + way
     }
 }
@@ -136,6 +139,7 @@ mod tests {
             name: None,
             variables: Vec::new(),
             places: HashMap::new(),
+            never_null: HashSet::new(),
             input_bytes: 0,
             way: Way::Invalid(Vec::new()),
         })

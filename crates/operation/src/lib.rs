@@ -11,7 +11,8 @@
 //! 2. The document is parsed, the operation is chosen, `measure` bounds it with its fragments
 //!    expanded, and `names` bounds its unknown names.
 //! 3. `coerce` checks literals against the schema, and `written` expands the selections.
-//! 4. The library validates the document, by executing it over roots that resolve nothing (`root`).
+//! 4. `validate` checks rules that the library keeps only in part, and the library validates the
+//!    document, by executing it over roots that resolve nothing (`root`).
 //!
 //! The result depends on the text alone and is kept for the next request (`kept`), which adds its
 //! variables: `coerce` checks them and fills in defaults, `omit` removes those that are omitted, so
@@ -44,7 +45,9 @@ mod prepare;
 mod root;
 pub mod scan;
 mod shape;
+mod strings;
 mod types;
+mod validate;
 mod weigh;
 mod written;
 

@@ -143,7 +143,8 @@ mod tests {
             assert!(check(&repeated(50)).is_ok(), "{unknown}");
             assert_eq!(check(&repeated(500)).unwrap_err().len(), 50, "{unknown}");
         }
-        let spread = (0..51).map(|at| format!("fragment f{at} on X {{ c }}")).collect::<String>();
+        let spread =
+            (0..51).map(|at| format!("fragment f{at} on X {{ c }}")).collect::<Vec<_>>().join(" ");
         assert!(check(&format!("{{ c }} {spread}")).is_err());
         assert!(check(&format!("{{ {} }}", "__typename a(b: 1) { c } ".repeat(1_000))).is_ok());
     }

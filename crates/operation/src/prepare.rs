@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Name, ServerError, Variables,
+    Name, Pos, ServerError, Variables,
     parser::{
         self, parse_query,
         types::{
@@ -23,8 +23,9 @@ use crate::{
     error::{Code, Error},
     introspection,
     kept::{Cache, Kept, Key, Way},
-    measure, names, scan,
+    measure, names, scan, strings,
     types::{self, Types},
+    validate,
     written::{self, Written},
 };
 
@@ -43,6 +44,8 @@ pub struct Operation {
     pub variables: Map<String, Json>,
     /// The id of a document that is known ([`Documents`](crate::Documents)), in place of the text.
     pub document_id: Option<String>,
+    /// The SHA-256 of the document, if the client sends it as an automatic persisted query.
+    pub persisted_query: Option<String>,
 }
 
 impl Operation {
@@ -56,9 +59,11 @@ impl Operation {
             Some(Json::String(id)) => Some(id),
             Some(_) => return Err(Error::bad_input("documentId", "This must be text.")),
         };
+        let persisted_query = persisted_query(&parameters);
+        let is_named = document_id.is_some() || persisted_query.is_some();
         let query = match parameters.remove("query") {
             Some(Json::String(query)) => query,
-            None if document_id.is_some() => String::new(),
+            None | Some(Json::Null) if is_named => String::new(),
             _ => return Err(Error::bad_input("query", "This must be the text of a document.")),
         };
         let operation_name = match parameters.remove("operationName") {
@@ -78,8 +83,15 @@ impl Operation {
         };
         let variables = object("variables")?;
         object("extensions")?;
-        Ok(Self { query, operation_name, variables, document_id })
+        Ok(Self { query, operation_name, variables, document_id, persisted_query })
     }
+}
+
+/// The hash of the document that a request names as an automatic persisted query
+/// (<https://www.apollographql.com/docs/apollo-server/performance/apq>).
+fn persisted_query(parameters: &Map<String, Json>) -> Option<String> {
+    let named = parameters.get("extensions")?.get("persistedQuery")?;
+    Some(named.get("sha256Hash")?.as_str()?.to_owned())
 }
 
 /// An operation that can be executed: the kept part, and the part of this request.
@@ -110,6 +122,12 @@ impl Prepared {
     #[must_use]
     pub fn is_subscription(&self) -> bool {
         self.kept.kind == OperationType::Subscription
+    }
+
+    /// Whether its document fits the schema.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        matches!(self.way, Prepare::Written(_))
     }
 
     /// Whether it is so expensive that only a few of its kind should run at once.
@@ -246,16 +264,17 @@ impl Checks {
             Some(kept) => kept,
             None => self.keep(key, validate)?,
         };
+        if let Way::Invalid(errors) = &kept.way {
+            let way = Prepare::Invalid(errors.clone());
+            return Ok(Prepared { kept, variables: <_>::default(), way, cost: 0, input_bytes: 0 });
+        }
         let Given { values: variables, omitted, bytes } =
-            coerce::variables(&self.types, &kept.variables, &kept.places, variables)?;
+            coerce::variables(&self.types, &kept, variables)?;
         let input_bytes = bytes.saturating_add(kept.input_bytes);
         let written = match &kept.way {
             Way::Written(written) => Arc::clone(written),
             Way::Conditional(document) => Arc::new(self.write(document, &kept.key, &variables)?),
-            Way::Invalid(errors) => {
-                let way = Prepare::Invalid(errors.clone());
-                return Ok(Prepared { kept, variables, way, cost: 0, input_bytes });
-            }
+            Way::Invalid(_) => unreachable!("it has been returned"),
         };
         let written =
             if omitted.is_empty() { written } else { Arc::new(written.without(&omitted)) };
@@ -277,10 +296,14 @@ impl Checks {
     fn keep(
         &self,
         key: Key,
-        validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
+        validate_further: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Arc<Kept>, Error> {
-        scan::document(&key.query)?;
-        let document = parse_query(&key.query).map_err(|error| syntax_error(&error))?;
+        let repeated = scan::document(&key.query)?;
+        let text = strings::rewritten(&key.query);
+        let document = parse_query(&text).map_err(|error| unreadable(&text, &error))?;
+        if let Some(error) = repeated {
+            return Err(error);
+        }
         let operation = selected(&document, key.operation_name.as_deref())?;
         measure::measure(&document)?;
         let unknown = names::limit_unknown(&self.types, &document);
@@ -290,13 +313,17 @@ impl Checks {
             coerce::literals(&self.types, &document, operation)?;
         // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
-        let valid = unknown.and_then(|()| validate(&key, document.clone()));
+        let never_null = validate::variables::never_null(&self.types, &document, operation);
+        let valid = unknown
+            .and_then(|()| validate::check(&self.types, &document))
+            .and_then(|()| validate_further(&key, document.clone()));
         let way = match valid {
             Err(errors) => Way::Invalid(errors),
             Ok(()) if written::has_directives(&document) => Way::Conditional(document),
             Ok(()) => Way::Written(Arc::new(written)),
         };
-        let kept = Arc::new(Kept { key, kind, name, variables, places, input_bytes, way });
+        let kept =
+            Arc::new(Kept { key, kind, name, variables, places, never_null, input_bytes, way });
         self.cache.keep(&kept);
         Ok(kept)
     }
@@ -324,15 +351,35 @@ impl Checks {
     }
 }
 
-/// The error of text that is no document, in one line.
-fn syntax_error(error: &parser::Error) -> Error {
+/// The words that begin a definition of the schema, which is not executable.
+const DEFINITIONS: [&str; 9] =
+    ["schema", "scalar", "type", "interface", "union", "enum", "input", "directive", "extend"];
+
+/// The error of text that the parser rejects, in one line.
+fn unreadable(text: &str, error: &parser::Error) -> Error {
     let message = error.to_string();
     // the parser draws the place, and the reason comes last
     let reason = message.rsplit("= ").next().unwrap_or_default().trim();
-    let place =
-        error.positions().next().map(|at| format!(" (line {}, column {})", at.line, at.column));
-    let message = format!("Syntax error: {reason}{}.", place.unwrap_or_default());
-    Error::new(Code::GraphqlParseFailed, message, None)
+    let (code, message) = match error {
+        parser::Error::Syntax { start, .. } => match word_at(text, *start) {
+            Some(word) if DEFINITIONS.contains(&word) && reason.contains("executable") => {
+                let message =
+                    format!("A definition that begins with \"{word}\" is not executable.");
+                (Code::GraphqlValidationFailed, message)
+            }
+            _ => (Code::GraphqlParseFailed, format!("Syntax error: {reason}.")),
+        },
+        // that names are unique is a rule of validation
+        _ => (Code::GraphqlValidationFailed, format!("Invalid document: {reason}.")),
+    };
+    Error { locations: error.positions().collect(), ..Error::new(code, message, None) }
+}
+
+/// The word at a place.
+fn word_at(text: &str, place: Pos) -> Option<&str> {
+    let line = text.lines().nth(place.line.checked_sub(1)?)?;
+    let (start, _) = line.char_indices().nth(place.column.checked_sub(1)?)?;
+    line[start..].split(|character: char| !character.is_ascii_alphanumeric()).next()
 }
 
 /// Whether there are more JSON values than this.

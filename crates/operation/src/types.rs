@@ -117,6 +117,7 @@ impl Types {
             let fields = fields
                 .into_iter()
                 .map(|(name, ty, arguments)| (name.to_owned(), field(ty, arguments)));
+            self.interfaces.insert(name.to_owned(), HashSet::new());
             self.objects.insert(name.to_owned(), fields.collect());
         }
         let ty = |text| Type::new(text).expect("this is the name of a type");
@@ -129,6 +130,11 @@ impl Types {
     /// Whether there is an object or interface with this name.
     pub(crate) fn has_fields(&self, name: &str) -> bool {
         self.objects.contains_key(name)
+    }
+
+    /// Whether this is the name of an interface.
+    pub(crate) fn is_interface(&self, name: &str) -> bool {
+        self.has_fields(name) && !self.interfaces.contains_key(name)
     }
 
     /// Whether every value of type `object` is also of type `of`.
@@ -166,7 +172,8 @@ fn slots(
         .collect()
 }
 
-fn base(ty: &Type) -> &str {
+/// The name of a type, without lists.
+pub(crate) fn base(ty: &Type) -> &str {
     match &ty.base {
         BaseType::Named(name) => name,
         BaseType::List(of) => base(of),

@@ -126,7 +126,7 @@ impl Api {
         asked: Asked,
         time: Duration,
     ) -> Result<Executed, Response> {
-        if prepared.is_subscription() {
+        if prepared.is_subscription() && prepared.is_valid() {
             let message = "Send a subscription over a websocket by graphql-transport-ws, or accept text/event-stream.";
             return Err(Error::bad_input("query", message).into_response());
         }
@@ -173,8 +173,10 @@ impl Api {
             return execution.await;
         }
         // from outside: an execution that does not wait cannot notice the deadline
-        let limit = tokio::time::timeout_at(deadline.into(), execution);
-        limit.await.unwrap_or_else(|_| Err(error::timeout().into_response()))
+        match tokio::time::timeout_at(deadline.into(), execution).await {
+            Ok(executed) => executed,
+            Err(_) => Err(error::timeout().into_response()),
+        }
     }
 
     /// Opens a subscription within a scope. `timeout` applies to each of its responses.

@@ -101,6 +101,9 @@ pub(crate) fn id<M: 'static>(filter: Option<&IdFilter>, value: fn(&M) -> Uuid) -
     tests.tests
 }
 
+/// Whether a folded text holds a folded part.
+type Holds = fn(&str, &str) -> bool;
+
 /// The tests on the text of a field.
 pub(crate) fn text<M: 'static>(
     filter: Option<&StringFilter>,
@@ -128,7 +131,7 @@ pub(crate) fn text<M: 'static>(
     if let Some(texts) = set(not_in) {
         tests.push(Box::new(move |of| !value(of.row).is_some_and(|text| texts.contains(text))));
     }
-    let parts: [(&Option<String>, fn(&str, &str) -> bool); 3] = [
+    let parts: [(&Option<String>, Holds); 3] = [
         (contains, |text, part| text.contains(part)),
         (starts_with, |text, part| text.starts_with(part)),
         (ends_with, |text, part| text.ends_with(part)),
