@@ -5,7 +5,7 @@ run *arguments:
 # The pages, reloaded whenever web/ changes. They use a service on port 8123:
 # `just run --listen 127.0.0.1:8123`.
 web:
-    cd web && npm ci && npm run dev
+    cd web && npm ci --ignore-scripts && npm run dev
 
 # Every test, on SQLite and on a PostgreSQL server of their own.
 test *arguments:
@@ -67,18 +67,18 @@ profile part="reading":
 # The screenshots in docs/, taken anew in Chromium of a service on fresh demo data.
 shots:
     CAMPAIGNS_WEB=full cargo build --quiet --bin campaigns
-    cd tests/node && npm ci --silent && SHOTS=../../docs node beside.mjs ../../target/debug/campaigns pages.mjs
+    cd tests/node && npm ci --ignore-scripts --silent && SHOTS=../../docs node beside.mjs ../../target/debug/campaigns pages.mjs
 
 # How smooth the pages are while 10,000 events a second come in, and while 100,000 of these events are
 # scrolled: the longest task and the memory. `SECONDS=60 LONGEST=100 just smooth` fails above 100 ms.
 smooth:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
-    cd tests/node && npm ci --silent && YIELDING=1 node beside.mjs ../../target/release/campaigns smooth.mjs
+    cd tests/node && npm ci --ignore-scripts --silent && YIELDING=1 node beside.mjs ../../target/release/campaigns smooth.mjs
 
 # What Lighthouse says of the overview. Fails where a category has less than 95.
 lighthouse:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
-    cd tests/node && npm ci --silent && node beside.mjs ../../target/release/campaigns lighthouse.mjs
+    cd tests/node && npm ci --ignore-scripts --silent && node beside.mjs ../../target/release/campaigns lighthouse.mjs
 
 # Asks a service on demo data anything that fits the schema, by schemathesis, and fails on an answer that is
 # the service's fault. Needs Python.
@@ -111,5 +111,5 @@ alerts:
 
 # What the service and its pages are made of, as CycloneDX: target/sbom.json. Needs Node.
 sbom:
-    npx --yes @cyclonedx/cdxgen --type rust --type js --no-install-deps \
+    npx --ignore-scripts --yes @cyclonedx/cdxgen --type rust --type js --no-install-deps \
         --exclude "tests/**" --exclude "**/node_modules/**" --output target/sbom.json .

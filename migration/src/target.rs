@@ -1,6 +1,6 @@
 //! Which database is migrated, and where its tables are.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fs::OpenOptions, path::PathBuf, str::FromStr, time::Duration};
 
 use sea_orm_migration::sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr, Statement,
@@ -54,6 +54,9 @@ impl Target {
         create: bool,
         read_only: bool,
     ) -> Result<DatabaseConnection, Error> {
+        if create {
+            self.create_file();
+        }
         let mut options = ConnectOptions::new(&self.url);
         options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(10));
         options.map_sqlx_sqlite_opts(move |sqlite| {
@@ -84,6 +87,19 @@ impl Target {
             }
         }
         Ok(db)
+    }
+
+    /// Creates a missing SQLite file that only its owner can read. SQLite gives the files beside it the same rights.
+    fn create_file(&self) {
+        let is_in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
+        if let Some(path) = self.missing_file().filter(|_| !is_in_memory) {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            // where it cannot be created, SQLite says why
+            options.open(path).ok();
+        }
     }
 
     /// The path of a SQLite file that does not exist.

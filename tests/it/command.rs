@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use campaigns_tests::{Answer, Backend, Binary, TestDatabase, node};
+use campaigns_tests::{Answer, Backend, Binary, Postgres, TestDatabase, node, serve_arguments};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
@@ -48,7 +48,10 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
         let nodes = first["data"]["campaigns"]["nodes"].as_array().unwrap();
         assert!(nodes.iter().any(|node| node["status"] == status), "{status}");
     }
-    assert_eq!(mode(&directory.path().join("campaigns.db.secret")), 0o600);
+    // those who can read the file can read everybody's data
+    for name in ["campaigns.db", "campaigns.db-wal", "campaigns.db-shm", "campaigns.db.secret"] {
+        assert_eq!(mode(&directory.path().join(name)), 0o600, "{name}");
+    }
     let page = reqwest::get(format!("{address}/graphiql")).await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert_eq!(service.terminate().await, 0);
@@ -67,6 +70,129 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
         ask(&address, made.out.trim(), "{ viewer { subject } }").await["data"]["viewer"]["subject"],
         "campaigns-token"
     );
+    assert_eq!(service.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn migrate_makes_a_file_for_its_owner_and_leaves_others_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::write(here.join("there.db"), "").unwrap();
+    std::fs::set_permissions(here.join("there.db"), PermissionsExt::from_mode(0o664)).unwrap();
+    for (url, name, expected) in [
+        ("sqlite://new.db", "new.db", 0o600),
+        ("sqlite:other.db?mode=rwc", "other.db", 0o600),
+        ("sqlite://with%20space.db", "with space.db", 0o600),
+        ("sqlite://there.db", "there.db", 0o664),
+    ] {
+        let run = Binary::run(here, &["migrate", "--database-url", url]).await;
+        assert_eq!(run.code, 0, "{url} {}", run.err);
+        assert_eq!(mode(&here.join(name)), expected, "{url}");
+    }
+    // a service creates none, even if the address asks for it
+    let run = Binary::run(here, &serve_arguments("sqlite://none.db?mode=rwc")).await;
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("there is no file none.db"), "{}", run.err);
+    let run = Binary::run(here, &["migrate", "--database-url", "sqlite::memory:"]).await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    let mut names: Vec<_> = std::fs::read_dir(here)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["new.db", "other.db", "there.db", "with space.db"]);
+}
+
+#[tokio::test]
+async fn development_mode_listens_on_local_addresses_unless_it_is_told_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        for flags in
+            [&["--listen", address][..], &["--listen", "127.0.0.1:0", "--metrics-listen", address]]
+        {
+            let run = Binary::run(here, flags).await;
+            assert_eq!(run.code, 2, "{flags:?} {}", run.err);
+            assert!(run.err.contains("--expose-development-mode"), "{}", run.err);
+            assert!(run.err.contains("--database-url"), "{}", run.err);
+        }
+    }
+    assert_eq!(std::fs::read_dir(here).unwrap().count(), 0, "nothing is made");
+    for flags in [
+        &["--listen", "127.0.0.1:0"][..],
+        &["--listen", "localhost:0"],
+        &["--listen", "[::1]:0", "--metrics-listen", "127.0.0.1:0"],
+        &["--listen", "0.0.0.0:0", "--expose-development-mode"],
+    ] {
+        // a machine without IPv6
+        if flags.contains(&"[::1]:0") && std::net::TcpListener::bind("[::1]:0").is_err() {
+            continue;
+        }
+        let mut service = Binary::start(here, flags).await;
+        let address = service.address().await;
+        let health = format!("{}/healthz", address.replace("0.0.0.0", "127.0.0.1"));
+        assert_eq!(reqwest::get(health).await.unwrap().status(), 200, "{flags:?}");
+        let log = service.ended_log().await;
+        let is_exposed = flags.contains(&"--expose-development-mode");
+        assert_eq!(log.contains("other machines can reach"), is_exposed, "{flags:?} {log}");
+    }
+    // production listens on any address
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let mut production = serve_arguments(&database.url);
+    production[2] = "0.0.0.0:0";
+    let mut service = Binary::start(here, &production).await;
+    service.address().await;
+    assert_eq!(service.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn without_descriptors_it_says_so_once_and_goes_on_when_there_are_some() {
+    const SAID: &str = "connections are not accepted";
+    let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let arguments = serve_arguments(&database.url);
+    let mut service = Binary::start_with_descriptors(directory.path(), &arguments, 64).await;
+    let address = service.address().await;
+    let host = address.trim_start_matches("http://").to_owned();
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        peers.push(tokio::net::TcpStream::connect(&host).await.unwrap());
+    }
+    let patience = std::time::Duration::from_secs(30);
+    let is_said = async || service.log().contains(SAID);
+    crate::bounds::until("it says that there are no descriptors", patience, is_said).await;
+    // it tries again, and does not keep a core busy with it
+    let (before, window) = (service.processor_time(), std::time::Duration::from_secs(2));
+    tokio::time::sleep(window).await;
+    let used = service.processor_time().saturating_sub(before);
+    assert!(used < window / 4, "{used:?} of {window:?}");
+    drop(peers);
+    crate::bounds::until("it accepts connections again", patience, async || {
+        let asked = reqwest::get(format!("{address}/healthz"));
+        let asked = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
+        asked.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200))
+    })
+    .await;
+    let log = service.ended_log().await;
+    assert_eq!(log.matches(SAID).count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_database_is_reached_by_its_local_socket_with_a_user_and_no_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let database = TestDatabase::new(Backend::Postgres).await;
+    let name = database.url.rsplit('/').next().unwrap();
+    let url = Postgres::get().await.address_by_socket(name);
+    assert!(url.starts_with("postgres://postgres@/"), "{url}");
+    for command in [&["migrate", "status"][..], &["migrate"], &["doctor"], &["demo"]] {
+        let run = Binary::run(here, &[command, &["--database-url", &url]].concat()).await;
+        assert_eq!(run.code, 0, "{command:?} {}", run.err);
+    }
+    let mut service = Binary::start(here, &serve_arguments(&url)).await;
+    let address = service.address().await;
+    assert_eq!(reqwest::get(format!("{address}/readyz")).await.unwrap().status(), 200);
     assert_eq!(service.terminate().await, 0);
 }
 

@@ -1,8 +1,9 @@
 //! Settings and what is said about them: files, `config`, `serve --check`, completions and manual pages.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio, time::Duration};
 
 use campaigns_tests::{Backend, Binary, Finished, TestDatabase};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
 
@@ -173,6 +174,165 @@ async fn serve_check_makes_nothing_up_in_development_mode() {
     assert_eq!(found.code, 0, "{}{}", found.out, found.err);
     assert!(found.out.contains("development mode"), "{}", found.out);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Arguments, variables, and a word of what is missing with them.
+type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], Option<&'a str>);
+
+/// A file with its content, arguments, and a word of what is missing with them.
+type DevelopmentCase<'a> = (&'a str, &'a [u8], &'a [&'a str], Option<&'a str>);
+
+/// Whether `serve` starts with these arguments: what it says if it does not.
+async fn starts(
+    here: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(), String> {
+    let mut command = Binary::command(here, arguments).await;
+    command.envs(environment.iter().copied());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = tokio::time::timeout(Duration::from_mins(1), lines.next_line());
+    if let Some(line) = first.await.expect("it starts or ends").unwrap() {
+        assert!(line.starts_with("listening on "), "{line}");
+        child.kill().await.unwrap();
+        return Ok(());
+    }
+    let run: Finished = child.wait_with_output().await.unwrap().into();
+    assert_ne!(run.code, 0, "{}", run.err);
+    Err(run.err)
+}
+
+#[tokio::test]
+async fn serve_check_fails_where_serve_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    write("good.json", "{}");
+    write("bad.json", "no documents");
+    write("bad.pem", "no key");
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let production = ["--database-url", &database.url];
+    let keys = ["--jwt-secret", SECRET];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let none = &[][..];
+    let cases: Vec<Case> = vec![
+        (keys.to_vec(), none, None),
+        ([&keys[..], &["--persisted-documents", "good.json"]].concat(), none, None),
+        ([&keys[..], &["--persisted-documents", "bad.json"]].concat(), none, Some("documents")),
+        ([&keys[..], &["--persisted-documents", "none.json"]].concat(), none, Some("documents")),
+        (vec![], none, Some("keys")),
+        (vec!["--jwt-secret", "short"], none, Some("keys")),
+        (vec!["--jwt-public-key", "none.pem"], none, Some("keys")),
+        (vec!["--jwt-public-key", "bad.pem"], none, Some("keys")),
+        (vec!["--jwks-url", "http://127.0.0.1:1/keys"], none, None),
+        ([&keys[..], &["--jwks-url", "http://127.0.0.1:1/keys"]].concat(), none, Some("keys")),
+        ([&keys[..], &["--schema", "crm"]].concat(), none, Some("settings")),
+        ([&keys[..], &["--row-level-security"]].concat(), none, Some("settings")),
+        ([&keys[..], &["--listen", "192.0.2.1:0"]].concat(), none, Some("192.0.2.1:0")),
+        ([&keys[..], &["--listen", "no-such-host.invalid:0"]].concat(), none, Some("no-such-host")),
+        ([&keys[..], &["--metrics-listen", "192.0.2.1:0"]].concat(), none, Some("192.0.2.1:0")),
+        ([&keys[..], &["--metrics-listen", &taken]].concat(), none, Some("in use")),
+        (keys.to_vec(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")], Some("traces")),
+        (keys.to_vec(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")], None),
+        (keys.to_vec(), &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nowhere")], Some("traces")),
+    ];
+    for (more, environment, wrong) in cases {
+        let mut arguments = vec!["serve"];
+        if !more.contains(&"--listen") {
+            arguments.extend(["--listen", "127.0.0.1:0"]);
+        }
+        arguments.extend(production.iter().chain(&more));
+        let checked = with(here, &[&arguments[..], &["--check"]].concat(), environment).await;
+        let started = starts(here, &arguments, environment).await;
+        match wrong {
+            None => {
+                assert_eq!(checked.code, 0, "{more:?} {}{}", checked.out, checked.err);
+                assert_eq!(started, Ok(()), "{more:?}");
+            }
+            // which may be the service itself, that runs
+            Some("in use") => {
+                assert!(checked.out.contains("is in use"), "{}", checked.out);
+                assert!(started.unwrap_err().contains("in use"));
+            }
+            Some(wrong) => {
+                let line = checked.out.lines().find(|line| line.starts_with("failed"));
+                assert!(line.is_some_and(|line| line.contains(wrong)), "{more:?} {}", checked.out);
+                assert_eq!(checked.code, 1, "{more:?}");
+                // both give the same reason
+                let why = line.unwrap().split_once(": ").unwrap().1;
+                let error = started.unwrap_err();
+                assert!(error.contains(why), "{more:?}\n{why}\n{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn serve_check_fails_where_development_mode_fails() {
+    let cases: [DevelopmentCase; 6] = [
+        ("unrelated", b"", &[], None),
+        ("campaigns.db.secret", b"short", &[], Some("keys")),
+        ("campaigns.db.secret", &[b'x'; 64], &[], None),
+        ("campaigns.db.secret", &[b'x'; 64], &["--jwt-org-claim", "sub.org"], Some("keys")),
+        ("campaigns.db", b"this is not a database, but something else", &[], Some("database")),
+        ("unrelated", b"", &["--listen", "0.0.0.0:0"], Some("--expose-development-mode")),
+    ];
+    for (file, content, more, wrong) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        std::fs::write(here.join(file), content).unwrap();
+        let listen =
+            if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
+        let arguments = [&["serve"][..], listen, more].concat();
+        let checked = with(here, &[&arguments[..], &["--check"]].concat(), &[]).await;
+        assert_eq!(std::fs::read_dir(here).unwrap().count(), 1, "nothing is made");
+        assert_eq!(std::fs::read(here.join(file)).unwrap(), content, "nothing is changed");
+        let started = starts(here, &arguments, &[]).await;
+        match wrong {
+            None => {
+                assert_eq!(checked.code, 0, "{more:?} {}{}", checked.out, checked.err);
+                assert_eq!(started, Ok(()), "{more:?}");
+            }
+            Some(wrong) => {
+                let line = checked.out.lines().find(|line| line.starts_with("failed"));
+                assert!(line.is_some_and(|line| line.contains(wrong)), "{more:?} {}", checked.out);
+                assert_eq!(checked.code, 1, "{more:?}");
+                assert!(started.is_err(), "{more:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_an_audience_tokens_of_an_issuer_for_others_are_warned_of() {
+    const WARNING: &str = "without --jwt-audience";
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", &database.url];
+    let server = ["--jwks-url", "http://127.0.0.1:1/keys"];
+    let secret = ["--jwt-secret", SECRET];
+    let issuer = ["--oidc-issuer", "https://issuer.example", "--oidc-client-id", "pages"];
+    let audience = ["--jwt-audience", "campaigns"];
+    for (more, is_warned) in [
+        (server.to_vec(), true),
+        ([&server[..], &audience].concat(), false),
+        ([&secret[..], &issuer].concat(), true),
+        ([&secret[..], &issuer, &audience].concat(), false),
+        (secret.to_vec(), false),
+    ] {
+        let arguments = [&serve[..], &more].concat();
+        let checked = with(here, &[&arguments[..], &["--check"]].concat(), &[]).await;
+        assert_eq!(checked.code, 0, "{}", checked.out);
+        assert_eq!(checked.out.contains(WARNING), is_warned, "{more:?} {}", checked.out);
+        let mut service = Binary::start(here, &arguments).await;
+        service.address().await;
+        let log = service.ended_log().await;
+        assert_eq!(log.contains(WARNING), is_warned, "{more:?} {log}");
+    }
 }
 
 #[tokio::test]

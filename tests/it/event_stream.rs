@@ -153,6 +153,24 @@ on_both_databases! {
             assert_eq!(result["errors"][0]["extensions"]["code"], code, "{document} {result}");
             stream.complete().await;
         }
+        // a cursor that cannot be read does not start the stream now
+        let last = |value: &[u8]| header::HeaderValue::from_bytes(value).unwrap();
+        let campaign = "subscription { campaignStats(campaignId: \"0a11ce00-0000-4000-8000-000000000001\") { clicks } }";
+        for document in [FOLLOW, campaign, "{ viewer { role } }"] {
+            for values in [vec![last(b"\xff")], vec![last(b"")], vec![last(b"x")], vec![last(b"a"), last(b"a")]] {
+                let mut request = acme.member.request(Method::POST, "/graphql").json(&json!({ "query": document }));
+                request = request.header(header::ACCEPT, "text/event-stream");
+                for value in &values {
+                    request = request.header("last-event-id", value);
+                }
+                let mut stream = Stream { response: request.send().await.unwrap(), text: String::new() };
+                let (result, _) = stream.result().await;
+                let refused = &result["errors"][0]["extensions"];
+                assert_eq!(refused["code"], "BAD_USER_INPUT", "{document} {values:?} {result}");
+                assert_eq!(refused["field"], "Last-Event-ID", "{document} {values:?} {result}");
+                stream.complete().await;
+            }
+        }
         let nobody = app.client(None);
         assert_eq!(request(&nobody, FOLLOW, json!({}), None).await.status(), StatusCode::UNAUTHORIZED);
         let get = acme.member.request(Method::GET, "/graphql?query=%7B__typename%7D");

@@ -3,7 +3,10 @@
 use campaigns_tests::{Answer, Backend, Socket, TestApp, node, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderMap, HeaderValue},
+};
 use serde_json::json;
 
 #[tokio::test]
@@ -84,6 +87,98 @@ async fn nothing_that_a_page_sends_without_a_preflight_is_executed() {
     let request = acme.member.request(Method::POST, "/graphql").body(body.to_string());
     assert_eq!(Answer::of(request).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(app.count("campaigns").await, 0);
+}
+
+/// A value that HTTP allows, and that no text has.
+fn odd() -> HeaderValue {
+    HeaderValue::from_bytes(b"\xff").unwrap()
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_read_is_refused_and_never_counts_as_absent() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", acme.member.token.unwrap())).unwrap();
+    let json_type = HeaderValue::from_static("application/json");
+    let uuid = HeaderValue::from_str(&acme.id.to_string()).unwrap();
+    let ask = async |name: &'static str, values: &[&HeaderValue]| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", bearer.clone());
+        headers.insert("content-type", json_type.clone());
+        headers.remove(name);
+        for value in values {
+            headers.append(name, (*value).clone());
+        }
+        let request = app.client(None).request(Method::POST, "/graphql");
+        let body = json!({ "query": "{ viewer { subject } }" }).to_string();
+        Answer::of(request.headers(headers).body(body)).await
+    };
+    let bad = (StatusCode::BAD_REQUEST, "BAD_USER_INPUT");
+    for (name, values, (status, code), field) in [
+        // also for a token that names its own organization
+        ("X-Organization-Id", vec![odd()], bad, "X-Organization-Id"),
+        ("X-Organization-Id", vec![uuid.clone(), uuid.clone()], bad, "X-Organization-Id"),
+        ("Accept", vec![odd()], bad, "Accept"),
+        ("Accept", vec![json_type.clone(), odd()], bad, "Accept"),
+        ("Authorization", vec![odd()], (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "no field"),
+        (
+            "Authorization",
+            vec![bearer.clone(), bearer.clone()],
+            (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+            "no field",
+        ),
+        (
+            "Content-Type",
+            vec![json_type.clone(), HeaderValue::from_static("text/plain")],
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_USER_INPUT"),
+            "body",
+        ),
+    ] {
+        let answer = ask(name, &values.iter().collect::<Vec<_>>()).await;
+        let found = (answer.status, answer.code(), answer.field());
+        assert_eq!(found, (status, code, field), "{name} {values:?}");
+    }
+    // what is a list may be in several parts
+    let several = ["text/html", "application/json"].map(HeaderValue::from_static);
+    assert_eq!(ask("Accept", &several.iter().collect::<Vec<_>>()).await.status, StatusCode::OK);
+    assert_eq!(ask("X-Organization-Id", &[&uuid]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_parameter_of_a_query_string_is_given_once() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    for name in ["query", "variables", "operationName"] {
+        let parameters = [("query", "{ __typename }"), (name, "{}"), (name, "{}")];
+        let request = acme.member.request(Method::GET, "/graphql").query(&parameters);
+        let answer = Answer::of(request).await;
+        assert_eq!((answer.status, answer.field()), (StatusCode::BAD_REQUEST, name));
+    }
+}
+
+#[tokio::test]
+async fn a_socket_of_two_origins_is_opened_for_neither() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let upgrade = |origins: &[&str]| {
+        let mut request = app.client(None).request(Method::GET, "/graphql");
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-protocol", "graphql-transport-ws"),
+        ] {
+            request = request.header(name, value);
+        }
+        for origin in origins {
+            request = request.header("origin", *origin);
+        }
+        async { request.send().await.unwrap().status() }
+    };
+    assert_eq!(upgrade(&[&app.address]).await, StatusCode::SWITCHING_PROTOCOLS);
+    for origins in [[app.address.as_str(), "https://evil.example"], [&app.address, &app.address]] {
+        assert_eq!(upgrade(&origins).await, StatusCode::FORBIDDEN);
+    }
 }
 
 #[tokio::test]

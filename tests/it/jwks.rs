@@ -332,6 +332,63 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
 }
 
+/// A server whose `/jwks.json` redirects to `location`, with keys at `/keys`, and how often these were asked for.
+async fn redirecting(location: impl Fn(&str) -> String, keys: &Json) -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let (location, keys, counted) = (location(&address), keys.to_string(), Arc::clone(&fetches));
+    let redirect = async move || {
+        Response::builder().status(307).header("location", location).body(Body::empty())
+    };
+    let answer = async move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        keys
+    };
+    let router = Router::new()
+        .route("/jwks.json", get(async || redirect().await.unwrap()))
+        .route("/keys", get(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, fetches)
+}
+
+#[tokio::test]
+async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
+    let pair = Pair::new("good", Algorithm::ES256);
+    let keys = set(&[&pair.public]);
+    let (elsewhere, asked_elsewhere) = redirecting(|_| "/keys".to_owned(), &keys).await;
+    for (location, is_followed) in [
+        ("/keys", true),
+        ("{own}/keys", true),
+        // the same machine, by another name
+        ("{named}/keys", false),
+        ("{elsewhere}/keys", false),
+        ("{secure}/keys", false),
+        ("//me:hunter2@{host}/keys", false),
+        ("file:///etc/passwd", false),
+        // in a circle
+        ("/jwks.json", false),
+    ] {
+        let target = |own: &str| {
+            let host = own.trim_start_matches("http://");
+            location
+                .replace("{own}", own)
+                .replace("{named}", &own.replace("127.0.0.1", "localhost"))
+                .replace("{secure}", &own.replace("http", "https"))
+                .replace("{host}", &host.replace("127.0.0.1", "localhost"))
+                .replace("{elsewhere}", &elsewhere)
+        };
+        let (address, asked) = redirecting(target, &keys).await;
+        let url = format!("{address}/jwks.json");
+        let app = TestApp::with_key_server(Backend::Sqlite, &url, Pace::default()).await;
+        let acme = app.organization("acme").await.id;
+        let expected = if is_followed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        assert_eq!(status(&app, &pair.sign(acme)).await, expected, "{location}");
+        assert_eq!(asked.load(Ordering::SeqCst) > 0, is_followed, "{location}");
+    }
+    assert_eq!(asked_elsewhere.load(Ordering::SeqCst), 0, "another host was asked");
+}
+
 #[tokio::test]
 async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not_the_token() {
     let good = Pair::new("good", Algorithm::ES256);

@@ -179,6 +179,14 @@ on_both_databases! {
             socket.subscribe("1", WHO, json!({})).await;
             assert_eq!(socket.next("1").await["viewer"]["organization"]["id"], json!(id));
         }
+        for (unclear, code) in [
+            (json!({ "authorization": bearer, "Authorization": bearer, "X-Organization-Id": acme }), 4403),
+            (json!({ "authorization": [bearer], "X-Organization-Id": acme }), 4403),
+            (json!({ "authorization": bearer, "x-organization-id": acme, "X-Organization-Id": acme }), 4400),
+        ] {
+            let (_, heard) = init(&app, unclear.clone()).await;
+            assert!(matches!(heard, Heard::Closed(closed, _) if closed == code), "{unclear} {heard:?}");
+        }
         for (organization, code) in [(json!(null), 4400), (json!("acme"), 4400), (json!(7), 4400), (json!(Uuid::new_v4()), 4403)] {
             let payload = json!({ "authorization": bearer, "X-Organization-Id": organization });
             let (_, heard) = init(&app, payload).await;

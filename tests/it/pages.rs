@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use campaigns_server::{Pages, Settings, demo};
-use campaigns_tests::{Backend, Binary, Finished, Issuer, TestApp, node, on_both_databases};
+use campaigns_server::{Pages, Settings, SignIn, demo};
+use campaigns_tests::{
+    Backend, Binary, Finished, Issuer, TestApp, TestDatabase, node, on_both_databases,
+    serve_arguments,
+};
 use chrono::Utc;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
@@ -36,6 +39,70 @@ async fn a_person_follows_the_printed_links_and_does_everything_that_the_pages_o
     let graphiql = service.line(after("GraphiQL")).await;
     visit(&dashboard, &graphiql, &member, "yes").await;
     assert_eq!(service.terminate().await, 0);
+}
+
+/// People sign in by links, as in development mode.
+fn by_links() -> SignIn {
+    SignIn { takes_token_links: true, ..SignIn::default() }
+}
+
+/// Follows links with tokens to the pages of a service, which takes them or not.
+async fn follow_links(pages: Pages, takes_token_links: bool) {
+    let sign_in = SignIn { takes_token_links, ..SignIn::default() };
+    let settings = Settings { pages, sign_in, ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let theirs = TestApp::token(other.id, "admin", "a-stranger");
+    let ended = TestApp::sign(&json!({ "sub": "an-admin", "org_id": acme.id, "exp": 1 }));
+    let (mine, pages) = (acme.admin.token.unwrap(), format!("{pages:?}"));
+    let environment = [
+        ("ADDRESS", app.address.as_str()),
+        ("MINE", &mine),
+        ("THEIRS", &theirs),
+        ("ENDED", &ended),
+        ("LINKS", if takes_token_links { "yes" } else { "" }),
+        ("PAGES", &pages),
+    ];
+    let Finished { code, out, err } = node("links.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[tokio::test]
+async fn a_link_replaces_no_session_without_a_question() {
+    follow_links(Pages::default(), true).await;
+}
+
+#[tokio::test]
+async fn a_link_replaces_no_session_of_the_plain_pages_without_a_question() {
+    follow_links(Pages::Plain, true).await;
+}
+
+#[tokio::test]
+async fn a_link_signs_no_one_in_unless_the_operator_asked_for_it() {
+    follow_links(Pages::default(), false).await;
+    follow_links(Pages::Plain, false).await;
+}
+
+#[tokio::test]
+async fn links_sign_people_in_in_development_mode_and_where_a_flag_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::new(Backend::Sqlite).await;
+    let production = serve_arguments(&database.url);
+    for (arguments, said) in [
+        (vec!["--listen", "127.0.0.1:0"], "on"),
+        (production.to_vec(), "off"),
+        ([&production[..], &["--token-links"]].concat(), "on"),
+    ] {
+        let mut service = Binary::start(directory.path(), &arguments).await;
+        let address = service.address().await;
+        for path in ["/", "/graphiql"] {
+            let page = reqwest::get(format!("{address}{path}")).await.unwrap();
+            let page = page.text().await.unwrap();
+            let element = format!("<meta name=\"token-links\" content=\"{said}\" />");
+            assert!(page.contains(&element), "{arguments:?} {page}");
+        }
+        assert_eq!(service.terminate().await, 0);
+    }
 }
 
 /// Signs in to a service on the demo data, with such further flags, as a person does.
@@ -94,7 +161,8 @@ async fn an_issuer_and_a_client_id_are_given_together() {
 
 #[tokio::test]
 async fn the_pages_do_the_same_on_postgres() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let settings = Settings { sign_in: by_links(), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Postgres, settings).await;
     demo::load(&app.door, Utc::now()).await.unwrap();
     let organization = app.again(demo::ORGANIZATIONS[0].id).await;
     let admin = organization.admin.token.unwrap();
@@ -107,7 +175,8 @@ async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_pa
     if Pages::default() == Pages::Plain {
         return;
     }
-    let app = TestApp::start(Backend::Sqlite).await;
+    let settings = Settings { sign_in: by_links(), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     app.run(&format!(
@@ -125,7 +194,7 @@ async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_pa
 
 #[tokio::test]
 async fn the_plain_pages_explore_and_look_without_anything_built() {
-    let settings = Settings { pages: Pages::Plain, ..Settings::default() };
+    let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);

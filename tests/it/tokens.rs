@@ -1,7 +1,7 @@
 //! Tokens: what counts as one.
 
 use campaigns_scope::{ClaimRules, Key, Verifier};
-use campaigns_tests::{Answer, Backend, TestApp};
+use campaigns_tests::{Answer, Backend, Socket, TestApp};
 use chrono::Utc;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
@@ -89,6 +89,59 @@ async fn a_token_of_the_algorithm_none_is_refused() {
     let token =
         format!("{}.{}.", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
     assert_eq!(status(&app, Some(token)).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn a_token_that_says_it_is_something_else_is_none() {
+    let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), ClaimRules::default());
+    let claims =
+        json!({ "sub": "x", "org_id": Uuid::new_v4(), "exp": Utc::now().timestamp() + 60 });
+    let takes = |typ: Option<&str>| {
+        let header =
+            jsonwebtoken::Header { typ: typ.map(str::to_owned), ..jsonwebtoken::Header::default() };
+        let key = jsonwebtoken::EncodingKey::from_secret(&[7; 32]);
+        let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        verifier.verify(&token, Utc::now()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(takes(None), Ok(()));
+    for access_token in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/JWT"]
+    {
+        assert_eq!(takes(Some(access_token)), Ok(()), "{access_token}");
+    }
+    let refused = Err("the token is not an access token".to_owned());
+    for other in [
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "application/logout+jwt",
+        "token-introspection+jwt",
+        "JOSE",
+        "text/jwt",
+        "application/application/jwt",
+        " jwt",
+        "",
+    ] {
+        assert_eq!(takes(Some(other)), refused, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_token_of_the_issuer_opens_neither_a_request_nor_a_socket() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let claims = json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() + 60 });
+    let header = jsonwebtoken::Header {
+        typ: Some("logout+jwt".to_owned()),
+        ..jsonwebtoken::Header::default()
+    };
+    let key = jsonwebtoken::EncodingKey::from_secret(b"a secret of the tests, 32 bytes or more");
+    let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    let refused = (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned());
+    assert_eq!(status(&app, Some(token.clone())).await, refused);
+    let mut socket = Socket::silent(&app.address).await;
+    let payload = json!({ "Authorization": format!("Bearer {token}") });
+    socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+    assert_eq!(socket.closed().await, 4403);
 }
 
 #[test]

@@ -2,8 +2,14 @@
 
 use std::{path::Path, time::Duration};
 
-use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
-use campaigns_tests::{Binary, Client, TestApp, on_both_databases};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::HeaderMap,
+    response::Response,
+    routing::post,
+};
+use campaigns_tests::{Backend, Binary, Client, TestApp, on_both_databases};
 use reqwest::Method;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -45,6 +51,36 @@ impl Collector {
         let sent = tokio::time::timeout(Duration::from_secs(30), sent).await;
         assert!(sent.is_ok(), "{}", String::from_utf8_lossy(&self.all));
     }
+}
+
+#[tokio::test]
+async fn a_collector_that_redirects_is_not_followed() {
+    let elsewhere = Collector::start().await;
+    let target = format!("{}/v1/traces", elsewhere.address);
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    let redirect = async move || {
+        sender.send(()).ok();
+        Response::builder().status(307).header("location", target).body(Body::empty()).unwrap()
+    };
+    let router = Router::new().route("/v1/traces", post(redirect));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let (binary, member) = start(&app, &acme.member, &environment).await;
+    member.data("query Redirected { viewer { role } }", json!({})).await;
+    let first = tokio::time::timeout(Duration::from_secs(30), asked.recv());
+    first.await.expect("the collector is asked");
+    // what was on its way is sent before the end
+    assert_eq!(binary.terminate().await, 0);
+    let Collector { mut received, .. } = elsewhere;
+    assert!(received.try_recv().is_err(), "spans were sent to where a redirect led");
 }
 
 async fn start(app: &TestApp, member: &Client, environment: &[(&str, &str)]) -> (Binary, Client) {

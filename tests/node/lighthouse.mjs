@@ -10,7 +10,7 @@ let isEnough = true;
 for (const [name, preset] of Object.entries({ phone: [], desk: ["--preset=desktop"] })) {
   const json = execFileSync(
     "npx",
-    ["--yes", "lighthouse@12", DASHBOARD, ...preset, "--quiet", flags, "--output=json"],
+    ["--ignore-scripts", "--yes", "lighthouse@12", DASHBOARD, ...preset, "--quiet", flags, "--output=json"],
     { env: { ...process.env, CHROME_PATH: executablePath }, maxBuffer: 1 << 28, encoding: "utf8" },
   );
   const { categories, audits } = JSON.parse(json);

@@ -62,6 +62,31 @@ async function comingAndGoing(open) {
   await page.context().close();
 }
 
+/** An answer of the issuer that this tab did not ask for, as a link may bring it. */
+async function beingAnswered(open) {
+  const page = await open();
+  const answers = ["code=stolen&state=guessed", "error=access_denied&error_description=Call+us&state=guessed", ""];
+  for (const answer of answers) {
+    await page.goto(`${ADDRESS}/sign-in?${answer}`);
+    await page.getByRole("alert").getByText("You could not be signed in").waitFor();
+    expect(page.url() === `${ADDRESS}/`, "an address without the answer");
+    expect((await page.getByText("Call us").count()) === 0, "no text of a stranger");
+    expect((await kept(page)) === null, "no session");
+  }
+  await signIn(page, "admin");
+  await shown(page, "Engagement over time");
+  const session = await page.evaluate(() => JSON.stringify({ ...sessionStorage }));
+  for (const answer of answers) {
+    await page.goto(`${ADDRESS}/sign-in?${answer}`);
+    await page.waitForURL(`${ADDRESS}/`);
+    await shown(page, "Engagement over time");
+    const now = await page.evaluate(() => JSON.stringify({ ...sessionStorage }));
+    expect(now.includes("oidc.user:") && session.includes("oidc.user:"), "the issuer's session as it was");
+    expect((await kept(page)) !== null, "the session as it was");
+  }
+  await page.context().close();
+}
+
 async function changingOnesMind(open) {
   const page = await open();
   await page.goto(`${ADDRESS}/`);
@@ -89,6 +114,7 @@ await visit(
   ADDRESS,
   async (open, complaints) => {
     await comingAndGoing(open);
+    await beingAnswered(open);
     await changingOnesMind(open);
     await ending(open, complaints);
   },

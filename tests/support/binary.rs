@@ -108,9 +108,24 @@ impl Binary {
         arguments: &[&str],
         kilobytes: usize,
     ) -> Self {
-        let command = Self::command(directory, arguments).await;
         // the unit is 512 bytes; a write beyond it fails, and nobody is killed
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kilobytes * 2);
+        let limit = format!("trap '' XFSZ; ulimit -f {}", kilobytes * 2);
+        Self::start_within(directory, arguments, &limit).await
+    }
+
+    /// Starts it where it can have this many files and connections open.
+    pub async fn start_with_descriptors(
+        directory: &std::path::Path,
+        arguments: &[&str],
+        number: usize,
+    ) -> Self {
+        Self::start_within(directory, arguments, &format!("ulimit -n {number}")).await
+    }
+
+    /// Starts it from a shell that has done this.
+    async fn start_within(directory: &std::path::Path, arguments: &[&str], limit: &str) -> Self {
+        let command = Self::command(directory, arguments).await;
+        let script = format!("{limit}; exec \"$@\"");
         let mut limited = Command::new("/bin/sh");
         limited
             .args(["-c", &script, "sh"])
@@ -144,6 +159,18 @@ impl Binary {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How long it has used a processor so far.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let id = self.child.id().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        // after the name, which is in parentheses
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
+        // hundredths of a second on every Linux
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
     /// How many bytes of memory it has.
@@ -329,7 +356,7 @@ impl Example {
 
 async fn install(directory: &str) {
     let installed = Command::new("npm")
-        .args(["ci", "--silent", "--no-audit", "--no-fund"])
+        .args(["ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"])
         .current_dir(directory)
         .status()
         .await

@@ -252,6 +252,17 @@ impl Postgres {
         format!("postgres://postgres@{}/{database}", hosts.join(","))
     }
 
+    /// The address of a database of this server by its local socket, in the way of libpq: with a user and
+    /// without a host.
+    #[must_use]
+    pub fn address_by_socket(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres@/{database}?host={}&port={}",
+            self.directory.display(),
+            self.port
+        )
+    }
+
     fn start(synchronous_commit: &str) -> Self {
         let init = "initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync";
         Self::start_on(init, synchronous_commit)

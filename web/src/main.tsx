@@ -7,13 +7,13 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { router } from "./router";
 import { comeBack, isBack } from "./session/issuer";
+import { watchAddress } from "./session/link";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
-import { takeFromAddress } from "./session/token";
 import { ownTimeZone } from "./ui/format";
 import { theme, variables } from "./ui/theme";
 
-takeFromAddress();
+watchAddress();
 const nonce = styleNonce();
 // dialogs hold the page still by a style element of their own
 if (nonce !== undefined) setNonce(nonce);

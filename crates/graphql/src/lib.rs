@@ -40,5 +40,6 @@ mod viewer;
 
 pub use api::{Api, Asked, Executed, Rate, Subscription};
 pub use error::{Code, Error};
+pub use event::cursor::place as feed_place;
 pub use limits::Limits;
 pub use live::{Live, Payload};

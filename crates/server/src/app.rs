@@ -7,7 +7,7 @@ use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_operation::Documents;
 use campaigns_scope::{Database, Memberships};
-use campaigns_web::{Issuer, Pages};
+use campaigns_web::{Pages, SignIn};
 use chrono::{DateTime, Utc};
 use tokio::{
     net::TcpListener,
@@ -60,8 +60,8 @@ pub struct Settings {
     pub max_batch: usize,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
-    /// Where people sign in to the pages, other than by a token.
-    pub issuer: Option<Issuer>,
+    /// How people sign in to the pages, other than by a token that they paste.
+    pub sign_in: SignIn,
     /// The origins whose pages can send requests.
     pub cors_origins: Vec<http::HeaderValue>,
     /// The maximum number of TCP connections.
@@ -132,7 +132,7 @@ impl Default for Settings {
             documents: Documents::default(),
             max_batch: 1,
             pages: Pages::default(),
-            issuer: None,
+            sign_in: SignIn::default(),
             cors_origins: Vec::new(),
             max_peers: 10_000,
             max_unknown_sockets: 1_000,

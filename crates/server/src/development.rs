@@ -8,12 +8,18 @@ use std::{
 
 use anyhow::Context;
 use rand::RngExt;
+use rustix::fs::{Access, access};
 
 /// The embedded database, in the working directory.
 pub(crate) const DATABASE_URL: &str = "sqlite://campaigns.db";
 
 /// The secret, in a file beside it.
 const SECRET: &str = "campaigns.db.secret";
+
+/// Rejects a working directory in which no file can be made.
+pub(crate) fn require_writable() -> anyhow::Result<()> {
+    access(".", Access::WRITE_OK | Access::EXEC_OK).context("the working directory is read-only")
+}
 
 /// The development secret, if there is one.
 pub(crate) fn existing_secret() -> anyhow::Result<Option<Vec<u8>>> {

@@ -3,7 +3,8 @@
 //! **Invariants.**
 //! - One task fetches, so there is one fetch at a time, and a request that ends does not end a
 //!   fetch.
-//! - A fetch has a deadline and a maximum size. While fetches fail, the last keys stay in use.
+//! - A fetch has a deadline and a maximum size, and stays with the origin that the operator named. While fetches fail, the
+//!   last keys stay in use.
 //! - Tokens with unknown keys cause at most one fetch in [`Pace::unknown`], however many there are.
 
 use std::{
@@ -24,6 +25,8 @@ use crate::Clock;
 
 /// The maximum size of a key set.
 const MAX_BYTES: usize = 1 << 20;
+/// The maximum number of redirects of a fetch.
+const MAX_REDIRECTS: usize = 3;
 /// The first pause if there are no keys yet. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -125,8 +128,7 @@ impl KeyServer {
     pub async fn start(url: Url, verifier: Verifier, pace: Pace) -> anyhow::Result<Self> {
         let client = Client::builder()
             .timeout(pace.timeout)
-            .redirect(redirect::Policy::limited(3))
-            // redirects are not followed, since they could lead to other parties
+            .redirect(within_origin())
             .https_only(url.scheme() == "https")
             // fetches are minutes apart
             .pool_max_idle_per_host(0)
@@ -177,6 +179,21 @@ impl Drop for KeyServer {
     }
 }
 
+/// Follows redirects of the key server to itself alone: others could lead to keys of another party, or to a service that
+/// only this process can reach.
+fn within_origin() -> redirect::Policy {
+    redirect::Policy::custom(|attempt| {
+        let first = attempt.previous().first().map(Url::origin);
+        if first.as_ref() != Some(&attempt.url().origin()) {
+            attempt.error("it redirects to another origin")
+        } else if attempt.previous().len() > MAX_REDIRECTS {
+            attempt.error("it redirects too often")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
 /// Fetches the keys whenever that is due or requested.
 async fn keep(shared: Arc<Shared>, first: bool) {
     let (mut is_met, mut pause) = (first, FIRST_PAUSE);
@@ -225,11 +242,12 @@ impl Shared {
 
     async fn fetch(&self) -> anyhow::Result<KeySet> {
         let request = self.client.get(self.url.clone()).header("accept", "application/json");
-        let mut response = request.send().await?;
+        // its address may have a password or a key in it
+        let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
         let status = response.status();
         ensure!(status.is_success(), "the key server responded with {status}");
         let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
+        while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
             if text.len() + chunk.len() > MAX_BYTES {
                 bail!("the key set has more than {MAX_BYTES} bytes");
             }

@@ -3,7 +3,7 @@
 //! `main` passes the command line to [`command::run`]. `campaigns serve` creates an [`App`] and
 //! serves it. The app contains everything that a request needs, so a test can create one by itself.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod app;
 pub mod command;
@@ -16,9 +16,10 @@ mod listen;
 mod logs;
 mod metrics;
 mod operation;
+mod secrets;
 mod socket;
 mod traces;
 
 pub use app::{App, Clock, Settings, Timeouts};
-pub use campaigns_web::Pages;
+pub use campaigns_web::{Pages, SignIn};
 pub use key_server::{KeyServer, Keys, Pace};

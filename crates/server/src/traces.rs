@@ -7,31 +7,45 @@
 //! - A span has no value of an operation: statements are shown with their placeholders.
 //! - Nobody waits for the collector. Spans that it does not take in time are dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use campaigns_graphql::Code;
 use campaigns_operation::About;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator},
     trace::{TraceContextExt, TracerProvider},
 };
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider},
 };
+use reqwest::{Url, blocking::Client, redirect::Policy};
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
-use crate::metrics::Outcome;
+use crate::{
+    metrics::Outcome,
+    secrets::{redacted, redacted_value},
+};
 
 /// What spans have as their target; the log leaves them out.
 pub(crate) const TARGET: &str = "campaigns::trace";
+
+/// The variables that name a collector; the first one that is set counts.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// The variables with the maximum time of a request, in milliseconds, and the time without them.
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether spans go anywhere.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -42,15 +56,9 @@ pub(crate) struct Traces(SdkTracerProvider);
 impl Traces {
     /// Starts the export, if a collector is named.
     pub(crate) fn start() -> anyhow::Result<Option<Self>> {
-        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let variables = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-        if !variables.iter().any(is_set) {
-            return Ok(None);
-        }
-        let exporter = SpanExporter::builder().with_http().build();
-        let exporter = exporter.context("traces cannot be exported")?;
+        let Some(exporter) = exporter()? else { return Ok(None) };
         let resource = Resource::builder();
-        let resource = if is_set(&"OTEL_SERVICE_NAME") {
+        let resource = if is_set("OTEL_SERVICE_NAME") {
             resource
         } else {
             resource.with_service_name("campaigns")
@@ -63,6 +71,11 @@ impl Traces {
         Ok(Some(Self(provider)))
     }
 
+    /// Whether a collector is named, to which spans can be sent.
+    pub(crate) fn check() -> anyhow::Result<bool> {
+        Ok(exporter()?.is_some())
+    }
+
     /// What makes spans of this process.
     pub(crate) fn tracer(&self) -> SdkTracer {
         self.0.tracer("campaigns")
@@ -72,9 +85,47 @@ impl Traces {
 impl Drop for Traces {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            eprintln!("campaigns: the last spans were not sent: {error}");
+            let error = error.to_string();
+            let line = format!("campaigns: the last spans were not sent: {}", redacted(&error));
+            // there is no other place for it
+            writeln!(std::io::stderr(), "{line}").ok();
         }
     }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// What sends spans to the collector that is named, if one is.
+fn exporter() -> anyhow::Result<Option<SpanExporter>> {
+    let Some(variable) = ENDPOINTS.into_iter().find(|variable| is_set(variable)) else {
+        return Ok(None);
+    };
+    // the library repeats an address that it cannot read, so it is given none
+    let address = std::env::var(variable).unwrap_or_default();
+    let scheme = Url::parse(&address).map(|address| address.scheme().to_owned());
+    if !matches!(scheme.as_deref(), Ok("http" | "https")) || address.parse::<Uri>().is_err() {
+        bail!("traces cannot be exported: {variable} must be an address with https:// or http://");
+    }
+    let exporter = SpanExporter::builder().with_http().with_http_client(client()?).build();
+    let exporter = exporter.map_err(|error| {
+        anyhow!("traces cannot be exported: {}", redacted_value(&error.to_string()))
+    });
+    exporter.map(Some)
+}
+
+/// A client that follows no redirects, which could send spans and the collector's credentials elsewhere.
+fn client() -> anyhow::Result<Client> {
+    let milliseconds =
+        TIMEOUTS.iter().find_map(|variable| std::env::var(variable).ok()?.parse().ok());
+    let timeout = milliseconds.map_or(TIMEOUT, Duration::from_millis);
+    // it has a runtime of its own, which cannot start within another
+    let made = std::thread::spawn(move || {
+        Client::builder().timeout(timeout).redirect(Policy::none()).build()
+    });
+    let made = made.join().map_err(|_| anyhow!("it panicked")).and_then(|made| Ok(made?));
+    made.context("traces cannot be exported: no client can be made")
 }
 
 /// The span of an operation, within the span of the client if a header names it.

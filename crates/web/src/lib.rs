@@ -9,13 +9,13 @@
 
 #![warn(missing_docs)]
 
-mod issuer;
 mod policy;
+mod sign_in;
 
 use std::borrow::Cow;
 
-pub use issuer::Issuer;
 use rust_embed::{EmbeddedFile, RustEmbed};
+pub use sign_in::{Issuer, SignIn};
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/pages"]
@@ -61,15 +61,15 @@ impl Default for Pages {
 
 impl Pages {
     /// The file at a path, in one of the encodings in `Accept-Encoding`. A page lets people
-    /// sign in at the issuer, if there is one. None if there is no such file.
+    /// sign in as this says. None if there is no such file.
     #[must_use]
-    pub fn file(self, path: &str, accepted: &str, issuer: Option<&Issuer>) -> Option<File> {
+    pub fn file(self, path: &str, accepted: &str, sign_in: &SignIn) -> Option<File> {
         let path = path.strip_prefix('/')?;
         if path == "graphiql" {
-            return self.page("graphiql.html", issuer);
+            return self.page("graphiql.html", sign_in);
         }
         if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
-            return self.page("index.html", issuer);
+            return self.page("index.html", sign_in);
         }
         let content_type = content_type(path)?;
         let (file, encoding) = ENCODINGS
@@ -90,12 +90,14 @@ impl Pages {
     }
 
     /// A page, with its own nonce, so that no cache can keep it.
-    fn page(self, name: &str, issuer: Option<&Issuer>) -> Option<File> {
+    fn page(self, name: &str, SignIn { issuer, takes_token_links }: &SignIn) -> Option<File> {
+        let issuer = issuer.as_ref();
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
         let text = text
             .replace("CSP_NONCE", &nonce)
-            .replace("OIDC_ISSUER", &issuer.map(Issuer::attribute).unwrap_or_default());
+            .replace("OIDC_ISSUER", &issuer.map(Issuer::attribute).unwrap_or_default())
+            .replace("TOKEN_LINKS", if *takes_token_links { "on" } else { "off" });
         Some(File {
             content: Cow::Owned(text.into_bytes()),
             content_type: "text/html; charset=utf-8",
@@ -144,7 +146,7 @@ fn content_type(path: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Issuer, Pages, accepts};
+    use super::{Issuer, Pages, SignIn, accepts};
 
     #[test]
     fn an_encoding_is_accepted_where_it_is_named_with_a_weight() {
@@ -158,17 +160,37 @@ mod tests {
     fn each_page_allows_styles_by_the_nonce_that_it_carries() {
         for pages in [Pages::default(), Pages::Plain] {
             for path in ["/", "/graphiql", "/campaigns/1"] {
-                let page = pages.file(path, "br", None).unwrap();
+                let page = pages.file(path, "br", &SignIn::default()).unwrap();
                 let policy = page.policy.unwrap();
                 let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
                 let text = String::from_utf8(page.content.into_owned()).unwrap();
-                assert!(!text.contains("CSP_NONCE") && !text.contains("OIDC_ISSUER"));
+                assert!(
+                    !["CSP_NONCE", "OIDC_ISSUER", "TOKEN_LINKS"]
+                        .iter()
+                        .any(|name| text.contains(name))
+                );
                 assert_eq!(text.contains(nonce), pages == Pages::Built);
             }
         }
-        assert!(Pages::Plain.file("/index.html", "", None).is_none());
-        assert!(Pages::Plain.file("/../Cargo.toml", "", None).is_none());
+        assert!(Pages::Plain.file("/index.html", "", &SignIn::default()).is_none());
+        assert!(Pages::Plain.file("/../Cargo.toml", "", &SignIn::default()).is_none());
     }
+
+    #[test]
+    fn each_page_says_whether_it_takes_tokens_from_links() {
+        for pages in [Pages::default(), Pages::Plain] {
+            for path in ["/", "/graphiql", "/sign-in"] {
+                for (takes_token_links, said) in [(true, "on"), (false, "off")] {
+                    let sign_in = SignIn { takes_token_links, ..SignIn::default() };
+                    let page = pages.file(path, "br", &sign_in).unwrap();
+                    let text = String::from_utf8(page.content.into_owned()).unwrap();
+                    let element = format!("<meta name=\"token-links\" content=\"{said}\" />");
+                    assert!(text.contains(&element), "{text}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn an_issuer_is_named_in_the_page_and_may_be_asked() {
         let issuer = Issuer {
@@ -178,8 +200,9 @@ mod tests {
             scope: "openid".to_owned(),
             resource: None,
         };
+        let sign_in = SignIn { issuer: Some(issuer), ..SignIn::default() };
         for path in ["/", "/graphiql", "/sign-in"] {
-            let page = Pages::default().file(path, "br", Some(&issuer)).unwrap();
+            let page = Pages::default().file(path, "br", &sign_in).unwrap();
             let policy = page.policy.unwrap();
             assert!(policy.contains("; connect-src 'self' https://issuer.example; "), "{policy}");
             let text = String::from_utf8(page.content.into_owned()).unwrap();

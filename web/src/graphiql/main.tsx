@@ -6,10 +6,10 @@ import "./page.css";
 
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { takeFromAddress } from "../session/token";
+import { watchAddress } from "../session/link";
 import { Page } from "./page";
 
-takeFromAddress();
+watchAddress();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has a root");
 createRoot(root).render(

@@ -2,7 +2,7 @@ import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { createClient } from "graphql-ws";
-import { useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import {
   hasEnded,
   issuerName,
@@ -12,6 +12,8 @@ import {
   signIn,
   signOut,
 } from "../session/issuer";
+import { accept, decline, offer, type Offer, retry } from "../session/link";
+import { ACCEPT, DECLINE, explained, Sessions, TITLE } from "../session/sessions";
 import { authorization, endedBecause, keep, token } from "../session/token";
 import { type Examples, examples, questions } from "./questions";
 
@@ -19,17 +21,56 @@ const EXPIRED = "The token is not valid, or it has expired.";
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
-/** GraphiQL for whoever has a token, and a place to paste one for whoever has not. */
+/** GraphiQL for readers who have a token, and a place to paste one for all others. */
 export function Page() {
   const [isSignedIn, setSignedIn] = useState(token() !== null);
-  const end = (why: string | null) => {
+  const offered = useSyncExternalStore(offer.subscribe, offer.get);
+  const end = useCallback((why: string | null) => {
     void signOut(why);
     setSignedIn(false);
-  };
+  }, []);
   if (!isSignedIn) {
     return <SignIn onToken={(text) => (keep(text), setSignedIn(true))} />;
   }
-  return <Explorer onEnd={end} />;
+  return (
+    <>
+      <Explorer onEnd={end} />
+      {offered && <Replace offer={offered} />}
+    </>
+  );
+}
+
+/** Asks before a link replaces the reader's session. */
+function Replace({ offer }: { offer: Offer }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // the browser would choose the other button
+    first.current?.focus();
+  }, []);
+  return (
+    <dialog ref={dialog} className="replace" aria-labelledby="replace" onClose={decline}>
+      <h2 id="replace">{TITLE}</h2>
+      <p>{explained(offer)}</p>
+      <Sessions offer={offer} />
+      <div className="actions">
+        {offer.state === "question" && (
+          <button type="button" className="quiet" onClick={accept}>
+            {ACCEPT}
+          </button>
+        )}
+        {offer.state === "failed" && (
+          <button type="button" className="quiet" onClick={retry}>
+            Try again
+          </button>
+        )}
+        <button type="button" onClick={decline} ref={first}>
+          {DECLINE}
+        </button>
+      </div>
+    </dialog>
+  );
 }
 
 function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {

@@ -70,20 +70,24 @@ export async function signIn(): Promise<void> {
   await (await manager()).signinRedirect({ state });
 }
 
-/** Whether the issuer has sent the reader back here. */
+/** Whether the issuer has sent the reader back here, as far as the address tells. */
 export const isBack = issuer !== null && location.pathname === BACK;
 
-/** Takes the issuer's answer out of the address and goes to the page that the reader came from. */
+/**
+ * Takes the issuer's answer out of the address and goes to the page that the reader came from. The library accepts an
+ * answer only to a question that this tab asked; any other one, which a link may bring, leaves the session as it is.
+ */
 export async function comeBack(): Promise<void> {
-  let to: unknown;
+  let to = new URL("/", location.origin);
   try {
     const user = await (await manager()).signinRedirectCallback();
-    to = user.state;
+    const asked = typeof user.state === "string" ? new URL(user.state, location.origin) : to;
+    if (asked.origin === location.origin) to = asked;
     take(user);
   } catch (error) {
-    forget(`You could not be signed in: ${(error as Error).message}`);
+    if (token() === null) forget(`You could not be signed in: ${(error as Error).message}`);
   }
-  location.replace(typeof to === "string" && /^\/(?!\/)/.test(to) ? to : "/");
+  location.replace(to);
 }
 
 /** Keeps the access token, or the ID token where the issuer's access tokens are for itself alone. */
@@ -153,6 +157,11 @@ export function keepRenewed(onRenewed: () => void): () => void {
     isOver = true;
     clearTimeout(timer);
   };
+}
+
+/** Forgets what the issuer gave to this tab, whose session another one replaced. */
+export async function forgetUser(): Promise<void> {
+  if (issuer !== null) await (await manager()).removeUser();
 }
 
 /** Signs out here, and at the issuer if the reader signed in there and it lets people sign out. */

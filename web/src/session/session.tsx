@@ -1,10 +1,22 @@
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import {
+  createContext,
+  lazy,
+  type ReactNode,
+  Suspense,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { Provider, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { WhoQuery } from "../../__generated__/graphql";
 import { Failed, Loading } from "../ui/states";
 import { connect } from "./client";
 import { keepRenewed, renew, signOut as signOutEverywhere } from "./issuer";
+import { offer } from "./link";
 import { SignIn } from "./sign-in";
 import { endedBecause, keep, token } from "./token";
 
@@ -36,8 +48,12 @@ export function useSession(): SignedIn {
   return session;
 }
 
-/** Shows what is inside of it to whoever is signed in, and the sign-in page to everybody else. */
+// few readers ever see it
+const Replace = lazy(() => import("./replace").then(({ Replace }) => ({ default: Replace })));
+
+/** Shows what is inside of it to readers who are signed in, and the sign-in page to all others. */
 export function Session({ children }: { children: ReactNode }) {
+  const offered = useSyncExternalStore(offer.subscribe, offer.get);
   const [held, setHeld] = useState(token);
   const session = useMemo(() => {
     const signOut = (why?: string) => {
@@ -59,6 +75,11 @@ export function Session({ children }: { children: ReactNode }) {
   return (
     <Provider value={session.client.urql} key={held}>
       <Viewer signOut={session.signOut}>{children}</Viewer>
+      {offered && (
+        <Suspense>
+          <Replace offer={offered} />
+        </Suspense>
+      )}
     </Provider>
   );
 }

@@ -1,29 +1,22 @@
-/**
- * The token of this tab. It lives in sessionStorage, so that it ends with the tab, and never stays in
- * the address or the history.
- */
+/** The token of this tab. It lives in sessionStorage, so that it ends with the tab. */
 
 const KEY = "campaigns:token";
 const RENEWABLE = "campaigns:renewable";
 const ENDED = "campaigns:ended";
-
-/** Takes the token out of the address (`#token=…`), where a printed link puts it. */
-export function takeFromAddress(): void {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const token = fragment.get("token");
-  if (token === null) return;
-  keep(token);
-  history.replaceState(null, "", location.pathname + location.search);
-}
 
 /** The token, or null where nobody is signed in. */
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
-/** Keeps a token as people paste it, with or without `Bearer`, or one that its issuer renews. */
+/** A token as people paste it, without `Bearer` and spaces. */
+export function bare(text: string): string {
+  return text.trim().replace(/^bearer\s+/i, "");
+}
+
+/** Keeps a token as it was pasted, or one that its issuer renews. */
 export function keep(text: string, { isRenewable = false } = {}): void {
-  sessionStorage.setItem(KEY, text.trim().replace(/^bearer\s+/i, ""));
+  sessionStorage.setItem(KEY, bare(text));
   if (isRenewable) sessionStorage.setItem(RENEWABLE, "yes");
   else sessionStorage.removeItem(RENEWABLE);
   sessionStorage.removeItem(ENDED);

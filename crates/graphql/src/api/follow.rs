@@ -51,8 +51,8 @@ pub(super) struct Followed {
     pub(super) viewer: Viewer,
     pub(super) now: DateTime<Utc>,
     pub(super) timeout: Duration,
-    /// The cursor to follow the feed after, in place of the one that the operation names.
-    pub(super) after: Option<String>,
+    /// The place to follow the feed after, instead of the one that the operation names.
+    pub(super) after: Option<Place>,
 }
 
 /// An open subscription. Call `next` until it returns `None`.
@@ -160,12 +160,7 @@ impl Source {
             (_, Some(Subject::Events { after, condition, test, name })) => {
                 let wanted = Wanted { condition, selects: test, name };
                 let scope = Arc::clone(&operation.scope);
-                let after = match &operation.after {
-                    Some(cursor) => {
-                        Some(event_cursor::place(&scope, cursor).map_err(Error::into_response)?)
-                    }
-                    None => after,
-                };
+                let after = operation.after.clone().or(after);
                 let budget = scope.budget();
                 let follower = live.feed.follow(scope, after.as_ref(), wanted).await;
                 let follower = follower.map_err(|error| refusal(error).into_response())?;

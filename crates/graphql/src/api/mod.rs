@@ -11,7 +11,7 @@ use std::{
 use async_graphql::{Context, Data, Response};
 use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
-use campaigns_scope::{Budget, Scope, Viewer};
+use campaigns_scope::{Budget, Place, Scope, Viewer};
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -42,8 +42,8 @@ pub struct Asked {
     pub now: DateTime<Utc>,
     /// The ID of the request in the log.
     pub request_id: Uuid,
-    /// The cursor that a feed is followed after, in place of the one that the operation names.
-    pub after: Option<String>,
+    /// The place that a feed is followed after, instead of the one that the operation names.
+    pub after: Option<Place>,
 }
 
 /// The response to an operation that was executed.

@@ -12,13 +12,16 @@ pub(crate) fn encode(scope: &Scope, place: &Place) -> Result<String, Error> {
     Ok(cursor::encode(&ordering.name, &keys, Some(&place.incarnation)))
 }
 
-/// The place in a cursor of the feed.
-pub(crate) fn place(scope: &Scope, cursor: &str) -> Result<Place, Error> {
+/// The place in a cursor of the feed, which an argument or a header names.
+///
+/// # Errors
+/// If it is not one of the organization's feed.
+pub fn place(scope: &Scope, named_by: &str, cursor: &str) -> Result<Place, Error> {
     let ordering = feed(scope)?;
     let decoded = cursor::decode(cursor, &ordering.name, &ordering.order);
     let place = decoded.and_then(|(keys, incarnation)| place_of(&keys, incarnation));
     place.ok_or_else(|| {
-        Error::bad_input("after", "This is not a cursor of your organization's feed.")
+        Error::bad_input(named_by, "This is not a cursor of your organization's feed.")
     })
 }
 

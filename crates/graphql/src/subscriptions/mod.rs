@@ -94,7 +94,7 @@ impl Subscriptions {
         match turn(ctx) {
             Shown::Opening(turn) => {
                 filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
-                let after = after.map(|after| cursor::place(scope, &after)).transpose()?;
+                let after = after.map(|after| cursor::place(scope, "after", &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
                 let name = hash_of(&filter).into();
                 let test = Box::new(filter.test());

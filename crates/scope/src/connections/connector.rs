@@ -112,11 +112,13 @@ impl Connector {
 fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
     let sqlite = SqliteConnectOptions::from_str(&options.url)?
         .disable_statement_logging()
+        // only `migrate` creates files, even if the address has `mode=rwc`
+        .create_if_missing(false)
         .busy_timeout(turn::PATIENCE)
         .foreign_keys(true)
         .with_regexp();
     Ok(if options.read_only {
-        sqlite.create_if_missing(false).read_only(true)
+        sqlite.read_only(true)
     } else {
         sqlite.journal_mode(SqliteJournalMode::Wal)
     })

@@ -25,7 +25,30 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ALONE: Duration = Duration::from_secs(10);
 
 /// What of libpq's parameters goes without saying here.
-const TARGET: &str = "target_session_attrs=";
+const TARGET: &str = "target_session_attrs";
+
+/// The parameters that the driver knows. It would log others with their values, such as `sslpassword`.
+const KNOWN: [&str; 19] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+    TARGET,
+];
 
 /// The hosts of a database.
 pub(super) struct Hosts {
@@ -106,16 +129,48 @@ fn addresses(url: &str) -> Vec<String> {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), authority),
     };
-    let path = match path.split_once('?') {
-        Some((path, query)) => {
-            let query: Vec<&str> =
-                query.split('&').filter(|parameter| !parameter.starts_with(TARGET)).collect();
-            let mark = if query.is_empty() { "" } else { "?" };
-            format!("{path}{mark}{}", query.join("&"))
-        }
-        None => path.to_owned(),
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut query: Vec<String> =
+        query.split('&').filter(|parameter| is_passed_on(parameter)).map(str::to_owned).collect();
+    // a user without a host is no URL, but libpq takes it: the host is a parameter, or the local socket
+    let user = if hosts.is_empty() {
+        query.extend(as_parameters(&user));
+        ""
+    } else {
+        &user
     };
-    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect()
+    let mark = if query.is_empty() { "" } else { "?" };
+    let end = format!("{path}{mark}{}", query.join("&"));
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{end}")).collect()
+}
+
+/// Whether the driver is given a parameter.
+fn is_passed_on(parameter: &str) -> bool {
+    let name = parameter.split('=').next().unwrap_or_default();
+    let is_option = ["options[", "options%5B", "options%5b"];
+    let is_option = is_option.iter().any(|start| name.starts_with(start));
+    let is_known = KNOWN.contains(&name) || is_option || name.is_empty();
+    if !is_known {
+        tracing::warn!(
+            parameter = name,
+            "a parameter of the database's address is not known and left out"
+        );
+    }
+    is_known && !name.is_empty() && name != TARGET
+}
+
+/// A user and a password in front of a host, as parameters.
+fn as_parameters(user: &str) -> Vec<String> {
+    let user = user.strip_suffix('@').unwrap_or(user);
+    let (name, password) = match user.split_once(':') {
+        Some((name, password)) => (name, Some(password)),
+        None => (user, None),
+    };
+    // what means something in a query, and nothing in front of a host
+    let escaped = |text: &str| text.replace('&', "%26").replace('+', "%2B");
+    let name = (!name.is_empty()).then(|| format!("user={}", escaped(name)));
+    let password = password.map(|password| format!("password={}", escaped(password)));
+    name.into_iter().chain(password).collect()
 }
 
 /// The address of the host that takes writes, of an address that may name several. A single host must
@@ -137,6 +192,8 @@ pub async fn primary(url: &str) -> Result<String, crate::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
     use super::addresses;
 
     #[test]
@@ -154,6 +211,33 @@ mod tests {
         assert_eq!(
             addresses("postgresql://[::1],[::2]:6000/x?target_session_attrs=primary"),
             ["postgresql://[::1]/x", "postgresql://[::2]:6000/x"]
+        );
+    }
+
+    #[test]
+    fn a_user_may_come_without_a_host() {
+        for (address, as_url) in [
+            ("postgres://u@/db?host=/socket", "postgres:///db?host=/socket&user=u"),
+            (
+                "postgres://u:p+&%40w@/db?host=/socket",
+                "postgres:///db?host=/socket&user=u&password=p%2B%26%40w",
+            ),
+            ("postgres://u@/db", "postgres:///db?user=u"),
+            ("postgres://u:p@@/db", "postgres:///db?user=u&password=p@"),
+            ("postgres:///db?host=/socket", "postgres:///db?host=/socket"),
+        ] {
+            assert_eq!(addresses(address), [as_url]);
+            assert!(super::PgConnectOptions::from_str(as_url).is_ok(), "{as_url}");
+        }
+    }
+
+    #[test]
+    fn the_driver_is_not_given_what_it_would_log() {
+        assert_eq!(
+            addresses(
+                "postgres://h/db?sslpassword=hunter2&sslmode=require&options[jit]=off&options%5Bx%5D=y&x"
+            ),
+            ["postgres://h/db?sslmode=require&options[jit]=off&options%5Bx%5D=y"]
         );
     }
 }

@@ -117,6 +117,9 @@ pub enum InvalidToken {
     /// Not a JWT, or not signed with this key.
     #[error("the token is not signed with the expected key")]
     Signature,
+    /// Its header says that it is something else than an access token.
+    #[error("the token is not an access token")]
+    Type,
     /// Its header or its claims are not those of a JWT (RFC 7519, section 4.1): no object, or a
     /// registered claim of another type.
     #[error("the token cannot be read")]

@@ -157,8 +157,19 @@ impl Ready {
         if decoded.header.crit.is_some() {
             return Err(InvalidToken::Signature);
         }
+        // issuers sign logout tokens, security events and proofs with the same keys (RFC 8725, section 3.11)
+        if decoded.header.typ.is_some_and(|named| !is_access_token(&named)) {
+            return Err(InvalidToken::Type);
+        }
         Ok(decoded.claims)
     }
+}
+
+/// Whether a `typ` is that of an access token (RFC 9068, section 2.1) or of any JWT (RFC 7519, section 5.1). It is a media
+/// type, whose `application/` may be left out (RFC 7515, section 4.1.9).
+fn is_access_token(named: &str) -> bool {
+    let named = named.to_ascii_lowercase();
+    matches!(named.strip_prefix("application/").unwrap_or(&named), "jwt" | "at+jwt")
 }
 
 fn validation(algorithm: Algorithm, rules: &ClaimRules) -> Validation {

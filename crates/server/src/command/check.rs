@@ -1,111 +1,81 @@
 //! `campaigns serve --check`: whether the service would start.
 //!
-//! **Invariant.** Nothing is changed: no file is made, no row is written, no journal is switched.
+//! **Invariant.** Nothing is changed: no file is made, no row is written, no journal is switched. What the service
+//! needs is read by the same functions as in `serve` ([`start`](super::start)).
 
 use std::io::ErrorKind;
 
-use anyhow::{Context, bail};
-use campaigns_scope::{ClaimRules, Database, Verifier};
-use tokio::net::TcpListener;
+use anyhow::bail;
+use campaigns_migration::Error as MigrationError;
+use campaigns_scope::{Database, Options, Verifier};
 
 use super::{
     arguments::{KeySource, Serve},
-    database::{not_connected, require_migrated},
-    serve::{options, require_row_security, require_triggers},
+    database::not_connected,
+    output,
+    start::{Parts, Report, Tokens, require_database},
 };
-use crate::{KeyServer, Pace};
-
-/// What was found.
-#[derive(Default)]
-struct Report {
-    failures: usize,
-}
-
-impl Report {
-    /// Prints what a check found, and returns its result if it succeeded.
-    fn found<T>(&mut self, what: &str, result: anyhow::Result<T>) -> Option<T> {
-        match result {
-            Ok(result) => {
-                println!("ok      {what}");
-                Some(result)
-            }
-            Err(error) => {
-                self.failures += 1;
-                println!("failed  {what}: {error:#}");
-                None
-            }
-        }
-    }
-}
+use crate::{KeyServer, Pace, development, traces::Traces};
 
 pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
-    let mut report = Report::default();
-    let url = arguments.database.get()?;
-    let source = arguments.keys.source().and_then(|source| match (source, &url) {
-        (None, Some(_)) => {
-            bail!("none is given: --jwt-secret, --jwt-public-key or --jwks-url")
+    let mut report = Report::shown();
+    match Traces::check() {
+        Ok(false) => {}
+        checked => drop(report.found("traces", checked)),
+    }
+    let Parts { is_development, rules, tokens, options, .. } =
+        Parts::read(arguments, &mut report).await;
+    match options {
+        _ if is_development => {
+            report.note("without a database URL this is development mode");
+            report.found("development database", check_development().await);
         }
-        (source, _) => Ok(source),
-    });
-    if let Some(Some(KeySource::Server(address))) = report.found("keys", source) {
-        let verifier = Verifier::without_keys(ClaimRules::from(&arguments.claims));
+        Some(options) => check_database(&options, &mut report).await,
+        None => {}
+    }
+    if let Some(Tokens::Verified(KeySource::Server(address))) = tokens {
+        let verifier = Verifier::without_keys(rules);
         let server = KeyServer::start(address, verifier, Pace::default()).await;
         if report.found("key server", server).is_some_and(|server| !server.has_keys()) {
-            println!("note    the keys cannot be fetched now; until they are, requests get 503");
+            report.note("the keys cannot be fetched now; until they are, requests get 503");
         }
     }
-    match url {
-        None => println!("note    without a database URL this is development mode"),
-        Some(url) => check_database(arguments, url, &mut report).await,
-    }
-    for address in [Some(arguments.listen), arguments.watching.metrics_listen].into_iter().flatten()
-    {
-        match TcpListener::bind(address).await {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                println!("note    {address} is in use, by the running service perhaps");
+    for address in arguments.addresses() {
+        match address.bind().await {
+            Err(error) if is_in_use(&error) => {
+                report.note(&format!("{address} is in use, by the running service perhaps"));
             }
             bound => {
-                report.found(&format!("address {address}"), bound.map_err(Into::into));
+                report.found(&format!("address {address}"), bound);
             }
         }
     }
-    if report.failures > 0 {
+    if report.has_failures()? {
         bail!("the service would not start");
     }
-    println!("the service would start");
-    Ok(())
+    Ok(output::line("the service would start")?)
 }
 
-async fn check_database(arguments: &Serve, url: String, report: &mut Report) {
-    let connected = async {
-        let options = options(arguments, url, true)?;
-        Database::connect(&options, None).await.map_err(not_connected)
-    };
-    let Some(database) = report.found("database", connected.await) else {
-        return;
-    };
-    let migrated = require_migrated(&database).await;
-    // without the right to look, rights are what is missing
-    let may_not_look = migrated.as_ref().is_err_and(anyhow::Error::is::<campaigns_scope::Error>);
-    let is_migrated = report.found("migrations", migrated).is_some();
-    if is_migrated || may_not_look {
-        report.found("rights", require_rights(&database).await);
-    }
-    if is_migrated {
-        report.found("triggers", require_triggers(&database).await);
-        if arguments.row_level_security {
-            let role = &arguments.row_security.role;
-            report.found("row security", require_row_security(&database, role).await);
-        }
-    }
-    database.close().await.ok();
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == ErrorKind::AddrInUse)
 }
 
-/// Refuses a role without a right that the service needs, and names those that are missing.
-async fn require_rights(database: &Database) -> anyhow::Result<()> {
-    let missing = database.missing_rights().await.context("they cannot be looked up")?;
-    if missing.is_empty() {
-        return Ok(());
+async fn check_database(options: &Options, report: &mut Report) {
+    let options = Options { read_only: true, ..options.clone() };
+    let connected = Database::connect(&options, None).await.map_err(not_connected);
+    if let Some(database) = report.found("database", connected) {
+        require_database(&database, &options, report).await;
+        database.close().await.ok();
     }
-    bail!("the role lacks {}; deploy/grants.sql gives them", missing.join(", "))
+}
+
+/// Whether the database of development mode can be made, or be brought up to date.
+async fn check_development() -> anyhow::Result<()> {
+    development::require_writable()?;
+    match campaigns_migration::plan(development::DATABASE_URL).await {
+        // it is made
+        Ok(_) | Err(MigrationError::NoFile(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -2,15 +2,18 @@
 //!
 //! The file gives clap other defaults, so a value in it is checked as the flag's value is.
 //!
-//! **Invariant.** Secrets are not shown: what `--help` hides, `campaigns config` hides.
+//! **Invariant.** Secrets are not shown: neither those of arguments that are secrets, nor those in addresses.
 
-use std::{collections::BTreeMap, ffi::OsStr, io::Write, path::Path};
+use std::{collections::BTreeMap, ffi::OsStr, fmt::Write, path::Path};
 
 use clap::{Arg, ArgMatches, Command, CommandFactory, parser::ValueSource};
-use reqwest::Url;
 use toml::{Table, Value};
 
-use super::arguments::{Arguments, WrongUsage};
+use super::{
+    arguments::{Arguments, WrongUsage},
+    output, usage,
+};
+use crate::secrets;
 
 /// Flags that a file cannot set: they say what to do once.
 const NOT_IN_FILES: [&str; 4] = ["config", "check", "help", "version"];
@@ -30,7 +33,7 @@ impl File {
         }
         match matches.try_get_one::<std::path::PathBuf>("config") {
             Ok(Some(path)) => {
-                Self::read(path).map_err(|why| WrongUsage(format!("{}: {why}", path.display())))
+                Self::read(path).map_err(|why| WrongUsage(format!("{}: {why}", usage::shown(path))))
             }
             _ => Ok(Self::default()),
         }
@@ -100,7 +103,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 
 /// Prints each setting with its source, as TOML.
 pub(super) fn print(matches: &ArgMatches, file: &File) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     for arg in Arguments::command().get_arguments().filter(|arg| is_setting(arg)) {
         let name = arg.get_long().expect("a setting has a flag");
         let values = matches.get_raw(arg.get_id().as_str());
@@ -118,12 +121,15 @@ pub(super) fn print(matches: &ArgMatches, file: &File) -> anyhow::Result<()> {
         {
             (values, source) = (vec![url], "environment");
         }
-        if arg.is_hide_env_values_set() || name == "jwks-url" {
-            values = values.iter().filter_map(|value| without_secrets(value)).collect();
+        if usage::is_secret(arg) {
+            values = values.iter().filter_map(|value| secrets::place(value)).collect();
             if values.is_empty() && source != "not set" {
                 writeln!(out, "# {name}: hidden ({source})")?;
                 continue;
             }
+        } else {
+            values =
+                values.iter().map(|value| secrets::redacted_value(value).into_owned()).collect();
         }
         match values.as_slice() {
             [] => writeln!(out, "# {name}: {source}")?,
@@ -134,16 +140,7 @@ pub(super) fn print(matches: &ArgMatches, file: &File) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
-}
-
-/// An address without its user, password and parameters; `None` for any other secret.
-fn without_secrets(value: &str) -> Option<String> {
-    let url =
-        Url::parse(value).ok().filter(|url| url.scheme() != "data" && value.contains("://"))?;
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{host}{port}{}", url.scheme(), url.path()))
+    Ok(output::text(out)?)
 }
 
 /// A value in TOML.

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use chrono::Utc;
 
-use super::{arguments::Demo, database};
+use super::{arguments::Demo, database, output};
 use crate::demo;
 
 pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
@@ -14,7 +14,7 @@ pub(super) async fn run(arguments: Demo) -> anyhow::Result<()> {
     }
     demo::load(&database, Utc::now()).await?;
     for organization in demo::ORGANIZATIONS {
-        println!("{}  {}", organization.id, organization.name);
+        output::line(format_args!("{}  {}", organization.id, organization.name))?;
     }
     database.close().await?;
     Ok(())

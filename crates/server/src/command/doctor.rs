@@ -7,7 +7,11 @@ use campaigns_segments::Rules;
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{arguments::Doctor, database};
+use super::{
+    arguments::Doctor,
+    database,
+    output::{self, NotWritten},
+};
 
 pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     let options = database::options(&arguments.database, &arguments.schema)?;
@@ -21,7 +25,7 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
         bar.set_message(check.wrong.clone());
         let found = doctor.look(check, Utc::now(), most).await?;
         wrong += found.all;
-        bar.suspend(|| print(&check.wrong, &check.remedy, &found));
+        bar.suspend(|| print(&check.wrong, &check.remedy, &found))?;
         bar.inc(1);
     }
     bar.set_message("campaign_segments.filter_rules");
@@ -32,28 +36,27 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
         "campaign_segments.filter_rules cannot be read",
         "The segment cannot be used. Correct the rules at the path, or save them with updateSegment, which checks them.",
         &found,
-    );
+    )?;
     database.close().await?;
     if wrong > 0 {
         bail!("{wrong} problems");
     }
-    println!("no problems found by {} checks", checks.len() + 1);
-    Ok(())
+    Ok(output::line(format_args!("no problems found by {} checks", checks.len() + 1))?)
 }
 
-fn print(wrong: &str, remedy: &str, found: &Found) {
+fn print(wrong: &str, remedy: &str, found: &Found) -> Result<(), NotWritten> {
     if found.all == 0 {
-        return;
+        return Ok(());
     }
-    println!("{wrong}: {}", found.all);
+    output::line(format_args!("{wrong}: {}", found.all))?;
     for line in &found.named {
-        println!("  {line}");
+        output::line(format_args!("  {line}"))?;
     }
     let others = found.all - found.named.len() as u64;
     if others > 0 {
-        println!("  and {others} more");
+        output::line(format_args!("  and {others} more"))?;
     }
-    println!("  Remedy: {remedy}\n");
+    output::line(format_args!("  Remedy: {remedy}\n"))
 }
 
 /// Segments whose rules are an object but not valid rules.

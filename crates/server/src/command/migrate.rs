@@ -1,6 +1,9 @@
 //! `campaigns migrate`.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::{
+    fmt::Write,
+    io::{BufRead, IsTerminal},
+};
 
 use campaigns_migration::{Error, Planned, Target};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     arguments::{Migrate, MigrateAction, WrongUsage, require_postgres},
     database::{NOT_MIGRATED, not_connected},
+    output,
 };
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<()> {
@@ -36,25 +40,26 @@ async fn act(arguments: &Migrate, target: Target) -> anyhow::Result<()> {
         MigrateAction::Up if arguments.plan => print(&campaigns_migration::plan(target).await?)?,
         MigrateAction::Up => {
             if !arguments.yes && !agree(&campaigns_migration::to_adopt(target.clone()).await?)? {
-                println!("nothing was changed");
+                output::line("nothing was changed")?;
                 return Ok(());
             }
             up(target.clone()).await?;
             if arguments.with_policies {
                 let role = &arguments.row_security.role;
                 for table in campaigns_migration::write_policies(target, role).await? {
-                    println!("policies {table}");
+                    output::line(format_args!("policies {table}"))?;
                 }
             }
         }
         MigrateAction::Status => {
             for (name, applied) in campaigns_migration::status(target).await? {
-                println!("{}  {name}", if applied { "applied" } else { "pending" });
+                let state = if applied { "applied" } else { "pending" };
+                output::line(format_args!("{state}  {name}"))?;
             }
         }
         MigrateAction::Down => match campaigns_migration::down(target).await? {
-            Some(name) => println!("undone   {name}"),
-            None => println!("there is nothing to undo"),
+            Some(name) => output::line(format_args!("undone   {name}"))?,
+            None => output::line("there is nothing to undo")?,
         },
     }
     Ok(())
@@ -85,10 +90,10 @@ async fn up(target: Target) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let applied = applied?;
     for name in &applied {
-        println!("applied  {name}");
+        output::line(format_args!("applied  {name}"))?;
     }
     if applied.is_empty() {
-        println!("the database is up to date");
+        output::line("the database is up to date")?;
     }
     Ok(())
 }
@@ -106,10 +111,11 @@ fn agree(tables: &[String]) -> anyhow::Result<bool> {
         ))
         .into());
     }
-    println!("Another program created {tables}.");
-    println!("The service will add what it needs beside them; --plan shows what.");
-    print!("Adopt them? [y/N] ");
-    std::io::stdout().flush()?;
+    output::text(format_args!(
+        "Another program created {tables}.\n\
+         The service will add what it needs beside them; --plan shows what.\n\
+         Adopt them? [y/N] "
+    ))?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -117,7 +123,7 @@ fn agree(tables: &[String]) -> anyhow::Result<bool> {
 
 /// Prints each statement, as SQL with comments.
 fn print(planned: &[Planned]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     if planned.is_empty() {
         writeln!(out, "-- the database is up to date")?;
     }
@@ -130,5 +136,5 @@ fn print(planned: &[Planned]) -> anyhow::Result<()> {
         let sql = statement.sql.trim().trim_end_matches(';');
         writeln!(out, "-- locks {}\n{sql};\n", statement.locks)?;
     }
-    Ok(())
+    Ok(output::text(out)?)
 }

@@ -7,44 +7,55 @@ mod database;
 mod demo;
 mod doctor;
 mod migrate;
+mod output;
 mod process;
 mod schema;
 mod serve;
 mod shell;
+mod start;
 mod stats;
 mod token;
+mod usage;
 mod waiting;
 mod worker;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
+use crate::secrets::redacted_error;
 use arguments::{Arguments, Command, WrongUsage};
 use config::File;
+use output::NotWritten;
+use usage::Answered;
 
-/// Reads the command line and runs the command. Exits with 0 on success, 1 on failure, and 2 for
-/// wrong usage.
+/// Reads the command line and runs the command. Exits with 0 on success, 1 on failure, 2 for wrong usage, and 141 if
+/// the reader of its output went away.
 pub async fn run() -> ExitCode {
-    let matches = Arguments::command().get_matches();
-    let done = match File::named_by(&matches) {
-        Ok(file) => obey(&file).await,
-        Err(wrong) => Err(wrong.into()),
-    };
-    match done {
+    match obey().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("campaigns: {error:#}");
-            ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
-        }
+        Err(error) => exit_code(&error),
     }
 }
 
-/// Reads the command line again, with the settings of a file, and does what it says.
-async fn obey(file: &File) -> anyhow::Result<()> {
-    let matches = file.applied_to(Arguments::command()).get_matches();
+/// Prints why a command failed, unless that is already printed, and returns its exit code.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if let Some(Answered(code)) = error.downcast_ref() {
+        return *code;
+    }
+    if let Some(code) = error.downcast_ref().and_then(NotWritten::reader_gone) {
+        return code;
+    }
+    output::failure(redacted_error(&format!("{error:#}")));
+    ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
+}
+
+/// Reads the command line, and once more with the settings of the file that it names, and does what it says.
+async fn obey() -> anyhow::Result<()> {
+    let file = File::named_by(&usage::read(usage::program())?)?;
+    let matches = usage::read(file.applied_to(usage::program()))?;
     let of_config = matches.subcommand_matches("config").cloned();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let arguments = Arguments::from_arg_matches(&matches).or_else(usage::answer)?;
     match arguments.command {
         None => serve::run(arguments.serve).await,
         Some(Command::Serve(arguments)) => serve::run(*arguments).await,
@@ -55,7 +66,7 @@ async fn obey(file: &File) -> anyhow::Result<()> {
         Some(Command::Worker(arguments)) => worker::run(arguments).await,
         Some(Command::Doctor(arguments)) => doctor::run(arguments).await,
         Some(Command::Schema) => schema::run(),
-        Some(Command::Config(_)) => config::print(&of_config.unwrap_or_default(), file),
+        Some(Command::Config(_)) => config::print(&of_config.unwrap_or_default(), &file),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
     }

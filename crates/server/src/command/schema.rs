@@ -2,8 +2,8 @@
 
 use campaigns_graphql::Api;
 
-#[expect(clippy::unnecessary_wraps, reason = "as every command")]
+use super::output;
+
 pub(super) fn run() -> anyhow::Result<()> {
-    print!("{}", Api::sdl());
-    Ok(())
+    Ok(output::text(Api::sdl())?)
 }

@@ -1,23 +1,22 @@
 //! `campaigns serve`.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{fmt::Write, net::SocketAddr, time::Duration};
 
-use anyhow::{Context, bail};
-use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Key, Options, Signer, Verifier};
+use anyhow::Context;
+use campaigns_scope::{ClaimRules, Database, Key, Options, Verifier};
 use chrono::{TimeDelta, Utc};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    arguments::{KeySource, Serve, WrongUsage, require_postgres},
+    arguments::{KeySource, Serve},
     check,
-    database::{not_connected, require_migrated},
-    process,
+    database::not_connected,
+    output, process,
+    start::{Parts, Report, Start, Tokens, require_database, sign},
     waiting::{self, Bound, Waited},
     worker,
 };
-use crate::{
-    App, Clock, KeyServer, Keys, Pace, Settings, demo, development, logs::Log, metrics::Metrics,
-};
+use crate::{App, Clock, KeyServer, Keys, Pace, demo, development, logs::Log, metrics::Metrics};
 
 /// How long requests can take to finish after the service is told to stop.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -38,29 +37,23 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
-    let rules = ClaimRules::from(&arguments.claims);
-    let given = arguments.keys.source()?;
-    let url = arguments.database.get()?;
-    let is_worker = arguments.worker.unwrap_or(url.is_none());
-    let worker_url = url.clone().unwrap_or_else(|| development::DATABASE_URL.to_owned());
-    let schema = arguments.schema.of(&worker_url)?;
-    if arguments.row_level_security {
-        require_postgres("--row-level-security", &worker_url)?;
-    }
+    let mut report = Report::silent();
+    let Some(start) = Parts::read(&arguments, &mut report).await.complete() else {
+        return report.first_failure();
+    };
+    let Start { is_development, rules, tokens, options, settings } = start;
     let mut told_to_end = std::pin::pin!(process::told_to_end());
     let mut bound = None;
-    let metrics = match arguments.watching.metrics_listen {
+    let metrics = match &arguments.watching.metrics_listen {
         Some(address) => Some(Bound::to(address).await?.into_listener()),
         None => None,
     };
-    let (database, source, banner) = match (url, given) {
-        (Some(_), None) => {
-            bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
-        }
-        (Some(url), Some(source)) => {
-            let options = options(&arguments, url, false)?;
+    let (database, source, banner) = match tokens {
+        tokens if is_development => develop(&options, tokens, &rules).await?,
+        Tokens::Signed(_) => unreachable!("only development mode signs"),
+        Tokens::Verified(source) => {
             let waited = waiting::connect(
-                arguments.listen,
+                &arguments.listen,
                 |bound| announce(bound.address()?, metrics.as_ref(), None),
                 async || Database::connect(&options, None).await,
                 told_to_end.as_mut(),
@@ -72,31 +65,18 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
                 }
                 Waited::Ended => return Ok(()),
             };
-            require_migrated(&database).await?;
-            require_triggers(&database).await?;
-            if arguments.row_level_security {
-                require_row_security(&database, &arguments.row_security.role).await?;
-            }
+            require_database(&database, &options, &mut report).await;
+            report.first_failure()?;
             (database, source, None)
         }
-        (None, given) => develop(&arguments, given, &rules).await?,
     };
 
-    let worker = if is_worker {
-        let options = Options { schema, ..Options::new(worker_url) };
+    let worker = if arguments.worker.unwrap_or(is_development) {
+        let Options { url, schema, .. } = options;
+        let options = Options { schema, ..Options::new(url) };
         Some(worker::Running::start(options, arguments.pooler).await?)
     } else {
         None
-    };
-    let settings = Settings {
-        introspection: !arguments.no_introspection,
-        membership_admin_roles: arguments.memberships.admin_roles(),
-        documents: arguments.persisted.documents()?,
-        cors_origins: arguments.cors_origin,
-        issuer: arguments.sign_in.issuer(),
-        slow_operation: arguments.watching.slow_operation,
-        has_metrics: arguments.watching.metrics_listen.is_none() && !arguments.watching.no_metrics,
-        ..arguments.bounds.settings()
     };
     let keys = match source {
         KeySource::Given(key) => Keys::Given(Verifier::new(key, rules)),
@@ -109,7 +89,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let bound = if let Some(bound) = bound {
         bound
     } else {
-        let bound = Bound::to(arguments.listen).await?;
+        let bound = Bound::to(&arguments.listen).await?;
         announce(bound.address()?, metrics.as_ref(), banner.as_ref())?;
         bound
     };
@@ -120,52 +100,6 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         Err(_) => tracing::warn!("the database was not closed in time"),
     }
     Ok(())
-}
-
-/// The options of the connection to this address.
-pub(super) fn options(
-    arguments: &Serve,
-    url: String,
-    read_only: bool,
-) -> Result<Options, WrongUsage> {
-    let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
-    Ok(Options {
-        pooler: arguments.pooler,
-        schema: arguments.schema.of(&url)?,
-        row_security_role: role,
-        read_only,
-        ..arguments.bounds.options(url)
-    })
-}
-
-/// Rejects a database in which triggers of the feed are missing or turned off, and logs those that
-/// a restore has turned into ordinary ones.
-pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<()> {
-    let broken = database.feed_reader().broken_triggers().await?;
-    for BrokenTrigger { table, trigger, fires } in &broken {
-        let remedy = format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}");
-        if !fires {
-            bail!("the trigger {trigger} on {table} is missing or disabled: {remedy}");
-        }
-        tracing::warn!(
-            "the trigger {trigger} on {table} does not fire in replication sessions, as after \
-             a restore with --disable-triggers: {remedy}"
-        );
-    }
-    Ok(())
-}
-
-/// Rejects a database in which policies would not apply to a role, with the reasons.
-pub(super) async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
-    let gaps = database.gaps_in_row_security(role).await?;
-    if gaps.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "row security would not apply; `campaigns migrate --with-policies` creates policies where \
-         there are none:\n  {}",
-        gaps.join("\n  ")
-    )
 }
 
 /// The output of development mode: tokens for an admin and a member.
@@ -191,19 +125,17 @@ async fn fill() -> anyhow::Result<()> {
 
 /// The defaults of development mode.
 async fn develop(
-    arguments: &Serve,
-    given: Option<KeySource>,
+    options: &Options,
+    tokens: Tokens,
     rules: &ClaimRules,
 ) -> anyhow::Result<(Database, KeySource, Option<Banner>)> {
     campaigns_migration::up(development::DATABASE_URL).await?;
     fill().await?;
-    let options = options(arguments, development::DATABASE_URL.to_owned(), false)?;
-    let database = Database::connect(&options, None).await.map_err(not_connected)?;
-    let secret = match (&arguments.keys.jwt_secret, given) {
-        // a public key cannot sign tokens
-        (None, Some(source)) => return Ok((database, source, None)),
-        (Some(secret), _) => secret.clone().into_bytes(),
-        (None, None) => development::secret()?,
+    let database = Database::connect(options, None).await.map_err(not_connected)?;
+    let secret = match tokens {
+        Tokens::Verified(source) => return Ok((database, source, None)),
+        Tokens::Signed(Some(secret)) => secret,
+        Tokens::Signed(None) => development::secret()?,
     };
     let organizations = database.operator().organizations().await?;
     let organization = organizations
@@ -211,14 +143,8 @@ async fn develop(
         .find(|organization| organization.id == demo::ORGANIZATIONS[0].id)
         .or(organizations.first())
         .context("the database has no organization")?;
-    let signer = Signer::new(&secret, rules.clone())?;
-    let now = Utc::now();
-    let sign = |role, subject: uuid::Uuid| {
-        let expires_at = now + TimeDelta::days(30);
-        signer
-            .sign(organization.id, role, &subject.to_string(), now, expires_at)
-            .map_err(|error| WrongUsage(error.to_string()))
-    };
+    let expires_at = Utc::now() + TimeDelta::days(30);
+    let sign = |role, subject| sign(&secret, rules, organization.id, role, subject, expires_at);
     let admin = rules.admin_roles.first().map_or("admin", String::as_str);
     let banner = Banner {
         organization: format!("{}, {}", organization.name, organization.id),
@@ -233,8 +159,7 @@ fn announce(
     metrics: Option<&TcpListener>,
     banner: Option<&Banner>,
 ) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
+    let mut out = format!("listening on http://{address}\n");
     if let Some(metrics) = metrics {
         writeln!(out, "metrics on http://{}/metrics", metrics.local_addr()?)?;
     }
@@ -244,8 +169,7 @@ fn announce(
         writeln!(out, "Dashboard http://{address}/#token={admin}\n")?;
         writeln!(out, "GraphiQL  http://{address}/graphiql#token={admin}\n")?;
     }
-    out.flush()?;
-    Ok(())
+    Ok(output::text(out)?)
 }
 
 /// Serves until the process is told to stop and its requests are finished.

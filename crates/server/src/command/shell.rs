@@ -1,15 +1,17 @@
 //! `campaigns completions` and `campaigns man`.
 
-use std::io::Write;
-
 use clap::CommandFactory;
 
-use super::arguments::{Arguments, Completions, Man, WrongUsage};
+use super::{
+    arguments::{Arguments, Completions, Man, WrongUsage},
+    output,
+};
+use crate::secrets::redacted_value;
 
 pub(super) fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "campaigns", &mut script);
-    Ok(std::io::stdout().write_all(&script)?)
+    Ok(output::text(String::from_utf8_lossy(&script))?)
 }
 
 pub(super) fn man(arguments: &Man) -> anyhow::Result<()> {
@@ -20,9 +22,9 @@ pub(super) fn man(arguments: &Man) -> anyhow::Result<()> {
         Some(name) => program
             .find_subcommand(name)
             .cloned()
-            .ok_or_else(|| WrongUsage(format!("there is no command {name}")))?,
+            .ok_or_else(|| WrongUsage(format!("there is no command {}", redacted_value(name))))?,
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    Ok(std::io::stdout().write_all(&page)?)
+    Ok(output::text(String::from_utf8_lossy(&page))?)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     arguments::{Stats, StatsAction},
-    database,
+    database, output,
 };
 
 pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
     };
     bar.finish_and_clear();
     database.close().await?;
-    println!("{}", done?);
+    output::line(done?)?;
     Ok(())
 }
 
@@ -39,11 +39,12 @@ async fn check(
             bar.set_message(table.name);
             let (differences, all) = counts.differences(table, *organization).await?;
             for difference in &differences {
-                bar.suspend(|| println!("{}", line(table.name, *organization, difference)));
+                bar.suspend(|| output::line(line(table.name, *organization, difference)))?;
             }
             let unnamed = all - differences.len() as u64;
             if unnamed > 0 {
-                bar.suspend(|| println!("{} of {organization}: {unnamed} more", table.name));
+                let more = format!("{} of {organization}: {unnamed} more", table.name);
+                bar.suspend(|| output::line(more))?;
             }
             wrong += all;
             bar.inc(1);

@@ -3,7 +3,10 @@
 use campaigns_scope::Signer;
 use chrono::Utc;
 
-use super::arguments::{Token, WrongUsage};
+use super::{
+    arguments::{Token, WrongUsage},
+    output,
+};
 use crate::development;
 
 pub(super) fn run(arguments: &Token) -> anyhow::Result<()> {
@@ -28,6 +31,5 @@ pub(super) fn run(arguments: &Token) -> anyhow::Result<()> {
     let token = signer
         .sign(*org, role, subject, now, expires_at)
         .map_err(|error| WrongUsage(error.to_string()))?;
-    println!("{token}");
-    Ok(())
+    Ok(output::line(token)?)
 }

@@ -5,7 +5,6 @@
 
 use std::{net::SocketAddr, pin::Pin, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Router,
     http::{HeaderValue, StatusCode, header::CONNECTION},
@@ -17,8 +16,8 @@ use campaigns_graphql::Error as Refusal;
 use campaigns_scope::{Database, Error};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::database::not_connected;
-use crate::http;
+use super::{arguments::ListenAddress, database::not_connected};
+use crate::{http, listen::Acceptor};
 
 /// How long to wait before the database is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,9 +28,8 @@ const QUIET: usize = 20;
 pub(super) struct Bound(TcpListener);
 
 impl Bound {
-    pub(super) async fn to(address: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await;
-        Ok(Self(listener.with_context(|| format!("cannot listen on {address}"))?))
+    pub(super) async fn to(address: &ListenAddress) -> anyhow::Result<Self> {
+        Ok(Self(address.bind().await?))
     }
 
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
@@ -47,7 +45,7 @@ impl Bound {
         let listener = self.0.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(shared, router()).with_graceful_shutdown(async {
+        let server = axum::serve(Acceptor::new(shared), router()).with_graceful_shutdown(async {
             stopped.await.ok();
         });
         Ok(Waiting { listener, stop, server: tokio::spawn(server.into_future()) })
@@ -94,7 +92,7 @@ pub(super) enum Waited {
 /// Connects. While the database does not answer, listens and tries again; `listening` is called once it
 /// listens.
 pub(super) async fn connect(
-    address: SocketAddr,
+    address: &ListenAddress,
     listening: impl FnOnce(&Bound) -> anyhow::Result<()>,
     connect: impl AsyncFn() -> Result<Database, Error>,
     mut told_to_end: Pin<&mut impl Future<Output = ()>>,

@@ -6,7 +6,7 @@ use campaigns_delivery::{WORKER_CONNECTIONS, WORKER_LIMIT};
 use campaigns_scope::{Database, Options};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{arguments::Worker, database, process};
+use super::{arguments::Worker, database, output, process};
 use crate::logs::Log;
 
 /// How long campaigns in progress can take after the process is told to stop. Those that take
@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
     )
     .await?;
     let told_to_end = process::told_to_end();
-    println!("looking for campaigns that are due");
+    output::line("looking for campaigns that are due")?;
     told_to_end.await;
     tracing::info!("ending");
     worker.end(GRACE).await;

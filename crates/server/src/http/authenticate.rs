@@ -5,6 +5,7 @@ use campaigns_scope::{Bearer, InvalidToken, NoViewer, Scope, Viewer};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use uuid::Uuid;
 
+use super::headers::text;
 use crate::App;
 
 /// The header that names the organization if the token does not.
@@ -43,13 +44,16 @@ impl App {
         &self,
         headers: &HeaderMap,
     ) -> Result<(Caller, Viewer, Scope), Refusal> {
-        let authorization = headers.get(header::AUTHORIZATION);
-        let mut named = headers.get_all(ORGANIZATION).iter();
-        // a value that is not text is not an ID either
-        let organization = named.next().map(|value| value.to_str().unwrap_or_default());
-        let organization = if named.next().is_some() { Some("") } else { organization };
-        let authorization = authorization.and_then(|value| value.to_str().ok());
-        let caller = self.caller(authorization, organization).await?;
+        let authorization = text(headers, &header::AUTHORIZATION, "Authorization");
+        let authorization = authorization.map_err(|unusable| {
+            Refusal::Unauthenticated(unusable.why.replace("This", "The Authorization"))
+        })?;
+        let organization = text(headers, &ORGANIZATION, ORGANIZATION_NAME);
+        // the token comes before anything else that may be wrong
+        let caller = self.caller(authorization, organization.as_ref().ok().copied().flatten());
+        let caller = caller.await?;
+        organization
+            .map_err(|unusable| Refusal::Refused(StatusCode::BAD_REQUEST, unusable.into()))?;
         let (viewer, scope) = self.enter(&caller).await?;
         Ok((caller, viewer, scope))
     }

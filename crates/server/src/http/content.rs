@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::headers::{Unusable, text, texts};
+
 /// The media types of `/graphql`'s responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -26,9 +28,17 @@ impl Answer {
     /// What the client wants most of what there is; `None` where it wants none of it. Without a wish it
     /// is JSON, and a stream is for who names it. Of what matches a type, the most specific range
     /// counts; between types that are wanted as much, the one that is named first.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Option<Self> {
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let ranges: Vec<Range> = values
+    ///
+    /// # Errors
+    /// If its wish cannot be read.
+    pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<Self>, Unusable> {
+        let values = texts(headers, &header::ACCEPT, "Accept")?;
+        Ok(Self::best(&values))
+    }
+
+    fn best(accepted: &[&str]) -> Option<Self> {
+        let ranges: Vec<Range> = accepted
+            .iter()
             .flat_map(|value| value.split(','))
             .filter(|range| !range.trim().is_empty())
             .map(Range::of)
@@ -93,8 +103,7 @@ impl Range {
 /// Whether a body is JSON in UTF-8. Nothing that a page can send without a preflight request (a
 /// form, plain text) is.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
-    else {
+    let Ok(Some(value)) = text(headers, &header::CONTENT_TYPE, "Content-Type") else {
         return false;
     };
     let mut parts = value.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -111,13 +120,13 @@ mod tests {
 
     fn accept(value: &'static str) -> Option<Answer> {
         let headers = [(header::ACCEPT, HeaderValue::from_static(value))];
-        Answer::wanted(&headers.into_iter().collect())
+        Answer::wanted(&headers.into_iter().collect()).ok().flatten()
     }
 
     #[test]
     fn the_client_gets_what_it_wants_most() {
         const JSON: &str = "application/json";
-        assert_eq!(Answer::wanted(&HeaderMap::new()), Some(Answer::Json));
+        assert_eq!(Answer::wanted(&HeaderMap::new()).ok().flatten(), Some(Answer::Json));
         assert_eq!(accept("*/*"), Some(Answer::Json));
         assert_eq!(accept(JSON), Some(Answer::Json));
         assert_eq!(accept("application/graphql-response+json"), Some(Answer::GraphqlResponse));

@@ -19,9 +19,9 @@ use axum::{
     extract::ws::Message,
     response::Response,
 };
-use campaigns_graphql::Error;
+use campaigns_graphql::{Error, feed_place};
 use campaigns_operation::Operation;
-use campaigns_scope::{Budget, Scope, Viewer};
+use campaigns_scope::{Budget, Place, Scope, Viewer};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::{
@@ -31,7 +31,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Unreadable, content::Answer, graphql::Asker, respond};
+use super::{Unreadable, content::Answer, graphql::Asker, headers::text, respond};
 use crate::{App, listen::peer::Peer, operation::Begun, socket};
 
 /// The cursor that a client goes on after.
@@ -40,19 +40,26 @@ pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// What keeps the connection from looking idle to those between.
 const HEARTBEAT: &str = ":\n\n";
 
-/// The cursor that a request names in its header.
-pub(super) fn after(headers: &HeaderMap) -> Option<String> {
-    // what is no text is no cursor either
-    let value = headers.get(LAST_EVENT_ID)?.to_str().unwrap_or_default();
-    (!value.is_empty()).then(|| value.to_owned())
+/// [`LAST_EVENT_ID`] in its usual spelling.
+const LAST_EVENT_ID_NAME: &str = "Last-Event-ID";
+
+/// The place in the feed that a request names in its header.
+pub(super) fn after(headers: &HeaderMap, scope: &Scope) -> Result<Option<Place>, Error> {
+    let cursor = text(headers, &LAST_EVENT_ID, LAST_EVENT_ID_NAME)?;
+    cursor.map(|cursor| feed_place(scope, LAST_EVENT_ID_NAME, cursor)).transpose()
 }
 
 /// Answers with a stream of the operation, or with why there is none.
 pub(super) fn serve(
     asker: Asker,
     operation: Result<Operation, Error>,
-    after: Option<String>,
+    after: Result<Option<Place>, Error>,
 ) -> Response {
+    // a stream that began elsewhere than the client asks would miss events
+    let (operation, after) = match after {
+        Ok(after) => (operation, after),
+        Err(error) => (operation.and(Err(error)), None),
+    };
     let Asker { app, peer, caller, viewer, scope, budget } = asker;
     if scope.is_overloaded() {
         return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, Error::busy());
@@ -148,7 +155,7 @@ impl Stream {
         scope: Scope,
         budget: Arc<Budget>,
         operation: Result<Operation, Error>,
-        after: Option<String>,
+        after: Option<Place>,
     ) {
         let organization = scope.organization();
         let begun = match Begun::begin(&self.app, &scope, operation, None).await {

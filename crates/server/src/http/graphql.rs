@@ -27,7 +27,9 @@ use super::{
     authenticate::{Caller, Refusal},
     body,
     content::{Answer, is_json},
-    event_stream, respond,
+    event_stream,
+    headers::Unusable,
+    respond,
 };
 use crate::{App, input, listen::peer::Peer, operation::Begun, socket};
 
@@ -39,7 +41,7 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
     let wanted = Answer::wanted(&parts.headers);
     let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
-        Err(refusal) => return refused(&app, not_a_stream(wanted), refusal),
+        Err(refusal) => return refused(&app, not_a_stream(&wanted), refusal),
     };
     let (peer, organization) = (Peer::of(&parts.extensions), scope.organization());
     // before the rest of it is read
@@ -54,7 +56,8 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
 }
 
 /// What is not executed is no stream.
-fn not_a_stream(wanted: Option<Answer>) -> Answer {
+fn not_a_stream(wanted: &Result<Option<Answer>, Unusable>) -> Answer {
+    let wanted = wanted.as_ref().ok().copied().flatten();
     wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json)
 }
 
@@ -90,8 +93,20 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    async fn answer(self, wanted: Option<Answer>, parts: Parts, body: Body) -> Response {
-        let answer = not_a_stream(wanted);
+    async fn answer(
+        self,
+        wanted: Result<Option<Answer>, Unusable>,
+        parts: Parts,
+        body: Body,
+    ) -> Response {
+        let answer = not_a_stream(&wanted);
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(unusable) => {
+                self.app.operations.refused(Code::BadUserInput);
+                return respond::refused(answer, StatusCode::BAD_REQUEST, unusable.into());
+            }
+        };
         if wanted.is_none() {
             self.app.operations.refused(Code::BadUserInput);
             return respond::refused_as(
@@ -118,7 +133,8 @@ impl Asker {
                 }
                 Err(Unreadable(_, error)) => Err(error),
             };
-            return event_stream::serve(self, operation, event_stream::after(&parts.headers));
+            let after = event_stream::after(&parts.headers, &self.scope);
+            return event_stream::serve(self, operation, after);
         }
         match read {
             Ok(Request::One(operation)) => self.answer_one(answer, &parts, operation).await,
@@ -259,6 +275,9 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
             "variables" | "extensions" => Json::Null,
             _ => Json::String(value),
         };
+        if parameters.contains_key(&name) {
+            return Err(Error::bad_input(name, "This parameter is given twice.").into());
+        }
         parameters.insert(name, value);
     }
     operation(Json::Object(parameters))

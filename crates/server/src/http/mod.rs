@@ -5,6 +5,7 @@ mod body;
 mod content;
 mod event_stream;
 mod graphql;
+mod headers;
 mod health;
 pub(crate) mod metrics;
 mod pages;

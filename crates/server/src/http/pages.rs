@@ -11,14 +11,13 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::App;
 
-/// A page or one of its files, or 404. A page takes the token from the fragment of the address,
-/// which browsers do not send to a server.
+/// A page or one of its files, or 404.
 pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
     let mut response = Response::new(Body::empty());
     let accepted = request.headers().get(header::ACCEPT_ENCODING);
     let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (pages, issuer) = (app.settings.pages, app.settings.issuer.as_ref());
-    let Some(file) = pages.file(request.uri().path(), accepted, issuer) else {
+    let (pages, sign_in) = (app.settings.pages, &app.settings.sign_in);
+    let Some(file) = pages.file(request.uri().path(), accepted, sign_in) else {
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
     };

@@ -10,11 +10,12 @@
 //!   a body (`http/body.rs`), and for reading a response.
 //! - On shutdown, work in progress is finished, and waiting connections are closed.
 
+mod acceptor;
 mod backoff;
 pub(crate) mod peer;
 mod stream;
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -26,14 +27,14 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+pub(crate) use acceptor::Acceptor;
+
 use crate::Settings;
 use peer::Peer;
 use stream::Timed;
 
 /// How much is buffered before a request is read, and thus the maximum size of headers.
 const READ_BUFFER: usize = 64 * 1024;
-/// How long to wait if the operating system has no resources left.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until `stop` is true, and waits for the accepted ones.
 /// Each takes one of the places, all of which are free.
@@ -45,33 +46,25 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let all = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+    let mut acceptor = Acceptor::new(listener);
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-            (place, listener.accept().await)
+            (place, acceptor.next().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (place, (stream, _)) = tokio::select! {
             accepted = accepted => accepted,
             () = told(&mut stop) => break,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                // an event is small and should not wait for the next one
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY is not set");
-                }
-                let peer = Peer::default();
-                let stream = Timed::new(stream, peer.clone(), settings.timeouts, place);
-                tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
-            }
-            Err(error) => {
-                // the connection is already gone, or there are no file descriptors left
-                tracing::debug!(%error, "a connection was not accepted");
-                tokio::time::sleep(PAUSE).await;
-            }
+        // an event is small and should not wait for the next one
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY is not set");
         }
+        let peer = Peer::default();
+        let stream = Timed::new(stream, peer.clone(), settings.timeouts, place);
+        tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
     }
-    drop(listener);
+    drop(acceptor);
     // each holds one while its stream exists, also as a socket
     drop(places.acquire_many(all).await);
 }

@@ -1,7 +1,7 @@
 //! Lines on their way to standard error.
 //!
 //! **Invariant.** Nobody waits for whoever reads standard error: lines are added to a buffer of bounded
-//! size, and where it is full they are dropped and counted.
+//! size, and where it is full they are dropped and counted. No line shows the password of an address.
 //!
 //! A thread writes what has come, and then rests for a moment. If it wrote each line as it comes, it would
 //! be woken for each, and that costs more than the line.
@@ -14,6 +14,8 @@ use std::{
 };
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::secrets::redacted;
 
 /// How many bytes wait to be written, at most.
 const MAX_BYTES: usize = 4 << 20;
@@ -61,6 +63,15 @@ impl Lines {
 
     /// Adds a line, if there is room.
     pub(super) fn add(&self, line: &[u8]) {
+        // lines of libraries may have addresses in them; lines about operations have no slash
+        if line.contains(&b'/') {
+            self.push(redacted(&String::from_utf8_lossy(line)).as_bytes());
+        } else {
+            self.push(line);
+        }
+    }
+
+    fn push(&self, line: &[u8]) {
         let mut state = self.state();
         if state.waiting.len() + line.len() > MAX_BYTES {
             state.dropped += 1;

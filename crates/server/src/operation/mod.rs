@@ -13,7 +13,7 @@ use std::{
 use async_graphql::Response;
 use campaigns_graphql::{Asked, Code, Error, Executed, Payload, Subscription};
 use campaigns_operation::{Operation, Prepared};
-use campaigns_scope::{Budget, Held, Scope, Viewer};
+use campaigns_scope::{Budget, Held, Place, Scope, Viewer};
 use http::HeaderMap;
 use metrics::Counter;
 use tracing::Instrument;
@@ -112,7 +112,7 @@ impl Begun {
         }
     }
 
-    /// Opens a subscription, after the event of a cursor instead of the one that it names. For its
+    /// Opens a subscription, after a place in the feed instead of the one that it names. For its
     /// life it holds as many bytes as were drawn for its input, which it keeps in other forms.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Begun {
         viewer: Viewer,
         scope: Scope,
         budget: &Budget,
-        after: Option<String>,
+        after: Option<Place>,
     ) -> Result<Followed, Response> {
         let Self { app, prepared, observed } = self;
         let bytes = SUBSCRIPTION + budget.held() + prepared.input_bytes();

@@ -4,8 +4,6 @@ use async_graphql::ServerError;
 use campaigns_operation::{Operation, scan};
 use serde_json::{Map, Value as Json, json};
 
-use crate::http::authenticate::ORGANIZATION;
-
 /// The maximum number of bytes in the ID of an operation.
 const MAX_ID: usize = 1_000;
 
@@ -37,18 +35,9 @@ impl Received {
         match kind.as_str() {
             "connection_init" => {
                 let payload = optional(&mut message)?.unwrap_or_default();
-                let value = |wanted: &str| {
-                    let mut values = payload.iter();
-                    values
-                        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-                        .map(|(_, value)| value)
-                };
-                let token = value("authorization").and_then(Json::as_str).map(str::to_owned);
-                let organization = match value(ORGANIZATION.as_str()) {
-                    None | Some(Json::Null) => None,
-                    // a value that is not text is not an ID either
-                    Some(id) => Some(id.as_str().unwrap_or_default().to_owned()),
-                };
+                // one that cannot be read is not valid, as in a header
+                let token = member(&payload, "Authorization").ok().flatten();
+                let organization = member(&payload, "X-Organization-Id")?;
                 Ok(Self::ConnectionInit { token, organization })
             }
             "ping" => Ok(Self::Ping { payload: optional(&mut message)?.map(Json::Object) }),
@@ -62,6 +51,22 @@ impl Received {
             "complete" => Ok(Self::Complete { id: id(&mut message)? }),
             _ => Err(invalid("The type of the message is unknown")),
         }
+    }
+}
+
+/// The text of a member of a `connection_init`, in any case.
+fn member(payload: &Map<String, Json>, wanted: &str) -> Result<Option<String>, Invalid> {
+    let mut values = payload.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    let value = match (values.next(), values.next()) {
+        (Some(_), Some(_)) => {
+            return Err(Invalid(format!("The payload has {wanted} twice")));
+        }
+        (value, _) => value.map(|(_, value)| value),
+    };
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Invalid(format!("The payload's {wanted} is not text"))),
     }
 }
 

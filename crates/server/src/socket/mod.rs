@@ -101,7 +101,11 @@ impl App {
     /// Whether a page of the origin in these headers can open a socket. Browsers send no preflight
     /// request for it, so it is refused here. Clients other than pages name no origin.
     fn lets_in(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else { return true };
+        if origins.next().is_some() {
+            return false;
+        }
         if self.settings.cors_origins.contains(origin) {
             return true;
         }

@@ -56,7 +56,12 @@ begin("explorer", async () => {
   const place = ({ name }) => (roots.includes(name) ? roots.indexOf(name) : roots.length);
   types.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
   schema.replaceChildren(...types.map(describe));
-});
+}, leave);
+
+function leave() {
+  socket?.close(1000);
+  response.textContent = "";
+}
 
 async function execute() {
   say("");

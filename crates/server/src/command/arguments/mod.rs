@@ -4,12 +4,13 @@
 
 mod bounds;
 mod file;
+mod listen;
 mod shell;
 mod sign_in;
 mod tokens;
 mod watching;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use campaigns_operation::Documents;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -18,10 +19,13 @@ use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
 pub(super) use file::ConfigFile;
+pub(super) use listen::ListenAddress;
 pub(super) use shell::{Completions, Man};
 use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 pub(super) use watching::Watching;
+
+use super::usage;
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -77,10 +81,15 @@ pub(super) struct Persisted {
 }
 
 impl Persisted {
+    pub(super) fn is_given(&self) -> bool {
+        self.persisted_documents.is_some()
+    }
+
+    /// The documents of the file, which are none without one.
     pub(super) fn documents(&self) -> anyhow::Result<Documents> {
         let Some(file) = &self.persisted_documents else { return Ok(Documents::default()) };
         let wrong = |error: &dyn std::error::Error| {
-            WrongUsage(format!("--persisted-documents {}: {error}", file.display()))
+            WrongUsage(format!("--persisted-documents {}: {error}", usage::shown(file)))
         };
         let text = std::fs::read(file).map_err(|error| wrong(&error))?;
         let documents = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
@@ -110,14 +119,19 @@ pub(super) struct Serve {
     /// Says whether the service would start, and changes nothing. Exits with 1 if it would not.
     #[arg(long, env = "CAMPAIGNS_CHECK")]
     pub(super) check: bool,
-    /// The address to listen on. Port 0 picks a free port.
+    /// The address to listen on: an IP address or a name, and a port. Port 0 picks a free port. Development mode
+    /// refuses an address that other machines can reach, unless --expose-development-mode is given.
     #[arg(
         long,
         env = "CAMPAIGNS_LISTEN",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:8080"
     )]
-    pub(super) listen: SocketAddr,
+    pub(super) listen: ListenAddress,
+    /// Lets development mode listen on an address that other machines can reach. Tokens then cross the network in plain
+    /// text, and anyone who has a printed one is an admin.
+    #[arg(long, env = "CAMPAIGNS_EXPOSE_DEVELOPMENT_MODE")]
+    pub(super) expose_development_mode: bool,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
     #[command(flatten)]
@@ -170,6 +184,18 @@ pub(super) struct Serve {
         value_parser = origin
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
+}
+
+impl Serve {
+    /// The addresses to listen on.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
+        [Some(&self.listen), self.watching.metrics_listen.as_ref()].into_iter().flatten()
+    }
+
+    /// Whether tokens or people come from an issuer, which may issue tokens for other services as well.
+    pub(super) fn trusts_an_issuer(&self) -> bool {
+        self.keys.has_server() || self.sign_in.has_issuer()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -397,7 +423,7 @@ fn database_url(text: &str) -> Result<String, String> {
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
-    if has_path {
+    if has_path || text.contains('@') {
         return Err(
             "an origin has only a scheme and a host, such as https://app.example.com".to_owned()
         );

@@ -1,11 +1,10 @@
 //! Where people sign in to the pages.
 
-use campaigns_web::Issuer;
+use campaigns_web as web;
 use clap::Args;
 use reqwest::Url;
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_field_names, reason = "the flags' names")]
 pub(in crate::command) struct SignIn {
     /// The OpenID Connect issuer at which people sign in to the pages, as <https://issuer.example>.
     #[arg(
@@ -13,6 +12,7 @@ pub(in crate::command) struct SignIn {
         env = "CAMPAIGNS_OIDC_ISSUER",
         value_name = "URL",
         requires = "oidc_client_id",
+        hide_env_values = true,
         value_parser = issuer
     )]
     oidc_issuer: Option<IssuerUrl>,
@@ -25,6 +25,10 @@ pub(in crate::command) struct SignIn {
     /// The API that the pages ask an access token for, where the issuer has to be told.
     #[arg(long, env = "CAMPAIGNS_OIDC_RESOURCE", value_name = "URI", requires = "oidc_issuer")]
     oidc_resource: Option<String>,
+    /// Lets links that end in #token=… sign people in to the pages. Readers who are already signed in are asked first.
+    /// Always on in development mode, which prints such links.
+    #[arg(long, env = "CAMPAIGNS_TOKEN_LINKS")]
+    token_links: bool,
 }
 
 /// An issuer's identifier. Issuers are compared as text, so it stays as it was written.
@@ -35,25 +39,41 @@ struct IssuerUrl {
 }
 
 impl SignIn {
-    /// The issuer, where one is given.
-    pub(in crate::command) fn issuer(self) -> Option<Issuer> {
-        let IssuerUrl { text, origin } = self.oidc_issuer?;
-        Some(Issuer {
+    /// Whether an issuer is given.
+    pub(in crate::command) fn has_issuer(&self) -> bool {
+        self.oidc_issuer.is_some()
+    }
+
+    /// How people sign in to the pages.
+    pub(in crate::command) fn settings(&self, is_development: bool) -> web::SignIn {
+        let issuer = self.oidc_issuer.clone().zip(self.oidc_client_id.clone());
+        let issuer = issuer.map(|(IssuerUrl { text, origin }, client_id)| web::Issuer {
             url: text,
             origin,
-            client_id: self.oidc_client_id?,
-            scope: self.oidc_scope,
-            resource: self.oidc_resource,
-        })
+            client_id,
+            scope: self.oidc_scope.clone(),
+            resource: self.oidc_resource.clone(),
+        });
+        web::SignIn { issuer, takes_token_links: is_development || self.token_links }
     }
 }
 
 fn issuer(text: &str) -> Result<IssuerUrl, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match (url.scheme(), url.has_host()) {
-        ("http" | "https", true) => {
-            Ok(IssuerUrl { text: text.to_owned(), origin: url.origin().ascii_serialization() })
-        }
-        _ => Err("it begins with https:// or http://".to_owned()),
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("it must begin with https:// or http://".to_owned());
     }
+    // everyone who opens a page can read it; OpenID Connect allows none of these (Discovery 1.0, section 3)
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must not contain a user or a password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it must not contain a query or a fragment".to_owned());
+    }
+    let origin = url.origin().ascii_serialization();
+    // it becomes part of the pages' policy, in which these are separators
+    if origin.contains([';', ',', '\'']) {
+        return Err("its host is not a name or an address".to_owned());
+    }
+    Ok(IssuerUrl { text: text.to_owned(), origin })
 }

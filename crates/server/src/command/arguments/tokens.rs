@@ -6,7 +6,7 @@ use campaigns_scope::{ClaimRules, Key};
 use clap::Args;
 use reqwest::Url;
 
-use super::WrongUsage;
+use super::{super::usage::shown, WrongUsage};
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Keys {
@@ -17,7 +17,13 @@ pub(in crate::command) struct Keys {
     #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
     jwt_public_key: Option<PathBuf>,
     /// The address of a JSON Web Key Set with the public keys of tokens, such as <https://…/jwks.json>.
-    #[arg(long, env = "CAMPAIGNS_JWKS_URL", value_name = "URL", value_parser = key_server)]
+    #[arg(
+        long,
+        env = "CAMPAIGNS_JWKS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = key_server
+    )]
     jwks_url: Option<Url>,
 }
 
@@ -30,6 +36,11 @@ pub(in crate::command) enum KeySource {
 }
 
 impl Keys {
+    /// Whether a key server is given.
+    pub(in crate::command) fn has_server(&self) -> bool {
+        self.jwks_url.is_some()
+    }
+
     /// The source of the keys, if one is given.
     pub(in crate::command) fn source(&self) -> anyhow::Result<Option<KeySource>> {
         match (&self.jwt_secret, &self.jwt_public_key, &self.jwks_url) {
@@ -40,7 +51,7 @@ impl Keys {
             },
             (None, Some(file), None) => {
                 let of_file = |error: &dyn std::error::Error| {
-                    WrongUsage(format!("--jwt-public-key {}: {error}", file.display()))
+                    WrongUsage(format!("--jwt-public-key {}: {error}", shown(file)))
                 };
                 let pem = std::fs::read(file).map_err(|error| of_file(&error))?;
                 let key = Key::public_pem(&pem).map_err(|error| of_file(&error))?;

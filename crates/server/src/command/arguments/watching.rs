@@ -1,17 +1,17 @@
 //! How an operator watches the service.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 
-use super::duration;
+use super::{ListenAddress, duration};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Watching")]
 pub(in crate::command) struct Watching {
-    /// Serves /metrics on this address alone.
+    /// Serves /metrics on this address alone. It needs no token.
     #[arg(long, env = "CAMPAIGNS_METRICS_LISTEN", value_name = "ADDRESS")]
-    pub(in crate::command) metrics_listen: Option<SocketAddr>,
+    pub(in crate::command) metrics_listen: Option<ListenAddress>,
     /// Counts nothing, and does not serve /metrics.
     #[arg(long, env = "CAMPAIGNS_NO_METRICS", conflicts_with = "metrics_listen")]
     pub(in crate::command) no_metrics: bool,

@@ -1,6 +1,16 @@
-//! Where people sign in to the pages, other than by a token that they paste.
+//! How people sign in to the pages, other than by a token that they paste.
 
 use serde_json::json;
+
+/// How people sign in to the pages, other than by a token that they paste.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignIn {
+    /// The issuer at which they sign in.
+    pub issuer: Option<Issuer>,
+    /// Whether a link with `#token=…` signs them in. Anyone can make such a link, for a session of
+    /// their own choice.
+    pub takes_token_links: bool,
+}
 
 /// An issuer of OpenID Connect, and what the pages ask it for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,290 @@
+//! What `serve` needs to start, read in one place for `serve` itself and for `serve --check`, which prints what is
+//! missing.
+//!
+//! **Invariant.** Nothing here changes anything: no file is made, no row is written.
+
+use anyhow::{Context, bail};
+use campaigns_scope::{BrokenTrigger, ClaimRules, Database, Options, Signer};
+use chrono::{TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    arguments::{KeySource, Serve, WrongUsage, require_postgres},
+    database::require_migrated,
+    output::{self, NotWritten},
+};
+use crate::{Settings, development, secrets::redacted_error};
+
+/// What a start has found and what it lacks.
+pub(super) struct Report {
+    is_shown: bool,
+    /// Why the service would not start.
+    failures: Vec<anyhow::Error>,
+    written: Result<(), NotWritten>,
+}
+
+impl Report {
+    /// A report that prints nothing and logs its notes.
+    pub(super) fn silent() -> Self {
+        Self { is_shown: false, failures: Vec::new(), written: Ok(()) }
+    }
+
+    /// A report that prints everything to standard output.
+    pub(super) fn shown() -> Self {
+        Self { is_shown: true, ..Self::silent() }
+    }
+
+    /// Reports a result, and returns it if it is a success.
+    pub(super) fn found<T>(&mut self, what: &str, result: anyhow::Result<T>) -> Option<T> {
+        match result {
+            Ok(found) => {
+                self.say(&format!("ok      {what}"));
+                Some(found)
+            }
+            Err(error) => {
+                self.say(&format!("failed  {what}: {error:#}"));
+                self.failures.push(error);
+                None
+            }
+        }
+    }
+
+    /// Reports a setting, which is worth a line only if it is wrong.
+    fn setting<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
+        match result {
+            Ok(setting) => Some(setting),
+            wrong => self.found("settings", wrong),
+        }
+    }
+
+    /// Reports something that does not keep the service from starting.
+    pub(super) fn note(&mut self, text: &str) {
+        if self.is_shown {
+            self.say(&format!("note    {text}"));
+        } else {
+            tracing::warn!("{text}");
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        if self.is_shown && self.written.is_ok() {
+            self.written = output::line(redacted_error(line));
+        }
+    }
+
+    /// Whether something is missing.
+    ///
+    /// # Errors
+    /// If the report itself could not be written.
+    pub(super) fn has_failures(self) -> Result<bool, NotWritten> {
+        self.written?;
+        Ok(!self.failures.is_empty())
+    }
+
+    /// The first thing that is missing, if anything is.
+    pub(super) fn first_failure(self) -> anyhow::Result<()> {
+        self.failures.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+/// What is known before the database answers.
+pub(super) struct Start<T = Tokens, O = Options, S = Settings> {
+    /// Whether no database was given.
+    pub(super) is_development: bool,
+    pub(super) rules: ClaimRules,
+    pub(super) tokens: T,
+    /// How to connect to the database.
+    pub(super) options: O,
+    pub(super) settings: S,
+}
+
+/// A [`Start`] that may lack something.
+pub(super) type Parts = Start<Option<Tokens>, Option<Options>, Option<Settings>>;
+
+/// How tokens are verified.
+pub(super) enum Tokens {
+    /// With keys that are given.
+    Verified(KeySource),
+    /// With the secret that development mode also signs with; `None` if it still has to create one.
+    Signed(Option<Vec<u8>>),
+}
+
+impl Parts {
+    /// Reads the arguments and the files that they name.
+    pub(super) async fn read(arguments: &Serve, report: &mut Report) -> Self {
+        let url = report.setting(arguments.database.get());
+        let is_development = matches!(url, Some(None));
+        let url = url.map(|url| url.unwrap_or_else(|| development::DATABASE_URL.to_owned()));
+        let rules = ClaimRules::from(&arguments.claims);
+        let tokens = report.found("keys", tokens(arguments, &rules, is_development));
+        let options = url.and_then(|url| report.setting(options(arguments, &url)));
+        let documents = arguments.persisted.documents();
+        let documents = if arguments.persisted.is_given() {
+            report.found("documents", documents)
+        } else {
+            report.setting(documents)
+        };
+        let is_local = if is_development {
+            let is_local = require_local(arguments, report).await;
+            report.setting(is_local)
+        } else {
+            Some(())
+        };
+        if arguments.trusts_an_issuer() && rules.audience.is_none() {
+            report.note(
+                "without --jwt-audience, any token of the issuer with these claims is accepted, even one that it issued \
+                 for another service",
+            );
+        }
+        let settings = documents.zip(is_local).map(|(documents, ())| Settings {
+            introspection: !arguments.no_introspection,
+            membership_admin_roles: arguments.memberships.admin_roles(),
+            documents,
+            cors_origins: arguments.cors_origin.clone(),
+            sign_in: arguments.sign_in.settings(is_development),
+            slow_operation: arguments.watching.slow_operation,
+            has_metrics: arguments.watching.metrics_listen.is_none()
+                && !arguments.watching.no_metrics,
+            ..arguments.bounds.settings()
+        });
+        Self { is_development, rules, tokens, options, settings }
+    }
+
+    /// All of it, if nothing is missing.
+    pub(super) fn complete(self) -> Option<Start> {
+        let Self { is_development, rules, tokens, options, settings } = self;
+        Some(Start {
+            is_development,
+            rules,
+            tokens: tokens?,
+            options: options?,
+            settings: settings?,
+        })
+    }
+}
+
+/// The source of keys, which must be given in production.
+fn tokens(arguments: &Serve, rules: &ClaimRules, is_development: bool) -> anyhow::Result<Tokens> {
+    let secret = match (arguments.keys.source()?, &arguments.keys.jwt_secret) {
+        (Some(source), _) if !is_development => return Ok(Tokens::Verified(source)),
+        (None, _) if !is_development => {
+            bail!("no key to verify tokens with; give --jwt-secret, --jwt-public-key or --jwks-url")
+        }
+        (_, Some(secret)) => Some(secret.clone().into_bytes()),
+        // a public key cannot sign tokens
+        (Some(source), None) => return Ok(Tokens::Verified(source)),
+        (None, None) => development::existing_secret()?,
+    };
+    if let Some(secret) = &secret {
+        // as it will be done
+        let now = Utc::now();
+        sign(secret, rules, Uuid::nil(), "member", Uuid::nil(), now + TimeDelta::days(1))?;
+    }
+    Ok(Tokens::Signed(secret))
+}
+
+/// A token of development mode.
+pub(super) fn sign(
+    secret: &[u8],
+    rules: &ClaimRules,
+    organization: Uuid,
+    role: &str,
+    subject: Uuid,
+    expires_at: chrono::DateTime<Utc>,
+) -> anyhow::Result<String> {
+    let signer = Signer::new(secret, rules.clone()).context("the secret cannot sign tokens")?;
+    let token = signer.sign(organization, role, &subject.to_string(), Utc::now(), expires_at);
+    Ok(token.map_err(|error| WrongUsage(error.to_string()))?)
+}
+
+/// The options of the connection to this address.
+fn options(arguments: &Serve, url: &str) -> anyhow::Result<Options> {
+    if arguments.row_level_security {
+        require_postgres("--row-level-security", url)?;
+    }
+    let role = arguments.row_level_security.then(|| arguments.row_security.role.clone());
+    Ok(Options {
+        pooler: arguments.pooler,
+        schema: arguments.schema.of(url)?,
+        row_security_role: role,
+        ..arguments.bounds.options(url.to_owned())
+    })
+}
+
+/// Refuses to expose development mode to other machines, unless that is meant.
+async fn require_local(arguments: &Serve, report: &mut Report) -> anyhow::Result<()> {
+    for address in arguments.addresses() {
+        if address.is_local().await? {
+            continue;
+        }
+        if !arguments.expose_development_mode {
+            return Err(WrongUsage(format!(
+                "without --database-url this is development mode, which listens on local addresses only, and other \
+                 machines can reach {address}; give --database-url, or --expose-development-mode if that is meant"
+            ))
+            .into());
+        }
+        report.note(&format!(
+            "development mode listens on {address}, which other machines can reach; tokens cross the network as plain \
+             text, and a printed one makes anyone who has it an admin"
+        ));
+    }
+    Ok(())
+}
+
+/// Reports whether a database has what the service needs.
+pub(super) async fn require_database(database: &Database, options: &Options, report: &mut Report) {
+    let migrated = require_migrated(database).await;
+    // without the right to look, rights are what is missing
+    let may_not_look = migrated.as_ref().is_err_and(anyhow::Error::is::<campaigns_scope::Error>);
+    let is_migrated = report.found("migrations", migrated).is_some();
+    // a service that lacks some fails where it needs them
+    if report.is_shown && (is_migrated || may_not_look) {
+        report.found("rights", require_rights(database).await);
+    }
+    if is_migrated {
+        let triggers = require_triggers(database, report).await;
+        report.found("triggers", triggers);
+        if let Some(role) = &options.row_security_role {
+            report.found("row security", require_row_security(database, role).await);
+        }
+    }
+}
+
+/// Refuses a role without a right that the service needs, and names those that are missing.
+async fn require_rights(database: &Database) -> anyhow::Result<()> {
+    let missing = database.missing_rights().await.context("they cannot be looked up")?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("the role lacks {}; deploy/grants.sql gives them", missing.join(", "))
+}
+
+/// Rejects a database in which triggers of the feed are missing or turned off, and reports those that a restore has
+/// turned into ordinary ones.
+async fn require_triggers(database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    let broken = database.feed_reader().broken_triggers().await?;
+    for BrokenTrigger { table, trigger, fires } in &broken {
+        let remedy = format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}");
+        if !fires {
+            bail!("the trigger {trigger} on {table} is missing or disabled: {remedy}");
+        }
+        report.note(&format!(
+            "the trigger {trigger} on {table} does not fire in replication sessions, as after a restore with \
+             --disable-triggers: {remedy}"
+        ));
+    }
+    Ok(())
+}
+
+/// Rejects a database in which policies would not apply to a role, with the reasons.
+async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
+    let gaps = database.gaps_in_row_security(role).await?;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "row security would not apply; `campaigns migrate --with-policies` creates policies where there are none:\n  {}",
+        gaps.join("\n  ")
+    )
+}
