@@ -2,7 +2,7 @@
 //! update the rows of their organization, and admins delete them.
 //!
 //! **Invariants.** A table that already has row security, or a function that already exists, is
-//! left as it is. The organization's members can read what the service keeps beside the five
+//! left as it is, except for a function as an older version of the service made it. The organization's members can read what the service keeps beside the five
 //! tables, and only its triggers write there. Each table gets its policies in a separate
 //! transaction, so a run can be repeated. What was created is remembered in `service_tables`, and
 //! [`crate::down`] drops it.

@@ -119,3 +119,78 @@ async fn without_constraints(sql: &DatabaseConnection) {
     };
     sql.execute_unprepared(statement).await.unwrap();
 }
+
+#[tokio::test]
+async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
+    let app = TestApp::adopted().await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 8).await;
+    let employment = app.rows("SELECT id FROM contact_companies LIMIT 1").await;
+    let employment: Uuid = employment[0].try_get("", "id").unwrap();
+    app.run("ALTER TABLE contacts ALTER first_name DROP NOT NULL").await;
+    let time = "is not a time in the years 1 to 9999";
+    let cases = [
+        ("campaign_events", "occurred_at", "'infinity'", made.events[0], time),
+        ("campaign_events", "created_at", "'0044-03-15 BC'", made.events[1], time),
+        ("campaign_sends", "delivered_at", "'10000-01-01 00:00+00'", made.sends[0], time),
+        ("campaigns", "scheduled_at", "'-infinity'", made.campaigns[0], time),
+        ("campaign_segments", "updated_at", "'infinity'", made.segments[0], time),
+        ("campaign_lists", "created_at", "'infinity'", made.entries[0], time),
+        ("contacts", "created_at", "'294276-01-01 00:00+00'", made.contacts[0], time),
+        ("companies", "updated_at", "'infinity'", made.companies[0], time),
+        ("users", "last_sign_in_at", "'-infinity'", made.users[0], time),
+        ("organizations", "created_at", "'-infinity'", acme.id, time),
+        (
+            "contact_companies",
+            "started_at",
+            "'infinity'",
+            employment,
+            "is not a date in the years 1 to 9999",
+        ),
+        (
+            "companies",
+            "annual_revenue",
+            "'NaN'",
+            made.companies[1],
+            "is not a number of at most 28 digits",
+        ),
+        ("contacts", "first_name", "NULL", made.contacts[1], "is null"),
+    ];
+    let set_updated_at = "organizations users contacts companies contact_companies campaigns campaign_segments campaign_lists campaign_sends campaign_events";
+    for table in set_updated_at.split(' ') {
+        app.run(&format!("ALTER TABLE {table} DISABLE TRIGGER set_updated_at")).await;
+    }
+    for (table, column, value, id, _) in cases {
+        app.run(&format!("UPDATE {table} SET {column} = {value} WHERE id = '{id}'")).await;
+    }
+    let (printed, code) = doctor(&app, &["--rows", "100000"]).await;
+    assert_eq!(code, 1, "{printed}");
+    let problems: Vec<&str> = printed.split("\n\n").collect();
+    for (table, column, value, id, what) in cases {
+        let wrong = format!("{table}.{column} {what}: 1\n");
+        let problem = problems.iter().find(|problem| problem.starts_with(&wrong));
+        let problem = problem.unwrap_or_else(|| panic!("{value}: {wrong} is not in\n{printed}"));
+        assert!(problem.contains(&id.to_string()), "{problem}");
+        assert!(problem.lines().last().unwrap().starts_with("  Remedy: "), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn times_that_are_none_are_named_on_sqlite() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
+    let sql = app.database.connect_once().await;
+    sql.execute_unprepared("PRAGMA ignore_check_constraints = on").await.unwrap();
+    sql.execute_unprepared("DROP TRIGGER contacts_times_on_update").await.unwrap();
+    let id = app.literal(made.contacts[0]);
+    let set = format!("UPDATE contacts SET created_at = 'yesterday' WHERE id = {id}");
+    sql.execute_unprepared(&set).await.unwrap();
+    let (printed, code) = doctor(&app, &["--rows", "100000"]).await;
+    assert_eq!(code, 1, "{printed}");
+    let wrong = "contacts.created_at is not a time in the years 1 to 9999: 1\n";
+    assert!(
+        printed.contains(wrong) && printed.contains(&made.contacts[0].to_string()),
+        "{printed}"
+    );
+}

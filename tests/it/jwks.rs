@@ -415,3 +415,21 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     assert_eq!(ready().await, StatusCode::OK);
     assert!(fetches("failed").await >= 1.0 && fetches("fetched").await > fetched_before);
 }
+
+#[tokio::test]
+async fn a_server_that_stays_away_for_long_is_found_again() {
+    let server = Server::start(Says::Error).await;
+    let milli = Duration::from_millis(1);
+    let pace = Pace { retry: milli, ..Pace::default() };
+    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, pace).await;
+    let acme = app.organization("acme").await;
+    let start = Instant::now();
+    // after as many, a pause that doubled each time would overflow
+    while server.fetches() < 100 {
+        assert!(start.elapsed() < Duration::from_mins(1), "{} fetches", server.fetches());
+        tokio::time::sleep(milli).await;
+    }
+    let pair = Pair::new("key", Algorithm::ES256);
+    server.say(Says::Keys(set(&[&pair.public])));
+    until(&app, &pair.sign(acme.id), StatusCode::OK).await;
+}

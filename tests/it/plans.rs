@@ -1,6 +1,7 @@
 //! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and also
 //! while very many changes wait to be counted.
 
+use campaigns_scope::Resting;
 use campaigns_tests::{Backend, Organization, Sent, TestApp};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value as Json, json};
@@ -190,8 +191,8 @@ async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnect
 async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String]) {
     app.forget_statements();
     let operator = app.door.operator();
-    operator.campaigns_to_start(chrono::Utc::now(), &[], 100).await.unwrap();
-    operator.campaigns_to_complete(&[], 100).await.unwrap();
+    operator.campaigns_to_start(chrono::Utc::now(), &Resting::default(), 100).await.unwrap();
+    operator.campaigns_to_complete(&Resting::default(), 100).await.unwrap();
     let statements = app.statements();
     assert_eq!(statements.len(), 2);
     for sent in statements {

@@ -308,3 +308,125 @@ async fn it_serves_behind_the_wall_only_where_that_holds() {
     drop(Answer::of(reqwest::Client::new().get(format!("{address}/healthz"))).await);
     assert_eq!(service.terminate().await, 0);
 }
+
+#[tokio::test]
+async fn a_subject_that_is_no_uuid_sees_nothing_and_fails_nowhere() {
+    let walled = Walled::start().await;
+    let (acme, other) =
+        (walled.app.organization("acme").await, walled.app.organization("other").await);
+    populate(&walled.plain.scope(acme.id).await, &mut ChaCha8Rng::seed_from_u64(79), 8).await;
+    populate(&walled.plain.scope(other.id).await, &mut ChaCha8Rng::seed_from_u64(80), 8).await;
+    for subject in
+        ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "", "00000000-0000-0000-0000-00000000000g"]
+    {
+        let client = walled.app.client(Some(TestApp::token(acme.id, "admin", subject)));
+        if subject.is_empty() {
+            assert_eq!(client.ask("{ feedCursor }", json!({})).await.code(), "UNAUTHENTICATED");
+            continue;
+        }
+        for list in ["campaigns", "segments", "contacts", "events", "sends"] {
+            let query = format!("{{ {list} {{ totalCount nodes {{ id }} }} }}");
+            assert_eq!(
+                data(&client, &query).await[list],
+                json!({ "totalCount": 0, "nodes": [] }),
+                "{subject} {list}"
+            );
+        }
+        let user = data(&client, "{ viewer { subject user { id } } }").await;
+        assert_eq!(user["viewer"], json!({ "subject": subject, "user": null }));
+        let mut socket = Socket::of(&client).await;
+        socket.subscribe("1", "{ campaigns { totalCount } }", json!({})).await;
+        assert_eq!(socket.next("1").await["campaigns"]["totalCount"], 0);
+    }
+}
+
+#[tokio::test]
+async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
+    // whose function for it was there before
+    let app = TestApp::behind_row_security().await;
+    let acme = app.organization("acme").await;
+    data(&acme.member, "{ campaigns { totalCount } }").await;
+    let client = app.client(Some(TestApp::token(acme.id, "admin", "alice")));
+    for _ in 0..3 {
+        let answer = client.ask("{ campaigns { totalCount } }", json!({})).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHENTICATED"));
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(message.contains("its subject is not a UUID"), "{message}");
+    }
+    let mut socket = Socket::silent(&app.address).await;
+    let payload = json!({ "Authorization": format!("Bearer {}", client.token.as_ref().unwrap()) });
+    socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+    assert_eq!(socket.closed().await, 4403);
+    // and with a function that reads it, it is not
+    app.run(
+        "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS \
+         $$ SELECT NULLIF(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', 'alice')::uuid $$",
+    )
+    .await;
+    crate::bounds::until("it is let in", std::time::Duration::from_secs(20), async || {
+        client.ask("{ campaigns { totalCount } }", json!({})).await.body.get("errors").is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_that_postgresql_cannot_store_is_refused_before_any_statement() {
+    let walled = Walled::start().await;
+    let acme = walled.app.organization("acme").await;
+    let token = walled.user(acme.id, "member").await;
+    let subject = walled.app.verify(&token).subject().to_owned();
+    let claims = |more: Json| {
+        let mut claims = json!({ "sub": subject, "org_id": acme.id, "exp": chrono::Utc::now().timestamp() + 60 });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        TestApp::sign(&claims)
+    };
+    for odd in [
+        json!({ "name": "a\0b" }),
+        json!({ "app_metadata": { "teams": ["x", { "y": "\0" }] } }),
+        json!({ "a\0b": true }),
+        json!({ "sub": "alice\0" }),
+    ] {
+        let client = walled.app.client(Some(claims(odd.clone())));
+        walled.app.forget_statements();
+        let answer = client.ask("{ campaigns { totalCount } }", json!({})).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHENTICATED"), "{odd}");
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(message.contains("a claim contains a NUL character"), "{message}");
+        assert!(walled.app.statements().is_empty(), "{:?}", walled.app.statements());
+        // where policies read no claims, they do not matter
+        let plain = walled.plain.client(client.token.clone());
+        data(&plain, "{ campaigns { totalCount } }").await;
+    }
+    let client = walled.app.client(Some(claims(json!({ "name": "\u{1}\u{7f}\u{10ffff}" }))));
+    data(&client, "{ campaigns { totalCount } }").await;
+}
+
+#[tokio::test]
+async fn an_older_function_of_the_service_is_replaced_and_others_are_not() {
+    let body =
+        "SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid";
+    let other = "SELECT gen_random_uuid()";
+    for (old, made_by_service, is_replaced) in
+        [(body, true, true), (other, true, false), (body, false, false)]
+    {
+        let database = TestDatabase::new(Backend::Postgres).await;
+        campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
+        let sql = database.connect().await;
+        let run = async |text: &str| {
+            sea_orm::ConnectionTrait::execute_unprepared(&sql, text).await.unwrap();
+        };
+        run(&format!("CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$\n            {old}\n        $$")).await;
+        if !made_by_service {
+            run("DELETE FROM service_tables WHERE name = 'function auth.uid()'").await;
+        }
+        campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
+        let now = sea_orm::Statement::from_string(
+            sea_orm::DbBackend::Postgres,
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure('auth.uid()')",
+        );
+        let row = sea_orm::ConnectionTrait::query_one_raw(&sql, now).await.unwrap().unwrap();
+        let now: String = row.try_get("", "prosrc").unwrap();
+        assert_eq!(!now.contains(old), is_replaced, "{now}");
+        sql.close().await.unwrap();
+    }
+}

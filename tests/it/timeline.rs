@@ -138,7 +138,7 @@ async fn events(
         id: Set(Uuid::new_v4()),
         send_id: Set(event.send),
         event_type: Set(event.kind),
-        occurred_at: Set(event.at),
+        occurred_at: Set(event.at.into()),
         ..Default::default()
     });
     acme.scope.insert_all::<event::Entity>(rows.collect()).await.unwrap();

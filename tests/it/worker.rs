@@ -301,3 +301,36 @@ async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
     becomes(&developers, id, "SENDING").await;
     assert_eq!(service.terminate().await, 0);
 }
+
+on_both_databases! {
+    async fn a_campaign_whose_step_panics_rests_and_the_others_start(app: TestApp) {
+        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+        // more than a round takes, and before all others
+        let mut broken = Vec::new();
+        for _ in 0..120 {
+            broken.push(campaign(&app, &acme, "scheduled", 600, 0).await);
+        }
+        let whole = campaign(&app, &other, "scheduled", 5, 2).await;
+        // a row in the other organization is locked by none of these steps
+        let of_acme = acme.id.to_string();
+        app.panic_where(move |sent| {
+            sent.sql.contains("FROM \"campaigns\"") && sent.values.iter().any(|value| value.contains(&of_acme))
+        });
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let worker = tokio::spawn(campaigns_delivery::work(app.door.clone(), stopped));
+        let started = async |id: Uuid| {
+            let rows = app.rows(&format!("SELECT id FROM campaigns WHERE status <> 'scheduled' AND id = {}", app.literal(id))).await;
+            !rows.is_empty()
+        };
+        let patience = Duration::from_mins(1);
+        crate::bounds::until("the other one starts", patience, async || started(whole).await).await;
+        assert!(!started(broken[0]).await);
+        app.panic_where(|_| false);
+        crate::bounds::until("they start as well", patience, async || {
+            app.count("campaigns WHERE status = 'scheduled'").await == 0
+        })
+        .await;
+        stop.send(true).unwrap();
+        worker.await.unwrap();
+    }
+}

@@ -1,6 +1,9 @@
 //! A service of the test's own, on port 0.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifier};
 use campaigns_server::{App, Clock, KeyServer, Pace, Settings};
@@ -24,6 +27,13 @@ pub struct Sent {
     pub plans: &'static str,
 }
 
+/// Whether the sender of a statement panics.
+type Panics = Box<dyn FnMut(&Sent) -> bool + Send>;
+
+fn at(word: &'static str) -> Panics {
+    Box::new(move |sent| sent.sql.contains(word))
+}
+
 /// A running service.
 pub struct TestApp {
     /// Its database.
@@ -35,7 +45,7 @@ pub struct TestApp {
     /// Where it is.
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
-    panics_at: Arc<Mutex<Option<&'static str>>>,
+    panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
     /// The door for what tests prepare, where the service's own is behind row security.
     behind: Option<Database>,
@@ -110,14 +120,22 @@ impl TestApp {
         options: Options,
     ) -> Self {
         let app = async |door| App::new(door, verifier(), Clock::system(), settings);
-        Self::assemble(database, options, app).await
+        Self::assemble(database, options, None, app).await
+    }
+
+    /// Starts one in which senders of statements with this word panic from the start.
+    pub async fn panicking(backend: Backend, settings: Settings, word: &'static str) -> Self {
+        let database = TestDatabase::new(backend).await;
+        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        let app = async |door| App::new(door, verifier(), Clock::system(), settings);
+        Self::assemble(database, options, Some(at(word)), app).await
     }
 
     /// Starts one that has its keys from a server.
     pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        Self::assemble(database, options, async |door| {
+        Self::assemble(database, options, None, async |door| {
             let verifier = Verifier::without_keys(ClaimRules::default());
             let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
             App::new(door, server.unwrap(), Clock::system(), Settings::default())
@@ -128,28 +146,26 @@ impl TestApp {
     async fn assemble(
         database: TestDatabase,
         options: Options,
+        panics: Option<Panics>,
         app: impl AsyncFnOnce(Database) -> App,
     ) -> Self {
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let log = Arc::clone(&statements);
-        let panics_at: Arc<Mutex<Option<&'static str>>> = Arc::default();
-        let word = Arc::clone(&panics_at);
+        let panics = Arc::new(Mutex::new(panics));
+        let panics_at = Arc::clone(&panics);
         let door = Database::connect(
             &options,
             Some(Box::new(move |statement: &Statement, plans, _| {
+                let values = statement.values.iter().flat_map(|values| &values.0);
+                let values = values.map(ToString::to_string).collect();
+                let sent = Sent { sql: statement.sql.clone(), values, plans };
+                let panics = panics_at.lock().unwrap().as_mut().is_some_and(|panics| panics(&sent));
                 // nobody's request, and at any time
                 let of_nobody = ["campaign_counts_fold", "waiting_changes"];
-                if of_nobody.iter().any(|word| statement.sql.contains(word)) {
-                    return;
+                if !of_nobody.iter().any(|word| statement.sql.contains(word)) {
+                    log.lock().unwrap().push(sent);
                 }
-                let values = statement.values.iter().flat_map(|values| &values.0);
-                log.lock().unwrap().push(Sent {
-                    sql: statement.sql.clone(),
-                    values: values.map(ToString::to_string).collect(),
-                    plans,
-                });
-                let word = *word.lock().unwrap();
-                assert!(word.is_none_or(|word| !statement.sql.contains(word)), "as the test wants");
+                assert!(!panics, "as the test wants");
             })),
         )
         .await
@@ -167,7 +183,7 @@ impl TestApp {
             sql,
             address,
             statements,
-            panics_at,
+            panics,
             http,
             behind: None,
             _pooler: None,
@@ -253,7 +269,21 @@ impl TestApp {
 
     /// From now on, whoever sends a statement with this word panics.
     pub fn panic_at(&self, word: Option<&'static str>) {
-        *self.panics_at.lock().unwrap() = word;
+        *self.panics.lock().unwrap() = word.map(at);
+    }
+
+    /// The next sender of a statement with this word panics. Returns whether that has happened.
+    #[must_use]
+    pub fn panic_once_at(&self, word: &'static str) -> Arc<AtomicBool> {
+        let happened = Arc::new(AtomicBool::new(false));
+        let once = Arc::clone(&happened);
+        self.panic_where(move |sent| sent.sql.contains(word) && !once.swap(true, Ordering::SeqCst));
+        happened
+    }
+
+    /// From now on, senders of the statements for which this is true panic.
+    pub fn panic_where(&self, panics: impl FnMut(&Sent) -> bool + Send + 'static) {
+        *self.panics.lock().unwrap() = Some(Box::new(panics));
     }
 
     /// Runs SQL as somebody's own program does.

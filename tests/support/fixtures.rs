@@ -97,7 +97,7 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
             last_name: Set(rng.random_bool(0.8).then(|| pick(rng, NAMES))),
             email: Set(rng.random_bool(0.8).then(|| pick(rng, NAMES))),
             r#type: Set(*kinds.choose(rng).unwrap()),
-            created_at: Set(time(rng, base)),
+            created_at: Set(time(rng, base).into()),
             ..Default::default()
         })
         .collect();
@@ -143,9 +143,9 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
             subject: Set(rng.random_bool(0.6).then(|| pick(rng, NAMES))),
             channel: Set(pick(rng, &["email", "sms", "Push"])),
             status: Set(*statuses.choose(rng).unwrap()),
-            scheduled_at: Set(rng.random_bool(0.5).then(|| time(rng, base))),
-            sent_at: Set(rng.random_bool(0.6).then(|| time(rng, base))),
-            created_at: Set(time(rng, base)),
+            scheduled_at: Set(rng.random_bool(0.5).then(|| time(rng, base).into())),
+            sent_at: Set(rng.random_bool(0.6).then(|| time(rng, base).into())),
+            created_at: Set(time(rng, base).into()),
             metadata: Set(metadata(rng).map(Into::into)),
             ..Default::default()
         })
@@ -181,9 +181,9 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
             campaign_id: Set(*sending.choose(rng).unwrap()),
             contact_id: Set(*made.contacts.choose(rng).unwrap()),
             status: Set(*statuses.choose(rng).unwrap()),
-            sent_at: Set(rng.random_bool(0.7).then(|| time(rng, base))),
-            delivered_at: Set(rng.random_bool(0.5).then(|| time(rng, base))),
-            created_at: Set(time(rng, base)),
+            sent_at: Set(rng.random_bool(0.7).then(|| time(rng, base).into())),
+            delivered_at: Set(rng.random_bool(0.5).then(|| time(rng, base).into())),
+            created_at: Set(time(rng, base).into()),
             ..Default::default()
         })
         .collect();
@@ -196,7 +196,7 @@ pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtu
             send_id: Set(*made.sends.choose(rng).unwrap()),
             event_type: Set(*types.choose(rng).unwrap()),
             url: Set(rng.random_bool(0.5).then(|| "https://example.com/".to_owned())),
-            occurred_at: Set(time(rng, base)),
+            occurred_at: Set(time(rng, base).into()),
             ..Default::default()
         })
         .collect();

@@ -3,13 +3,13 @@
 
 use std::{collections::HashMap, ops::AddAssign};
 
-use campaigns_entity::campaign;
+use campaigns_entity::{StoredTime, campaign};
 use campaigns_scope::{Error, Scope, Scoped, Sql};
 use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::percentage;
+use crate::{percentage, timeline::occurred_in_range};
 
 /// The figures of sends. Counts are over sends and events; "unique" ones are over the sends that
 /// have at least one such event.
@@ -45,9 +45,9 @@ pub struct Figures {
     pub unique_unsubscribes: i64,
     /// Sends that led to a complaint.
     pub unique_complaints: i64,
-    /// When the first event occurred.
+    /// When the first event occurred. An event with a time that RFC 3339 cannot write has none.
     pub first_event_at: Option<DateTime<Utc>>,
-    /// When the last event occurred.
+    /// When the last event occurred, with the same exception.
     pub last_event_at: Option<DateTime<Utc>>,
 }
 
@@ -204,14 +204,20 @@ macro_rules! sums {
     };
 }
 
-/// The times of the first and the last event of each selected campaign, which are the ends of an
-/// index.
+/// The times of the first and the last event of each selected campaign, which are the ends of a
+/// range of an index.
 macro_rules! spans {
     () => {
-        "(SELECT id,
-            (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS first_at,
-            (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS last_at
+        concat!(
+            "(SELECT id,
+            (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id AND ",
+            occurred_in_range!(),
+            ") AS first_at,
+            (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id AND ",
+            occurred_in_range!(),
+            ") AS last_at
           FROM selected) AS spans"
+        )
     };
 }
 
@@ -321,6 +327,10 @@ fn read(row: &QueryResult, first: usize) -> Result<Figures, DbErr> {
     // null if nothing is selected
     let count =
         |place| Ok::<_, DbErr>(row.try_get_by_index::<Option<i64>>(first + place)?.unwrap_or(0));
+    let time = |place| {
+        let time = row.try_get_by_index::<Option<StoredTime>>(first + place)?;
+        Ok::<_, DbErr>(time.and_then(|time| time.get()))
+    };
     Ok(Figures {
         sends: count(0)?,
         queued: count(1)?,
@@ -337,8 +347,8 @@ fn read(row: &QueryResult, first: usize) -> Result<Figures, DbErr> {
         unique_clicks: count(12)?,
         unique_unsubscribes: count(13)?,
         unique_complaints: count(14)?,
-        first_event_at: row.try_get_by_index(first + 15)?,
-        last_event_at: row.try_get_by_index(first + 16)?,
+        first_event_at: time(15)?,
+        last_event_at: time(16)?,
     })
 }
 

@@ -5,11 +5,13 @@
 //! batches follow each other immediately.
 
 use std::{
-    sync::Arc,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use campaigns_scope::Counts;
+use campaigns_tasks::Task;
 use tokio::task::JoinHandle;
 
 /// The number of changes of each kind that are added at once, which takes a few hundred
@@ -23,37 +25,67 @@ const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How often it counts the changes that wait, and up to how many.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 const MOST_COUNTED: i64 = 100_000;
+/// How long the number of changes that wait is known after they were counted.
+const KNOWN: Duration = Duration::from_mins(1);
 
 /// The task that adds changes to the counts. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Keeper {
-    _task: Arc<Task>,
+    task: Task,
+    waiting: Arc<Waiting>,
+    _running: Arc<Running>,
 }
 
-struct Task(JoinHandle<()>);
+struct Running(JoinHandle<Infallible>);
 
-impl Drop for Task {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
+/// How many changes waited when they were last counted, and when that was.
+#[derive(Default)]
+struct Waiting(Mutex<Option<(i64, Instant)>>);
+
 impl Keeper {
     /// Starts it.
     #[must_use]
     pub fn start(counts: Counts) -> Self {
-        Self { _task: Arc::new(Task(tokio::spawn(keep(counts)))) }
+        let (task, waiting) = (Task::new("counts keeper"), Arc::<Waiting>::default());
+        let (supervisor, counted) = (task.clone(), Arc::clone(&waiting));
+        let running =
+            tokio::spawn(
+                async move { supervisor.run(|| keep(&counts, &counted, &supervisor)).await },
+            );
+        Self { task, waiting, _running: Arc::new(Running(running)) }
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// How many changes wait to be added, counted up to 100,000. `None` if they have not been
+    /// counted for a minute.
+    #[must_use]
+    pub fn waiting(&self) -> Option<i64> {
+        let counted = *self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.filter(|(_, at)| at.elapsed() < KNOWN).map(|(waiting, _)| waiting)
     }
 }
 
-async fn keep(counts: Counts) {
+async fn keep(counts: &Counts, waiting: &Waiting, task: &Task) -> Infallible {
     let mut counted: Option<Instant> = None;
     loop {
         if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
             counted = Some(Instant::now());
-            count_waiting(&counts).await;
+            waiting.count(counts).await;
         }
-        let pause = match counts.fold(AT_ONCE).await {
+        let folded = counts.fold(AT_ONCE).await;
+        task.works();
+        let pause = match folded {
             Ok(Some(added)) => {
                 metrics::counter!("campaigns_counted_changes_total")
                     .increment(added.unsigned_abs());
@@ -74,10 +106,14 @@ async fn keep(counts: Counts) {
     }
 }
 
-async fn count_waiting(counts: &Counts) {
-    match counts.waiting(MOST_COUNTED).await {
-        #[expect(clippy::cast_precision_loss, reason = "it is no more than a hundred thousand")]
-        Ok(waiting) => metrics::gauge!("campaigns_waiting_changes").set(waiting as f64),
-        Err(error) => tracing::warn!(%error, "the changes that wait could not be counted"),
+impl Waiting {
+    async fn count(&self, counts: &Counts) {
+        match counts.waiting(MOST_COUNTED).await {
+            Ok(waiting) => {
+                let counted = Some((waiting, Instant::now()));
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counted;
+            }
+            Err(error) => tracing::warn!(%error, "the changes that wait could not be counted"),
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use campaigns_entity::campaign;
+use campaigns_entity::{StoredText, StoredTime, campaign};
 use campaigns_scope::{Dialect, Error, Scope, Scoped, Sql};
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 use uuid::Uuid;
+
+use crate::timeline::occurred_in_range;
 
 /// A link of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct Link {
     pub clicks: i64,
     /// The number of sends in which it was clicked.
     pub unique_clicks: i64,
-    /// When it was last clicked.
+    /// When it was last clicked. If RFC 3339 can write none of its times, the nearest that it can.
     pub last_clicked_at: DateTime<Utc>,
 }
 
@@ -27,10 +29,15 @@ macro_rules! links {
     ($by_url:literal, $same_url:literal) => {
         Sql::new(concat!(
             "SELECT campaign, url, clicks, unique_clicks,
-               (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = campaign
-                AND event_type = 'click' AND ",
+               coalesce((SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = campaign
+                  AND event_type = 'click' AND ",
+            occurred_in_range!(),
+            " AND ",
             $same_url,
-            ") AS last_clicked_at FROM
+            "), (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = campaign
+                  AND event_type = 'click' AND ",
+            $same_url,
+            ")) AS last_clicked_at FROM
              (SELECT campaign_id AS campaign, max(url) AS url, CAST(sum(clicks) AS bigint) AS clicks,
               CAST(sum(unique_clicks) AS bigint) AS unique_clicks,
               row_number() OVER (PARTITION BY campaign_id ORDER BY sum(clicks) DESC, max(",
@@ -78,11 +85,13 @@ pub async fn links(
     let mut links: HashMap<Uuid, Vec<Link>> = HashMap::new();
     for row in scope.rows(sql, selected).await? {
         let read = || {
+            let last = row.try_get::<Option<StoredTime>>("", "last_clicked_at")?;
             Ok::<_, DbErr>(Link {
-                url: row.try_get("", "url")?,
+                url: row.try_get::<StoredText>("", "url")?.0,
                 clicks: row.try_get("", "clicks")?,
                 unique_clicks: row.try_get("", "unique_clicks")?,
-                last_clicked_at: row.try_get("", "last_clicked_at")?,
+                // counts may have links of no event while triggers are off
+                last_clicked_at: last.map_or(StoredTime::EARLIEST, |time| time.nearest()),
             })
         };
         links.entry(row.try_get("", "campaign")?).or_default().push(read()?);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use campaigns_entity::campaign;
+use campaigns_entity::{StoredTime, campaign};
 use campaigns_scope::{Dialect, Error, Given, Scope, Scoped, Sql};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
@@ -197,12 +197,25 @@ fn has_whole_hours(bucket: &Bucket) -> bool {
     spans(bucket).any(|(_, _, whole)| whole)
 }
 
-const SPANS: Sql = Sql::new(
+/// The condition that an event has a time that RFC 3339 can write.
+macro_rules! occurred_in_range {
+    () => {
+        "occurred_at >= '0001-01-01T00:00:00+00:00'
+         AND occurred_at <= '9999-12-31T23:59:59.999999+00:00'"
+    };
+}
+pub(crate) use occurred_in_range;
+
+const SPANS: Sql = Sql::new(concat!(
     "SELECT id AS campaign,
-     (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS first_at,
-     (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id) AS last_at
-     FROM selected",
-);
+     (SELECT min(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id AND ",
+    occurred_in_range!(),
+    ") AS first_at,
+     (SELECT max(occurred_at) FROM campaign_events WHERE send_campaign_id = selected.id AND ",
+    occurred_in_range!(),
+    ") AS last_at
+     FROM selected"
+));
 
 /// The activity within each of the consecutive buckets, over all selected campaigns together.
 ///
@@ -288,8 +301,8 @@ async fn timelines_of_spans(
     Ok(activities)
 }
 
-/// The times of the first and the last event of each selected campaign. Campaigns without events
-/// are omitted.
+/// The times of the first and the last event of each selected campaign that RFC 3339 can write.
+/// Campaigns without such events are omitted.
 ///
 /// # Errors
 /// Any error of the database.
@@ -299,7 +312,10 @@ pub async fn event_spans(
 ) -> Result<HashMap<Uuid, (DateTime<Utc>, DateTime<Utc>)>, Error> {
     let mut spans = HashMap::new();
     for row in scope.rows(SPANS, selected).await? {
-        let time = |name: &str| row.try_get::<Option<DateTime<Utc>>>("", name);
+        let time = |name: &str| {
+            let time = row.try_get::<Option<StoredTime>>("", name)?;
+            Ok::<_, DbErr>(time.and_then(|time| time.get()))
+        };
         if let (Some(first), Some(last)) = (time("first_at")?, time("last_at")?) {
             spans.insert(row.try_get("", "campaign")?, (first, last));
         }

@@ -76,7 +76,7 @@ impl NewEvent {
             send_id: Set(self.send_id),
             event_type: Set(self.event_type),
             url: Set(self.url.clone()),
-            occurred_at: Set(self.occurred_at),
+            occurred_at: Set(self.occurred_at.into()),
             metadata: Set(Some(metadata.into())),
             ..Default::default()
         }

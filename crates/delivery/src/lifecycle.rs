@@ -108,7 +108,7 @@ pub(crate) async fn start_if_due(
             let found = scope.lock_if_free::<campaign::Entity>(id).await?;
             let is_due = |campaign: &campaign::Model| {
                 campaign.status == CampaignStatus::Scheduled
-                    && campaign.scheduled_at.is_some_and(|at| at <= now)
+                    && campaign.scheduled_at.as_ref().is_some_and(|at| *at <= now)
             };
             let Some(before) = found.filter(is_due) else { return Ok(None) };
             let (_, queued) = take(scope, &before, Step::Start, now).await?;
@@ -156,13 +156,13 @@ async fn take(
     }
     let mut changes = campaign::ActiveModel { status: Set(step.to()), ..Default::default() };
     match step {
-        Step::Schedule(at) => changes.scheduled_at = Set(Some(at)),
+        Step::Schedule(at) => changes.scheduled_at = Set(Some(at.into())),
         Step::Unschedule => changes.scheduled_at = Set(None),
         Step::Complete => {
             if has_sends(scope, before.id, &[SendStatus::Queued]).await? {
                 return Err(StepError::StillQueued);
             }
-            changes.sent_at = Set(Some(now));
+            changes.sent_at = Set(Some(now.into()));
         }
         Step::Start | Step::Pause | Step::Resume | Step::Cancel => {}
     }

@@ -125,8 +125,8 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
 fn apply(report: &Report, send: &mut send::Model) {
     send.status = report.status;
     match report.status {
-        SendStatus::Sent => send.sent_at = Some(report.at),
-        SendStatus::Delivered => send.delivered_at = Some(report.at),
+        SendStatus::Sent => send.sent_at = Some(report.at.into()),
+        SendStatus::Delivered => send.delivered_at = Some(report.at.into()),
         SendStatus::Bounced | SendStatus::Failed => send.error.clone_from(&report.error),
         SendStatus::Queued => {}
     }

@@ -7,8 +7,8 @@
 //! - Nobody waits for a timer: if no transaction is in progress, a call is written at once, by
 //!   itself.
 //! - If a transaction with several calls fails, each call is written by itself, so an error stays
-//!   with the call that caused it. The exception is a commit with an unknown outcome, which is
-//!   reported to all of them.
+//!   with the call that caused it. The exception is an unknown outcome, of a commit or because
+//!   writing panicked, which is reported to all of them.
 //! - Within a transaction, calls are written in the order in which they arrived. A row that repeats
 //!   one of an earlier call changes nothing, as if the calls had come one after the other.
 //! - A call is not written if its client has gone away before the call was taken.
@@ -22,6 +22,7 @@ use std::{
 };
 
 use campaigns_scope::{Error as ScopeError, Scope, Sight};
+use campaigns_tasks::{Panicked, caught};
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// The maximum number of rows of a call that is written together with others, and of all of these
@@ -145,9 +146,8 @@ impl<W: Work> Together<W> {
             let _at_it = AtIt { of: self.clone(), whose };
             return W::write(scope, &rows).await;
         }
-        let gone = || Err(ScopeError::Busy.into());
-        // if the writer panicked
-        answered.await.unwrap_or_else(|_| gone())
+        // there is no answer if the runtime ends
+        answered.await.unwrap_or_else(|_| Err(ScopeError::Busy.into()))
     }
 
     /// Takes as many waiting calls as are written together. Returns `None`, and counts one writer
@@ -181,6 +181,12 @@ impl<W: Work> Together<W> {
     }
 }
 
+/// Writes rows for calls that wait elsewhere. A panic may come before or after the commit.
+async fn write_caught<W: Work>(scope: &Scope, rows: &[W::Row]) -> Done<W> {
+    let in_doubt = |panicked: Panicked| Err(ScopeError::InDoubt(panicked.to_string()).into());
+    caught("writer of calls", W::write(scope, rows)).await.unwrap_or_else(in_doubt)
+}
+
 /// Writes calls in one transaction, or each by itself if that fails.
 async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
     if calls.len() > 1 {
@@ -188,7 +194,7 @@ async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
         let deadlines = calls.iter().filter_map(|call| call.scope.deadline());
         let deadline = deadlines.min().unwrap_or_else(|| Instant::now() + LIMIT);
         let scope = calls[0].scope.operation(deadline, None);
-        match W::write(&scope, &rows).await {
+        match write_caught::<W>(&scope, &rows).await {
             Ok(done) => {
                 let mut done = done.into_iter();
                 for call in calls {
@@ -210,7 +216,7 @@ async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
     for mut call in calls.drain(..) {
         // ends with its client
         let done = tokio::select! {
-            done = W::write(&call.scope, &call.rows) => done,
+            done = write_caught::<W>(&call.scope, &call.rows) => done,
             () = call.answer.closed() => continue,
         };
         call.answer.send(done).ok();

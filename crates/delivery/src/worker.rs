@@ -4,15 +4,18 @@
 //! - A campaign starts once, whatever the number of workers: the worker that has locked its row
 //!   checks its status and its time again. The step and its sends are one transaction, so a worker
 //!   that is killed has done all of it or nothing.
-//! - A campaign that fails is tried again, after pauses that get longer, and does not delay the
-//!   others.
+//! - A campaign that fails or panics is tried again, after pauses that get longer, and does not
+//!   delay the others. An organization with very many of them rests as a whole, so that it takes
+//!   no place in a round from the others.
 
 use std::{
     collections::HashMap,
+    fmt::Display,
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Database, Due, Error};
+use campaigns_scope::{Database, Due, Error, Resting};
+use campaigns_tasks::caught;
 use chrono::Utc;
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
@@ -37,7 +40,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGEST_REST: Duration = Duration::from_mins(5);
 /// The number of paused campaigns. If there are more, there is a problem with all of them.
-const RESTING: usize = 1_000;
+const RESTING: usize = 10_000;
+/// The number of paused campaigns of an organization. If there are more, all of it is paused, so that
+/// the others are not.
+const RESTING_OF_ONE: usize = 1_000;
 
 /// What a worker does with a campaign.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +54,22 @@ enum Task {
 
 /// Why a campaign is left alone for a while.
 struct Rest {
+    organization: Uuid,
     until: Instant,
     pause: Duration,
+}
+
+/// What is left alone now.
+fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Resting {
+    let mut resting = Resting::default();
+    let mut of_organizations: HashMap<Uuid, usize> = HashMap::new();
+    for (campaign, rest) in rests.iter().filter(|(_, rest)| rest.until > now) {
+        resting.campaigns.push(*campaign);
+        *of_organizations.entry(rest.organization).or_default() += 1;
+    }
+    let many = of_organizations.into_iter().filter(|(_, number)| *number >= RESTING_OF_ONE);
+    resting.organizations = many.map(|(organization, _)| organization).collect();
+    resting
 }
 
 /// Steps campaigns of all organizations until `stop` becomes true, and then finishes those in
@@ -84,9 +104,8 @@ async fn round(
     let now = Instant::now();
     // campaigns whose pause is over are tried again, and remembered in case they fail again
     resting.retain(|_, rest| rest.until + LONGEST_REST > now);
-    let except: Vec<Uuid> =
-        resting.iter().filter(|(_, rest)| rest.until > now).map(|(id, _)| *id).collect();
-    if except.len() >= RESTING {
+    let except = resting_at(now, resting);
+    if except.campaigns.len() >= RESTING {
         return Ok(false);
     }
     let operator = database.operator();
@@ -102,26 +121,31 @@ async fn round(
         while under_way.len() < AT_ONCE as usize && !*stop.borrow() {
             let Some((task, due)) = waiting.next() else { break };
             let database = database.clone();
-            under_way.spawn(async move { (due.campaign, step(&database, task, due).await) });
+            under_way.spawn(async move {
+                (due, caught("campaign step", step(&database, task, due)).await)
+            });
         }
         match under_way.join_next().await {
             None => return Ok(is_full && stepped),
-            Some(Ok((campaign, Ok(done)))) => {
-                resting.remove(&campaign);
+            Some(Ok((due, Ok(Ok(done))))) => {
+                resting.remove(&due.campaign);
                 stepped |= done;
             }
-            Some(Ok((campaign, Err(error)))) => rest(resting, campaign, &error),
-            Some(Err(error)) => tracing::error!(%error, "the step of a campaign panicked"),
+            Some(Ok((due, Ok(Err(error))))) => rest(resting, due, &error),
+            Some(Ok((due, Err(panicked)))) => rest(resting, due, &panicked),
+            // no step is aborted, and its panic is caught
+            Some(Err(error)) => tracing::error!(%error, "the step of a campaign was lost"),
         }
     }
 }
 
-fn rest(resting: &mut HashMap<Uuid, Rest>, campaign: Uuid, error: &StepError) {
+fn rest(resting: &mut HashMap<Uuid, Rest>, due: Due, error: &dyn Display) {
+    let Due { organization, campaign } = due;
     let pause = resting
         .get(&campaign)
         .map_or(FIRST_REST, |rest| std::cmp::min(rest.pause * 2, LONGEST_REST));
     tracing::warn!(%campaign, %error, "the campaign was not stepped; trying again in {pause:?}");
-    resting.insert(campaign, Rest { until: Instant::now() + pause, pause });
+    resting.insert(campaign, Rest { organization, until: Instant::now() + pause, pause });
 }
 
 /// Steps a campaign. Returns whether there was something to do.

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// The status of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -46,10 +46,10 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub channel: String,
     pub status: CampaignStatus,
-    pub scheduled_at: Option<DateTimeUtc>,
-    pub sent_at: Option<DateTimeUtc>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub scheduled_at: Option<StoredTime>,
+    pub sent_at: Option<StoredTime>,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "creator_id", to = "id")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredNumber, StoredTime};
 
 /// A company that contacts work for.
 #[sea_orm::model]
@@ -38,9 +38,9 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub country: Option<String>,
     #[sea_orm(column_type = "Decimal(None)", nullable)]
-    pub annual_revenue: Option<Decimal>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub annual_revenue: Option<StoredNumber>,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
 }

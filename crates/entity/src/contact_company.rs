@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredDate, StoredJson, StoredTime};
 
 /// The employment of a contact by a company.
 #[sea_orm::model]
@@ -17,10 +17,10 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub title: Option<String>,
     pub is_primary: bool,
-    pub started_at: Option<Date>,
-    pub ended_at: Option<Date>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub started_at: Option<StoredDate>,
+    pub ended_at: Option<StoredDate>,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "contact_id", to = "id")]

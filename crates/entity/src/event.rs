@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -37,9 +37,9 @@ pub struct Model {
     pub event_type: EventType,
     #[sea_orm(column_type = "Text", nullable)]
     pub url: Option<String>,
-    pub occurred_at: DateTimeUtc,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub occurred_at: StoredTime,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
     /// The event's place in the order of all events, set by the database.

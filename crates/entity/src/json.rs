@@ -1,12 +1,9 @@
 //! JSON as others may have stored it.
 
-use sea_orm::{
-    ColIdx, QueryResult, TryGetError, TryGetable,
-    prelude::Json,
-    sea_query::{ArrayType, ColumnType, Nullable, Value, ValueType, ValueTypeErr},
-    sqlx::Row,
-};
+use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, prelude::Json, sea_query::ColumnType};
 use serde_json::Map;
+
+use crate::stored::{bytes, stored};
 
 /// JSON of a row. The databases keep numbers of any size and any depth of nesting. A number that a
 /// double cannot hold is read as the string of its digits, and what nests too deep as the string of its text:
@@ -14,47 +11,13 @@ use serde_json::Map;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJson(pub Json);
 
-impl From<Json> for StoredJson {
-    fn from(json: Json) -> Self {
-        Self(json)
-    }
-}
-
 impl From<Map<String, Json>> for StoredJson {
     fn from(object: Map<String, Json>) -> Self {
         Self(object.into())
     }
 }
 
-impl From<StoredJson> for Value {
-    fn from(StoredJson(json): StoredJson) -> Self {
-        json.into()
-    }
-}
-
-impl ValueType for StoredJson {
-    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
-        <Json as ValueType>::try_from(value).map(Self)
-    }
-
-    fn type_name() -> String {
-        <Json as ValueType>::type_name()
-    }
-
-    fn array_type() -> ArrayType {
-        <Json as ValueType>::array_type()
-    }
-
-    fn column_type() -> ColumnType {
-        ColumnType::JsonBinary
-    }
-}
-
-impl Nullable for StoredJson {
-    fn null() -> Value {
-        <Json as Nullable>::null()
-    }
-}
+stored!(StoredJson of Json as ColumnType::JsonBinary);
 
 impl TryGetable for StoredJson {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
@@ -70,14 +33,10 @@ impl TryGetable for StoredJson {
 
 /// The text of a value.
 fn text<I: ColIdx>(row: &QueryResult, index: I) -> Option<String> {
-    if let Some(row) = row.try_as_pg_row() {
-        let value = row.try_get_raw(index.as_sqlx_postgres_index()).ok()?;
-        let bytes = value.as_bytes().ok()?;
-        // the version of the binary form
-        let bytes = bytes.strip_prefix(&[1]).unwrap_or(bytes);
-        return String::from_utf8(bytes.to_vec()).ok();
-    }
-    row.try_as_sqlite_row()?.try_get(index.as_sqlx_sqlite_index()).ok()
+    let bytes = bytes(row, index)?;
+    // the version of the binary form
+    let bytes = bytes.strip_prefix(&[1]).unwrap_or(&bytes);
+    Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Reads JSON in which something cannot be held.

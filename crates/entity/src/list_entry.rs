@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// An entry of a campaign's list: a contact on it.
 #[sea_orm::model]
@@ -15,8 +15,8 @@ pub struct Model {
     pub campaign_id: Uuid,
     pub segment_id: Option<Uuid>,
     pub contact_id: Uuid,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "campaign_id", to = "id")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// An organization: the tenant that every other row belongs to.
 #[sea_orm::model]
@@ -19,8 +19,8 @@ pub struct Model {
     pub logo_url: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub domain: Option<String>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// A segment: named rules that select contacts.
 #[sea_orm::model]
@@ -19,8 +19,8 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub filter_rules: StoredJson,
     pub contact_count: Option<i32>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// The delivery status of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -50,12 +50,12 @@ pub struct Model {
     pub campaign_id: Uuid,
     pub contact_id: Uuid,
     pub status: SendStatus,
-    pub sent_at: Option<DateTimeUtc>,
-    pub delivered_at: Option<DateTimeUtc>,
+    pub sent_at: Option<StoredTime>,
+    pub delivered_at: Option<StoredTime>,
     #[sea_orm(column_type = "Text", nullable)]
     pub error: Option<String>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
     #[sea_orm(belongs_to, from = "campaign_id", to = "id")]

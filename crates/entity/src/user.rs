@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::StoredJson;
+use crate::{StoredJson, StoredTime};
 
 /// A person who works for an organization.
 #[sea_orm::model]
@@ -25,9 +25,9 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub timezone: Option<String>,
     pub is_active: bool,
-    pub last_sign_in_at: Option<DateTimeUtc>,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub last_sign_in_at: Option<StoredTime>,
+    pub created_at: StoredTime,
+    pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
 }

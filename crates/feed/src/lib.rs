@@ -20,6 +20,8 @@
 //! - If a failover or a restore takes back an event that a follower has seen, every follower gets
 //!   [`FollowError::WentBack`]. Nobody waits behind a cursor that the feed has not reached yet.
 //! - If nobody listens, the database is not queried.
+//! - A reader that panics starts again and continues after the tips of the logs, so followers miss
+//!   nothing and get nothing twice. An event that cannot be read, or makes it panic, is left out.
 //! - What is kept is drawn from the budgets of the organizations. If a budget is exhausted, less is
 //!   kept, and more is read.
 

@@ -72,20 +72,23 @@ impl Log {
         self.floor
     }
 
-    /// Adds the event that comes next.
+    /// Adds the event that comes next. If this panics, the log has it and its tip, or neither.
     pub(crate) fn push(&mut self, event: Event) {
         let size = size(&event);
-        self.tip = event.feed_position;
-        self.tip_id = Some(event.id);
+        let (position, id) = (event.feed_position, event.id);
         while !self.hold(size) {
             if !self.forget_oldest() {
                 // there is no room for it: followers read it from the table
-                self.floor = self.tip;
+                self.floor = position;
+                self.tip = position;
+                self.tip_id = Some(id);
                 return;
             }
         }
         self.bytes += size;
         self.events.push_back((event, size));
+        self.tip = position;
+        self.tip_id = Some(id);
         while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             self.forget_oldest();
         }

@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +12,8 @@ use std::{
 };
 
 use campaigns_entity::event;
-use campaigns_scope::{Error, Exhausted, FeedReader, Place, Scope};
+use campaigns_scope::{Error, Exhausted, FeedReader, Place, Scope, leave_out};
+use campaigns_tasks::Task;
 use tokio::{
     sync::{Notify, OnceCell, watch},
     task::JoinHandle,
@@ -71,6 +74,8 @@ pub(crate) struct Shared {
     incarnation: Mutex<Option<Arc<str>>>,
     /// When the reader last had every settled event; `None` while nobody listens.
     caught_up: Mutex<Option<Instant>>,
+    /// Since when a transaction has held up the feed.
+    stalled: Mutex<Option<Instant>>,
 }
 
 /// What the feed of a process holds and how far it is behind.
@@ -82,18 +87,23 @@ pub struct FeedState {
     pub bytes: usize,
     /// How long ago the reader last had every settled event; zero while nobody listens.
     pub lag: Duration,
+    /// How long an open transaction, or a reader that fails, has held up the feed.
+    pub stalled: Duration,
+    /// Organizations with a listener.
+    pub organizations: usize,
 }
 
 /// The feed of a process. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Feed {
     pub(crate) shared: Arc<Shared>,
-    _reader: Arc<Task>,
+    task: Task,
+    _running: Arc<Running>,
 }
 
-struct Task(JoinHandle<()>);
+struct Running(JoinHandle<Infallible>);
 
-impl Drop for Task {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -109,28 +119,39 @@ impl Feed {
             wake: Notify::new(),
             incarnation: Mutex::default(),
             caught_up: Mutex::default(),
+            stalled: Mutex::default(),
         });
-        let reader = Reader {
-            database: reader,
-            shared: Arc::clone(&shared),
-            known: None,
-            limit: READ_AT_ONCE,
-            stalled: None,
-        };
-        let task = tokio::spawn(reader.read());
-        Self { shared, _reader: Arc::new(Task(task)) }
+        let (task, database) = (Task::new("feed reader"), Arc::new(reader));
+        let (supervisor, of_reader) = (task.clone(), Arc::clone(&shared));
+        let running = tokio::spawn(async move {
+            let start = || Reader::new(&database, &of_reader, &supervisor).read();
+            supervisor.run(start).await
+        });
+        Self { shared, task, _running: Arc::new(Running(running)) }
+    }
+
+    /// The task of the reader.
+    #[must_use]
+    pub fn task(&self) -> &Task {
+        &self.task
     }
 
     /// What the logs hold now, and how far the reader is behind.
     #[must_use]
     pub fn state(&self) -> FeedState {
-        let lag = self.shared.caught_up().map_or(Duration::ZERO, |at| at.elapsed());
-        let sizes = self.shared.listed().into_iter().map(|(_, channel)| channel.log().size());
-        sizes.fold(FeedState { lag, ..FeedState::default() }, |sum, (events, bytes)| FeedState {
-            events: sum.events + events,
-            bytes: sum.bytes + bytes,
-            lag,
-        })
+        let since = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.elapsed());
+        let held_up = Some(since(*self.shared.stalled())).filter(|age| *age >= STALLED);
+        let channels = self.shared.listed();
+        let sizes = channels.iter().map(|(_, channel)| channel.log().size());
+        let (events, bytes) =
+            sizes.fold((0, 0), |sum, (events, bytes)| (sum.0 + events, sum.1 + bytes));
+        FeedState {
+            events,
+            bytes,
+            lag: since(*self.shared.caught_up()),
+            stalled: held_up.max(self.task.failing_for()).unwrap_or_default(),
+            organizations: channels.len(),
+        }
     }
 
     /// Wakes the reader, because this process has written events.
@@ -196,8 +217,9 @@ impl Drop for Listener {
 type Channels = Vec<(Uuid, Arc<Channel>)>;
 
 struct Reader {
-    database: FeedReader,
+    database: Arc<FeedReader>,
     shared: Arc<Shared>,
+    task: Task,
     /// The settled position that all channels have reached.
     known: Option<i64>,
     limit: i64,
@@ -212,20 +234,35 @@ struct Stalled {
 }
 
 impl Reader {
+    fn new(database: &Arc<FeedReader>, shared: &Arc<Shared>, task: &Task) -> Self {
+        Self {
+            database: Arc::clone(database),
+            shared: Arc::clone(shared),
+            task: task.clone(),
+            known: None,
+            limit: READ_AT_ONCE,
+            stalled: None,
+        }
+    }
+
     /// Reads while the process runs.
-    async fn read(mut self) {
+    async fn read(mut self) -> Infallible {
         let mut looked: Option<Instant> = None;
         let mut failing = false;
+        // a reader that panicked may have added events without notifying the waiters
+        for (_, channel) in self.shared.listed() {
+            channel.grown.send_replace(());
+        }
         loop {
             // before the channels are listed: a later one is read next time
             let new = self.shared.new.swap(false, Ordering::SeqCst);
             let channels = self.shared.listed();
-            metrics::gauge!("campaigns_feed_organizations").set(number(channels.len()));
             if channels.is_empty() {
                 self.known = None;
                 self.stalled = None;
                 *self.shared.caught_up() = None;
-                metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
+                *self.shared.stalled() = None;
+                self.task.works();
                 self.shared.wake.notified().await;
                 continue;
             }
@@ -239,6 +276,7 @@ impl Reader {
             match self.look(&channels).await {
                 Ok(more) => {
                     failing = false;
+                    self.task.works();
                     if !more {
                         *self.shared.caught_up() = Some(Instant::now());
                         // woken or not, it is time to check
@@ -282,7 +320,7 @@ impl Reader {
     async fn look_thoroughly(&mut self, channels: &Channels) -> Result<i64, Error> {
         let settled = self.database.settled().await?;
         let position = settled.position.unwrap_or(i64::MAX);
-        let was = self.shared.incarnation().replace(Arc::clone(&settled.incarnation));
+        let was = self.shared.incarnation().clone();
         let is_other = was.is_some_and(|was| was != settled.incarnation);
         let is_behind = channels.iter().any(|(_, channel)| channel.log().tip() > position);
         if is_other || is_behind {
@@ -292,6 +330,8 @@ impl Reader {
             );
             self.close_those_ahead(channels).await?;
         }
+        // not before they are closed, so that this is repeated if it fails
+        *self.shared.incarnation() = Some(settled.incarnation);
         self.look_for_holder().await?;
         Ok(position)
     }
@@ -326,7 +366,7 @@ impl Reader {
         let holder = self.database.holder().await?.filter(|holder| holder.drawn > holder.entered);
         let Some(holder) = holder else {
             self.stalled = None;
-            metrics::gauge!("campaigns_feed_stalled_seconds").set(0.0);
+            *self.shared.stalled() = None;
             return Ok(());
         };
         let stalled = match &mut self.stalled {
@@ -337,11 +377,11 @@ impl Reader {
                 named: None,
             }),
         };
+        *self.shared.stalled() = Some(stalled.since);
         let age = stalled.since.elapsed();
         if age < STALLED {
             return Ok(());
         }
-        metrics::gauge!("campaigns_feed_stalled_seconds").set(age.as_secs_f64());
         if stalled.named.is_none_or(|named| named.elapsed() > STALLED_AGAIN) {
             stalled.named = Some(Instant::now());
             tracing::warn!(
@@ -436,18 +476,19 @@ fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
         let mut log = channel.log();
         for (position, is_readable) in positions {
             let event = if is_readable { events.next() } else { None };
-            match event {
-                Some(event) => log.push(event),
+            // an event that makes this panic would make the next reader panic as well
+            let added = event.map(|event| catch_unwind(AssertUnwindSafe(|| log.push(event))));
+            match added {
+                Some(Ok(())) => {}
                 None => log.skip(position),
+                Some(Err(_)) => {
+                    leave_out("campaign_events", &"it makes the reader panic");
+                    log.skip(position);
+                }
             }
         }
     }
     channel.grown.send_replace(());
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
-fn number(count: usize) -> f64 {
-    count as f64
 }
 
 impl Shared {
@@ -461,6 +502,10 @@ impl Shared {
 
     fn caught_up(&self) -> MutexGuard<'_, Option<Instant>> {
         self.caught_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stalled(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listed(&self) -> Channels {

@@ -165,6 +165,7 @@ impl From<campaigns_scope::Error> for Error {
                 Self::TooMany("Your organization has too many operations in progress.")
             }
             Scope::Exhausted(exhausted) => exhausted.into(),
+            Scope::Claims(_) => Self::unauthenticated(format!("{error}.")),
             Scope::Database(_) => Self::Internal(Arc::new(error)),
         }
     }

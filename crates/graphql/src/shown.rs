@@ -1,8 +1,11 @@
 //! How columns and other values are shown as JSON. Text and JSON can be large.
 //!
-//! **Invariant.** Each time such a value is put into a response, its weight is drawn from the
-//! operation's budget. Rows are drawn when they are read, but one row can be shown many times. A
-//! test fails if a field of a row shows text in another way.
+//! **Invariants.**
+//! - Each time such a value is put into a response, its weight is drawn from the operation's budget.
+//!   Rows are drawn when they are read, but one row can be shown many times. A test fails if a field
+//!   of a row shows text in another way.
+//! - A value that cannot be shown as it is stored is shown as null or, if its field cannot be null,
+//!   as the nearest value that can: it does not keep the rest of the response from being shown.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -10,7 +13,7 @@ use async_graphql::{
     ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value, parser::types::Field,
     registry::Registry,
 };
-use campaigns_entity::StoredJson;
+use campaigns_entity::{StoredJson, StoredText, StoredTime};
 use campaigns_operation::json;
 use campaigns_scope::Scope;
 use chrono::{DateTime, Utc};
@@ -125,10 +128,11 @@ macro_rules! shown {
 
 shown! {
     ID as Uuid: uuid;
-    String as String: |text, out| json::string(&text, out);
-    Option<String> as Option<String>: |text, out| or_null(text, out, |text, out| json::string(&text, out));
-    scalars::DateTime as DateTime<Utc>: time;
-    Option<scalars::DateTime> as Option<DateTime<Utc>>: |at, out| or_null(at, out, time);
+    // tables of other programs may allow null where the schema does not
+    String as Option<StoredText>: |text, out| json::string(&text.unwrap_or_default().0, out);
+    Option<String> as Option<StoredText>: |text, out| or_null(text, out, |text, out| json::string(&text.0, out));
+    scalars::DateTime as Option<StoredTime>: |at, out| time(at.map_or(StoredTime::EARLIEST, |at| at.nearest()), out);
+    Option<scalars::DateTime> as Option<StoredTime>: |at, out| or_null(at.and_then(|at| at.get()), out, time);
     i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
     // null, the database's or JSON's, is shown as an empty object
     scalars::Json as Option<StoredJson>: |value, out| match value {

@@ -138,7 +138,8 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
 
 /// The response to an operation whose execution ended before it produced any data, for a reason that the
 /// log has.
-pub(crate) fn internal(request_id: Uuid) -> Response {
+#[must_use]
+pub fn internal(request_id: Uuid) -> Response {
     let mut error = ServerError::new(in_the_log(request_id), None);
     let mut extensions = ErrorExtensionValues::default();
     extensions.set("code", Code::Internal.as_str());

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     Counts, Doctor, Error, FeedReader, Occupancy, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
-    wall::Wall,
+    wall::{Wall, reads_subject},
 };
 
 /// How long an organization is assumed to exist after it was found.
@@ -90,6 +90,8 @@ pub struct Database {
     budgets: Budgets,
     organizations: Arc<Mutex<HashMap<Uuid, Instant>>>,
     row_security_role: Option<Arc<str>>,
+    /// Whether policies read subjects that are no UUIDs, and when that was found out.
+    reads_any_subject: Arc<Mutex<Option<(bool, Instant)>>>,
     #[cfg(debug_assertions)]
     misled: Arc<Mutex<HashMap<Uuid, Uuid>>>,
 }
@@ -108,6 +110,7 @@ impl Database {
             budgets,
             organizations: Arc::default(),
             row_security_role: options.row_security_role.as_deref().map(Into::into),
+            reads_any_subject: Arc::default(),
             #[cfg(debug_assertions)]
             misled: Arc::default(),
         })
@@ -150,9 +153,14 @@ impl Database {
     /// The viewer's scope, or `None` if there is no such organization.
     ///
     /// # Errors
-    /// If the database cannot be asked.
+    /// If the database cannot be asked. [`Error::Claims`] if policies would fail at the viewer's
+    /// claims.
     pub async fn enter(&self, viewer: &Viewer) -> Result<Option<Scope>, Error> {
         let id = viewer.organization();
+        let wall = match &self.row_security_role {
+            Some(role) => Some(self.wall(role, viewer).await?),
+            None => None,
+        };
         if !self.remembers(id) {
             if !self.operator().organization_exists(id).await? {
                 return Ok(None);
@@ -160,12 +168,30 @@ impl Database {
             self.remember(id);
         }
         let mut session = self.session(Lane::Organization(id));
-        if let Some(role) = &self.row_security_role {
-            session = session.behind(Wall::of(role, viewer));
+        if let Some(wall) = wall {
+            session = session.behind(wall);
         }
         #[cfg(debug_assertions)]
         let id = self.misled(id);
         Ok(Some(Scope::of(session, self.budgets.clone(), id, viewer.role())))
+    }
+
+    /// The wall of a viewer, if policies can read the viewer's claims.
+    async fn wall(&self, role: &Arc<str>, viewer: &Viewer) -> Result<Wall, Error> {
+        let wall = Wall::of(role, viewer)?;
+        if Uuid::try_parse(viewer.subject()).is_ok() {
+            return Ok(wall);
+        }
+        let known = || self.reads_any_subject.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = known().filter(|(_, at)| at.elapsed() < REMEMBERED);
+        let reads_any = match remembered {
+            Some((reads_any, _)) => reads_any,
+            None => reads_subject(self.session(Lane::Control), &wall).await?,
+        };
+        if remembered.is_none() {
+            *known() = Some((reads_any, Instant::now()));
+        }
+        if reads_any { Ok(wall) } else { Err(Error::Claims("its subject is not a UUID")) }
     }
 
     /// From now on, viewers of one organization get the scope of another, as if the predicates of
@@ -239,12 +265,12 @@ impl Database {
     }
 
     fn remembers(&self, id: Uuid) -> bool {
-        let organizations = self.organizations.lock().expect("no holder of the lock panics");
+        let organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
         organizations.get(&id).is_some_and(|found| found.elapsed() < REMEMBERED)
     }
 
     fn remember(&self, id: Uuid) {
-        let mut organizations = self.organizations.lock().expect("no holder of the lock panics");
+        let mut organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
         organizations.retain(|_, found| found.elapsed() < REMEMBERED);
         organizations.insert(id, Instant::now());
     }

@@ -1,9 +1,10 @@
 //! Campaigns of all organizations that wait for a worker.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::{Error, Operator};
+use crate::{Dialect, Error, Operator, scope::is_given_in};
 
 /// A campaign for a worker to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub struct Due {
     pub organization: Uuid,
     /// Its ID.
     pub campaign: Uuid,
+}
+
+/// What a worker leaves alone for now.
+#[derive(Clone, Debug, Default)]
+pub struct Resting {
+    /// Campaigns.
+    pub campaigns: Vec<Uuid>,
+    /// Organizations, with all of their campaigns.
+    pub organizations: Vec<Uuid>,
 }
 
 /// Scheduled and due. The statuses are literals, because the index contains only these.
@@ -29,27 +39,27 @@ const TO_COMPLETE: &str = "SELECT org_id, id FROM campaigns WHERE status = 'send
 
 impl Operator {
     /// Scheduled campaigns with a start time up to `by`, oldest first, at most `most`, excluding
-    /// those in `except`.
+    /// `except`.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn campaigns_to_start(
         &self,
         by: chrono::DateTime<chrono::Utc>,
-        except: &[Uuid],
+        except: &Resting,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         self.due(TO_START, vec![by.into()], except, most).await
     }
 
     /// Campaigns that are being sent and have only delivered, bounced or failed sends, at most
-    /// `most`, excluding those in `except`.
+    /// `most`, excluding `except`.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn campaigns_to_complete(
         &self,
-        except: &[Uuid],
+        except: &Resting,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         self.due(TO_COMPLETE, Vec::new(), except, most).await
@@ -59,17 +69,24 @@ impl Operator {
         &self,
         query: &str,
         mut values: Vec<Value>,
-        except: &[Uuid],
+        except: &Resting,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         let session = self.session().by_key();
+        let dialect = match session.get_database_backend() {
+            DbBackend::Postgres => Dialect::Postgres,
+            _ => Dialect::Sqlite,
+        };
         let mut sql = query.to_owned();
-        if !except.is_empty() {
-            let first = values.len() + 1;
-            let places: Vec<String> =
-                (first..first + except.len()).map(|place| format!("${place}")).collect();
-            sql += &format!(" AND id NOT IN ({})", places.join(", "));
-            values.extend(except.iter().map(|id| Value::from(*id)));
+        for (column, ids) in [("id", &except.campaigns), ("org_id", &except.organizations)] {
+            if ids.is_empty() {
+                continue;
+            }
+            // one value, so that the text is the same however many there are
+            let placeholder = format!("${}", values.len() + 1);
+            let is_resting = is_given_in(dialect, column, &placeholder);
+            sql += &format!(" AND NOT ({is_resting})");
+            values.push(ids.iter().map(Uuid::to_string).collect::<Json>().into());
         }
         sql += &format!(" ORDER BY scheduled_at, id LIMIT {most}");
         let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);

@@ -52,6 +52,9 @@ pub enum Error {
     /// Work in steps is not finished, and the time has run out. The same call continues from there.
     #[error("the deletion is not finished")]
     Unfinished,
+    /// Row security policies would fail at the token's claims, in every statement.
+    #[error("the policies of the database cannot read the token: {0}")]
+    Claims(&'static str),
     /// Any other error of the database.
     #[error("{}", cause(.0))]
     Database(DbErr),
@@ -128,6 +131,14 @@ fn cause(error: &DbErr) -> String {
         Some(sqlx::Error::AnyDriverError(own)) => own.to_string(),
         Some(other) => other.to_string(),
         None => error.to_string(),
+    }
+}
+
+/// The code of an error that the database has reported.
+pub(crate) fn code(error: &DbErr) -> Option<String> {
+    match sqlx_error(error) {
+        Some(sqlx::Error::Database(database)) => database.code().map(Into::into),
+        _ => None,
     }
 }
 

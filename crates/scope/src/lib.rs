@@ -138,7 +138,7 @@ pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
 pub use database::{Database, Observer, Options};
 pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use doctor::{Check, Doctor, Found};
-pub use due::Due;
+pub use due::{Due, Resting};
 pub use error::Error;
 pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
 pub use fold::folded;
@@ -154,5 +154,6 @@ pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,
     Verifier, Viewer,
 };
+pub use unreadable::leave_out;
 pub use wall::Sight;
 pub use weigh::json as json_weight;

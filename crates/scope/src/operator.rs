@@ -88,8 +88,8 @@ impl Operator {
             id: Set(id),
             name: Set(name.to_owned()),
             slug: Set(slug.to_owned()),
-            created_at: Set(created_at),
-            updated_at: Set(created_at),
+            created_at: Set(created_at.into()),
+            updated_at: Set(created_at.into()),
             ..Default::default()
         };
         scope

@@ -1,28 +1,34 @@
 //! Rows that this version cannot read, because a newer version beside it, or another program, has
-//! stored an unknown enum value. Such a row is left out, and neither a list nor the feed stops at
-//! it.
+//! stored an unknown enum value, or another value that its column allows and the type here does
+//! not. Such a row is left out, and neither a list nor the feed stops at it.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::fmt::Display;
 
+use campaigns_entity::Seldom;
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, QueryResult,
-    sea_query::ColumnType,
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, QueryResult, RuntimeErr,
+    sea_query::ColumnType, sqlx,
 };
 
 use crate::Error;
 
-/// How often this is logged.
-const PAUSE: Duration = Duration::from_secs(10);
+/// Whether reading a row failed because of what is stored in it.
+fn is_of_value(error: &DbErr) -> bool {
+    match error {
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+        DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            matches!(**error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+        }
+        _ => false,
+    }
+}
 
 /// The row, or `None` if it has a value unknown to this version.
 pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model>, Error> {
     match E::Model::from_query_result(row, "") {
         Ok(model) => Ok(Some(model)),
-        Err(error @ DbErr::Type(_)) => {
-            skipped(E::default().table_name(), &error);
+        Err(error) if is_of_value(&error) => {
+            leave_out(E::default().table_name(), &error);
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -48,11 +54,15 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
         let mut failed = None;
         rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
             Ok(Some(value)) if !variants.contains(&value) => {
-                let error = DbErr::Type(format!("{value} is not a {}", column.as_str()));
-                skipped(E::default().table_name(), &error);
+                let why = format!("{value} is not a {}", column.as_str());
+                leave_out(E::default().table_name(), &why);
                 false
             }
             Ok(_) => true,
+            Err(error) if is_of_value(&error) => {
+                leave_out(E::default().table_name(), &error);
+                false
+            }
             Err(error) => {
                 failed = Some(error);
                 true
@@ -66,13 +76,10 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
 }
 
 /// Counts a row that is left out, and logs this from time to time.
-pub(crate) fn skipped(table: &str, error: &DbErr) {
-    static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+pub fn leave_out(table: &str, error: &dyn Display) {
+    static LOG: Seldom = Seldom::new();
     metrics::counter!("campaigns_unreadable_rows_total", "table" => table.to_owned()).increment(1);
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    said.1 += 1;
-    if said.0.is_none_or(|at| at.elapsed() > PAUSE) {
-        tracing::warn!(%error, table, rows = said.1, "rows cannot be read and are left out");
-        *said = (Some(Instant::now()), 0);
+    if let Some(rows) = LOG.pass() {
+        tracing::warn!(%error, table, rows, "rows cannot be read and are left out");
     }
 }

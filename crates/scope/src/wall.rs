@@ -3,14 +3,16 @@
 //! **Invariants.** Behind the wall, every statement of a viewer's scope runs in a transaction under
 //! a role that policies apply to, with the viewer's claims set as in `PostgREST`. Both end with the
 //! transaction, so the next user of the connection starts without them. Work that is not for one
-//! viewer stays under the service's own role.
+//! viewer stays under the service's own role. A viewer whose claims policies cannot read has no wall,
+//! and is refused before anything is asked.
 
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::{Database, Error, Viewer, owned::TABLES};
+use crate::{Database, Error, Viewer, connections::Session, error::code, owned::TABLES};
 
 /// The start of a transaction behind the wall.
 const ENTER: &str =
@@ -32,14 +34,50 @@ pub struct Sight {
 }
 
 impl Wall {
-    pub(crate) fn of(role: &Arc<str>, viewer: &Viewer) -> Self {
-        Self { role: Arc::clone(role), claims: viewer.claims().to_string().into() }
+    /// The wall of a viewer.
+    ///
+    /// # Errors
+    /// [`Error::Claims`] if PostgreSQL cannot store the viewer's claims.
+    pub(crate) fn of(role: &Arc<str>, viewer: &Viewer) -> Result<Self, Error> {
+        if has_nul(viewer.claims()) {
+            return Err(Error::Claims("a claim contains a NUL character"));
+        }
+        Ok(Self { role: Arc::clone(role), claims: viewer.claims().to_string().into() })
     }
 
     /// Puts the transaction behind the wall.
     pub(crate) fn enter(&self) -> Statement {
         let values = [&*self.role, &*self.claims];
         Statement::from_sql_and_values(DbBackend::Postgres, ENTER, values.map(Into::into))
+    }
+}
+
+/// Whether a text or a name in JSON contains the one character that jsonb cannot store. Other JSON
+/// that it cannot store is not parsed.
+fn has_nul(json: &Json) -> bool {
+    match json {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(values) => values.iter().any(has_nul),
+        Json::Object(object) => {
+            object.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// Whether the function that policies identify users by reads the subject behind a wall, which is
+/// not a UUID. Functions of other programs may fail at it, and the policies with them.
+pub(crate) async fn reads_subject(session: Session, wall: &Wall) -> Result<bool, Error> {
+    let statement = Statement::from_string(DbBackend::Postgres, "SELECT auth.uid()");
+    match session.behind(wall.clone()).query_one_raw(statement).await {
+        Ok(_) => Ok(true),
+        Err(error) => match code(&error).as_deref() {
+            // invalid_text_representation
+            Some("22P02") => Ok(false),
+            // policies that use no such function identify users in another way
+            Some("3F000" | "42883" | "42501") => Ok(true),
+            _ => Err(error.into()),
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use campaigns_feed::Feed;
 use campaigns_graphql::{Api, Limits};
 use campaigns_operation::Documents;
 use campaigns_scope::{Database, Memberships};
+use campaigns_tasks::Task;
 use campaigns_web::{Pages, SignIn};
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -79,6 +80,8 @@ pub struct Settings {
     pub socket_ping: Duration,
     /// The interval of checks whether the caller of a socket is still allowed.
     pub socket_check: Duration,
+    /// How long a task that the service needs can fail until the service is no longer ready.
+    pub task_patience: Duration,
     /// The timeouts for peers.
     pub timeouts: Timeouts,
     /// The membership roles that make a user an admin, if memberships are used for tokens without
@@ -141,6 +144,7 @@ impl Default for Settings {
             max_socket_bytes: 1 << 20,
             socket_ping: Duration::from_secs(15),
             socket_check: Duration::from_secs(10),
+            task_patience: Duration::from_secs(30),
             timeouts: Timeouts::default(),
             membership_admin_roles: None,
             slow_operation: Duration::from_secs(1),
@@ -177,7 +181,7 @@ pub struct Parts {
     pub(crate) operations: Operations,
     /// How many more TCP connections may be open.
     pub(crate) free_peers: Arc<Semaphore>,
-    _keeper: Keeper,
+    pub(crate) keeper: Keeper,
 }
 
 impl Deref for App {
@@ -219,7 +223,7 @@ impl App {
             settings,
             metrics,
             operations: Operations::new(),
-            _keeper: keeper,
+            keeper,
         }))
     }
 
@@ -234,6 +238,15 @@ impl App {
         let places = Arc::new(Semaphore::new(METRICS_PEERS));
         let router = crate::http::metrics::router(self.clone());
         crate::listen::serve(listener, router, &self.settings, places, stop).await;
+    }
+
+    /// The name of a task that the service needs and that has been failing for too long.
+    pub(crate) fn failing_task(&self) -> Option<&'static str> {
+        let tasks = [Some(self.api.feed_task()), Some(self.keeper.task()), self.keys.task()];
+        let is_failing = |task: &&Task| {
+            task.failing_for().is_some_and(|time| time >= self.settings.task_patience)
+        };
+        tasks.into_iter().flatten().find(is_failing).map(Task::name)
     }
 
     /// How many TCP connections are open.

@@ -8,12 +8,14 @@
 //! - Tokens with unknown keys cause at most one fetch in [`Pace::unknown`], however many there are.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use campaigns_scope::{Bearer, InvalidToken, KeySet, Verifier};
+use campaigns_tasks::Task;
 use reqwest::{Client, Url, redirect};
 use tokio::{
     sync::{Notify, watch},
@@ -82,6 +84,14 @@ impl Keys {
         }
     }
 
+    /// The task that fetches them, if any.
+    pub(crate) fn task(&self) -> Option<&Task> {
+        match self {
+            Self::Given(_) => None,
+            Self::Server(server) => Some(&server.task),
+        }
+    }
+
     /// The bearer of a token. One with an unknown key waits until the server was asked for it.
     pub(crate) async fn bearer(&self, token: &str, clock: &Clock) -> Result<Bearer, InvalidToken> {
         let verify = || self.verifier().bearer(token, clock.now());
@@ -98,7 +108,8 @@ impl Keys {
 /// Keeps the keys of a [`Verifier`] in line with a server while it lives.
 pub struct KeyServer {
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    task: Task,
+    running: JoinHandle<Infallible>,
 }
 
 struct Shared {
@@ -145,8 +156,14 @@ impl KeyServer {
             met: watch::Sender::new(0),
         });
         let first = shared.renew().await;
-        let task = tokio::spawn(keep(Arc::clone(&shared), first));
-        Ok(Self { shared, task })
+        let task = Task::new("key server");
+        let (supervisor, kept) = (task.clone(), Arc::clone(&shared));
+        let running = tokio::spawn(async move {
+            let mut first = Some(first);
+            // after a panic, keys are fetched at once: requests may be waiting for them
+            supervisor.run(|| keep(&kept, &supervisor, first.take())).await
+        });
+        Ok(Self { shared, task, running })
     }
 
     /// Whether it has given keys so far.
@@ -175,12 +192,12 @@ impl KeyServer {
 
 impl Drop for KeyServer {
     fn drop(&mut self) {
-        self.task.abort();
+        self.running.abort();
     }
 }
 
-/// Follows redirects of the key server to itself alone: others could lead to keys of another party, or to a service that
-/// only this process can reach.
+/// Follows redirects of the key server to itself alone: others could lead to keys of another party,
+/// or to a service that only this process can reach.
 fn within_origin() -> redirect::Policy {
     redirect::Policy::custom(|attempt| {
         let first = attempt.previous().first().map(Url::origin);
@@ -194,9 +211,14 @@ fn within_origin() -> redirect::Policy {
     })
 }
 
-/// Fetches the keys whenever that is due or requested.
-async fn keep(shared: Arc<Shared>, first: bool) {
-    let (mut is_met, mut pause) = (first, FIRST_PAUSE);
+/// Fetches the keys whenever that is due or requested, and at once if `first` does not say whether
+/// the last fetch succeeded.
+async fn keep(shared: &Shared, task: &Task, first: Option<bool>) -> Infallible {
+    let mut pause = FIRST_PAUSE;
+    let mut is_met = match first {
+        Some(is_met) => is_met,
+        None => shared.meet(task).await,
+    };
     loop {
         let due = if is_met {
             shared.pace.renewal
@@ -204,20 +226,28 @@ async fn keep(shared: Arc<Shared>, first: bool) {
             shared.pace.retry
         } else {
             let short = pause.min(shared.pace.retry);
-            pause *= 2;
+            // no longer, or a server that stays away for long would make it overflow
+            pause = (pause * 2).min(shared.pace.retry);
             short
         };
         tokio::select! {
             () = sleep(due) => {}
             () = shared.wake.notified() => {}
         }
-        let number = shared.asked.lock().unwrap_or_else(PoisonError::into_inner).number;
-        is_met = shared.renew().await;
-        shared.met.send_replace(number);
+        is_met = shared.meet(task).await;
     }
 }
 
 impl Shared {
+    /// Fetches the keys for the requests so far. Returns whether that succeeded.
+    async fn meet(&self, task: &Task) -> bool {
+        let number = self.asked.lock().unwrap_or_else(PoisonError::into_inner).number;
+        let is_met = self.renew().await;
+        self.met.send_replace(number);
+        task.works();
+        is_met
+    }
+
     /// Fetches the keys and uses them. Returns whether that succeeded.
     async fn renew(&self) -> bool {
         let fetched = self.fetch().await;

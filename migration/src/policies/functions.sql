@@ -27,10 +27,22 @@ BEGIN
         GRANT USAGE ON SCHEMA auth TO {role};
     END IF;
     IF to_regprocedure('auth.uid()') IS NULL THEN
-        CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$
-            SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid
+        INSERT INTO service_tables (name) VALUES ('function auth.uid()') ON CONFLICT DO NOTHING;
+    END IF;
+    -- made before by this service, it failed where the subject is no UUID
+    IF EXISTS (SELECT FROM service_tables WHERE name = 'function auth.uid()')
+        AND (to_regprocedure('auth.uid()') IS NULL OR EXISTS (
+            SELECT FROM pg_proc WHERE oid = to_regprocedure('auth.uid()') AND btrim(prosrc, E' \n') =
+                $$SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid$$
+        ))
+    THEN
+        -- null where the subject is no UUID
+        CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$
+            SELECT substring(
+                nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+                FROM '^[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$'
+            )::uuid
         $$;
-        INSERT INTO service_tables (name) VALUES ('function auth.uid()');
     END IF;
 END
 $do$;

@@ -18,6 +18,8 @@ mod places;
 mod pooler;
 mod restarts;
 mod restored;
+mod tasks;
+mod times;
 mod versions;
 
 /// Waits until something holds.

@@ -186,8 +186,8 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
             first_name: Set(first_name.to_owned()),
             r#type: Set(of_type),
             owner_id: Set(owner),
-            created_at: Set(created),
-            updated_at: Set(updated),
+            created_at: Set(created.into()),
+            updated_at: Set(updated.into()),
             metadata: Set(stored.map(Into::into)),
             ..row
         });
@@ -256,7 +256,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                 id: Set(send),
                 campaign_id: Set(campaign),
                 contact_id: Set(id),
-                sent_at: Set(sent_at),
+                sent_at: Set(sent_at.map(Into::into)),
                 ..Default::default()
             });
             number += 1;
@@ -273,7 +273,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                     event_type: Set(of_type),
                     // some program stores urls of whatever it likes
                     url: Set(url.map(ToOwned::to_owned)),
-                    occurred_at: Set(at),
+                    occurred_at: Set(at.into()),
                     metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }).into())),
                     ..Default::default()
                 });

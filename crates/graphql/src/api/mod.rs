@@ -12,6 +12,7 @@ use async_graphql::{Context, Data, Response};
 use campaigns_feed::{Feed, FeedState};
 use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
 use campaigns_scope::{Budget, Place, Scope, Viewer};
+use campaigns_tasks::Task;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -104,6 +105,12 @@ impl Api {
     #[must_use]
     pub fn feed_state(&self) -> FeedState {
         self.live.feed.state()
+    }
+
+    /// The task that reads the feed.
+    #[must_use]
+    pub fn feed_task(&self) -> &Task {
+        self.live.feed.task()
     }
 
     /// The bytes of the operations that are kept for the next request.

@@ -60,7 +60,7 @@ pub(crate) async fn create(
             Some(_) => CampaignStatus::Scheduled,
             None => CampaignStatus::Draft,
         }),
-        scheduled_at: Set(scheduled_at),
+        scheduled_at: Set(scheduled_at.map(Into::into)),
         metadata: Set(Some(metadata.unwrap_or_else(|| serde_json::json!({})).into())),
         ..Default::default()
     };

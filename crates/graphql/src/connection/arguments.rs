@@ -49,7 +49,7 @@ pub(super) struct Asked {
 }
 
 impl PageArguments {
-    pub(super) fn window(self, ordering: &Ordering) -> Result<Asked, Error> {
+    pub(super) fn window(self, scope: &Scope, ordering: &Ordering) -> Result<Asked, Error> {
         let Self { first, after, last, before } = self;
         if first.is_some() && last.is_some() {
             return Err(Error::bad_input("last", "Use either first or last, not both."));
@@ -72,7 +72,8 @@ impl PageArguments {
         let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
         let decoded = cursor
             .map(|cursor| {
-                cursor::decode(&cursor, &ordering.name, &ordering.order).ok_or_else(|| {
+                let Ordering { name: of, order, .. } = ordering;
+                cursor::decode(&cursor, of, order, scope.dialect()).ok_or_else(|| {
                     Error::bad_input(name, "This is not a cursor of a list in this order.")
                 })
             })

@@ -88,7 +88,7 @@ impl<T: Listed> Lists<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let ordering = Ordering::of::<T>(scope, order_by)?;
-        let Asked { window, place } = page.window(&ordering)?;
+        let Asked { window, place } = page.window(scope, &ordering)?;
         Ok(Self {
             of,
             columns,

@@ -2,11 +2,9 @@
 
 use async_graphql::{Context, Enum, SimpleObject};
 use campaigns_entity::{
-    contact,
+    StoredTime, contact,
     event::{self, EventType},
 };
-
-use chrono::{DateTime as ChronoDateTime, Utc};
 
 use crate::{
     context::RequestContext,
@@ -45,7 +43,7 @@ impl Suppression {
             EventType::Complaint => SuppressionReason::Complaint,
             EventType::Open | EventType::Click | EventType::Bounce => SuppressionReason::HardBounce,
         };
-        let since = row.get::<ChronoDateTime<Utc>>(event::Column::OccurredAt)?.into();
+        let since = row.get::<StoredTime>(event::Column::OccurredAt)?.nearest().into();
         Ok(Self { reason, since, event: EngagementEvent(row.clone()) })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn encode(scope: &Scope, place: &Place) -> Result<String, Error> {
 /// If it is not one of the organization's feed.
 pub fn place(scope: &Scope, named_by: &str, cursor: &str) -> Result<Place, Error> {
     let ordering = feed(scope)?;
-    let decoded = cursor::decode(cursor, &ordering.name, &ordering.order);
+    let decoded = cursor::decode(cursor, &ordering.name, &ordering.order, scope.dialect());
     let place = decoded.and_then(|(keys, incarnation)| place_of(&keys, incarnation));
     place.ok_or_else(|| {
         Error::bad_input(named_by, "This is not a cursor of your organization's feed.")

@@ -75,7 +75,7 @@ impl EngagementEventFilter {
                 memory::id(filter.contact_id.as_ref(), |event| event.send_contact_id),
                 memory::id(filter.send_id.as_ref(), |event| event.send_id),
                 memory::text(filter.url.as_ref(), "url", |event| event.url.as_deref()),
-                memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at),
+                memory::time(filter.occurred_at.as_ref(), |event| event.occurred_at.clone()),
             ]
             .into_iter()
             .flatten()

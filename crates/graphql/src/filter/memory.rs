@@ -6,8 +6,8 @@
 
 use std::{cell::RefCell, collections::HashSet, rc::Rc};
 
+use campaigns_entity::StoredTime;
 use campaigns_scope::folded;
-use chrono::{DateTime as ChronoDateTime, Utc};
 use uuid::Uuid;
 
 use super::{DateTimeFilter, EnumOperators, Filter, IdFilter, StringFilter};
@@ -151,7 +151,7 @@ pub(crate) fn text<M: 'static>(
 /// The tests on a time that is never null.
 pub(crate) fn time<M: 'static>(
     filter: Option<&DateTimeFilter>,
-    value: fn(&M) -> ChronoDateTime<Utc>,
+    value: fn(&M) -> StoredTime,
 ) -> Vec<Test<M>> {
     let Some(DateTimeFilter { eq, ne, gt, gte, lt, lte, is_null }) = filter else {
         return Vec::new();

@@ -89,7 +89,8 @@ impl Watches {
                 scope: Arc::clone(scope),
                 organization: Arc::clone(&organization),
             };
-            tokio::spawn(task.run());
+            let supervisor = campaigns_tasks::Task::new("figures counter");
+            tokio::spawn(async move { supervisor.run(|| task.run()).await });
             organization
         });
         let counted = {
@@ -145,7 +146,7 @@ struct Task {
 
 impl Task {
     /// Counts while somebody watches.
-    async fn run(self) {
+    async fn run(&self) {
         let mut follower = None;
         let mut touched = Touched::All;
         let mut failing = false;

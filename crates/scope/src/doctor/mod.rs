@@ -9,6 +9,7 @@
 
 mod objects;
 mod rows;
+mod values;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -62,7 +63,8 @@ impl Doctor {
     /// All checks.
     #[must_use]
     pub fn checks(&self) -> Vec<Check> {
-        let mut checks = rows::checks(self.session.get_database_backend());
+        let mut checks = rows::checks(self.backend());
+        checks.extend(values::checks(self.backend()));
         checks.extend(objects::checks());
         checks
     }

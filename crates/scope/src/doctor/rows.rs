@@ -19,7 +19,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    fn of(table: &'static str, condition: impl Into<String>) -> Self {
+    pub(super) fn of(table: &'static str, condition: impl Into<String>) -> Self {
         Self { table, join: String::new(), condition: condition.into(), other: None }
     }
 
@@ -41,7 +41,7 @@ impl Rows {
         }
     }
 
-    fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
+    pub(super) fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
         Check { wrong: wrong.into(), remedy: remedy.into(), look: Look::Rows(self) }
     }
 }

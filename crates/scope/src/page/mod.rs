@@ -7,7 +7,8 @@
 //!
 //! **Invariants.**
 //! - Nulls come last in both directions. Text is ordered by code point, and an enum by its
-//!   declaration.
+//!   declaration. A time that RFC 3339 cannot write is ordered as the database orders it, and a
+//!   cursor contains it as it is stored.
 //! - A row is on a page after a cursor exactly if it comes after the cursor in the order, whatever
 //!   happened to the row that the cursor was made from: walking by cursors skips and repeats no row
 //!   that stays in place.
@@ -23,7 +24,8 @@ mod order;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use campaigns_entity::{StoredText, StoredTime};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
     ColumnTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
     sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement},
@@ -313,9 +315,36 @@ fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, Db
         KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
             row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
         }
-        KeyKind::Time => row.try_get::<Option<DateTime<Utc>>>("", &name)?.map(KeyValue::Time),
+        KeyKind::Time => {
+            let time = row.try_get::<Option<StoredTime>>("", &name)?;
+            time.map(|time| time_key(row, &name, time)).transpose()?
+        }
         KeyKind::Integer => row.try_get::<Option<i64>>("", &name)?.map(KeyValue::Integer),
         KeyKind::Id => row.try_get::<Option<Uuid>>("", &name)?.map(KeyValue::Id),
     }
     .unwrap_or(KeyValue::Null))
+}
+
+/// The key of a time, which has to compare like the stored value. SQLite compares text, so a time
+/// in another form than the service's own is its text.
+fn time_key(row: &QueryResult, name: &str, time: StoredTime) -> Result<KeyValue, DbErr> {
+    Ok(match time {
+        StoredTime::Before(text) | StoredTime::After(text) => {
+            KeyValue::StoredTime(text.as_str().into())
+        }
+        StoredTime::At(time) if row.try_as_sqlite_row().is_some() => {
+            let StoredText(text) = row.try_get("", name)?;
+            if text == sqlite_text(time) {
+                KeyValue::Time(time)
+            } else {
+                KeyValue::StoredTime(text.into())
+            }
+        }
+        StoredTime::At(time) => KeyValue::Time(time),
+    })
+}
+
+/// A time as it is bound in SQLite.
+fn sqlite_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }

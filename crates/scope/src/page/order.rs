@@ -1,5 +1,8 @@
 //! Orders: keys, how they compare, and which rows come after a cursor.
 
+use std::sync::Arc;
+
+use campaigns_entity::StoredTime;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition,
@@ -44,6 +47,9 @@ pub enum KeyValue {
     Text(String),
     /// Of a time.
     Time(DateTime<Utc>),
+    /// Of a time that RFC 3339 cannot write, or that SQLite stores in another form: as the database
+    /// writes it.
+    StoredTime(Arc<str>),
     /// Of a number.
     Integer(i64),
     /// Of an ID.
@@ -53,8 +59,12 @@ pub enum KeyValue {
 impl KeyKind {
     /// Whether this can be a value of such a key.
     #[must_use]
-    pub fn takes(self, value: &KeyValue) -> bool {
+    pub fn takes(self, value: &KeyValue, dialect: Dialect) -> bool {
         match (self, value) {
+            // PostgreSQL would fail at text that is no time
+            (Self::Time, KeyValue::StoredTime(text)) => {
+                dialect == Dialect::Sqlite || StoredTime::of_postgres_text(text).is_some()
+            }
             (Self::Text, KeyValue::Text(_))
             | (Self::Time, KeyValue::Time(_))
             | (Self::Integer, KeyValue::Integer(_))
@@ -87,11 +97,11 @@ pub struct Order(pub Vec<OrderKey>);
 impl Order {
     /// Whether these can be the keys of a row in this order, including the ID.
     #[must_use]
-    pub fn takes(&self, cursor: &[KeyValue]) -> bool {
+    pub fn takes(&self, cursor: &[KeyValue], dialect: Dialect) -> bool {
         cursor.len() == self.0.len() + 1
             && matches!(cursor.last(), Some(KeyValue::Id(_)))
             && self.0.iter().zip(cursor).all(|(key, value)| {
-                key.kind.takes(value) || (key.nullable && *value == KeyValue::Null)
+                key.kind.takes(value, dialect) || (key.nullable && *value == KeyValue::Null)
             })
     }
 
@@ -158,6 +168,10 @@ impl OrderKey {
             }
             (_, KeyValue::Text(text), _) => Expr::val(text.clone()),
             (_, KeyValue::Time(time), _) => Expr::val(*time),
+            (_, KeyValue::StoredTime(text), Dialect::Postgres) => {
+                Expr::val(text.to_string()).cast_as(Alias::new("timestamptz"))
+            }
+            (_, KeyValue::StoredTime(text), Dialect::Sqlite) => Expr::val(text.to_string()),
             (_, KeyValue::Integer(number), _) => Expr::val(*number),
             (_, KeyValue::Id(id), _) => Expr::val(*id),
             (_, KeyValue::Null, _) => Expr::val(Option::<String>::None),

@@ -104,7 +104,12 @@ fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
 
 /// The condition that an ID is among those in `$2`.
 pub(crate) fn is_given(dialect: Dialect, id: &str) -> String {
-    is_among(dialect, id, &ids_in(dialect, "$2"))
+    is_given_in(dialect, id, "$2")
+}
+
+/// The condition that an ID is among those in the JSON array of a placeholder.
+pub(crate) fn is_given_in(dialect: Dialect, id: &str, placeholder: &str) -> String {
+    is_among(dialect, id, &ids_in(dialect, placeholder))
 }
 
 /// The IDs in the JSON array of a placeholder.

@@ -1,17 +1,20 @@
 //! The feed of one organization: its settled position, and its events in order.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use campaigns_entity::event;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, QueryOrder, QueryResult, QuerySelect, QueryTrait,
-    Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
 
 use super::{Scope, Scoped};
-use crate::{Dialect, Error, connections::Session, unreadable::skipped};
+use crate::{Dialect, Error, connections::Session, unreadable::leave_out};
 
 /// The settled position of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +212,7 @@ fn within(
 
 /// An event; `None` where it cannot be read, which must not keep the events behind it from anybody.
 pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
-    let read = || {
+    let read = || -> Result<_, DbErr> {
         Ok(event::Model {
             id: row.try_get("", "id")?,
             org_id: row.try_get("", "org_id")?,
@@ -225,7 +228,13 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
             send_contact_id: row.try_get("", "send_contact_id")?,
         })
     };
-    read().inspect_err(|error| skipped("campaign_events", error)).ok()
+    // a driver may panic at a value that its author did not think of
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(event)) => return Some(event),
+        Ok(Err(error)) => leave_out("campaign_events", &error),
+        Err(_) => leave_out("campaign_events", &"reading it panics"),
+    }
+    None
 }
 
 /// [`Scope::settled`] on PostgreSQL, for any session.

@@ -5,7 +5,7 @@ pub(crate) mod feed;
 mod sorted;
 mod write;
 
-pub(crate) use bulk::is_given;
+pub(crate) use bulk::{is_given, is_given_in};
 pub use feed::{FeedPage, Place, Settled};
 pub use sorted::Sorted;
 

@@ -14,6 +14,7 @@ use axum::{
 };
 use campaigns_graphql::Error as Refusal;
 use campaigns_scope::{Database, Error};
+use campaigns_tasks::{Panicked, caught};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{arguments::ListenAddress, database::not_connected};
@@ -48,14 +49,15 @@ impl Bound {
         let server = axum::serve(Acceptor::new(shared), router()).with_graceful_shutdown(async {
             stopped.await.ok();
         });
-        Ok(Waiting { listener, stop, server: tokio::spawn(server.into_future()) })
+        let server = tokio::spawn(caught("waiting listener", server.into_future()));
+        Ok(Waiting { listener, stop, server })
     }
 }
 
 struct Waiting {
     listener: std::net::TcpListener,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<Result<std::io::Result<()>, Panicked>>,
 }
 
 impl Waiting {

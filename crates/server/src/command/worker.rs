@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use campaigns_delivery::{WORKER_CONNECTIONS, WORKER_LIMIT};
 use campaigns_scope::{Database, Options};
+use campaigns_tasks::Task;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{arguments::Worker, database, output, process};
@@ -46,7 +47,11 @@ impl Running {
         };
         let database = database::open(&options).await?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(campaigns_delivery::work(database.clone(), stopped));
+        let of_worker = database.clone();
+        let task = tokio::spawn(async move {
+            let start = || campaigns_delivery::work(of_worker.clone(), stopped.clone());
+            Task::new("worker").run(start).await;
+        });
         Ok(Self { database, stop, task })
     }
 

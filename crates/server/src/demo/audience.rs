@@ -158,8 +158,8 @@ pub(super) async fn load(
             company_id: Set(*company),
             title: Set(contact.title.as_ref().clone()),
             is_primary: Set(true),
-            created_at: Set(*contact.created_at.as_ref()),
-            updated_at: Set(*contact.created_at.as_ref()),
+            created_at: Set(contact.created_at.as_ref().clone()),
+            updated_at: Set(contact.created_at.as_ref().clone()),
             ..Default::default()
         });
         contacts.push(contact);
@@ -174,8 +174,8 @@ pub(super) async fn load(
             description: Set(Some(segment.description.to_owned())),
             filter_rules: Set(segment.rules.into()),
             contact_count: Set(Some(count)),
-            created_at: Set(now - TimeDelta::days(120)),
-            updated_at: Set(now - TimeDelta::days(3)),
+            created_at: Set((now - TimeDelta::days(120)).into()),
+            updated_at: Set((now - TimeDelta::days(3)).into()),
             ..Default::default()
         }
     });
@@ -203,8 +203,8 @@ async fn load_users(
                 email: Set(address(&first, &last, organization.slug)),
                 full_name: Set(Some(format!("{first} {last}"))),
                 is_active: Set(true),
-                created_at: Set(at),
-                updated_at: Set(at),
+                created_at: Set(at.into()),
+                updated_at: Set(at.into()),
                 ..Default::default()
             })
             .await?;
@@ -214,8 +214,8 @@ async fn load_users(
                 user_id: Set(user.id),
                 role: Set(Some(role)),
                 status: Set(Some(MembershipStatus::Active)),
-                created_at: Set(at),
-                updated_at: Set(at),
+                created_at: Set(at.into()),
+                updated_at: Set(at.into()),
                 ..Default::default()
             })
             .await?;
@@ -235,8 +235,8 @@ fn company(rng: &mut ChaCha8Rng, at: DateTime<Utc>) -> company::ActiveModel {
         size: Set(pick(rng, SIZES)),
         city: Set(Some(CityName().fake_with_rng(rng))),
         country: Set(pick(rng, COUNTRIES)),
-        created_at: Set(at),
-        updated_at: Set(at),
+        created_at: Set(at.into()),
+        updated_at: Set(at.into()),
         ..Default::default()
     }
 }
@@ -269,8 +269,8 @@ fn contact(
         city: Set(Some(CityName().fake_with_rng(rng))),
         state: Set(Some(StateName().fake_with_rng(rng))),
         country: Set(pick(rng, COUNTRIES)),
-        created_at: Set(created_at),
-        updated_at: Set(created_at),
+        created_at: Set(created_at.into()),
+        updated_at: Set(created_at.into()),
         ..Default::default()
     }
 }

@@ -50,8 +50,8 @@ pub(super) async fn load(
             campaign_id: Set(campaign),
             segment_id: Set(Some(segment)),
             contact_id: Set(person.id),
-            created_at: Set(made),
-            updated_at: Set(made),
+            created_at: Set(made.into()),
+            updated_at: Set(made.into()),
             ..Default::default()
         });
         scope.insert_all::<list_entry::Entity>(entries.collect()).await?;
@@ -70,7 +70,7 @@ pub(super) async fn load(
         events.extend(its_events);
     }
     scope.insert_all::<send::Entity>(sends).await?;
-    events.sort_by_key(|event| *event.occurred_at.as_ref());
+    events.sort_by_key(|event| event.occurred_at.as_ref().nearest());
     scope.insert_all::<event::Entity>(events).await
 }
 
@@ -91,10 +91,10 @@ fn campaign_row(
         body: Set(Some(format!("<h1>{}</h1>\n<p>…</p>", plan.subject))),
         channel: Set("email".to_owned()),
         status: Set(plan.status),
-        scheduled_at: Set(scheduled.then_some(start)),
-        sent_at: Set(sent.then_some(start + TimeDelta::minutes(40))),
-        created_at: Set(made),
-        updated_at: Set(if sent { start + TimeDelta::minutes(40) } else { made }),
+        scheduled_at: Set(scheduled.then(|| start.into())),
+        sent_at: Set(sent.then(|| (start + TimeDelta::minutes(40)).into())),
+        created_at: Set(made.into()),
+        updated_at: Set(if sent { start + TimeDelta::minutes(40) } else { made }.into()),
         metadata: Set(Some(
             json!({ "utm_campaign": plan.name.to_lowercase().replace(' ', "-") }).into(),
         )),
@@ -131,15 +131,15 @@ fn deliver(
         campaign_id: Set(campaign),
         contact_id: Set(person.id),
         status: Set(status),
-        sent_at: Set(was_sent.then_some(at)),
-        delivered_at: Set((status == SendStatus::Delivered).then_some(delivered_at)),
+        sent_at: Set(was_sent.then(|| at.into())),
+        delivered_at: Set((status == SendStatus::Delivered).then(|| delivered_at.into())),
         error: Set(match status {
             SendStatus::Bounced => Some(bounced_error.to_owned()),
             SendStatus::Failed => Some("The provider did not answer".to_owned()),
             _ => None,
         }),
-        created_at: Set(at),
-        updated_at: Set(changed),
+        created_at: Set(at.into()),
+        updated_at: Set(changed.into()),
         ..Default::default()
     };
     let mut happened = Happened { send: *row.id.as_ref(), now, events: Vec::new() };
@@ -234,9 +234,9 @@ impl Happened {
                 send_id: Set(self.send),
                 event_type: Set(event_type),
                 url: Set(url.map(str::to_owned)),
-                occurred_at: Set(at),
-                created_at: Set(at),
-                updated_at: Set(at),
+                occurred_at: Set(at.into()),
+                created_at: Set(at.into()),
+                updated_at: Set(at.into()),
                 metadata: Set(Some(metadata.into())),
                 ..Default::default()
             });

@@ -1,7 +1,7 @@
 //! Authentication: from the header to the scope.
 
 use campaigns_graphql::{Code, Error};
-use campaigns_scope::{Bearer, InvalidToken, NoViewer, Scope, Viewer};
+use campaigns_scope::{Bearer, Error as ScopeError, InvalidToken, NoViewer, Scope, Viewer};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use uuid::Uuid;
 
@@ -99,6 +99,9 @@ impl App {
             Ok(Some(scope)) => Ok((viewer, scope)),
             Ok(None) => {
                 Err(Refusal::Unauthenticated("The token's organization does not exist.".to_owned()))
+            }
+            Err(refused @ ScopeError::Claims(_)) => {
+                Err(Refusal::Unauthenticated(format!("{refused}.")))
             }
             Err(error) => Err(Refusal::Failed(error.into())),
         }

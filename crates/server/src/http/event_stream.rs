@@ -20,8 +20,9 @@ use axum::{
     response::Response,
 };
 use campaigns_graphql::{Error, feed_place};
-use campaigns_operation::Operation;
+use campaigns_operation::{Operation, error::internal};
 use campaigns_scope::{Budget, Place, Scope, Viewer};
+use campaigns_tasks::caught_request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::{
@@ -104,7 +105,7 @@ pub(super) fn serve(
         let stream = Stream { app, peer, queue };
         tokio::select! {
             () = stream.beat() => {}
-            () = stream.run(viewer, scope, budget, operation, after) => {}
+            () = stream.answer(viewer, scope, budget, operation, after) => {}
             () = gone.closed() => {}
             () = sleep_until(deadline) => {}
             _ = no_longer.wait_for(Option::is_some) => {}
@@ -148,7 +149,22 @@ impl Stream {
         }
     }
 
-    /// Executes the operation to its end.
+    /// Executes the operation to its end, which may be a panic.
+    async fn answer(
+        &self,
+        viewer: Viewer,
+        scope: Scope,
+        budget: Arc<Budget>,
+        operation: Result<Operation, Error>,
+        after: Option<Place>,
+    ) {
+        let (organization, request_id) = (scope.organization(), Uuid::new_v4());
+        let running = self.run(viewer, scope, budget, operation, after);
+        if caught_request("event stream", request_id, running).await.is_err() {
+            self.refuse(organization, &internal(request_id)).await;
+        }
+    }
+
     async fn run(
         &self,
         viewer: Viewer,

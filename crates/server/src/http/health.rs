@@ -1,5 +1,7 @@
 //! Whether the service is alive, and whether it is ready.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use http::StatusCode;
 
@@ -10,19 +12,24 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// There are keys, and the database responds and is migrated.
-pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+/// There are keys, the tasks of the process work, and the database responds and is migrated.
+pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Cow<'static, str>) {
+    let unavailable = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why.into());
     if !app.keys.verifier().has_keys() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the keys have not been fetched yet\n");
+        return unavailable("the keys have not been fetched yet\n");
+    }
+    if let Some(task) = app.failing_task() {
+        let why = format!("the task \"{task}\" keeps failing; the log has its panics\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, why.into());
     }
     match app.database.applied_migrations().await {
         Ok(applied) if campaigns_migration::names().iter().all(|name| applied.contains(name)) => {
-            (StatusCode::OK, "ready\n")
+            (StatusCode::OK, "ready\n".into())
         }
-        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not migrated\n"),
+        Ok(_) => unavailable("the database is not migrated\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n")
+            unavailable("the database does not respond\n")
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - A connection that waits for its peer has a deadline: for the header, for the next request, for
 //!   a body (`http/body.rs`), and for reading a response.
 //! - On shutdown, work in progress is finished, and waiting connections are closed.
+//! - A connection that panics gives its place back, and accepting goes on.
 
 mod acceptor;
 mod backoff;
@@ -18,12 +19,13 @@ mod stream;
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body};
+use campaigns_tasks::{Task, caught};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Mutex, Semaphore, watch},
 };
 use tower::ServiceExt;
 
@@ -43,18 +45,38 @@ pub(crate) async fn serve(
     router: Router,
     settings: &Settings,
     places: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let all = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
-    let mut acceptor = Acceptor::new(listener);
+    let acceptor = Mutex::new(Acceptor::new(listener));
+    let accepting = Task::new("accept loop");
+    accepting
+        .run(|| async {
+            let mut acceptor = acceptor.lock().await;
+            accept(&mut acceptor, &router, settings, &places, stop.clone()).await;
+        })
+        .await;
+    drop(acceptor);
+    // each holds one while its stream exists, also as a socket
+    drop(places.acquire_many(all).await);
+}
+
+/// Accepts connections until `stop` is true.
+async fn accept(
+    acceptor: &mut Acceptor,
+    router: &Router,
+    settings: &Settings,
+    places: &Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+            let place = Arc::clone(places).acquire_owned().await.expect("it is never closed");
             (place, acceptor.next().await)
         };
         let (place, (stream, _)) = tokio::select! {
             accepted = accepted => accepted,
-            () = told(&mut stop) => break,
+            () = told(&mut stop) => return,
         };
         // an event is small and should not wait for the next one
         if let Err(error) = stream.set_nodelay(true) {
@@ -62,11 +84,9 @@ pub(crate) async fn serve(
         }
         let peer = Peer::default();
         let stream = Timed::new(stream, peer.clone(), settings.timeouts, place);
-        tokio::spawn(serve_peer(stream, peer, router.clone(), stop.clone()));
+        let serving = serve_peer(stream, peer, router.clone(), stop.clone());
+        tokio::spawn(caught("connection", serving));
     }
-    drop(acceptor);
-    // each holds one while its stream exists, also as a socket
-    drop(places.acquire_many(all).await);
 }
 
 /// Serves a connection until the peer is gone, it becomes a socket, or the service stops.

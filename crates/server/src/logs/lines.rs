@@ -7,12 +7,14 @@
 //! be woken for each, and that costs more than the line.
 
 use std::{
+    convert::Infallible,
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
+use campaigns_tasks::Task;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::secrets::redacted;
@@ -50,9 +52,7 @@ impl Lines {
     pub(super) fn start() -> io::Result<Self> {
         let lines = Self::default();
         let written = lines.clone();
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || written.write_to(io::stderr()))?;
+        Task::new("log").run_on_thread(move || written.write_to(io::stderr()))?;
         Ok(lines)
     }
 
@@ -84,7 +84,7 @@ impl Lines {
         }
     }
 
-    fn write_to(&self, mut to: impl Write) {
+    fn write_to(&self, mut to: impl Write) -> Infallible {
         let mut lines = Vec::new();
         loop {
             {

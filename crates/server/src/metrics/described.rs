@@ -20,17 +20,25 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
     ("campaigns_statements_failed_total", "Statements that failed or were canceled."),
     ("campaigns_subscription_messages_total", "Messages that subscriptions have sent."),
-    ("campaigns_panics_total", "Requests that ended in a panic."),
+    ("campaigns_panics_total", "Requests, operations and tasks that ended in a panic."),
 ];
 
 /// Counters with labels.
-const LABELED_COUNTERS: [(&str, &str); 5] = [
+const LABELED_COUNTERS: [(&str, &str); 7] = [
     ("campaigns_operations_total", "Operations that have ended, by type, name and code."),
     ("campaigns_key_fetches_total", "Fetches of the key set, by outcome."),
     ("campaigns_sockets_closed_total", "Sockets that the service has closed, by close code."),
     (
         "campaigns_unreadable_rows_total",
         "Rows that were left out because they cannot be read, by table.",
+    ),
+    (
+        "campaigns_task_panics_total",
+        "Panics of tasks, by task. A task of the process starts again.",
+    ),
+    (
+        "campaigns_unreadable_values_total",
+        "Values that cannot be shown as they are stored, by kind.",
     ),
     (
         "campaigns_worker_steps_total",
@@ -63,7 +71,7 @@ const GAUGES: [(&str, Unit, &str); 21] = [
     (
         "campaigns_feed_stalled_seconds",
         Seconds,
-        "Age of the open transaction that holds up the feed.",
+        "Age of the open transaction that holds up the feed, or time for which its reader has been failing.",
     ),
     ("campaigns_held_bytes", Bytes, "Memory drawn from the budget of the process."),
     ("campaigns_held_bytes_limit", Bytes, "Budget of the process."),
@@ -83,7 +91,7 @@ const GAUGES: [(&str, Unit, &str); 21] = [
     (
         "campaigns_waiting_changes",
         Count,
-        "Changes in the database that wait to be added to the running counts, counted up to 100,000.",
+        "Changes in the database that wait to be added to the running counts, counted up to 100,000. NaN while they are not counted.",
     ),
     ("campaigns_build_info", Count, "Always 1; the label has the version."),
 ];
@@ -140,6 +148,9 @@ pub(super) fn describe() {
     }
     for step in ["start", "complete"] {
         counter!("campaigns_worker_steps_total", "step" => step).increment(0);
+    }
+    for kind in ["date", "number", "text", "time"] {
+        counter!("campaigns_unreadable_values_total", "kind" => kind).increment(0);
     }
     for table in TABLES {
         counter!("campaigns_unreadable_rows_total", "table" => table).increment(0);

@@ -8,17 +8,20 @@
 //!   [`MAX_NAMES`] operations. No label names an organization, a user or an address.
 //! - What an operation records allocates nothing and waits for nothing.
 //! - Each metric is described in [`described`].
+//! - A state is read from where it is kept, and never set by a task that could stop setting it.
 
 mod described;
 mod operations;
 
 use std::{
+    convert::Infallible,
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
 use campaigns_scope::Occupancy;
+use campaigns_tasks::Task;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::App;
@@ -67,15 +70,13 @@ impl Metrics {
         described::describe();
         installed.process.describe();
         let upkeep = installed.handle.clone();
-        thread::Builder::new()
-            .name("metrics".to_owned())
-            .spawn(move || {
-                loop {
-                    thread::sleep(UPKEEP);
-                    upkeep.run_upkeep();
-                }
-            })
-            .expect("the operating system gives threads");
+        let keep_up = move || -> Infallible {
+            loop {
+                thread::sleep(UPKEEP);
+                upkeep.run_upkeep();
+            }
+        };
+        Task::new("metrics").run_on_thread(keep_up).expect("the operating system gives threads");
         installed
     }
 
@@ -114,6 +115,11 @@ impl Metrics {
         gauge("campaigns_feed_log_events", number(feed.events));
         gauge("campaigns_feed_log_bytes", number(feed.bytes));
         gauge("campaigns_feed_lag_seconds", feed.lag.as_secs_f64());
+        gauge("campaigns_feed_stalled_seconds", feed.stalled.as_secs_f64());
+        gauge("campaigns_feed_organizations", number(feed.organizations));
+        // an old number must not look like a new one
+        let waiting = app.keeper.waiting().and_then(|waiting| usize::try_from(waiting).ok());
+        gauge("campaigns_waiting_changes", waiting.map_or(f64::NAN, number));
 
         metrics::counter!("campaigns_log_lines_dropped_total")
             .absolute(crate::logs::dropped_lines() as u64);

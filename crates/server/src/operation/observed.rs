@@ -83,8 +83,8 @@ impl Observed {
     /// How it ended, where nobody says more than that it is over: a subscription ends with its client.
     fn outcome(&self) -> Outcome {
         self.outcome.unwrap_or(match &self.about {
-            Some(about) if about.kind() == Kind::Subscription => Outcome::Done,
             _ if std::thread::panicking() => Outcome::Failed(Code::Internal),
+            Some(about) if about.kind() == Kind::Subscription => Outcome::Done,
             _ => Outcome::Canceled,
         })
     }

@@ -9,6 +9,7 @@ use axum::{
 };
 use campaigns_graphql::Error;
 use campaigns_scope::{Budget, Held, Scope, json_weight};
+use campaigns_tasks::{Task, caught};
 use http::StatusCode;
 use rand::RngExt;
 use tokio::{
@@ -103,7 +104,9 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         app,
     };
     let end = if speaks {
-        connection.run(&mut stream, &mut ending, &mut writer).await
+        let running = connection.run(&mut stream, &mut ending, &mut writer);
+        let panicked = |_| End::close(1011, "Internal error");
+        caught("socket", running).await.unwrap_or_else(panicked)
     } else {
         End::close(4406, "Subprotocol not acceptable")
     };
@@ -360,13 +363,17 @@ fn refused(refusal: Refusal) -> End {
 
 /// Looks from time to time whether a caller may still be here, until that is not so.
 pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
+    Task::new("membership check").run(|| check_until(&app, &caller, &ended)).await;
+}
+
+async fn check_until(app: &App, caller: &Caller, ended: &watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
     // callers who came at the same time do not query at the same time
     let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
     loop {
         tokio::time::sleep(pause).await;
         pause = every;
-        let why = match Box::pin(app.enter(&caller)).await {
+        let why = match Box::pin(app.enter(caller)).await {
             Ok(_) | Err(Refusal::Failed(_)) => continue,
             Err(Refusal::Unauthenticated(why)) => why,
             Err(Refusal::Refused(..)) => "no longer an active member".to_owned(),

@@ -19,6 +19,8 @@
 //! - A peer that neither responds nor reads for some time is dropped.
 //! - Before the peer is authenticated, it can send 16 KiB. Afterwards, what it sends is drawn from
 //!   the budget of its organization.
+//! - A panic ends the operation that it happens in, with an `error`, or else the socket, with 1011.
+//!   What they hold is given back.
 //! - When the service stops, it sends 1001 and never a `complete`, which would tell the client that
 //!   the operation is finished.
 

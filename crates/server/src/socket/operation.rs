@@ -12,11 +12,14 @@ use crate::{
     http::authenticate::{Caller, Refusal},
     operation::{Begun, Followed},
 };
-use async_graphql::Response as GraphqlResponse;
+use async_graphql::{Response as GraphqlResponse, futures_util::FutureExt};
 use axum::extract::ws::Message;
 use campaigns_graphql::{Error, error::is_passing};
+use campaigns_operation::error::internal;
 use campaigns_scope::{Budget, Scope, Viewer};
+use campaigns_tasks::caught_request;
 use tokio::task::AbortHandle;
+use uuid::Uuid;
 
 /// How long to wait before the database is queried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -134,7 +137,19 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn run(self, listing: Listing) {
+    /// Answers, or says that this panicked.
+    fn run(self, listing: Listing) -> impl Future<Output = ()> {
+        let (queue, listing, request_id) = (self.queue.clone(), Arc::new(listing), Uuid::new_v4());
+        let answering = self.answer(Arc::clone(&listing));
+        caught_request("socket operation", request_id, answering).then(async move |answered| {
+            if answered.is_err() {
+                let panicked = message::error(&listing.id, &internal(request_id).errors);
+                listing.say(&queue, panicked, true).await;
+            }
+        })
+    }
+
+    async fn answer(self, listing: Arc<Listing>) {
         let Self { app, id, begun, caller, budget, queue } = self;
         let is_subscription = begun.is_subscription();
         // on the heap, as what follows, since thousands of subscriptions are open and wait
@@ -150,12 +165,12 @@ impl Run {
         if is_subscription {
             let followed = Box::pin(begun.follow(viewer, scope, &budget, None)).await;
             drop((app, caller, budget));
-            follow(followed, &id, listing, &queue).await;
+            follow(followed, &id, &listing, &queue).await;
         } else {
             let time = app.settings.query_timeout;
             let drawn = Some(Arc::clone(&budget));
             let executed = Box::pin(begun.execute(viewer, scope, drawn, time)).await;
-            answer(executed, budget, &id, listing, &queue).await;
+            answer(executed, budget, &id, &listing, &queue).await;
         }
     }
 }
@@ -164,7 +179,7 @@ impl Run {
 async fn follow(
     followed: Result<Followed, GraphqlResponse>,
     id: &str,
-    listing: Listing,
+    listing: &Listing,
     queue: &Queue,
 ) {
     let last = match followed {
@@ -186,7 +201,7 @@ async fn answer(
     executed: Result<String, GraphqlResponse>,
     budget: Arc<Budget>,
     id: &str,
-    listing: Listing,
+    listing: &Listing,
     queue: &Queue,
 ) {
     let last = match executed {

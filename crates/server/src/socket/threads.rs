@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use campaigns_tasks::caught;
 use tokio::runtime::{Builder, Runtime};
 
 /// A document can be nested 64 levels deep; without optimization, each level needs much stack.
@@ -41,10 +42,11 @@ impl Threads {
         Self(Arc::new(Owned(Some(runtime))))
     }
 
-    /// Does work on one of them, together with whatever it spawns.
+    /// Does work on one of them, together with what it spawns. A panic that the work does not catch
+    /// itself ends it alone.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.0.0 {
-            runtime.spawn(work);
+            runtime.spawn(caught("socket", work));
         }
     }
 }

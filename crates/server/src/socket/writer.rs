@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::futures_util::{Sink, SinkExt};
+use async_graphql::futures_util::{FutureExt, Sink, SinkExt};
 use axum::extract::ws::Message;
 use campaigns_scope::{Budget, Held};
+use campaigns_tasks::caught;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -132,7 +133,7 @@ pub(crate) fn start(
         budget: Arc::default(),
         patience,
     };
-    let task = tokio::spawn(lasting(async move {
+    let writing = async move {
         while let Some(first) = queued.recv().await {
             // waiting messages are sent together; each part is progress
             let mut next = Some(first);
@@ -150,6 +151,7 @@ pub(crate) fn start(
         }
         // answers the peer's close, if the peer closed first
         timeout(FAREWELL, sink.close()).await.ok();
-    }));
+    };
+    let task = tokio::spawn(lasting(caught("socket writer", writing).map(drop)));
     (queue, task)
 }

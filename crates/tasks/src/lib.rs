@@ -1,0 +1,270 @@
+//! Tasks that a process keeps running, and work that may panic without taking others along.
+//!
+//! A panic in a spawned task ends that task alone, and is lost if nothing awaits its result. A
+//! [`Task`] is started again instead. Work that belongs to one connection or one operation is not
+//! started again: [`caught`] gives its panic to the caller, who tells the client.
+//!
+//! **Invariants.**
+//! - A panic is logged once, with the name of the task, and counted, in `campaigns_panics_total`
+//!   and in `campaigns_task_panics_total` by name. Names are constants, so their number is bounded.
+//! - A task that has panicked starts again, from its beginning, after a pause. The pause doubles
+//!   with each panic, from 100 ms up to 30 s, and starts over once the task has run for a minute.
+//! - A task that must not end has the output [`Infallible`](std::convert::Infallible), so the
+//!   compiler rules out any other end than a panic.
+//! - A task fails from its panic on until it has done its work again ([`Task::works`]), however
+//!   often it starts in between.
+//!
+//! What a task shares with others has to be in order whenever the task panics: it is changed under
+//! a lock, and everything that can panic comes before the change.
+
+#![warn(missing_docs)]
+
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+/// The pause after the first panic. It doubles each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a task has to run until its next pause is the first one again.
+const HEALTHY: Duration = Duration::from_mins(1);
+
+/// A task that starts again when it panics. Clones share its state.
+#[derive(Clone, Debug)]
+pub struct Task {
+    name: &'static str,
+    /// When it panicked first since it last worked.
+    failing: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Some work panicked. The log has its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {0} panicked")]
+pub struct Panicked(&'static str);
+
+impl Task {
+    /// A task with this name, which does not run yet.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        // an alert sees the counter grow from zero
+        metrics::counter!("campaigns_task_panics_total", "task" => name).increment(0);
+        Self { name, failing: Arc::default() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs what `start` returns, and again each time that it panics.
+    pub async fn run<T, F: Future<Output = T>>(&self, mut start: impl FnMut() -> F) -> T {
+        let mut pauses = Pauses::default();
+        loop {
+            let started = Instant::now();
+            match AssertUnwindSafe(async { start().await }).catch_unwind().await {
+                Ok(done) => return done,
+                Err(_) => tokio::time::sleep(self.panicked(&mut pauses, started)).await,
+            }
+        }
+    }
+
+    /// Runs work on a thread of its own, and again each time that it panics.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn run_on_thread(
+        self,
+        mut work: impl FnMut() -> Infallible + Send + 'static,
+    ) -> io::Result<()> {
+        let name = self.name.to_owned();
+        let run = move || {
+            let mut pauses = Pauses::default();
+            loop {
+                let started = Instant::now();
+                match catch_unwind(AssertUnwindSafe(&mut work)) {
+                    Ok(never) => match never {},
+                    Err(_) => thread::sleep(self.panicked(&mut pauses, started)),
+                }
+            }
+        };
+        thread::Builder::new().name(name).spawn(run).map(drop)
+    }
+
+    /// Records that it has done its work, or a round of it.
+    pub fn works(&self) {
+        *self.failing() = None;
+    }
+
+    /// How long it has been failing, if it does.
+    #[must_use]
+    pub fn failing_for(&self) -> Option<Duration> {
+        self.failing().map(|since| since.elapsed())
+    }
+
+    fn failing(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a panic of a run, and returns the pause until the next one.
+    fn panicked(&self, pauses: &mut Pauses, started: Instant) -> Duration {
+        let pause = pauses.next(started.elapsed());
+        self.failing().get_or_insert_with(Instant::now);
+        count(self.name);
+        tracing::error!(task = self.name, "the task panicked and starts again in {pause:?}");
+        pause
+    }
+}
+
+/// The pauses between the runs of a task.
+#[derive(Default)]
+struct Pauses(Option<Duration>);
+
+impl Pauses {
+    /// The pause after a run that took so long.
+    fn next(&mut self, took: Duration) -> Duration {
+        let last = self.0.filter(|_| took < HEALTHY);
+        let next = last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        *self.0.insert(next)
+    }
+}
+
+/// Awaits some work. If it panics, this is logged and counted under a name.
+///
+/// Like what follows, it is no larger than the work, since thousands of connections have one.
+///
+/// # Errors
+/// If the work panics.
+pub fn caught<T>(
+    name: &'static str,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Panicked>> {
+    catch(name, work, move || tracing::error!(task = name, "the task panicked"))
+}
+
+/// [`caught`] for the work of one request, which the client and the log know by an ID.
+///
+/// # Errors
+/// If the work panics.
+pub fn caught_request<T>(
+    name: &'static str,
+    request_id: impl Display,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Panicked>> {
+    catch(name, work, move || tracing::error!(task = name, %request_id, "the task panicked"))
+}
+
+fn catch<T>(
+    name: &'static str,
+    work: impl Future<Output = T>,
+    log: impl FnOnce(),
+) -> impl Future<Output = Result<T, Panicked>> {
+    // what it had is dropped with it; what it shared is behind locks that forgive a panic
+    AssertUnwindSafe(work).catch_unwind().map(move |done| {
+        done.map_err(|_| {
+            count(name);
+            log();
+            Panicked(name)
+        })
+    })
+}
+
+fn count(name: &'static str) {
+    metrics::counter!("campaigns_panics_total").increment(1);
+    metrics::counter!("campaigns_task_panics_total", "task" => name).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_start_over_after_health() {
+        let mut pauses = Pauses::default();
+        let millis: Vec<_> = (0..10).map(|_| pauses.next(Duration::ZERO).as_millis()).collect();
+        assert_eq!(millis, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
+        assert_eq!(pauses.next(HEALTHY), FIRST_PAUSE);
+        assert_eq!(pauses.next(HEALTHY / 2), FIRST_PAUSE * 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_starts_again_until_it_is_done() {
+        let (task, mut runs) = (Task::new("test"), 0);
+        let done = task.run(|| {
+            runs += 1;
+            let number = runs;
+            async move {
+                tokio::task::yield_now().await;
+                assert!(number > 3, "as the test wants");
+                number
+            }
+        });
+        assert_eq!(tokio::time::timeout(PATIENCE, done).await, Ok(4));
+    }
+
+    #[tokio::test]
+    async fn a_task_fails_from_its_panic_until_it_works() {
+        let task = Task::new("test");
+        let (sender, orders) = mpsc::unbounded_channel::<bool>();
+        let orders = tokio::sync::Mutex::new(orders);
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let working = task.run(|| async {
+            started.send(()).unwrap();
+            while let Some(order) = orders.lock().await.recv().await {
+                assert!(order, "as the test wants");
+                task.works();
+            }
+        });
+        let watching = async {
+            starts.recv().await.unwrap();
+            assert_eq!(task.failing_for(), None);
+            sender.send(false).unwrap();
+            starts.recv().await.unwrap();
+            // it has started again, and has done nothing yet
+            assert!(task.failing_for().is_some_and(|time| time >= FIRST_PAUSE));
+            sender.send(true).unwrap();
+            while task.failing_for().is_some() {
+                tokio::task::yield_now().await;
+            }
+            drop(sender);
+        };
+        tokio::time::timeout(PATIENCE, async { tokio::join!(working, watching) }).await.unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_panics_works_again() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut number = 0;
+        let work = move || {
+            number += 1;
+            sender.send(number).unwrap();
+            assert!(number > 2, "as the test wants");
+            loop {
+                thread::park();
+            }
+        };
+        Task::new("test").run_on_thread(work).unwrap();
+        let runs: Vec<_> = (0..3).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
+        assert_eq!(runs, [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn the_panic_of_some_work_is_its_callers() {
+        assert_eq!(caught("test", async { 42 }).await, Ok(42));
+        let panicked = caught("test", async { panic!("as the test wants") });
+        assert_eq!(panicked.await, Err::<(), _>(Panicked("test")));
+    }
+}
