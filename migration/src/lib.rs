@@ -24,6 +24,7 @@ mod m0008_counts;
 mod m0009_delivery;
 mod m0010_memberships;
 mod m0011_times;
+mod m0014_upkeep;
 mod made;
 mod policies;
 mod progress;
@@ -100,6 +101,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_delivery::Delivery),
             Box::new(m0010_memberships::Memberships),
             Box::new(m0011_times::Times),
+            Box::new(m0014_upkeep::Upkeep),
         ]
     }
 }
@@ -284,6 +286,44 @@ pub async fn status(target: impl Into<Target>) -> Result<Vec<(String, bool)>, Er
             (migration.name().to_owned(), migration.status() == MigrationStatus::Applied)
         })
         .collect())
+}
+
+/// Creates the triggers of an up-to-date database that are missing, and lets each fire when it has to,
+/// while others write.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn restore_triggers(target: impl Into<Target>) -> Result<(), Error> {
+    let run = Run::begin(&target.into(), false).await?;
+    let restored = match &run.lock {
+        Lock::All(transaction) => restore_on(transaction).await,
+        Lock::Aside(..) => restore_on(&run.db).await,
+    };
+    run.end(restored.map_err(Error::from)).await
+}
+
+async fn restore_on<'c, C>(connection: &'c C) -> Result<(), DbErr>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    m0014_upkeep::restore_triggers(&SchemaManager::new(connection)).await
+}
+
+/// Takes places in the feed that several events of an organization have from all of them but one, and
+/// returns from how many. They are filed again like other events that wait. Only a writer with numbers
+/// of its own leaves such places, while triggers are off.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn restore_places(target: impl Into<Target>) -> Result<u64, Error> {
+    let target = target.into();
+    if !target.is_postgres() {
+        return Ok(0);
+    }
+    let run = Run::begin(&target, false).await?;
+    let taken = m0014_upkeep::restore_places(&SchemaManager::new(&run.db)).await;
+    run.end(taken.map_err(Error::from)).await
 }
 
 /// Rejects tables from another program that cannot be used as they are.

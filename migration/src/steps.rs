@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm_migration::{
     SchemaManager,
-    sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement, sqlx},
+    sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement, TryGetable, sqlx},
 };
 
 use crate::{
@@ -94,13 +94,63 @@ async fn try_locking(manager: &SchemaManager<'_>, timeout: &str, sql: &str) -> R
     transaction.commit().await
 }
 
+/// Runs statements in one transaction, again while it is aborted in favor of another.
+pub(crate) async fn repeating(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    let mut patience = Patience::default();
+    loop {
+        let transaction = manager.begin().await?;
+        let done = match execute(&transaction, sql).await {
+            Ok(()) => transaction.commit().await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => return Ok(()),
+            Err(error) => patience.after(error).await?,
+        }
+    }
+}
+
+/// Runs a query that writes a few rows, in one transaction, again while it does not get its locks, and
+/// returns the `result` of its row. With `quietly`, only triggers that always fire do so.
+pub(crate) async fn result_of<T: TryGetable>(
+    manager: &SchemaManager<'_>,
+    sql: &str,
+    quietly: bool,
+) -> Result<Option<T>, DbErr> {
+    let mut patience = Patience::default();
+    loop {
+        match try_result_of(manager, patience.timeout(), sql, quietly).await {
+            Ok(result) => return Ok(result),
+            Err(error) => patience.after(error).await?,
+        }
+    }
+}
+
+async fn try_result_of<T: TryGetable>(
+    manager: &SchemaManager<'_>,
+    timeout: &str,
+    sql: &str,
+    quietly: bool,
+) -> Result<Option<T>, DbErr> {
+    let transaction = manager.begin().await?;
+    execute(&transaction, timeout).await?;
+    if quietly {
+        execute(&transaction, QUIETLY).await?;
+    }
+    let statement = Statement::from_string(manager.get_database_backend(), sql);
+    let row = transaction.get_connection().query_one_raw(statement).await?;
+    let result = row.map_or(Ok(None), |row| row.try_get("", "result"))?;
+    transaction.commit().await?;
+    Ok(result)
+}
+
 fn is_lock_not_available(error: &DbErr) -> bool {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
             match &**error {
-                // also deadlock_detected
+                // also deadlock_detected and serialization_failure
                 sqlx::Error::Database(error) => {
-                    matches!(error.code().as_deref(), Some("55P03" | "40P01"))
+                    matches!(error.code().as_deref(), Some("55P03" | "40P01" | "40001"))
                 }
                 _ => false,
             }
@@ -115,7 +165,7 @@ const BLOCKS: usize = 64;
 const TOUCH: Duration = Duration::from_millis(20);
 
 /// Keeps triggers of other programs from firing, and those of references, which do not change.
-const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
+pub(crate) const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
 
 /// Whether the migrating role can keep triggers of other programs from firing.
 pub(crate) async fn can_be_quiet(manager: &SchemaManager<'_>) -> Result<bool, DbErr> {

@@ -1,6 +1,6 @@
 //! Clicked links.
 
-use campaigns_tests::{on_every_database, populate};
+use campaigns_tests::{assert_exact, on_every_database, populate};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -63,6 +63,39 @@ on_every_database! {
             let answer = acme.member.ask(query, json!({ "first": first })).await;
             assert_eq!(answer.body["errors"][0]["extensions"]["field"], "first");
             assert_eq!(answer.body["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+        }
+    }
+
+    async fn links_with_the_same_md5_are_two_links(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(99), 4).await;
+        app.run("DELETE FROM campaign_events").await;
+        // published by Marc Stevens: they differ in one letter
+        let urls = ["hA", "hE"].map(|letters| {
+            format!("TEXTCOLLBYfGiJUETHQ4{letters}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak")
+        });
+        // and text that is no URL, nor anything else
+        let odd = r"https://x.example/\000\x41\\ä";
+        let org = app.literal(acme.id);
+        let send = app.literal(made.sends[0]);
+        for (url, clicks) in [(urls[0].as_str(), 3), (&urls[1], 2), (odd, 1)] {
+            for _ in 0..clicks {
+                app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type, url) VALUES ({org}, {send}, 'click', '{url}')")).await;
+            }
+        }
+        let query = "{ campaigns(first: 50) { nodes { links { url clicks uniqueClicks lastClickedAt } } } }";
+        for _ in 0..2 {
+            let data = acme.member.data(query, json!({})).await;
+            let links: Vec<(String, i64, i64)> = data["campaigns"]["nodes"].as_array().unwrap().iter()
+                .flat_map(|campaign| campaign["links"].as_array().unwrap())
+                .map(|link| {
+                    assert!(link["lastClickedAt"].is_string());
+                    (link["url"].as_str().unwrap().to_owned(), link["clicks"].as_i64().unwrap(), link["uniqueClicks"].as_i64().unwrap())
+                })
+                .collect();
+            assert_eq!(links, [(urls[0].clone(), 3, 1), (urls[1].clone(), 2, 1), (odd.to_owned(), 1, 1)]);
+            // added to the counts or not
+            assert_exact(&app.sql).await;
         }
     }
 }

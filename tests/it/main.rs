@@ -43,6 +43,7 @@ mod tenant_isolation;
 mod timeline;
 mod tokens;
 mod traces;
+mod upkeep;
 mod viewer_and_nodes;
 mod watching;
 mod worker;

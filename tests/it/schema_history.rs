@@ -76,7 +76,8 @@ async fn row(app: &TestApp, sql: &str) -> sea_orm::QueryResult {
     app.rows(sql).await.swap_remove(0)
 }
 
-/// The columns that the service adds to the documented ones.
+/// The columns that the service adds to the documented ones. In PostgreSQL, an event that is not filed has
+/// none of them, and the service reads no such event.
 const ADDED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
 
@@ -113,7 +114,13 @@ on_both_databases! {
             of_entity::<send::Entity>(backend),
             of_entity::<event::Entity>(backend),
         ] {
-            assert_eq!(columns, of_table(&app, &table).await, "{table}");
+            let mut of_table = of_table(&app, &table).await;
+            for name in ADDED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
+                let (_, is_nullable) = of_table.get_mut(*name).unwrap();
+                assert_eq!(*is_nullable, backend == Backend::Postgres);
+                *is_nullable = false;
+            }
+            assert_eq!(columns, of_table, "{table}");
         }
     }
 

@@ -188,7 +188,7 @@ impl Postgres {
         static SERVER: OnceCell<Postgres> = OnceCell::const_new();
         SERVER
             .get_or_init(async || {
-                let postgres = Self::start("off");
+                let postgres = Self::start("synchronous_commit=off");
                 postgres.wait().await;
                 let template = postgres.create_named("campaigns_template", None).await;
                 campaigns_migration::up(&template).await.unwrap();
@@ -200,11 +200,29 @@ impl Postgres {
     /// A server of a test's own, which keeps what it has committed when it crashes, and a migrated
     /// database on it.
     pub async fn own() -> (Self, TestDatabase) {
-        let postgres = Self::start("on");
+        let postgres = Self::own_with("synchronous_commit=on").await;
+        let database = postgres.database("campaigns").await;
+        (postgres, database)
+    }
+
+    /// A server of a test's own, with settings, separated by spaces.
+    pub async fn own_with(settings: &str) -> Self {
+        let postgres = Self::start(settings);
         postgres.wait().await;
-        let url = postgres.create_named("campaigns", None).await;
-        campaigns_migration::up(&url).await.unwrap();
-        (postgres, TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing })
+        postgres
+    }
+
+    /// A new migrated database on it.
+    pub async fn database(&self, name: &str) -> TestDatabase {
+        let database = self.empty_database(name).await;
+        campaigns_migration::up(&database.url).await.unwrap();
+        database
+    }
+
+    /// A new database on it without any table, which goes with the server.
+    pub async fn empty_database(&self, name: &str) -> TestDatabase {
+        let url = self.create_named(name, None).await;
+        TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing }
     }
 
     /// Stops the server and starts it again; `immediate` is a crash. One that is stopped is started.
@@ -239,7 +257,7 @@ impl Postgres {
             "pg_basebackup' -h 127.0.0.1 -p {} -U postgres -D data -R -c fast --no-sync",
             self.port
         );
-        let standby = Self::start_on(&copy, "on");
+        let standby = Self::start_on(&copy, "synchronous_commit=on");
         standby.wait().await;
         standby
     }
@@ -263,14 +281,16 @@ impl Postgres {
         )
     }
 
-    fn start(synchronous_commit: &str) -> Self {
+    fn start(settings: &str) -> Self {
         let init = "initdb' -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync";
-        Self::start_on(init, synchronous_commit)
+        Self::start_on(init, settings)
     }
 
     /// Starts a server on the directory that a program makes.
-    fn start_on(made_by: &str, synchronous_commit: &str) -> Self {
+    fn start_on(made_by: &str, settings: &str) -> Self {
         let programs = programs();
+        let settings: Vec<String> =
+            settings.split(' ').map(|setting| format!("-c {setting}")).collect();
         let directory = tempfile::Builder::new().prefix("campaigns-pg-").tempdir().unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         if let Some(user) = server_user() {
@@ -281,12 +301,13 @@ impl Postgres {
             "cd '{directory}' && \
              '{programs}/{made_by} >init.log 2>&1 && \
              '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
-                -c fsync=off -c synchronous_commit={synchronous_commit} -c full_page_writes=off -c max_connections=400 \
+                -c fsync=off {settings} -c full_page_writes=off -c max_connections=400 \
                 -c max_wal_size=256MB' \
                 start >start.log 2>&1 && cat >/dev/null || tail -n 20 *.log >&2; \
              '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),
             programs = programs.display(),
+            settings = settings.join(" "),
         );
         let server = shell(&script)
             .stdin(Stdio::piped())
@@ -405,6 +426,13 @@ pub(crate) fn programs() -> PathBuf {
             .unwrap();
         panic!("PostgreSQL's server programs (initdb, postgres) are not installed")
     })
+}
+
+/// A client program of PostgreSQL, of the server's version where it is there.
+#[must_use]
+pub fn postgres_program(name: &str) -> PathBuf {
+    let beside = programs().join(name);
+    if beside.exists() { beside } else { name.into() }
 }
 
 /// Who runs the server, where that has to be another user: its programs refuse root.

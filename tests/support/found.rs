@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Backend, Postgres, TestDatabase,
-    database::{Remains, connect, programs},
+    database::{Remains, connect, postgres_program},
 };
 
 /// How such a database says what the values of a status are.
@@ -57,9 +57,8 @@ impl TestDatabase {
     /// What `pg_dump -s` says of it.
     #[must_use]
     pub fn schema(&self) -> String {
-        let beside = programs().join("pg_dump");
-        let program = if beside.exists() { beside } else { "pg_dump".into() };
-        let dump = Command::new(program).args(["-s", &self.url]).output().unwrap();
+        let dump =
+            Command::new(postgres_program("pg_dump")).args(["-s", &self.url]).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         let dump = String::from_utf8(dump.stdout).unwrap();
         // a number of each dump's own

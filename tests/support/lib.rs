@@ -10,15 +10,17 @@ mod client;
 mod database;
 mod fixtures;
 mod found;
+mod oracle;
 mod pooler;
 mod socket;
 
 pub use app::{Organization, Sent, TestApp};
 pub use binary::{Binary, Example, Finished, Followed, Followers, Issuer, node, serve_arguments};
 pub use client::{Answer, Client};
-pub use database::{Backend, Postgres, TestDatabase, no_space};
+pub use database::{Backend, Postgres, TestDatabase, no_space, postgres_program};
 pub use fixtures::{Fixtures, populate};
 pub use found::{Statuses, assert_same_schema};
+pub use oracle::{Oracle, assert_exact, fold_all};
 pub use pooler::Pooler;
 pub use socket::{Heard, Socket};
 

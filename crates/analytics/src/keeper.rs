@@ -14,6 +14,8 @@ use campaigns_scope::Counts;
 use campaigns_tasks::Task;
 use tokio::task::JoinHandle;
 
+use crate::upkeep::Upkeep;
+
 /// The number of changes of each kind that are added at once, which takes a few hundred
 /// milliseconds.
 const AT_ONCE: i32 = 20_000;
@@ -78,7 +80,9 @@ impl Keeper {
 
 async fn keep(counts: &Counts, waiting: &Waiting, task: &Task) -> Infallible {
     let mut counted: Option<Instant> = None;
+    let mut upkeep = Upkeep::default();
     loop {
+        upkeep.step(&counts).await;
         if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
             counted = Some(Instant::now());
             waiting.count(counts).await;

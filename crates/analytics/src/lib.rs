@@ -19,6 +19,7 @@ mod rate;
 mod segments;
 mod suppression;
 mod timeline;
+mod upkeep;
 
 pub use calendar::{Bucket, Interval, MAX_BUCKETS, TooManyBuckets, buckets};
 pub use contacts::{

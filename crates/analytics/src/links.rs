@@ -66,7 +66,8 @@ const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
 // this operator compares text by its bytes, whatever the collation; URLs are too long for an index
 const IN_POSTGRES: Sql = links!(
     "url) USING ~<~",
-    "md5(campaign_events.url) = md5(links.url) AND campaign_events.url = links.url"
+    "campaign_event_link(campaign_events.url) = campaign_event_link(links.url)
+     AND campaign_events.url = links.url"
 );
 
 /// The links of each selected campaign, at most 500, ordered by the number of clicks, most first,

@@ -1,10 +1,11 @@
-//! The running counts of all organizations: adds waiting changes, finds wrong counts, and counts
-//! again. The migration `m0008_counts` explains what they are and why they add up.
+//! The running counts of all organizations: adds waiting changes, files events that wait, finds wrong
+//! counts, and counts again. The migrations `m0008_counts` and `m0014_upkeep` explain what they are and
+//! why they add up.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::{Error, connections::Session};
+use crate::{Error, Triggers, connections::Session, triggers};
 
 /// The right to maintain the counts of all organizations. It comes from
 /// [`Database::counts`](crate::Database::counts), and no request can get it.
@@ -113,6 +114,39 @@ pub struct Difference {
     /// zeros.
     pub counts: Vec<(&'static str, i64, i64)>,
 }
+
+/// A look at events that wait for a send, or for their place in the feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filed {
+    /// How many were looked at.
+    pub looked: i64,
+    /// How many of them were filed, because their send is there.
+    pub filed: i64,
+    /// The send of the last one that was looked at.
+    pub last: Option<Uuid>,
+}
+
+/// How many events are filed at once while counts are stored, when all others are.
+const ALL: i32 = i32::MAX;
+/// How many events of an organization are filed at once.
+const FILED_AT_ONCE: i32 = 2_000;
+/// How often a recount is tried that conflicts with writers.
+const ATTEMPTS: usize = 5;
+
+/// Files events of an organization in SQLite: `$1` is the organization.
+const REFILE_IN_SQLITE: &str = "UPDATE campaign_events SET \
+       send_campaign_id = coalesce((SELECT send.campaign_id FROM campaign_sends AS send \
+         WHERE send.id = send_id AND send.org_id = campaign_events.org_id), zeroblob(16)), \
+       send_contact_id = coalesce((SELECT send.contact_id FROM campaign_sends AS send \
+         WHERE send.id = send_id AND send.org_id = campaign_events.org_id), zeroblob(16)), \
+       feed_position = CASE WHEN EXISTS (SELECT 1 FROM campaign_sends AS send \
+         WHERE send.id = send_id AND send.org_id = campaign_events.org_id) \
+         THEN abs(feed_position) ELSE -abs(feed_position) END \
+     WHERE org_id = $1 AND CASE WHEN EXISTS (SELECT 1 FROM campaign_sends AS send \
+         WHERE send.id = send_id AND send.org_id = campaign_events.org_id) \
+       THEN feed_position <= 0 OR NOT EXISTS (SELECT 1 FROM campaign_sends AS send \
+         WHERE send.id = send_id AND send.campaign_id = send_campaign_id AND send.contact_id = send_contact_id) \
+       ELSE feed_position > 0 OR send_campaign_id <> zeroblob(16) OR send_contact_id <> zeroblob(16) END";
 
 /// The maximum number of rows of a table to list for an organization.
 const NAMED: u64 = 10_000;
@@ -247,12 +281,110 @@ impl Counts {
         Ok((differences, all.unsigned_abs()))
     }
 
-    /// Counts an organization again while others write: in one snapshot, minus the changes that are
-    /// waiting in it. Until it is done, nothing is added to the counts of any organization.
+    /// How the triggers are that fill columns and count.
     ///
     /// # Errors
-    /// Any error of the database. Nothing is changed then.
+    /// Any error of the database.
+    pub async fn triggers(&self) -> Result<Triggers, Error> {
+        triggers::look(&self.session).await
+    }
+
+    /// Remembers that all counts were right, or were counted again, while triggers were like this.
+    /// Belongs to the owner of the tables.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn confirm(&self, triggers: &Triggers) -> Result<(), Error> {
+        triggers::confirm(&self.session, triggers).await
+    }
+
+    /// Files events that wait and whose send is there, with sends after this one: looks at `most` of
+    /// those that wait. In SQLite, none has a send: whoever inserts it files them.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn file_waiting(&self, after: Uuid, most: i32) -> Result<Filed, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok(Filed::default());
+        }
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT CAST(looked AS bigint) AS looked, CAST(filed AS bigint) AS filed, last \
+             FROM campaign_events_file_waiting($1, $2)",
+            [after.into(), most.into()],
+        );
+        let Some(row) = self.session.query_one_raw(statement).await? else {
+            return Ok(Filed::default());
+        };
+        Ok(Filed {
+            looked: row.try_get("", "looked")?,
+            filed: row.try_get("", "filed")?,
+            last: row.try_get("", "last")?,
+        })
+    }
+
+    /// Files the events of an organization that are not filed under their send, and returns how many
+    /// they were.
+    ///
+    /// # Errors
+    /// Any error of the database, also if triggers are turned off.
+    pub async fn refile(&self, organization: Uuid) -> Result<u64, Error> {
+        let mut filed = 0;
+        let mut attempts = 0;
+        loop {
+            match self.refile_some(&self.session, organization, FILED_AT_ONCE).await {
+                Ok(0) => return Ok(filed),
+                Ok(some) => filed += some,
+                Err(error) => {
+                    attempts += 1;
+                    let error = Error::from(error);
+                    if attempts == ATTEMPTS || !matches!(error, Error::Conflict(_)) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn refile_some(
+        &self,
+        session: &Session,
+        organization: Uuid,
+        most: i32,
+    ) -> Result<u64, DbErr> {
+        if session.get_database_backend() != DbBackend::Postgres {
+            let statement = self.statement(REFILE_IN_SQLITE.to_owned(), organization);
+            return Ok(session.execute_raw(statement).await?.rows_affected());
+        }
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT CAST(campaign_events_refile($1, $2) AS bigint) AS filed",
+            [organization.into(), most.into()],
+        );
+        let row = session.query_one_raw(statement).await?;
+        let filed: i64 = row.map_or(Ok(0), |row| row.try_get("", "filed"))?;
+        Ok(filed.unsigned_abs())
+    }
+
+    /// Counts an organization again while others write: in one snapshot in which each of its events is
+    /// filed, in place of the changes that are waiting in it. Until it is done, nothing is added to the
+    /// counts of any organization.
+    ///
+    /// # Errors
+    /// Any error of the database, also if triggers are turned off. Nothing is changed then.
     pub async fn rebuild(&self, organization: Uuid) -> Result<(), Error> {
+        self.refile(organization).await?;
+        for _ in 1..ATTEMPTS {
+            match self.recount(organization).await {
+                // an event was filed that had just been changed
+                Err(Error::Conflict(_)) => {}
+                done => return done,
+            }
+        }
+        self.recount(organization).await
+    }
+
+    async fn recount(&self, organization: Uuid) -> Result<(), Error> {
         let (session, transaction) = self.session.begin_repeatable().await?;
         let done = async {
             if session.get_database_backend() == DbBackend::Postgres {
@@ -260,10 +392,16 @@ impl Counts {
                 for sql in [
                     "LOCK TABLE campaign_sends, campaign_events IN ACCESS SHARE MODE",
                     "LOCK TABLE campaign_counts IN SHARE ROW EXCLUSIVE MODE",
+                    "SELECT set_config('campaigns.counting', 'on', true)",
                 ] {
                     let statement = Statement::from_string(DbBackend::Postgres, sql);
                     session.execute_raw(statement).await?;
                 }
+            }
+            self.refile_some(&session, organization, ALL).await?;
+            if session.get_database_backend() == DbBackend::Postgres {
+                let forget = "SELECT campaign_counts_forget_changes($1)".to_owned();
+                session.execute_raw(self.statement(forget, organization)).await?;
             }
             for CountTable { name, keys, counts, others } in COUNT_TABLES {
                 let keys = keys.iter().map(|key| key.name());

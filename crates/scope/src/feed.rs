@@ -157,53 +157,6 @@ impl FeedReader {
         }
         Ok(present)
     }
-
-    /// The triggers of the feed that are missing, turned off, or do not fire in replication
-    /// sessions, as after a restore that turned triggers off and on again.
-    ///
-    /// # Errors
-    /// Any error of the database.
-    pub async fn broken_triggers(&self) -> Result<Vec<BrokenTrigger>, Error> {
-        if self.session.get_database_backend() != DbBackend::Postgres {
-            return Ok(Vec::new());
-        }
-        let mut broken = Vec::new();
-        for (table, trigger) in TRIGGERS {
-            let sql = "SELECT CAST(tgenabled AS text) AS state FROM pg_trigger \
-                       WHERE tgrelid = to_regclass($1) AND tgname = $2";
-            let values = [table.into(), trigger.into()];
-            let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-            let row = self.session.query_one_raw(statement).await?;
-            let state: Option<String> = row.map(|row| row.try_get("", "state")).transpose()?;
-            let fires = match state.as_deref() {
-                Some("A") => continue,
-                // origin: in all sessions except those of replication
-                Some("O") => true,
-                _ => false,
-            };
-            broken.push(BrokenTrigger { table, trigger, fires });
-        }
-        Ok(broken)
-    }
-}
-
-/// The PostgreSQL triggers of the feed.
-const TRIGGERS: [(&str, &str); 4] = [
-    ("campaign_events", "campaign_feed_enter"),
-    ("campaign_events", "campaign_feed_change"),
-    ("campaign_sends", "campaign_feed_moves"),
-    ("campaign_sends", "campaign_feed_moved"),
-];
-
-/// A trigger that does not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokenTrigger {
-    /// Its table.
-    pub table: &'static str,
-    /// Its name.
-    pub trigger: &'static str,
-    /// Whether it fires for writers with SQL, though not for replication.
-    pub fires: bool,
 }
 
 /// An open transaction that has written events. No event after them is settled before it ends.

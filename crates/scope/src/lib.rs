@@ -127,6 +127,7 @@ mod scope;
 mod shares;
 mod time;
 mod token;
+mod triggers;
 mod unreadable;
 mod wall;
 mod weigh;
@@ -134,13 +135,13 @@ mod weigh;
 pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
 pub use connections::primary;
-pub use counts::{COUNT_TABLES, CountTable, Counts, Difference};
+pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, Filed};
 pub use database::{Database, Observer, Options};
 pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use doctor::{Check, Doctor, Found};
 pub use due::{Due, Resting};
 pub use error::Error;
-pub use feed::{BrokenTrigger, FeedReader, FeedRow, Holder};
+pub use feed::{FeedReader, FeedRow, Holder};
 pub use fold::folded;
 pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
@@ -154,6 +155,7 @@ pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,
     Verifier, Viewer,
 };
+pub use triggers::{BrokenTrigger, Triggers, triggers};
 pub use unreadable::leave_out;
 pub use wall::Sight;
 pub use weigh::json as json_weight;

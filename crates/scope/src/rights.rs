@@ -27,19 +27,21 @@ const TABLES: [(&[&str], &[&str]); 4] = [
             "campaign_send_link_counts",
             "campaign_send_changes",
             "campaign_event_changes",
+            "campaign_triggers",
             "seaql_migrations",
         ],
         &["SELECT"],
     ),
 ];
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 7] = [
     "campaign_feed_settled(bigint)",
     "campaign_feed_holder()",
     "campaign_feed_incarnation()",
     "campaign_feed_draw(integer)",
     "campaign_counts_fold(integer)",
     "campaign_counts_lock()",
+    "campaign_events_file_waiting(uuid, integer)",
 ];
 
 /// Those that the role does not have.

@@ -12,7 +12,7 @@ use super::{
     neighbours, tables,
 };
 use crate::{
-    m0007_feed, m0008_counts, m0009_delivery,
+    m0007_feed, m0008_counts, m0009_delivery, m0014_upkeep,
     table::{Column, Enum, Kind, OnDelete, Table},
 };
 
@@ -235,9 +235,12 @@ async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbE
         .chain(&m0008_counts::RELATIONS)
         .chain(&m0008_counts::VIEWS)
         .chain(&m0009_delivery::RELATIONS)
+        .chain(&m0014_upkeep::RELATIONS)
         .copied();
     let functions = m0007_feed::FUNCTIONS.iter().chain(&m0008_counts::FUNCTIONS).copied();
-    let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS).copied();
+    let functions = functions.chain(m0014_upkeep::functions());
+    let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS);
+    let triggers = triggers.chain(&m0014_upkeep::TRIGGERS).copied();
     let sql = format!(
         "SELECT 'relation' AS kind, CAST(relname AS text) AS name FROM pg_class \
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN ({}) \

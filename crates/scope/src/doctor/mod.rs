@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
-use crate::{Error, connections::Session};
+use crate::{Error, connections::Session, triggers};
 
 /// How far in the future a time can be, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -43,7 +43,9 @@ enum Look {
     /// Indexes that are missing or not valid.
     Indexes,
     /// Triggers that are missing or do not fire as they should.
-    Triggers,
+    BrokenTriggers,
+    /// Triggers that did not fire for a time.
+    SwitchedTriggers,
 }
 
 /// The findings of a check.
@@ -77,7 +79,11 @@ impl Doctor {
         let missing = match &check.look {
             Look::Rows(rows) => return self.rows(rows, now, most).await,
             Look::Indexes => objects::missing_indexes(&self.session).await?,
-            Look::Triggers => objects::broken_triggers(&self.session).await?,
+            Look::BrokenTriggers => {
+                let broken = triggers::look(&self.session).await?.broken;
+                broken.iter().map(ToString::to_string).collect()
+            }
+            Look::SwitchedTriggers => triggers::look(&self.session).await?.switched,
         };
         let all = missing.len() as u64;
         let most = usize::try_from(most).unwrap_or(usize::MAX);

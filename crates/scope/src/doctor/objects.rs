@@ -1,4 +1,4 @@
-//! Indexes and triggers that must exist.
+//! Indexes and triggers that must exist, and triggers that must have fired all the time.
 
 use std::collections::BTreeMap;
 
@@ -24,44 +24,7 @@ const INDEXES: [(&str, &[&str]); 12] = [
     ("campaign_events", &["org_id", "feed_position"]),
 ];
 
-/// The PostgreSQL triggers, and when they fire: `A` always, `O` in all sessions except those of
-/// replication, `R` only in those.
-const TRIGGERS: [(&str, &str, &str); 14] = [
-    ("campaign_events", "campaign_feed_enter", "A"),
-    ("campaign_events", "campaign_feed_change", "A"),
-    ("campaign_sends", "campaign_feed_moves", "A"),
-    ("campaign_sends", "campaign_feed_moved", "A"),
-    ("campaign_sends", "campaign_counts_insert", "O"),
-    ("campaign_sends", "campaign_counts_update", "O"),
-    ("campaign_sends", "campaign_counts_delete", "O"),
-    ("campaign_sends", "campaign_counts_row", "R"),
-    ("campaign_sends", "campaign_counts_truncate", "A"),
-    ("campaign_events", "campaign_counts_insert", "O"),
-    ("campaign_events", "campaign_counts_update", "O"),
-    ("campaign_events", "campaign_counts_delete", "O"),
-    ("campaign_events", "campaign_counts_row", "R"),
-    ("campaign_events", "campaign_counts_truncate", "A"),
-];
-
-/// The SQLite triggers. They can be dropped but not turned off.
-const TRIGGERS_OF_SQLITE: [&str; 14] = [
-    "campaign_events_enter_feed",
-    "campaign_events_change",
-    "campaign_sends_arrived",
-    "campaign_sends_moved",
-    "campaign_counts_send_replace",
-    "campaign_counts_send_replaced",
-    "campaign_counts_event_replace",
-    "campaign_counts_event_replaced",
-    "campaign_counts_send_insert",
-    "campaign_counts_send_delete",
-    "campaign_counts_send_update",
-    "campaign_counts_event_insert",
-    "campaign_counts_event_delete",
-    "campaign_counts_event_update",
-];
-
-pub(super) fn checks() -> [Check; 2] {
+pub(super) fn checks() -> [Check; 3] {
     [
         Check {
             wrong: "indexes are missing or not valid".to_owned(),
@@ -70,10 +33,16 @@ pub(super) fn checks() -> [Check; 2] {
         },
         Check {
             wrong: "triggers are missing or turned off".to_owned(),
-            remedy: "Run the statement beside each trigger, then `campaigns stats check`, which tells whether counts are wrong. \
-                     To restore a missing trigger, run `campaigns migrate down` and `campaigns migrate`."
+            remedy: "What is written is not counted, or does not appear in the feed. Run `campaigns repair`."
                 .to_owned(),
-            look: Look::Triggers,
+            look: Look::BrokenTriggers,
+        },
+        Check {
+            wrong: "triggers were turned off for a time, or created again, as by a restore".to_owned(),
+            remedy: "What was written meanwhile may not be counted. Run `campaigns repair`, which counts again where counts \
+                     are wrong."
+                .to_owned(),
+            look: Look::SwitchedTriggers,
         },
     ]
 }
@@ -115,42 +84,4 @@ pub(super) async fn missing_indexes(session: &Session) -> Result<Vec<String>, Er
         }
     }
     Ok(wrong)
-}
-
-pub(super) async fn broken_triggers(session: &Session) -> Result<Vec<String>, Error> {
-    if session.get_database_backend() != DbBackend::Postgres {
-        return missing_in_sqlite(session).await;
-    }
-    let mut broken = Vec::new();
-    for (table, trigger, wanted) in TRIGGERS {
-        let sql = "SELECT CAST(tgenabled AS text) AS state FROM pg_trigger \
-                   WHERE tgrelid = to_regclass($1) AND tgname = $2";
-        let values = [table.into(), trigger.into()];
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-        let row = session.query_one_raw(statement).await?;
-        let state: Option<String> = row.map(|row| row.try_get("", "state")).transpose()?;
-        let enable = match wanted {
-            "A" => "ENABLE ALWAYS",
-            "R" => "ENABLE REPLICA",
-            _ => "ENABLE",
-        };
-        match state.as_deref() {
-            None => broken.push(format!("{trigger} on {table} is missing")),
-            Some(state) if state == wanted => {}
-            Some(_) => broken.push(format!(
-                "{trigger} on {table} does not fire when it has to: ALTER TABLE {table} {enable} TRIGGER {trigger}"
-            )),
-        }
-    }
-    Ok(broken)
-}
-
-async fn missing_in_sqlite(session: &Session) -> Result<Vec<String>, Error> {
-    let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'";
-    let statement = Statement::from_string(DbBackend::Sqlite, sql);
-    let rows = session.query_all_raw(statement).await?;
-    let there: Vec<String> =
-        rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, _>>()?;
-    let missing = TRIGGERS_OF_SQLITE.iter().filter(|name| !there.iter().any(|of| of == *name));
-    Ok(missing.map(|name| format!("{name} is missing")).collect())
 }

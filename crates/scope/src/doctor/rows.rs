@@ -138,26 +138,40 @@ fn references() -> Vec<Check> {
 }
 
 /// The columns of an event that triggers of the service fill.
-fn of_events(backend: DbBackend) -> [Check; 1] {
-    let again = match backend {
-        DbBackend::Postgres => "UPDATE campaign_events SET send_campaign_id = NULL WHERE id IN (…)",
-        _ => "UPDATE campaign_events SET send_id = send_id WHERE id IN (…)",
+fn of_events(backend: DbBackend) -> [Check; 2] {
+    let has_no_place = match backend {
+        DbBackend::Postgres => "coalesce(t.feed_position, 0) <= 0",
+        _ => "t.feed_position <= 0",
     };
-    let moved = Rows {
-        join: "JOIN campaign_sends AS r ON r.id = t.send_id".to_owned(),
+    let is_other = match backend {
+        DbBackend::Postgres => "IS DISTINCT FROM",
+        _ => "IS NOT",
+    };
+    let misfiled = Rows {
+        join: "JOIN campaign_sends AS r ON r.id = t.send_id AND r.org_id = t.org_id".to_owned(),
         other: Some("send_id"),
         ..Rows::of(
             "campaign_events",
-            "r.org_id = t.org_id \
-             AND (r.campaign_id <> t.send_campaign_id OR r.contact_id <> t.send_contact_id)",
+            format!(
+                "{has_no_place} OR t.send_campaign_id {is_other} r.campaign_id \
+                 OR t.send_contact_id {is_other} r.contact_id"
+            ),
         )
     };
-    [moved.check(
-        "campaign_events are not filed under the campaign and the contact of their send",
-        format!(
-            "They were written while triggers were off. Enable the triggers, run {again}, then `campaigns stats rebuild`."
+    let repeated = Rows {
+        join: "JOIN (SELECT id AS repeated_id, row_number() OVER (PARTITION BY org_id, feed_position ORDER BY id) AS number \
+               FROM campaign_events WHERE feed_position > 0) AS r ON r.repeated_id = t.id"
+            .to_owned(),
+        ..Rows::of("campaign_events", "r.number > 1")
+    };
+    let remedy = "They were written while triggers were off. Run `campaigns repair`.";
+    [
+        misfiled.check(
+            "campaign_events are not in the feed, or not filed under the campaign and the contact of their send",
+            remedy,
         ),
-    )]
+        repeated.check("campaign_events have the place of another event in the feed", remedy),
+    ]
 }
 
 fn json(backend: DbBackend) -> Vec<Check> {

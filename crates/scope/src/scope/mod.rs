@@ -94,6 +94,18 @@ impl<E: OrganizationOwned> Clone for Scoped<E> {
 }
 
 impl<E: OrganizationOwned> Scoped<E> {
+    /// The rows that match a condition of their organization and, of events, have their place in the
+    /// feed.
+    fn within(organization: Expr) -> Self {
+        let mut select = E::find().filter(organization);
+        if let Some(position) = E::FEED_POSITION {
+            // without a place, it is null in PostgreSQL and 0 in SQLite
+            let position = Expr::col(position.as_column_ref());
+            select = select.filter(position.gt(Expr::cust("0")));
+        }
+        Self { select, by: By::Nothing }
+    }
+
     /// Only rows that match the condition.
     #[must_use]
     pub fn filter(self, condition: impl IntoCondition) -> Self {
@@ -266,11 +278,11 @@ impl Scope {
         }
     }
 
-    /// The organization's rows of a table.
+    /// The organization's rows of a table. An event that has no place in the feed yet, because its send
+    /// is not there, is not among them.
     #[must_use]
     pub fn find<E: OrganizationOwned>(&self) -> Scoped<E> {
-        let select = E::find().filter(E::ORGANIZATION.eq(self.organization));
-        Scoped { select, by: By::Nothing }
+        Scoped::within(E::ORGANIZATION.eq(self.organization))
     }
 
     /// The organization's rows that have one with these IDs in a column with an index.
@@ -282,8 +294,7 @@ impl Scope {
         } else {
             E::ORGANIZATION.eq(self.organization)
         };
-        let select = E::find().filter(organization);
-        Scoped { select, by: By::Nothing }.by_key(dialect.is_one_of(column, ids))
+        Scoped::within(organization).by_key(dialect.is_one_of(column, ids))
     }
 
     /// Runs a select.

@@ -66,7 +66,7 @@ async fn act(arguments: &Migrate, target: Target) -> anyhow::Result<()> {
 }
 
 /// The same error in the words that other commands have for it.
-fn explained(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn explained(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
         Ok(Error::Database(error)) => campaigns_scope::Error::from(error).into(),
         Ok(error @ Error::NoFile(_)) => anyhow::Error::from(error).context(NOT_MIGRATED),

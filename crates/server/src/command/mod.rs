@@ -9,6 +9,7 @@ mod doctor;
 mod migrate;
 mod output;
 mod process;
+mod repair;
 mod schema;
 mod serve;
 mod shell;
@@ -65,6 +66,7 @@ async fn obey() -> anyhow::Result<()> {
         Some(Command::Stats(arguments)) => stats::run(arguments).await,
         Some(Command::Worker(arguments)) => worker::run(arguments).await,
         Some(Command::Doctor(arguments)) => doctor::run(arguments).await,
+        Some(Command::Repair(arguments)) => repair::run(arguments).await,
         Some(Command::Schema) => schema::run(),
         Some(Command::Config(_)) => config::print(&of_config.unwrap_or_default(), &file),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),

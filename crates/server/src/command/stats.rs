@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     arguments::{Stats, StatsAction},
     database, output,
+    start::require_triggers,
 };
 
 pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
@@ -20,7 +21,10 @@ pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
         .with_style(ProgressStyle::with_template("  {msg}  {bar:30} {percent:>3} %  {elapsed}")?);
     let done = match arguments.action {
         StatsAction::Check => check(&counts, &organizations, &bar).await,
-        StatsAction::Rebuild => rebuild(&counts, &organizations, &bar).await,
+        StatsAction::Rebuild => match require_triggers(&database).await {
+            Ok(_) => rebuild(&counts, &organizations, &bar).await,
+            Err(broken) => Err(broken),
+        },
     };
     bar.finish_and_clear();
     database.close().await?;

@@ -47,7 +47,12 @@ const LABELED_COUNTERS: [(&str, &str); 7] = [
 ];
 
 /// Gauges without labels.
-const GAUGES: [(&str, Unit, &str); 21] = [
+const GAUGES: [(&str, Unit, &str); 22] = [
+    (
+        "campaigns_broken_triggers",
+        Count,
+        "Triggers in the database that do not fire when they have to.",
+    ),
     (
         "campaigns_database_connections_idle",
         Count,
@@ -135,6 +140,7 @@ pub(super) fn describe() {
         describe_histogram!(name, Seconds, means);
     }
     for name in [
+        "campaigns_broken_triggers",
         "campaigns_subscriptions",
         "campaigns_waiting_changes",
         "campaigns_feed_organizations",

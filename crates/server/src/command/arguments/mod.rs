@@ -58,6 +58,10 @@ pub(super) enum Command {
     /// Lists problems in data from other programs, each with its rows and a remedy. Exits with 1 if
     /// there is one.
     Doctor(Doctor),
+    /// Mends what a restore, replication, or programs that turned triggers off have left, while others
+    /// write: lets all triggers of the service fire, puts the events that they have missed into the feed,
+    /// and counts again where counts are wrong. Connects to the database itself, as the owner of the tables.
+    Repair(Repair),
     /// Prints the GraphQL schema in SDL.
     Schema,
     /// Prints each setting of `serve` with its source, as TOML. Secrets are hidden.
@@ -109,6 +113,16 @@ pub(super) struct Doctor {
     /// Maximum number of rows to list for each problem.
     #[arg(long, env = "CAMPAIGNS_ROWS", value_name = "NUMBER", default_value_t = 20)]
     pub(super) rows: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    #[command(flatten)]
+    pub(super) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(super) schema: Schema,
 }
 
 #[derive(Debug, Args)]

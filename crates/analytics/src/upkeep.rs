@@ -1,0 +1,90 @@
+//! Files events that wait for a send that is there, and notices triggers that do not fire.
+//!
+//! Whoever inserts a send files the events that wait for it. This finds the others: where an event and
+//! its send were inserted by two transactions at once, or while triggers were off.
+
+use std::time::{Duration, Instant};
+
+use campaigns_scope::{Counts, Error, Triggers};
+use uuid::Uuid;
+
+/// How many of the events that wait are looked at once.
+const AT_ONCE: i32 = 1_000;
+/// How often at most that is repeated in a step, since some were filed.
+const MOST: usize = 20;
+/// How often triggers are looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+
+/// The state of the upkeep.
+#[derive(Default)]
+pub(crate) struct Upkeep {
+    /// The send of the last event that was looked at.
+    after: Uuid,
+    looked: Option<Instant>,
+    triggers: Triggers,
+    failing: Vec<&'static str>,
+}
+
+impl Upkeep {
+    /// Does what is due.
+    pub(crate) async fn step(&mut self, counts: &Counts) {
+        let filed = self.file(counts).await;
+        self.tell_error(filed, "events that wait for their sends cannot be filed");
+        if self.looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS) {
+            self.looked = Some(Instant::now());
+            let triggers = counts.triggers().await.map(|triggers| self.tell(triggers));
+            self.tell_error(triggers, "it is not known whether triggers fire");
+        }
+    }
+
+    async fn file(&mut self, counts: &Counts) -> Result<(), Error> {
+        for _ in 0..MOST {
+            let found = counts.file_waiting(self.after, AT_ONCE).await?;
+            // those that still wait are looked at again, after all others
+            let is_end = found.looked < i64::from(AT_ONCE);
+            self.after = found.last.filter(|_| !is_end).unwrap_or_default();
+            if found.filed == 0 || is_end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs an error, once until there is none.
+    fn tell_error(&mut self, done: Result<(), Error>, what: &'static str) {
+        match done {
+            Ok(()) => self.failing.retain(|failing| *failing != what),
+            Err(error) => {
+                if !self.failing.contains(&what) {
+                    tracing::warn!(%error, "{what}");
+                    self.failing.push(what);
+                }
+            }
+        }
+    }
+
+    /// Logs what has changed about the triggers.
+    fn tell(&mut self, triggers: Triggers) {
+        #[expect(clippy::cast_precision_loss, reason = "there are a few dozen")]
+        metrics::gauge!("campaigns_broken_triggers").set(triggers.broken.len() as f64);
+        if triggers.broken != self.triggers.broken {
+            if triggers.broken.is_empty() {
+                tracing::info!("all triggers fire again");
+            } else {
+                tracing::error!(
+                    triggers = triggers.wrong(", "),
+                    "triggers do not fire: what is written is not counted, or does not appear in the feed; \
+                     run `campaigns repair`"
+                );
+            }
+        }
+        if triggers.switched != self.triggers.switched && !triggers.switched.is_empty() {
+            tracing::warn!(
+                triggers = triggers.switched.join(", "),
+                "triggers were turned off for a time, or created again, as by a restore: what was written \
+                 meanwhile may not be counted; run `campaigns repair`"
+            );
+        }
+        self.triggers = triggers;
+    }
+}
