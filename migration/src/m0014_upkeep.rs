@@ -235,18 +235,19 @@ fn fold() -> String {
 }
 
 /// Triggers that ignore what others insert into tables of counts and of changes, and what replication
-/// updates and deletes there. Changes are inserted by triggers alone.
+/// updates and deletes there, in a session that does not count. Changes are inserted by triggers alone.
 fn guards() -> String {
+    let others = " AND current_setting('campaigns.counting', true) IS DISTINCT FROM 'on'";
     let each = GUARDED.map(|table| {
-        let others = match table {
+        let inserted = match table {
             "campaign_send_changes" | "campaign_event_changes" => "",
-            _ => " AND current_setting('campaigns.counting', true) IS DISTINCT FROM 'on'",
+            _ => others,
         };
         format!(
             "CREATE OR REPLACE TRIGGER campaign_counts_guard BEFORE INSERT ON {table} \
-             FOR EACH ROW WHEN (pg_trigger_depth() = 0{others}) EXECUTE FUNCTION campaign_counts_guard();\n\
+             FOR EACH ROW WHEN (pg_trigger_depth() = 0{inserted}) EXECUTE FUNCTION campaign_counts_guard();\n\
              CREATE OR REPLACE TRIGGER campaign_counts_keep BEFORE UPDATE OR DELETE ON {table} \
-             FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION campaign_counts_guard();\n\
+             FOR EACH ROW WHEN (pg_trigger_depth() = 0{others}) EXECUTE FUNCTION campaign_counts_guard();\n\
              ALTER TABLE {table} ENABLE ALWAYS TRIGGER campaign_counts_guard, \
              ENABLE REPLICA TRIGGER campaign_counts_keep;\n"
         )

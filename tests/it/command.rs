@@ -235,10 +235,10 @@ async fn in_production(backend: Backend) {
     };
     assert!(migrate(&[]).await.contains("applied  m0001_neighbours"));
     assert!(migrate(&[]).await.contains("up to date"));
-    assert!(migrate(&["down"]).await.contains("m0011_times"));
+    assert!(migrate(&["down"]).await.contains("m0014_upkeep"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0010_memberships") && status.contains("pending  m0011_times"),
+        status.contains("applied  m0011_times") && status.contains("pending  m0014_upkeep"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;

@@ -166,6 +166,7 @@ impl TestApp {
                     "waiting_changes",
                     "campaign_events_file_waiting",
                     "campaign_triggers",
+                    "triggers.tgisinternal",
                     "WHERE type = 'trigger'",
                 ];
                 if !of_nobody.iter().any(|word| statement.sql.contains(word)) {

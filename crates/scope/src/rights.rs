@@ -47,7 +47,8 @@ const FUNCTIONS: [&str; 7] = [
 /// Those that the role does not have.
 const MISSING: &str = "SELECT CASE WHEN of_table IS NULL THEN 'EXECUTE ON ' || name \
      ELSE privilege || ' ON ' || name END AS missing \
-     FROM (SELECT name, privilege, to_regclass(name) AS of_table, \
+     FROM (SELECT name, privilege, \
+         CASE WHEN privilege <> 'EXECUTE' THEN to_regclass(name) END AS of_table, \
          CASE WHEN privilege = 'EXECUTE' THEN to_regprocedure(name) END AS of_function \
        FROM jsonb_to_recordset($1) AS needed(name text, privilege text)) AS needed \
      WHERE NOT COALESCE(CASE privilege \
