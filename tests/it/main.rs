@@ -30,6 +30,7 @@ mod output;
 mod pages;
 mod persisted;
 mod plans;
+mod prepared;
 mod queueing;
 mod row_security;
 mod schema_history;

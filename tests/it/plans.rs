@@ -70,8 +70,14 @@ fn kind(value: &str) -> &'static str {
     let text = value.trim_matches('\'');
     if value == "TRUE" || value == "FALSE" {
         "boolean"
-    } else if value.starts_with("ARRAY") {
-        "uuid[]"
+    } else if let Some(elements) = value.strip_prefix("ARRAY [") {
+        match kind(elements.split([',', ']']).next().unwrap()) {
+            "boolean" => "boolean[]",
+            "bigint" => "bigint[]",
+            "timestamptz" => "timestamptz[]",
+            "uuid" => "uuid[]",
+            _ => "text[]",
+        }
     } else if value.parse::<i64>().is_ok() {
         "bigint"
     } else if text.parse::<uuid::Uuid>().is_ok() {
@@ -100,9 +106,12 @@ async fn prepare(sql: &DatabaseConnection, sent: &Sent) -> String {
         let values: Vec<String> = kinds
             .iter()
             .zip(&sent.values)
-            .map(|(kind, value)| match *kind {
-                "uuid[]" => format!("CAST({value} AS uuid[])"),
-                _ => value.clone(),
+            .map(|(kind, value)| {
+                if kind.ends_with("[]") {
+                    format!("CAST({value} AS {kind})")
+                } else {
+                    value.clone()
+                }
             })
             .collect();
         (format!("({})", kinds.join(", ")), format!("({})", values.join(", ")))

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
 use crate::{TestDatabase, database::server_user};
@@ -27,6 +27,15 @@ impl Pooler {
 
     /// Starts one that connects as this role, whoever connects to it.
     pub async fn start_as(database: &TestDatabase, role: &str) -> Self {
+        Self::start_with(database, role, 4).await
+    }
+
+    /// Starts one with this number of connections to the database.
+    pub async fn of_size(database: &TestDatabase, size: u32) -> Self {
+        Self::start_with(database, "postgres", size).await
+    }
+
+    async fn start_with(database: &TestDatabase, role: &str, size: u32) -> Self {
         let address = database.url.trim_start_matches("postgres://postgres@127.0.0.1:");
         let (port, name) = address.split_once('/').unwrap();
         let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -37,7 +46,7 @@ impl Pooler {
             format!(
                 "[databases]\n{name} = host=127.0.0.1 port={port} dbname={name} user={role}\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =\n\
-                 auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn = 200\n"
+                 auth_type = any\npool_mode = transaction\ndefault_pool_size = {size}\nmax_client_conn = 200\n"
             ),
         )
         .unwrap();
@@ -72,12 +81,19 @@ impl Pooler {
         Self { url, child, _directory: directory }
     }
 
+    /// A connection through it, as another program's. Run only unprepared statements over it.
+    pub async fn connect(&self) -> DatabaseConnection {
+        let mut options = ConnectOptions::new(&self.url);
+        options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_mins(1));
+        // or it is pinged before each statement, which takes a server
+        options.test_before_acquire(false);
+        options.map_sqlx_postgres_opts(|options| options.extra_float_digits(None));
+        sea_orm::Database::connect(options).await.unwrap()
+    }
+
     /// What a setting is on a connection of the pooler's.
     pub async fn show(&self, setting: &str) -> String {
-        let mut options = ConnectOptions::new(&self.url);
-        options.max_connections(1).sqlx_logging(false);
-        options.map_sqlx_postgres_opts(|options| options.extra_float_digits(None));
-        let connection = sea_orm::Database::connect(options).await.unwrap();
+        let connection = self.connect().await;
         let sql = format!("SELECT current_setting('{setting}') AS value");
         let statement = Statement::from_string(connection.get_database_backend(), sql);
         // in a transaction, so that one connection is asked and answers

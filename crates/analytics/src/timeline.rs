@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::Bucket;
 
-/// The number of buckets in one statement. Each binds four values.
+/// The number of buckets in one statement.
 const CHUNK: usize = 5_000;
-/// The same if a bucket has up to three spans, each of which binds five values.
+/// The same if a bucket has up to three spans.
 const CHUNK_OF_SPANS: usize = 2_000;
 
 /// The activity within a bucket.

@@ -1,11 +1,9 @@
 //! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope, and
 //! [`Database::operator`] gives access for work that is not for one viewer.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+#[cfg(debug_assertions)]
+use std::{collections::HashMap, sync::Mutex};
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
@@ -14,11 +12,18 @@ use crate::{
     Counts, Doctor, Error, FeedReader, Occupancy, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
+    lookups::LookUps,
     wall::{Wall, reads_subject},
 };
 
 /// How long an organization is assumed to exist after it was found.
 const REMEMBERED: Duration = Duration::from_secs(5);
+/// The number of organizations that are remembered.
+const MAX_ORGANIZATIONS: usize = 10_000;
+/// How long it is remembered which migrations are applied, or that the database did not say, if that
+/// is asked for more often than [`OFTEN`] in a second.
+const MIGRATIONS_REMEMBERED: Duration = Duration::from_secs(1);
+const OFTEN: u32 = 10;
 
 /// How a [`Database`] connects.
 #[derive(Clone, Debug)]
@@ -26,7 +31,8 @@ pub struct Options {
     /// `postgres://…` or `sqlite://…`.
     pub url: String,
     /// The maximum number of connections. Of three or more, one is reserved for the reader of the
-    /// feed, and one for work that must succeed when all others are busy.
+    /// feed, and one for work that must succeed when all others are busy; of eight or more to
+    /// PostgreSQL, one for cancel requests.
     pub max_connections: u32,
     /// The time after which PostgreSQL itself ends a statement.
     pub statement_timeout: Option<Duration>,
@@ -88,10 +94,11 @@ pub type Observer = Box<dyn Fn(&Statement, &'static str, Duration) + Send + Sync
 pub struct Database {
     connections: Connections,
     budgets: Budgets,
-    organizations: Arc<Mutex<HashMap<Uuid, Instant>>>,
+    organizations: Arc<LookUps<Uuid, bool>>,
+    migrations: Arc<LookUps<(), Arc<[String]>>>,
     row_security_role: Option<Arc<str>>,
-    /// Whether policies read subjects that are no UUIDs, and when that was found out.
-    reads_any_subject: Arc<Mutex<Option<(bool, Instant)>>>,
+    /// Whether policies read subjects that are no UUIDs.
+    subjects: Arc<LookUps<(), bool>>,
     #[cfg(debug_assertions)]
     misled: Arc<Mutex<HashMap<Uuid, Uuid>>>,
 }
@@ -108,9 +115,17 @@ impl Database {
         Ok(Self {
             connections,
             budgets,
-            organizations: Arc::default(),
+            organizations: Arc::new(LookUps::new(MAX_ORGANIZATIONS, |found| match found {
+                Ok(true) => REMEMBERED,
+                // it may just be created
+                _ => Duration::ZERO,
+            })),
+            migrations: Arc::new(LookUps::new(1, |_| MIGRATIONS_REMEMBERED).often(OFTEN)),
             row_security_role: options.row_security_role.as_deref().map(Into::into),
-            reads_any_subject: Arc::default(),
+            subjects: Arc::new(LookUps::new(1, |found| match found {
+                Ok(_) => REMEMBERED,
+                Err(_) => Duration::ZERO,
+            })),
             #[cfg(debug_assertions)]
             misled: Arc::default(),
         })
@@ -161,11 +176,13 @@ impl Database {
             Some(role) => Some(self.wall(role, viewer).await?),
             None => None,
         };
-        if !self.remembers(id) {
-            if !self.operator().organization_exists(id).await? {
-                return Ok(None);
-            }
-            self.remember(id);
+        let exists = self.organizations.get(id, |until| {
+            let operator =
+                Operator::new(self.session(Lane::Control).until(until), self.budgets.clone());
+            async move { operator.organization_exists(id).await }
+        });
+        if !exists.await? {
+            return Ok(None);
         }
         let mut session = self.session(Lane::Organization(id));
         if let Some(wall) = wall {
@@ -182,15 +199,12 @@ impl Database {
         if Uuid::try_parse(viewer.subject()).is_ok() {
             return Ok(wall);
         }
-        let known = || self.reads_any_subject.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = known().filter(|(_, at)| at.elapsed() < REMEMBERED);
-        let reads_any = match remembered {
-            Some((reads_any, _)) => reads_any,
-            None => reads_subject(self.session(Lane::Control), &wall).await?,
-        };
-        if remembered.is_none() {
-            *known() = Some((reads_any, Instant::now()));
-        }
+        let behind = wall.clone();
+        let reads_any = self.subjects.get((), |until| {
+            let session = self.session(Lane::Control).until(until);
+            async move { reads_subject(session, &behind).await }
+        });
+        let reads_any = reads_any.await?;
         if reads_any { Ok(wall) } else { Err(Error::Claims("its subject is not a UUID")) }
     }
 
@@ -233,27 +247,24 @@ impl Database {
         Doctor::new(self.session(Lane::Control))
     }
 
+    /// The names of the applied migrations, as of the last second if many ask.
+    ///
+    /// # Errors
+    /// If the database cannot be asked, or does not answer within seconds.
+    pub async fn applied_migrations_lately(&self) -> Result<Arc<[String]>, Error> {
+        let applied = self.migrations.get((), |until| {
+            let session = self.session(Lane::Control).until(until);
+            async move { Ok(applied_migrations(session).await?.into()) }
+        });
+        applied.await
+    }
+
     /// The names of the applied migrations.
     ///
     /// # Errors
     /// If the database cannot be asked.
     pub async fn applied_migrations(&self) -> Result<Vec<String>, Error> {
-        let session = self.session(Lane::Control);
-        let backend = session.get_database_backend();
-        let there = match backend {
-            DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
-            _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
-        };
-        let there = Statement::from_string(backend, there);
-        if session.query_one_raw(there).await?.is_none() {
-            return Ok(Vec::new());
-        }
-        let names = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-        let rows = session.query_all_raw(names).await?;
-        Ok(rows
-            .iter()
-            .map(|row| row.try_get("", "version"))
-            .collect::<Result<_, sea_orm::DbErr>>()?)
+        applied_migrations(self.session(Lane::Control)).await
     }
 
     /// Ends all connections.
@@ -263,15 +274,19 @@ impl Database {
     pub async fn close(self) -> Result<(), Error> {
         Ok(self.connections.close().await?)
     }
+}
 
-    fn remembers(&self, id: Uuid) -> bool {
-        let organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
-        organizations.get(&id).is_some_and(|found| found.elapsed() < REMEMBERED)
+async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {
+    let backend = session.get_database_backend();
+    let there = match backend {
+        DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
+        _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
+    };
+    let there = Statement::from_string(backend, there);
+    if session.query_one_raw(there).await?.is_none() {
+        return Ok(Vec::new());
     }
-
-    fn remember(&self, id: Uuid) {
-        let mut organizations = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
-        organizations.retain(|_, found| found.elapsed() < REMEMBERED);
-        organizations.insert(id, Instant::now());
-    }
+    let names = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
+    let rows = session.query_all_raw(names).await?;
+    Ok(rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, sea_orm::DbErr>>()?)
 }

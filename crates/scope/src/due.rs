@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::{Dialect, Error, Operator, scope::is_given_in};
+use crate::{Dialect, Error, Operator, connections::Lane, scope::is_given_in};
 
 /// A campaign for a worker to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,8 @@ impl Operator {
         except: &Resting,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
-        let session = self.session().by_key();
+        // in turn with the organizations, since it can take long
+        let session = self.session().clone().on(Lane::Organization(Uuid::nil())).by_key();
         let dialect = match session.get_database_backend() {
             DbBackend::Postgres => Dialect::Postgres,
             _ => Dialect::Sqlite,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Why a statement failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The row that this column refers to does not exist, or belongs to another organization.
     #[error("{column} does not refer to a row of the organization")]

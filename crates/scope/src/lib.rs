@@ -117,6 +117,7 @@ mod due;
 mod error;
 mod feed;
 mod fold;
+mod lookups;
 mod memberships;
 mod operator;
 mod owned;

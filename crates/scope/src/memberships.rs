@@ -2,19 +2,21 @@
 //!
 //! **Invariants.** Only active memberships of active users count. A result is valid for
 //! [`REMEMBERED`] and no longer. It is looked up once for all requests that need it at the same
-//! time, and a subject has one entry, however many organizations its requests name.
+//! time ([`LookUps`]), and a subject has one entry, however many organizations its requests name.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use hashlink::LruCache;
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{Bearer, Database, Error, Role, Viewer, connections::Session};
+use crate::{
+    Bearer, Database, Error, Role, Viewer,
+    connections::Session,
+    lookups::{LOOK_UP, LookUps},
+};
 
 /// How long found memberships are valid.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -49,25 +51,18 @@ pub enum NoViewer {
 
 /// Looks memberships up.
 pub struct Memberships {
+    table: Table,
+    known: LookUps<Uuid, Found>,
+}
+
+/// The memberships of a subject.
+type Found = Arc<[(Uuid, Role)]>;
+
+/// The table of memberships.
+#[derive(Clone)]
+struct Table {
     session: Session,
-    admin_roles: Vec<String>,
-    known: Mutex<LruCache<Uuid, Arc<Entry>>>,
-}
-
-/// The remembered memberships of a subject.
-struct Entry {
-    asked: Instant,
-    found: OnceCell<Vec<(Uuid, Role)>>,
-}
-
-impl Entry {
-    fn is_fresh(&self) -> bool {
-        let lasts = match self.found.get() {
-            Some(found) if found.is_empty() => NONE_REMEMBERED,
-            _ => REMEMBERED,
-        };
-        self.asked.elapsed() < lasts
-    }
+    admin_roles: Arc<[String]>,
 }
 
 impl Memberships {
@@ -75,7 +70,12 @@ impl Memberships {
     #[must_use]
     pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
         let session = database.operator().session().by_key();
-        Self { session, admin_roles, known: Mutex::new(LruCache::new(MAX_USERS)) }
+        let known = LookUps::new(MAX_USERS, |found: &Result<Found, Error>| match found {
+            Ok(found) if found.is_empty() => NONE_REMEMBERED,
+            Ok(_) => REMEMBERED,
+            Err(_) => Duration::ZERO,
+        });
+        Self { table: Table { session, admin_roles: admin_roles.into() }, known }
     }
 
     /// The viewer for a bearer: by the token if it names an organization, and otherwise by the only
@@ -89,9 +89,11 @@ impl Memberships {
             return Ok(viewer);
         }
         let subject = Uuid::try_parse(bearer.subject()).map_err(|_| NoViewer::NoMembership)?;
-        let entry = self.entry(subject);
-        let look_up = || self.look_up(subject, None);
-        let found = entry.found.get_or_try_init(look_up).await?;
+        let look_up = |until| {
+            let table = self.table.clone();
+            async move { table.look_up(subject, None, until).await }
+        };
+        let found = self.known.get(subject, look_up).await?;
         let (organization, role) = match (named, &found[..]) {
             (_, []) => return Err(NoViewer::NoMembership),
             (None, [only]) => *only,
@@ -100,30 +102,23 @@ impl Memberships {
                 Some(one) => *one,
                 None if all.len() < MAX_REMEMBERED => return Err(NoViewer::NotAMember),
                 None => {
-                    let of_it = self.look_up(subject, Some(named)).await?;
+                    let until = Instant::now() + LOOK_UP;
+                    let of_it = self.table.look_up(subject, Some(named), until).await?;
                     *of_it.first().ok_or(NoViewer::NotAMember)?
                 }
             },
         };
         Ok(bearer.within(organization, role))
     }
+}
 
-    /// The entry of a subject, remembered or about to be.
-    fn entry(&self, subject: Uuid) -> Arc<Entry> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = known.get(&subject).filter(|entry| entry.is_fresh()) {
-            return Arc::clone(entry);
-        }
-        let entry = Arc::new(Entry { asked: Instant::now(), found: OnceCell::new() });
-        known.insert(subject, Arc::clone(&entry));
-        entry
-    }
-
+impl Table {
     async fn look_up(
         &self,
         subject: Uuid,
         organization: Option<Uuid>,
-    ) -> Result<Vec<(Uuid, Role)>, Error> {
+        until: Instant,
+    ) -> Result<Found, Error> {
         let mut sql = OF_USER.to_owned();
         let mut values = vec![Value::from(subject)];
         if let Some(organization) = organization {
@@ -133,7 +128,7 @@ impl Memberships {
         sql += &format!(" LIMIT {MAX_REMEMBERED}");
         let backend = self.session.get_database_backend();
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        let rows = self.session.query_all_raw(statement).await?;
+        let rows = self.session.clone().until(until).query_all_raw(statement).await?;
         let found = rows.iter().map(|row| {
             let role: Option<String> = row.try_get("", "role")?;
             let is_admin = role.is_some_and(|role| self.admin_roles.contains(&role));

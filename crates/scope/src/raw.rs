@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::owned::TABLES;
+use crate::{Dialect, owned::TABLES};
 
 /// A query in text that both databases understand, without quoted or qualified table names.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ const AMONG_SELECTED: &str = "IN (SELECT id FROM selected)";
 pub struct Given {
     /// The table's name and its columns: `buckets (since, until)`.
     pub table: &'static str,
-    /// The values of each row. At least one row.
+    /// The values of each row, not null, and of one type in each column. At least one row.
     pub rows: Vec<Vec<Value>>,
 }
 
@@ -199,18 +199,18 @@ impl Sql {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
         let shadows = self.shadows(backend);
         let (name, select) = selected;
-        let (inner, values) = match backend {
-            DbBackend::Postgres => select.build(PostgresQueryBuilder),
-            _ => select.build(SqliteQueryBuilder),
+        // SQLite would read a row from JSON each time that it is looked at
+        let (dialect, kept, (inner, values)) = match backend {
+            DbBackend::Postgres => (Dialect::Postgres, "", select.build(PostgresQueryBuilder)),
+            _ => (Dialect::Sqlite, "MATERIALIZED", select.build(SqliteQueryBuilder)),
         };
         let mut values = values.0;
         let before = values.len();
         let mut tables = Cow::Borrowed(&*shadows.text);
         if let Some(Given { table, rows }) = given {
-            let row = |row: &Vec<Value>| format!("({})", vec!["?"; row.len()].join(", "));
-            let list: Vec<String> = rows.iter().map(row).collect();
-            tables = format!("{table} AS (VALUES {}), {tables}", list.join(", ")).into();
-            values.extend(rows.into_iter().flatten());
+            let (rows, bound) = dialect.rows(&rows);
+            tables = format!("{table} AS {kept} (SELECT * FROM {rows}), {tables}").into();
+            values.extend(bound);
         }
         values.extend(std::iter::repeat_n(Value::from(organization), shadows.count));
         // `selected` comes first: its own tables are the real ones, with its own predicate

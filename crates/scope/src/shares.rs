@@ -39,7 +39,8 @@ pub struct Occupancy {
 
 struct State {
     places: usize,
-    free: usize,
+    /// The places in use: for a while more than there are, after their number was lowered.
+    held: usize,
     share: Share,
     rule: Rule,
     max_waiting: usize,
@@ -126,7 +127,7 @@ impl Shares {
     pub(crate) fn new(places: usize, share: Share, max_waiting: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             places,
-            free: places,
+            held: 0,
             share,
             rule: Rule::Share,
             max_waiting,
@@ -142,8 +143,16 @@ impl Shares {
         let waiting = |of: &Organization| of.waiting.iter().filter(waits).count();
         Occupancy {
             places: state.places,
-            held: state.places - state.free,
+            held: state.held,
             waiting: state.organizations.values().map(waiting).sum(),
+        }
+    }
+
+    /// Changes how many places there are. Places in use are not taken back.
+    pub(crate) fn set_places(&self, places: usize) {
+        let before = std::mem::replace(&mut self.state().places, places);
+        if before < places {
+            self.serve();
         }
     }
 
@@ -232,19 +241,20 @@ impl Shares {
 impl State {
     fn may_enter(&self, organization: Uuid) -> bool {
         let held = self.organizations.get(&organization).map_or(0, |of| of.held);
+        let Some(left) = self.places.saturating_sub(self.held).checked_sub(1) else { return false };
         let is_allowed = |held| match &self.rule {
             Rule::AllForOne(activity) if !activity.is_shared() => true,
             Rule::QuarterAmongMany(activity) if activity.is_shared() => {
-                self.share.allows(4 * held, self.free - 1)
+                self.share.allows(4 * held, left)
             }
-            _ => self.share.allows(held, self.free - 1),
+            _ => self.share.allows(held, left),
         };
         // the last one goes to the organization that holds none
-        self.free > 0 && (held == 0 || is_allowed(held + 1))
+        held == 0 || is_allowed(held + 1)
     }
 
     fn take(&mut self, organization: Uuid) {
-        self.free -= 1;
+        self.held += 1;
         self.organizations.entry(organization).or_default().held += 1;
     }
 
@@ -270,7 +280,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         {
             let mut state = self.shares.state();
-            state.free += 1;
+            state.held -= 1;
             if let Some(of) = state.organizations.get_mut(&self.organization) {
                 of.held -= 1;
             }

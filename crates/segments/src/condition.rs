@@ -8,6 +8,7 @@ use sea_orm::{
     ColumnTrait,
     sea_query::{Expr, ExprTrait},
 };
+use serde_json::Number;
 
 use crate::{
     fields::{Company, Source},
@@ -82,7 +83,7 @@ impl Compiler<'_> {
         let (scope, test) = (self.scope, operator.test);
         let on_value = |own: Expr| self.compare(own, test, operand);
         match field.source {
-            Source::Column(Column::Type) => contact_type(operand),
+            Source::Column(Column::Type) => contact_type(self.dialect, operand),
             Source::Column(column) => on_value(Expr::col(column.as_column_ref())),
             Source::Metadata => self.metadata(keys, test, operand),
             Source::Company(column) => {
@@ -96,7 +97,7 @@ impl Compiler<'_> {
             }
             Source::Number(number) => {
                 let whole = Whole::of(test, operand);
-                let wanted = |own| whole_number(own, &whole);
+                let wanted = |own| whole_number(self.dialect, own, &whole);
                 if whole.has(0) {
                     // most contacts may have none, so only those with known values are read
                     let others = |own| self.dialect.not(wanted(own));
@@ -172,8 +173,7 @@ impl Compiler<'_> {
     fn compare(&self, own: Expr, test: Test, operand: &Operand) -> Expr {
         match operand {
             Operand::Nothing => own.is_not_null(),
-            Operand::Many(values) if values.is_empty() => Expr::val(false),
-            Operand::Many(values) => own.is_in(values.iter().map(|value| self.bound(value))),
+            Operand::Many(values) => self.one_of(own, values),
             Operand::Range(from, to) => {
                 let (from, to) = (self.bound(from), self.bound(to));
                 self.ordered(own, operand).between(from, to)
@@ -200,6 +200,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// The condition that a value is one of these, which have one type.
+    fn one_of(&self, own: Expr, values: &[Value]) -> Expr {
+        let number = |value: &Value| match value {
+            Value::Number(number) => Some(number.clone()),
+            _ => None,
+        };
+        let numbers: Vec<Number> = values.iter().filter_map(number).collect();
+        if numbers.is_empty() {
+            self.dialect.is_in(own, values.iter().filter_map(|value| self.plain(value)))
+        } else {
+            self.dialect.is_json_number_in(own, numbers)
+        }
+    }
+
     /// A value as it is ordered.
     fn ordered(&self, own: Expr, operand: &Operand) -> Expr {
         match operand {
@@ -212,21 +226,29 @@ impl Compiler<'_> {
 
     fn bound(&self, value: &Value) -> Expr {
         match value {
-            Value::Text(text) => Expr::val(text.clone()),
             Value::Number(number) => self.dialect.json_number(number),
-            Value::Boolean(value) => Expr::val(*value),
-            Value::Id(id) => Expr::val(*id),
-            Value::Type(of) => Expr::val(*of),
-            Value::Time(Time::At(time)) => Expr::val(*time),
+            other => self.plain(other).map_or_else(|| Expr::val(false), Expr::val),
+        }
+    }
+
+    /// A value that is bound as it is: all but numbers.
+    fn plain(&self, value: &Value) -> Option<sea_orm::Value> {
+        Some(match value {
+            Value::Number(_) => return None,
+            Value::Text(text) => text.clone().into(),
+            Value::Boolean(value) => (*value).into(),
+            Value::Id(id) => (*id).into(),
+            Value::Type(of) => (*of).into(),
+            Value::Time(Time::At(time)) => (*time).into(),
             Value::Time(Time::Ago(ago)) => {
                 let time = self.now.checked_sub_signed(*ago).unwrap_or(EARLIEST);
-                Expr::val(std::cmp::max(time, EARLIEST))
+                std::cmp::max(time, EARLIEST).into()
             }
-        }
+        })
     }
 }
 
-fn contact_type(operand: &Operand) -> Expr {
+fn contact_type(dialect: Dialect, operand: &Operand) -> Expr {
     let of = |value: &Value| match value {
         Value::Type(of) => Some(*of),
         _ => None,
@@ -237,14 +259,13 @@ fn contact_type(operand: &Operand) -> Expr {
         Operand::Many(values) => values.iter().filter_map(of).collect(),
         Operand::Range(..) => Vec::new(),
     };
-    if types.is_empty() { Expr::val(false) } else { Column::Type.is_in(types) }
+    dialect.is_one_of(Column::Type, types)
 }
 
-fn whole_number(own: Expr, whole: &Whole) -> Expr {
+fn whole_number(dialect: Dialect, own: Expr, whole: &Whole) -> Expr {
     match whole {
         Whole::Range(first, last) => own.between(*first, *last),
-        Whole::In(numbers) if numbers.is_empty() => Expr::val(false),
-        Whole::In(numbers) => own.is_in(numbers.iter().copied()),
+        Whole::In(numbers) => dialect.is_in(own, numbers.iter().copied()),
     }
 }
 

@@ -17,7 +17,7 @@ const MAX_LEVELS: usize = 10;
 const MAX_RULES: usize = 500;
 /// The maximum number of values in `in` and `notIn`.
 const MAX_VALUES: usize = 1_000;
-/// The maximum number of values in all lists of the rules. SQLite binds 32,766.
+/// The maximum number of values in all lists of the rules.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
 /// Why rules cannot be used.

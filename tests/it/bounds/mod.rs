@@ -10,6 +10,7 @@ mod engine;
 mod failures;
 mod fairness;
 mod followers;
+mod hang_ups;
 mod late;
 mod migrations;
 mod overload;

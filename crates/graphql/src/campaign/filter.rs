@@ -12,7 +12,6 @@ use crate::{
     error::Error,
     filter::{
         All, DateTimeFilter, Filter, IdFilter, JsonFilter, StringFilter, enum_filter, logical,
-        one_of,
     },
     input::Path,
 };
@@ -78,7 +77,7 @@ impl Filter for CampaignFilter {
         all.ids(path.field("segmentId"), self.segment_id.as_ref(), |scope, segments| {
             let segment = list_entry::Column::SegmentId;
             let from = match segments {
-                Some(segments) => one_of(segment, segments),
+                Some(segments) => scope.dialect().is_one_of(segment, segments),
                 None => segment.is_not_null(),
             };
             scope.has::<list_entry::Entity>(

@@ -19,7 +19,6 @@ use crate::{error::Error, input::Path};
 
 pub(crate) use operators::{
     DateTimeFilter, EnumOperators, IdFilter, IntFilter, JsonFilter, StringFilter, enum_filter,
-    one_of,
 };
 
 /// The maximum nesting of filters.
@@ -30,7 +29,7 @@ const MAX_CONDITIONS: usize = 500;
 const MAX_FILTERS: usize = MAX_CONDITIONS * MAX_DEPTH;
 /// The maximum number of values in `in` and `notIn`.
 const MAX_VALUES: usize = 1_000;
-/// The maximum number of values in all `in` and `notIn` of a filter. SQLite binds 32,766.
+/// The maximum number of values in all `in` and `notIn` of a filter.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
 /// A filter of rows of one table.

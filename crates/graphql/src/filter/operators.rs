@@ -187,8 +187,8 @@ impl All<'_> {
         filter: Option<&IdFilter>,
         column: impl ColumnTrait,
     ) -> Result<(), Error> {
-        self.ids(path, filter, |_, ids| match ids {
-            Some(ids) => one_of(column, ids),
+        self.ids(path, filter, |scope, ids| match ids {
+            Some(ids) => scope.dialect().is_one_of(column, ids),
             None => column.is_not_null(),
         })
     }
@@ -218,7 +218,7 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, values, check)?;
-            self.whether(path, Some(positive), |_| one_of(column, values))?;
+            self.whether(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
         }
         let dialect = self.scope.dialect();
         let own = Expr::col(column.as_column_ref());
@@ -298,9 +298,7 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, values, |value, _| Ok(*value))?;
-            self.whether(path, Some(positive), |_| {
-                if values.is_empty() { Expr::val(false) } else { own().is_in(values) }
-            })?;
+            self.whether(path, Some(positive), |scope| scope.dialect().is_in(own(), values))?;
         }
         Ok(())
     }
@@ -351,15 +349,10 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, &values, |value: &T, _| Ok(*value))?;
-            self.whether(path, Some(positive), |_| one_of(column, values))?;
+            self.whether(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
         }
         Ok(())
     }
-}
-
-/// The condition that a column has one of these values. An empty list matches nothing.
-pub(crate) fn one_of<T: Into<Value>>(column: impl ColumnTrait, values: Vec<T>) -> Expr {
-    if values.is_empty() { Expr::val(false) } else { column.is_in(values) }
 }
 
 /// The number of values in JSON, and their depth.

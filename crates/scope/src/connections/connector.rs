@@ -14,8 +14,8 @@ use sea_orm::{
 use super::{
     Failure,
     hosts::{Connected, Hosts},
-    link::{Link, pooled_begin, pooled_begin_repeatable},
-    turn,
+    link::{KEPT, Link},
+    pooler, turn,
 };
 use crate::Options;
 
@@ -38,7 +38,7 @@ impl Connector {
     /// Connects once, to check that it is possible and how.
     pub(super) async fn open(options: &Options) -> Result<(Self, Begin, Link), Failure> {
         let settings = settings(options);
-        let (connector, first) = if options.url.starts_with("postgres") {
+        let (connector, mut first) = if options.url.starts_with("postgres") {
             connect_first(Hosts::of(&options.url)?, &settings, options.pooler).await?
         } else {
             let sqlite = sqlite(options)?;
@@ -54,10 +54,13 @@ impl Connector {
             (connector, first)
         };
         let begin = match connector {
-            Self::Postgres { pooled: true, .. } => Begin {
-                usual: pooled_begin(&settings),
-                repeatable: pooled_begin_repeatable(&settings),
-            },
+            Self::Postgres { pooled: true, .. } => {
+                let settings = pooler::settings(&mut first, settings).await?;
+                Begin {
+                    usual: pooler::begin("BEGIN", &settings),
+                    repeatable: pooler::begin("BEGIN ISOLATION LEVEL REPEATABLE READ", &settings),
+                }
+            }
             Self::Postgres { .. } => Begin {
                 usual: "BEGIN".to_owned(),
                 repeatable: "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned(),
@@ -98,9 +101,11 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<Link, Failure> {
         match self {
             Self::Postgres { hosts, pooled } => {
+                if *pooled {
+                    return Ok(Link::postgres(hosts.connect_to_pooler().await?, None));
+                }
                 let Connected { connection, process } = hosts.connect().await?;
-                // behind a pooler each transaction says its own
-                Ok(Link::postgres(connection, (!pooled).then_some(process), *pooled))
+                Ok(Link::postgres(connection, Some(process)))
             }
             Self::Sqlite(options) => {
                 Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
@@ -112,6 +117,7 @@ impl Connector {
 fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
     let sqlite = SqliteConnectOptions::from_str(&options.url)?
         .disable_statement_logging()
+        .statement_cache_capacity(KEPT)
         // only `migrate` creates files, even if the address has `mode=rwc`
         .create_if_missing(false)
         .busy_timeout(turn::PATIENCE)
@@ -159,7 +165,7 @@ async fn connect_first(
             Ok(Connected { mut connection, process }) => {
                 let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
                 if shown.try_get::<String, _>(0)? == settings[0].1 {
-                    let first = Link::postgres(connection, Some(process), false);
+                    let first = Link::postgres(connection, Some(process));
                     return Ok((Connector::Postgres { hosts, pooled: false }, first));
                 }
             }

@@ -17,7 +17,7 @@ use sea_orm::sqlx::{
 };
 use tokio::time::timeout;
 
-use super::Failure;
+use super::{Failure, link::KEPT};
 
 /// How long one of several hosts is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -69,7 +69,7 @@ impl Hosts {
             let options = PgConnectOptions::from_str(url)?;
             // a pooler refuses extra_float_digits
             let options = options.application_name("campaigns").extra_float_digits(None);
-            Ok(options.disable_statement_logging())
+            Ok(options.statement_cache_capacity(KEPT).disable_statement_logging())
         };
         let options: Result<_, sqlx::Error> = addresses(url).iter().map(of_host).collect();
         Ok(Self { options: options?, last: AtomicUsize::new(0) })
@@ -79,6 +79,15 @@ impl Hosts {
     pub(super) fn map(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
         let options = self.options.iter().cloned().map(change).collect();
         Self { options, last: AtomicUsize::new(self.last.load(Ordering::Relaxed)) }
+    }
+
+    /// Connects to the one that takes writes, where there are several. A single one is asked nothing: a
+    /// pooler would need a server for that.
+    pub(super) async fn connect_to_pooler(&self) -> Result<PgConnection, Failure> {
+        match &self.options[..] {
+            [only] => Ok(PgConnection::connect_with(only).await?),
+            _ => Ok(self.connect().await?.connection),
+        }
     }
 
     /// Connects to the one that takes writes, where there are several.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sea_orm::{ExecResult, QueryResult, Statement};
 use tracing::Instrument;
 
-use super::{Connections, Failure, link::Link};
+use super::{Connections, Failure, Plans, link::Link, pooler::ENDS};
 use crate::shares::Permit;
 
 /// A connection in use.
@@ -14,20 +14,21 @@ pub(super) struct Lease {
     link: Option<Link>,
     permit: Option<Permit>,
     connections: Connections,
+    plans: Plans,
     /// Whether it was used before, so that the server may have closed it.
     pub(super) reused: bool,
 }
 
 impl Lease {
     /// A connection in the place of a permit.
-    pub(super) fn of(connections: &Connections, link: Link, permit: Permit, reused: bool) -> Self {
+    pub(super) fn of(
+        connections: &Connections,
+        (link, reused): (Link, bool),
+        permit: Permit,
+        plans: Plans,
+    ) -> Self {
         let connections = connections.clone();
-        Self { link: Some(link), permit: Some(permit), connections, reused }
-    }
-
-    /// A connection in addition to the counted ones.
-    pub(super) fn apart(connections: &Connections, link: Link) -> Self {
-        Self { link: Some(link), permit: None, connections: connections.clone(), reused: false }
+        Self { link: Some(link), permit: Some(permit), connections, plans, reused }
     }
 
     pub(super) fn link(&mut self) -> &mut Link {
@@ -49,7 +50,8 @@ impl Lease {
             db.system.name = connections.system(),
             db.query.text = statement.sql,
         );
-        let done = self.link().run(&statement, take).instrument(span).await;
+        let plans = self.plans;
+        let done = self.link().run(&statement, plans, take).instrument(span).await;
         if let Some(counted) = connections.0.counted.get() {
             counted.seconds.record(started.elapsed());
             if done.is_err() {
@@ -68,18 +70,20 @@ impl Drop for Lease {
         let Some(mut link) = self.link.take() else { return };
         let (connections, permit) = (self.connections.clone(), self.permit.take());
         if link.is_clean() || link.is_broken() {
-            // a connection outside the count is not kept
-            if permit.is_some() {
-                connections.put_back(link);
-            }
+            connections.put_back(link);
             return;
         }
         // without a runtime, the process is ending, and the connection with it
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let cancel = async |process| Box::pin(connections.cancel(process)).await;
-            link.recover(cancel).await;
-            if permit.is_some() {
+            if connections.is_pooled() {
+                let still_runs = link.wind_up().await;
+                connections.put_back(link);
+                if still_runs {
+                    tokio::time::sleep(ENDS).await;
+                }
+            } else {
+                link.recover(async |process| connections.cancel(process).await).await;
                 connections.put_back(link);
             }
             drop(permit);

@@ -10,28 +10,45 @@ use std::{
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    ExecResult, QueryResult, Statement,
+    ExecResult, QueryResult, Statement, Value,
     sea_query::Values,
     sqlx::{
-        self, AssertSqlSafe, Connection, Either, Executor, Row, SqliteConnection,
+        self, AssertSqlSafe, Connection, Either, Executor, SqliteConnection,
         error::DatabaseError,
         postgres::{PgConnection, PgDatabaseError, PgQueryResult},
         sqlite::SqliteQueryResult,
     },
 };
 use sea_query_sqlx::SqlxValues;
+use tokio::time::timeout;
 
-use crate::{
-    connections::{Failure, Plans},
-    weigh,
+use super::{
+    Failure, Plans,
+    pooler::{GRACE, Server},
 };
+use crate::weigh;
 
 /// The number of virtual machine steps between two checks of the stop flag in SQLite: about a
 /// millisecond.
 const STEPS: i32 = 50_000;
 
-/// How long a connection can take to end work that nobody waits for any more, before it is cut.
+/// How long a connection can take to end abandoned work, before it is closed.
 const RECOVERY: Duration = Duration::from_secs(5);
+/// The number of statements that stay prepared: more than the service has for reading and writing.
+pub(super) const KEPT: usize = 100;
+/// The length of the longest statement that stays prepared. PostgreSQL needs up to 60 times as much
+/// memory for it.
+const KEPT_LENGTH: usize = 4 << 10;
+/// The same for those that are planned once. Clients cannot make them longer.
+const KEPT_LENGTH_BY_KEY: usize = 8 << 10;
+/// A connection that has run a longer statement is closed when it is returned. What PostgreSQL needed
+/// to plan it, up to 1,000 times its length, would stay with the process.
+const MAX_LENGTH: usize = 16 << 10;
+/// The number of bound bytes or read bytes from which on the buffers of a connection are freed.
+const LARGE: usize = 64 << 10;
+/// The number of statements that can be abandoned on a connection before it is closed. One that is
+/// abandoned while it is being prepared stays prepared, unknown to sqlx, until the connection ends.
+const MAX_ABANDONED: u32 = 50;
 
 /// A connection.
 pub(super) struct Link {
@@ -44,6 +61,14 @@ pub(super) struct Link {
     in_transaction: bool,
     /// Whether it can no longer be used.
     broken: bool,
+    /// The number of statements that were abandoned while they were running.
+    abandoned: u32,
+    /// Whether it has run a statement longer than [`MAX_LENGTH`].
+    is_outgrown: bool,
+    /// Whether its buffers may be larger than [`LARGE`].
+    is_swollen: bool,
+    /// The server of the pooler that runs the open transaction.
+    pub(super) server: Option<Server>,
     /// How it treats plans.
     pub(super) plans: Plans,
 }
@@ -51,10 +76,8 @@ pub(super) struct Link {
 enum Driver {
     Postgres {
         connection: Box<PgConnection>,
-        /// The server process, if known.
+        /// The server process, or `None` behind a pooler, where each transaction has another one.
         process: Option<i32>,
-        /// Whether another process can serve the next transaction.
-        pooled: bool,
     },
     Sqlite {
         connection: Box<SqliteConnection>,
@@ -63,40 +86,15 @@ enum Driver {
     },
 }
 
-/// The start of a transaction on a connection through a pooler, with the settings that would be
-/// lost if they were made once for the connection. It selects the server process.
-pub(super) fn pooled_begin(settings: &[(&str, String)]) -> String {
-    format!("BEGIN; {}SELECT pg_backend_pid()", set_local(settings))
-}
-
-/// The same for a REPEATABLE READ transaction that takes its snapshot at its first statement.
-/// Asking for the process would take a snapshot, so that is a separate transaction, to which this
-/// one is chained.
-pub(super) fn pooled_begin_repeatable(settings: &[(&str, String)]) -> String {
-    format!(
-        "BEGIN; SELECT pg_backend_pid(); COMMIT AND CHAIN; \
-         SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {}",
-        set_local(settings)
-    )
-}
-
-fn set_local(settings: &[(&str, String)]) -> String {
-    let set = settings.iter().map(|(name, value)| match *name {
-        // a list of names, each quoted if needed
-        "search_path" => format!("SET LOCAL {name} = {value}; "),
-        _ => format!("SET LOCAL {name} = '{value}'; "),
-    });
-    set.collect()
-}
-
 /// Whether it is connected to PostgreSQL.
 pub(super) fn is_postgres(link: &Link) -> bool {
     matches!(link.driver, Driver::Postgres { .. })
 }
 
 impl Link {
-    pub(super) fn postgres(connection: PgConnection, process: Option<i32>, pooled: bool) -> Self {
-        Self::of(Driver::Postgres { connection: Box::new(connection), process, pooled })
+    /// A connection to PostgreSQL: to this process, or through a pooler.
+    pub(super) fn postgres(connection: PgConnection, process: Option<i32>) -> Self {
+        Self::of(Driver::Postgres { connection: Box::new(connection), process })
     }
 
     pub(super) async fn sqlite(mut connection: SqliteConnection) -> Result<Self, sqlx::Error> {
@@ -119,6 +117,10 @@ impl Link {
             busy: false,
             in_transaction: false,
             broken: false,
+            abandoned: 0,
+            is_outgrown: false,
+            is_swollen: false,
+            server: None,
             plans,
         }
     }
@@ -137,6 +139,19 @@ impl Link {
         self.broken
     }
 
+    /// Whether it should be closed rather than returned.
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.is_outgrown
+    }
+
+    /// Frees large buffers.
+    pub(super) fn slim(&mut self) {
+        if let (true, Driver::Postgres { connection, .. }) = (self.is_swollen, &mut self.driver) {
+            connection.shrink_buffers();
+        }
+        self.is_swollen = false;
+    }
+
     /// Marks it as unusable, so that it is closed when it is dropped.
     pub(super) fn give_up(&mut self) {
         self.broken = true;
@@ -147,16 +162,27 @@ impl Link {
     pub(super) async fn run(
         &mut self,
         statement: &Statement,
+        plans: Plans,
         mut take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
     ) -> Result<ExecResult, Failure> {
+        self.is_outgrown |= statement.sql.len() > MAX_LENGTH;
+        self.is_swollen |= statement.values.iter().flat_map(|of| &of.0).any(is_large);
+        let mut read = 0;
+        let mut take = |row, weight| {
+            read += weight;
+            take(row, weight)
+        };
         let values = SqlxValues(statement.values.clone().unwrap_or(Values(Vec::new())));
+        let longest = if plans == Plans::ByKey { KEPT_LENGTH_BY_KEY } else { KEPT_LENGTH };
+        let is_kept = statement.sql.len() <= longest;
         let sql = AssertSqlSafe(statement.sql.as_str());
         self.busy = true;
         let done: Result<ExecResult, Failure> = async {
             match &mut self.driver {
-                Driver::Postgres { connection, pooled, .. } => {
+                Driver::Postgres { connection, process } => {
                     let mut result = PgQueryResult::default();
-                    let query = sqlx::query_with(sql, values).persistent(!*pooled);
+                    let query =
+                        sqlx::query_with(sql, values).persistent(is_kept && process.is_some());
                     let mut steps = connection.fetch_many(query);
                     while let Some(step) = steps.try_next().await? {
                         match step {
@@ -171,7 +197,8 @@ impl Link {
                 }
                 Driver::Sqlite { connection, .. } => {
                     let mut result = SqliteQueryResult::default();
-                    let mut steps = connection.fetch_many(sqlx::query_with(sql, values));
+                    let query = sqlx::query_with(sql, values).persistent(is_kept);
+                    let mut steps = connection.fetch_many(query);
                     while let Some(step) = steps.try_next().await? {
                         match step {
                             Either::Left(done) => result.extend([done]),
@@ -186,6 +213,7 @@ impl Link {
             }
         }
         .await;
+        self.is_swollen |= read > LARGE;
         // a statement that the database rejects has ended; one that `take` rejects is still running
         self.busy = matches!(done, Err(Failure::Exhausted(_)));
         self.note(done)
@@ -205,22 +233,20 @@ impl Link {
     pub(super) async fn end(&mut self, words: &str) -> Result<(), Failure> {
         let ended = self.say(words).await;
         self.in_transaction = ended.is_err();
+        if ended.is_ok() {
+            self.server = None;
+        }
         ended
     }
 
-    /// Runs a statement that returns no rows except the server process.
+    /// Runs statements that return no rows, in one message.
     pub(super) async fn say(&mut self, words: &str) -> Result<(), Failure> {
         self.busy = true;
         let said: Result<(), Failure> = async {
             let words = sqlx::raw_sql(AssertSqlSafe(words));
             match &mut self.driver {
-                Driver::Postgres { connection, process, .. } => {
-                    let mut steps = connection.fetch_many(words);
-                    while let Some(step) = steps.try_next().await? {
-                        if let Either::Right(row) = step {
-                            *process = row.try_get(0)?;
-                        }
-                    }
+                Driver::Postgres { connection, .. } => {
+                    connection.execute(words).await?;
                 }
                 Driver::Sqlite { connection, .. } => {
                     connection.execute(words).await?;
@@ -245,8 +271,8 @@ impl Link {
     /// The PostgreSQL process that serves it, if it is always the same one.
     pub(super) fn process(&self) -> Option<i32> {
         match &self.driver {
-            Driver::Postgres { process, pooled: false, .. } => *process,
-            _ => None,
+            Driver::Postgres { process, .. } => *process,
+            Driver::Sqlite { .. } => None,
         }
     }
 
@@ -259,23 +285,15 @@ impl Link {
     }
 
     /// Prepares it for the next user: ends the running statement, in the database as well, and
-    /// rolls back. `cancel` is called to end the work of a PostgreSQL process.
-    pub(super) async fn recover(&mut self, cancel: impl AsyncFnOnce(i32)) {
+    /// rolls back. `cancel` ends the work of a PostgreSQL process.
+    pub(super) async fn recover(&mut self, cancel: impl AsyncFnOnce(i32) -> Result<(), Failure>) {
         let recovered = async {
             match &mut self.driver {
-                Driver::Postgres { connection, process, .. } => {
+                Driver::Postgres { connection, process } => {
                     if let Some(process) = process.filter(|_| self.busy) {
-                        cancel(process).await;
+                        cancel(process).await?;
                     }
-                    // a ping waits for the end of the running statement and receives its failure; a
-                    // late cancel request then hits a ping
-                    let mut pings = 0;
-                    while let Err(error) = connection.ping().await {
-                        pings += 1;
-                        if error.as_database_error().is_none() || pings > 5 {
-                            return Err(error);
-                        }
-                    }
+                    end_statement(connection).await?;
                     if self.in_transaction {
                         connection.execute("ROLLBACK").await?;
                     }
@@ -287,7 +305,7 @@ impl Link {
                     if let Err(error) = ended {
                         let interrupted = error.as_database_error().and_then(DatabaseError::code);
                         if interrupted.as_deref() != Some("9") {
-                            return Err(error);
+                            return Err(error.into());
                         }
                     }
                     if self.in_transaction {
@@ -296,12 +314,34 @@ impl Link {
                     }
                 }
             }
-            Ok::<_, sqlx::Error>(())
+            Ok::<_, Failure>(())
         };
-        let recovered = tokio::time::timeout(RECOVERY, recovered).await;
-        self.broken |= !matches!(recovered, Ok(Ok(())));
+        let recovered = timeout(RECOVERY, recovered).await;
+        self.abandoned += u32::from(self.busy);
+        self.broken |= !matches!(recovered, Ok(Ok(()))) || self.abandoned >= MAX_ABANDONED;
         self.busy = false;
         self.in_transaction = false;
+    }
+
+    /// The same behind a pooler, where nothing is canceled: waits for the end of the running statement
+    /// for a short time, and rolls back. Returns whether it still runs, so that the connection has to
+    /// be closed.
+    pub(super) async fn wind_up(&mut self) -> bool {
+        let (has_server, busy) = (self.server.is_some(), self.busy);
+        let ended = async {
+            let Driver::Postgres { connection, .. } = &mut self.driver else { return Ok(()) };
+            if busy {
+                end_statement(connection).await?;
+            }
+            connection.execute("ROLLBACK").await.map(|_| ())
+        };
+        // without a server, it waits in the pooler's queue
+        let ended = has_server && matches!(timeout(GRACE, ended).await, Ok(Ok(())));
+        self.broken |= !ended;
+        self.busy = false;
+        self.in_transaction = false;
+        self.server = None;
+        has_server && !ended
     }
 
     /// Closes the connection cleanly.
@@ -335,6 +375,29 @@ impl Link {
         }
         result
     }
+}
+
+/// Whether a value can take more than [`LARGE`] bytes when it is bound.
+fn is_large(value: &Value) -> bool {
+    match value {
+        Value::Array(_, values) => values.as_ref().is_some_and(|values| values.len() > 1_000),
+        Value::String(text) => text.as_ref().is_some_and(|text| text.len() > LARGE),
+        Value::Json(json) => json.is_some(),
+        _ => false,
+    }
+}
+
+/// Waits for the end of the running statement and receives its failure. A cancel request that comes
+/// late hits a ping.
+async fn end_statement(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut pings = 0;
+    while let Err(error) = connection.ping().await {
+        pings += 1;
+        if error.as_database_error().is_none() || pings > 5 {
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a table was altered after PostgreSQL planned a statement for this connection, so that

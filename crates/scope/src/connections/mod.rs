@@ -5,28 +5,28 @@
 //! statement is dropped, the statement keeps running in the database until its timeout, with its
 //! connection.
 //!
-//! Some connections are reserved: one for the reader of the feed, and one for work that must
-//! succeed when everything else is busy (readiness, look-ups of organizations, canceling).
-//! Organizations share the others ([`crate::shares`]).
+//! Some connections are reserved: one for the reader of the feed, one for small statements that must
+//! succeed when everything else is busy (readiness, look-ups of organizations and memberships), and
+//! one for cancel requests ([`canceler`]). Organizations share the others ([`crate::shares`]).
 //!
 //! **Invariants.**
 //! - The holder of a [`Lease`] has a connection to itself. It is returned as it was taken: with no
 //!   statement running and no transaction open.
-//! - A statement that nobody waits for any more also ends in the database: if its [`Lease`] is
-//!   dropped while the statement runs, [`Link::recover`] cancels it, rolls back, and only then
-//!   returns the connection.
+//! - An abandoned statement also ends in the database: if its [`Lease`] is dropped while the statement
+//!   runs, [`Link::recover`] cancels it, rolls back, and only then returns the connection. Behind a
+//!   pooler, the connection is closed instead ([`pooler`]).
+//! - A statement on a reserved connection is not abandoned: it continues if the request that waits for
+//!   it ends. So a client that hangs up delays the next one by no more than that statement.
+//! - What stays prepared on a connection is bounded ([`link::KEPT`], [`link::KEPT_LENGTH`]).
 //! - Rows are weighed as they arrive, and drawn from the operation's budget.
-//!
-//! **Poolers.** PgBouncer refuses a connection if its startup packet sets any but a few parameters,
-//! and can serve each transaction on another connection of its own. In that case, every statement
-//! runs in a transaction that begins with these settings ([`link::pooled_begin`]), and nothing
-//! stays prepared.
 
+mod canceler;
 mod connector;
 mod failure;
 mod hosts;
 mod lease;
 mod link;
+mod pooler;
 mod session;
 mod turn;
 mod types;
@@ -44,14 +44,16 @@ use std::{
 };
 
 use metrics::{Counter, Histogram};
-use sea_orm::{DbBackend, Statement};
+use sea_orm::DbBackend;
 use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
 
 use self::{
+    canceler::Canceler,
     connector::{Begin, Connector},
     lease::Lease,
     link::Link,
+    pooler::Servers,
     turn::Turns,
     types::Types,
 };
@@ -62,6 +64,9 @@ use crate::{
 };
 pub use hosts::primary;
 
+/// The number of connections from which on one is reserved for cancel requests. With fewer, they open
+/// one in addition, one at a time.
+const RESERVES_CANCELER: usize = 8;
 /// A connection that was idle for longer is pinged before use.
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// The lifetime of a connection, so that failovers, and memory that a server keeps for it, do not
@@ -129,6 +134,9 @@ struct Inner {
     organizations: Shares,
     feed: Shares,
     control: Shares,
+    canceler: Canceler,
+    /// Behind a pooler.
+    servers: Option<Servers>,
     idle: Mutex<Idle>,
     closed: AtomicBool,
     acquire_timeout: Duration,
@@ -165,6 +173,8 @@ impl Connections {
         let pooled_begin = connector.is_pooled().then_some(begin.usual.as_str());
         let types = Types::look_up(&mut first, pooled_begin).await?;
         let all = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(1);
+        let cancels = connector.backend() == DbBackend::Postgres && !connector.is_pooled();
+        let canceler = Canceler::new(cancels && all >= RESERVES_CANCELER);
         let shares = |count| Shares::new(count, options.bytes.share, options.max_waiting);
         let apart = |count| Shares::new(count, Share::default(), usize::MAX);
         let (organizations, feed, control) = match all {
@@ -176,13 +186,17 @@ impl Connections {
                 let other = apart(1);
                 (shares(1), other.clone(), other)
             }
-            _ => (shares(all - 2), apart(1), apart(1)),
+            _ => (shares(all - 2 - usize::from(canceler.is_counted())), apart(1), apart(1)),
         };
+        let places = organizations.occupancy().places;
+        let servers = connector.is_pooled().then(|| Servers::new(organizations.clone(), places));
         Ok(Self(Arc::new(Inner {
             connector,
             organizations,
             feed,
             control,
+            canceler,
+            servers,
             idle: Mutex::new(Idle { renewed: first.opened, links: vec![first] }),
             closed: AtomicBool::new(false),
             acquire_timeout: options.acquire_timeout,
@@ -268,17 +282,21 @@ impl Connections {
             (Failure::NoneFree, NoPlace::TooMany) => Failure::TooManyWait,
             (failure, _) => failure,
         })?;
-        let (mut link, reused) = match self.take_idle(plans).await? {
-            Some(link) => (link, true),
-            None => match timeout_at(until.into(), self.0.connector.connect_patiently()).await {
-                Ok(link) => (link?, false),
-                Err(_) => return Err(too_late()),
-            },
+        let found = match timeout_at(until.into(), self.link(plans)).await {
+            Ok(found) => found?,
+            Err(_) => return Err(too_late()),
         };
-        if !reused {
-            link.plan(plans).await?;
+        Ok(Lease::of(self, found, permit, plans))
+    }
+
+    /// A connection, and whether it was used before.
+    async fn link(&self, plans: Plans) -> Result<(Link, bool), Failure> {
+        if let Some(link) = self.take_idle(plans).await? {
+            return Ok((link, true));
         }
-        Ok(Lease::of(self, link, permit, reused))
+        let mut link = self.0.connector.connect_patiently().await?;
+        link.plan(plans).await?;
+        Ok((link, false))
     }
 
     /// An idle connection that responds, if there is one, preferably one that already treats plans
@@ -299,7 +317,9 @@ impl Connections {
                 tokio::spawn(timeout(Duration::from_secs(5), link.close()));
                 continue;
             }
-            let answers = link.used.elapsed() < ASK_AFTER
+            // behind a pooler, a ping would wait for a server; a lost connection cannot begin
+            let answers = self.is_pooled()
+                || link.used.elapsed() < ASK_AFTER
                 || matches!(timeout(Duration::from_secs(1), link.ping()).await, Ok(Ok(())));
             if answers && link.plan(plans).await.is_ok() {
                 return Ok(Some(link));
@@ -324,6 +344,14 @@ impl Connections {
         if link.is_broken() || self.0.closed.load(Ordering::Relaxed) {
             return;
         }
+        if link.is_outgrown() {
+            // without a runtime, the process is ending
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(timeout(Duration::from_secs(5), link.close()));
+            }
+            return;
+        }
+        link.slim();
         let mut idle = self.idle();
         if link.opened >= idle.renewed {
             link.used = Instant::now();
@@ -331,25 +359,9 @@ impl Connections {
         }
     }
 
-    /// Cancels the work of a PostgreSQL process, over another connection.
-    async fn cancel(&self, process: i32) {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT pg_cancel_backend($1)",
-            [process.into()],
-        );
-        let canceled = async {
-            let deadline = Some(Instant::now() + Duration::from_secs(2));
-            // the only connection may be the busy one
-            let mut lease = match self.lease(Lane::Control, Plans::Anew, deadline).await {
-                Ok(lease) => lease,
-                Err(_) => Lease::apart(self, self.0.connector.connect().await?),
-            };
-            lease.run(&statement, |_, _| Ok(())).await
-        };
-        if let Err(error) = canceled.await {
-            tracing::warn!(%error, process, "a statement could not be canceled");
-        }
+    /// Cancels the running statement of a PostgreSQL process.
+    async fn cancel(&self, process: i32) -> Result<(), Failure> {
+        self.0.canceler.cancel(&self.0.connector, process).await
     }
 
     /// Closes all unused connections, and the others when they are returned.
@@ -359,7 +371,7 @@ impl Connections {
         for link in idle {
             link.close().await?;
         }
-        Ok(())
+        self.0.canceler.close().await
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {

@@ -17,6 +17,7 @@ use tokio::{
     sync::Mutex,
     time::{timeout, timeout_at},
 };
+use tracing::Instrument;
 
 use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan, turn::Turn};
 use crate::{budget::Budget, error::may_repeat, wall::Wall};
@@ -190,24 +191,49 @@ impl Session {
         done
     }
 
-    /// Runs a statement outside a transaction. Tries once more if the connection was lost while
-    /// idle, or had kept a plan for too long, and nothing can have been done yet.
+    /// Runs a statement outside a transaction. On a reserved connection, it continues if this is
+    /// dropped.
     async fn run_alone(
         &self,
         statement: &Statement,
         rows: &mut Vec<QueryResult>,
     ) -> Result<ExecResult, Failure> {
-        let sql = &statement.sql;
-        let reads =
-            sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ");
+        let lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
+        if matches!(self.lane, Lane::Organization(_)) {
+            return self.run_over(lease, statement, rows).await;
+        }
+        let (session, statement) = (self.clone(), statement.clone());
+        let running = async move {
+            let mut rows = Vec::new();
+            let done = session.run_over(lease, &statement, &mut rows).await?;
+            Ok::<_, Failure>((done, rows))
+        };
+        let (done, found) = match tokio::spawn(running.in_current_span()).await {
+            Ok(ended) => ended?,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Err(Failure::Closed),
+            },
+        };
+        *rows = found;
+        Ok(done)
+    }
+
+    /// Runs a statement over a connection. Tries once more over another one if it was lost while idle,
+    /// or had kept a plan for too long, and nothing can have been done yet.
+    async fn run_over(
+        &self,
+        mut lease: Lease,
+        statement: &Statement,
+        rows: &mut Vec<QueryResult>,
+    ) -> Result<ExecResult, Failure> {
         let mut again = true;
         loop {
-            let mut lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
             let take = |row, weight| self.take(rows, row, weight);
             let done = self.in_time(self.run_on(&mut lease, statement, take)).await;
             let repeats = match &done {
                 Err(Failure::Sqlx(error)) => {
-                    is_stale_plan(error) || reads && lease.reused && is_gone(error)
+                    is_stale_plan(error) || reads(statement) && lease.reused && is_gone(error)
                 }
                 _ => false,
             };
@@ -218,6 +244,7 @@ impl Session {
             rows.clear();
             drop(lease);
             self.connections.renew();
+            lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
         }
     }
 
@@ -261,7 +288,9 @@ impl Session {
     async fn fresh_lease(&self) -> Result<Lease, Failure> {
         loop {
             let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
+            // behind a pooler, a ping would wait for a server
             let is_fresh = !lease.reused
+                || self.connections.is_pooled()
                 || lease.link().used.elapsed() < FRESH
                 || matches!(timeout(Duration::from_secs(1), lease.link().ping()).await, Ok(Ok(())));
             if is_fresh {
@@ -287,7 +316,8 @@ impl Session {
             let mut running = pin!(lease.run(statement, take));
             match self.in_time(running.as_mut()).await {
                 Err(Failure::OutOfTime) => {
-                    self.connections.cancel(process).await;
+                    // if that fails, the connection is closed all the same
+                    self.connections.cancel(process).await.ok();
                     let ended = timeout(COMMIT, running).await;
                     (ended.unwrap_or(Err(Failure::NoneFree)), true)
                 }
@@ -330,9 +360,15 @@ impl Session {
 
     /// Begins a transaction, behind the wall where there is one.
     async fn begin_on(&self, lease: &mut Lease, words: &str) -> Result<(), Failure> {
-        lease.link().begin(words).await?;
+        match &self.connections.0.servers {
+            Some(servers) => {
+                let until = Instant::now() + self.connections.0.acquire_timeout;
+                servers.begin(lease.link(), words, until).await?;
+            }
+            None => lease.link().begin(words).await?,
+        }
         if let Some(wall) = &self.wall {
-            lease.link().run(&wall.enter(), |_, _| Ok(())).await?;
+            lease.link().run(&wall.enter(), Plans::Kept, |_, _| Ok(())).await?;
         }
         Ok(())
     }
@@ -352,6 +388,14 @@ impl Session {
             // a rejected statement may still be running; the lease ends it
             Err(Failure::Exhausted(_)) => {}
             Err(_) => lease.link().end("ROLLBACK").await?,
+            // without the end of its transaction, the pooler closes its own connection as well
+            Ok(_)
+                if self.connections.is_pooled()
+                    && lease.link().is_outgrown()
+                    && reads(statement) =>
+            {
+                lease.link().give_up();
+            }
             Ok(_) => lease.link().end("COMMIT").await?,
         }
         done
@@ -419,6 +463,12 @@ impl Transaction {
         }
         may_repeat
     }
+}
+
+/// Whether a statement changes nothing.
+fn reads(statement: &Statement) -> bool {
+    let sql = &statement.sql;
+    sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ")
 }
 
 /// Whether the connection is lost.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use sea_orm::{DbBackend, Statement};
 
-use super::{Failure, Link, link::is_postgres};
+use super::{Failure, Link, Plans, link::is_postgres};
 
 /// The tables and columns with their documented and actual types.
 const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
@@ -46,7 +46,7 @@ impl Types {
             rows.push(row);
             Ok(())
         };
-        link.run(&statement, take).await?;
+        link.run(&statement, Plans::Anew, take).await?;
         if pooled_begin.is_some() {
             link.end("COMMIT").await?;
         }

@@ -7,16 +7,18 @@
 //! code point.
 
 mod json;
+mod list;
 
 use sea_orm::{
     ColumnTrait, DbBackend,
-    sea_query::{BinOper, CaseStatement, Expr, ExprTrait, extension::postgres::PgFunc},
+    sea_query::{BinOper, CaseStatement, Expr, ExprTrait},
 };
 use uuid::Uuid;
 
 use crate::fold;
 
 pub use json::JsonKind;
+pub(crate) use list::json;
 
 /// The maximum number of characters in the part of [`Dialect::contains`], [`Dialect::starts_with`]
 /// and [`Dialect::ends_with`].
@@ -36,17 +38,6 @@ impl Dialect {
         match self {
             Self::Postgres => DbBackend::Postgres,
             Self::Sqlite => DbBackend::Sqlite,
-        }
-    }
-
-    /// The condition that a column has one of these IDs. Its text does not depend on their number
-    /// if the database has arrays.
-    pub(crate) fn is_one_of(self, column: impl ColumnTrait, ids: &[Uuid]) -> Expr {
-        match self {
-            Self::Postgres => {
-                Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(ids.to_vec())))
-            }
-            Self::Sqlite => column.is_in(ids.iter().copied()),
         }
     }
 

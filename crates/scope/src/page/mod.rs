@@ -28,7 +28,7 @@ use campaigns_entity::{StoredText, StoredTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
     ColumnTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
-    sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement},
+    sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -176,17 +176,13 @@ impl Scope {
     ) -> SelectStatement {
         let dialect = self.dialect();
         let (parent, page) = (Alias::new("parent"), Alias::new("page"));
-        let parent_id = match dialect {
-            Dialect::Postgres => Expr::col((parent.clone(), Alias::new("id"))),
-            // the name of the first column of a VALUES list
-            Dialect::Sqlite => Expr::col((parent.clone(), Alias::new("column1"))),
-        };
+        let parent_id = Expr::col((parent.clone(), Alias::new("id")));
         let selected = columns.iter().copied();
         let mut inner = list.clone().select.select_only().columns(selected).into_query();
         inner.and_where(Expr::col(column.as_column_ref()).eq(parent_id.clone()));
         narrow(&mut inner, keys, window, dialect);
 
-        let mut outer = Query::select();
+        let (ids, mut outer) = (dialect.each_id(parents), Query::select());
         match dialect {
             Dialect::Postgres => {
                 select_keys(&mut inner, keys, dialect);
@@ -197,10 +193,6 @@ impl Scope {
                 for name in key_names(keys, dialect) {
                     outer.column((page.clone(), Alias::new(name)));
                 }
-                // one value, however many parents there are
-                let mut ids = Query::select();
-                let unnested = Func::cust("unnest").arg(Expr::val(parents.to_vec()));
-                ids.expr_as(unnested, Alias::new("id"));
                 outer.from_subquery(ids, parent).join_lateral(
                     JoinType::InnerJoin,
                     inner,
@@ -221,7 +213,7 @@ impl Scope {
                 }
                 select_keys(&mut outer, keys, dialect);
                 outer
-                    .from_values(parents.iter().copied(), parent)
+                    .from_subquery(ids, parent)
                     .join(JoinType::CrossJoin, E::default(), Expr::val(true))
                     .and_where(Expr::col(E::ID.as_column_ref()).in_subquery(inner));
                 sort(&mut outer, keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));

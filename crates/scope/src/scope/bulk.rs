@@ -6,17 +6,15 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use chrono::SecondsFormat;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, IdenStatic, Iterable,
-    QueryOrder, QuerySelect, QueryTrait, Statement, Value,
-    sea_query::{LockType, sea_value_to_json_value},
+    QueryOrder, QuerySelect, QueryTrait, Statement, Value, sea_query::LockType,
 };
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::Scope;
-use crate::{Dialect, Error, OrganizationOwned, raw::custom, unreadable::known};
+use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unreadable::known};
 
 /// Given rows, as a table named `given`: `$1` is the organization, `$2` the rows.
 struct Given<E: OrganizationOwned> {
@@ -77,18 +75,6 @@ fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
             format!("nullif(value -> '{name}', 'null') AS {name}")
         }
         (Dialect::Sqlite, _) => format!("value ->> '{name}' AS {name}"),
-    }
-}
-
-/// A value as both databases read it from JSON.
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Uuid(id) => id.map_or(Json::Null, |id| Json::String(id.to_string())),
-        // as SQLite stores it
-        Value::ChronoDateTimeUtc(time) => time.map_or(Json::Null, |time| {
-            Json::String(time.to_rfc3339_opts(SecondsFormat::AutoSi, false))
-        }),
-        other => sea_value_to_json_value(other),
     }
 }
 

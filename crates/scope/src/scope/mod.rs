@@ -294,7 +294,7 @@ impl Scope {
         } else {
             E::ORGANIZATION.eq(self.organization)
         };
-        Scoped::within(organization).by_key(dialect.is_one_of(column, ids))
+        Scoped::within(organization).by_key(dialect.is_one_of(column, ids.iter().copied()))
     }
 
     /// Runs a select.
@@ -350,7 +350,7 @@ impl Scope {
             let rows: Vec<(Uuid, i64)> = scoped
                 .select
                 .clone()
-                .filter(self.dialect().is_one_of(column, chunk))
+                .filter(self.dialect().is_one_of(column, chunk.iter().copied()))
                 .select_only()
                 .column(column)
                 .column_as(E::ID.count(), "count")

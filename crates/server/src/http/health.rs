@@ -22,7 +22,7 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Cow<'static, s
         let why = format!("the task \"{task}\" keeps failing; the log has its panics\n");
         return (StatusCode::SERVICE_UNAVAILABLE, why.into());
     }
-    match app.database.applied_migrations().await {
+    match app.database.applied_migrations_lately().await {
         Ok(applied) if campaigns_migration::names().iter().all(|name| applied.contains(name)) => {
             (StatusCode::OK, "ready\n".into())
         }

@@ -1,0 +1,283 @@
+//! Behind a pooler, which can serve each transaction on another connection of its own.
+//!
+//! PgBouncer refuses a connection if its startup packet sets any but a few parameters. So every
+//! statement runs in a transaction that begins with the settings, in one message, and nothing stays
+//! prepared.
+//!
+//! **Invariants.**
+//! - Nothing is ever canceled. The process of a transaction serves another program's transaction
+//!   after it, and a request to cancel it would queue for a server of the same pool, behind the
+//!   statements that it should end: with the process known for each transaction and the request as
+//!   one message, another organization waited three times as long as with the next rule.
+//! - An abandoned transaction is rolled back if its statement ends by itself within [`GRACE`], which
+//!   most do. Otherwise its connection is closed: the pooler then closes its own one, or takes the
+//!   transaction out of its queue, and PostgreSQL ends the statement within [`CHECK`], wherever it
+//!   waits (`client_connection_check_interval`). Only then is its place free ([`ENDS`]), so that a
+//!   client that hangs up again and again does not pile up server processes.
+//! - A transaction that has begun to commit is not abandoned.
+//! - Organizations run no more transactions at once than the pooler has servers for. Its queue serves
+//!   whoever comes first, so an organization could fill it ([`Servers`]).
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sea_orm::sqlx::{self, error::DatabaseError};
+use tokio::time::{timeout, timeout_at};
+
+use super::{Failure, link::Link};
+use crate::shares::Shares;
+
+/// How long an abandoned transaction can take to end by itself.
+pub(super) const GRACE: Duration = Duration::from_millis(50);
+/// How often PostgreSQL checks, while a statement runs, whether its client is still connected.
+const CHECK: Duration = Duration::from_millis(100);
+/// The time after which the statement of a closed connection has ended.
+pub(super) const ENDS: Duration = Duration::from_millis(150);
+
+/// PostgreSQL's setting for [`CHECK`]. Servers before version 14, and those on Windows, refuse it.
+const CHECK_SETTING: &str = "client_connection_check_interval";
+
+/// The settings of each transaction: the given ones, and [`CHECK`] if the server accepts it.
+pub(super) async fn settings(
+    link: &mut Link,
+    mut settings: Vec<(&'static str, String)>,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let check = (CHECK_SETTING, CHECK.as_millis().to_string());
+    match link.begin(&begin("BEGIN", std::slice::from_ref(&check))).await {
+        Ok(()) => settings.push(check),
+        Err(Failure::Sqlx(error)) if is_refused_setting(&error) => tracing::warn!(
+            "the server has no {CHECK_SETTING}: behind a pooler, statements for clients that have \
+             gone away run until their statement_timeout"
+        ),
+        Err(error) => return Err(error),
+    }
+    link.end("ROLLBACK").await?;
+    Ok(settings)
+}
+
+/// undefined_object, invalid_parameter_value
+fn is_refused_setting(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("42704" | "22023"))
+}
+
+/// The start of a transaction with settings that would be lost if they were made once for the
+/// connection.
+pub(super) fn begin(words: &str, settings: &[(&str, String)]) -> String {
+    let set = settings.iter().map(|(name, value)| match *name {
+        // a list of names, each quoted if needed
+        "search_path" => format!("; SET LOCAL {name} = {value}"),
+        _ => format!("; SET LOCAL {name} = '{value}'"),
+    });
+    std::iter::once(words.to_owned()).chain(set).collect()
+}
+
+/// A transaction that takes longer than this to begin waits for a server.
+const AT_ONCE: Duration = Duration::from_millis(25);
+/// The smallest number of servers that is assumed: two organizations have one each, and one is for
+/// the feed and for control.
+const LEAST: usize = 3;
+/// How long after a transaction has waited it is tried whether there are more servers. Each time
+/// that there are not, the pause is twice as long, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+
+/// How many servers the pooler has for this process. It does not say, and other programs share
+/// them: when a transaction waits for a server, there are as many as those that run have. Organizations
+/// get places for all but one of these. The longest-known number is the one that applies: one more
+/// is tried from time to time, if all places are in use.
+#[derive(Clone)]
+pub(super) struct Servers(Arc<Mutex<State>>);
+
+struct State {
+    organizations: Shares,
+    /// The places of organizations if there are enough servers.
+    most: usize,
+    /// The transactions that have a server.
+    running: usize,
+    /// How many can have one, as far as is known.
+    limit: usize,
+    /// When a transaction last waited.
+    full: Option<Instant>,
+    pause: Duration,
+    /// Whether one more was tried since.
+    has_tried: bool,
+}
+
+/// A server that runs a transaction, until it is dropped.
+pub(super) struct Server(Servers);
+
+impl Servers {
+    pub(super) fn new(organizations: Shares, most: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            organizations,
+            most,
+            running: 0,
+            limit: (most + 1).max(LEAST),
+            full: None,
+            pause: PAUSE,
+            has_tried: false,
+        })))
+    }
+
+    /// Begins a transaction. Waits for a server at most until then.
+    pub(super) async fn begin(
+        &self,
+        link: &mut Link,
+        words: &str,
+        until: Instant,
+    ) -> Result<(), Failure> {
+        let server = self.wait(link.begin(words), until).await?;
+        link.server = Some(server);
+        Ok(())
+    }
+
+    async fn wait(
+        &self,
+        begin: impl Future<Output = Result<(), Failure>>,
+        until: Instant,
+    ) -> Result<Server, Failure> {
+        let mut begin = pin!(begin);
+        match timeout(AT_ONCE, begin.as_mut()).await {
+            Ok(begun) => {
+                begun?;
+                self.state().enter(true);
+            }
+            Err(_) => {
+                self.state().note_full();
+                timeout_at(until.into(), begin).await.unwrap_or(Err(Failure::NoneFree))?;
+                self.state().enter(false);
+            }
+        }
+        Ok(Server(self.clone()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A transaction waits: those that run have all servers.
+    fn note_full(&mut self) {
+        if self.full.is_none_or(|full| full.elapsed() > LONGEST_PAUSE * 4) {
+            self.pause = PAUSE;
+        } else if self.has_tried {
+            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        }
+        self.has_tried = false;
+        self.full = Some(Instant::now());
+        self.set_limit(self.running);
+    }
+
+    /// A transaction has got a server.
+    fn enter(&mut self, at_once: bool) {
+        self.running += 1;
+        if self.running > self.limit {
+            self.set_limit(self.running);
+        } else if at_once
+            && self.running + 1 >= self.limit
+            && self.limit <= self.most
+            && self.full.is_none_or(|full| full.elapsed() > self.pause)
+        {
+            self.has_tried = true;
+            self.set_limit(self.limit + 1);
+        }
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(LEAST);
+        self.organizations.set_places(self.most.min(self.limit - 1));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.state().running -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+    use crate::budget::Share;
+
+    fn servers(most: usize) -> (Servers, Shares) {
+        let organizations = Shares::new(most, Share::default(), 100);
+        (Servers::new(organizations.clone(), most), organizations)
+    }
+
+    /// A transaction that begins at once.
+    async fn begin(servers: &Servers) -> Server {
+        servers.wait(ready(Ok(())), Instant::now()).await.unwrap()
+    }
+
+    /// A transaction that waits, and gives up.
+    async fn wait(servers: &Servers) {
+        let until = Instant::now() + AT_ONCE * 2;
+        let waited = servers.wait(pending(), until).await;
+        assert!(matches!(waited, Err(Failure::NoneFree)));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_waits_shows_how_many_servers_there_are() {
+        let (servers, organizations) = servers(14);
+        let places = || organizations.occupancy().places;
+        let mut running = Vec::new();
+        for _ in 0..5 {
+            running.push(begin(&servers).await);
+        }
+        assert_eq!(places(), 14);
+        wait(&servers).await;
+        assert_eq!(places(), 4);
+        // two organizations always have a place, though other programs may have all servers
+        running.clear();
+        wait(&servers).await;
+        assert_eq!(places(), 2);
+    }
+
+    #[tokio::test]
+    async fn more_servers_than_known_are_used() {
+        let (servers, organizations) = servers(14);
+        let mut running = vec![begin(&servers).await];
+        wait(&servers).await;
+        // those that were waiting get a server after all: the pooler has opened more
+        for _ in 0..6 {
+            running.push(begin(&servers).await);
+        }
+        assert_eq!(organizations.occupancy().places, 6);
+    }
+
+    #[tokio::test]
+    async fn one_more_is_tried_after_a_pause_that_grows_while_there_is_none() {
+        let (servers, organizations) = servers(14);
+        let places = || organizations.occupancy().places;
+        let mut running = Vec::new();
+        for _ in 0..4 {
+            running.push(begin(&servers).await);
+        }
+        wait(&servers).await;
+        assert_eq!(places(), 3);
+        let pause = || servers.state().pause;
+        let begin_another = async |running: &mut Vec<Server>| {
+            running.pop();
+            running.push(begin(&servers).await);
+        };
+        begin_another(&mut running).await;
+        assert_eq!(places(), 3, "the pause is not over");
+        for pauses in [1, 2, 4] {
+            assert_eq!(pause(), PAUSE * pauses);
+            servers.state().full = Instant::now().checked_sub(pause() * 2);
+            begin_another(&mut running).await;
+            assert_eq!(places(), 4);
+            wait(&servers).await;
+            assert_eq!(places(), 3);
+        }
+    }
+}
