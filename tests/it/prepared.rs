@@ -47,6 +47,9 @@ async fn texts_of(
     app.statements().into_iter().map(|sent| sent.sql).collect()
 }
 
+/// A filter with a list of this length.
+type Filter<'a> = &'a dyn Fn(usize) -> Json;
+
 on_every_database! {
     async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app: TestApp) {
         let acme = app.organization("acme").await;
@@ -55,7 +58,7 @@ on_every_database! {
         let of_sends = ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"];
         let kinds = ["OPEN", "CLICK", "BOUNCE", "UNSUBSCRIBE"];
         for field in ["in", "notIn"] {
-            let filters: [(&str, &str, &dyn Fn(usize) -> Json); 9] = [
+            let filters: [(&str, &str, Filter<'_>); 9] = [
                 ("campaigns", "CampaignFilter", &|n| json!({ "id": { field: ids(n) } })),
                 ("campaigns", "CampaignFilter", &|n| json!({ "name": { field: texts(n) } })),
                 ("campaigns", "CampaignFilter", &|n| json!({ "status": { field: some(&statuses, n) } })),

@@ -82,7 +82,7 @@ async fn keep(counts: &Counts, waiting: &Waiting, task: &Task) -> Infallible {
     let mut counted: Option<Instant> = None;
     let mut upkeep = Upkeep::default();
     loop {
-        upkeep.step(&counts).await;
+        upkeep.step(counts).await;
         if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
             counted = Some(Instant::now());
             waiting.count(counts).await;

@@ -85,17 +85,17 @@ async fn assert_filed(sql: &DatabaseConnection, oracle: &Oracle) {
         "SELECT id, org_id, feed_position FROM campaign_events WHERE feed_position > 0 ORDER BY feed_position",
     );
     let mut places: Vec<(Uuid, i64)> = Vec::new();
-    let mut placed = Vec::new();
+    let mut found = Vec::new();
     for row in sql.query_all_raw(statement).await.unwrap() {
         let organization: Uuid = row.try_get("", "org_id").unwrap();
         let place = (organization, row.try_get("", "feed_position").unwrap());
         assert!(!places.contains(&place), "{place:?} is the place of two events");
         places.push(place);
-        placed.push((organization, row.try_get::<Uuid>("", "id").unwrap()));
+        found.push((organization, row.try_get::<Uuid>("", "id").unwrap()));
     }
     for (organization, events) in &oracle.events {
         for event in events {
-            assert!(placed.contains(&(*organization, *event)), "{event} is not in the feed");
+            assert!(found.contains(&(*organization, *event)), "{event} is not in the feed");
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn step(ctx: &Context<'_>, id: &ID, step: Step) -> Result<Campa
     let path = Path::argument("id");
     let id = input::id(id, path)?;
     let (scope, now) = (ctx.scope(), ctx.now());
-    let stepped = ctx.change(|| campaigns_delivery::step(scope, id, step, now)).await;
+    let stepped = ctx.change(|| Box::pin(campaigns_delivery::step(scope, id, step, now))).await;
     let campaign = stepped.map_err(|error| refusal(error, step, path))?;
     Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
 }

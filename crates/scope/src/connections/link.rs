@@ -51,6 +51,7 @@ const LARGE: usize = 64 << 10;
 const MAX_ABANDONED: u32 = 50;
 
 /// A connection.
+#[expect(clippy::struct_excessive_bools, reason = "each is independent of the others")]
 pub(super) struct Link {
     driver: Driver,
     pub(super) opened: Instant,

@@ -59,7 +59,7 @@ pub(super) async fn settings(
     Ok(settings)
 }
 
-/// undefined_object, invalid_parameter_value
+/// By the codes `undefined_object` and `invalid_parameter_value`.
 fn is_refused_setting(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("42704" | "22023"))
@@ -142,16 +142,13 @@ impl Servers {
         until: Instant,
     ) -> Result<Server, Failure> {
         let mut begin = pin!(begin);
-        match timeout(AT_ONCE, begin.as_mut()).await {
-            Ok(begun) => {
-                begun?;
-                self.state().enter(true);
-            }
-            Err(_) => {
-                self.state().note_full();
-                timeout_at(until.into(), begin).await.unwrap_or(Err(Failure::NoneFree))?;
-                self.state().enter(false);
-            }
+        if let Ok(done) = timeout(AT_ONCE, begin.as_mut()).await {
+            done?;
+            self.state().enter(true);
+        } else {
+            self.state().note_full();
+            timeout_at(until.into(), begin).await.unwrap_or(Err(Failure::NoneFree))?;
+            self.state().enter(false);
         }
         Ok(Server(self.clone()))
     }

@@ -28,7 +28,7 @@ impl Dialect {
         let own = Expr::col(column.as_column_ref());
         match (self, column.def().get_column_type()) {
             (Self::Postgres, ColumnType::Enum { name, .. }) => {
-                let of_enum = Alias::new(format!("{}[]", name.to_string()));
+                let of_enum = Alias::new(format!("{name}[]"));
                 self.is_in_as(own, values, |array| array.as_enum(of_enum))
             }
             _ => self.is_in(own, values),
