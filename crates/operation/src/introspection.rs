@@ -22,7 +22,11 @@ use async_graphql_value::ConstValue;
 use futures_util::FutureExt;
 use serde_json::{Map, Value as Json};
 
-use crate::{error::Error, json, types::Types};
+use crate::{
+    error::Error,
+    json,
+    types::{Slot, Types},
+};
 
 /// How deep lists can be nested. The usual queries of tools need three: types, fields, arguments.
 const MAX_LISTS: usize = 3;
@@ -142,14 +146,17 @@ impl Introspection {
     }
 
     /// The types of introspection itself: the name of each object, and its fields with their types
-    /// and the names and types of their arguments.
+    /// and the names and slots of their arguments.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = (&str, Vec<OwnField<'_>>)> {
         let own = self.types.iter().filter(|(name, _)| name.starts_with("__"));
         own.filter_map(|(name, ty)| {
             let fields = ty["fields"].as_array()?.iter();
             let fields = fields.map(|field| {
                 let arguments = field["args"].as_array().into_iter().flatten();
-                let arguments = arguments.map(|of| (text(&of["name"]), type_of(&of["type"])));
+                let arguments = arguments.map(|of| {
+                    let has_default = !of["defaultValue"].is_null();
+                    (text(&of["name"]), Slot { ty: type_of(&of["type"]), has_default })
+                });
                 (text(&field["name"]), type_of(&field["type"]), arguments.collect())
             });
             Some((name.as_str(), fields.collect()))
@@ -191,7 +198,7 @@ impl Introspection {
 }
 
 /// A field of a type of introspection: its name, its type, and its arguments with their types.
-pub(crate) type OwnField<'a> = (&'a str, Type, Vec<(&'a str, Type)>);
+pub(crate) type OwnField<'a> = (&'a str, Type, Vec<(&'a str, Slot)>);
 
 fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()

@@ -105,12 +105,8 @@ impl Types {
 
     /// Adds the types of introspection, which SDL does not contain.
     fn describe_itself(&mut self, introspection: Introspection) {
-        let field = |ty: Type, arguments: Vec<(&str, Type)>| {
-            // the arguments with a default are those that can be null
-            let slots = arguments.into_iter().map(|(name, ty)| {
-                let has_default = ty.nullable;
-                (name.to_owned(), Slot { ty, has_default })
-            });
+        let field = |ty: Type, arguments: Vec<(&str, Slot)>| {
+            let slots = arguments.into_iter().map(|(name, slot)| (name.to_owned(), slot));
             Field { ty, arguments: slots.collect() }
         };
         for (name, fields) in introspection.own_types() {
@@ -121,9 +117,10 @@ impl Types {
             self.objects.insert(name.to_owned(), fields.collect());
         }
         let ty = |text| Type::new(text).expect("this is the name of a type");
+        let name = Slot { ty: ty("String!"), has_default: false };
         let root = self.objects.entry(root(OperationType::Query).to_owned()).or_default();
         root.insert("__schema".to_owned(), field(ty("__Schema!"), Vec::new()));
-        root.insert("__type".to_owned(), field(ty("__Type"), vec![("name", ty("String!"))]));
+        root.insert("__type".to_owned(), field(ty("__Type"), vec![("name", name)]));
         self.introspection = Some(introspection);
     }
 

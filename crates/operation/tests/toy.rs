@@ -354,7 +354,7 @@ async fn the_schema_describes_itself_as_the_library_does() {
         assert_eq!(
             answered["data"],
             serde_json::to_value(&expected.data).expect("JSON"),
-            "{query}"
+            "{query}: {answered}"
         );
     }
 }
