@@ -344,6 +344,59 @@ async fn a_page_of_an_allowed_origin_may_ask_and_another_may_not() {
         Some("https://app.example.com")
     );
     assert_eq!(preflight("https://evil.example.com").await, None);
+    // as browsers do for what tracing and client libraries add
+    let response = app
+        .client(None)
+        .request(Method::OPTIONS, "/graphql")
+        .header("origin", "https://app.example.com")
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "apollographql-client-name,apollographql-client-version,baggage,traceparent,tracestate,x-any",
+        )
+        .send()
+        .await
+        .unwrap();
+    let allowed = response.headers()["access-control-allow-headers"].to_str().unwrap();
+    for header in ["traceparent", "tracestate", "baggage", "apollographql-client-name", "x-any"] {
+        assert!(allowed.contains(header), "{allowed}");
+    }
+    // a refusal can be read, and when to try again
+    let refused = app
+        .client(None)
+        .request(Method::POST, "/graphql")
+        .header("origin", "https://app.example.com")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers()["access-control-allow-origin"], "https://app.example.com");
+    assert_eq!(refused.headers()["access-control-expose-headers"], "retry-after");
+}
+
+#[tokio::test]
+async fn a_body_with_an_encoding_is_refused_by_its_name() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let query = json!({ "query": "{ feedCursor }" });
+    for (encoding, named) in [
+        ("gzip", "gzip"),
+        ("Br", "Br"),
+        ("identity, zstd", "zstd"),
+        (&"x".repeat(5_000), &*"x".repeat(100)),
+    ] {
+        let request = acme.member.request(Method::POST, "/graphql").json(&query);
+        let answer = Answer::of(request.header("content-encoding", encoding)).await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{encoding}");
+        assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "Content-Encoding"));
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(message.ends_with(&format!(": {named}.")), "{message}");
+    }
+    for encoding in ["identity", "Identity", ""] {
+        let request = acme.member.request(Method::POST, "/graphql").json(&query);
+        let answer = Answer::of(request.header("content-encoding", encoding)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{encoding}");
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,33 @@ async fn texts_of(
 type Filter<'a> = &'a dyn Fn(usize) -> Json;
 
 on_every_database! {
+    async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_new_connections(app: TestApp) {
+        let acme = app.organization("acme").await;
+        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
+        let long: Vec<_> = (0..150).map(|at| json!({ "name": { "ne": format!("none {at}") } })).collect();
+        let mut asking = JoinSet::new();
+        // each on several connections at once
+        for query in [
+            "query ($f: CampaignFilter!) { list: campaigns(filter: $f, orderBy: [{ field: STATUS }]) { nodes { id status } pageInfo { endCursor } } }",
+            "query ($f: CampaignFilter!) { list: campaigns(filter: { and: [{ status: { in: [SENT, SENDING, DRAFT] } }, $f] }) { nodes { status sends(orderBy: [{ field: STATUS }]) { nodes { status } } } } }",
+        ].repeat(8) {
+            let (client, filter) = (acme.member.clone(), json!({ "and": long }));
+            asking.spawn(async move {
+                let data = client.data(query, json!({ "f": filter })).await;
+                assert!(!data["list"]["nodes"].as_array().unwrap().is_empty());
+            });
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap();
+        }
+        for query in [
+            "{ contacts(filter: { type: { in: [LEAD, PROSPECT] } }) { totalCount } }",
+            "{ sends(filter: { status: { in: [SENT, BOUNCED] } }, orderBy: [{ field: STATUS }]) { nodes { id } } }",
+        ] {
+            acme.member.data(query, json!({})).await;
+        }
+    }
+
     async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app: TestApp) {
         let acme = app.organization("acme").await;
         populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(981), 8).await;

@@ -45,6 +45,7 @@ pub struct TestApp {
     /// Where it is.
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
+    clock_panics: Arc<AtomicBool>,
     panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
     /// The door for what tests prepare, where the service's own is behind row security.
@@ -119,7 +120,7 @@ impl TestApp {
         settings: Settings,
         options: Options,
     ) -> Self {
-        let app = async |door| App::new(door, verifier(), Clock::system(), settings);
+        let app = async |door, clock| App::new(door, verifier(), clock, settings);
         Self::assemble(database, options, None, app).await
     }
 
@@ -127,7 +128,7 @@ impl TestApp {
     pub async fn panicking(backend: Backend, settings: Settings, word: &'static str) -> Self {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        let app = async |door| App::new(door, verifier(), Clock::system(), settings);
+        let app = async |door, clock| App::new(door, verifier(), clock, settings);
         Self::assemble(database, options, Some(at(word)), app).await
     }
 
@@ -135,10 +136,10 @@ impl TestApp {
     pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        Self::assemble(database, options, None, async |door| {
+        Self::assemble(database, options, None, async |door, clock| {
             let verifier = Verifier::without_keys(ClaimRules::default());
             let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
-            App::new(door, server.unwrap(), Clock::system(), Settings::default())
+            App::new(door, server.unwrap(), clock, Settings::default())
         })
         .await
     }
@@ -147,7 +148,7 @@ impl TestApp {
         database: TestDatabase,
         options: Options,
         panics: Option<Panics>,
-        app: impl AsyncFnOnce(Database) -> App,
+        app: impl AsyncFnOnce(Database, Clock) -> App,
     ) -> Self {
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let log = Arc::clone(&statements);
@@ -178,7 +179,13 @@ impl TestApp {
         .await
         .unwrap();
         let sql = database.connect().await;
-        let app = app(door.clone()).await;
+        let clock_panics = Arc::new(AtomicBool::new(false));
+        let panics_now = Arc::clone(&clock_panics);
+        let clock = Clock::new(move || {
+            assert!(!panics_now.load(Ordering::SeqCst), "as the test wants");
+            Utc::now()
+        });
+        let app = app(door.clone(), clock).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
@@ -191,6 +198,7 @@ impl TestApp {
             address,
             statements,
             panics,
+            clock_panics,
             http,
             behind: None,
             _pooler: None,
@@ -277,6 +285,11 @@ impl TestApp {
     /// From now on, whoever sends a statement with this word panics.
     pub fn panic_at(&self, word: Option<&'static str>) {
         *self.panics.lock().unwrap() = word.map(at);
+    }
+
+    /// Whether everything that asks for the time panics, from now on.
+    pub fn panic_at_the_clock(&self, panics: bool) {
+        self.clock_panics.store(panics, Ordering::SeqCst);
     }
 
     /// The next sender of a statement with this word panics. Returns whether that has happened.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     budget::Exhausted,
-    connections::{Failure, is_stale_plan},
+    connections::{Failure, is_replaced_by_look_up, is_stale_plan},
 };
 
 /// Why a statement failed.
@@ -118,6 +118,7 @@ pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
     matches!(database.code().as_deref(), Some("40P01" | "40001"))
         || database.kind() == ErrorKind::ForeignKeyViolation
         || is_stale_plan(error)
+        || is_replaced_by_look_up(error)
 }
 
 /// What the database or the network says, without the names of the layers that it came through.

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use campaigns_tasks::caught;
 use hashlink::LruCache;
 use sea_orm::DbErr;
 use tokio::sync::watch;
@@ -75,7 +76,7 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
         };
         match answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(answer)) => answer.clone(),
-            // it panicked
+            // the runtime ends
             _ => Err(Error::Unavailable(DbErr::from(Failure::NoneFree))),
         }
     }
@@ -108,9 +109,10 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
         let asked = Instant::now();
         let looking = look_up(asked + LOOK_UP);
         tokio::spawn(async move {
-            let answer = match looking.await {
-                Err(Error::Timeout(error)) => Err(Error::Unavailable(error)),
-                answer => answer,
+            let answer = match caught("look-up", looking).await {
+                Ok(Err(Error::Timeout(error))) => Err(Error::Unavailable(error)),
+                Ok(answer) => answer,
+                Err(panicked) => Err(Error::Unavailable(DbErr::Custom(panicked.to_string()))),
             };
             found.send_replace(Some(answer));
         });

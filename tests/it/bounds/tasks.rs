@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -37,6 +37,11 @@ fn settings() -> Settings {
         max_unknown_sockets: 1,
         ..Settings::default()
     }
+}
+
+fn connection_init(client: &Client) -> Json {
+    let payload = json!({ "Authorization": format!("Bearer {}", client.token.as_ref().unwrap()) });
+    json!({ "type": "connection_init", "payload": payload })
 }
 
 /// What only the feed's reader sends.
@@ -222,13 +227,29 @@ on_both_databases! {
         app.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')", app.literal(id))).await;
         let client = app.client(Some(TestApp::token(id, "member", "x")));
         // there is one place, for the socket of a caller who is not known yet
-        app.panic_at(Some("FROM \"organizations\""));
+        app.panic_at_the_clock(true);
         for _ in 0..3 {
             let mut socket = Socket::silent(&app.address).await;
-            let payload = json!({ "Authorization": format!("Bearer {}", client.token.as_ref().unwrap()) });
-            socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+            socket.say(connection_init(&client)).await;
             assert_eq!(socket.hear().await, Heard::Closed(1011, "Internal error".to_owned()));
         }
+        app.panic_at_the_clock(false);
+        Socket::of(&client).await;
+    }
+
+    async fn a_look_up_that_panics_is_no_answer_and_is_tried_again(app: TestApp) {
+        let id = Uuid::new_v4();
+        app.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')", app.literal(id))).await;
+        let client = app.client(Some(TestApp::token(id, "member", "x")));
+        let panics = async || of_this_process(&app, "campaigns_task_panics_total{task=\"look-up\"}").await;
+        let before = panics().await;
+        app.panic_at(Some("FROM \"organizations\""));
+        let mut socket = Socket::silent(&app.address).await;
+        socket.say(connection_init(&client)).await;
+        assert_eq!(socket.closed().await, 1013);
+        let answer = client.ask("{ feedCursor }", json!({})).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
+        assert!(panics().await >= before + 2.0);
         app.panic_at(None);
         Socket::of(&client).await;
     }

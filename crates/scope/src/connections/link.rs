@@ -46,6 +46,12 @@ const KEPT_LENGTH_BY_KEY: usize = 8 << 10;
 const MAX_LENGTH: usize = 16 << 10;
 /// The number of bound bytes or read bytes from which on the buffers of a connection are freed.
 const LARGE: usize = 64 << 10;
+/// Columns with the types of the tables that the driver does not know by itself, and lists of them.
+const TYPES: &str = "SELECT (CAST(NULL AS campaigns)).status, ARRAY[(CAST(NULL AS campaigns)).status], \
+    (CAST(NULL AS campaign_sends)).status, ARRAY[(CAST(NULL AS campaign_sends)).status], \
+    (CAST(NULL AS campaign_events)).event_type, ARRAY[(CAST(NULL AS campaign_events)).event_type], \
+    (CAST(NULL AS contacts)).type, ARRAY[(CAST(NULL AS contacts)).type], \
+    (CAST(NULL AS memberships)).role, (CAST(NULL AS memberships)).status";
 /// The number of statements that can be abandoned on a connection before it is closed. One that is
 /// abandoned while it is being prepared stays prepared, unknown to sqlx, until the connection ends.
 const MAX_ABANDONED: u32 = 50;
@@ -62,6 +68,8 @@ pub(super) struct Link {
     in_transaction: bool,
     /// Whether it can no longer be used.
     broken: bool,
+    /// Whether it knows the types of the tables, or has tried to learn them.
+    knows_types: bool,
     /// The number of statements that were abandoned while they were running.
     abandoned: u32,
     /// Whether it has run a statement longer than [`MAX_LENGTH`].
@@ -118,6 +126,7 @@ impl Link {
             busy: false,
             in_transaction: false,
             broken: false,
+            knows_types: false,
             abandoned: 0,
             is_outgrown: false,
             is_swollen: false,
@@ -175,15 +184,17 @@ impl Link {
         };
         let values = SqlxValues(statement.values.clone().unwrap_or(Values(Vec::new())));
         let longest = if plans == Plans::ByKey { KEPT_LENGTH_BY_KEY } else { KEPT_LENGTH };
-        let is_kept = statement.sql.len() <= longest;
+        let is_kept = statement.sql.len() <= longest && self.is_own();
+        if !is_kept && !self.knows_types && takes_snapshot(statement) {
+            self.learn_types().await?;
+        }
         let sql = AssertSqlSafe(statement.sql.as_str());
         self.busy = true;
         let done: Result<ExecResult, Failure> = async {
             match &mut self.driver {
-                Driver::Postgres { connection, process } => {
+                Driver::Postgres { connection, .. } => {
                     let mut result = PgQueryResult::default();
-                    let query =
-                        sqlx::query_with(sql, values).persistent(is_kept && process.is_some());
+                    let query = sqlx::query_with(sql, values).persistent(is_kept);
                     let mut steps = connection.fetch_many(query);
                     while let Some(step) = steps.try_next().await? {
                         match step {
@@ -215,6 +226,10 @@ impl Link {
         }
         .await;
         self.is_swollen |= read > LARGE;
+        if let Err(Failure::Sqlx(error)) = &done {
+            // a type has been created again
+            self.knows_types &= !is_replaced_by_look_up(error);
+        }
         // a statement that the database rejects has ended; one that `take` rejects is still running
         self.busy = matches!(done, Err(Failure::Exhausted(_)));
         self.note(done)
@@ -228,6 +243,43 @@ impl Link {
             self.in_transaction = false;
         }
         begun
+    }
+
+    /// Whether statements can stay prepared: not behind a pooler.
+    fn is_own(&self) -> bool {
+        !matches!(self.driver, Driver::Postgres { process: None, .. })
+    }
+
+    /// Lets the driver look up the types of the tables. It does so between preparing and executing the
+    /// first statement with such a type, in a message that ends a statement without a name. So this
+    /// statement fails, and the next one does not.
+    async fn learn_types(&mut self) -> Result<(), Failure> {
+        self.knows_types = true;
+        if !is_postgres(self) {
+            return Ok(());
+        }
+        let is_in_transaction = self.in_transaction;
+        if is_in_transaction {
+            self.say("SAVEPOINT campaigns_types").await?;
+        }
+        self.busy = true;
+        let looked_up = match &mut self.driver {
+            Driver::Postgres { connection, .. } => {
+                let query = sqlx::query(AssertSqlSafe(TYPES)).persistent(false);
+                connection.fetch_optional(query).await.map(drop)
+            }
+            Driver::Sqlite { .. } => Ok(()),
+        };
+        self.busy = false;
+        match looked_up.map_err(Failure::Sqlx) {
+            // also where there are no tables yet
+            Ok(()) | Err(Failure::Sqlx(sqlx::Error::Database(_))) => {}
+            failed => self.note(failed)?,
+        }
+        if is_in_transaction {
+            self.say("ROLLBACK TO SAVEPOINT campaigns_types").await?;
+        }
+        Ok(())
     }
 
     /// Ends the transaction with COMMIT or ROLLBACK.
@@ -376,6 +428,19 @@ impl Link {
         }
         result
     }
+}
+
+/// Whether a statement takes a snapshot, if the transaction has none yet.
+fn takes_snapshot(statement: &Statement) -> bool {
+    let word = statement.sql.split_whitespace().next().unwrap_or_default();
+    !word.eq_ignore_ascii_case("lock") && !word.eq_ignore_ascii_case("set")
+}
+
+/// Whether a statement without a name was gone when it was to be executed, since the driver had to
+/// look up a type (see [`Link::learn_types`]). It has done nothing, and the same works at once.
+pub(crate) fn is_replaced_by_look_up(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some("26000")
 }
 
 /// Whether a value can take more than [`LARGE`] bytes when it is bound.

@@ -32,7 +32,7 @@ mod turn;
 mod types;
 
 pub(crate) use failure::Failure;
-pub(crate) use link::is_stale_plan;
+pub(crate) use link::{is_replaced_by_look_up, is_stale_plan};
 pub(crate) use session::Session;
 
 use std::{

@@ -10,7 +10,8 @@ use super::InvalidToken;
 pub struct ClaimRules {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
     pub organization: String,
-    /// The claim with the role. A dot separates the names of nested objects.
+    /// The claim with the role: text, a list of these, or an object whose keys they are. A dot
+    /// separates the names of nested objects.
     pub role: String,
     /// The roles that are admins.
     pub admin_roles: Vec<String>,
@@ -58,20 +59,77 @@ pub(super) fn numeric_date(
     }
 }
 
-/// The claim with this name, or at the path of a dotted name.
+/// The claim with this name, or at the path of a dotted name. A name on the path can have dots itself,
+/// as a URL has.
 pub(super) fn claim<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
-    claims
-        .get(name)
-        .or_else(|| name.split('.').try_fold(claims, |object, part| object.get(part)))
-        .filter(|value| !value.is_null())
+    let object = claims.as_object()?;
+    if let Some(value) = object.get(name).filter(|value| !value.is_null()) {
+        return Some(value);
+    }
+    let mut dots = name.match_indices('.');
+    dots.find_map(|(dot, _)| claim(object.get(&name[..dot])?, &name[dot + 1..]))
+}
+
+/// Whether a claim has one of these roles: it is the role, a list with it as Keycloak and Entra ID
+/// write it, or an object with it as a key as Zitadel does.
+pub(super) fn has_role(claim: &Value, roles: &[String]) -> bool {
+    let is_one = |role: &str| roles.iter().any(|one| one == role);
+    match claim {
+        Value::String(role) => is_one(role),
+        Value::Array(all) => all.iter().filter_map(Value::as_str).any(is_one),
+        Value::Object(object) => object.keys().any(|role| is_one(role)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Puts a claim where [`claim`] finds it.
 pub(super) fn put(claims: &mut Value, name: &str, value: Value) -> Result<(), ConflictingClaims> {
-    let slot = name.split('.').try_fold(claims, |object, part| match object {
+    // a URL is one name
+    let names = if name.contains("://") { vec![name] } else { name.split('.').collect() };
+    let slot = names.into_iter().try_fold(claims, |object, part| match object {
         Value::Null | Value::Object(_) => Some(&mut object[part]),
         _ => None,
     });
     *slot.ok_or_else(|| ConflictingClaims(name.to_owned()))? = value;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_at_its_path() {
+        let claims = json!({
+            "a": { "b": 1, "b.c": 2, "n": null },
+            "a.b": { "c": { "d": 3 } },
+            "https://x.example/claims": { "x-role": 4 },
+            "text": "x",
+        });
+        for (name, value) in [
+            ("a.b", Some(json!({ "c": { "d": 3 } }))),
+            ("a.b.c", Some(json!(2))),
+            ("a.b.c.d", Some(json!(3))),
+            ("https://x.example/claims.x-role", Some(json!(4))),
+            ("a.n", None),
+            ("a.x", None),
+            ("text.x", None),
+            ("", None),
+            ("a.", None),
+            (".a", None),
+        ] {
+            assert_eq!(claim(&claims, name), value.as_ref(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_found_where_it_was_put() {
+        for name in ["role", "realm.roles", "https://x.example/role", "https://x.example/a.b"] {
+            let mut claims = json!({ "sub": "x" });
+            put(&mut claims, name, json!("admin")).unwrap();
+            assert_eq!(claim(&claims, name), Some(&json!("admin")), "{name}");
+        }
+    }
 }

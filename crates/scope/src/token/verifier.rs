@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Bearer, InvalidToken, LEEWAY, Role, Viewer,
-    claims::{ClaimRules, claim, numeric_date},
+    claims::{ClaimRules, claim, has_role, numeric_date},
     key::{Key, KeySet},
 };
 
@@ -99,8 +99,8 @@ impl Verifier {
                 Some(id.ok_or_else(|| self.lacks_organization())?)
             }
         };
-        let role = match claim(&claims, &self.rules.role).and_then(Value::as_str) {
-            Some(role) if self.rules.admin_roles.iter().any(|admin| admin == role) => Role::Admin,
+        let role = match claim(&claims, &self.rules.role) {
+            Some(role) if has_role(role, &self.rules.admin_roles) => Role::Admin,
             _ => Role::Member,
         };
         let claimed = organization.map(|organization| (organization, role));

@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         Tokens::Verified(source) => {
             let waited = waiting::connect(
                 &arguments.listen,
+                &arguments.cors_origin,
                 |bound| announce(bound.address()?, metrics.as_ref(), None),
                 async || Database::connect(&options, None).await,
                 told_to_end.as_mut(),

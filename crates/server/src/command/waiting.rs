@@ -42,13 +42,14 @@ impl Bound {
     }
 
     /// Tells whoever asks that the service waits, until the result is ended.
-    fn wait(self) -> anyhow::Result<Waiting> {
+    fn wait(self, origins: &[HeaderValue]) -> anyhow::Result<Waiting> {
         let listener = self.0.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(Acceptor::new(shared), router()).with_graceful_shutdown(async {
-            stopped.await.ok();
-        });
+        let server =
+            axum::serve(Acceptor::new(shared), router(origins)).with_graceful_shutdown(async {
+                stopped.await.ok();
+            });
         let server = tokio::spawn(caught("waiting listener", server.into_future()));
         Ok(Waiting { listener, stop, server })
     }
@@ -69,7 +70,7 @@ impl Waiting {
     }
 }
 
-fn router() -> Router {
+fn router(origins: &[HeaderValue]) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route(
@@ -82,6 +83,7 @@ fn router() -> Router {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }))
+        .layer(http::cors(origins))
 }
 
 /// What came of waiting.
@@ -92,9 +94,10 @@ pub(super) enum Waited {
 }
 
 /// Connects. While the database does not answer, listens and tries again; `listening` is called once it
-/// listens.
+/// listens. Pages of these origins can read what it answers.
 pub(super) async fn connect(
     address: &ListenAddress,
+    origins: &[HeaderValue],
     listening: impl FnOnce(&Bound) -> anyhow::Result<()>,
     connect: impl AsyncFn() -> Result<Database, Error>,
     mut told_to_end: Pin<&mut impl Future<Output = ()>>,
@@ -108,7 +111,7 @@ pub(super) async fn connect(
     }
     let bound = Bound::to(address).await?;
     listening(&bound)?;
-    let waiting = bound.wait()?;
+    let waiting = bound.wait(origins)?;
     let mut attempts = 0;
     let database = loop {
         if attempts % QUIET == 0 {

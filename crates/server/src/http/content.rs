@@ -4,6 +4,9 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::headers::{Unusable, text, texts};
 
+/// The maximum number of characters of an encoding that a message shows.
+const MAX_NAMED: usize = 100;
+
 /// The media types of `/graphql`'s responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -71,6 +74,18 @@ impl Answer {
             Self::EventStream => "text/event-stream",
         }
     }
+}
+
+/// The encoding of a body, such as gzip, if it has one (RFC 9110, section 8.4).
+///
+/// # Errors
+/// If the header cannot be read.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<String>, Unusable> {
+    let values = texts(headers, &header::CONTENT_ENCODING, "Content-Encoding")?;
+    let named = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let mut encodings =
+        named.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    Ok(encodings.next().map(|name| name.chars().take(MAX_NAMED).collect()))
 }
 
 /// A range of media types, and how much it is wanted.

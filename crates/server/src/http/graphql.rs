@@ -26,7 +26,7 @@ use super::{
     Unreadable,
     authenticate::{Caller, Refusal},
     body,
-    content::{Answer, is_json},
+    content::{Answer, encoding, is_json},
     event_stream,
     headers::Unusable,
     respond,
@@ -224,6 +224,11 @@ impl Asker {
                 Error::bad_input("body", "Send application/json."),
             )),
             Method::POST => {
+                if let Some(encoding) = encoding(&parts.headers)? {
+                    let why = format!("Send the body without this encoding: {encoding}.");
+                    let error = Error::bad_input("Content-Encoding", why);
+                    return Err(Unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+                }
                 let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
                 let body = body::read(body, max, time, budget).await?;
                 let deadline = Instant::now() + app.settings.query_timeout;

@@ -11,18 +11,20 @@ pub(crate) mod metrics;
 mod pages;
 pub(crate) mod respond;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     routing::{any, get},
 };
 use campaigns_graphql::Error;
 use campaigns_scope::Exhausted;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::{
     CompressionLevel,
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
-    cors::CorsLayer,
+    cors::{AllowHeaders, CorsLayer},
 };
 
 use crate::App;
@@ -39,6 +41,12 @@ impl From<Error> for Unreadable {
 impl From<campaigns_operation::Error> for Unreadable {
     fn from(error: campaigns_operation::Error) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<headers::Unusable> for Unreadable {
+    fn from(unusable: headers::Unusable) -> Self {
+        Error::from(unusable).into()
     }
 }
 
@@ -62,18 +70,23 @@ const COMPRESSION: CompressionLevel = CompressionLevel::Precise(4);
 /// A response of fewer bytes fits into a packet.
 const WORTH_IT: u64 = 1_024;
 
+/// How long a browser can remember what a preflight request has told it. Browsers have shorter limits.
+const PREFLIGHT: Duration = Duration::from_hours(2);
+
+/// What browsers let the pages of these origins do. Any header is allowed, as tracing and client libraries add
+/// their own: none of them authenticates a request without a page that has the token.
+pub(crate) fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins.to_vec())
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT)
+}
+
 /// Every address of the service.
 pub(crate) fn router(app: App) -> Router {
-    let cors = CorsLayer::new()
-        .allow_origin(app.settings.cors_origins.clone())
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::ACCEPT,
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            authenticate::ORGANIZATION,
-            event_stream::LAST_EVENT_ID,
-        ]);
+    let cors = cors(&app.settings.cors_origins);
     let router = Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::alive))

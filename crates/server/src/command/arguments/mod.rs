@@ -15,6 +15,7 @@ use std::{path::PathBuf, time::Duration};
 use campaigns_operation::Documents;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use http::HeaderValue;
+use reqwest::Url;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
@@ -435,12 +436,66 @@ fn database_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// An origin as browsers write it (WHATWG HTML, "ASCII serialization of an origin"): in lower case, with a
+/// name in ASCII, and without the port that the scheme has by default. Pages in apps have schemes of
+/// their own, such as `capacitor://localhost`.
 fn origin(text: &str) -> Result<HeaderValue, String> {
-    let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
-    if has_path || text.contains('@') {
+    const NO_ORIGIN: &str =
+        "an origin has only a scheme and a host, such as https://app.example.com";
+    if text.contains('*') {
         return Err(
-            "an origin has only a scheme and a host, such as https://app.example.com".to_owned()
+            "wildcards are not supported; name each origin, such as https://app.example.com"
+                .to_owned(),
         );
     }
-    HeaderValue::from_str(text).map_err(|error| error.to_string())
+    let url = Url::parse(text).map_err(|_| NO_ORIGIN)?;
+    let has_more = url.path().len() > 1
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some();
+    let Some(host) = url.host_str().filter(|host| !has_more && !host.is_empty()) else {
+        return Err(NO_ORIGIN.to_owned());
+    };
+    let origin = match (url.origin(), url.port()) {
+        (origin, _) if origin.is_tuple() => origin.ascii_serialization(),
+        (_, Some(port)) => format!("{}://{host}:{port}", url.scheme()).to_lowercase(),
+        (_, None) => format!("{}://{host}", url.scheme()).to_lowercase(),
+    };
+    HeaderValue::from_str(&origin).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for (given, sent) in [
+            ("https://app.example.com", "https://app.example.com"),
+            ("HTTPS://App.Example.COM/", "https://app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443", "http://app.example.com:443"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("capacitor://localhost", "capacitor://localhost"),
+        ] {
+            assert_eq!(origin(given).unwrap(), sent, "{given}");
+        }
+        for wrong in [
+            "https://*.example.com",
+            "*",
+            "null",
+            "app.example.com",
+            "https://app.example.com/path",
+            "https://app.example.com?x",
+            "https://u@app.example.com",
+            "https://",
+            "file:///",
+            "data:text/plain,x",
+        ] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -81,7 +81,8 @@ pub(in crate::command) struct Claims {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
     #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
     jwt_org_claim: String,
-    /// The claim with the role. A dot separates the names of nested objects.
+    /// The claim with the role, with a list of roles, or with an object whose keys are roles. A dot
+    /// separates the names of nested objects.
     #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
     jwt_role_claim: String,
     /// The roles that make a user an admin. Any other role is a member.
