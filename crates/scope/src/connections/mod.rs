@@ -227,7 +227,8 @@ impl Connections {
 
     /// How many connections are in use, and how many wait for one.
     pub(crate) fn occupancy(&self) -> Occupancy {
-        let Inner { organizations, feed, control, .. } = &*self.0;
+        let Inner { organizations, feed, control, canceler, .. } = &*self.0;
+        let apart = Occupancy { places: usize::from(canceler.is_counted()), ..<_>::default() };
         let mut all: Vec<&Shares> = Vec::with_capacity(3);
         for shares in [organizations, feed, control] {
             // where there are few connections, lanes share them
@@ -235,7 +236,7 @@ impl Connections {
                 all.push(shares);
             }
         }
-        all.into_iter().map(Shares::occupancy).fold(Occupancy::default(), |sum, one| Occupancy {
+        all.into_iter().map(Shares::occupancy).fold(apart, |sum, one| Occupancy {
             places: sum.places + one.places,
             held: sum.held + one.held,
             waiting: sum.waiting + one.waiting,
