@@ -28,11 +28,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON campaign_counts, campaign_send_counts, c
 GRANT SELECT ON campaign_send_changes, campaign_event_changes, campaign_sends_to_count, campaign_events_to_count,
     campaign_counts_recounted, campaign_send_counts_recounted, campaign_contact_counts_recounted,
     campaign_hour_counts_recounted, campaign_link_counts_recounted, campaign_send_link_counts_recounted,
-    campaign_triggers, seaql_migrations TO :"role";
-GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_holder(), campaign_feed_incarnation(),
-    campaign_feed_draw(integer), campaign_counts_fold(integer), campaign_counts_lock(),
-    campaign_events_file_waiting(uuid, integer), campaign_events_refile(uuid, integer),
+    campaign_cursor_key, campaign_triggers, seaql_migrations TO :"role";
+GRANT EXECUTE ON FUNCTION campaign_feed_horizon(bigint), campaign_feed_settled_for(uuid), campaign_feed_oldest(),
+    campaign_feed_incarnation(), campaign_feed_draw_for(uuid, integer), campaign_counts_fold(integer),
+    campaign_counts_lock(), campaign_events_file_waiting(uuid, integer), campaign_events_refile(uuid, integer),
     campaign_counts_forget_changes(uuid) TO :"role";
+-- what processes of before call, which may still run during an upgrade
+GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_holder(), campaign_feed_draw(integer) TO :"role";
 
 -- the types of statuses may be in another schema
 SELECT format('GRANT USAGE ON SCHEMA %I TO %I', nspname, :'role')

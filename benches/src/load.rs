@@ -131,20 +131,20 @@ pub(crate) async fn flood(
 }
 
 /// A connection that is kept.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(address: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address.trim_start_matches("http://"))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 1 << 16] })
     }
 
     /// Sends a request, whose response has to be one without an error.
-    fn is_answered(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn is_answered(&mut self, request: &[u8]) -> anyhow::Result<()> {
         let status = self.ask(request)?;
         let start = &self.buffer[..self.buffer.len().min(1_000)];
         ensure!(

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
 mod audience;
+mod bystander;
 mod data;
 mod fan_out;
 mod faults;
@@ -31,8 +32,17 @@ use service::Service;
 use tokio::runtime::Builder;
 
 /// What can be run by itself.
-const PARTS: [&str; 10] = [
-    "reading", "figures", "audience", "intake", "watching", "feed", "fan-out", "overload", "soak",
+const PARTS: [&str; 11] = [
+    "reading",
+    "figures",
+    "audience",
+    "intake",
+    "watching",
+    "feed",
+    "fan-out",
+    "bystander",
+    "overload",
+    "soak",
     "faults",
 ];
 
@@ -124,7 +134,7 @@ async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
-    let parts = ["feed", "fan-out", "soak"];
+    let parts = ["feed", "fan-out", "bystander", "soak"];
     if !arguments.parts.is_empty() && !parts.iter().any(|part| arguments.names(part)) {
         return Ok(());
     }
@@ -143,6 +153,9 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.wants("fan-out") {
         fan_out::run(&service).await?;
+    }
+    if arguments.wants("bystander") {
+        bystander::run(&service).await?;
     }
     Ok(())
 }

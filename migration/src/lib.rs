@@ -24,6 +24,8 @@ mod m0008_counts;
 mod m0009_delivery;
 mod m0010_memberships;
 mod m0011_times;
+mod m0012_horizons;
+mod m0013_event_ids;
 mod m0014_upkeep;
 mod made;
 mod policies;
@@ -101,6 +103,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_delivery::Delivery),
             Box::new(m0010_memberships::Memberships),
             Box::new(m0011_times::Times),
+            Box::new(m0012_horizons::Horizons),
+            Box::new(m0013_event_ids::EventIds),
             Box::new(m0014_upkeep::Upkeep),
         ]
     }

@@ -72,11 +72,11 @@ fn indexes(table: &Table) -> Vec<(String, String)> {
 }
 
 /// The name of an index, and the one used if another program already has the first.
-fn names(table: &str, suffix: &str) -> [String; 2] {
+pub(crate) fn names(table: &str, suffix: &str) -> [String; 2] {
     [format!("{table}_{suffix}"), format!("{table}_{suffix}_of_service")]
 }
 
-async fn add(
+pub(crate) async fn add(
     manager: &SchemaManager<'_>,
     table: &str,
     suffix: &str,

@@ -38,6 +38,9 @@
 //! triggers, so that new rows get their values. Then existing rows are touched, a few thousand at a
 //! time ([`crate::steps`]). Then nulls are forbidden, and indexes are created concurrently.
 //!
+//! [`crate::m0012_horizons`] replaces the functions, so that each organization's feed settles by
+//! itself.
+//!
 //! **`SQLite`.** There is one writer at a time, so numbers from a counter are committed in order,
 //! and every visible event is settled. The counter never goes back, while the highest position in
 //! the table would when its row is deleted.
@@ -71,8 +74,8 @@ const INDEXES: [(&str, &str); 4] = [
     ("campaign_events_contact_occurred", "send_contact_id, org_id, occurred_at, id"),
 ];
 
-const FUNCTIONS_POSTGRES: &str = include_str!("m0007_feed/functions_postgres.sql");
-const UP_POSTGRES: &str = include_str!("m0007_feed/up_postgres.sql");
+pub(crate) const FUNCTIONS_POSTGRES: &str = include_str!("m0007_feed/functions_postgres.sql");
+pub(crate) const UP_POSTGRES: &str = include_str!("m0007_feed/up_postgres.sql");
 const UPDATED_AT_POSTGRES: &str = include_str!("m0007_feed/updated_at_postgres.sql");
 const ADOPTED_POSTGRES: &str = include_str!("m0007_feed/adopted_postgres.sql");
 const DOWN_POSTGRES: &str = include_str!("m0007_feed/down_postgres.sql");

@@ -16,7 +16,8 @@
 //! same time do not see each other, so the service looks for such events as well
 //! (`campaign_events_file_waiting`), in an index that has those that wait and no others. Once filed, an
 //! event gets a place at the end of the feed, which it keeps: if it loses its send, the place is negative
-//! until the send is back. So nothing that triggers fill has to be there: in PostgreSQL, the columns are
+//! until the send is back. In the feed of another organization it has had no place, so where it moves
+//! there it gets a new one, or waits for it. So nothing that triggers fill has to be there: in PostgreSQL, the columns are
 //! null or the ID of nothing, and in `SQLite`, 0 and the ID of nothing.
 //!
 //! **Invariant.** Every event is filed under its send, or under nothing where it has none, and each
@@ -71,9 +72,12 @@ mod former {
     pub(super) const FEED_FUNCTIONS: &str = include_str!("m0007_feed/functions_postgres.sql");
     pub(super) const KEEP: &str = include_str!("m0007_feed/adopted_postgres.sql");
     pub(super) const FEED: &str = include_str!("m0007_feed/up_postgres.sql");
+    pub(super) const CHANGE: &str = include_str!("m0012_horizons/triggers_postgres.sql");
     pub(super) const COUNTS: &str = include_str!("m0008_counts/up_postgres.sql");
     pub(super) const FOLD: &str = include_str!("m0008_counts/fold_postgres.sql");
     pub(super) const FEED_SQLITE: &str = include_str!("m0007_feed/up_sqlite.sql");
+    pub(super) const CAME_SQLITE: &str = include_str!("m0012_horizons/up_sqlite.sql");
+    pub(super) const IDS_SQLITE: &str = include_str!("m0013_event_ids/up_sqlite.sql");
     pub(super) const COUNTS_SQLITE: &str = include_str!("m0008_counts/up_sqlite.sql");
 }
 
@@ -489,7 +493,8 @@ pub(crate) async fn restore_triggers(manager: &SchemaManager<'_>) -> Result<(), 
     let first = "CREATE OR REPLACE TRIGGER campaign_feed_enter";
     let feed = former::FEED.find(first).map_or("", |at| &former::FEED[at..]);
     let keep = if adopt::is_adopted(manager, EVENTS).await? { former::KEEP } else { "" };
-    steps::locking(manager, &[feed, keep, &triggers(), RESTORE_REFERENCES].join("\n")).await
+    let all = [feed, former::CHANGE, keep, &triggers(), RESTORE_REFERENCES];
+    steps::locking(manager, &all.join("\n")).await
 }
 
 /// Turns on the triggers of references that are turned off. Only a superuser could do that, and can
@@ -618,7 +623,8 @@ fn gone(table: &str) -> String {
 }
 
 /// The triggers that [`up_sqlite`] replaces.
-const FORMER_TRIGGERS_SQLITE: [&str; 14] = [
+const FORMER_TRIGGERS_SQLITE: [&str; 15] = [
+    "campaign_events_came",
     "campaign_events_enter_feed",
     "campaign_events_change",
     "campaign_sends_arrived",
@@ -658,7 +664,8 @@ async fn up_sqlite(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 async fn down_sqlite(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let mut former = String::new();
-    for (_, definition) in triggers_of(former::FEED_SQLITE) {
+    let feed = triggers_of(former::FEED_SQLITE).chain(triggers_of(former::CAME_SQLITE));
+    for (_, definition) in feed {
         former += definition;
     }
     former += cut(former::COUNTS_SQLITE, "CREATE VIEW campaign_events_to_count", ";\n");
@@ -701,7 +708,7 @@ async fn count_sqlite(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// Creates the triggers that are missing.
 async fn restore_triggers_of_sqlite(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let script = sqlite(UP_SQLITE);
-    for (name, definition) in triggers_of(&script) {
+    for (name, definition) in triggers_of(&script).chain(triggers_of(former::IDS_SQLITE)) {
         let is_there =
             format!("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = '{name}'");
         if !exists(manager, &is_there).await? {

@@ -167,6 +167,40 @@ const TOUCH: Duration = Duration::from_millis(20);
 /// Keeps triggers of other programs from firing, and those of references, which do not change.
 pub(crate) const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
 
+/// How long the statements that run in other sessions are waited for, and how often that is checked.
+const RUNNING: Duration = Duration::from_secs(10);
+const CHECK: Duration = Duration::from_millis(50);
+
+/// The transactions of others in which a statement runs, as PostgreSQL names them.
+const RUN_BY_OTHERS: &str = "SELECT locks.virtualxid AS name FROM pg_locks AS locks \
+    JOIN pg_stat_activity AS sessions ON sessions.pid = locks.pid \
+    WHERE locks.locktype = 'virtualxid' AND locks.granted AND sessions.datname = current_database() \
+    AND sessions.pid <> pg_backend_pid() AND coalesce(sessions.backend_type, 'client backend') = 'client backend' \
+    AND coalesce(sessions.state, 'active') NOT LIKE 'idle in transaction%'";
+
+/// Waits until the statements that run in other sessions have ended: they may be calls of functions
+/// that have just been replaced. None of these takes a moment, so longer statements are not waited
+/// for.
+pub(crate) async fn running_end(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if script::is_recording() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    let mut running = names(manager, RUN_BY_OTHERS).await?;
+    while !running.is_empty() && started.elapsed() < RUNNING {
+        tokio::time::sleep(CHECK).await;
+        let still = names(manager, RUN_BY_OTHERS).await?;
+        running.retain(|name| still.contains(name));
+    }
+    Ok(())
+}
+
+async fn names(manager: &SchemaManager<'_>, sql: &str) -> Result<Vec<String>, DbErr> {
+    let statement = Statement::from_string(manager.get_database_backend(), sql);
+    let rows = manager.get_connection().query_all_raw(statement).await?;
+    rows.iter().map(|row| row.try_get("", "name")).collect()
+}
+
 /// Whether the migrating role can keep triggers of other programs from firing.
 pub(crate) async fn can_be_quiet(manager: &SchemaManager<'_>) -> Result<bool, DbErr> {
     exists(manager, "SELECT 1 WHERE has_parameter_privilege('session_replication_role', 'SET')")
@@ -252,7 +286,7 @@ pub(crate) async fn index(
     table: &str,
     columns: &str,
 ) -> Result<(), DbErr> {
-    make_index(manager, name, table, &format!("{table} ({columns})")).await
+    make_index(manager, "INDEX", name, table, &format!("{table} ({columns})")).await
 }
 
 /// Creates an index of the rows that match a condition, while others write.
@@ -263,16 +297,28 @@ pub(crate) async fn index_where(
     keys: &str,
     condition: &str,
 ) -> Result<(), DbErr> {
-    make_index(manager, name, table, &format!("{table} ({keys}) WHERE {condition}")).await
+    let on = format!("{table} ({keys}) WHERE {condition}");
+    make_index(manager, "INDEX", name, table, &on).await
+}
+
+/// Creates a unique index while others write.
+pub(crate) async fn unique_index(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    table: &str,
+    keys: &str,
+) -> Result<(), DbErr> {
+    make_index(manager, "UNIQUE INDEX", name, table, &format!("{table} ({keys})")).await
 }
 
 async fn make_index(
     manager: &SchemaManager<'_>,
+    kind: &str,
     name: &str,
     table: &str,
     on: &str,
 ) -> Result<(), DbErr> {
-    let create = format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}");
+    let create = format!("CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {on}");
     if script::record(&create, Effect::Index(table)) {
         return Ok(());
     }

@@ -323,8 +323,11 @@ async fn what_others_say_to_their_database_means_what_it_meant() {
         "campaign_counts",
         "campaign_sends_to_count",
         "campaign_event_changes",
+        "campaign_cursor_key",
         "seaql_migrations",
         "service_tables",
+        "campaign_feed_horizon()",
+        "campaign_feed_oldest()",
     ] {
         let refused = connection.execute_unprepared(&format!("SELECT 1 FROM {table}")).await;
         assert!(refused.unwrap_err().to_string().contains("permission denied"), "{table}");
@@ -492,9 +495,11 @@ async fn a_service_that_owns_nothing_serves() {
     };
     let lacking = check().await;
     assert_eq!(lacking.code, 1, "{}", lacking.err);
-    for right in
-        ["SELECT ON campaigns", "UPDATE ON users", "EXECUTE ON campaign_feed_draw(integer)"]
-    {
+    for right in [
+        "SELECT ON campaigns",
+        "UPDATE ON users",
+        "EXECUTE ON campaign_feed_draw_for(uuid, integer)",
+    ] {
         assert!(lacking.out.contains(right), "{}", lacking.out);
     }
     psql("grants").await;

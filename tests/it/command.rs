@@ -238,7 +238,7 @@ async fn in_production(backend: Backend) {
     assert!(migrate(&["down"]).await.contains("m0014_upkeep"));
     let status = migrate(&["status"]).await;
     assert!(
-        status.contains("applied  m0011_times") && status.contains("pending  m0014_upkeep"),
+        status.contains("applied  m0013_event_ids") && status.contains("pending  m0014_upkeep"),
         "{status}"
     );
     let refused = Binary::run(here, &serve).await;

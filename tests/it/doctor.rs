@@ -1,6 +1,6 @@
 //! `campaigns doctor`: what is wrong in data that others wrote.
 
-use campaigns_tests::{Backend, Binary, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Binary, TestApp, on_both_databases, populate, serve_arguments};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
@@ -118,6 +118,93 @@ async fn without_constraints(sql: &DatabaseConnection) {
         }
     };
     sql.execute_unprepared(statement).await.unwrap();
+}
+
+/// What is wrong with the feed in a database, by each way to find out: `doctor`, `serve --check`, and
+/// `serve`, which does not start.
+async fn faults_of_feed(app: &TestApp) -> Option<String> {
+    let (printed, code) = doctor(app, &[]).await;
+    let here = tempfile::tempdir().unwrap();
+    let arguments = serve_arguments(&app.database.url);
+    let check = Binary::run(here.path(), &[&arguments, ["--check"].as_slice()].concat()).await;
+    let Some((_, fault)) = printed.split_once("events are missed by those who follow the feed")
+    else {
+        assert_eq!(check.code, 0, "{}", check.out);
+        assert!(check.out.contains("ok      feed\n"), "{}", check.out);
+        return None;
+    };
+    let fault = fault.split("\n\n").next().unwrap();
+    let line = fault.lines().find(|line| line.contains("campaign_")).unwrap().trim().to_owned();
+    assert_eq!((code, check.code), (1, 1));
+    assert!(check.out.contains("failed  feed: "), "{}", check.out);
+    let served = Binary::run(here.path(), &arguments).await;
+    assert_eq!(served.code, 1, "{}", served.err);
+    for told in [&check.out, &served.err] {
+        assert!(told.contains(&line), "{line}\n{told}");
+    }
+    Some(line)
+}
+
+#[tokio::test]
+async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
+    let app = TestApp::start(Backend::Postgres).await;
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 4).await;
+    assert_eq!(faults_of_feed(&app).await, None);
+    for (statement, wrong) in [
+        ("ALTER SEQUENCE campaign_feed_position CACHE 20", "hands out 20 numbers in advance"),
+        ("ALTER SEQUENCE campaign_feed_position INCREMENT BY 2", "has an increment of 2"),
+        (
+            "ALTER SEQUENCE campaign_feed_position MAXVALUE 1000000 CYCLE",
+            "starts again after its last number",
+        ),
+        (
+            "ALTER SEQUENCE campaign_feed_position OWNED BY campaign_events.feed_position",
+            "belongs to a column",
+        ),
+        ("ALTER SEQUENCE campaign_feed_position SET UNLOGGED", "is unlogged"),
+        ("ALTER SEQUENCE campaign_feed_position RESTART", "is at 1, behind an event at "),
+        ("SELECT setval('campaign_feed_position', 2)", "is at 2, behind an event at "),
+        (
+            "DROP SEQUENCE campaign_feed_position; CREATE SEQUENCE campaign_feed_position",
+            "behind an event at ",
+        ),
+        ("DROP SEQUENCE campaign_feed_position", "is missing"),
+        ("DELETE FROM campaign_cursor_key", "campaign_cursor_key has no key"),
+    ] {
+        app.run(statement).await;
+        let line = faults_of_feed(&app).await.unwrap_or_else(|| panic!("{statement}: nothing"));
+        assert!(line.contains(wrong), "{statement}: {line}");
+        // the statement beside it mends it
+        let (_, remedy) = line.split_once(": ").unwrap();
+        app.run(remedy).await;
+        assert_eq!(faults_of_feed(&app).await, None, "{statement}");
+        let insert = "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends LIMIT 1";
+        let latest = "SELECT max(feed_position) AS latest FROM campaign_events";
+        let before: i64 = app.rows(latest).await[0].try_get("", "latest").unwrap();
+        app.run(insert).await;
+        assert!(app.rows(latest).await[0].try_get::<i64>("", "latest").unwrap() > before);
+    }
+}
+
+#[tokio::test]
+async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
+    assert_eq!(faults_of_feed(&app).await, None);
+    for (statement, wrong) in [
+        ("UPDATE campaign_feed SET last_position = 3", "is at 3, behind an event at "),
+        ("DELETE FROM campaign_feed", "campaign_feed has no counter"),
+        ("DELETE FROM campaign_cursor_key", "campaign_cursor_key has no key"),
+    ] {
+        app.run(statement).await;
+        let line = faults_of_feed(&app).await.unwrap_or_else(|| panic!("{statement}: nothing"));
+        assert!(line.contains(wrong), "{statement}: {line}");
+        let (_, remedy) = line.split_once(": ").unwrap();
+        app.run(remedy).await;
+        assert_eq!(faults_of_feed(&app).await, None, "{statement}");
+    }
 }
 
 #[tokio::test]

@@ -76,9 +76,12 @@ async fn row(app: &TestApp, sql: &str) -> sea_orm::QueryResult {
     app.rows(sql).await.swap_remove(0)
 }
 
-/// The columns that the service adds to the documented ones. In PostgreSQL, an event that is not filed has
-/// none of them, and the service reads no such event.
+/// The columns that the service adds to the documented ones.
 const ADDED: [(&str, &[&str]); 1] =
+    [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id", "chosen_id"])];
+/// Those that triggers fill. In PostgreSQL, an event that is not filed has none of them, and the service
+/// reads no such event.
+const FILLED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
 
 on_both_databases! {
@@ -115,7 +118,7 @@ on_both_databases! {
             of_entity::<event::Entity>(backend),
         ] {
             let mut of_table = of_table(&app, &table).await;
-            for name in ADDED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
+            for name in FILLED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
                 let (_, is_nullable) = of_table.get_mut(*name).unwrap();
                 assert_eq!(*is_nullable, backend == Backend::Postgres);
                 *is_nullable = false;
@@ -470,4 +473,65 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     }
     assert_eq!(tables(&app.database).await, ["contacts", "organizations", "users"]);
     assert_eq!(app.count("contacts").await, 8);
+}
+
+#[tokio::test]
+async fn the_key_of_cursors_is_its_owners_alone_whatever_others_get_by_default() {
+    let database = TestDatabase::empty(Backend::Postgres).await;
+    let sql = database.connect_once().await;
+    sql.execute_unprepared("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC").await.unwrap();
+    campaigns_migration::up(&database.url).await.unwrap();
+    let app = TestApp::on(database, <_>::default()).await;
+    let readers = "information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_name";
+    assert!(app.count(&format!("{readers} = 'campaign_counts'")).await > 0);
+    assert_eq!(app.count(&format!("{readers} = 'campaign_cursor_key'")).await, 0);
+    // each database has its own
+    let other = TestApp::start(Backend::Postgres).await;
+    let key = async |app: &TestApp| -> Vec<u8> {
+        app.rows("SELECT key FROM campaign_cursor_key").await[0].try_get("", "key").unwrap()
+    };
+    assert_ne!(key(&app).await, [0; 32]);
+    assert_eq!(key(&app).await.len(), 32);
+    assert_ne!(key(&app).await, key(&other).await);
+    assert_eq!(key(&TestApp::start(Backend::Sqlite).await).await.len(), 32);
+}
+
+#[tokio::test]
+async fn who_could_serve_before_an_upgrade_can_serve_after_it() {
+    let database = TestDatabase::new(Backend::Postgres).await;
+    for _ in 0..3 {
+        campaigns_migration::down(&database.url).await.unwrap();
+    }
+    let sql = database.connect_once().await;
+    let [service, viewer] =
+        ["service", "viewer"].map(|of| format!("{of}_{}", Uuid::new_v4().simple()));
+    sql.execute_unprepared(&format!(
+        "CREATE ROLE {service}; CREATE ROLE {viewer}; \
+         REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC; \
+         GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer), \
+           campaign_feed_holder() TO {service}; \
+         GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer) TO {viewer}"
+    ))
+    .await
+    .unwrap();
+    campaigns_migration::up(&database.url).await.unwrap();
+    let may = async |role: &str, what: &str| -> bool {
+        let select =
+            format!("SELECT {what} AS may", what = what.replace("ROLE", &format!("'{role}'")));
+        let select = Statement::from_string(sql.get_database_backend(), select);
+        sql.query_one_raw(select).await.unwrap().unwrap().try_get("", "may").unwrap()
+    };
+    for (what, is_viewers) in [
+        ("has_function_privilege(ROLE, 'campaign_feed_settled_for(uuid)', 'EXECUTE')", true),
+        ("has_function_privilege(ROLE, 'campaign_feed_draw_for(uuid, integer)', 'EXECUTE')", true),
+        ("has_table_privilege(ROLE, 'campaign_cursor_key', 'SELECT')", false),
+    ] {
+        assert!(may(&service, what).await, "{what}");
+        assert_eq!(may(&viewer, what).await, is_viewers, "{what}");
+    }
+    sql.execute_unprepared(&format!(
+        "DROP OWNED BY {service}, {viewer}; DROP ROLE {service}, {viewer}"
+    ))
+    .await
+    .unwrap();
 }

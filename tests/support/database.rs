@@ -302,7 +302,7 @@ impl Postgres {
              '{programs}/{made_by} >init.log 2>&1 && \
              '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
                 -c fsync=off {settings} -c full_page_writes=off -c max_connections=400 \
-                -c max_wal_size=256MB' \
+                -c max_wal_size=256MB -c max_prepared_transactions=8' \
                 start >start.log 2>&1 && cat >/dev/null || tail -n 20 *.log >&2; \
              '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),

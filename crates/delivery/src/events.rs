@@ -1,6 +1,6 @@
 //! Recording events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use campaigns_entity::{
     event::{self, EventType},
@@ -10,7 +10,7 @@ use campaigns_scope::{Error, Scope};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::{Intake, together::Work};
 
@@ -118,7 +118,7 @@ pub enum RecordError {
 
 impl Intake {
     /// Records events in order, and sets sends with a hard bounce to bounced. An event with an ID
-    /// that is already stored, or that is repeated, changes nothing.
+    /// that the organization has already stored, or that is repeated, changes nothing.
     ///
     /// # Errors
     /// See [`RecordError`]. Nothing is recorded then.
@@ -136,11 +136,7 @@ impl Intake {
         if events.is_empty() {
             return Ok(Recorded { recorded: 0, ids: Vec::new() });
         }
-        // IDs generated here are ascending, in the order of the events
-        let rows: Vec<_> = events
-            .into_iter()
-            .map(|event| (event.id.unwrap_or_else(Uuid::now_v7), event))
-            .collect();
+        let rows = with_ids(events);
         let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
         let done = self.events.write(scope, rows).await?;
         let recorded = done.into_iter().filter(|is_new| *is_new).count();
@@ -149,6 +145,14 @@ impl Intake {
         metrics::counter!("campaigns_events_repeated_total").increment(repeated as u64);
         Ok(Recorded { recorded, ids })
     }
+}
+
+/// The events, each with its ID. Those generated here are ascending, in the order of the events.
+fn with_ids(events: Vec<NewEvent>) -> Vec<(Uuid, NewEvent)> {
+    // one that all calls share would show how much other organizations record
+    let counter = ContextV7::new();
+    let new_id = || Uuid::new_v7(Timestamp::now(&counter));
+    events.into_iter().map(|event| (event.id.unwrap_or_else(new_id), event)).collect()
 }
 
 /// Events, each with its ID.
@@ -174,37 +178,20 @@ impl Work for Events {
 
 /// Records the events in one transaction, and returns which of them are new.
 async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
-    let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
-    // nothing to look up before or after: IDs generated here are new
-    if events.iter().all(|(_, event)| event.id.is_none() && !event.is_for_good()) {
-        let mut new = insert(scope, events, &rows).await?;
-        return Ok(events.iter().map(|(id, _)| new.remove(id)).collect());
+    // a repeated event is new the first time
+    let are_new = |mut new: HashSet<Uuid>| events.iter().map(|(id, _)| new.remove(id)).collect();
+    let may_bounce: HashSet<Uuid> = events
+        .iter()
+        .filter(|(_, event)| event.is_for_good())
+        .map(|(_, event)| event.send_id)
+        .collect();
+    if may_bounce.is_empty() {
+        return Ok(are_new(insert(scope, events).await?));
     }
     scope
         .transaction(async |scope| {
-            let may_bounce: HashSet<Uuid> = events
-                .iter()
-                .filter(|(_, event)| event.is_for_good())
-                .map(|(_, event)| event.send_id)
-                .collect();
-            let locked: HashMap<Uuid, Option<send::Model>> = if may_bounce.is_empty() {
-                HashMap::new()
-            } else {
-                scope.lock_all::<send::Entity>(may_bounce).await?
-            };
-            let inserted = match scope.insert_missing::<event::Entity>(&rows).await {
-                Err(Error::ReferenceNotFound { column, missing }) => {
-                    let missing: HashSet<Uuid> = missing.into_iter().collect();
-                    return Err(
-                        match first(events, |(_, event)| missing.contains(&event.send_id)) {
-                            Some(index) => RecordError::SendNotFound { index },
-                            None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
-                        },
-                    );
-                }
-                inserted => inserted?,
-            };
-            refuse_ids_of_others(scope, events, &inserted).await?;
+            let locked = scope.lock_all::<send::Entity>(may_bounce).await?;
+            let inserted = insert(scope, events).await?;
             let bounces: HashSet<Uuid> = events
                 .iter()
                 .filter(|(id, event)| event.is_for_good() && inserted.contains(id))
@@ -224,51 +211,24 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 });
                 scope.update_all::<send::Entity>(&changes.collect::<Vec<_>>()).await?;
             }
-            // a repeated event is new the first time
-            let mut new = inserted;
-            Ok(events.iter().map(|(id, _)| new.remove(id)).collect())
+            Ok(are_new(inserted))
         })
         .await
 }
 
-/// The IDs that were not stored yet.
-async fn insert(
-    scope: &Scope,
-    events: &[(Uuid, NewEvent)],
-    rows: &[event::ActiveModel],
-) -> Result<HashSet<Uuid>, RecordError> {
-    match scope.insert_missing::<event::Entity>(rows).await {
+/// Inserts the events, and returns the IDs that were not stored yet.
+async fn insert(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<HashSet<Uuid>, RecordError> {
+    let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
+    let are_chosen = events.iter().any(|(_, event)| event.id.is_some());
+    match scope.insert_events(&rows, are_chosen).await {
         Err(Error::ReferenceNotFound { column, missing }) => {
             let missing: HashSet<Uuid> = missing.into_iter().collect();
-            Err(match first(events, |(_, event)| missing.contains(&event.send_id)) {
+            let is_missing = |(_, event): &(_, NewEvent)| missing.contains(&event.send_id);
+            Err(match events.iter().position(is_missing) {
                 Some(index) => RecordError::SendNotFound { index },
                 None => Error::ReferenceNotFound { column, missing: Vec::new() }.into(),
             })
         }
         inserted => Ok(inserted?),
     }
-}
-
-/// An ID that was already in use must belong to one of the organization's own events.
-async fn refuse_ids_of_others(
-    scope: &Scope,
-    events: &[(Uuid, NewEvent)],
-    inserted: &HashSet<Uuid>,
-) -> Result<(), RecordError> {
-    let ids = events.iter().map(|(id, _)| *id);
-    let taken: Vec<Uuid> = ids.filter(|id| !inserted.contains(id)).collect();
-    if taken.is_empty() {
-        return Ok(());
-    }
-    let own: HashSet<Uuid> = scope.existing::<event::Entity>(taken).await?;
-    match first(events, |(id, _)| !inserted.contains(id) && !own.contains(id)) {
-        None => Ok(()),
-        Some(index) => {
-            Err(RecordError::Invalid { index, field: "id", reason: "This ID cannot be used." })
-        }
-    }
-}
-
-fn first<T>(of: &[T], is: impl Fn(&T) -> bool) -> Option<usize> {
-    of.iter().position(is)
 }

@@ -48,8 +48,18 @@ pub struct Model {
     pub send_campaign_id: Uuid,
     /// The contact of its send, maintained by the database.
     pub send_contact_id: Uuid,
+    /// The ID that its reporter chose, if another organization's event has that as its key.
+    pub chosen_id: Option<Uuid>,
     #[sea_orm(belongs_to, from = "send_id", to = "id")]
     pub send: HasOne<super::send::Entity>,
+}
+
+impl Model {
+    /// The ID by which the organization knows the event.
+    #[must_use]
+    pub fn shown_id(&self) -> Uuid {
+        self.chosen_id.unwrap_or(self.id)
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}

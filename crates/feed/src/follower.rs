@@ -183,6 +183,7 @@ impl Follower {
             position: event.feed_position,
             id: event.id,
             incarnation: incarnation.unwrap_or_else(|| Arc::clone(&self.incarnation)),
+            is_authentic: true,
         }
     }
 
@@ -257,7 +258,8 @@ impl Follower {
         let settled = self.reading(PAGE_BYTES).settled().await?.position;
         // no further than the tip, which is the position of an event and never taken back
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
-        let upto = span.or(settled);
+        // a transaction that was seen late has a number below what was settled by then
+        let upto = span.or(settled.map(|settled| settled.max(tip)));
         let selected =
             || self.scope.find::<event::Entity>().filter((self.wanted.condition)(&self.scope));
         let bytes = if self.page == 1 { EVENT_BYTES } else { PAGE_BYTES };

@@ -1,9 +1,10 @@
 //! The feed: every event of an organization, once and in one order, for everyone who follows it.
 //!
-//! All events have a position in one order. The migration `m0007_feed` explains how, and why a
-//! reader that stays at or below the *settled* position misses nothing that commits late. Each
-//! process runs one reader ([`Feed`]), which polls for new events of the organizations that have
-//! listeners, and keeps the latest events of each in a log of bounded size. A [`Follower`] has a
+//! All events have a position in one order. The migrations `m0007_feed` and `m0012_horizons` explain
+//! how, and why a reader that stays at or below the *settled* position of an organization misses
+//! nothing that commits late. Each process runs one reader ([`Feed`]), which polls for new events of
+//! the organizations that have listeners, and keeps the latest events of each in a log of bounded
+//! size. A [`Follower`] has a
 //! cursor, the position of the last event that it was given, and takes the events after it: from
 //! the log if the log goes back far enough, and otherwise from pages of the table ([`shelf`]),
 //! which all followers behind the log share. So stored and live events take one code path, without
@@ -20,6 +21,8 @@
 //! - If a failover or a restore takes back an event that a follower has seen, every follower gets
 //!   [`FollowError::WentBack`]. Nobody waits behind a cursor that the feed has not reached yet.
 //! - If nobody listens, the database is not queried.
+//! - What is written for one organization does not delay another: each feed settles by itself, and an
+//!   organization with many new events is read in slices, after those with few.
 //! - A reader that panics starts again and continues after the tips of the logs, so followers miss
 //!   nothing and get nothing twice. An event that cannot be read, or makes it panic, is left out.
 //! - What is kept is drawn from the budgets of the organizations. If a budget is exhausted, less is
@@ -32,6 +35,7 @@ mod follower;
 mod log;
 mod reader;
 mod shelf;
+mod stalled;
 
 pub use batch::Event;
 pub use follower::{FollowError, Follower, Wanted};

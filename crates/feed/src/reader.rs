@@ -1,7 +1,7 @@
 //! The reader of a process.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -12,7 +12,9 @@ use std::{
 };
 
 use campaigns_entity::event;
-use campaigns_scope::{Error, Exhausted, FeedReader, Place, Scope, leave_out};
+use campaigns_scope::{
+    Bucket, Error, Exhausted, FeedReader, Horizon, Place, Scope, Span, leave_out,
+};
 use campaigns_tasks::Task;
 use tokio::{
     sync::{Notify, OnceCell, watch},
@@ -21,29 +23,38 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{Event, log::Log, shelf::Shelf};
+use crate::{
+    Event,
+    log::Log,
+    shelf::Shelf,
+    stalled::{STALLED, Stalled},
+};
 
 /// How long the reader waits before it checks again, unless it is woken.
 const POLL: Duration = Duration::from_millis(20);
-/// How many events of an organization are read at once.
-const READ_AT_ONCE: i64 = 1_000;
-/// How many organizations are read at once.
+/// How many organizations are read at once, and how many events of each. An organization with more
+/// is behind, and is read after the others.
 const ORGANIZATIONS: usize = 200;
+const EVENTS: i64 = 32;
+/// How many organizations that are behind are read at once, and how many events of each. The others
+/// wait for this long.
+const BEHIND: usize = 4;
+const EVENTS_BEHIND: i64 = 256;
 /// The approximate number of bytes that are read at once, and the maximum for one event. Larger
 /// ones are left out.
 const BYTES: usize = 16 * 1024 * 1024;
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
 /// How long it waits if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
-/// The time between two full checks, whatever is known.
+/// The time between two full checks, whatever is known: a crash of the database may take back drawn
+/// numbers.
 const THOROUGH: Duration = Duration::from_secs(1);
-/// The time after which a transaction that holds up the feed is logged.
-const STALLED: Duration = Duration::from_secs(3);
-/// The time between two log entries about it.
-const STALLED_AGAIN: Duration = Duration::from_secs(30);
+/// The time between two log entries about positions that are drawn again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// The channel that the followers of an organization share.
 pub(crate) struct Channel {
+    bucket: Bucket,
     log: Mutex<Log>,
     pub(crate) shelf: Shelf,
     /// Set once the log has been extended to before its start.
@@ -178,6 +189,7 @@ impl Listener {
             let (grown, _) = watch::channel(());
             shared.new.store(true, Ordering::SeqCst);
             let channel = Channel {
+                bucket: Bucket::of(organization),
                 log: Mutex::new(Log::after(place, scope.budget())),
                 shelf: Shelf::default(),
                 back: OnceCell::new(),
@@ -220,17 +232,17 @@ struct Reader {
     database: Arc<FeedReader>,
     shared: Arc<Shared>,
     task: Task,
-    /// The settled position that all channels have reached.
+    /// The last position that was drawn, if all channels have every event up to it.
     known: Option<i64>,
+    /// When it was last checked whether this is still the same feed.
+    checked: Option<Instant>,
+    /// The organizations with more events than were read at once, in turn.
+    behind: VecDeque<Uuid>,
+    /// The maximum number of events that fit into memory at once.
     limit: i64,
-    stalled: Option<Stalled>,
-}
-
-/// The transaction that holds the feed up.
-struct Stalled {
-    entered: i64,
-    since: Instant,
-    named: Option<Instant>,
+    stalled: Stalled,
+    /// When it was logged that positions are drawn again.
+    drawn_again: Option<Instant>,
 }
 
 impl Reader {
@@ -240,14 +252,16 @@ impl Reader {
             shared: Arc::clone(shared),
             task: task.clone(),
             known: None,
-            limit: READ_AT_ONCE,
-            stalled: None,
+            checked: None,
+            behind: VecDeque::new(),
+            limit: EVENTS_BEHIND,
+            stalled: Stalled::default(),
+            drawn_again: None,
         }
     }
 
     /// Reads while the process runs.
     async fn read(mut self) -> Infallible {
-        let mut looked: Option<Instant> = None;
         let mut failing = false;
         // a reader that panicked may have added events without notifying the waiters
         for (_, channel) in self.shared.listed() {
@@ -258,8 +272,8 @@ impl Reader {
             let new = self.shared.new.swap(false, Ordering::SeqCst);
             let channels = self.shared.listed();
             if channels.is_empty() {
-                self.known = None;
-                self.stalled = None;
+                self.checked = None;
+                self.stalled.forget();
                 *self.shared.caught_up() = None;
                 *self.shared.stalled() = None;
                 self.task.works();
@@ -267,11 +281,9 @@ impl Reader {
                 continue;
             }
             self.shared.caught_up().get_or_insert_with(Instant::now);
-            // what is known applies to the channels that existed; and a crash of the database may
-            // take back drawn numbers
-            if new || looked.is_none_or(|looked| looked.elapsed() > THOROUGH) {
-                self.known = None;
-                looked = Some(Instant::now());
+            // what is known applies to the channels that existed
+            if new {
+                self.checked = None;
             }
             match self.look(&channels).await {
                 Ok(more) => {
@@ -288,7 +300,7 @@ impl Reader {
                         tracing::warn!(%error, "the feed cannot be read; trying again");
                     }
                     failing = true;
-                    self.known = None;
+                    self.checked = None;
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -297,47 +309,67 @@ impl Reader {
 
     /// Checks once, and returns whether there may be more right away.
     async fn look(&mut self, channels: &Channels) -> Result<bool, Error> {
-        let settled = match self.known {
-            Some(known) => {
-                let settled = self.database.settled_since(known).await?;
-                if settled == known {
-                    return Ok(false);
-                }
-                settled
+        let horizon = if self.checked.is_none_or(|at| at.elapsed() > THOROUGH) {
+            self.look_thoroughly(channels).await?
+        } else {
+            match self.database.horizon_since(self.known).await? {
+                Some(horizon) => horizon,
+                None => return Ok(false),
             }
-            None => self.look_thoroughly(channels).await?,
         };
-        let mut more = false;
-        for some in channels.chunks(ORGANIZATIONS) {
-            more |= self.look_at(some, settled).await?;
+        // those with few new events do not wait for those with many, which are read in turn
+        let behind: HashSet<Uuid> = self.behind.iter().copied().collect();
+        let near: Vec<_> =
+            channels.iter().filter(|(id, _)| !behind.contains(id)).cloned().collect();
+        let turn: Vec<Uuid> = self.behind.drain(..self.behind.len().min(BEHIND)).collect();
+        let behind: Vec<_> = channels.iter().filter(|(id, _)| turn.contains(id)).cloned().collect();
+        for some in near.chunks(ORGANIZATIONS) {
+            self.look_at(some, &horizon, EVENTS).await?;
         }
-        self.known = (!more).then_some(settled);
+        self.look_at(&behind, &horizon, EVENTS_BEHIND).await?;
+        // a transaction that ends draws nothing
+        let is_held =
+            channels.iter().any(|(_, channel)| horizon.of(channel.bucket) < horizon.drawn());
+        let more = !self.behind.is_empty();
+        self.known = (!more && !is_held).then_some(horizon.drawn());
         Ok(more)
     }
 
-    /// The settled position of the feed. Also checks whether it is still the same feed, and what
-    /// holds it up.
-    async fn look_thoroughly(&mut self, channels: &Channels) -> Result<i64, Error> {
-        let settled = self.database.settled().await?;
-        let position = settled.position.unwrap_or(i64::MAX);
+    /// The horizon. Also checks whether it is still the same feed, and what holds it up.
+    async fn look_thoroughly(&mut self, channels: &Channels) -> Result<Horizon, Error> {
+        let now = Instant::now();
+        let (horizon, incarnation) = self.database.horizon().await?;
         let was = self.shared.incarnation().clone();
-        let is_other = was.is_some_and(|was| was != settled.incarnation);
-        let is_behind = channels.iter().any(|(_, channel)| channel.log().tip() > position);
-        if is_other || is_behind {
-            tracing::warn!(
-                incarnation = %settled.incarnation, settled = position,
-                "the feed was replaced, or has gone back"
-            );
-            self.close_those_ahead(channels).await?;
+        let is_other = was.is_some_and(|was| was != incarnation);
+        let is_ahead =
+            |(_, channel): &(Uuid, Arc<Channel>)| channel.log().tip() > horizon.of(channel.bucket);
+        if is_other || channels.iter().any(is_ahead) {
+            let closed = self.close_those_ahead(channels).await?;
+            let drawn = horizon.drawn();
+            if is_other || closed {
+                tracing::warn!(%incarnation, drawn, "the feed was replaced, or has gone back");
+            } else if channels.iter().any(|(_, channel)| channel.log().tip() > drawn)
+                && self.drawn_again.is_none_or(|at| at.elapsed() > AGAIN)
+            {
+                self.drawn_again = Some(Instant::now());
+                tracing::error!(
+                    drawn,
+                    "positions of the feed are drawn again, and followers miss their events: \
+                     campaign_feed_position was set back; `campaigns doctor` shows how to mend it"
+                );
+            }
         }
         // not before they are closed, so that this is repeated if it fails
-        *self.shared.incarnation() = Some(settled.incarnation);
-        self.look_for_holder().await?;
-        Ok(position)
+        *self.shared.incarnation() = Some(incarnation);
+        self.stalled.look(&self.database).await?;
+        *self.shared.stalled() = self.stalled.since();
+        self.checked = Some(now);
+        Ok(horizon)
     }
 
-    /// Closes the channels that have seen events that are no longer in the feed.
-    async fn close_those_ahead(&self, channels: &Channels) -> Result<(), Error> {
+    /// Closes the channels that have seen events that are no longer in the feed, and returns whether
+    /// there were any.
+    async fn close_those_ahead(&self, channels: &Channels) -> Result<bool, Error> {
         let seen = |(organization, channel): &(Uuid, Arc<Channel>)| {
             let log = channel.log();
             log.tip_id().map(|id| (*organization, log.tip(), id))
@@ -345,76 +377,56 @@ impl Reader {
         let seen: Vec<(Uuid, i64, Uuid)> = channels.iter().filter_map(seen).collect();
         let places: Vec<(Uuid, i64)> = seen.iter().map(|(of, at, _)| (*of, *at)).collect();
         let present = self.database.present(&places).await?;
-        let settled = self.database.settled().await?.position.unwrap_or(i64::MAX);
+        let (horizon, _) = self.database.horizon().await?;
+        let mut closed = false;
         for (organization, channel) in channels {
             let gone = match seen.iter().find(|(of, ..)| of == organization) {
                 Some(place) => !present.contains(place),
-                None => channel.log().tip() > settled,
+                None => channel.log().tip() > horizon.drawn(),
             };
             if gone {
+                closed = true;
                 channel.went_back.store(true, Ordering::SeqCst);
                 channel.grown.send_replace(());
                 self.shared.channels().remove(organization);
             }
         }
-        Ok(())
+        Ok(closed)
     }
 
-    /// Logs the transaction that has held up the feed for some time: an open one that has written
-    /// events.
-    async fn look_for_holder(&mut self) -> Result<(), Error> {
-        let holder = self.database.holder().await?.filter(|holder| holder.drawn > holder.entered);
-        let Some(holder) = holder else {
-            self.stalled = None;
-            *self.shared.stalled() = None;
-            return Ok(());
-        };
-        let stalled = match &mut self.stalled {
-            Some(stalled) if stalled.entered == holder.entered => stalled,
-            _ => self.stalled.insert(Stalled {
-                entered: holder.entered,
-                since: Instant::now(),
-                named: None,
-            }),
-        };
-        *self.shared.stalled() = Some(stalled.since);
-        let age = stalled.since.elapsed();
-        if age < STALLED {
-            return Ok(());
-        }
-        if stalled.named.is_none_or(|named| named.elapsed() > STALLED_AGAIN) {
-            stalled.named = Some(Instant::now());
-            tracing::warn!(
-                process = holder.process,
-                seconds = age.as_secs(),
-                waiting = holder.drawn - holder.entered,
-                "an open transaction that has written events holds the live feed up; check \
-                 pg_stat_activity, and set idle_in_transaction_session_timeout"
-            );
-        }
-        Ok(())
-    }
-
-    /// Reads new events of some organizations, and returns whether there may be more right away.
+    /// Reads new events of some organizations, at most `most` of each. Those that may have more right
+    /// away are behind.
     async fn look_at(
         &mut self,
         channels: &[(Uuid, Arc<Channel>)],
-        settled: i64,
-    ) -> Result<bool, Error> {
-        let tips: Vec<(Uuid, i64)> = channels
-            .iter()
-            .map(|(organization, channel)| (*organization, channel.log().tip()))
-            .collect();
-        let rows = match self.database.events(&tips, settled, self.limit, BYTES).await {
-            Err(Error::Exhausted(Exhausted::Operation)) if self.limit > 1 => {
-                self.limit = (self.limit / 8).max(1);
-                return Ok(true);
+        horizon: &Horizon,
+        most: i64,
+    ) -> Result<(), Error> {
+        let mut spans: Vec<Span> = Vec::with_capacity(channels.len());
+        for (organization, channel) in channels {
+            let (after, upto) = (channel.log().tip(), horizon.of(channel.bucket));
+            if after < upto {
+                spans.push(Span { organization: *organization, after, upto });
             }
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let limit = most.min(self.limit);
+        let rows = match self.database.events(&spans, limit, BYTES).await {
             Err(Error::Exhausted(Exhausted::Operation)) => {
-                for (organization, channel) in channels {
-                    self.look_at_one(*organization, channel, settled).await?;
+                if limit > 1 {
+                    self.limit = (limit / 8).max(1);
+                } else {
+                    for span in &spans {
+                        let of_span = channels.iter().find(|(id, _)| *id == span.organization);
+                        if let Some((_, channel)) = of_span {
+                            self.look_at_one(*span, channel).await?;
+                        }
+                    }
                 }
-                return Ok(true);
+                self.behind.extend(spans.iter().map(|span| span.organization));
+                return Ok(());
             }
             rows => rows?,
         };
@@ -424,28 +436,24 @@ impl Reader {
         for row in rows {
             found.entry(row.organization).or_default().push((row.position, row.event));
         }
-        let mut more = false;
         for (organization, rows) in found {
-            more |= i64::try_from(rows.len()).is_ok_and(|rows| rows >= self.limit);
+            if i64::try_from(rows.len()).is_ok_and(|rows| rows >= limit) {
+                self.behind.push_back(organization);
+            }
             if let Some(channel) = channels.get(&organization) {
                 append(channel, rows);
             }
         }
-        self.limit = (self.limit * 2).min(READ_AT_ONCE);
-        Ok(more)
+        self.limit = (self.limit * 2).min(EVENTS_BEHIND);
+        Ok(())
     }
 
     /// Reads the next event of one organization, or skips it if it is too large.
-    async fn look_at_one(
-        &self,
-        organization: Uuid,
-        channel: &Channel,
-        settled: i64,
-    ) -> Result<(), Error> {
-        let tip = channel.log().tip();
-        match self.database.events(&[(organization, tip)], settled, 1, EVENT_BYTES).await {
+    async fn look_at_one(&self, span: Span, channel: &Channel) -> Result<(), Error> {
+        match self.database.events(&[span], 1, EVENT_BYTES).await {
             Err(Error::Exhausted(Exhausted::Operation)) => {
-                if let Some(position) = self.database.next_position(organization, tip).await? {
+                let Span { organization, after, .. } = span;
+                if let Some(position) = self.database.next_position(organization, after).await? {
                     tracing::warn!(position, "an event is too large and is left out");
                     append(channel, vec![(position, None)]);
                 }

@@ -1,39 +1,90 @@
 //! Cursors: the keys of a row and the name of the order that they belong to, as text that is opaque
 //! to clients.
+//!
+//! A cursor of an event is sealed: it contains the event's position, and its key, which are no
+//! organization's own. Clients still hold cursors from before they were sealed, which anyone could
+//! have made up. These are read as well.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use campaigns_scope::{Dialect, KeyKind, KeyValue, Order};
+use campaigns_scope::{CursorKey, Dialect, KeyKind, KeyValue, Order};
 use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+/// The first byte of a sealed cursor. One that is not sealed starts with `[`.
+const SEALED: u8 = 1;
+
+/// The content of a cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The keys of the row.
+    pub(crate) keys: Vec<KeyValue>,
+    /// The incarnation of the feed, in a cursor of the feed.
+    pub(crate) incarnation: Option<String>,
+    /// Whether only the service can have made it.
+    pub(crate) is_sealed: bool,
+}
+
 /// A cursor of a row with these keys, in the order with this name. A cursor of the feed includes
 /// the feed's incarnation.
 pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) -> String {
+    let values = std::iter::once(json!(order)).chain(keys.iter().map(value));
+    let parts: Vec<Json> =
+        values.chain(incarnation.map(|incarnation| json!(incarnation))).collect();
+    URL_SAFE_NO_PAD.encode(Json::from(parts).to_string())
+}
+
+/// The same, sealed.
+pub(crate) fn seal(
+    key: &CursorKey,
+    order: &str,
+    keys: &[KeyValue],
+    incarnation: Option<&str>,
+) -> String {
+    // all numbers are of one length, which shows
     let values = keys.iter().map(|key| match key {
+        KeyValue::Integer(number) => json!(format!("{number:020}")),
+        key => value(key),
+    });
+    let parts: Vec<Json> =
+        values.chain(incarnation.map(|incarnation| json!(incarnation))).collect();
+    let mut bytes = vec![SEALED];
+    bytes.extend(key.seal(order, Json::from(parts).to_string().into_bytes()));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn value(key: &KeyValue) -> Json {
+    match key {
         KeyValue::Null => Json::Null,
         KeyValue::Text(text) => json!(text),
         KeyValue::Time(time) => json!(time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
         KeyValue::StoredTime(text) => json!([text]),
         KeyValue::Integer(number) => json!(number),
         KeyValue::Id(id) => json!(id),
-    });
-    let incarnation = incarnation.map(|incarnation| json!(incarnation));
-    let parts: Vec<Json> = std::iter::once(json!(order)).chain(values).chain(incarnation).collect();
-    URL_SAFE_NO_PAD.encode(Json::from(parts).to_string())
+    }
 }
 
-/// The keys in a cursor, and the feed's incarnation, if included. `None` if it is not a cursor of
-/// this order.
+/// The content of a cursor. `None` if it is not a cursor of this order, or was sealed with another
+/// key.
 pub(crate) fn decode(
     cursor: &str,
+    key: Option<&CursorKey>,
     name: &str,
     order: &Order,
     dialect: Dialect,
-) -> Option<(Vec<KeyValue>, Option<String>)> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let parts: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
-    let (first, values) = parts.split_first()?;
+) -> Option<Cursor> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let is_sealed = bytes.first() == Some(&SEALED);
+    if is_sealed {
+        bytes = key?.open(name, bytes.split_off(1))?;
+    }
+    let mut values: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
+    if !is_sealed {
+        if *values.first()? != name {
+            return None;
+        }
+        values.remove(0);
+    }
     let kinds = order.0.iter().map(|key| key.kind).chain([KeyKind::Id]);
     let (values, rest) = values.split_at_checked(order.0.len() + 1)?;
     let incarnation = match rest {
@@ -41,12 +92,16 @@ pub(crate) fn decode(
         [Json::String(incarnation)] => Some(incarnation.clone()),
         _ => return None,
     };
-    if first != name {
-        return None;
-    }
-    let keys =
-        kinds.zip(values).map(|(kind, value)| key(kind, value)).collect::<Option<Vec<_>>>()?;
-    order.takes(&keys, dialect).then_some((keys, incarnation))
+    let keys = kinds
+        .zip(values)
+        .map(|(kind, value)| match (kind, value) {
+            (KeyKind::Integer, Json::String(number)) if is_sealed => {
+                number.parse().ok().map(KeyValue::Integer)
+            }
+            _ => self::key(kind, value),
+        })
+        .collect::<Option<Vec<_>>>()?;
+    order.takes(&keys, dialect).then_some(Cursor { keys, incarnation, is_sealed })
 }
 
 fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
@@ -82,21 +137,30 @@ mod tests {
         }])
     }
 
+    fn plain(keys: &[KeyValue], incarnation: Option<&str>) -> Cursor {
+        let incarnation = incarnation.map(str::to_owned);
+        Cursor { keys: keys.to_vec(), incarnation, is_sealed: false }
+    }
+
+    fn cursor_key(byte: u8) -> CursorKey {
+        CursorKey::new(&[byte; 32]).unwrap()
+    }
+
     #[test]
     fn a_cursor_is_read_in_its_own_order_alone() {
         let keys = [KeyValue::Text("ÆØ\"Å".to_owned()), KeyValue::Id(Uuid::from_u128(3))];
         let cursor = encode("campaign NAME ASC", &keys, None);
         let text = order(KeyKind::Text);
-        let decoded = decode(&cursor, "campaign NAME ASC", &text, DB).unwrap();
-        assert_eq!(decoded, (keys.to_vec(), None));
+        let decode =
+            |cursor: &str, name: &str, order: &Order| decode(cursor, None, name, order, DB);
+        assert_eq!(decode(&cursor, "campaign NAME ASC", &text), Some(plain(&keys, None)));
         let of_feed = encode("campaign NAME ASC", &keys, Some("x"));
-        let decoded = decode(&of_feed, "campaign NAME ASC", &text, DB).unwrap();
-        assert_eq!(decoded, (keys.to_vec(), Some("x".to_owned())));
-        assert_eq!(decode(&cursor, "campaign NAME DESC", &text, DB), None);
-        assert_eq!(decode(&cursor, "campaign NAME ASC", &order(KeyKind::Integer), DB), None);
-        assert_eq!(decode("not a cursor", "campaign NAME ASC", &text, DB), None);
-        assert_eq!(decode("", "campaign NAME ASC", &text, DB), None);
-        assert_eq!(decode(&URL_SAFE_NO_PAD.encode("[]"), "campaign NAME ASC", &text, DB), None);
+        assert_eq!(decode(&of_feed, "campaign NAME ASC", &text), Some(plain(&keys, Some("x"))));
+        assert_eq!(decode(&cursor, "campaign NAME DESC", &text), None);
+        assert_eq!(decode(&cursor, "campaign NAME ASC", &order(KeyKind::Integer)), None);
+        assert_eq!(decode("not a cursor", "campaign NAME ASC", &text), None);
+        assert_eq!(decode("", "campaign NAME ASC", &text), None);
+        assert_eq!(decode(&URL_SAFE_NO_PAD.encode("[]"), "campaign NAME ASC", &text), None);
     }
 
     #[test]
@@ -105,8 +169,8 @@ mod tests {
         let decoded = |text: &str, dialect| {
             let keys = [KeyValue::StoredTime(text.into()), KeyValue::Id(Uuid::from_u128(3))];
             let cursor = encode("order", &keys, None);
-            let decoded = decode(&cursor, "order", &times, dialect);
-            decoded.map(|decoded| assert_eq!(decoded, (keys.to_vec(), None))).is_some()
+            let decoded = decode(&cursor, None, "order", &times, dialect);
+            decoded.map(|decoded| assert_eq!(decoded, plain(&keys, None))).is_some()
         };
         for text in
             ["infinity", "-infinity", "0044-03-15 00:00:00+00 BC", "294276-12-31 00:00:00+00"]
@@ -117,6 +181,31 @@ mod tests {
             assert!(!decoded(text, Dialect::Postgres) && decoded(text, Dialect::Sqlite), "{text}");
         }
         assert!(!decoded("\0", Dialect::Sqlite));
+    }
+
+    #[test]
+    fn a_sealed_cursor_shows_nothing_not_even_by_its_length() {
+        let key = cursor_key(1);
+        let keys = |position| [KeyValue::Integer(position), KeyValue::Id(Uuid::from_u128(3))];
+        let sealed = |position| seal(&key, "a event Feed+", &keys(position), Some("0123abcd"));
+        assert_eq!(sealed(5), sealed(5));
+        assert_eq!(sealed(5).len(), sealed(1 << 60).len());
+        let bytes = URL_SAFE_NO_PAD.decode(sealed(5)).unwrap();
+        for known in ["event", "0123abcd", "00000003"] {
+            assert!(!String::from_utf8_lossy(&bytes).contains(known));
+        }
+        let numbers = order(KeyKind::Integer);
+        let read =
+            |key: Option<&CursorKey>, name: &str| decode(&sealed(5), key, name, &numbers, DB);
+        let whole = Cursor {
+            keys: keys(5).to_vec(),
+            incarnation: Some("0123abcd".to_owned()),
+            is_sealed: true,
+        };
+        assert_eq!(read(Some(&key), "a event Feed+"), Some(whole));
+        assert_eq!(read(Some(&key), "b event Feed+"), None);
+        assert_eq!(read(Some(&cursor_key(2)), "a event Feed+"), None);
+        assert_eq!(read(None, "a event Feed+"), None);
     }
 
     mod of_anything {
@@ -142,16 +231,25 @@ mod tests {
             #[test]
             fn what_was_encoded_is_decoded((kind, value) in kinds(), id in any::<u128>(), feed in proptest::option::of(".{0,9}")) {
                 let keys = vec![value, KeyValue::Id(Uuid::from_u128(id))];
+                let key = cursor_key(1);
                 let cursor = encode("order", &keys, feed.as_deref());
-                prop_assert_eq!(decode(&cursor, "order", &order(kind), DB), Some((keys, feed)));
+                let content = Cursor { keys, incarnation: feed, is_sealed: false };
+                prop_assert_eq!(decode(&cursor, Some(&key), "order", &order(kind), DB), Some(content.clone()));
+                let sealed = seal(&key, "order", &content.keys, content.incarnation.as_deref());
+                let content = Cursor { is_sealed: true, ..content };
+                prop_assert_eq!(decode(&sealed, Some(&key), "order", &order(kind), DB), Some(content));
             }
 
             #[test]
             fn anything_else_is_no_cursor_and_no_panic(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+                let key = cursor_key(1);
                 for kind in [KeyKind::Text, KeyKind::Time, KeyKind::Integer, KeyKind::Id] {
-                    prop_assert!(decode(&text, "order", &order(kind), DB).is_none());
-                    let encoded = URL_SAFE_NO_PAD.encode(&bytes);
-                    prop_assert!(decode(&encoded, "order", &order(kind), DB).is_none());
+                    prop_assert!(decode(&text, Some(&key), "order", &order(kind), DB).is_none());
+                    let sealed = [&[SEALED], bytes.as_slice()].concat();
+                    for bytes in [&bytes, &sealed] {
+                        let encoded = URL_SAFE_NO_PAD.encode(bytes);
+                        prop_assert!(decode(&encoded, Some(&key), "order", &order(kind), DB).is_none());
+                    }
                 }
             }
         }

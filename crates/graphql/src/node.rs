@@ -104,8 +104,8 @@ impl Search<'_> {
         if self.missing.is_empty() {
             return Ok(());
         }
-        let models = self.scope.by_ids::<E>(self.missing.iter().copied()).await?;
-        for (id, row) in rows::by_id(rows::together::<E>(models)) {
+        let models = self.scope.by_shown_ids::<E>(self.missing.iter().copied()).await?;
+        for (id, row) in rows::by_shown_id(rows::together::<E>(models))? {
             self.found.insert(id, node(row));
         }
         self.missing.retain(|id| !self.found.contains_key(id));

@@ -55,7 +55,10 @@ macro_rules! object {
                     $($($waits => bit($module::Column::$column)$(| bit($module::Column::$more))*,)*)?
                     _ => 0,
                 };
-                $crate::rows::Columns::of(bit($module::Column::Id) | columns)
+                let chosen = <$module::Entity as campaigns_scope::OrganizationOwned>::CHOSEN_ID;
+                $crate::rows::Columns::of(
+                    bit($module::Column::Id) | chosen.map_or(0, bit) | columns,
+                )
             }
         }
 
@@ -65,7 +68,7 @@ macro_rules! object {
                 &self,
                 _: &async_graphql::Context<'_>,
             ) -> Result<async_graphql::ID, $crate::error::Error> {
-                Ok(self.0.id().into())
+                Ok(self.0.shown_id()?.into())
             }
         }
 

@@ -242,6 +242,18 @@ impl<E: OrganizationOwned> Row<E> {
         self.get(E::ID).expect("the id is read of every row")
     }
 
+    /// The ID by which the organization knows it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn shown_id(&self) -> Result<Uuid, Error> {
+        let chosen = match E::CHOSEN_ID {
+            Some(column) => self.get::<Option<Uuid>>(column)?,
+            None => None,
+        };
+        Ok(chosen.unwrap_or_else(|| self.id()))
+    }
+
     /// The IDs of its siblings and its own.
     pub(crate) fn ids(&self) -> Vec<Uuid> {
         self.siblings().map(|row| row.id()).collect()
@@ -320,6 +332,16 @@ pub(crate) fn by_id<E: OrganizationOwned>(
     rows: impl IntoIterator<Item = Row<E>>,
 ) -> HashMap<Uuid, Row<E>> {
     rows.into_iter().map(|row| (row.id(), row)).collect()
+}
+
+/// Rows by the IDs by which the organization knows them.
+///
+/// # Errors
+/// If these cannot be read.
+pub(crate) fn by_shown_id<E: OrganizationOwned>(
+    rows: impl IntoIterator<Item = Row<E>>,
+) -> Result<HashMap<Uuid, Row<E>>, Error> {
+    rows.into_iter().map(|row| Ok((row.shown_id()?, row))).collect()
 }
 
 fn internal(error: DbErr) -> Error {

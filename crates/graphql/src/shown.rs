@@ -15,9 +15,9 @@ use async_graphql::{
 };
 use campaigns_entity::{StoredJson, StoredText, StoredTime};
 use campaigns_operation::json;
-use campaigns_scope::Scope;
+use campaigns_scope::{OrganizationOwned, Scope};
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveEnum, EntityTrait, TryGetable, sea_query::ValueType};
+use sea_orm::{ActiveEnum, TryGetable, sea_query::ValueType};
 use uuid::Uuid;
 
 use crate::{error::Error, rows::Row, scalars};
@@ -53,7 +53,7 @@ pub(crate) trait Shown {
     ///
     /// # Errors
     /// If it cannot be read.
-    fn show<E: EntityTrait>(
+    fn show<E: OrganizationOwned>(
         row: &Row<E>,
         column: E::Column,
         out: &mut Vec<u8>,
@@ -113,7 +113,7 @@ macro_rules! shown {
         impl Shown for $ty {
             type Output = Self;
 
-            fn show<E: EntityTrait>(
+            fn show<E: OrganizationOwned>(
                 row: &Row<E>,
                 column: E::Column,
                 out: &mut Vec<u8>,
@@ -139,6 +139,22 @@ shown! {
         Some(StoredJson(value)) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
         _ => out.extend_from_slice(b"{}"),
     };
+}
+
+/// The ID by which the organization knows a row, in place of its key.
+pub(crate) struct ShownId;
+
+impl Shown for ShownId {
+    type Output = ID;
+
+    fn show<E: OrganizationOwned>(
+        row: &Row<E>,
+        _: E::Column,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        uuid(row.shown_id()?, out);
+        Ok(())
+    }
 }
 
 impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
@@ -172,7 +188,7 @@ where
 {
     type Output = G;
 
-    fn show<E: EntityTrait>(
+    fn show<E: OrganizationOwned>(
         row: &Row<E>,
         column: E::Column,
         out: &mut Vec<u8>,

@@ -36,8 +36,8 @@ impl<'a> Admin<'a> {
         Self { scope }
     }
 
-    /// Deletes the row with this ID and everything that depends on it, and returns whether there
-    /// was one. It can take longer than the scope's operation, but no longer than `limit`.
+    /// Deletes the row that the organization knows by this ID and everything that depends on it, and
+    /// returns whether there was one. It can take longer than the scope's operation, but no longer than `limit`.
     ///
     /// # Errors
     /// Any error of the database. [`Error::Unfinished`] if a part is deleted and the time is over:
@@ -75,7 +75,7 @@ impl<'a> Admin<'a> {
         let session = self.session();
         let deleted = E::delete_many()
             .filter(E::ORGANIZATION.eq(self.scope.organization()))
-            .filter(E::ID.eq(id))
+            .filter(self.scope.is_shown_as::<E>(&[id]))
             .exec(&session)
             .await;
         match deleted.map_err(Error::from) {

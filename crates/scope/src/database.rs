@@ -12,6 +12,7 @@ use crate::{
     Counts, Doctor, Error, FeedReader, Occupancy, Operator, Scope, Viewer,
     budget::{Budgets, ByteLimits},
     connections::{Connections, Lane, Session},
+    cursor_key::{self, CursorKey},
     lookups::LookUps,
     wall::{Wall, reads_subject},
 };
@@ -96,6 +97,7 @@ pub struct Database {
     budgets: Budgets,
     organizations: Arc<LookUps<Uuid, bool>>,
     migrations: Arc<LookUps<(), Arc<[String]>>>,
+    cursor_keys: Arc<LookUps<(), Option<Arc<CursorKey>>>>,
     row_security_role: Option<Arc<str>>,
     /// Whether policies read subjects that are no UUIDs.
     subjects: Arc<LookUps<(), bool>>,
@@ -121,6 +123,11 @@ impl Database {
                 _ => Duration::ZERO,
             })),
             migrations: Arc::new(LookUps::new(1, |_| MIGRATIONS_REMEMBERED).often(OFTEN)),
+            cursor_keys: Arc::new(LookUps::new(1, |found| match found {
+                // it never changes
+                Ok(Some(_)) => Duration::MAX,
+                _ => Duration::ZERO,
+            })),
             row_security_role: options.row_security_role.as_deref().map(Into::into),
             subjects: Arc::new(LookUps::new(1, |found| match found {
                 Ok(_) => REMEMBERED,
@@ -188,9 +195,15 @@ impl Database {
         if let Some(wall) = wall {
             session = session.behind(wall);
         }
+        let cursor_key = self.cursor_keys.get((), |until| {
+            let session = self.session(Lane::Control).until(until);
+            async move { cursor_key::stored(&session).await }
+        });
+        let cursor_key = cursor_key.await?;
         #[cfg(debug_assertions)]
         let id = self.misled(id);
-        Ok(Some(Scope::of(session, self.budgets.clone(), id, viewer.role())))
+        let scope = Scope::of(session, self.budgets.clone(), id, viewer.role());
+        Ok(Some(scope.with_cursor_key(cursor_key)))
     }
 
     /// The wall of a viewer, if policies can read the viewer's claims.

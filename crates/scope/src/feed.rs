@@ -1,16 +1,18 @@
 //! Reads the feed of many organizations at once, for the reader of a process.
 
+use std::sync::Arc;
+
 use campaigns_entity::event;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Error, Settled,
+    Error, Horizon,
     budget::{Budgets, ByteLimits},
     connections::Session,
     owned::columns,
-    scope::feed::{read, settled},
+    scope::feed::read,
 };
 
 /// The right to read the events of all organizations, for those who listen. It comes from
@@ -20,23 +22,35 @@ pub struct FeedReader {
     budgets: Budgets,
 }
 
+/// A part of an organization's feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The organization.
+    pub organization: Uuid,
+    /// The position that it starts after.
+    pub after: i64,
+    /// The position that it ends with.
+    pub upto: i64,
+}
+
 /// Each organization's own range of an index, with no more rows of it than are read at once.
-fn events_after(backend: DbBackend) -> String {
+fn events_in(backend: DbBackend) -> String {
     let columns = columns::<event::Entity>("found");
     if backend == DbBackend::Postgres {
         let inner = self::columns::<event::Entity>("campaign_events");
         return format!(
-            "SELECT {columns} FROM jsonb_to_recordset($1) AS listened(org_id uuid, after bigint) \
+            "SELECT {columns} FROM jsonb_to_recordset($1) AS listened(org_id uuid, after bigint, upto bigint) \
              CROSS JOIN LATERAL (SELECT {inner} FROM campaign_events WHERE org_id = listened.org_id \
-               AND feed_position > listened.after AND feed_position <= $2 ORDER BY feed_position LIMIT $3) AS found \
-             ORDER BY found.feed_position"
+               AND feed_position > listened.after AND feed_position <= listened.upto \
+               ORDER BY feed_position LIMIT $2) AS found ORDER BY found.feed_position"
         );
     }
     format!(
         "SELECT {columns} FROM json_each($1) AS listened CROSS JOIN campaign_events AS found \
          WHERE found.rowid IN (SELECT rowid FROM campaign_events \
            WHERE org_id = unhex(replace(listened.value ->> 'org_id', '-', '')) \
-           AND feed_position > listened.value ->> 'after' AND feed_position <= $2 ORDER BY feed_position LIMIT $3) \
+           AND feed_position > listened.value ->> 'after' AND feed_position <= listened.value ->> 'upto' \
+           ORDER BY feed_position LIMIT $2) \
          ORDER BY found.feed_position"
     )
 }
@@ -46,37 +60,52 @@ impl FeedReader {
         Self { session, budgets }
     }
 
-    /// The settled position of the feed. If the earlier result `known` still holds, nothing else is
-    /// checked.
-    ///
-    /// # Errors
-    /// Any error of the database.
-    pub async fn settled_since(&self, known: i64) -> Result<i64, Error> {
-        if self.session.get_database_backend() != DbBackend::Postgres {
-            return Ok(self.settled().await?.position.unwrap_or(0));
-        }
-        let sql = "SELECT campaign_feed_settled($1) AS settled";
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [known.into()]);
-        let row = self.session.query_one_raw(statement).await?;
-        Ok(row.map_or(Ok(0), |row| row.try_get("", "settled"))?)
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
-    /// The settled position of the feed, and its incarnation.
+    /// How far the feed has settled, or `None` if the last number drawn is still `known`.
     ///
     /// # Errors
     /// Any error of the database.
-    pub async fn settled(&self) -> Result<Settled, Error> {
-        if self.session.get_database_backend() == DbBackend::Postgres {
-            return settled(&self.session).await;
+    pub async fn horizon_since(&self, known: Option<i64>) -> Result<Option<Horizon>, Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            let horizon = self.counted().await?;
+            return Ok(Some(horizon).filter(|horizon| Some(horizon.drawn()) != known));
         }
+        let sql = "SELECT drawn, buckets, entered FROM campaign_feed_horizon($1)";
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [known.into()]);
+        let row = self.session.query_one_raw(statement).await?;
+        Ok(row.map_or(Ok(None), |row| Horizon::read(&row))?)
+    }
+
+    /// How far the feed has settled, and its incarnation.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn horizon(&self) -> Result<(Horizon, Arc<str>), Error> {
+        if self.session.get_database_backend() != DbBackend::Postgres {
+            return Ok((self.counted().await?, "".into()));
+        }
+        let sql = "SELECT drawn, buckets, entered, campaign_feed_incarnation() AS incarnation \
+                   FROM campaign_feed_horizon(NULL)";
+        let row = self.session.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
+        let Some(row) = row.await? else { return Ok((Horizon::default(), "".into())) };
+        let incarnation: String = row.try_get("", "incarnation")?;
+        Ok((Horizon::read(&row)?.unwrap_or_default(), incarnation.into()))
+    }
+
+    /// The horizon of `SQLite`, where all visible events are settled.
+    async fn counted(&self) -> Result<Horizon, Error> {
         let counter = "SELECT last_position FROM campaign_feed";
         let counter = Statement::from_string(DbBackend::Sqlite, counter);
         let row = self.session.query_one_raw(counter).await?;
-        let position = row.map_or(Ok(0), |row| row.try_get("", "last_position"))?;
-        Ok(Settled { position: Some(position), incarnation: "".into() })
+        let last = row.map_or(Ok(0), |row| row.try_get("", "last_position"))?;
+        Ok(Horizon::free(last))
     }
 
-    /// The transaction that holds up the feed, if any: an open one that has written events.
+    /// The transaction that has held up a part of the feed for the longest time, if any: one that
+    /// has written events and has not ended.
     ///
     /// # Errors
     /// Any error of the database.
@@ -84,34 +113,38 @@ impl FeedReader {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(None);
         }
-        let sql = "SELECT process, entered, drawn FROM campaign_feed_holder()";
+        let sql = "SELECT process, prepared, entered, drawn FROM campaign_feed_oldest()";
         let statement = Statement::from_string(DbBackend::Postgres, sql);
         let Some(row) = self.session.query_one_raw(statement).await? else { return Ok(None) };
-        let (process, entered): (Option<i32>, Option<i64>) =
-            (row.try_get("", "process")?, row.try_get("", "entered")?);
-        let drawn: i64 = row.try_get("", "drawn")?;
-        Ok(process.zip(entered).map(|(process, entered)| Holder { process, entered, drawn }))
+        let Some(entered) = row.try_get("", "entered")? else { return Ok(None) };
+        Ok(Some(Holder {
+            process: row.try_get("", "process")?,
+            prepared: row.try_get("", "prepared")?,
+            entered,
+            drawn: row.try_get("", "drawn")?,
+        }))
     }
 
-    /// The events of these organizations, each after a position, in order: at most `limit` for
-    /// each, and only settled ones.
+    /// The events of these spans, in order: at most `limit` of each. No span ends after the
+    /// horizon.
     ///
     /// # Errors
     /// Any error of the database. [`Error::Exhausted`] if they take more than `bytes`.
     pub async fn events(
         &self,
-        after: &[(Uuid, i64)],
-        settled: i64,
+        spans: &[Span],
         limit: i64,
         bytes: usize,
     ) -> Result<Vec<FeedRow>, Error> {
         let backend = self.session.get_database_backend();
-        let listened: serde_json::Value = after
+        let listened: serde_json::Value = spans
             .iter()
-            .map(|(org_id, after)| json!({ "org_id": org_id, "after": after }))
+            .map(|Span { organization, after, upto }| {
+                json!({ "org_id": organization, "after": after, "upto": upto })
+            })
             .collect();
-        let values: [Value; 3] = [listened.into(), settled.into(), limit.into()];
-        let statement = Statement::from_sql_and_values(backend, events_after(backend), values);
+        let values: [Value; 2] = [listened.into(), limit.into()];
+        let statement = Statement::from_sql_and_values(backend, events_in(backend), values);
         let limits = ByteLimits { operation: bytes, ..*self.budgets.limits() };
         let budget = self.budgets.process().operation(&limits);
         let session = self.session.clone().drawing_on(budget);
@@ -159,11 +192,14 @@ impl FeedReader {
     }
 }
 
-/// An open transaction that has written events. No event after them is settled before it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A transaction that has written events and has not ended. No event of the same organizations is
+/// settled after these before it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process in PostgreSQL.
-    pub process: i32,
+    /// Its process in PostgreSQL, if it has one.
+    pub process: Option<i32>,
+    /// Its name, if it was prepared (`PREPARE TRANSACTION`) and waits for its second phase.
+    pub prepared: Option<String>,
     /// The number that it entered with.
     pub entered: i64,
     /// The last number that was drawn since.

@@ -21,6 +21,8 @@ pub trait OrganizationOwned:
     const REFERENCES: &'static [(Self::Column, &'static str)];
     /// The column with the row's place in the feed, if it has one.
     const FEED_POSITION: Option<Self::Column> = None;
+    /// The column with the ID by which the organization knows a row, where that is not its key.
+    const CHOSEN_ID: Option<Self::Column> = None;
     /// The rows that depend on a row and can be too many for one statement, in the order in which
     /// they are deleted with it.
     const DEPENDENTS: &'static [Dependent] = &[];
@@ -81,6 +83,7 @@ organization_owned! {
     send { CampaignId -> "campaigns", ContactId -> "contacts" }
     event { SendId -> "campaign_sends" } [
         const FEED_POSITION: Option<Self::Column> = Some(event::Column::FeedPosition);
+        const CHOSEN_ID: Option<Self::Column> = Some(event::Column::ChosenId);
     ]
 }
 

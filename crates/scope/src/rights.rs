@@ -27,6 +27,7 @@ const TABLES: [(&[&str], &[&str]); 4] = [
             "campaign_send_link_counts",
             "campaign_send_changes",
             "campaign_event_changes",
+            "campaign_cursor_key",
             "campaign_triggers",
             "seaql_migrations",
         ],
@@ -34,19 +35,19 @@ const TABLES: [(&[&str], &[&str]); 4] = [
     ),
 ];
 
-const FUNCTIONS: [&str; 7] = [
-    "campaign_feed_settled(bigint)",
-    "campaign_feed_holder()",
+const FUNCTIONS: [&str; 8] = [
+    "campaign_feed_horizon(bigint)",
+    "campaign_feed_settled_for(uuid)",
+    "campaign_feed_oldest()",
     "campaign_feed_incarnation()",
-    "campaign_feed_draw(integer)",
+    "campaign_feed_draw_for(uuid, integer)",
     "campaign_counts_fold(integer)",
     "campaign_counts_lock()",
     "campaign_events_file_waiting(uuid, integer)",
 ];
 
 /// Those that the role does not have.
-const MISSING: &str = "SELECT CASE WHEN of_table IS NULL THEN 'EXECUTE ON ' || name \
-     ELSE privilege || ' ON ' || name END AS missing \
+const MISSING: &str = "SELECT privilege || ' ON ' || name AS missing \
      FROM (SELECT name, privilege, \
          CASE WHEN privilege <> 'EXECUTE' THEN to_regclass(name) END AS of_table, \
          CASE WHEN privilege = 'EXECUTE' THEN to_regprocedure(name) END AS of_function \

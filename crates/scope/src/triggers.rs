@@ -53,11 +53,14 @@ const GUARDS: [(&str, Fires); 2] =
 const CHANGES: [&str; 2] = ["campaign_send_changes", "campaign_event_changes"];
 
 /// The triggers of SQLite, where one can be dropped but not turned off.
-const OF_SQLITE: [&str; 21] = [
+const OF_SQLITE: [&str; 24] = [
     "campaign_events_enter_feed",
     "campaign_events_blank",
     "campaign_events_change",
     "campaign_events_filed",
+    "campaign_events_came",
+    "campaign_events_shown_id",
+    "campaign_events_shown_id_changes",
     "campaign_sends_arrived",
     "campaign_sends_moved",
     "campaign_sends_gone",

@@ -12,7 +12,7 @@ use super::{
     neighbours, tables,
 };
 use crate::{
-    m0007_feed, m0008_counts, m0009_delivery, m0014_upkeep,
+    m0007_feed, m0008_counts, m0009_delivery, m0012_horizons, m0013_event_ids, m0014_upkeep,
     table::{Column, Enum, Kind, OnDelete, Table},
 };
 
@@ -235,10 +235,16 @@ async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbE
         .chain(&m0008_counts::RELATIONS)
         .chain(&m0008_counts::VIEWS)
         .chain(&m0009_delivery::RELATIONS)
+        .chain(&m0012_horizons::RELATIONS)
+        .chain(&m0013_event_ids::RELATIONS)
         .chain(&m0014_upkeep::RELATIONS)
         .copied();
-    let functions = m0007_feed::FUNCTIONS.iter().chain(&m0008_counts::FUNCTIONS).copied();
-    let functions = functions.chain(m0014_upkeep::functions());
+    let functions = m0007_feed::FUNCTIONS
+        .iter()
+        .chain(&m0008_counts::FUNCTIONS)
+        .chain(&m0012_horizons::FUNCTIONS)
+        .copied()
+        .chain(m0014_upkeep::functions());
     let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS);
     let triggers = triggers.chain(&m0014_upkeep::TRIGGERS).copied();
     let sql = format!(

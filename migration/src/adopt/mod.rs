@@ -27,7 +27,7 @@ mod catalogue;
 pub(crate) mod check;
 mod privileges;
 
-pub(crate) use privileges::private;
+pub(crate) use privileges::{private, revoked};
 
 use sea_orm_migration::{
     SchemaManager,

@@ -20,12 +20,16 @@ pub(crate) async fn private(
     if !adopts {
         return Ok(String::new());
     }
+    Ok(revoked(relations, functions))
+}
+
+/// The same SQL, whoever created the tables.
+pub(crate) fn revoked(relations: &[&str], functions: &[&str]) -> String {
     let list = |names: &[&str]| {
         let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
         quoted.join(", ")
     };
-    let sql = include_str!("private.sql")
+    include_str!("private.sql")
         .replace("{relations}", &list(relations))
-        .replace("{functions}", &list(functions));
-    Ok(sql)
+        .replace("{functions}", &list(functions))
 }

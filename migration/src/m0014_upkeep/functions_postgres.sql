@@ -43,9 +43,11 @@ BEGIN
         WHERE org_id = NEW.org_id AND id = NEW.send_id FOR KEY SHARE;
     NEW.send_campaign_id := coalesce(send.campaign_id, '{none}');
     NEW.send_contact_id := coalesce(send.contact_id, '{none}');
-    -- an event that loses its send leaves the feed, and comes back to its place with it; 0 is no place
+    -- an event that loses its send leaves the feed, and comes back to its place with it. It has none in the
+    -- feed of another organization; and 0 is no place
     NEW.feed_position := nullif(
-        CASE WHEN send.campaign_id IS NULL THEN -abs(OLD.feed_position) ELSE abs(NEW.feed_position) END, 0);
+        CASE WHEN send.campaign_id IS NOT NULL THEN abs(NEW.feed_position)
+            WHEN NEW.org_id = OLD.org_id THEN -abs(OLD.feed_position) END, 0);
     RETURN NEW;
 END
 $$;

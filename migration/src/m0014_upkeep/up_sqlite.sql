@@ -34,6 +34,14 @@ WHEN NEW.feed_position = 0 AND EXISTS (SELECT 1 FROM campaign_sends WHERE {send:
     UPDATE campaign_events SET feed_position = (SELECT last_position FROM campaign_feed)
         WHERE id = NEW.id AND feed_position = 0;
 END;
+-- an event that comes to another organization gets a place at the end of its feed, or waits for it
+CREATE TRIGGER campaign_events_came AFTER UPDATE OF org_id ON campaign_events WHEN OLD.org_id <> NEW.org_id BEGIN
+    UPDATE campaign_feed SET last_position = last_position + 1;
+    UPDATE campaign_events SET feed_position = CASE
+        WHEN EXISTS (SELECT 1 FROM campaign_sends WHERE {send: NEW}) THEN (SELECT last_position FROM campaign_feed)
+        ELSE 0 END
+        WHERE id = NEW.id;
+END;
 -- events that came before their send, and those of a send that has moved, or has gone without them
 CREATE TRIGGER campaign_sends_arrived AFTER INSERT ON campaign_sends BEGIN
     UPDATE campaign_events SET {file} WHERE send_id = NEW.id;
@@ -102,24 +110,29 @@ CREATE TABLE campaign_events_replaced (
 ) STRICT;
 CREATE TRIGGER campaign_counts_event_replace BEFORE INSERT ON campaign_events
 WHEN EXISTS (SELECT 1 FROM campaign_events WHERE id = NEW.id)
-    OR EXISTS (SELECT 1 FROM campaign_events WHERE rowid = NEW.rowid) BEGIN
+    OR EXISTS (SELECT 1 FROM campaign_events WHERE rowid = NEW.rowid)
+    OR EXISTS (SELECT 1 FROM campaign_events WHERE chosen_id = NEW.chosen_id AND org_id = NEW.org_id) BEGIN
     DELETE FROM campaign_events_replaced WHERE EXISTS
         (SELECT 1 FROM campaign_events AS event WHERE event.rowid = number AND event.id = campaign_events_replaced.id);
     INSERT INTO campaign_events_replaced SELECT {noted event}
-        FROM campaign_events WHERE (id = NEW.id OR rowid = NEW.rowid) AND {counts: campaign_events};
+        FROM campaign_events WHERE (id = NEW.id OR rowid = NEW.rowid
+            OR chosen_id = NEW.chosen_id AND org_id = NEW.org_id) AND {counts: campaign_events};
 END;
-CREATE TRIGGER campaign_counts_event_rekey BEFORE UPDATE OF id, rowid, _rowid_, oid ON campaign_events BEGIN
+CREATE TRIGGER campaign_counts_event_rekey
+BEFORE UPDATE OF id, rowid, _rowid_, oid, chosen_id, org_id ON campaign_events BEGIN
     DELETE FROM campaign_events_replaced WHERE id = OLD.id OR EXISTS
         (SELECT 1 FROM campaign_events AS event WHERE event.rowid = number AND event.id = campaign_events_replaced.id);
     INSERT INTO campaign_events_replaced SELECT {noted event}
-        FROM campaign_events WHERE (id = NEW.id OR rowid = NEW.rowid) AND rowid <> OLD.rowid
+        FROM campaign_events WHERE (id = NEW.id OR rowid = NEW.rowid
+            OR chosen_id = NEW.chosen_id AND org_id = NEW.org_id) AND rowid <> OLD.rowid
         AND {counts: campaign_events};
 END;
 CREATE TRIGGER campaign_counts_event_replaced AFTER INSERT ON campaign_events
 WHEN EXISTS (SELECT 1 FROM campaign_events_replaced) BEGIN
     {replaced events}
 END;
-CREATE TRIGGER campaign_counts_event_rekeyed AFTER UPDATE OF id, rowid, _rowid_, oid ON campaign_events
+CREATE TRIGGER campaign_counts_event_rekeyed
+AFTER UPDATE OF id, rowid, _rowid_, oid, chosen_id, org_id ON campaign_events
 WHEN EXISTS (SELECT 1 FROM campaign_events_replaced) BEGIN
     {replaced events}
 END;

@@ -74,5 +74,7 @@ END
 $do$;
 
 -- what the service asks for in the viewer's name; on adopted tables nobody else may
-GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_incarnation(), campaign_feed_draw(integer)
-    TO {role};
+GRANT EXECUTE ON FUNCTION campaign_feed_settled_for(uuid), campaign_feed_incarnation(),
+    campaign_feed_draw_for(uuid, integer) TO {role};
+-- for processes of before
+GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer) TO {role};

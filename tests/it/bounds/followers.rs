@@ -142,26 +142,69 @@ on_both_databases! {
     }
 }
 
+/// A service of its own process, an organization that is followed there, and a statement that inserts
+/// an event of it.
+struct Followed {
+    app: TestApp,
+    binary: Binary,
+    member: campaigns_tests::Client,
+    socket: Socket,
+    insert: String,
+    _remains: (Postgres, tempfile::TempDir),
+}
+
+impl Followed {
+    async fn start(seed: u64) -> Self {
+        let (postgres, database) = Postgres::own().await;
+        let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 4).await;
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = serve_arguments(&app.database.url);
+        let mut binary = Binary::start(directory.path(), &arguments).await;
+        let mut member = acme.member.clone();
+        member.address = binary.address().await;
+        let mut socket = Socket::of(&member).await;
+        socket.subscribe("1", FOLLOW, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let insert = format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ('{}', '{}', 'open')",
+            acme.id, made.sends[0]
+        );
+        Self { app, binary, member, socket, insert, _remains: (postgres, directory) }
+    }
+
+    /// Waits until the log has all of these.
+    async fn logged(&self, parts: &[&str]) {
+        super::until("it is named", Duration::from_mins(1), async || {
+            parts.iter().all(|part| self.binary.log().contains(part))
+        })
+        .await;
+    }
+
+    /// `campaigns_feed_stalled_seconds`.
+    async fn stalled(&self) -> f64 {
+        let metrics = self.member.request(reqwest::Method::GET, "/metrics").send().await.unwrap();
+        let text = metrics.text().await.unwrap();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("campaigns_feed_stalled_seconds")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Both events come, and nothing is held up any more.
+    async fn goes_on(&mut self) {
+        self.socket.next("1").await;
+        self.socket.next("1").await;
+        super::until("it is over", Duration::from_secs(30), async || self.stalled().await == 0.0)
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn who_holds_the_feed_up_is_named() {
-    let (_postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, campaigns_server::Settings::default()).await;
-    let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(954), 4).await;
-    let directory = tempfile::tempdir().unwrap();
-    let arguments = serve_arguments(&app.database.url);
-    let mut binary = Binary::start(directory.path(), &arguments).await;
-    let mut member = acme.member.clone();
-    member.address = binary.address().await;
-    let mut socket = Socket::of(&member).await;
-    socket.subscribe("1", FOLLOW, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let insert = format!(
-        "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ('{}', '{}', 'open')",
-        acme.id, made.sends[0]
-    );
-    let open = app.sql.begin().await.unwrap();
-    open.execute_unprepared(&insert).await.unwrap();
+    let mut followed = Followed::start(954).await;
+    let open = followed.app.sql.begin().await.unwrap();
+    open.execute_unprepared(&followed.insert).await.unwrap();
     let process = open
         .query_one_raw(sea_orm::Statement::from_string(
             sea_orm::DbBackend::Postgres,
@@ -170,31 +213,25 @@ async fn who_holds_the_feed_up_is_named() {
         .await
         .unwrap();
     let process: i32 = process.unwrap().try_get("", "pid").unwrap();
-    app.run(&insert).await;
-    super::until("it is named", Duration::from_secs(20), async || {
-        binary.log().contains(&format!("\"process\":{process}"))
-            && binary.log().contains("holds the live feed up")
-    })
-    .await;
-    let stalled = async || {
-        let text = member
-            .request(reqwest::Method::GET, "/metrics")
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("campaigns_feed_stalled_seconds"))
-            .unwrap()
-            .to_owned();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
-    };
-    assert!(stalled().await >= 3.0);
+    followed.app.run(&followed.insert).await;
+    followed.logged(&[&format!("\"process\":{process}"), "holds the live feed up"]).await;
+    assert!(followed.stalled().await >= 3.0);
     open.commit().await.unwrap();
-    socket.next("1").await;
-    socket.next("1").await;
-    super::until("it is over", Duration::from_secs(5), async || stalled().await == 0.0).await;
+    followed.goes_on().await;
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_that_holds_the_feed_up_is_named() {
+    let mut followed = Followed::start(955).await;
+    let insert = followed.insert.clone();
+    // its session has gone
+    let session = followed.app.database.connect_once().await;
+    let prepare = format!("BEGIN; {insert}; PREPARE TRANSACTION 'of another program'");
+    session.execute_unprepared(&prepare).await.unwrap();
+    session.close().await.unwrap();
+    followed.app.run(&insert).await;
+    followed.logged(&["\"prepared\":\"of another program\"", "COMMIT PREPARED"]).await;
+    assert!(followed.stalled().await >= 3.0);
+    followed.app.run("COMMIT PREPARED 'of another program'").await;
+    followed.goes_on().await;
 }

@@ -3,10 +3,14 @@
 use std::fmt::Debug;
 
 use async_graphql::Enum;
-use campaigns_scope::{Direction, Order, Place, Scope, Window};
+use campaigns_scope::{Direction, KeyValue, Order, Place, Scope, Window};
 
 use super::Listed;
-use crate::{cursor, error::Error, event};
+use crate::{
+    cursor::{self, Cursor},
+    error::Error,
+    event,
+};
 
 /// The default page size.
 const DEFAULT_SIZE: u32 = 50;
@@ -72,15 +76,13 @@ impl PageArguments {
         let (name, cursor) = if from_end { ("before", before) } else { ("after", after) };
         let decoded = cursor
             .map(|cursor| {
-                let Ordering { name: of, order, .. } = ordering;
-                cursor::decode(&cursor, of, order, scope.dialect()).ok_or_else(|| {
+                ordering.read(scope, &cursor)?.ok_or_else(|| {
                     Error::bad_input(name, "This is not a cursor of a list in this order.")
                 })
             })
             .transpose()?;
-        let (cursor, incarnation) = decoded.unzip();
-        let place = cursor.as_deref().filter(|_| ordering.is_feed);
-        let place = place.and_then(|keys| event::cursor::place_of(keys, incarnation.flatten()));
+        let place = decoded.as_ref().filter(|_| ordering.is_feed).and_then(event::cursor::place_of);
+        let cursor = decoded.map(|cursor| cursor.keys);
         let window = Window { limit: limit.into(), from_end, cursor };
         Ok(Asked { window, place: place.map(|place| (name, place)) })
     }
@@ -93,6 +95,8 @@ pub(crate) struct Ordering {
     pub(crate) name: String,
     /// Whether the first key is the feed's position.
     pub(super) is_feed: bool,
+    /// Whether its cursors are sealed.
+    is_sealed: bool,
 }
 
 /// How one field of an order is expressed in SQL.
@@ -136,6 +140,25 @@ impl Ordering {
             name += &format!(" {:?}{sign}", field.field());
             keys.push(key);
         }
-        Ok(Self { order: Order(keys), name, is_feed })
+        Ok(Self { order: Order(keys), name, is_feed, is_sealed: T::SEALED })
+    }
+
+    /// The cursor of a row with these keys. A cursor of the feed includes the feed's incarnation.
+    pub(crate) fn cursor(
+        &self,
+        scope: &Scope,
+        keys: &[KeyValue],
+        incarnation: Option<&str>,
+    ) -> Result<String, Error> {
+        if self.is_sealed {
+            return Ok(cursor::seal(scope.cursor_key()?, &self.name, keys, incarnation));
+        }
+        Ok(cursor::encode(&self.name, keys, incarnation))
+    }
+
+    /// The content of a cursor, or `None` if it is not one of this order.
+    pub(crate) fn read(&self, scope: &Scope, cursor: &str) -> Result<Option<Cursor>, Error> {
+        let key = if self.is_sealed { Some(scope.cursor_key()?) } else { None };
+        Ok(cursor::decode(cursor, key, &self.name, &self.order, scope.dialect()))
     }
 }

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::{Listed, OrderInput, Ordering, PageArguments, arguments::Asked};
 use crate::{
-    cursor,
     error::Error,
     event,
     filter::{self, Filter},
@@ -165,8 +164,7 @@ impl<T: Listed> Lists<T> {
         // a cursor of the feed includes its incarnation
         let incarnation =
             if self.ordering.is_feed { Some(self.settled(scope).await?.incarnation) } else { None };
-        let name = &self.ordering.name;
-        Ok(cursor::encode(name, &keys, incarnation.as_deref()))
+        self.ordering.cursor(scope, &keys, incarnation.as_deref())
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {

@@ -36,6 +36,8 @@ const EDGE: usize = 1_024;
 pub(crate) trait Listed: RowObject + Object + Clone + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
+    /// Whether its cursors are sealed, because they contain what is not for the organization.
+    const SEALED: bool = false;
 }
 
 /// The object with the ID in an argument, if it belongs to the organization.

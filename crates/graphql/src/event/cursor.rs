@@ -3,13 +3,12 @@
 use campaigns_scope::{KeyValue, Place, Scope};
 
 use super::{EngagementEvent, EngagementEventOrder};
-use crate::{connection::Ordering, cursor, error::Error};
+use crate::{connection::Ordering, cursor::Cursor, error::Error};
 
 /// The cursor of a place.
 pub(crate) fn encode(scope: &Scope, place: &Place) -> Result<String, Error> {
-    let ordering = feed(scope)?;
     let keys = [KeyValue::Integer(place.position), KeyValue::Id(place.id)];
-    Ok(cursor::encode(&ordering.name, &keys, Some(&place.incarnation)))
+    feed(scope)?.cursor(scope, &keys, Some(&place.incarnation))
 }
 
 /// The place in a cursor of the feed, which an argument or a header names.
@@ -17,21 +16,20 @@ pub(crate) fn encode(scope: &Scope, place: &Place) -> Result<String, Error> {
 /// # Errors
 /// If it is not one of the organization's feed.
 pub fn place(scope: &Scope, named_by: &str, cursor: &str) -> Result<Place, Error> {
-    let ordering = feed(scope)?;
-    let decoded = cursor::decode(cursor, &ordering.name, &ordering.order, scope.dialect());
-    let place = decoded.and_then(|(keys, incarnation)| place_of(&keys, incarnation));
-    place.ok_or_else(|| {
+    let decoded = feed(scope)?.read(scope, cursor)?;
+    decoded.as_ref().and_then(place_of).ok_or_else(|| {
         Error::bad_input(named_by, "This is not a cursor of your organization's feed.")
     })
 }
 
-/// The place in the keys of a cursor in an order that starts with the feed.
-pub(crate) fn place_of(keys: &[KeyValue], incarnation: Option<String>) -> Option<Place> {
-    match (keys.first(), keys.last()) {
+/// The place in a cursor in an order that starts with the feed.
+pub(crate) fn place_of(cursor: &Cursor) -> Option<Place> {
+    match (cursor.keys.first(), cursor.keys.last()) {
         (Some(KeyValue::Integer(position)), Some(KeyValue::Id(id))) => Some(Place {
             position: *position,
             id: *id,
-            incarnation: incarnation.unwrap_or_default().into(),
+            incarnation: cursor.incarnation.as_deref().unwrap_or_default().into(),
+            is_authentic: cursor.is_sealed,
         }),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use async_graphql::InputObject;
 use campaigns_entity::event::{self, Column};
+use sea_orm::sea_query::Expr;
 
 use super::object::EngagementEventType;
 use crate::{
@@ -47,7 +48,10 @@ impl Filter for EngagementEventFilter {
     logical!();
 
     fn fields(&self, all: &mut All<'_>, path: Path<'_>) -> Result<(), Error> {
-        all.id(path.field("id"), self.id.as_ref(), Column::Id)?;
+        all.ids(path.field("id"), self.id.as_ref(), |scope, ids| match ids {
+            Some(ids) => scope.is_shown_as::<event::Entity>(&ids),
+            None => Expr::val(true),
+        })?;
         let of_type = self.r#type.as_ref().map(EngagementEventTypeFilter::operators);
         all.choice(path.field("type"), of_type, Column::EventType)?;
         all.id(path.field("campaignId"), self.campaign_id.as_ref(), Column::SendCampaignId)?;
@@ -69,7 +73,7 @@ impl EngagementEventFilter {
         memory::test(self, &|filter: &Self| {
             let of_type = filter.r#type.as_ref().map(EngagementEventTypeFilter::operators);
             [
-                memory::id(filter.id.as_ref(), |event: &event::Model| event.id),
+                memory::id(filter.id.as_ref(), event::Model::shown_id),
                 memory::choice(of_type, |event| event.event_type),
                 memory::id(filter.campaign_id.as_ref(), |event| event.send_campaign_id),
                 memory::id(filter.contact_id.as_ref(), |event| event.send_contact_id),

@@ -1,6 +1,6 @@
 //! `EngagementEvent`.
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, Object};
 use campaigns_entity::{
     StoredJson,
     event::{self, EventType},
@@ -14,7 +14,7 @@ use crate::{
     object::{object, waiting},
     scalars::{DateTime, Json},
     send::Send,
-    shown::OneOf,
+    shown::{OneOf, ShownId},
 };
 
 object! {
@@ -26,7 +26,7 @@ object! {
         "campaign" needs SendCampaignId;
     }
     /// The event's UUID.
-    "id": ID = Id;
+    "id": ShownId = Id;
     /// The type of the event: what happened.
     "type": OneOf<EngagementEventType, EventType> = EventType;
     /// The URL of the clicked link. Null unless the event is a CLICK.
@@ -70,6 +70,7 @@ pub(crate) enum BounceType {
 
 impl Listed for EngagementEvent {
     const NAME: &'static str = "event";
+    const SEALED: bool = true;
 }
 
 #[Object]

@@ -86,8 +86,8 @@ impl RecordEventsPayload {
     /// The events as stored, in the order of the input.
     async fn events(&self, ctx: &Context<'_>) -> Result<Objects<EngagementEvent>, Error> {
         let ids = &self.recorded.ids;
-        let found = ctx.scope().by_ids::<event::Entity>(ids.iter().copied()).await?;
-        let found = rows::by_id(rows::together::<event::Entity>(found));
+        let found = ctx.scope().by_shown_ids::<event::Entity>(ids.iter().copied()).await?;
+        let found = rows::by_shown_id(rows::together::<event::Entity>(found))?;
         // a row deleted in the meantime is left out
         let events = ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent);
         Ok(Objects(events.collect()))

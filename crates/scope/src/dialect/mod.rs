@@ -11,11 +11,11 @@ mod list;
 
 use sea_orm::{
     ColumnTrait, DbBackend,
-    sea_query::{BinOper, CaseStatement, Expr, ExprTrait},
+    sea_query::{BinOper, CaseStatement, Expr, ExprTrait, Func},
 };
 use uuid::Uuid;
 
-use crate::fold;
+use crate::{OrganizationOwned, fold};
 
 pub use json::JsonKind;
 pub(crate) use list::json;
@@ -48,6 +48,23 @@ impl Dialect {
             Self::Postgres => Expr::col(column.as_column_ref())
                 .binary(BinOper::Custom("IS NOT DISTINCT FROM"), value),
             Self::Sqlite => column.eq(value),
+        }
+    }
+
+    /// The condition that the organization knows a row by one of these IDs: the ID that was chosen
+    /// for it, or its key if that was free.
+    pub(crate) fn is_shown_as<E: OrganizationOwned>(self, ids: &[Uuid]) -> Expr {
+        let ids = || ids.iter().copied();
+        let Some(chosen) = E::CHOSEN_ID else { return self.is_one_of(E::ID, ids()) };
+        let (id, chosen) = (Expr::col(E::ID.as_column_ref()), Expr::col(chosen.as_column_ref()));
+        match self {
+            // as in the unique index
+            Self::Postgres => self.is_in(Func::coalesce([chosen, id]).into(), ids()),
+            // an index for each
+            Self::Sqlite => {
+                let by_key = self.is_in(id, ids()).and(chosen.clone().is_null());
+                by_key.or(self.is_in(chosen, ids()))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
-use crate::{Error, connections::Session, triggers};
+use crate::{Error, connections::Session, sequence, triggers};
 
 /// How far in the future a time can be, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -46,6 +46,8 @@ enum Look {
     BrokenTriggers,
     /// Triggers that did not fire for a time.
     SwitchedTriggers,
+    /// What keeps the feed in order.
+    Feed,
 }
 
 /// The findings of a check.
@@ -68,6 +70,14 @@ impl Doctor {
         let mut checks = rows::checks(self.backend());
         checks.extend(values::checks(self.backend()));
         checks.extend(objects::checks());
+        checks.push(Check {
+            wrong: "events are missed by those who follow the feed".to_owned(),
+            remedy:
+                "Run the statement beside each fault. Clients that followed meanwhile have to load \
+                     their data again."
+                    .to_owned(),
+            look: Look::Feed,
+        });
         checks
     }
 
@@ -84,6 +94,7 @@ impl Doctor {
                 broken.iter().map(ToString::to_string).collect()
             }
             Look::SwitchedTriggers => triggers::look(&self.session).await?.switched,
+            Look::Feed => faults_of_feed(&self.session).await?,
         };
         let all = missing.len() as u64;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
@@ -110,4 +121,9 @@ impl Doctor {
     fn backend(&self) -> DbBackend {
         self.session.get_database_backend()
     }
+}
+
+async fn faults_of_feed(session: &Session) -> Result<Vec<String>, Error> {
+    let faults = sequence::faults(session).await?;
+    Ok(faults.into_iter().map(|fault| format!("{}: {}", fault.wrong, fault.remedy)).collect())
 }

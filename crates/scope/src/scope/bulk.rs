@@ -17,14 +17,14 @@ use super::Scope;
 use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unreadable::known};
 
 /// Given rows, as a table named `given`: `$1` is the organization, `$2` the rows.
-struct Given<E: OrganizationOwned> {
-    columns: Vec<E::Column>,
-    rows: Json,
+pub(super) struct Given<E: OrganizationOwned> {
+    pub(super) columns: Vec<E::Column>,
+    pub(super) rows: Json,
 }
 
 impl<E: OrganizationOwned> Given<E> {
     /// The columns that are set in the first row, which are the same in all rows.
-    fn of(rows: &[E::ActiveModel]) -> Self {
+    pub(super) fn of(rows: &[E::ActiveModel]) -> Self {
         let is_set = |column: &E::Column| match rows.first().map(|row| row.get(*column)) {
             Some(ActiveValue::Set(_)) => column.as_str() != E::ORGANIZATION.as_str(),
             _ => false,
@@ -45,15 +45,41 @@ impl<E: OrganizationOwned> Given<E> {
         names.join(", ")
     }
 
-    /// The table, as what comes after FROM.
-    fn table(&self, dialect: Dialect) -> String {
+    /// Its columns, each with its type, or in `SQLite` as an expression.
+    pub(super) fn typed(&self, dialect: Dialect) -> String {
         let columns: Vec<String> =
             self.columns.iter().map(|column| typed::<E>(*column, dialect)).collect();
-        let columns = columns.join(", ");
+        columns.join(", ")
+    }
+
+    /// The table, as what comes after FROM.
+    pub(super) fn table(&self, dialect: Dialect) -> String {
+        let columns = self.typed(dialect);
         match dialect {
             Dialect::Postgres => format!("jsonb_to_recordset($2) AS given({columns})"),
             Dialect::Sqlite => format!("(SELECT {columns} FROM json_each($2)) AS given"),
         }
+    }
+
+    /// Tables with the organization's rows that the given ones refer to, and the condition that none
+    /// is missing. The rows are locked in the order of their IDs.
+    pub(super) fn referenced(dialect: Dialect) -> (Vec<String>, String) {
+        // there is one writer at a time in SQLite
+        let lock = if dialect == Dialect::Postgres { "FOR KEY SHARE" } else { "" };
+        let mut tables = Vec::new();
+        let mut conditions = vec!["true".to_owned()];
+        for (column, table) in E::REFERENCES {
+            let column = column.as_str();
+            let among = is_among(dialect, "id", &format!("SELECT {column} FROM given"));
+            tables.push(format!(
+                "of_{column} AS (SELECT id FROM {table} WHERE org_id = $1 AND {among} ORDER BY id {lock})"
+            ));
+            conditions.push(format!(
+                "NOT EXISTS (SELECT 1 FROM given WHERE {column} IS NOT NULL \
+                 AND {column} NOT IN (SELECT id FROM of_{column}))"
+            ));
+        }
+        (tables, conditions.join(" AND "))
     }
 }
 
@@ -116,7 +142,7 @@ impl Scope {
     /// a transaction, this is one by itself.
     ///
     /// They are inserted in the order of their IDs, so that two calls with the same new IDs do not
-    /// deadlock. Their places in the feed are in the given order.
+    /// deadlock.
     ///
     /// # Errors
     /// [`Error::ReferenceNotFound`] if one refers to a row that is not the organization's. None is
@@ -125,44 +151,31 @@ impl Scope {
         &self,
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
-        let placed = self.placed::<E>(rows).await?;
-        let given = Given::<E>::of(placed.as_deref().unwrap_or(rows));
+        let given = Given::<E>::of(rows);
         let (entity, names) = (E::default(), given.names());
-        // a repeated row counts the first time
-        let order = match E::FEED_POSITION.filter(|_| placed.is_some()) {
-            Some(position) => format!("id, {}", position.as_str()),
-            None => "id".to_owned(),
-        };
-        // there is one writer at a time in SQLite
-        let (order, lock) = match self.dialect() {
-            Dialect::Postgres => (format!("ORDER BY {order}"), "FOR KEY SHARE"),
-            Dialect::Sqlite => (String::new(), ""),
-        };
-        // the referenced rows are locked in the order of their IDs; if one is not the
-        // organization's, nothing is inserted
-        let mut tables = vec![format!("given AS (SELECT * FROM {})", given.table(self.dialect()))];
-        let mut conditions = vec!["true".to_owned()];
-        for (column, table) in E::REFERENCES {
-            let column = column.as_str();
-            tables.push(format!(
-                "of_{column} AS (SELECT id FROM {table} WHERE org_id = $1 \
-                 AND {} ORDER BY id {lock})",
-                is_among(self.dialect(), "id", &format!("SELECT {column} FROM given")),
-            ));
-            conditions.push(format!(
-                "NOT EXISTS (SELECT 1 FROM given WHERE {column} IS NOT NULL \
-                 AND {column} NOT IN (SELECT id FROM of_{column}))"
-            ));
-        }
+        let dialect = self.dialect();
+        let order = if dialect == Dialect::Postgres { "ORDER BY id" } else { "" };
+        let (mut tables, whole) = Given::<E>::referenced(dialect);
+        tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(dialect)));
         let sql = format!(
-            "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {} {order} \
+            "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {whole} {order} \
              ON CONFLICT DO NOTHING RETURNING id",
             tables.join(", "),
             entity.table_name(),
             E::ORGANIZATION.as_str(),
-            conditions.join(" AND "),
         );
-        let written = self.executor().write_alone(&self.with_rows(sql, given.rows)).await;
+        self.insert_given::<E>(sql, given.rows, rows).await
+    }
+
+    /// Runs a statement that inserts given rows and returns the IDs of those that it has inserted.
+    /// What the others refer to is looked up.
+    pub(super) async fn insert_given<E: OrganizationOwned>(
+        &self,
+        sql: String,
+        given: Json,
+        rows: &[E::ActiveModel],
+    ) -> Result<HashSet<Uuid>, Error> {
+        let written = self.executor().write_alone(&self.with_rows(sql, given)).await;
         let inserted = written.map_err(|(failure, again)| {
             self.may_repeat.store(again, Ordering::Relaxed);
             Error::from(failure)
@@ -176,35 +189,6 @@ impl Scope {
         let left: Vec<E::ActiveModel> = rows.iter().filter(is_left).cloned().collect();
         self.check_references::<E>(&left).await?;
         Ok(inserted)
-    }
-
-    /// The rows with their places in the feed, or `None` if they get them on insertion, because the
-    /// order of their IDs is the given order.
-    async fn placed<E: OrganizationOwned>(
-        &self,
-        rows: &[E::ActiveModel],
-    ) -> Result<Option<Vec<E::ActiveModel>>, Error> {
-        let Some(column) = E::FEED_POSITION else { return Ok(None) };
-        let is_ordered = rows.is_sorted_by_key(|row| match row.get(E::ID) {
-            ActiveValue::Set(Value::Uuid(id)) => id,
-            _ => None,
-        });
-        if is_ordered || self.dialect() != Dialect::Postgres {
-            return Ok(None);
-        }
-        let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
-        let statement = Statement::from_sql_and_values(
-            self.executor().get_database_backend(),
-            "SELECT unnest(campaign_feed_draw($1)) AS position",
-            [count.into()],
-        );
-        let drawn = self.executor().query_all_raw(statement).await?;
-        let mut placed = rows.to_vec();
-        for (row, drawn) in placed.iter_mut().zip(&drawn) {
-            let position: i64 = drawn.try_get("", "position").map_err(Error::from)?;
-            row.set(column, position.into());
-        }
-        Ok(Some(placed))
     }
 
     /// Writes the given columns to each row with a given ID. All rows have the same columns set,

@@ -14,14 +14,14 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Scope, Scoped};
-use crate::{Dialect, Error, connections::Session, unreadable::leave_out};
+use crate::{Dialect, Error, unreadable::leave_out};
 
-/// The settled position of the feed.
+/// The settled position of an organization's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The position up to which every event, including later ones, is visible to the statements
-    /// that come next. `None` if this is true of all visible events. The migration `m0007_feed`
-    /// explains why.
+    /// The position up to which every event of the organization, including later ones, is visible to
+    /// the statements that come next. `None` if this is true of all visible events. The migration
+    /// `m0012_horizons` explains why.
     pub position: Option<i64>,
     /// What distinguishes this feed from the one after a failover or a restore.
     pub incarnation: Arc<str>,
@@ -36,6 +36,9 @@ pub struct Place {
     pub id: Uuid,
     /// The feed that the event was in.
     pub incarnation: Arc<str>,
+    /// Whether it comes from the feed or from a cursor that only the service can have made, so that
+    /// the event was there.
+    pub is_authentic: bool,
 }
 
 /// Some events in feed order.
@@ -58,15 +61,23 @@ impl FeedPage {
 }
 
 impl Scope {
-    /// The settled position of the feed.
+    /// The settled position of the organization's feed.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn settled(&self) -> Result<Settled, Error> {
-        match self.dialect() {
-            Dialect::Sqlite => Ok(Settled { position: None, incarnation: "".into() }),
-            Dialect::Postgres => settled(self.executor()).await,
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(Settled { position: None, incarnation: "".into() });
         }
+        let sql = "SELECT campaign_feed_settled_for($1) AS settled, \
+                   campaign_feed_incarnation() AS incarnation";
+        let values = [self.organization.into()];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let (position, incarnation) = match self.executor().query_one_raw(statement).await? {
+            Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
+            None => (0, String::new()),
+        };
+        Ok(Settled { position: Some(position), incarnation: incarnation.into() })
     }
 
     /// The place of the latest event that is settled.
@@ -87,7 +98,7 @@ impl Scope {
             Some(row) => (row.try_get("", "feed_position")?, row.try_get("", "id")?),
             None => (0, Uuid::nil()),
         };
-        Ok(Place { position, id, incarnation })
+        Ok(Place { position, id, incarnation, is_authentic: true })
     }
 
     /// Whether the feed still contains this place, so that continuing after it misses nothing. It
@@ -102,7 +113,7 @@ impl Scope {
         let (backend, settled) = match self.dialect() {
             Dialect::Postgres => (
                 DbBackend::Postgres,
-                "campaign_feed_settled(NULL) AS settled, campaign_feed_incarnation() AS incarnation",
+                "campaign_feed_settled_for($1) AS settled, campaign_feed_incarnation() AS incarnation",
             ),
             Dialect::Sqlite => (
                 DbBackend::Sqlite,
@@ -111,14 +122,20 @@ impl Scope {
         };
         let sql = format!(
             "SELECT {settled}, \
-             (SELECT id FROM campaign_events WHERE org_id = $1 AND feed_position = $2) AS id"
+             (SELECT id FROM campaign_events WHERE org_id = $1 AND feed_position = $2) AS id, \
+             (SELECT max(feed_position) FROM campaign_events WHERE org_id = $1) AS latest"
         );
         let values = [self.organization.into(), place.position.into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let Some(row) = self.executor().query_one_raw(statement).await? else { return Ok(false) };
         let there: Option<Uuid> = row.try_get("", "id")?;
         let incarnation: String = row.try_get("", "incarnation")?;
-        let settled: i64 = row.try_get("", "settled")?;
+        let mut settled: i64 = row.try_get("", "settled")?;
+        if !place.is_authentic {
+            // a place that was made up would find out how many events others have
+            let latest: Option<i64> = row.try_get("", "latest")?;
+            settled = std::cmp::min(settled, latest.unwrap_or(0));
+        }
         Ok(match there {
             // a position that was drawn again belongs to another event
             Some(id) => id == place.id,
@@ -226,6 +243,7 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
             feed_position: row.try_get("", "feed_position")?,
             send_campaign_id: row.try_get("", "send_campaign_id")?,
             send_contact_id: row.try_get("", "send_contact_id")?,
+            chosen_id: row.try_get("", "chosen_id")?,
         })
     };
     // a driver may panic at a value that its author did not think of
@@ -235,16 +253,4 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
         Err(_) => leave_out("campaign_events", &"reading it panics"),
     }
     None
-}
-
-/// [`Scope::settled`] on PostgreSQL, for any session.
-pub(crate) async fn settled(session: &Session) -> Result<Settled, Error> {
-    let sql = "SELECT campaign_feed_settled(NULL) AS settled, \
-               campaign_feed_incarnation() AS incarnation";
-    let row = session.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    let (position, incarnation): (i64, String) = match row {
-        Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
-        None => (0, String::new()),
-    };
-    Ok(Settled { position: Some(position), incarnation: incarnation.into() })
 }

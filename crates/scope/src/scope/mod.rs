@@ -1,6 +1,7 @@
 //! A scope: one organization, one role, and the operations they allow.
 
 mod bulk;
+mod events;
 pub(crate) mod feed;
 mod sorted;
 mod write;
@@ -28,9 +29,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Admin, Dialect, Error, Given, OrganizationOwned, Role, Sql,
+    Admin, CursorKey, Dialect, Error, Given, OrganizationOwned, Role, Sql,
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
+    cursor_key,
     shares::{NoPlace, Patience, Permit, Resting, Shares},
     unreadable::{all_known, leave_out_unknown},
     wall::Sight,
@@ -56,6 +58,8 @@ pub struct Scope {
     role: Role,
     /// Whether the last transaction was aborted in favor of another.
     may_repeat: Arc<AtomicBool>,
+    /// The key of cursors, of a viewer's scope.
+    cursor_key: Option<Arc<CursorKey>>,
 }
 
 /// An operation's turn to execute, until it is dropped.
@@ -139,7 +143,20 @@ impl<E: OrganizationOwned> Scoped<E> {
 
 impl Scope {
     pub(crate) fn of(session: Session, budgets: Budgets, organization: Uuid, role: Role) -> Self {
-        Self { session, budgets, organization, role, may_repeat: Arc::default() }
+        let may_repeat = Arc::default();
+        Self { session, budgets, organization, role, may_repeat, cursor_key: None }
+    }
+
+    pub(crate) fn with_cursor_key(self, cursor_key: Option<Arc<CursorKey>>) -> Self {
+        Self { cursor_key, ..self }
+    }
+
+    /// The key that hides the content of cursors.
+    ///
+    /// # Errors
+    /// If the database has none.
+    pub fn cursor_key(&self) -> Result<&CursorKey, Error> {
+        self.cursor_key.as_deref().ok_or_else(cursor_key::missing)
     }
 
     /// The same scope for one operation, with its own budget of bytes and a deadline for its
@@ -372,6 +389,33 @@ impl Scope {
         ids: impl IntoIterator<Item = Uuid>,
     ) -> Result<Vec<E::Model>, Error> {
         self.by_column::<E>(E::ID, ids).await
+    }
+
+    /// The organization's rows that it knows by these IDs, in no particular order, each once.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn by_shown_ids<E: OrganizationOwned>(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<E::Model>, Error> {
+        if E::CHOSEN_ID.is_none() {
+            return self.by_ids::<E>(ids).await;
+        }
+        let dialect = self.dialect();
+        let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut rows = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let scoped = Scoped::<E>::within(dialect.is_only(E::ORGANIZATION, self.organization));
+            rows.extend(self.all(scoped.by_key(dialect.is_shown_as::<E>(chunk))).await?);
+        }
+        Ok(rows)
+    }
+
+    /// The condition that the organization knows a row by one of these IDs.
+    #[must_use]
+    pub fn is_shown_as<E: OrganizationOwned>(&self, ids: &[Uuid]) -> Expr {
+        self.dialect().is_shown_as::<E>(ids)
     }
 
     /// The organization's rows with one of these IDs in a column, in no particular order.

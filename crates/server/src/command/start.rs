@@ -4,7 +4,7 @@
 //! **Invariant.** Nothing here changes anything: no file is made, no row is written.
 
 use anyhow::{Context, bail};
-use campaigns_scope::{ClaimRules, Database, Options, Signer};
+use campaigns_scope::{ClaimRules, Database, FeedFault, Options, Signer};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -251,6 +251,7 @@ pub(super) async fn require_database(database: &Database, options: &Options, rep
                  not be counted; `campaigns repair` compares and mends",
             );
         }
+        report.found("feed", require_order(database).await);
         if let Some(role) = &options.row_security_role {
             report.found("row security", require_row_security(database, role).await);
         }
@@ -277,6 +278,16 @@ pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<Vec<
         "figures would be wrong, or events would not appear in the feed; `campaigns repair` mends all of it:\n  {}",
         triggers.wrong("\n  ")
     )
+}
+
+/// Rejects a database in which followers of the feed would miss events, or events have no cursors.
+async fn require_order(database: &Database) -> anyhow::Result<()> {
+    let faults = database.feed_reader().faults().await?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines = faults.iter().map(|FeedFault { wrong, remedy }| format!("\n  {wrong}: {remedy}"));
+    bail!("the feed would lose events:{}", lines.collect::<String>())
 }
 
 /// Rejects a database in which policies would not apply to a role, with the reasons.

@@ -1,0 +1,138 @@
+//! Inserts events: with their places in the feed, and with keys of their own where another
+//! organization uses their IDs.
+//!
+//! **Invariants.**
+//! - Places are in the given order. They are drawn when everything else is done: from then until the
+//!   transaction ends, the organization's feed waits.
+//! - An ID that another organization uses is as good as any: the event is stored under a random key,
+//!   with the ID beside it, by the same statement. (The migration `m0013_event_ids` explains how an
+//!   event is known by its ID from then on.)
+//! - Rows are inserted in the order of their IDs, so that two calls with the same new IDs do not
+//!   deadlock.
+
+use std::collections::HashSet;
+
+use campaigns_entity::event;
+use sea_orm::{ActiveValue, IdenStatic};
+use uuid::Uuid;
+
+use super::{Scope, bulk::Given};
+use crate::{Dialect, Error};
+
+/// A random key, which no event has yet.
+const NEW_KEY: &str = "gen_random_uuid()";
+/// The same in `SQLite`: a version 4 UUID.
+const NEW_KEY_OF_SQLITE: &str = "CAST(randomblob(6) \
+    || substr(x'404142434445464748494a4b4c4d4e4f', 1 + (random() & 15), 1) || randomblob(1) \
+    || substr(x'808182838485868788898a8b8c8d8e8f', 1 + (random() & 15), 1) || randomblob(7) AS BLOB)";
+
+impl Scope {
+    /// Inserts the events with IDs that the organization has not stored yet, and returns these IDs.
+    /// A repeated ID counts the first time. All rows have the same columns set. `are_chosen` says
+    /// whether others may have chosen some of the IDs as well. Outside a transaction, this is one by
+    /// itself.
+    ///
+    /// # Errors
+    /// [`Error::ReferenceNotFound`] if the organization does not have one of the sends. None is
+    /// inserted then.
+    pub async fn insert_events(
+        &self,
+        rows: &[event::ActiveModel],
+        are_chosen: bool,
+    ) -> Result<HashSet<Uuid>, Error> {
+        let given = Given::<event::Entity>::of(rows);
+        let others: Vec<&str> =
+            given.columns.iter().map(IdenStatic::as_str).filter(|name| *name != "id").collect();
+        let others = others.join(", ");
+        let sql = match self.dialect() {
+            Dialect::Postgres => {
+                let is_ordered = rows.is_sorted_by_key(|row| match &row.id {
+                    ActiveValue::Set(id) => Some(*id),
+                    _ => None,
+                });
+                // in the order of their IDs, each gets its place when it is inserted
+                let is_placed = rows.len() > 1 && (are_chosen || !is_ordered);
+                of_postgres(&given, &others, are_chosen, is_placed)
+            }
+            Dialect::Sqlite => of_sqlite(&given, &others, are_chosen),
+        };
+        self.insert_given::<event::Entity>(sql, given.rows, rows).await
+    }
+}
+
+fn of_postgres(
+    given: &Given<event::Entity>,
+    others: &str,
+    are_chosen: bool,
+    is_placed: bool,
+) -> String {
+    let (mut tables, whole) = Given::<event::Entity>::referenced(Dialect::Postgres);
+    let typed = given.typed(Dialect::Postgres);
+    let (place, position, order) = if is_placed {
+        tables.insert(0, format!(
+            "given AS MATERIALIZED (SELECT * FROM ROWS FROM (jsonb_to_recordset($2) AS ({typed})) \
+             WITH ORDINALITY AS given)"
+        ));
+        // with the first row: by then, the sends are locked
+        tables.push(
+            "drawn AS MATERIALIZED (SELECT campaign_feed_draw_for($1, (SELECT CAST(count(*) AS integer) FROM given)) \
+             AS places)"
+                .to_owned(),
+        );
+        let position = "((SELECT places FROM drawn))[CAST(ordinality AS integer)], ";
+        ("feed_position, ", position, "id, ordinality")
+    } else {
+        tables.insert(
+            0,
+            format!("given AS (SELECT * FROM jsonb_to_recordset($2) AS given({typed}))"),
+        );
+        ("", "", "id")
+    };
+    let insert = format!(
+        "INSERT INTO campaign_events (org_id, {place}id, {others}) \
+         SELECT $1, {position}id, {others} FROM given WHERE {whole} ORDER BY {order} \
+         ON CONFLICT DO NOTHING RETURNING id"
+    );
+    if !are_chosen {
+        return format!("WITH {} {insert}", tables.join(", "));
+    }
+    // those that are left are repeated, or have the ID of another organization's event; the unique
+    // index over the shown ID tells these apart, also where another call is doing the same
+    format!(
+        "WITH {}, inserted AS ({insert}), \
+         under_new_keys AS (INSERT INTO campaign_events (org_id, {place}id, chosen_id, {others}) \
+           SELECT $1, {position}{NEW_KEY}, id, {others} FROM given \
+           WHERE {whole} AND id NOT IN (SELECT id FROM inserted) \
+           AND 0 = (SELECT count(*) FROM campaign_events AS stored \
+             WHERE coalesce(stored.chosen_id, stored.id) = given.id AND stored.org_id IS NOT DISTINCT FROM $1) \
+           ORDER BY {order} ON CONFLICT DO NOTHING RETURNING chosen_id AS id) \
+         SELECT id FROM inserted UNION ALL SELECT id FROM under_new_keys",
+        tables.join(", ")
+    )
+}
+
+fn of_sqlite(given: &Given<event::Entity>, others: &str, are_chosen: bool) -> String {
+    let (mut tables, whole) = Given::<event::Entity>::referenced(Dialect::Sqlite);
+    tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(Dialect::Sqlite)));
+    if !are_chosen {
+        return format!(
+            "WITH {} INSERT INTO campaign_events (org_id, id, {others}) SELECT $1, id, {others} FROM given \
+             WHERE {whole} ON CONFLICT DO NOTHING RETURNING id",
+            tables.join(", ")
+        );
+    }
+    // it has one writer at a time, so what is looked up stays as it is
+    tables.push(
+        "keyed AS (SELECT given.*, EXISTS (SELECT 1 FROM campaign_events AS stored WHERE stored.id = given.id \
+         AND (stored.org_id <> $1 OR stored.chosen_id IS NOT NULL)) AS is_taken FROM given)"
+            .to_owned(),
+    );
+    format!(
+        "WITH {} INSERT INTO campaign_events (org_id, id, chosen_id, {others}) \
+         SELECT $1, CASE WHEN is_taken THEN {NEW_KEY_OF_SQLITE} ELSE id END, CASE WHEN is_taken THEN id END, \
+         {others} FROM keyed WHERE {whole} AND NOT EXISTS (SELECT 1 FROM campaign_events AS stored \
+           WHERE stored.chosen_id = keyed.id AND stored.org_id = $1) \
+         ON CONFLICT DO NOTHING RETURNING coalesce(chosen_id, id) AS id",
+        tables.join(", ")
+    )
+}
