@@ -35,6 +35,7 @@ mod persisted;
 mod plans;
 mod prepared;
 mod queueing;
+mod refusals;
 mod row_security;
 mod schema_history;
 mod secrets;

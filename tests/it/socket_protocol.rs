@@ -328,6 +328,7 @@ async fn a_request_that_could_be_upgraded_but_is_none_is_answered() {
 async fn a_page_of_another_origin_opens_no_socket() {
     let settings = Settings {
         cors_origins: vec!["https://dashboard.example".parse().unwrap()],
+        public_origin: Some("https://mail.example".parse().unwrap()),
         ..Settings::default()
     };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;
@@ -336,14 +337,21 @@ async fn a_page_of_another_origin_opens_no_socket() {
     };
     assert!(open(&app.address).await.is_ok());
     assert!(open("https://dashboard.example").await.is_ok());
+    assert!(open("https://mail.example").await.is_ok());
     for origin in [
+        "http://mail.example",
+        "https://mail.example:8443",
         "https://evil.example",
         "null",
         "https://dashboard.example.evil.example",
         "http://127.0.0.1",
     ] {
         match open(origin).await {
-            Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), 403),
+            Err(tungstenite::Error::Http(response)) => {
+                assert_eq!(response.status(), 403);
+                let text = String::from_utf8(response.body().clone().unwrap()).unwrap();
+                assert!(text.contains("--public-url") && text.contains("--cors-origin"), "{text}");
+            }
             _ => panic!("{origin}"),
         }
     }

@@ -7,6 +7,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+/// The secret of `TestApp::sign`.
+const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
+
 async fn status(app: &TestApp, token: Option<String>) -> (StatusCode, String) {
     let client = app.client(token);
     let answer = client.ask("{ __schema { queryType { name } } }", json!({})).await;
@@ -314,5 +317,60 @@ mod of_anything {
             let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), ClaimRules::default());
             prop_assert!(verifier.verify(&text, Utc::now()).is_err());
         }
+    }
+}
+
+#[test]
+fn an_admin_is_one_in_the_tokens_of_each_identity_provider() {
+    let organization = Uuid::new_v4();
+    let now = Utc::now();
+    let role = |claim: &str, value: Json| {
+        let rules = ClaimRules { role: claim.to_owned(), ..ClaimRules::default() };
+        let mut claims = json!({ "sub": "x", "org_id": organization, "exp": now.timestamp() + 60 });
+        claims.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        let viewer = Verifier::new(Key::secret(SECRET).unwrap(), rules)
+            .verify(&TestApp::sign(&claims), now)
+            .unwrap();
+        format!("{:?}", viewer.role())
+    };
+    let hasura = "https://hasura.io/jwt/claims";
+    for (claim, claims, is) in [
+        ("role", json!({ "role": "admin" }), "Admin"),
+        ("role", json!({ "role": ["member", "admin"] }), "Admin"),
+        (
+            "realm_access.roles",
+            json!({ "realm_access": { "roles": ["offline_access", "admin"] } }),
+            "Admin",
+        ),
+        (
+            "resource_access.app.roles",
+            json!({ "resource_access": { "app": { "roles": ["owner"] } } }),
+            "Admin",
+        ),
+        ("roles", json!({ "roles": ["admin"] }), "Admin"),
+        ("cognito:groups", json!({ "cognito:groups": ["admin"] }), "Admin"),
+        (
+            "urn:zitadel:iam:org:project:roles",
+            json!({ "urn:zitadel:iam:org:project:roles": { "admin": { "1": "acme.example" } } }),
+            "Admin",
+        ),
+        ("https://app.example/roles", json!({ "https://app.example/roles": ["admin"] }), "Admin"),
+        (
+            "https://hasura.io/jwt/claims.x-hasura-default-role",
+            json!({ hasura: { "x-hasura-default-role": "admin" } }),
+            "Admin",
+        ),
+        (
+            "realm_access.roles",
+            json!({ "realm_access": { "roles": ["administrator", 7, null] } }),
+            "Member",
+        ),
+        ("roles", json!({ "roles": [] }), "Member"),
+        ("roles", json!({ "roles": [["admin"]] }), "Member"),
+        ("roles", json!({ "roles": { "member": "admin" } }), "Member"),
+        ("roles", json!({ "roles": true }), "Member"),
+        ("roles", json!({ "role": "admin" }), "Member"),
+    ] {
+        assert_eq!(role(claim, claims.clone()), is, "{claim} {claims}");
     }
 }

@@ -143,7 +143,13 @@ impl From<campaigns_scope::Error> for Error {
                 seldom(&error);
                 Self::busy()
             }
-            Scope::Unavailable(_) | Scope::NoFile(_) | Scope::Conflict(_) => {
+            Scope::Refused { by: Some(constraint) } => Self::conflict(format!(
+                "The constraint {constraint} of the database does not allow this."
+            )),
+            Scope::Refused { by: None } => {
+                Self::conflict("A trigger of the database does not allow this.")
+            }
+            Scope::Unavailable(_) | Scope::NoFile(_) | Scope::Conflict(_) | Scope::Closed(_) => {
                 seldom(&error);
                 Self::client(
                     Code::Unavailable,

@@ -5,7 +5,8 @@
 //! first, a few thousand in each transaction, and the row itself goes last.
 //!
 //! **Invariants.** Whatever is not deleted yet is consistent: figures and the feed are right at
-//! every step. A deletion that was interrupted can be repeated, and continues where it stopped.
+//! every step. A deletion that was interrupted can be repeated, and continues where it stopped. What
+//! rows of other programs forbid is known before the first step ([`referrers`]).
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session, owned::Hanging,
-    scope::is_given,
+    referrers, scope::is_given,
 };
 
 /// How many rows the first step deletes.
@@ -40,7 +41,8 @@ impl<'a> Admin<'a> {
     /// returns whether there was one. It can take longer than the scope's operation, but no longer than `limit`.
     ///
     /// # Errors
-    /// Any error of the database. [`Error::Unfinished`] if a part is deleted and the time is over:
+    /// Any error of the database. [`Error::Refused`] if rows of another program refer to what would be
+    /// deleted. [`Error::Unfinished`] if a part is deleted and the time is over:
     /// the same call continues from there.
     pub async fn delete<E: OrganizationOwned>(
         &self,
@@ -49,6 +51,10 @@ impl<'a> Admin<'a> {
     ) -> Result<bool, Error> {
         let end = Instant::now() + limit;
         let mut begun = false;
+        if !E::DEPENDENTS.is_empty() {
+            let (organization, dialect) = (self.scope.organization(), self.scope.dialect());
+            referrers::require_none::<E>(&self.session(), dialect, organization, id).await?;
+        }
         for dependent in E::DEPENDENTS {
             let mut step = FIRST_STEP;
             loop {
@@ -78,7 +84,7 @@ impl<'a> Admin<'a> {
             .filter(self.scope.is_shown_as::<E>(&[id]))
             .exec(&session)
             .await;
-        match deleted.map_err(Error::from) {
+        match deleted.map_err(Error::of_deletion) {
             Ok(deleted) => Ok(deleted.rows_affected > 0),
             Err(Error::Timeout(_)) if begun => Err(Error::Unfinished),
             Err(error) => Err(error),
@@ -135,7 +141,8 @@ impl<'a> Admin<'a> {
         if let Some(values) = &mut statement.values {
             values.0.push(id.into());
         }
-        Ok(scope.executor().execute_raw(statement).await?.rows_affected())
+        let deleted = scope.executor().execute_raw(statement).await.map_err(Error::of_deletion)?;
+        Ok(deleted.rows_affected())
     }
 
     /// Deletes or clears a number of the rows that depend on a row, and returns how many there
@@ -160,7 +167,8 @@ impl<'a> Admin<'a> {
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         let values = [organization.into(), id.into(), rows.into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        Ok(session.execute_raw(statement).await?.rows_affected())
+        let changed = session.execute_raw(statement).await.map_err(Error::of_deletion)?;
+        Ok(changed.rows_affected())
     }
 
     /// Runs each statement for at most the time of a step.

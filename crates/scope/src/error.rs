@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use sea_orm::{
     DbErr, RuntimeErr, SqlErr,
-    sqlx::{self, error::ErrorKind},
+    sqlx::{
+        self,
+        error::ErrorKind,
+        postgres::{PgDatabaseError, PgSeverity},
+    },
 };
 use uuid::Uuid;
 
@@ -52,6 +56,16 @@ pub enum Error {
     /// Work in steps is not finished, and the time has run out. The same call continues from there.
     #[error("the deletion is not finished")]
     Unfinished,
+    /// A constraint or a trigger of the database does not allow the change: of another program, since
+    /// the service knows its own.
+    #[error("{} of the database does not allow this", by.as_deref().unwrap_or("a trigger"))]
+    Refused {
+        /// The name of the constraint, or what SQLite says in its place. `None` for a trigger.
+        by: Option<String>,
+    },
+    /// The database refuses connections, for a reason that does not pass by itself.
+    #[error("the database refuses connections: {}", cause(.0))]
+    Closed(DbErr),
     /// Row security policies would fail at the token's claims, in every statement.
     #[error("the policies of the database cannot read the token: {0}")]
     Claims(&'static str),
@@ -88,11 +102,55 @@ impl From<DbErr> for Error {
                 Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
                 Some(code) if is_out_of_reach_in_sqlite(code) => Self::Unavailable(error),
-                _ => Self::Database(error),
+                _ if is_fatal(of_driver) => Self::Closed(error),
+                _ => refusal(of_driver).unwrap_or(Self::Database(error)),
             },
             _ => Self::Database(error),
         }
     }
+}
+
+impl Error {
+    /// The error of a statement that deletes: a foreign key is that of a row which refers to it.
+    pub(crate) fn of_deletion(error: DbErr) -> Self {
+        match sqlx_error(&error) {
+            Some(of_driver @ sqlx::Error::Database(of))
+                if of.kind() == ErrorKind::ForeignKeyViolation =>
+            {
+                refusal(of_driver).unwrap_or(Self::Refused { by: None })
+            }
+            _ => error.into(),
+        }
+    }
+}
+
+/// Whether PostgreSQL ended the connection with this, or did not let it in.
+fn is_fatal(error: &sqlx::Error) -> bool {
+    let of_postgres =
+        |error: &PgDatabaseError| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+    let error = error.as_database_error();
+    error.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()).is_some_and(of_postgres)
+}
+
+/// [`Error::Refused`], if a constraint or a trigger is the reason.
+fn refusal(error: &sqlx::Error) -> Option<Error> {
+    let error = error.as_database_error()?;
+    if let Some(of_postgres) = error.try_downcast_ref::<PgDatabaseError>() {
+        let code = of_postgres.code();
+        // class 23: Integrity Constraint Violation; raise_exception
+        let refuses = code.starts_with("23") || code == "P0001";
+        let by = of_postgres.constraint().or(of_postgres.column());
+        return refuses.then(|| Error::Refused { by: by.map(str::to_owned) });
+    }
+    // SQLITE_CONSTRAINT: "UNIQUE constraint failed: table.column", "FOREIGN KEY constraint failed", or
+    // with SQLITE_CONSTRAINT_TRIGGER the text of a trigger
+    let code = error.code()?.parse::<u32>().ok()?;
+    if code & 0xff != 19 {
+        return None;
+    }
+    let named = error.message().split_once(" constraint failed").filter(|_| code != 1811);
+    let by = named.map(|(kind, name)| name.strip_prefix(": ").unwrap_or(kind).to_owned());
+    Some(Error::Refused { by })
 }
 
 /// Whether a result code of SQLite (<https://sqlite.org/rescode.html>) says that the file cannot be

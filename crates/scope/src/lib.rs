@@ -125,6 +125,7 @@ mod operator;
 mod owned;
 mod page;
 mod raw;
+mod referrers;
 mod rights;
 mod scope;
 mod sequence;

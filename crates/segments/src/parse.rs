@@ -20,6 +20,14 @@ const MAX_VALUES: usize = 1_000;
 /// The maximum number of values in all lists of the rules.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
+/// Keys of the editor that change what a rule selects, and are not supported.
+const UNSUPPORTED: [(&str, &str); 2] = [
+    ("lhs", "Expressions are not supported. Compare the field itself."),
+    ("match", "Matching parts of a list is not supported."),
+];
+const NO_FIELD: &str =
+    "Rules do not have this field. `segmentFields` lists the ones that they have.";
+
 /// Why rules cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
@@ -94,9 +102,10 @@ struct Parser {
 }
 
 impl Parser {
-    /// A group or a rule; `None` if it is disabled.
+    /// A group or a rule; `None` if it is muted, as if it were not there. `disabled` locks it in the
+    /// editor alone, so it applies.
     fn node(&mut self, object: &Object, level: usize) -> Result<Option<Node>, RuleError> {
-        if flag(object, "disabled")? {
+        if flag(object, "muted")? {
             return Ok(None);
         }
         if is_group(object) {
@@ -123,6 +132,11 @@ impl Parser {
         };
         let mut nodes = Vec::new();
         for (index, value) in rules.iter().enumerate() {
+            if value.is_string() {
+                let message =
+                    "Combinators between rules are not supported. Give the group one combinator.";
+                return Err(RuleError::new(message).within(index).within("rules"));
+            }
             let node = self::object(value).and_then(|object| self.node(object, level + 1));
             let node = node.map_err(|error| error.within(index).within("rules"))?;
             nodes.extend(node);
@@ -132,6 +146,11 @@ impl Parser {
 
     fn rule(&mut self, object: &Object) -> Result<Node, RuleError> {
         self.count()?;
+        for (key, message) in UNSUPPORTED {
+            if object.get(key).is_some_and(|value| !value.is_null()) {
+                return Err(RuleError::new(message).within(key));
+            }
+        }
         match object.get("valueSource") {
             None | Some(Json::Null) => {}
             Some(Json::String(source)) if source == "value" => {}
@@ -141,7 +160,7 @@ impl Parser {
             }
         }
         let (field, keys) = Field::find(text(object, "field")?)
-            .ok_or_else(|| RuleError::new("Rules do not have this field.").within("field"))?;
+            .ok_or_else(|| RuleError::new(NO_FIELD).within("field"))?;
         let name = text(object, "operator")?;
         let operator = field.kind.operators().find(|operator| operator.name == name);
         let operator = operator.ok_or_else(|| {
@@ -164,8 +183,7 @@ impl Parser {
         let mut nodes = Vec::new();
         for (name, value) in object {
             let rule = self.count().and_then(|()| {
-                let (field, keys) = Field::find(name)
-                    .ok_or_else(|| RuleError::new("Rules do not have this field."))?;
+                let (field, keys) = Field::find(name).ok_or_else(|| RuleError::new(NO_FIELD))?;
                 let operand = self.operand(field, equal, value)?;
                 Ok(Node::Rule(Rule { field, keys, operator: equal, operand }))
             });

@@ -104,7 +104,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
         (Kind::Boolean | Kind::Json, Json::Bool(value)) => Ok(Value::Boolean(*value)),
         // the editor's number field exports text
         (Kind::Number, Json::String(text)) => {
-            text.trim().parse::<Number>().map(Value::Number).map_err(|_| wrong(kind))
+            number(text).map(Value::Number).ok_or_else(|| wrong(kind))
         }
         (Kind::ContactType, Json::String(text)) => {
             ContactType::try_from_value(text).map(Value::Type).map_err(|_| wrong(kind))
@@ -117,6 +117,28 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
         (Kind::Time, Json::String(text)) => time(text).map(Value::Time).ok_or_else(|| wrong(kind)),
         _ => Err(wrong(kind)),
     }
+}
+
+/// The number that text is in the editor, which takes more ways to write it than JSON: `01`, `.5`, `5.`, `+5`.
+fn number(text: &str) -> Option<Number> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (digits, exponent) = match digits.find(['e', 'E']) {
+        Some(at) => digits.split_at(at),
+        None => (digits, ""),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + part.len() == 0 || !are_digits(whole) || !are_digits(part) {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if part.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{part}{exponent}").parse().ok()
 }
 
 fn wrong(kind: Kind) -> RuleError {
@@ -152,4 +174,34 @@ fn time(text: &str) -> Option<Time> {
     // a date starts at midnight UTC
     let midnight = (text.len() == 10).then(|| storable_time(&format!("{text}T00:00:00Z")));
     midnight.unwrap_or_else(|| storable_time(text)).map(Time::At)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_a_number_in_each_way_that_the_editor_takes() {
+        for (text, is) in [
+            ("007", "7"),
+            ("01", "1"),
+            (".5", "0.5"),
+            ("-.5", "-0.5"),
+            ("5.", "5"),
+            ("+5", "5"),
+            (" 0 ", "0"),
+            ("000", "0"),
+            ("1e3", "1e3"),
+            ("-0.50", "-0.50"),
+            ("00.10E+2", "0.10E+2"),
+        ] {
+            assert_eq!(number(text), Some(is.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "", " ", ".", "-", "+-5", "--5", "1.2.3", "0x10", "1 2", "1e", "e3", "Infinity", "NaN",
+            "٣", "1_000",
+        ] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
 }

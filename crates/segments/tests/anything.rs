@@ -11,7 +11,7 @@ fn words() -> impl Strategy<Value = String> {
         3 => prop::sample::select(fields),
         3 => prop::sample::select(vec![
             "field", "operator", "value", "rules", "combinator", "not", "and", "or", "=", "!=", "<", "in", "between",
-            "contains", "null", "notNull", "disabled", "-30d", "2026-01-31", "metadata.plan", "metadata.",
+            "contains", "null", "notNull", "disabled", "muted", "-30d", "2026-01-31", "metadata.plan", "metadata.",
         ])
         .prop_map(str::to_owned),
         1 => ".{0,10}",

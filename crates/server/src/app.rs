@@ -65,6 +65,9 @@ pub struct Settings {
     pub sign_in: SignIn,
     /// The origins whose pages can send requests.
     pub cors_origins: Vec<http::HeaderValue>,
+    /// The origin of the service's own pages, where a proxy gives them another one than the `Host` that
+    /// it forwards.
+    pub public_origin: Option<http::HeaderValue>,
     /// The maximum number of TCP connections.
     pub max_peers: usize,
     /// The maximum number of sockets that are not authenticated yet.
@@ -137,6 +140,7 @@ impl Default for Settings {
             pages: Pages::default(),
             sign_in: SignIn::default(),
             cors_origins: Vec::new(),
+            public_origin: None,
             max_peers: 10_000,
             max_unknown_sockets: 1_000,
             max_sockets: 5_000,

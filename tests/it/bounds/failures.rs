@@ -71,10 +71,21 @@ async fn it_starts_before_its_database_does() {
     postgres.stop("fast").await;
     let directory = tempfile::tempdir().unwrap();
     let serve = serve_arguments(&app.database.url);
-    let mut service = Binary::start(directory.path(), &serve).await;
+    let cors = [&serve[..], &["--cors-origin", "https://App.example:443"]].concat();
+    let mut service = Binary::start(directory.path(), &cors).await;
     let mut client = acme.member.clone();
     client.address = service.address().await;
     assert!(!is_ready(&client).await);
+    // a page of an allowed origin can read why
+    for (method, status) in
+        [(Method::OPTIONS, StatusCode::OK), (Method::POST, StatusCode::SERVICE_UNAVAILABLE)]
+    {
+        let request = client.request(method, "/graphql").header("origin", "https://app.example");
+        let request = request.header("access-control-request-method", "POST");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    }
     assert_eq!(ask(&client, READ).await, refused());
     let alive = client.request(Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(alive.status(), StatusCode::OK);

@@ -48,7 +48,7 @@ fn connection_init(client: &Client) -> Json {
 fn of_the_reader(app: &TestApp) -> &'static [&'static str] {
     match app.database.backend {
         Backend::Postgres => {
-            &["campaign_feed_settled($1)", "AS listened(", "campaign_feed_holder()"]
+            &["campaign_feed_horizon($1)", "AS listened(", "campaign_feed_horizon(NULL)"]
         }
         Backend::Sqlite => &["SELECT last_position FROM campaign_feed", "AS listened"],
     }

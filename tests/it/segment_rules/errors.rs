@@ -1,6 +1,6 @@
 //! What rules cannot be, with the path to it.
 
-use campaigns_tests::{Backend, TestApp, node};
+use campaigns_tests::{Backend, TestApp, node, on_both_databases};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -63,10 +63,41 @@ async fn rules_that_cannot_be_taken_are_named_by_their_path() {
             first("valueSource"),
         ),
         (
+            group(vec![json!({ "field": "city", "operator": "=", "value": "x", "muted": "yes" })]),
+            first("muted"),
+        ),
+        (
             group(vec![
-                json!({ "field": "city", "operator": "=", "value": "x", "disabled": "yes" }),
+                json!({ "field": "city", "operator": "=", "value": "X", "lhs": { "function": "upper" } }),
             ]),
-            first("disabled"),
+            first("lhs"),
+        ),
+        (
+            group(vec![
+                json!({ "field": "city", "operator": "=", "value": "x", "match": { "mode": "all" } }),
+            ]),
+            first("match"),
+        ),
+        (
+            group(vec![
+                json!({ "field": "city", "operator": "=", "value": { "function": "lower", "args": ["X"] } }),
+            ]),
+            first("value"),
+        ),
+        (
+            json!({ "rules": [rule("city", "=", json!("x")), "and", rule("city", "=", json!("x"))] }),
+            "rules.combinator".to_owned(),
+        ),
+        (
+            json!({ "combinator": "and", "rules": [rule("city", "=", json!("x")), "or", rule("city", "=", json!("x"))] }),
+            "rules.rules.1".to_owned(),
+        ),
+        // what is disabled applies, and has to be right
+        (
+            group(vec![
+                json!({ "field": "planet", "operator": "=", "value": "x", "disabled": true }),
+            ]),
+            first("field"),
         ),
         (single("opened", "in", json!([true])), first("operator")),
         (single("opened", "<", json!(true)), first("operator")),
@@ -150,7 +181,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
         .await;
         let fields = ["opens", "sends", "clicks"];
         let number = |index: usize| rule(fields[index % 3], ">=", json!(0));
-        let disabled = json!({ "field": "planet", "disabled": true });
+        let muted = json!({ "field": "planet", "muted": true });
         // as editors export them
         let exported = |index: usize| {
             let id = Uuid::from_u128(index as u128);
@@ -160,7 +191,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
             })
         };
         let ids: Vec<Uuid> = (0..1_000).map(Uuid::from_u128).collect();
-        let mut many = vec![disabled; 600];
+        let mut many = vec![muted; 600];
         many.extend(vec![rule("city", "contains", json!("x")); 500]);
         for rules in [
             levels(10),
@@ -197,4 +228,77 @@ async fn what_react_querybuilder_exports_is_taken() {
     let token = acme.member.token.unwrap();
     let run = node("rules.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
+
+on_both_databases! {
+    async fn rules_of_react_querybuilder_select_whom_its_own_condition_selects(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let org = app.literal(acme.id);
+        let texts = ["a", "b", "B", "ä", "10", "2", "it''s", "x y"];
+        let rows: Vec<String> = (0..120)
+            .map(|at| {
+                let text = |step: usize| texts[at / step % texts.len()];
+                let source = if at % 3 == 0 { "NULL".to_owned() } else { format!("'{}'", text(5)) };
+                format!("({org}, 'c{at}', '{}', '{}', '{}', {source})", text(1), text(7), text(3))
+            })
+            .collect();
+        app.run(&format!(
+            "INSERT INTO contacts (org_id, first_name, city, title, country, source) VALUES {}",
+            rows.join(", ")
+        ))
+        .await;
+        let run = node("format-query.mjs", &[("COUNT", "150"), ("SEED", "25")]).await;
+        assert_eq!(run.code, 0, "{}", run.err);
+        let preview = "query ($rules: JSON!) { previewSegment(rules: $rules) { count contacts(first: 500) { firstName } } }";
+        let mut some = 0;
+        for line in run.out.lines() {
+            let made: Json = serde_json::from_str(line).unwrap();
+            let condition = made["sql"].as_str().unwrap();
+            let expected = app
+                .rows(&format!("SELECT first_name FROM contacts WHERE org_id = {org} AND ({condition})"))
+                .await;
+            let mut expected: Vec<String> =
+                expected.iter().map(|row| row.try_get("", "first_name").unwrap()).collect();
+            let data = acme.member.data(preview, json!({ "rules": made["rules"] })).await;
+            let contacts = data["previewSegment"]["contacts"].as_array().unwrap();
+            let mut selected: Vec<String> =
+                contacts.iter().map(|of| of["firstName"].as_str().unwrap().to_owned()).collect();
+            expected.sort();
+            selected.sort();
+            assert_eq!(selected, expected, "{line}");
+            some += usize::from(!expected.is_empty() && expected.len() < 120);
+        }
+        assert!(some > 50, "{some}");
+    }
+
+    async fn what_is_muted_is_left_out_and_what_is_disabled_applies(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let org = app.literal(acme.id);
+        app.run(&format!(
+            "INSERT INTO contacts (org_id, first_name, title, source) VALUES ({org}, 'boss', 'CEO', 'web'), ({org}, 'visitor', 'x', 'web')"
+        ))
+        .await;
+        let with = |mut rule: Json, key: &str| {
+            rule[key] = json!(true);
+            rule
+        };
+        let web = rule("source", "=", json!("web"));
+        let boss = rule("title", "=", json!("CEO"));
+        let or = |rules: &[Json]| json!({ "combinator": "or", "rules": rules });
+        for (rules, count) in [
+            (or(&[with(web.clone(), "muted"), boss.clone()]), 1),
+            (or(&[web.clone(), boss.clone()]), 2),
+            (with(boss.clone(), "disabled"), 1),
+            (group(vec![with(or(std::slice::from_ref(&boss)), "disabled"), web.clone()]), 1),
+            (group(vec![with(group(vec![boss.clone()]), "muted"), web.clone()]), 2),
+            (with(group(vec![boss.clone()]), "muted"), 2),
+            (with(boss, "muted"), 2),
+            (rule("sends", "<", json!("007")), 2),
+            (rule("sends", ">", json!("-.5")), 2),
+            (rule("sends", "in", json!("01, 2")), 0),
+        ] {
+            let data = acme.member.data(PREVIEW, json!({ "rules": rules })).await;
+            assert_eq!(data["previewSegment"]["count"], count, "{rules}");
+        }
+    }
 }

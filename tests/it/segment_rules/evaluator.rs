@@ -65,7 +65,7 @@ pub(super) fn selects(rules: &Json, person: &Person, now: DateTime<Utc>) -> bool
             .as_array()
             .unwrap()
             .iter()
-            .filter(|rule| rule.get("disabled") != Some(&Json::Bool(true)))
+            .filter(|rule| rule.get("muted") != Some(&Json::Bool(true)))
             .map(|rule| selects(rule, person, now))
             .collect();
         let selected = inner.is_empty()

@@ -48,6 +48,9 @@ impl Maker<'_> {
             let inner = depth > 0 && self.rng.random_bool(0.4);
             let mut rule = if inner { self.group(depth - 1) } else { self.rule() };
             if self.rng.random_bool(0.05) {
+                rule["muted"] = json!(true);
+            }
+            if self.rng.random_bool(0.05) {
                 rule["disabled"] = json!(true);
             }
             rules.push(rule);

@@ -37,10 +37,15 @@ pub(crate) struct Followed {
     /// The bytes that it keeps for its life.
     _held: Held,
     sent: Counter,
+    /// The responses since it last let others go first.
+    burst: u32,
 }
 
 /// The bytes of an open subscription, in addition to its input.
 const SUBSCRIPTION: usize = 8 * 1024;
+
+/// The number of responses of a subscription in a row.
+const BURST: u32 = 8;
 
 impl Begun {
     /// Begins an operation in a scope, which came with these headers.
@@ -144,6 +149,7 @@ impl Begun {
                     _observed: observed,
                     _held: held,
                     sent,
+                    burst: 0,
                 })
             }
             Err(refused) => {
@@ -155,8 +161,15 @@ impl Begun {
 }
 
 impl Followed {
-    /// The next response. `None` where there will be no more.
+    /// The next response. `None` where there will be no more. Thousands of subscriptions can be behind
+    /// at once, so each lets the others go first after some responses: an event that is new waits for
+    /// a few of each, and not for all of them.
     pub(crate) async fn next(&mut self) -> Option<Payload> {
+        self.burst += 1;
+        if self.burst > BURST {
+            self.burst = 0;
+            tokio::task::yield_now().await;
+        }
         let payload = self.subscription.next().await?;
         self.sent.increment(1);
         Some(payload)

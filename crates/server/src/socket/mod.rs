@@ -35,6 +35,8 @@ pub(crate) use connection::check_again;
 pub(crate) use sockets::Sockets;
 pub(crate) use writer::{Queue, start as start_writer};
 
+use std::sync::Once;
+
 use axum::{
     extract::{FromRequestParts, WebSocketUpgrade},
     response::Response,
@@ -42,7 +44,7 @@ use axum::{
 use campaigns_graphql::{Code, Error};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
-use crate::{App, http::respond, listen::peer::Peer};
+use crate::{App, Settings, http::respond, listen::peer::Peer};
 use threads::lasting;
 
 /// The bytes of a socket with its tasks and buffers, without its operations and queued messages.
@@ -51,6 +53,9 @@ pub(crate) const HELD: usize = 16 * 1024;
 /// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
 /// token.
 const MAX_UNKNOWN_BYTES: usize = 16 * 1024;
+
+/// The maximum number of characters of a header in the log.
+const MAX_LOGGED: usize = 200;
 
 /// The subprotocol.
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -69,7 +74,23 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
 /// Turns a request into a socket.
 pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
     if !app.lets_in(&parts.headers) {
-        let error = Error::bad_input("origin", "Pages of this origin are not allowed.");
+        static LOGGED: Once = Once::new();
+        LOGGED.call_once(|| {
+            let [origin, host] = [header::ORIGIN, header::HOST].map(|name| {
+                let text = parts.headers.get(name).and_then(|value| value.to_str().ok());
+                text.map(|text| text.chars().take(MAX_LOGGED).collect::<String>())
+            });
+            tracing::warn!(
+                ?origin, ?host,
+                "a page of another origin was refused a socket, which is logged once; if it is a page of the service \
+                 behind a proxy, give --public-url, and if it is another one that may ask, --cors-origin"
+            );
+        });
+        let error = Error::bad_input(
+            "origin",
+            "Pages of this origin are not allowed. Behind a proxy, the service needs --public-url; for other pages, \
+             --cors-origin.",
+        );
         return respond::refused(crate::http::JSON, StatusCode::FORBIDDEN, error);
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
@@ -108,7 +129,8 @@ impl App {
         if origins.next().is_some() {
             return false;
         }
-        if self.settings.cors_origins.contains(origin) {
+        let Settings { cors_origins, public_origin, .. } = &self.settings;
+        if cors_origins.contains(origin) || public_origin.as_ref() == Some(origin) {
             return true;
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -199,6 +199,10 @@ pub(super) struct Serve {
         value_parser = origin
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
+    /// The address at which people reach the service, such as <https://mail.example.com>, if a proxy
+    /// forwards another name or port.
+    #[arg(long, env = "CAMPAIGNS_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub(super) public_url: Option<HeaderValue>,
 }
 
 impl Serve {
@@ -434,6 +438,20 @@ fn database_url(text: &str) -> Result<String, String> {
     } else {
         Err("it must begin with postgres:// or sqlite://".to_owned())
     }
+}
+
+/// The origin of the address at which people reach the service.
+fn public_url(text: &str) -> Result<HeaderValue, String> {
+    let is_of_web = ["http", "https"].iter().any(|scheme| {
+        text.split_once("://").is_some_and(|(given, _)| given.eq_ignore_ascii_case(scheme))
+    });
+    if !is_of_web {
+        return Err("it must begin with https:// or http://".to_owned());
+    }
+    origin(text).map_err(|_| {
+        "it has only a scheme and a host, such as https://mail.example.com: the service answers at the root of its host"
+            .to_owned()
+    })
 }
 
 /// An origin as browsers write it (WHATWG HTML, "ASCII serialization of an origin"): in lower case, with a

@@ -1,0 +1,115 @@
+//! Rows of other programs that refer to rows which a deletion takes along.
+//!
+//! A deletion in steps must not stop halfway because a foreign key of another program refuses one of them.
+//! So before the first step, each such key that refuses is asked whether it has a row. What
+//! appears later, what the service has no right to read, and what a trigger refuses, stops the step itself.
+
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::{Dependent, Dialect, Error, OrganizationOwned, connections::Session};
+
+/// A foreign key that refuses to let rows go.
+struct Referrer {
+    /// Its name, or that of its table where it has none.
+    name: String,
+    /// Its table, quoted.
+    table: String,
+    /// The table that it refers to.
+    referred: String,
+    /// The condition that its row `own` refers to a row `other`.
+    joined: String,
+    /// Whether both are one table.
+    is_own: bool,
+}
+
+/// Foreign keys of PostgreSQL: `$1` is the tables that they refer to, `$2` those whose rows are
+/// deleted or cleared first.
+const IN_POSTGRES: &str = "SELECT CAST(keys.conname AS text) AS name, \
+       quote_ident(schemas.nspname) || '.' || quote_ident(own.relname) AS of_table, \
+       CAST(other.relname AS text) AS referred, \
+       (SELECT string_agg('own.' || quote_ident(here.attname) || ' = other.' || quote_ident(there.attname), ' AND ') \
+        FROM unnest(keys.conkey, keys.confkey) AS pairs (here, there) \
+        JOIN pg_attribute AS here ON here.attrelid = keys.conrelid AND here.attnum = pairs.here \
+        JOIN pg_attribute AS there ON there.attrelid = keys.confrelid AND there.attnum = pairs.there) AS joined, \
+       keys.conrelid = keys.confrelid AS is_own \
+     FROM jsonb_array_elements_text($1) AS wanted (name) \
+     JOIN pg_constraint AS keys ON keys.confrelid = to_regclass(wanted.name) \
+     JOIN pg_class AS other ON other.oid = keys.confrelid \
+     JOIN pg_class AS own ON own.oid = keys.conrelid \
+     JOIN pg_namespace AS schemas ON schemas.oid = own.relnamespace \
+     WHERE keys.contype = 'f' AND keys.confdeltype IN ('a', 'r') AND keys.conparentid = 0 \
+     AND NOT EXISTS (SELECT 1 FROM jsonb_array_elements_text($2) AS first (name) \
+         WHERE to_regclass(first.name) = keys.conrelid) \
+     AND has_schema_privilege(schemas.oid, 'USAGE') AND has_table_privilege(own.oid, 'SELECT') \
+     ORDER BY 1";
+
+/// The same of SQLite, where keys have no names.
+const IN_SQLITE: &str = "SELECT own.name AS name, '\"' || replace(own.name, '\"', '\"\"') || '\"' AS of_table, \
+       wanted.value AS referred, \
+       group_concat('own.\"' || replace(pairs.\"from\", '\"', '\"\"') || '\" = other.\"' || \
+         replace(coalesce(pairs.\"to\", 'id'), '\"', '\"\"') || '\"', ' AND ') AS joined, \
+       lower(own.name) = wanted.value AS is_own \
+     FROM json_each($1) AS wanted JOIN sqlite_master AS own JOIN pragma_foreign_key_list(own.name) AS pairs \
+     WHERE own.type = 'table' AND lower(pairs.\"table\") = wanted.value \
+     AND pairs.on_delete IN ('NO ACTION', 'RESTRICT') \
+     AND NOT EXISTS (SELECT 1 FROM json_each($2) AS first WHERE first.value = lower(own.name)) \
+     GROUP BY own.name, pairs.id ORDER BY 1";
+
+/// Refuses to delete a row if another program's row refers to it, or to a row that is deleted with it.
+///
+/// # Errors
+/// [`Error::Refused`] with the foreign key, or any error of the database.
+pub(crate) async fn require_none<E: OrganizationOwned>(
+    session: &Session,
+    dialect: Dialect,
+    organization: Uuid,
+    id: Uuid,
+) -> Result<(), Error> {
+    let root = E::default().table_name().to_owned();
+    let deleted: Vec<_> = E::DEPENDENTS
+        .iter()
+        .filter_map(|dependent| match dependent {
+            Dependent::Deleted(hanging) => Some(hanging),
+            Dependent::Cleared(_) => None,
+        })
+        .collect();
+    let first = E::DEPENDENTS.iter().map(|dependent| match dependent {
+        Dependent::Deleted(hanging) | Dependent::Cleared(hanging) => json!(hanging.table),
+    });
+    let first: Json = first.collect();
+    let wanted: Json = deleted.iter().map(|of| of.table).chain([&*root]).map(Json::from).collect();
+    let backend = session.get_database_backend();
+    let sql = match dialect {
+        Dialect::Postgres => IN_POSTGRES,
+        Dialect::Sqlite => IN_SQLITE,
+    };
+    let rows = session
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, [wanted.into(), first.into()]))
+        .await?;
+    for row in rows {
+        let of = Referrer {
+            name: row.try_get("", "name")?,
+            table: row.try_get("", "of_table")?,
+            referred: row.try_get("", "referred")?,
+            joined: row.try_get("", "joined")?,
+            is_own: row.try_get("", "is_own")?,
+        };
+        let hanging = deleted.iter().find(|hanging| hanging.table == of.referred);
+        let column = hanging.map_or("id", |hanging| hanging.column);
+        let Referrer { name, table, referred, joined, is_own } = of;
+        // a row that refers to itself goes with itself
+        let another = if is_own { " AND own.id <> other.id" } else { "" };
+        let sql = format!(
+            "SELECT 1 FROM {table} AS own JOIN {referred} AS other ON {joined} \
+             WHERE other.org_id = $1 AND other.{column} = $2{another} LIMIT 1"
+        );
+        let values = [organization.into(), id.into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        if session.query_one_raw(statement).await?.is_some() {
+            return Err(Error::Refused { by: Some(name) });
+        }
+    }
+    Ok(())
+}
