@@ -183,6 +183,10 @@ on_both_databases! {
                 // a number, and no row
                 continue;
             }
+            if statement.sql.contains("JOIN pg_constraint") || statement.sql.contains("pragma_foreign_key_list") {
+                // the catalog, which no organization has rows in
+                continue;
+            }
             let words: HashSet<&str> = statement.sql
                 .split(|character: char| !(character.is_alphanumeric() || character == '_'))
                 .collect();
