@@ -1,6 +1,6 @@
 //! Campaigns of all organizations that wait for a worker.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -74,10 +74,7 @@ impl Operator {
     ) -> Result<Vec<Due>, Error> {
         // in turn with the organizations, since it can take long
         let session = self.session().clone().on(Lane::Organization(Uuid::nil())).by_key();
-        let dialect = match session.get_database_backend() {
-            DbBackend::Postgres => Dialect::Postgres,
-            _ => Dialect::Sqlite,
-        };
+        let dialect = Dialect::of(session.get_database_backend());
         let mut sql = query.to_owned();
         for (column, ids) in [("id", &except.campaigns), ("org_id", &except.organizations)] {
             if ids.is_empty() {

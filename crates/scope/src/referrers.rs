@@ -10,21 +10,8 @@ use uuid::Uuid;
 
 use crate::{Dependent, Dialect, Error, OrganizationOwned, connections::Session};
 
-/// A foreign key that refuses to let rows go.
-struct Referrer {
-    /// Its name, or that of its table where it has none.
-    name: String,
-    /// Its table, quoted.
-    table: String,
-    /// The table that it refers to.
-    referred: String,
-    /// The condition that its row `own` refers to a row `other`.
-    joined: String,
-    /// Whether both are one table.
-    is_own: bool,
-}
-
-/// Foreign keys of PostgreSQL: `$1` is the tables that they refer to, `$2` those whose rows are
+/// Foreign keys of PostgreSQL that refuse to let rows go, each with its name, its table, the table that it
+/// refers to, the condition that its row `own` refers to a row `other`, and whether both are one table: `$1` is the tables that they refer to, `$2` those whose rows are
 /// deleted or cleared first.
 const IN_POSTGRES: &str = "SELECT CAST(keys.conname AS text) AS name, \
        quote_ident(schemas.nspname) || '.' || quote_ident(own.relname) AS of_table, \
@@ -89,18 +76,13 @@ pub(crate) async fn require_none<E: OrganizationOwned>(
         .query_all_raw(Statement::from_sql_and_values(backend, sql, [wanted.into(), first.into()]))
         .await?;
     for row in rows {
-        let of = Referrer {
-            name: row.try_get("", "name")?,
-            table: row.try_get("", "of_table")?,
-            referred: row.try_get("", "referred")?,
-            joined: row.try_get("", "joined")?,
-            is_own: row.try_get("", "is_own")?,
-        };
-        let hanging = deleted.iter().find(|hanging| hanging.table == of.referred);
+        let get = |column| row.try_get::<String>("", column);
+        let (name, table, referred, joined) =
+            (get("name")?, get("of_table")?, get("referred")?, get("joined")?);
+        let hanging = deleted.iter().find(|hanging| hanging.table == referred);
         let column = hanging.map_or("id", |hanging| hanging.column);
-        let Referrer { name, table, referred, joined, is_own } = of;
         // a row that refers to itself goes with itself
-        let another = if is_own { " AND own.id <> other.id" } else { "" };
+        let another = if row.try_get("", "is_own")? { " AND own.id <> other.id" } else { "" };
         let sql = format!(
             "SELECT 1 FROM {table} AS own JOIN {referred} AS other ON {joined} \
              WHERE other.org_id = $1 AND other.{column} = $2{another} LIMIT 1"

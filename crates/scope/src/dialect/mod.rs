@@ -34,6 +34,13 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    pub(crate) fn of(backend: DbBackend) -> Self {
+        match backend {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
+        }
+    }
+
     pub(crate) fn backend(self) -> DbBackend {
         match self {
             Self::Postgres => DbBackend::Postgres,

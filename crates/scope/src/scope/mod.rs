@@ -22,8 +22,8 @@ use std::{
 
 use rand::RngExt;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, FromQueryResult, IdenStatic,
-    PaginatorTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, FromQueryResult, IdenStatic, PaginatorTrait,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -289,10 +289,7 @@ impl Scope {
     /// The dialect of this database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        match self.executor().get_database_backend() {
-            DbBackend::Postgres => Dialect::Postgres,
-            _ => Dialect::Sqlite,
-        }
+        Dialect::of(self.executor().get_database_backend())
     }
 
     /// The organization's rows of a table. An event that has no place in the feed yet, because its send
