@@ -47,6 +47,8 @@ function styleFirst(): Plugin {
 }
 
 export default defineConfig({
+  // the service writes the path below which it is before each address in a page
+  base: "./",
   plugins: [react(), styleFirst(), compressed()],
   server: { proxy: { "/graphql": { target: service, ws: true } } },
   worker: { format: "es" },

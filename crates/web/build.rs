@@ -23,7 +23,8 @@ const SOURCES: [&str; 9] = [
 ];
 
 fn main() {
-    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
+    let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let web = own.join("../../web");
     let pages = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("pages");
     println!("cargo::rerun-if-env-changed=CAMPAIGNS_WEB");
     println!("cargo::rerun-if-changed=build.rs");

@@ -18,7 +18,7 @@ fn yaml(text: &str) -> Json {
 }
 
 /// Each document of the manifest, by its kind.
-fn manifest(kind: &str) -> Json {
+pub(crate) fn manifest(kind: &str) -> Json {
     let all = read("deploy/kubernetes.yaml");
     let all = all.split("\n---\n").skip(1).map(yaml);
     all.into_iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("{kind}"))

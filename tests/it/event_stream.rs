@@ -11,11 +11,11 @@ use reqwest::{Method, Response, StatusCode, header};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-const FOLLOW: &str =
+pub(crate) const FOLLOW: &str =
     "subscription ($after: String) { engagementEvents(after: $after) { cursor node { id url } } }";
 
 /// A stream that is read event by event.
-struct Stream {
+pub(crate) struct Stream {
     response: Response,
     text: String,
 }
@@ -30,7 +30,12 @@ struct Event {
 }
 
 impl Stream {
-    async fn open(client: &Client, query: &str, variables: Json, last: Option<&str>) -> Self {
+    pub(crate) async fn open(
+        client: &Client,
+        query: &str,
+        variables: Json,
+        last: Option<&str>,
+    ) -> Self {
         let response = request(client, query, variables, last).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
@@ -64,7 +69,7 @@ impl Stream {
     }
 
     /// The next event, which is a result, and its id.
-    async fn result(&mut self) -> (Json, Option<String>) {
+    pub(crate) async fn result(&mut self) -> (Json, Option<String>) {
         let event = self.next().await.expect("the stream goes on");
         assert_eq!(event.kind, "next");
         (serde_json::from_str(&event.data).unwrap(), event.id)
@@ -90,7 +95,7 @@ async fn request(client: &Client, query: &str, variables: Json, last: Option<&st
     request.send().await.unwrap()
 }
 
-async fn click(app: &TestApp, acme: &Organization, send: Uuid, url: &str) {
+pub(crate) async fn click(app: &TestApp, acme: &Organization, send: Uuid, url: &str) {
     let (id, org, send) = (app.literal(Uuid::new_v4()), app.literal(acme.id), app.literal(send));
     app.run(&format!(
         "INSERT INTO campaign_events (id, org_id, send_id, event_type, url) VALUES ({id}, {org}, {send}, 'click', '{url}')"
@@ -98,7 +103,7 @@ async fn click(app: &TestApp, acme: &Organization, send: Uuid, url: &str) {
     .await;
 }
 
-fn url(result: &Json) -> &str {
+pub(crate) fn url(result: &Json) -> &str {
     result["data"]["engagementEvents"]["node"]["url"].as_str().unwrap()
 }
 

@@ -34,6 +34,7 @@ mod pages;
 mod persisted;
 mod plans;
 mod prepared;
+mod proxies;
 mod queueing;
 mod refusals;
 mod row_security;

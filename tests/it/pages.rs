@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use campaigns_server::{Pages, Settings, SignIn, demo};
 use campaigns_tests::{
-    Backend, Binary, Finished, Issuer, TestApp, TestDatabase, node, on_both_databases,
-    serve_arguments,
+    Backend, Binary, Finished, Issuer, Organization, TestApp, TestDatabase, node,
+    on_both_databases, serve_arguments,
 };
 use chrono::Utc;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// Visits the built pages, on every device where that is said; there are none where the program was told to carry the plain ones.
 async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
@@ -105,13 +106,13 @@ async fn links_sign_people_in_in_development_mode_and_where_a_flag_says_so() {
     }
 }
 
-/// Signs in to a service on the demo data, with such further flags, as a person does.
-async fn sign_in_at_an_issuer(flags: &[&str]) {
-    if Pages::default() == Pages::Plain {
-        return;
-    }
-    let lifetime = Duration::from_secs(12);
-    let issuer = Issuer::start(demo::ORGANIZATIONS[0].id, lifetime).await;
+/// An issuer whose tokens end soon.
+pub(crate) async fn issuer() -> Issuer {
+    Issuer::start(demo::ORGANIZATIONS[0].id, Duration::from_secs(12)).await
+}
+
+/// Starts a service on the demo data, with such further flags, at which people sign in by the issuer.
+pub(crate) async fn start_with_an_issuer(issuer: &Issuer, flags: &[&str]) -> (TempDir, Binary) {
     let keys = format!("{}/jwks", issuer.address);
     let directory = tempfile::tempdir().unwrap();
     let mut arguments = vec![
@@ -126,11 +127,25 @@ async fn sign_in_at_an_issuer(flags: &[&str]) {
         "campaigns-pages",
     ];
     arguments.extend(flags);
-    let mut service = Binary::start(directory.path(), &arguments).await;
-    let address = service.address().await;
-    let environment = [("ADDRESS", address.as_str()), ("ISSUER", &issuer.address)];
+    let service = Binary::start(directory.path(), &arguments).await;
+    (directory, service)
+}
+
+/// Signs in to the pages at this address, as a person does.
+pub(crate) async fn sign_in(address: &str, issuer: &Issuer) {
+    let environment = [("ADDRESS", address), ("ISSUER", &issuer.address)];
     let Finished { code, out, err } = node("sign-in.mjs", &environment).await;
     assert_eq!(code, 0, "{out}{err}");
+}
+
+async fn sign_in_at_an_issuer(flags: &[&str]) {
+    if Pages::default() == Pages::Plain {
+        return;
+    }
+    let issuer = issuer().await;
+    let (_directory, mut service) = start_with_an_issuer(&issuer, flags).await;
+    let address = service.address().await;
+    sign_in(&address, &issuer).await;
     assert_eq!(service.terminate().await, 0);
 }
 
@@ -192,11 +207,8 @@ async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_pa
     assert_eq!(code, 0, "{out}{err}");
 }
 
-#[tokio::test]
-async fn the_plain_pages_explore_and_look_without_anything_built() {
-    let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
-    let acme = app.organization("acme").await;
+/// Gives an organization a campaign with a send.
+pub(crate) async fn fill(app: &TestApp, acme: &Organization) {
     let org = app.literal(acme.id);
     let id = app.literal(uuid::Uuid::new_v4());
     for insert in [
@@ -211,6 +223,14 @@ async fn the_plain_pages_explore_and_look_without_anything_built() {
     ] {
         app.run(&insert).await;
     }
+}
+
+#[tokio::test]
+async fn the_plain_pages_explore_and_look_without_anything_built() {
+    let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let acme = app.organization("acme").await;
+    fill(&app, &acme).await;
     let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &acme.admin.token.unwrap())];
     let Finished { code, out, err } = node("plain.mjs", &environment).await;
     assert_eq!(code, 0, "{out}{err}");

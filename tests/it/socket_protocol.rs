@@ -328,7 +328,7 @@ async fn a_request_that_could_be_upgraded_but_is_none_is_answered() {
 async fn a_page_of_another_origin_opens_no_socket() {
     let settings = Settings {
         cors_origins: vec!["https://dashboard.example".parse().unwrap()],
-        public_origin: Some("https://mail.example".parse().unwrap()),
+        public_url: Some("https://mail.example/desk".parse().unwrap()),
         ..Settings::default()
     };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;

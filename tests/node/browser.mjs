@@ -67,9 +67,9 @@ export async function isAccessible(page, exclude = []) {
   if (found.length > 0) throw new Error(`${page.url()}: ${found.join("\n")}`);
 }
 
-/** Asks the API. */
+/** Asks the API of the service at this address, which ends with no slash. */
 export async function ask(address, token, query, variables = {}) {
-  const response = await fetch(new URL("/graphql", address), {
+  const response = await fetch(`${address}/graphql`, {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
     body: JSON.stringify({ query, variables }),

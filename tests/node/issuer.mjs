@@ -22,8 +22,8 @@ const provider = new Provider(address, {
       token_endpoint_auth_method: "none",
       // whatever the port of the service
       application_type: "native",
-      redirect_uris: ["http://127.0.0.1/sign-in"],
-      post_logout_redirect_uris: ["http://127.0.0.1/"],
+      redirect_uris: ["http://127.0.0.1/sign-in", "http://127.0.0.1/mail/sign-in"],
+      post_logout_redirect_uris: ["http://127.0.0.1/", "http://127.0.0.1/mail/"],
       grant_types: ["authorization_code", "refresh_token"],
       id_token_signed_response_alg: "ES256",
     },

@@ -50,6 +50,11 @@ impl From<Output> for Finished {
     }
 }
 
+/// Whether cargo sets a variable to describe the package that it runs.
+fn is_of_package(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
+}
+
 impl Binary {
     /// The program, in a directory and with no environment that could mean something to it.
     pub async fn command(directory: &std::path::Path, arguments: &[&str]) -> Command {
@@ -57,12 +62,16 @@ impl Binary {
         let program = BUILT
             .get_or_init(async || {
                 let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-                let built = Command::new(env!("CARGO"))
+                let mut build = Command::new(env!("CARGO"));
+                build
                     .args(["build", "--quiet", "--workspace", "--bin", "campaigns"])
-                    .current_dir(root)
-                    .status()
-                    .await
-                    .unwrap();
+                    .current_dir(root);
+                // build scripts of dependencies that heed what cargo says of this package would run again
+                let variables = std::env::vars().map(|(name, _)| name);
+                for name in variables.filter(|name| is_of_package(name)) {
+                    build.env_remove(name);
+                }
+                let built = build.status().await.unwrap();
                 assert!(built.success(), "the program does not build");
                 // beside the folder of this test's own program
                 let own = std::env::current_exe().unwrap();
@@ -307,6 +316,34 @@ impl Followers {
     }
 
     async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_mins(2), self.lines.next_line());
+        line.await.expect("it says something").unwrap().expect("it goes on")
+    }
+}
+
+/// A program of `tests/node`, running, that writes lines.
+pub struct NodeProgram {
+    _child: Child,
+    lines: tokio::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl NodeProgram {
+    /// Starts it.
+    pub async fn start(program: &str, environment: &[(&str, &str)]) -> Self {
+        let mut child = node_command(program)
+            .await
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Node is installed");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { _child: child, lines }
+    }
+
+    /// The next line of its output.
+    pub async fn line(&mut self) -> String {
         let line = tokio::time::timeout(Duration::from_mins(2), self.lines.next_line());
         line.await.expect("it says something").unwrap().expect("it goes on")
     }

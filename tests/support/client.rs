@@ -23,6 +23,12 @@ pub struct Answer {
 }
 
 impl Client {
+    /// The same client at another address of the service.
+    #[must_use]
+    pub fn at(&self, address: String) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Asks with variables.
     pub async fn ask(&self, query: &str, variables: Json) -> Answer {
         self.post(&json!({ "query": query, "variables": variables })).await

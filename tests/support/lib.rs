@@ -12,16 +12,22 @@ mod fixtures;
 mod found;
 mod oracle;
 mod pooler;
+mod proxy;
+mod python;
 mod socket;
 
 pub use app::{Organization, Sent, TestApp};
-pub use binary::{Binary, Example, Finished, Followed, Followers, Issuer, node, serve_arguments};
+pub use binary::{
+    Binary, Example, Finished, Followed, Followers, Issuer, NodeProgram, node, serve_arguments,
+};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase, no_space, postgres_program};
 pub use fixtures::{Fixtures, populate};
 pub use found::{Statuses, assert_same_schema};
 pub use oracle::{Oracle, assert_exact, fold_all};
 pub use pooler::Pooler;
+pub use proxy::{Proxy, free_port};
+pub use python::python;
 pub use socket::{Heard, Socket};
 
 /// Makes tests of each of the functions, with a service on it, for each database, and for PostgreSQL

@@ -5,6 +5,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { moveBelow } from "./base";
 import { router } from "./router";
 import { comeBack, isBack } from "./session/issuer";
 import { watchAddress } from "./session/link";
@@ -13,13 +14,16 @@ import { Session } from "./session/session";
 import { ownTimeZone } from "./ui/format";
 import { theme, variables } from "./ui/theme";
 
-watchAddress();
+const isLeaving = moveBelow();
+if (!isLeaving) watchAddress();
 const nonce = styleNonce();
 // dialogs hold the page still by a style element of their own
 if (nonce !== undefined) setNonce(nonce);
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has a root");
-if (isBack) {
+if (isLeaving) {
+  root.textContent = "";
+} else if (isBack) {
   root.textContent = "Signing in …";
   void comeBack();
 } else {

@@ -6,6 +6,7 @@ import {
   Link,
   redirect,
 } from "@tanstack/react-router";
+import { base } from "./base";
 import { Overview } from "./overview/page";
 import { Frame } from "./ui/frame";
 import { Empty, Loading } from "./ui/states";
@@ -80,6 +81,7 @@ const live = createRoute({
 });
 
 export const router = createRouter({
+  basepath: base,
   routeTree: root.addChildren([overview, campaigns, campaign, segments, segment, contacts, contact, live]),
   defaultPreload: "intent",
   defaultPendingComponent: () => <Loading />,

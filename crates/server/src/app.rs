@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    Keys,
+    Keys, PublicUrl,
     metrics::{Metrics, Operations},
     socket::Sockets,
 };
@@ -65,9 +65,9 @@ pub struct Settings {
     pub sign_in: SignIn,
     /// The origins whose pages can send requests.
     pub cors_origins: Vec<http::HeaderValue>,
-    /// The origin of the service's own pages, where a proxy gives them another one than the `Host` that
-    /// it forwards.
-    pub public_origin: Option<http::HeaderValue>,
+    /// Where people reach the service, if a proxy gives its pages another origin than the `Host` that it
+    /// forwards, or a path.
+    pub public_url: Option<PublicUrl>,
     /// The maximum number of TCP connections.
     pub max_peers: usize,
     /// The maximum number of sockets that are not authenticated yet.
@@ -140,7 +140,7 @@ impl Default for Settings {
             pages: Pages::default(),
             sign_in: SignIn::default(),
             cors_origins: Vec::new(),
-            public_origin: None,
+            public_url: None,
             max_peers: 10_000,
             max_unknown_sockets: 1_000,
             max_sockets: 5_000,
@@ -163,6 +163,11 @@ const MAX_PEERS: usize = 10_000_000;
 const METRICS_PEERS: usize = 16;
 
 impl Settings {
+    /// The path below which the service is reached, besides the root. Empty if there is none.
+    pub(crate) fn prefix(&self) -> &str {
+        self.public_url.as_ref().map_or("", PublicUrl::prefix)
+    }
+
     fn max_peers(&self) -> usize {
         self.max_peers.min(MAX_PEERS)
     }

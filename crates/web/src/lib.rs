@@ -60,16 +60,17 @@ impl Default for Pages {
 }
 
 impl Pages {
-    /// The file at a path, in one of the encodings in `Accept-Encoding`. A page lets people
+    /// The file at a path, in one of the encodings in `Accept-Encoding`. A page names addresses of the
+    /// service below this prefix, which is empty or a path without a slash at its end, and lets people
     /// sign in as this says. None if there is no such file.
     #[must_use]
-    pub fn file(self, path: &str, accepted: &str, sign_in: &SignIn) -> Option<File> {
+    pub fn file(self, path: &str, accepted: &str, prefix: &str, sign_in: &SignIn) -> Option<File> {
         let path = path.strip_prefix('/')?;
         if path == "graphiql" {
-            return self.page("graphiql.html", sign_in);
+            return self.page("graphiql.html", prefix, sign_in);
         }
         if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
-            return self.page("index.html", sign_in);
+            return self.page("index.html", prefix, sign_in);
         }
         let content_type = content_type(path)?;
         let (file, encoding) = ENCODINGS
@@ -90,11 +91,15 @@ impl Pages {
     }
 
     /// A page, with its own nonce, so that no cache can keep it.
-    fn page(self, name: &str, SignIn { issuer, takes_token_links }: &SignIn) -> Option<File> {
+    fn page(self, name: &str, prefix: &str, sign_in: &SignIn) -> Option<File> {
+        let SignIn { issuer, takes_token_links } = sign_in;
         let issuer = issuer.as_ref();
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
         let text = text
+            // its files are beside it, as built
+            .replace("=\"./", &format!("=\"{prefix}/"))
+            .replace("BASE_PATH", &format!("{prefix}/"))
             .replace("CSP_NONCE", &nonce)
             .replace("OIDC_ISSUER", &issuer.map(Issuer::attribute).unwrap_or_default())
             .replace("TOKEN_LINKS", if *takes_token_links { "on" } else { "off" });
@@ -160,20 +165,38 @@ mod tests {
     fn each_page_allows_styles_by_the_nonce_that_it_carries() {
         for pages in [Pages::default(), Pages::Plain] {
             for path in ["/", "/graphiql", "/campaigns/1"] {
-                let page = pages.file(path, "br", &SignIn::default()).unwrap();
+                let page = pages.file(path, "br", "", &SignIn::default()).unwrap();
                 let policy = page.policy.unwrap();
                 let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
                 let text = String::from_utf8(page.content.into_owned()).unwrap();
                 assert!(
-                    !["CSP_NONCE", "OIDC_ISSUER", "TOKEN_LINKS"]
+                    !["CSP_NONCE", "OIDC_ISSUER", "TOKEN_LINKS", "BASE_PATH", "\"./"]
                         .iter()
                         .any(|name| text.contains(name))
                 );
                 assert_eq!(text.contains(nonce), pages == Pages::Built);
             }
         }
-        assert!(Pages::Plain.file("/index.html", "", &SignIn::default()).is_none());
-        assert!(Pages::Plain.file("/../Cargo.toml", "", &SignIn::default()).is_none());
+        assert!(Pages::Plain.file("/index.html", "", "", &SignIn::default()).is_none());
+        assert!(Pages::Plain.file("/../Cargo.toml", "", "", &SignIn::default()).is_none());
+    }
+
+    #[test]
+    fn each_page_names_addresses_below_its_prefix() {
+        for pages in [Pages::default(), Pages::Plain] {
+            for path in ["/", "/graphiql", "/campaigns/1", "/sign-in"] {
+                for (prefix, base) in [("", "/"), ("/mail", "/mail/"), ("/a/b", "/a/b/")] {
+                    let page = pages.file(path, "br", prefix, &SignIn::default()).unwrap();
+                    let text = String::from_utf8(page.content.into_owned()).unwrap();
+                    let parts: Vec<&str> = text.split('"').collect();
+                    let names = |part: &str| part.ends_with("href=") || part.ends_with("src=");
+                    let named = parts.windows(2).filter(|pair| names(pair[0])).map(|pair| pair[1]);
+                    let named: Vec<&str> = named.collect();
+                    assert!(named.iter().any(|one| one.starts_with(&format!("{base}assets/"))));
+                    assert!(named.iter().all(|one| one.starts_with(base)), "{named:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -182,7 +205,7 @@ mod tests {
             for path in ["/", "/graphiql", "/sign-in"] {
                 for (takes_token_links, said) in [(true, "on"), (false, "off")] {
                     let sign_in = SignIn { takes_token_links, ..SignIn::default() };
-                    let page = pages.file(path, "br", &sign_in).unwrap();
+                    let page = pages.file(path, "br", "", &sign_in).unwrap();
                     let text = String::from_utf8(page.content.into_owned()).unwrap();
                     let element = format!("<meta name=\"token-links\" content=\"{said}\" />");
                     assert!(text.contains(&element), "{text}");
@@ -202,7 +225,7 @@ mod tests {
         };
         let sign_in = SignIn { issuer: Some(issuer), ..SignIn::default() };
         for path in ["/", "/graphiql", "/sign-in"] {
-            let page = Pages::default().file(path, "br", &sign_in).unwrap();
+            let page = Pages::default().file(path, "br", "", &sign_in).unwrap();
             let policy = page.policy.unwrap();
             assert!(policy.contains("; connect-src 'self' https://issuer.example; "), "{policy}");
             let text = String::from_utf8(page.content.into_owned()).unwrap();

@@ -3,6 +3,7 @@ import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { createClient } from "graphql-ws";
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { api, base, socketAddress } from "../base";
 import {
   hasEnded,
   issuerName,
@@ -98,7 +99,7 @@ function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {
       >
         <GraphiQL.Logo>
           <nav className="session" aria-label="Session">
-            <a href="/">Dashboard</a>
+            <a href={base}>Dashboard</a>
             <button type="button" onClick={() => onEnd(null)}>
               Change token
             </button>
@@ -155,12 +156,9 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
 
 /** Sends operations with the token of this tab, and subscriptions over the socket. */
 function makeFetcher(onEnd: (why: string) => void): Fetcher {
-  const url = new URL("/graphql", location.href);
-  const socket = new URL(url);
-  socket.protocol = url.protocol.replace("http", "ws");
   let sent = token();
   return createGraphiQLFetcher({
-    url: url.href,
+    url: new URL(api, location.href).href,
     fetch: async (input, init) => {
       await renewIfEnded();
       // a header that is typed into the editor wins
@@ -175,7 +173,7 @@ function makeFetcher(onEnd: (why: string) => void): Fetcher {
       return response;
     },
     wsClient: createClient({
-      url: socket.href,
+      url: socketAddress(),
       connectionParams: async () => {
         await renewIfEnded();
         sent = token();

@@ -1,3 +1,4 @@
+import { api } from "../base";
 import { renewIfEnded } from "../session/issuer";
 import { authorization } from "../session/token";
 
@@ -19,7 +20,7 @@ export async function examples(onEnd: (why: string) => void): Promise<Examples> 
   }`;
   try {
     await renewIfEnded();
-    const response = await fetch("/graphql", {
+    const response = await fetch(api, {
       method: "POST",
       headers: { "Content-Type": "application/json", ...authorization() },
       body: JSON.stringify({ query }),

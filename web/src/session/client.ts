@@ -8,6 +8,7 @@ import {
   mapExchange,
   subscriptionExchange,
 } from "urql";
+import { api, socketAddress } from "../base";
 import { patiently } from "./backoff";
 import { report } from "./connection";
 import { hasEnded, renew, renewIfEnded } from "./issuer";
@@ -25,7 +26,7 @@ export interface Connected {
 export function connect(onEnd: (why: string) => void): Connected {
   const socket = openSocket(onEnd);
   const urql = new Client({
-    url: "/graphql",
+    url: api,
     preferGetMethod: false,
     exchanges: [
       mapExchange({ onError: (error) => isRefused(error) && onEnd(EXPIRED) }),
@@ -79,11 +80,4 @@ function openSocket(onEnd: (why: string) => void): Socket {
       },
     },
   });
-}
-
-/** Where the API's sockets are. */
-export function socketAddress(): string {
-  const url = new URL("/graphql", location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  return url.href;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { User, UserManager } from "oidc-client-ts";
+import { base } from "../base";
 import { endOf, forget, isRenewable, keep, token } from "./token";
 
 interface Issuer {
@@ -15,7 +16,7 @@ interface Issuer {
 }
 
 /** The page that the issuer sends people back to. */
-const BACK = "/sign-in";
+const BACK = `${base}sign-in`;
 /** How long before its end a token is renewed; a quarter of its life if that is shorter. */
 const EARLY = 60_000;
 /** How long after a failure it is tried again. */
@@ -50,7 +51,7 @@ async function make(): Promise<UserManager> {
     authority: url,
     client_id: clientId,
     redirect_uri: location.origin + BACK,
-    post_logout_redirect_uri: `${location.origin}/`,
+    post_logout_redirect_uri: location.origin + base,
     scope,
     userStore: store,
     stateStore: store,
@@ -78,7 +79,7 @@ export const isBack = issuer !== null && location.pathname === BACK;
  * answer only to a question that this tab asked; any other one, which a link may bring, leaves the session as it is.
  */
 export async function comeBack(): Promise<void> {
-  let to = new URL("/", location.origin);
+  let to = new URL(base, location.origin);
   try {
     const user = await (await manager()).signinRedirectCallback();
     const asked = typeof user.state === "string" ? new URL(user.state, location.origin) : to;

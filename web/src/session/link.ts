@@ -4,6 +4,7 @@
  * takes no token from a link, unless its operator turned that on.
  */
 
+import { api } from "../base";
 import { forgetUser, renewIfEnded } from "./issuer";
 import { bare, forget, keep, token } from "./token";
 
@@ -106,7 +107,7 @@ export function retry(): void {
 /** What the service says of the holder of a token; null if it refuses the token. */
 async function holder(token: string | null): Promise<Holder | null> {
   if (token === null) return null;
-  const response = await fetch("/graphql", {
+  const response = await fetch(api, {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
     body: JSON.stringify({ query: "{ viewer { subject organization { name } user { fullName } } }" }),

@@ -11,6 +11,7 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { IconMoon, IconSun } from "@tabler/icons-react";
 import { Link, Outlet } from "@tanstack/react-router";
+import { base } from "../base";
 import { useSession } from "../session/session";
 import { Afterwards } from "./afterwards";
 
@@ -73,7 +74,7 @@ export function Frame() {
               {name}
             </Link>
           ))}
-          <a className="nav-link" href="/graphiql">
+          <a className="nav-link" href={`${base}graphiql`}>
             GraphiQL
           </a>
         </AppShell.Section>

@@ -16,7 +16,9 @@ use super::{
     waiting::{self, Bound, Waited},
     worker,
 };
-use crate::{App, Clock, KeyServer, Keys, Pace, demo, development, logs::Log, metrics::Metrics};
+use crate::{
+    App, Clock, KeyServer, Keys, Pace, PublicUrl, demo, development, logs::Log, metrics::Metrics,
+};
 
 /// How long requests can take to finish after the service is told to stop.
 const GRACE: Duration = Duration::from_millis(9_200);
@@ -55,7 +57,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             let waited = waiting::connect(
                 &arguments.listen,
                 &arguments.cors_origin,
-                |bound| announce(bound.address()?, metrics.as_ref(), None),
+                arguments.public_url.as_ref(),
+                |bound| announce(bound.address()?, metrics.as_ref(), None, None),
                 async || Database::connect(&options, None).await,
                 told_to_end.as_mut(),
             );
@@ -91,7 +94,8 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         bound
     } else {
         let bound = Bound::to(&arguments.listen).await?;
-        announce(bound.address()?, metrics.as_ref(), banner.as_ref())?;
+        let url = arguments.public_url.as_ref();
+        announce(bound.address()?, metrics.as_ref(), banner.as_ref(), url)?;
         bound
     };
     serve(bound.into_listener(), metrics, &app, worker, told_to_end).await;
@@ -159,6 +163,7 @@ fn announce(
     address: SocketAddr,
     metrics: Option<&TcpListener>,
     banner: Option<&Banner>,
+    url: Option<&PublicUrl>,
 ) -> anyhow::Result<()> {
     let mut out = format!("listening on http://{address}\n");
     if let Some(metrics) = metrics {
@@ -167,8 +172,9 @@ fn announce(
     if let Some(Banner { organization, admin, member }) = banner {
         writeln!(out, "\nDevelopment mode, on campaigns.db ({organization}).")?;
         writeln!(out, "Tokens for 30 days:\n\n  admin   {admin}\n\n  member  {member}\n")?;
-        writeln!(out, "Dashboard http://{address}/#token={admin}\n")?;
-        writeln!(out, "GraphiQL  http://{address}/graphiql#token={admin}\n")?;
+        let url = url.map_or_else(|| format!("http://{address}"), PublicUrl::to_string);
+        writeln!(out, "Dashboard {url}/#token={admin}\n")?;
+        writeln!(out, "GraphiQL  {url}/graphiql#token={admin}\n")?;
     }
     Ok(output::text(out)?)
 }

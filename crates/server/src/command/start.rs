@@ -141,7 +141,7 @@ impl Parts {
             membership_admin_roles: arguments.memberships.admin_roles(),
             documents,
             cors_origins: arguments.cors_origin.clone(),
-            public_origin: arguments.public_url.clone(),
+            public_url: arguments.public_url.clone(),
             sign_in: arguments.sign_in.settings(is_development),
             slow_operation: arguments.watching.slow_operation,
             has_metrics: arguments.watching.metrics_listen.is_none()

@@ -18,7 +18,7 @@ use campaigns_tasks::{Panicked, caught};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{arguments::ListenAddress, database::not_connected};
-use crate::{http, listen::Acceptor};
+use crate::{PublicUrl, http, listen::Acceptor};
 
 /// How long to wait before the database is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -42,12 +42,12 @@ impl Bound {
     }
 
     /// Tells whoever asks that the service waits, until the result is ended.
-    fn wait(self, origins: &[HeaderValue]) -> anyhow::Result<Waiting> {
+    fn wait(self, origins: &[HeaderValue], url: Option<&PublicUrl>) -> anyhow::Result<Waiting> {
         let listener = self.0.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server =
-            axum::serve(Acceptor::new(shared), router(origins)).with_graceful_shutdown(async {
+        let server = axum::serve(Acceptor::new(shared), router(origins, url))
+            .with_graceful_shutdown(async {
                 stopped.await.ok();
             });
         let server = tokio::spawn(caught("waiting listener", server.into_future()));
@@ -70,8 +70,8 @@ impl Waiting {
     }
 }
 
-fn router(origins: &[HeaderValue]) -> Router {
-    Router::new()
+fn router(origins: &[HeaderValue], url: Option<&PublicUrl>) -> Router {
+    let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route(
             "/readyz",
@@ -83,7 +83,8 @@ fn router(origins: &[HeaderValue]) -> Router {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }))
-        .layer(http::cors(origins))
+        .layer(http::cors(origins));
+    http::also_below(url.map_or("", PublicUrl::prefix), router)
 }
 
 /// What came of waiting.
@@ -94,10 +95,11 @@ pub(super) enum Waited {
 }
 
 /// Connects. While the database does not answer, listens and tries again; `listening` is called once it
-/// listens. Pages of these origins can read what it answers.
+/// listens. Pages of these origins can read what it answers, at the root and below the path of its public URL.
 pub(super) async fn connect(
     address: &ListenAddress,
     origins: &[HeaderValue],
+    url: Option<&PublicUrl>,
     listening: impl FnOnce(&Bound) -> anyhow::Result<()>,
     connect: impl AsyncFn() -> Result<Database, Error>,
     mut told_to_end: Pin<&mut impl Future<Output = ()>>,
@@ -111,7 +113,7 @@ pub(super) async fn connect(
     }
     let bound = Bound::to(address).await?;
     listening(&bound)?;
-    let waiting = bound.wait(origins)?;
+    let waiting = bound.wait(origins, url)?;
     let mut attempts = 0;
     let database = loop {
         if attempts % QUIET == 0 {

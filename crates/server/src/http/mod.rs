@@ -11,15 +11,17 @@ pub(crate) mod metrics;
 mod pages;
 pub(crate) mod respond;
 
-use std::time::Duration;
+use std::{future::ready, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::Request,
+    middleware::map_request,
     routing::{any, get},
 };
 use campaigns_graphql::Error;
 use campaigns_scope::Exhausted;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tower_http::{
     CompressionLevel,
     catch_panic::CatchPanicLayer,
@@ -96,7 +98,8 @@ pub(crate) fn router(app: App) -> Router {
     } else {
         router
     };
-    router
+    let prefix = app.settings.prefix().to_owned();
+    let router = router
         .fallback(pages::serve)
         .with_state(app)
         .layer(CatchPanicLayer::custom(respond::panicked))
@@ -105,5 +108,35 @@ pub(crate) fn router(app: App) -> Router {
                 .quality(COMPRESSION)
                 .compress_when(DefaultPredicate::new().and(SizeAbove::new(WORTH_IT))),
         )
-        .layer(cors)
+        .layer(cors);
+    also_below(&prefix, router)
+}
+
+/// The same addresses below this prefix as well, for proxies that pass it on.
+pub(crate) fn also_below(prefix: &str, router: Router) -> Router {
+    if prefix.is_empty() {
+        return router;
+    }
+    let prefix = Arc::<str>::from(prefix);
+    // a layer runs before the router within, which then sees the address without the prefix
+    Router::new().fallback_service(router).layer(map_request(move |mut request: Request| {
+        if let Some(uri) = without(&prefix, request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        ready(request)
+    }))
+}
+
+/// An address without the prefix that its path begins with, if it does.
+fn without(prefix: &str, uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_prefix(prefix)?;
+    let path = match path {
+        "" => "/",
+        path if path.starts_with('/') => path,
+        _ => return None,
+    };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{path}{query}").parse().ok();
+    Uri::from_parts(parts).ok()
 }

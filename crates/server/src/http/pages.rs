@@ -4,20 +4,29 @@ use std::borrow::Cow;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{OriginalUri, Request, State},
     response::Response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::App;
+use crate::{App, Settings};
 
 /// A page or one of its files, or 404.
-pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
+pub(crate) async fn serve(
+    State(app): State<App>,
+    OriginalUri(original): OriginalUri,
+    request: Request,
+) -> Response {
     let mut response = Response::new(Body::empty());
     let accepted = request.headers().get(header::ACCEPT_ENCODING);
     let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (pages, sign_in) = (app.settings.pages, &app.settings.sign_in);
-    let Some(file) = pages.file(request.uri().path(), accepted, sign_in) else {
+    let Settings { pages, sign_in, .. } = &app.settings;
+    let prefix = app.settings.prefix();
+    let file = |path| pages.file(path, accepted, prefix, sign_in);
+    let (path, given) = (request.uri().path(), original.path());
+    // a proxy that removes the prefix leaves an address that may begin with it, such as /campaigns/ID
+    let file = file(path).or_else(|| if given == path { None } else { file(given) });
+    let Some(file) = file else {
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
     };

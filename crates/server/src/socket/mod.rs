@@ -44,7 +44,7 @@ use axum::{
 use campaigns_graphql::{Code, Error};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
-use crate::{App, Settings, http::respond, listen::peer::Peer};
+use crate::{App, PublicUrl, Settings, http::respond, listen::peer::Peer};
 use threads::lasting;
 
 /// The bytes of a socket with its tasks and buffers, without its operations and queued messages.
@@ -129,8 +129,9 @@ impl App {
         if origins.next().is_some() {
             return false;
         }
-        let Settings { cors_origins, public_origin, .. } = &self.settings;
-        if cors_origins.contains(origin) || public_origin.as_ref() == Some(origin) {
+        let Settings { cors_origins, public_url, .. } = &self.settings;
+        let own = public_url.as_ref().map(PublicUrl::origin);
+        if cors_origins.contains(origin) || own == Some(origin) {
             return true;
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

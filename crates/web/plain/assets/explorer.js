@@ -1,4 +1,4 @@
-import { ask, authorization, begin, end, say } from "./session.js";
+import { api, ask, authorization, begin, end, say } from "./session.js";
 
 const FIRST = `# The rates of the campaigns that were sent last. A subscription runs until you stop it.
 {
@@ -81,7 +81,7 @@ async function execute() {
 
 function follow(payload) {
   socket?.close(1000);
-  const url = new URL("/graphql", location.href);
+  const url = new URL(api);
   url.protocol = url.protocol.replace("http", "ws");
   const own = new WebSocket(url, "graphql-transport-ws");
   socket = own;

@@ -70,8 +70,11 @@ export function say(text) {
   element("notice").textContent = text;
 }
 
+/** The API, which is beside the folder of this file. */
+export const api = new URL("../graphql", import.meta.url);
+
 const post = (query, variables, token) =>
-  fetch("/graphql", {
+  fetch(api, {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
     body: JSON.stringify({ query, variables }),

@@ -10,12 +10,11 @@ mod sign_in;
 mod tokens;
 mod watching;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use campaigns_operation::Documents;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use http::HeaderValue;
-use reqwest::Url;
 use uuid::Uuid;
 
 pub(super) use bounds::Bounds;
@@ -27,6 +26,7 @@ pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
 pub(super) use watching::Watching;
 
 use super::usage;
+use crate::{PublicUrl, public_url::origin};
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -200,9 +200,10 @@ pub(super) struct Serve {
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
     /// The address at which people reach the service, such as <https://mail.example.com>, if a proxy
-    /// forwards another name or port.
-    #[arg(long, env = "CAMPAIGNS_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
-    pub(super) public_url: Option<HeaderValue>,
+    /// forwards another name or port. With a path, such as <https://example.com/mail>, the service
+    /// answers below it as well as at the root, so the proxy can pass the path on or remove it.
+    #[arg(long, env = "CAMPAIGNS_PUBLIC_URL", value_name = "URL", value_parser = PublicUrl::from_str)]
+    pub(super) public_url: Option<PublicUrl>,
 }
 
 impl Serve {
@@ -437,83 +438,5 @@ fn database_url(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("it must begin with postgres:// or sqlite://".to_owned())
-    }
-}
-
-/// The origin of the address at which people reach the service.
-fn public_url(text: &str) -> Result<HeaderValue, String> {
-    let is_of_web = ["http", "https"].iter().any(|scheme| {
-        text.split_once("://").is_some_and(|(given, _)| given.eq_ignore_ascii_case(scheme))
-    });
-    if !is_of_web {
-        return Err("it must begin with https:// or http://".to_owned());
-    }
-    origin(text).map_err(|_| {
-        "it has only a scheme and a host, such as https://mail.example.com: the service answers at the root of its host"
-            .to_owned()
-    })
-}
-
-/// An origin as browsers write it (WHATWG HTML, "ASCII serialization of an origin"): in lower case, with a
-/// name in ASCII, and without the port that the scheme has by default. Pages in apps have schemes of
-/// their own, such as `capacitor://localhost`.
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    const NO_ORIGIN: &str =
-        "an origin has only a scheme and a host, such as https://app.example.com";
-    if text.contains('*') {
-        return Err(
-            "wildcards are not supported; name each origin, such as https://app.example.com"
-                .to_owned(),
-        );
-    }
-    let url = Url::parse(text).map_err(|_| NO_ORIGIN)?;
-    let has_more = url.path().len() > 1
-        || url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some();
-    let Some(host) = url.host_str().filter(|host| !has_more && !host.is_empty()) else {
-        return Err(NO_ORIGIN.to_owned());
-    };
-    let origin = match (url.origin(), url.port()) {
-        (origin, _) if origin.is_tuple() => origin.ascii_serialization(),
-        (_, Some(port)) => format!("{}://{host}:{port}", url.scheme()).to_lowercase(),
-        (_, None) => format!("{}://{host}", url.scheme()).to_lowercase(),
-    };
-    HeaderValue::from_str(&origin).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_what_browsers_send() {
-        for (given, sent) in [
-            ("https://app.example.com", "https://app.example.com"),
-            ("HTTPS://App.Example.COM/", "https://app.example.com"),
-            ("https://app.example.com:443", "https://app.example.com"),
-            ("http://app.example.com:80", "http://app.example.com"),
-            ("http://app.example.com:443", "http://app.example.com:443"),
-            ("https://bücher.example", "https://xn--bcher-kva.example"),
-            ("http://[::1]:3000", "http://[::1]:3000"),
-            ("capacitor://localhost", "capacitor://localhost"),
-        ] {
-            assert_eq!(origin(given).unwrap(), sent, "{given}");
-        }
-        for wrong in [
-            "https://*.example.com",
-            "*",
-            "null",
-            "app.example.com",
-            "https://app.example.com/path",
-            "https://app.example.com?x",
-            "https://u@app.example.com",
-            "https://",
-            "file:///",
-            "data:text/plain,x",
-        ] {
-            assert!(origin(wrong).is_err(), "{wrong}");
-        }
     }
 }
