@@ -12,8 +12,8 @@ use async_graphql::futures_util::future::join_all;
 use axum::{Router, body::Body, http::StatusCode as Status, response::Response, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{ClaimRules, KeySet, Verifier};
-use campaigns_server::Pace;
-use campaigns_tests::{Backend, TestApp};
+use campaigns_server::{Pace, Settings};
+use campaigns_tests::{Backend, Binary, TestApp, TestDatabase};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use reqwest::StatusCode;
@@ -432,4 +432,157 @@ async fn a_server_that_stays_away_for_long_is_found_again() {
     let pair = Pair::new("key", Algorithm::ES256);
     server.say(Says::Keys(set(&[&pair.public])));
     until(&app, &pair.sign(acme.id), StatusCode::OK).await;
+}
+
+/// A realm's access token, as Keycloak 26 issues it to a client, without the person's own claims.
+fn of_keycloak(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
+    let now = Utc::now().timestamp();
+    let header = Header { typ: Some("JWT".to_owned()), ..Header::new(Algorithm::RS256) };
+    let claims = json!({
+        "exp": now + 300,
+        "iat": now,
+        "auth_time": now - 5,
+        "jti": "onrtac:7d3a5a0f-8f6e-4a37-9a40-1c84c3a0a4a1",
+        "iss": issuer,
+        "aud": ["campaigns", "account"],
+        "sub": "f2a1c6b7-3f0e-4b1f-9d2c-0a4b8a3f7d11",
+        "typ": "Bearer",
+        "azp": "campaigns-pages",
+        "sid": "b0b4d0c2-54c6-4d8e-8a0e-0f1d6c2b9a77",
+        "acr": "1",
+        "allowed-origins": ["https://campaigns.example"],
+        "realm_access": { "roles": ["offline_access", "default-roles-acme", "uma_authorization", role] },
+        "resource_access": { "account": { "roles": ["manage-account", "view-profile"] } },
+        "scope": "openid email profile",
+        "email_verified": true,
+        "preferred_username": "ada",
+        "org_id": organization,
+    });
+    (header, claims)
+}
+
+/// An access token of an API, as Auth0 issues it, with the claims that an Action adds under a namespace.
+fn of_auth0(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
+    let now = Utc::now().timestamp();
+    // `at+jwt` is its RFC 9068 profile, and `JWT` its own
+    let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::RS256) };
+    let claims = json!({
+        "https://campaigns.example/org_id": organization,
+        "https://campaigns.example/roles": ["reader", role],
+        "iss": issuer,
+        "sub": "auth0|5f7c8ec7c33c6c004bbafe82",
+        "aud": ["https://api.campaigns.example", "https://acme.eu.auth0.com/userinfo"],
+        "iat": now,
+        "exp": now + 86_400,
+        "scope": "openid profile email",
+        "org_id": "org_9ybsU1dN2dKfDkBi",
+        "azp": "kQ2b8sZ0nqzv1m3dVt5yXw7rT4uLp9aC",
+        "permissions": ["read:campaigns"],
+    });
+    (header, claims)
+}
+
+#[tokio::test]
+async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets() {
+    type Token = fn(&str, Uuid, &str) -> (Header, Json);
+    let namespace = "https://campaigns.example/";
+    let (org_claim, role_claim) = (format!("{namespace}org_id"), format!("{namespace}roles"));
+    let issuers: [(Backend, &str, Token, [&str; 6]); 2] = [
+        (
+            Backend::Postgres,
+            "https://keycloak.example/realms/acme",
+            of_keycloak,
+            [
+                "--jwt-audience",
+                "campaigns",
+                "--jwt-org-claim",
+                "org_id",
+                "--jwt-role-claim",
+                "realm_access.roles",
+            ],
+        ),
+        (
+            Backend::Sqlite,
+            "https://acme.eu.auth0.com/",
+            of_auth0,
+            [
+                "--jwt-audience",
+                "https://api.campaigns.example",
+                "--jwt-org-claim",
+                &org_claim,
+                "--jwt-role-claim",
+                &role_claim,
+            ],
+        ),
+    ];
+    for (backend, issuer, token, flags) in issuers {
+        let pair = Pair::new("bTWTbYdDNzVnIOYCqzc0k", Algorithm::RS256);
+        // both list a chain of certificates with each key, and Keycloak a key for encryption as well
+        let mut signing = pair.with("use", json!("sig"));
+        signing["alg"] = json!("RS256");
+        signing["x5c"] = json!(["MIICmzCCAYMCBgGT"]);
+        signing["x5t#S256"] = json!("fNQX2Q0m1n3Wvq8mK5Yx9hT7cJkzL4bR6oAsDgE0uPw");
+        let mut encrypting =
+            Pair::new("for-encryption", Algorithm::RS256).with("use", json!("enc"));
+        encrypting["alg"] = json!("RSA-OAEP");
+        let server = Server::start(Says::Keys(set(&[&encrypting, &signing]))).await;
+
+        let database = TestDatabase::new(backend).await;
+        let url = database.url.clone();
+        let app = TestApp::on(database, Settings::default()).await;
+        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+        let given = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            &url,
+            "--jwks-url",
+            &server.url,
+            "--jwt-issuer",
+            issuer,
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let mut service = Binary::start(directory.path(), &[&given[..], &flags].concat()).await;
+        let address = service.address().await;
+        let client = |(header, claims): (Header, Json)| {
+            let header = Header { kid: Some(pair.name.clone()), ..header };
+            let token = jsonwebtoken::encode(&header, &claims, &pair.private).unwrap();
+            app.client(Some(token)).at(address.clone())
+        };
+        let query = "{ viewer { subject role organization { name } } }";
+        for (organization, name, given, role) in [
+            (acme.id, "acme", "admin", "ADMIN"),
+            (acme.id, "acme", "editor", "MEMBER"),
+            (other.id, "other", "admin", "ADMIN"),
+        ] {
+            let (header, claims) = token(issuer, organization, given);
+            let subject = claims["sub"].clone();
+            let viewer = client((header, claims)).data(query, json!({})).await;
+            assert_eq!(
+                viewer["viewer"],
+                json!({ "subject": subject, "role": role, "organization": { "name": name } })
+            );
+        }
+        // another realm or tenant, another API, a logout token, and an end that has passed
+        let (header, claims) = token("https://other.example/", acme.id, "admin");
+        let mut refused = vec![(header, claims)];
+        for (name, value) in [
+            ("aud", json!(["account"])),
+            ("exp", json!(Utc::now().timestamp() - 3_600)),
+            ("sub", json!(null)),
+        ] {
+            let (header, mut claims) = token(issuer, acme.id, "admin");
+            claims[name] = value;
+            refused.push((header, claims));
+        }
+        let (header, claims) = token(issuer, acme.id, "admin");
+        refused.push((Header { typ: Some("logout+jwt".to_owned()), ..header }, claims));
+        for token in refused {
+            let answer = client(token.clone()).ask(query, json!({})).await;
+            assert_eq!(answer.code(), "UNAUTHENTICATED", "{token:?} {:#}", answer.body);
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(service.terminate().await, 0);
+    }
 }

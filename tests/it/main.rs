@@ -7,6 +7,7 @@ mod bad_input;
 mod bounds;
 mod campaign_mutations;
 mod campaign_stats;
+mod clients;
 mod command;
 mod configuration;
 mod connections;
