@@ -215,6 +215,9 @@ async fn a_service_below_a_path_answers_at_the_root_as_well() {
                 ("/assets/../index.html", StatusCode::NOT_FOUND),
                 ("/graphiql/x", StatusCode::NOT_FOUND),
             ] {
+                // it is a campaign with that ID where the proxy has removed the path already
+                let is_a_view = ["/campaigns", "/live"].contains(&before);
+                let status = if is_a_view { StatusCode::OK } else { status };
                 let answer = client.request(Method::GET, path).send().await.unwrap();
                 assert_eq!(answer.status(), status, "{before}{path}");
             }

@@ -62,16 +62,16 @@ impl Binary {
         let program = BUILT
             .get_or_init(async || {
                 let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-                let mut build = Command::new(env!("CARGO"));
-                build
+                let mut cargo = Command::new(env!("CARGO"));
+                cargo
                     .args(["build", "--quiet", "--workspace", "--bin", "campaigns"])
                     .current_dir(root);
                 // build scripts of dependencies that heed what cargo says of this package would run again
                 let variables = std::env::vars().map(|(name, _)| name);
                 for name in variables.filter(|name| is_of_package(name)) {
-                    build.env_remove(name);
+                    cargo.env_remove(name);
                 }
-                let built = build.status().await.unwrap();
+                let built = cargo.status().await.unwrap();
                 assert!(built.success(), "the program does not build");
                 // beside the folder of this test's own program
                 let own = std::env::current_exe().unwrap();

@@ -189,11 +189,11 @@ mod tests {
                     let page = pages.file(path, "br", prefix, &SignIn::default()).unwrap();
                     let text = String::from_utf8(page.content.into_owned()).unwrap();
                     let parts: Vec<&str> = text.split('"').collect();
-                    let names = |part: &str| part.ends_with("href=") || part.ends_with("src=");
-                    let named = parts.windows(2).filter(|pair| names(pair[0])).map(|pair| pair[1]);
-                    let named: Vec<&str> = named.collect();
-                    assert!(named.iter().any(|one| one.starts_with(&format!("{base}assets/"))));
-                    assert!(named.iter().all(|one| one.starts_with(base)), "{named:?}");
+                    let is_link = |part: &str| part.ends_with("href=") || part.ends_with("src=");
+                    let pairs = parts.windows(2).filter(|pair| is_link(pair[0]));
+                    let addresses: Vec<&str> = pairs.map(|pair| pair[1]).collect();
+                    assert!(addresses.iter().any(|one| one.starts_with(&format!("{base}assets/"))));
+                    assert!(addresses.iter().all(|one| one.starts_with(base)), "{addresses:?}");
                 }
             }
         }
