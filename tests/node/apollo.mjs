@@ -22,7 +22,7 @@ const cache = () =>
   });
 
 if (process.env.MANIFEST) {
-  const sent = [DRAFTS, DRAFT, NODE].map((text) => print(cache().transformDocument(gql(text))));
+  const sent = [DRAFTS, DRAFT, NODE, RENAME].map((text) => print(cache().transformDocument(gql(text))));
   console.log(JSON.stringify(Object.fromEntries(sent.map((text) => [sha256(text), text]))));
   process.exit(0);
 }
