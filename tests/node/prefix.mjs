@@ -10,11 +10,11 @@ const { origin, pathname: prefix } = new URL(address);
 const heading = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
 
 /** Opens a page that may ask for what is below the path alone. */
-async function watched(open, complaints, at = origin) {
+async function watched(open, complaints) {
   const page = await open();
   page.on("request", (request) => {
     const url = new URL(request.url());
-    const isOwn = url.origin === at && url.pathname.startsWith(`${prefix}/`);
+    const isOwn = url.origin === origin && `${url.pathname}/`.startsWith(`${prefix}/`);
     if (!isOwn && url.protocol !== "data:") complaints.push(`asked for ${url}`);
   });
   page.on("websocket", (socket) => {
