@@ -9,8 +9,7 @@ use std::{panic::AssertUnwindSafe, thread};
 use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// The priority of the threads, where 0 is usual and 19 the lowest.
-#[cfg(target_os = "linux")]
+/// The priority of the threads.
 const NICE: i32 = 10;
 
 /// The stack of a thread, as large as in the runtime.
@@ -25,7 +24,7 @@ pub async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
     let (mut sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let run = move || {
-        yield_to_others();
+        lower_priority(NICE);
         runtime.block_on(async {
             let work = AssertUnwindSafe(work).catch_unwind();
             let done = tokio::select! {
@@ -47,17 +46,18 @@ pub async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
     }
 }
 
-/// Gives the current thread a low priority.
+/// Gives the current thread a lower priority on Linux, where 0 is usual and 19 the lowest.
 #[cfg(target_os = "linux")]
-fn yield_to_others() {
+pub fn lower_priority(nice: i32) {
     use rustix::{process::setpriority_process, thread::gettid};
 
     // to Linux, a thread is a process here
-    setpriority_process(Some(gettid()), NICE).ok();
+    setpriority_process(Some(gettid()), nice).ok();
 }
 
+/// Gives the current thread a lower priority on Linux, where 0 is usual and 19 the lowest.
 #[cfg(not(target_os = "linux"))]
-fn yield_to_others() {}
+pub fn lower_priority(_: i32) {}
 
 #[cfg(test)]
 mod tests {

@@ -52,7 +52,7 @@ mod weigh;
 mod written;
 
 pub use about::{About, Kind};
-pub use aside::aside;
+pub use aside::{aside, lower_priority};
 pub use cost::{Charge, Limits, Price, PricedField};
 pub use documents::{Documents, WrongId};
 pub use engine::{Engine, Followed, was_executed};

@@ -33,7 +33,12 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Unreadable, content::Answer, graphql::Asker, headers::text, respond};
-use crate::{App, listen::peer::Peer, operation::Begun, socket};
+use crate::{
+    App,
+    listen::peer::Peer,
+    operation::Begun,
+    socket::{self, Permits},
+};
 
 /// The cursor that a client goes on after.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -85,12 +90,15 @@ pub(super) fn serve(
         Ok(sender)
     });
     let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
-    let (queue, _) = socket::start_writer(Box::pin(sink), max, patience);
-    queue.draw_from(scope.budget());
     let threads = app.sockets.threads.clone();
     let mut ending = app.sockets.open();
-    threads.spawn(async move {
+    let permits = Permits::default();
+    permits.draw_from(&app.sockets.polls, scope.organization());
+    let answering = permits.clone();
+    let work = async move {
         let _counted = (counted, held);
+        let (queue, _) = socket::start_writer(Box::pin(sink), max, patience, permits);
+        queue.draw_from(scope.budget());
         let left = (caller.bearer.valid_until() - app.clock.now()).to_std().unwrap_or_default();
         // further ahead than a timer goes, it ends some day
         let deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
@@ -111,7 +119,8 @@ pub(super) fn serve(
             _ = no_longer.wait_for(Option::is_some) => {}
             _ = ending.wait_for(|ending| *ending) => {}
         }
-    });
+    };
+    threads.spawn(answering.limit(work));
     let events = stream::unfold(receiver, async |mut receiver| {
         let event = receiver.recv().await?;
         Some((Ok::<_, Infallible>(event), receiver))

@@ -22,6 +22,7 @@ use super::{
     HELD, MAX_UNKNOWN_BYTES, PROTOCOL,
     message::{self, Received},
     operation::{Operations, Run},
+    polls::Permits,
     sockets::{Counted, Unknown},
     threads::lasting,
     writer::{self, FAREWELL, Queue},
@@ -79,6 +80,7 @@ struct Connection {
     queue: Queue,
     operations: Operations,
     peer: Peer,
+    permits: Permits,
     known: Result<Known, Unknown>,
     /// The deadline for `connection_init`, or the end of the token.
     deadline: Instant,
@@ -92,7 +94,8 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
     let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
-    let (queue, mut writer) = writer::start(sink, max, patience);
+    let permits = Permits::default();
+    let (queue, mut writer) = writer::start(sink, max, patience, permits.clone());
     let operations = Operations::default();
     let mut connection = Connection {
         deadline: Instant::now() + INIT,
@@ -101,6 +104,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         peer: peer.clone(),
         known: Err(unknown),
         queue: queue.clone(),
+        permits,
         app,
     };
     let end = if speaks {
@@ -278,7 +282,8 @@ impl Connection {
                 };
                 let (app, caller, queue) =
                     (self.app.clone(), known.caller.clone(), self.queue.clone());
-                self.operations.start(Run { app, id, begun, caller, budget, queue });
+                let run = Run { app, id, begun, caller, budget, queue };
+                self.operations.start(run, &self.permits);
                 Ok(())
             }
         }
@@ -305,6 +310,7 @@ impl Connection {
         let held = budget.hold(HELD);
         let held = held.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
         self.queue.draw_from(Arc::clone(&budget));
+        self.permits.draw_from(&self.app.sockets.polls, scope.organization());
         self.peer.is_known(budget);
         let mut check = JoinSet::new();
         let again = check_again(self.app.clone(), caller.clone(), self.ended.clone());

@@ -27,11 +27,13 @@
 mod connection;
 mod message;
 mod operation;
+mod polls;
 mod sockets;
 mod threads;
 mod writer;
 
 pub(crate) use connection::check_again;
+pub(crate) use polls::Permits;
 pub(crate) use sockets::Sockets;
 pub(crate) use writer::{Queue, start as start_writer};
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{message, threads::lasting, writer::Queue};
+use super::{message, polls::Permits, threads::lasting, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
@@ -72,15 +72,15 @@ impl Operations {
         });
     }
 
-    /// Starts an operation.
-    pub(super) fn start(&self, run: Run) {
+    /// Starts an operation, which is polled with these permits.
+    pub(super) fn start(&self, run: Run, permits: &Permits) {
         // the task cannot send anything before it is listed
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
         let (id, is_subscription) = (run.id.clone(), run.begun.is_subscription());
         let listing = Listing { operations: self.clone(), id: id.clone(), number };
-        let task = tokio::spawn(lasting(run.run(listing))).abort_handle();
+        let task = tokio::spawn(lasting(permits.limit(run.run(listing)))).abort_handle();
         listed.running.insert(id, Running { number, task, is_subscription });
     }
 

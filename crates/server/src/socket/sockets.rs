@@ -9,7 +9,10 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
-use super::threads::Threads;
+use super::{
+    polls::Polls,
+    threads::{self, Threads},
+};
 
 /// Clones share them.
 #[derive(Clone)]
@@ -21,6 +24,7 @@ pub(crate) struct Sockets {
     /// Whether they should end. Every open socket holds a receiver.
     ending: watch::Sender<bool>,
     pub(crate) threads: Threads,
+    pub(crate) polls: Polls,
 }
 
 /// A socket that is not authenticated yet, counted while this lives.
@@ -52,6 +56,7 @@ impl Sockets {
             unknown: Arc::new(Semaphore::new(max_unknown)),
             max_unknown,
             ending: watch::Sender::new(false),
+            polls: Polls::new(threads::count()),
             threads: Threads::start(),
         }
     }

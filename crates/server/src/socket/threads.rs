@@ -1,15 +1,20 @@
 //! The threads that serve sockets.
 //!
 //! An event wakes thousands of sockets at once. On the threads that serve HTTP, a request would
-//! queue behind all of them. On separate threads, the operating system gives each its turn.
+//! queue behind all of them. On separate threads of a lower priority, the operating system lets the
+//! request go first.
 
 use std::sync::Arc;
 
+use campaigns_operation::lower_priority;
 use campaigns_tasks::caught;
 use tokio::runtime::{Builder, Runtime};
 
 /// A document can be nested 64 levels deep; without optimization, each level needs much stack.
 const STACK: usize = 8 * 1024 * 1024;
+
+/// Their priority: below that of requests, above that of expensive operations.
+const NICE: i32 = 5;
 
 /// The size of a lasting task's future, at most.
 const LARGEST: usize = 3 * 1024;
@@ -22,6 +27,11 @@ pub(super) fn lasting<F: Future>(work: F) -> F {
     work
 }
 
+/// How many there are: one per core, and at least two.
+pub(super) fn count() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).max(2)
+}
+
 /// Clones share them.
 #[derive(Clone)]
 pub(crate) struct Threads(Arc<Owned>);
@@ -29,14 +39,14 @@ pub(crate) struct Threads(Arc<Owned>);
 struct Owned(Option<Runtime>);
 
 impl Threads {
-    /// Starts one thread per core.
+    /// Starts them.
     pub(super) fn start() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .thread_name("sockets")
-            .worker_threads(cores.max(2))
+            .worker_threads(count())
             .thread_stack_size(STACK)
+            .on_thread_start(|| lower_priority(NICE))
             .build()
             .expect("the operating system gives threads");
         Self(Arc::new(Owned(Some(runtime))))

@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::threads::lasting;
+use super::{polls::Permits, threads::lasting};
 
 /// The maximum number of messages that wait until the peer reads them.
 const QUEUE: usize = 32;
@@ -118,11 +118,12 @@ impl Queue {
 }
 
 /// Writes queued messages until the queue is closed, the peer is gone, or it has not read for too
-/// long.
+/// long. It is polled with these permits.
 pub(crate) fn start(
     mut sink: impl Sink<Message, Error = axum::Error> + Unpin + Send + 'static,
     max_bytes: usize,
     patience: Duration,
+    permits: Permits,
 ) -> (Queue, tokio::task::JoinHandle<()>) {
     let (sender, mut queued) = mpsc::channel::<Queued>(QUEUE);
     let max_bytes = max_bytes.clamp(OVERHEAD, Semaphore::MAX_PERMITS);
@@ -152,6 +153,7 @@ pub(crate) fn start(
         // answers the peer's close, if the peer closed first
         timeout(FAREWELL, sink.close()).await.ok();
     };
-    let task = tokio::spawn(lasting(caught("socket writer", writing).map(drop)));
+    let writing = permits.limit(caught("socket writer", writing).map(drop));
+    let task = tokio::spawn(lasting(writing));
     (queue, task)
 }
