@@ -36,6 +36,8 @@ pub(crate) struct Kept {
     pub(crate) never_null: HashSet<Name>,
     /// The bytes of the input objects among its literals, as resolvers have them.
     pub(crate) input_bytes: usize,
+    /// The number of its selections and its fragments', each expanded.
+    pub(crate) selections: usize,
     pub(crate) way: Way,
 }
 
@@ -141,6 +143,7 @@ mod tests {
             places: HashMap::new(),
             never_null: HashSet::new(),
             input_bytes: 0,
+            selections: 0,
             way: Way::Invalid(Vec::new()),
         })
     }

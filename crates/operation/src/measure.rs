@@ -34,8 +34,9 @@ struct Measure<'a> {
     known: HashMap<&'a str, Option<Size>>,
 }
 
-/// Rejects a document that is too deep or too large, or has fragments that spread each other.
-pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
+/// The number of selections of all operations and all fragments together, each expanded. Rejects a
+/// document that is too deep or too large, or has fragments that spread each other.
+pub(crate) fn measure(document: &ExecutableDocument) -> Result<usize, Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     let operations = document.operations.iter().map(|(_, of)| &of.node.selection_set.node);
     let fragments = document.fragments.values().map(|of| &of.node.selection_set.node);
@@ -50,7 +51,7 @@ pub(crate) fn measure(document: &ExecutableDocument) -> Result<(), Error> {
             return Err(Error::limit("query", message));
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 impl<'a> Measure<'a> {
@@ -124,8 +125,14 @@ mod tests {
         format!("{{ ...f0 }} {} fragment f{levels} on Query {{ a }}", fragments.join(" "))
     }
 
-    fn measured(text: &str) -> Result<(), Error> {
+    fn measured(text: &str) -> Result<usize, Error> {
         measure(&parse_query(text).unwrap())
+    }
+
+    #[test]
+    fn each_operation_and_fragment_counts_with_what_it_spreads() {
+        assert_eq!(measured("{ a b { c } }").unwrap(), 3);
+        assert_eq!(measured("{ ...f ...f } fragment f on Query { a b }").unwrap(), 6 + 2);
     }
 
     #[test]

@@ -29,8 +29,10 @@ use crate::{
     written::{self, Written},
 };
 
-/// A document of more bytes takes long to prepare, and so do more values of variables.
-const LONG_DOCUMENT: usize = 16 * 1024;
+/// A document of more bytes takes long to prepare, and so do more selections with fragments expanded
+/// and more values of variables: a millisecond or two.
+const LONG_DOCUMENT: usize = 2 * 1024;
+const MANY_SELECTIONS: usize = 1_000;
 const MANY_VALUES: usize = 5_000;
 
 /// An operation as a client sends it.
@@ -244,11 +246,25 @@ impl Checks {
     /// Whether preparing an operation takes so long that other work of its thread would notice.
     pub(crate) fn takes_long(&self, operation: &Operation) -> bool {
         let Operation { query, operation_name, variables, .. } = operation;
-        let is_long = query.len() > LONG_DOCUMENT && {
-            let key = Key { query: query.clone(), operation_name: operation_name.clone() };
-            self.cache.get(&key).is_none()
-        };
-        is_long || has_many_values(variables.values(), MANY_VALUES)
+        if has_many_values(variables.values(), MANY_VALUES) {
+            return true;
+        }
+        let key = Key { query: query.clone(), operation_name: operation_name.clone() };
+        match self.cache.get(&key) {
+            // with its variables, it is expanded again, or its answer is counted again
+            Some(kept) => match &kept.way {
+                Way::Conditional(_) => {
+                    kept.selections > MANY_SELECTIONS || may_ask_for_the_schema(query)
+                }
+                Way::Written(written) => written.cost.is_none() && written.names_the_schema(),
+                Way::Invalid(_) => false,
+            },
+            None => {
+                query.len() > LONG_DOCUMENT
+                    || may_ask_for_the_schema(query)
+                    || expanded(query) > MANY_SELECTIONS
+            }
+        }
     }
 
     /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
@@ -305,7 +321,7 @@ impl Checks {
             return Err(error);
         }
         let operation = selected(&document, key.operation_name.as_deref())?;
-        measure::measure(&document)?;
+        let selections = measure::measure(&document)?;
         let unknown = names::limit_unknown(&self.types, &document);
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
@@ -322,8 +338,17 @@ impl Checks {
             Ok(()) if written::has_directives(&document) => Way::Conditional(document),
             Ok(()) => Way::Written(Arc::new(written)),
         };
-        let kept =
-            Arc::new(Kept { key, kind, name, variables, places, never_null, input_bytes, way });
+        let kept = Arc::new(Kept {
+            key,
+            kind,
+            name,
+            variables,
+            places,
+            never_null,
+            input_bytes,
+            selections,
+            way,
+        });
         self.cache.keep(&kept);
         Ok(kept)
     }
@@ -335,13 +360,15 @@ impl Checks {
         variables: &Variables,
     ) -> Result<Written, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
-        let written = Written::of(self.prices(), document, operation, variables);
+        let mut written = Written::of(&self.types, document, operation, variables);
         if written.names_the_schema() {
             if self.types.introspection.is_none() {
                 return Err(introspection::turned_off());
             }
             introspection::limit_lists(&self.types, &written.set.node)?;
         }
+        // after the limit of lists: counting an answer without it takes long
+        written.price(self.prices(), types::root(operation.ty));
         // GraphQL, section 5.2.3.1; the library allows several
         let has_one_root = written.set.node.items.len() == 1 && !written.has_type_names_alone();
         if operation.ty == OperationType::Subscription && !has_one_root {
@@ -349,6 +376,22 @@ impl Checks {
         }
         Ok(written)
     }
+}
+
+/// Whether a document can name a field about the schema. Counting its answer takes as long as the
+/// schema is large.
+fn may_ask_for_the_schema(text: &str) -> bool {
+    text.contains("__schema") || text.matches("__type").count() > text.matches("__typename").count()
+}
+
+/// The number of selections of a document with its fragments expanded; none where it is refused.
+fn expanded(text: &str) -> usize {
+    // without fragments, there are fewer than bytes of text
+    if !text.contains("...") || scan::document(text).is_err() {
+        return 0;
+    }
+    let document = parse_query(strings::rewritten(text)).ok();
+    document.and_then(|document| measure::measure(&document).ok()).unwrap_or_default()
 }
 
 /// The words that begin a definition of the schema, which is not executable.

@@ -42,19 +42,24 @@ impl Weigh for Written {
 }
 
 impl Written {
+    /// The selections of an operation, without their cost ([`Written::price`]).
     pub(crate) fn of(
-        prices: Prices<'_>,
+        types: &Types,
         document: &ExecutableDocument,
         operation: &OperationDefinition,
         variables: &Variables,
     ) -> Self {
-        let (types, root) = (prices.types, types::root(operation.ty));
+        let root = types::root(operation.ty);
         let writer = Writer { types, document, variables };
         let set = writer.set(root, &[&operation.selection_set.node]);
         let set = Positioned::new(set, operation.selection_set.pos);
         let shape = Shape::of(types, root, &set.node).into();
-        let cost = prices.fixed(root, &set.node);
-        Self { set, shape, cost }
+        Self { set, shape, cost: None }
+    }
+
+    /// Determines its cost, if it does not depend on variables.
+    pub(crate) fn price(&mut self, prices: Prices<'_>, root: &str) {
+        self.cost = prices.fixed(root, &self.set.node);
     }
 
     /// The same selections without arguments and input fields that are omitted variables.

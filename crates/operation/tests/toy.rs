@@ -388,6 +388,25 @@ fn answers_about_the_schema_are_drawn_and_limited() {
 }
 
 #[test]
+fn short_documents_that_expand_to_much_take_long() {
+    let engine = engine();
+    let takes_long = |query: &str| engine.takes_long(&operation(query, json!({})));
+    let doubling: Vec<String> = (0..10)
+        .map(|level| format!("fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1))
+        .collect();
+    let doubling = format!("{{ ...f0 }} {} fragment f10 on Query {{ caller }}", doubling.join(" "));
+    assert!(takes_long(&doubling));
+    let spread =
+        format!("{{ {} }} fragment f on Query {{ {} }}", "...f ".repeat(50), "caller ".repeat(100));
+    assert!(takes_long(&spread));
+    assert!(!takes_long("{ ...f ...f } fragment f on Query { caller }"));
+    // their answers are counted, which takes as long as the schema is large
+    assert!(takes_long("{ __schema { types { name } } }"));
+    assert!(takes_long("{ __typename __type(name: \"Word\") { name } }"));
+    assert!(!takes_long("{ __typename caller }"));
+}
+
+#[test]
 fn long_documents_and_many_values_take_long_until_they_are_kept() {
     let engine = engine();
     let short = operation("{ caller }", json!({}));
@@ -396,6 +415,13 @@ fn long_documents_and_many_values_take_long_until_they_are_kept() {
     assert!(engine.takes_long(&long));
     engine.prepare(long.clone()).unwrap();
     assert!(!engine.takes_long(&long));
+    // expanded again for each value of its variables
+    let conditional =
+        format!("query ($c: Boolean!) {{ {} }}", "caller @skip(if: $c) ".repeat(1_100));
+    let conditional = operation(&conditional, json!({ "c": true }));
+    assert!(engine.takes_long(&conditional));
+    engine.prepare(conditional.clone()).unwrap();
+    assert!(engine.takes_long(&conditional));
     assert!(!engine.takes_long(&operation("{ caller }", json!({ "a": vec![0; 4_000] }))));
     assert!(
         engine.takes_long(&operation("{ caller }", json!({ "a": vec![json!([0, 1]); 4_000] })))

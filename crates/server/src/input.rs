@@ -9,8 +9,8 @@ use campaigns_graphql::Error;
 use campaigns_operation::aside;
 use campaigns_scope::Scope;
 
-/// The bytes of input that a thread of the runtime reads in less than a few milliseconds.
-const LONG: usize = 256 * 1024;
+/// The bytes of input that a thread of the runtime reads in about a millisecond.
+const LONG: usize = 64 * 1024;
 
 /// Reads input of so many bytes with a function. If it is long, waits for its turn, until the
 /// deadline at most.
