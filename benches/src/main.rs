@@ -3,7 +3,8 @@
 //!
 //! `just bench` builds it and the service in release mode and runs it on a PostgreSQL server of
 //! its own. `just bench feed` runs one part of it; `--scale` says how much larger the second database
-//! of `figures` is than the first, and `--seconds` how long `soak` or `faults` takes.
+//! of `figures` is than the first, and `--seconds` how long `soak` or `faults` takes, and
+//! `--attack`, as often as wanted, which attacks the soak makes: those whose description has the words.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
@@ -74,11 +75,13 @@ struct Arguments {
     parts: Vec<String>,
     scale: usize,
     seconds: Option<u64>,
+    attacks: Vec<String>,
 }
 
 impl Arguments {
     fn read(mut given: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let (mut parts, mut scale, mut seconds) = (Vec::new(), 10, None);
+        let mut attacks = Vec::new();
         while let Some(argument) = given.next() {
             if argument == "--scale" {
                 let number = given.next().context("--scale takes a number")?;
@@ -86,13 +89,15 @@ impl Arguments {
             } else if argument == "--seconds" {
                 let number = given.next().context("--seconds takes a number")?;
                 seconds = Some(number.parse().context("--seconds takes a number")?);
+            } else if argument == "--attack" {
+                attacks.push(given.next().context("--attack takes words of its description")?);
             } else if PARTS.contains(&argument.as_str()) {
                 parts.push(argument);
             } else {
                 bail!("there is no part {argument}: {}", PARTS.join(", "));
             }
         }
-        Ok(Self { parts, scale, seconds })
+        Ok(Self { parts, scale, seconds, attacks })
     }
 
     fn names(&self, part: &str) -> bool {
@@ -142,7 +147,7 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.names("soak") {
         let service = Service::start_with(&["--max-memory", soak::MEMORY]).await?;
         let length = Duration::from_secs(arguments.seconds.unwrap_or(600));
-        soak::run(&Arc::new(service), length).await?;
+        soak::run(&Arc::new(service), length, &arguments.attacks).await?;
     }
     if !arguments.wants("feed") && !arguments.wants("fan-out") {
         return Ok(());

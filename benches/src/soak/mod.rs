@@ -45,7 +45,16 @@ const PROBE: Duration = Duration::from_millis(20);
 /// The budget of the process, as `--max-memory` takes it.
 pub(crate) const MEMORY: &str = "256MiB";
 
-pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Result<()> {
+/// Makes the attacks whose description has some of these words; all of them without any.
+pub(crate) async fn run(
+    service: &Arc<Service>,
+    length: Duration,
+    words: &[String],
+) -> anyhow::Result<()> {
+    let has = |attack: &Attack| words.iter().any(|word| attack.name().contains(word.as_str()));
+    let made: Vec<Attack> =
+        Attack::ALL.into_iter().filter(|attack| words.is_empty() || has(attack)).collect();
+    anyhow::ensure!(!made.is_empty(), "no attack has these words");
     println!(
         "soak: {} sockets, {HOSTILE} of them hostile, for {} s",
         HONEST + HOSTILE,
@@ -68,7 +77,7 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
         });
     }
     let mut attackers = Vec::with_capacity(HOSTILE);
-    for (number, attack) in Attack::ALL.into_iter().cycle().take(HOSTILE).enumerate() {
+    for (number, attack) in made.iter().copied().cycle().take(HOSTILE).enumerate() {
         let (service, made) = (Arc::clone(service), Arc::new(AtomicUsize::new(0)));
         attackers.push((attack, Arc::clone(&made)));
         tasks.spawn(async move {
@@ -96,7 +105,7 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
     };
     let (asking, following, probing) =
         (dashboard(service, length), feed(service, &ended), probe(service, &ended));
-    let (mut most, mut most_of_a_connection) = (0, 0);
+    let (mut most, mut largest) = (0, (0, String::new()));
     let asking = joined(asking);
     let mut asking = std::pin::pin!(asking);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
@@ -106,7 +115,10 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
             _ = seconds.tick() => {
                 let memory = service.memory().unwrap_or(0);
                 most = most.max(memory);
-                most_of_a_connection = most_of_a_connection.max(largest_connection(service).await.unwrap_or(0));
+                let of_a_connection = largest_connection(service).await.unwrap_or_default();
+                if of_a_connection.0 > largest.0 {
+                    largest = of_a_connection;
+                }
                 bar.inc(1);
                 bar.set_message(format!("{:.0} MB", number(memory) / 1_048_576.0));
             }
@@ -126,14 +138,15 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
     report("/healthz", &health);
     println!("  {:>8.0} MB of memory at most", number(most) / 1_048_576.0);
     println!(
-        "  {:>8.0} MB of a connection of PostgreSQL at most",
-        number(most_of_a_connection) / 1_048_576.0
+        "  {:>8.0} MB of a connection of PostgreSQL at most, at: {}",
+        number(largest.0) / 1_048_576.0,
+        largest.1
     );
     println!(
         "  {:>8.0} events arrived at each of the {HONEST} that read: {written} written one by one, the others by the attack",
         number(received.load(Ordering::Relaxed)) / number(HONEST)
     );
-    for attack in Attack::ALL {
+    for attack in made {
         let made = attackers.iter().filter(|(of, _)| *of == attack);
         let made: usize = made.map(|(_, made)| made.load(Ordering::Relaxed)).sum();
         println!("  {made:>8} times: {}", attack.name());
@@ -141,18 +154,21 @@ pub(crate) async fn run(service: &Arc<Service>, length: Duration) -> anyhow::Res
     Ok(())
 }
 
-/// The bytes of memory of the largest backend of the service's database that are its own.
-async fn largest_connection(service: &Service) -> anyhow::Result<usize> {
-    let select = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+/// The bytes of memory of the largest backend of the service's database that are its own, and the
+/// beginning of its latest statement.
+async fn largest_connection(service: &Service) -> anyhow::Result<(usize, String)> {
+    let select = "SELECT pid, left(query, 300) AS statement FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let select = Statement::from_string(service.sql.get_database_backend(), select);
-    let mut most = 0;
+    let mut most = (0, String::new());
     for row in service.sql.query_all_raw(select).await? {
         let pid: i32 = row.try_get("", "pid")?;
         let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
         let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kilobytes =
             own.context("its memory")?.trim().trim_end_matches(" kB").parse::<usize>()?;
-        most = most.max(kilobytes * 1_024);
+        if kilobytes * 1_024 > most.0 {
+            most = (kilobytes * 1_024, row.try_get("", "statement")?);
+        }
     }
     Ok(most)
 }
