@@ -70,23 +70,23 @@ impl Drop for Lease {
         let Some(mut link) = self.link.take() else { return };
         let (connections, permit) = (self.connections.clone(), self.permit.take());
         if link.is_clean() || link.is_broken() {
-            connections.put_back(link);
+            connections.put_back(link, permit);
             return;
         }
         // without a runtime, the process is ending, and the connection with it
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if connections.is_pooled() {
-                let still_runs = link.wind_up().await;
-                connections.put_back(link);
-                if still_runs {
+                if link.wind_up().await {
+                    // closed, so that the pooler ends it
+                    drop(link);
                     tokio::time::sleep(ENDS).await;
+                    return;
                 }
             } else {
                 link.recover(async |process| connections.cancel(process).await).await;
-                connections.put_back(link);
             }
-            drop(permit);
+            connections.put_back(link, permit);
         });
     }
 }

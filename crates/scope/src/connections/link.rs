@@ -72,7 +72,7 @@ pub(super) struct Link {
     knows_types: bool,
     /// The number of statements that were abandoned while they were running.
     abandoned: u32,
-    /// Whether it has run a statement longer than [`MAX_LENGTH`].
+    /// Whether it has run a statement longer than [`MAX_LENGTH`], or [`MAX_ABANDONED`] were abandoned.
     is_outgrown: bool,
     /// Whether its buffers may be larger than [`LARGE`].
     is_swollen: bool,
@@ -371,7 +371,8 @@ impl Link {
         };
         let recovered = timeout(RECOVERY, recovered).await;
         self.abandoned += u32::from(self.busy);
-        self.broken |= !matches!(recovered, Ok(Ok(()))) || self.abandoned >= MAX_ABANDONED;
+        self.broken |= !matches!(recovered, Ok(Ok(())));
+        self.is_outgrown |= self.abandoned >= MAX_ABANDONED;
         self.busy = false;
         self.in_transaction = false;
     }

@@ -60,7 +60,7 @@ use self::{
 use crate::{
     Observer, Options,
     budget::Share,
-    shares::{NoPlace, Occupancy, Shares},
+    shares::{NoPlace, Occupancy, Permit, Shares},
 };
 pub use hosts::primary;
 
@@ -341,14 +341,17 @@ impl Connections {
         }
     }
 
-    fn put_back(&self, mut link: Link) {
+    /// Takes a connection back that was used in the place of a permit. One that is outgrown is replaced
+    /// in this place, so that the next organization does not have to wait until another is open.
+    fn put_back(&self, mut link: Link, permit: Option<Permit>) {
         if link.is_broken() || self.0.closed.load(Ordering::Relaxed) {
             return;
         }
         if link.is_outgrown() {
             // without a runtime, the process is ending
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(timeout(Duration::from_secs(5), link.close()));
+                let connections = self.clone();
+                runtime.spawn(async move { connections.replace(link, permit).await });
             }
             return;
         }
@@ -358,6 +361,19 @@ impl Connections {
             link.used = Instant::now();
             idle.links.push(link);
         }
+    }
+
+    /// Closes a connection and opens another in its place, if the database lets it.
+    async fn replace(&self, old: Link, permit: Option<Permit>) {
+        let plans = old.plans;
+        timeout(Duration::from_secs(5), old.close()).await.ok();
+        let opened = timeout(self.0.acquire_timeout, self.0.connector.connect()).await;
+        if let Ok(Ok(mut new)) = opened
+            && new.plan(plans).await.is_ok()
+        {
+            self.put_back(new, None);
+        }
+        drop(permit);
     }
 
     /// Cancels the running statement of a PostgreSQL process.

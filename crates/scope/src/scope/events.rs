@@ -16,7 +16,10 @@ use campaigns_entity::event;
 use sea_orm::{ActiveValue, IdenStatic};
 use uuid::Uuid;
 
-use super::{Scope, bulk::Given};
+use super::{
+    Scope,
+    bulk::{Given, ROWS},
+};
 use crate::{Dialect, Error};
 
 /// A random key, which no event has yet.
@@ -69,10 +72,13 @@ fn of_postgres(
     let (mut tables, whole) = Given::<event::Entity>::referenced(Dialect::Postgres);
     let typed = given.typed(Dialect::Postgres);
     let (place, position, order) = if is_placed {
-        tables.insert(0, format!(
-            "given AS MATERIALIZED (SELECT * FROM ROWS FROM (jsonb_to_recordset($2) AS ({typed})) \
+        tables.insert(
+            0,
+            format!(
+                "given AS MATERIALIZED (SELECT * FROM ROWS FROM ({ROWS} AS ({typed})) \
              WITH ORDINALITY AS given)"
-        ));
+            ),
+        );
         // with the first row: by then, the sends are locked
         tables.push(
             "drawn AS MATERIALIZED (SELECT campaign_feed_draw_for($1, (SELECT CAST(count(*) AS integer) FROM given)) \
@@ -82,10 +88,7 @@ fn of_postgres(
         let position = "((SELECT places FROM drawn))[CAST(ordinality AS integer)], ";
         ("feed_position, ", position, "id, ordinality")
     } else {
-        tables.insert(
-            0,
-            format!("given AS (SELECT * FROM jsonb_to_recordset($2) AS given({typed}))"),
-        );
+        tables.insert(0, format!("given AS (SELECT * FROM {ROWS} AS given({typed}))"));
         ("", "", "id")
     };
     let insert = format!(
