@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use campaigns_tests::{Organization, TestApp, on_every_database, populate};
+use campaigns_tests::{Organization, Socket, TestApp, on_every_database, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::QueryResult;
@@ -149,7 +149,95 @@ async fn recount(app: &TestApp, organization: &Organization) {
     }
 }
 
+/// A rate with any number of decimals, as text by long division: no floating point.
+fn exact_rate(part: i64, whole: i64, decimals: usize) -> Json {
+    if whole == 0 {
+        return Json::Null;
+    }
+    let (part, whole) = (i128::from(part), i128::from(whole));
+    let unit = 10_i128.pow(u32::try_from(decimals).unwrap());
+    let (quotient, rest) = (part * 100 * unit / whole, part * 100 * unit % whole);
+    let digits = quotient + i128::from(2 * rest >= whole);
+    json!(format!("{}.{:0decimals$}0", digits / unit, digits % unit).parse::<f64>().unwrap())
+}
+
+const RATES: [(&str, &str, &str); 7] = [
+    ("deliveryRate", "delivered", "sends"),
+    ("openRate", "uniqueOpens", "delivered"),
+    ("clickRate", "uniqueClicks", "delivered"),
+    ("clickToOpenRate", "uniqueClicks", "uniqueOpens"),
+    ("bounceRate", "bounced", "sends"),
+    ("unsubscribeRate", "uniqueUnsubscribes", "delivered"),
+    ("complaintRate", "uniqueComplaints", "delivered"),
+];
+
 on_every_database! {
+    async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(5), 30).await;
+        let mut socket = Socket::of(&acme.member).await;
+        for (rate, part, whole) in RATES {
+            let aliases: String =
+                (0..=6).map(|decimals| format!("of{decimals}: {rate}(decimals: {decimals}) ")).collect();
+            let figures = format!("{part} {whole} {aliases} {rate} given: {rate}(decimals: $decimals)");
+            let compare = |stats: &Json| {
+                let count = |name: &str| stats[name].as_i64().unwrap();
+                let expected = |decimals| exact_rate(count(part), count(whole), decimals);
+                for decimals in 0..=6 {
+                    assert_eq!(stats[format!("of{decimals}")], expected(decimals), "{rate} of {stats:#}");
+                }
+                assert_eq!(stats[rate], expected(1));
+                assert_eq!(stats["given"], expected(4));
+            };
+            // of each campaign, of all together, and over a socket
+            let query = format!(
+                "query ($decimals: Int!) {{ campaigns(first: 500) {{ nodes {{ stats {{ {figures} }} }} }} }}"
+            );
+            let data = acme.member.data(&query, json!({ "decimals": 4 })).await;
+            for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
+                compare(&campaign["stats"]);
+            }
+            let query = format!("query ($decimals: Int!) {{ stats {{ {figures} }} }}");
+            compare(&acme.member.data(&query, json!({ "decimals": 4 })).await["stats"]);
+            let query = format!(
+                "subscription ($id: ID!, $decimals: Int! = 4) {{ campaignStats(campaignId: $id) {{ {figures} }} }}"
+            );
+            socket.subscribe(rate, &query, json!({ "id": made.campaigns[0] })).await;
+            compare(&socket.next(rate).await["campaignStats"]);
+        }
+        // one that is not given has its default
+        let query = "query ($decimals: Int = 2) { stats { sends bounced bounceRate(decimals: $decimals) } }";
+        let stats = acme.member.data(query, json!({})).await["stats"].take();
+        let count = |name: &str| stats[name].as_i64().unwrap();
+        assert_eq!(stats["bounceRate"], exact_rate(count("bounced"), count("sends"), 2));
+    }
+
+    async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
+        let acme = app.organization("acme").await;
+        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(6), 3).await;
+        for (rate, ..) in RATES {
+            for decimals in [-1, 7, i32::MIN, i32::MAX] {
+                let query = format!("{{ stats {{ sends {rate}(decimals: {decimals}) }} }}");
+                let answer = acme.member.ask(&query, json!({})).await.body;
+                assert_eq!(answer["data"]["stats"][rate], Json::Null);
+                assert!(answer["data"]["stats"]["sends"].is_i64());
+                let error = &answer["errors"][0];
+                assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{answer:#}");
+                assert_eq!(error["extensions"]["field"], "decimals");
+                assert_eq!(error["path"], json!(["stats", rate]));
+            }
+        }
+        // by a variable, and once for each campaign
+        let query = "query ($of: Int!) { campaigns { nodes { stats { openRate(decimals: $of) } } } }";
+        let answer = acme.member.ask(query, json!({ "of": 7 })).await.body;
+        let campaigns = answer["data"]["campaigns"]["nodes"].as_array().unwrap().len();
+        assert_eq!(answer["errors"].as_array().unwrap().len(), campaigns);
+        for wrong in ["null", "1.5", "\"2\"", "3000000000"] {
+            let answer = acme.member.ask(&format!("{{ stats {{ openRate(decimals: {wrong}) }} }}"), json!({})).await.body;
+            assert_eq!(answer["data"], Json::Null, "{wrong}: {answer:#}");
+        }
+    }
+
     async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let acme = app.organization("acme").await;

@@ -393,6 +393,82 @@ on_both_databases! {
         }
     }
 
+    async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_deleted(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let other = app.organization("other").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(155), 6).await;
+        let campaign = *made.campaigns.last().unwrap();
+        let fields = "id name body status scheduledAt sentAt metadata stats { sends delivered opens openRate(decimals: 3) }";
+        let changes = format!("subscription ($id: ID!) {{ campaignChanges(id: $id) {{ {fields} }} }}");
+        let mut socket = Socket::of(&acme.member).await;
+        socket.subscribe("1", &changes, json!({ "id": campaign })).await;
+        let figures = "subscription ($id: ID!) { campaignStats(campaignId: $id) { sends } }";
+        let mut of_figures = Socket::of(&acme.member).await;
+        of_figures.subscribe("1", figures, json!({ "id": campaign })).await;
+        of_figures.next("1").await;
+        let now = async || {
+            let query = format!("query ($id: ID!) {{ campaign(id: $id) {{ {fields} }} }}");
+            acme.member.data(&query, json!({ "id": campaign })).await["campaign"].take()
+        };
+        assert_eq!(socket.next("1").await["campaignChanges"], now().await);
+        // whoever writes, and whatever it is
+        let id = app.literal(campaign);
+        for sql in [
+            format!("UPDATE campaigns SET name = 'Renamed' WHERE id = {id}"),
+            format!("UPDATE campaigns SET body = 'A' WHERE id = {id}"),
+            format!("UPDATE campaigns SET body = 'B' WHERE id = {id}"),
+            format!("UPDATE campaigns SET status = 'scheduled', metadata = '{{\"a\": 1}}' WHERE id = {id}"),
+        ] {
+            app.run(&sql).await;
+            let now = now().await;
+            while socket.next("1").await["campaignChanges"] != now {}
+        }
+        // a campaign that is another organization's does not exist
+        let mut foreign = Socket::of(&other.admin).await;
+        foreign.subscribe("1", &changes, json!({ "id": campaign })).await;
+        let refused = foreign.message().await;
+        assert_eq!(refused["type"], "error", "{refused}");
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "NOT_FOUND");
+        assert_eq!(refused["payload"][0]["extensions"]["field"], "id");
+        // the API, and figures alone
+        let rename = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"Again\" }) { campaign { id } } }";
+        acme.member.data(rename, json!({ "id": campaign })).await;
+        let renamed = now().await;
+        while socket.next("1").await["campaignChanges"] != renamed {}
+        // nothing of this was a change of the figures
+        assert_eq!(of_figures.hear_within(Duration::from_millis(300)).await, None);
+        app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends WHERE campaign_id = {id}")).await;
+        let opened = now().await;
+        while socket.next("1").await["campaignChanges"] != opened {}
+        assert_eq!(socket.hear_within(Duration::from_millis(600)).await, None);
+        // deleted: an error says so, and it ends
+        app.run(&format!("DELETE FROM campaigns WHERE id = {id}")).await;
+        let gone = socket.message().await;
+        assert_eq!(gone["type"], "next");
+        assert_eq!(gone["payload"]["data"], Json::Null);
+        assert_eq!(gone["payload"]["errors"][0]["extensions"]["code"], "NOT_FOUND");
+        assert_eq!(socket.message().await, json!({ "id": "1", "type": "complete" }));
+    }
+
+    async fn many_changes_of_a_campaign_are_sent_four_times_a_second_at_most(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(156), 3).await;
+        let campaign = made.campaigns[0];
+        let mut socket = Socket::of(&acme.member).await;
+        let changes = "subscription ($id: ID!) { campaignChanges(id: $id) { name } }";
+        socket.subscribe("1", changes, json!({ "id": campaign })).await;
+        let started = std::time::Instant::now();
+        let mut shown = 0;
+        let rename = "mutation ($id: ID!, $name: String!) { updateCampaign(input: { id: $id, name: $name }) { campaign { id } } }";
+        for number in 0..60 {
+            acme.member.data(rename, json!({ "id": campaign, "name": format!("Name {number}") })).await;
+        }
+        while socket.next("1").await["campaignChanges"]["name"] != "Name 59" {
+            shown += 1;
+        }
+        assert!(f64::from(shown) <= 2.0 + 4.0 * started.elapsed().as_secs_f64());
+    }
+
     async fn where_nobody_listens_the_database_is_left_alone(app: TestApp) {
         let acme = app.organization("acme").await;
         let quiet = async || {

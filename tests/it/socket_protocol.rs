@@ -40,6 +40,8 @@ on_both_databases! {
             ("subscription { engagementEvents(after: \"nope\") { cursor } }", json!({}), "BAD_USER_INPUT"),
             ("subscription { engagementEvents(filter: { id: { eq: \"nope\" } }) { cursor } }", json!({}), "BAD_USER_INPUT"),
             ("subscription { campaignStats(campaignId: \"00000000-0000-4000-8000-000000000000\") { sends } }", json!({}), "NOT_FOUND"),
+            ("subscription { campaignChanges(id: \"00000000-0000-4000-8000-000000000000\") { name } }", json!({}), "NOT_FOUND"),
+            ("subscription { campaignChanges(id: \"nope\") { name } }", json!({}), "BAD_USER_INPUT"),
             ("subscription { campaignStats(campaignId: \"nope\") { sends } }", json!({}), "BAD_USER_INPUT"),
             ("subscription { engagementEvents { cursor } campaignStats(campaignId: \"1\") { sends } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
             ("subscription { a: engagementEvents { cursor } b: engagementEvents { cursor } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::{percentage, timeline::occurred_in_range};
+use crate::{Decimals, percentage, timeline::occurred_in_range};
 
 /// The figures of sends. Counts are over sends and events; "unique" ones are over the sends that
 /// have at least one such event.
@@ -85,44 +85,44 @@ impl AddAssign for Figures {
 impl Figures {
     /// Delivered sends, of all sends.
     #[must_use]
-    pub fn delivery_rate(&self) -> Option<f64> {
-        percentage(self.delivered, self.sends)
+    pub fn delivery_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.delivered, self.sends, decimals)
     }
 
     /// Opened sends, of the delivered ones.
     #[must_use]
-    pub fn open_rate(&self) -> Option<f64> {
-        percentage(self.unique_opens, self.delivered)
+    pub fn open_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.unique_opens, self.delivered, decimals)
     }
 
     /// Clicked sends, of the delivered ones.
     #[must_use]
-    pub fn click_rate(&self) -> Option<f64> {
-        percentage(self.unique_clicks, self.delivered)
+    pub fn click_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.unique_clicks, self.delivered, decimals)
     }
 
     /// Clicked sends, of the opened ones.
     #[must_use]
-    pub fn click_to_open_rate(&self) -> Option<f64> {
-        percentage(self.unique_clicks, self.unique_opens)
+    pub fn click_to_open_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.unique_clicks, self.unique_opens, decimals)
     }
 
     /// Bounced sends, of all sends.
     #[must_use]
-    pub fn bounce_rate(&self) -> Option<f64> {
-        percentage(self.bounced, self.sends)
+    pub fn bounce_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.bounced, self.sends, decimals)
     }
 
     /// Sends that led to an unsubscribe, of the delivered ones.
     #[must_use]
-    pub fn unsubscribe_rate(&self) -> Option<f64> {
-        percentage(self.unique_unsubscribes, self.delivered)
+    pub fn unsubscribe_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.unique_unsubscribes, self.delivered, decimals)
     }
 
     /// Sends that led to a complaint, of the delivered ones.
     #[must_use]
-    pub fn complaint_rate(&self) -> Option<f64> {
-        percentage(self.unique_complaints, self.delivered)
+    pub fn complaint_rate(&self, decimals: Decimals) -> Option<f64> {
+        percentage(self.unique_complaints, self.delivered, decimals)
     }
 }
 
@@ -295,18 +295,6 @@ pub async fn by_campaign(
     Ok(figures)
 }
 
-/// The current figures of a campaign, or `None` if it does not exist.
-///
-/// # Errors
-/// Any error of the database.
-pub async fn figures_of(scope: &Scope, campaign: Uuid) -> Result<Option<Figures>, Error> {
-    let selected = scope.find::<campaign::Entity>().id(campaign);
-    let figures = by_campaign(scope, selected.clone(), Spans::With).await?.remove(&campaign);
-    // in this order, so that the figures of a campaign deleted in between are not taken for zeros
-    let there = scope.one(selected).await?.is_some();
-    Ok(there.then(|| figures.unwrap_or_default()))
-}
-
 /// The figures of all selected campaigns together.
 ///
 /// # Errors
@@ -399,7 +387,8 @@ const CLICK_RATE: Sql = rate_of_one!("unique_clicks" of "delivered");
 const BOUNCE_RATE: Sql = rate_of_one!("bounced" of "sends");
 
 /// The figure of a row of `campaigns`, as an integer. A rate is in tenths of a percent and rounded
-/// like [`percentage`], so that rows are ordered by the displayed value.
+/// like [`percentage`] with one decimal, so that rows are ordered by the value that is displayed if the
+/// client asks for nothing else.
 #[must_use]
 pub fn order_expression(scope: &Scope, figure: OrderBy) -> Expr {
     scope.expression(match figure {

@@ -17,6 +17,7 @@ mod keeper;
 mod links;
 mod rate;
 mod segments;
+mod state;
 mod suppression;
 mod timeline;
 mod upkeep;
@@ -27,10 +28,11 @@ pub use contacts::{
     with_clicked_link, with_number, with_time, with_time_after,
 };
 pub use engagement::{Engagement, Scan, contact_had, of_sends, send_had};
-pub use figures::{Figures, OrderBy, Spans, by_campaign, figures_of, order_expression, total};
+pub use figures::{Figures, OrderBy, Spans, by_campaign, order_expression, total};
 pub use keeper::Keeper;
 pub use links::{Link, links};
-pub use rate::percentage;
+pub use rate::{Decimals, percentage};
 pub use segments::{campaigns_used_in, of_campaigns, used_in_expression};
+pub use state::{State, states};
 pub use suppression::{is_suppressed, suppressing_events};
 pub use timeline::{Activity, Uniques, event_spans, timeline, timelines};

@@ -4,10 +4,14 @@
 //! **Invariant.** One line defines how the schema describes a plain field, which column it reads,
 //! and how it is written.
 
+use async_graphql::{
+    Context,
+    registry::{MetaInputValue, Registry},
+};
 use campaigns_operation::object::Nothing;
 use sea_orm::EntityTrait;
 
-use crate::rows::Row;
+use crate::{error::Error, rows::Row};
 
 /// The fields that wait, of an object that is a row.
 pub(crate) trait Waiting<E: EntityTrait> {
@@ -76,11 +80,13 @@ macro_rules! object {
             type Error = $crate::error::Error;
             type Waiting = $waiting;
 
-            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
-                match field {
-                    $($field => Some(|object, out| {
+            fn plain(
+                field: &async_graphql::Context<'_>,
+            ) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field.item.node.name.node.as_str() {
+                    $($field => Some(Box::new(|object, out| {
                         <$shown as $crate::shown::Shown>::show(&object.0, $module::Column::$shows, out)
-                    }),)*
+                    })),)*
                     _ => None,
                 }
             }
@@ -97,14 +103,17 @@ macro_rules! object {
             }
         }
 
-        $crate::object::output!($name [$($doc),*] { $(($field, [$($field_doc),*], <$shown as $crate::shown::Shown>::Output),)* });
+        $crate::object::output!($name [$($doc),*] { $(($field, [], [$($field_doc),*], <$shown as $crate::shown::Shown>::Output),)* });
     };
 }
 pub(crate) use object;
 
 /// Makes an object with plain fields a type of the schema.
 macro_rules! output {
-    ($name:ident [$($doc:literal),*] { $(($field:literal, [$($field_doc:literal),*], $output:ty),)* }) => {
+    (
+        $name:ident [$($doc:literal),*]
+        { $(($field:literal, [$($argument:ty)?], [$($field_doc:literal),*], $output:ty),)* }
+    ) => {
         impl async_graphql::ContainerType for $name {
             async fn resolve_field(
                 &self,
@@ -121,11 +130,14 @@ macro_rules! output {
 
             fn create_type_info(registry: &mut async_graphql::registry::Registry) -> String {
                 campaigns_operation::object::describe::<Self>(registry, &[$($doc),*], |registry| {
-                    vec![$((
-                        $field,
-                        campaigns_operation::object::lines(&[$($field_doc),*]),
-                        <$output as async_graphql::OutputType>::create_type_info(registry),
-                    )),*]
+                    vec![$(campaigns_operation::object::PlainField {
+                        name: $field,
+                        description: campaigns_operation::object::lines(&[$($field_doc),*]),
+                        ty: <$output as async_graphql::OutputType>::create_type_info(registry),
+                        arguments: vec![
+                            $(<$argument as $crate::object::Argument>::describe(registry))?
+                        ],
+                    }),*]
                 })
             }
 
@@ -158,12 +170,43 @@ macro_rules! waiting {
 }
 pub(crate) use waiting;
 
-/// Defines an object for a value. Each field shows a part of the value.
+/// The argument of a plain field.
+pub(crate) trait Argument: Copy + Send + Sync + 'static {
+    /// Its description in the schema.
+    fn describe(registry: &mut Registry) -> MetaInputValue;
+
+    /// Its value for a field.
+    ///
+    /// # Errors
+    /// If the value cannot be taken.
+    fn of(field: &Context<'_>) -> Result<Self, Error>;
+}
+
+/// Defines an object for a value. Each field shows a part of the value, computed with the field's
+/// argument if it is `given` one.
 macro_rules! value_object {
+    (@plain $field:ident, $ty:ty, $shown:ty, $part:expr,) => {
+        Some(Box::new(|object, out| {
+            let part: fn(&$ty) -> $shown = $part;
+            $crate::shown::ShownValue::show(part(&object.0), out);
+            Ok(())
+        }))
+    };
+    (@plain $field:ident, $ty:ty, $shown:ty, $part:expr, $argument:ty) => {{
+        let argument = <$argument as $crate::object::Argument>::of($field);
+        Some(Box::new(move |object, out| {
+            let part: fn(&$ty, $argument) -> $shown = $part;
+            $crate::shown::ShownValue::show(part(&object.0, argument.clone()?), out);
+            Ok(())
+        }))
+    }};
     (
         $(#[doc = $doc:literal])*
         $name:ident of $ty:ty {
-            $($(#[doc = $field_doc:literal])* $field:literal: $shown:ty = $part:expr;)*
+            $(
+                $(#[doc = $field_doc:literal])*
+                $field:literal $(given $argument:ty)?: $shown:ty = $part:expr;
+            )*
         }
     ) => {
         $(#[doc = $doc])*
@@ -174,13 +217,11 @@ macro_rules! value_object {
             type Error = $crate::error::Error;
             type Waiting = campaigns_operation::object::Nothing;
 
-            fn plain(field: &str) -> Option<campaigns_operation::object::Plain<Self>> {
-                match field {
-                    $($field => Some(|object, out| {
-                        let part: fn(&$ty) -> $shown = $part;
-                        $crate::shown::ShownValue::show(part(&object.0), out);
-                        Ok(())
-                    }),)*
+            fn plain(
+                field: &async_graphql::Context<'_>,
+            ) -> Option<campaigns_operation::object::Plain<Self>> {
+                match field.item.node.name.node.as_str() {
+                    $($field => $crate::object::value_object!(@plain field, $ty, $shown, $part, $($argument)?),)*
                     _ => None,
                 }
             }
@@ -198,7 +239,12 @@ macro_rules! value_object {
         }
 
         $crate::object::output!($name [$($doc),*] {
-            $(($field, [$($field_doc),*], <$shown as $crate::shown::ShownValue>::Output),)*
+            $((
+                $field,
+                [$($argument)?],
+                [$($field_doc),*],
+                <$shown as $crate::shown::ShownValue>::Output
+            ),)*
         });
     };
 }

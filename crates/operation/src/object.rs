@@ -17,18 +17,30 @@
 use std::{borrow::Cow, pin::Pin};
 
 use async_graphql::{
-    ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
+    ContainerType, Context, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
     indexmap::IndexMap,
     parser::types::{Field, Selection},
-    registry::{Deprecation, MetaField, MetaType, MetaTypeId, Registry},
+    registry::{Deprecation, MetaField, MetaInputValue, MetaType, MetaTypeId, Registry},
     resolver_utils::resolve_container,
 };
 use futures_util::future::join_all;
 
 use crate::json;
 
-/// Writes a plain field of an object as JSON.
-pub type Plain<T> = fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error>;
+/// Writes a plain field of an object as JSON. One without arguments takes no memory.
+pub type Plain<T> = Box<dyn Fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error> + Send + Sync>;
+
+/// The description of a plain field.
+pub struct PlainField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub description: String,
+    /// Its type, as the schema writes it.
+    pub ty: String,
+    /// Its arguments.
+    pub arguments: Vec<MetaInputValue>,
+}
 
 /// An object with plain fields.
 pub trait Object: ContainerType + Sized {
@@ -37,8 +49,8 @@ pub trait Object: ContainerType + Sized {
     /// The fields that wait.
     type Waiting: ContainerType;
 
-    /// The writer of the plain field with this name, if there is one.
-    fn plain(field: &str) -> Option<Plain<Self>>;
+    /// The writer of a field, with its arguments, if it is a plain one.
+    fn plain(field: &Context<'_>) -> Option<Plain<Self>>;
 
     /// The same object, for the fields that wait.
     fn waiting(&self) -> Self::Waiting;
@@ -153,7 +165,7 @@ fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>
     ctx.data_opt::<WrittenOut>()?;
     let mut waiting = 0;
     let steps = ctx.item.node.items.iter().map(|selection| match &selection.node {
-        Selection::Field(field) => Some(match T::plain(&field.node.name.node) {
+        Selection::Field(field) => Some(match T::plain(&ctx.with_field(field)) {
             Some(plain) => Step::Plain(field, plain),
             None if field.node.name.node == "__typename" => {
                 Step::Typename(&field.node.response_key().node)
@@ -313,10 +325,10 @@ async fn in_the_library<T: Object>(
 /// The error of the field.
 pub async fn resolve_field<T: Object>(
     object: &T,
-    ctx: &async_graphql::Context<'_>,
+    ctx: &Context<'_>,
 ) -> ServerResult<Option<Value>> {
     let field = ctx.item;
-    let Some(plain) = T::plain(&field.node.name.node) else {
+    let Some(plain) = T::plain(ctx) else {
         return object.waiting().resolve_field(ctx).await;
     };
     let mut out = Vec::new();
@@ -327,16 +339,16 @@ pub async fn resolve_field<T: Object>(
     }
 }
 
-/// Describes an object: these plain fields, with their descriptions and types, and those that wait.
+/// Describes an object: these plain fields, and those that wait.
 pub fn describe<T: Object>(
     registry: &mut Registry,
     description: &[&str],
-    plain: impl Fn(&mut Registry) -> Vec<(&'static str, String, String)>,
+    plain: impl Fn(&mut Registry) -> Vec<PlainField>,
 ) -> String {
     registry.create_output_type::<T, _>(MetaTypeId::Object, |registry| {
         let plain = plain(registry).into_iter();
         let mut fields: IndexMap<String, MetaField> =
-            plain.map(|(name, text, ty)| (name.to_owned(), field(name, text, ty))).collect();
+            plain.map(|plain| (plain.name.to_owned(), field(plain))).collect();
         let waiting = registry.create_fake_output_type::<T::Waiting>();
         if let MetaType::Object { fields: waiting, .. } = waiting {
             fields.extend(waiting);
@@ -351,11 +363,29 @@ pub fn lines(comment: &[&str]) -> String {
     comment.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }
 
-fn field(name: &str, description: String, ty: String) -> MetaField {
+/// Describes an argument of a plain field.
+#[must_use]
+pub fn argument(name: &str, description: &str, ty: String, default: &str) -> MetaInputValue {
+    MetaInputValue {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        ty,
+        deprecation: Deprecation::NoDeprecated,
+        default_value: Some(default.to_owned()),
+        visible: None,
+        inaccessible: false,
+        tags: Vec::new(),
+        is_secret: false,
+        directive_invocations: Vec::new(),
+    }
+}
+
+fn field(plain: PlainField) -> MetaField {
+    let PlainField { name, description, ty, arguments } = plain;
     MetaField {
         name: name.to_owned(),
         description: Some(description),
-        args: IndexMap::new(),
+        args: arguments.into_iter().map(|of| (of.name.clone(), of)).collect(),
         ty,
         deprecation: Deprecation::NoDeprecated,
         cache_control: <_>::default(),
@@ -402,7 +432,7 @@ fn object_type<T>(
 pub struct Nothing;
 
 impl ContainerType for Nothing {
-    async fn resolve_field(&self, _: &async_graphql::Context<'_>) -> ServerResult<Option<Value>> {
+    async fn resolve_field(&self, _: &Context<'_>) -> ServerResult<Option<Value>> {
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 //! async-graphql would execute the selection of a subscription for each subscriber and each event,
 //! and would drop an event if its fields could not be loaded. Here, a subscription is opened once,
 //! which checks its arguments and determines its [`Subject`]. From then on, each response is a
-//! separate execution over one event or one set of figures (a [`Turn`]).
+//! separate execution over one event, one set of figures or one campaign (a [`Turn`]).
 //!
 //! **Invariants.**
 //! - If a response fails because the database did not respond, it is tried again until the database
@@ -19,8 +19,8 @@ use std::{
 };
 
 use async_graphql::{Data, Response};
-use campaigns_analytics::Figures;
-use campaigns_entity::event;
+use campaigns_analytics::State;
+use campaigns_entity::{campaign, event};
 use campaigns_feed::{Event, FollowError, Follower, Wanted};
 use campaigns_operation::{error::code_of, text};
 use campaigns_scope::{Place, Scope, Viewer};
@@ -32,14 +32,14 @@ use crate::{
     context::Now,
     error::{self, Code, Error},
     event::cursor as event_cursor,
-    live::{Key, Live, Member, Payload, Rendered, Subject, Turn, Watched},
+    live::{Key, Live, Member, Payload, Rendered, Shows, Subject, Turn, Watched},
     rows::{self, Row},
     schema::Followed as Selection,
 };
 
 /// How long to wait before a response is tried again.
 const RETRY: Duration = Duration::from_millis(250);
-/// The minimum time between two responses with figures.
+/// The minimum time between two responses about a campaign.
 const PACE: Duration = Duration::from_millis(250);
 /// The number of attempts for a response that takes too long.
 const SLOW_ATTEMPTS: usize = 3;
@@ -67,13 +67,15 @@ enum Source {
     /// One response, and no more.
     Once(Option<Response>),
     Events(Box<Follower>, Member),
-    Figures(Shown),
+    Campaign(Shown),
 }
 
-/// The figures of a campaign as a subscriber has seen them.
+/// A campaign as a subscriber has seen it.
 struct Shown {
-    last: Figures,
-    /// When these were counted, and when they were sent, if at all.
+    shows: Shows,
+    campaign: Uuid,
+    last: State,
+    /// When this was counted, and when it was sent, if at all.
     counted: Instant,
     sent: Option<Instant>,
     watched: Watched,
@@ -138,9 +140,21 @@ impl Subscription {
                     return payload;
                 }
             },
-            Source::Figures(shown) => {
-                let figures = shown.next().await?;
-                Some(json(&Box::pin(operation.render(Turn::Figures(figures))).await))
+            Source::Campaign(shown) => {
+                let changed = shown.next().await;
+                if shown.shows == Shows::Figures {
+                    changed?;
+                    let turn = Turn::Figures(shown.last.figures.clone());
+                    return Some(json(&Box::pin(operation.render(turn)).await));
+                }
+                if changed.is_some()
+                    && let Some(response) = Box::pin(operation.campaign(shown.campaign)).await
+                {
+                    return Some(json(&response));
+                }
+                *source = Source::Once(None);
+                let response = Error::not_found("campaign", "id").into_response();
+                Some(json(&campaigns_operation::error::seal(response, Uuid::new_v4())))
             }
         }
     }
@@ -166,10 +180,11 @@ impl Source {
                 let follower = follower.map_err(|error| refusal(error).into_response())?;
                 Source::Events(Box::new(follower), live.groups.join(operation.key(), budget))
             }
-            (_, Some(Subject::Figures { campaign, now, at })) => {
+            (_, Some(Subject::Campaign { shows, campaign, now, at })) => {
                 let scope = &operation.scope;
                 let watched = live.watches.watch(&live.feed, scope, campaign, &now, at);
-                Source::Figures(Shown { last: now, counted: at, sent: None, watched })
+                let (last, counted) = (now, at);
+                Source::Campaign(Shown { shows, campaign, last, counted, sent: None, watched })
             }
         };
         Ok(source)
@@ -177,27 +192,31 @@ impl Source {
 }
 
 impl Shown {
-    /// The first figures, and then changed ones, not too often.
-    async fn next(&mut self) -> Option<Figures> {
+    /// The first state, and then changed ones, not too often. `None` if the campaign is deleted.
+    async fn next(&mut self) -> Option<()> {
         if let Some(sent) = self.sent {
             while !self.take()? {
                 self.watched.changed().await?;
             }
             tokio::time::sleep_until((sent + PACE).into()).await;
-            // with their current values
+            // with its current values
             self.take()?;
         }
         self.sent = Some(Instant::now());
-        Some(self.last.clone())
+        Some(())
     }
 
-    /// Takes the figures if they are later and different. `None` if the campaign is deleted.
+    /// Takes the state if it is later and different. `None` if the campaign is deleted.
     fn take(&mut self) -> Option<bool> {
-        let (figures, counted) = self.watched.latest();
-        let figures = figures?;
-        let changed = counted > self.counted && figures != self.last;
+        let (state, counted) = self.watched.latest();
+        let state = state?;
+        let differs = match self.shows {
+            Shows::Figures => state.figures != self.last.figures,
+            Shows::Campaign => state != self.last,
+        };
+        let changed = counted > self.counted && differs;
         if changed {
-            self.last = figures;
+            self.last = state;
             self.counted = counted;
         }
         Some(changed)
@@ -240,6 +259,18 @@ impl Followed {
             }
         }
         Rendered::Failed(json(&response))
+    }
+
+    /// The appearance of a campaign now. `None` if it is deleted.
+    async fn campaign(&self, campaign: Uuid) -> Option<Response> {
+        let response = self.render(Turn::Campaign(campaign)).await;
+        if failed_for(&response, Code::NotFound) {
+            let there = self.operation().existing::<campaign::Entity>([campaign]).await;
+            if there.is_ok_and(|there| there.is_empty()) {
+                return None;
+            }
+        }
+        Some(response)
     }
 
     /// The row of an event, with the events that were read with it as siblings. `None` if it is

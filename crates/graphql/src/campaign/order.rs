@@ -27,11 +27,11 @@ pub(crate) enum CampaignOrderField {
     UpdatedAt,
     /// Orders by the number of sends.
     Sends,
-    /// Orders by `stats.openRate`, as rounded there.
+    /// Orders by `stats.openRate`, rounded to one decimal.
     OpenRate,
-    /// Orders by `stats.clickRate`, as rounded there.
+    /// Orders by `stats.clickRate`, rounded to one decimal.
     ClickRate,
-    /// Orders by `stats.bounceRate`, as rounded there.
+    /// Orders by `stats.bounceRate`, rounded to one decimal.
     BounceRate,
 }
 

@@ -42,7 +42,11 @@ pub(crate) trait Listed: RowObject + Object + Clone + 'static {
 
 /// The object with the ID in an argument, if it belongs to the organization.
 pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>, Error> {
-    let id = input::id(id, Path::argument("id"))?;
+    with_id(ctx, input::id(id, Path::argument("id"))?).await
+}
+
+/// The object with this ID, if it belongs to the organization.
+pub(crate) async fn with_id<T: Listed>(ctx: &Context<'_>, id: Uuid) -> Result<Option<T>, Error> {
     let columns = T::columns(ctx).all();
     let found = ctx.scope().columns_by::<T::Entity>(&columns, T::Entity::ID, [id]).await?;
     Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))

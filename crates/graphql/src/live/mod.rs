@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-use campaigns_analytics::Figures;
+use campaigns_analytics::{Figures, State};
 use campaigns_delivery::Intake;
 use campaigns_entity::event;
 use campaigns_feed::Feed;
@@ -67,8 +67,17 @@ pub(crate) enum Subject {
     /// Events after a place, or from now on, that both of these select, with a name that identifies
     /// the filter.
     Events { after: Option<Place>, condition: Condition, test: Selects, name: Arc<str> },
-    /// The figures of a campaign, starting with these, which were counted at `at`.
-    Figures { campaign: Uuid, now: Figures, at: Instant },
+    /// This of a campaign, starting with its state that was counted at `at`.
+    Campaign { shows: Shows, campaign: Uuid, now: State, at: Instant },
+}
+
+/// What a subscription shows of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Its figures. Ends with the campaign.
+    Figures,
+    /// The campaign with everything that belongs to it. Ends with an error when it is deleted.
+    Campaign,
 }
 
 /// The purpose of one execution of a subscription's selection.
@@ -79,4 +88,6 @@ pub(crate) enum Turn {
     Event(Row<event::Entity>, Place),
     /// To show figures.
     Figures(Figures),
+    /// To show the campaign with this ID as it is now.
+    Campaign(Uuid),
 }

@@ -1,11 +1,11 @@
-//! Figures as they change.
+//! Campaigns as they change: their rows and their figures.
 //!
 //! One task counts the watched campaigns of an organization together: those with a new event in the
 //! feed, all of them when this process has changed something, and all of them from time to time,
-//! for changes made with SQL. Counting reads a few rows of each.
+//! for changes made with SQL. Counting reads a few rows of each, and a hash of its own row.
 //!
 //! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
-//! all without watchers. The last figures that a watcher has seen are current, or at most a few
+//! all without watchers. The last state that a watcher has seen are current, or at most a few
 //! seconds old, whoever changed them. While nothing happens, an organization costs two statements
 //! every two seconds, however many of its campaigns are watched.
 
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_analytics::{Figures, Spans, by_campaign};
+use campaigns_analytics::{State, states};
 use campaigns_entity::campaign;
 use campaigns_feed::{Feed, FollowError, Follower, Wanted};
 use campaigns_scope::{Error, OrganizationOwned, Scope, Sight};
@@ -34,8 +34,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The number of campaigns that one statement counts.
 const TOGETHER: usize = 500;
 
-/// The figures of a campaign, or `None` if it is deleted, and when counting them started.
-type Counted = (Option<Figures>, Instant);
+/// The state of a campaign, or `None` if it is deleted, and when counting started.
+type Counted = (Option<State>, Instant);
 
 /// A campaign that is watched while this lives.
 pub(crate) struct Watched {
@@ -43,12 +43,12 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// The last counted figures.
+    /// The last counted state.
     pub(crate) fn latest(&mut self) -> Counted {
         self.counted.borrow_and_update().clone()
     }
 
-    /// Waits until they are counted again, or returns `None` if they never will be.
+    /// Waits until it is counted again, or returns `None` if it never will be.
     pub(crate) async fn changed(&mut self) -> Option<()> {
         self.counted.changed().await.ok()
     }
@@ -70,13 +70,13 @@ struct Organization {
 }
 
 impl Watches {
-    /// Watches a campaign of the scope's organization, which had these figures at that time.
+    /// Watches a campaign of the scope's organization, which had this state at that time.
     pub(crate) fn watch(
         &self,
         feed: &Feed,
         scope: &Arc<Scope>,
         campaign: Uuid,
-        figures: &Figures,
+        state: &State,
         at: Instant,
     ) -> Watched {
         let mut organizations = self.organizations();
@@ -96,7 +96,7 @@ impl Watches {
         let counted = {
             let mut campaigns = organization.campaigns();
             let sender = campaigns.entry(campaign);
-            sender.or_insert_with(|| watch::channel((Some(figures.clone()), at)).0).subscribe()
+            sender.or_insert_with(|| watch::channel((Some(state.clone()), at)).0).subscribe()
         };
         // something may have happened between that count and now
         organization.changed.notify_one();
@@ -236,13 +236,10 @@ impl Task {
             let at = Instant::now();
             let scope = self.scope.operation(at + LIMIT, None);
             let selected = scope.find_by::<campaign::Entity>(campaign::Entity::ID, ids);
-            let mut figures = by_campaign(&scope, selected, Spans::With).await?;
-            // in this order, so that the figures of a campaign deleted in between are not taken for
-            // zeros
-            let there = scope.existing::<campaign::Entity>(ids.iter().copied()).await?;
+            let mut states = states(&scope, selected).await?;
             let mut campaigns = self.organization.campaigns();
             for id in ids {
-                let counted = there.contains(id).then(|| figures.remove(id).unwrap_or_default());
+                let counted = states.remove(id);
                 let is_gone = counted.is_none();
                 if let Some(sender) = campaigns.get(id) {
                     // each watcher checks by itself whether these differ: it may have joined in

@@ -1,15 +1,23 @@
 //! `CampaignStats`.
 
-use async_graphql::Context;
-use campaigns_analytics::{Figures, Spans};
+use async_graphql::{
+    Context, InputType,
+    registry::{MetaInputValue, Registry},
+};
+use campaigns_analytics::{Decimals, Figures, Spans};
+use campaigns_operation::object::argument;
 use chrono::{DateTime, Utc};
 
-use crate::object::value_object;
+use crate::{
+    error::Error,
+    input::Path,
+    object::{Argument, value_object},
+};
 
 value_object! {
     /// The figures of a set of sends: counts of the sends and their events, and rates computed from
-    /// them. A rate is a percentage with one decimal, rounded half up. It is null if its denominator is
-    /// 0.
+    /// them. A rate is a percentage with one decimal, or as many as `decimals` says, rounded half up. It
+    /// is null if its denominator is 0.
     CampaignStats of Figures {
         /// The number of sends, in any status.
         "sends": i64 = |of| of.sends;
@@ -42,19 +50,19 @@ value_object! {
         /// The number of sends that led to a spam complaint.
         "uniqueComplaints": i64 = |of| of.unique_complaints;
         /// `delivered` as a percentage of `sends`.
-        "deliveryRate": Option<f64> = Figures::delivery_rate;
+        "deliveryRate" given Decimals: Option<f64> = Figures::delivery_rate;
         /// `uniqueOpens` as a percentage of `delivered`.
-        "openRate": Option<f64> = Figures::open_rate;
+        "openRate" given Decimals: Option<f64> = Figures::open_rate;
         /// `uniqueClicks` as a percentage of `delivered`.
-        "clickRate": Option<f64> = Figures::click_rate;
+        "clickRate" given Decimals: Option<f64> = Figures::click_rate;
         /// `uniqueClicks` as a percentage of `uniqueOpens`.
-        "clickToOpenRate": Option<f64> = Figures::click_to_open_rate;
+        "clickToOpenRate" given Decimals: Option<f64> = Figures::click_to_open_rate;
         /// `bounced` as a percentage of `sends`.
-        "bounceRate": Option<f64> = Figures::bounce_rate;
+        "bounceRate" given Decimals: Option<f64> = Figures::bounce_rate;
         /// `uniqueUnsubscribes` as a percentage of `delivered`.
-        "unsubscribeRate": Option<f64> = Figures::unsubscribe_rate;
+        "unsubscribeRate" given Decimals: Option<f64> = Figures::unsubscribe_rate;
         /// `uniqueComplaints` as a percentage of `delivered`.
-        "complaintRate": Option<f64> = Figures::complaint_rate;
+        "complaintRate" given Decimals: Option<f64> = Figures::complaint_rate;
         /// When the first event occurred. Null if there are no events.
         "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
         /// When the last event occurred. Null if there are no events.
@@ -77,5 +85,24 @@ impl CampaignStats {
         } else {
             Spans::Without
         }
+    }
+}
+
+/// The name of the argument.
+const DECIMALS: &str = "decimals";
+
+impl Argument for Decimals {
+    fn describe(registry: &mut Registry) -> MetaInputValue {
+        let ty = i32::create_type_info(registry);
+        argument(DECIMALS, "The number of decimals, from 0 to 6.", ty, "1")
+    }
+
+    fn of(field: &Context<'_>) -> Result<Self, Error> {
+        // the engine has checked its type
+        let value = field.param_value(DECIMALS, Some(|| 1)).map(|(_, value): (_, i32)| value);
+        value.ok().and_then(Self::new).ok_or_else(|| {
+            let path = Path::argument(DECIMALS);
+            Error::bad_input(path, format!("This must be between 0 and {}.", Self::MAX))
+        })
     }
 }

@@ -11,17 +11,19 @@ use async_graphql::{
     futures_util::stream::{self, BoxStream, StreamExt},
 };
 use campaigns_analytics::Scan;
+use campaigns_entity::campaign;
 use campaigns_scope::Scope;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    connection::Edge,
+    campaign::Campaign,
+    connection::{self, Edge},
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, cursor},
     filter,
     input::{self, Path},
-    live::{Subject, Turn},
+    live::{Shows, Subject, Turn},
     shown::Text,
     stats::CampaignStats,
 };
@@ -70,6 +72,21 @@ fn hash_of(filter: &EngagementEventFilter) -> String {
         write!(text, "{byte:02x}").expect("a string takes all text");
         text
     })
+}
+
+/// The subject of a subscription to a campaign.
+async fn campaign(
+    ctx: &Context<'_>,
+    shows: Shows,
+    id: &ID,
+    path: Path<'_>,
+) -> Result<Subject, Error> {
+    let campaign = input::id(id, path)?;
+    let (scope, at) = (ctx.scope(), Instant::now());
+    let selected = scope.find::<campaign::Entity>().id(campaign);
+    let now = campaigns_analytics::states(scope, selected).await?.remove(&campaign);
+    let now = now.ok_or_else(|| Error::not_found("campaign", path))?;
+    Ok(Subject::Campaign { shows, campaign, now, at })
 }
 
 /// The subscriptions of the API, over `graphql-transport-ws`.
@@ -122,13 +139,30 @@ impl Subscriptions {
         match turn(ctx) {
             Shown::Opening(turn) => {
                 let path = Path::argument("campaignId");
-                let campaign = input::id(&campaign_id, path)?;
-                let at = Instant::now();
-                let now = campaigns_analytics::figures_of(ctx.scope(), campaign).await?;
-                let now = now.ok_or_else(|| Error::not_found("campaign", path))?;
-                Ok(open(turn, Subject::Figures { campaign, now, at }))
+                Ok(open(turn, campaign(ctx, Shows::Figures, &campaign_id, path).await?))
             }
             Shown::Turn(Turn::Figures(figures)) => Ok(show(figures.clone().into())),
+            Shown::Turn(_) => Ok(stream::empty().boxed()),
+        }
+    }
+
+    /// Delivers a campaign, and again whenever the campaign itself or its figures change, up to four
+    /// times a second. `NOT_FOUND` if the campaign does not exist, and as the last result once it is
+    /// deleted.
+    async fn campaign_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ID of the campaign.")] id: ID,
+    ) -> Result<BoxStream<'static, Campaign>, Error> {
+        let path = Path::argument("id");
+        match turn(ctx) {
+            Shown::Opening(turn) => {
+                Ok(open(turn, campaign(ctx, Shows::Campaign, &id, path).await?))
+            }
+            Shown::Turn(Turn::Campaign(id)) => {
+                let found = connection::with_id(ctx, *id).await?;
+                Ok(show(found.ok_or_else(|| Error::not_found("campaign", path))?))
+            }
             Shown::Turn(_) => Ok(stream::empty().boxed()),
         }
     }
