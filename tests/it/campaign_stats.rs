@@ -177,8 +177,8 @@ on_every_database! {
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(5), 30).await;
         let mut socket = Socket::of(&acme.member).await;
         for (rate, part, whole) in RATES {
-            let aliases: String =
-                (0..=6).map(|decimals| format!("of{decimals}: {rate}(decimals: {decimals}) ")).collect();
+            let alias = |decimals| format!("of{decimals}: {rate}(decimals: {decimals})");
+            let aliases = (0..=6).map(alias).collect::<Vec<_>>().join(" ");
             let figures = format!("{part} {whole} {aliases} {rate} given: {rate}(decimals: $decimals)");
             let compare = |stats: &Json| {
                 let count = |name: &str| stats[name].as_i64().unwrap();

@@ -268,7 +268,7 @@ async fn an_organization_that_outgrows_a_connection_opens_the_next_one_and_no_ot
     for _ in 0..3 {
         let before = opened().await;
         acme.member.data(query, long.clone()).await;
-        until("it has a successor", Duration::from_secs(60), async || {
+        until("it has a successor", Duration::from_mins(1), async || {
             let now = opened().await;
             now.len() == before.len() && now != before && app.count(of_patterns).await == 0
         })

@@ -78,6 +78,15 @@ impl Attack {
         }
     }
 
+    /// Those whose description has some of these words; all of them without any.
+    pub(super) fn with(words: &[String]) -> anyhow::Result<Vec<Self>> {
+        let has = |attack: &Self| words.iter().any(|word| attack.name().contains(word.as_str()));
+        let chosen: Vec<Self> =
+            Self::ALL.into_iter().filter(|attack| words.is_empty() || has(attack)).collect();
+        anyhow::ensure!(!chosen.is_empty(), "no attack has these words");
+        Ok(chosen)
+    }
+
     /// Makes it, until the service ends it or it is over.
     #[expect(clippy::too_many_lines, reason = "an attack after the other")]
     pub(super) async fn make(

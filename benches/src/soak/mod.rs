@@ -51,10 +51,7 @@ pub(crate) async fn run(
     length: Duration,
     words: &[String],
 ) -> anyhow::Result<()> {
-    let has = |attack: &Attack| words.iter().any(|word| attack.name().contains(word.as_str()));
-    let made: Vec<Attack> =
-        Attack::ALL.into_iter().filter(|attack| words.is_empty() || has(attack)).collect();
-    anyhow::ensure!(!made.is_empty(), "no attack has these words");
+    let made = Attack::with(words)?;
     println!(
         "soak: {} sockets, {HOSTILE} of them hostile, for {} s",
         HONEST + HOSTILE,

@@ -128,10 +128,10 @@ mod tests {
         yield_now().await;
         woken.notify_waiters();
         let before =
-            timeout(Duration::from_secs(60), other).await.expect("it ends").expect("no panic");
+            timeout(Duration::from_mins(1), other).await.expect("it ends").expect("no panic");
         assert!(before < 200, "{before} responses of others were sent before its tenth");
         for one in many {
-            timeout(Duration::from_secs(60), one).await.expect("it ends").expect("no panic");
+            timeout(Duration::from_mins(1), one).await.expect("it ends").expect("no panic");
         }
         assert_eq!(done.load(Ordering::Relaxed), 10 * 1_001);
     }
@@ -146,7 +146,7 @@ mod tests {
             permits.limit(tokio::time::sleep(Duration::from_secs(seconds)))
         };
         let slow: Vec<_> = (0..10).map(|_| tokio::spawn(task(3_600))).collect();
-        timeout(Duration::from_secs(60), task(0)).await.expect("others wait, and hold nothing");
+        timeout(Duration::from_mins(1), task(0)).await.expect("others wait, and hold nothing");
         slow.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
@@ -167,7 +167,7 @@ mod tests {
             yield_now().await;
             many.iter().for_each(tokio::task::JoinHandle::abort);
         }
-        timeout(Duration::from_secs(60), start())
+        timeout(Duration::from_mins(1), start())
             .await
             .expect("a permit is left")
             .expect("no panic");
