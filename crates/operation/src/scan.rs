@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// The maximum nesting of brackets.
 pub const MAX_NESTING: usize = 64;
@@ -19,6 +19,25 @@ const MAX_TOKENS: usize = 20_000;
 pub const MAX_NAME: usize = 256;
 /// The maximum number of values in JSON: ten thousand rows of 25.
 const MAX_VALUES: usize = 250_000;
+
+/// What the token before belongs to.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    /// Whether it is the sign `@`.
+    is_at: bool,
+    /// Whether it ends a directive: its name, or its arguments. The parser takes a default value after
+    /// one, which comes first (GraphQL, section 2.10).
+    is_of_directive: bool,
+}
+
+impl Before {
+    /// After a token that begins with this byte. A default value comes after a type or, by mistake, a
+    /// directive, and no type ends with a parenthesis.
+    fn then(self, byte: u8) -> Self {
+        let is_name = self.is_at && is_word(byte);
+        Self { is_at: byte == b'@', is_of_directive: is_name || byte == b')' }
+    }
+}
 
 /// Bounds a GraphQL document. Knows as much of the grammar (GraphQL, section 2.1) as needed to
 /// distinguish a bracket from one in a string, a block string or a comment.
@@ -33,6 +52,7 @@ pub fn document(text: &str) -> Result<Option<Error>, Error> {
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
     let mut objects = Objects::default();
     let mut repeated = None;
+    let mut before = Before::default();
     while let Some(&byte) = bytes.get(at) {
         let start = at;
         at = match byte {
@@ -76,6 +96,14 @@ pub fn document(text: &str) -> Result<Option<Error>, Error> {
             _ => at + 1,
         };
         debug_assert!(at > start, "every token has a length");
+        if byte == b'=' && before.is_of_directive {
+            return Err(Error::new(
+                Code::GraphqlParseFailed,
+                "Syntax error: a default value comes before directives.",
+                None,
+            ));
+        }
+        before = before.then(byte);
         tokens += 1;
         if depth > MAX_NESTING {
             return Err(Error::limit(
@@ -214,10 +242,22 @@ fn end_of_block_string(bytes: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     fn nested(depth: usize) -> String {
         format!("{{ a(b: {}{}) }}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[test]
+    fn a_default_value_comes_before_directives() {
+        for wrong in ["$a: Int @b = 1", "$a: Int @b(c: 1) = 1", "$a: [Int!]! @b @c = [1]"] {
+            let error = document(&format!("query ({wrong}) {{ d }}")).unwrap_err();
+            assert_eq!(error.code, Code::GraphqlParseFailed, "{wrong}");
+        }
+        for right in
+            ["$a: Int = 1", "$a: [Int!]! = [1], $b: Int = 2", "$a: Int = 1 @b", "$a: T = {b: 1}"]
+        {
+            assert!(document(&format!("query ({right}) {{ d @e(f: $a) }}")).is_ok(), "{right}");
+        }
     }
 
     #[test]
