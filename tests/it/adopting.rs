@@ -365,6 +365,33 @@ async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
+    let database = TestDatabase::found(Statuses::Documented).await;
+    run(
+        &database,
+        "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;
+         ALTER TABLE companies RENAME TO firms; CREATE MATERIALIZED VIEW companies AS SELECT * FROM firms;
+         ALTER TABLE campaign_events ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE bigint USING 0;
+         ALTER TABLE campaign_lists ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE integer USING 0",
+    )
+    .await;
+    let before = database.schema();
+    let refused = campaigns_migration::up(&database.url).await.unwrap_err().to_string();
+    for part in [
+        "contacts is not an ordinary table\n    A view, a foreign table and a partitioned table are not supported",
+        "companies is not an ordinary table\n    A view, a foreign table and a partitioned table are not supported",
+        "campaign_events.id is bigint instead of uuid\n    IDs that are numbers are not supported",
+        "campaign_lists.id is integer instead of uuid\n    IDs that are numbers are not supported",
+    ] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    for table in ["contacts", "companies", "campaign_events", "campaign_lists"] {
+        assert!(!refused.contains(&format!("ALTER TABLE {table} ")), "{table}: {refused}");
+    }
+    assert_same_schema(&before, &database.schema());
+}
+
+#[tokio::test]
 async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     let database = TestDatabase::found(Statuses::Documented).await;
     let before = database.schema();

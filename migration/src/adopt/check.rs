@@ -31,6 +31,9 @@ impl fmt::Display for Difference {
     }
 }
 
+/// The remedy for tables that cannot be changed into the service's.
+const ELSEWHERE: &str = "Give the service tables in another schema, by --schema";
+
 fn difference(what: impl Into<String>, remedy: impl Into<String>) -> Difference {
     Difference { what: what.into(), remedy: remedy.into() }
 }
@@ -48,6 +51,10 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
     }
     for table in neighbours() {
         if let Some(found) = Found::look_up(manager, table.name).await? {
+            if matches!(found.kind.as_str(), "v" | "m" | "f") {
+                differences.push(not_ordinary(table.name));
+                continue;
+            }
             of_columns(&table, &found, false, &mut differences);
         }
     }
@@ -57,13 +64,17 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
     Ok(differences)
 }
 
+fn not_ordinary(name: &str) -> Difference {
+    difference(
+        format!("{name} is not an ordinary table"),
+        format!("A view, a foreign table and a partitioned table are not supported. {ELSEWHERE}"),
+    )
+}
+
 fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>) {
     let name = table.name;
     if found.kind != "r" {
-        differences.push(difference(
-            format!("{name} is not an ordinary table"),
-            "A view, foreign or partitioned table cannot be adopted; see --schema for another place",
-        ));
+        differences.push(not_ordinary(name));
         return;
     }
     if !found.is_ours {
@@ -185,14 +196,18 @@ fn of_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
     if base == wanted {
         return Vec::new();
     }
+    let what = format!("{table}.{name} is {} instead of {wanted}", is.kind);
+    if wanted == "uuid" && matches!(base, "int2" | "integer" | "int8" | "numeric") {
+        return vec![difference(
+            what,
+            format!("IDs that are numbers are not supported. {ELSEWHERE}"),
+        )];
+    }
     let using = match (wanted, base) {
         ("timestamptz", "timestamp") => format!(" USING {name} AT TIME ZONE 'UTC'"),
         _ => format!(" USING {name}::text::{wanted}"),
     };
-    vec![difference(
-        format!("{table}.{name} is {} instead of {wanted}", is.kind),
-        format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {wanted}{using}"),
-    )]
+    vec![difference(what, format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {wanted}{using}"))]
 }
 
 /// The documented values that an enum lacks.
