@@ -490,8 +490,8 @@ async fn a_change_of_the_schema_that_breaks_clients_is_found() {
     let changed = directory.path().join("changed.graphql");
     let changed = changed.to_str().unwrap();
     for (from, to, breaks) in [
-        ("\topenRate: Float", "\topenRate: Float!", false),
-        ("\topenRate: Float", "\trate: Float", true),
+        ("\tfullName: String\n", "\tfullName: String!\n", false),
+        ("\tfullName: String\n", "\twholeName: String\n", true),
         ("\tcreateCampaign(", "\tcreateCampaign(to: ID!, ", true),
     ] {
         assert!(text.contains(from), "{from}");

@@ -303,14 +303,20 @@ impl Followers {
         followers
     }
 
-    /// Waits until each of them has so many events, and returns what they have.
+    /// Waits until each of them has so many events, or none gets any more, and returns what they have.
     pub async fn expect(mut self, events: usize) -> Vec<Followed> {
         #[derive(serde::Deserialize)]
         struct Answer {
             clients: Vec<Followed>,
         }
         self.input.write_all(format!("expect {events}\n").as_bytes()).await.unwrap();
-        let answer: Answer = serde_json::from_str(&self.line().await).unwrap();
+        let line = loop {
+            let line = self.line().await;
+            if line != "going on" {
+                break line;
+            }
+        };
+        let answer: Answer = serde_json::from_str(&line).unwrap();
         assert!(self.child.wait().await.unwrap().success());
         answer.clients
     }

@@ -95,38 +95,35 @@ mod tests {
         time::Duration,
     };
 
-    use tokio::{sync::Notify, task::yield_now, time::timeout};
+    use tokio::{sync::watch, task::yield_now, time::timeout};
 
     use super::*;
 
     #[tokio::test]
     async fn an_event_for_a_thousand_followers_lets_another_organization_go_before_them() {
-        let (polls, woken, done) = (Polls::new(2), Arc::new(Notify::new()), Arc::default());
+        let (polls, (go, gone)) = (Polls::new(2), watch::channel(false));
+        let (parked, done): (Arc<AtomicUsize>, Arc<AtomicUsize>) = <_>::default();
         let follow = |organization| {
             let permits = Permits::default();
             permits.draw_from(&polls, organization);
-            let woken = Arc::clone(&woken);
-            let done: Arc<AtomicUsize> = Arc::clone(&done);
-            tokio::spawn({
-                let follower = async move {
-                    woken.notified().await;
-                    for _ in 0..10 {
-                        done.fetch_add(1, Ordering::Relaxed);
-                        yield_now().await;
-                    }
-                    done.load(Ordering::Relaxed)
-                };
-                permits.limit(follower)
-            })
+            let (mut gone, parked, done) = (gone.clone(), Arc::clone(&parked), Arc::clone(&done));
+            tokio::spawn(permits.limit(async move {
+                parked.fetch_add(1, Ordering::Relaxed);
+                gone.wait_for(|gone| *gone).await.ok();
+                for _ in 0..10 {
+                    done.fetch_add(1, Ordering::Relaxed);
+                    yield_now().await;
+                }
+                done.load(Ordering::Relaxed)
+            }))
         };
         let many = Uuid::new_v4();
         let many: Vec<_> = (0..1_000).map(|_| follow(many)).collect();
         let other = follow(Uuid::new_v4());
-        while Arc::strong_count(&woken) < 1_002 {
+        while parked.load(Ordering::Relaxed) < 1_001 {
             yield_now().await;
         }
-        yield_now().await;
-        woken.notify_waiters();
+        go.send_replace(true);
         let before =
             timeout(Duration::from_mins(1), other).await.expect("it ends").expect("no panic");
         assert!(before < 200, "{before} responses of others were sent before its tenth");
