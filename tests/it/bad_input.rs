@@ -1,6 +1,6 @@
 //! Whatever clients send: a clear error with its code and field, nothing stored, and the process lives.
 
-use campaigns_tests::{Answer, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Answer, Organization, Socket, TestApp, on_both_databases, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use reqwest::StatusCode;
@@ -45,6 +45,58 @@ async fn still_alive(app: &TestApp, organization: &Organization) {
 }
 
 on_both_databases! {
+    async fn a_number_of_json_is_kept_as_it_is_given_or_refused(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let body = |query: &str, variables: String| {
+            format!("{{ \"query\": {}, \"variables\": {variables} }}", json!(query))
+        };
+        let create = |number: &str| {
+            body(CREATE, format!("{{ \"input\": {{ \"name\": {0}, \"metadata\": {{ \"n\": {number} }} }} }}", json!(number)))
+        };
+        let having = |number: &str| {
+            let query = "query ($filter: CampaignFilter) { campaigns(filter: $filter) { nodes { name metadata } } }";
+            body(query, format!("{{ \"filter\": {{ \"metadata\": {{ \"contains\": {{ \"n\": {number} }} }} }} }}"))
+        };
+        let kept = [
+            "9007199254740993", "9223372036854775807", "-9223372036854775808", "0.1", "0.30000000000000004",
+            "9007199254740992", "-1.5e30", "100000000000000000000", "0.30000000000000005",
+        ];
+        for number in kept {
+            let answer = acme.member.post_text(create(number)).await;
+            assert!(answer.body["errors"].is_null(), "{number}: {:#}", answer.body);
+        }
+        for number in kept {
+            let answer = acme.member.post_text(having(number)).await;
+            let expected: Json = serde_json::from_str(number).unwrap();
+            let nodes = &answer.body["data"]["campaigns"]["nodes"];
+            assert_eq!(nodes.as_array().map(Vec::len), Some(1), "{number}: {:#}", answer.body);
+            assert_eq!(nodes[0]["name"], number);
+            assert_eq!(nodes[0]["metadata"]["n"].as_f64(), expected.as_f64(), "{number}");
+            assert_eq!(nodes[0]["metadata"]["n"].as_i64().is_some(), expected.as_i64().is_some() , "{number}");
+        }
+        let mut socket = Socket::of(&acme.member).await;
+        for number in [
+            "9223372036854775808", "18446744073709551615", "-9223372036854775809", "12345678901234567890123",
+            "0.1234567890123456789", "-3.14159265358979323846",
+        ] {
+            let field = "input.metadata";
+            let answer = acme.member.post_text(create(number)).await;
+            assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", field), "{number}");
+            let answer = acme.member.post_text(having(number)).await;
+            assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "filter.metadata.contains"), "{number}");
+            let literal = format!(
+                "mutation {{ createCampaign(input: {{ name: \"x\", metadata: {{ n: [{number}] }} }}) {{ campaign {{ id }} }} }}"
+            );
+            let answer = acme.member.ask(&literal, json!({})).await;
+            assert_eq!((answer.code(), answer.field()), ("GRAPHQL_VALIDATION_FAILED", field), "{number}");
+            socket.say_text(format!("{{ \"id\": \"1\", \"type\": \"subscribe\", \"payload\": {} }}", create(number))).await;
+            let refused = socket.message().await;
+            assert_eq!(refused["payload"][0]["extensions"]["code"], "BAD_USER_INPUT", "{number}: {refused:#}");
+        }
+        let campaigns = i64::try_from(kept.len()).unwrap();
+        assert_eq!(app.count("campaigns").await, campaigns);
+    }
+
     async fn an_input_that_cannot_be_taken_is_named(app: TestApp) {
         let acme = app.organization("acme").await;
         let member = &acme.member;

@@ -26,6 +26,7 @@ use crate::{
     error::{Code, Error},
     kept::Kept,
     path::Path,
+    rounded::Rounded,
     types::{self, Input, Slot, Types},
 };
 
@@ -45,6 +46,7 @@ pub(crate) fn literals(
     types: &Types,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
+    rounded: &Rounded,
 ) -> Result<Literals, Error> {
     let mut reader = Reader {
         types,
@@ -52,6 +54,7 @@ pub(crate) fn literals(
         read: HashSet::new(),
         places: HashMap::new(),
         bytes: Cell::new(0),
+        rounded,
     };
     reader.operation(operation)?;
     Ok(Literals { places: reader.places, bytes: reader.bytes.get() })
@@ -72,6 +75,7 @@ pub(crate) fn variables(
     types: &Types,
     kept: &Kept,
     mut values: Map<String, Json>,
+    rounded: &Rounded,
 ) -> Result<Given, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
     let bytes = Cell::new(0);
@@ -91,7 +95,7 @@ pub(crate) fn variables(
             (Some(value), _) => {
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
-                let place = Place(Path::argument(place), Source::Variable, &bytes);
+                let place = Place(Path::argument(place), Source::Variable, &bytes, rounded);
                 check(types, ty, &value, &place)?;
                 refuse_null(&value)?;
                 let value = value.into_const().expect("JSON has no variables");
@@ -124,17 +128,18 @@ enum Source {
     Variable,
 }
 
-/// The path of a value, where it came from, and the bytes of the input objects so far.
+/// The path of a value, where it came from, the bytes of the input objects so far, and the numbers that
+/// were rounded.
 #[derive(Clone, Copy)]
-struct Place<'a>(Path<'a>, Source, &'a Cell<usize>);
+struct Place<'a>(Path<'a>, Source, &'a Cell<usize>, &'a Rounded);
 
 impl<'a> Place<'a> {
     fn field(&'a self, name: &'a str) -> Self {
-        Self(self.0.field(name), self.1, self.2)
+        Self(self.0.field(name), self.1, self.2, self.3)
     }
 
     fn index(&'a self, index: usize) -> Self {
-        Self(self.0.index(index), self.1, self.2)
+        Self(self.0.index(index), self.1, self.2, self.3)
     }
 
     fn refuse(&self, message: impl Into<String>) -> Error {
@@ -167,19 +172,23 @@ fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> R
     match types.inputs.get(name) {
         // the validation gives a better error for an unknown type
         None => Ok(()),
-        Some(Input::Scalar) => match (name, value) {
-            ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
-                Some(Ok(_)) => Ok(()),
-                _ => Err(place.refuse("This is not a 32-bit integer.")),
-            },
-            ("Float", Value::Number(_))
-            | ("String" | "DateTime" | "ID", Value::String(_))
-            | ("Boolean", Value::Boolean(_)) => Ok(()),
-            ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
-            ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
-            // any JSON
-            _ => Ok(()),
-        },
+        Some(Input::Scalar) => {
+            match (name, value) {
+                ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
+                    Some(Ok(_)) => Ok(()),
+                    _ => Err(place.refuse("This is not a 32-bit integer.")),
+                },
+                ("Float", Value::Number(_))
+                | ("String" | "DateTime" | "ID", Value::String(_))
+                | ("Boolean", Value::Boolean(_)) => Ok(()),
+                ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
+                ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
+                // any JSON
+                _ if place.3.is_in(value) => Err(place
+                    .refuse("A number in this has too many digits to be kept. Give it as text.")),
+                _ => Ok(()),
+            }
+        }
         Some(Input::Enum(values)) => match (value, place.1) {
             (Value::Enum(value), _) if values.contains(value.as_str()) => Ok(()),
             (Value::String(value), Source::Variable) if values.contains(value) => Ok(()),
@@ -222,6 +231,7 @@ struct Reader<'a> {
     /// Where each variable is first used.
     places: HashMap<String, String>,
     bytes: Cell<usize>,
+    rounded: &'a Rounded,
 }
 
 impl<'a> Reader<'a> {
@@ -248,7 +258,7 @@ impl<'a> Reader<'a> {
                                 self.types,
                                 &slot.ty,
                                 &value.node,
-                                &Place(path, Source::Literal, &self.bytes),
+                                &Place(path, Source::Literal, &self.bytes, self.rounded),
                             )?;
                         }
                     }

@@ -23,7 +23,9 @@ use crate::{
     error::{Code, Error},
     introspection,
     kept::{Cache, Kept, Key, Way},
-    measure, names, scan, strings,
+    measure, names,
+    rounded::Rounded,
+    scan, strings,
     types::{self, Types},
     validate,
     written::{self, Written},
@@ -48,14 +50,21 @@ pub struct Operation {
     pub document_id: Option<String>,
     /// The SHA-256 of the document, if the client sends it as an automatic persisted query.
     pub persisted_query: Option<String>,
+    /// The numbers of the request that were rounded when it was read. A value of `JSON` cannot have
+    /// them.
+    pub rounded: Arc<Rounded>,
 }
 
 impl Operation {
-    /// The operation in a request's parameters (GraphQL over HTTP, section 5.1).
+    /// The operation in a request's parameters (GraphQL over HTTP, section 5.1), which were read from a
+    /// text with these numbers.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a parameter that is missing or of another type.
-    pub fn from_parameters(mut parameters: Map<String, Json>) -> Result<Self, Error> {
+    pub fn from_parameters(
+        mut parameters: Map<String, Json>,
+        rounded: Arc<Rounded>,
+    ) -> Result<Self, Error> {
         let document_id = match parameters.remove("documentId") {
             None | Some(Json::Null) => None,
             Some(Json::String(id)) => Some(id),
@@ -85,7 +94,7 @@ impl Operation {
         };
         let variables = object("variables")?;
         object("extensions")?;
-        Ok(Self { query, operation_name, variables, document_id, persisted_query })
+        Ok(Self { query, operation_name, variables, document_id, persisted_query, rounded })
     }
 }
 
@@ -274,7 +283,7 @@ impl Checks {
         operation: Operation,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let Operation { query, operation_name, variables, .. } = operation;
+        let Operation { query, operation_name, variables, rounded, .. } = operation;
         let key = Key { query, operation_name };
         let kept = match self.cache.get(&key) {
             Some(kept) => kept,
@@ -285,7 +294,7 @@ impl Checks {
             return Ok(Prepared { kept, variables: <_>::default(), way, cost: 0, input_bytes: 0 });
         }
         let Given { values: variables, omitted, bytes } =
-            coerce::variables(&self.types, &kept, variables)?;
+            coerce::variables(&self.types, &kept, variables, &rounded)?;
         let input_bytes = bytes.saturating_add(kept.input_bytes);
         let written = match &kept.way {
             Way::Written(written) => Arc::clone(written),
@@ -326,7 +335,7 @@ impl Checks {
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
         let Literals { places, bytes: input_bytes } =
-            coerce::literals(&self.types, &document, operation)?;
+            coerce::literals(&self.types, &document, operation, &Rounded::of(text.as_bytes()))?;
         // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
         let never_null = validate::variables::never_null(&self.types, &document, operation);

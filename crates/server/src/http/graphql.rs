@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use campaigns_graphql::{Code, Error};
-use campaigns_operation::{Operation, scan};
+use campaigns_operation::{Operation, Rounded, scan};
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json, json};
@@ -234,9 +234,13 @@ impl Asker {
                 let deadline = Instant::now() + app.settings.query_timeout;
                 let read = input::read(scope, deadline, body.len(), {
                     let budget = Arc::clone(budget);
-                    move || json("body", &body, 1, &budget)
+                    move || {
+                        let json = json("body", &body, 1, &budget)?;
+                        Ok::<_, Unreadable>((json, Arc::new(Rounded::of(&body))))
+                    }
                 });
-                match read.await?? {
+                let (json, rounded) = read.await??;
+                match json {
                     Json::Array(several) if app.settings.max_batch > 1 => {
                         if several.len() > app.settings.max_batch {
                             let message = format!(
@@ -245,9 +249,10 @@ impl Asker {
                             );
                             return Err(Error::limit("body", message).into());
                         }
+                        let operation = |one| operation(one, &rounded);
                         Ok(Request::Several(several.into_iter().map(operation).collect()))
                     }
-                    one => Ok(Request::One(operation(one)?)),
+                    one => Ok(Request::One(operation(one, &rounded)?)),
                 }
             }
             _ => Err(Unreadable(
@@ -271,10 +276,13 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)
             .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
-    let mut parameters = Map::new();
+    let (mut parameters, mut rounded) = (Map::new(), Rounded::default());
     for (name, value) in pairs.0 {
         let value = match name.as_str() {
             "variables" | "extensions" if !value.is_empty() => {
+                if name == "variables" {
+                    rounded = Rounded::of(value.as_bytes());
+                }
                 json(&name, value.as_bytes(), 0, budget)?
             }
             "variables" | "extensions" => Json::Null,
@@ -285,13 +293,13 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
         }
         parameters.insert(name, value);
     }
-    operation(Json::Object(parameters))
+    operation(Json::Object(parameters), &Arc::new(rounded))
 }
 
-/// The operation in a request's parameters.
-fn operation(parameters: Json) -> Result<Operation, Unreadable> {
+/// The operation in a request's parameters, which were read from a text with these numbers.
+fn operation(parameters: Json, rounded: &Arc<Rounded>) -> Result<Operation, Unreadable> {
     let Json::Object(parameters) = parameters else {
         return Err(Error::bad_input("body", "This must be one JSON object.").into());
     };
-    Ok(Operation::from_parameters(parameters)?)
+    Ok(Operation::from_parameters(parameters, Arc::clone(rounded))?)
 }

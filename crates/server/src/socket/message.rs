@@ -1,7 +1,7 @@
 //! The messages of the protocol.
 
 use async_graphql::ServerError;
-use campaigns_operation::{Operation, scan};
+use campaigns_operation::{Operation, Rounded, scan};
 use serde_json::{Map, Value as Json, json};
 
 /// The maximum number of bytes in the ID of an operation.
@@ -46,7 +46,7 @@ impl Received {
                 let id = id(&mut message)?;
                 let payload = optional(&mut message)?
                     .ok_or_else(|| invalid("A subscribe needs a payload"))?;
-                Ok(Self::Subscribe { id, operation: operation(payload)? })
+                Ok(Self::Subscribe { id, operation: operation(payload, text)? })
             }
             "complete" => Ok(Self::Complete { id: id(&mut message)? }),
             _ => Err(invalid("The type of the message is unknown")),
@@ -89,8 +89,9 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
     }
 }
 
-fn operation(payload: Map<String, Json>) -> Result<Operation, Invalid> {
-    Operation::from_parameters(payload).map_err(|error| match error.field {
+fn operation(payload: Map<String, Json>, text: &str) -> Result<Operation, Invalid> {
+    let rounded = Rounded::of(text.as_bytes()).into();
+    Operation::from_parameters(payload, rounded).map_err(|error| match error.field {
         Some(field) => Invalid(format!("The payload's {field} is invalid")),
         None => Invalid("The payload is not an operation".to_owned()),
     })

@@ -1,0 +1,198 @@
+//! Numbers that reading a request rounds.
+//!
+//! The parsers of JSON and of documents read an integer beyond 64 bits and a decimal with many digits
+//! as the nearest double. A `Float` is a double, so nothing is lost there. In a value of the scalar
+//! `JSON`, which is stored as it is given, the number would become another one without a word.
+//!
+//! **Invariant.** A value of `JSON` that is accepted has the numbers that its text has: signed
+//! integers of 64 bits, and doubles as any program writes them, with up to 17 significant digits.
+
+use async_graphql_value::Value;
+use serde_json::Number;
+
+/// The number of digits that every double keeps.
+const SAFE: usize = 15;
+/// The number of significant digits with which every double can be written and read again.
+const OF_A_DOUBLE: usize = 17;
+/// The maximum number of different numbers that are kept apart.
+const MOST: usize = 1_000;
+
+/// The numbers of a text that are rounded when it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Rounded {
+    /// As doubles, in the order of their bits.
+    numbers: Vec<u64>,
+    /// Whether there are more than [`MOST`], so that any double counts as one.
+    are_more: bool,
+}
+
+impl Rounded {
+    /// Those of a JSON text or a document. A string that looks like such a number counts as one.
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        let mut found = Self::default();
+        let mut at = 0;
+        while at < text.len() {
+            if !text[at].is_ascii_digit() {
+                // a name can have digits
+                let is_name = text[at].is_ascii_alphabetic() || text[at] == b'_';
+                at += 1;
+                while is_name && text.get(at).is_some_and(|byte| is_of_name(*byte)) {
+                    at += 1;
+                }
+                continue;
+            }
+            let start = at;
+            at += length(&text[at..]);
+            if let Ok(number) = std::str::from_utf8(&text[start..at]) {
+                found.note(number);
+            }
+        }
+        found
+    }
+
+    fn note(&mut self, text: &str) {
+        if !is_rounded(text) {
+            return;
+        }
+        // read as the parser of requests reads it
+        let Some(number) = serde_json::from_str::<f64>(text).ok() else { return };
+        let bits = number.to_bits();
+        let Err(place) = self.numbers.binary_search(&bits) else { return };
+        if self.numbers.len() < MOST {
+            self.numbers.insert(place, bits);
+        } else {
+            self.are_more = true;
+        }
+    }
+
+    fn has(&self, number: &Number) -> bool {
+        if number.as_i64().is_some() || self.numbers.is_empty() {
+            return false;
+        }
+        let bits = number.as_f64().map(|number| number.abs().to_bits());
+        self.are_more || bits.is_some_and(|bits| self.numbers.binary_search(&bits).is_ok())
+    }
+
+    /// Whether a value has one of them.
+    pub(crate) fn is_in(&self, value: &Value) -> bool {
+        if self.numbers.is_empty() {
+            return false;
+        }
+        match value {
+            Value::Number(number) => self.has(number),
+            Value::List(values) => values.iter().any(|value| self.is_in(value)),
+            Value::Object(fields) => fields.values().any(|value| self.is_in(value)),
+            _ => false,
+        }
+    }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The length of the number that a text begins with, without its sign.
+fn length(text: &[u8]) -> usize {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut end = digits(0);
+    if text.get(end) == Some(&b'.') {
+        end += 1 + digits(end + 1);
+    }
+    if matches!(text.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
+        let exponent = text.get(end + 1 + sign..).map_or(0, |_| digits(end + 1 + sign));
+        if exponent > 0 {
+            end += 1 + sign + exponent;
+        }
+    }
+    end
+}
+
+/// Whether a number without a sign is read as another one.
+fn is_rounded(text: &str) -> bool {
+    if text.len() <= SAFE || text.parse::<i64>().is_ok() {
+        return false;
+    }
+    let given = significant(text);
+    let is_decimal = text.contains(['.', 'e', 'E']);
+    if given.len() <= SAFE || (is_decimal && given.len() <= OF_A_DOUBLE) {
+        return false;
+    }
+    // the shortest text with this double
+    text.parse::<f64>().map_or(true, |number| significant(&format!("{number:e}")) != given)
+}
+
+/// The significant digits of a number.
+fn significant(text: &str) -> String {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    fn refuses(text: &str) -> bool {
+        let json: Json = serde_json::from_str(text).unwrap();
+        Rounded::of(text.as_bytes()).is_in(&Value::from_json(json).unwrap())
+    }
+
+    #[test]
+    fn numbers_that_would_become_others_are_found() {
+        for number in [
+            "18446744073709551615",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "12345678901234567890123",
+            "0.1234567890123456789",
+            "3.14159265358979323846",
+            "-1.00000000000000000001",
+            "1234567890123456789.5",
+            "123456789012345678901e5",
+        ] {
+            assert!(refuses(number), "{number}");
+            assert!(refuses(&format!("{{ \"a\": [true, {{ \"b\": {number} }}] }}")), "{number}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_stay_the_same_are_accepted() {
+        for number in [
+            "0",
+            "-1",
+            "9007199254740993",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "0.1",
+            "0.30000000000000004",
+            "0.10000000000000001",
+            "1e20",
+            "100000000000000000000",
+            "-1.5e300",
+            "123456789.123456789",
+            "0.000000000000000000001",
+            "1.0000000000000000000",
+            "5e-324",
+        ] {
+            assert!(!refuses(number), "{number}");
+        }
+        assert!(!refuses(
+            "{ \"a12345678901234567890123\": 1.5, \"b\": \"12345678901234567890123\" }"
+        ));
+    }
+
+    #[test]
+    fn of_more_than_are_kept_apart_none_passes() {
+        let many: Vec<String> = (0..2_000).map(|at| format!("{at}.12345678901234567891")).collect();
+        assert!(many.iter().all(|number| refuses(number)));
+        let rounded = Rounded::of(many.join(" ").as_bytes());
+        assert_eq!(rounded.numbers.len(), MOST);
+        let last: Json = serde_json::from_str(&many[1_999]).unwrap();
+        assert!(rounded.is_in(&Value::from_json(last).unwrap()));
+        assert!(!rounded.is_in(&Value::Number(7.into())));
+    }
+}
