@@ -371,6 +371,7 @@ async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
         &database,
         "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;
          ALTER TABLE companies RENAME TO firms; CREATE MATERIALIZED VIEW companies AS SELECT * FROM firms;
+         DROP VIEW clicks, every_event;
          ALTER TABLE campaign_events ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE bigint USING 0;
          ALTER TABLE campaign_lists ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE integer USING 0",
     )
@@ -385,7 +386,7 @@ async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
     ] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
-    for table in ["contacts", "companies", "campaign_events", "campaign_lists"] {
+    for table in ["contacts", "companies"] {
         assert!(!refused.contains(&format!("ALTER TABLE {table} ")), "{table}: {refused}");
     }
     assert_same_schema(&before, &database.schema());

@@ -244,36 +244,3 @@ async fn statements_that_are_hung_up_on_while_they_are_prepared_do_not_pile_up()
     let [_, statements, ..] = prepared(&app, &acme.member).await;
     assert!(statements < 90, "{statements} statements");
 }
-
-#[tokio::test]
-async fn an_organization_that_outgrows_a_connection_opens_the_next_one_and_no_other_waits_for_it() {
-    let database = TestDatabase::new(Backend::Postgres).await;
-    // one for all organizations, so that each uses what the one before has left
-    let options = Options { max_connections: 3, ..Options::new(&database.url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
-    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let query = "query ($filter: ContactFilter) { contacts(filter: $filter) { totalCount } }";
-    let patterns: Vec<Json> =
-        (0..500).map(|at| json!({ "email": { "contains": format!("x{at}") } })).collect();
-    let long = json!({ "filter": { "or": patterns } });
-    let outgrown = "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database() \
-        AND length(query) > 1000";
-    let opened = async || {
-        let ids = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
-            AND datname = current_database() AND backend_type = 'client backend'";
-        let rows = app.rows(ids).await;
-        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect::<BTreeSet<i32>>()
-    };
-    other.member.data(query, json!({})).await;
-    for _ in 0..3 {
-        let before = opened().await;
-        acme.member.data(query, long.clone()).await;
-        until("it has a successor", Duration::from_mins(1), async || {
-            app.count(outgrown).await == 0 && opened().await.len() == before.len()
-        })
-        .await;
-        let before = opened().await;
-        other.member.data(query, json!({})).await;
-        assert_eq!(opened().await, before);
-    }
-}

@@ -9,6 +9,8 @@
 
 use std::collections::HashSet;
 
+use async_graphql::Pos;
+
 use crate::error::{Code, Error};
 
 /// The maximum nesting of brackets.
@@ -19,6 +21,13 @@ const MAX_TOKENS: usize = 20_000;
 pub const MAX_NAME: usize = 256;
 /// The maximum number of values in JSON: ten thousand rows of 25.
 const MAX_VALUES: usize = 250_000;
+
+/// The line and the column of a byte.
+fn place_of(text: &str, at: usize) -> Pos {
+    let before = &text[..at];
+    let line = before.rfind('\n').map_or(before, |end| &before[end + 1..]);
+    Pos { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
+}
 
 /// What the token before belongs to.
 #[derive(Clone, Copy, Default)]
@@ -97,11 +106,9 @@ pub fn document(text: &str) -> Result<Option<Error>, Error> {
         };
         debug_assert!(at > start, "every token has a length");
         if byte == b'=' && before.is_of_directive {
-            return Err(Error::new(
-                Code::GraphqlParseFailed,
-                "Syntax error: a default value comes before directives.",
-                None,
-            ));
+            let message = "Syntax error: a default value comes before directives.";
+            let error = Error::new(Code::GraphqlParseFailed, message, None);
+            return Err(Error { locations: vec![place_of(text, start)], ..error });
         }
         before = before.then(byte);
         tokens += 1;
@@ -252,6 +259,8 @@ mod tests {
         for wrong in ["$a: Int @b = 1", "$a: Int @b(c: 1) = 1", "$a: [Int!]! @b @c = [1]"] {
             let error = document(&format!("query ({wrong}) {{ d }}")).unwrap_err();
             assert_eq!(error.code, Code::GraphqlParseFailed, "{wrong}");
+            let column = 8 + wrong.rfind("= ").unwrap();
+            assert_eq!(error.locations, [Pos { line: 1, column }], "{wrong}");
         }
         for right in
             ["$a: Int = 1", "$a: [Int!]! = [1], $b: Int = 2", "$a: Int = 1 @b", "$a: T = {b: 1}"]
