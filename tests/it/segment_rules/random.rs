@@ -156,7 +156,7 @@ impl Maker<'_> {
                 json!(-1),
                 json!(1e300),
                 json!("2"),
-                json!(u64::MAX),
+                json!(i64::MAX),
             ];
             return values.choose(self.rng).unwrap().clone();
         }
