@@ -166,7 +166,8 @@ mod tests {
     /// The limit that an operation exceeds, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
-        match Engine::new(true, <_>::default(), price, |_, _| Ok(())).prepare(operation) {
+        let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+        match engine.prepare(engine.look_up(operation)) {
             Err(Error { code: Code::LimitExceeded, message, .. }) => Some(message),
             _ => None,
         }
@@ -254,7 +255,8 @@ mod tests {
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
             let limits = campaigns_operation::Limits { complexity: 6 * 10_000, ..<_>::default() };
-            Engine::new(true, limits, price, |_, _| Ok(())).prepare(operation).is_err()
+            let engine = Engine::new(true, limits, price, |_, _| Ok(()));
+            engine.prepare(engine.look_up(operation)).is_err()
         };
         assert!(!refused(9_000));
         assert!(refused(10_000));
@@ -291,7 +293,10 @@ mod tests {
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
             let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
-            engine.prepare(operation).unwrap_or_else(|error| panic!("{error:?}")).cost()
+            engine
+                .prepare(engine.look_up(operation))
+                .unwrap_or_else(|error| panic!("{error:?}"))
+                .cost()
         };
         let none = || serde_json::json!({});
         let list = |arguments: &str, selected: &str| {
@@ -337,7 +342,7 @@ mod tests {
         );
         let operation = Operation { query: preview, ..Operation::default() };
         let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
-        assert!(engine.prepare(operation).unwrap().is_expensive());
+        assert!(engine.prepare(engine.look_up(operation)).unwrap().is_expensive());
     }
 
     #[test]
@@ -355,7 +360,7 @@ mod tests {
         let cost = |query: &str| {
             let operation = Operation { query: query.to_owned(), ..Default::default() };
             let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
-            engine.prepare(operation).map_or(usize::MAX, |prepared| prepared.cost())
+            engine.prepare(engine.look_up(operation)).map_or(usize::MAX, |prepared| prepared.cost())
         };
         assert_eq!(cost("{ __schema { queryType { name } } }"), 3);
         let types = cost("{ __schema { types { name } } }");

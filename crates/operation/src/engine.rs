@@ -21,7 +21,7 @@ use crate::{
     kept::Key,
     measure::MAX_DEPTH,
     object::WrittenOut,
-    prepare::{Checks, Operation, Prepare, Prepared},
+    prepare::{Checks, LookedUp, Operation, Prepare, Prepared},
     root::{AboutTheSchema, Environment, Probe, Root},
     types::Types,
     written::Written,
@@ -94,19 +94,18 @@ where
         schema::<Q, M, S>(true, ValidationMode::Strict).sdl()
     }
 
+    /// Looks for what is kept of an operation.
+    #[must_use]
+    pub fn look_up(&self, operation: Operation) -> LookedUp {
+        self.checks.look_up(operation)
+    }
+
     /// Parses and checks an operation, or uses the kept result.
     ///
     /// # Errors
     /// If the document or its variables are invalid.
-    pub fn prepare(&self, operation: Operation) -> Result<Prepared, Error> {
+    pub fn prepare(&self, operation: LookedUp) -> Result<Prepared, Error> {
         self.checks.prepare(operation, |key, document| self.validate(key, document))
-    }
-
-    /// Whether preparing an operation takes so long that other work of its thread would notice, so
-    /// that it should be done on a thread of its own ([`aside`](crate::aside)).
-    #[must_use]
-    pub fn takes_long(&self, operation: &Operation) -> bool {
-        self.checks.takes_long(operation)
     }
 
     /// The bytes of the kept operations.

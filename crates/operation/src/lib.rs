@@ -61,5 +61,5 @@ pub use error::{Code, Error};
 pub use introspection::Draw;
 pub use json::text;
 pub use path::Path;
-pub use prepare::{Operation, Prepared};
+pub use prepare::{LookedUp, Operation, Prepared};
 pub use rounded::Rounded;

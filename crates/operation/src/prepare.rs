@@ -25,7 +25,8 @@ use crate::{
     kept::{Cache, Kept, Key, Way},
     measure, names,
     rounded::Rounded,
-    scan, strings,
+    scan::{self, Scanned},
+    strings,
     types::{self, Types},
     validate,
     written::{self, Written},
@@ -103,6 +104,39 @@ impl Operation {
 fn persisted_query(parameters: &Map<String, Json>) -> Option<String> {
     let named = parameters.get("extensions")?.get("persistedQuery")?;
     Some(named.get("sha256Hash")?.as_str()?.to_owned())
+}
+
+/// An operation, and what is kept of it.
+pub struct LookedUp {
+    key: Key,
+    kept: Option<Arc<Kept>>,
+    variables: Map<String, Json>,
+    rounded: Arc<Rounded>,
+}
+
+impl LookedUp {
+    /// Whether preparing it takes so long that other work of its thread would notice, so that it should
+    /// be done on a thread of its own ([`aside`](crate::aside)).
+    #[must_use]
+    pub fn takes_long(&self) -> bool {
+        let query = &self.key.query;
+        let document_takes_long = || match self.kept.as_ref().map(|kept| (&kept.way, kept)) {
+            // with its variables, it is expanded again, or its answer is counted again
+            Some((Way::Conditional(_), kept)) => {
+                kept.selections > MANY_SELECTIONS || may_ask_for_the_schema(query)
+            }
+            Some((Way::Written(written), _)) => {
+                written.cost.is_none() && written.names_the_schema()
+            }
+            Some((Way::Invalid(_), _)) => false,
+            None => {
+                query.len() > LONG_DOCUMENT
+                    || may_ask_for_the_schema(query)
+                    || expanded(query) > MANY_SELECTIONS
+            }
+        };
+        has_many_values(self.variables.values(), MANY_VALUES) || document_takes_long()
+    }
 }
 
 /// An operation that can be executed: the kept part, and the part of this request.
@@ -252,40 +286,23 @@ impl Checks {
         self.cache.weight()
     }
 
-    /// Whether preparing an operation takes so long that other work of its thread would notice.
-    pub(crate) fn takes_long(&self, operation: &Operation) -> bool {
-        let Operation { query, operation_name, variables, .. } = operation;
-        if has_many_values(variables.values(), MANY_VALUES) {
-            return true;
-        }
-        let key = Key { query: query.clone(), operation_name: operation_name.clone() };
-        match self.cache.get(&key) {
-            // with its variables, it is expanded again, or its answer is counted again
-            Some(kept) => match &kept.way {
-                Way::Conditional(_) => {
-                    kept.selections > MANY_SELECTIONS || may_ask_for_the_schema(query)
-                }
-                Way::Written(written) => written.cost.is_none() && written.names_the_schema(),
-                Way::Invalid(_) => false,
-            },
-            None => {
-                query.len() > LONG_DOCUMENT
-                    || may_ask_for_the_schema(query)
-                    || expanded(query) > MANY_SELECTIONS
-            }
-        }
+    /// Looks for the kept part of an operation.
+    pub(crate) fn look_up(&self, operation: Operation) -> LookedUp {
+        let Operation { query, operation_name, variables, rounded, .. } = operation;
+        let key = Key { query, operation_name };
+        let kept = self.cache.get(&key);
+        LookedUp { key, kept, variables, rounded }
     }
 
     /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
     /// the errors of its document.
     pub(crate) fn prepare(
         &self,
-        operation: Operation,
+        operation: LookedUp,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let Operation { query, operation_name, variables, rounded, .. } = operation;
-        let key = Key { query, operation_name };
-        let kept = match self.cache.get(&key) {
+        let LookedUp { key, kept, variables, rounded } = operation;
+        let kept = match kept {
             Some(kept) => kept,
             None => self.keep(key, validate)?,
         };
@@ -323,7 +340,7 @@ impl Checks {
         key: Key,
         validate_further: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Arc<Kept>, Error> {
-        let repeated = scan::document(&key.query)?;
+        let Scanned { repeated, rounded } = scan::document(&key.query)?;
         let text = strings::rewritten(&key.query);
         let document = parse_query(&text).map_err(|error| unreadable(&text, &error))?;
         if let Some(error) = repeated {
@@ -335,7 +352,7 @@ impl Checks {
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
         let Literals { places, bytes: input_bytes } =
-            coerce::literals(&self.types, &document, operation, &Rounded::of(text.as_bytes()))?;
+            coerce::literals(&self.types, &document, operation, &rounded)?;
         // without variables: what depends on them is computed for each request
         let written = self.write(&document, &key, &Variables::default())?;
         let never_null = validate::variables::never_null(&self.types, &document, operation);

@@ -1,4 +1,4 @@
-//! Numbers that reading a request rounds.
+//! Numbers that reading a request rounds, which [`scan`](crate::scan) finds.
 //!
 //! The parsers of JSON and of documents read an integer beyond 64 bits and a decimal with many digits
 //! as the nearest double. A `Float` is a double, so nothing is lost there. In a value of the scalar
@@ -17,7 +17,7 @@ const OF_A_DOUBLE: usize = 17;
 /// The maximum number of different numbers that are kept apart.
 const MOST: usize = 1_000;
 
-/// The numbers of a text that are rounded when it is read.
+/// The numbers of a JSON text or a document that are rounded when it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Rounded {
     /// As doubles, in the order of their bits.
@@ -27,31 +27,9 @@ pub struct Rounded {
 }
 
 impl Rounded {
-    /// Those of a JSON text or a document. A string that looks like such a number counts as one.
-    #[must_use]
-    pub fn of(text: &[u8]) -> Self {
-        let mut found = Self::default();
-        let mut at = 0;
-        while at < text.len() {
-            if !text[at].is_ascii_digit() {
-                // a name can have digits
-                let is_name = text[at].is_ascii_alphabetic() || text[at] == b'_';
-                at += 1;
-                while is_name && text.get(at).is_some_and(|byte| is_of_name(*byte)) {
-                    at += 1;
-                }
-                continue;
-            }
-            let start = at;
-            at += length(&text[at..]);
-            if let Ok(number) = std::str::from_utf8(&text[start..at]) {
-                found.note(number);
-            }
-        }
-        found
-    }
-
-    fn note(&mut self, text: &str) {
+    /// Adds a number as it is written, if reading rounds it.
+    pub(crate) fn note(&mut self, text: &str) {
+        let text = text.strip_prefix('-').unwrap_or(text);
         if !is_rounded(text) {
             return;
         }
@@ -88,27 +66,6 @@ impl Rounded {
     }
 }
 
-fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The length of the number that a text begins with, without its sign.
-fn length(text: &[u8]) -> usize {
-    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut end = digits(0);
-    if text.get(end) == Some(&b'.') {
-        end += 1 + digits(end + 1);
-    }
-    if matches!(text.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
-        let exponent = text.get(end + 1 + sign..).map_or(0, |_| digits(end + 1 + sign));
-        if exponent > 0 {
-            end += 1 + sign + exponent;
-        }
-    }
-    end
-}
-
 /// Whether a number without a sign is read as another one.
 fn is_rounded(text: &str) -> bool {
     if text.len() <= SAFE || text.parse::<i64>().is_ok() {
@@ -135,10 +92,15 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
+    use crate::scan;
+
+    fn rounded(text: &str) -> Rounded {
+        scan::json(text.as_bytes(), 0).unwrap()
+    }
 
     fn refuses(text: &str) -> bool {
         let json: Json = serde_json::from_str(text).unwrap();
-        Rounded::of(text.as_bytes()).is_in(&Value::from_json(json).unwrap())
+        rounded(text).is_in(&Value::from_json(json).unwrap())
     }
 
     #[test]
@@ -189,7 +151,7 @@ mod tests {
     fn of_more_than_are_kept_apart_none_passes() {
         let many: Vec<String> = (0..2_000).map(|at| format!("{at}.12345678901234567891")).collect();
         assert!(many.iter().all(|number| refuses(number)));
-        let rounded = Rounded::of(many.join(" ").as_bytes());
+        let rounded = rounded(&many.join(" "));
         assert_eq!(rounded.numbers.len(), MOST);
         let last: Json = serde_json::from_str(&many[1_999]).unwrap();
         assert!(rounded.is_in(&Value::from_json(last).unwrap()));

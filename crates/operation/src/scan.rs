@@ -11,7 +11,10 @@ use std::collections::HashSet;
 
 use async_graphql::Pos;
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    rounded::Rounded,
+};
 
 /// The maximum nesting of brackets.
 pub const MAX_NESTING: usize = 64;
@@ -27,6 +30,16 @@ fn place_of(text: &str, at: usize) -> Pos {
     let before = &text[..at];
     let line = before.rfind('\n').map_or(before, |end| &before[end + 1..]);
     Pos { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
+}
+
+/// What a document has, as far as it is known before it is parsed.
+#[derive(Debug, Default)]
+pub(crate) struct Scanned {
+    /// The error of the first field that stands twice in an input object, which matters only if the
+    /// parser can read the document.
+    pub(crate) repeated: Option<Error>,
+    /// The numbers that are rounded when it is parsed.
+    pub(crate) rounded: Rounded,
 }
 
 /// What the token before belongs to.
@@ -51,16 +64,13 @@ impl Before {
 /// Bounds a GraphQL document. Knows as much of the grammar (GraphQL, section 2.1) as needed to
 /// distinguish a bracket from one in a string, a block string or a comment.
 ///
-/// Returns the error of a field of an input object that stands twice, which matters only if the parser
-/// can read the document.
-///
 /// # Errors
-/// `LIMIT_EXCEEDED`.
-pub fn document(text: &str) -> Result<Option<Error>, Error> {
+/// `LIMIT_EXCEEDED`, and `GRAPHQL_PARSE_FAILED` for what the parser takes by mistake.
+pub(crate) fn document(text: &str) -> Result<Scanned, Error> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
     let mut objects = Objects::default();
-    let mut repeated = None;
+    let mut scanned = Scanned::default();
     let mut before = Before::default();
     while let Some(&byte) = bytes.get(at) {
         let start = at;
@@ -95,11 +105,15 @@ pub fn document(text: &str) -> Result<Option<Error>, Error> {
                     let message = format!("A name can have at most {MAX_NAME} bytes.");
                     return Err(Error::limit("query", message));
                 }
-                objects.word(&text[start..at]);
+                let word = &text[start..at];
+                if is_of_number(byte) {
+                    scanned.rounded.note(word);
+                }
+                objects.word(word);
                 at
             }
             b':' => {
-                repeated = repeated.or_else(|| objects.colon());
+                scanned.repeated = scanned.repeated.or_else(|| objects.colon());
                 at + 1
             }
             _ => at + 1,
@@ -123,7 +137,7 @@ pub fn document(text: &str) -> Result<Option<Error>, Error> {
             return Err(Error::limit("query", message));
         }
     }
-    Ok(repeated)
+    Ok(scanned)
 }
 
 /// The brackets that are open, and the fields of those that are input objects.
@@ -173,11 +187,12 @@ impl<'a> Objects<'a> {
 }
 
 /// Bounds the nesting of JSON text, `extra` levels deeper than that of a document, and the number of
-/// its values.
+/// its values. Returns the numbers that are rounded when it is read.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
-pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
+pub fn json(text: &[u8], extra: usize) -> Result<Rounded, Error> {
+    let mut rounded = Rounded::default();
     let (mut at, mut depth, mut values) = (0, 0_usize, 1_usize);
     while let Some(&byte) = text.get(at) {
         at = match byte {
@@ -191,6 +206,12 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
             b',' => {
                 values += 1;
                 at + 1
+            }
+            byte if is_of_number(byte) => {
+                let length = text[at..].iter().take_while(|byte| is_word(**byte)).count();
+                let number = &text[at..at + length];
+                rounded.note(std::str::from_utf8(number).unwrap_or_default());
+                at + length
             }
             b']' | b'}' => {
                 depth = depth.saturating_sub(1);
@@ -207,13 +228,18 @@ pub fn json(text: &[u8], extra: usize) -> Result<(), Error> {
             return Err(Error::limit("variables", message));
         }
     }
-    Ok(())
+    Ok(rounded)
 }
 
 /// Whether a word is a name of too many bytes. A word can begin with the dots of a spread.
 fn is_long_name(word: &str) -> bool {
     let name = word.trim_start_matches('.');
     name.len() > MAX_NAME && name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+/// Whether a word that begins with this byte is a number.
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'-'
 }
 
 fn is_word(byte: u8) -> bool {
@@ -314,7 +340,7 @@ mod tests {
             "query ($a: B = { c: 1 }) { a(b: [{ c: 1 }, { c: 2 }]) { b(c: 1) c: b(c: 2) } }",
             "{ a(b: { c: \"c: 1, c: 2\" }) }",
         ] {
-            assert_eq!(document(fine), Ok(None), "{fine}");
+            assert_eq!(document(fine).map(|of| of.repeated), Ok(None), "{fine}");
         }
         for wrong in [
             "{ a(b: { c: 1, c: 2 }) }",
@@ -323,7 +349,7 @@ mod tests {
             "query ($a: B = { c: 1 c: 2 }) { a }",
             "{ a @b(c: { d: 1, d: 1 }) }",
         ] {
-            let error = document(wrong).unwrap().unwrap();
+            let error = document(wrong).unwrap().repeated.unwrap();
             assert_eq!(error.code, Code::GraphqlValidationFailed, "{wrong}");
         }
     }
@@ -430,7 +456,7 @@ mod tests {
             #[test]
             fn a_field_that_stands_twice_is_found_and_no_other(text in objects()) {
                 prop_assert!(parse_query(&text).is_ok(), "{}", text);
-                let repeated = document(&text).unwrap().is_some();
+                let repeated = document(&text).unwrap().repeated.is_some();
                 prop_assert_eq!(repeated, repeats(&text), "{}", text);
             }
         }

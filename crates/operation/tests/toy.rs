@@ -103,12 +103,13 @@ async fn executed(engine: &Toy, prepared: Prepared, caller: &'static str) -> Res
 
 async fn asked(query: &str, variables: Json) -> String {
     let engine = engine();
-    let prepared = engine.prepare(operation(query, variables)).expect(query);
+    let prepared = engine.prepare(engine.look_up(operation(query, variables))).expect(query);
     text(&executed(&engine, prepared, "you").await)
 }
 
 fn refused(query: &str, variables: Json) -> (Code, Option<String>) {
-    match engine().prepare(operation(query, variables)) {
+    let engine = engine();
+    match engine.prepare(engine.look_up(operation(query, variables))) {
         Ok(_) => panic!("{query} is prepared"),
         Err(error) => (error.code, error.field),
     }
@@ -160,7 +161,8 @@ async fn a_subscription_has_one_field_at_its_root() {
         spread,
     ] {
         let engine = engine();
-        let followed = engine.follow(engine.prepare(operation(query, json!({}))).expect(query));
+        let followed = engine
+            .follow(engine.prepare(engine.look_up(operation(query, json!({})))).expect(query));
         let mut data = Data::default();
         data.insert(3);
         let response = followed.answer(data, Uuid::nil()).await.expect("an item");
@@ -171,7 +173,8 @@ async fn a_subscription_has_one_field_at_its_root() {
 #[tokio::test]
 async fn an_error_without_a_code_shows_nothing_but_a_request_id() {
     let engine = engine();
-    let prepared = engine.prepare(operation("{ secret caller }", json!({}))).unwrap();
+    let prepared =
+        engine.prepare(engine.look_up(operation("{ secret caller }", json!({})))).unwrap();
     let response = executed(&engine, prepared, "you").await;
     assert_eq!(code_of(&response.errors[0]), Some("INTERNAL"));
     let shown = text(&response);
@@ -183,7 +186,7 @@ async fn an_error_without_a_code_shows_nothing_but_a_request_id() {
 async fn a_subscription_is_executed_for_each_thing_that_it_shows() {
     let engine = engine();
     let query = "subscription ($after: Int) { numbers(after: $after) }";
-    let prepared = engine.prepare(operation(query, json!({ "after": 5 }))).unwrap();
+    let prepared = engine.prepare(engine.look_up(operation(query, json!({ "after": 5 })))).unwrap();
     assert!(prepared.is_subscription());
     let followed = engine.follow(prepared);
     for shown in 0..3 {
@@ -192,7 +195,7 @@ async fn a_subscription_is_executed_for_each_thing_that_it_shows() {
         let response = followed.answer(data, Uuid::nil()).await.unwrap();
         assert_eq!(text(&response), format!(r#"{{"data":{{"numbers":{}}}}}"#, shown + 5));
     }
-    let other = engine.prepare(operation(query, json!({ "after": 7 }))).unwrap();
+    let other = engine.prepare(engine.look_up(operation(query, json!({ "after": 7 })))).unwrap();
     assert_eq!(followed.prepared().hash_without("after"), other.hash_without("after"));
     assert_ne!(followed.prepared().hash_without("first"), other.hash_without("first"));
 }
@@ -200,7 +203,9 @@ async fn a_subscription_is_executed_for_each_thing_that_it_shows() {
 #[test]
 fn preparing_waits_for_nothing() {
     let engine = engine();
-    let prepared = engine.prepare(operation("mutation { double(number: 4) }", json!({}))).unwrap();
+    let prepared = engine
+        .prepare(engine.look_up(operation("mutation { double(number: 4) }", json!({}))))
+        .unwrap();
     assert!(prepared.is_mutation());
     let response =
         engine.execute(prepared, data("you"), Uuid::nil()).now_or_never().unwrap().unwrap();
@@ -230,7 +235,8 @@ async fn equal_documents_are_answered_as_if_each_were_the_first() {
                     if query == fixed {
                         variables.as_object_mut().expect("an object").remove("with");
                     }
-                    let prepared = engine.prepare(operation(query, variables)).expect(query);
+                    let prepared =
+                        engine.prepare(engine.look_up(operation(query, variables))).expect(query);
                     text(&executed(engine, prepared, caller).await)
                 };
                 let (again, first) = (ask(&shared).await, ask(&engine()).await);
@@ -247,8 +253,9 @@ async fn what_a_variable_makes_wrong_is_refused_each_time_and_nothing_else_is() 
     let engine = engine();
     let query = "query ($first: Int!) { echo(first: $first) { text } }";
     for _ in 0..2 {
-        let refused =
-            |variables| engine.prepare(operation(query, variables)).err().map(|of| of.code);
+        let refused = |variables| {
+            engine.prepare(engine.look_up(operation(query, variables))).err().map(|of| of.code)
+        };
         assert_eq!(refused(json!({})), Some(Code::GraphqlValidationFailed));
         assert_eq!(refused(json!({ "first": "x" })), Some(Code::BadUserInput));
         assert_eq!(refused(json!({ "first": 1_000_000 })), Some(Code::LimitExceeded));
@@ -260,7 +267,9 @@ async fn what_a_variable_makes_wrong_is_refused_each_time_and_nothing_else_is() 
 async fn what_does_not_fit_the_schema_is_refused_each_time() {
     let engine = engine();
     for _ in 0..2 {
-        let prepared = engine.prepare(operation("{ nothing caller }", json!({}))).expect("kept");
+        let prepared = engine
+            .prepare(engine.look_up(operation("{ nothing caller }", json!({}))))
+            .expect("kept");
         let response = executed(&engine, prepared, "you").await;
         assert_eq!(code_of(&response.errors[0]), Some("GRAPHQL_VALIDATION_FAILED"));
         assert!(response.errors[0].message.contains("nothing"));
@@ -279,10 +288,11 @@ async fn of_a_document_with_several_operations_the_one_that_is_named_is_executed
     ] {
         let mut operation = operation(query, json!({}));
         operation.operation_name = Some(name.to_owned());
-        let prepared = engine.prepare(operation).expect(name);
+        let prepared = engine.prepare(engine.look_up(operation)).expect(name);
         assert_eq!(text(&executed(&engine, prepared, "you").await), data);
     }
-    let unnamed = engine.prepare(operation(query, json!({}))).err().map(|error| error.code);
+    let unnamed =
+        engine.prepare(engine.look_up(operation(query, json!({})))).err().map(|error| error.code);
     assert_eq!(unnamed, Some(Code::GraphqlValidationFailed));
 }
 
@@ -366,7 +376,7 @@ fn answers_about_the_schema_are_drawn_and_limited() {
     }
     let engine: Toy =
         Engine::new(true, Limits { complexity: 100, ..Limits::default() }, price, draw);
-    let prepare = |query: &str| engine.prepare(operation(query, json!({})));
+    let prepare = |query: &str| engine.prepare(engine.look_up(operation(query, json!({}))));
     let small = prepare("{ __schema { queryType { name } } }").unwrap();
     assert_eq!(small.cost(), 3);
     let small = engine.execute(small, data("you"), Uuid::nil()).now_or_never().unwrap().unwrap();
@@ -390,7 +400,7 @@ fn answers_about_the_schema_are_drawn_and_limited() {
 #[test]
 fn short_documents_that_expand_to_much_take_long() {
     let engine = engine();
-    let takes_long = |query: &str| engine.takes_long(&operation(query, json!({})));
+    let takes_long = |query: &str| engine.look_up(operation(query, json!({}))).takes_long();
     let doubling: Vec<String> = (0..10)
         .map(|level| format!("fragment f{level} on Query {{ ...f{0} ...f{0} }}", level + 1))
         .collect();
@@ -410,21 +420,23 @@ fn short_documents_that_expand_to_much_take_long() {
 fn long_documents_and_many_values_take_long_until_they_are_kept() {
     let engine = engine();
     let short = operation("{ caller }", json!({}));
-    assert!(!engine.takes_long(&short));
+    assert!(!engine.look_up(short.clone()).takes_long());
     let long = operation(&format!("{{ caller {} }}", " ".repeat(20_000)), json!({}));
-    assert!(engine.takes_long(&long));
-    engine.prepare(long.clone()).unwrap();
-    assert!(!engine.takes_long(&long));
+    assert!(engine.look_up(long.clone()).takes_long());
+    engine.prepare(engine.look_up(long.clone())).unwrap();
+    assert!(!engine.look_up(long.clone()).takes_long());
     // expanded again for each value of its variables
     let conditional =
         format!("query ($c: Boolean!) {{ {} }}", "caller @skip(if: $c) ".repeat(1_100));
     let conditional = operation(&conditional, json!({ "c": true }));
-    assert!(engine.takes_long(&conditional));
-    engine.prepare(conditional.clone()).unwrap();
-    assert!(engine.takes_long(&conditional));
-    assert!(!engine.takes_long(&operation("{ caller }", json!({ "a": vec![0; 4_000] }))));
+    assert!(engine.look_up(conditional.clone()).takes_long());
+    engine.prepare(engine.look_up(conditional.clone())).unwrap();
+    assert!(engine.look_up(conditional.clone()).takes_long());
+    assert!(!engine.look_up(operation("{ caller }", json!({ "a": vec![0; 4_000] }))).takes_long());
     assert!(
-        engine.takes_long(&operation("{ caller }", json!({ "a": vec![json!([0, 1]); 4_000] })))
+        engine
+            .look_up(operation("{ caller }", json!({ "a": vec![json!([0, 1]); 4_000] })))
+            .takes_long()
     );
 }
 
@@ -437,7 +449,7 @@ fn what_names_the_client_chose_do_not_make_errors_long() {
     let engine = engine();
     let undefined = (0..500).map(|at| format!("a{at}: echo(word: $v{at}) {{ text }}"));
     let query = format!("query {long} {{ {} }}", undefined.collect::<Vec<_>>().join(" "));
-    match engine.prepare(operation(&query, json!({}))) {
+    match engine.prepare(engine.look_up(operation(&query, json!({})))) {
         Err(error) => assert!(error.message.len() < 1_000, "{}", error.message),
         Ok(prepared) => {
             let response = engine.execute(prepared, data("you"), Uuid::nil());

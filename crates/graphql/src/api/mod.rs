@@ -93,7 +93,8 @@ impl Api {
         deadline: Instant,
     ) -> Result<Prepared, Error> {
         self.documents.find(&mut operation)?;
-        if !self.engine.takes_long(&operation) {
+        let operation = self.engine.look_up(operation);
+        if !operation.takes_long() {
             return Ok(self.engine.prepare(operation)?);
         }
         let _turn = scope.turn_aside(deadline).await?;

@@ -234,12 +234,10 @@ impl Asker {
                 let deadline = Instant::now() + app.settings.query_timeout;
                 let read = input::read(scope, deadline, body.len(), {
                     let budget = Arc::clone(budget);
-                    move || {
-                        let json = json("body", &body, 1, &budget)?;
-                        Ok::<_, Unreadable>((json, Arc::new(Rounded::of(&body))))
-                    }
+                    move || json("body", &body, 1, &budget)
                 });
                 let (json, rounded) = read.await??;
+                let rounded = Arc::new(rounded);
                 match json {
                     Json::Array(several) if app.settings.max_batch > 1 => {
                         if several.len() > app.settings.max_batch {
@@ -263,12 +261,20 @@ impl Asker {
     }
 }
 
-/// Parses received JSON, bounded before it is read, and drawn from the budget.
-fn json(name: &str, text: &[u8], extra: usize, budget: &Budget) -> Result<Json, Unreadable> {
-    scan::json(text, extra)?;
+/// Parses received JSON, bounded before it is read, and drawn from the budget. Returns the numbers that
+/// were rounded beside it.
+fn json(
+    name: &str,
+    text: &[u8],
+    extra: usize,
+    budget: &Budget,
+) -> Result<(Json, Rounded), Unreadable> {
+    let rounded = scan::json(text, extra)?;
     budget.draw(campaigns_scope::json_weight(text))?;
     let json = serde_json::from_slice(text);
-    Ok(json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?)
+    let json =
+        json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?;
+    Ok((json, rounded))
 }
 
 /// The operation in the query string of a GET, in which variables and extensions are JSON text.
@@ -280,10 +286,11 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     for (name, value) in pairs.0 {
         let value = match name.as_str() {
             "variables" | "extensions" if !value.is_empty() => {
+                let (json, found) = json(&name, value.as_bytes(), 0, budget)?;
                 if name == "variables" {
-                    rounded = Rounded::of(value.as_bytes());
+                    rounded = found;
                 }
-                json(&name, value.as_bytes(), 0, budget)?
+                json
             }
             "variables" | "extensions" => Json::Null,
             _ => Json::String(value),

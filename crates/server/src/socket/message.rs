@@ -24,7 +24,7 @@ impl Received {
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = |why: &str| Invalid(why.to_owned());
         // the message, its payload and the values in it
-        scan::json(text.as_bytes(), 2)
+        let rounded = scan::json(text.as_bytes(), 2)
             .map_err(|_| invalid("The message nests too deep or is too long"))?;
         let Ok(Json::Object(mut message)) = serde_json::from_str(text) else {
             return Err(invalid("The message is not a JSON object"));
@@ -46,7 +46,7 @@ impl Received {
                 let id = id(&mut message)?;
                 let payload = optional(&mut message)?
                     .ok_or_else(|| invalid("A subscribe needs a payload"))?;
-                Ok(Self::Subscribe { id, operation: operation(payload, text)? })
+                Ok(Self::Subscribe { id, operation: operation(payload, rounded)? })
             }
             "complete" => Ok(Self::Complete { id: id(&mut message)? }),
             _ => Err(invalid("The type of the message is unknown")),
@@ -89,9 +89,8 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
     }
 }
 
-fn operation(payload: Map<String, Json>, text: &str) -> Result<Operation, Invalid> {
-    let rounded = Rounded::of(text.as_bytes()).into();
-    Operation::from_parameters(payload, rounded).map_err(|error| match error.field {
+fn operation(payload: Map<String, Json>, rounded: Rounded) -> Result<Operation, Invalid> {
+    Operation::from_parameters(payload, rounded.into()).map_err(|error| match error.field {
         Some(field) => Invalid(format!("The payload's {field} is invalid")),
         None => Invalid("The payload is not an operation".to_owned()),
     })
