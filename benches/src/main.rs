@@ -59,16 +59,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Gives the current thread the lowest priority.
-#[cfg(target_os = "linux")]
 fn yield_to_the_service() {
-    use rustix::{process::setpriority_process, thread::gettid};
-
-    // to Linux, a thread is a process here
-    setpriority_process(Some(gettid()), 19).ok();
+    campaigns_operation::lower_priority(19);
 }
-
-#[cfg(not(target_os = "linux"))]
-fn yield_to_the_service() {}
 
 /// What is to be run.
 struct Arguments {

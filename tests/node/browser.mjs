@@ -93,6 +93,27 @@ export async function click(address, token, url) {
   return send;
 }
 
+/** Runs what GraphiQL's editor holds, once it holds such a field. */
+export async function run(page, field) {
+  await page.locator(".graphiql-query-editor .view-line", { hasText: field }).first().waitFor();
+  await page.getByRole("button", { name: /^Execute query/ }).click();
+}
+
+/** Follows the feed in GraphiQL until an event with this text is shown, of those that `happen` makes. */
+export async function hearInGraphiql(page, happen, text) {
+  await page.getByRole("tab", { name: /Feed/ }).click();
+  // nothing on the page tells when GraphiQL knows the operation of another tab, and when the service
+  // has the subscription, which begins then
+  const heard = page.locator(".graphiql-response").getByText(text).first();
+  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
+    const isRunning = await page.getByRole("button", { name: /^Stop query/ }).isVisible();
+    if (!isRunning) await run(page, "engagementEvents");
+    await happen();
+    await heard.waitFor({ timeout: 2_000 }).catch(() => null);
+  }
+  expect(await heard.isVisible(), "an event in GraphiQL");
+}
+
 /** Throws unless it holds. */
 export function expect(holds, what) {
   if (!holds) throw new Error(`expected: ${what}`);

@@ -2,7 +2,7 @@
 // printed links, MEMBER is a member's token. With EVERYWHERE, each page is also opened on a desk and on a
 // phone, light and dark. With SHOTS, nothing but that is done, and screenshots come into that folder.
 
-import { ask, click, expect, isAccessible, visit } from "./browser.mjs";
+import { ask, click, expect, hearInGraphiql, isAccessible, run, visit } from "./browser.mjs";
 import { wire } from "./wire.mjs";
 
 const { DASHBOARD, GRAPHIQL, MEMBER, EVERYWHERE, SHOTS } = process.env;
@@ -13,31 +13,14 @@ const token = new URLSearchParams(new URL(DASHBOARD).hash.slice(1)).get("token")
 const as = (other, path = "/") => `${address}${path}#token=${other}`;
 const shown = (page, name) => page.getByRole("heading", { name, exact: true }).waitFor();
 
-/** Runs what GraphiQL's editor holds, once it holds such a field. */
-async function run(page, field) {
-  await page.locator(".graphiql-query-editor .view-line", { hasText: field }).first().waitFor();
-  await page.getByRole("button", { name: /^Execute query/ }).click();
-}
-
 async function exploring(open) {
   const page = await open();
   await page.goto(GRAPHIQL);
   await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
   expect(!page.url().includes("token"), "the address without the token");
   await run(page, "openRate");
-  const answer = page.locator(".graphiql-response");
-  await answer.getByText("openRate").first().waitFor();
-  await page.getByRole("tab", { name: /Feed/ }).click();
-  // nothing on the page tells when GraphiQL knows the operation of another tab, and when the service
-  // has the subscription, which begins then
-  const heard = answer.getByText("heard-in-graphiql").first();
-  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
-    const isRunning = await page.getByRole("button", { name: /^Stop query/ }).isVisible();
-    if (!isRunning) await run(page, "engagementEvents");
-    await click(address, token, "https://example.com/heard-in-graphiql");
-    await heard.waitFor({ timeout: 2_000 }).catch(() => null);
-  }
-  expect(await heard.isVisible(), "an event in GraphiQL");
+  await page.locator(".graphiql-response").getByText("openRate").first().waitFor();
+  await hearInGraphiql(page, () => click(address, token, "https://example.com/heard-in-graphiql"), "heard-in-graphiql");
   await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
   await page.getByText("engagementEvents").first().waitFor();
   // what only its makers can mend: a button within each tab, colors of the editor's code, an item of the

@@ -1,7 +1,7 @@
 // What a person does with the pages of a service below a path of its host, behind a proxy. DASHBOARD and GRAPHIQL are
 // the printed links, SERVICE is the service itself.
 
-import { ask, click, expect, visit } from "./browser.mjs";
+import { ask, click, expect, hearInGraphiql, run, visit } from "./browser.mjs";
 
 const { DASHBOARD, GRAPHIQL, SERVICE } = process.env;
 const [address, fragment] = DASHBOARD.split("/#");
@@ -97,27 +97,14 @@ async function looking(open, complaints) {
 async function exploring(open, complaints) {
   const page = await watched(open, complaints);
   await page.goto(GRAPHIQL);
-  const run = async (field) => {
-    await page.locator(".graphiql-query-editor .view-line", { hasText: field }).first().waitFor();
-    await page.getByRole("button", { name: /^Execute query/ }).click();
-  };
   await page.getByRole("tab", { name: "CampaignRates" }).waitFor();
-  await run("openRate");
-  const answer = page.locator(".graphiql-response");
-  await answer.getByText("openRate").first().waitFor();
-  await page.getByRole("tab", { name: /Feed/ }).click();
-  const heard = answer.getByText("heard-below-a-path").first();
-  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
-    const isRunning = await page.getByRole("button", { name: /^Stop query/ }).isVisible();
-    if (!isRunning) await run("engagementEvents");
-    await click(address, token, "https://example.com/heard-below-a-path");
-    await heard.waitFor({ timeout: 2_000 }).catch(() => null);
-  }
-  expect(await heard.isVisible(), "an event in GraphiQL");
+  await run(page, "openRate");
+  await page.locator(".graphiql-response").getByText("openRate").first().waitFor();
+  await hearInGraphiql(page, () => click(address, token, "https://example.com/heard-below-a-path"), "heard-below-a-path");
   await page.context().close();
 }
 
-/** Whoever comes past the proxy, to the root of the service, is sent below the path there. */
+/** A reader who reaches the root of the service directly is sent below the path there. */
 async function comingPastTheProxy(open) {
   const page = await open();
   await page.goto(`${SERVICE}/live#token=${token}`);

@@ -264,9 +264,8 @@ impl Issuer {
 
 /// Followers of the feed that are cut off again and again: `tests/node/feed.mjs`.
 pub struct Followers {
-    child: Child,
+    program: NodeProgram,
     input: tokio::process::ChildStdin,
-    lines: tokio::io::Lines<BufReader<ChildStdout>>,
 }
 
 /// What a follower was given.
@@ -287,23 +286,16 @@ impl Followers {
             .iter()
             .map(|address| format!("{}/graphql", address.replacen("http", "ws", 1)))
             .collect();
-        let mut child = node_command("feed.mjs")
-            .await
-            .env("URLS", urls.join(","))
-            .env("TOKEN", token)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("Node is installed");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut followers = Self { input: child.stdin.take().unwrap(), child, lines };
-        assert_eq!(followers.line().await, "ready");
-        followers
+        let urls = urls.join(",");
+        let environment = [&[("URLS", urls.as_str()), ("TOKEN", token)], environment].concat();
+        let mut program = NodeProgram::spawn("feed.mjs", &environment, Stdio::piped()).await;
+        let input = program.child.stdin.take().unwrap();
+        assert_eq!(program.line().await, "ready");
+        Self { program, input }
     }
 
-    /// Waits until each of them has so many events, or none gets any more, and returns what they have.
+    /// Waits until each of them has this number of events, or no more events arrive, and returns the
+    /// events that they received.
     pub async fn expect(mut self, events: usize) -> Vec<Followed> {
         #[derive(serde::Deserialize)]
         struct Answer {
@@ -311,41 +303,40 @@ impl Followers {
         }
         self.input.write_all(format!("expect {events}\n").as_bytes()).await.unwrap();
         let line = loop {
-            let line = self.line().await;
+            let line = self.program.line().await;
             if line != "going on" {
                 break line;
             }
         };
         let answer: Answer = serde_json::from_str(&line).unwrap();
-        assert!(self.child.wait().await.unwrap().success());
+        assert!(self.program.child.wait().await.unwrap().success());
         answer.clients
-    }
-
-    async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(Duration::from_mins(2), self.lines.next_line());
-        line.await.expect("it says something").unwrap().expect("it goes on")
     }
 }
 
 /// A program of `tests/node`, running, that writes lines.
 pub struct NodeProgram {
-    _child: Child,
+    child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl NodeProgram {
     /// Starts it.
     pub async fn start(program: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn(program, environment, Stdio::null()).await
+    }
+
+    async fn spawn(program: &str, environment: &[(&str, &str)], input: Stdio) -> Self {
         let mut child = node_command(program)
             .await
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("Node is installed");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, lines }
+        Self { child, lines }
     }
 
     /// The next line of its output.
