@@ -411,7 +411,7 @@ on_both_databases! {
             acme.member.data(&query, json!({ "id": campaign })).await["campaign"].take()
         };
         assert_eq!(socket.next("1").await["campaignChanges"], now().await);
-        // whoever writes, and whatever it is
+        // changes that this process did not make
         let id = app.literal(campaign);
         for sql in [
             format!("UPDATE campaigns SET name = 'Renamed' WHERE id = {id}"),

@@ -1,4 +1,5 @@
-//! What constraints and triggers of other programs do not allow, and a database that lets nobody in.
+//! Writes that constraints and triggers of other programs refuse, and a database that accepts no
+//! connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The state of campaigns: whatever a reader can see of them, to tell when it changes.
+//! The state of campaigns: everything that a reader can see of them, to detect changes.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -68,7 +68,8 @@ impl From<ChronoDateTime<Utc>> for DateTime {
 #[derive(Clone, Debug)]
 pub(crate) struct Json(pub(crate) JsonValue);
 
-/// Any JSON value.
+/// Any JSON value. Its numbers are signed 64-bit integers and doubles. A number with more digits than
+/// these keep is `BAD_USER_INPUT`; send it as a string.
 #[Scalar(name = "JSON")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {

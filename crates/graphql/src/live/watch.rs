@@ -5,8 +5,8 @@
 //! for changes made with SQL. Counting reads a few rows of each, and a hash of its own row.
 //!
 //! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
-//! all without watchers. The last state that a watcher has seen are current, or at most a few
-//! seconds old, whoever changed them. While nothing happens, an organization costs two statements
+//! all without watchers. The last state that a watcher has seen is current, or at most a few
+//! seconds old, even if it was changed with SQL. While nothing happens, an organization costs two statements
 //! every two seconds, however many of its campaigns are watched.
 
 use std::{

@@ -1,4 +1,4 @@
-//! How many tasks of an organization run at once on the threads that serve sockets.
+//! Limits the tasks of an organization that run at once on the threads that serve sockets.
 //!
 //! An event wakes every follower of its organization. Each is a task in the queue of these threads, and
 //! an event of another organization would wait behind thousands of them.
@@ -43,7 +43,7 @@ pin_project! {
 }
 
 impl Polls {
-    /// For so many threads, of which an organization has half.
+    /// Gives each organization permits for half of this number of threads, and at least one.
     pub(crate) fn new(threads: usize) -> Self {
         Self { permits: (threads / 2).max(1), of_organizations: Arc::default() }
     }
