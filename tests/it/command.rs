@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use campaigns_tests::{Answer, Backend, Binary, Postgres, TestDatabase, node, serve_arguments};
+use campaigns_tests::{
+    Answer, Backend, Binary, Finished, Postgres, TestDatabase, node, serve_arguments,
+};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
@@ -102,6 +104,23 @@ async fn migrate_makes_a_file_for_its_owner_and_leaves_others_as_they_are() {
         .collect();
     names.sort();
     assert_eq!(names, ["new.db", "other.db", "there.db", "with space.db"]);
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_refused_before_anything_is_made() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["serve", "--listen", &address][..],
+        &["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &address],
+    ] {
+        let Finished { code, err, .. } = Binary::run(directory.path(), arguments).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains(&address), "{err}");
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[tokio::test]

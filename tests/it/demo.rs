@@ -95,6 +95,16 @@ async fn the_demo_data_looks_like_the_real_thing() {
     let unopened = "campaign_events c WHERE c.event_type = 'click' AND NOT EXISTS (SELECT 1 FROM campaign_events o \
         WHERE o.send_id = c.send_id AND o.event_type = 'open' AND o.occurred_at <= c.occurred_at)";
     assert_eq!(app.count(unopened).await, 0);
+    // what the pages say of a suppressed contact is true: nothing more was sent to it
+    let suppressed = "campaign_sends s WHERE EXISTS (SELECT 1 FROM campaign_events e \
+        WHERE e.send_contact_id = s.contact_id AND e.occurred_at <= s.created_at \
+        AND (e.event_type IN ('unsubscribe', 'complaint') \
+            OR e.event_type = 'bounce' AND json_extract(e.metadata, '$.bounce_type') = 'hard'))";
+    assert_eq!(app.count(suppressed).await, 0);
+    // and a send that has bounced has the event that says so
+    let bounced = "campaign_sends s WHERE (s.status = 'bounced') <> EXISTS \
+        (SELECT 1 FROM campaign_events e WHERE e.send_id = s.id AND e.event_type = 'bounce')";
+    assert_eq!(app.count(bounced).await, 0);
 }
 
 #[tokio::test]

@@ -185,6 +185,91 @@ async fn the_pages_do_the_same_on_postgres() {
     visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
 }
 
+/// A newsletter of two days ago whose rates are below limits until they are rounded, an older one, and
+/// campaigns in each state, more of them than a page of the API has.
+async fn populate(app: &TestApp, org: &str) {
+    let numbers = |last: u32| {
+        format!(
+            "WITH RECURSIVE numbers (number) AS
+             (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {last})"
+        )
+    };
+    let ago = |days: u32| format!("strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '-{days} days')");
+    let campaigns = [
+        ("Newsletter", "sent", ago(10)),
+        ("Catalogue", "sent", ago(80)),
+        ("Underway", "sending", "NULL".to_owned()),
+        ("Drafted", "draft", "NULL".to_owned()),
+        (&"x".repeat(180), "draft", "NULL".to_owned()),
+    ];
+    app.run(&format!(
+        "{} INSERT INTO contacts (id, org_id, first_name, last_name, email)
+         SELECT randomblob(16), {org}, 'Contact', printf('%04d', number),
+         printf('contact-%04d@example.com', number) FROM numbers",
+        numbers(2_100)
+    ))
+    .await;
+    app.run(&format!(
+        "{} INSERT INTO campaigns (id, org_id, name, created_at)
+         SELECT randomblob(16), {org}, printf('Bulk %04d', number), {} FROM numbers",
+        numbers(600),
+        ago(20)
+    ))
+    .await;
+    for (name, status, sent_at) in campaigns {
+        app.run(&format!(
+            "INSERT INTO campaigns (id, org_id, name, status, sent_at)
+             VALUES (randomblob(16), {org}, '{name}', '{status}', {sent_at})"
+        ))
+        .await;
+    }
+    let sends = async |campaign: &str, status: &str, first: u32, last: u32| {
+        app.run(&format!(
+            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id, status)
+             SELECT randomblob(16), {org}, campaigns.id, contacts.id, '{status}' FROM campaigns, contacts
+             WHERE campaigns.org_id = {org} AND campaigns.name = '{campaign}'
+             AND CAST(contacts.last_name AS integer) BETWEEN {first} AND {last}"
+        ))
+        .await;
+    };
+    let events = async |kind: &str, days: u32, count: u32| {
+        app.run(&format!(
+            "INSERT INTO campaign_events (id, org_id, send_id, event_type, occurred_at)
+             SELECT randomblob(16), {org}, campaign_sends.id, '{kind}', {} FROM campaign_sends
+             JOIN campaigns ON campaigns.id = campaign_sends.campaign_id
+             WHERE campaigns.org_id = {org} AND campaigns.name = 'Newsletter'
+             AND campaign_sends.status = 'delivered' LIMIT {count}",
+            ago(days)
+        ))
+        .await;
+    };
+    // 41 of 2,100 bounced, 6 of 2,059 complained
+    sends("Newsletter", "bounced", 1, 41).await;
+    sends("Newsletter", "delivered", 42, 2_100).await;
+    sends("Catalogue", "delivered", 1, 600).await;
+    sends("Underway", "queued", 1, 100).await;
+    sends("Underway", "delivered", 101, 148).await;
+    sends("Underway", "bounced", 149, 150).await;
+    events("complaint", 9, 6).await;
+    events("open", 9, 2).await;
+    events("open", 10, 1).await;
+}
+
+#[tokio::test]
+async fn the_pages_stay_true_and_lose_nothing_while_things_change() {
+    if Pages::default() == Pages::Plain {
+        return;
+    }
+    let settings = Settings { sign_in: by_links(), ..Settings::default() };
+    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    populate(&app, &app.literal(acme.id)).await;
+    let (token, theirs) = (acme.admin.token.unwrap(), other.admin.token.unwrap());
+    let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &token), ("OTHER", &theirs)];
+    let Finished { code, out, err } = node("steady.mjs", &environment).await;
+    assert_eq!(code, 0, "{out}{err}");
+}
+
 #[tokio::test]
 async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_page() {
     if Pages::default() == Pages::Plain {
@@ -308,6 +393,25 @@ async fn an_address_without_a_page_is_not_found_and_a_page_is_only_read() {
     {
         assert_eq!(get(&app, path, "").await.status(), StatusCode::NOT_FOUND, "{path}");
     }
+    // a person gets a page that says so, and a program or a missing file nothing
+    let open = async |path: &str| {
+        let request = app.client(None).request(Method::GET, path);
+        request.header("accept", "text/html,*/*;q=0.8").send().await.unwrap()
+    };
+    for path in ["/nope", "/graphiql/x", "/campaign/x"] {
+        let missing = open(path).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(missing.headers()["cache-control"], "no-store");
+        assert!(missing.headers().contains_key("content-security-policy"));
+        assert!(missing.text().await.unwrap().contains("<html"), "{path}");
+    }
+    assert_eq!(open("/assets/none.js").await.text().await.unwrap(), "");
+    assert_eq!(get(&app, "/nope", "").await.text().await.unwrap(), "");
+    let icon = get(&app, "/favicon.ico", "").await;
+    assert_eq!(
+        (icon.status(), &icon.headers()["content-type"]),
+        (StatusCode::OK, &"image/svg+xml".parse().unwrap())
+    );
     let posted = app.client(None).request(Method::POST, "/").json(&json!({})).send().await.unwrap();
     assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(posted.headers()["allow"], "GET, HEAD");

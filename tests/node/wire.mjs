@@ -3,11 +3,16 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
-/** Lays one. Whatever goes over it is cut off by `cut`; who connects again comes through. */
+/**
+ * Lays one. Whatever goes over it is cut off by `cut`; who connects again comes through, unless the service
+ * is `away`.
+ */
 export async function wire(address) {
   const { hostname, port } = new URL(address);
   const open = new Set();
+  let isAway = false;
   const server = createServer((near) => {
+    if (isAway) return near.destroy();
     const far = connect(Number(port), hostname);
     for (const [one, other] of [[near, far], [far, near]]) {
       open.add(one);
@@ -23,9 +28,13 @@ export async function wire(address) {
   const cut = () => {
     for (const socket of open) socket.destroy();
   };
+  const away = (is) => {
+    isAway = is;
+    if (is) cut();
+  };
   const end = () => {
     server.close();
     cut();
   };
-  return { address: `http://127.0.0.1:${server.address().port}`, cut, end };
+  return { address: `http://127.0.0.1:${server.address().port}`, cut, away, end };
 }

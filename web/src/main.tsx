@@ -12,10 +12,13 @@ import { watchAddress } from "./session/link";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
 import { ownTimeZone } from "./ui/format";
+import { loadAll } from "./ui/lazily";
 import { theme, variables } from "./ui/theme";
 
+/** How long the first page has the network for itself. */
+const QUIET = 3_000;
+
 const isLeaving = moveBelow();
-if (!isLeaving) watchAddress();
 const nonce = styleNonce();
 // dialogs hold the page still by a style element of their own
 if (nonce !== undefined) setNonce(nonce);
@@ -27,9 +30,12 @@ if (isLeaving) {
   root.textContent = "Signing in …";
   void comeBack();
 } else {
-  show(root);
-  // while the page waits for its first response
-  setTimeout(ownTimeZone);
+  void watchAddress().then(() => {
+    show(root);
+    // while the page waits for its first response
+    setTimeout(ownTimeZone);
+    setTimeout(loadAll, QUIET);
+  });
 }
 
 function show(root: HTMLElement) {

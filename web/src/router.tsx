@@ -2,15 +2,23 @@ import {
   createRootRoute,
   createRoute,
   createRouter,
-  lazyRouteComponent,
   Link,
   redirect,
 } from "@tanstack/react-router";
 import { base } from "./base";
 import { Overview } from "./overview/page";
 import { Frame } from "./ui/frame";
-import { Empty, Loading } from "./ui/states";
+import { type Lazy, page } from "./ui/lazily";
+import { Broken, Empty, Loading } from "./ui/states";
 import { campaignSearch, contactsSearch, feedSearch, overviewSearch, segmentsSearch } from "./search";
+
+// with their types, as those of the pages depend on those of the routes
+const CampaignPage: Lazy<object> = page(() => import("./campaign/page"), ({ CampaignPage }) => CampaignPage);
+const Segments: Lazy<object> = page(() => import("./segments/page"), ({ Segments }) => Segments);
+const SegmentPage: Lazy<object> = page(() => import("./segments/editor"), ({ SegmentPage }) => SegmentPage);
+const Contacts: Lazy<object> = page(() => import("./contacts/page"), ({ Contacts }) => Contacts);
+const ContactPage: Lazy<object> = page(() => import("./contacts/contact"), ({ ContactPage }) => ContactPage);
+const Live: Lazy<object> = page(() => import("./live/page"), ({ Live }) => Live);
 
 const root = createRootRoute({
   component: Frame,
@@ -44,40 +52,40 @@ const campaign = createRoute({
   getParentRoute: () => root,
   path: "/campaigns/$id",
   validateSearch: campaignSearch,
-  component: lazyRouteComponent(() => import("./campaign/page"), "CampaignPage"),
+  component: CampaignPage,
 });
 
 const segments = createRoute({
   getParentRoute: () => root,
   path: "/segments",
   validateSearch: segmentsSearch,
-  component: lazyRouteComponent(() => import("./segments/page"), "Segments"),
+  component: Segments,
 });
 
 const segment = createRoute({
   getParentRoute: () => root,
   path: "/segments/$id",
-  component: lazyRouteComponent(() => import("./segments/editor"), "SegmentPage"),
+  component: SegmentPage,
 });
 
 const contacts = createRoute({
   getParentRoute: () => root,
   path: "/contacts",
   validateSearch: contactsSearch,
-  component: lazyRouteComponent(() => import("./contacts/page"), "Contacts"),
+  component: Contacts,
 });
 
 const contact = createRoute({
   getParentRoute: () => root,
   path: "/contacts/$id",
-  component: lazyRouteComponent(() => import("./contacts/contact"), "ContactPage"),
+  component: ContactPage,
 });
 
 const live = createRoute({
   getParentRoute: () => root,
   path: "/live",
   validateSearch: feedSearch,
-  component: lazyRouteComponent(() => import("./live/page"), "Live"),
+  component: Live,
 });
 
 export const router = createRouter({
@@ -85,6 +93,7 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, campaigns, campaign, segments, segment, contacts, contact, live]),
   defaultPreload: "intent",
   defaultPendingComponent: () => <Loading />,
+  defaultErrorComponent: ({ reset }) => <Broken onRetry={reset} />,
   scrollRestoration: true,
 });
 

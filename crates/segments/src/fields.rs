@@ -105,7 +105,7 @@ pub static FIELDS: [Field; 39] = [
     any("clicked", "Clicked", ContactNumber::Clicks),
     any("unsubscribed", "Unsubscribed", ContactNumber::Unsubscribes),
     any("complained", "Complained", ContactNumber::Complaints),
-    any("bounced", "Bounced", ContactNumber::Bounces),
+    any("bounced", "Bounce reported", ContactNumber::Bounces),
     any("suppressed", "Suppressed", ContactNumber::Suppressing),
     campaign("received_campaign", "Received campaign", ContactCampaign::Received),
     campaign("opened_campaign", "Opened campaign", ContactCampaign::Opened),

@@ -72,6 +72,12 @@ impl Pages {
         if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
             return self.page("index.html", prefix, sign_in);
         }
+        // browsers ask for it where a page does not name another one
+        let path = match (path, self) {
+            ("favicon.ico", Self::Built) => "favicon.svg",
+            ("favicon.ico", Self::Plain) => "assets/favicon.svg",
+            _ => path,
+        };
         let content_type = content_type(path)?;
         let (file, encoding) = ENCODINGS
             .iter()
@@ -88,6 +94,14 @@ impl Pages {
             cache: if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" },
             policy: None,
         })
+    }
+
+    /// The page that says that there is no page at an address.
+    #[must_use]
+    pub fn missing(self, prefix: &str, sign_in: &SignIn) -> Option<File> {
+        // the dashboard knows its views
+        let name = if self == Self::Built { "index.html" } else { "missing.html" };
+        self.page(name, prefix, sign_in)
     }
 
     /// A page, with its own nonce, so that no cache can keep it.
@@ -159,6 +173,19 @@ mod tests {
         assert!(accepts("GZIP;q=0.5", "gzip"));
         assert!(!accepts("gzip;q=0, br", "gzip"));
         assert!(!accepts("", "br"));
+    }
+
+    #[test]
+    fn there_is_a_page_for_addresses_without_one() {
+        for pages in [Pages::default(), Pages::Plain] {
+            assert!(pages.file("/nope", "br", "", &SignIn::default()).is_none());
+            let missing = pages.missing("", &SignIn::default()).unwrap();
+            assert!(missing.policy.is_some());
+            assert_eq!(
+                pages.file("/favicon.ico", "", "", &SignIn::default()).unwrap().content_type,
+                "image/svg+xml"
+            );
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@ import { SegmentedControl } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { graphql } from "../../__generated__";
-import type { EngagementEventType, ReactionFragment, SendFilter } from "../../__generated__/graphql";
+import type { EngagementEventType, FunnelFragment, ReactionFragment, SendFilter } from "../../__generated__/graphql";
 import { AUDIENCES, type Audience as Who } from "../search";
 import { fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
 import { Panel } from "../ui/states";
+import { News } from "./news";
 import { Recipients } from "./recipients";
 
 const Reactions = graphql(`
@@ -58,15 +59,29 @@ const TYPES: Partial<Record<Who, EngagementEventType>> = {
   unsubscribed: "UNSUBSCRIBE",
 };
 
+/** How many of them there are. */
+const COUNTS: Record<Who, (stats: FunnelFragment) => number> = {
+  all: ({ sends }) => sends,
+  opened: ({ uniqueOpens }) => uniqueOpens,
+  clicked: ({ uniqueClicks }) => uniqueClicks,
+  bounced: ({ bounced }) => bounced,
+  complained: ({ complaints }) => complaints,
+  unsubscribed: ({ unsubscribes }) => unsubscribes,
+};
+
 /** Whom a campaign went to, and who opened, clicked, bounced, complained or unsubscribed. */
 export function Audience({
   id,
+  stats,
   who,
+  revision,
   onWho,
   onChange,
 }: {
   id: string;
+  stats: FunnelFragment;
   who: Who;
+  revision: number;
   onWho: (who: Who) => void;
   onChange: () => void;
 }) {
@@ -85,16 +100,38 @@ export function Audience({
       }
     >
       {type === undefined ? (
-        <Recipients key={who} id={id} filter={FILTERS[who] ?? {}} onChange={onChange} />
+        <Recipients
+          key={`${id} ${who}`}
+          id={id}
+          filter={FILTERS[who] ?? {}}
+          now={COUNTS[who](stats)}
+          revision={revision}
+          onChange={onChange}
+        />
       ) : (
-        <OfEvents key={who} id={id} type={type} />
+        <OfEvents key={`${id} ${who}`} id={id} type={type} now={COUNTS[who](stats)} revision={revision} />
       )}
     </Panel>
   );
 }
 
-function OfEvents({ id, type }: { id: string; type: EngagementEventType }) {
+function OfEvents({
+  id,
+  type,
+  now,
+  revision,
+}: {
+  id: string;
+  type: EngagementEventType;
+  now: number;
+  revision: number;
+}) {
   const variables = useMemo(() => ({ id, type }), [id, type]);
   const list = usePages(Reactions, variables, (data) => data.campaign?.events);
-  return <Scrolled label="Recipients" list={list} columns={EVENTS} empty="Nobody yet" />;
+  return (
+    <>
+      <News list={list} now={now} revision={revision} />
+      <Scrolled label="Recipients" list={list} columns={EVENTS} empty="Nobody yet" />
+    </>
+  );
 }

@@ -1,10 +1,10 @@
 import { Group, SimpleGrid, Stack, Text } from "@mantine/core";
-import { useSubscription } from "urql";
 import { graphql } from "../../__generated__";
-import type { FunnelFragment } from "../../__generated__/graphql";
+import type { CampaignViewFragment } from "../../__generated__/graphql";
 import { LiveState } from "../live/state";
 import { count, rate } from "../ui/format";
 import { Panel } from "../ui/states";
+import { isUnderWay, wholeOf } from "./under-way";
 
 export const Funnel = graphql(`
   fragment Funnel on CampaignStats {
@@ -19,46 +19,39 @@ export const Funnel = graphql(`
     uniqueOpens
     uniqueClicks
     uniqueUnsubscribes
+    unsubscribes
+    complaints
+    bounces
     uniqueComplaints
-    deliveryRate
-    openRate
-    clickRate
-    clickToOpenRate
-    bounceRate
-    unsubscribeRate
-    complaintRate
   }
 `);
 
-const Now = graphql(`
-  subscription CampaignNow($id: ID!) {
-    campaignStats(campaignId: $id) { ...Funnel }
-  }
-`);
-
-/** The funnel and the counters of a campaign, which follow the campaign while the page is open. */
-export function Figures({ id, stats }: { id: string; stats: FunnelFragment }) {
-  const [{ data }] = useSubscription({ query: Now, variables: { id } });
-  const now = data?.campaignStats ?? stats;
+/** The funnel and the counters of a campaign. */
+export function Figures({ campaign: { status, stats: now } }: { campaign: CampaignViewFragment }) {
+  const ofDelivered = (part: number) => `${rate({ part, whole: now.delivered })} of delivered`;
+  const soFar = isUnderWay(status, now);
+  const whole = wholeOf(status, now);
+  const ofSends = (part: number) => `${rate({ part, whole })} of sends${soFar ? " so far" : ""}`;
   const steps = [
     { name: "Sends", value: now.sends, of: null },
-    { name: "Delivered", value: now.delivered, of: `${rate(now.deliveryRate)} of sends` },
-    { name: "Opened", value: now.uniqueOpens, of: `${rate(now.openRate)} of delivered` },
+    { name: "Delivered", value: now.delivered, of: ofSends(now.delivered) },
+    { name: "Opened", value: now.uniqueOpens, of: ofDelivered(now.uniqueOpens) },
     {
       name: "Clicked",
       value: now.uniqueClicks,
-      of: `${rate(now.clickRate)} of delivered, ${rate(now.clickToOpenRate)} of opened`,
+      of: `${ofDelivered(now.uniqueClicks)}, ${rate({ part: now.uniqueClicks, whole: now.uniqueOpens })} of opened`,
     },
   ];
   const counters = [
     { name: "Queued", value: now.queued, of: null },
     { name: "With the provider", value: now.sent, of: null },
-    { name: "Bounced", value: now.bounced, of: `${rate(now.bounceRate)} of sends` },
+    { name: "Bounced", value: now.bounced, of: ofSends(now.bounced) },
     { name: "Failed", value: now.failed, of: null },
+    { name: "Bounce reports", value: now.bounces, of: "Events, hard and soft" },
     { name: "Opens in all", value: now.opens, of: null },
     { name: "Clicks in all", value: now.clicks, of: null },
-    { name: "Unsubscribed", value: now.uniqueUnsubscribes, of: `${rate(now.unsubscribeRate)} of delivered` },
-    { name: "Complained", value: now.uniqueComplaints, of: `${rate(now.complaintRate)} of delivered` },
+    { name: "Unsubscribed", value: now.uniqueUnsubscribes, of: ofDelivered(now.uniqueUnsubscribes) },
+    { name: "Complained", value: now.uniqueComplaints, of: ofDelivered(now.uniqueComplaints) },
   ];
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }}>

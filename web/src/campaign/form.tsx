@@ -1,10 +1,11 @@
 import { Alert, Button, Group, Select, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
 import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
 import { Dialog } from "../ui/dialog";
+import { Discard } from "../ui/discard";
 import { messageOf } from "../ui/states";
 
 const Create = graphql(`
@@ -39,19 +40,41 @@ export default function CampaignForm({
   isOpen: boolean;
   onClose: () => void;
 }) {
+  const isChanged = useRef(false);
+  const [isAsked, setAsked] = useState(false);
+  const close = () => {
+    isChanged.current = false;
+    setAsked(false);
+    onClose();
+  };
+  // Escape and a click beside the dialog come easily
+  const leave = () => (isChanged.current ? setAsked(true) : close());
   return (
-    <Dialog
-      isOpen={isOpen}
-      onClose={onClose}
-      title={campaign ? "Edit campaign" : "New campaign"}
-      isWide
-    >
-      <Fields campaign={campaign} onDone={onClose} />
-    </Dialog>
+    <>
+      <Dialog
+        isOpen={isOpen}
+        onClose={leave}
+        title={campaign ? "Edit campaign" : "New campaign"}
+        isWide
+      >
+        <Fields campaign={campaign} isChanged={isChanged} onLeave={leave} onDone={close} />
+      </Dialog>
+      <Discard isOpen={isOpen && isAsked} onStay={() => setAsked(false)} onDiscard={close} />
+    </>
   );
 }
 
-function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) {
+function Fields({
+  campaign,
+  isChanged,
+  onLeave,
+  onDone,
+}: {
+  campaign?: Texts;
+  isChanged: RefObject<boolean>;
+  onLeave: () => void;
+  onDone: () => void;
+}) {
   const navigate = useNavigate();
   const [failure, setFailure] = useState<string | null>(null);
   const [, create] = useMutation(Create);
@@ -71,6 +94,11 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
       metadata: (text) => (isObject(text) ? null : "Enter a JSON object, such as { \"season\": \"spring\" }"),
     },
   });
+
+  const isDirty = form.isDirty();
+  useEffect(() => {
+    isChanged.current = isDirty;
+  }, [isChanged, isDirty]);
 
   const save = form.onSubmit(async (values) => {
     setFailure(null);
@@ -128,7 +156,7 @@ function Fields({ campaign, onDone }: { campaign?: Texts; onDone: () => void }) 
           {...form.getInputProps("metadata")}
         />
         <Group justify="end">
-          <Button variant="default" onClick={onDone}>
+          <Button variant="default" onClick={onLeave}>
             Cancel
           </Button>
           <Button type="submit" loading={form.submitting}>

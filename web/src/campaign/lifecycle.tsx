@@ -8,6 +8,7 @@ import type { CampaignStatus } from "../../__generated__/graphql";
 import { useSession } from "../session/session";
 import { Confirm } from "../ui/confirm";
 import { Dialog } from "../ui/dialog";
+import { count } from "../ui/format";
 import { messageOf } from "../ui/states";
 import CampaignForm, { type Texts } from "./form";
 
@@ -62,7 +63,7 @@ export function Lifecycle({
   campaign,
   onChange,
 }: {
-  campaign: Texts & { status: CampaignStatus };
+  campaign: Texts & { status: CampaignStatus; stats: { queued: number } };
   onChange: () => void;
 }) {
   const { viewer } = useSession();
@@ -70,7 +71,7 @@ export function Lifecycle({
   const [failure, setFailure] = useState<string | null>(null);
   const [isEditing, editing] = useDisclosure();
   const [isScheduling, scheduling] = useDisclosure();
-  const [asked, setAsked] = useState<"start" | "cancel" | "delete" | null>(null);
+  const [asked, setAsked] = useState<"start" | "resume" | "complete" | "cancel" | "delete" | null>(null);
   const [unscheduled, unschedule] = useMutation(Unschedule);
   const [started, start] = useMutation(Start);
   const [paused, pause] = useMutation(Pause);
@@ -81,6 +82,7 @@ export function Lifecycle({
   const [deleted, remove] = useMutation(Delete);
 
   const { id, name, status } = campaign;
+  const { queued } = campaign.stats;
   const may = (step: Step) => (STEPS[step] as CampaignStatus[]).includes(status);
   const settle = ({ error }: Outcome) => {
     setFailure(error ? messageOf(error) : null);
@@ -108,7 +110,7 @@ export function Lifecycle({
           </Button>
         )}
         {may("resume") && (
-          <Button size="xs" loading={resumed.fetching} onClick={async () => settle(await resume({ id }))}>
+          <Button size="xs" onClick={() => setAsked("resume")}>
             Resume
           </Button>
         )}
@@ -138,12 +140,7 @@ export function Lifecycle({
           </Button>
         )}
         {may("complete") && (
-          <Button
-            size="xs"
-            variant="default"
-            loading={completed.fetching}
-            onClick={async () => settle(await complete({ id }))}
-          >
+          <Button size="xs" variant="default" onClick={() => setAsked("complete")}>
             Complete
           </Button>
         )}
@@ -187,6 +184,26 @@ export function Lifecycle({
         onConfirm={async () => settle(await start({ id }))}
       >
         A send is queued for everyone on the campaign’s list, except contacts that are suppressed.
+      </Confirm>
+      <Confirm
+        isOpen={asked === "resume"}
+        onClose={() => setAsked(null)}
+        title={`Resume ${name}?`}
+        action="Resume"
+        isBusy={resumed.fetching}
+        onConfirm={async () => settle(await resume({ id }))}
+      >
+        {count(queued)} sends are queued, and may be delivered at once.
+      </Confirm>
+      <Confirm
+        isOpen={asked === "complete"}
+        onClose={() => setAsked(null)}
+        title={`Complete ${name}?`}
+        action="Complete"
+        isBusy={completed.fetching}
+        onConfirm={async () => settle(await complete({ id }))}
+      >
+        The campaign becomes sent, which cannot be undone. {count(queued)} sends are still queued.
       </Confirm>
       <Confirm
         isOpen={asked === "cancel"}

@@ -1,8 +1,9 @@
 import { graphql } from "../../__generated__";
 import type { LinkFragment } from "../../__generated__/graphql";
 import { count, day } from "../ui/format";
+import { useKept, useRevision } from "../ui/kept";
 import { type Column, Rows } from "../ui/rows";
-import { Empty, Panel } from "../ui/states";
+import { Empty, Failed, Loading, Panel } from "../ui/states";
 
 export const LinkOf = graphql(`
   fragment Link on LinkStats {
@@ -22,11 +23,26 @@ const COLUMNS: Column<Row>[] = [
   { id: "last", title: "Last click", cell: ({ lastClickedAt }) => day(lastClickedAt) },
 ];
 
+const LinksOf = graphql(`
+  query LinksOf($id: ID!) {
+    campaign(id: $id) {
+      id
+      links(first: 20) { ...Link }
+    }
+  }
+`);
+
 /** The links of a campaign, most clicked first. */
-export function Links({ links }: { links: LinkFragment[] }) {
+export function Links({ id, revision }: { id: string; revision: number }) {
+  const { shown, error, reload } = useKept({ query: LinksOf, variables: { id }, subject: id });
+  useRevision(revision, reload);
+  const links = shown?.data.campaign?.links;
   return (
     <Panel title="Links">
-      {links.length === 0 ? (
+      {error && <Failed error={error} onRetry={reload} />}
+      {links === undefined ? (
+        !error && <Loading />
+      ) : links.length === 0 ? (
         <Empty title="No link was clicked yet" />
       ) : (
         <Rows label="Links" columns={COLUMNS} rows={links.map((link) => ({ ...link, id: link.url }))} />

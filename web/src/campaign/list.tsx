@@ -1,14 +1,16 @@
-import { Button, Group, NativeSelect, Text } from "@mantine/core";
+import { Button, Group, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMemo, useState } from "react";
+import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
 import type { CampaignStatus, EntryFragment } from "../../__generated__/graphql";
+import { segmentNames } from "../segments/names";
 import { useSession } from "../session/session";
 import type { Chosen } from "../ui/choice";
 import { Confirm } from "../ui/confirm";
 import { count, day, fullName, NONE } from "../ui/format";
 import { usePages } from "../ui/pages";
+import { Picker } from "../ui/picker";
 import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
 import { messageOf, Panel } from "../ui/states";
@@ -32,12 +34,6 @@ export const EntryOf = graphql(`
     createdAt
     segment { id name }
     contact { id firstName lastName email }
-  }
-`);
-
-const SegmentNames = graphql(`
-  query SegmentNames {
-    segments(first: 500, orderBy: [{ field: NAME }]) { nodes { id name contactCount } }
   }
 `);
 
@@ -79,10 +75,14 @@ const COLUMNS: Column<EntryFragment>[] = [
 
 /** The contacts that a campaign is meant for. Whoever may can add those of a segment, or remove some. */
 export function List({
-  campaign: { id, status },
+  campaign: {
+    id,
+    status,
+    stats: { sends },
+  },
   onChange,
 }: {
-  campaign: { id: string; status: CampaignStatus };
+  campaign: { id: string; status: CampaignStatus; stats: { sends: number } };
   onChange: () => void;
 }) {
   const list = usePages(
@@ -90,21 +90,17 @@ export function List({
     useMemo(() => ({ id }), [id]),
     (data) => data.campaign?.list,
   );
-  const [{ data }] = useQuery({ query: SegmentNames, requestPolicy: "cache-and-network" });
-  const segments = data?.segments.nodes ?? [];
-  const [segmentId, setSegmentId] = useState("");
+  const [segmentId, setSegmentId] = useState<string | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const [adding, add] = useMutation(AddSegment);
   const [queueing, queue] = useMutation(Queue);
   const [removing, remove] = useMutation(Remove);
   const [chosen, setChosen] = useState<Chosen<EntryFragment>>(new Map());
-  const [isAsked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<"remove" | "queue" | null>(null);
   const { viewer } = useSession();
-  const isOver = status === "SENT" || status === "CANCELED";
-  const first = segments[0]?.id;
-  useEffect(() => setSegmentId((chosen) => (chosen === "" ? (first ?? "") : chosen)), [first]);
 
   const addSegment = async () => {
+    if (segmentId === null) return;
     const { data, error } = await add({ campaignId: id, segmentId });
     if (error) return setSaid(messageOf(error));
     const { added, alreadyOnList } = data?.addSegmentToList ?? { added: 0, alreadyOnList: 0 };
@@ -114,7 +110,7 @@ export function List({
   const removeChosen = async () => {
     const contactIds = [...chosen.values()].map(({ contact }) => contact.id);
     const { data, error } = await remove({ campaignId: id, contactIds });
-    setAsked(false);
+    setAsked(null);
     if (error) return setSaid(messageOf(error));
     setSaid(`${count(data?.removeContactsFromList.removed ?? 0)} removed from the list.`);
     setChosen(new Map());
@@ -122,6 +118,7 @@ export function List({
   };
   const queueSends = async () => {
     const { data, error } = await queue({ campaignId: id });
+    setAsked(null);
     if (error) return setSaid(messageOf(error));
     const of = data?.queueSends;
     if (of) {
@@ -137,31 +134,36 @@ export function List({
       title="List"
       actions={
         <Group gap="xs">
-          {segments.length > 0 && (
-            <>
-              <NativeSelect
-                size="xs"
-                aria-label="Segment to add"
-                value={segmentId}
-                onChange={({ currentTarget }) => setSegmentId(currentTarget.value)}
-                data={segments.map(({ id, name }) => ({ value: id, label: name }))}
-              />
-              <Button size="xs" variant="default" loading={adding.fetching} onClick={addSegment}>
-                Add segment
+          <Picker
+            label="Segment to add"
+            placeholder="Segment"
+            names={segmentNames}
+            value={segmentId}
+            onChange={setSegmentId}
+          />
+          <Button
+            size="xs"
+            variant="default"
+            disabled={segmentId === null}
+            loading={adding.fetching}
+            onClick={addSegment}
+          >
+            Add segment
+          </Button>
+          {
+            // a campaign that is started queues its sends by itself, and what is queued may be delivered at once
+            status === "SENDING" && (
+              <Button size="xs" variant="default" onClick={() => setAsked("queue")}>
+                Queue sends
               </Button>
-            </>
-          )}
-          {!isOver && (
-            <Button size="xs" variant="default" loading={queueing.fetching} onClick={queueSends}>
-              Queue sends
-            </Button>
-          )}
+            )
+          }
           {viewer.isAdmin && (
             <Button
               size="xs"
               variant="default"
               disabled={chosen.size === 0 || chosen.size > MOST}
-              onClick={() => setAsked(true)}
+              onClick={() => setAsked("remove")}
             >
               Remove from list
             </Button>
@@ -184,8 +186,8 @@ export function List({
         empty="Nobody is on the list yet"
       />
       <Confirm
-        isOpen={isAsked}
-        onClose={() => setAsked(false)}
+        isOpen={asked === "remove"}
+        onClose={() => setAsked(null)}
         title={`Remove ${count(chosen.size)} from the list?`}
         action="Remove"
         isDangerous
@@ -193,6 +195,17 @@ export function List({
         onConfirm={removeChosen}
       >
         The contacts themselves stay, and so do sends that are queued for them.
+      </Confirm>
+      <Confirm
+        isOpen={asked === "queue"}
+        onClose={() => setAsked(null)}
+        title="Queue sends for new contacts?"
+        action="Queue sends"
+        isBusy={queueing.fetching}
+        onConfirm={queueSends}
+      >
+        The list has {count(list.total ?? 0)} contacts, and the campaign has {count(sends)} sends. A send is queued for
+        everyone on the list who has none, except contacts that are suppressed, and it may be delivered at once.
       </Confirm>
     </Panel>
   );

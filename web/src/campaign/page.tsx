@@ -1,38 +1,17 @@
 import { Anchor, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useQuery } from "urql";
-import { graphql } from "../../__generated__";
 import type { TimeInterval } from "../../__generated__/graphql";
 import { moment, ownTimeZone, word } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { Empty, Failed, Loading, Missing, Panel } from "../ui/states";
 import { StatusBadge } from "../ui/status-badge";
 import { Audience } from "./audience";
+import { useCampaign } from "./current";
 import { Figures } from "./figures";
 import { Lifecycle } from "./lifecycle";
 import { Links } from "./links";
 import { List } from "./list";
 import { Timeline } from "./timeline";
-
-const OneCampaign = graphql(`
-  query OneCampaign($id: ID!) {
-    campaign(id: $id) {
-      id
-      name
-      subject
-      body
-      channel
-      status
-      scheduledAt
-      sentAt
-      createdAt
-      metadata
-      creator { fullName email }
-      stats { ...Funnel }
-      links(first: 20) { ...Link }
-    }
-  }
-`);
 
 const route = getRouteApi("/campaigns/$id");
 
@@ -41,13 +20,10 @@ export function CampaignPage() {
   const { id } = route.useParams();
   const { interval = "DAY", zone = ownTimeZone(), who = "all" } = route.useSearch();
   const navigate = route.useNavigate();
-  const [{ data, error, fetching }, again] = useQuery({ query: OneCampaign, variables: { id } });
-  const reload = () => again({ requestPolicy: "network-only" });
+  const { campaign, error, reload, revision } = useCampaign(id);
 
-  if (error && !fetching && !data) return <Failed error={error} onRetry={reload} />;
-  if (!data) return <Loading lines={12} />;
-  const { campaign } = data;
-  if (!campaign) return <Missing what="campaign" />;
+  if (campaign === undefined) return error ? <Failed error={error} onRetry={reload} /> : <Loading lines={12} />;
+  if (campaign === null) return <Missing what="campaign" />;
   const set = (change: { interval?: TimeInterval; zone?: string; who?: typeof who }) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   return (
@@ -64,12 +40,20 @@ export function CampaignPage() {
           {about(campaign)}
         </Text>
       </Stack>
+      {error && <Failed error={error} onRetry={reload} />}
       <Lifecycle campaign={campaign} onChange={reload} />
-      <Figures id={campaign.id} stats={campaign.stats} />
-      <Timeline id={campaign.id} interval={interval} zone={zone} onChoose={set} />
-      <Audience id={campaign.id} who={who} onWho={(who) => set({ who })} onChange={reload} />
+      <Figures campaign={campaign} />
+      <Timeline id={campaign.id} interval={interval} zone={zone} revision={revision} onChoose={set} />
+      <Audience
+        id={campaign.id}
+        stats={campaign.stats}
+        who={who}
+        revision={revision}
+        onWho={(who) => set({ who })}
+        onChange={reload}
+      />
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
-        <Links links={campaign.links} />
+        <Links id={campaign.id} revision={revision} />
         <Panel title="Message">
           {campaign.subject || campaign.body ? (
             <Stack p="md" pt={0} gap="xs">
@@ -81,7 +65,7 @@ export function CampaignPage() {
           )}
         </Panel>
       </SimpleGrid>
-      <List campaign={campaign} onChange={reload} />
+      <List key={campaign.id} campaign={campaign} onChange={reload} />
     </Stack>
   );
 }

@@ -14,6 +14,7 @@ import type { Column } from "../ui/rows";
 import { Scrolled } from "../ui/scrolled";
 import { messageOf } from "../ui/states";
 import { StatusBadge } from "../ui/status-badge";
+import { News } from "./news";
 
 const SendsOf = graphql(`
   query Recipients($id: ID!, $filter: SendFilter, $after: String) {
@@ -74,10 +75,14 @@ const COLUMNS: Column<RecipientFragment>[] = [
 export function Recipients({
   id,
   filter,
+  now,
+  revision,
   onChange,
 }: {
   id: string;
   filter: SendFilter;
+  now: number;
+  revision: number;
   onChange: () => void;
 }) {
   const { viewer } = useSession();
@@ -121,6 +126,7 @@ export function Recipients({
           {said}
         </Text>
       </Group>
+      <News list={list} now={now} revision={revision} />
       <Scrolled
         label="Recipients"
         list={list}

@@ -1,11 +1,12 @@
-import { lazy, Suspense } from "react";
-import { useQuery } from "urql";
+import { Suspense } from "react";
 import { graphql } from "../../__generated__";
 import type { TimeInterval } from "../../__generated__/graphql";
+import { useKept, useRevision } from "../ui/kept";
+import { lazily } from "../ui/lazily";
 import { Failed, Loading, Panel } from "../ui/states";
 import { TimelineChoice } from "../ui/timeline-choice";
 
-const TimelineChart = lazy(() => import("../ui/timeline-chart"));
+const TimelineChart = lazily(() => import("../ui/timeline-chart"), ({ default: chart }) => chart);
 
 const TimelineOf = graphql(`
   query TimelineOf($id: ID!, $interval: TimeInterval!, $zone: String!) {
@@ -21,30 +22,41 @@ export function Timeline({
   id,
   interval,
   zone,
+  revision,
   onChoose,
 }: {
   id: string;
   interval: TimeInterval;
   zone: string;
+  revision: number;
   onChoose: (choice: { interval?: TimeInterval; zone?: string }) => void;
 }) {
-  const [{ data, error, fetching }, again] = useQuery({
+  const { shown, error, isBusy, reload } = useKept({
     query: TimelineOf,
     variables: { id, interval, zone },
+    subject: id,
   });
+  useRevision(revision, reload);
+  const isOther = shown !== null && (shown.of.interval !== interval || shown.of.zone !== zone);
   return (
     <Panel
       title="Timeline"
+      // what is loaded again as events arrive shows nothing of that
+      isBusy={isBusy && isOther}
       actions={<TimelineChoice interval={interval} zone={zone} onChoose={onChoose} />}
     >
-      {error && !fetching ? (
-        <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />
-      ) : data?.campaign ? (
+      {error && <Failed error={error} onRetry={reload} />}
+      {shown?.data.campaign ? (
         <Suspense fallback={<Loading lines={8} />}>
-          <TimelineChart periods={data.campaign.timeline} interval={interval} zone={zone} />
+          <TimelineChart
+            periods={shown.data.campaign.timeline}
+            interval={shown.of.interval}
+            zone={shown.of.zone}
+            empty="No events yet"
+          />
         </Suspense>
       ) : (
-        <Loading lines={8} />
+        !error && <Loading lines={8} />
       )}
     </Panel>
   );

@@ -1,21 +1,11 @@
-import { Button, Group, NativeSelect } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useState } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
+import { openCampaigns } from "../campaign/names";
 import { count } from "../ui/format";
+import { Picker } from "../ui/picker";
 import { messageOf } from "../ui/states";
-
-const OpenCampaigns = graphql(`
-  query OpenCampaigns {
-    campaigns(
-      first: 500
-      filter: { status: { notIn: [SENT, CANCELED] } }
-      orderBy: [{ field: CREATED_AT, direction: DESC }]
-    ) {
-      nodes { id name }
-    }
-  }
-`);
 
 const Add = graphql(`
   mutation AddContactsToList($campaignId: ID!, $contactIds: [ID!]!) {
@@ -34,13 +24,10 @@ export function AddToList({
   contactIds: string[];
   onDone: (said: string) => void;
 }) {
-  const [{ data }] = useQuery({ query: OpenCampaigns, requestPolicy: "cache-and-network" });
-  const campaigns = data?.campaigns.nodes ?? [];
-  const [picked, setPicked] = useState("");
+  const [campaignId, setPicked] = useState<string | null>(null);
   const [{ fetching }, add] = useMutation(Add);
-  const campaignId = picked === "" ? campaigns[0]?.id : picked;
-  if (campaignId === undefined) return null;
   const save = async () => {
+    if (campaignId === null) return;
     const { data, error } = await add({ campaignId, contactIds });
     if (error) return onDone(messageOf(error));
     const { added, alreadyOnList } = data?.addContactsToList ?? { added: 0, alreadyOnList: 0 };
@@ -48,17 +35,17 @@ export function AddToList({
   };
   return (
     <Group gap="xs">
-      <NativeSelect
-        size="xs"
-        aria-label="Campaign to add contacts to"
+      <Picker
+        label="Campaign to add contacts to"
+        placeholder="Campaign"
+        names={openCampaigns}
         value={campaignId}
-        onChange={({ currentTarget }) => setPicked(currentTarget.value)}
-        data={campaigns.map(({ id, name }) => ({ value: id, label: name }))}
+        onChange={setPicked}
       />
       <Button
         size="xs"
         variant="default"
-        disabled={contactIds.length === 0 || contactIds.length > MOST}
+        disabled={campaignId === null || contactIds.length === 0 || contactIds.length > MOST}
         loading={fetching}
         onClick={save}
       >

@@ -1,14 +1,15 @@
 import { Alert, Anchor, Button, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
 import type { HistoryFragment, SuppressionReason } from "../../__generated__/graphql";
 import { EventBadge } from "../live/event-badge";
 import { useSession } from "../session/session";
 import type { Chosen } from "../ui/choice";
 import { Confirm } from "../ui/confirm";
-import { day, fullName, NONE, second, word } from "../ui/format";
+import { day, eventName, fullName, NONE, second, word } from "../ui/format";
+import { useKept } from "../ui/kept";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
@@ -97,7 +98,7 @@ const route = getRouteApi("/contacts/$id");
 /** A contact, whether anything more may be sent to it, and what it did. */
 export function ContactPage() {
   const { id } = route.useParams();
-  const [{ data, error, fetching }, again] = useQuery({ query: OneContact, variables: { id } });
+  const { shown, error, reload } = useKept({ query: OneContact, variables: { id }, subject: id });
   const history = usePages(
     History,
     useMemo(() => ({ id }), [id]),
@@ -113,7 +114,7 @@ export function ContactPage() {
     setFailure(failure);
     setAsked(false);
     setChosen(new Map());
-    again({ requestPolicy: "network-only" });
+    reload();
     history.reload();
   };
   const destroy = async () => {
@@ -121,11 +122,8 @@ export function ContactPage() {
     const { error } = await remove({ id: one.id });
     settle(error ? messageOf(error) : null);
   };
-  if (error && !fetching) {
-    return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
-  }
-  if (!data) return <Loading lines={10} />;
-  const { contact } = data;
+  if (shown === null) return error ? <Failed error={error} onRetry={reload} /> : <Loading lines={10} />;
+  const { contact } = shown.data;
   if (!contact) return <Missing what="contact" />;
   const { suppression } = contact;
   const [send] = contact.sends.nodes;
@@ -150,6 +148,7 @@ export function ContactPage() {
           {send && !suppression && <Unsubscribe name={fullName(contact)} send={send} onDone={settle} />}
         </Group>
       </Stack>
+      {error && <Failed error={error} onRetry={reload} />}
       {failure !== null && (
         <Alert color="red" variant="outline" role="alert">
           {failure}
@@ -197,7 +196,7 @@ export function ContactPage() {
               ? {
                   chosen,
                   onChoose: setChosen,
-                  nameOf: ({ type, occurredAt }) => `${word(type)}, ${second(occurredAt)}`,
+                  nameOf: ({ type, occurredAt }) => `${eventName(type)}, ${second(occurredAt)}`,
                 }
               : undefined
           }

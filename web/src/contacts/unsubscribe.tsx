@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
 import { Confirm } from "../ui/confirm";
+import { messageOf } from "../ui/states";
 
 const Record = graphql(`
   mutation RecordUnsubscribe($sendId: ID!) {
@@ -25,7 +26,7 @@ export function Unsubscribe({
   const save = async () => {
     const { error } = await record({ sendId: send.id });
     setAsked(false);
-    onDone(error?.message ?? null);
+    onDone(error ? messageOf(error) : null);
   };
   return (
     <>

@@ -9,11 +9,12 @@ import { createRoot } from "react-dom/client";
 import { watchAddress } from "../session/link";
 import { Page } from "./page";
 
-watchAddress();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has a root");
-createRoot(root).render(
-  <StrictMode>
-    <Page />
-  </StrictMode>,
+void watchAddress().then(() =>
+  createRoot(root).render(
+    <StrictMode>
+      <Page />
+    </StrictMode>,
+  ),
 );

@@ -15,7 +15,8 @@ import {
 } from "../session/issuer";
 import { accept, decline, offer, type Offer, retry } from "../session/link";
 import { ACCEPT, DECLINE, explained, Sessions, TITLE } from "../session/sessions";
-import { authorization, endedBecause, keep, token } from "../session/token";
+import { share } from "../session/tabs";
+import { authorization, endedBecause, keep, token, tokenStore } from "../session/token";
 import { type Examples, examples, questions } from "./questions";
 
 const EXPIRED = "The token is not valid, or it has expired.";
@@ -24,14 +25,12 @@ const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
 /** GraphiQL for readers who have a token, and a place to paste one for all others. */
 export function Page() {
-  const [isSignedIn, setSignedIn] = useState(token() !== null);
+  // another tab may sign in or out
+  const isSignedIn = useSyncExternalStore(tokenStore.subscribe, () => tokenStore.get() !== null);
   const offered = useSyncExternalStore(offer.subscribe, offer.get);
-  const end = useCallback((why: string | null) => {
-    void signOut(why);
-    setSignedIn(false);
-  }, []);
+  const end = useCallback((why: string | null) => void signOut(why), []);
   if (!isSignedIn) {
-    return <SignIn onToken={(text) => (keep(text), setSignedIn(true))} />;
+    return <SignIn onToken={(text) => (keep(text), share())} />;
   }
   return (
     <>
@@ -146,12 +145,19 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
           autoFocus
         />
         <p>
-          This tab keeps the token until you close it. <code>campaigns token --org UUID</code> prints one.
+          Your tabs of this page share the token until you close the last one. <code>campaigns token --org UUID</code> prints one.
         </p>
         <button type="submit">{issuerName === null ? "Sign in" : "Sign in with the token"}</button>
       </form>
     </main>
   );
+}
+
+/** What is shown as the result while there is no connection: GraphiQL would show the stack of the error. */
+function unreachable(error: unknown): Response {
+  // a request that the reader stopped
+  if ((error as Error).name === "AbortError") throw error;
+  return Response.json({ errors: [{ message: "There is no connection to the service." }] }, { status: 503 });
 }
 
 /** Sends operations with the token of this tab, and subscriptions over the socket. */
@@ -166,7 +172,7 @@ function makeFetcher(onEnd: (why: string) => void): Fetcher {
         fetch(input, {
           ...init,
           headers: { ...authorization(), ...(init?.headers as Record<string, string>) },
-        });
+        }).catch(unreachable);
       let response = await ask();
       if (response.status === 401 && (await renew())) response = await ask();
       if (response.status === 401) onEnd(EXPIRED);

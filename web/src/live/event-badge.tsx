@@ -1,13 +1,13 @@
 import { Badge } from "@mantine/core";
 import type { EngagementEventType } from "../../__generated__/graphql";
-import { word } from "../ui/format";
+import { eventName } from "../ui/format";
 import { eventColors } from "../ui/theme";
 
 /** The kind of an event: a colored dot and the word. */
 export function EventBadge({ type }: { type: EngagementEventType }) {
   return (
     <Badge variant="dot" color={eventColors[type]} tt="none" fw={500}>
-      {word(type)}
+      {eventName(type)}
     </Badge>
   );
 }

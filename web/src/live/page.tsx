@@ -1,23 +1,17 @@
 import { Alert, Button, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { useQuery } from "urql";
-import { graphql } from "../../__generated__";
 import type { EngagementEventFilter, LiveEventFragment } from "../../__generated__/graphql";
+import { allCampaigns } from "../campaign/names";
 import { EVENT_TYPES } from "../search";
-import { count, fullName, NONE, second, word } from "../ui/format";
+import { count, eventName, fullName, NONE, second } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
+import { Picker } from "../ui/picker";
 import { type Column, Rows } from "../ui/rows";
 import { Empty, Panel } from "../ui/states";
 import { EventBadge } from "./event-badge";
 import { KEPT, useFeed } from "./feed";
 import { LiveState } from "./state";
-
-const FeedCampaigns = graphql(`
-  query FeedCampaigns {
-    campaigns(first: 500, orderBy: [{ field: SENT_AT, direction: DESC }]) { nodes { id name } }
-  }
-`);
 
 const COLUMNS: Column<LiveEventFragment>[] = [
   { id: "type", title: "Event", cell: ({ type }) => <EventBadge type={type} /> },
@@ -51,7 +45,6 @@ export function Live() {
   const { type, campaign } = search;
   const navigate = route.useNavigate();
   const [isPaused, setPaused] = useState(false);
-  const [{ data }] = useQuery({ query: FeedCampaigns });
   const filter = useMemo(() => {
     const filter: EngagementEventFilter = {};
     if (type !== undefined) filter.type = { eq: type };
@@ -90,18 +83,16 @@ export function Live() {
               }
               data={[
                 { value: "", label: "All events" },
-                ...EVENT_TYPES.map((known) => ({ value: known, label: word(known) })),
+                ...EVENT_TYPES.map((known) => ({ value: known, label: eventName(known) })),
               ]}
             />
-            <NativeSelect
-              size="xs"
-              aria-label="Campaign"
-              value={campaign ?? ""}
-              onChange={({ currentTarget: { value } }) => set({ campaign: value || undefined })}
-              data={[
-                { value: "", label: "All campaigns" },
-                ...(data?.campaigns.nodes ?? []).map(({ id, name }) => ({ value: id, label: name })),
-              ]}
+            <Picker
+              label="Campaign"
+              placeholder="All campaigns"
+              names={allCampaigns}
+              value={campaign ?? null}
+              onChange={(id) => set({ campaign: id ?? undefined })}
+              isClearable
             />
           </Group>
         }

@@ -1,18 +1,20 @@
 import { Badge, Button, Group, NativeSelect } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useDeferredValue, useMemo } from "react";
-import { useQuery } from "urql";
+import { Suspense, useDeferredValue, useMemo, useState } from "react";
 import { graphql } from "../../__generated__";
 import type { CampaignFilter, CampaignRowFragment } from "../../__generated__/graphql";
 import { type OverviewSearch, STATUSES } from "../search";
+import { isUnderWay, wholeOf } from "../campaign/under-way";
 import { count, day, rate, word } from "../ui/format";
+import { useKept } from "../ui/kept";
+import { lazily } from "../ui/lazily";
 import { type Column, Rows } from "../ui/rows";
 import { SearchBox } from "../ui/search-box";
 import { Empty, Failed, Loading, Panel } from "../ui/states";
 import { StatusBadge } from "../ui/status-badge";
 
-const CampaignForm = lazy(() => import("../campaign/form"));
+const CampaignForm = lazily(() => import("../campaign/form"), ({ default: form }) => form);
 
 export const CampaignRow = graphql(`
   fragment CampaignRow on Campaign {
@@ -22,7 +24,7 @@ export const CampaignRow = graphql(`
     status
     scheduledAt
     sentAt
-    stats { sends openRate clickRate bounceRate }
+    stats { sends queued delivered bounced uniqueOpens uniqueClicks }
   }
 `);
 
@@ -72,21 +74,26 @@ const COLUMNS: Column<CampaignRowFragment>[] = [
     title: "Open rate",
     order: "OPEN_RATE",
     isNumber: true,
-    cell: ({ stats }) => rate(stats.openRate),
+    cell: ({ stats }) => rate({ part: stats.uniqueOpens, whole: stats.delivered }),
   },
   {
     id: "clickRate",
     title: "Click rate",
     order: "CLICK_RATE",
     isNumber: true,
-    cell: ({ stats }) => rate(stats.clickRate),
+    cell: ({ stats }) => rate({ part: stats.uniqueClicks, whole: stats.delivered }),
   },
   {
     id: "bounceRate",
     title: "Bounce rate",
     order: "BOUNCE_RATE",
     isNumber: true,
-    cell: ({ stats }) => rate(stats.bounceRate),
+    cell: ({ status, stats }) => (
+      <>
+        {rate({ part: stats.bounced, whole: wholeOf(status, stats) })}
+        {isUnderWay(status, stats) && " so far"}
+      </>
+    ),
   },
 ];
 
@@ -100,6 +107,9 @@ export function CampaignTable({
 }) {
   const { q, status, sort = "SENT_AT", direction = "DESC", after, before } = search;
   const [isCreating, creating] = useDisclosure();
+  // it stays there once it was open, so that it gives the focus back when it is closed
+  const [wasCreating, setCreating] = useState(false);
+  if (isCreating && !wasCreating) setCreating(true);
   const variables = useMemo(() => {
     const filter: CampaignFilter = {};
     if (q !== undefined) filter.or = [{ name: { contains: q } }, { subject: { contains: q } }];
@@ -107,7 +117,7 @@ export function CampaignTable({
     const page = before === undefined ? { first: PAGE, after } : { last: PAGE, before };
     return { filter, orderBy: [{ field: sort, direction }], ...page };
   }, [q, status, sort, direction, after, before]);
-  const [{ data, error, fetching }, again] = useQuery({
+  const { shown, error, isBusy, reload } = useKept({
     query: Campaigns,
     variables,
     requestPolicy: "cache-and-network",
@@ -116,11 +126,15 @@ export function CampaignTable({
   // a cursor belongs to an order and a filter
   const narrow = (change: Partial<OverviewSearch>) =>
     onSearch({ after: undefined, before: undefined, ...change });
-  const campaigns = useDeferredValue(data?.campaigns);
+  const drawn = useDeferredValue(shown);
+  const campaigns = drawn?.data.campaigns;
   const info = campaigns?.pageInfo;
+  // the arrow stands where these rows are ordered, which may not be the order that was chosen just now
+  const [order] = drawn?.of.orderBy ?? [];
   return (
     <Panel
       title="Campaigns"
+      isBusy={drawn !== null && (isBusy || drawn !== shown)}
       actions={
         <Button size="xs" onClick={creating.open}>
           New campaign
@@ -147,9 +161,7 @@ export function CampaignTable({
           ]}
         />
       </Group>
-      {error && !fetching && (
-        <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />
-      )}
+      {error && <Failed error={error} onRetry={reload} />}
       {!campaigns && !error && <Loading />}
       {campaigns && campaigns.nodes.length === 0 && (
         <Empty title={q || status ? "No campaign matches" : "No campaigns yet"}>
@@ -161,7 +173,7 @@ export function CampaignTable({
           label="Campaigns"
           columns={COLUMNS}
           rows={campaigns.nodes}
-          order={{ field: sort, direction }}
+          order={order}
           onOrder={({ field, direction }) =>
             narrow({ sort: field as OverviewSearch["sort"], direction })
           }
@@ -192,9 +204,9 @@ export function CampaignTable({
           </Group>
         </Group>
       )}
-      {isCreating && (
+      {(isCreating || wasCreating) && (
         <Suspense>
-          <CampaignForm isOpen onClose={creating.close} />
+          <CampaignForm isOpen={isCreating} onClose={creating.close} />
         </Suspense>
       )}
     </Panel>

@@ -2,45 +2,64 @@ import { Group, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { graphql } from "../../__generated__";
 import type { FiguresFragment } from "../../__generated__/graphql";
-import { change, count, difference, rate } from "../ui/format";
+import { change, count, difference, rate, type Share } from "../ui/format";
 
 export const FiguresOf = graphql(`
   fragment Figures on CampaignStats {
     sends
     delivered
-    openRate
-    clickRate
-    clickToOpenRate
-    bounceRate
-    unsubscribeRate
-    complaintRate
+    bounced
+    uniqueOpens
+    uniqueClicks
+    uniqueUnsubscribes
+    uniqueComplaints
   }
 `);
 
-type Rate = "openRate" | "clickRate" | "bounceRate" | "unsubscribeRate" | "complaintRate";
-
-interface Threshold {
-  /** Percent from which on providers look closer. */
-  warning: number;
-  /** Percent from which on providers refuse. */
-  limit: number;
+interface Level {
+  /** From this share on, in thousandths, as counts are compared. */
+  from: number;
+  color: string;
+  text: string;
+  /** Who says so. */
+  source?: { name: string; url: string };
 }
 
-/**
- * What mailbox providers publish: Gmail and Yahoo ask senders to keep complaints below 0.1 % and never
- * reach 0.3 %; a bounce rate of 2 % is the usual limit.
- */
-const THRESHOLDS: Partial<Record<Rate, Threshold>> = {
-  bounceRate: { warning: 2, limit: 2 },
-  complaintRate: { warning: 0.1, limit: 0.3 },
-};
+interface Rate {
+  title: string;
+  of: (stats: FiguresFragment) => Share;
+  /** The levels, highest first, and what a share below all of them is. */
+  levels?: Level[];
+  good?: string;
+}
 
-const RATES: { rate: Rate; title: string }[] = [
-  { rate: "openRate", title: "Open rate" },
-  { rate: "clickRate", title: "Click rate" },
-  { rate: "bounceRate", title: "Bounce rate" },
-  { rate: "unsubscribeRate", title: "Unsubscribe rate" },
-  { rate: "complaintRate", title: "Complaint rate" },
+const BAD = "var(--verdict-bad)";
+const NEAR = "var(--verdict-near)";
+const GMAIL = { name: "Gmail", url: "https://support.google.com/a/answer/81126" };
+const YAHOO = { name: "Yahoo", url: "https://senders.yahooinc.com/best-practices/" };
+
+const ofDelivered = (count: "uniqueOpens" | "uniqueClicks" | "uniqueUnsubscribes" | "uniqueComplaints") =>
+  (stats: FiguresFragment): Share => ({ part: stats[count], whole: stats.delivered });
+
+const RATES: Rate[] = [
+  { title: "Open rate", of: ofDelivered("uniqueOpens") },
+  { title: "Click rate", of: ofDelivered("uniqueClicks") },
+  {
+    title: "Bounce rate",
+    of: ({ bounced, sends }) => ({ part: bounced, whole: sends }),
+    levels: [{ from: 20, color: BAD, text: "At or above 2%, which common guidance calls too high" }],
+    good: "Below 2%, as common guidance has it",
+  },
+  { title: "Unsubscribe rate", of: ofDelivered("uniqueUnsubscribes") },
+  {
+    title: "Complaint rate",
+    of: ofDelivered("uniqueComplaints"),
+    levels: [
+      { from: 3, color: BAD, text: "At or above the limit of 0.3% of", source: YAHOO },
+      { from: 1, color: NEAR, text: "At or above 0.1%, the maximum that is recommended by", source: GMAIL },
+    ],
+    good: "Below 0.1%",
+  },
 ];
 
 /** Counts and rates of a span, each with its change against the span before. */
@@ -61,14 +80,14 @@ export function Figures({
         change={now && before && before.sends > 0 ? change(now.sends, before.sends) : null}
         days={days}
       />
-      {RATES.map(({ rate: name, title }) => (
+      {RATES.map(({ title, of, levels, good }) => (
         <Figure
-          key={name}
+          key={title}
           title={title}
-          value={now && rate(now[name])}
-          change={pointsOf(now?.[name], before?.[name])}
+          value={now && rate(of(now))}
+          change={now && before ? pointsOf(of(now), of(before)) : null}
           days={days}
-          verdict={verdict(now?.[name], THRESHOLDS[name])}
+          verdict={now && verdict(of(now), levels, good)}
         />
       ))}
     </SimpleGrid>
@@ -79,6 +98,7 @@ interface Verdict {
   color: string;
   isGood: boolean;
   text: string;
+  source?: Level["source"];
 }
 
 function Figure({
@@ -117,6 +137,14 @@ function Figure({
             )}
             <Text size="xs" span>
               {verdict.text}
+              {verdict.source && (
+                <>
+                  {" "}
+                  <a className="source" href={verdict.source.url} target="_blank" rel="noreferrer">
+                    {verdict.source.name}
+                  </a>
+                </>
+              )}
             </Text>
           </Group>
         )}
@@ -125,19 +153,16 @@ function Figure({
   );
 }
 
-function pointsOf(now: number | null | undefined, before: number | null | undefined) {
-  return now == null || before == null ? null : `${difference(now, before)} points`;
+function pointsOf(now: Share, before: Share): string | null {
+  const points = difference(now, before);
+  return points === null ? null : `${points} points`;
 }
 
-function verdict(value: number | null | undefined, threshold: Threshold | undefined): Verdict | null {
-  if (value == null || threshold === undefined) return null;
-  const { warning, limit } = threshold;
-  if (value >= limit) {
-    return { color: "var(--verdict-bad)", isGood: false, text: `At or above ${rate(limit)}, the providers' limit` };
-  }
-  if (value >= warning) {
-    return { color: "var(--verdict-near)", isGood: false, text: `Above ${rate(warning)}, which providers recommend as a maximum` };
-  }
-  return { color: "var(--verdict-good)", isGood: true, text: `Below ${rate(warning)}, as providers recommend` };
+/** What the counts say: 23 of 8,063 are below 0.3 %, though they are 0.3 % once they are rounded. */
+function verdict({ part, whole }: Share, levels: Level[] | undefined, good = ""): Verdict | null {
+  if (whole === 0 || levels === undefined) return null;
+  const level = levels.find(({ from }) => 1_000 * part >= from * whole);
+  return level === undefined
+    ? { color: "var(--verdict-good)", isGood: true, text: good }
+    : { ...level, isGood: false };
 }
-

@@ -1,19 +1,20 @@
 import { Group, NativeSelect, Stack } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { lazy, Suspense, useDeferredValue, useMemo } from "react";
-import { useQuery } from "urql";
+import { Suspense, useDeferredValue, useMemo } from "react";
 import { graphql } from "../../__generated__";
 import { INTERVALS, type OverviewSearch, SPANS } from "../search";
 import { useSession } from "../session/session";
 import { Afterwards } from "../ui/afterwards";
 import { ownTimeZone } from "../ui/format";
+import { useKept } from "../ui/kept";
+import { lazily } from "../ui/lazily";
 import { PageTitle } from "../ui/page-title";
-import { Failed, Loading, Panel } from "../ui/states";
+import { Busy, Failed, Loading, Panel } from "../ui/states";
 import { TimelineChoice } from "../ui/timeline-choice";
 import { CampaignTable } from "./campaign-table";
 import { Figures } from "./figures";
 
-const TimelineChart = lazy(() => import("../ui/timeline-chart"));
+const TimelineChart = lazily(() => import("../ui/timeline-chart"), ({ default: chart }) => chart);
 
 const Span = graphql(`
   query Span(
@@ -59,9 +60,11 @@ export function Overview() {
       zone,
     };
   }, [days, interval, zone]);
-  const [{ data, error, fetching }, again] = useQuery({ query: Span, variables });
+  const { shown, error, isBusy, reload } = useKept({ query: Span, variables });
+  // what is shown may still be another span than the one that was chosen
+  const shownDays = shown === null ? days : Math.round((Date.parse(shown.of.to) - Date.parse(shown.of.from)) / DAY);
   // the figures first
-  const timeline = useDeferredValue(data?.timeline);
+  const drawn = useDeferredValue(shown);
 
   return (
     <Stack gap="lg">
@@ -77,13 +80,15 @@ export function Overview() {
         />
       </Group>
       <Afterwards>
-        {error && !fetching ? (
-          <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />
-        ) : (
-          <Figures now={data?.now} before={data?.before} days={days} />
+        {error && <Failed error={error} onRetry={reload} />}
+        {(shown || !error) && (
+          <Busy isBusy={isBusy && shown !== null}>
+            <Figures now={shown?.data.now} before={shown?.data.before} days={shownDays} />
+          </Busy>
         )}
         <Panel
           title="Engagement over time"
+          isBusy={isBusy && shown !== null}
           actions={
             <TimelineChoice
               interval={interval}
@@ -93,9 +98,14 @@ export function Overview() {
             />
           }
         >
-          {timeline ? (
+          {drawn ? (
             <Suspense fallback={<Loading lines={8} />}>
-              <TimelineChart periods={timeline} interval={interval} zone={zone} />
+              <TimelineChart
+                periods={drawn.data.timeline}
+                interval={drawn.of.interval}
+                zone={drawn.of.zone}
+                empty={`No events in the last ${shownDays} days`}
+              />
             </Suspense>
           ) : (
             !error && <Loading lines={8} />

@@ -1,22 +1,24 @@
 import { Alert, Anchor, Button, Group, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { getRouteApi, Link, useBlocker } from "@tanstack/react-router";
+import { useCallback, useMemo, useRef, useState } from "react";
 import type { RuleGroupType } from "react-querybuilder";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { graphql } from "../../__generated__";
 import { useSession } from "../session/session";
 import { Confirm } from "../ui/confirm";
+import { Discard } from "../ui/discard";
 import { count, moment } from "../ui/format";
+import { useKept } from "../ui/kept";
 import { PageTitle } from "../ui/page-title";
 import { Failed, Loading, messageOf, Missing, Panel } from "../ui/states";
 import { Preview } from "./preview";
-import { RuleEditor, RuleFields } from "./rule-editor";
+import { type RuleError, RuleEditor, RuleFields } from "./rule-editor";
 import { EVERYONE, fromEditor, isComplete, type RuleField, toEditor } from "./rules";
 
 const OneSegment = graphql(`
-  query OneSegment($id: ID!) {
-    segment(id: $id) { id name description filterRules contactCount campaignsUsedIn updatedAt }
+  query OneSegment($id: ID!, $isNew: Boolean!) {
+    segment(id: $id) @skip(if: $isNew) { id name description filterRules contactCount campaignsUsedIn updatedAt }
   }
 `);
 
@@ -41,14 +43,40 @@ const route = getRouteApi("/segments/$id");
 export function SegmentPage() {
   const { id } = route.useParams();
   const isNew = id === "new";
-  const [fields] = useQuery({ query: RuleFields });
-  const [stored, again] = useQuery({ query: OneSegment, variables: { id }, pause: isNew });
+  const fields = useKept({ query: RuleFields, variables: NOTHING });
+  const stored = useKept({ query: OneSegment, variables: { id, isNew }, subject: id });
+  // what is said stays when a segment that was created gets its address
+  const [said, setSaid] = useState<(Said & { of: string }) | null>(null);
   const error = fields.error ?? stored.error;
-  if (error) return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
-  if (!fields.data || (!isNew && !stored.data)) return <Loading lines={10} />;
-  const segment = stored.data?.segment;
-  if (!isNew && !segment) return <Missing what="segment" />;
-  return <Editor key={id} segment={segment ?? null} fields={fields.data.segmentFields} />;
+  const reload = () => {
+    fields.reload();
+    stored.reload();
+  };
+  if (fields.shown === null || stored.shown === null) {
+    return error ? <Failed error={error} onRetry={reload} /> : <Loading lines={10} />;
+  }
+  const { segment = null } = stored.shown.data;
+  if (!isNew && segment === null) return <Missing what="segment" />;
+  return (
+    <>
+      {error && <Failed error={error} onRetry={reload} />}
+      <Editor
+        key={id}
+        segment={segment}
+        fields={fields.shown.data.segmentFields}
+        said={said?.of === id ? said : null}
+        onSaid={(said, of = id) => setSaid({ ...said, of })}
+      />
+    </>
+  );
+}
+
+const NOTHING = {};
+
+/** What is said about what was done last. */
+interface Said {
+  text: string;
+  isFailure: boolean;
 }
 
 interface Stored {
@@ -61,7 +89,17 @@ interface Stored {
   updatedAt: string;
 }
 
-function Editor({ segment, fields }: { segment: Stored | null; fields: RuleField[] }) {
+function Editor({
+  segment,
+  fields,
+  said,
+  onSaid,
+}: {
+  segment: Stored | null;
+  fields: RuleField[];
+  said: Said | null;
+  onSaid: (said: Said, of?: string) => void;
+}) {
   const navigate = route.useNavigate();
   const { viewer } = useSession();
   const [name, setName] = useState(segment?.name ?? "");
@@ -69,7 +107,6 @@ function Editor({ segment, fields }: { segment: Stored | null; fields: RuleField
   const [rules, setRules] = useState<RuleGroupType>(() =>
     segment ? toEditor(segment.filterRules) : EVERYONE,
   );
-  const [said, setSaid] = useState<{ text: string; isFailure: boolean } | null>(null);
   const [isDeleting, setDeleting] = useState(false);
   const [creating, create] = useMutation(Create);
   const [updating, update] = useMutation(Update);
@@ -79,26 +116,40 @@ function Editor({ segment, fields }: { segment: Stored | null; fields: RuleField
   const byName = useMemo(() => new Map(fields.map((field) => [field.name, field])), [fields]);
   const filterRules = useMemo(() => fromEditor(rules, byName), [rules, byName]);
   const [settled] = useDebouncedValue(filterRules, 300);
+  const input = { name: name.trim(), description: description === "" ? null : description, filterRules };
+  // as it was when the page was opened, or saved last
+  const saved = useRef(JSON.stringify(input));
+  const isLeaving = useRef(false);
+  const isChanged = () => !isLeaving.current && JSON.stringify(input) !== saved.current;
+  const blocker = useBlocker({ shouldBlockFn: isChanged, enableBeforeUnload: isChanged, withResolver: true });
+  // what the service says of these rules; of others, which are counted next, it has said nothing yet
+  const [refusal, setRefusal] = useState<{ of: unknown; error: RuleError } | null>(null);
+  const wrong = refusal?.of === settled ? refusal.error : null;
+  const onRefusal = useCallback(
+    (of: unknown, error: RuleError | null) => setRefusal(error && { of, error }),
+    [],
+  );
 
   const save = async () => {
-    const input = { name: name.trim(), description: description === "" ? null : description, filterRules };
     const result = segment
       ? await update({ input: { id: segment.id, ...input } })
       : await create({ input });
-    if (result.error) return setSaid({ text: messageOf(result.error), isFailure: true });
+    if (result.error) return onSaid({ text: messageOf(result.error), isFailure: true });
+    saved.current = JSON.stringify(input);
     const made = result.data && "createSegment" in result.data ? result.data.createSegment.segment.id : null;
     const id = segment?.id ?? made;
     // the stored count is that of the rules before until it is taken again
     if (id) await refresh({ id });
-    setSaid({ text: "Saved.", isFailure: false });
+    onSaid({ text: "Saved.", isFailure: false }, id ?? undefined);
     if (made) await navigate({ to: "/segments/$id", params: { id: made }, replace: true });
   };
   const destroy = async () => {
     if (!segment) return;
     const { error } = await remove({ id: segment.id });
     setDeleting(false);
-    if (error) setSaid({ text: messageOf(error), isFailure: true });
-    else await navigate({ to: "/segments" });
+    if (error) return onSaid({ text: messageOf(error), isFailure: true });
+    isLeaving.current = true;
+    await navigate({ to: "/segments" });
   };
 
   return (
@@ -137,12 +188,12 @@ function Editor({ segment, fields }: { segment: Stored | null; fields: RuleField
             onChange={({ currentTarget }) => setDescription(currentTarget.value)}
           />
           <div>
-            <RuleEditor rules={rules} fields={fields} onChange={setRules} />
+            <RuleEditor rules={rules} fields={fields} error={wrong} onChange={setRules} />
           </div>
           <Group>
             <Button
               onClick={save}
-              disabled={name.trim() === "" || !isComplete(rules)}
+              disabled={name.trim() === "" || !isComplete(rules) || wrong !== null}
               loading={creating.fetching || updating.fetching || refreshing.fetching}
             >
               {segment ? "Save" : "Create segment"}
@@ -155,7 +206,12 @@ function Editor({ segment, fields }: { segment: Stored | null; fields: RuleField
           </Group>
         </Stack>
       </Panel>
-      <Preview rules={settled} isComplete={isComplete(rules)} />
+      <Preview rules={settled} isComplete={isComplete(rules)} onRefusal={onRefusal} />
+      <Discard
+        isOpen={blocker.status === "blocked"}
+        onStay={() => blocker.reset?.()}
+        onDiscard={() => blocker.proceed?.()}
+      />
       <Confirm
         isOpen={isDeleting}
         onClose={() => setDeleting(false)}

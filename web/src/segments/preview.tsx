@@ -1,12 +1,15 @@
 import { Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { RuleGroupType } from "react-querybuilder";
-import { useQuery } from "urql";
+import { useCallback, useEffect } from "react";
+import { type CombinedError, useQuery } from "urql";
 import { graphql } from "../../__generated__";
 import type { PreviewedFragment } from "../../__generated__/graphql";
 import { count, fullName, NONE, word } from "../ui/format";
 import { type Column, Rows } from "../ui/rows";
-import { Empty, Failed, Loading, Panel } from "../ui/states";
+import { useAgain } from "../ui/kept";
+import { Busy, Empty, Failed, Loading, messageOf, Panel } from "../ui/states";
+import type { RuleError } from "./rule-editor";
 
 const PreviewOf = graphql(`
   query Preview($rules: JSON!) {
@@ -46,32 +49,68 @@ const COLUMNS: Column<PreviewedFragment>[] = [
 ];
 
 /** Whom rules select now, before they are stored. */
-export function Preview({ rules, isComplete }: { rules: RuleGroupType; isComplete: boolean }) {
-  const [{ data, error, fetching }] = useQuery({
+export function Preview({
+  rules,
+  isComplete,
+  onRefusal,
+}: {
+  rules: RuleGroupType;
+  isComplete: boolean;
+  /** Called with what the service says of rules: that they cannot be, or nothing. */
+  onRefusal: (rules: RuleGroupType, error: RuleError | null) => void;
+}) {
+  const [{ data, error, fetching, operation }, again] = useQuery({
     query: PreviewOf,
     variables: { rules },
     pause: !isComplete,
     requestPolicy: "cache-and-network",
   });
   const preview = data?.previewSegment;
+  const reload = useCallback(() => again({ requestPolicy: "network-only" }), [again]);
+  const isCurrent = !fetching && operation?.variables?.rules === rules;
+  useAgain(isComplete ? error : undefined, fetching, reload);
+  useEffect(() => {
+    if (isCurrent) onRefusal(rules, error ? ruleError(error) : null);
+  }, [isCurrent, rules, error, onRefusal]);
+  const isWrong = error !== undefined && isCurrent && isComplete;
+  const isCounted = preview !== undefined && isCurrent && !error;
   return (
     <Panel title="Preview">
       <Text px="md" pb="xs" role="status" c={isComplete ? undefined : "dimmed"}>
-        {isComplete
-          ? preview && !error && !fetching
-            ? `${count(preview.count)} contacts match`
-            : "Counting …"
-          : "Enter a value for each rule to see whom it selects."}
+        {!isComplete
+          ? "Enter a value for each rule to see whom it selects."
+          : isWrong
+            ? "These rules cannot be counted."
+            : isCounted
+              ? matching(preview.count, preview.contacts.length)
+              : "Counting …"}
       </Text>
-      {error && !fetching && isComplete ? (
-        <Failed error={error} />
+      {isWrong ? (
+        <Failed error={error} onRetry={error.networkError ? reload : undefined} />
       ) : preview === undefined ? (
         isComplete && <Loading />
       ) : preview.contacts.length === 0 ? (
         <Empty title="Nobody matches" />
       ) : (
-        <Rows label="Contacts that match" columns={COLUMNS} rows={preview.contacts} />
+        <Busy isBusy={!isCounted}>
+          <Rows label="Contacts that match" columns={COLUMNS} rows={preview.contacts} />
+        </Busy>
       )}
     </Panel>
   );
+}
+
+function matching(all: number, shown: number): string {
+  const contacts = all === 1 ? "1 contact matches" : `${count(all)} contacts match`;
+  return all > shown ? `${contacts}. The first ${count(shown)} are shown.` : contacts;
+}
+
+/** What is wrong with rules, and where. */
+function ruleError(error: CombinedError): RuleError | null {
+  const [first] = error.graphQLErrors;
+  if (first?.extensions.code !== "BAD_USER_INPUT") return null;
+  const field = String(first.extensions.field);
+  // rules.rules.1.rules.0.value: the second one's first one
+  const path = [...field.matchAll(/\.rules\.(\d+)/g)].map(([, place]) => Number(place));
+  return { path, message: messageOf(error) };
 }

@@ -1,5 +1,3 @@
-import "./rule-editor.css";
-
 import { Button, Group, TextInput, VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
 import {
@@ -14,8 +12,9 @@ import {
   ValueSelector,
   type ValueSelectorProps,
 } from "react-querybuilder";
-import { useQuery } from "urql";
 import { graphql } from "../../__generated__";
+import { allCampaigns } from "../campaign/names";
+import { ManyPicker, Picker } from "../ui/picker";
 import { ANY_KEY, metadataFields, type RuleField } from "./rules";
 
 export const RuleFields = graphql(`
@@ -24,11 +23,11 @@ export const RuleFields = graphql(`
   }
 `);
 
-const CampaignNames = graphql(`
-  query CampaignNames {
-    campaigns(first: 500, orderBy: [{ field: NAME }]) { nodes { id name } }
-  }
-`);
+/** What is wrong with a rule: the places of its groups and its own. */
+export interface RuleError {
+  path: number[];
+  message: string;
+}
 
 const OPERATORS: Record<string, string> = {
   "=": "is",
@@ -74,16 +73,52 @@ const ELEMENTS = {
       <ValueSelector {...of} />
     </label>
   ),
-  valueEditor: (of: ValueEditorProps) =>
-    of.operator === "between" || of.operator === "notBetween" ? (
-      <BothEnds {...of} />
-    ) : (
-      <label>
-        <VisuallyHidden>{of.title}</VisuallyHidden>
-        <ValueEditor {...of} />
-      </label>
-    ),
+  valueEditor: (of: ValueEditorProps) => (
+    <>
+      {of.operator === "between" || of.operator === "notBetween" ? (
+        <BothEnds {...of} />
+      ) : isOfCampaign(of.field) && of.operator !== "null" && of.operator !== "notNull" ? (
+        <Campaign {...of} />
+      ) : (
+        <label>
+          <VisuallyHidden>{of.title}</VisuallyHidden>
+          <ValueEditor {...of} />
+        </label>
+      )}
+      <Wrong {...of} />
+    </>
+  ),
 };
+
+/** Says what is wrong beside the rule that it is about. */
+function Wrong({ context, path }: ValueEditorProps) {
+  const { error } = context as { error: RuleError | null };
+  if (error === null || String(error.path) !== String(path)) return null;
+  return (
+    <span className="rule-error" role="alert">
+      {error.message}
+    </span>
+  );
+}
+
+const isOfCampaign = (field: string) => field.endsWith("_campaign");
+
+/** The campaign, or the campaigns, of a rule. */
+function Campaign({ operator, value, handleOnChange }: ValueEditorProps) {
+  const isList = operator === "in" || operator === "notIn";
+  const ids = (Array.isArray(value) ? value : [value]).filter((id): id is string => typeof id === "string" && id !== "");
+  return isList ? (
+    <ManyPicker label="Value" placeholder="Campaigns" names={allCampaigns} value={ids} onChange={handleOnChange} />
+  ) : (
+    <Picker
+      label="Value"
+      placeholder="Campaign"
+      names={allCampaigns}
+      value={ids[0] ?? null}
+      onChange={(id) => handleOnChange(id ?? "")}
+    />
+  );
+}
 
 /** The two values of a span, each with a label of its own. */
 function BothEnds(of: ValueEditorProps) {
@@ -105,25 +140,25 @@ function BothEnds(of: ValueEditorProps) {
 export function RuleEditor({
   rules,
   fields,
+  error,
   onChange,
 }: {
   rules: RuleGroupType;
   fields: RuleField[];
+  error: RuleError | null;
   onChange: (rules: RuleGroupType) => void;
 }) {
-  const [{ data }] = useQuery({ query: CampaignNames });
   const [key, setKey] = useState("");
   const [keys, setKeys] = useState(() => metadataFields(rules));
-  const campaigns = data?.campaigns.nodes;
+  const context = useMemo(() => ({ error }), [error]);
   const choices = useMemo(() => {
-    const named = (campaigns ?? []).map(({ id, name }) => choice(id, name));
     const any = fields.find(({ name }) => name === ANY_KEY);
     const ofKeys = any
       ? [...new Set(keys)].map((name) => ({ ...any, name, label: `Metadata: ${name.slice(9)}` }))
       : [];
     const known = fields.filter(({ name }) => name !== ANY_KEY);
-    return [...known, ...ofKeys].map((field) => toField(field, named));
-  }, [campaigns, fields, keys]);
+    return [...known, ...ofKeys].map(toField);
+  }, [fields, keys]);
 
   const addKey = () => {
     const name = key.trim();
@@ -143,9 +178,12 @@ export function RuleEditor({
         showNotToggle
         listsAsArrays
         resetOnFieldChange
+        context={context}
         translations={{
           addRule: { label: "Add rule" },
           addGroup: { label: "Add group" },
+          removeRule: { label: <Remove what="rule" />, title: "Remove rule" },
+          removeGroup: { label: <Remove what="group" />, title: "Remove group" },
           notToggle: { label: "Not" },
         }}
       />
@@ -165,6 +203,16 @@ export function RuleEditor({
   );
 }
 
+/** A cross, which a screen reader would read as one. */
+function Remove({ what }: { what: string }) {
+  return (
+    <>
+      <span aria-hidden>✕</span>
+      <VisuallyHidden>Remove {what}</VisuallyHidden>
+    </>
+  );
+}
+
 // an alias, as an interface is not open to further keys
 type Choice = { name: string; value: string; label: string };
 
@@ -172,14 +220,8 @@ function choice(name: string, label: string): Choice {
   return { name, value: name, label };
 }
 
-function toField({ name, label, valueType, operators, values }: RuleField, campaigns: Choice[]): Field {
-  const isCampaign = name.endsWith("_campaign");
-  const choices =
-    valueType === "boolean"
-      ? BOOLEANS
-      : isCampaign
-        ? campaigns
-        : (values?.map((value) => choice(value, value)) ?? null);
+function toField({ name, label, valueType, operators, values }: RuleField): Field {
+  const choices = valueType === "boolean" ? BOOLEANS : (values?.map((value) => choice(value, value)) ?? null);
   const field: Field = {
     name,
     value: name,

@@ -6,6 +6,7 @@
 
 import type { User, UserManager } from "oidc-client-ts";
 import { base } from "../base";
+import { renewAlone, share, signOthersOut } from "./tabs";
 import { endOf, forget, isRenewable, keep, token } from "./token";
 
 interface Issuer {
@@ -85,6 +86,7 @@ export async function comeBack(): Promise<void> {
     const asked = typeof user.state === "string" ? new URL(user.state, location.origin) : to;
     if (asked.origin === location.origin) to = asked;
     take(user);
+    share();
   } catch (error) {
     if (token() === null) forget(`You could not be signed in: ${(error as Error).message}`);
   }
@@ -109,7 +111,10 @@ export function renew(): Promise<boolean> {
 }
 
 async function renewNow(): Promise<boolean> {
-  if (!isRenewable()) return false;
+  return isRenewable() && renewAlone(renewHere);
+}
+
+async function renewHere(): Promise<boolean> {
   try {
     const user = await (await manager()).signinSilent({ resource: issuer?.resource ?? undefined });
     // the reader has signed out meanwhile
@@ -168,6 +173,7 @@ export async function forgetUser(): Promise<void> {
 /** Signs out here, and at the issuer if the reader signed in there and it lets people sign out. */
 export async function signOut(why: string | null): Promise<void> {
   forget(why);
+  if (why === null) signOthersOut();
   if (issuer === null) return;
   const users = await manager();
   if ((await users.getUser()) === null) return;

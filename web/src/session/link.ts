@@ -6,6 +6,7 @@
 
 import { api } from "../base";
 import { forgetUser, renewIfEnded } from "./issuer";
+import { adopt, share } from "./tabs";
 import { bare, forget, keep, token } from "./token";
 
 /** The holder of a token. */
@@ -23,6 +24,9 @@ const IGNORED = "This service does not accept tokens in links. Paste the token i
 const areTaken = ["on", "TOKEN_LINKS"].includes(
   document.querySelector<HTMLMetaElement>('meta[name="token-links"]')?.content ?? "",
 );
+
+/** The token of a link that the reader has accepted, until the page is loaded with it. */
+const ACCEPTED = "campaigns:accepted";
 
 let offered: string | null = null;
 let shown: Offer | null = null;
@@ -42,21 +46,40 @@ function show(next: Offer | null): void {
   for (const listener of listeners) listener();
 }
 
-/** Takes the token out of the address: before the page is drawn, and whenever a link changes only the fragment. */
-export function watchAddress(): void {
-  takeFromAddress();
-  addEventListener("hashchange", () => takeFromAddress() && location.reload());
+/**
+ * Takes the token out of the address at once, and then, as another tab may have a session, out of the link: before the
+ * page is drawn, and whenever a link changes only the fragment.
+ */
+export async function watchAddress(): Promise<void> {
+  const found = takeFromAddress();
+  const isAccepted = found !== null && sessionStorage.getItem(ACCEPTED) === found;
+  sessionStorage.removeItem(ACCEPTED);
+  // the session of another tab is the one that the reader has just left here
+  if (!isAccepted) await adopt();
+  if (found !== null) takeFromLink(found);
+  addEventListener("hashchange", () => {
+    const found = takeFromAddress();
+    if (found !== null && takeFromLink(found)) location.reload();
+  });
+}
+
+/** The token of the address, which is without it from then on. */
+function takeFromAddress(): string | null {
+  const found = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (found !== null) history.replaceState(history.state, "", location.pathname + location.search);
+  return found;
 }
 
 /** Returns whether the page has to be drawn anew. */
-function takeFromAddress(): boolean {
-  const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (found === null) return false;
-  history.replaceState(history.state, "", location.pathname + location.search);
+function takeFromLink(found: string): boolean {
   const then = bare(found);
   if (token() === null) {
-    if (areTaken) keep(then);
-    else forget(IGNORED);
+    if (areTaken) {
+      keep(then);
+      share();
+    } else {
+      forget(IGNORED);
+    }
     return true;
   }
   if (areTaken && token() !== then) void ask(then);
@@ -88,6 +111,7 @@ export async function accept(): Promise<void> {
   forget(null);
   await forgetUser();
   // nothing of the session before is left on the page, and what is still under way ends no other one
+  sessionStorage.setItem(ACCEPTED, offered);
   history.replaceState(null, "", `#${new URLSearchParams({ token: offered })}`);
   location.reload();
 }

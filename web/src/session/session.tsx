@@ -1,24 +1,25 @@
 import {
   createContext,
-  lazy,
   type ReactNode,
   Suspense,
-  useCallback,
   useContext,
   useEffect,
   useMemo,
   useState,
   useSyncExternalStore,
 } from "react";
-import { Provider, useQuery } from "urql";
+import { Provider } from "urql";
 import { graphql } from "../../__generated__";
 import type { WhoQuery } from "../../__generated__/graphql";
+import { useKept } from "../ui/kept";
+import { lazily } from "../ui/lazily";
 import { Failed, Loading } from "../ui/states";
 import { connect } from "./client";
 import { keepRenewed, renew, signOut as signOutEverywhere } from "./issuer";
 import { offer } from "./link";
 import { SignIn } from "./sign-in";
-import { endedBecause, keep, token } from "./token";
+import { share } from "./tabs";
+import { endedBecause, keep, token, tokenStore } from "./token";
 
 const Who = graphql(`
   query Who {
@@ -49,26 +50,29 @@ export function useSession(): SignedIn {
 }
 
 // few readers ever see it
-const Replace = lazy(() => import("./replace").then(({ Replace }) => ({ default: Replace })));
+const Replace = lazily(() => import("./replace"), ({ Replace }) => Replace);
 
 /** Shows what is inside of it to readers who are signed in, and the sign-in page to all others. */
 export function Session({ children }: { children: ReactNode }) {
   const offered = useSyncExternalStore(offer.subscribe, offer.get);
+  // another tab may sign in or out
+  const isSignedIn = useSyncExternalStore(tokenStore.subscribe, () => tokenStore.get() !== null);
+  // a token that is renewed changes nothing here, and one that takes the place of none is another session
   const [held, setHeld] = useState(token);
+  if (isSignedIn !== (held !== null)) setHeld(token());
   const session = useMemo(() => {
     const signOut = (why?: string) => {
-      client?.end();
       void signOutEverywhere(why ?? null);
-      setHeld(null);
     };
     const client = held === null ? null : connect(signOut);
     return { signOut, client };
   }, [held]);
+  useEffect(() => () => session.client?.end(), [session]);
 
   if (session.client === null) {
     const signIn = (text: string) => {
       keep(text);
-      setHeld(token());
+      share();
     };
     return <SignIn why={endedBecause()} onToken={signIn} />;
   }
@@ -84,13 +88,13 @@ export function Session({ children }: { children: ReactNode }) {
   );
 }
 
+const NONE = {};
 /** The longest time that a timer of browsers can be set to. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children: ReactNode }) {
-  const [{ data, error, fetching }, again] = useQuery({ query: Who });
-  const viewer = data?.viewer;
-  const renewed = useCallback(() => again({ requestPolicy: "network-only" }), [again]);
+  const { shown, error, reload: renewed } = useKept({ query: Who, variables: NONE });
+  const viewer = shown?.data.viewer;
   useEffect(() => keepRenewed(renewed), [renewed]);
   useEffect(() => {
     if (viewer === undefined) return;
@@ -109,9 +113,7 @@ function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children:
   }, [viewer, signOut, renewed]);
   const session = useMemo(() => viewer && { viewer, signOut }, [viewer, signOut]);
   if (session) return <Context value={session}>{children}</Context>;
-  if (error && !fetching) {
-    return <Failed error={error} onRetry={() => again({ requestPolicy: "network-only" })} />;
-  }
+  if (error) return <Failed error={error} onRetry={renewed} />;
   return (
     <>
       <header className="first">campaigns</header>

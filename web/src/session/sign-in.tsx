@@ -42,7 +42,7 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
             )}
             <Textarea
               label="Token"
-              description="Paste the token that you were given. It stays in this tab until you close it."
+              description="Paste the token that you were given. Your tabs of this page share it until you close the last one."
               value={text}
               onChange={(event) => setText(event.currentTarget.value)}
               rows={5}

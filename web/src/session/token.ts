@@ -1,4 +1,7 @@
-/** The token of this tab. It lives in sessionStorage, so that it ends with the tab. */
+/**
+ * The token of this tab. It lives in sessionStorage, so that it ends with the last tab that has it: a tab
+ * that is opened gets it from another one (`tabs.ts`).
+ */
 
 const KEY = "campaigns:token";
 const RENEWABLE = "campaigns:renewable";
@@ -7,6 +10,21 @@ const ENDED = "campaigns:ended";
 /** The token, or null where nobody is signed in. */
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
+}
+
+const listeners = new Set<() => void>();
+
+/** The token, for `useSyncExternalStore`. */
+export const tokenStore = {
+  get: token,
+  subscribe: (listener: () => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  },
+};
+
+function changed(): void {
+  for (const listener of listeners) listener();
 }
 
 /** A token as people paste it, without `Bearer` and spaces. */
@@ -20,6 +38,7 @@ export function keep(text: string, { isRenewable = false } = {}): void {
   if (isRenewable) sessionStorage.setItem(RENEWABLE, "yes");
   else sessionStorage.removeItem(RENEWABLE);
   sessionStorage.removeItem(ENDED);
+  changed();
 }
 
 /** Forgets the token, and keeps why for the sign-in page. */
@@ -27,6 +46,7 @@ export function forget(why: string | null): void {
   sessionStorage.removeItem(KEY);
   sessionStorage.removeItem(RENEWABLE);
   if (why !== null) sessionStorage.setItem(ENDED, why);
+  changed();
 }
 
 /** Why the last session ended, until somebody signs in again. */

@@ -1,24 +1,37 @@
 import { Modal } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 
 /** A dialog over the page. */
 export function Dialog({
   title,
   isOpen,
   onClose,
+  onClosed,
   isWide = false,
   children,
 }: {
   title: string;
   isOpen: boolean;
   onClose: () => void;
+  /** Called when it is gone, and has given the focus back. */
+  onClosed?: () => void;
   isWide?: boolean;
   children: ReactNode;
 }) {
+  // where the focus was, which Mantine loses where one dialog opens over another
+  const opener = useRef<Element | null>(null);
+  const wasOpen = useRef(false);
+  if (isOpen && !wasOpen.current) opener.current = document.activeElement;
+  wasOpen.current = isOpen;
+  const giveBack = () => {
+    onClosed?.();
+    if (document.activeElement === document.body && opener.current instanceof HTMLElement) opener.current.focus();
+  };
   return (
     <Modal
       opened={isOpen}
       onClose={onClose}
+      onExitTransitionEnd={giveBack}
       title={title}
       size={isWide ? "lg" : "md"}
       closeButtonProps={{ "aria-label": "Close" }}

@@ -14,7 +14,9 @@ const time = (options: Intl.DateTimeFormatOptions) =>
   later<Date>(() => new Intl.DateTimeFormat(undefined, options));
 
 const counts = number();
-const percents = number({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const percents = [1, 2].map((digits) =>
+  number({ style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
 const points = number({ minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const changes = number({ style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
 const days = time({ dateStyle: "medium" });
@@ -27,12 +29,30 @@ export const NONE = "–";
 
 export const count = (value: number) => counts.format(value);
 
-/** A rate of the API, which is a percentage. */
-export const rate = (value: number | null | undefined) =>
-  value == null ? NONE : percents.format(value / 100);
+/** A part of a whole, both of them counts. */
+export interface Share {
+  part: number;
+  whole: number;
+}
 
-/** The difference of two rates, in percentage points. */
-export const difference = (now: number, before: number) => points.format(now - before);
+/**
+ * A share as a percentage, rounded half up as the API rounds its rates, from the counts: no other rounding
+ * comes before. One below 1 % has two decimals, as limits of 0.1 % cannot be told apart with one.
+ */
+export function rate({ part, whole }: Share): string {
+  if (whole === 0) return NONE;
+  const isSmall = part > 0 && 100 * part < whole;
+  const units = isSmall ? 10_000 : 1_000;
+  // integers, as long as they are below 2^53
+  const rounded = Math.floor((2 * units * part + whole) / (2 * whole));
+  return (percents[isSmall ? 1 : 0] as Format<number>).format(rounded / units);
+}
+
+/** The difference of two shares, in percentage points; null where one of them has no rate. */
+export const difference = (now: Share, before: Share): string | null =>
+  now.whole === 0 || before.whole === 0
+    ? null
+    : points.format(100 * (now.part / now.whole - before.part / before.whole));
 
 /** The change of a count, relative to the one before. */
 export const change = (now: number, before: number) => changes.format((now - before) / before);
@@ -53,7 +73,7 @@ export function period(start: string, interval: string, timeZone: string): strin
       interval === "MONTH"
         ? { month: "short", year: "numeric" }
         : interval === "DAY" || interval === "WEEK"
-          ? { day: "numeric", month: "short" }
+          ? { day: "numeric", month: "short", year: "numeric" }
           : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
     format = time({ ...options, timeZone });
     periods.set(key, format);
@@ -61,11 +81,41 @@ export function period(start: string, interval: string, timeZone: string): strin
   return format.format(new Date(start));
 }
 
+/** The beginning of a period as an axis has it: an hour within a day, or a day or a month within a year. */
+export function tick(start: string, interval: string, timeZone: string): { text: string; within: string } {
+  const at = new Date(start);
+  const isOfDay = interval === "HOUR" || interval === "MINUTE";
+  const text = isOfDay ? "hour" : interval === "MONTH" ? "month" : "day";
+  return {
+    text: ticks(text, timeZone).format(at),
+    within: ticks(isOfDay ? "day" : "year", timeZone).format(at),
+  };
+}
+
+/** The parts of ticks. */
+const TICKS = {
+  hour: { hour: "2-digit", minute: "2-digit" },
+  day: { day: "numeric", month: "short" },
+  month: { month: "short" },
+  year: { year: "numeric" },
+} satisfies Record<string, Intl.DateTimeFormatOptions>;
+const tickFormats = new Map<string, Format<Date>>();
+
+function ticks(part: keyof typeof TICKS, timeZone: string): Format<Date> {
+  const key = `${part} ${timeZone}`;
+  const format = tickFormats.get(key) ?? time({ ...TICKS[part], timeZone });
+  tickFormats.set(key, format);
+  return format;
+}
+
 /** A word of the API as people read it: HARD_BOUNCE is "Hard bounce". */
 export function word(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** A kind of event. A send that bounced is something else: its delivery may have been reported without an event. */
+export const eventName = (type: string) => (type === "BOUNCE" ? "Bounce report" : word(type));
 
 export const fullName = ({ firstName, lastName }: { firstName: string; lastName?: string | null }) =>
   lastName ? `${firstName} ${lastName}` : firstName;

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type AnyVariables, type CombinedError, type TypedDocumentNode, useClient } from "urql";
+import { useAgain } from "./kept";
 
 /** A page of a connection. */
 export interface Page<Row> {
@@ -14,6 +15,8 @@ export interface Loaded<Row> {
   total: number | undefined;
   error: CombinedError | undefined;
   isLoading: boolean;
+  /** Whether the rows are of another filter, or are loaded again. */
+  isOld: boolean;
   /** Undefined where there is nothing more. */
   more: (() => void) | undefined;
   reload: () => void;
@@ -25,6 +28,7 @@ interface Held<Row> {
   total: number | undefined;
   error: CombinedError | undefined;
   isLoading: boolean;
+  isOld: boolean;
   hasMore: boolean;
   cursor: string | null;
 }
@@ -34,13 +38,14 @@ const nothing = () => ({
   total: undefined,
   error: undefined,
   isLoading: true,
+  isOld: false,
   hasMore: false,
   cursor: null,
 });
 
 /**
  * Loads a list page by page, each after the cursor of the one before, as the reader scrolls. Begins
- * anew when the variables change.
+ * anew when the variables change, and keeps the rows of before until then.
  */
 export function usePages<Data, Variables extends AnyVariables, Row>(
   query: TypedDocumentNode<Data, Variables>,
@@ -58,22 +63,21 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   const load = useCallback(
     async (cursor: string | null) => {
       const own = ++run.current;
-      if (cursor === null) rows.current = [];
-      const loaded = rows.current;
-      setHeld((held) =>
-        cursor === null ? { ...nothing(), rows: loaded } : { ...held, isLoading: true, error: undefined },
-      );
+      setHeld((held) => ({ ...held, isLoading: true, isOld: cursor === null && held.rows.length > 0 }));
       const asked = { ...latest.current.variables, after: cursor } as unknown as Variables;
       const { data, error } = await client.query(query, asked, { requestPolicy: "network-only" });
       // another filter was chosen meanwhile
       if (own !== run.current) return;
       const page = data === undefined ? undefined : latest.current.pageOf(data);
-      if (page) loaded.push(...page.nodes);
+      // until others are there, those of before stay
+      if (cursor === null && page) rows.current = [];
+      if (page) rows.current.push(...page.nodes);
       setHeld((held) => ({
-        rows: loaded,
+        rows: rows.current,
         total: page?.totalCount ?? held.total,
         error,
         isLoading: false,
+        isOld: page === undefined && held.isOld,
         hasMore: page?.pageInfo.hasNextPage ?? held.hasMore,
         cursor: page?.pageInfo.endCursor ?? held.cursor,
       }));
@@ -82,14 +86,18 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   );
   useEffect(() => void load(null), [load, key]);
 
-  const { total, error, isLoading, hasMore, cursor } = held;
+  const { total, error, isLoading, isOld, hasMore, cursor } = held;
   const more = useCallback(() => void load(cursor), [load, cursor]);
+  const reload = useCallback(() => void load(null), [load]);
+  // what failed is tried again from where it failed
+  useAgain(error, isLoading, isOld || held.rows.length === 0 ? reload : more);
   return {
     rows: held.rows,
     total,
     error,
     isLoading,
-    more: hasMore && error === undefined ? more : undefined,
-    reload: useCallback(() => void load(null), [load]),
+    isOld,
+    more: hasMore && !isOld && error === undefined ? more : undefined,
+    reload,
   };
 }

@@ -3,7 +3,7 @@ import type { Choice } from "./choice";
 import { count } from "./format";
 import type { Loaded } from "./pages";
 import { type Column, Rows } from "./rows";
-import { Empty, Failed, Loading } from "./states";
+import { Busy, Empty, Failed, Loading } from "./states";
 
 /** A list that loads as the reader scrolls, in each of its states. */
 export function Scrolled<Row extends { id: string }>({
@@ -19,27 +19,29 @@ export function Scrolled<Row extends { id: string }>({
   choice?: Choice<Row>;
   empty: string;
 }) {
-  const { rows, total, error, isLoading, more, reload } = list;
+  const { rows, total, error, isLoading, isOld, more, reload } = list;
   if (rows.length === 0) {
     if (error) return <Failed error={error} onRetry={reload} />;
     return isLoading ? <Loading /> : <Empty title={empty} />;
   }
   return (
-    <>
+    <Busy isBusy={isOld}>
       <Rows
         label={label}
         columns={columns}
         rows={rows}
         choice={choice}
         onEnd={more}
-        isLoading={isLoading}
+        isLoading={isLoading && !isOld}
       />
       {error && <Failed error={error} onRetry={reload} />}
       {total !== undefined && (
-        <Text size="sm" c="dimmed" px="md" py="xs">
+        <Text size="sm" c="dimmed" px="md" py="xs" role="status">
           {count(total)} in total
+          {choice && choice.chosen.size > 0 && `, ${count(choice.chosen.size)} selected`}
+          {choice && choice.chosen.size > 0 && rows.length < total && ` of the ${count(rows.length)} that are loaded`}
         </Text>
       )}
-    </>
+    </Busy>
   );
 }

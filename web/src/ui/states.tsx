@@ -3,6 +3,15 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import type { CombinedError } from "urql";
 
+/** Content that is dimmed, below a bar, while it is about to be replaced. */
+export function Busy({ isBusy, children }: { isBusy: boolean; children: ReactNode }) {
+  return (
+    <div className="busy" aria-busy={isBusy}>
+      {children}
+    </div>
+  );
+}
+
 /** What takes the place of content while it loads. */
 export function Loading({ lines = 6 }: { lines?: number }) {
   return (
@@ -21,17 +30,34 @@ export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () 
       color="red"
       variant="outline"
       icon={<IconAlertTriangle aria-hidden />}
-      title={error.networkError ? "The service is not responding" : "That did not work"}
+      title={error.networkError ? "The service cannot be reached" : "That did not work"}
       role="alert"
       m="md"
     >
       <Group justify="space-between">
-        <Text size="sm">{messageOf(error)}</Text>
+        <Text size="sm">
+          {messageOf(error)}
+          {error.networkError && onRetry && " Trying again …"}
+        </Text>
         {onRetry && (
           <Button size="xs" variant="default" onClick={onRetry}>
             Try again
           </Button>
         )}
+      </Group>
+    </Alert>
+  );
+}
+
+/** What stands where a view failed by a mistake of its own. */
+export function Broken({ onRetry }: { onRetry: () => void }) {
+  return (
+    <Alert color="red" variant="outline" title="This page has failed" role="alert" m="md">
+      <Group justify="space-between">
+        <Text size="sm">Other pages still work.</Text>
+        <Button size="xs" variant="default" onClick={onRetry}>
+          Try again
+        </Button>
       </Group>
     </Alert>
   );
@@ -60,14 +86,16 @@ export function Missing({ what }: { what: string }) {
   );
 }
 
-/** A panel with a title. */
+/** A panel with a title. While its content is about to be replaced, that is dimmed. */
 export function Panel({
   title,
   actions,
+  isBusy = false,
   children,
 }: {
   title: string;
   actions?: ReactNode;
+  isBusy?: boolean;
   children: ReactNode;
 }) {
   return (
@@ -78,12 +106,16 @@ export function Panel({
         </Title>
         {actions}
       </Group>
-      {children}
+      <Busy isBusy={isBusy}>{children}</Busy>
     </section>
   );
 }
 
+/** What browsers call "Failed to fetch". */
+const UNREACHABLE = "There is no connection to the service.";
+
 /** The text of an error, as the service wrote it. */
 export function messageOf(error: CombinedError): string {
-  return error.graphQLErrors[0]?.message ?? error.networkError?.message ?? error.message;
+  if (error.graphQLErrors[0] === undefined && error.networkError !== undefined) return UNREACHABLE;
+  return error.graphQLErrors[0]?.message ?? error.message;
 }

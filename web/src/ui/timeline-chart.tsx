@@ -1,12 +1,10 @@
-import "uplot/dist/uPlot.min.css";
-
 import { useComputedColorScheme, VisuallyHidden } from "@mantine/core";
 import { useEffect, useMemo, useRef } from "react";
 import UPlot from "uplot";
 import { graphql } from "../../__generated__";
 import type { PeriodsFragment, TimeInterval } from "../../__generated__/graphql";
 import { Afterwards } from "./afterwards";
-import { count, period } from "./format";
+import { count, period, tick } from "./format";
 import { Empty } from "./states";
 
 export const PeriodsOf = graphql(`
@@ -25,10 +23,12 @@ const SERIES = [
   { name: "clicks", label: "Clicks", light: "#1c6fc4", dark: "#74b8f7" },
   { name: "unsubscribes", label: "Unsubscribes", light: "#8a6100", dark: "#f0c04f" },
   { name: "complaints", label: "Complaints", light: "#c22525", dark: "#ff8f8f" },
-  { name: "bounces", label: "Bounces", light: "#b34700", dark: "#ffa15c" },
+  { name: "bounces", label: "Bounce reports", light: "#b34700", dark: "#ffa15c" },
 ] as const;
 
 const HEIGHT = 280;
+/** Steps of an axis: there is no half of a period or of an event. */
+const STEPS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap((unit) => [unit, 2 * unit, 5 * unit]);
 const AXIS = {
   light: { stroke: "#56635f", grid: "#e3e9e7" },
   dark: { stroke: "#a8b4b0", grid: "#2e3734" },
@@ -38,11 +38,15 @@ interface Properties {
   periods: PeriodsFragment[];
   interval: TimeInterval;
   zone: string;
+  /** What stands there if nothing happened. */
+  empty: string;
 }
 
 /** A time series as a chart, and as a table for whoever cannot see it. */
 export default function TimelineChart(properties: Properties) {
-  if (properties.periods.length === 0) return <Empty title="No events yet" />;
+  // without events there is no scale to draw
+  const { periods, empty } = properties;
+  if (!periods.some((of) => SERIES.some(({ name }) => of[name] > 0))) return <Empty title={empty} />;
   return (
     <>
       <Chart {...properties} />
@@ -83,6 +87,19 @@ function Table({ periods, interval, zone }: Properties) {
   );
 }
 
+/** The labels of an axis: the day of an hour, and the year of a day, stand below where they change. */
+function ticks(periods: PeriodsFragment[], at: number[], interval: TimeInterval, zone: string): string[] {
+  let before: string | undefined;
+  return at.map((index) => {
+    const start = Number.isInteger(index) ? periods[index]?.start : undefined;
+    if (start === undefined) return "";
+    const { text, within } = tick(start, interval, zone);
+    const isNew = within !== before;
+    before = within;
+    return isNew ? `${text}\n${within}` : text;
+  });
+}
+
 function Chart({ periods, interval, zone }: Properties) {
   const scheme = useComputedColorScheme("light");
   const place = useRef<HTMLDivElement>(null);
@@ -99,6 +116,7 @@ function Chart({ periods, interval, zone }: Properties) {
     if (element === null) return;
     const labels = periods.map(({ start }) => period(start, interval, zone));
     const label = (index: number) => (Number.isInteger(index) ? (labels[index] ?? "") : "");
+    const last = periods.length - 1;
     const sums = Object.fromEntries(
       SERIES.map(({ name }) => [name, periods.reduce((sum, of) => sum + of[name], 0)]),
     ) as Record<(typeof SERIES)[number]["name"], number>;
@@ -111,12 +129,25 @@ function Chart({ periods, interval, zone }: Properties) {
       {
         width: element.clientWidth,
         height: HEIGHT,
-        padding: [12, 24, 0, 0],
-        scales: { x: { time: false } },
+        padding: [12, 32, 0, 8],
+        scales: {
+          // half a period before the first and after the last: a single one stands in the middle
+          x: { time: false, range: [-0.5, last + 0.5] },
+          // from 0, with room above the highest point
+          y: { range: (_, __, most) => [0, Math.max(1, most) * 1.1] },
+        },
         legend: { markers: { fill: (_, index) => SERIES[index - 1]?.[scheme] ?? "transparent" } },
         axes: [
-          { ...axis, grid: { show: false }, gap: 10, space: 90, incrs: [1, 2, 5, 10, 20, 50, 100], values: (_, at) => at.map(label) },
-          { ...axis, grid: { stroke: AXIS[scheme].grid, width: 1 }, size: 56, values: (_, at) => at.map(count) },
+          {
+            ...axis,
+            grid: { show: false },
+            gap: 10,
+            size: 56,
+            space: 72,
+            incrs: STEPS,
+            values: (_, at) => ticks(periods, at, interval, zone),
+          },
+          { ...axis, grid: { stroke: AXIS[scheme].grid, width: 1 }, size: 56, incrs: STEPS, values: (_, at) => at.map(count) },
         ],
         series: [
           // the legend has the sums while nothing is pointed at

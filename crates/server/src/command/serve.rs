@@ -45,13 +45,17 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
     let Start { is_development, rules, tokens, options, settings } = start;
     let mut told_to_end = std::pin::pin!(process::told_to_end());
-    let mut bound = None;
+    let bound;
     let metrics = match &arguments.watching.metrics_listen {
         Some(address) => Some(Bound::to(address).await?.into_listener()),
         None => None,
     };
     let (database, source, banner) = match tokens {
-        tokens if is_development => develop(&options, tokens, &rules).await?,
+        tokens if is_development => {
+            // before the database is made: an address in use leaves nothing behind
+            bound = Some(Bound::to(&arguments.listen).await?);
+            develop(&options, tokens, &rules).await?
+        }
         Tokens::Signed(_) => unreachable!("only development mode signs"),
         Tokens::Verified(source) => {
             let waited = waiting::connect(
@@ -90,14 +94,15 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         }
     };
     let app = App::new(database.clone(), keys, Clock::system(), settings);
-    let bound = if let Some(bound) = bound {
-        bound
-    } else {
-        let bound = Bound::to(&arguments.listen).await?;
+    let is_announced = bound.is_some() && !is_development;
+    let bound = match bound {
+        Some(bound) => bound,
+        None => Bound::to(&arguments.listen).await?,
+    };
+    if !is_announced {
         let url = arguments.public_url.as_ref();
         announce(bound.address()?, metrics.as_ref(), banner.as_ref(), url)?;
-        bound
-    };
+    }
     serve(bound.into_listener(), metrics, &app, worker, told_to_end).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}

@@ -9,12 +9,16 @@ mod audience;
 mod outreach;
 mod plans;
 
+use std::cmp::Reverse;
+
 use campaigns_scope::{Database, Error};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sea_orm::sea_query::prelude::Uuid;
+
+use outreach::Suppressed;
 
 /// An organization of the demo data.
 pub struct Organization {
@@ -83,9 +87,13 @@ pub async fn load(database: &Database, now: DateTime<Utc>) -> Result<(), Error> 
                 let audience =
                     audience::load(scope, &mut rng, organization, seed == 0, now).await?;
                 bar.inc(1);
-                for plan in organization.campaigns {
+                // the oldest first: who unsubscribes is sent nothing after that
+                let mut plans: Vec<_> = organization.campaigns.iter().collect();
+                plans.sort_by_key(|plan| Reverse(plan.age));
+                let mut suppressed = Suppressed::new();
+                for plan in plans {
                     bar.set_message(format!("{name}: {}", plan.name));
-                    outreach::load(scope, &mut rng, plan, &audience, now).await?;
+                    outreach::load(scope, &mut rng, plan, &audience, &mut suppressed, now).await?;
                     bar.inc(1);
                 }
                 Ok::<_, Error>(())

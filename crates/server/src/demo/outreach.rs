@@ -1,6 +1,9 @@
 //! What was sent, and what happened to it: campaigns, lists, sends and events.
 
+use std::collections::HashMap;
+
 use campaigns_entity::{
+    StoredJson,
     campaign::{self, CampaignStatus},
     event::{self, EventType},
     list_entry,
@@ -28,12 +31,17 @@ const PAGES: &[(&str, u32)] = &[
     ("https://shop.example/unsubscribe-options", 3),
 ];
 
-/// Writes a campaign with its list, its sends and their events.
+/// The contacts that are suppressed, each with the time of its first event that suppresses.
+pub(super) type Suppressed = HashMap<Uuid, DateTime<Utc>>;
+
+/// Writes a campaign with its list, its sends and their events. Contacts that are suppressed by then
+/// are on the list, and are sent nothing.
 pub(super) async fn load(
     scope: &Scope,
     rng: &mut ChaCha8Rng,
     plan: &Plan,
     audience: &Audience,
+    suppressed: &mut Suppressed,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let start = now - TimeDelta::days(plan.age) - TimeDelta::minutes(rng.random_range(90..600));
@@ -65,13 +73,34 @@ pub(super) async fn load(
     for (number, person) in (0_i64..).zip(&recipients) {
         // about sixty a minute
         let at = start + TimeDelta::seconds(number);
+        // drawn whether it is kept or not, so that the rest stays the same
         let (send, its_events) = deliver(rng, plan, campaign, person, at, now);
+        if suppressed.get(&person.id).is_some_and(|since| *since <= at) {
+            continue;
+        }
+        for event in its_events.iter().filter(|event| suppresses(event)) {
+            let at = event.occurred_at.as_ref().nearest();
+            let since = suppressed.entry(person.id).or_insert(at);
+            *since = at.min(*since);
+        }
         sends.push(send);
         events.extend(its_events);
     }
     scope.insert_all::<send::Entity>(sends).await?;
     events.sort_by_key(|event| event.occurred_at.as_ref().nearest());
     scope.insert_all::<event::Entity>(events).await
+}
+
+/// Whether nothing more is sent to a contact after this event.
+fn suppresses(event: &event::ActiveModel) -> bool {
+    match event.event_type.as_ref() {
+        EventType::Unsubscribe | EventType::Complaint => true,
+        EventType::Bounce => {
+            let metadata = event.metadata.as_ref();
+            metadata.as_ref().is_none_or(|StoredJson(of)| of["bounce_type"] != "soft")
+        }
+        EventType::Open | EventType::Click => false,
+    }
 }
 
 fn campaign_row(

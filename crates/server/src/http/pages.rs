@@ -11,6 +11,19 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{App, Settings};
 
+/// Whether a browser opens the address, as opposed to loading a file or asking an API.
+fn is_for_a_page(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT);
+    let is_page =
+        accepted.and_then(|value| value.to_str().ok()).is_some_and(|of| of.contains("text/html"));
+    let name = request.uri().path().rsplit('/').next();
+    is_page && name.is_some_and(|name| !name.contains('.')) && is_read(request.method())
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// A page or one of its files, or 404.
 pub(crate) async fn serve(
     State(app): State<App>,
@@ -26,11 +39,12 @@ pub(crate) async fn serve(
     let (path, given) = (request.uri().path(), original.path());
     // a proxy that removes the prefix leaves an address that may begin with it, such as /campaigns/ID
     let file = file(path).or_else(|| if given == path { None } else { file(given) });
-    let Some(file) = file else {
+    let file = file.or_else(|| {
         *response.status_mut() = StatusCode::NOT_FOUND;
-        return response;
-    };
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        is_for_a_page(&request).then(|| pages.missing(prefix, sign_in)).flatten()
+    });
+    let Some(file) = file else { return response };
+    if !is_read(request.method()) {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;

@@ -1,4 +1,5 @@
-// The token of this tab: pasted, or taken from the address where the service allows that, and kept until the tab ends.
+// The token of this tab: pasted, taken from the address where the service allows that, or handed over by another tab, and
+// kept until the tab ends.
 
 const KEY = "campaigns:token";
 const IGNORED = "This service does not accept tokens in links. Paste the token instead.";
@@ -11,13 +12,57 @@ const areTaken = document.querySelector('meta[name="token-links"]').content === 
 /** What the sign-in form says at first. */
 let why = "";
 
+/** Tabs of one browser share a session. What is said here reaches pages of this origin only. */
+const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("campaigns:session");
+/** How long a tab waits for the session of another one, and the token of a link that the reader has accepted. */
+const PATIENCE = 200;
+const ACCEPTED = "campaigns:accepted";
+let answered = () => {};
+
+channel?.addEventListener("message", ({ data }) => {
+  const now = sessionStorage.getItem(KEY);
+  if (data.kind === "ask") share();
+  if (data.kind === "answer") {
+    if (now === null) {
+      sessionStorage.setItem(KEY, data.session.token);
+      if (isShown) show();
+    }
+    answered();
+  }
+  if (data.kind === "renewed" && now === data.before) sessionStorage.setItem(KEY, data.session.token);
+  if (data.kind === "signed-out" && now !== null) end("You have signed out in another tab.");
+});
+
+/** Hands the session of this tab to those that have none. */
+function share() {
+  const token = sessionStorage.getItem(KEY);
+  if (token !== null) channel?.postMessage({ kind: "answer", session: { token, isRenewable: false, user: [] } });
+}
+
+/** Gets the session of another tab, if this one has none. */
+async function adopt() {
+  if (channel === null || sessionStorage.getItem(KEY) !== null) return;
+  await new Promise((resolve) => {
+    answered = resolve;
+    setTimeout(resolve, PATIENCE);
+    channel.postMessage({ kind: "ask" });
+  });
+}
+
 /** Takes a token out of the address. */
 function takeFromAddress() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (found === null) return;
-  history.replaceState(null, "", location.pathname + location.search);
+  if (found !== null) history.replaceState(null, "", location.pathname + location.search);
+  return found;
+}
+
+/** Signs in with the token of a link, where there is no session. */
+function takeFromLink(found) {
   const [now, then] = [sessionStorage.getItem(KEY), bare(found)];
-  if (now === null && areTaken) sessionStorage.setItem(KEY, then);
+  if (now === null && areTaken) {
+    sessionStorage.setItem(KEY, then);
+    share();
+  }
   else if (now === null) why = IGNORED;
   else if (now !== then && areTaken) offer(now, then);
 }
@@ -33,6 +78,7 @@ async function offer(now, then) {
   const [mine, theirs] = found;
   const replace = () => {
     sessionStorage.removeItem(KEY);
+    sessionStorage.setItem(ACCEPTED, then);
     // nothing of the session before is left on the page, and what is still under way ends no other one
     history.replaceState(null, "", `#${new URLSearchParams({ token: then })}`);
     location.reload();
@@ -87,6 +133,7 @@ export async function ask(query, variables = {}) {
   return response.json();
 }
 
+let isShown = false;
 let content;
 let load;
 let leave;
@@ -96,18 +143,25 @@ export function begin(id, loading, leaving = () => {}) {
   content = element(id);
   load = loading;
   leave = leaving;
-  element("sign-out").addEventListener("click", () => end(""));
+  element("sign-out").addEventListener("click", () => {
+    channel?.postMessage({ kind: "signed-out" });
+    end("");
+  });
   element("sign-in").addEventListener("submit", (event) => {
     event.preventDefault();
     const token = bare(element("token").value);
     if (token === "") return;
     element("token").value = "";
     sessionStorage.setItem(KEY, token);
+    share();
     show();
   });
   element("replace-decline").addEventListener("click", () => element("replace").close());
-  show();
-  say(why);
+  void first.then(() => {
+    isShown = true;
+    show();
+    say(why);
+  });
 }
 
 /** Ends the session and says why. */
@@ -128,12 +182,17 @@ function show() {
   else element("token").focus();
 }
 
-takeFromAddress();
+const linked = takeFromAddress();
+const isAccepted = linked !== null && sessionStorage.getItem(ACCEPTED) === linked;
+sessionStorage.removeItem(ACCEPTED);
+/** The session that the page begins with: the reader's own goes before that of a link. */
+const first = (isAccepted ? Promise.resolve() : adopt()).then(() => linked !== null && takeFromLink(linked));
 // a link that is followed within the page loads no other one
 addEventListener("hashchange", () => {
   const wasSignedIn = sessionStorage.getItem(KEY) !== null;
-  takeFromAddress();
-  if (wasSignedIn) return;
+  const found = takeFromAddress();
+  if (found !== null) takeFromLink(found);
+  if (wasSignedIn || found === null) return;
   show();
   say(why);
 });

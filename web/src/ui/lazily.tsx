@@ -1,0 +1,76 @@
+import { Alert, Button, Group, Text } from "@mantine/core";
+import { type ComponentType, type ReactNode, Suspense, use, useEffect, useReducer } from "react";
+import { Loading } from "./states";
+
+/** How long it takes until a part is tried again, if the reader does not do so before. */
+const PAUSE = 5_000;
+
+type Loaded<Properties> = ComponentType<Properties> | null;
+/** A component that is loaded when it is first drawn, or before. */
+export type Lazy<Properties> = ((properties: Properties) => ReactNode) & { preload: () => Promise<void> };
+
+const parts: (() => Promise<unknown>)[] = [];
+
+/**
+ * A component in a file of its own. If that cannot be loaded, the page stays as it is, and it is tried
+ * again. (The router and React would load the page anew, or give up for good.) Its style has to be
+ * loaded with the page: Vite asks for it only once.
+ */
+export function lazily<Module, Properties extends object>(
+  load: () => Promise<Module>,
+  pick: (module: Module) => ComponentType<Properties>,
+): Lazy<Properties> {
+  let loading: Promise<Loaded<Properties>> | null = null;
+  let isFailed = false;
+  const attempt = () => {
+    if (loading === null || isFailed) {
+      isFailed = false;
+      loading = load().then(pick, () => {
+        isFailed = true;
+        return null;
+      });
+    }
+    return loading;
+  };
+  function Part(properties: Properties) {
+    const [, draw] = useReducer((tries: number) => tries + 1, 0);
+    const Found = use(loading ?? attempt());
+    if (Found !== null) return <Found {...properties} />;
+    return <NotLoaded onRetry={() => void attempt().then(draw)} />;
+  }
+  parts.push(attempt);
+  return Object.assign(Part, { preload: async () => void (await attempt()) });
+}
+
+/** A page in a file of its own. */
+export function page<Module>(load: () => Promise<Module>, pick: (module: Module) => ComponentType): Lazy<object> {
+  const Part = lazily(load, pick);
+  const Page = () => (
+    <Suspense fallback={<Loading />}>
+      <Part />
+    </Suspense>
+  );
+  return Object.assign(Page, { preload: Part.preload });
+}
+
+/** Loads every part, so that all pages open while the service is away. */
+export function loadAll(): void {
+  for (const load of parts) void load();
+}
+
+function NotLoaded({ onRetry }: { onRetry: () => void }) {
+  useEffect(() => {
+    const timer = setInterval(onRetry, PAUSE);
+    return () => clearInterval(timer);
+  });
+  return (
+    <Alert color="red" variant="outline" title="The service cannot be reached" role="alert" m="md">
+      <Group justify="space-between">
+        <Text size="sm">This part of the page could not be loaded. Trying again …</Text>
+        <Button size="xs" variant="default" onClick={onRetry}>
+          Try again
+        </Button>
+      </Group>
+    </Alert>
+  );
+}
