@@ -136,6 +136,7 @@ async function following(open) {
   });
   await page.getByRole("region", { name: "Links" }).getByText("https://example.com/followed").waitFor();
   await page.getByRole("region", { name: "Timeline" }).locator("canvas").waitFor();
+  await report("DELIVERED", sends.slice(6));
   await step("completeCampaign");
   await badge(page, "Sent");
   await page.getByRole("button", { name: "Complete" }).waitFor({ state: "detached" });

@@ -5,6 +5,7 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
   useSyncExternalStore,
 } from "react";
@@ -67,7 +68,12 @@ export function Session({ children }: { children: ReactNode }) {
     const client = held === null ? null : connect(signOut);
     return { signOut, client };
   }, [held]);
-  useEffect(() => () => session.client?.end(), [session]);
+  const before = useRef(session);
+  useEffect(() => {
+    if (before.current === session) return;
+    before.current.client?.end();
+    before.current = session;
+  }, [session]);
 
   if (session.client === null) {
     const signIn = (text: string) => {

@@ -18,14 +18,16 @@ export function Dialog({
   isWide?: boolean;
   children: ReactNode;
 }) {
-  // where the focus was, which Mantine loses where one dialog opens over another
+  // where the focus was: Mantine gives it back only to dialogs that were there before they opened
   const opener = useRef<Element | null>(null);
   const wasOpen = useRef(false);
   if (isOpen && !wasOpen.current) opener.current = document.activeElement;
   wasOpen.current = isOpen;
   const giveBack = () => {
     onClosed?.();
-    if (document.activeElement === document.body && opener.current instanceof HTMLElement) opener.current.focus();
+    const focus = document.activeElement;
+    const isLost = focus === null || focus === document.body || focus.closest('[role="dialog"]') !== null;
+    if (isLost && opener.current instanceof HTMLElement) opener.current.focus();
   };
   return (
     <Modal
