@@ -1,7 +1,7 @@
 import { Badge, Button, Group, NativeSelect } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
-import { Suspense, useDeferredValue, useMemo, useState } from "react";
+import { Suspense, useDeferredValue, useMemo, useRef, useState } from "react";
 import { graphql } from "../../__generated__";
 import type { CampaignFilter, CampaignRowFragment } from "../../__generated__/graphql";
 import { type OverviewSearch, STATUSES } from "../search";
@@ -107,7 +107,14 @@ export function CampaignTable({
 }) {
   const { q, status, sort = "SENT_AT", direction = "DESC", after, before } = search;
   const [isCreating, creating] = useDisclosure();
-  // it stays there once it was open, so that it gives the focus back when it is closed
+  // a dialog that is loaded to be opened does not know where the focus was
+  const opener = useRef<HTMLButtonElement>(null);
+  const close = () => {
+    creating.close();
+    // once the dialog holds the focus no more
+    setTimeout(() => opener.current?.focus(), 20);
+  };
+  // it stays there once it was open, until it has closed
   const [wasCreating, setCreating] = useState(false);
   if (isCreating && !wasCreating) setCreating(true);
   const variables = useMemo(() => {
@@ -136,7 +143,7 @@ export function CampaignTable({
       title="Campaigns"
       isBusy={drawn !== null && (isBusy || drawn !== shown)}
       actions={
-        <Button size="xs" onClick={creating.open}>
+        <Button size="xs" ref={opener} onClick={creating.open}>
           New campaign
         </Button>
       }
@@ -206,7 +213,7 @@ export function CampaignTable({
       )}
       {(isCreating || wasCreating) && (
         <Suspense>
-          <CampaignForm isOpen={isCreating} onClose={creating.close} />
+          <CampaignForm isOpen={isCreating} onClose={close} />
         </Suspense>
       )}
     </Panel>

@@ -1,5 +1,4 @@
 import { Button, Group, Stack, Text } from "@mantine/core";
-import { useState } from "react";
 import { Dialog } from "./dialog";
 
 /** Asks before what was typed is lost. */
@@ -10,20 +9,14 @@ export function Discard({
 }: {
   isOpen: boolean;
   onStay: () => void;
-  /** Called when the question is gone: what it is about may be a dialog, which then gives the focus back. */
   onDiscard: () => void;
 }) {
-  const [isDiscarded, setDiscarded] = useState(false);
-  const closed = () => {
-    if (isDiscarded) onDiscard();
-    setDiscarded(false);
-  };
   return (
-    <Dialog isOpen={isOpen && !isDiscarded} onClose={onStay} onClosed={closed} title="Discard your changes?">
+    <Dialog isOpen={isOpen} onClose={onStay} title="Discard your changes?">
       <Stack>
         <Text>What you have changed here is not saved.</Text>
         <Group justify="end">
-          <Button variant="default" onClick={() => setDiscarded(true)}>
+          <Button variant="default" onClick={onDiscard}>
             Discard
           </Button>
           <Button onClick={onStay} data-autofocus>
