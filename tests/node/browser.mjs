@@ -38,7 +38,7 @@ export async function visit(address, visiting, others = []) {
     page.on("console", (message) => {
       if (message.type() === "error") complaints.push(`console: ${message.text()}`);
     });
-    page.on("pageerror", (error) => complaints.push(`thrown: ${error.stack}`));
+    page.on("pageerror", (error) => complaints.push(`thrown on ${page.url()}: ${error.stack || error.name + ": " + error.message}`));
     return page;
   };
   try {

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Select, Stack, Textarea, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Modal, Select, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useNavigate } from "@tanstack/react-router";
 import { type RefObject, useEffect, useRef, useState } from "react";
@@ -50,7 +50,7 @@ export default function CampaignForm({
   // Escape and a click beside the dialog come easily
   const leave = () => (isChanged.current ? setAsked(true) : close());
   return (
-    <>
+    <Modal.Stack>
       <Dialog
         isOpen={isOpen}
         onClose={leave}
@@ -60,7 +60,7 @@ export default function CampaignForm({
         <Fields campaign={campaign} isChanged={isChanged} onLeave={leave} onDone={close} />
       </Dialog>
       <Discard isOpen={isOpen && isAsked} onStay={() => setAsked(false)} onDiscard={close} />
-    </>
+    </Modal.Stack>
   );
 }
 

@@ -49,7 +49,11 @@ export function connect(onEnd: (why: string) => void): Connected {
       }),
     ],
   });
-  return { urql, end: () => void socket.dispose() };
+  const end = () => {
+    // fails with the close event of a connection that was still being made
+    Promise.resolve(socket.dispose()).catch(() => {});
+  };
+  return { urql, end };
 }
 
 function isRefused(error: CombinedError): boolean {

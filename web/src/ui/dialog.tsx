@@ -1,7 +1,7 @@
 import { Modal } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useId } from "react";
 
-/** A dialog over the page. */
+/** A dialog over the page. Dialogs over dialogs stand in a `Modal.Stack`, so that Escape closes the top one alone. */
 export function Dialog({
   title,
   isOpen,
@@ -17,6 +17,7 @@ export function Dialog({
 }) {
   return (
     <Modal
+      stackId={useId()}
       opened={isOpen}
       onClose={onClose}
       title={title}

@@ -3,7 +3,7 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import type { CombinedError } from "urql";
 
-/** Content that is dimmed, below a bar, while it is about to be replaced. */
+/** Content that loses its colours, below a bar, while it is about to be replaced. */
 export function Busy({ isBusy, children }: { isBusy: boolean; children: ReactNode }) {
   return (
     <div className="busy" aria-busy={isBusy}>
