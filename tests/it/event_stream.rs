@@ -18,6 +18,8 @@ pub(crate) const FOLLOW: &str =
 pub(crate) struct Stream {
     response: Response,
     text: String,
+    /// Why it could not be read to its end.
+    broken: Option<reqwest::Error>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -40,7 +42,7 @@ impl Stream {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
-        Self { response, text: String::new() }
+        Self { response, text: String::new(), broken: None }
     }
 
     /// The next event, as a browser reads it; `None` at the end.
@@ -63,14 +65,19 @@ impl Stream {
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await;
             match chunk.expect("something comes within 20 s") {
                 Ok(Some(chunk)) => self.text += std::str::from_utf8(&chunk).unwrap(),
-                Ok(None) | Err(_) => return None,
+                Ok(None) => return None,
+                Err(error) => {
+                    self.broken = Some(error);
+                    return None;
+                }
             }
         }
     }
 
     /// The next event, which is a result, and its id.
     pub(crate) async fn result(&mut self) -> (Json, Option<String>) {
-        let event = self.next().await.expect("the stream goes on");
+        let event = self.next().await;
+        let event = event.unwrap_or_else(|| panic!("the stream has ended: {:?}", self.broken));
         assert_eq!(event.kind, "next");
         (serde_json::from_str(&event.data).unwrap(), event.id)
     }
@@ -168,7 +175,7 @@ on_both_databases! {
                 for value in &values {
                     request = request.header("last-event-id", value);
                 }
-                let mut stream = Stream { response: request.send().await.unwrap(), text: String::new() };
+                let mut stream = Stream { response: request.send().await.unwrap(), text: String::new(), broken: None };
                 let (result, _) = stream.result().await;
                 let refused = &result["errors"][0]["extensions"];
                 assert_eq!(refused["code"], "BAD_USER_INPUT", "{document} {values:?} {result}");

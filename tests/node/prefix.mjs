@@ -46,7 +46,9 @@ async function looking(open, complaints) {
   expect(page.url() === `${address}/`, `the address without the token, not ${page.url()}`);
 
   // by links, each of which is below the path
-  const hrefs = await page.locator("a[href]").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+  const hrefs = await page.locator("a[href]").evaluateAll((links) =>
+    links.filter((link) => link.origin === location.origin).map((link) => link.getAttribute("href")),
+  );
   const outside = hrefs.filter((href) => !href.startsWith(`${prefix}/`) && href !== prefix && href !== "#content");
   expect(outside.length === 0, `links below the path, not ${outside}`);
   await page.getByRole("link", { name: campaign.name }).click();

@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -12,10 +13,22 @@ use tempfile::TempDir;
 /// The service's address in the files.
 const SERVICE: &str = "127.0.0.1:8080";
 
-/// A port that is free now.
+/// A free port that no other test is given: neither by this function, nor by the system to a connection or to a
+/// listener at port 0, whose ports are higher ones.
+///
+/// # Panics
+/// If there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u16 = 20_000;
+    const PORTS: u16 = 12_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // processes begin at different ports
+    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
+    (0..PORTS)
+        .map(|_| FIRST + (start + TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS)
+        .find(|&port| TcpListener::bind(("0.0.0.0", port)).is_ok())
+        .expect("a free port")
 }
 
 /// A proxy, run by the current user.

@@ -51,6 +51,34 @@ async fn subscribe(
     .await;
 }
 
+/// Ends a subscription, and leaves its slot.
+async fn disable(subscriber: &DatabaseConnection, name: &str) {
+    run(
+        subscriber,
+        &format!(
+            "ALTER SUBSCRIPTION {name} DISABLE; ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"
+        ),
+    )
+    .await;
+}
+
+/// Drops a subscription, once all of the server are disabled and at rest: in one server, the slot of a table that is
+/// copied is made when all transactions have ended, and the one that drops the subscription waits for that slot.
+async fn drop_subscription(
+    publisher: &DatabaseConnection,
+    subscriber: &DatabaseConnection,
+    name: &str,
+) {
+    let started = Instant::now();
+    let replicating =
+        "pg_stat_activity WHERE backend_type IN ('walsender', 'logical replication worker')";
+    while count(publisher, replicating).await > 0 {
+        assert!(started.elapsed() < Duration::from_mins(1), "replication goes on");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    run(subscriber, &format!("DROP SUBSCRIPTION {name}")).await;
+}
+
 /// Waits until a subscriber has all that its publisher has.
 async fn until_same(publisher: &DatabaseConnection, subscriber: &DatabaseConnection) {
     let mut since = Instant::now();
@@ -146,9 +174,11 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
         assert_eq!(count(sql, "campaign_counts").await, 0);
         repair(database).await;
     }
-    for (name, _, sql) in subscribers {
-        run(&sql, &format!("ALTER SUBSCRIPTION {name} DISABLE; ALTER SUBSCRIPTION {name} SET (slot_name = NONE)")).await;
-        run(&sql, &format!("DROP SUBSCRIPTION {name}")).await;
+    for (name, _, sql) in &subscribers {
+        disable(sql, name).await;
+    }
+    for (name, _, sql) in &subscribers {
+        drop_subscription(&app.sql, sql, name).await;
     }
 }
 
@@ -185,7 +215,7 @@ async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
         until_same(&app.sql, &sql).await;
         let oracle = assert_exact(&sql).await;
         assert_filed(&sql, &oracle).await;
-        run(&sql, &format!("ALTER SUBSCRIPTION {name} DISABLE; ALTER SUBSCRIPTION {name} SET (slot_name = NONE)")).await;
-        run(&sql, &format!("DROP SUBSCRIPTION {name}")).await;
+        disable(&sql, name).await;
+        drop_subscription(&app.sql, &sql, name).await;
     }
 }
