@@ -74,6 +74,63 @@ async fn a_connection_may_be_idle_between_requests_for_longer_than_a_header_take
     assert_eq!(rest(&mut stream).await, "");
 }
 
+/// Requests that are refused without a look at their bodies, with the status of the response.
+const REFUSED: [(&str, &str); 4] = [
+    ("POST /graphql HTTP/1.1\r\nContent-Type: application/json", "401"),
+    (
+        "POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}",
+        "413",
+    ),
+    ("POST /healthz HTTP/1.1", "405"),
+    ("PUT /nothing HTTP/1.1", "404"),
+];
+
+#[tokio::test]
+async fn a_response_before_the_end_of_its_request_reaches_a_peer_that_is_still_sending() {
+    const SIZE: usize = 12_000_000;
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = app.organization("acme").await;
+    let token = acme.member.token.clone().unwrap();
+    for (head, status) in REFUSED {
+        let head = head.replace("{token}", &token);
+        // for a client that waits for the response, and for one that sends everything before it reads
+        for sent in [0, 1_000, 500_000, SIZE] {
+            let mut stream = connect(&app).await;
+            let head = format!("{head}\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b' '; sent]).await.unwrap();
+            let mut read = Vec::new();
+            let reading = stream.read_to_end(&mut read);
+            let ended = tokio::time::timeout(Duration::from_secs(10), reading).await;
+            ended.expect("the service ends the connection").expect("no reset");
+            let read = String::from_utf8(read).unwrap();
+            assert!(read.starts_with(&format!("HTTP/1.1 {status}")), "{sent} {read}");
+            assert!(read.contains("\r\nconnection: close\r\n"), "{sent} {read}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_small_request_that_is_refused_does_not_end_its_connection() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let mut stream = connect(&app).await;
+    for (head, status) in REFUSED {
+        if head.contains("{token}") {
+            continue;
+        }
+        for _ in 0..3 {
+            let request =
+                format!("{head}\r\nHost: x\r\nContent-Length: 200\r\n\r\n{}", " ".repeat(200));
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut read = [0; 4096];
+            let count = stream.read(&mut read).await.unwrap();
+            let read = String::from_utf8_lossy(&read[..count]);
+            assert!(read.starts_with(&format!("HTTP/1.1 {status}")), "{read}");
+            assert!(!read.contains("connection: close"), "{read}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn half_a_body_is_not_waited_for() {
     let app = impatient().await;

@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes};
 use campaigns_graphql::{Code, Error};
 use campaigns_scope::Budget;
 use http::StatusCode;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 
 use super::Unreadable;
 
@@ -26,6 +26,14 @@ pub(super) async fn read(
     time: Duration,
     budget: &Budget,
 ) -> Result<Vec<u8>, Unreadable> {
+    let too_large = || {
+        let error = Error::limit("body", format!("The body has more than {max} bytes."));
+        Unreadable(StatusCode::PAYLOAD_TOO_LARGE, error)
+    };
+    // what the client says that it sends is not waited for
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
     let reading = async {
         let mut read = Vec::new();
         let mut chunks = body.into_data_stream();
@@ -35,8 +43,7 @@ pub(super) async fn read(
                 return Err(Unreadable(StatusCode::BAD_REQUEST, error));
             };
             if read.len() + chunk.len() > max {
-                let error = Error::limit("body", format!("The body has more than {max} bytes."));
-                return Err(Unreadable(StatusCode::PAYLOAD_TOO_LARGE, error));
+                return Err(too_large());
             }
             budget.draw(chunk.len())?;
             read.extend_from_slice(&chunk);

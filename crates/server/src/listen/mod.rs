@@ -9,6 +9,8 @@
 //! - A connection that waits for its peer has a deadline: for the header, for the next request, for
 //!   a body (`http/body.rs`), and for reading a response.
 //! - On shutdown, work in progress is finished, and waiting connections are closed.
+//! - A response that comes before its request was read says that the connection closes, and reaches a peer that is
+//!   still sending: what comes then is read for a while, and ignored.
 //! - A connection that panics gives its place back, and accepting goes on.
 
 mod acceptor;
@@ -18,7 +20,7 @@ mod stream;
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use axum::{Router, body::Body};
+use axum::Router;
 use campaigns_tasks::{Task, caught};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1};
@@ -100,9 +102,14 @@ async fn serve_peer(
         let (peer, router) = (peer.clone(), router.clone());
         let under_way = peer.begin_request();
         async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
+            let mut request = request.map(|body| peer.request_body(body));
+            request.extensions_mut().insert(peer.clone());
             let response = router.oneshot(request).await?;
+            if peer.has_unread_body() {
+                // hyper looks what is left of the body, and says that the connection closes if it is more than a
+                // little; a proxy would else send its next request by it
+                tokio::task::yield_now().await;
+            }
             Ok::<_, Infallible>(response.map(|body| peer::Noted::new(body, under_way)))
         }
     });

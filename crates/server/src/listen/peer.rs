@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use async_graphql::futures_util::task::AtomicWaker;
 use campaigns_scope::{Budget, Held};
 use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
@@ -48,6 +49,8 @@ pub(crate) struct Peer(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     phase: AtomicU8,
+    /// Whether the body of the last request was not read to its end.
+    unread: AtomicBool,
     /// The waker of the reader: hyper does not poll again while a read is pending.
     reader: AtomicWaker,
     inbound: Mutex<Inbound>,
@@ -107,6 +110,21 @@ impl Peer {
     pub(super) fn begin_request(&self) -> UnderWay {
         self.enter(Phase::Service);
         UnderWay(self.clone())
+    }
+
+    /// The body of the request in progress. The peer knows whether it was read to its end.
+    pub(super) fn request_body(&self, body: Incoming) -> axum::body::Body {
+        let is_read = body.is_end_stream();
+        self.0.unread.store(!is_read, Ordering::Relaxed);
+        if is_read {
+            return axum::body::Body::empty();
+        }
+        axum::body::Body::new(RequestBody { body, peer: self.clone() })
+    }
+
+    /// Whether the body of the last request was not read to its end.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed)
     }
 
     /// Waits if a request of the organization comes sooner than it was told to.
@@ -194,6 +212,36 @@ impl Drop for UnderWay {
             // so that the time for the next request starts
             self.0.0.reader.wake();
         }
+    }
+}
+
+/// The body of a request, until it was read to its end.
+struct RequestBody {
+    body: Incoming,
+    peer: Peer,
+}
+
+impl Body for RequestBody {
+    type Data = bytes::Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.peer.0.unread.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,6 +17,10 @@ use tokio::{
 use super::peer::{Peer, Phase};
 use crate::app::Timeouts;
 
+/// How long a peer that is still sending its request can read the response before the connection ends. At the end
+/// of a connection with unread input, TCP withdraws what the peer has not read yet (RFC 9112, section 9.6).
+const LINGERING: Duration = Duration::from_secs(2);
+
 /// A stream with deadlines.
 pub(super) struct Timed<S> {
     stream: S,
@@ -24,6 +28,7 @@ pub(super) struct Timed<S> {
     timeouts: Timeouts,
     reading: Deadline<Phase>,
     writing: Deadline<()>,
+    lingering: Deadline<()>,
     /// Its place among the open connections.
     _place: OwnedSemaphorePermit,
 }
@@ -50,6 +55,10 @@ impl<T: PartialEq> Deadline<T> {
         }
     }
 
+    fn is_set(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     fn forget(&mut self) {
         self.waiting = None;
     }
@@ -63,7 +72,8 @@ impl<S> Timed<S> {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let (reading, writing) = (Deadline::none(), Deadline::none());
-        Self { stream, peer, timeouts, reading, writing, _place: place }
+        let lingering = Deadline::none();
+        Self { stream, peer, timeouts, reading, writing, lingering, _place: place }
     }
 
     /// Handles the result of a write. A pending write has a deadline, which progress extends.
@@ -141,7 +151,7 @@ trait Leave: AsyncRead + Unpin {
 
 impl<S: AsyncRead + Unpin> Leave for S {}
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -170,7 +180,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.progress(polled, context)
+        let this = &mut *self;
+        if !this.lingering.is_set() {
+            let polled = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.progress(polled, context))?;
+            if !this.peer.has_unread_body() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if this.lingering.is_over((), LINGERING, context) {
+            return Poll::Ready(Ok(()));
+        }
+        // a peer that is gone needs nothing more
+        this.stream.poll_leave(context).map(|_| Ok(()))
     }
 }
