@@ -111,6 +111,21 @@ async fn a_response_before_the_end_of_its_request_reaches_a_peer_that_is_still_s
 }
 
 #[tokio::test]
+async fn a_peer_that_goes_on_sending_after_its_response_is_cut_off() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let mut stream = connect(&app).await;
+    let head =
+        format!("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", u64::MAX / 2);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let started = Instant::now();
+    let chunk = vec![b' '; 10_000];
+    while stream.write_all(&chunk).await.is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it is read for ever");
+    }
+    assert!(started.elapsed() > Duration::from_secs(1), "what is on its way is read");
+}
+
+#[tokio::test]
 async fn a_small_request_that_is_refused_does_not_end_its_connection() {
     let app = TestApp::start(Backend::Sqlite).await;
     let mut stream = connect(&app).await;

@@ -46,6 +46,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let Start { is_development, rules, tokens, options, settings } = start;
     let mut told_to_end = std::pin::pin!(process::told_to_end());
     let bound;
+    let mut is_announced = false;
     let metrics = match &arguments.watching.metrics_listen {
         Some(address) => Some(Bound::to(address).await?.into_listener()),
         None => None,
@@ -68,6 +69,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
             );
             let database = match waited.await? {
                 Waited::Connected(database, listening) => {
+                    is_announced = listening.is_some();
                     bound = listening;
                     database
                 }
@@ -94,7 +96,6 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         }
     };
     let app = App::new(database.clone(), keys, Clock::system(), settings);
-    let is_announced = bound.is_some() && !is_development;
     let bound = match bound {
         Some(bound) => bound,
         None => Bound::to(&arguments.listen).await?,

@@ -106,8 +106,8 @@ async fn serve_peer(
             request.extensions_mut().insert(peer.clone());
             let response = router.oneshot(request).await?;
             if peer.has_unread_body() {
-                // hyper looks what is left of the body, and says that the connection closes if it is more than a
-                // little; a proxy would else send its next request by it
+                // lets hyper see the dropped body before it writes the header: unless the rest has already arrived,
+                // it adds `Connection: close`, without which a proxy reuses the connection
                 tokio::task::yield_now().await;
             }
             Ok::<_, Infallible>(response.map(|body| peer::Noted::new(body, under_way)))
