@@ -1,5 +1,5 @@
 import { graphql } from "../../__generated__";
-import type { CampaignFilter, CampaignNamesQuery, CampaignNamesQueryVariables } from "../../__generated__/graphql";
+import type { CampaignFilter } from "../../__generated__/graphql";
 import type { Names } from "../ui/picker";
 
 const CampaignNames = graphql(`
@@ -11,15 +11,9 @@ const CampaignNames = graphql(`
   }
 `);
 
-/** Names of campaigns, of those that the filter selects. */
-function campaignNames(filter: CampaignFilter): Names<CampaignNamesQuery, CampaignNamesQueryVariables> {
-  return {
-    query: CampaignNames,
-    variablesOf: ({ text, ids }) => ({ filter: text === "" ? filter : { ...filter, name: { contains: text } }, ids }),
-    namesOf: ({ found, chosen }) => [...chosen.nodes, ...found.nodes],
-  };
-}
-
-export const allCampaigns = campaignNames({});
+export const allCampaigns: Names<CampaignFilter> = { query: CampaignNames, filter: {} };
 /** Campaigns that are not over. */
-export const openCampaigns = campaignNames({ status: { notIn: ["SENT", "CANCELED"] } });
+export const openCampaigns: Names<CampaignFilter> = {
+  query: CampaignNames,
+  filter: { status: { notIn: ["SENT", "CANCELED"] } },
+};

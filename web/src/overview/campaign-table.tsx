@@ -211,7 +211,7 @@ export function CampaignTable({
           </Group>
         </Group>
       )}
-      {(isCreating || wasCreating) && (
+      {wasCreating && (
         <Suspense>
           <CampaignForm isOpen={isCreating} onClose={close} />
         </Suspense>

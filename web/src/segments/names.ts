@@ -1,5 +1,5 @@
 import { graphql } from "../../__generated__";
-import type { SegmentNamesQuery, SegmentNamesQueryVariables } from "../../__generated__/graphql";
+import type { SegmentFilter } from "../../__generated__/graphql";
 import type { Names } from "../ui/picker";
 
 const SegmentNames = graphql(`
@@ -9,9 +9,4 @@ const SegmentNames = graphql(`
   }
 `);
 
-/** Names of segments. */
-export const segmentNames: Names<SegmentNamesQuery, SegmentNamesQueryVariables> = {
-  query: SegmentNames,
-  variablesOf: ({ text, ids }) => ({ filter: text === "" ? {} : { name: { contains: text } }, ids }),
-  namesOf: ({ found, chosen }) => [...chosen.nodes, ...found.nodes],
-};
+export const segmentNames: Names<SegmentFilter> = { query: SegmentNames, filter: {} };

@@ -1,9 +1,9 @@
 /**
  * Tabs of one browser share a session. A tab that has none asks the others and gets theirs; the token goes
  * over a BroadcastChannel, which browsers deliver to pages of the same origin only, and is stored nowhere
- * else. Who signs out in one tab is signed out in all of them.
+ * else. Signing out in one tab signs out all of them.
  *
- * A tab that has a session keeps it, whatever others say: only a renewal of the same token replaces it.
+ * A tab keeps the session that it has: only a renewal of the same token replaces it.
  */
 
 import { endOf, forget, isRenewable, keep, token } from "./token";
@@ -91,7 +91,7 @@ export function share(): void {
 }
 
 /** Hands a renewed token to the tabs that have the one before. */
-export function shareRenewed(before: string | null): void {
+function shareRenewed(before: string | null): void {
   const session = own();
   if (session !== null && before !== null) tell({ kind: "renewed", before, session });
 }
@@ -109,7 +109,7 @@ export async function renewAlone(renew: () => Promise<boolean>): Promise<boolean
   const before = token();
   const isDone = () => token() !== before && endOf(token()) > Date.now();
   const turn = async () => {
-    // what the tab before has told arrives after its turn has ended
+    // the renewed token of the tab that held the lock arrives after it has released the lock
     if (!isDone()) await new Promise((resolve) => setTimeout(resolve));
     if (isDone()) return true;
     const isRenewed = await renew();

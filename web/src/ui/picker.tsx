@@ -8,111 +8,85 @@ interface Named {
   name: string;
 }
 
-/** What a picker asks with: what was typed, and what is chosen already, which has a name in any case. */
-export interface Asked {
-  text: string;
-  ids: string[];
+/** The names that a picker offers: those that a search finds, and those of what is chosen already. */
+export interface Names<Filter extends object> {
+  query: TypedDocumentNode<
+    { found: { nodes: Named[] }; chosen: { nodes: Named[] } },
+    { filter: Filter; ids: string | string[] }
+  >;
+  /** What all of them fulfil. */
+  filter: Filter;
 }
 
-/** The names that a picker offers. */
-export interface Names<Data, Variables extends object> {
-  query: TypedDocumentNode<Data, Variables>;
-  variablesOf: (asked: Asked) => Variables;
-  namesOf: (data: Data) => Named[];
-}
-
-interface Common<Data, Variables extends object> {
+interface Common<Filter extends object> {
   label: string;
   placeholder?: string;
-  names: Names<Data, Variables>;
+  names: Names<Filter>;
 }
 
-/** Finds names as the reader types: there may be more than anyone can list. */
-function useNames<Data, Variables extends object>(
-  { query, variablesOf, namesOf }: Names<Data, Variables>,
-  ids: string[],
-) {
+/** The properties of a field that finds names as the reader types: there may be more than anyone can list. */
+function useNames<Filter extends object>({ label, placeholder, names }: Common<Filter>, ids: string[]) {
+  const { query, filter } = names;
   const [text, setText] = useState("");
   const [settled] = useDebouncedValue(text, 200);
   const key = ids.join(" ");
   const known = useRef(new Map<string, string>());
   // a field shows the name of what was chosen: that is not searched for
   const isName = [...known.current.values()].includes(settled);
-  const variables = useMemo(
-    () => variablesOf({ text: isName ? "" : settled.trim(), ids: key === "" ? [] : key.split(" ") }),
-    [variablesOf, settled, isName, key],
-  );
-  const [{ data, fetching }] = useQuery<Data, object>({ query, variables });
-  const found = data === undefined ? [] : namesOf(data);
+  const variables = useMemo(() => {
+    const search = isName ? "" : settled.trim();
+    return {
+      filter: search === "" ? filter : { ...filter, name: { contains: search } },
+      ids: key === "" ? [] : key.split(" "),
+    };
+  }, [filter, settled, isName, key]);
+  const [{ data, fetching }] = useQuery({ query, variables });
+  const found = data === undefined ? [] : [...data.chosen.nodes, ...data.found.nodes];
   for (const { id, name } of found) known.current.set(id, name);
   const chosen = ids.map((id) => ({ id, name: known.current.get(id) ?? "…" }));
   const listed = [...new Map([...chosen, ...found].map((one) => [one.id, one.name]))];
   return {
-    first: found[0]?.id,
-    setText,
+    size: "xs",
+    "aria-label": label,
+    placeholder,
+    searchable: true,
+    onSearchChange: setText,
     data: listed.map(([value, label]) => ({ value, label })),
     nothingFoundMessage: fetching ? "Searching …" : "Nothing found",
     // the service has searched
     filter: ({ options }: { options: unknown }) => options as never,
-  };
+    comboboxProps: { width: "max-content", position: "bottom-start" },
+  } as const;
 }
 
 /** Picks one of any number of things by its name. */
-export function Picker<Data, Variables extends object>({
-  label,
-  placeholder,
-  names,
+export function Picker<Filter extends object>({
   value,
   onChange,
   isClearable = false,
-}: Common<Data, Variables> & {
+  ...common
+}: Common<Filter> & {
   value: string | null;
   onChange: (id: string | null) => void;
   isClearable?: boolean;
 }) {
-  const { setText, data, nothingFoundMessage, filter } = useNames(names, value === null ? [] : [value]);
   return (
     <Select
-      size="xs"
-      aria-label={label}
-      placeholder={placeholder}
-      searchable
+      {...useNames(common, value === null ? [] : [value])}
       clearable={isClearable}
-      clearButtonProps={{ "aria-label": `Clear ${label}`, "aria-hidden": false, tabIndex: 0 }}
+      clearButtonProps={{ "aria-label": `Clear ${common.label}`, "aria-hidden": false, tabIndex: 0 }}
       allowDeselect={false}
       value={value}
       onChange={onChange}
-      onSearchChange={setText}
-      data={data}
-      filter={filter}
-      nothingFoundMessage={nothingFoundMessage}
-      comboboxProps={{ width: "max-content", position: "bottom-start" }}
     />
   );
 }
 
 /** Picks some of any number of things. */
-export function ManyPicker<Data, Variables extends object>({
-  label,
-  placeholder,
-  names,
+export function ManyPicker<Filter extends object>({
   value,
   onChange,
-}: Common<Data, Variables> & { value: string[]; onChange: (ids: string[]) => void }) {
-  const { setText, data, nothingFoundMessage, filter } = useNames(names, value);
-  return (
-    <MultiSelect
-      size="xs"
-      aria-label={label}
-      placeholder={placeholder}
-      searchable
-      value={value}
-      onChange={onChange}
-      onSearchChange={setText}
-      data={data}
-      filter={filter}
-      nothingFoundMessage={nothingFoundMessage}
-      comboboxProps={{ width: "max-content", position: "bottom-start" }}
-    />
-  );
+  ...common
+}: Common<Filter> & { value: string[]; onChange: (ids: string[]) => void }) {
+  return <MultiSelect {...useNames(common, value)} value={value} onChange={onChange} />;
 }
