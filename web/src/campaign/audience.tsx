@@ -131,7 +131,7 @@ function OfEvents({
   return (
     <>
       <News list={list} now={now} revision={revision} />
-      <Scrolled label="Recipients" list={list} columns={EVENTS} empty="Nobody yet" />
+      <Scrolled label="Recipients" list={list} columns={EVENTS} empty="No recipients yet" />
     </>
   );
 }

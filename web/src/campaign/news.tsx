@@ -4,8 +4,8 @@ import { count } from "../ui/format";
 import type { Loaded } from "../ui/pages";
 
 /**
- * Offers to load a list again that has changed since: rows do not move while somebody reads them. An empty
- * list is loaded again by itself.
+ * Offers to load a list again once it has changed, so that rows do not move under the reader. An empty list is
+ * loaded again by itself.
  */
 export function News({
   list: { rows, total, isLoading, reload },

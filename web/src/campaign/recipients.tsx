@@ -132,7 +132,7 @@ export function Recipients({
         list={list}
         columns={COLUMNS}
         choice={{ chosen, onChoose: setChosen, nameOf: ({ contact }) => fullName(contact) }}
-        empty="Nobody yet"
+        empty="No recipients yet"
       />
       <ReportForm
         ids={[...chosen.keys()]}

@@ -36,8 +36,8 @@ export interface Share {
 }
 
 /**
- * A share as a percentage, rounded half up as the API rounds its rates, from the counts: no other rounding
- * comes before. One below 1 % has two decimals, as limits of 0.1 % cannot be told apart with one.
+ * A share as a percentage, computed from the counts and rounded half up once, as the API rounds its rates.
+ * Shares below 1 % have two decimals: one is too coarse for limits of 0.1 %.
  */
 export function rate({ part, whole }: Share): string {
   if (whole === 0) return NONE;
