@@ -7,7 +7,7 @@ use campaigns_operation::Documents;
 use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Binary, Finished, NodeProgram, Organization, TestApp, TestDatabase, free_port, node,
-    on_both_databases, python, serve_arguments,
+    node_passes, on_both_databases, python, serve_arguments,
 };
 use uuid::Uuid;
 
@@ -65,8 +65,7 @@ async fn run(program: &str, app: &TestApp, acme: &Organization, more: &[(&str, &
 
 /// The documents of a client, as a build of it writes them for the service.
 async fn manifest(program: &str) -> Settings {
-    let Finished { code, out, err } = node(program, &[("MANIFEST", "yes")]).await;
-    assert_eq!(code, 0, "{out}{err}");
+    let Finished { out, .. } = node_passes(program, &[("MANIFEST", "yes")]).await;
     let documents = Documents::new(serde_json::from_str(&out).unwrap(), false).unwrap();
     Settings { documents, ..Settings::default() }
 }

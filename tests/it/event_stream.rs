@@ -42,6 +42,10 @@ impl Stream {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        Self::of(response)
+    }
+
+    fn of(response: Response) -> Self {
         Self { response, text: String::new(), broken: None }
     }
 
@@ -175,7 +179,7 @@ on_both_databases! {
                 for value in &values {
                     request = request.header("last-event-id", value);
                 }
-                let mut stream = Stream { response: request.send().await.unwrap(), text: String::new(), broken: None };
+                let mut stream = Stream::of(request.send().await.unwrap());
                 let (result, _) = stream.result().await;
                 let refused = &result["errors"][0]["extensions"];
                 assert_eq!(refused["code"], "BAD_USER_INPUT", "{document} {values:?} {result}");

@@ -1,6 +1,6 @@
 //! GraphQL over HTTP.
 
-use campaigns_tests::{Answer, Backend, Socket, TestApp, node, populate};
+use campaigns_tests::{Answer, Backend, Socket, TestApp, node_passes, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use reqwest::{
@@ -15,8 +15,7 @@ async fn the_audits_of_graphql_over_http_pass_without_an_error_or_a_warning() {
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.unwrap();
-    let run = node("audit.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
-    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    node_passes("audit.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
 }
 
 #[tokio::test]
@@ -25,15 +24,13 @@ async fn full_introspection_is_allowed_and_describes_every_type_and_field() {
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.unwrap();
-    let run = node("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
-    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    node_passes("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
 }
 
 /// Has Relay's compiler compile `tests/node/relay`.
 pub(crate) async fn compile_for_relay() {
     // `relay.config.json` beside it says what is compiled
-    let run = node("node_modules/relay-compiler/cli.js", &[("NO_COLOR", "1")]).await;
-    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let run = node_passes("node_modules/relay-compiler/cli.js", &[("NO_COLOR", "1")]).await;
     let said = format!("{}{}", run.out, run.err);
     assert!(said.contains("Compilation completed"), "{said}");
     assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
@@ -473,8 +470,7 @@ async fn random_documents_are_valid_where_the_reference_implementation_says_so()
     let token = acme.member.token.clone().unwrap();
     let environment =
         [("URL", &*url), ("TOKEN", &*token), ("SCHEMA", schema), ("SEED", "25"), ("COUNT", "800")];
-    let run = node("validity.mjs", &environment).await;
-    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    node_passes("validity.mjs", &environment).await;
 }
 
 #[tokio::test]
@@ -597,8 +593,7 @@ async fn tools_can_read_the_schema_however_deep_operations_may_be() {
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.clone().unwrap();
-    let run = node("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
-    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    node_passes("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
     let deep =
         acme.member.ask("{ campaigns { nodes { sends { nodes { id } } } } }", json!({})).await;
     assert_eq!(deep.code(), "LIMIT_EXCEEDED");

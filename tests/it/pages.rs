@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use campaigns_server::{Pages, Settings, SignIn, demo};
 use campaigns_tests::{
-    Backend, Binary, Finished, Issuer, Organization, TestApp, TestDatabase, node,
+    Backend, Binary, Finished, Issuer, Organization, TestApp, TestDatabase, node_passes,
     on_both_databases, serve_arguments,
 };
 use chrono::Utc;
@@ -24,8 +24,7 @@ async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) 
         ("MEMBER", member),
         ("EVERYWHERE", everywhere),
     ];
-    let Finished { code, out, err } = node("pages.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("pages.mjs", &environment).await;
 }
 
 #[tokio::test]
@@ -64,8 +63,7 @@ async fn follow_links(pages: Pages, takes_token_links: bool) {
         ("LINKS", if takes_token_links { "yes" } else { "" }),
         ("PAGES", &pages),
     ];
-    let Finished { code, out, err } = node("links.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("links.mjs", &environment).await;
 }
 
 #[tokio::test]
@@ -134,8 +132,7 @@ pub(crate) async fn start_with_an_issuer(issuer: &Issuer, flags: &[&str]) -> (Te
 /// Signs in to the pages at this address, as a person does.
 pub(crate) async fn sign_in(address: &str, issuer: &Issuer) {
     let environment = [("ADDRESS", address), ("ISSUER", &issuer.address)];
-    let Finished { code, out, err } = node("sign-in.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("sign-in.mjs", &environment).await;
 }
 
 async fn sign_in_at_an_issuer(flags: &[&str]) {
@@ -266,8 +263,7 @@ async fn the_pages_stay_true_and_lose_nothing_while_things_change() {
     populate(&app, &app.literal(acme.id)).await;
     let (token, theirs) = (acme.admin.token.unwrap(), other.admin.token.unwrap());
     let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &token), ("OTHER", &theirs)];
-    let Finished { code, out, err } = node("steady.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("steady.mjs", &environment).await;
 }
 
 #[tokio::test]
@@ -288,8 +284,7 @@ async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_pa
     .await;
     let token = acme.admin.token.unwrap();
     let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &token), ("ROWS", "100000")];
-    let Finished { code, out, err } = node("rows.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("rows.mjs", &environment).await;
 }
 
 /// Gives an organization a campaign with a send.
@@ -317,8 +312,7 @@ async fn the_plain_pages_explore_and_look_without_anything_built() {
     let acme = app.organization("acme").await;
     fill(&app, &acme).await;
     let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &acme.admin.token.unwrap())];
-    let Finished { code, out, err } = node("plain.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("plain.mjs", &environment).await;
 }
 
 async fn get(app: &TestApp, path: &str, encodings: &str) -> Response {

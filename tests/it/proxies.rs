@@ -2,7 +2,7 @@
 
 use campaigns_server::{Pages, PublicUrl, Settings, SignIn};
 use campaigns_tests::{
-    Backend, Binary, Client, Finished, Proxy, Socket, TestApp, free_port, node, populate,
+    Backend, Binary, Client, Proxy, Socket, TestApp, free_port, node_passes, populate,
     serve_arguments,
 };
 use rand::SeedableRng;
@@ -288,8 +288,7 @@ async fn a_person_uses_the_pages_below_a_path_behind_nginx() {
     if Pages::default() == Pages::Built {
         let environment =
             [("DASHBOARD", dashboard.as_str()), ("GRAPHIQL", &graphiql), ("SERVICE", &address)];
-        let Finished { code, out, err } = node("prefix.mjs", &environment).await;
-        assert_eq!(code, 0, "{out}{err}");
+        node_passes("prefix.mjs", &environment).await;
     }
     assert_eq!(service.terminate().await, 0);
 }
@@ -312,8 +311,7 @@ async fn the_plain_pages_do_the_same_below_a_path_that_caddy_removes() {
     pages::fill(&app, &acme).await;
     let token = acme.admin.token.unwrap();
     let environment = [("ADDRESS", address.as_str()), ("TOKEN", &token)];
-    let Finished { code, out, err } = node("plain.mjs", &environment).await;
-    assert_eq!(code, 0, "{out}{err}");
+    node_passes("plain.mjs", &environment).await;
 }
 
 #[tokio::test]

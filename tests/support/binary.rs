@@ -405,6 +405,17 @@ pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
     output.await.expect("Node is installed").into()
 }
 
+/// Runs a program of `tests/node`, which is a test of its own.
+///
+/// # Panics
+/// If it fails, with its output.
+pub async fn node_passes(program: &str, environment: &[(&str, &str)]) -> Finished {
+    let finished = node(program, environment).await;
+    let Finished { code, out, err } = &finished;
+    assert_eq!(*code, 0, "{program} {out}{err}");
+    finished
+}
+
 async fn node_command(program: &str) -> Command {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/node");

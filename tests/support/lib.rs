@@ -18,7 +18,8 @@ mod socket;
 
 pub use app::{Organization, Sent, TestApp};
 pub use binary::{
-    Binary, Example, Finished, Followed, Followers, Issuer, NodeProgram, node, serve_arguments,
+    Binary, Example, Finished, Followed, Followers, Issuer, NodeProgram, node, node_passes,
+    serve_arguments,
 };
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase, no_space, postgres_program};
