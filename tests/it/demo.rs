@@ -5,6 +5,7 @@ use campaigns_tests::{Backend, TestApp};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 
+const README: &str = include_str!("../../README.md");
 const QUERY: &str = "{ campaigns(first: 500) { nodes {
     id name status createdAt scheduledAt sentAt
     stats { sends delivered openRate clickRate bounceRate complaintRate unsubscribeRate uniqueOpens uniqueClicks lastEventAt }
@@ -41,6 +42,20 @@ async fn the_demo_data_is_the_same_every_time_but_for_the_dates() {
     let later = TimeDelta::days(40);
     let (_postgres, second) = load(Backend::Postgres, now + later).await;
     assert_eq!(shifted(&first, later), shifted(&second, TimeDelta::zero()));
+}
+
+#[tokio::test]
+async fn the_first_query_of_the_readme_has_the_answer_that_it_shows() {
+    let (app, _) = load(Backend::Sqlite, Utc::now()).await;
+    let (_, rest) = README.split_once("## A first query").unwrap();
+    let block = |kind: &str| {
+        let (_, rest) = rest.split_once(&format!("```{kind}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let token = TestApp::token(demo::ORGANIZATIONS[0].id, "member", "x");
+    let data = app.client(Some(token)).data(block("graphql"), json!({})).await;
+    let shown: Json = serde_json::from_str(block("json")).unwrap();
+    assert_eq!(json!({ "data": data }), shown);
 }
 
 #[tokio::test]
