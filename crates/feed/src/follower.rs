@@ -8,7 +8,7 @@ use std::{
 
 use campaigns_entity::event;
 use campaigns_scope::{Error, Exhausted, Place, Scope};
-use sea_orm::sea_query::Expr;
+use sea_orm::Condition;
 use tokio::sync::watch;
 
 use crate::{Event, Feed, batch::size, log::Found, reader::Listener, shelf::Page};
@@ -36,7 +36,7 @@ const SPAN: i64 = 1_000_000;
 pub struct Wanted {
     /// For the table. It is made when it is needed, since it can be larger than the filter that it
     /// comes from.
-    pub condition: Box<dyn Fn(&Scope) -> Expr + Send + Sync>,
+    pub condition: Box<dyn Fn(&Scope) -> Condition + Send + Sync>,
     /// For the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
     /// The text that identifies it.
@@ -76,7 +76,7 @@ impl Wanted {
     /// Every event.
     #[must_use]
     pub fn all() -> Self {
-        let condition = Box::new(|_: &Scope| Expr::val(true));
+        let condition = Box::new(|_: &Scope| Condition::all());
         Self { condition, selects: Box::new(|_| true), name: "".into() }
     }
 }

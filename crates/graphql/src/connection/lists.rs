@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use async_graphql::Context;
 use campaigns_analytics::Scan;
 use campaigns_scope::{OrganizationOwned, Page, Place, Scope, Scoped, Settled, Window};
 use sea_orm::sea_query::ExprTrait;
@@ -24,14 +25,37 @@ pub(super) type Column<T> = <<T as RowObject>::Entity as sea_orm::EntityTrait>::
 pub(super) struct ListPage<E: OrganizationOwned> {
     pub(super) rows: Vec<Row<E>>,
     pub(super) more: bool,
+    /// The number of rows of the whole list, if it was counted with the page.
+    total: Option<u64>,
+}
+
+/// The parts of a list that are selected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    /// Rows, or what depends on them.
+    page: bool,
+    /// The number of all rows.
+    total: bool,
+}
+
+impl Parts {
+    /// The parts of the connection in a context.
+    pub(super) fn of(ctx: &Context<'_>) -> Self {
+        let asked = ctx.look_ahead();
+        let is_selected = |part| asked.field(part).exists();
+        Self {
+            page: ["nodes", "edges", "pageInfo"].into_iter().any(is_selected),
+            total: is_selected("totalCount"),
+        }
+    }
 }
 
 /// The rows of a list.
 pub(super) struct Selected<E: OrganizationOwned> {
     /// The select for a page.
     pages: Scoped<E>,
-    /// The select for counting.
-    counted: Scoped<E>,
+    /// The select for counting, if they are counted.
+    counted: Option<Scoped<E>>,
 }
 
 impl<E: OrganizationOwned> Selected<E> {
@@ -40,6 +64,7 @@ impl<E: OrganizationOwned> Selected<E> {
         scope: &Scope,
         filter: Option<&impl Filter>,
         order_by: Option<&[impl OrderInput]>,
+        parts: Parts,
     ) -> Result<Self, Error> {
         // a requested order sorts all rows, and counting tests all of them
         let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
@@ -47,7 +72,12 @@ impl<E: OrganizationOwned> Selected<E> {
         let of = |scan| -> Result<_, Error> {
             Ok(scope.find().filter(filter::condition(scope, filter, "filter", scan)?))
         };
-        Ok(Self { pages: of(scan)?, counted: of(Scan::Full)? })
+        let counted = if parts.total { Some(of(Scan::Full)?) } else { None };
+        Ok(Self { pages: of(scan)?, counted })
+    }
+
+    fn counted(&self) -> &Scoped<E> {
+        self.counted.as_ref().unwrap_or(&self.pages)
     }
 }
 
@@ -65,6 +95,7 @@ pub(super) enum Of<T: Listed> {
 /// Lists that are loaded together.
 pub(super) struct Lists<T: Listed> {
     of: Of<T>,
+    parts: Parts,
     columns: Columns<T::Entity>,
     ordering: Ordering,
     pub(super) window: Window,
@@ -81,7 +112,7 @@ impl<T: Listed> Lists<T> {
     /// The lists in an order.
     pub(super) fn new(
         scope: &Scope,
-        of: Of<T>,
+        (of, parts): (Of<T>, Parts),
         columns: Columns<T::Entity>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
@@ -90,6 +121,7 @@ impl<T: Listed> Lists<T> {
         let Asked { window, place } = page.window(scope, &ordering)?;
         Ok(Self {
             of,
+            parts,
             columns,
             ordering,
             window,
@@ -139,8 +171,12 @@ impl<T: Listed> Lists<T> {
         let columns = self.columns.all();
         let of_parents = match &self.of {
             Of::One(selected) => {
-                let selected = self.settle(scope, &selected.pages).await?;
-                let page = scope.page(selected, &columns, order, window).await?;
+                let list = self.settle(scope, &selected.pages).await?;
+                let counted = match &selected.counted {
+                    Some(counted) => Some(self.settle(scope, counted).await?),
+                    None => None,
+                };
+                let page = scope.page(list, counted, &columns, order, window).await?;
                 return Ok(pages_of([(None, page)], &columns));
             }
             Of::Children(selected, column, parents) => {
@@ -168,14 +204,20 @@ impl<T: Listed> Lists<T> {
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
+        if self.parts.page && matches!(self.of, Of::One(_)) {
+            let pages = self.pages(scope).await?;
+            if let Some(total) = pages.get(&parent).and_then(|page| page.total) {
+                return Ok(total);
+            }
+        }
         let counts = self.counts.get_or_init(async || {
             let of_parents: HashMap<Uuid, u64> = match &self.of {
                 Of::One(selected) => {
-                    let selected = self.settle(scope, &selected.counted).await?;
+                    let selected = self.settle(scope, selected.counted()).await?;
                     return Ok(HashMap::from([(None, scope.count(selected).await?)]));
                 }
                 Of::Children(selected, column, parents) => {
-                    let selected = self.settle(scope, &selected.counted).await?;
+                    let selected = self.settle(scope, selected.counted()).await?;
                     scope.counts(selected, *column, parents).await?.into_iter().collect()
                 }
                 Of::Each(lists) => scope.counts_of_each(lists).await?,
@@ -221,16 +263,16 @@ fn pages_of<E: OrganizationOwned>(
     columns: &Arc<[E::Column]>,
 ) -> HashMap<Option<Uuid>, ListPage<E>> {
     let mut all = Vec::new();
-    let mut lengths = Vec::new();
-    for (parent, page) in pages {
-        lengths.push((parent, page.rows.len(), page.more));
-        all.extend(page.rows);
+    let mut ends = Vec::new();
+    for (parent, Page { rows, more, total }) in pages {
+        all.extend(rows);
+        ends.push((parent, all.len(), more, total));
     }
-    let mut rows = rows::read::<E>(all, Arc::clone(columns));
-    lengths
-        .into_iter()
-        .map(|(parent, length, more)| {
-            (parent, ListPage { rows: rows.by_ref().take(length).collect(), more })
-        })
-        .collect()
+    let (mut rows, mut taken) = (rows::read::<E>(all, Arc::clone(columns)), 0);
+    let mut page = |(parent, end, more, total)| {
+        let rows = rows.by_ref().take(end - taken).collect();
+        taken = end;
+        (parent, ListPage { rows, more, total })
+    };
+    ends.into_iter().map(&mut page).collect()
 }

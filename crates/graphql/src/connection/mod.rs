@@ -2,7 +2,8 @@
 //!
 //! **Invariants.** A part that is not selected costs nothing: the rows, the total count, and the
 //! flag for the side that the page does not start from are loaded only if they are selected. The
-//! lists of many parents are loaded together, each part in one statement.
+//! lists of many parents are loaded together, each part in one statement; a single list is counted in
+//! the statement of its page, so that both are of one snapshot.
 
 mod arguments;
 mod lists;
@@ -23,7 +24,7 @@ use crate::{
     rows::{self, Columns, Key, Row, RowObject},
     shown::{Text, draw_from},
 };
-use lists::{Column, Lists, Of, Selected};
+use lists::{Column, Lists, Of, Parts, Selected};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
@@ -72,8 +73,9 @@ impl<T: Listed> Connection<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let (scope, columns) = (ctx.scope(), Self::columns(ctx));
-        let of = Of::One(Selected::by(scope, filter, order_by)?);
-        let lists = Lists::new(scope, of, columns, order_by, page)?;
+        let parts = Parts::of(ctx);
+        let of = Of::One(Selected::by(scope, filter, order_by, parts)?);
+        let lists = Lists::new(scope, (of, parts), columns, order_by, page)?;
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
@@ -87,14 +89,14 @@ impl<T: Listed> Connection<T> {
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        let (scope, columns) = (ctx.scope(), Self::columns(ctx));
+        let (scope, columns, parts) = (ctx.scope(), Self::columns(ctx), Parts::of(ctx));
         // what distinguishes these lists from those of the same field elsewhere
         let of = columns.bits;
-        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of}", T::NAME);
+        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of} {parts:?}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {
-            let selected = Selected::by(scope, filter, order_by)?;
+            let selected = Selected::by(scope, filter, order_by, parts)?;
             let of = Of::Children(selected, column, parent.ids());
-            Lists::new(scope, of, columns, order_by, page).map(Arc::new)
+            Lists::new(scope, (of, parts), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
@@ -108,10 +110,10 @@ impl<T: Listed> Connection<T> {
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
-        let (scope, columns) = (ctx.scope(), Self::columns(ctx));
-        let key = format!("each {} {order_by:?} {page:?} {}", T::NAME, columns.bits);
+        let (scope, columns, parts) = (ctx.scope(), Self::columns(ctx), Parts::of(ctx));
+        let key = format!("each {} {order_by:?} {page:?} {} {parts:?}", T::NAME, columns.bits);
         let lists = parent.shared(Key::Text(key), || {
-            Lists::new(scope, Of::Each(lists()), columns, order_by, page).map(Arc::new)
+            Lists::new(scope, (Of::Each(lists()), parts), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 
 use campaigns_analytics::Scan;
 use campaigns_scope::Scope;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 
 use crate::{error::Error, input::Path};
 
@@ -62,23 +62,18 @@ macro_rules! logical {
 }
 pub(crate) use logical;
 
-/// The condition of a filter argument, for a statement that tests this many rows. No filter selects
-/// everything.
+/// The condition of a filter argument, for a statement that tests this many rows. It is empty if it
+/// selects everything.
 pub(crate) fn condition(
     scope: &Scope,
     filter: Option<&impl Filter>,
     argument: &str,
     scan: Scan,
-) -> Result<Expr, Error> {
-    let mut spent = Spent::default();
-    match filter {
-        None => Ok(Expr::val(true)),
-        Some(filter) => {
-            let statement = Statement { scope, scan };
-            let compiled = compile(statement, filter, Path::argument(argument), 1, &mut spent)?;
-            Ok(compiled.unwrap_or_else(|| Expr::val(true)))
-        }
-    }
+) -> Result<Condition, Error> {
+    let Some(filter) = filter else { return Ok(Condition::all()) };
+    let (statement, mut spent) = (Statement { scope, scan }, Spent::default());
+    let compiled = compile(statement, filter, Path::argument(argument), 1, &mut spent)?;
+    Ok(Condition::all().add_option(compiled))
 }
 
 /// The statement that a condition is for.

@@ -22,7 +22,6 @@ use campaigns_delivery::Intake;
 use campaigns_entity::event;
 use campaigns_feed::Feed;
 use campaigns_scope::{Place, Scope};
-use sea_orm::sea_query::Expr;
 use uuid::Uuid;
 
 use crate::rows::Row;
@@ -57,7 +56,7 @@ impl Live {
 }
 
 /// Makes the condition of selected events in SQL.
-pub(crate) type Condition = Box<dyn Fn(&Scope) -> Expr + Send + Sync>;
+pub(crate) type Condition = Box<dyn Fn(&Scope) -> sea_orm::Condition + Send + Sync>;
 
 /// A test of whether an event in memory is selected.
 pub(crate) type Selects = Box<dyn Fn(&event::Model) -> bool + Send + Sync>;

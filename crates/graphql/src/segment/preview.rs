@@ -54,7 +54,7 @@ impl SegmentPreview {
         let columns = Contact::columns(ctx).all();
         let order = Ordering::of::<Contact>(scope, Some(&ContactOrder::BY_NAME))?.order;
         let window = Window { limit, from_end: false, cursor: None };
-        let page = scope.page(self.0.clone(), &columns, &order, &window).await?;
+        let page = scope.page(self.0.clone(), None, &columns, &order, &window).await?;
         Ok(Objects(rows::read(page.rows, columns).map(Contact::from).collect()))
     }
 }

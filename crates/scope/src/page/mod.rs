@@ -41,6 +41,8 @@ use order::{beyond, other_side};
 
 /// The number of parents in one statement.
 const PARENTS: usize = 2_000;
+/// The column with the number of rows of a list.
+const TOTAL: &str = "total";
 
 /// The requested rows of a list.
 #[derive(Clone, Debug)]
@@ -61,6 +63,9 @@ pub struct Page {
     pub rows: Vec<QueryResult>,
     /// Whether the list continues beyond them, in the requested direction.
     pub more: bool,
+    /// The number of rows of the whole list, if it was to be counted. It is counted with the first
+    /// row, so it is unknown for a page without rows after a cursor.
+    pub total: Option<u64>,
 }
 
 impl Scope {
@@ -74,13 +79,15 @@ impl Scope {
         order.keys::<E>().into_iter().map(of_column).collect()
     }
 
-    /// A page of a list, with these columns of each row.
+    /// A page of a list, with these columns of each row. With `counted`, which has the same rows as
+    /// the list, they are counted in the same statement.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn page<E: OrganizationOwned>(
         &self,
         list: Scoped<E>,
+        counted: Option<Scoped<E>>,
         columns: &[E::Column],
         order: &Order,
         window: &Window,
@@ -88,13 +95,23 @@ impl Scope {
         let keys = self.keys::<E>(order);
         let dialect = self.dialect();
         // the index on organization and ID is read in order
-        let by_key = list.by == By::Nothing && order.0.is_empty();
+        let by_key = list.by == By::Nothing && order.0.is_empty() && counted.is_none();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
+        let is_counted = counted.is_some();
+        if let Some(counted) = counted {
+            select.expr_as(self.number_of(counted), Alias::new(TOTAL));
+        }
         narrow(&mut select, &keys, window, dialect);
         sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
         let rows = self.read(&select, by_key).await?;
-        page_of::<E>(rows, columns, window)
+        let total = match rows.first() {
+            Some(row) if is_counted => Some(row.try_get::<i64>("", TOTAL).map_err(Error::from)?),
+            None if is_counted && window.cursor.is_none() => Some(0),
+            _ => None,
+        };
+        let page = page_of::<E>(rows, columns, window)?;
+        Ok(Page { total: total.map(i64::unsigned_abs), ..page })
     }
 
     /// The same page of each parent's list, in one statement: the rows with the parent's ID in
@@ -286,7 +303,7 @@ fn page_of<E: OrganizationOwned>(
         rows.reverse();
     }
     leave_out_unknown::<E>(&mut rows, columns)?;
-    Ok(Page { rows, more })
+    Ok(Page { rows, more, total: None })
 }
 
 impl Order {
