@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const STATUSES: [&str; 6] = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
 
-/// Each mutation, where it leads, and from where.
+/// Each mutation, the status that it leads to, and those that it leads from, in the order of `CampaignStep`.
 const STEPS: [(&str, &str, &[&str]); 7] = [
     ("scheduleCampaign", "SCHEDULED", &["DRAFT", "PAUSED"]),
     ("unscheduleCampaign", "DRAFT", &["SCHEDULED"]),
@@ -77,6 +77,19 @@ on_both_databases! {
                     assert_eq!(after, before, "{from} {step}");
                 }
             }
+        }
+    }
+
+    async fn a_campaign_shows_the_steps_that_it_can_take(app: TestApp) {
+        let acme = app.organization("acme").await;
+        let query = "query ($id: ID!) { campaign(id: $id) { availableSteps } }";
+        for from in STATUSES {
+            let id = campaign(&app, &acme, from).await;
+            let shown = acme.member.data(query, json!({ "id": id })).await;
+            let steps = STEPS.iter().filter(|(_, _, sources)| sources.contains(&from));
+            let steps: Vec<_> =
+                steps.map(|(step, ..)| step.trim_end_matches("Campaign").to_uppercase()).collect();
+            assert_eq!(shown["campaign"]["availableSteps"], json!(steps), "{from}");
         }
     }
 

@@ -31,7 +31,7 @@ mod together;
 mod worker;
 
 pub use events::{NewEvent, RecordError, Recorded};
-pub use lifecycle::{Step, StepError, step};
+pub use lifecycle::{Step, StepError, StepKind, step};
 pub use lists::{ListError, Listed, add_contacts, add_segment, remove_contacts};
 pub use queue::{QueueError, Queued, queue_sends};
 pub use sends::{Report, ReportError, Updated};

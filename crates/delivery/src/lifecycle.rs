@@ -6,7 +6,7 @@ use campaigns_entity::{
 };
 use campaigns_scope::{Error, Scope};
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EnumIter, Iterable};
 use uuid::Uuid;
 
 use crate::queue::{self, Queued};
@@ -30,12 +30,46 @@ pub enum Step {
     Complete,
 }
 
+/// A [`Step`] without its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
+#[expect(missing_docs, reason = "they are the steps of the same names")]
+pub enum StepKind {
+    Schedule,
+    Unschedule,
+    Start,
+    Pause,
+    Resume,
+    Cancel,
+    Complete,
+}
+
 impl Step {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(self) -> StepKind {
+        match self {
+            Self::Schedule(_) => StepKind::Schedule,
+            Self::Unschedule => StepKind::Unschedule,
+            Self::Start => StepKind::Start,
+            Self::Pause => StepKind::Pause,
+            Self::Resume => StepKind::Resume,
+            Self::Cancel => StepKind::Cancel,
+            Self::Complete => StepKind::Complete,
+        }
+    }
+}
+
+impl StepKind {
+    /// The steps that a campaign in this status can take.
+    pub fn from(status: CampaignStatus) -> impl Iterator<Item = Self> {
+        Self::iter().filter(move |step| step.leads_from(status))
+    }
+
     /// The status that it leads to.
     #[must_use]
     pub fn to(self) -> CampaignStatus {
         match self {
-            Self::Schedule(_) => CampaignStatus::Scheduled,
+            Self::Schedule => CampaignStatus::Scheduled,
             Self::Unschedule => CampaignStatus::Draft,
             Self::Start | Self::Resume => CampaignStatus::Sending,
             Self::Pause => CampaignStatus::Paused,
@@ -151,10 +185,11 @@ async fn take(
     step: Step,
     now: DateTime<Utc>,
 ) -> Result<(campaign::Model, Queued), StepError> {
-    if !step.leads_from(before.status) {
-        return Err(StepError::Refused { from: before.status, to: step.to() });
+    let to = step.kind().to();
+    if !step.kind().leads_from(before.status) {
+        return Err(StepError::Refused { from: before.status, to });
     }
-    let mut changes = campaign::ActiveModel { status: Set(step.to()), ..Default::default() };
+    let mut changes = campaign::ActiveModel { status: Set(to), ..Default::default() };
     match step {
         Step::Schedule(at) => changes.scheduled_at = Set(Some(at.into())),
         Step::Unschedule => changes.scheduled_at = Set(None),

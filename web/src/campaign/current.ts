@@ -13,6 +13,7 @@ export const CampaignViewOf = graphql(`
     body
     channel
     status
+    availableSteps
     scheduledAt
     sentAt
     createdAt

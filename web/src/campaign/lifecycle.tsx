@@ -4,7 +4,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { type CombinedError, useMutation } from "urql";
 import { graphql } from "../../__generated__";
-import type { CampaignStatus } from "../../__generated__/graphql";
+import type { CampaignStep } from "../../__generated__/graphql";
 import { useSession } from "../session/session";
 import { Confirm } from "../ui/confirm";
 import { Dialog } from "../ui/dialog";
@@ -42,28 +42,16 @@ const Delete = graphql(`
   mutation DeleteCampaign($id: ID!) { deleteCampaign(id: $id) { id } }
 `);
 
-/** From which statuses each step may be taken. */
-const STEPS = {
-  schedule: ["DRAFT", "PAUSED"],
-  unschedule: ["SCHEDULED"],
-  start: ["DRAFT", "SCHEDULED", "PAUSED"],
-  pause: ["SCHEDULED", "SENDING"],
-  resume: ["PAUSED"],
-  complete: ["SENDING"],
-  cancel: ["DRAFT", "SCHEDULED", "SENDING", "PAUSED"],
-} satisfies Record<string, CampaignStatus[]>;
-type Step = keyof typeof STEPS;
-
 interface Outcome {
   error?: CombinedError | undefined;
 }
 
-/** What can be done with a campaign in its status, by who is signed in. */
+/** What the viewer can do with a campaign. */
 export function Lifecycle({
   campaign,
   onChange,
 }: {
-  campaign: Texts & { status: CampaignStatus; stats: { queued: number } };
+  campaign: Texts & { availableSteps: CampaignStep[]; stats: { queued: number } };
   onChange: () => void;
 }) {
   const { viewer } = useSession();
@@ -81,9 +69,9 @@ export function Lifecycle({
   const [duplicated, duplicate] = useMutation(Duplicate);
   const [deleted, remove] = useMutation(Delete);
 
-  const { id, name, status } = campaign;
+  const { id, name } = campaign;
   const { queued } = campaign.stats;
-  const may = (step: Step) => (STEPS[step] as CampaignStatus[]).includes(status);
+  const may = (step: CampaignStep) => campaign.availableSteps.includes(step);
   const settle = ({ error }: Outcome) => {
     setFailure(error ? messageOf(error) : null);
     setAsked(null);
@@ -104,22 +92,22 @@ export function Lifecycle({
   return (
     <Stack gap="xs">
       <Group gap="xs" role="group" aria-label="Actions">
-        {may("start") && (
+        {may("START") && (
           <Button size="xs" onClick={() => setAsked("start")}>
             Start
           </Button>
         )}
-        {may("resume") && (
+        {may("RESUME") && (
           <Button size="xs" onClick={() => setAsked("resume")}>
             Resume
           </Button>
         )}
-        {may("schedule") && (
+        {may("SCHEDULE") && (
           <Button size="xs" variant="default" onClick={scheduling.open}>
             Schedule
           </Button>
         )}
-        {may("unschedule") && (
+        {may("UNSCHEDULE") && (
           <Button
             size="xs"
             variant="default"
@@ -129,7 +117,7 @@ export function Lifecycle({
             Unschedule
           </Button>
         )}
-        {may("pause") && (
+        {may("PAUSE") && (
           <Button
             size="xs"
             variant="default"
@@ -139,7 +127,7 @@ export function Lifecycle({
             Pause
           </Button>
         )}
-        {may("complete") && (
+        {may("COMPLETE") && (
           <Button size="xs" variant="default" onClick={() => setAsked("complete")}>
             Complete
           </Button>
@@ -150,7 +138,7 @@ export function Lifecycle({
         <Button size="xs" variant="default" loading={duplicated.fetching} onClick={copy}>
           Duplicate
         </Button>
-        {may("cancel") && (
+        {may("CANCEL") && (
           <Button size="xs" variant="default" onClick={() => setAsked("cancel")}>
             Cancel campaign
           </Button>

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::{Figures, Spans};
+use campaigns_delivery::StepKind;
 use campaigns_entity::{campaign, event, list_entry, segment, send};
 use campaigns_operation::object::Objects;
 use uuid::Uuid;
@@ -30,6 +31,7 @@ object! {
     /// A campaign: one message sent to many contacts.
     Campaign of campaign, waits CampaignFields {
         "creator" needs CreatorId;
+        "availableSteps" needs Status;
     }
     /// The campaign's UUID.
     "id": ID = Id;
@@ -79,8 +81,35 @@ pub(crate) enum CampaignStatus {
     Canceled,
 }
 
+/// A step of a campaign from one status to the next. There is a mutation for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "campaigns_delivery::StepKind")]
+pub(crate) enum CampaignStep {
+    /// `scheduleCampaign`: the campaign becomes SCHEDULED.
+    Schedule,
+    /// `unscheduleCampaign`: the campaign becomes a DRAFT again.
+    Unschedule,
+    /// `startCampaign`: the campaign becomes SENDING, and sends are queued for its list.
+    Start,
+    /// `pauseCampaign`: the campaign becomes PAUSED.
+    Pause,
+    /// `resumeCampaign`: the campaign becomes SENDING again, with the sends that it has.
+    Resume,
+    /// `cancelCampaign`: the campaign becomes CANCELED.
+    Cancel,
+    /// `completeCampaign`: the campaign becomes SENT.
+    Complete,
+}
+
 #[Object]
 impl CampaignFields {
+    /// The steps that lead from the campaign's status to another one. COMPLETE is among them even
+    /// while sends are QUEUED, when `completeCampaign` is a `CONFLICT`.
+    async fn available_steps(&self) -> Result<Vec<CampaignStep>, Error> {
+        let status = self.0.get(campaign::Column::Status)?;
+        Ok(StepKind::from(status).map(CampaignStep::from).collect())
+    }
+
     /// The user who created the campaign. Null if unknown, or if the user was deleted.
     async fn creator(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         self.0.referred(ctx, campaign::Column::CreatorId).await
