@@ -69,13 +69,13 @@ const SEND_BOUNCED: Sql = send_had!("bounces", "bounce");
 const OF_SENDS: Sql = Sql::new(
     "SELECT send, CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks FROM
      (SELECT sends.id AS send, counts.opens, counts.clicks
-      FROM (SELECT id, campaign_id FROM campaign_sends WHERE id IN (SELECT id FROM selected)) AS sends
+      FROM (SELECT id, campaign_id FROM {campaign_sends BY id}) AS sends
       JOIN campaign_send_counts AS counts
       ON counts.send_id = sends.id AND counts.campaign_id = sends.campaign_id
       UNION ALL
       SELECT sends.id, CASE event_type WHEN 'open' THEN number ELSE 0 END,
         CASE event_type WHEN 'click' THEN number ELSE 0 END
-      FROM (SELECT id, campaign_id FROM campaign_sends WHERE id IN (SELECT id FROM selected)) AS sends
+      FROM (SELECT id, campaign_id FROM {campaign_sends BY id}) AS sends
       JOIN campaign_event_changes AS changes
       ON changes.send_id = sends.id AND changes.campaign_id = sends.campaign_id) AS parts
      GROUP BY send",

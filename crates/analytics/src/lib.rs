@@ -4,8 +4,8 @@
 //! **Invariants.** A figure equals a count over sends and events at the time of the request,
 //! whoever wrote them. It is read from running counts, and from the changes that are waiting to be
 //! added to them, in one statement. The migration `m0008_counts` explains why they add up. A rate
-//! is computed here, in Rust, from two of these integers, so both databases, and every place that
-//! shows a rate or orders by it, agree on the last digit.
+//! is computed from two of these integers: in Rust where it is shown, and in SQL where campaigns are
+//! ordered by it. Both are made from one list, and agree on the last digit.
 
 #![warn(missing_docs)]
 
@@ -28,7 +28,7 @@ pub use contacts::{
     with_clicked_link, with_number, with_time, with_time_after,
 };
 pub use engagement::{Engagement, Scan, contact_had, of_sends, send_had};
-pub use figures::{Figures, OrderBy, Spans, by_campaign, order_expression, total};
+pub use figures::{Figures, OrderBy, Rate, Spans, by_campaign, order_expression, total};
 pub use keeper::Keeper;
 pub use links::{Link, links};
 pub use rate::{Decimals, percentage};

@@ -43,15 +43,14 @@ macro_rules! links {
               row_number() OVER (PARTITION BY campaign_id ORDER BY sum(clicks) DESC, max(",
             $by_url,
             ") AS place FROM
-              (SELECT campaign_id, link, url, clicks, unique_clicks FROM campaign_link_counts
-               WHERE campaign_id IN (SELECT id FROM selected)
+              (SELECT campaign_id, link, url, clicks, unique_clicks
+               FROM {campaign_link_counts BY campaign_id}
                UNION ALL
                SELECT now.campaign_id, now.link, now.url, now.clicks,
                  CASE WHEN coalesce(had.clicks, 0) + now.clicks > 0 THEN 1 ELSE 0 END
                    - CASE WHEN had.clicks > 0 THEN 1 ELSE 0 END
                FROM (SELECT campaign_id, send_id, link, max(url) AS url, sum(number) AS clicks
-                 FROM campaign_event_changes
-                 WHERE campaign_id IN (SELECT id FROM selected) AND link IS NOT NULL
+                 FROM {campaign_event_changes BY campaign_id} WHERE link IS NOT NULL
                  GROUP BY campaign_id, send_id, link) AS now
                LEFT JOIN campaign_send_link_counts AS had
                ON had.send_id = now.send_id AND had.campaign_id = now.campaign_id AND had.link = now.link

@@ -37,8 +37,8 @@ const CAMPAIGNS_USED_IN_OF_ONE: Sql =
     Sql::new(concat!("SELECT ", used_in!("campaign_segments.id")));
 
 const OF_CAMPAIGNS: Sql = Sql::new(
-    "SELECT DISTINCT campaign_id, segment_id FROM campaign_lists
-     WHERE campaign_id IN (SELECT id FROM selected) AND segment_id IS NOT NULL",
+    "SELECT DISTINCT campaign_id, segment_id FROM {campaign_lists BY campaign_id}
+     WHERE segment_id IS NOT NULL",
 );
 
 /// The number of campaigns with contacts from each selected segment on their lists.

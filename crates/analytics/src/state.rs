@@ -18,9 +18,8 @@ pub struct State {
 }
 
 /// A hash, since a message can be long. An adopted table may have no trigger that sets `updated_at`.
-const ROWS_IN_POSTGRES: Sql = Sql::new(
-    "SELECT id, md5(CAST(campaigns AS text)) FROM campaigns WHERE id IN (SELECT id FROM selected)",
-);
+const ROWS_IN_POSTGRES: Sql =
+    Sql::new("SELECT id, md5(CAST(campaigns AS text)) FROM {campaigns BY id}");
 
 /// Triggers set `updated_at`, to the millisecond. The rest tells most changes of one millisecond
 /// apart.
@@ -28,7 +27,7 @@ const ROWS_IN_SQLITE: Sql = Sql::new(
     "SELECT id, updated_at || ' ' || status || ' ' || coalesce(scheduled_at, '') || ' ' || coalesce(sent_at, '')
        || ' ' || coalesce(hex(creator_id), '') || ' ' || channel || ' ' || name || ' ' || coalesce(subject, '')
        || ' ' || coalesce(length(body), '') || ' ' || coalesce(length(metadata), '')
-     FROM campaigns WHERE id IN (SELECT id FROM selected)",
+     FROM {campaigns BY id}",
 );
 
 /// The states of the selected campaigns, of those that exist.

@@ -15,36 +15,61 @@ const CHUNK: usize = 5_000;
 /// The same if a bucket has up to three spans.
 const CHUNK_OF_SPANS: usize = 2_000;
 
-/// The activity within a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Events: opens.
-    pub opens: i64,
-    /// Events: clicks.
-    pub clicks: i64,
-    /// Events: unsubscribes.
-    pub unsubscribes: i64,
-    /// Events: complaints.
-    pub complaints: i64,
-    /// Events: bounces.
-    pub bounces: i64,
-    /// Sends that were opened within the bucket.
-    pub unique_opens: i64,
-    /// Sends in which a link was clicked within the bucket.
-    pub unique_clicks: i64,
-}
+/// Makes everything that depends on the list of counts of events: the activity, and the parts of SQL.
+macro_rules! activity {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+        /// The activity within a bucket.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Activity {
+            $($(#[$doc])* pub $count: i64,)*
+            /// The number of sends that were opened within the bucket.
+            pub unique_opens: i64,
+            /// The number of sends in which a link was clicked within the bucket.
+            pub unique_clicks: i64,
+        }
 
-macro_rules! counts {
-    () => {
-        "count(*) FILTER (WHERE event_type = 'open') AS opens,
-         count(*) FILTER (WHERE event_type = 'click') AS clicks,
-         count(*) FILTER (WHERE event_type = 'unsubscribe') AS unsubscribes,
-         count(*) FILTER (WHERE event_type = 'complaint') AS complaints,
-         count(*) FILTER (WHERE event_type = 'bounce') AS bounces,
-         count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
-         count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
+        fn read(row: &QueryResult) -> Result<Activity, DbErr> {
+            Ok(Activity {
+                $($count: row.try_get("", stringify!($count))?,)*
+                unique_opens: row.try_get("", "unique_opens")?,
+                unique_clicks: row.try_get("", "unique_clicks")?,
+            })
+        }
+
+        /// The counts of events, each before a comma, and the numbers of sends.
+        macro_rules! counts {
+            () => {
+                concat!(
+                    $("count(*) FILTER (WHERE event_type = '", $event_type, "') AS ", stringify!($count), ", ",)*
+                    "count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
+                     count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
+                )
+            };
+        }
+
+        /// The columns of counts, each after a comma.
+        macro_rules! columns {
+            () => { concat!($(", ", stringify!($count)),*) };
+        }
+
+        /// Their sums.
+        macro_rules! sums {
+            () => {
+                concat!($(", CAST(sum(", stringify!($count), ") AS bigint) AS ", stringify!($count)),*)
+            };
+        }
+
+        /// What a number of events adds to them.
+        macro_rules! of_type {
+            ($number:literal) => { concat!($(of_type!(@ $event_type $number)),*) };
+            (@ $type:literal $number:literal) => {
+                concat!(", CASE event_type WHEN '", $type, "' THEN ", $number, " ELSE 0 END")
+            };
+        }
     };
 }
+
+campaigns_scope::event_counts!(activity);
 
 /// In `SQLite` a cross join looks up the events of one bucket after the other.
 macro_rules! in_sqlite {
@@ -93,26 +118,23 @@ macro_rules! of_spans {
         concat!(
             "SELECT ",
             $number,
-            " opens, clicks, unsubscribes, complaints, bounces FROM ",
+            columns!(),
+            " FROM ",
             $from,
             " campaign_hour_counts WHERE whole AND hour >= since AND hour < until AND ",
             $of_counts,
             " UNION ALL SELECT ",
             $number,
-            " CASE event_type WHEN 'open' THEN number_of ELSE 0 END,
-              CASE event_type WHEN 'click' THEN number_of ELSE 0 END,
-              CASE event_type WHEN 'unsubscribe' THEN number_of ELSE 0 END,
-              CASE event_type WHEN 'complaint' THEN number_of ELSE 0 END,
-              CASE event_type WHEN 'bounce' THEN number_of ELSE 0 END FROM ",
+            of_type!("number_of"),
+            " FROM ",
             $from,
             " (SELECT campaign_id, event_type, hour, number AS number_of FROM campaign_event_changes) AS changes
               WHERE whole AND hour >= since AND hour < until AND ",
             $of_counts,
             " UNION ALL SELECT ",
             $number,
-            " CASE event_type WHEN 'open' THEN 1 ELSE 0 END, CASE event_type WHEN 'click' THEN 1 ELSE 0 END,
-              CASE event_type WHEN 'unsubscribe' THEN 1 ELSE 0 END, CASE event_type WHEN 'complaint' THEN 1 ELSE 0 END,
-              CASE event_type WHEN 'bounce' THEN 1 ELSE 0 END FROM ",
+            of_type!("1"),
+            " FROM ",
             $from,
             " campaign_events WHERE NOT whole AND occurred_at >= since AND occurred_at < until AND ",
             $of_events
@@ -123,10 +145,9 @@ macro_rules! of_spans {
 macro_rules! sums_of_spans {
     ($from:expr) => {
         Sql::new(concat!(
-            "SELECT number, CAST(sum(opens) AS bigint) AS opens, CAST(sum(clicks) AS bigint) AS clicks,
-             CAST(sum(unsubscribes) AS bigint) AS unsubscribes, CAST(sum(complaints) AS bigint) AS complaints,
-             CAST(sum(bounces) AS bigint) AS bounces,
-             CAST(0 AS bigint) AS unique_opens, CAST(0 AS bigint) AS unique_clicks FROM ",
+            "SELECT number",
+            sums!(),
+            ", CAST(0 AS bigint) AS unique_opens, CAST(0 AS bigint) AS unique_clicks FROM ",
             $from,
             ") AS parts GROUP BY number"
         ))
@@ -135,12 +156,12 @@ macro_rules! sums_of_spans {
 
 const SPANS_OF_EACH_IN_POSTGRES: Sql = sums_of_spans!(concat!(
     "spans CROSS JOIN LATERAL (",
-    of_spans!("", "", "campaign_id = spans.campaign", "send_campaign_id = spans.campaign")
+    of_spans!("1 AS one", "", "campaign_id = spans.campaign", "send_campaign_id = spans.campaign")
 ));
 const SPANS_OF_EACH_IN_SQLITE: Sql = sums_of_spans!(concat!(
     "(",
     of_spans!(
-        "number,",
+        "number",
         "spans CROSS JOIN",
         "campaign_id = spans.campaign",
         "send_campaign_id = spans.campaign"
@@ -149,7 +170,7 @@ const SPANS_OF_EACH_IN_SQLITE: Sql = sums_of_spans!(concat!(
 const SPANS_OF_ALL_IN_POSTGRES: Sql = sums_of_spans!(concat!(
     "spans CROSS JOIN LATERAL (",
     of_spans!(
-        "",
+        "1 AS one",
         "",
         "campaign_id IN (SELECT id FROM selected)",
         "send_campaign_id IN (SELECT id FROM selected)"
@@ -158,7 +179,7 @@ const SPANS_OF_ALL_IN_POSTGRES: Sql = sums_of_spans!(concat!(
 const SPANS_OF_ALL_IN_SQLITE: Sql = sums_of_spans!(concat!(
     "(",
     of_spans!(
-        "number,",
+        "number",
         "spans CROSS JOIN",
         "campaign_id IN (SELECT id FROM selected)",
         "send_campaign_id IN (SELECT id FROM selected)"
@@ -343,16 +364,4 @@ async fn count(
         }
     }
     Ok(activities)
-}
-
-fn read(row: &QueryResult) -> Result<Activity, DbErr> {
-    Ok(Activity {
-        opens: row.try_get("", "opens")?,
-        clicks: row.try_get("", "clicks")?,
-        unsubscribes: row.try_get("", "unsubscribes")?,
-        complaints: row.try_get("", "complaints")?,
-        bounces: row.try_get("", "bounces")?,
-        unique_opens: row.try_get("", "unique_opens")?,
-        unique_clicks: row.try_get("", "unique_clicks")?,
-    })
 }

@@ -33,10 +33,9 @@ const ENTRIES: Sql = Sql::new(concat!(
     whitespace!(),
     "') = '' THEN 3
        ELSE 0 END AS kind
-     FROM campaign_lists
+     FROM {campaign_lists BY campaign_id}
      JOIN campaigns ON campaigns.id = campaign_lists.campaign_id
-     JOIN contacts ON contacts.id = campaign_lists.contact_id
-     WHERE campaign_lists.campaign_id IN (SELECT id FROM selected)"
+     JOIN contacts ON contacts.id = campaign_lists.contact_id"
 ));
 
 /// The result for the entries of a campaign's list, each of which counts once.

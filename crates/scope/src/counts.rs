@@ -47,48 +47,93 @@ impl Key {
     }
 }
 
-const EVENTS: &[&str] = &["opens", "clicks", "unsubscribes", "complaints", "bounces"];
+/// The counts of events: passes the list of them to another macro, each with its name in the API, its
+/// column and the type of its events.
+#[macro_export]
+macro_rules! event_counts {
+    ($then:ident $($before:tt)*) => {
+        $then! {
+            $($before)*
+            /// The total number of opens.
+            "opens" opens: events ("open");
+            /// The total number of clicks.
+            "clicks" clicks: events ("click");
+            /// The total number of unsubscribes.
+            "unsubscribes" unsubscribes: events ("unsubscribe");
+            /// The total number of spam complaints.
+            "complaints" complaints: events ("complaint");
+            /// The total number of bounces that were reported, hard and soft.
+            "bounces" bounces: events ("bounce");
+        }
+    };
+}
+
+/// The counts of a campaign, in the order of the API: passes the list of them to another macro, each
+/// with its name there, its column and what it counts: sends, sends in a status, events of a type, or
+/// sends that have such events. Has to be in scope by its name.
+#[macro_export]
+macro_rules! campaign_counts {
+    ($then:ident) => { $crate::event_counts! { campaign_counts @ $then } };
+    (@ $then:ident $($events:tt)*) => {
+        $then! {
+            /// The number of sends, in any status.
+            "sends" sends: sends;
+            /// The number of sends that wait to be sent.
+            "queued" queued: status ("queued");
+            /// The number of sends that the provider has accepted but not confirmed yet.
+            "sent" sent: status ("sent");
+            /// The number of sends whose delivery is confirmed.
+            "delivered" delivered: status ("delivered");
+            /// The number of sends that bounced.
+            "bounced" bounced: status ("bounced");
+            /// The number of sends that could not be sent.
+            "failed" failed: status ("failed");
+            $($events)*
+            /// The number of sends that were opened at least once.
+            "uniqueOpens" unique_opens: sends_with (opens);
+            /// The number of sends in which at least one link was clicked.
+            "uniqueClicks" unique_clicks: sends_with (clicks);
+            /// The number of sends that led to an unsubscribe.
+            "uniqueUnsubscribes" unique_unsubscribes: sends_with (unsubscribes);
+            /// The number of sends that led to a spam complaint.
+            "uniqueComplaints" unique_complaints: sends_with (complaints);
+        }
+    };
+}
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        &[$(stringify!($count)),*]
+    };
+}
+
+const OF_CAMPAIGNS: &[&str] = campaign_counts!(columns);
+const OF_EVENTS: &[&str] = event_counts!(columns);
 
 /// Every table of counts.
 pub const COUNT_TABLES: [CountTable; 6] = [
     CountTable {
         name: "campaign_counts",
         keys: &[Key::Id("campaign_id")],
-        counts: &[
-            "sends",
-            "queued",
-            "sent",
-            "delivered",
-            "bounced",
-            "failed",
-            "opens",
-            "clicks",
-            "unsubscribes",
-            "complaints",
-            "bounces",
-            "unique_opens",
-            "unique_clicks",
-            "unique_unsubscribes",
-            "unique_complaints",
-        ],
+        counts: OF_CAMPAIGNS,
         others: &[],
     },
     CountTable {
         name: "campaign_send_counts",
         keys: &[Key::Id("send_id"), Key::Id("campaign_id")],
-        counts: EVENTS,
+        counts: OF_EVENTS,
         others: &[],
     },
     CountTable {
         name: "campaign_contact_counts",
         keys: &[Key::Id("contact_id")],
-        counts: &["opens", "clicks", "unsubscribes", "complaints", "bounces", "suppressing"],
+        counts: event_counts!(columns "suppressing" suppressing: events;),
         others: &[],
     },
     CountTable {
         name: "campaign_hour_counts",
         keys: &[Key::Id("campaign_id"), Key::Text("hour")],
-        counts: EVENTS,
+        counts: OF_EVENTS,
         others: &[],
     },
     CountTable {
@@ -104,6 +149,21 @@ pub const COUNT_TABLES: [CountTable; 6] = [
         others: &[],
     },
 ];
+
+impl CountTable {
+    /// All columns but the organization's.
+    fn columns(&self) -> String {
+        let keys = self.keys.iter().map(|key| key.name());
+        let columns = keys.chain(self.counts.iter().copied()).chain(self.others.iter().copied());
+        columns.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The columns of the table of counts with this name.
+pub(crate) fn columns(table: &str) -> String {
+    let found = COUNT_TABLES.iter().find(|of| of.name == table);
+    found.map(CountTable::columns).expect("the name is of a table of counts")
+}
 
 /// A row of a table of counts that differs from a recount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +254,7 @@ impl Counts {
              ) AS changes LIMIT $1) AS counted",
             [most.into()],
         );
-        let row = self.session.query_one_raw(statement).await?;
+        let row = self.session.reading().query_one_raw(statement).await?;
         Ok(row.map_or(Ok(0), |row| row.try_get("", "waiting_changes"))?)
     }
 
@@ -210,7 +270,7 @@ impl Counts {
             .join(" UNION ");
         let sql = format!("SELECT id FROM organizations UNION {sql} ORDER BY id");
         let statement = Statement::from_string(self.session.get_database_backend(), sql);
-        let rows = self.session.query_all_raw(statement).await?;
+        let rows = self.session.reading().query_all_raw(statement).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, DbErr>>()?)
     }
 
@@ -261,7 +321,7 @@ impl Counts {
             differ =
                 each(" OR ", &|count| format!("kept.{count} IS DISTINCT FROM counted.{count}")),
         );
-        let rows = self.session.query_all_raw(self.statement(sql, organization)).await?;
+        let rows = self.session.reading().query_all_raw(self.statement(sql, organization)).await?;
         let all = rows.first().map_or(Ok(0), |row| row.try_get::<i64>("", "all_of_them"))?;
         let read = |row: &QueryResult| {
             let values = counts.iter().map(|count| {
@@ -403,11 +463,8 @@ impl Counts {
                 let forget = "SELECT campaign_counts_forget_changes($1)".to_owned();
                 session.execute_raw(self.statement(forget, organization)).await?;
             }
-            for CountTable { name, keys, counts, others } in COUNT_TABLES {
-                let keys = keys.iter().map(|key| key.name());
-                let columns: Vec<&str> =
-                    keys.chain(counts.iter().copied()).chain(others.iter().copied()).collect();
-                let columns = columns.join(", ");
+            for table in &COUNT_TABLES {
+                let (name, columns) = (table.name, table.columns());
                 for sql in [
                     format!("DELETE FROM {name} WHERE org_id = $1"),
                     format!(

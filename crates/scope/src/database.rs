@@ -197,7 +197,7 @@ impl Database {
         }
         let cursor_key = self.cursor_keys.get((), |until| {
             let session = self.session(Lane::Control).until(until);
-            async move { cursor_key::stored(&session).await }
+            async move { cursor_key::stored(&session.reading()).await }
         });
         let cursor_key = cursor_key.await?;
         #[cfg(debug_assertions)]
@@ -215,7 +215,7 @@ impl Database {
         let behind = wall.clone();
         let reads_any = self.subjects.get((), |until| {
             let session = self.session(Lane::Control).until(until);
-            async move { reads_subject(session, &behind).await }
+            async move { reads_subject(session.reading(), &behind).await }
         });
         let reads_any = reads_any.await?;
         if reads_any { Ok(wall) } else { Err(Error::Claims("its subject is not a UUID")) }
@@ -257,7 +257,7 @@ impl Database {
     /// The rows of all organizations, for finding problems in them.
     #[must_use]
     pub fn doctor(&self) -> Doctor {
-        Doctor::new(self.session(Lane::Control))
+        Doctor::new(self.session(Lane::Control).reading())
     }
 
     /// The names of the applied migrations, as of the last second if many ask.
@@ -290,6 +290,7 @@ impl Database {
 }
 
 async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {
+    let session = session.reading();
     let backend = session.get_database_backend();
     let there = match backend {
         DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",

@@ -73,7 +73,7 @@ impl Operator {
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         // in turn with the organizations, since it can take long
-        let session = self.session().clone().on(Lane::Organization(Uuid::nil())).by_key();
+        let session = self.session().clone().on(Lane::Organization(Uuid::nil())).reading().by_key();
         let dialect = Dialect::of(session.get_database_backend());
         let mut sql = query.to_owned();
         for (column, ids) in [("id", &except.campaigns), ("org_id", &except.organizations)] {

@@ -57,7 +57,7 @@ fn events_in(backend: DbBackend) -> String {
 
 impl FeedReader {
     pub(crate) fn new(session: Session, budgets: Budgets) -> Self {
-        Self { session, budgets }
+        Self { session: session.reading(), budgets }
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -69,7 +69,7 @@ impl Memberships {
     /// The memberships in a database. Those with one of these roles are admins.
     #[must_use]
     pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
-        let session = database.operator().session().by_key();
+        let session = database.operator().session().reading().by_key();
         let known = LookUps::new(MAX_USERS, |found: &Result<Found, Error>| match found {
             Ok(found) if found.is_empty() => NONE_REMEMBERED,
             Ok(_) => REMEMBERED,

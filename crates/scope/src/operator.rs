@@ -45,7 +45,7 @@ impl Operator {
             .select_only()
             .column(organization::Column::Id)
             .into_tuple::<Uuid>()
-            .one(&self.session)
+            .one(&self.session.reading())
             .await?
             .is_some())
     }
@@ -58,7 +58,7 @@ impl Operator {
         Ok(organization::Entity::find()
             .order_by_asc(organization::Column::CreatedAt)
             .order_by_asc(organization::Column::Id)
-            .all(&self.session)
+            .all(&self.session.reading())
             .await?)
     }
 
@@ -67,7 +67,7 @@ impl Operator {
     /// # Errors
     /// Any error of the database.
     pub async fn has_campaigns(&self) -> Result<bool, Error> {
-        Ok(campaign::Entity::find().limit(1).count(&self.session).await? > 0)
+        Ok(campaign::Entity::find().limit(1).count(&self.session.reading()).await? > 0)
     }
 
     /// Runs `work` within one new organization, completely or not at all.

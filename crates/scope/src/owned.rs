@@ -6,6 +6,8 @@ use campaigns_entity::{
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable};
 
+use crate::counts;
+
 /// A table in which every row belongs to one organization.
 pub trait OrganizationOwned:
     EntityTrait<
@@ -97,7 +99,7 @@ impl OrganizationOwned for organization::Entity {
 /// A table: its name, the column that holds the organization, and the list of its columns.
 type Table = (&'static str, &'static str, fn(&str) -> String);
 
-/// All tables that text can name. Those of the counts have no entity, since only text reads them.
+/// All tables that text can name. Those of counts have no entity, since only text reads them.
 pub(crate) const TABLES: [Table; 19] = [
     ("organizations", "id", columns::<organization::Entity>),
     ("users", "org_id", columns::<user::Entity>),
@@ -110,24 +112,12 @@ pub(crate) const TABLES: [Table; 19] = [
     ("campaign_lists", "org_id", columns::<list_entry::Entity>),
     ("campaign_sends", "org_id", columns::<send::Entity>),
     ("campaign_events", "org_id", columns::<event::Entity>),
-    ("campaign_counts", "org_id", |_| {
-        "campaign_id, sends, queued, sent, delivered, bounced, failed, opens, clicks, unsubscribes, complaints, \
-         bounces, unique_opens, unique_clicks, unique_unsubscribes, unique_complaints"
-            .to_owned()
-    }),
-    ("campaign_send_counts", "org_id", |_| {
-        "send_id, campaign_id, opens, clicks, unsubscribes, complaints, bounces".to_owned()
-    }),
-    ("campaign_contact_counts", "org_id", |_| {
-        "contact_id, opens, clicks, unsubscribes, complaints, bounces, suppressing".to_owned()
-    }),
-    ("campaign_hour_counts", "org_id", |_| {
-        "campaign_id, hour, opens, clicks, unsubscribes, complaints, bounces".to_owned()
-    }),
-    ("campaign_link_counts", "org_id", |_| {
-        "campaign_id, link, url, clicks, unique_clicks".to_owned()
-    }),
-    ("campaign_send_link_counts", "org_id", |_| "send_id, campaign_id, link, clicks".to_owned()),
+    ("campaign_counts", "org_id", counts::columns),
+    ("campaign_send_counts", "org_id", counts::columns),
+    ("campaign_contact_counts", "org_id", counts::columns),
+    ("campaign_hour_counts", "org_id", counts::columns),
+    ("campaign_link_counts", "org_id", counts::columns),
+    ("campaign_send_link_counts", "org_id", counts::columns),
     ("campaign_send_changes", "org_id", |_| "campaign_id, status, number".to_owned()),
     ("campaign_event_changes", "org_id", |_| {
         "campaign_id, contact_id, send_id, event_type, suppresses, url, link, hour, number"

@@ -19,6 +19,8 @@ use uuid::Uuid;
 use crate::{Dialect, owned::TABLES};
 
 /// A query in text that both databases understand, without quoted or qualified table names.
+///
+/// `{table BY column}` after `FROM` stands for the rows of a table with one of the selected IDs in a column.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
 
@@ -32,9 +34,6 @@ struct Shadows {
 
 /// The tables of each text, by its place and length, and whether it is for SQLite.
 type Known = HashMap<(usize, usize, bool), Arc<Shadows>>;
-
-/// The text for an ID that is selected.
-const AMONG_SELECTED: &str = "IN (SELECT id FROM selected)";
 
 /// Values that a text can use as a table.
 #[derive(Clone, Debug)]
@@ -65,6 +64,7 @@ impl Sql {
         assert!(!contains(bytes, b"`"), "a quoted name would go round the scope");
         assert!(!contains(bytes, b"?"), "values are bound by the scope");
         assert!(!contains(bytes, b"$"), "values are bound by the scope");
+        assert!(selects_rows_by_column(bytes), "braces are of the form {{table BY column}}");
         Self(text)
     }
 
@@ -100,18 +100,31 @@ impl Sql {
         Shadows { text: tables.join(", "), count: tables.len() }
     }
 
-    /// The text. If few IDs are selected, PostgreSQL looks up each of them: the plan is kept, and a
-    /// plan made while a table was empty would read all rows of the organization from then on.
-    fn with_look_ups(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
-        if backend != DbBackend::Postgres || !are_few {
-            return self.0.into();
-        }
-        let mut parts = self.0.split(AMONG_SELECTED);
-        let mut text = parts.next().unwrap_or("").to_owned();
+    /// The text with subqueries for the rows of selected IDs. If few are selected, PostgreSQL looks up
+    /// each of them: the plan is kept, and a plan made while a table was empty would read all rows of
+    /// the organization from then on.
+    fn with_selected_rows(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
+        let mut parts = self.0.split('{');
+        let first = parts.next().unwrap_or("");
+        let mut text = Cow::Borrowed(first);
         for part in parts {
-            text = look_up(&text) + part;
+            let (of, rest) = part.split_once('}').expect("a brace is closed");
+            let (table, column) = of.split_once(" BY ").expect("it names a table BY a column");
+            let text = text.to_mut();
+            *text += &if backend == DbBackend::Postgres && are_few {
+                // `OFFSET 0` keeps the planner from turning it into a join
+                format!(
+                    "(SELECT {table}.* FROM selected CROSS JOIN LATERAL \
+                     (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table}"
+                )
+            } else {
+                format!(
+                    "(SELECT * FROM {table} WHERE {column} IN (SELECT id FROM selected)) AS {table}"
+                )
+            };
+            *text += rest;
         }
-        text.into()
+        text
     }
 
     /// Whether the text has this word.
@@ -124,7 +137,7 @@ impl Sql {
     /// A scalar subquery.
     pub(crate) fn expression(self, backend: DbBackend, organization: Uuid) -> Expr {
         let shadows = self.shadows(backend);
-        let text = format!("(WITH {} {})", shadows.text, self.0);
+        let text = format!("(WITH {} {})", shadows.text, self.with_selected_rows(backend, false));
         custom(backend, &text, vec![organization.into(); shadows.count])
     }
 
@@ -215,26 +228,9 @@ impl Sql {
         values.extend(std::iter::repeat_n(Value::from(organization), shadows.count));
         // `selected` comes first: its own tables are the real ones, with its own predicate
         let tables = numbered(backend, &tables, before);
-        let sql =
-            format!("WITH {name} AS ({inner}), {tables} {}", self.with_look_ups(backend, are_few));
+        let text = self.with_selected_rows(backend, are_few);
+        let sql = format!("WITH {name} AS ({inner}), {tables} {text}");
         sea_orm::Statement::from_sql_and_values(backend, sql, values)
-    }
-}
-
-/// The text up to `IN (SELECT id FROM selected)`, with a look-up for each selected ID if it ends
-/// with `FROM table WHERE column`.
-fn look_up(text: &str) -> String {
-    let mut words = text.split_whitespace().rev();
-    let (column, keyword) = (words.next().unwrap_or(""), words.next());
-    let (table, from) = (words.next().unwrap_or(""), words.next());
-    match text.rfind("FROM") {
-        // `OFFSET 0` keeps the planner from turning it into a join
-        Some(start) if (keyword, from) == (Some("WHERE"), Some("FROM")) => format!(
-            "{}FROM (SELECT {table}.* FROM selected CROSS JOIN LATERAL
-             (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table} WHERE true",
-            &text[..start]
-        ),
-        _ => format!("{text}= ANY(ARRAY(SELECT id FROM selected))"),
     }
 }
 
@@ -253,6 +249,33 @@ fn numbered(backend: DbBackend, text: &str, before: usize) -> String {
     parts
         .enumerate()
         .fold(first, |sql, (number, part)| format!("{sql}${}{part}", before + number + 1))
+}
+
+/// Whether each brace is part of `{table BY column}`.
+const fn selects_rows_by_column(text: &[u8]) -> bool {
+    let (mut at, mut is_open, mut has_by) = (0, false, false);
+    while at < text.len() {
+        match text[at] {
+            b'{' if is_open => return false,
+            b'{' => (is_open, has_by) = (true, false),
+            b'}' if !(is_open && has_by) => return false,
+            b'}' => is_open = false,
+            b' ' if is_open => {
+                let by = at + 3 < text.len()
+                    && text[at + 1] == b'B'
+                    && text[at + 2] == b'Y'
+                    && text[at + 3] == b' ';
+                if has_by || !by {
+                    return false;
+                }
+                has_by = true;
+                at += 3;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    !is_open
 }
 
 const fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -315,19 +338,22 @@ mod tests {
 
     #[test]
     fn few_selected_ids_are_looked_up_one_by_one() {
-        const TEXT: Sql = Sql::new(
-            "SELECT number FROM campaign_send_changes
-             WHERE campaign_id IN (SELECT id FROM selected) AND number > 0",
-        );
-        let text = TEXT.with_look_ups(DbBackend::Postgres, true);
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        const TEXT: Sql =
+            Sql::new("SELECT number FROM {campaign_send_changes BY campaign_id} WHERE number > 0");
         assert_eq!(
-            text,
+            TEXT.with_selected_rows(DbBackend::Postgres, true),
             "SELECT number FROM (SELECT campaign_send_changes.* FROM selected CROSS JOIN LATERAL \
              (SELECT * FROM campaign_send_changes WHERE campaign_id = selected.id OFFSET 0) \
-             AS campaign_send_changes) AS campaign_send_changes WHERE true AND number > 0"
+             AS campaign_send_changes) AS campaign_send_changes WHERE number > 0"
         );
-        assert_eq!(TEXT.with_look_ups(DbBackend::Postgres, false), TEXT.0);
-        assert_eq!(TEXT.with_look_ups(DbBackend::Sqlite, true), TEXT.0);
+        for (backend, are_few) in
+            [(DbBackend::Postgres, false), (DbBackend::Sqlite, true), (DbBackend::Sqlite, false)]
+        {
+            assert_eq!(
+                TEXT.with_selected_rows(backend, are_few),
+                "SELECT number FROM (SELECT * FROM campaign_send_changes \
+                 WHERE campaign_id IN (SELECT id FROM selected)) AS campaign_send_changes WHERE number > 0"
+            );
+        }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) async fn require_none<E: OrganizationOwned>(
     });
     let first: Json = first.collect();
     let wanted: Json = deleted.iter().map(|of| of.table).chain([&*root]).map(Json::from).collect();
+    let session = session.reading();
     let backend = session.get_database_backend();
     let sql = match dialect {
         Dialect::Postgres => IN_POSTGRES,

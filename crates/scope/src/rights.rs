@@ -65,7 +65,7 @@ impl Database {
     /// Those of the database.
     pub async fn missing_rights(&self) -> Result<Vec<String>, Error> {
         let operator = self.operator();
-        let session = operator.session();
+        let session = operator.session().reading();
         if session.get_database_backend() != DbBackend::Postgres {
             return Ok(Vec::new());
         }

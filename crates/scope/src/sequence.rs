@@ -144,5 +144,5 @@ async fn of_counter(
 
 async fn one(session: &Session, sql: &str) -> Result<Option<QueryResult>, Error> {
     let statement = Statement::from_string(session.get_database_backend(), sql);
-    Ok(session.query_one_raw(statement).await?)
+    Ok(session.reading().query_one_raw(statement).await?)
 }

@@ -155,6 +155,7 @@ const REFERENCES_OFF: &str = "SELECT DISTINCT CAST(relations.relname AS text) AS
      AND triggers.tgrelid IN (to_regclass('campaign_events'), to_regclass('campaign_sends')) ORDER BY 1";
 
 pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
+    let session = &session.reading();
     if session.get_database_backend() != DbBackend::Postgres {
         return look_in_sqlite(session).await;
     }

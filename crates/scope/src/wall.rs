@@ -128,7 +128,7 @@ impl Database {
     /// Any error of the database.
     pub async fn gaps_in_row_security(&self, role: &str) -> Result<Vec<String>, Error> {
         let operator = self.operator();
-        let session = operator.session();
+        let session = operator.session().reading();
         let values = [role.into()];
         let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
         let Some(row) = session.query_one_raw(of_role).await? else {

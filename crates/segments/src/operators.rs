@@ -70,6 +70,11 @@ pub(crate) static OPERATORS: [Operator; 18] = [
     negative("notBetween", Test::Between),
 ];
 
+/// The operator of rules that only name a field and its value.
+pub(crate) fn equal() -> &'static Operator {
+    OPERATORS.iter().find(|operator| operator.name == "=").expect("it is one of them")
+}
+
 impl Kind {
     /// Whether fields of this type support this test.
     pub(crate) fn takes(self, test: Test) -> bool {

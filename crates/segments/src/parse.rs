@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     fields::Field,
-    operators::{OPERATORS, Operator, Test},
+    operators::{self, OPERATORS, Operator, Test},
     rules::{Combinator, Node, Operand, Rule, Rules, Value},
     values::{self, Items},
 };
@@ -179,7 +179,7 @@ impl Parser {
 
     /// An object with a value for each field.
     fn flat(&mut self, object: &Object) -> Result<Node, RuleError> {
-        let equal = &OPERATORS[0];
+        let equal = operators::equal();
         let mut nodes = Vec::new();
         for (name, value) in object {
             let rule = self.count().and_then(|()| {

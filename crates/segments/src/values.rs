@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use campaigns_entity::contact::ContactType;
 use campaigns_scope::{MAX_PART, storable_time};
 use chrono::TimeDelta;
-use sea_orm::ActiveEnum;
+use sea_orm::{ActiveEnum, Iterable};
 use serde_json::{Number, Value as Json};
 use uuid::Uuid;
 
@@ -144,7 +144,7 @@ fn number(text: &str) -> Option<Number> {
 fn wrong(kind: Kind) -> RuleError {
     RuleError::new(match kind {
         Kind::Text => "This must be text.",
-        Kind::ContactType => "This must be lead, prospect, customer, partner or other.",
+        Kind::ContactType => return RuleError::new(contact_types()),
         Kind::Id | Kind::Campaign => "This must be a UUID.",
         Kind::Time => {
             "This must be a time: 2026-01-31T12:00:00Z, 2026-01-31, or -30d, -12h or -2w."
@@ -153,6 +153,12 @@ fn wrong(kind: Kind) -> RuleError {
         Kind::Number => "This must be a number.",
         Kind::Boolean => "This must be true or false.",
     })
+}
+
+fn contact_types() -> String {
+    let names: Vec<String> = ContactType::iter().map(|of| of.to_value()).collect();
+    let (last, others) = names.split_last().expect("there are several");
+    format!("This must be {} or {last}.", others.join(", "))
 }
 
 fn time(text: &str) -> Option<Time> {

@@ -1,7 +1,7 @@
 //! The orders of campaigns.
 
 use async_graphql::{Enum, InputObject};
-use campaigns_analytics::{OrderBy, order_expression};
+use campaigns_analytics::{OrderBy, Rate, order_expression};
 use campaigns_entity::campaign::Column;
 use campaigns_scope::{KeyKind, OrderKey, Scope};
 use sea_orm::{ColumnTrait, sea_query::Expr};
@@ -69,12 +69,14 @@ impl OrderInput for CampaignOrder {
             Field::CreatedAt => (column(Column::CreatedAt), KeyKind::Time, false),
             Field::UpdatedAt => (column(Column::UpdatedAt), KeyKind::Time, false),
             Field::Sends => (order_expression(scope, OrderBy::Sends), KeyKind::Integer, false),
-            Field::OpenRate => (order_expression(scope, OrderBy::OpenRate), KeyKind::Integer, true),
+            Field::OpenRate => {
+                (order_expression(scope, OrderBy::Rate(Rate::Open)), KeyKind::Integer, true)
+            }
             Field::ClickRate => {
-                (order_expression(scope, OrderBy::ClickRate), KeyKind::Integer, true)
+                (order_expression(scope, OrderBy::Rate(Rate::Click)), KeyKind::Integer, true)
             }
             Field::BounceRate => {
-                (order_expression(scope, OrderBy::BounceRate), KeyKind::Integer, true)
+                (order_expression(scope, OrderBy::Rate(Rate::Bounce)), KeyKind::Integer, true)
             }
         };
         OrderKey { expression, kind, nullable, direction: self.direction.into() }

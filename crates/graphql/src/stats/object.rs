@@ -4,8 +4,9 @@ use async_graphql::{
     Context, InputType,
     registry::{MetaInputValue, Registry},
 };
-use campaigns_analytics::{Decimals, Figures, Spans};
+use campaigns_analytics::{Decimals, Figures, Rate, Spans};
 use campaigns_operation::object::argument;
+use campaigns_scope::campaign_counts;
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -14,61 +15,38 @@ use crate::{
     object::{Argument, value_object},
 };
 
-value_object! {
-    /// The figures of a set of sends: counts of the sends and their events, and rates computed from
-    /// them. A rate is a percentage with one decimal, or as many as `decimals` says, rounded half up. It
-    /// is null if its denominator is 0.
-    CampaignStats of Figures {
-        /// The number of sends, in any status.
-        "sends": i64 = |of| of.sends;
-        /// The number of sends that wait to be sent.
-        "queued": i64 = |of| of.queued;
-        /// The number of sends that the provider has accepted but not confirmed yet.
-        "sent": i64 = |of| of.sent;
-        /// The number of sends whose delivery is confirmed.
-        "delivered": i64 = |of| of.delivered;
-        /// The number of sends that bounced.
-        "bounced": i64 = |of| of.bounced;
-        /// The number of sends that could not be sent.
-        "failed": i64 = |of| of.failed;
-        /// The total number of opens.
-        "opens": i64 = |of| of.opens;
-        /// The total number of clicks.
-        "clicks": i64 = |of| of.clicks;
-        /// The total number of unsubscribes.
-        "unsubscribes": i64 = |of| of.unsubscribes;
-        /// The total number of spam complaints.
-        "complaints": i64 = |of| of.complaints;
-        /// The total number of bounces that were reported, hard and soft.
-        "bounces": i64 = |of| of.bounces;
-        /// The number of sends that were opened at least once.
-        "uniqueOpens": i64 = |of| of.unique_opens;
-        /// The number of sends in which at least one link was clicked.
-        "uniqueClicks": i64 = |of| of.unique_clicks;
-        /// The number of sends that led to an unsubscribe.
-        "uniqueUnsubscribes": i64 = |of| of.unique_unsubscribes;
-        /// The number of sends that led to a spam complaint.
-        "uniqueComplaints": i64 = |of| of.unique_complaints;
-        /// `delivered` as a percentage of `sends`.
-        "deliveryRate" given Decimals: Option<f64> = Figures::delivery_rate;
-        /// `uniqueOpens` as a percentage of `delivered`.
-        "openRate" given Decimals: Option<f64> = Figures::open_rate;
-        /// `uniqueClicks` as a percentage of `delivered`.
-        "clickRate" given Decimals: Option<f64> = Figures::click_rate;
-        /// `uniqueClicks` as a percentage of `uniqueOpens`.
-        "clickToOpenRate" given Decimals: Option<f64> = Figures::click_to_open_rate;
-        /// `bounced` as a percentage of `sends`.
-        "bounceRate" given Decimals: Option<f64> = Figures::bounce_rate;
-        /// `uniqueUnsubscribes` as a percentage of `delivered`.
-        "unsubscribeRate" given Decimals: Option<f64> = Figures::unsubscribe_rate;
-        /// `uniqueComplaints` as a percentage of `delivered`.
-        "complaintRate" given Decimals: Option<f64> = Figures::complaint_rate;
-        /// When the first event occurred. Null if there are no events.
-        "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
-        /// When the last event occurred. Null if there are no events.
-        "lastEventAt": Option<DateTime<Utc>> = |of| of.last_event_at;
-    }
+macro_rules! campaign_stats {
+    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        value_object! {
+            /// The figures of a set of sends: counts of the sends and their events, and rates computed from
+            /// them. A rate is a percentage with one decimal, or as many as `decimals` says, rounded half up. It
+            /// is null if its denominator is 0.
+            CampaignStats of Figures {
+                $($(#[doc = $doc])* $shown: i64 = |of| of.$count;)*
+                /// `delivered` as a percentage of `sends`.
+                "deliveryRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Delivery, to);
+                /// `uniqueOpens` as a percentage of `delivered`.
+                "openRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Open, to);
+                /// `uniqueClicks` as a percentage of `delivered`.
+                "clickRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Click, to);
+                /// `uniqueClicks` as a percentage of `uniqueOpens`.
+                "clickToOpenRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::ClickToOpen, to);
+                /// `bounced` as a percentage of `sends`.
+                "bounceRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Bounce, to);
+                /// `uniqueUnsubscribes` as a percentage of `delivered`.
+                "unsubscribeRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Unsubscribe, to);
+                /// `uniqueComplaints` as a percentage of `delivered`.
+                "complaintRate" given Decimals: Option<f64> = |of, to| of.rate(Rate::Complaint, to);
+                /// When the first event occurred. Null if there are no events.
+                "firstEventAt": Option<DateTime<Utc>> = |of| of.first_event_at;
+                /// When the last event occurred. Null if there are no events.
+                "lastEventAt": Option<DateTime<Utc>> = |of| of.last_event_at;
+            }
+        }
+    };
 }
+
+campaign_counts!(campaign_stats);
 
 impl From<Figures> for CampaignStats {
     fn from(figures: Figures) -> Self {

@@ -6,29 +6,26 @@ use chrono::{DateTime, Utc};
 
 use crate::object::value_object;
 
-value_object! {
-    /// The figures of one period of a time series, from `start` inclusive to `end` exclusive.
-    EngagementBucket of (Bucket, Activity) {
-        /// The first instant of the period.
-        "start": DateTime<Utc> = |(bucket, _)| bucket.start;
-        /// The first instant after the period, which is the start of the next period.
-        "end": DateTime<Utc> = |(bucket, _)| bucket.end;
-        /// The total number of opens.
-        "opens": i64 = |(_, activity)| activity.opens;
-        /// The total number of clicks.
-        "clicks": i64 = |(_, activity)| activity.clicks;
-        /// The total number of unsubscribes.
-        "unsubscribes": i64 = |(_, activity)| activity.unsubscribes;
-        /// The total number of spam complaints.
-        "complaints": i64 = |(_, activity)| activity.complaints;
-        /// The total number of bounces that were reported, hard and soft.
-        "bounces": i64 = |(_, activity)| activity.bounces;
-        /// The number of sends that were opened at least once in the period.
-        "uniqueOpens": i64 = |(_, activity)| activity.unique_opens;
-        /// The number of sends in which at least one link was clicked in the period.
-        "uniqueClicks": i64 = |(_, activity)| activity.unique_clicks;
-    }
+macro_rules! engagement_bucket {
+    ($($(#[doc = $doc:literal])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+        value_object! {
+            /// The figures of one period of a time series, from `start` inclusive to `end` exclusive.
+            EngagementBucket of (Bucket, Activity) {
+                /// The first instant of the period.
+                "start": DateTime<Utc> = |(bucket, _)| bucket.start;
+                /// The first instant after the period, which is the start of the next period.
+                "end": DateTime<Utc> = |(bucket, _)| bucket.end;
+                $($(#[doc = $doc])* $shown: i64 = |(_, activity)| activity.$count;)*
+                /// The number of sends that were opened at least once in the period.
+                "uniqueOpens": i64 = |(_, activity)| activity.unique_opens;
+                /// The number of sends in which at least one link was clicked in the period.
+                "uniqueClicks": i64 = |(_, activity)| activity.unique_clicks;
+            }
+        }
+    };
 }
+
+campaigns_scope::event_counts!(engagement_bucket);
 
 impl EngagementBucket {
     /// Whether numbers of sends are selected.

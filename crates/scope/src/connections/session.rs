@@ -37,8 +37,19 @@ pub(crate) struct Session {
     transaction: Option<Transaction>,
     /// Outside of a transaction.
     plans: Plans,
+    /// Outside of a transaction.
+    repeats: Repeats,
     /// The wall that each transaction runs behind, if any.
     wall: Option<Wall>,
+}
+
+/// Whether a statement is run once more over another connection, if its own was lost while idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    /// It may have changed something before the connection was lost.
+    No,
+    /// It only reads.
+    Yes,
 }
 
 /// An open transaction.
@@ -65,6 +76,7 @@ impl Session {
             deadline: None,
             transaction: None,
             plans: Plans::Anew,
+            repeats: Repeats::No,
             wall: None,
         }
     }
@@ -100,6 +112,11 @@ impl Session {
     /// The same session, for a statement that looks up rows by key ([`Plans::ByKey`]).
     pub(crate) fn by_key(&self) -> Self {
         Self { plans: Plans::ByKey, ..self.clone() }
+    }
+
+    /// The same session, for statements that only read, and can be repeated.
+    pub(crate) fn reading(&self) -> Self {
+        Self { repeats: Repeats::Yes, ..self.clone() }
     }
 
     /// Whether rows can have a column of this enum's own type.
@@ -233,7 +250,8 @@ impl Session {
             let done = self.in_time(self.run_on(&mut lease, statement, take)).await;
             let repeats = match &done {
                 Err(Failure::Sqlx(error)) => {
-                    is_stale_plan(error) || reads(statement) && lease.reused && is_gone(error)
+                    is_stale_plan(error)
+                        || self.repeats == Repeats::Yes && lease.reused && is_gone(error)
                 }
                 _ => false,
             };
@@ -392,7 +410,7 @@ impl Session {
             Ok(_)
                 if self.connections.is_pooled()
                     && lease.link().is_outgrown()
-                    && reads(statement) =>
+                    && self.repeats == Repeats::Yes =>
             {
                 lease.link().give_up();
             }
@@ -463,12 +481,6 @@ impl Transaction {
         }
         may_repeat
     }
-}
-
-/// Whether a statement changes nothing.
-fn reads(statement: &Statement) -> bool {
-    let sql = &statement.sql;
-    sql.starts_with("SELECT") || sql.starts_with("WITH") && !sql.contains(") INSERT INTO ")
 }
 
 /// Whether the connection is lost.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, IdenStatic, QuerySelect, QueryTrait,
+    ColumnTrait, IdenStatic, QuerySelect, QueryTrait,
     sea_query::{
         Alias, Expr, ExprTrait, PostgresQueryBuilder, Query, SelectStatement, SqliteQueryBuilder,
         UnionType,
@@ -84,7 +84,7 @@ impl Scope {
         });
         let mut counts = HashMap::with_capacity(lists.len());
         for select in united(selects, self.dialect()) {
-            for row in self.executor().query_all(&select).await? {
+            for row in self.query(&select).await? {
                 let count: i64 = row.try_get("", "count")?;
                 counts.insert(row.try_get("", "parent_id")?, count.unsigned_abs());
             }

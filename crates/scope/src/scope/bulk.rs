@@ -281,7 +281,7 @@ impl Scope {
             E::ORGANIZATION.as_str(),
             is_given(self.dialect(), "id"),
         );
-        let rows = self.executor().query_all_raw(self.with_ids(sql, ids)).await?;
+        let rows = self.executor().reading().query_all_raw(self.with_ids(sql, ids)).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 

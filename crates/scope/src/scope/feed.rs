@@ -73,10 +73,11 @@ impl Scope {
                    campaign_feed_incarnation() AS incarnation";
         let values = [self.organization.into()];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-        let (position, incarnation) = match self.executor().query_one_raw(statement).await? {
-            Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
-            None => (0, String::new()),
-        };
+        let (position, incarnation) =
+            match self.executor().reading().query_one_raw(statement).await? {
+                Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
+                None => (0, String::new()),
+            };
         Ok(Settled { position: Some(position), incarnation: incarnation.into() })
     }
 
@@ -127,7 +128,9 @@ impl Scope {
         );
         let values = [self.organization.into(), place.position.into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        let Some(row) = self.executor().query_one_raw(statement).await? else { return Ok(false) };
+        let Some(row) = self.executor().reading().query_one_raw(statement).await? else {
+            return Ok(false);
+        };
         let there: Option<Uuid> = row.try_get("", "id")?;
         let incarnation: String = row.try_get("", "incarnation")?;
         let mut settled: i64 = row.try_get("", "settled")?;

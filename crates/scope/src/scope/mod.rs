@@ -11,7 +11,6 @@ pub use feed::{FeedPage, Place, Settled};
 pub use sorted::Sorted;
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
@@ -345,7 +344,7 @@ impl Scope {
     where
         E::Model: FromQueryResult,
     {
-        Ok(scoped.select.count(self.executor()).await?)
+        Ok(scoped.select.count(&self.session.reading()).await?)
     }
 
     /// The number of rows that a select has for each of these values of `column`, without those
@@ -370,7 +369,7 @@ impl Scope {
                 .column_as(E::ID.count(), "count")
                 .group_by(column)
                 .into_tuple()
-                .all(self.executor())
+                .all(&self.session.reading())
                 .await?;
             counts.extend(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())));
         }
@@ -533,7 +532,7 @@ impl Scope {
             by_key,
             given,
         );
-        Ok(self.executor_for(by_key).query_all_raw(statement).await?)
+        Ok(self.reader(by_key).query_all_raw(statement).await?)
     }
 
     /// Runs `work` in one transaction: completely, or not at all if it fails or is dropped. Within
@@ -604,10 +603,11 @@ impl Scope {
         select: &SelectStatement,
         by_key: bool,
     ) -> Result<Vec<QueryResult>, Error> {
-        Ok(self.executor_for(by_key).query_all(select).await?)
+        Ok(self.reader(by_key).query_all(select).await?)
     }
 
-    fn executor_for(&self, by_key: bool) -> Cow<'_, Session> {
-        if by_key { Cow::Owned(self.session.by_key()) } else { Cow::Borrowed(&self.session) }
+    fn reader(&self, by_key: bool) -> Session {
+        let session = self.session.reading();
+        if by_key { session.by_key() } else { session }
     }
 }

@@ -146,7 +146,7 @@ impl Scope {
                 bulk::is_given(dialect, "id")
             );
             let statement = self.with_ids(sql, ids.iter().copied());
-            let found = self.executor().query_all_raw(statement).await?;
+            let found = self.executor().reading().query_all_raw(statement).await?;
             let found: BTreeSet<Uuid> =
                 found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
             let missing: Vec<Uuid> = ids.difference(&found).copied().collect();
