@@ -25,6 +25,19 @@ fuzz cases="100000":
 schema:
     cargo run --quiet -- schema > schema.graphql
 
+# Prints the tables of flags, error codes and metrics into the pages of docs/.
+docs:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet --bin campaigns
+    for table in flags:configuration errors:errors metrics:metrics; do
+        page=docs/${table#*:}.md
+        printed=$(target/debug/campaigns reference "${table%:*}")
+        before=$(sed '/^<!-- printed by:/q' "$page")
+        after=$(sed -n '/^<!-- end of print -->/,$p' "$page")
+        printf '%s\n' "$before" "" "$printed" "" "$after" >"$page"
+    done
+
 # A scratch PostgreSQL on port 5433, migrated and with the demo data, until Ctrl-C.
 db port="5433":
     #!/usr/bin/env bash

@@ -9,77 +9,72 @@ use std::fmt;
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
 use uuid::Uuid;
 
-/// The codes that clients rely on, in `extensions.code`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+/// Defines the codes: a variant's documentation is what the code means to a client, in one line.
+macro_rules! codes {
+    ($( #[doc = $meaning:literal] $variant:ident = $code:literal, )*) => {
+        /// The codes that clients rely on, in `extensions.code`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $( #[doc = $meaning] $variant, )*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$variant),*];
+
+            /// The code, as in `extensions.code`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $code, )*
+                }
+            }
+
+            /// What the code means to a client, in Markdown.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $meaning.trim_ascii(), )*
+                }
+            }
+        }
+    };
+}
+
+codes! {
     /// The document cannot be parsed.
-    GraphqlParseFailed,
-    /// The document does not fit the schema, or lacks a required variable.
-    GraphqlValidationFailed,
-    /// There is no valid token.
-    Unauthenticated,
-    /// The viewer's role does not allow it.
-    Forbidden,
-    /// The row does not exist in the viewer's organization.
-    NotFound,
-    /// A value is invalid.
-    BadUserInput,
-    /// The state does not allow it.
-    Conflict,
-    /// Too deep, too complex, too many at once.
-    LimitExceeded,
-    /// It took too long.
-    Timeout,
-    /// The database cannot be reached.
-    Unavailable,
-    /// A document is named by its hash alone, and is not known.
-    PersistedQueryNotSupported,
-    /// Anything else.
-    Internal,
+    GraphqlParseFailed = "GRAPHQL_PARSE_FAILED",
+    /// The document does not match the schema, or a required variable is missing.
+    GraphqlValidationFailed = "GRAPHQL_VALIDATION_FAILED",
+    /// The token is missing, invalid or expired, or its organization or membership does not exist.
+    Unauthenticated = "UNAUTHENTICATED",
+    /// The viewer's role does not allow this, or the user is no active member of the organization that the request names.
+    Forbidden = "FORBIDDEN",
+    /// The viewer's organization has no object with this ID.
+    NotFound = "NOT_FOUND",
+    /// A value or another part of the request is invalid.
+    BadUserInput = "BAD_USER_INPUT",
+    /// The current state, or a constraint or trigger of the database, does not allow the change.
+    Conflict = "CONFLICT",
+    /// The operation exceeds a limit. With `retryable`, its organization has too much in progress.
+    LimitExceeded = "LIMIT_EXCEEDED",
+    /// The operation took too long and was canceled.
+    Timeout = "TIMEOUT",
+    /// The database cannot be reached, or the service is overloaded. The same operation may succeed later.
+    Unavailable = "UNAVAILABLE",
+    /// The request names a document by its hash only, and the service does not know it. Apollo Client then sends the document.
+    PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED",
+    /// An unexpected error. The message has a request ID, under which the log has the details.
+    Internal = "INTERNAL",
 }
 
 impl Code {
-    /// Every code.
-    pub const ALL: [Self; 12] = [
-        Self::GraphqlParseFailed,
-        Self::GraphqlValidationFailed,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::BadUserInput,
-        Self::Conflict,
-        Self::LimitExceeded,
-        Self::Timeout,
-        Self::Unavailable,
-        Self::PersistedQueryNotSupported,
-        Self::Internal,
-    ];
-
     /// The code of a response's first error; `None` if there is no error.
     #[must_use]
     pub fn of(response: &Response) -> Option<Self> {
         let first = response.errors.first()?;
         let code = code_of(first);
         Some(Self::ALL.into_iter().find(|one| code == Some(one.as_str())).unwrap_or(Self::Internal))
-    }
-
-    /// The code, as in `extensions.code`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
-            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::BadUserInput => "BAD_USER_INPUT",
-            Self::Conflict => "CONFLICT",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::Timeout => "TIMEOUT",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
-            Self::Internal => "INTERNAL",
-        }
     }
 }
 

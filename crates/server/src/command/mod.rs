@@ -9,6 +9,7 @@ mod doctor;
 mod migrate;
 mod output;
 mod process;
+mod reference;
 mod repair;
 mod schema;
 mod serve;
@@ -71,5 +72,6 @@ async fn obey() -> anyhow::Result<()> {
         Some(Command::Config(_)) => config::print(&of_config.unwrap_or_default(), &file),
         Some(Command::Completions(arguments)) => shell::completions(&arguments),
         Some(Command::Man(arguments)) => shell::man(&arguments),
+        Some(Command::Reference(arguments)) => reference::run(&arguments),
     }
 }

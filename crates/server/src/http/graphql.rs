@@ -66,7 +66,12 @@ fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
     let (status, error) = match refusal {
         Refusal::Unauthenticated(why) => {
             app.operations.refused(Code::Unauthenticated);
-            return respond::refused_as(answer, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &why);
+            return respond::refused_as(
+                answer,
+                StatusCode::UNAUTHORIZED,
+                Code::Unauthenticated,
+                &why,
+            );
         }
         Refusal::Refused(status, error) => (status, error),
         Refusal::Failed(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
@@ -112,7 +117,7 @@ impl Asker {
             return respond::refused_as(
                 answer,
                 StatusCode::NOT_ACCEPTABLE,
-                "BAD_USER_INPUT",
+                Code::BadUserInput,
                 "Accept application/graphql-response+json, application/json or text/event-stream.",
             );
         }
@@ -120,7 +125,7 @@ impl Asker {
             return method_hint(respond::refused_as(
                 answer,
                 StatusCode::METHOD_NOT_ALLOWED,
-                "BAD_USER_INPUT",
+                Code::BadUserInput,
                 "A stream is opened by POST.",
             ));
         }
@@ -158,7 +163,7 @@ impl Asker {
             return method_hint(respond::refused_as(
                 answer,
                 StatusCode::METHOD_NOT_ALLOWED,
-                "BAD_USER_INPUT",
+                Code::BadUserInput,
                 "Send mutations with POST.",
             ));
         }

@@ -5,10 +5,9 @@ use std::{any::Any, sync::Arc, time::Duration};
 use async_graphql::Response as GraphqlResponse;
 use axum::{body::Body, response::Response};
 use campaigns_graphql::{
-    Error,
+    Code, Error,
     error::{is_passing, retry_after},
 };
-use campaigns_operation::error::code_of;
 use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -26,17 +25,32 @@ pub(crate) fn executed(
     send(answer, StatusCode::OK, Answered::body(text, time, budget))
 }
 
-/// The response to a request without data: 503 or 429 if it can be retried, 500 if it is the service's
-/// fault, and otherwise 400 for a client that reads the status.
+/// The status of a request that fails as a whole, with this code. A client that reads no status gets 200 for
+/// [`StatusCode::BAD_REQUEST`].
+pub(crate) fn status(code: Code, is_retryable: bool) -> StatusCode {
+    match code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::LimitExceeded if is_retryable => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::GraphqlParseFailed
+        | Code::GraphqlValidationFailed
+        | Code::NotFound
+        | Code::BadUserInput
+        | Code::Conflict
+        | Code::LimitExceeded
+        | Code::Timeout
+        | Code::PersistedQueryNotSupported => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The response to a request without data.
 pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
-    let code = response.errors.first().and_then(code_of);
-    let is_passing = is_passing(response);
-    let status = match (code, answer) {
-        (Some("UNAVAILABLE"), _) => StatusCode::SERVICE_UNAVAILABLE,
-        (Some("INTERNAL"), _) => StatusCode::INTERNAL_SERVER_ERROR,
-        (Some("LIMIT_EXCEEDED"), _) if is_passing => StatusCode::TOO_MANY_REQUESTS,
-        (_, Answer::GraphqlResponse) => StatusCode::BAD_REQUEST,
-        (_, Answer::Json | Answer::EventStream) => StatusCode::OK,
+    let code = Code::of(response).unwrap_or(Code::Internal);
+    let status = match (status(code, is_passing(response)), answer) {
+        (StatusCode::BAD_REQUEST, Answer::Json | Answer::EventStream) => StatusCode::OK,
+        (status, _) => status,
     };
     let mut answered = send(answer, status, body(response));
     if answered.headers().contains_key(header::RETRY_AFTER) {
@@ -70,10 +84,10 @@ pub(crate) fn unavailable(error: Error) -> Response {
 pub(crate) fn refused_as(
     answer: Answer,
     status: StatusCode,
-    code: &str,
+    code: Code,
     message: &str,
 ) -> Response {
-    let error = json!({ "message": message, "extensions": { "code": code } });
+    let error = json!({ "message": message, "extensions": { "code": code.as_str() } });
     send(answer, status, json!({ "errors": [error] }).to_string())
 }
 
@@ -86,7 +100,7 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     refused_as(
         Answer::Json,
         StatusCode::INTERNAL_SERVER_ERROR,
-        "INTERNAL",
+        Code::Internal,
         &format!("Something went wrong. The log has the details under {id}."),
     )
 }

@@ -117,6 +117,36 @@ const HISTOGRAMS: [(&str, &str); 2] = [
     ("campaigns_statement_seconds", "Time of SQL statements."),
 ];
 
+/// A metric, as it is described.
+pub(crate) struct Described {
+    pub(crate) name: &'static str,
+    /// The type, with the unit of its values if they are no plain counts.
+    pub(crate) kind: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+/// Every metric that is described here.
+pub(crate) fn described() -> impl Iterator<Item = Described> {
+    let counters = COUNTERS.into_iter().chain(LABELED_COUNTERS);
+    let counters = counters.map(|(name, meaning)| Described { name, kind: "counter", meaning });
+    let gauges = GAUGES.into_iter().map(|(name, unit, meaning)| {
+        let kind = match unit {
+            Bytes => "gauge, bytes",
+            Seconds => "gauge, seconds",
+            _ => "gauge",
+        };
+        Described { name, kind, meaning }
+    });
+    let labeled = LABELED_GAUGES.into_iter();
+    let labeled = labeled.map(|(name, meaning)| Described { name, kind: "gauge", meaning });
+    let histograms = HISTOGRAMS.into_iter().map(|(name, meaning)| Described {
+        name,
+        kind: "histogram, seconds",
+        meaning,
+    });
+    counters.chain(gauges).chain(labeled).chain(histograms)
+}
+
 /// Tables with rows that a newer version may write in a way of its own.
 const TABLES: [&str; 5] =
     ["campaigns", "campaign_sends", "campaign_events", "contacts", "memberships"];

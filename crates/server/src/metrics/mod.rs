@@ -26,6 +26,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use crate::App;
 
+pub(crate) use described::described;
 pub(crate) use operations::{Counted, Operations, Outcome};
 
 /// Upper bounds of the buckets of durations, in seconds.

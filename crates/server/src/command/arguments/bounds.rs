@@ -78,14 +78,9 @@ pub(in crate::command) struct Bounds {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     max_connections: u32,
-    /// Maximum number of operations that are executed at the same time.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_EXECUTING",
-        value_name = "NUMBER",
-        default_value_t = Options::new("").max_executing
-    )]
-    max_executing: usize,
+    /// Maximum number of operations that are executed at the same time; eight for each core by default.
+    #[arg(long, env = "CAMPAIGNS_MAX_EXECUTING", value_name = "NUMBER")]
+    max_executing: Option<usize>,
     /// Maximum number of operations of one organization that wait to be executed.
     #[arg(
         long,
@@ -214,9 +209,10 @@ pub(in crate::command) struct Bounds {
 impl Bounds {
     /// The options to connect to the database at this address.
     pub(in crate::command) fn options(&self, url: String) -> Options {
+        let options = Options::new(url);
         Options {
             max_connections: self.max_connections,
-            max_executing: self.max_executing,
+            max_executing: self.max_executing.unwrap_or(options.max_executing),
             max_waiting: self.max_waiting,
             max_wait: self.max_wait,
             statement_timeout: Some(self.query_timeout),
@@ -225,7 +221,7 @@ impl Bounds {
                 process: bytes(self.max_memory),
                 share: self.organization_share,
             },
-            ..Options::new(url)
+            ..options
         }
     }
 

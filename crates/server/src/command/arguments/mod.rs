@@ -5,6 +5,7 @@
 mod bounds;
 mod file;
 mod listen;
+mod reference;
 mod shell;
 mod sign_in;
 mod tokens;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 pub(super) use bounds::Bounds;
 pub(super) use file::ConfigFile;
 pub(super) use listen::ListenAddress;
+pub(super) use reference::{Reference, Table};
 pub(super) use shell::{Completions, Man};
 use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
@@ -27,6 +29,11 @@ pub(super) use watching::Watching;
 
 use super::usage;
 use crate::{PublicUrl, public_url::origin};
+
+/// A heading of `--help`. clap would give the one of a struct to the flags after it as well.
+const CLIENTS: &str = "Clients";
+/// Another one.
+const ROW_SECURITY: &str = "Row security";
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
 ///
@@ -71,16 +78,20 @@ pub(super) enum Command {
     Completions(Completions),
     /// Prints a manual page.
     Man(Man),
+    /// Prints a table of the documentation, in Markdown.
+    #[command(hide = true)]
+    Reference(Reference),
 }
 
 /// Documents that are known beforehand.
 #[derive(Debug, Args)]
+#[command(next_help_heading = CLIENTS)]
 pub(super) struct Persisted {
     /// A JSON file of documents by the SHA-256 of their text, as graphql-codegen and relay-compiler
     /// write it. Clients may send the id as documentId.
     #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS", value_name = "FILE")]
     persisted_documents: Option<PathBuf>,
-    /// Executes no other documents. The pages at / and /graphiql then do not work.
+    /// Executes only the documents of --persisted-documents; the pages at / and /graphiql then do not work.
     #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS_ONLY", requires = "persisted_documents")]
     persisted_documents_only: bool,
 }
@@ -155,7 +166,7 @@ pub(super) struct Serve {
     /// A pooler that rejects startup parameters, such as PgBouncer, is detected without this flag.
     #[arg(long, env = "CAMPAIGNS_POOLER")]
     pub(super) pooler: bool,
-    /// Also does the work of `campaigns worker`. On by default in development mode; turn it off with
+    /// Also does the work of `campaigns worker`, which is the default in development mode only. Turn it off with
     /// --worker=false.
     #[arg(
         long,
@@ -176,7 +187,7 @@ pub(super) struct Serve {
     pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
     /// request.jwt.claims, so that row security policies apply as a second wall.
-    #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY")]
+    #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY", help_heading = ROW_SECURITY)]
     pub(super) row_level_security: bool,
     #[command(flatten)]
     pub(super) row_security: RowSecurity,
@@ -187,7 +198,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) watching: Watching,
     /// Turns introspection of the schema off.
-    #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION")]
+    #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION", help_heading = CLIENTS)]
     pub(super) no_introspection: bool,
     /// An origin, such as <https://app.example.com>, that is allowed to send requests from its pages.
     /// Repeatable.
@@ -196,13 +207,20 @@ pub(super) struct Serve {
         env = "CAMPAIGNS_CORS_ORIGIN",
         value_name = "URL",
         value_delimiter = ',',
-        value_parser = origin
+        value_parser = origin,
+        help_heading = CLIENTS
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
     /// The address at which people reach the service, such as <https://mail.example.com>, if a proxy
     /// forwards another name or port. With a path, such as <https://example.com/mail>, the service
     /// answers below it as well as at the root, so the proxy can pass the path on or remove it.
-    #[arg(long, env = "CAMPAIGNS_PUBLIC_URL", value_name = "URL", value_parser = PublicUrl::from_str)]
+    #[arg(
+        long,
+        env = "CAMPAIGNS_PUBLIC_URL",
+        value_name = "URL",
+        value_parser = PublicUrl::from_str,
+        help_heading = CLIENTS
+    )]
     pub(super) public_url: Option<PublicUrl>,
 }
 
@@ -220,7 +238,8 @@ impl Serve {
 
 #[derive(Debug, Args)]
 pub(super) struct DatabaseUrl {
-    /// The database, as postgres://… or sqlite://…. Also read from DATABASE_URL.
+    /// The address of the database, postgres://HOST/NAME or sqlite://FILE, also read from DATABASE_URL. Of several
+    /// hosts, separated by commas, the one that accepts writes is used.
     #[arg(
         long,
         env = "CAMPAIGNS_DATABASE_URL",
@@ -258,7 +277,8 @@ pub(super) struct RowSecurity {
         long = "row-level-security-role",
         env = "CAMPAIGNS_ROW_LEVEL_SECURITY_ROLE",
         value_name = "ROLE",
-        default_value = "authenticated"
+        default_value = "authenticated",
+        help_heading = ROW_SECURITY
     )]
     pub(super) role: String,
 }
@@ -323,7 +343,7 @@ pub(super) struct Token {
     /// The organization's ID.
     #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
     pub(super) org: Uuid,
-    /// The role. The roles admin and owner can delete; any other is a member.
+    /// The role: admin and owner can delete, any other is a member.
     #[arg(long, env = "CAMPAIGNS_ROLE", default_value = "member")]
     pub(super) role: String,
     /// The subject: a user's auth_id or ID, or any name.

@@ -5,6 +5,7 @@ use clap::Args;
 use reqwest::Url;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Signing in to the pages")]
 pub(in crate::command) struct SignIn {
     /// The OpenID Connect issuer at which people sign in to the pages, as <https://issuer.example>.
     #[arg(

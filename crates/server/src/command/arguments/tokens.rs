@@ -9,11 +9,12 @@ use reqwest::Url;
 use super::{super::usage::shown, WrongUsage};
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens")]
 pub(in crate::command) struct Keys {
     /// The secret of tokens signed with HS256, with at least 32 bytes.
     #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub(in crate::command) jwt_secret: Option<String>,
-    /// A file with a public key in PEM format, for tokens signed with RS256, ES256 or EdDSA.
+    /// A file with a public key in PEM format, for tokens signed with RS256, ES256, ES384 or EdDSA.
     #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
     jwt_public_key: Option<PathBuf>,
     /// The address of a JSON Web Key Set with the public keys of tokens, such as <https://…/jwks.json>.
@@ -76,6 +77,7 @@ fn key_server(text: &str) -> Result<Url, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens")]
 #[expect(clippy::struct_field_names, reason = "the flags' names")]
 pub(in crate::command) struct Claims {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
@@ -115,6 +117,7 @@ impl From<&Claims> for ClaimRules {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens")]
 pub(in crate::command) struct Memberships {
     /// Accepts tokens without an organization: the organization and the role come from the user's active
     /// membership. The token's subject identifies the user by auth_id.

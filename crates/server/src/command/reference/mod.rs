@@ -1,0 +1,55 @@
+//! `campaigns reference`: the tables of `docs/` that say what the program says, in Markdown. `just docs` writes them
+//! into the pages.
+
+mod flags;
+
+use campaigns_graphql::Code;
+
+use super::{
+    arguments::{Reference, Table},
+    output,
+};
+use crate::{http::respond::status, metrics};
+
+pub(super) fn run(arguments: &Reference) -> anyhow::Result<()> {
+    Ok(output::text(match arguments.table {
+        Table::Flags => flags::tables(),
+        Table::Errors => errors(),
+        Table::Metrics => metrics(),
+    })?)
+}
+
+fn errors() -> String {
+    let rows = Code::ALL.map(|code| {
+        let [once, again] = [false, true].map(|is_retryable| status(code, is_retryable).as_u16());
+        let status = if once == again {
+            once.to_string()
+        } else {
+            format!("{once}, or {again} if retryable")
+        };
+        [format!("`{}`", code.as_str()), status, code.meaning().to_owned()]
+    });
+    table(["code", "HTTP status", "meaning"], rows)
+}
+
+fn metrics() -> String {
+    let mut metrics: Vec<_> = metrics::described().collect();
+    metrics.sort_unstable_by_key(|metric| metric.name);
+    let rows = metrics.into_iter().map(|metric| {
+        [format!("`{}`", metric.name), metric.kind.to_owned(), metric.meaning.to_owned()]
+    });
+    table(["metric", "type", "meaning"], rows)
+}
+
+/// A table with these columns.
+fn table<const N: usize>(
+    columns: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut text = format!("| {} |\n|{}\n", columns.join(" | "), " --- |".repeat(N));
+    for row in rows {
+        let cells = row.map(|cell| cell.replace('|', "\\|"));
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    text
+}

@@ -1,0 +1,16 @@
+// Whether each query fits the schema: $QUERIES is a JSON file of texts by where they are from, $SCHEMA a file of SDL.
+// Prints what is wrong, and exits with 1 where something is.
+import { readFileSync } from "node:fs";
+import { buildSchema, parse, validate } from "graphql";
+
+const schema = buildSchema(readFileSync(process.env.SCHEMA, "utf8"));
+const queries = Object.entries(JSON.parse(readFileSync(process.env.QUERIES, "utf8")));
+const faults = queries.flatMap(([from, text]) => {
+  try {
+    return validate(schema, parse(text)).map(({ message }) => `${from}: ${message}`);
+  } catch ({ message }) {
+    return [`${from}: ${message}`];
+  }
+});
+for (const fault of faults) console.log(fault);
+process.exit(faults.length ? 1 : 0);
