@@ -175,7 +175,7 @@ on_both_databases! {
         let (org, send, id) = (app.literal(acme.id), app.literal(made.sends[1]), Uuid::new_v4());
         app.run(&format!("INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES ({}, {org}, {send}, 'open')", app.literal(id))).await;
         assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
-        // with the README's document
+        // with the document of docs/subscriptions.md
         socket.subscribe("r", document("subscription Feed"), json!({ "after": cursor, "filter": { "type": { "eq": "OPEN" } } })).await;
         for expected in [&by_service, &json!(id)] {
             let edge = socket.next("r").await["engagementEvents"].take();

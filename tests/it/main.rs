@@ -17,6 +17,7 @@ mod cursors;
 mod demo;
 mod deploy;
 mod doctor;
+mod documents;
 mod event_feed;
 mod event_ids;
 mod event_stream;

@@ -1,4 +1,4 @@
-//! The six questions, as the README asks them: held against the SQL of the document that the tables
+//! The six questions, as the documentation asks them: held against the SQL of the document that the tables
 //! come from, on random rows and after random writes by SQL.
 
 use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database, populate};
@@ -8,12 +8,14 @@ use sea_orm::QueryResult;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-const README: &str = include_str!("../../README.md");
+const PAGES: [&str; 2] =
+    [include_str!("../../docs/queries.md"), include_str!("../../docs/subscriptions.md")];
 
-/// The README's document with this operation: `query Rates`, `subscription Feed`.
+/// The documentation's document with this operation: `query Rates`, `subscription Feed`.
 pub(crate) fn document(operation: &str) -> &'static str {
-    let blocks = README.split("```graphql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.into_iter().find(|block| block.starts_with(operation)).expect(operation)
+    let blocks = PAGES.into_iter().flat_map(|page| page.split("```graphql\n").skip(1));
+    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.starts_with(operation)).expect(operation)
 }
 
 fn number(row: &QueryResult, name: &str) -> i64 {
