@@ -23,7 +23,7 @@ pub(in crate::command) struct SignIn {
     /// The scopes that the pages ask the issuer for, separated by spaces.
     #[arg(long, env = "CAMPAIGNS_OIDC_SCOPE", value_name = "SCOPES", default_value = "openid")]
     oidc_scope: String,
-    /// The API that the pages ask an access token for, where the issuer has to be told.
+    /// The API that the pages ask an access token for, for issuers that need its name.
     #[arg(long, env = "CAMPAIGNS_OIDC_RESOURCE", value_name = "URI", requires = "oidc_issuer")]
     oidc_resource: Option<String>,
     /// Lets links that end in #token=… sign people in to the pages. Readers who are already signed in are asked first.
