@@ -64,8 +64,9 @@ db port="5433":
     echo "CAMPAIGNS_JWT_SECRET=any-secret-of-thirty-two-bytes-or-more cargo run -- serve --database-url $url"
     wait $server
 
-# The benchmark program, in release mode: `just bench feed` runs one part of it, `just bench soak` runs
-# ten minutes of attacks.
+# The benchmark program, in release mode: `just bench feed` runs one part of it, `just bench soak` attacks
+# the service for ten minutes, `just bench overload` floods it, and `just bench faults` makes things fail
+# around it for an hour.
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}
