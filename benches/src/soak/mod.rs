@@ -3,7 +3,8 @@
 //!
 //! Clients run with the lowest priority, as they have machines of their own elsewhere; all but those
 //! whose waiting is what is measured: the dashboard and the follower of the other organization, and
-//! the probe of `/healthz`.
+//! the probe of `/healthz`. With `sched_autogroup`, Linux divides the cores between sessions before it
+//! looks at priorities, so PostgreSQL, which has a session of its own, would wait for the clients.
 //!
 //! The hostile clients belong to the same organization as the 1,900 sockets. Each of them makes one
 //! of the attacks in [`attacks`], again and again.
@@ -40,6 +41,8 @@ const EVENT: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(50);
 
 const DASHBOARD: &str = "{ campaigns(first: 20) { totalCount nodes { id name status sentAt } } }";
+/// Whether Linux divides the cores between sessions.
+const AUTOGROUP: &str = "/proc/sys/kernel/sched_autogroup_enabled";
 /// How often `/healthz` is asked.
 const PROBE: Duration = Duration::from_millis(20);
 /// The budget of the process, as `--max-memory` takes it.
@@ -57,6 +60,9 @@ pub(crate) async fn run(
         HONEST + HOSTILE,
         length.as_secs()
     );
+    if std::fs::read_to_string(AUTOGROUP).is_ok_and(|is_on| is_on.trim() == "1") {
+        println!("  the clients take cores from PostgreSQL while {AUTOGROUP} is 1; set it to 0");
+    }
     let ended = Arc::new(AtomicBool::new(false));
     let idle = joined(dashboard(service, IDLE)).await?;
     report("another organization's dashboard, alone", &idle);
