@@ -16,7 +16,7 @@ lint:
     cargo fmt --all --check
     RUSTFLAGS="-D warnings" cargo clippy --workspace --all-targets
 
-# The properties that hold for any input (documents, cursors, rules, tokens, messages), tried with so many
+# The properties that hold for any input (documents, cursors, rules, tokens, messages), tried with many
 # more inputs than a test run tries.
 fuzz cases="100000":
     PROPTEST_CASES={{cases}} cargo test --workspace -- of_anything any_json any_message any_text

@@ -93,7 +93,7 @@ async fn filtering(service: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// So many sockets, which take the filters in turn.
+/// Sockets with subscriptions, which use the filters in turn.
 async fn subscribed(
     service: &Service,
     count: usize,
@@ -111,7 +111,7 @@ async fn subscribed(
     Ok(followers)
 }
 
-/// Writes so many events, and reads at every socket those that it is to get.
+/// Writes events, and reads at every socket those that it should get.
 async fn messages_a_second(
     service: &Service,
     followers: Vec<Follower>,

@@ -6,9 +6,9 @@
 //! that stay open for a while; dashboards ask for figures; followers cut themselves off now and then and
 //! go on after the last cursor that they have, at any replica.
 //!
-//! In the end, the events that are stored are those that were acknowledged, each follower had each of
-//! them once and in order, the running counts are right, nobody was told INTERNAL, and the replica that
-//! lived has no more memory, files or tasks than before.
+//! In the end, the events that are stored are those that were acknowledged, each follower had each
+//! of them once and in order, the running counts are right, no client got INTERNAL, and the replica
+//! that lived has no more memory, files or tasks than before.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -60,7 +60,7 @@ const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
 const LOCK: &str = "BEGIN; LOCK TABLE campaigns; SELECT pg_sleep(2); COMMIT";
 
-/// What everybody does, and what came of it.
+/// The shared state of all tasks, and their results.
 struct World {
     service: Service,
     /// Where the replicas are; the first is never killed.
@@ -240,9 +240,9 @@ impl Mortal {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         if gently && let Some(id) = process.id() {
             let term = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-            ensure!(term.success(), "it is told to end");
+            ensure!(term.success(), "it can be terminated");
             let ended = timeout(Duration::from_secs(15), process.wait()).await;
-            let ended = ended.context("it ends when it is told to")??;
+            let ended = ended.context("it ends when it is terminated")??;
             ensure!(ended.success(), "it ended with {ended}");
         } else {
             process.kill().await?;
@@ -405,7 +405,7 @@ async fn follow_once(
                 let event = &message["payload"]["data"]["engagementEvents"];
                 let id = event["node"]["id"].as_str().and_then(|id| id.parse().ok());
                 let (Some(id), Some(at)) = (id, event["cursor"].as_str()) else {
-                    world.went_wrong(format!("a follower was told {message}"));
+                    world.went_wrong(format!("a follower received {message}"));
                     return Ok(());
                 };
                 lock(heard).push(id);

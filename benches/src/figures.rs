@@ -1,5 +1,6 @@
-//! The six questions of the document that the tables come from, and the page that dashboards ask for
-//! most: over HTTP, on a database and on one that is so many times larger, beside the document's SQL.
+//! The six questions of the document that the tables come from, and the page that dashboards ask
+//! for most: over HTTP, on a database and on one that is many times larger, next to the document's
+//! SQL.
 
 use std::time::{Duration, Instant};
 

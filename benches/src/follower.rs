@@ -106,7 +106,7 @@ impl Follower {
         Ok((id.with_context(|| message.to_string())?.parse()?, came))
     }
 
-    /// Takes so many messages, whatever is in them.
+    /// Takes `count` messages without looking at them.
     pub(crate) async fn take(&mut self, count: usize) -> anyhow::Result<()> {
         let mut taken = 0;
         while taken < count {

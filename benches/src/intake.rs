@@ -63,7 +63,7 @@ fn of_call(service: &Service, call: usize, batch: usize) -> impl Iterator<Item =
     (0..batch).map(move |index| sends[(call * batch + index) % sends.len()])
 }
 
-/// How many events a second so many clients insert by SQL, one statement after the other.
+/// How many events per second a number of clients insert by SQL, one statement after the other.
 async fn inserted(
     service: &Service,
     table: &'static str,

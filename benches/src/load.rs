@@ -1,6 +1,6 @@
-//! Clients that ask over HTTP as fast as they are answered, and take as little of the machine for it
-//! as they can: each writes a request that is made beforehand, and reads so many bytes as the
-//! response says.
+//! Clients that send HTTP requests as fast as they are answered, at as little cost as possible:
+//! each writes a request that is made beforehand, and reads as many bytes as the response
+//! announces.
 
 use std::{
     io::{Read, Write},
@@ -46,8 +46,8 @@ pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json)
     .into_bytes()
 }
 
-/// So many clients ask for so long, each one request after the other, taken in turn. Each is a thread,
-/// which the kernel wakes without anybody between.
+/// A number of clients send requests for some time, each one after the other, taken in turn. Each
+/// is a thread, which the kernel wakes directly.
 pub(crate) async fn of(
     address: &str,
     requests: Vec<Vec<u8>>,
@@ -86,7 +86,8 @@ pub(crate) async fn of(
     Ok(Load { per_second, median: percentile(&times, 0.5), p99: percentile(&times, 0.99) })
 }
 
-/// So many clients of low priority ask for so long, each again as soon as it is answered or refused.
+/// A number of low-priority clients send requests for some time, each again as soon as it is
+/// answered or refused.
 pub(crate) async fn flood(
     address: String,
     request: Vec<u8>,

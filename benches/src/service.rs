@@ -179,8 +179,8 @@ impl Service {
         Ok(body["data"].take())
     }
 
-    /// Inserts opens of sends, one after the other from `first` on, in one statement, as somebody's
-    /// own program does; their ids.
+    /// Inserts opens of sends, one after the other from `first` on, in one statement, as another
+    /// program would. Returns their IDs.
     pub(crate) async fn insert(&self, first: usize, count: usize) -> anyhow::Result<Vec<Uuid>> {
         let ids: Vec<Uuid> = (0..count).map(|_| Uuid::new_v4()).collect();
         let values: Vec<String> = ids
@@ -207,7 +207,8 @@ impl Service {
         Ok(row.context("a number")?.try_get("", "number")?)
     }
 
-    /// How many statements its database has run in transactions of their own, as told a moment later.
+    /// How many statements its database has run in their own transactions, as reported a moment
+    /// later.
     pub(crate) async fn statements(&self) -> anyhow::Result<i64> {
         // backends report once a second
         tokio::time::sleep(Duration::from_millis(1_500)).await;

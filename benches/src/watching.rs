@@ -1,5 +1,5 @@
-//! What it costs to watch the service: its metrics, which somebody asks for every second, and the line
-//! of JSON that it logs for each operation; beside a service without either.
+//! The cost of monitoring: the metrics, scraped every second, and the line of JSON that is logged
+//! for each operation, compared to a service without either.
 
 use std::time::Duration;
 

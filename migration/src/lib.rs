@@ -132,7 +132,7 @@ pub async fn up(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     let run = Run::begin(&target.into(), true).await?;
     let pending = match &run.lock {
         Lock::All(transaction) => up_on(transaction).await,
-        Lock::Aside(..) => up_on(&run.db).await,
+        Lock::Separate(..) => up_on(&run.db).await,
     };
     let pending = run.end(pending).await?;
     Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
@@ -235,7 +235,7 @@ pub async fn down(target: impl Into<Target>) -> Result<Option<String>, Error> {
     let run = Run::begin(&target.into(), false).await?;
     let last = match &run.lock {
         Lock::All(transaction) => down_on(transaction).await,
-        Lock::Aside(..) => down_on(&run.db).await,
+        Lock::Separate(..) => down_on(&run.db).await,
     };
     let last = run.end(last).await?;
     Ok(last.map(|migration| migration.name().to_owned()))
@@ -301,7 +301,7 @@ pub async fn restore_triggers(target: impl Into<Target>) -> Result<(), Error> {
     let run = Run::begin(&target.into(), false).await?;
     let restored = match &run.lock {
         Lock::All(transaction) => restore_on(transaction).await,
-        Lock::Aside(..) => restore_on(&run.db).await,
+        Lock::Separate(..) => restore_on(&run.db).await,
     };
     run.end(restored.map_err(Error::from)).await
 }

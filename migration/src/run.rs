@@ -23,19 +23,19 @@ pub(crate) enum Lock {
     /// The transaction that contains the whole run.
     All(DatabaseTransaction),
     /// A transaction beside the run, on its own connection.
-    Aside(DatabaseConnection, DatabaseTransaction),
+    Separate(DatabaseConnection, DatabaseTransaction),
 }
 
 impl Run {
     pub(crate) async fn begin(target: &Target, create: bool) -> Result<Self, Error> {
         let db = target.connect(create).await?;
         let lock = if db.get_database_backend() == DbBackend::Postgres {
-            let aside = target.connect(false).await?;
-            let transaction = aside.begin().await?;
+            let connection = target.connect(false).await?;
+            let transaction = connection.begin().await?;
             let never = "SET LOCAL idle_in_transaction_session_timeout = 0";
             transaction.execute_unprepared(never).await?;
             wait_for_others(&transaction).await?;
-            Lock::Aside(aside, transaction)
+            Lock::Separate(connection, transaction)
         } else {
             let options = TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -51,9 +51,9 @@ impl Run {
         match self.lock {
             Lock::All(transaction) if done.is_ok() => transaction.commit().await?,
             Lock::All(transaction) => transaction.rollback().await?,
-            Lock::Aside(aside, transaction) => {
+            Lock::Separate(connection, transaction) => {
                 transaction.rollback().await?;
-                aside.close().await?;
+                connection.close().await?;
             }
         }
         self.db.close().await?;

@@ -34,7 +34,8 @@ async fn undo_all(database: &TestDatabase) {
     }
 }
 
-/// An organization of theirs with a campaign, sends to so many contacts, and events of these.
+/// An organization of another program, with a campaign, sends to `contacts` contacts, and events of
+/// these.
 async fn fill(database: &TestDatabase, contacts: usize, events: usize) -> Uuid {
     let org = Uuid::new_v4();
     run(
@@ -120,7 +121,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
                     2 => "DELETE FROM campaign_events WHERE id = (SELECT id FROM campaign_events TABLESAMPLE SYSTEM (1) LIMIT 1)".to_owned(),
                     _ => format!("INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', campaign_id, contact_id FROM campaign_sends LIMIT 2"),
                 };
-                // whoever would wait for longer is told so
+                // fails instead of waiting for longer
                 let transaction = connection.begin().await.unwrap();
                 transaction.execute_unprepared("SET LOCAL lock_timeout = '100ms'").await.unwrap();
                 match transaction.execute_unprepared(&sql).await {
@@ -139,8 +140,8 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     }
     let steps: std::sync::Arc<std::sync::Mutex<Vec<campaigns_migration::Progress>>> =
         <_>::default();
-    let told = steps.clone();
-    let listener = move |progress| told.lock().unwrap().push(progress);
+    let reported = steps.clone();
+    let listener = move |progress| reported.lock().unwrap().push(progress);
     campaigns_migration::up_telling(&database.url, listener).await.unwrap();
     stop.send_replace(true);
     while let Some(writer) = writers.join_next().await {
@@ -151,7 +152,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     assert!(steps.lock().unwrap().iter().filter(|step| step.done.is_some()).count() > 20);
 
     let app = TestApp::on(database, Settings::default()).await;
-    let theirs = app.again(org).await;
+    let theirs = app.existing_organization(org).await;
     compare_figures(&app, &theirs).await;
     // what was there before says when it was written, as before
     assert!(app.count("campaign_events WHERE updated_at = '2020-01-01'").await > 150_000);
@@ -281,7 +282,7 @@ fn copy_rows(database: &TestDatabase, org: Uuid, send: Uuid) {
 }
 
 #[tokio::test]
-async fn what_others_say_to_their_database_means_what_it_meant() {
+async fn statements_of_other_programs_keep_their_meaning() {
     let database = TestDatabase::found(Statuses::Documented).await;
     let org = fill(&database, 3, 24).await;
     let user = Uuid::new_v4();
@@ -318,7 +319,7 @@ async fn what_others_say_to_their_database_means_what_it_meant() {
     for sql in statements(org) {
         connection.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    // what the service keeps of every organization is nobody else's
+    // only the service can read what it keeps of every organization
     for table in [
         "campaign_counts",
         "campaign_sends_to_count",
@@ -428,7 +429,7 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     assert!(migrate(&["--plan"]).await.out.contains("up to date"));
 }
 
-/// Everything that is done with statuses, on whatever types the columns have.
+/// Every operation with statuses, on columns of any type.
 async fn use_statuses(app: &TestApp, organization: &Organization) {
     let made = populate(&organization.scope, &mut ChaCha8Rng::seed_from_u64(971), 6).await;
     let member = &organization.member;
@@ -439,7 +440,7 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
         contacts(filter: { type: { eq: LEAD }, clicked: true }) { nodes { type } }
     }";
     let data = member.data(queries, json!({})).await;
-    // in the order in which a campaign goes through them, whatever the order of the type
+    // in the order in which a campaign goes through them, not the order of the type
     let order = ["DRAFT", "SENT"];
     let shown = data["campaigns"]["nodes"].as_array().unwrap().iter();
     let places: Vec<_> =
@@ -471,7 +472,7 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
 
 /// That the counts are those of a recount.
 async fn compare_sums(app: &TestApp, organization: &Organization) {
-    let counts = app.door.counts();
+    let counts = app.service_database.counts();
     for table in &campaigns_scope::COUNT_TABLES {
         let (differences, all) = counts.differences(table, organization.id).await.unwrap();
         assert_eq!(all, 0, "{}: {differences:#?}", table.name);
@@ -557,7 +558,7 @@ async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
         Options { max_connections: 8, ..Options::new(url) },
     )
     .await;
-    let theirs = app.again(org).await;
+    let theirs = app.existing_organization(org).await;
     let data =
         theirs.member.data("{ campaigns { nodes { stats { sends opens } } } }", json!({})).await;
     assert!(data["campaigns"]["nodes"].as_array().unwrap().len() >= 4);
@@ -581,7 +582,7 @@ async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
         .data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", json!({ "id": campaign }))
         .await;
     compare_sums(&app, &theirs).await;
-    app.door.counts().rebuild(org).await.unwrap();
+    app.service_database.counts().rebuild(org).await.unwrap();
 }
 
 #[tokio::test]

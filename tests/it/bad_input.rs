@@ -1,4 +1,5 @@
-//! Whatever clients send: a clear error with its code and field, nothing stored, and the process lives.
+//! Bad input of any kind gets a clear error with its code and field, stores nothing, and leaves the
+//! process alive.
 
 use campaigns_tests::{Answer, Organization, Socket, TestApp, on_both_databases, populate};
 use rand::SeedableRng;
@@ -234,7 +235,7 @@ on_both_databases! {
         assert_eq!(data["campaigns"]["totalCount"], 0);
     }
 
-    async fn what_is_no_json_or_too_large_is_refused(app: TestApp) {
+    async fn a_body_that_is_not_json_or_too_large_is_refused(app: TestApp) {
         let acme = app.organization("acme").await;
         for body in [
             "", "{", "[]", "null", "5", "\"x\"", "{\"query\": 5}", "{\"query\": null}", "{}",
@@ -254,7 +255,7 @@ on_both_databases! {
         still_alive(&app, &acme).await;
     }
 
-    async fn of_very_many_faults_some_are_told(app: TestApp) {
+    async fn at_most_50_validation_errors_are_reported(app: TestApp) {
         let acme = app.organization("acme").await;
         let fields = (0..9_000).map(|n| format!("x{n}")).collect::<Vec<_>>().join(" ");
         let variables = (0..4_000).map(|n| format!("$v{n}: Int")).collect::<Vec<_>>().join(" ");
@@ -360,7 +361,7 @@ on_both_databases! {
         still_alive(&app, &acme).await;
     }
 
-    async fn what_would_cost_too_much_is_refused_before_it_runs(app: TestApp) {
+    async fn an_operation_that_costs_too_much_is_refused_before_it_runs(app: TestApp) {
         let acme = app.organization("acme").await;
         acme.member.data("{ campaigns { totalCount } }", json!({})).await;
         app.forget_statements();
@@ -380,7 +381,7 @@ on_both_databases! {
         acme.member.data(dump, json!({ "n": 10 })).await;
     }
 
-    async fn what_a_dashboard_shows_on_a_page_is_allowed(app: TestApp) {
+    async fn the_queries_of_a_dashboard_page_are_allowed(app: TestApp) {
         let acme = app.organization("acme").await;
         populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(31), 50).await;
         let figures = "sends queued sent delivered bounced failed opens clicks unsubscribes complaints bounces uniqueOpens uniqueClicks \
@@ -411,7 +412,7 @@ on_both_databases! {
         refused(&acme.member, LIST, contains(deeper), "LIMIT_EXCEEDED", "filter.metadata.contains").await;
     }
 
-    async fn a_cursor_made_up_by_somebody_is_none(app: TestApp) {
+    async fn a_forged_cursor_is_rejected(app: TestApp) {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
         let acme = app.organization("acme").await;
         app.run(&format!("INSERT INTO campaigns (org_id, name) VALUES ({}, 'x')", app.literal(acme.id))).await;

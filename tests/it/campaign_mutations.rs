@@ -164,7 +164,7 @@ on_both_databases! {
         let made = populate(&acme.scope, &mut rng, 4).await;
         let before = app.count("campaigns").await;
         let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
-        // whatever the id: the role is looked at first
+        // for any id: the role is checked first
         for id in [made.campaigns[0].to_string(), Uuid::new_v4().to_string(), "nope".to_owned()] {
             let answer = acme.member.ask(delete, json!({ "id": id })).await;
             assert_eq!(answer.code(), "FORBIDDEN");

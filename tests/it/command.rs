@@ -52,7 +52,7 @@ async fn without_any_configuration_it_serves_demo_data_and_prints_tokens() {
         let nodes = first["data"]["campaigns"]["nodes"].as_array().unwrap();
         assert!(nodes.iter().any(|node| node["status"] == status), "{status}");
     }
-    // those who can read the file can read everybody's data
+    // anyone who can read the file can read all data
     for name in ["campaigns.db", "campaigns.db-wal", "campaigns.db-shm", "campaigns.db.secret"] {
         assert_eq!(mode(&directory.path().join(name)), 0o600, "{name}");
     }
@@ -126,7 +126,7 @@ async fn an_address_in_use_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn development_mode_listens_on_local_addresses_unless_it_is_told_otherwise() {
+async fn development_mode_listens_on_local_addresses_by_default() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
@@ -315,7 +315,7 @@ async fn a_database_that_is_not_there_is_named_in_one_sentence() {
         "worker",
         "serve --jwt-secret 0123456789abcdef0123456789abcdef",
     ] {
-        let told = async |url| {
+        let error = async |url| {
             let mut arguments: Vec<&str> = command.split(' ').collect();
             arguments.extend(["--database-url", url]);
             let run = Binary::run(here, &arguments).await;
@@ -325,7 +325,7 @@ async fn a_database_that_is_not_there_is_named_in_one_sentence() {
         };
         if command != "migrate" {
             assert_eq!(
-                told("sqlite://none.db").await,
+                error("sqlite://none.db").await,
                 "campaigns: the database is not migrated; run `campaigns migrate` first: there is no file none.db\n",
                 "{command}"
             );
@@ -333,7 +333,7 @@ async fn a_database_that_is_not_there_is_named_in_one_sentence() {
         // which serve waits for
         if !command.starts_with("serve") {
             assert_eq!(
-                told("postgres://127.0.0.1:1/none").await,
+                error("postgres://127.0.0.1:1/none").await,
                 "campaigns: the database cannot be reached: Connection refused (os error 111)\n",
                 "{command}"
             );
@@ -343,13 +343,13 @@ async fn a_database_that_is_not_there_is_named_in_one_sentence() {
 }
 
 #[tokio::test]
-async fn wrong_usage_is_told_and_exits_with_2() {
+async fn wrong_usage_is_reported_and_exits_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let key = here.join("key.pem");
     std::fs::write(&key, "no key").unwrap();
     let key = key.to_str().unwrap();
-    for (arguments, told) in [
+    for (arguments, reported) in [
         (&["--nonsense"][..], "--nonsense"),
         (&["dance"], "dance"),
         (&["serve", "--listen", "here"], "--listen"),
@@ -398,7 +398,7 @@ async fn wrong_usage_is_told_and_exits_with_2() {
     ] {
         let run = Binary::run(here, arguments).await;
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.err);
-        assert!(run.err.contains(told), "{arguments:?}: {}", run.err);
+        assert!(run.err.contains(reported), "{arguments:?}: {}", run.err);
         assert!(run.out.is_empty(), "{arguments:?}: {}", run.out);
     }
     assert!(!here.join("campaigns.db").exists());
@@ -501,7 +501,7 @@ async fn a_change_of_the_schema_that_breaks_clients_is_found() {
 }
 
 #[tokio::test]
-async fn requests_under_way_are_finished_when_it_is_told_to_end() {
+async fn requests_in_progress_are_finished_on_shutdown() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let directory = tempfile::tempdir().unwrap();
     let mut service = Binary::start(directory.path(), &["--listen", "127.0.0.1:0"]).await;
@@ -517,7 +517,7 @@ async fn requests_under_way_are_finished_when_it_is_told_to_end() {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    // the service has the head and waits for the body when it is told to end
+    // the service has the head and waits for the body when it is terminated
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&body.as_bytes()[..10]).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;

@@ -98,7 +98,7 @@ async fn secrets_are_not_shown() {
 async fn a_file_that_cannot_be_meant_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    for (text, told) in [
+    for (text, reported) in [
         ("max-dept = 3", "max-dept"),
         ("check = true", "check"),
         ("max-depth = 1.5", "max-depth"),
@@ -110,7 +110,7 @@ async fn a_file_that_cannot_be_meant_is_refused() {
         for command in ["config", "serve"] {
             let run = with(here, &[command, "--config", "campaigns.toml"], &[]).await;
             assert_eq!(run.code, 2, "{text}: {}", run.err);
-            assert!(run.err.contains(told), "{text}: {}", run.err);
+            assert!(run.err.contains(reported), "{text}: {}", run.err);
         }
     }
     let missing = with(here, &["serve"], &[("CAMPAIGNS_CONFIG", "missing.toml")]).await;

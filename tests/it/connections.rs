@@ -359,7 +359,7 @@ on_both_databases! {
         }
     }
 
-    async fn times_are_told_apart_by_a_microsecond(app: TestApp) {
+    async fn times_are_distinguished_by_a_microsecond(app: TestApp) {
         let acme = app.organization("acme").await;
         let org = app.literal(acme.id);
         for (name, time) in [

@@ -56,7 +56,7 @@ on_both_databases! {
             }).await;
         }
         let org = app.literal(acme.id);
-        let everybody: BTreeSet<Uuid> = made.contacts.iter().copied().collect();
+        let everyone: BTreeSet<Uuid> = made.contacts.iter().copied().collect();
         let soft = match app.database.backend {
             campaigns_tests::Backend::Sqlite => "json_extract(e.metadata, '$.bounce_type')",
             campaigns_tests::Backend::Postgres => "e.metadata ->> 'bounce_type'",
@@ -73,9 +73,9 @@ on_both_databases! {
                 "SELECT DISTINCT s.contact_id AS id FROM campaign_sends s JOIN campaign_events e ON e.send_id = s.id \
                  WHERE s.org_id = {org} AND ({condition})"
             )).await;
-            assert!(!did.is_empty() && did.len() < everybody.len(), "{field}");
+            assert!(!did.is_empty() && did.len() < everyone.len(), "{field}");
             assert_eq!(contacts(&acme.member, json!({ field: true })).await, did, "{field}");
-            let did_not: BTreeSet<Uuid> = everybody.difference(&did).copied().collect();
+            let did_not: BTreeSet<Uuid> = everyone.difference(&did).copied().collect();
             assert_eq!(contacts(&acme.member, json!({ field: false })).await, did_not, "{field}");
             assert_eq!(contacts(&acme.member, json!({ "not": { field: true } })).await, did_not, "{field}");
         }

@@ -1,4 +1,4 @@
-//! Running counts: whoever writes, and however, they are what a recount gives.
+//! Running counts equal a recount, regardless of who writes and how.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// Holds every count of every organization against a recount.
 async fn compare(app: &TestApp) {
-    let counts = app.door.counts();
+    let counts = app.service_database.counts();
     for organization in counts.organizations().await.unwrap() {
         for table in &COUNT_TABLES {
             let (differences, all) = counts.differences(table, organization).await.unwrap();
@@ -115,7 +115,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
 }
 
 on_every_database! {
-    async fn counts_are_what_a_recount_gives_whatever_sql_writes(app: TestApp) {
+    async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         let of_acme = populate(&acme.scope, &mut rng, 40).await;
@@ -220,7 +220,7 @@ on_every_database! {
     }
 }
 
-/// Writes at random until told to stop: events of any send, updates and deletions of its own.
+/// Writes at random until it is stopped: events of any send, updates and deletions of its own.
 async fn write_until(
     database: DatabaseConnection,
     organization: Uuid,
@@ -275,7 +275,7 @@ async fn write_until(
 }
 
 #[tokio::test]
-async fn writers_at_once_wait_for_nobody_and_every_answer_adds_up() {
+async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
     let app = TestApp::start(Backend::Postgres).await;
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let acme = app.organization("acme").await;
@@ -305,7 +305,7 @@ async fn writers_at_once_wait_for_nobody_and_every_answer_adds_up() {
     // recounts, rebuilds and TRUNCATE in between
     while Instant::now() < until {
         compare(&app).await;
-        app.door.counts().rebuild(acme.id).await.unwrap();
+        app.service_database.counts().rebuild(acme.id).await.unwrap();
         compare(&app).await;
         let query = "{ campaigns(first: 500) { nodes { stats { opens sends uniqueOpens } } } stats { opens sends uniqueOpens } }";
         acme.member.data(query, json!({})).await;

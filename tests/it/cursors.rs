@@ -22,7 +22,7 @@ async fn populated(app: &TestApp, slug: &str, seed: u64) -> (Organization, Fixtu
     (organization, made)
 }
 
-/// Inserts so many events of a send.
+/// Inserts `count` events of a send.
 async fn insert(app: &TestApp, organization: Uuid, send: Uuid, count: usize) {
     let (org, send) = (app.literal(organization), app.literal(send));
     app.run(&format!(
@@ -101,7 +101,7 @@ on_both_databases! {
         insert(&app, other.id, of_other.sends[0], 5).await;
         insert(&app, acme.id, made.sends[0], 2).await;
         let replica = TestApp::on(TestDatabase::at(app.database.backend, &app.database.url), Settings::default()).await;
-        let elsewhere = replica.again(acme.id).await;
+        let elsewhere = replica.existing_organization(acme.id).await;
         let rows = stored(&app, acme.id).await;
         let feed = incarnation(&app).await;
         for order in orders() {
@@ -212,6 +212,6 @@ on_both_databases! {
         let elsewhere = TestApp::on(database, Settings::default()).await;
         let id = elsewhere.literal(acme.id);
         elsewhere.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({id}, 'x', 'x')")).await;
-        refused(&elsewhere.again(acme.id).await, &orders()[0], cursor).await;
+        refused(&elsewhere.existing_organization(acme.id).await, &orders()[0], cursor).await;
     }
 }

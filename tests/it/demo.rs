@@ -14,7 +14,7 @@ const QUERY: &str = "{ campaigns(first: 500) { nodes {
 
 async fn load(backend: Backend, now: DateTime<Utc>) -> (TestApp, Json) {
     let app = TestApp::start(backend).await;
-    demo::load(&app.door, now).await.unwrap();
+    demo::load(&app.service_database, now).await.unwrap();
     let token = TestApp::token(demo::ORGANIZATIONS[0].id, "member", "x");
     let data = app.client(Some(token)).data(QUERY, json!({})).await;
     (app, data["campaigns"]["nodes"].clone())
@@ -126,6 +126,6 @@ async fn the_demo_data_looks_like_the_real_thing() {
 async fn a_second_loading_changes_nothing() {
     let (app, _) = load(Backend::Sqlite, Utc::now()).await;
     let before = (app.count("contacts").await, app.count("campaign_events").await);
-    demo::load(&app.door, Utc::now()).await.unwrap();
+    demo::load(&app.service_database, Utc::now()).await.unwrap();
     assert_eq!((app.count("contacts").await, app.count("campaign_events").await), before);
 }

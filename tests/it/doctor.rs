@@ -79,7 +79,7 @@ on_both_databases! {
         assert!(printed.contains("  and "), "{printed}");
     }
 
-    async fn what_the_service_needs_and_is_gone_is_named(app: TestApp) {
+    async fn missing_objects_that_the_service_needs_are_named(app: TestApp) {
         let (index, trigger, off) = match app.database.backend {
             Backend::Postgres => (
                 "DROP INDEX campaign_events_contact_occurred",
@@ -139,8 +139,8 @@ async fn faults_of_feed(app: &TestApp) -> Option<String> {
     assert!(check.out.contains("failed  feed: "), "{}", check.out);
     let served = Binary::run(here.path(), &arguments).await;
     assert_eq!(served.code, 1, "{}", served.err);
-    for told in [&check.out, &served.err] {
-        assert!(told.contains(&line), "{line}\n{told}");
+    for output in [&check.out, &served.err] {
+        assert!(output.contains(&line), "{line}\n{output}");
     }
     Some(line)
 }
@@ -263,7 +263,7 @@ async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
 }
 
 #[tokio::test]
-async fn times_that_are_none_are_named_on_sqlite() {
+async fn invalid_times_are_named_on_sqlite() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;

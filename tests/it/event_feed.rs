@@ -1,10 +1,10 @@
-//! The live feed: every event once, in order, to everybody who follows it.
+//! The live feed: every event once, in order, to every follower.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use campaigns_tests::{
-    Backend, Binary, Example, Followed, Followers, Heard, Organization, Postgres, Socket, TestApp,
-    TestDatabase, on_both_databases, populate, serve_arguments,
+    Backend, Binary, Example, Followed, Followers, Organization, Postgres, Received, Socket,
+    TestApp, TestDatabase, on_both_databases, populate, serve_arguments,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -239,10 +239,10 @@ on_both_databases! {
         for ((filter, heard), expected) in filters.iter().zip(&heard).zip(&expected) {
             assert_eq!(heard, expected, "{filter:#}");
         }
-        assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+        assert_eq!(socket.receive_within(Duration::from_millis(300)).await, None);
     }
 
-    async fn who_does_not_read_misses_nothing_and_nobody_waits_for_it(app: TestApp) {
+    async fn a_follower_that_does_not_read_misses_nothing_and_delays_no_one(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(153), 4).await;
         app.run("DELETE FROM campaign_events").await;
@@ -268,7 +268,7 @@ on_both_databases! {
         }
     }
 
-    async fn metadata_that_cannot_be_read_holds_nobody_up(app: TestApp) {
+    async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(160), 4).await;
         let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(161), 4).await;
@@ -309,7 +309,7 @@ on_both_databases! {
         assert_eq!(&acme.member.data(node, json!({ "id": id })).await["node"]["metadata"], metadata);
     }
 
-    async fn who_comes_later_is_given_what_is_there_then(app: TestApp) {
+    async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(162), 6).await;
         let query = "subscription ($after: String) { engagementEvents(after: $after) { node { id campaign { name } } } }";
@@ -332,7 +332,7 @@ on_both_databases! {
         later.subscribe("resumed", query, json!({ "after": start })).await;
         assert_eq!(later.next("resumed").await["engagementEvents"]["node"], json!({ "id": events[0]["id"], "campaign": { "name": "renamed" } }));
         later.subscribe("new", query, json!({})).await;
-        assert_eq!(later.hear_within(Duration::from_millis(400)).await, None);
+        assert_eq!(later.receive_within(Duration::from_millis(400)).await, None);
         let next = acme.member.data(record, json!({ "send": made.sends[0] })).await["recordEvents"]["events"][0]["id"].take();
         for _ in 0..2 {
             assert_eq!(later.message().await["payload"]["data"]["engagementEvents"]["node"]["id"], next);
@@ -366,7 +366,7 @@ on_both_databases! {
             }
         }
         // nothing changes, nothing is sent; then many changes, of which not each is shown
-        assert_eq!(socket.hear_within(Duration::from_millis(600)).await, None);
+        assert_eq!(socket.receive_within(Duration::from_millis(600)).await, None);
         let started = std::time::Instant::now();
         for number in 0..40 {
             let status = ["queued", "sent", "delivered", "bounced"][number % 4];
@@ -436,11 +436,11 @@ on_both_databases! {
         let renamed = now().await;
         while socket.next("1").await["campaignChanges"] != renamed {}
         // nothing of this was a change of the figures
-        assert_eq!(of_figures.hear_within(Duration::from_millis(300)).await, None);
+        assert_eq!(of_figures.receive_within(Duration::from_millis(300)).await, None);
         app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends WHERE campaign_id = {id}")).await;
         let opened = now().await;
         while socket.next("1").await["campaignChanges"] != opened {}
-        assert_eq!(socket.hear_within(Duration::from_millis(600)).await, None);
+        assert_eq!(socket.receive_within(Duration::from_millis(600)).await, None);
         // deleted: an error says so, and it ends
         app.run(&format!("DELETE FROM campaigns WHERE id = {id}")).await;
         let gone = socket.message().await;
@@ -469,7 +469,7 @@ on_both_databases! {
         assert!(f64::from(shown) <= 2.0 + 4.0 * started.elapsed().as_secs_f64());
     }
 
-    async fn where_nobody_listens_the_database_is_left_alone(app: TestApp) {
+    async fn without_listeners_the_database_is_not_queried(app: TestApp) {
         let acme = app.organization("acme").await;
         let quiet = async || {
             app.forget_statements();
@@ -630,7 +630,7 @@ async fn a_service_that_ends_says_1001_and_no_complete() {
     socket.subscribe("2", "{ __typename }", json!({})).await;
     assert_eq!(socket.message().await["id"], "2");
     assert_eq!(socket.message().await["id"], "2");
-    let (ended, heard) = tokio::join!(service.terminate(), socket.hear());
-    assert!(matches!(heard, Heard::Closed(1001, _)), "{heard:?}");
+    let (ended, heard) = tokio::join!(service.terminate(), socket.receive());
+    assert!(matches!(heard, Received::Closed(1001, _)), "{heard:?}");
     assert_eq!(ended, 0);
 }

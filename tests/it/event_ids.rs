@@ -61,7 +61,7 @@ async fn keys(app: &TestApp, organization: &Organization) -> BTreeSet<Uuid> {
 /// That the counts are those of a recount.
 async fn counts_are_right(app: &TestApp, organization: &Organization) {
     for table in &campaigns_scope::COUNT_TABLES {
-        let counts = app.door.counts();
+        let counts = app.service_database.counts();
         let (differences, all) = counts.differences(table, organization.id).await.unwrap();
         assert_eq!(all, 0, "{}: {differences:#?}", table.name);
     }
@@ -138,7 +138,7 @@ on_every_database! {
             assert_eq!(record(&ours, of(&our.sends)).await, (0, 3));
             assert_eq!(record(&ours, vec![event(ids[0], our.sends[1], "OPEN")]).await, (0, 1));
         }
-        // it is the other's again, whoever has it as well
+        // the other organization can have the ID again, even if another has it as well
         assert_eq!(record(&theirs, of(&their.sends)).await, (2, 1));
         assert_eq!(record(&theirs, of(&their.sends)).await, (0, 3));
         assert_eq!(ids_of(&ours, json!({})).await.len(), 3);
@@ -151,7 +151,7 @@ on_every_database! {
         let id = Uuid::new_v4();
         record(&theirs, vec![event(id, their.sends[0], "OPEN")]).await;
         record(&ours, vec![event(id, our.sends[0], "OPEN")]).await;
-        // whoever sees the table knows the key, and chooses it for something else
+        // a reader of the table knows the key, and chooses it for something else
         let key = keys(&app, &ours).await.into_iter().find(|key| *key != id).unwrap();
         assert_eq!(record(&ours, vec![event(key, our.sends[0], "COMPLAINT")]).await, (1, 0));
         assert_eq!(record(&ours, vec![event(key, our.sends[0], "COMPLAINT"), event(id, our.sends[0], "OPEN")]).await, (0, 2));
@@ -265,12 +265,12 @@ on_both_databases! {
         let [(ours, our), (theirs, their)] = two(&app).await;
         let answer = ours.member.ask(RECORD, json!({ "input": [event(our.sends[0], our.sends[0], "OPEN")] })).await;
         assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "input.0.id"));
-        // another's send is nothing that anybody knows of
+        // the send of another organization is unknown
         assert_eq!(record(&ours, vec![event(their.sends[0], our.sends[0], "OPEN")]).await, (1, 0));
         assert_eq!(theirs.member.data(NODE, json!({ "id": their.sends[0] })).await["node"]["id"], json!(their.sends[0]));
     }
 
-    async fn a_call_is_one_statement_whoever_has_its_ids(app: TestApp) {
+    async fn a_call_is_one_statement_regardless_of_who_has_its_ids(app: TestApp) {
         let [(ours, our), (theirs, their)] = two(&app).await;
         let ids: Vec<Uuid> = (0..20).map(|_| Uuid::new_v4()).collect();
         let of = |sends: &[Uuid]| ids.iter().map(|id| event(*id, sends[0], "OPEN")).collect::<Vec<_>>();

@@ -133,7 +133,8 @@ on_both_databases! {
         assert_eq!(second["data"]["engagementEvents"]["cursor"], json!(id));
         drop(stream);
         click(&app, &acme, made.sends[1], "https://c.example/").await;
-        // the header counts, whatever the operation says, as EventSource sends the same request again
+        // the header takes precedence over the operation, because EventSource sends the same
+        // request again
         let mut again = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), id.as_deref()).await;
         assert_eq!(url(&again.result().await.0), "https://c.example/");
         let mut from_the_start = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
@@ -152,7 +153,7 @@ on_both_databases! {
         assert_eq!(figures.result().await.0["data"]["campaignStats"]["clicks"], clicks + 1);
     }
 
-    async fn what_is_refused_says_so_in_the_stream_or_by_its_status(app: TestApp) {
+    async fn refusals_are_in_the_stream_or_in_the_status(app: TestApp) {
         let acme = app.organization("acme").await;
         let mut query = Stream::open(&acme.member, "{ viewer { role } }", json!({}), None).await;
         assert_eq!(query.result().await.0, json!({ "data": { "viewer": { "role": "MEMBER" } } }));
@@ -187,8 +188,8 @@ on_both_databases! {
                 stream.complete().await;
             }
         }
-        let nobody = app.client(None);
-        assert_eq!(request(&nobody, FOLLOW, json!({}), None).await.status(), StatusCode::UNAUTHORIZED);
+        let anonymous = app.client(None);
+        assert_eq!(request(&anonymous, FOLLOW, json!({}), None).await.status(), StatusCode::UNAUTHORIZED);
         let get = acme.member.request(Method::GET, "/graphql?query=%7B__typename%7D");
         let get = get.header(header::ACCEPT, "text/event-stream").send().await.unwrap();
         assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -229,7 +230,7 @@ async fn a_stream_beats_and_ends_with_its_token_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_ends() {
+async fn a_stream_that_is_not_read_ends() {
     let settings = Settings {
         max_socket_bytes: 64 * 1024,
         timeouts: Timeouts { write: Duration::from_secs(1), ..Timeouts::default() },
@@ -253,7 +254,7 @@ async fn a_stream_that_nobody_reads_ends() {
     while stream.next().await.is_some() {
         read += 1;
     }
-    assert!(read < 3_000, "all of it was sent to somebody who did not read");
+    assert!(read < 3_000, "all of it was sent to a client that did not read");
 }
 
 #[tokio::test]
@@ -270,7 +271,7 @@ async fn graphql_sse_follows_and_comes_back() {
         ("EXPECT", EXPECT.to_string()),
     ];
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
-    // as long as somebody follows
+    // as long as there is a follower
     let writer = async {
         for number in 0.. {
             let url = format!("https://a.example/{number}");

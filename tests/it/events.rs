@@ -79,7 +79,7 @@ on_both_databases! {
         app.run(&format!("UPDATE campaign_events SET send_id = {} WHERE id IN ({})", sends[19], events.join(", "))).await;
         let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
         assert_eq!(app.count(strays).await, 0);
-        // whoever writes to the columns of the service itself changes nothing
+        // writing to the columns of the service itself changes nothing
         app.run("UPDATE campaign_events SET send_campaign_id = send_contact_id, send_contact_id = send_campaign_id").await;
         assert_eq!(app.count(strays).await, 0);
     }

@@ -1,4 +1,5 @@
-//! Each organization's feed settles by itself: what others write, and leave open, delays nobody.
+//! Each organization's feed settles by itself: transactions of others, even open ones, delay no
+//! feed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +8,7 @@ use std::{
 
 use campaigns_scope::Bucket;
 use campaigns_tests::{
-    Backend, Fixtures, Heard, Organization, Postgres, Sent, Socket, TestApp, TestDatabase,
+    Backend, Fixtures, Organization, Postgres, Received, Sent, Socket, TestApp, TestDatabase,
     on_both_databases, populate,
 };
 use rand::{
@@ -58,7 +59,7 @@ async fn next(socket: &mut Socket) -> Uuid {
 
 /// Nothing is heard while others could have been.
 async fn hears_nothing(socket: &mut Socket) {
-    assert_eq!(socket.hear_within(Duration::from_millis(400)).await, None);
+    assert_eq!(socket.receive_within(Duration::from_millis(400)).await, None);
 }
 
 async fn record(organization: &Organization, send: Uuid) -> Uuid {
@@ -220,16 +221,16 @@ async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_
     assert_eq!(locks(&app).await, 3);
     for name in names {
         hears_nothing(&mut our_socket).await;
-        let holder = app.door.feed_reader().holder().await.unwrap().unwrap();
+        let holder = app.service_database.feed_reader().holder().await.unwrap().unwrap();
         assert_eq!((holder.process, holder.prepared.as_deref()), (None, Some(name.as_str())));
         app.run(&format!("COMMIT PREPARED '{name}'")).await;
         assert_eq!(next(&mut our_socket).await, prepared.remove(0));
     }
-    let holder = app.door.feed_reader().holder().await.unwrap().unwrap();
+    let holder = app.service_database.feed_reader().holder().await.unwrap().unwrap();
     assert!(holder.process.is_some() && holder.prepared.is_none(), "{holder:?}");
     open.commit().await.unwrap();
     assert_eq!(next(&mut our_socket).await, last);
-    assert_eq!(app.door.feed_reader().holder().await.unwrap(), None);
+    assert_eq!(app.service_database.feed_reader().holder().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -250,7 +251,7 @@ async fn a_session_of_replication_holds_its_own_organizations_up() {
 }
 
 #[tokio::test]
-async fn a_place_that_was_drawn_for_one_organization_is_none_in_another() {
+async fn a_position_drawn_for_one_organization_is_not_valid_in_another() {
     let app = TestApp::start(Backend::Postgres).await;
     let all = organizations(&app, 2).await;
     let [(ours, _), (theirs, their)] = all.as_slice() else { panic!("there are two") };
@@ -271,7 +272,7 @@ async fn a_place_that_was_drawn_for_one_organization_is_none_in_another() {
 }
 
 #[tokio::test]
-async fn whoever_is_behind_misses_nothing_where_a_transaction_is_seen_late() {
+async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visible_late() {
     let app = TestApp::start(Backend::Postgres).await;
     let all = organizations(&app, 1).await;
     let (ours, our) = &all[0];
@@ -316,7 +317,7 @@ async fn the_service_and_the_database_agree_on_buckets_and_numbers() {
             app.run(&format!("SELECT setval('campaign_feed_position', {start})")).await;
             let open = app.sql.begin().await.unwrap();
             insert(&open, organization.id, made.sends[0]).await;
-            let (horizon, _) = app.door.feed_reader().horizon().await.unwrap();
+            let (horizon, _) = app.service_database.feed_reader().horizon().await.unwrap();
             assert_eq!(horizon.drawn(), start + 2);
             assert_eq!(horizon.of(Bucket::of(organization.id)), start + 1);
             let other = if organization.id == all[0].0.id { &all[1].0 } else { &all[0].0 };
@@ -378,7 +379,8 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
     open.execute_unprepared("SELECT campaign_feed_draw(2)").await.unwrap();
     campaigns_migration::up(&database.url).await.unwrap();
     let app = TestApp::on(database, <_>::default()).await;
-    let (ours_again, theirs_again) = (app.again(ours.0).await, app.again(theirs.0).await);
+    let (ours_again, theirs_again) =
+        (app.existing_organization(ours.0).await, app.existing_organization(theirs.0).await);
     let (mut our_socket, mut their_socket) =
         (follower(&ours_again).await, follower(&theirs_again).await);
     let beside = record(&theirs_again, theirs.1).await;
@@ -416,7 +418,7 @@ async fn processes_of_before_read_and_write_beside_those_of_now() {
     assert_eq!(settled().await, first);
     open.commit().await.unwrap();
     assert!(settled().await > first);
-    // what they write holds everybody up, as they do not say whose it is
+    // what they write holds all feeds up, because it does not name its organization
     let open = app.sql.begin().await.unwrap();
     let draw = sea_orm::Statement::from_string(
         open.get_database_backend(),
@@ -651,7 +653,7 @@ async fn follow(
         let mut socket = Socket::of(&organization.member).await;
         socket.subscribe("1", WITH_CURSOR, json!({ "after": after })).await;
         for _ in 0..rng.random_range(1..60) {
-            let Some(message) = socket.hear_within(Duration::from_millis(500)).await else {
+            let Some(message) = socket.receive_within(Duration::from_millis(500)).await else {
                 let all = stored.borrow().as_ref().map(|stored| stored[&organization.id].len());
                 silence += usize::from(all.is_some());
                 if all.is_some_and(|all| heard.len() >= all) || silence > 60 {
@@ -660,7 +662,7 @@ async fn follow(
                 continue;
             };
             silence = 0;
-            let Heard::Message(mut message) = message else { panic!("{message:?}") };
+            let Received::Message(mut message) = message else { panic!("{message:?}") };
             let mut edge = message["payload"]["data"]["engagementEvents"].take();
             heard.push(edge["node"]["id"].as_str().unwrap().parse().unwrap());
             after = edge["cursor"].take();
@@ -676,7 +678,7 @@ async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() 
     let (stored, is_stored) = watch::channel(None);
     let mut followers = JoinSet::new();
     for (index, (organization, _)) in all.iter().take(5).enumerate() {
-        let organization = app.again(organization.id).await;
+        let organization = app.existing_organization(organization.id).await;
         let id = organization.id;
         // before the first event
         let start =

@@ -250,7 +250,7 @@ async fn an_operation_that_takes_too_long_is_canceled() {
         let app = TestApp::with_settings(backend, settings).await;
         let acme = app.organization("acme").await;
         let mutation = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
-        // somebody else writes and does not come to an end
+        // another transaction writes and stays open
         let other = app.sql.begin().await.unwrap();
         let lock = match backend {
             Backend::Sqlite => "UPDATE organizations SET name = name",
@@ -305,7 +305,7 @@ async fn a_database_that_cannot_be_reached_is_unavailable() {
         let app = TestApp::start(backend).await;
         let acme = app.organization("acme").await;
         acme.member.data("{ campaigns { totalCount } }", json!({})).await;
-        app.door.clone().close().await.unwrap();
+        app.service_database.clone().close().await.unwrap();
         let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;
         assert_eq!(answer.code(), "UNAVAILABLE");
         let nobody_knows = app.client(Some(TestApp::token(uuid::Uuid::new_v4(), "member", "x")));
@@ -441,7 +441,7 @@ async fn introspection_can_be_turned_off() {
     }
     let data = acme.member.data("{ __typename campaigns { totalCount } }", json!({})).await;
     assert_eq!(data, json!({ "__typename": "Query", "campaigns": { "totalCount": 0 } }));
-    // nor are names told to whoever guesses
+    // guesses reveal no names either
     for guess in ["{ campaignz { totalCount } }", "{ campaigns(firs: 1) { totalCount } }"] {
         let message = acme.member.ask(guess, json!({})).await.error()["message"].to_string();
         assert!(message.contains("Unknown") && !message.contains("Did you mean"), "{message}");
@@ -451,8 +451,8 @@ async fn introspection_can_be_turned_off() {
 #[tokio::test]
 async fn liveness_and_readiness_need_no_token() {
     let app = TestApp::start(Backend::Sqlite).await;
-    let anybody = app.client(None);
-    let status = async |path: &str| Answer::of(anybody.request(Method::GET, path)).await.status;
+    let anonymous = app.client(None);
+    let status = async |path: &str| Answer::of(anonymous.request(Method::GET, path)).await.status;
     assert_eq!(status("/healthz").await, StatusCode::OK);
     assert_eq!(status("/readyz").await, StatusCode::OK);
     app.run("DELETE FROM seaql_migrations WHERE version = 'm0006_events'").await;

@@ -290,7 +290,7 @@ on_both_databases! {
         let (acme, made) = populated(&app, 133).await;
         app.run("UPDATE campaign_sends SET status = 'queued'").await;
         acme.member.data("{ campaigns { totalCount } }", json!({})).await;
-        // somebody whom the first call waits for
+        // a transaction that the first call waits for
         let hold = async || match app.database.backend {
             Backend::Postgres => {
                 let held = app.sql.begin().await.unwrap();

@@ -203,7 +203,7 @@ fn the_header_of_a_token_does_not_choose_the_algorithm() {
             assert!(!takes(&[public], &forged), "{algorithm:?}");
         }
     }
-    // a secret in a set of public keys is nobody's
+    // a secret in a set of public keys is not used
     let secret = json!({ "kty": "oct", "kid": "secret", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" });
     let header = Header { kid: Some("secret".to_owned()), ..Header::default() };
     let key = EncodingKey::from_secret(&[0; 32]);
@@ -240,7 +240,7 @@ fn keys_for_something_else_are_left_out() {
         (&edwards, edwards.with("kty", json!(7)), false),
     ] {
         assert_eq!(takes(&[&public], &pair.sign(organization)), taken, "{public}");
-        // whatever else is in the set
+        // regardless of the other keys in the set
         let other = Pair::new("other", Algorithm::ES256);
         let unknown = json!({ "kty": "AKP", "kid": "later", "alg": "ML-DSA-44", "pub": "AAAA" });
         let keys = [&unknown, &public, &other.public];
@@ -323,7 +323,7 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
         let before = server.fetches();
         while server.fetches() < before + 3 {
             assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
-            // nor does it take for ever to be told
+            // and the refusal does not take forever
             assert_eq!(status(&app, &new.sign(acme)).await, StatusCode::UNAUTHORIZED);
         }
     }

@@ -104,20 +104,20 @@ on_both_databases! {
         assert_eq!(shown.timestamp_micros(), at.timestamp_micros());
         let data = acme.member.data(&mutation("unscheduleCampaign"), json!({ "id": id })).await;
         assert!(data["unscheduleCampaign"]["campaign"]["scheduledAt"].is_null());
-        // a pause leaves it, for whoever wants to know
+        // a pause keeps it, for information
         acme.member.data(&schedule, json!({ "id": id, "at": at.to_rfc3339() })).await;
         let data = acme.member.data(&mutation("pauseCampaign"), json!({ "id": id })).await;
         assert!(data["pauseCampaign"]["campaign"]["scheduledAt"].is_string());
     }
 
-    async fn a_time_that_has_passed_or_is_none_schedules_nothing(app: TestApp) {
+    async fn a_past_or_invalid_time_schedules_nothing(app: TestApp) {
         let acme = app.organization("acme").await;
         let id = campaign(&app, &acme, "DRAFT").await;
         for at in ["2020-01-01T00:00:00Z", "tomorrow", ""] {
             let answer = acme.member.ask(&mutation("scheduleCampaign"), json!({ "id": id, "at": at })).await;
             assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "at"), "{at}");
         }
-        // what is wrong with the input is said whatever the status
+        // input errors are reported in any status
         let sent = campaign(&app, &acme, "SENT").await;
         let answer = acme.member.ask(&mutation("scheduleCampaign"), json!({ "id": sent, "at": "2020-01-01T00:00:00Z" })).await;
         assert_eq!(answer.code(), "BAD_USER_INPUT");
@@ -207,7 +207,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_step_of_anothers_campaign_or_of_none_is_not_found(app: TestApp) {
+    async fn a_step_of_a_foreign_or_missing_campaign_is_not_found(app: TestApp) {
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;
         let id = campaign(&app, &theirs, "SCHEDULED").await;

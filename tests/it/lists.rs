@@ -34,7 +34,7 @@ async fn campaign(app: &TestApp, organization: &Organization) -> Uuid {
     id
 }
 
-/// So many contacts.
+/// `number` contacts.
 async fn contacts(app: &TestApp, organization: &Organization, number: usize) -> Vec<Uuid> {
     let org = app.literal(organization.id);
     let ids: Vec<Uuid> = (0..number).map(|_| Uuid::new_v4()).collect();
@@ -97,7 +97,7 @@ on_both_databases! {
         assert!(list(&app, id).await.is_empty());
     }
 
-    async fn what_cannot_be_put_on_a_list_is_named_and_nothing_is_added(app: TestApp) {
+    async fn an_entry_that_cannot_be_added_is_named_and_nothing_is_added(app: TestApp) {
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;
         let id = campaign(&app, &ours).await;
@@ -123,7 +123,7 @@ on_both_databases! {
         assert!(list(&app, of_theirs).await.is_empty());
     }
 
-    async fn a_member_takes_nobody_off_a_list_whatever_the_ids(app: TestApp) {
+    async fn a_member_removes_no_one_from_a_list_regardless_of_the_ids(app: TestApp) {
         let acme = app.organization("acme").await;
         let id = campaign(&app, &acme).await;
         let some = contacts(&app, &acme, 2).await;
@@ -189,7 +189,7 @@ on_both_databases! {
         assert_eq!(sum, app.count("campaign_lists").await);
     }
 
-    async fn who_matches_a_segment_now_comes_onto_the_list_and_others_stay_as_they_are(app: TestApp) {
+    async fn current_matches_of_a_segment_are_added_to_the_list_and_others_stay(app: TestApp) {
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;
         let id = campaign(&app, &ours).await;
@@ -199,7 +199,7 @@ on_both_databases! {
         app.run(&format!("UPDATE contacts SET country = 'DE' WHERE id IN ({})", named.join(", "))).await;
         let germans = segment(&ours, json!({ "combinator": "and", "rules": [{ "field": "country", "operator": "=", "value": "DE" }] })).await;
         let everyone = segment(&ours, json!({})).await;
-        let nobody = segment(&ours, json!({ "country": "nowhere" })).await;
+        let empty = segment(&ours, json!({ "country": "nowhere" })).await;
         ours.member.data(ADD, json!({ "campaign": id, "contacts": [some[0], some[7]] })).await;
         let add = async |segment: Uuid| {
             let data = ours.member.data(ADD_SEGMENT, json!({ "campaign": id, "segment": segment })).await;
@@ -211,7 +211,7 @@ on_both_databases! {
         let from = |payload: &Json, segment: Json| payload["campaign"]["list"]["nodes"].as_array().unwrap().iter()
             .filter(|entry| entry["segment"] == segment).count();
         assert_eq!((from(&payload, json!({ "id": germans })), from(&payload, Json::Null)), (4, 2));
-        assert_eq!(counts(&add(nobody).await), [0, 0, 0]);
+        assert_eq!(counts(&add(empty).await), [0, 0, 0]);
         let payload = add(everyone).await;
         assert_eq!(counts(&payload), [2, 0, 6]);
         assert_eq!((from(&payload, json!({ "id": germans })), from(&payload, json!({ "id": everyone })), from(&payload, Json::Null)), (4, 2, 2));
@@ -221,7 +221,7 @@ on_both_databases! {
         assert_eq!(list(&app, id).await, all);
     }
 
-    async fn a_segment_or_campaign_that_is_none_adds_nobody(app: TestApp) {
+    async fn a_segment_or_campaign_that_does_not_exist_adds_no_one(app: TestApp) {
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;
         contacts(&app, &ours, 2).await;
@@ -272,7 +272,7 @@ on_both_databases! {
         assert_eq!((added, app.count("campaign_lists").await), (800, 800));
     }
 
-    async fn a_segment_is_added_by_as_many_statements_whatever_its_size(app: TestApp) {
+    async fn a_segment_of_any_size_is_added_by_the_same_number_of_statements(app: TestApp) {
         let acme = app.organization("acme").await;
         let everyone = segment(&acme, json!({})).await;
         let statements = async |number: usize| {

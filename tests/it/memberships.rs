@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_server::Settings;
-use campaigns_tests::{Answer, Heard, Socket, TestApp, on_both_databases};
+use campaigns_tests::{Answer, Received, Socket, TestApp, on_both_databases};
 use chrono::Utc;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
@@ -90,15 +90,15 @@ async fn until(app: &TestApp, user: &User, named: &[String], status: StatusCode)
     }
 }
 
-async fn init(app: &TestApp, payload: Json) -> (Socket, Heard) {
+async fn init(app: &TestApp, payload: Json) -> (Socket, Received) {
     let mut socket = Socket::silent(&app.address).await;
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-    let heard = socket.hear().await;
+    let heard = socket.receive().await;
     (socket, heard)
 }
 
-fn acknowledged() -> Heard {
-    Heard::Message(json!({ "type": "connection_ack" }))
+fn acknowledged() -> Received {
+    Received::Message(json!({ "type": "connection_ack" }))
 }
 
 on_both_databases! {
@@ -121,9 +121,9 @@ on_both_databases! {
         assert_eq!(is_of(&app, &unnamed, None).await, (json!(acme), json!("MEMBER")));
     }
 
-    async fn who_is_no_active_user_with_an_active_membership_is_nobody(app: TestApp) {
+    async fn a_user_without_an_active_membership_is_unauthenticated(app: TestApp) {
         let acme = app.organization("acme").await.id;
-        let nobody = (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned());
+        let unauthenticated = (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned());
         let alone = user(&app, acme).await;
         let invited = user(&app, acme).await;
         join(&app, &invited, acme, "admin", "invited").await;
@@ -133,16 +133,16 @@ on_both_databases! {
         join(&app, &inactive, acme, "admin", "active").await;
         app.run(&format!("UPDATE users SET is_active = FALSE WHERE id = {}", app.literal(inactive.id))).await;
         for user in [&alone, &invited, &suspended, &inactive] {
-            assert_eq!(refusal(&app, &user.token, &[]).await, nobody);
-            assert_eq!(refusal(&app, &user.token, &[acme.to_string()]).await, nobody);
+            assert_eq!(refusal(&app, &user.token, &[]).await, unauthenticated);
+            assert_eq!(refusal(&app, &user.token, &[acme.to_string()]).await, unauthenticated);
             let (_, heard) = init(&app, json!({ "Authorization": format!("Bearer {}", user.token) })).await;
-            assert!(matches!(heard, Heard::Closed(4403, _)), "{heard:?}");
+            assert!(matches!(heard, Received::Closed(4403, _)), "{heard:?}");
         }
-        // the id of a user is no auth_id, and a name is none either
-        assert_eq!(refusal(&app, &token(alone.id), &[]).await, nobody);
+        // neither the id of a user nor a name is an auth_id
+        assert_eq!(refusal(&app, &token(alone.id), &[]).await, unauthenticated);
         let exp = Utc::now().timestamp() + 60;
         let named = TestApp::sign(&json!({ "sub": "ann", "exp": exp }));
-        assert_eq!(refusal(&app, &named, &[]).await, nobody);
+        assert_eq!(refusal(&app, &named, &[]).await, unauthenticated);
     }
 
     async fn of_several_organizations_the_header_names_one(app: TestApp) {
@@ -185,12 +185,12 @@ on_both_databases! {
             (json!({ "authorization": bearer, "x-organization-id": acme, "X-Organization-Id": acme }), 4400),
         ] {
             let (_, heard) = init(&app, unclear.clone()).await;
-            assert!(matches!(heard, Heard::Closed(closed, _) if closed == code), "{unclear} {heard:?}");
+            assert!(matches!(heard, Received::Closed(closed, _) if closed == code), "{unclear} {heard:?}");
         }
         for (organization, code) in [(json!(null), 4400), (json!("acme"), 4400), (json!(7), 4400), (json!(Uuid::new_v4()), 4403)] {
             let payload = json!({ "authorization": bearer, "X-Organization-Id": organization });
             let (_, heard) = init(&app, payload).await;
-            assert!(matches!(heard, Heard::Closed(closed, _) if closed == code), "{organization} {heard:?}");
+            assert!(matches!(heard, Received::Closed(closed, _) if closed == code), "{organization} {heard:?}");
         }
     }
 
@@ -249,19 +249,19 @@ on_both_databases! {
         assert_eq!(of_other.closed().await, 4403);
         of_acme.subscribe("2", "{ campaigns { totalCount } }", json!({})).await;
         assert_eq!(of_acme.next("2").await["campaigns"]["totalCount"], 0);
-        // of whatever token
+        // for any token
         let claimed = app.client(Some(TestApp::token(acme, "member", "x")));
         let mut claimed = Socket::of(&claimed).await;
         app.run(&format!("DELETE FROM organizations WHERE id = {}", app.literal(acme))).await;
         assert_eq!(claimed.closed().await, 4403);
-        let mut heard = of_acme.hear().await;
-        while let Heard::Message(_) = heard {
-            heard = of_acme.hear().await;
+        let mut heard = of_acme.receive().await;
+        while let Received::Message(_) = heard {
+            heard = of_acme.receive().await;
         }
-        assert!(matches!(heard, Heard::Closed(4403, _)), "{heard:?}");
+        assert!(matches!(heard, Received::Closed(4403, _)), "{heard:?}");
     }
 
-    async fn a_user_is_looked_up_once_whatever_a_flood_of_requests_names(app: TestApp) {
+    async fn a_user_is_looked_up_once_however_many_organizations_a_flood_names(app: TestApp) {
         let acme = app.organization("acme").await.id;
         let user = user(&app, acme).await;
         join(&app, &user, acme, "member", "active").await;
@@ -277,7 +277,7 @@ on_both_databases! {
         assert!((1..=3).contains(&look_ups), "{look_ups}");
     }
 
-    async fn whoever_belongs_to_very_many_organizations_may_name_each(app: TestApp) {
+    async fn a_user_of_very_many_organizations_may_name_each(app: TestApp) {
         let user = { let home = app.organization("home").await.id; user(&app, home).await };
         let mut all = Vec::new();
         for number in 0..103 {

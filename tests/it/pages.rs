@@ -12,7 +12,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Visits the built pages, on every device where that is said; there are none where the program was told to carry the plain ones.
+/// Visits the built pages, on every device if `everywhere` says so. A program that was built with
+/// plain pages has none.
 async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
     if Pages::default() == Pages::Plain {
         eprintln!("not visited: these tests were built with CAMPAIGNS_WEB=plain, or without Node");
@@ -175,8 +176,8 @@ async fn an_issuer_and_a_client_id_are_given_together() {
 async fn the_pages_do_the_same_on_postgres() {
     let settings = Settings { sign_in: by_links(), ..Settings::default() };
     let app = TestApp::with_settings(Backend::Postgres, settings).await;
-    demo::load(&app.door, Utc::now()).await.unwrap();
-    let organization = app.again(demo::ORGANIZATIONS[0].id).await;
+    demo::load(&app.service_database, Utc::now()).await.unwrap();
+    let organization = app.existing_organization(demo::ORGANIZATIONS[0].id).await;
     let admin = organization.admin.token.unwrap();
     let link = |path: &str| format!("{}{path}#token={admin}", app.address);
     visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
@@ -353,7 +354,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn what_a_page_loads_is_kept_forever_and_comes_compressed() {
+async fn files_of_a_page_are_cached_forever_and_compressed() {
     let app = TestApp::start(Backend::Sqlite).await;
     let page = get(&app, "/", "gzip").await;
     assert_eq!(page.status(), StatusCode::OK);

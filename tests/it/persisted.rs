@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use campaigns_operation::Documents;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Heard, Socket, TestApp};
+use campaigns_tests::{Backend, Binary, Received, Socket, TestApp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 
@@ -31,7 +31,7 @@ async fn a_document_is_executed_by_its_id() {
     let mut socket = Socket::of(&acme.member).await;
     socket.say(json!({ "id": "1", "type": "subscribe", "payload": { "documentId": HASH } })).await;
     let expected = json!({ "id": "1", "type": "next", "payload": expected });
-    assert_eq!(socket.hear().await, Heard::Message(expected));
+    assert_eq!(socket.receive().await, Received::Message(expected));
     let unknown = acme.member.post(&json!({ "documentId": "0" })).await;
     assert_eq!((unknown.code(), unknown.field()), ("BAD_USER_INPUT", "documentId"));
     acme.member.data("{ feedCursor }", json!({})).await;

@@ -1,7 +1,7 @@
 //! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and also
 //! while very many changes wait to be counted.
 
-use campaigns_scope::Resting;
+use campaigns_scope::Exclusions;
 use campaigns_tests::{Backend, Organization, Sent, TestApp};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value as Json, json};
@@ -45,7 +45,7 @@ const HOT: [&str; 14] = [
     "{ segments(first: 5) { nodes { campaignsUsedIn } } }",
 ];
 
-/// Tables that grow with the history, so that nobody may read all of one.
+/// Tables that grow with the history, so that no query may read all of one.
 const LARGE: [&str; 6] = [
     "campaign_events",
     "campaign_sends",
@@ -157,7 +157,7 @@ async fn first_organization(app: &TestApp, sql: &DatabaseConnection) -> Organiza
     let statement = "SELECT id FROM organizations WHERE name = 'o1'";
     let statement = Statement::from_string(sql.get_database_backend(), statement);
     let first = sql.query_one_raw(statement).await.unwrap().unwrap();
-    app.again(first.try_get("", "id").unwrap()).await
+    app.existing_organization(first.try_get("", "id").unwrap()).await
 }
 
 async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnection) {
@@ -199,9 +199,9 @@ async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnect
 /// What a worker asks every second reads campaigns by their index, and no sends from end to end.
 async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String]) {
     app.forget_statements();
-    let operator = app.door.operator();
-    operator.campaigns_to_start(chrono::Utc::now(), &Resting::default(), 100).await.unwrap();
-    operator.campaigns_to_complete(&Resting::default(), 100).await.unwrap();
+    let operator = app.service_database.operator();
+    operator.campaigns_to_start(chrono::Utc::now(), &Exclusions::default(), 100).await.unwrap();
+    operator.campaigns_to_complete(&Exclusions::default(), 100).await.unwrap();
     let statements = app.statements();
     assert_eq!(statements.len(), 2);
     for sent in statements {
@@ -215,7 +215,7 @@ async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String])
 }
 
 #[tokio::test]
-async fn what_is_asked_most_reads_no_history_from_end_to_end() {
+async fn common_queries_scan_no_history() {
     let app = TestApp::start(Backend::Postgres).await;
     let sql = app.database.connect_once().await;
     let held = app.hold_changes().await;

@@ -196,7 +196,7 @@ async fn prepared(app: &TestApp, client: &Client) -> [i64; 4] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_stays_prepared_has_a_bound_whatever_is_asked() {
+async fn the_number_and_length_of_prepared_statements_are_bounded() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = Arc::new(app.organization("acme").await);
     app.run(NOTE).await;

@@ -61,7 +61,7 @@ async fn event(
     )).await;
 }
 
-/// So many contacts with an address on the list.
+/// `number` contacts with an address on the list.
 async fn many(app: &TestApp, organization: &Organization, campaign: Uuid, number: usize) {
     let (org, campaign) = (app.literal(organization.id), app.literal(campaign));
     app.run(&format!(
@@ -120,7 +120,7 @@ on_both_databases! {
         let before = contact(&app, &acme, None).await;
         list(&app, &acme, id, before).await;
         event(&app, &acme, id, before, "unsubscribe", "{}").await;
-        // nobody's list, and so nobody's send
+        // on no list, and so without a send
         contact(&app, &acme, address).await;
 
         let data = acme.member.data(QUEUE, json!({ "id": id })).await;
@@ -199,7 +199,7 @@ on_both_databases! {
         assert_eq!(["sends", "queued", "sent"].map(grown), [expected[3], expected[3], 0]);
         // and what a recount says
         for table in campaigns_scope::COUNT_TABLES {
-            let (differences, _) = app.door.counts().differences(&table, acme.id).await.unwrap();
+            let (differences, _) = app.service_database.counts().differences(&table, acme.id).await.unwrap();
             assert_eq!(differences, [], "{}", table.name);
         }
     }
@@ -231,7 +231,7 @@ on_both_databases! {
         assert_eq!(app.rows("SELECT contact_id FROM campaign_sends GROUP BY contact_id HAVING count(*) > 1").await.len(), 0);
     }
 
-    async fn who_is_added_while_sends_are_queued_gets_one_at_the_latest_the_next_time(app: TestApp) {
+    async fn a_contact_added_while_sends_are_queued_gets_one_by_the_next_time(app: TestApp) {
         let acme = app.organization("acme").await;
         let id = campaign(&app, &acme, "sms", "sending").await;
         many(&app, &acme, id, 50).await;
@@ -284,7 +284,7 @@ on_both_databases! {
         assert_eq!(report(&[(0, "SENT"), (1, "DELIVERED"), (2, "FAILED"), (3, "BOUNCED")]).await, (3, 1));
         assert_eq!(report(&[(2, "DELIVERED"), (3, "SENT"), (4, "DELIVERED"), (4, "BOUNCED")]).await, (2, 2));
         assert_eq!(acme.member.ask(complete, json!({ "id": id })).await.code(), "CONFLICT");
-        // queueing again gives nobody another one, whatever became of the first
+        // queueing again adds no second send, whatever the status of the first
         assert_eq!(queue(&acme, id).await, [6, 0, 0, 0]);
         assert_eq!(report(&[(5, "DELIVERED")]).await, (1, 0));
         let data = acme.member.data(complete, json!({ "id": id })).await;

@@ -48,7 +48,7 @@ async fn delete(acme: &Organization, what: &str, id: Uuid) -> Result<Json, Strin
 }
 
 on_both_databases! {
-    async fn what_rows_of_another_program_refer_to_is_deleted_as_a_whole_or_not_at_all(app: TestApp) {
+    async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_all(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
         let campaign = campaign_of(&app, made.sends[0]).await;
@@ -131,7 +131,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn a_database_that_lets_nobody_in_is_unavailable_and_comes_back() {
+async fn a_database_that_refuses_connections_is_unavailable_and_comes_back() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let name: String = app.rows("SELECT CAST(current_database() AS text) AS name").await[0]

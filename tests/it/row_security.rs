@@ -152,7 +152,7 @@ async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
     let foreign = populate(&walled.plain.scope(other.id).await, &mut rng, 30).await;
     let token = walled.user(acme.id, "admin").await;
     for app in [&walled.app, &walled.plain] {
-        app.door.mislead(acme.id, other.id);
+        app.service_database.mislead(acme.id, other.id);
     }
     let (walled_admin, plain_admin) =
         (walled.app.client(Some(token.clone())), walled.plain.client(Some(token)));
@@ -187,7 +187,7 @@ async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
     let renamed = walled.app.rows("SELECT id FROM campaigns WHERE name = 'taken'").await;
     assert!(renamed.is_empty());
     // and what the service does for no one is its own
-    let organizations = walled.app.door.operator().organizations().await.unwrap();
+    let organizations = walled.app.service_database.operator().organizations().await.unwrap();
     assert_eq!(organizations.len(), 2);
 }
 
@@ -226,7 +226,7 @@ async fn policies_of_ones_own_hold_for_the_service() {
 }
 
 #[tokio::test]
-async fn what_policies_were_written_is_taken_back() {
+async fn everything_that_policies_added_is_removed() {
     for found in [true, false] {
         let database = if found {
             TestDatabase::found(Statuses::Documented).await

@@ -85,7 +85,7 @@ const FILLED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
 
 on_both_databases! {
-    async fn what_is_added_makes_no_join_of_others_ambiguous(app: TestApp) {
+    async fn added_columns_make_no_join_of_other_programs_ambiguous(app: TestApp) {
         for (table, added) in ADDED {
             for other in ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends"] {
                 let columns = of_table(&app, other).await;
@@ -242,7 +242,7 @@ on_both_databases! {
         assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
         let refused = ours.scope.update::<campaign::Entity>(of_ours.campaigns[0], foreign).await.unwrap_err();
         assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
-        // whatever organization a row names, it is put into the scope's, and stays there
+        // a row is stored in the scope's organization, even if it names another, and stays there
         let elsewhere = campaign::ActiveModel { org_id: Set(theirs.id), ..row() };
         let inserted = ours.scope.insert::<campaign::Entity>(elsewhere.clone()).await.unwrap();
         assert_eq!(inserted.org_id, ours.id);
@@ -417,12 +417,12 @@ async fn foreign_table(backend: Backend) {
 }
 
 #[tokio::test]
-async fn a_table_of_somebody_else_stops_the_migration_on_sqlite() {
+async fn a_table_of_another_program_stops_the_migration_on_sqlite() {
     foreign_table(Backend::Sqlite).await;
 }
 
 #[tokio::test]
-async fn a_table_of_somebody_else_stops_the_migration_on_postgres() {
+async fn a_table_of_another_program_stops_the_migration_on_postgres() {
     foreign_table(Backend::Postgres).await;
 }
 
@@ -476,7 +476,7 @@ async fn neighbours_that_are_there_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_key_of_cursors_is_its_owners_alone_whatever_others_get_by_default() {
+async fn the_key_of_cursors_is_its_owners_alone_despite_default_privileges() {
     let database = TestDatabase::empty(Backend::Postgres).await;
     let sql = database.connect_once().await;
     sql.execute_unprepared("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC").await.unwrap();
@@ -497,7 +497,7 @@ async fn the_key_of_cursors_is_its_owners_alone_whatever_others_get_by_default()
 }
 
 #[tokio::test]
-async fn who_could_serve_before_an_upgrade_can_serve_after_it() {
+async fn a_role_that_could_serve_before_an_upgrade_can_serve_after_it() {
     let database = TestDatabase::new(Backend::Postgres).await;
     for _ in 0..3 {
         campaigns_migration::down(&database.url).await.unwrap();

@@ -90,7 +90,7 @@ on_both_databases! {
         assert_eq!(ids("a"), ids("b"));
     }
 
-    async fn what_was_not_asked_for_is_not_read(app: TestApp) {
+    async fn columns_that_were_not_requested_are_not_read(app: TestApp) {
         let acme = app.organization("acme").await;
         populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1_103), 4).await;
         acme.member.data("{ viewer { role } }", json!({})).await;

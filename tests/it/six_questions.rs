@@ -258,7 +258,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, made: &Fixtures) -> String {
 }
 
 on_every_database! {
-    async fn the_six_questions_equal_the_seeds_sql_whatever_sql_writes(app: TestApp) {
+    async fn the_six_questions_equal_the_seeds_sql_regardless_of_the_writer(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(111);
         let acme = app.organization("acme").await;
         let other = app.organization("other").await;

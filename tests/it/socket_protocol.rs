@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Heard, Socket, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Received, Socket, TestApp, on_both_databases, populate};
 use chrono::Utc;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -12,8 +12,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 const FEED: &str = "subscription { engagementEvents { cursor } }";
 
-fn message(of: Json) -> Heard {
-    Heard::Message(of)
+fn message(of: Json) -> Received {
+    Received::Message(of)
 }
 
 on_both_databases! {
@@ -72,8 +72,8 @@ on_both_databases! {
         let mut seen = (false, false);
         while seen != (true, true) {
             acme.member.data(record, json!({ "send": made.sends[0] })).await;
-            while let Some(heard) = socket.hear_within(Duration::from_millis(200)).await {
-                let Heard::Message(message) = heard else { panic!("{heard:?}") };
+            while let Some(heard) = socket.receive_within(Duration::from_millis(200)).await {
+                let Received::Message(message) = heard else { panic!("{heard:?}") };
                 let shown = &message["payload"]["data"]["engagementEvents"];
                 if message["id"] == "a" {
                     assert!(shown["node"]["id"].is_string() && shown["cursor"].is_string(), "{message}");
@@ -117,10 +117,10 @@ on_both_databases! {
         tokio::time::sleep(Duration::from_millis(300)).await;
         acme.member.data("mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { recorded } }", json!({ "send": made.sends[0] })).await;
         assert_eq!(socket.next("r").await, json!({ "engagementEvents": { "node": { "type": "OPEN" } } }));
-        assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+        assert_eq!(socket.receive_within(Duration::from_millis(300)).await, None);
     }
 
-    async fn who_may_not_come_in_is_closed_with_4403(app: TestApp) {
+    async fn a_forbidden_caller_is_closed_with_4403(app: TestApp) {
         let acme = app.organization("acme").await;
         let expired = Utc::now().timestamp() - 31;
         let of_nobody = TestApp::token(uuid::Uuid::new_v4(), "admin", "x");
@@ -152,7 +152,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn messages_that_are_none_are_closed_with_4400() {
+async fn invalid_messages_are_closed_with_4400() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let deep = format!(
@@ -200,19 +200,19 @@ async fn the_order_of_the_handshake_is_kept() {
     let acme = app.organization("acme").await;
     let mut socket = Socket::silent(&app.address).await;
     socket.subscribe("1", "{ __typename }", json!({})).await;
-    assert_eq!(socket.hear().await, Heard::Closed(4401, "Unauthorized".to_owned()));
+    assert_eq!(socket.receive().await, Received::Closed(4401, "Unauthorized".to_owned()));
     let mut socket = Socket::of(&acme.member).await;
     socket.say(json!({ "type": "connection_init" })).await;
     assert_eq!(
-        socket.hear().await,
-        Heard::Closed(4429, "Too many initialisation requests".to_owned())
+        socket.receive().await,
+        Received::Closed(4429, "Too many initialisation requests".to_owned())
     );
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("one", FEED, json!({})).await;
     socket.subscribe("one", FEED, json!({})).await;
     assert_eq!(
-        socket.hear().await,
-        Heard::Closed(4409, "Subscriber for one already exists".to_owned())
+        socket.receive().await,
+        Received::Closed(4409, "Subscriber for one already exists".to_owned())
     );
     for protocol in [None, Some("graphql-ws"), Some("nothing, else")] {
         match Socket::open(&app.address, protocol, None).await {
@@ -221,11 +221,11 @@ async fn the_order_of_the_handshake_is_kept() {
             Err(error) => assert!(matches!(error, tungstenite::Error::Protocol(_)), "{error}"),
         }
     }
-    // nobody waits for the handshake for ever
+    // the handshake has a deadline
     let mut socket = Socket::silent(&app.address).await;
     assert_eq!(
-        socket.hear().await,
-        Heard::Closed(4408, "Connection initialisation timeout".to_owned())
+        socket.receive().await,
+        Received::Closed(4408, "Connection initialisation timeout".to_owned())
     );
 }
 
@@ -237,10 +237,10 @@ async fn pings_are_answered_at_any_time() {
     let mut after = Socket::of(&acme.member).await;
     for socket in [&mut before, &mut after] {
         socket.say(json!({ "type": "ping" })).await;
-        assert_eq!(socket.hear().await, message(json!({ "type": "pong" })));
+        assert_eq!(socket.receive().await, message(json!({ "type": "pong" })));
         socket.say(json!({ "type": "ping", "payload": { "a": [1, null] } })).await;
         assert_eq!(
-            socket.hear().await,
+            socket.receive().await,
             message(json!({ "type": "pong", "payload": { "a": [1, null] } }))
         );
         socket.say(json!({ "type": "pong", "payload": {} })).await;
@@ -282,12 +282,12 @@ async fn a_peer_that_stops_reading_is_dropped() {
                 json!({ "type": "connection_init", "payload": { "Authorization": authorization } }),
             )
             .await;
-        if other.hear().await == message(json!({ "type": "connection_ack" })) {
+        if other.receive().await == message(json!({ "type": "connection_ack" })) {
             break;
         }
         assert!(started.elapsed() < Duration::from_secs(20), "it is still there");
     }
-    while silent.hear().await != Heard::Cut {}
+    while silent.receive().await != Received::Cut {}
 }
 
 #[tokio::test]
@@ -309,11 +309,11 @@ async fn a_peer_that_closes_is_answered() {
     socket.subscribe("1", FEED, json!({})).await;
     let frame = tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "done".into() };
     socket.send(Message::Close(Some(frame))).await;
-    assert_eq!(socket.hear().await, Heard::Closed(1000, "done".to_owned()));
+    assert_eq!(socket.receive().await, Received::Closed(1000, "done".to_owned()));
 }
 
 #[tokio::test]
-async fn a_request_that_could_be_upgraded_but_is_none_is_answered() {
+async fn an_upgradable_request_that_is_not_a_handshake_is_answered() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let request = acme.member.request(reqwest::Method::POST, "/graphql");
@@ -394,13 +394,13 @@ async fn a_peer_that_does_not_answer_is_dropped() {
     let acme = app.organization("acme").await;
     // this one reads, and so answers pings, for longer than a silent one lives
     let mut alive = Socket::of(&acme.member).await;
-    assert_eq!(alive.hear_within(Duration::from_secs(1)).await, None);
+    assert_eq!(alive.receive_within(Duration::from_secs(1)).await, None);
     alive.subscribe("1", "{ __typename }", json!({})).await;
     assert_eq!(alive.next("1").await, json!({ "__typename": "Query" }));
     let mut silent = Socket::of(&acme.member).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut cut = false;
     while !cut {
-        cut = silent.hear().await == Heard::Cut;
+        cut = silent.receive().await == Received::Cut;
     }
 }

@@ -151,7 +151,7 @@ on_both_databases! {
         acme.member.data(&companies, json!({ "n": 50 })).await;
     }
 
-    async fn what_is_not_selected_is_not_loaded(app: TestApp) {
+    async fn columns_that_are_not_selected_are_not_loaded(app: TestApp) {
         let acme = organization_of_size(&app, "acme", 6).await;
         let count = async |query| statements_of(&app, &acme.member, query).await;
         assert_eq!(count("{ __typename }").await, 0);

@@ -246,7 +246,7 @@ on_every_database! {
         assert_eq!(before, after);
     }
 
-    async fn an_unknown_id_is_told_apart_from_nobodys(app: TestApp) {
+    async fn an_id_of_another_organization_looks_like_one_that_does_not_exist(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(52);
         let ours = app.organization("ours").await;
         let theirs = app.organization("theirs").await;

@@ -187,7 +187,7 @@ on_every_database! {
         }
     }
 
-    async fn sums_are_the_same_from_counts_as_from_events_whatever_the_offset(app: TestApp) {
+    async fn sums_from_counts_equal_sums_from_events_at_any_offset(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(103);
         let acme = app.organization("acme").await;
         populate(&acme.scope, &mut rng, 8).await;

@@ -66,12 +66,12 @@ async fn without_a_valid_token_nothing_is_answered() {
 #[tokio::test]
 async fn a_token_is_looked_at_before_anything_else_of_a_request() {
     let app = TestApp::start(Backend::Sqlite).await;
-    let nobody = app.client(None);
+    let anonymous = app.client(None);
     for request in [
-        nobody.request(Method::POST, "/graphql").body("not json"),
-        nobody.request(Method::DELETE, "/graphql"),
-        nobody.request(Method::GET, "/graphql"),
-        nobody
+        anonymous.request(Method::POST, "/graphql").body("not json"),
+        anonymous.request(Method::DELETE, "/graphql"),
+        anonymous.request(Method::GET, "/graphql"),
+        anonymous
             .request(Method::POST, "/graphql")
             .header("accept", "text/html")
             .body(vec![b'x'; 9_000_000]),
@@ -95,7 +95,7 @@ async fn a_token_of_the_algorithm_none_is_refused() {
 }
 
 #[test]
-fn a_token_that_says_it_is_something_else_is_none() {
+fn a_token_of_another_type_is_refused() {
     let verifier = Verifier::new(Key::secret(&[7; 32]).unwrap(), ClaimRules::default());
     let claims =
         json!({ "sub": "x", "org_id": Uuid::new_v4(), "exp": Utc::now().timestamp() + 60 });
@@ -243,7 +243,7 @@ fn a_token_with_an_extension_that_has_to_be_understood_is_refused() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn an_invalid_key_is_refused() {
     assert!(Key::secret(&[1; 31]).is_err());
     assert!(
         Key::public_pem(b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----").is_err()

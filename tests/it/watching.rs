@@ -114,7 +114,7 @@ on_both_databases! {
         assert_eq!(value(&metrics, &format!("campaigns_operation_seconds_bucket{labels},le=\"+Inf\"}}")), Some(5.0));
     }
 
-    async fn what_is_open_and_in_use_is_shown(app: TestApp) {
+    async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(77), 4).await;
         let watched = Watched::start(&app, &acme, &[]).await;
@@ -181,11 +181,11 @@ on_both_databases! {
         let acme = app.organization("acme").await;
         let watched = Watched::start(&app, &acme, &[]).await;
         let member = watched.member.clone();
-        member.data("query Sought($q: String) { campaigns(filter: { name: { contains: $q } }) { totalCount } }", json!({ "q": "a value nobody logs" })).await;
-        member.data("mutation Make($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }", json!({ "name": "a value nobody logs" })).await;
-        member.ask("query Wrong { campaigns(filter: { name: { contains: \"a value nobody logs\" } }) { nothing } }", json!({})).await;
+        member.data("query Sought($q: String) { campaigns(filter: { name: { contains: $q } }) { totalCount } }", json!({ "q": "a value that is never logged" })).await;
+        member.data("mutation Make($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }", json!({ "name": "a value that is never logged" })).await;
+        member.ask("query Wrong { campaigns(filter: { name: { contains: \"a value that is never logged\" } }) { nothing } }", json!({})).await;
         let log = watched.binary.ended_log().await;
-        assert!(!log.contains("a value nobody logs"), "{log}");
+        assert!(!log.contains("a value that is never logged"), "{log}");
         assert!(!log.contains(member.token.as_ref().unwrap()) && !log.contains("127.0.0.1"), "{log}");
         let lines: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let lines: Vec<&Json> = lines.iter().filter(|line| line["target"] == "campaigns::operation").collect();
@@ -203,7 +203,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_ends_is_counted_by_code(app: TestApp) {
+    async fn ends_are_counted_by_code(app: TestApp) {
         let acme = app.organization("acme").await;
         let watched = Watched::start(&app, &acme, &[]).await;
         let code = "campaigns_sockets_closed_total{code=\"4409\"}";
@@ -329,7 +329,7 @@ async fn a_service_that_counts_nothing_has_no_metrics() {
 }
 
 #[tokio::test]
-async fn only_so_many_names_of_operations_are_told_apart() {
+async fn the_number_of_operation_names_in_metrics_is_bounded() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let watched = Watched::start(&app, &acme, &[]).await;
@@ -351,7 +351,7 @@ async fn only_so_many_names_of_operations_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_not_read_stops_nobody() {
+async fn a_log_that_is_not_read_blocks_nothing() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--database-url", &app.database.url];

@@ -11,7 +11,8 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// A campaign with so many contacts on its list, in a status, whose time has come so many seconds ago.
+/// A campaign in a status, with this many contacts on its list, that became due this many seconds
+/// ago.
 pub(crate) async fn campaign(
     app: &TestApp,
     organization: &Organization,
@@ -73,7 +74,7 @@ async fn worker(database: &TestDatabase) -> Binary {
     worker
 }
 
-/// That everyone on the lists of started campaigns has one send, and nobody two.
+/// Asserts that everyone on the lists of started campaigns has exactly one send.
 async fn everyone_has_one_send(app: &TestApp) {
     let wrong = app
         .rows(
@@ -86,7 +87,7 @@ async fn everyone_has_one_send(app: &TestApp) {
 }
 
 on_both_databases! {
-    async fn what_is_due_starts_and_what_is_not_waits(app: TestApp) {
+    async fn due_campaigns_start_and_others_wait(app: TestApp) {
         let acme = app.organization("acme").await;
         let other = app.organization("other").await;
         let waiting = [
@@ -118,7 +119,7 @@ on_both_databases! {
         assert!(!log.contains("example.com"), "{log}");
     }
 
-    async fn what_has_been_sent_is_completed_and_nothing_else(app: TestApp) {
+    async fn only_campaigns_that_were_sent_are_completed(app: TestApp) {
         let acme = app.organization("acme").await;
         let mut sending = Vec::new();
         for status in ["queued", "sent", "delivered", "bounced", "failed"] {
@@ -213,7 +214,7 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "scheduled", 5, 10).await;
-    // nobody inserts a send for now
+    // no send can be inserted for now
     let holder = app.database.connect().await;
     let hold = holder.begin().await.unwrap();
     hold.execute_unprepared("LOCK TABLE campaign_sends IN SHARE MODE").await.unwrap();
@@ -296,7 +297,7 @@ async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
     let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id status } } }";
     let made = client.data(create, json!({ "input": input })).await;
     let id = made["createCampaign"]["campaign"]["id"].as_str().unwrap().parse().unwrap();
-    let mut developers = app.again(acme.id).await;
+    let mut developers = app.existing_organization(acme.id).await;
     developers.member = client;
     becomes(&developers, id, "SENDING").await;
     assert_eq!(service.terminate().await, 0);
@@ -317,7 +318,7 @@ on_both_databases! {
             sent.sql.contains("FROM \"campaigns\"") && sent.values.iter().any(|value| value.contains(&of_acme))
         });
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let worker = tokio::spawn(campaigns_delivery::work(app.door.clone(), stopped));
+        let worker = tokio::spawn(campaigns_delivery::work(app.service_database.clone(), stopped));
         let started = async |id: Uuid| {
             let rows = app.rows(&format!("SELECT id FROM campaigns WHERE status <> 'scheduled' AND id = {}", app.literal(id))).await;
             !rows.is_empty()

@@ -69,7 +69,7 @@ impl Service {
     }
 
     fn held(&self) -> usize {
-        self.app.door.budgets().process().held()
+        self.app.service_database.budgets().process().held()
     }
 
     async fn metric(&self, name: &str) -> usize {
@@ -116,7 +116,7 @@ async fn operations_that_are_kept(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(clippy::too_many_lines, reason = "a kind of holding after the other")]
-async fn what_is_held_is_what_is_allocated() {
+async fn accounted_bytes_equal_allocated_bytes() {
     let each = |count: usize, of: &str| {
         let all: Vec<String> = (0..count).map(|at| format!("a{at}: {of}")).collect();
         all.join(" ")

@@ -28,7 +28,7 @@ impl Peer {
         let mut peer = Self(stream);
         let payload = json!({ "Authorization": format!("Bearer {token}") });
         peer.say(&json!({ "type": "connection_init", "payload": payload })).await;
-        assert_eq!(peer.hear().await.expect("the socket is open")["type"], "connection_ack");
+        assert_eq!(peer.receive().await.expect("the socket is open")["type"], "connection_ack");
         peer
     }
 
@@ -44,7 +44,7 @@ impl Peer {
         self.say(&json!({ "type": "ping", "payload": { "mark": true } })).await;
         let mut heard = Vec::new();
         loop {
-            let message = self.hear().await?;
+            let message = self.receive().await?;
             if message["type"] == "pong" {
                 return Some(heard);
             }
@@ -75,7 +75,7 @@ impl Peer {
         self.0.write_all(&frame).await.ok();
     }
 
-    async fn hear(&mut self) -> Option<Json> {
+    async fn receive(&mut self) -> Option<Json> {
         loop {
             let kind = self.0.read_u8().await.ok()? & 0x0f;
             let length = match self.0.read_u8().await.unwrap() {

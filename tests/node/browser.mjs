@@ -10,7 +10,7 @@ const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 /** The browser's program, if there is one. */
 export const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
 
-/** Opens a browser for a service, and others that it may ask, and ends it whatever becomes of the visit. */
+/** Opens a browser for a service, and others that it may ask, and closes it after the visit, even if that fails. */
 export async function visit(address, visiting, others = []) {
   if (executablePath === undefined) throw new Error("Chromium is not installed");
   const browser = await chromium.launch({
@@ -57,7 +57,7 @@ export async function visit(address, visiting, others = []) {
 /** Throws what axe-core finds on a page; parts that others made can be left out. */
 export async function isAccessible(page, exclude = []) {
   await page.evaluate(axe);
-  // a dialog that fades in has too little contrast until it is there
+  // a dialog that fades in has too little contrast until it is fully shown
   await page.evaluate(() => {
     const ends = (animation) => animation.effect.getTiming().iterations !== Infinity;
     return Promise.allSettled(document.getAnimations().filter(ends).map(({ finished }) => finished));

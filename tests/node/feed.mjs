@@ -147,7 +147,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     }
     return followers.every(({ ids }) => ids.length >= expected) || now - since > PATIENCE;
   });
-  // whatever comes too often comes now
+  // duplicates would arrive now
   await sleep(500);
   process.stdout.write(`${JSON.stringify({ clients: followers })}\n`, () => process.exit(0));
 }

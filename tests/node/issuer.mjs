@@ -1,6 +1,7 @@
-// An issuer of OpenID Connect on a port of its own, on the package oidc-provider. Whoever signs in names a
-// role, and is one in the organization ORG. Tokens live for TTL seconds; access tokens are JWTs for whom a
-// resource is named, and can be read by the issuer alone otherwise. Prints its address once it answers.
+// An OpenID Connect issuer on its own port, built on the package oidc-provider. Users name a role
+// when they sign in, and have it in the organization ORG. Tokens live for TTL seconds; access
+// tokens are JWTs for whom a resource is named, and can be read by the issuer alone otherwise.
+// Prints its address once it answers.
 //
 // GET /refuse makes it refuse to renew tokens from then on.
 import { generateKeyPairSync } from "node:crypto";
@@ -20,7 +21,7 @@ const provider = new Provider(address, {
     {
       client_id: "campaigns-pages",
       token_endpoint_auth_method: "none",
-      // whatever the port of the service
+      // with any port of the service
       application_type: "native",
       redirect_uris: ["http://127.0.0.1/sign-in", "http://127.0.0.1/mail/sign-in"],
       post_logout_redirect_uris: ["http://127.0.0.1/", "http://127.0.0.1/mail/"],
@@ -59,7 +60,7 @@ const provider = new Provider(address, {
     },
   },
   interactions: { url: (_, { uid }) => `/interaction/${uid}` },
-  // nobody is asked whether the pages may know who signs in
+  // consent is granted without asking
   loadExistingGrant: async ({ oidc }) => {
     const { clientId } = oidc.client;
     const grant = new provider.Grant({ clientId, accountId: oidc.session.accountId });

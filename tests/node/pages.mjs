@@ -103,7 +103,7 @@ async function following(page) {
 
   await page.getByRole("link", { name: campaign.name }).first().click();
   await shown(page, "Counters");
-  const clicks = page.locator("div", { has: page.getByText("Clicks in all", { exact: true }) }).last().locator(".figure");
+  const clicks = page.locator("div", { has: page.getByText("Total clicks", { exact: true }) }).last().locator(".figure");
   const before = Number((await clicks.innerText()).replace(/\D/g, ""));
   await page.getByText("Live", { exact: true }).waitFor();
   await click(address, token, "https://example.com/third");

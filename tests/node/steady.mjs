@@ -176,7 +176,7 @@ async function sharing(open) {
     const stored = await of.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie);
     expect(!stored.includes(TOKEN) && !stored.includes("ey"), `no token in what outlives the tab: ${stored}`);
   }
-  // nor does it go to a page of another origin, whatever that says
+  // nor does it go to a page of another origin, regardless of its messages
   const stranger = await context.newPage();
   const heard = [];
   stranger.on("console", (message) => heard.push(message.text()));
@@ -284,7 +284,7 @@ async function asking(open) {
   await page.goto(as(`/campaigns/${await campaignNamed("Drafted")}`));
   await shown(page, "List");
   await badge(page, "Draft");
-  await page.getByRole("region", { name: "List" }).getByText("Nobody is on the list yet").waitFor();
+  await page.getByRole("region", { name: "List" }).getByText("The list is empty").waitFor();
   expect((await page.getByRole("button", { name: "Queue sends" }).count()) === 0, "no sends of a draft are queued");
 
   const id = await campaignNamed("Underway");

@@ -4,8 +4,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /**
- * Lays one. Whatever goes over it is cut off by `cut`; who connects again comes through, unless the service
- * is `away`.
+ * Starts a proxy. `cut` cuts all of its connections; new ones succeed, unless the service is `away`.
  */
 export async function wire(address) {
   const { hostname, port } = new URL(address);

@@ -23,7 +23,7 @@ pub struct Sent {
     pub sql: String,
     /// Its values, as they are written in SQL.
     pub values: Vec<String>,
-    /// What its connection was told about plans, in SQL.
+    /// The SQL that set how its connection plans.
     pub plans: &'static str,
 }
 
@@ -38,8 +38,8 @@ fn at(word: &'static str) -> Panics {
 pub struct TestApp {
     /// Its database.
     pub database: TestDatabase,
-    /// The door to it.
-    pub door: Database,
+    /// The service's connections to it.
+    pub service_database: Database,
     /// A connection that goes round the service.
     pub sql: DatabaseConnection,
     /// Where it is.
@@ -48,7 +48,7 @@ pub struct TestApp {
     clock_panics: Arc<AtomicBool>,
     panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
-    /// The door for what tests prepare, where the service's own is behind row security.
+    /// Connections for what tests prepare, if those of the service are behind row security.
     behind: Option<Database>,
     _pooler: Option<Pooler>,
     _stop: watch::Sender<bool>,
@@ -62,7 +62,7 @@ pub struct Organization {
     pub admin: Client,
     /// A member.
     pub member: Client,
-    /// The admin's way through the door.
+    /// An admin's scope.
     pub scope: Scope,
 }
 
@@ -120,7 +120,8 @@ impl TestApp {
         settings: Settings,
         options: Options,
     ) -> Self {
-        let app = async |door, clock| App::new(door, verifier(), clock, settings);
+        let app =
+            async |service_database, clock| App::new(service_database, verifier(), clock, settings);
         Self::assemble(database, options, None, app).await
     }
 
@@ -128,7 +129,8 @@ impl TestApp {
     pub async fn panicking(backend: Backend, settings: Settings, word: &'static str) -> Self {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        let app = async |door, clock| App::new(door, verifier(), clock, settings);
+        let app =
+            async |service_database, clock| App::new(service_database, verifier(), clock, settings);
         Self::assemble(database, options, Some(at(word)), app).await
     }
 
@@ -136,10 +138,10 @@ impl TestApp {
     pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        Self::assemble(database, options, None, async |door, clock| {
+        Self::assemble(database, options, None, async |service_database, clock| {
             let verifier = Verifier::without_keys(ClaimRules::default());
             let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
-            App::new(door, server.unwrap(), clock, Settings::default())
+            App::new(service_database, server.unwrap(), clock, Settings::default())
         })
         .await
     }
@@ -154,15 +156,15 @@ impl TestApp {
         let log = Arc::clone(&statements);
         let panics = Arc::new(Mutex::new(panics));
         let panics_at = Arc::clone(&panics);
-        let door = Database::connect(
+        let service_database = Database::connect(
             &options,
             Some(Box::new(move |statement: &Statement, plans, _| {
                 let values = statement.values.iter().flat_map(|values| &values.0);
                 let values = values.map(ToString::to_string).collect();
                 let sent = Sent { sql: statement.sql.clone(), values, plans };
                 let panics = panics_at.lock().unwrap().as_mut().is_some_and(|panics| panics(&sent));
-                // nobody's request, and at any time
-                let of_nobody = [
+                // not part of a request, and at any time
+                let of_tasks = [
                     "campaign_counts_fold",
                     "waiting_changes",
                     "campaign_events_file_waiting",
@@ -170,7 +172,7 @@ impl TestApp {
                     "triggers.tgisinternal",
                     "WHERE type = 'trigger'",
                 ];
-                if !of_nobody.iter().any(|word| statement.sql.contains(word)) {
+                if !of_tasks.iter().any(|word| statement.sql.contains(word)) {
                     log.lock().unwrap().push(sent);
                 }
                 assert!(!panics, "as the test wants");
@@ -185,7 +187,7 @@ impl TestApp {
             assert!(!panics_now.load(Ordering::SeqCst), "as the test wants");
             Utc::now()
         });
-        let app = app(door.clone(), clock).await;
+        let app = app(service_database.clone(), clock).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
@@ -193,7 +195,7 @@ impl TestApp {
         let http = reqwest::Client::new();
         Self {
             database,
-            door,
+            service_database,
             sql,
             address,
             statements,
@@ -209,14 +211,17 @@ impl TestApp {
     /// Founds an organization.
     pub async fn organization(&self, slug: &str) -> Organization {
         let id = Uuid::new_v4();
-        let founded: Result<(), campaigns_scope::Error> =
-            self.door.operator().found(id, slug, slug, Utc::now(), async |_| Ok(())).await;
+        let founded: Result<(), campaigns_scope::Error> = self
+            .service_database
+            .operator()
+            .create_organization(id, slug, slug, Utc::now(), async |_| Ok(()))
+            .await;
         founded.unwrap();
-        self.again(id).await
+        self.existing_organization(id).await
     }
 
-    /// An organization that is there already, and those who ask for it here.
-    pub async fn again(&self, id: Uuid) -> Organization {
+    /// The clients of an organization that exists already.
+    pub async fn existing_organization(&self, id: Uuid) -> Organization {
         let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];
         if self.behind.is_some() {
             // policies know users
@@ -238,10 +243,16 @@ impl TestApp {
         subject.to_string()
     }
 
-    /// An admin's way through the door.
+    /// The scope of an admin.
     pub async fn scope(&self, organization: Uuid) -> Scope {
         let viewer = self.verify(&Self::token(organization, "admin", "a-test"));
-        self.behind.as_ref().unwrap_or(&self.door).enter(&viewer).await.unwrap().unwrap()
+        self.behind
+            .as_ref()
+            .unwrap_or(&self.service_database)
+            .enter(&viewer)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// A client with a token, or without.
@@ -282,7 +293,7 @@ impl TestApp {
         self.statements.lock().unwrap().clone()
     }
 
-    /// From now on, whoever sends a statement with this word panics.
+    /// From now on, sending a statement with this word panics.
     pub fn panic_at(&self, word: Option<&'static str>) {
         *self.panics.lock().unwrap() = word.map(at);
     }
@@ -306,7 +317,7 @@ impl TestApp {
         *self.panics.lock().unwrap() = Some(Box::new(panics));
     }
 
-    /// Runs SQL as somebody's own program does.
+    /// Runs SQL as another program does.
     pub async fn run(&self, sql: &str) {
         self.try_run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }

@@ -111,13 +111,13 @@ impl Binary {
         Self::spawn(command)
     }
 
-    /// Starts it where no file may have more than so many kilobytes, as on a disk that is full.
+    /// Starts it with a limit on the size of files, as on a disk that is full.
     pub async fn start_with_files_of(
         directory: &std::path::Path,
         arguments: &[&str],
         kilobytes: usize,
     ) -> Self {
-        // the unit is 512 bytes; a write beyond it fails, and nobody is killed
+        // the unit is 512 bytes; a write beyond it fails, and kills no process
         let limit = format!("trap '' XFSZ; ulimit -f {}", kilobytes * 2);
         Self::start_within(directory, arguments, &limit).await
     }

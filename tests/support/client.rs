@@ -1,4 +1,4 @@
-//! Somebody who asks.
+//! HTTP clients.
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value as Json, json};

@@ -122,7 +122,7 @@ impl TestDatabase {
         }
     }
 
-    /// A connection that goes round the service, as somebody's own program does.
+    /// A connection that bypasses the service, as another program does.
     pub async fn connect(&self) -> DatabaseConnection {
         connect(&self.created(), 2).await
     }
@@ -183,7 +183,7 @@ pub fn no_space(table: &str) -> String {
 }
 
 impl Postgres {
-    /// The server, started by whoever asks first.
+    /// The server, started on first use.
     pub async fn get() -> &'static Self {
         static SERVER: OnceCell<Postgres> = OnceCell::const_new();
         SERVER
@@ -324,7 +324,7 @@ impl Postgres {
             assert!(start.elapsed() < Duration::from_mins(1), "PostgreSQL did not start");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // it listens a little before it lets anybody in
+        // it listens a little before it accepts sessions
         let mut options = ConnectOptions::new(self.url("postgres"));
         options.sqlx_logging(false).max_connections(1);
         while sea_orm::Database::connect(options.clone()).await.is_err() {
@@ -343,7 +343,7 @@ impl Postgres {
         self.create_named(&name, template).await
     }
 
-    /// A copy of a database. Whoever is connected to it is thrown out, and has to connect again.
+    /// A copy of a database. Its connections are closed, and have to be opened again.
     async fn copy(&self, name: &str) -> String {
         let admin = connect(&self.url("postgres"), 1).await;
         let alone = format!(

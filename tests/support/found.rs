@@ -27,7 +27,7 @@ const NEIGHBOURS: &str =
     CREATE TYPE membership_status AS ENUM ('active', 'invited', 'suspended');";
 
 impl TestDatabase {
-    /// A new one with tables that somebody else has made, with policies, functions and triggers of theirs.
+    /// A new one with tables of another program, with its policies, functions and triggers.
     pub async fn found(statuses: Statuses) -> Self {
         let database = Self::empty(Backend::Postgres).await;
         let connection = database.connect().await;

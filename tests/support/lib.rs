@@ -1,6 +1,6 @@
 //! What the tests stand on: a database of their own, a service on it, and clients that ask.
 
-#![expect(clippy::disallowed_methods, reason = "a test looks past the door, too")]
+#![expect(clippy::disallowed_methods, reason = "a test also bypasses the scope")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
@@ -29,7 +29,7 @@ pub use oracle::{Oracle, assert_exact, fold_all};
 pub use pooler::Pooler;
 pub use proxy::{Proxy, free_port};
 pub use python::python;
-pub use socket::{Heard, Socket};
+pub use socket::{Received, Socket};
 
 /// Makes tests of each of the functions, with a service on it, for each database, and for PostgreSQL
 /// with a schema that another program made, behind row security, and behind a pooler.

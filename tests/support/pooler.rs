@@ -25,7 +25,7 @@ impl Pooler {
         Self::start_as(database, "postgres").await
     }
 
-    /// Starts one that connects as this role, whoever connects to it.
+    /// Starts one that connects as this role for every client.
     pub async fn start_as(database: &TestDatabase, role: &str) -> Self {
         Self::start_with(database, role, 4).await
     }

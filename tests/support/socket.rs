@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What comes next on a socket.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
+pub enum Received {
     /// A message of the protocol.
     Message(Json),
     /// The service has closed it, with this code and reason.
@@ -67,7 +67,7 @@ impl Socket {
         let token = client.token.as_ref().unwrap();
         let payload = json!({ "Authorization": format!("Bearer {token}") });
         socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-        assert_eq!(socket.hear().await, Heard::Message(json!({ "type": "connection_ack" })));
+        assert_eq!(socket.receive().await, Received::Message(json!({ "type": "connection_ack" })));
         socket
     }
 
@@ -97,12 +97,12 @@ impl Socket {
     ///
     /// # Panics
     /// Where nothing comes for long.
-    pub async fn hear(&mut self) -> Heard {
-        self.hear_within(PATIENCE).await.expect("something is heard in time")
+    pub async fn receive(&mut self) -> Received {
+        self.receive_within(PATIENCE).await.expect("something is heard in time")
     }
 
     /// What comes within this time.
-    pub async fn hear_within(&mut self, patience: Duration) -> Option<Heard> {
+    pub async fn receive_within(&mut self, patience: Duration) -> Option<Received> {
         use async_graphql::futures_util::StreamExt;
         let heard = async {
             loop {
@@ -110,13 +110,13 @@ impl Socket {
                     Some(Ok(Message::Text(text))) => {
                         let message: Json = serde_json::from_str(&text).unwrap();
                         if message["type"] != "ping" {
-                            return Heard::Message(message);
+                            return Received::Message(message);
                         }
                     }
                     Some(Ok(Message::Close(Some(frame)))) => {
-                        return Heard::Closed(frame.code.into(), frame.reason.to_string());
+                        return Received::Closed(frame.code.into(), frame.reason.to_string());
                     }
-                    Some(Ok(Message::Close(None)) | Err(_)) | None => return Heard::Cut,
+                    Some(Ok(Message::Close(None)) | Err(_)) | None => return Received::Cut,
                     Some(Ok(_)) => {}
                 }
             }
@@ -129,8 +129,8 @@ impl Socket {
     /// # Panics
     /// Where there is none.
     pub async fn message(&mut self) -> Json {
-        match self.hear().await {
-            Heard::Message(message) => message,
+        match self.receive().await {
+            Received::Message(message) => message,
             other => panic!("{other:?}"),
         }
     }
@@ -151,8 +151,8 @@ impl Socket {
     /// # Panics
     /// Where something else comes.
     pub async fn closed(&mut self) -> u16 {
-        match self.hear().await {
-            Heard::Closed(code, _) => code,
+        match self.receive().await {
+            Received::Closed(code, _) => code,
             other => panic!("{other:?}"),
         }
     }

@@ -1,5 +1,5 @@
 /**
- * What each page keeps in its address, so that a view can be sent to somebody. A value that cannot be
+ * What each page keeps in its address, so that a view can be shared. A value that cannot be
  * read is left out, and the page shows its default.
  */
 
@@ -32,7 +32,7 @@ const ORDERS: CampaignOrderField[] = [
 
 type Raw = Record<string, unknown>;
 const one = <T>(value: unknown, of: readonly T[]): T | undefined => of.find((known) => known === value);
-/** What is there of a search; the rest is left out of the address. */
+/** The parameters of a search that are set; the others are left out of the address. */
 const known = <T extends object>(search: T): Partial<T> =>
   Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Partial<T>;
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);

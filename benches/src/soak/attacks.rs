@@ -246,7 +246,7 @@ impl Attack {
     }
 }
 
-/// A filter by so many IDs, in lists of this length.
+/// A filter by `count` IDs, in lists of this length.
 fn ids(count: usize, length: usize) -> Json {
     let lists = (0..count / length).map(|_| {
         let ids: Vec<String> = (0..length).map(|_| Uuid::new_v4().to_string()).collect();

@@ -60,9 +60,7 @@ pub(crate) async fn run(
         HONEST + HOSTILE,
         length.as_secs()
     );
-    if std::fs::read_to_string(AUTOGROUP).is_ok_and(|is_on| is_on.trim() == "1") {
-        println!("  the clients take cores from PostgreSQL while {AUTOGROUP} is 1; set it to 0");
-    }
+    warn_of_autogroups();
     let ended = Arc::new(AtomicBool::new(false));
     let idle = joined(dashboard(service, IDLE)).await?;
     report("another organization's dashboard, alone", &idle);
@@ -155,6 +153,12 @@ pub(crate) async fn run(
         println!("  {made:>8} times: {}", attack.name());
     }
     Ok(())
+}
+
+fn warn_of_autogroups() {
+    if std::fs::read_to_string(AUTOGROUP).is_ok_and(|is_on| is_on.trim() == "1") {
+        println!("  the clients take cores from PostgreSQL while {AUTOGROUP} is 1; set it to 0");
+    }
 }
 
 /// The bytes of memory of the largest backend of the service's database that are its own, and the

@@ -125,8 +125,8 @@ impl Edges {
     }
 }
 
-/// The boundary of the local clock that is so long before this time or, if clocks have changed
-/// since by another amount, the time of that change.
+/// The last boundary of the local clock at or before this time or, if the clocks have changed since
+/// then, the time of that change.
 fn boundary(zone: Tz, time: DateTime<Utc>, since: TimeDelta) -> DateTime<Utc> {
     let offset = |time: DateTime<Utc>| zone.offset_from_utc_datetime(&time.naive_utc()).fix();
     let start = time - since;

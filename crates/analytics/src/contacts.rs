@@ -49,7 +49,7 @@ pub enum ContactCampaign {
     Clicked,
 }
 
-/// The counts of contacts of which no change waits: most, which are read as they are.
+/// Counts of contacts without pending changes (the common case), which are read as they are.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! settled {
@@ -65,7 +65,7 @@ macro_rules! settled {
     };
 }
 
-/// The counts of contacts of which changes wait, with these.
+/// Counts of contacts with pending changes, including these changes.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! changed {
@@ -83,8 +83,8 @@ macro_rules! changed {
     };
 }
 
-/// A number of all contacts, in two sets that have none in common. Of one set of both PostgreSQL would
-/// not know how many contacts are in it, and look each of them up.
+/// A number of all contacts, as two disjoint sets. PostgreSQL could not estimate the size of a
+/// single set of both, and would look each contact up.
 macro_rules! counted {
     ($count:literal, $changes:literal) => {
         [Sql::new(settled!($count, $changes)), Sql::new(changed!($count, $changes))]
@@ -139,8 +139,8 @@ const OPENED: Sql = events!("open", "send_campaign_id");
 const CLICKED: Sql = events!("click", "send_campaign_id");
 const CLICKED_URL: Sql = events!("click", "url");
 
-/// That a number of a row of `contacts` fulfils a condition, which a contact of which nothing is known
-/// does not: 0 must not fulfil it.
+/// The condition that a contact's number matches. Contacts without counts never match, so the
+/// condition must reject 0.
 pub fn with_number(scope: &Scope, number: ContactNumber, condition: impl Fn(Expr) -> Expr) -> Expr {
     let sets: &[Sql] = match number {
         ContactNumber::Sends => &[SENDS],

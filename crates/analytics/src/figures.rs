@@ -233,9 +233,9 @@ macro_rules! no_times {
     };
 }
 
-/// Parts that add up for each campaign. PostgreSQL adds integers as decimals of any length, which takes
-/// longer than everything else here, so stored counts are only read, and added to what waits, if
-/// anything does, by [`by_campaign`].
+/// Parts that add up for each campaign. PostgreSQL adds integers as decimals of any length, which
+/// takes longer than everything else here, so stored counts are only read, and [`by_campaign`] adds
+/// the pending changes, if any.
 macro_rules! parts_of_campaigns {
     () => {
         concat!(
@@ -289,7 +289,8 @@ pub enum Spans {
     With,
 }
 
-/// The figures of each selected campaign. One that has none may be omitted; all of its figures are 0.
+/// The figures of each selected campaign. A campaign without figures may be omitted; all of its
+/// figures are 0.
 ///
 /// # Errors
 /// Any error of the database.

@@ -19,22 +19,22 @@ use crate::upkeep::Upkeep;
 /// The number of changes of each kind that are added at once, which takes a few hundred
 /// milliseconds.
 const AT_ONCE: i32 = 20_000;
-/// How long it waits until it checks again, and if there was nothing.
+/// How long it waits after a check, and after a check that found nothing.
 const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
 /// How long it waits if the database does not respond.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
-/// How often it counts the changes that wait, and up to how many.
+/// How often it counts the waiting changes, and up to how many.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 const MOST_COUNTED: i64 = 100_000;
-/// How long the number of changes that wait is known after they were counted.
+/// How long a count of the waiting changes is used.
 const KNOWN: Duration = Duration::from_mins(1);
 
 /// The task that adds changes to the counts. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Keeper {
     task: Task,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Backlog>,
     _running: Arc<Running>,
 }
 
@@ -48,13 +48,13 @@ impl Drop for Running {
 
 /// How many changes waited when they were last counted, and when that was.
 #[derive(Default)]
-struct Waiting(Mutex<Option<(i64, Instant)>>);
+struct Backlog(Mutex<Option<(i64, Instant)>>);
 
 impl Keeper {
     /// Starts it.
     #[must_use]
     pub fn start(counts: Counts) -> Self {
-        let (task, waiting) = (Task::new("counts keeper"), Arc::<Waiting>::default());
+        let (task, waiting) = (Task::new("counts keeper"), Arc::<Backlog>::default());
         let (supervisor, counted) = (task.clone(), Arc::clone(&waiting));
         let running =
             tokio::spawn(
@@ -78,7 +78,7 @@ impl Keeper {
     }
 }
 
-async fn keep(counts: &Counts, waiting: &Waiting, task: &Task) -> Infallible {
+async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
     let mut counted: Option<Instant> = None;
     let mut upkeep = Upkeep::default();
     loop {
@@ -110,14 +110,14 @@ async fn keep(counts: &Counts, waiting: &Waiting, task: &Task) -> Infallible {
     }
 }
 
-impl Waiting {
+impl Backlog {
     async fn count(&self, counts: &Counts) {
         match counts.waiting(MOST_COUNTED).await {
             Ok(waiting) => {
                 let counted = Some((waiting, Instant::now()));
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counted;
             }
-            Err(error) => tracing::warn!(%error, "the changes that wait could not be counted"),
+            Err(error) => tracing::warn!(%error, "the waiting changes could not be counted"),
         }
     }
 }

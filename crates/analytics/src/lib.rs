@@ -2,10 +2,10 @@
 //! used.
 //!
 //! **Invariants.** A figure equals a count over sends and events at the time of the request,
-//! whoever wrote them. It is read from running counts, and from the changes that are waiting to be
-//! added to them, in one statement. The migration `m0008_counts` explains why they add up. A rate
-//! is computed from two of these integers: in Rust where it is shown, and in SQL where campaigns are
-//! ordered by it. Both are made from one list, and agree on the last digit.
+//! regardless of who wrote them. It is read from running counts, and from the changes that are
+//! waiting to be added to them, in one statement. The migration `m0008_counts` explains why they
+//! add up. A rate is computed from two of these integers: in Rust where it is shown, and in SQL where
+//! campaigns are ordered by it. Both are made from one list, and agree on the last digit.
 
 #![warn(missing_docs)]
 

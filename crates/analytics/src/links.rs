@@ -19,7 +19,8 @@ pub struct Link {
     pub clicks: i64,
     /// The number of sends in which it was clicked.
     pub unique_clicks: i64,
-    /// When it was last clicked. If RFC 3339 can write none of its times, the nearest that it can.
+    /// When it was last clicked. If RFC 3339 can write none of its times, the nearest time that it
+    /// can write.
     pub last_clicked_at: DateTime<Utc>,
 }
 
@@ -62,7 +63,7 @@ macro_rules! links {
 }
 
 const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
-// this operator compares text by its bytes, whatever the collation; URLs are too long for an index
+// this operator compares text by its bytes in any collation; URLs are too long for an index
 const IN_POSTGRES: Sql = links!(
     "url) USING ~<~",
     "campaign_event_link(campaign_events.url) = campaign_event_link(links.url)
@@ -90,7 +91,7 @@ pub async fn links(
                 url: row.try_get::<StoredText>("", "url")?.0,
                 clicks: row.try_get("", "clicks")?,
                 unique_clicks: row.try_get("", "unique_clicks")?,
-                // counts may have links of no event while triggers are off
+                // counts may have links without events while triggers are off
                 last_clicked_at: last.map_or(StoredTime::EARLIEST, |time| time.nearest()),
             })
         };

@@ -21,8 +21,8 @@ pub struct State {
 const ROWS_IN_POSTGRES: Sql =
     Sql::new("SELECT id, md5(CAST(campaigns AS text)) FROM {campaigns BY id}");
 
-/// Triggers set `updated_at`, to the millisecond. The rest tells most changes of one millisecond
-/// apart.
+/// Triggers set `updated_at`, to the millisecond. The rest distinguishes most changes within one
+/// millisecond.
 const ROWS_IN_SQLITE: Sql = Sql::new(
     "SELECT id, updated_at || ' ' || status || ' ' || coalesce(scheduled_at, '') || ' ' || coalesce(sent_at, '')
        || ' ' || coalesce(hex(creator_id), '') || ' ' || channel || ' ' || name || ' ' || coalesce(subject, '')

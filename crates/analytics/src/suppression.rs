@@ -23,8 +23,8 @@ macro_rules! suppresses {
     };
 }
 
-/// The condition that a row of `contacts` is suppressed, as part of the text of an [`Sql`] that
-/// tests many rows.
+/// The condition that a row of `contacts` is suppressed, for the text of an [`Sql`] that tests many
+/// rows.
 #[macro_export]
 macro_rules! contact_is_suppressed {
     () => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use campaigns_entity::{StoredTime, campaign};
-use campaigns_scope::{Dialect, Error, Given, Scope, Scoped, Sql};
+use campaigns_scope::{Dialect, Error, Scope, Scoped, Sql, ValuesTable};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
@@ -356,7 +356,7 @@ async fn count(
     if rows.is_empty() {
         return Ok(activities);
     }
-    for row in scope.rows_given(sql, selected, Some(Given { table, rows })).await? {
+    for row in scope.rows_given(sql, selected, Some(ValuesTable { table, rows })).await? {
         let number: i64 = row.try_get("", "number")?;
         let place = usize::try_from(number).ok().and_then(|number| activities.get_mut(number));
         if let Some(place) = place {

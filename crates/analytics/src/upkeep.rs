@@ -1,16 +1,16 @@
-//! Files events that wait for a send that is there, and notices triggers that do not fire.
+//! Files waiting events whose send exists, and notices triggers that do not fire.
 //!
-//! Whoever inserts a send files the events that wait for it. This finds the others: where an event and
-//! its send were inserted by two transactions at once, or while triggers were off.
+//! Inserting a send files the events that wait for it. This finds the others: those that were
+//! inserted at the same time as their send by another transaction, or while triggers were off.
 
 use std::time::{Duration, Instant};
 
 use campaigns_scope::{Counts, Error, Triggers};
 use uuid::Uuid;
 
-/// How many of the events that wait are looked at once.
+/// How many waiting events are checked at once.
 const AT_ONCE: i32 = 1_000;
-/// How often at most that is repeated in a step, since some were filed.
+/// How often a step repeats this at most, as long as some were filed.
 const MOST: usize = 20;
 /// How often triggers are looked at.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
@@ -33,14 +33,14 @@ impl Upkeep {
         if self.looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS) {
             self.looked = Some(Instant::now());
             let triggers = counts.triggers().await.map(|triggers| self.tell(triggers));
-            self.tell_error(triggers, "it is not known whether triggers fire");
+            self.tell_error(triggers, "the state of the triggers cannot be read");
         }
     }
 
     async fn file(&mut self, counts: &Counts) -> Result<(), Error> {
         for _ in 0..MOST {
             let found = counts.file_waiting(self.after, AT_ONCE).await?;
-            // those that still wait are looked at again, after all others
+            // events that still wait are checked again after all others
             let is_end = found.looked < i64::from(AT_ONCE);
             self.after = found.last.filter(|_| !is_end).unwrap_or_default();
             if found.filed == 0 || is_end {
@@ -50,7 +50,7 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Logs an error, once until there is none.
+    /// Logs an error once, until it is resolved.
     fn tell_error(&mut self, done: Result<(), Error>, what: &'static str) {
         match done {
             Ok(()) => self.failing.retain(|failing| *failing != what),

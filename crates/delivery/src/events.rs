@@ -12,7 +12,7 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use crate::{Intake, together::Work};
+use crate::{Intake, together::BatchWork};
 
 /// How far in the future an event can have occurred, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -85,7 +85,7 @@ impl NewEvent {
 
 /// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordOutcome {
     /// The number of new events.
     pub recorded: usize,
     /// The ID of each event, in the order of the call.
@@ -127,14 +127,14 @@ impl Intake {
         scope: &Scope,
         events: Vec<NewEvent>,
         now: DateTime<Utc>,
-    ) -> Result<Recorded, RecordError> {
+    ) -> Result<RecordOutcome, RecordError> {
         for (index, event) in events.iter().enumerate() {
             if let Some((field, reason)) = event.fault(now) {
                 return Err(RecordError::Invalid { index, field, reason });
             }
         }
         if events.is_empty() {
-            return Ok(Recorded { recorded: 0, ids: Vec::new() });
+            return Ok(RecordOutcome { recorded: 0, ids: Vec::new() });
         }
         let rows = with_ids(events);
         let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
@@ -143,7 +143,7 @@ impl Intake {
         let repeated = ids.len() - recorded;
         metrics::counter!("campaigns_events_recorded_total").increment(recorded as u64);
         metrics::counter!("campaigns_events_repeated_total").increment(repeated as u64);
-        Ok(Recorded { recorded, ids })
+        Ok(RecordOutcome { recorded, ids })
     }
 }
 
@@ -158,7 +158,7 @@ fn with_ids(events: Vec<NewEvent>) -> Vec<(Uuid, NewEvent)> {
 /// Events, each with its ID.
 pub(crate) struct Events;
 
-impl Work for Events {
+impl BatchWork for Events {
     type Row = (Uuid, NewEvent);
     /// Whether it is new.
     type Done = bool;
@@ -198,7 +198,7 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
                 .map(|(_, event)| event.send_id)
                 .filter(|send| match locked.get(send) {
                     Some(Some(send)) => send.status != SendStatus::Bounced,
-                    // whatever status a newer version gave it, it is final now
+                    // it is final now, even with a status of a newer version
                     Some(None) => true,
                     None => false,
                 })

@@ -8,10 +8,10 @@
 //! - A call can be repeated. An event counts once, by its ID. A report that changes nothing counts
 //!   as unchanged.
 //! - A send's status only moves forward ([`SendStatus::may_become`]). The exception is a hard
-//!   bounce, which is final whatever came before.
+//!   bounce, which is always final.
 //! - Sends are locked in the order of their IDs, then events are inserted in the order of theirs,
-//!   whatever the order of the call. So two calls that touch the same rows, as with a provider's
-//!   retries, never deadlock.
+//!   regardless of the order of the call. So two calls that touch the same rows, as with a
+//!   provider's retries, never deadlock.
 //! - A campaign steps according to [`NEXT`], while its row is locked. Queueing sends holds the same
 //!   lock, so it never gives a contact two sends of a campaign.
 //! - Filling a list and queueing sends take one statement, however many rows there are, in the
@@ -30,18 +30,18 @@ mod sends;
 mod together;
 mod worker;
 
-pub use events::{NewEvent, RecordError, Recorded};
+pub use events::{NewEvent, RecordError, RecordOutcome};
 pub use lifecycle::{Step, StepError, StepKind, step};
-pub use lists::{ListError, Listed, add_contacts, add_segment, remove_contacts};
-pub use queue::{QueueError, Queued, queue_sends};
-pub use sends::{Report, ReportError, Updated};
+pub use lists::{ListError, ListOutcome, add_contacts, add_segment, remove_contacts};
+pub use queue::{QueueError, QueueOutcome, queue_sends};
+pub use sends::{Report, ReportError, UpdateOutcome};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 
 /// Writes the reports of providers, for all organizations of a process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Intake {
-    events: together::Together<events::Events>,
-    reports: together::Together<sends::Reports>,
+    events: together::Batcher<events::Events>,
+    reports: together::Batcher<sends::Reports>,
 }
 
 /// The maximum number of rows of a call.

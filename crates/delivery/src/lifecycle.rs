@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EnumIter, Iterable};
 use uuid::Uuid;
 
-use crate::queue::{self, Queued};
+use crate::queue::{self, QueueOutcome};
 
 /// A step of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ pub(crate) async fn start_if_due(
     scope: &Scope,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<Queued>, StepError> {
+) -> Result<Option<QueueOutcome>, StepError> {
     scope
         .transaction(async |scope| {
             let found = scope.lock_if_free::<campaign::Entity>(id).await?;
@@ -184,7 +184,7 @@ async fn take(
     before: &campaign::Model,
     step: Step,
     now: DateTime<Utc>,
-) -> Result<(campaign::Model, Queued), StepError> {
+) -> Result<(campaign::Model, QueueOutcome), StepError> {
     let to = step.kind().to();
     if !step.kind().leads_from(before.status) {
         return Err(StepError::Refused { from: before.status, to });
@@ -205,7 +205,7 @@ async fn take(
     let after = after.ok_or(StepError::NotFound)?;
     let queued = match step {
         Step::Start => queue::insert(scope, after.id).await?,
-        _ => Queued::default(),
+        _ => QueueOutcome::default(),
     };
     Ok((after, queued))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use campaigns_entity::{campaign, contact, list_entry, segment};
-use campaigns_scope::{Admin, Error, Given, Scope, Sql};
+use campaigns_scope::{Admin, Error, Scope, Sql, ValuesTable};
 use campaigns_segments::{RuleError, Rules};
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
@@ -22,7 +22,7 @@ const CONTACTS: Sql = Sql::new(
 
 /// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct ListOutcome {
     /// The campaign.
     pub campaign: campaign::Model,
     /// The number of contacts that were added.
@@ -69,7 +69,7 @@ pub async fn add_contacts(
     scope: &Scope,
     campaign: Uuid,
     contacts: &[Uuid],
-) -> Result<Listed, ListError> {
+) -> Result<ListOutcome, ListError> {
     scope
         .transaction(async |scope| {
             let campaign = find_campaign(scope, campaign).await?;
@@ -97,7 +97,7 @@ pub async fn add_contacts(
                 }
             };
             let already_on_list = (rows.len() - added) as u64;
-            Ok(Listed { campaign, added: added as u64, removed: 0, already_on_list })
+            Ok(ListOutcome { campaign, added: added as u64, removed: 0, already_on_list })
         })
         .await
 }
@@ -112,7 +112,7 @@ pub async fn add_segment(
     campaign: Uuid,
     segment: Uuid,
     now: DateTime<Utc>,
-) -> Result<Listed, ListError> {
+) -> Result<ListOutcome, ListError> {
     scope
         .transaction(async |scope| {
             let campaign = find_campaign(scope, campaign).await?;
@@ -125,7 +125,8 @@ pub async fn add_segment(
                 ..Default::default()
             };
             let selected = scope.find::<contact::Entity>().filter(rules.condition(scope, now));
-            let target = Given { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
+            let target =
+                ValuesTable { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
             let column = list_entry::Column::ContactId;
             let sorted = scope
                 .insert_sorted::<list_entry::Entity, _>(
@@ -138,7 +139,7 @@ pub async fn add_segment(
                 .await?;
             // some may have been added in the meantime
             let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
-            Ok(Listed { campaign, added: sorted.inserted, removed: 0, already_on_list })
+            Ok(ListOutcome { campaign, added: sorted.inserted, removed: 0, already_on_list })
         })
         .await
 }
@@ -151,7 +152,7 @@ pub async fn remove_contacts(
     admin: &Admin<'_>,
     campaign: Uuid,
     contacts: &[Uuid],
-) -> Result<Listed, ListError> {
+) -> Result<ListOutcome, ListError> {
     admin
         .transaction(async |admin| {
             let scope = admin.scope();
@@ -164,7 +165,7 @@ pub async fn remove_contacts(
             let of = (list_entry::Column::CampaignId, campaign.id);
             let column = list_entry::Column::ContactId;
             let removed = admin.delete_of::<list_entry::Entity>(of, column, found).await?;
-            Ok(Listed { campaign, added: 0, removed, already_on_list: 0 })
+            Ok(ListOutcome { campaign, added: 0, removed, already_on_list: 0 })
         })
         .await
 }

@@ -40,7 +40,7 @@ const ENTRIES: Sql = Sql::new(concat!(
 
 /// The result for the entries of a campaign's list, each of which counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Queued {
+pub struct QueueOutcome {
     /// Entries whose contact already had a send of the campaign.
     pub already_queued: u64,
     /// Other entries whose contact is suppressed.
@@ -70,7 +70,10 @@ pub enum QueueError {
 ///
 /// # Errors
 /// See [`QueueError`]. Nothing is queued then.
-pub async fn queue_sends(scope: &Scope, id: Uuid) -> Result<(campaign::Model, Queued), QueueError> {
+pub async fn queue_sends(
+    scope: &Scope,
+    id: Uuid,
+) -> Result<(campaign::Model, QueueOutcome), QueueError> {
     scope
         .transaction(async |scope| {
             let campaign = scope.lock::<campaign::Entity>(id).await?.ok_or(QueueError::NotFound)?;
@@ -85,13 +88,13 @@ pub async fn queue_sends(scope: &Scope, id: Uuid) -> Result<(campaign::Model, Qu
 
 /// Inserts the sends of a locked campaign. The lock is needed because no constraint prevents two
 /// sends to one contact.
-pub(crate) async fn insert(scope: &Scope, campaign: Uuid) -> Result<Queued, Error> {
+pub(crate) async fn insert(scope: &Scope, campaign: Uuid) -> Result<QueueOutcome, Error> {
     let row = send::ActiveModel { campaign_id: Set(campaign), ..Default::default() };
     let selected = scope.find::<campaign::Entity>().id(campaign);
     let column = send::Column::ContactId;
     let sorted =
         scope.insert_sorted::<send::Entity, _>(row, column, ENTRIES, selected, None).await?;
-    Ok(Queued {
+    Ok(QueueOutcome {
         already_queued: sorted.of(ALREADY_QUEUED) + sorted.taken,
         suppressed: sorted.of(SUPPRESSED),
         without_address: sorted.of(WITHOUT_ADDRESS),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{Intake, together::Work};
+use crate::{Intake, together::BatchWork};
 
 /// A report of a send's delivery status.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Report {
 
 /// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Updated {
+pub struct UpdateOutcome {
     /// Reports that changed their send.
     pub updated: usize,
     /// Reports that were late or repeated.
@@ -55,18 +55,18 @@ impl Intake {
         &self,
         scope: &Scope,
         reports: Vec<Report>,
-    ) -> Result<Updated, ReportError> {
+    ) -> Result<UpdateOutcome, ReportError> {
         let done = self.reports.write(scope, reports).await?;
         let (updated, unchanged): (Vec<bool>, Vec<bool>) =
             done.into_iter().partition(|is_changed| *is_changed);
-        Ok(Updated { updated: updated.len(), unchanged: unchanged.len() })
+        Ok(UpdateOutcome { updated: updated.len(), unchanged: unchanged.len() })
     }
 }
 
 /// Reports.
 pub(crate) struct Reports;
 
-impl Work for Reports {
+impl BatchWork for Reports {
     type Row = Report;
     /// Whether it changed its send.
     type Done = bool;

@@ -4,8 +4,7 @@
 //!
 //! **Invariants.**
 //! - A call is answered after it is committed. Otherwise, nothing of it is stored.
-//! - Nobody waits for a timer: if no transaction is in progress, a call is written at once, by
-//!   itself.
+//! - No call waits for a timer: if no transaction is in progress, it is written at once, by itself.
 //! - If a transaction with several calls fails, each call is written by itself, so an error stays
 //!   with the call that caused it. The exception is an unknown outcome, of a commit or because
 //!   writing panicked, which is reported to all of them.
@@ -21,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Error as ScopeError, Scope, Sight};
+use campaigns_scope::{Error as ScopeError, Scope, Visibility};
 use campaigns_tasks::{Panicked, caught};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -38,7 +37,7 @@ const WORTH_A_SECOND: usize = 100;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Something that is written row by row.
-pub(crate) trait Work: Send + Sync + 'static {
+pub(crate) trait BatchWork: Send + Sync + 'static {
     /// A row of a call.
     type Row: Clone + Send + Sync + 'static;
     /// The result for a row.
@@ -56,24 +55,24 @@ pub(crate) trait Work: Send + Sync + 'static {
     fn in_doubt(error: &Self::Error) -> Option<&ScopeError>;
 }
 
-type Done<W> = Result<Vec<<W as Work>::Done>, <W as Work>::Error>;
+type Done<W> = Result<Vec<<W as BatchWork>::Done>, <W as BatchWork>::Error>;
 
 /// A call that waits to be written.
-struct Call<W: Work> {
+struct Call<W: BatchWork> {
     scope: Scope,
     rows: Vec<W::Row>,
     answer: oneshot::Sender<Done<W>>,
 }
 
 /// The calls to write for an organization.
-struct Queue<W: Work> {
+struct Queue<W: BatchWork> {
     /// The number of active writers.
     writers: usize,
     /// The calls that arrived in the meantime.
     calls: VecDeque<Call<W>>,
 }
 
-impl<W: Work> Queue<W> {
+impl<W: BatchWork> Queue<W> {
     /// Whether this many more rows are written at once.
     fn starts_another(&self, rows: usize) -> bool {
         let waiting = || self.calls.iter().map(|call| call.rows.len()).sum::<usize>();
@@ -82,53 +81,53 @@ impl<W: Work> Queue<W> {
 }
 
 /// Writes calls as they arrive. Clones share the writers.
-pub(crate) struct Together<W: Work> {
+pub(crate) struct Batcher<W: BatchWork> {
     /// The queues, by organization, or by those of its viewers who see the same.
-    waiting: Arc<Mutex<HashMap<Sight, Queue<W>>>>,
+    waiting: Arc<Mutex<HashMap<Visibility, Queue<W>>>>,
 }
 
-impl<W: Work> Clone for Together<W> {
+impl<W: BatchWork> Clone for Batcher<W> {
     fn clone(&self) -> Self {
         Self { waiting: Arc::clone(&self.waiting) }
     }
 }
 
-impl<W: Work> Default for Together<W> {
+impl<W: BatchWork> Default for Batcher<W> {
     fn default() -> Self {
         Self { waiting: Arc::default() }
     }
 }
 
 /// A writer for an organization. When it is dropped, the waiting calls are written.
-struct AtIt<W: Work> {
-    of: Together<W>,
-    whose: Sight,
+struct ActiveWriter<W: BatchWork> {
+    of: Batcher<W>,
+    whose: Visibility,
 }
 
-impl<W: Work> Drop for AtIt<W> {
+impl<W: BatchWork> Drop for ActiveWriter<W> {
     fn drop(&mut self) {
         let Some(calls) = self.of.take(&self.whose) else { return };
-        // without a runtime, nobody waits any more
+        // without a runtime, no caller waits any more
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.of.clone().write_waiting(self.whose.clone(), calls));
         }
     }
 }
 
-impl<W: Work> Together<W> {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Sight, Queue<W>>> {
+impl<W: BatchWork> Batcher<W> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Visibility, Queue<W>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the rows of a call, together with those of other calls if others are writing.
     ///
     /// # Errors
-    /// The errors of [`Work::write`].
+    /// The errors of [`BatchWork::write`].
     pub(crate) async fn write(&self, scope: &Scope, rows: Vec<W::Row>) -> Done<W> {
         if rows.len() > SMALL {
             return W::write(scope, &rows).await;
         }
-        let whose = scope.sight();
+        let whose = scope.visibility();
         let (answer, answered) = oneshot::channel();
         let rows = {
             let mut waiting = self.waiting();
@@ -143,7 +142,7 @@ impl<W: Work> Together<W> {
             }
         };
         if let Some(rows) = rows {
-            let _at_it = AtIt { of: self.clone(), whose };
+            let _writer = ActiveWriter { of: self.clone(), whose };
             return W::write(scope, &rows).await;
         }
         // there is no answer if the runtime ends
@@ -152,7 +151,7 @@ impl<W: Work> Together<W> {
 
     /// Takes as many waiting calls as are written together. Returns `None`, and counts one writer
     /// less, if none is waiting.
-    fn take(&self, whose: &Sight) -> Option<Vec<Call<W>>> {
+    fn take(&self, whose: &Visibility) -> Option<Vec<Call<W>>> {
         let mut waiting = self.waiting();
         let queue = waiting.get_mut(whose)?;
         let calls = &mut queue.calls;
@@ -175,20 +174,20 @@ impl<W: Work> Together<W> {
     }
 
     /// Writes calls, and after them the calls that arrived in the meantime.
-    async fn write_waiting(self, whose: Sight, calls: Vec<Call<W>>) {
-        let _at_it = AtIt { of: self, whose };
+    async fn write_waiting(self, whose: Visibility, calls: Vec<Call<W>>) {
+        let _writer = ActiveWriter { of: self, whose };
         write_all(calls).await;
     }
 }
 
 /// Writes rows for calls that wait elsewhere. A panic may come before or after the commit.
-async fn write_caught<W: Work>(scope: &Scope, rows: &[W::Row]) -> Done<W> {
+async fn write_caught<W: BatchWork>(scope: &Scope, rows: &[W::Row]) -> Done<W> {
     let in_doubt = |panicked: Panicked| Err(ScopeError::InDoubt(panicked.to_string()).into());
     caught("writer of calls", W::write(scope, rows)).await.unwrap_or_else(in_doubt)
 }
 
 /// Writes calls in one transaction, or each by itself if that fails.
-async fn write_all<W: Work>(mut calls: Vec<Call<W>>) {
+async fn write_all<W: BatchWork>(mut calls: Vec<Call<W>>) {
     if calls.len() > 1 {
         let rows: Vec<W::Row> = calls.iter().flat_map(|call| call.rows.iter().cloned()).collect();
         let deadlines = calls.iter().filter_map(|call| call.scope.deadline());

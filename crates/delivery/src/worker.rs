@@ -1,9 +1,9 @@
 //! Starts campaigns that are due, and completes those that have been sent.
 //!
 //! **Invariants.**
-//! - A campaign starts once, whatever the number of workers: the worker that has locked its row
-//!   checks its status and its time again. The step and its sends are one transaction, so a worker
-//!   that is killed has done all of it or nothing.
+//! - A campaign starts once, with any number of workers: the worker that has locked its row checks
+//!   its status and its time again. The step and its sends are one transaction, so a worker that is
+//!   killed has done all of it or nothing.
 //! - A campaign that fails or panics is tried again, after pauses that get longer, and does not
 //!   delay the others. An organization with very many of them rests as a whole, so that it takes
 //!   no place in a round from the others.
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Database, Due, Error, Resting};
+use campaigns_scope::{Database, Due, Error, Exclusions};
 use campaigns_tasks::caught;
 use chrono::Utc;
 use tokio::{sync::watch, task::JoinSet};
@@ -52,7 +52,7 @@ enum Task {
     Complete,
 }
 
-/// Why a campaign is left alone for a while.
+/// The pause of a campaign that could not be stepped.
 struct Rest {
     organization: Uuid,
     until: Instant,
@@ -60,8 +60,8 @@ struct Rest {
 }
 
 /// What is left alone now.
-fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Resting {
-    let mut resting = Resting::default();
+fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Exclusions {
+    let mut resting = Exclusions::default();
     let mut of_organizations: HashMap<Uuid, usize> = HashMap::new();
     for (campaign, rest) in rests.iter().filter(|(_, rest)| rest.until > now) {
         resting.campaigns.push(*campaign);
@@ -77,7 +77,7 @@ fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Resting {
 pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     let mut resting = HashMap::new();
     while !*stop.borrow() {
-        let begun = Instant::now();
+        let start = Instant::now();
         let stepped = match round(&database, &mut resting, &stop).await {
             Ok(stepped) => stepped,
             Err(error) => {
@@ -86,10 +86,10 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
             }
         };
         // campaigns left over from a round need not wait
-        let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(begun.elapsed()) };
+        let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(start.elapsed()) };
         // the sender may be gone, which means the same
-        let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
-        if matches!(told, Ok(Err(_))) {
+        let waited = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+        if matches!(waited, Ok(Err(_))) {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! Dates as others may have stored them.
+//! Dates as other programs may have stored them.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, prelude::Date, sea_query::ColumnType};
 
@@ -7,8 +7,8 @@ use crate::stored::{bytes, replaced, stored};
 /// The days since 2000 of the first day of the year 1 and of the last one of the year 9999.
 const READABLE: std::ops::RangeInclusive<i32> = -730_119..=2_921_939;
 
-/// A date of a row, for a column that can be null. One that RFC 3339 cannot write is read as null:
-/// a year before 1 or after 9999, infinity, and in SQLite what is no date.
+/// A date of a row, for a column that can be null. A date that RFC 3339 cannot write is read as
+/// null: a year before 1 or after 9999, infinity, and in SQLite text that is not a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredDate(pub Date);
 

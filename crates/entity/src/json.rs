@@ -1,4 +1,4 @@
-//! JSON as others may have stored it.
+//! JSON as other programs may have stored it.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, prelude::Json, sea_query::ColumnType};
 use serde_json::Map;
@@ -6,8 +6,8 @@ use serde_json::Map;
 use crate::stored::{bytes, stored};
 
 /// JSON of a row. The databases keep numbers of any size and any depth of nesting. A number that a
-/// double cannot hold is read as the string of its digits, and what nests too deep as the string of its text:
-/// neither keeps the rest of the row from being read.
+/// double cannot hold is read as a string of its digits, and JSON that nests too deep as a string
+/// of its text, so that the rest of the row can still be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJson(pub Json);
 
@@ -39,7 +39,7 @@ fn text<I: ColIdx>(row: &QueryResult, index: I) -> Option<String> {
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Reads JSON in which something cannot be held.
+/// Reads JSON with values that the normal parser cannot hold.
 fn read(text: &str) -> Json {
     let mut written = String::with_capacity(text.len());
     let mut rest = text;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_held_is_a_string() {
+    fn a_number_that_a_double_cannot_hold_is_a_string() {
         assert_eq!(
             read(r#"{"a": [1e400, -1.5E+999, 2.5], "1e400": "1e400 \" 1e400", "b": null}"#),
             json!({"a": ["1e400", "-1.5E+999", 2.5], "1e400": "1e400 \" 1e400", "b": null})

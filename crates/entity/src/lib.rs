@@ -28,6 +28,6 @@ pub mod user;
 pub use date::StoredDate;
 pub use json::StoredJson;
 pub use number::StoredNumber;
-pub use seldom::Seldom;
+pub use seldom::LogThrottle;
 pub use text::StoredText;
 pub use time::StoredTime;

@@ -1,4 +1,4 @@
-//! Numbers as others may have stored them.
+//! Numbers as other programs may have stored them.
 
 use sea_orm::{
     ColIdx, QueryResult, TryGetError, TryGetable, prelude::Decimal, sea_query::ColumnType,
@@ -6,8 +6,8 @@ use sea_orm::{
 
 use crate::stored::{replaced, stored};
 
-/// A number of a row, for a column that can be null. What is no number, infinite, or longer than
-/// 28 digits is read as null.
+/// A number of a row, for a column that can be null. A value that is not a number, infinite, or
+/// longer than 28 digits is read as null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredNumber(pub Decimal);
 

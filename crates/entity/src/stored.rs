@@ -1,16 +1,17 @@
-//! Values as others may have stored them: what the types of a column allow beyond what can be read.
+//! Values as other programs may have stored them: what the type of a column allows but the service
+//! cannot read.
 //!
-//! Adopted tables and tables without CHECKs hold times that RFC 3339 cannot write, numbers that are
-//! none, bytes that are no text. A value that cannot be read is replaced, so that neither its row
-//! nor the rows beside it are lost.
+//! Adopted tables and tables without CHECKs can hold times that RFC 3339 cannot write, invalid
+//! numbers, and bytes that are not text. A value that cannot be read is replaced, so that neither
+//! its row nor the rows beside it are lost.
 //!
-//! **Invariant.** Each replaced value is counted in `campaigns_unreadable_values_total` by its kind,
-//! and logged with its column, though not each time.
+//! **Invariant.** Each replaced value is counted in `campaigns_unreadable_values_total` by its
+//! kind, and logged with its column, at a limited rate.
 
 use sea_orm::{ColIdx, QueryResult, sqlx};
 use sqlx::{Column, Decode, Row, Sqlite, ValueRef};
 
-use crate::Seldom;
+use crate::LogThrottle;
 
 /// Makes a type for what is stored in a column, over the type that its values are read as.
 macro_rules! stored {
@@ -66,7 +67,7 @@ pub(crate) fn bytes<I: ColIdx>(row: &QueryResult, index: I) -> Option<Vec<u8>> {
 
 /// Records that a value of this kind is replaced because it cannot be read.
 pub(crate) fn replaced<I: ColIdx>(kind: &'static str, row: &QueryResult, index: I) {
-    static LOG: Seldom = Seldom::new();
+    static LOG: LogThrottle = LogThrottle::new();
     metrics::counter!("campaigns_unreadable_values_total", "kind" => kind).increment(1);
     if let Some(values) = LOG.pass() {
         let column = name(row, index).unwrap_or_default();

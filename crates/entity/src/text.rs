@@ -1,11 +1,11 @@
-//! Text as others may have stored it.
+//! Text as other programs may have stored it.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, sea_query::ColumnType};
 
 use crate::stored::{bytes, replaced, stored};
 
-/// Text of a row. Bytes that are no UTF-8, as SQLite stores them and PostgreSQL does in a database
-/// without an encoding, are read as U+FFFD.
+/// Text of a row. Invalid UTF-8, which SQLite can store, and PostgreSQL in a database without an
+/// encoding, is read as U+FFFD.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredText(pub String);
 

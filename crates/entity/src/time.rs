@@ -1,4 +1,4 @@
-//! Times as others may have stored them.
+//! Times as other programs may have stored them.
 //!
 //! PostgreSQL stores times that RFC 3339 cannot write: years before 1 and after 9999, and infinity.
 //! SQLite stores any text in a column without a CHECK. The database's driver panics at some of
@@ -28,9 +28,9 @@ use crate::stored::{bytes, replaced};
 pub enum StoredTime {
     /// A time that RFC 3339 can write.
     At(DateTime<Utc>),
-    /// A time before these, as the database writes it, or text that is no time.
+    /// An earlier time, as the database writes it, or text that is not a time.
     Before(Arc<String>),
-    /// A time after these, as the database writes it.
+    /// A later time, as the database writes it.
     After(Arc<String>),
 }
 
@@ -94,8 +94,7 @@ impl StoredTime {
         }
     }
 
-    /// The time that SQLite stores as this text, which is in no usual form of a time. SQLite compares
-    /// it as text.
+    /// The time that SQLite stores as this text, in an unusual form. SQLite compares it as text.
     fn of_sqlite_text(text: &str) -> Self {
         let side = if text > Self::LATEST_TEXT { Self::After } else { Self::Before };
         side(Arc::new(text.to_owned()))
@@ -300,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_postgresql_stores_is_text_that_it_reads_again() {
+    fn postgresql_can_read_the_text_that_it_stores() {
         for (micros, text) in [
             (i64::MIN, "-infinity"),
             (i64::MAX, "infinity"),
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_of_postgresql_is_none() {
+    fn text_that_is_not_a_time_of_postgresql_is_rejected() {
         for text in [
             "",
             " ",

@@ -11,7 +11,7 @@ use campaigns_scope::{Error, Exhausted, Place, Scope};
 use sea_orm::Condition;
 use tokio::sync::watch;
 
-use crate::{Event, Feed, batch::size, log::Found, reader::Listener, shelf::Page};
+use crate::{Event, Feed, batch::size, log::LogRead, reader::Listener, shelf::Page};
 
 /// How many events, and approximately how many bytes, are read from the table at once.
 const PAGE: u64 = 256;
@@ -24,7 +24,7 @@ const BACK: u64 = 2_048;
 const STATEMENT: Duration = Duration::from_secs(10);
 /// The maximum age of the data that is shown with an event.
 const STALE: Duration = Duration::from_secs(10);
-/// How long events are tested before others get their turn.
+/// How long events are tested before other tasks run.
 const TURN: Duration = Duration::from_millis(1);
 /// How long to wait if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ const SPAN: i64 = 1_000_000;
 
 /// The events that a follower wants, in three forms: in SQL, as a test of an event in memory, and
 /// as text that is the same if the other two are.
-pub struct Wanted {
+pub struct EventSelection {
     /// For the table. It is made when it is needed, since it can be larger than the filter that it
     /// comes from.
     pub condition: Box<dyn Fn(&Scope) -> Condition + Send + Sync>,
@@ -58,7 +58,7 @@ pub enum FollowError {
 /// A follower of an organization's events.
 pub struct Follower {
     scope: Arc<Scope>,
-    wanted: Wanted,
+    wanted: EventSelection,
     cursor: i64,
     /// Events taken but not returned yet.
     taken: VecDeque<Event>,
@@ -72,7 +72,7 @@ pub struct Follower {
     since: Instant,
 }
 
-impl Wanted {
+impl EventSelection {
     /// Every event.
     #[must_use]
     pub fn all() -> Self {
@@ -90,9 +90,9 @@ impl Feed {
         &self,
         scope: Arc<Scope>,
         after: Option<&Place>,
-        mut wanted: Wanted,
+        mut wanted: EventSelection,
     ) -> Result<Follower, FollowError> {
-        if let Some(claims) = scope.sight().claims() {
+        if let Some(claims) = scope.visibility().claims() {
             // followers that see other rows read their own pages
             wanted.name = format!("{claims} {}", wanted.name).into();
         }
@@ -140,14 +140,14 @@ impl Follower {
             }
             self.grown.mark_unchanged();
             match self.look() {
-                Found::Events(events) => self.select(events).await,
-                Found::Nothing(tip) => {
+                LogRead::Events(events) => self.select(events).await,
+                LogRead::Nothing(tip) => {
                     self.cursor = self.cursor.max(tip);
                     // the sender lives as long as the listener
                     self.grown.changed().await.ok();
                 }
                 // rare, so that it takes no room in the thousands that wait
-                Found::Behind => match Box::pin(self.catch_up()).await {
+                LogRead::Behind => match Box::pin(self.catch_up()).await {
                     Ok(()) => {}
                     Err(Error::Timeout(_)) => {
                         self.span = Some(self.span.map_or(SPAN, |span| std::cmp::max(span / 4, 1)));
@@ -203,7 +203,7 @@ impl Follower {
         }
     }
 
-    fn look(&self) -> Found {
+    fn look(&self) -> LogRead {
         self.listener.channel.log().after_cursor(self.cursor)
     }
 
@@ -212,7 +212,7 @@ impl Follower {
         let channel = Arc::clone(&self.listener.channel);
         let reaches_back = channel.back.get_or_try_init(async || self.extend_back().await);
         reaches_back.await?;
-        if !matches!(self.look(), Found::Behind) {
+        if !matches!(self.look(), LogRead::Behind) {
             return Ok(());
         }
         let page = channel.shelf.page(&self.wanted.name, self.cursor, async || self.read().await);

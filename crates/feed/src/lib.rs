@@ -19,8 +19,9 @@
 //! - A follower's cursor only grows. The follower is given the events with `position > cursor` in
 //!   their order. Events that existed before it came are given as they are in the table.
 //! - If a failover or a restore takes back an event that a follower has seen, every follower gets
-//!   [`FollowError::WentBack`]. Nobody waits behind a cursor that the feed has not reached yet.
-//! - If nobody listens, the database is not queried.
+//!   [`FollowError::WentBack`]. No follower waits behind a cursor that the feed has not reached
+//!   yet.
+//! - Without listeners, the database is not queried.
 //! - What is written for one organization does not delay another: each feed settles by itself, and an
 //!   organization with many new events is read in slices, after those with few.
 //! - A reader that panics starts again and continues after the tips of the logs, so followers miss
@@ -38,5 +39,5 @@ mod shelf;
 mod stalled;
 
 pub use batch::Event;
-pub use follower::{FollowError, Follower, Wanted};
+pub use follower::{EventSelection, FollowError, Follower};
 pub use reader::{Feed, FeedState};

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use campaigns_scope::{Budget, Held, Place};
+use campaigns_scope::{Budget, Place, Reservation};
 use uuid::Uuid;
 
 use crate::{Event, batch::size};
@@ -27,11 +27,11 @@ pub(crate) struct Log {
     /// The number of latest events that are not merged into a batch yet.
     apart: usize,
     budget: Arc<Budget>,
-    held: Option<Held>,
+    held: Option<Reservation>,
 }
 
 /// The result of asking a log for events.
-pub(crate) enum Found {
+pub(crate) enum LogRead {
     /// The next events, in their order.
     Events(Vec<Event>),
     /// No event yet. All events up to this position have been seen.
@@ -137,14 +137,14 @@ impl Log {
     }
 
     /// What comes after a cursor.
-    pub(crate) fn after_cursor(&self, cursor: i64) -> Found {
+    pub(crate) fn after_cursor(&self, cursor: i64) -> LogRead {
         if cursor < self.floor {
-            return Found::Behind;
+            return LogRead::Behind;
         }
         let start = self.events.partition_point(|(event, _)| event.feed_position <= cursor);
         let events: Vec<Event> =
             self.events.iter().skip(start).take(BATCH).map(|(event, _)| event.clone()).collect();
-        if events.is_empty() { Found::Nothing(self.tip) } else { Found::Events(events) }
+        if events.is_empty() { LogRead::Nothing(self.tip) } else { LogRead::Events(events) }
     }
 
     fn hold(&mut self, bytes: usize) -> bool {

@@ -46,8 +46,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
 /// How long it waits if the database does not respond.
 const RETRY: Duration = Duration::from_millis(250);
-/// The time between two full checks, whatever is known: a crash of the database may take back drawn
-/// numbers.
+/// The time between two full checks, which are needed because a crash of the database can take back
+/// drawn numbers.
 const THOROUGH: Duration = Duration::from_secs(1);
 /// The time between two log entries about positions that are drawn again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -76,14 +76,14 @@ impl Channel {
 }
 
 /// The state of the reader.
-pub(crate) struct Shared {
+pub(crate) struct ReaderState {
     channels: Mutex<HashMap<Uuid, (Arc<Channel>, usize)>>,
     /// Whether there is a new channel that has not been read yet.
     new: AtomicBool,
     wake: Notify,
     /// The feed's incarnation, once known.
     incarnation: Mutex<Option<Arc<str>>>,
-    /// When the reader last had every settled event; `None` while nobody listens.
+    /// When the reader last had every settled event; `None` without listeners.
     caught_up: Mutex<Option<Instant>>,
     /// Since when a transaction has held up the feed.
     stalled: Mutex<Option<Instant>>,
@@ -96,7 +96,7 @@ pub struct FeedState {
     pub events: usize,
     /// Bytes that they take.
     pub bytes: usize,
-    /// How long ago the reader last had every settled event; zero while nobody listens.
+    /// How long ago the reader last had every settled event; zero without listeners.
     pub lag: Duration,
     /// How long an open transaction, or a reader that fails, has held up the feed.
     pub stalled: Duration,
@@ -107,7 +107,7 @@ pub struct FeedState {
 /// The feed of a process. Clones share it; it ends with the last clone.
 #[derive(Clone)]
 pub struct Feed {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ReaderState>,
     task: Task,
     _running: Arc<Running>,
 }
@@ -124,7 +124,7 @@ impl Feed {
     /// Starts the reader in a new task.
     #[must_use]
     pub fn start(reader: FeedReader) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReaderState {
             channels: Mutex::default(),
             new: AtomicBool::new(false),
             wake: Notify::new(),
@@ -173,7 +173,7 @@ impl Feed {
 
 /// A listener of an organization.
 pub(crate) struct Listener {
-    shared: Arc<Shared>,
+    shared: Arc<ReaderState>,
     organization: Uuid,
     pub(crate) channel: Arc<Channel>,
     /// The position of the channel when this listener joined.
@@ -182,7 +182,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Listens to an organization, starting at this place or earlier.
-    pub(crate) fn of(shared: &Arc<Shared>, scope: &Scope, place: &Place) -> Self {
+    pub(crate) fn of(shared: &Arc<ReaderState>, scope: &Scope, place: &Place) -> Self {
         let organization = scope.organization();
         let mut channels = shared.channels();
         let (channel, listeners) = channels.entry(organization).or_insert_with(|| {
@@ -230,7 +230,7 @@ type Channels = Vec<(Uuid, Arc<Channel>)>;
 
 struct Reader {
     database: Arc<FeedReader>,
-    shared: Arc<Shared>,
+    shared: Arc<ReaderState>,
     task: Task,
     /// The last position that was drawn, if all channels have every event up to it.
     known: Option<i64>,
@@ -246,7 +246,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(database: &Arc<FeedReader>, shared: &Arc<Shared>, task: &Task) -> Self {
+    fn new(database: &Arc<FeedReader>, shared: &Arc<ReaderState>, task: &Task) -> Self {
         Self {
             database: Arc::clone(database),
             shared: Arc::clone(shared),
@@ -499,7 +499,7 @@ fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
     channel.grown.send_replace(());
 }
 
-impl Shared {
+impl ReaderState {
     fn channels(&self) -> MutexGuard<'_, HashMap<Uuid, (Arc<Channel>, usize)>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Budget, Held};
+use campaigns_scope::{Budget, Reservation};
 use tokio::sync::OnceCell;
 
 use crate::Event;
@@ -28,7 +28,7 @@ pub(crate) struct Page {
     pub(crate) end: i64,
     pub(crate) events: Vec<Event>,
     bytes: usize,
-    _held: Option<Held>,
+    _held: Option<Reservation>,
 }
 
 impl Page {

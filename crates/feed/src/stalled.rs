@@ -1,4 +1,4 @@
-//! Who holds a part of the feed up: a transaction that has written events and does not end.
+//! What holds a part of the feed up: a transaction that has written events and does not end.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ const STALLED_AGAIN: Duration = Duration::from_secs(30);
 
 /// The transaction that has held up a part of the feed for the longest time.
 #[derive(Default)]
-pub(crate) struct Stalled(Option<Watched>);
+pub(crate) struct Stalled(Option<StallSince>);
 
-struct Watched {
+struct StallSince {
     entered: i64,
     since: Instant,
     named: Option<Instant>,
 }
 
 impl Stalled {
-    /// Forgets it, because nobody listens.
+    /// Forgets it, because there are no listeners.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
@@ -39,7 +39,7 @@ impl Stalled {
         };
         let watched = match &mut self.0 {
             Some(watched) if watched.entered == holder.entered => watched,
-            _ => self.0.insert(Watched {
+            _ => self.0.insert(StallSince {
                 entered: holder.entered,
                 since: Instant::now(),
                 named: None,

@@ -138,7 +138,7 @@ impl RequestContext for Context<'_> {
             let field = self.field();
             let outcomes: &Outcomes = self.data_unchecked();
             outcomes.note(field.alias().unwrap_or(field.name()), outcome);
-            self.live().has_changed(self.scope().organization());
+            self.live().notify_changed(self.scope().organization());
         }
         changed
     }

@@ -1,9 +1,9 @@
 //! Cursors: the keys of a row and the name of the order that they belong to, as text that is opaque
 //! to clients.
 //!
-//! A cursor of an event is sealed: it contains the event's position, and its key, which are no
-//! organization's own. Clients still hold cursors from before they were sealed, which anyone could
-//! have made up. These are read as well.
+//! A cursor of an event is sealed: it contains the event's position and its key, which are shared
+//! by all organizations. Clients still hold unsealed cursors of earlier versions, which anyone
+//! could forge. These are read as well.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{CursorKey, Dialect, KeyKind, KeyValue, Order};
@@ -41,7 +41,7 @@ pub(crate) fn seal(
     keys: &[KeyValue],
     incarnation: Option<&str>,
 ) -> String {
-    // all numbers are of one length, which shows
+    // all numbers have the same length, which would be visible
     let values = keys.iter().map(|key| match key {
         KeyValue::Integer(number) => json!(format!("{number:020}")),
         key => value(key),

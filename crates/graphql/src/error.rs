@@ -32,9 +32,9 @@ pub enum Error {
         /// The places in the document.
         locations: Vec<Pos>,
     },
-    /// There are too many of something at once. The same may succeed later.
+    /// Too many of something at once. A retry may succeed later.
     TooMany(&'static str),
-    /// The organization asks for more than its rate allows; the same may work after this time.
+    /// The organization exceeds its rate limit. A retry may succeed after this time.
     TooFast(Duration),
     /// It is not known whether changes were committed.
     InDoubt,
@@ -99,14 +99,14 @@ impl Error {
         Self::client(Code::Conflict, message, Some(field.to_string()))
     }
 
-    /// There is more to do than can be done.
+    /// The service is overloaded.
     #[must_use]
     pub fn busy() -> Self {
         let message = "The service is busy; the same request may work later.";
         Self::client(Code::Unavailable, message, None)
     }
 
-    /// The error of the field at this place in the document.
+    /// The error of the field at this position in the document.
     pub(crate) fn at(self, place: Pos) -> ServerError {
         async_graphql_error(self).into_server_error(place)
     }
@@ -271,10 +271,7 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
             extensions.set("retryable", true);
             extensions.set(RETRY_AFTER, seconds);
             async_graphql::Error {
-                message: format!(
-                    "Your organization has asked for more than its rate allows; the same request may work \
-                     in {seconds} s."
-                ),
+                message: format!("Rate limit exceeded. Retry in {seconds} s."),
                 source: None,
                 extensions: Some(extensions),
             }
@@ -325,11 +322,10 @@ pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes
     }
 }
 
-/// The extension that says after how many seconds the same may work.
+/// The extension with the number of seconds after which a retry may succeed.
 const RETRY_AFTER: &str = "retryAfter";
 
-/// After how many seconds what a response refuses may work: a whole number, 1 where the response
-/// does not say.
+/// The number of seconds after which a refused request may succeed: 1 if the response does not say.
 #[must_use]
 pub fn retry_after(response: &Response) -> u64 {
     let extensions = response.errors.first().and_then(|error| error.extensions.as_ref());

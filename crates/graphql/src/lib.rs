@@ -1,4 +1,4 @@
-//! The GraphQL schema, and the way of an operation through it.
+//! The GraphQL schema, and how an operation passes through it.
 //!
 //! A feature is a folder with its objects, queries, mutations, filter and order. [`Api`] takes a
 //! viewer's operation through the engine, which checks it before anything is executed.
@@ -22,6 +22,7 @@ pub mod error;
 mod event;
 mod filter;
 mod input;
+mod json_columns;
 mod limits;
 mod list;
 mod live;
@@ -32,13 +33,12 @@ mod scalars;
 mod schema;
 mod segment;
 mod send;
-mod shown;
 mod stats;
 mod subscriptions;
 mod timeline;
 mod viewer;
 
-pub use api::{Api, Asked, Executed, Rate, Subscription};
+pub use api::{Api, Executed, OperationContext, Rate, Subscription};
 pub use error::{Code, Error};
 pub use event::cursor::place as feed_place;
 pub use limits::Limits;

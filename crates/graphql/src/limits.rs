@@ -15,7 +15,7 @@ use campaigns_segments::FIELDS;
 
 use crate::api::Rate;
 
-/// Rows of a list that does not say how many.
+/// The assumed rows of a list without a size.
 const DEFAULT_ROWS: usize = 50;
 /// The rows of a list without pages that is short by nature.
 const SHORT_LIST: usize = 5;
@@ -47,7 +47,7 @@ pub struct Limits {
     pub operation: campaigns_operation::Limits,
     /// The maximum time of a deletion, which runs in steps.
     pub deletion: Duration,
-    /// How much an organization may ask for in a time; without it, as much as there is.
+    /// The rate limit of an organization, or `None` for no limit.
     pub rate: Option<Rate>,
 }
 
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dashboard_asks_is_allowed_and_what_would_be_a_dump_is_not() {
+    fn queries_of_a_dashboard_are_allowed_and_dumps_are_not() {
         let sends = |campaigns: usize, sends: usize, inner: &str| {
             format!(
                 "{{ campaigns(first: {campaigns}) {{ nodes {{ name stats {{ sends openRate clickRate }} \
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_database_has_to_do_is_part_of_the_cost() {
+    fn the_work_of_the_database_is_part_of_the_cost() {
         let cost = |query: &str, variables: serde_json::Value| {
             let variables = variables.as_object().cloned().unwrap();
             let operation =
@@ -367,7 +367,7 @@ mod tests {
         assert!((50..500).contains(&types), "{types}");
         let arguments = cost("{ __schema { types { fields { args { name } } } } }");
         assert!(arguments > 5 * types, "{arguments}");
-        // what is repeated below a field that is asked once is counted each time
+        // selections below a field are multiplied by the rows of the field
         let names: Vec<String> =
             (0..45).map(|at| format!("a{at}: fields {{ args {{ name }} }}")).collect();
         let repeated = cost(&format!("{{ __schema {{ types {{ {} }} }} }}", names.join(" ")));

@@ -8,18 +8,18 @@ use async_graphql::{
     Context,
     registry::{MetaInputValue, Registry},
 };
-use campaigns_operation::object::Nothing;
+use campaigns_operation::object::NoFields;
 use sea_orm::EntityTrait;
 
 use crate::{error::Error, rows::Row};
 
 /// The fields that wait, of an object that is a row.
-pub(crate) trait Waiting<E: EntityTrait> {
+pub(crate) trait AsyncFields<E: EntityTrait> {
     /// The fields of this row.
     fn of(row: &Row<E>) -> Self;
 }
 
-impl<E: EntityTrait> Waiting<E> for Nothing {
+impl<E: EntityTrait> AsyncFields<E> for NoFields {
     fn of(_: &Row<E>) -> Self {
         Self
     }
@@ -78,32 +78,32 @@ macro_rules! object {
 
         impl campaigns_operation::object::Object for $name {
             type Error = $crate::error::Error;
-            type Waiting = $waiting;
+            type AsyncFields = $waiting;
 
             fn plain(
                 field: &async_graphql::Context<'_>,
             ) -> Option<campaigns_operation::object::Plain<Self>> {
                 match field.item.node.name.node.as_str() {
                     $($field => Some(Box::new(|object, out| {
-                        <$shown as $crate::shown::Shown>::show(&object.0, $module::Column::$shows, out)
+                        <$shown as $crate::json_columns::JsonColumn>::show(&object.0, $module::Column::$shows, out)
                     })),)*
                     _ => None,
                 }
             }
 
-            fn waiting(&self) -> Self::Waiting {
-                <$waiting as $crate::object::Waiting<$module::Entity>>::of(&self.0)
+            fn waiting(&self) -> Self::AsyncFields {
+                <$waiting as $crate::object::AsyncFields<$module::Entity>>::of(&self.0)
             }
 
             fn draw(
                 ctx: &async_graphql::ContextSelectionSet<'_>,
                 bytes: usize,
             ) -> Result<(), Self::Error> {
-                $crate::shown::draw(ctx, bytes)
+                $crate::json_columns::draw(ctx, bytes)
             }
         }
 
-        $crate::object::output!($name [$($doc),*] { $(($field, [], [$($field_doc),*], <$shown as $crate::shown::Shown>::Output),)* });
+        $crate::object::output!($name [$($doc),*] { $(($field, [], [$($field_doc),*], <$shown as $crate::json_columns::JsonColumn>::Output),)* });
     };
 }
 pub(crate) use object;
@@ -161,7 +161,7 @@ macro_rules! waiting {
     ($name:ident of $module:ident) => {
         pub(crate) struct $name($crate::rows::Row<$module::Entity>);
 
-        impl $crate::object::Waiting<$module::Entity> for $name {
+        impl $crate::object::AsyncFields<$module::Entity> for $name {
             fn of(row: &$crate::rows::Row<$module::Entity>) -> Self {
                 Self(row.clone())
             }
@@ -188,7 +188,7 @@ macro_rules! value_object {
     (@plain $field:ident, $ty:ty, $shown:ty, $part:expr,) => {
         Some(Box::new(|object, out| {
             let part: fn(&$ty) -> $shown = $part;
-            $crate::shown::ShownValue::show(part(&object.0), out);
+            $crate::json_columns::JsonValue::show(part(&object.0), out);
             Ok(())
         }))
     };
@@ -196,7 +196,7 @@ macro_rules! value_object {
         let argument = <$argument as $crate::object::Argument>::of($field);
         Some(Box::new(move |object, out| {
             let part: fn(&$ty, $argument) -> $shown = $part;
-            $crate::shown::ShownValue::show(part(&object.0, argument.clone()?), out);
+            $crate::json_columns::JsonValue::show(part(&object.0, argument.clone()?), out);
             Ok(())
         }))
     }};
@@ -215,7 +215,7 @@ macro_rules! value_object {
 
         impl campaigns_operation::object::Object for $name {
             type Error = $crate::error::Error;
-            type Waiting = campaigns_operation::object::Nothing;
+            type AsyncFields = campaigns_operation::object::NoFields;
 
             fn plain(
                 field: &async_graphql::Context<'_>,
@@ -226,15 +226,15 @@ macro_rules! value_object {
                 }
             }
 
-            fn waiting(&self) -> Self::Waiting {
-                campaigns_operation::object::Nothing
+            fn waiting(&self) -> Self::AsyncFields {
+                campaigns_operation::object::NoFields
             }
 
             fn draw(
                 ctx: &async_graphql::ContextSelectionSet<'_>,
                 bytes: usize,
             ) -> Result<(), Self::Error> {
-                $crate::shown::draw(ctx, bytes)
+                $crate::json_columns::draw(ctx, bytes)
             }
         }
 
@@ -243,7 +243,7 @@ macro_rules! value_object {
                 $field,
                 [$($argument)?],
                 [$($field_doc),*],
-                <$shown as $crate::shown::ShownValue>::Output
+                <$shown as $crate::json_columns::JsonValue>::Output
             ),)*
         });
     };

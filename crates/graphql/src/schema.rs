@@ -72,4 +72,5 @@ pub(crate) struct Mutation(
 /// The engine that executes operations of the schema.
 pub(crate) type Engine = campaigns_operation::Engine<Query, Mutation, Subscriptions>;
 /// A subscription of the schema.
-pub(crate) type Followed = campaigns_operation::Followed<Query, Mutation, Subscriptions>;
+pub(crate) type SubscriptionExecutor =
+    campaigns_operation::SubscriptionExecutor<Query, Mutation, Subscriptions>;

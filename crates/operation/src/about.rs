@@ -1,18 +1,18 @@
-//! What an operation is, for whoever watches the service.
+//! What an operation is, for metrics and logs.
 
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 
-use crate::kept::Kept;
+use crate::kept::CachedOperation;
 
-/// The length of a name in a line of a log.
+/// The maximum length of a name in a log line.
 const MAX_NAME: usize = 64;
 
 /// A prepared operation, described for metrics and logs. Cloning shares it.
 #[derive(Clone)]
-pub struct About {
-    pub(crate) kept: Arc<Kept>,
+pub struct OperationInfo {
+    pub(crate) kept: Arc<CachedOperation>,
     pub(crate) cost: usize,
 }
 
@@ -39,7 +39,7 @@ impl Kind {
     }
 }
 
-impl About {
+impl OperationInfo {
     /// The operation's type.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -56,7 +56,7 @@ impl About {
         self.kept.name.as_deref()
     }
 
-    /// The name, or what there is room for in a line of a log.
+    /// The name, shortened for a log line.
     #[must_use]
     pub fn short_name(&self) -> Option<&str> {
         // names are ASCII
@@ -69,7 +69,7 @@ impl About {
         &self.kept.key.query
     }
 
-    /// The computed cost: fields, times the rows that they are asked for.
+    /// The computed cost: fields, multiplied by the rows that are requested.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.cost

@@ -15,12 +15,13 @@ const NICE: i32 = 10;
 /// The stack of a thread, as large as in the runtime.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Runs work on a separate thread while somebody waits for it, with the processor time that other
-/// threads leave.
+/// Runs work on a separate, low-priority thread. The work ends early if the result is dropped.
 ///
 /// # Panics
 /// If the work panics, or the operating system has no more threads.
-pub async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub async fn run_at_low_priority<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
     let (mut sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let run = move || {
@@ -36,7 +37,7 @@ pub async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
         });
     };
     thread::Builder::new()
-        .name("dear".to_owned())
+        .name("expensive".to_owned())
         .stack_size(STACK)
         .spawn(run)
         .expect("the operating system gives threads");
@@ -66,14 +67,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_it_comes_to_is_handed_back() {
-        assert_eq!(aside(async { 6 * 7 }).await, 42);
+    async fn the_result_is_returned() {
+        assert_eq!(run_at_low_priority(async { 6 * 7 }).await, 42);
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_ends() {
+    async fn abandoned_work_ends() {
         let (sender, receiver) = oneshot::channel::<()>();
-        let work = aside(async move {
+        let work = run_at_low_priority(async move {
             let _sender = sender;
             std::future::pending::<()>().await;
         });
@@ -82,8 +83,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_the_panic_of_whoever_waits() {
-        let joined = tokio::spawn(aside(async { panic!("by mistake") })).await;
+    async fn a_panic_resumes_in_the_waiting_task() {
+        let joined = tokio::spawn(run_at_low_priority(async { panic!("by mistake") })).await;
         assert!(joined.is_err_and(|error| error.is_panic()));
     }
 }

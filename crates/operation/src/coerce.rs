@@ -24,13 +24,13 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     error::{Code, Error},
-    kept::Kept,
+    kept::CachedOperation,
     path::Path,
-    rounded::Rounded,
+    rounded::RoundedNumbers,
     types::{self, Input, Slot, Types},
 };
 
-/// The bytes that a resolver takes for a field of an input object, whether it is given or not.
+/// The bytes that a resolver takes for a field of an input object, even if it is omitted.
 const FIELD: usize = 64;
 
 /// What the literals of an operation say.
@@ -46,7 +46,7 @@ pub(crate) fn literals(
     types: &Types,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
-    rounded: &Rounded,
+    rounded: &RoundedNumbers,
 ) -> Result<Literals, Error> {
     let mut reader = Reader {
         types,
@@ -61,10 +61,10 @@ pub(crate) fn literals(
 }
 
 /// The checked variables of a request.
-pub(crate) struct Given {
+pub(crate) struct CoercedVariables {
     /// Their values, with defaults.
     pub(crate) values: Variables,
-    /// The names of those that are used but omitted.
+    /// The names of used variables that are omitted.
     pub(crate) omitted: HashSet<Name>,
     /// The bytes of their input objects, as resolvers have them.
     pub(crate) bytes: usize,
@@ -73,13 +73,13 @@ pub(crate) struct Given {
 /// Checks the values of variables.
 pub(crate) fn variables(
     types: &Types,
-    kept: &Kept,
+    kept: &CachedOperation,
     mut values: Map<String, Json>,
-    rounded: &Rounded,
-) -> Result<Given, Error> {
+    rounded: &RoundedNumbers,
+) -> Result<CoercedVariables, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
     let bytes = Cell::new(0);
-    let Kept { variables: definitions, places, never_null, .. } = kept;
+    let CachedOperation { variables: definitions, places, never_null, .. } = kept;
     for definition in definitions.iter().map(|definition| &definition.node) {
         let name = &definition.name.node;
         let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
@@ -95,7 +95,7 @@ pub(crate) fn variables(
             (Some(value), _) => {
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
-                let place = Place(Path::argument(place), Source::Variable, &bytes, rounded);
+                let place = ValuePath(Path::argument(place), Source::Variable, &bytes, rounded);
                 check(types, ty, &value, &place)?;
                 refuse_null(&value)?;
                 let value = value.into_const().expect("JSON has no variables");
@@ -119,7 +119,7 @@ pub(crate) fn variables(
             }
         }
     }
-    Ok(Given { values: given, omitted, bytes: bytes.get() })
+    Ok(CoercedVariables { values: given, omitted, bytes: bytes.get() })
 }
 
 #[derive(Clone, Copy)]
@@ -131,9 +131,9 @@ enum Source {
 /// The path of a value, where it came from, the bytes of the input objects so far, and the numbers that
 /// were rounded.
 #[derive(Clone, Copy)]
-struct Place<'a>(Path<'a>, Source, &'a Cell<usize>, &'a Rounded);
+struct ValuePath<'a>(Path<'a>, Source, &'a Cell<usize>, &'a RoundedNumbers);
 
-impl<'a> Place<'a> {
+impl<'a> ValuePath<'a> {
     fn field(&'a self, name: &'a str) -> Self {
         Self(self.0.field(name), self.1, self.2, self.3)
     }
@@ -152,7 +152,7 @@ impl<'a> Place<'a> {
 }
 
 /// Checks a value against a type. The value of a variable is checked separately.
-fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(), Error> {
+fn check(types: &Types, ty: &Type, value: &Value, place: &ValuePath<'_>) -> Result<(), Error> {
     match (value, &ty.base) {
         (Value::Variable(_), _) => Ok(()),
         (Value::Null, _) if ty.nullable => Ok(()),
@@ -167,7 +167,12 @@ fn check(types: &Types, ty: &Type, value: &Value, place: &Place<'_>) -> Result<(
     }
 }
 
-fn check_named(types: &Types, name: &str, value: &Value, place: &Place<'_>) -> Result<(), Error> {
+fn check_named(
+    types: &Types,
+    name: &str,
+    value: &Value,
+    place: &ValuePath<'_>,
+) -> Result<(), Error> {
     let refuse = || Err(place.refuse(format!("This is not a valid {name}.")));
     match types.inputs.get(name) {
         // the validation gives a better error for an unknown type
@@ -214,7 +219,7 @@ fn check_slot(
     types: &Types,
     slot: &Slot,
     value: Option<&Value>,
-    place: &Place<'_>,
+    place: &ValuePath<'_>,
 ) -> Result<(), Error> {
     match value {
         Some(value) => check(types, &slot.ty, value, place),
@@ -231,7 +236,7 @@ struct Reader<'a> {
     /// Where each variable is first used.
     places: HashMap<String, String>,
     bytes: Cell<usize>,
-    rounded: &'a Rounded,
+    rounded: &'a RoundedNumbers,
 }
 
 impl<'a> Reader<'a> {
@@ -258,7 +263,7 @@ impl<'a> Reader<'a> {
                                 self.types,
                                 &slot.ty,
                                 &value.node,
-                                &Place(path, Source::Literal, &self.bytes, self.rounded),
+                                &ValuePath(path, Source::Literal, &self.bytes, self.rounded),
                             )?;
                         }
                     }

@@ -21,7 +21,7 @@ use crate::{
     types::{self, Types},
 };
 
-/// The price of a field, beside its selections.
+/// The price of a field, without its selections.
 pub type Price = fn(&PricedField<'_>) -> Charge;
 
 /// What a field costs in addition to the 1 of every field.
@@ -30,7 +30,7 @@ pub struct Charge {
     /// The maximum number of rows, by which its selections are multiplied. 1 for a field that is not
     /// a list.
     pub rows: usize,
-    /// The cost of finding them, however many they are.
+    /// The cost of finding them, regardless of their number.
     pub own: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct PricedField<'a> {
     pub field: &'a str,
     known: &'a types::Field,
     asked: &'a Field,
-    within: &'a Reckoner<'a>,
+    within: &'a CostCalculator<'a>,
 }
 
 /// The maximum cost of an operation, and the memory for kept ones.
@@ -77,11 +77,11 @@ pub(crate) struct Cost {
 pub(crate) struct Prices<'a> {
     pub(crate) types: &'a Types,
     pub(crate) price: Price,
-    /// The complexity beyond which nothing is counted.
+    /// The complexity at which counting stops.
     pub(crate) limit: usize,
 }
 
-struct Reckoner<'a> {
+struct CostCalculator<'a> {
     prices: Prices<'a>,
     variables: Option<&'a Variables>,
     /// Whether a variable was looked up.
@@ -98,18 +98,18 @@ pub(crate) const EXPENSIVE: usize = 10_000;
 impl Prices<'_> {
     /// The cost of the expanded selections of a root, if it does not depend on variables.
     pub(crate) fn fixed(self, root: &str, set: &SelectionSet) -> Option<Cost> {
-        let (cost, varies) = Reckoner::reckon(self, root, set, None);
+        let (cost, varies) = CostCalculator::reckon(self, root, set, None);
         (!varies).then_some(cost)
     }
 
     /// The cost of the expanded selections of a root.
     pub(crate) fn cost(self, root: &str, set: &SelectionSet, variables: &Variables) -> Cost {
-        Reckoner::reckon(self, root, set, Some(variables)).0
+        CostCalculator::reckon(self, root, set, Some(variables)).0
     }
 }
 
 impl Cost {
-    /// Refuses what would cost too much, and returns its complexity.
+    /// Rejects an operation that costs too much. Returns its complexity.
     pub(crate) fn limit(self, limits: &Limits) -> Result<usize, Error> {
         for (what, cost, limit) in [
             ("has fields nested to depth", self.depth, limits.depth),
@@ -125,7 +125,7 @@ impl Cost {
     }
 }
 
-impl<'a> Reckoner<'a> {
+impl<'a> CostCalculator<'a> {
     /// The cost, and whether it depends on variables.
     fn reckon(
         prices: Prices<'a>,
@@ -278,8 +278,8 @@ impl PricedField<'_> {
         self.within.input
     }
 
-    /// The sum of the weights of everything in an argument that is no object: of a value of an input
-    /// field, by the name of the field, with a list of such values as one value.
+    /// The sum of the weights of all values in an argument that are not objects. The name of an
+    /// input field decides the weight of its value, and a list of such values counts as one.
     #[must_use]
     pub fn sum(&self, argument: &str, weight: impl Fn(&str, Option<&str>) -> usize) -> usize {
         let Some(value) = self.asked.get_argument(argument) else { return 0 };
@@ -295,7 +295,7 @@ impl PricedField<'_> {
 
 type Weight<'w> = &'w dyn Fn(&str, Option<&str>) -> usize;
 
-impl Reckoner<'_> {
+impl CostCalculator<'_> {
     fn sum(&self, name: &str, value: &Value, weight: Weight<'_>) -> usize {
         match value {
             Value::Variable(variable) => {

@@ -1,6 +1,6 @@
-//! Persisted documents: those that are known beforehand, by the SHA-256 of their text
-//! (<https://github.com/graphql/graphql-over-http/pull/264>). A client that sends the id alone saves the
-//! text, and a service that takes no other text executes what its owner has written and nothing else.
+//! Persisted documents: documents that are known in advance, by the SHA-256 of their text
+//! (<https://github.com/graphql/graphql-over-http/pull/264>). A client can send the id instead of
+//! the text, and a service that accepts no other text executes only documents of its owner.
 
 use std::{collections::HashMap, fmt::Write, sync::Arc};
 
@@ -8,19 +8,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{Code, Error, Operation};
 
-/// The documents that are known. Cloning shares them.
+/// The known documents. Cloning shares them.
 #[derive(Clone, Debug, Default)]
-pub struct Documents(Option<Arc<Known>>);
+pub struct Documents(Option<Arc<DocumentSet>>);
 
 #[derive(Debug)]
-struct Known {
+struct DocumentSet {
     /// By the hash, in hexadecimal.
     texts: HashMap<String, String>,
     /// Whether no other is executed.
     alone: bool,
 }
 
-/// An id that is not the hash of its document.
+/// The error for an id that is not the hash of its document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{id} is not the SHA-256 of its document, which is {hash}")]
 pub struct WrongId {
@@ -29,11 +29,11 @@ pub struct WrongId {
 }
 
 impl Documents {
-    /// These documents by their ids, as graphql-codegen and relay-compiler write them; with `alone`,
-    /// no other is executed.
+    /// These documents by their ids, as graphql-codegen and relay-compiler write them; with
+    /// `alone`, all others are rejected.
     ///
     /// # Errors
-    /// [`WrongId`] where an id is not the SHA-256 of the text.
+    /// [`WrongId`] if an id is not the SHA-256 of its text.
     pub fn new(documents: HashMap<String, String>, alone: bool) -> Result<Self, WrongId> {
         let mut texts = HashMap::with_capacity(documents.len());
         for (id, text) in documents {
@@ -43,15 +43,15 @@ impl Documents {
             }
             texts.insert(hash, text);
         }
-        Ok(Self(Some(Arc::new(Known { texts, alone }))))
+        Ok(Self(Some(Arc::new(DocumentSet { texts, alone }))))
     }
 
-    /// Gives an operation that names a document its text.
+    /// Sets the text of an operation that names a document.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` where the document is not known, or has to be and is not named.
-    /// `PERSISTED_QUERY_NOT_SUPPORTED` where it is named by the hash of an automatic persisted query
-    /// alone: clients then send the text, and no more hashes.
+    /// `BAD_USER_INPUT` if the document is unknown, or if only known documents are accepted and
+    /// none is named. `PERSISTED_QUERY_NOT_SUPPORTED` if it is only named by the hash of an
+    /// automatic persisted query: clients then send the text, and no more hashes.
     pub fn find(&self, operation: &mut Operation) -> Result<(), Error> {
         let known = self.0.as_deref();
         if let Some(id) = &operation.document_id {
@@ -73,7 +73,7 @@ impl Documents {
             Some(known) if known.alone && !known.texts.contains_key(&sha256(&operation.query)) => {
                 Err(Error::bad_input(
                     "query",
-                    "Only documents that are known are executed. Send a documentId.",
+                    "Only known documents are executed. Send a documentId.",
                 ))
             }
             _ => Ok(()),
@@ -81,7 +81,7 @@ impl Documents {
     }
 }
 
-/// The error for an automatic persisted query, in the words that clients look for.
+/// The error for an automatic persisted query, with the message that clients look for.
 fn not_supported() -> Error {
     Error::new(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported", None)
 }

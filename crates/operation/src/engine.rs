@@ -20,15 +20,15 @@ use crate::{
     introspection::{Draw, Introspection},
     kept::Key,
     measure::MAX_DEPTH,
-    object::WrittenOut,
-    prepare::{Checks, LookedUp, Operation, Prepare, Prepared},
-    root::{AboutTheSchema, Environment, Probe, Root},
+    object::AreExpanded,
+    prepare::{BoundPlan, Checks, LookUp, Operation, Prepared},
+    root::{Environment, Probe, Root, SchemaIntrospection},
     types::Types,
-    written::Written,
+    written::ExpandedSelections,
 };
 
-/// How many faults of a document its response names. A document can have thousands, and each takes
-/// more bytes to name than to make.
+/// The maximum number of validation errors reported. A document can have thousands of faults, and
+/// reporting one takes more bytes than making it.
 pub(crate) const MAX_FAULTS: usize = 50;
 
 /// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
@@ -54,7 +54,7 @@ impl<Q, M, S> Clone for Engine<Q, M, S> {
 }
 
 /// A subscription, executed once for each item.
-pub struct Followed<Q, M, S> {
+pub struct SubscriptionExecutor<Q, M, S> {
     engine: Engine<Q, M, S>,
     prepared: Prepared,
 }
@@ -94,17 +94,17 @@ where
         schema::<Q, M, S>(true, ValidationMode::Strict).sdl()
     }
 
-    /// Looks for what is kept of an operation.
+    /// Looks an operation up in the cache.
     #[must_use]
-    pub fn look_up(&self, operation: Operation) -> LookedUp {
+    pub fn look_up(&self, operation: Operation) -> LookUp {
         self.checks.look_up(operation)
     }
 
-    /// Parses and checks an operation, or uses the kept result.
+    /// Parses and checks an operation, or uses the cached result.
     ///
     /// # Errors
     /// If the document or its variables are invalid.
-    pub fn prepare(&self, operation: LookedUp) -> Result<Prepared, Error> {
+    pub fn prepare(&self, operation: LookUp) -> Result<Prepared, Error> {
         self.checks.prepare(operation, |key, document| self.validate(key, document))
     }
 
@@ -155,23 +155,23 @@ where
         mut data: Data,
         request_id: Uuid,
     ) -> Response {
-        let Prepared { kept, variables, way, .. } = prepared;
-        match way {
-            Prepare::Written(written) => {
-                data.insert(WrittenOut);
+        let Prepared { kept, variables, plan, .. } = prepared;
+        match plan {
+            BoundPlan::Selections(written) => {
+                data.insert(AreExpanded);
                 if written.names_the_schema() {
                     let types = Arc::clone(&self.checks.types);
-                    data.insert(AboutTheSchema { types, draw: self.draw });
+                    data.insert(SchemaIntrospection { types, draw: self.draw });
                 }
                 let query = self.environment.of(&kept, variables, data);
                 let response = self.run(&query, &written).await;
                 shaped(response, &written, request_id)
             }
-            Prepare::Invalid(errors) => error::seal(Response::from_errors(errors), request_id),
+            BoundPlan::Invalid(errors) => error::seal(Response::from_errors(errors), request_id),
         }
     }
 
-    async fn run(&self, query: &QueryEnv, written: &Written) -> Response {
+    async fn run(&self, query: &QueryEnv, written: &ExpandedSelections) -> Response {
         let ctx = query.create_context(self.environment.schema(), None, &written.set, None);
         let result = if query.operation.node.ty == OperationType::Mutation {
             resolve_container_serial(&ctx, &self.roots.1).await
@@ -190,12 +190,12 @@ where
 
     /// Follows a subscription.
     #[must_use]
-    pub fn follow(&self, prepared: Prepared) -> Followed<Q, M, S> {
-        Followed { engine: self.clone(), prepared }
+    pub fn follow(&self, prepared: Prepared) -> SubscriptionExecutor<Q, M, S> {
+        SubscriptionExecutor { engine: self.clone(), prepared }
     }
 }
 
-impl<Q, M, S> Followed<Q, M, S>
+impl<Q, M, S> SubscriptionExecutor<Q, M, S>
 where
     Q: ObjectType + 'static,
     M: ObjectType + 'static,
@@ -221,10 +221,10 @@ where
     }
 
     async fn answer_uncaught(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
-        let Prepared { kept, variables, way, .. } = &self.prepared;
-        let written = match way {
-            Prepare::Written(written) => written,
-            Prepare::Invalid(errors) => {
+        let Prepared { kept, variables, plan, .. } = &self.prepared;
+        let written = match plan {
+            BoundPlan::Selections(written) => written,
+            BoundPlan::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
         };
@@ -232,7 +232,7 @@ where
             Selection::Field(field) => Some(field),
             _ => None,
         })?;
-        data.insert(WrittenOut);
+        data.insert(AreExpanded);
         let environment = &self.engine.environment;
         let query = environment.of(kept, variables.clone(), data);
         let ctx = query.create_context(environment.schema(), None, &written.set, None);
@@ -242,7 +242,7 @@ where
     }
 }
 
-/// Takes the names of the schema that a message suggests out of it.
+/// Removes suggestions of names of the schema from a message.
 fn forget_names(error: &mut ServerError) {
     // names in a document have no spaces
     if let Some(start) = error.message.find(" Did you mean") {
@@ -250,10 +250,10 @@ fn forget_names(error: &mut ServerError) {
     }
 }
 
-/// Executes something, whose panic becomes an internal error: only this operation fails, on a socket as
-/// in a request.
+/// Turns a panic of an execution into an internal error, so that only this operation fails, on a
+/// socket as well as in a request.
 async fn caught<T>(execution: impl Future<Output = T>, request_id: Uuid) -> Result<T, Response> {
-    // what it had is dropped with it; what it shared is behind locks that forgive a panic
+    // what it owned is dropped with it; what it shared is behind locks that tolerate a panic
     let done = AssertUnwindSafe(execution).catch_unwind().await;
     done.map_err(|_| {
         // the log already has its message
@@ -279,7 +279,7 @@ where
 }
 
 /// A response that is safe to send, with its data in the shape of the document.
-fn shaped(response: Response, written: &Written, request_id: Uuid) -> Response {
+fn shaped(response: Response, written: &ExpandedSelections, request_id: Uuid) -> Response {
     let mut response = error::seal(response, request_id);
     if was_executed(&response) {
         written.shape.apply(&mut response);

@@ -131,8 +131,8 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
     response
 }
 
-/// The response to an operation whose execution ended before it produced any data, for a reason that the
-/// log has.
+/// The response to an operation whose execution ended before it produced any data, for a reason
+/// that is logged.
 #[must_use]
 pub fn internal(request_id: Uuid) -> Response {
     let mut error = ServerError::new(in_the_log(request_id), None);

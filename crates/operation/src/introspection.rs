@@ -121,9 +121,6 @@ impl Text<'_, '_> {
     }
 }
 
-/// The values of variables. Without them, an argument with a variable counts as omitted.
-type Known<'a> = &'a Variables;
-
 impl Introspection {
     /// Reads a schema that answers introspection queries.
     pub(crate) fn of<Q, M, S>(schema: &Schema<Q, M, S>) -> Self
@@ -168,7 +165,7 @@ impl Introspection {
         &self,
         types: &Types,
         field: &Field,
-        variables: Known<'_>,
+        variables: &Variables,
         limit: usize,
     ) -> usize {
         let mut count = Count { fields: 0, limit };
@@ -220,7 +217,7 @@ fn type_of(reference: &Json) -> Type {
 struct Walk<'a> {
     introspection: &'a Introspection,
     types: &'a Types,
-    variables: Known<'a>,
+    variables: &'a Variables,
 }
 
 impl Walk<'_> {

@@ -1,11 +1,11 @@
-//! What is kept of an operation between requests: everything that depends on its text alone.
+//! The cache of operations: everything that depends on their text alone is kept between requests.
 //!
 //! A dashboard sends the same few documents again and again. The results of parsing, validation and
 //! expanding fragments depend on the text of a document and the name of the operation. So they are
 //! kept under these two, and a request adds its variables.
 //!
 //! **Invariants.**
-//! - Nothing is kept that depends on variables, on the viewer or on the time.
+//! - Nothing that depends on variables, on the viewer or on the time is kept.
 //! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes, by what it holds in memory
 //!   ([`weigh`](mod@crate::weigh)); the least recently used goes first. An operation that is heavier
 //!   than a sixteenth of that is not kept.
@@ -21,10 +21,10 @@ use async_graphql::{
 };
 use hashlink::LinkedHashMap;
 
-use crate::{weigh::Weigh, written::Written};
+use crate::{weigh::Weigh, written::ExpandedSelections};
 
 /// Everything that the text of an operation determines.
-pub(crate) struct Kept {
+pub(crate) struct CachedOperation {
     pub(crate) key: Key,
     pub(crate) kind: OperationType,
     /// The name that the document gives the operation.
@@ -38,26 +38,26 @@ pub(crate) struct Kept {
     pub(crate) input_bytes: usize,
     /// The number of its selections and its fragments', each expanded.
     pub(crate) selections: usize,
-    pub(crate) way: Way,
+    pub(crate) plan: Plan,
 }
 
 /// How an operation is executed.
-pub(crate) enum Way {
+pub(crate) enum Plan {
     /// By its selections, which are always the same.
-    Written(Arc<Written>),
+    Selections(Arc<ExpandedSelections>),
     /// By selections that depend on `@skip` and `@include` and are expanded for each request.
     Conditional(ExecutableDocument),
     /// Not at all, since it does not fit the schema.
     Invalid(Vec<ServerError>),
 }
 
-impl Kept {
+impl CachedOperation {
     /// The bytes that it takes in memory.
     fn weight(&self) -> usize {
-        let way = match &self.way {
-            Way::Written(written) => written.held(),
-            Way::Conditional(document) => document.held(),
-            Way::Invalid(errors) => errors.held(),
+        let plan = match &self.plan {
+            Plan::Selections(written) => written.held(),
+            Plan::Conditional(document) => document.held(),
+            Plan::Invalid(errors) => errors.held(),
         };
         // the cache has a key of its own
         let key = size_of::<Key>() + self.key.query.held() + self.key.operation_name.held();
@@ -67,7 +67,7 @@ impl Kept {
             + self.variables.held()
             + self.places.held()
             + 2 * size_of::<Name>() * self.never_null.capacity()
-            + way
+            + plan
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Cache {
 #[derive(Default)]
 struct Entries {
     /// Operations with their weights in bytes, the most recently used at the end.
-    by_key: LinkedHashMap<Key, (Arc<Kept>, usize)>,
+    by_key: LinkedHashMap<Key, (Arc<CachedOperation>, usize)>,
     weight: usize,
 }
 
@@ -96,12 +96,12 @@ impl Cache {
         Self { most, entries: Mutex::default() }
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<CachedOperation>> {
         self.entries().by_key.to_back(key).map(|(kept, _)| Arc::clone(kept))
     }
 
     /// Keeps an operation, if there is room for it.
-    pub(crate) fn keep(&self, kept: &Arc<Kept>) {
+    pub(crate) fn keep(&self, kept: &Arc<CachedOperation>) {
         let weight = kept.weight();
         if weight > self.most / 16 {
             return;
@@ -134,8 +134,8 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn kept(query: &str) -> Arc<Kept> {
-        Arc::new(Kept {
+    fn kept(query: &str) -> Arc<CachedOperation> {
+        Arc::new(CachedOperation {
             key: Key { query: query.to_owned(), operation_name: None },
             kind: OperationType::Query,
             name: None,
@@ -144,12 +144,12 @@ mod tests {
             never_null: HashSet::new(),
             input_bytes: 0,
             selections: 0,
-            way: Way::Invalid(Vec::new()),
+            plan: Plan::Invalid(Vec::new()),
         })
     }
 
     #[test]
-    fn what_was_not_used_for_longest_goes_first() {
+    fn the_least_recently_used_goes_first() {
         let all: Vec<_> = (10..30).map(|number| kept(&number.to_string())).collect();
         let most = 16 * all[0].weight();
         let cache = Cache::new(most);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_too_heavy_is_not_kept() {
+    fn an_operation_that_is_too_heavy_is_not_kept() {
         let heavy = kept("heavy");
         let cache = Cache::new(16 * heavy.weight() - 1);
         cache.keep(&heavy);

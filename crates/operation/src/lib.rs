@@ -1,5 +1,5 @@
-//! The engine: the way of a GraphQL operation from its text to its response. It works with any
-//! schema and knows nothing about the subject of the schema.
+//! The engine: takes a GraphQL operation from its text to its response. It works with any schema
+//! and knows nothing about the subject of the schema.
 //!
 //! [`Engine::prepare`] checks an operation, [`Engine::execute`] executes it once, and
 //! [`Engine::follow`] executes it for each item of a subscription.
@@ -52,14 +52,14 @@ mod validate;
 mod weigh;
 mod written;
 
-pub use about::{About, Kind};
-pub use aside::{aside, lower_priority};
+pub use about::{Kind, OperationInfo};
+pub use aside::{lower_priority, run_at_low_priority};
 pub use cost::{Charge, Limits, Price, PricedField};
 pub use documents::{Documents, WrongId};
-pub use engine::{Engine, Followed, was_executed};
+pub use engine::{Engine, SubscriptionExecutor, was_executed};
 pub use error::{Code, Error};
 pub use introspection::Draw;
 pub use json::text;
 pub use path::Path;
-pub use prepare::{LookedUp, Operation, Prepared};
-pub use rounded::Rounded;
+pub use prepare::{LookUp, Operation, Prepared};
+pub use rounded::RoundedNumbers;

@@ -54,7 +54,7 @@ impl Names<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Records an unknown name. Breaks off where there are too many.
+    /// Records an unknown name. Stops once there are too many.
     fn unknown(&mut self, what: &str, name: &str, place: Pos) -> ControlFlow<()> {
         let message = format!("Unknown {what} \"{name}\".");
         self.unknown.push(ServerError::new(message, Some(place)));

@@ -7,8 +7,8 @@
 //! the whole list. Then the text of the list is written, in the order of the document.
 //!
 //! **Invariants.**
-//! - Each object is described once: the schema's description of a plain field and the way it is
-//!   written are in one place.
+//! - Each object is described once: the schema's description of a plain field and how it is written
+//!   are in one place.
 //! - Written JSON contains no error. Once an operation has an error, objects are values, so that
 //!   [`shape`](mod@crate::shape) can put null where it belongs.
 //! - The bytes of response keys and plain fields are drawn from the object's budget, object by
@@ -46,14 +46,14 @@ pub struct PlainField {
 pub trait Object: ContainerType + Sized {
     /// The error if a field cannot be shown.
     type Error: Into<async_graphql::Error> + Send;
-    /// The fields that wait.
-    type Waiting: ContainerType;
+    /// The fields with async resolvers.
+    type AsyncFields: ContainerType;
 
     /// The writer of a field, with its arguments, if it is a plain one.
     fn plain(field: &Context<'_>) -> Option<Plain<Self>>;
 
-    /// The same object, for the fields that wait.
-    fn waiting(&self) -> Self::Waiting;
+    /// The same object, for the fields with async resolvers.
+    fn waiting(&self) -> Self::AsyncFields;
 
     /// Draws bytes of a response from the budget.
     ///
@@ -74,7 +74,7 @@ const ERROR: usize = 512;
 const VALUE: usize = 96;
 
 /// Marks a context in which selections are expanded.
-pub(crate) struct WrittenOut;
+pub(crate) struct AreExpanded;
 
 /// A list of objects.
 pub struct Objects<T>(pub Vec<T>);
@@ -107,20 +107,20 @@ enum Step<'a, T: Object> {
     Typename(&'a Name),
     Plain(&'a Positioned<Field>, Plain<T>),
     /// A field that waits, by its place among these.
-    Waiting(&'a Positioned<Field>, usize),
+    Async(&'a Positioned<Field>, usize),
 }
 
 impl<'a, T: Object> Step<'a, T> {
     fn key(&self) -> &'a Name {
         match self {
             Self::Typename(key) => key,
-            Self::Plain(field, _) | Self::Waiting(field, _) => &field.node.response_key().node,
+            Self::Plain(field, _) | Self::Async(field, _) => &field.node.response_key().node,
         }
     }
 }
 
 /// The results of a field that waits, for each object.
-type Waited = Vec<ServerResult<Value>>;
+type AsyncResults = Vec<ServerResult<Value>>;
 
 /// Resolves the selections of objects: of a list, or of a single one.
 ///
@@ -135,11 +135,11 @@ pub async fn resolve<T: Object>(
     let waiting: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Waiting(field, _) => Some(wait(ctx, objects, is_list, field)),
+            Step::Async(field, _) => Some(wait(ctx, objects, is_list, field)),
             _ => None,
         })
         .collect();
-    let waited: Vec<Waited> = match waiting.len() {
+    let waited: Vec<AsyncResults> = match waiting.len() {
         0 => Vec::new(),
         _ => join_all(waiting).await,
     };
@@ -162,7 +162,7 @@ fn draw<T: Object>(ctx: &ContextSelectionSet<'_>, bytes: usize) -> ServerResult<
 
 /// The steps for each object, or `None` if the selections are not expanded.
 fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>>> {
-    ctx.data_opt::<WrittenOut>()?;
+    ctx.data_opt::<AreExpanded>()?;
     let mut waiting = 0;
     let steps = ctx.item.node.items.iter().map(|selection| match &selection.node {
         Selection::Field(field) => Some(match T::plain(&ctx.with_field(field)) {
@@ -172,7 +172,7 @@ fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>
             }
             None => {
                 waiting += 1;
-                Step::Waiting(field, waiting - 1)
+                Step::Async(field, waiting - 1)
             }
         }),
         _ => None,
@@ -187,7 +187,7 @@ fn wait<'a, T: Object>(
     objects: &'a [T],
     is_list: bool,
     field: &'a Positioned<Field>,
-) -> Pin<Box<dyn Future<Output = Waited> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = AsyncResults> + Send + 'a>> {
     Box::pin(async move {
         let mut waited = Vec::with_capacity(objects.len());
         for (index, object) in objects.iter().enumerate() {
@@ -206,7 +206,7 @@ fn written<T: Object>(
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
-    waited: &[Waited],
+    waited: &[AsyncResults],
 ) -> ServerResult<Option<Vec<u8>>> {
     let mut out = Vec::with_capacity(objects.len() * steps.len() * 24);
     if is_list {
@@ -236,7 +236,7 @@ fn written<T: Object>(
                         return Ok(None);
                     }
                 }
-                Step::Waiting(_, at) => match &waited[*at][index] {
+                Step::Async(_, at) => match &waited[*at][index] {
                     Ok(value) => {
                         of_others += json::written(value);
                         json::value(value, &mut out);
@@ -265,7 +265,7 @@ fn values<T: Object>(
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
-    waited: Vec<Waited>,
+    waited: Vec<AsyncResults>,
 ) -> ServerResult<Value> {
     let mut waited: Vec<_> = waited.into_iter().map(Vec::into_iter).collect();
     let mut all = Vec::with_capacity(objects.len());
@@ -288,7 +288,7 @@ fn values<T: Object>(
                         }
                     }
                 }
-                Step::Waiting(_, at) => waited[*at].next().unwrap_or(Ok(Value::Null)),
+                Step::Async(_, at) => waited[*at].next().unwrap_or(Ok(Value::Null)),
             };
             match value {
                 Ok(value) => {
@@ -349,7 +349,7 @@ pub fn describe<T: Object>(
         let plain = plain(registry).into_iter();
         let mut fields: IndexMap<String, MetaField> =
             plain.map(|plain| (plain.name.to_owned(), field(plain))).collect();
-        let waiting = registry.create_fake_output_type::<T::Waiting>();
+        let waiting = registry.create_fake_output_type::<T::AsyncFields>();
         if let MetaType::Object { fields: waiting, .. } = waiting {
             fields.extend(waiting);
         }
@@ -429,15 +429,15 @@ fn object_type<T>(
 }
 
 /// The fields that wait, for an object without any.
-pub struct Nothing;
+pub struct NoFields;
 
-impl ContainerType for Nothing {
+impl ContainerType for NoFields {
     async fn resolve_field(&self, _: &Context<'_>) -> ServerResult<Option<Value>> {
         Ok(None)
     }
 }
 
-impl OutputType for Nothing {
+impl OutputType for NoFields {
     fn type_name() -> Cow<'static, str> {
         "Nothing".into()
     }

@@ -17,23 +17,23 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    about::About,
-    coerce::{self, Given, Literals},
+    about::OperationInfo,
+    coerce::{self, CoercedVariables, Literals},
     cost::{self, Cost, Limits, Price, Prices},
     error::{Code, Error},
     introspection,
-    kept::{Cache, Kept, Key, Way},
+    kept::{Cache, CachedOperation, Key, Plan},
     measure, names,
-    rounded::Rounded,
-    scan::{self, Scanned},
+    rounded::RoundedNumbers,
+    scan::{self, ScanResult},
     strings,
     types::{self, Types},
     validate,
-    written::{self, Written},
+    written::{self, ExpandedSelections},
 };
 
-/// A document of more bytes takes long to prepare, and so do more selections with fragments expanded
-/// and more values of variables: a millisecond or two.
+/// A document with more bytes, more expanded selections or more values of variables than these
+/// takes long to prepare: a millisecond or two.
 const LONG_DOCUMENT: usize = 2 * 1024;
 const MANY_SELECTIONS: usize = 1_000;
 const MANY_VALUES: usize = 5_000;
@@ -53,7 +53,7 @@ pub struct Operation {
     pub persisted_query: Option<String>,
     /// The numbers of the request that were rounded when it was read. A value of `JSON` cannot have
     /// them.
-    pub rounded: Arc<Rounded>,
+    pub rounded: Arc<RoundedNumbers>,
 }
 
 impl Operation {
@@ -64,7 +64,7 @@ impl Operation {
     /// `BAD_USER_INPUT` for a parameter that is missing or of another type.
     pub fn from_parameters(
         mut parameters: Map<String, Json>,
-        rounded: Arc<Rounded>,
+        rounded: Arc<RoundedNumbers>,
     ) -> Result<Self, Error> {
         let document_id = match parameters.remove("documentId") {
             None | Some(Json::Null) => None,
@@ -106,29 +106,29 @@ fn persisted_query(parameters: &Map<String, Json>) -> Option<String> {
     Some(named.get("sha256Hash")?.as_str()?.to_owned())
 }
 
-/// An operation, and what is kept of it.
-pub struct LookedUp {
+/// An operation, with its cached part, if any.
+pub struct LookUp {
     key: Key,
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<CachedOperation>>,
     variables: Map<String, Json>,
-    rounded: Arc<Rounded>,
+    rounded: Arc<RoundedNumbers>,
 }
 
-impl LookedUp {
+impl LookUp {
     /// Whether preparing it takes so long that other work of its thread would notice, so that it should
-    /// be done on a thread of its own ([`aside`](crate::aside)).
+    /// be done on a thread of its own ([`run_at_low_priority`](crate::run_at_low_priority)).
     #[must_use]
     pub fn takes_long(&self) -> bool {
         let query = &self.key.query;
-        let document_takes_long = || match self.kept.as_ref().map(|kept| (&kept.way, kept)) {
+        let document_takes_long = || match self.kept.as_ref().map(|kept| (&kept.plan, kept)) {
             // with its variables, it is expanded again, or its answer is counted again
-            Some((Way::Conditional(_), kept)) => {
+            Some((Plan::Conditional(_), kept)) => {
                 kept.selections > MANY_SELECTIONS || may_ask_for_the_schema(query)
             }
-            Some((Way::Written(written), _)) => {
+            Some((Plan::Selections(written), _)) => {
                 written.cost.is_none() && written.names_the_schema()
             }
-            Some((Way::Invalid(_), _)) => false,
+            Some((Plan::Invalid(_), _)) => false,
             None => {
                 query.len() > LONG_DOCUMENT
                     || may_ask_for_the_schema(query)
@@ -141,17 +141,17 @@ impl LookedUp {
 
 /// An operation that can be executed: the kept part, and the part of this request.
 pub struct Prepared {
-    pub(crate) kept: Arc<Kept>,
+    pub(crate) kept: Arc<CachedOperation>,
     pub(crate) variables: Variables,
-    pub(crate) way: Prepare,
+    pub(crate) plan: BoundPlan,
     cost: usize,
     input_bytes: usize,
 }
 
 /// How an operation with these variables is executed.
-pub(crate) enum Prepare {
+pub(crate) enum BoundPlan {
     /// Over these selections.
-    Written(Arc<Written>),
+    Selections(Arc<ExpandedSelections>),
     /// Not at all.
     Invalid(Vec<ServerError>),
 }
@@ -172,7 +172,7 @@ impl Prepared {
     /// Whether its document fits the schema.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        matches!(self.way, Prepare::Written(_))
+        matches!(self.plan, BoundPlan::Selections(_))
     }
 
     /// Whether it is so expensive that only a few of its kind should run at once.
@@ -196,8 +196,8 @@ impl Prepared {
 
     /// What the operation is, for metrics and logs.
     #[must_use]
-    pub fn about(&self) -> About {
-        About { kept: Arc::clone(&self.kept), cost: self.cost }
+    pub fn about(&self) -> OperationInfo {
+        OperationInfo { kept: Arc::clone(&self.kept), cost: self.cost }
     }
 
     /// The hash of this operation: of its text and its variables, except for a variable that is the
@@ -222,7 +222,7 @@ impl Prepared {
 
     /// The variable that is the value of this argument of a root field and is used nowhere else.
     fn only_use(&self, argument: &str) -> Option<Name> {
-        let Prepare::Written(written) = &self.way else { return None };
+        let BoundPlan::Selections(written) = &self.plan else { return None };
         let roots = written.set.node.items.iter().filter_map(|selection| match &selection.node {
             Selection::Field(field) => field.node.get_argument(argument),
             _ => None,
@@ -238,10 +238,10 @@ impl Prepared {
     /// Drops what only the opening of a subscription needs: the root field's arguments that can be
     /// omitted, and variables that are used nowhere else. They can be as large as a request.
     pub(crate) fn drop_arguments(&mut self, types: &Types) {
-        let Prepare::Written(written) = &self.way else { return };
+        let BoundPlan::Selections(written) = &self.plan else { return };
         let written = written.without_root_arguments(types, types::root(self.kept.kind));
         self.variables.retain(|name, _| uses(&written.set.node, name) > 0);
-        self.way = Prepare::Written(Arc::new(written));
+        self.plan = BoundPlan::Selections(Arc::new(written));
     }
 }
 
@@ -287,48 +287,53 @@ impl Checks {
     }
 
     /// Looks for the kept part of an operation.
-    pub(crate) fn look_up(&self, operation: Operation) -> LookedUp {
+    pub(crate) fn look_up(&self, operation: Operation) -> LookUp {
         let Operation { query, operation_name, variables, rounded, .. } = operation;
         let key = Key { query, operation_name };
         let kept = self.cache.get(&key);
-        LookedUp { key, kept, variables, rounded }
+        LookUp { key, kept, variables, rounded }
     }
 
     /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
     /// the errors of its document.
     pub(crate) fn prepare(
         &self,
-        operation: LookedUp,
+        operation: LookUp,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let LookedUp { key, kept, variables, rounded } = operation;
+        let LookUp { key, kept, variables, rounded } = operation;
         let kept = match kept {
             Some(kept) => kept,
             None => self.keep(key, validate)?,
         };
-        if let Way::Invalid(errors) = &kept.way {
-            let way = Prepare::Invalid(errors.clone());
-            return Ok(Prepared { kept, variables: <_>::default(), way, cost: 0, input_bytes: 0 });
+        if let Plan::Invalid(errors) = &kept.plan {
+            let plan = BoundPlan::Invalid(errors.clone());
+            return Ok(Prepared { kept, variables: <_>::default(), plan, cost: 0, input_bytes: 0 });
         }
-        let Given { values: variables, omitted, bytes } =
+        let CoercedVariables { values: variables, omitted, bytes } =
             coerce::variables(&self.types, &kept, variables, &rounded)?;
         let input_bytes = bytes.saturating_add(kept.input_bytes);
-        let written = match &kept.way {
-            Way::Written(written) => Arc::clone(written),
-            Way::Conditional(document) => Arc::new(self.write(document, &kept.key, &variables)?),
-            Way::Invalid(_) => unreachable!("it has been returned"),
+        let written = match &kept.plan {
+            Plan::Selections(written) => Arc::clone(written),
+            Plan::Conditional(document) => Arc::new(self.write(document, &kept.key, &variables)?),
+            Plan::Invalid(_) => unreachable!("it has been returned"),
         };
         let written =
             if omitted.is_empty() { written } else { Arc::new(written.without(&omitted)) };
         let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
-        Ok(Prepared { kept, variables, way: Prepare::Written(written), cost, input_bytes })
+        Ok(Prepared { kept, variables, plan: BoundPlan::Selections(written), cost, input_bytes })
     }
 
     fn prices(&self) -> Prices<'_> {
         Prices { types: &self.types, price: self.price, limit: self.limits.complexity }
     }
 
-    fn cost(&self, kind: OperationType, written: &Written, variables: &Variables) -> Cost {
+    fn cost(
+        &self,
+        kind: OperationType,
+        written: &ExpandedSelections,
+        variables: &Variables,
+    ) -> Cost {
         written
             .cost
             .unwrap_or_else(|| self.prices().cost(types::root(kind), &written.set.node, variables))
@@ -339,8 +344,8 @@ impl Checks {
         &self,
         key: Key,
         validate_further: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
-    ) -> Result<Arc<Kept>, Error> {
-        let Scanned { repeated, rounded } = scan::document(&key.query)?;
+    ) -> Result<Arc<CachedOperation>, Error> {
+        let ScanResult { repeated, rounded } = scan::document(&key.query)?;
         let text = strings::rewritten(&key.query);
         let document = parse_query(&text).map_err(|error| unreadable(&text, &error))?;
         if let Some(error) = repeated {
@@ -359,12 +364,12 @@ impl Checks {
         let valid = unknown
             .and_then(|()| validate::check(&self.types, &document))
             .and_then(|()| validate_further(&key, document.clone()));
-        let way = match valid {
-            Err(errors) => Way::Invalid(errors),
-            Ok(()) if written::has_directives(&document) => Way::Conditional(document),
-            Ok(()) => Way::Written(Arc::new(written)),
+        let plan = match valid {
+            Err(errors) => Plan::Invalid(errors),
+            Ok(()) if written::has_directives(&document) => Plan::Conditional(document),
+            Ok(()) => Plan::Selections(Arc::new(written)),
         };
-        let kept = Arc::new(Kept {
+        let kept = Arc::new(CachedOperation {
             key,
             kind,
             name,
@@ -373,7 +378,7 @@ impl Checks {
             never_null,
             input_bytes,
             selections,
-            way,
+            plan,
         });
         self.cache.keep(&kept);
         Ok(kept)
@@ -384,9 +389,9 @@ impl Checks {
         document: &ExecutableDocument,
         key: &Key,
         variables: &Variables,
-    ) -> Result<Written, Error> {
+    ) -> Result<ExpandedSelections, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
-        let mut written = Written::of(&self.types, document, operation, variables);
+        let mut written = ExpandedSelections::of(&self.types, document, operation, variables);
         if written.names_the_schema() {
             if self.types.introspection.is_none() {
                 return Err(introspection::turned_off());
@@ -427,7 +432,7 @@ const DEFINITIONS: [&str; 9] =
 /// The error of text that the parser rejects, in one line.
 fn unreadable(text: &str, error: &parser::Error) -> Error {
     let message = error.to_string();
-    // the parser draws the place, and the reason comes last
+    // the parser's message draws the place, and the reason comes last
     let reason = message.rsplit("= ").next().unwrap_or_default().trim();
     let (code, message) = match error {
         parser::Error::Syntax { start, .. } => match word_at(text, *start) {
@@ -438,7 +443,7 @@ fn unreadable(text: &str, error: &parser::Error) -> Error {
             }
             _ => (Code::GraphqlParseFailed, format!("Syntax error: {reason}.")),
         },
-        // that names are unique is a rule of validation
+        // the uniqueness of names is a rule of validation
         _ => (Code::GraphqlValidationFailed, format!("Invalid document: {reason}.")),
     };
     Error { locations: error.positions().collect(), ..Error::new(code, message, None) }
@@ -497,7 +502,7 @@ pub(crate) fn selected<'a>(
     }
 }
 
-/// The name that a document gives the operation that is to be executed.
+/// The name that a document gives the operation to execute.
 fn name(document: &ExecutableDocument, asked: Option<&str>) -> Option<String> {
     let DocumentOperations::Multiple(operations) = &document.operations else { return None };
     let only = || operations.keys().next().map(ToString::to_string);

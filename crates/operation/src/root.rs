@@ -25,7 +25,7 @@ use futures_util::{
     stream::{self, Stream, StreamExt},
 };
 
-use crate::{introspection::Draw, kept::Kept, types::Types};
+use crate::{introspection::Draw, kept::CachedOperation, types::Types};
 
 /// A root that resolves nothing for a probe.
 #[derive(Clone, Copy, Default)]
@@ -35,13 +35,13 @@ pub(crate) struct Root<T>(pub(crate) T);
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<OnceLock<Environment>>);
 
-/// In the context of an operation that asks about the schema: what answers it.
-pub(crate) struct AboutTheSchema {
+/// Answers fields about the schema, from the context of an operation.
+pub(crate) struct SchemaIntrospection {
     pub(crate) types: Arc<Types>,
     pub(crate) draw: Draw,
 }
 
-impl AboutTheSchema {
+impl SchemaIntrospection {
     /// The answer to the field in a context, if it is about the schema.
     fn answer(ctx: &Context<'_>) -> Option<ServerResult<Value>> {
         if !matches!(ctx.item.node.name.node.as_str(), "__schema" | "__type") {
@@ -93,7 +93,7 @@ impl Environment {
     }
 
     /// The environment of one execution of an operation, without its selections.
-    pub(crate) fn of(&self, kept: &Kept, variables: Variables, data: Data) -> QueryEnv {
+    pub(crate) fn of(&self, kept: &CachedOperation, variables: Variables, data: Data) -> QueryEnv {
         let operation = OperationDefinition {
             ty: kept.kind,
             variable_definitions: kept.variables.clone(),
@@ -126,7 +126,7 @@ impl<T: ObjectType> ContainerType for Root<T> {
         if Probe::takes(ctx) {
             return Ok(None);
         }
-        match AboutTheSchema::answer(ctx) {
+        match SchemaIntrospection::answer(ctx) {
             Some(answer) => answer.map(Some),
             None => self.0.resolve_field(ctx).await,
         }

@@ -1,8 +1,8 @@
 //! Numbers that reading a request rounds, which [`scan`](crate::scan) finds.
 //!
-//! The parsers of JSON and of documents read an integer beyond 64 bits and a decimal with many digits
-//! as the nearest double. A `Float` is a double, so nothing is lost there. In a value of the scalar
-//! `JSON`, which is stored as it is given, the number would become another one without a word.
+//! The parsers of JSON and of documents read an integer beyond 64 bits and a decimal with many
+//! digits as the nearest double. A `Float` is a double, so nothing is lost there. In a value of the
+//! scalar `JSON`, which is stored as it is given, the number would silently become another one.
 //!
 //! **Invariant.** A value of `JSON` that is accepted has the numbers that its text has: signed
 //! integers of 64 bits, and doubles as any program writes them, with up to 17 significant digits.
@@ -14,19 +14,19 @@ use serde_json::Number;
 const SAFE: usize = 15;
 /// The number of significant digits with which every double can be written and read again.
 const OF_A_DOUBLE: usize = 17;
-/// The maximum number of different numbers that are kept apart.
+/// The maximum number of different numbers that are tracked.
 const MOST: usize = 1_000;
 
 /// The numbers of a JSON text or a document that are rounded when it is read.
 #[derive(Clone, Debug, Default)]
-pub struct Rounded {
+pub struct RoundedNumbers {
     /// As doubles, in the order of their bits.
     numbers: Vec<u64>,
     /// Whether there are more than [`MOST`], so that any double counts as one.
     are_more: bool,
 }
 
-impl Rounded {
+impl RoundedNumbers {
     /// Adds a number as it is written, if reading rounds it.
     pub(crate) fn note(&mut self, text: &str) {
         let text = text.strip_prefix('-').unwrap_or(text);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::scan;
 
-    fn rounded(text: &str) -> Rounded {
+    fn rounded(text: &str) -> RoundedNumbers {
         scan::json(text.as_bytes(), 0).unwrap()
     }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_are_kept_apart_none_passes() {
+    fn numbers_beyond_those_tracked_count_as_rounded() {
         let many: Vec<String> = (0..2_000).map(|at| format!("{at}.12345678901234567891")).collect();
         assert!(many.iter().all(|number| refuses(number)));
         let rounded = rounded(&many.join(" "));

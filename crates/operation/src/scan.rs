@@ -1,6 +1,6 @@
-//! Bounds on a document and on JSON before any parser sees them, and one rule that the parser of the
-//! library cannot keep, as it makes a map of an input object: each of its fields stands once (GraphQL,
-//! section 5.6.3).
+//! Bounds on a document and on JSON before any parser sees them, and one rule that the parser of
+//! the library cannot check, because it turns an input object into a map: its fields are unique
+//! (GraphQL, section 5.6.3).
 //!
 //! **Invariants.** Brackets in what passes are nested at most 64 deep, so that no recursive parser,
 //! validator or destructor runs out of stack: without this, 2 kB would be enough. JSON that passes
@@ -13,7 +13,7 @@ use async_graphql::Pos;
 
 use crate::{
     error::{Code, Error},
-    rounded::Rounded,
+    rounded::RoundedNumbers,
 };
 
 /// The maximum nesting of brackets.
@@ -32,19 +32,19 @@ fn place_of(text: &str, at: usize) -> Pos {
     Pos { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
 }
 
-/// What a document has, as far as it is known before it is parsed.
+/// What is known of a document before it is parsed.
 #[derive(Debug, Default)]
-pub(crate) struct Scanned {
-    /// The error of the first field that stands twice in an input object, which matters only if the
-    /// parser can read the document.
+pub(crate) struct ScanResult {
+    /// The error of the first duplicate field in an input object, which matters only if the parser
+    /// can read the document.
     pub(crate) repeated: Option<Error>,
     /// The numbers that are rounded when it is parsed.
-    pub(crate) rounded: Rounded,
+    pub(crate) rounded: RoundedNumbers,
 }
 
-/// What the token before belongs to.
+/// What the preceding token belongs to.
 #[derive(Clone, Copy, Default)]
-struct Before {
+struct PrecedingToken {
     /// Whether it is the sign `@`.
     is_at: bool,
     /// Whether it ends a directive: its name, or its arguments. The parser takes a default value after
@@ -52,7 +52,7 @@ struct Before {
     is_of_directive: bool,
 }
 
-impl Before {
+impl PrecedingToken {
     /// After a token that begins with this byte. A default value comes after a type or, by mistake, a
     /// directive, and no type ends with a parenthesis.
     fn then(self, byte: u8) -> Self {
@@ -65,13 +65,13 @@ impl Before {
 /// distinguish a bracket from one in a string, a block string or a comment.
 ///
 /// # Errors
-/// `LIMIT_EXCEEDED`, and `GRAPHQL_PARSE_FAILED` for what the parser takes by mistake.
-pub(crate) fn document(text: &str) -> Result<Scanned, Error> {
+/// `LIMIT_EXCEEDED`, and `GRAPHQL_PARSE_FAILED` for documents that the parser accepts by mistake.
+pub(crate) fn document(text: &str) -> Result<ScanResult, Error> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
     let mut objects = Objects::default();
-    let mut scanned = Scanned::default();
-    let mut before = Before::default();
+    let mut scanned = ScanResult::default();
+    let mut before = PrecedingToken::default();
     while let Some(&byte) = bytes.get(at) {
         let start = at;
         at = match byte {
@@ -181,7 +181,7 @@ impl<'a> Objects<'a> {
         if fields.insert(self.word) {
             return None;
         }
-        let message = format!("The field \"{}\" stands twice in an input object.", self.word);
+        let message = format!("Duplicate field \"{}\" in an input object.", self.word);
         Some(Error::invalid(message))
     }
 }
@@ -191,8 +191,8 @@ impl<'a> Objects<'a> {
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
-pub fn json(text: &[u8], extra: usize) -> Result<Rounded, Error> {
-    let mut rounded = Rounded::default();
+pub fn json(text: &[u8], extra: usize) -> Result<RoundedNumbers, Error> {
+    let mut rounded = RoundedNumbers::default();
     let (mut at, mut depth, mut values) = (0, 0_usize, 1_usize);
     while let Some(&byte) = text.get(at) {
         at = match byte {

@@ -64,7 +64,7 @@ impl Shape {
 
     /// Brings a response's data into this shape.
     pub(crate) fn apply(&self, response: &mut Response) {
-        let mut failed = Failed::of(&response.errors);
+        let mut failed = FailedPaths::of(&response.errors);
         if response.data == Value::Null && response.errors.is_empty() {
             // everything was skipped
             response.data = Value::Object(IndexMap::new());
@@ -79,7 +79,7 @@ impl Shape {
     fn object(
         &self,
         data: &mut IndexMap<Name, Value>,
-        failed: &mut Failed,
+        failed: &mut FailedPaths,
     ) -> Result<(), CannotBeNull> {
         let in_order = data.keys().eq(self.fields.keys());
         if !in_order {
@@ -116,13 +116,18 @@ impl Weigh for Shape {
 impl Field {
     /// Whether a null stands for an object whose fields all failed or were skipped: async-graphql
     /// turns it into null.
-    fn is_emptied(&self, ty: &Type, failed: &Failed) -> bool {
+    fn is_emptied(&self, ty: &Type, failed: &FailedPaths) -> bool {
         let is_object = matches!(ty.base, BaseType::Named(_)) && self.has_fields;
         is_object && !failed.is_here() && (failed.is_within() || !ty.nullable)
     }
 
     /// Completes a value of a type. If it is null but cannot be, the parent has to handle that.
-    fn value(&self, ty: &Type, value: &mut Value, failed: &mut Failed) -> Result<(), CannotBeNull> {
+    fn value(
+        &self,
+        ty: &Type,
+        value: &mut Value,
+        failed: &mut FailedPaths,
+    ) -> Result<(), CannotBeNull> {
         if *value == Value::Null && self.is_emptied(ty, failed) {
             *value = Value::Object(IndexMap::new());
         }
@@ -149,13 +154,13 @@ impl Field {
 }
 
 /// The paths of errors, and of the walk. They are looked up, since there can be one error per row.
-struct Failed {
+struct FailedPaths {
     here: HashSet<String>,
     within: HashSet<String>,
     path: String,
 }
 
-impl Failed {
+impl FailedPaths {
     fn of(errors: &[ServerError]) -> Self {
         let mut failed = Self { here: HashSet::new(), within: HashSet::new(), path: String::new() };
         for error in errors {

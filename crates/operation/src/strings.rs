@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The document with such literals written in a way that the parser reads.
+/// The document with such literals rewritten so that the parser accepts them.
 pub(crate) fn rewritten(text: &str) -> Cow<'_, str> {
     // nearly all documents have none
     if !text.contains("\\u") && !text.contains("\\\"\"\"") {
@@ -58,7 +58,7 @@ fn string(text: &str, out: &mut String) -> usize {
             _ => at += 1,
         }
     }
-    // an escape at the end of the text has nothing behind it
+    // an escape at the end of the text is incomplete
     let end = text.ceil_char_boundary(at.min(text.len()));
     out.push_str(&text[copied..end]);
     end
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_stays_in_its_line() {
+    fn text_after_a_literal_keeps_its_line() {
         let document = "{ a(b: \"\"\"\n\n \\\"\"\"\n\"\"\") # \\u{41} \"\n !";
         let line = |text: &str| {
             parse_query(text).err().and_then(|error| error.positions().next()).map(|at| at.line)

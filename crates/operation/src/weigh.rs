@@ -15,14 +15,14 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-/// The bytes that an allocation takes beside its content.
+/// The bytes that an allocation takes in addition to its content.
 const ALLOCATION: usize = 16;
-/// The bytes that an entry of a hash map takes beside its key and its value.
+/// The bytes that an entry of a hash map takes in addition to its key and its value.
 const ENTRY: usize = 24;
 
 /// Something that holds memory.
 pub(crate) trait Weigh {
-    /// The bytes that it holds beside its own size.
+    /// The bytes that it holds in addition to its own size.
     fn held(&self) -> usize;
 }
 

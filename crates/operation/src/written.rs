@@ -28,21 +28,21 @@ use crate::{
 
 /// Selections, and everything that depends only on them.
 #[derive(Clone)]
-pub(crate) struct Written {
+pub(crate) struct ExpandedSelections {
     pub(crate) set: Positioned<SelectionSet>,
     pub(crate) shape: Arc<Shape>,
     /// Its cost, if it does not depend on variables.
     pub(crate) cost: Option<Cost>,
 }
 
-impl Weigh for Written {
+impl Weigh for ExpandedSelections {
     fn held(&self) -> usize {
         size_of::<Self>() + self.set.held() + self.shape.held()
     }
 }
 
-impl Written {
-    /// The selections of an operation, without their cost ([`Written::price`]).
+impl ExpandedSelections {
+    /// The selections of an operation, without their cost ([`ExpandedSelections::price`]).
     pub(crate) fn of(
         types: &Types,
         document: &ExecutableDocument,
@@ -64,17 +64,17 @@ impl Written {
 
     /// The same selections without arguments and input fields that are omitted variables.
     pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
-        let mut written = self.clone();
-        omit::omit_from_selections(&mut written.set.node, omitted);
+        let mut expanded = self.clone();
+        omit::omit_from_selections(&mut expanded.set.node, omitted);
         // a list can be as long as without the argument
-        written.cost = None;
-        written
+        expanded.cost = None;
+        expanded
     }
 
     /// The same selections without the arguments of the root's fields that can be omitted.
     pub(crate) fn without_root_arguments(&self, types: &Types, root: &str) -> Self {
-        let mut written = self.clone();
-        for selection in &mut written.set.node.items {
+        let mut expanded = self.clone();
+        for selection in &mut expanded.set.node.items {
             let Selection::Field(field) = &mut selection.node else { continue };
             let field = &mut field.node;
             let known = types.field(root, &field.name.node);
@@ -83,7 +83,7 @@ impl Written {
                 slot.is_some_and(|slot| !slot.ty.nullable && !slot.has_default)
             });
         }
-        written
+        expanded
     }
 
     /// Whether the root has no field of its own.
@@ -112,29 +112,29 @@ struct Writer<'a> {
 }
 
 /// The selections for a response key or a type.
-struct Selected<'a> {
-    what: What<'a>,
+struct SelectionGroup<'a> {
+    what: GroupKey<'a>,
     position: Pos,
     sets: Vec<&'a SelectionSet>,
 }
 
-enum What<'a> {
+enum GroupKey<'a> {
     Field(&'a Field),
     Of(&'a str),
 }
 
 /// Selections by whether they are fields, and their response keys or types.
-type All<'a> = IndexMap<(bool, &'a str), Selected<'a>>;
+type SelectionGroups<'a> = IndexMap<(bool, &'a str), SelectionGroup<'a>>;
 
 impl<'a> Writer<'a> {
     fn set(&self, object: &str, sets: &[&'a SelectionSet]) -> SelectionSet {
-        let mut all = All::new();
+        let mut all = SelectionGroups::new();
         for set in sets {
             self.collect(object, set, &mut all);
         }
-        let items = all.into_values().map(|Selected { what, position, sets }| {
+        let items = all.into_values().map(|SelectionGroup { what, position, sets }| {
             let selection = match what {
-                What::Field(field) => {
+                GroupKey::Field(field) => {
                     let known = self.types.field(object, &field.name.node);
                     let set = self.set(known.map_or("", |known| known.base()), &sets);
                     let field = Field {
@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
                     };
                     Selection::Field(Positioned::new(field, position))
                 }
-                What::Of(of) => {
+                GroupKey::Of(of) => {
                     let on = Positioned::new(Name::new(of), position);
                     let fragment = InlineFragment {
                         type_condition: Some(Positioned::new(TypeCondition { on }, position)),
@@ -161,7 +161,7 @@ impl<'a> Writer<'a> {
         SelectionSet { items: items.collect() }
     }
 
-    fn collect(&self, object: &str, set: &'a SelectionSet, into: &mut All<'a>) {
+    fn collect(&self, object: &str, set: &'a SelectionSet, into: &mut SelectionGroups<'a>) {
         for selection in &set.items {
             if self.is_skipped(selection.node.directives()) {
                 continue;
@@ -169,8 +169,8 @@ impl<'a> Writer<'a> {
             let (condition, set) = match &selection.node {
                 Selection::Field(field) => {
                     let key = field.node.response_key().node.as_str();
-                    let (what, position) = (What::Field(&field.node), selection.pos);
-                    let new = Selected { what, position, sets: Vec::new() };
+                    let (what, position) = (GroupKey::Field(&field.node), selection.pos);
+                    let new = SelectionGroup { what, position, sets: Vec::new() };
                     let of = into.entry((true, key)).or_insert(new);
                     of.sets.push(&field.node.selection_set.node);
                     continue;
@@ -188,8 +188,11 @@ impl<'a> Writer<'a> {
             };
             match condition.map(|condition| condition.node.on.node.as_str()) {
                 Some(of) if !self.types.is_always(object, of) => {
-                    let new =
-                        Selected { what: What::Of(of), position: selection.pos, sets: Vec::new() };
+                    let new = SelectionGroup {
+                        what: GroupKey::Of(of),
+                        position: selection.pos,
+                        sets: Vec::new(),
+                    };
                     into.entry((false, of)).or_insert(new).sets.push(set);
                 }
                 _ => self.collect(object, set, into),

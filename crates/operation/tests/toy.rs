@@ -32,7 +32,7 @@ impl Query {
         Err(std::io::Error::other("password=hunter2"))?
     }
 
-    /// Takes so long that fields after it are ready before.
+    /// Takes so long that later fields are ready first.
     async fn slow(&self) -> i32 {
         tokio::task::yield_now().await;
         1
@@ -98,7 +98,7 @@ fn data(caller: &'static str) -> Data {
 }
 
 async fn executed(engine: &Toy, prepared: Prepared, caller: &'static str) -> Response {
-    engine.execute(prepared, data(caller), Uuid::nil()).await.expect("nobody panics")
+    engine.execute(prepared, data(caller), Uuid::nil()).await.expect("no resolver panics")
 }
 
 async fn asked(query: &str, variables: Json) -> String {
@@ -137,7 +137,7 @@ async fn an_omitted_variable_is_not_null_and_its_default_applies() {
 }
 
 #[test]
-fn what_is_wrong_is_known_before_anything_is_executed() {
+fn faults_are_reported_before_anything_is_executed() {
     assert_eq!(refused("{ echo", json!({})).0, Code::GraphqlParseFailed);
     assert_eq!(
         refused("query ($n: Int!) { echo(first: $n) { text } }", json!({})).0,
@@ -249,7 +249,7 @@ async fn equal_documents_are_answered_as_if_each_were_the_first() {
 }
 
 #[tokio::test]
-async fn what_a_variable_makes_wrong_is_refused_each_time_and_nothing_else_is() {
+async fn a_query_is_refused_each_time_that_a_variable_is_invalid() {
     let engine = engine();
     let query = "query ($first: Int!) { echo(first: $first) { text } }";
     for _ in 0..2 {
@@ -264,7 +264,7 @@ async fn what_a_variable_makes_wrong_is_refused_each_time_and_nothing_else_is() 
 }
 
 #[tokio::test]
-async fn what_does_not_fit_the_schema_is_refused_each_time() {
+async fn an_invalid_document_is_refused_each_time() {
     let engine = engine();
     for _ in 0..2 {
         let prepared = engine
@@ -441,7 +441,7 @@ fn long_documents_and_many_values_take_long_until_they_are_kept() {
 }
 
 #[test]
-fn what_names_the_client_chose_do_not_make_errors_long() {
+fn names_that_a_client_chose_do_not_make_errors_long() {
     let long = "x".repeat(256);
     let names = |count: usize| (0..count).map(|at| format!("{long}{at}")).collect::<Vec<_>>();
     assert_eq!(refused(&format!("query {long}x {{ caller }}"), json!({})).0, Code::LimitExceeded);

@@ -1,12 +1,13 @@
-//! Deleting, which is for admins.
+//! Deletion, for admins only.
 //!
 //! A campaign can have a million sends and events. One statement that deletes them all would exceed
 //! any time limit, with all of its locks. So the rows that depend on a row in large numbers go
 //! first, a few thousand in each transaction, and the row itself goes last.
 //!
-//! **Invariants.** Whatever is not deleted yet is consistent: figures and the feed are right at
-//! every step. A deletion that was interrupted can be repeated, and continues where it stopped. What
-//! rows of other programs forbid is known before the first step ([`referrers`]).
+//! **Invariants.** What is not deleted yet is consistent: figures and the feed are right at every
+//! step. A deletion that was interrupted can be repeated, and continues where it stopped.
+//! References from rows of other programs that forbid the deletion are found before the first step
+//! ([`referrers`]).
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,9 @@ use crate::{
 const FIRST_STEP: u64 = 2_000;
 /// How many rows a step deletes at most.
 const LARGEST_STEP: u64 = 20_000;
-/// How long a step should take, since others wait for its locks.
+/// The target time of a step, since other transactions wait for its locks.
 const STEP_TIME: Duration = Duration::from_millis(300);
-/// How long a step may take.
+/// The maximum time of a step.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The right to delete within a scope. Only [`Scope::admin`] creates it, from an admin's claims.
@@ -41,9 +42,9 @@ impl<'a> Admin<'a> {
     /// returns whether there was one. It can take longer than the scope's operation, but no longer than `limit`.
     ///
     /// # Errors
-    /// Any error of the database. [`Error::Refused`] if rows of another program refer to what would be
-    /// deleted. [`Error::Unfinished`] if a part is deleted and the time is over:
-    /// the same call continues from there.
+    /// Any error of the database. [`Error::Refused`] if rows of another program refer to what would
+    /// be deleted. [`Error::Unfinished`] if the time runs out after a part was deleted: the same
+    /// call continues from there.
     pub async fn delete<E: OrganizationOwned>(
         &self,
         id: Uuid,

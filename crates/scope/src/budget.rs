@@ -9,8 +9,8 @@
 //!   Figures are estimates of memory: the length of what is read, and a fixed weight for each JSON
 //!   value.
 //! - An organization never holds more than its share of what is free: with a share of one half, as
-//!   much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). So a newcomer always
-//!   finds room, however many others are greedy.
+//!   much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). So there is always
+//!   room for a newcomer, however much others hold.
 
 use std::{
     collections::HashMap,
@@ -152,9 +152,9 @@ impl Budget {
     ///
     /// # Errors
     /// The errors of [`Budget::draw`].
-    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Exhausted> {
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Reservation, Exhausted> {
         self.draw(bytes)?;
-        Ok(Held { budget: Arc::clone(self), bytes })
+        Ok(Reservation { budget: Arc::clone(self), bytes })
     }
 
     fn give_back(&self, bytes: usize) {
@@ -194,12 +194,12 @@ impl Drop for Budget {
 
 /// Bytes that are drawn from a budget until this is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
-impl Held {
+impl Reservation {
     /// Draws more.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.give_back(self.bytes);
     }
@@ -233,20 +233,21 @@ pub struct Budgets {
     pub(crate) work: Work,
 }
 
-/// The places of operations that are executed at once.
+/// The permits of operations that are executed at once.
 #[derive(Clone)]
 pub(crate) struct Work {
     pub(crate) any: Shares,
-    /// The places of expensive operations.
-    pub(crate) dear: Shares,
+    /// The permits of expensive operations.
+    pub(crate) expensive: Shares,
     pub(crate) activity: Activity,
     /// How long an operation waits to be executed.
     pub(crate) max_wait: Duration,
 }
 
 impl Budgets {
-    /// The budgets of a process with these limits, which executes so many operations at once, an
-    /// eighth of them dear, while so many of an organization wait for so long.
+    /// The budgets of a process with these limits. At most `max_executing` operations run at once,
+    /// an eighth of them expensive. At most `max_waiting` per organization wait, each for up to
+    /// `max_wait`.
     #[must_use]
     pub fn new(
         limits: ByteLimits,
@@ -256,11 +257,12 @@ impl Budgets {
     ) -> Self {
         let process = Budget::new(Exhausted::Process, Limit::Bytes(limits.process), None);
         let activity = Activity::default();
-        let dear = (max_executing / 8).max(2);
+        let expensive = (max_executing / 8).max(2);
         let work = Work {
             any: Shares::new(max_executing.max(1), limits.share, max_waiting)
                 .quarter_among_many(activity.clone()),
-            dear: Shares::new(dear, limits.share, max_waiting).all_for_one(activity.clone()),
+            expensive: Shares::new(expensive, limits.share, max_waiting)
+                .all_for_one(activity.clone()),
             activity,
             max_wait,
         };
@@ -279,16 +281,16 @@ impl Budgets {
         &self.process
     }
 
-    /// How many operations are executed now, and how many wait for it.
+    /// How many operations are being executed, and how many are waiting.
     #[must_use]
     pub fn executing(&self) -> Occupancy {
         self.work.any.occupancy()
     }
 
-    /// The same of expensive operations alone.
+    /// The same for expensive operations alone.
     #[must_use]
     pub fn expensive(&self) -> Occupancy {
-        self.work.dear.occupancy()
+        self.work.expensive.occupancy()
     }
 
     /// The budget of an organization, shared by all of its holders.
@@ -357,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_draw_at_once_is_given_back_to_the_byte() {
+    fn concurrent_draws_are_returned_to_the_byte() {
         let budgets = budgets(8 << 20, 64 << 20);
         std::thread::scope(|scope| {
             for number in 0..8 {

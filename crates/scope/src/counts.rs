@@ -175,9 +175,9 @@ pub struct Difference {
     pub counts: Vec<(&'static str, i64, i64)>,
 }
 
-/// A look at events that wait for a send, or for their place in the feed.
+/// The result of looking at events that wait for a send, or for their place in the feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filed {
+pub struct FilingOutcome {
     /// How many were looked at.
     pub looked: i64,
     /// How many of them were filed, because their send is there.
@@ -186,11 +186,11 @@ pub struct Filed {
     pub last: Option<Uuid>,
 }
 
-/// How many events are filed at once while counts are stored, when all others are.
+/// How many events are filed at once while counts are stored: all.
 const ALL: i32 = i32::MAX;
 /// How many events of an organization are filed at once.
 const FILED_AT_ONCE: i32 = 2_000;
-/// How often a recount is tried that conflicts with writers.
+/// How often a recount that conflicts with writers is tried.
 const ATTEMPTS: usize = 5;
 
 /// Files events of an organization in SQLite: `$1` is the organization.
@@ -341,7 +341,7 @@ impl Counts {
         Ok((differences, all.unsigned_abs()))
     }
 
-    /// How the triggers are that fill columns and count.
+    /// The state of the triggers that fill columns and count.
     ///
     /// # Errors
     /// Any error of the database.
@@ -358,14 +358,14 @@ impl Counts {
         triggers::confirm(&self.session, triggers).await
     }
 
-    /// Files events that wait and whose send is there, with sends after this one: looks at `most` of
-    /// those that wait. In SQLite, none has a send: whoever inserts it files them.
+    /// Files events that wait and whose send is there, with sends after this one: looks at `most`
+    /// of those that wait. In SQLite, none has a send: inserting the send files them.
     ///
     /// # Errors
     /// Any error of the database.
-    pub async fn file_waiting(&self, after: Uuid, most: i32) -> Result<Filed, Error> {
+    pub async fn file_waiting(&self, after: Uuid, most: i32) -> Result<FilingOutcome, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
-            return Ok(Filed::default());
+            return Ok(FilingOutcome::default());
         }
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
@@ -374,17 +374,17 @@ impl Counts {
             [after.into(), most.into()],
         );
         let Some(row) = self.session.query_one_raw(statement).await? else {
-            return Ok(Filed::default());
+            return Ok(FilingOutcome::default());
         };
-        Ok(Filed {
+        Ok(FilingOutcome {
             looked: row.try_get("", "looked")?,
             filed: row.try_get("", "filed")?,
             last: row.try_get("", "last")?,
         })
     }
 
-    /// Files the events of an organization that are not filed under their send, and returns how many
-    /// they were.
+    /// Files the events of an organization that are not filed under their send, and returns their
+    /// number.
     ///
     /// # Errors
     /// Any error of the database, also if triggers are turned off.

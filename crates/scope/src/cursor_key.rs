@@ -7,8 +7,8 @@
 //! **Invariants.**
 //! - Encryption is deterministic (AES-256-GCM-SIV with one nonce, which that mode allows): a row has
 //!   the same cursor on each replica and after each restart.
-//! - What was encrypted for one order of one organization is nothing anywhere else: the name of the
-//!   order, with the organization in it, is authenticated with it.
+//! - A cursor of one order of one organization is invalid anywhere else: the name of the order,
+//!   with the organization in it, is authenticated with it.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(crate) async fn stored(session: &Session) -> Result<Option<Arc<CursorKey>>, 
     CursorKey::new(&bytes).map(|key| Some(Arc::new(key))).ok_or_else(missing)
 }
 
-/// The database has no key of cursors.
+/// The error if the database has no cursor key.
 pub(crate) fn missing() -> Error {
     Error::Database(DbErr::RecordNotFound("campaign_cursor_key has no key".to_owned()))
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_is_opened_in_its_own_order_and_by_its_own_key_alone() {
+    fn a_sealed_cursor_opens_only_in_its_own_order_and_with_its_own_key() {
         let key = CursorKey::new(&[7; 32]).unwrap();
         let sealed = key.seal("a", b"content".to_vec());
         assert_eq!(key.seal("a", b"content".to_vec()), sealed);

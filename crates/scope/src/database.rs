@@ -21,8 +21,8 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// The number of organizations that are remembered.
 const MAX_ORGANIZATIONS: usize = 10_000;
-/// How long it is remembered which migrations are applied, or that the database did not say, if that
-/// is asked for more often than [`OFTEN`] in a second.
+/// How long the applied migrations, or the failure to read them, are cached if there are more than
+/// [`OFTEN`] look-ups in a second.
 const MIGRATIONS_REMEMBERED: Duration = Duration::from_secs(1);
 const OFTEN: u32 = 10;
 
@@ -46,8 +46,8 @@ pub struct Options {
     pub max_waiting: usize,
     /// How long an operation waits to be executed, at most.
     pub max_wait: Duration,
-    /// Whether a pooler lies between that serves each transaction on any of its connections. One
-    /// that refuses startup parameters is found out anyway.
+    /// Whether connections go through a pooler in transaction mode. A pooler that refuses startup
+    /// parameters is detected anyway.
     pub pooler: bool,
     /// The PostgreSQL schema that contains the tables, if it is not the first one on the role's
     /// search path. Tables of neighbours can also be in `public`.
@@ -57,7 +57,7 @@ pub struct Options {
     /// The PostgreSQL role under which viewers read and write, with their claims set, so that row
     /// security policies apply to them. `None` if they use the service's own role.
     pub row_security_role: Option<String>,
-    /// Whether every statement that would change something fails.
+    /// Whether every statement that would write fails.
     pub read_only: bool,
 }
 
@@ -86,8 +86,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Receives each executed statement, the SQL that told its connection about plans, and the time
-/// that it took.
+/// Receives each executed statement, the SQL that set how its connection plans, and the time that
+/// it took.
 pub type Observer = Box<dyn Fn(&Statement, &'static str, Duration) + Send + Sync>;
 
 /// A connected database. Clones share it.
@@ -99,7 +99,7 @@ pub struct Database {
     migrations: Arc<LookUps<(), Arc<[String]>>>,
     cursor_keys: Arc<LookUps<(), Option<Arc<CursorKey>>>>,
     row_security_role: Option<Arc<str>>,
-    /// Whether policies read subjects that are no UUIDs.
+    /// Whether policies can read subjects that are not UUIDs.
     subjects: Arc<LookUps<(), bool>>,
     #[cfg(debug_assertions)]
     misled: Arc<Mutex<HashMap<Uuid, Uuid>>>,
@@ -247,10 +247,10 @@ impl Database {
         FeedReader::new(self.session(Lane::Feed), self.budgets.clone())
     }
 
-    /// The running counts of all organizations, for those who maintain them.
+    /// The running counts of all organizations, for their maintenance.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        // in turn with the organizations
+        // queued fairly with the organizations
         Counts::new(self.session(Lane::Organization(Uuid::nil())))
     }
 

@@ -15,9 +15,9 @@ pub struct Due {
     pub campaign: Uuid,
 }
 
-/// What a worker leaves alone for now.
+/// Campaigns and organizations that a worker skips for now.
 #[derive(Clone, Debug, Default)]
-pub struct Resting {
+pub struct Exclusions {
     /// Campaigns.
     pub campaigns: Vec<Uuid>,
     /// Organizations, with all of their campaigns.
@@ -46,7 +46,7 @@ impl Operator {
     pub async fn campaigns_to_start(
         &self,
         by: chrono::DateTime<chrono::Utc>,
-        except: &Resting,
+        except: &Exclusions,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         self.due(TO_START, vec![by.into()], except, most).await
@@ -59,7 +59,7 @@ impl Operator {
     /// Any error of the database.
     pub async fn campaigns_to_complete(
         &self,
-        except: &Resting,
+        except: &Exclusions,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
         self.due(TO_COMPLETE, Vec::new(), except, most).await
@@ -69,10 +69,10 @@ impl Operator {
         &self,
         query: &str,
         mut values: Vec<Value>,
-        except: &Resting,
+        except: &Exclusions,
         most: u32,
     ) -> Result<Vec<Due>, Error> {
-        // in turn with the organizations, since it can take long
+        // queued fairly with the organizations, since it can take long
         let session = self.session().clone().on(Lane::Organization(Uuid::nil())).reading().by_key();
         let dialect = Dialect::of(session.get_database_backend());
         let mut sql = query.to_owned();

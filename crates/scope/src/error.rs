@@ -28,7 +28,7 @@ pub enum Error {
         /// The IDs without a row, if known.
         missing: Vec<Uuid>,
     },
-    /// Another transaction was preferred to this one. The same may succeed at once.
+    /// The transaction was aborted in favor of another. A retry may succeed at once.
     #[error("the transaction was aborted in favor of another: {}", cause(.0))]
     Conflict(DbErr),
     /// The database cannot be reached, or has no free connection. The same may succeed later.
@@ -47,8 +47,8 @@ pub enum Error {
     /// others.
     #[error("too many operations of the organization are waiting")]
     TooManyWait,
-    /// The operations of others take all that there is, or those that wait already wait for long.
-    #[error("there is more to do than can be done")]
+    /// The process is overloaded.
+    #[error("the service is overloaded")]
     Busy,
     /// The connection was lost while the transaction was being committed.
     #[error("it is unknown whether the transaction was committed: {0}")]
@@ -56,11 +56,10 @@ pub enum Error {
     /// Work in steps is not finished, and the time has run out. The same call continues from there.
     #[error("the deletion is not finished")]
     Unfinished,
-    /// A constraint or a trigger of the database does not allow the change: of another program, since
-    /// the service knows its own.
+    /// A constraint or a trigger of another program does not allow the change.
     #[error("{} of the database does not allow this", by.as_deref().unwrap_or("a trigger"))]
     Refused {
-        /// The name of the constraint, or what SQLite says in its place. `None` for a trigger.
+        /// The name of the constraint, or SQLite's message in its place. `None` for a trigger.
         by: Option<String>,
     },
     /// The database refuses connections, for a reason that does not pass by itself.
@@ -124,7 +123,7 @@ impl Error {
     }
 }
 
-/// Whether PostgreSQL ended the connection with this, or did not let it in.
+/// Whether PostgreSQL ended or refused the connection with this.
 fn is_fatal(error: &sqlx::Error) -> bool {
     let of_postgres =
         |error: &PgDatabaseError| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
@@ -132,7 +131,7 @@ fn is_fatal(error: &sqlx::Error) -> bool {
     error.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()).is_some_and(of_postgres)
 }
 
-/// [`Error::Refused`], if a constraint or a trigger is the reason.
+/// [`Error::Refused`] if a constraint or a trigger is the reason.
 fn refusal(error: &sqlx::Error) -> Option<Error> {
     let error = error.as_database_error()?;
     if let Some(of_postgres) = error.try_downcast_ref::<PgDatabaseError>() {
@@ -168,8 +167,8 @@ fn is_out_of_reach_in_sqlite(code: &str) -> bool {
     matches!(code.map(|code| code & 0xff), Some(BUSY | LOCKED | READONLY | IOERR | FULL | CANTOPEN))
 }
 
-/// Whether a transaction that failed with this may succeed at once: it was ended for another's
-/// sake, or what it had looked up has changed since.
+/// Whether a transaction that failed with this may succeed at once: it was aborted in favor of
+/// another, or what it had looked up has changed since.
 pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };
     // deadlock_detected, serialization_failure
@@ -179,7 +178,8 @@ pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
         || is_replaced_by_look_up(error)
 }
 
-/// What the database or the network says, without the names of the layers that it came through.
+/// The message of the database or the network, without the names of the layers that it came
+/// through.
 fn cause(error: &DbErr) -> String {
     match sqlx_error(error) {
         Some(sqlx::Error::Database(database)) => match database.code() {
@@ -193,7 +193,7 @@ fn cause(error: &DbErr) -> String {
     }
 }
 
-/// The code of an error that the database has reported.
+/// The code of an error of the database.
 pub(crate) fn code(error: &DbErr) -> Option<String> {
     match sqlx_error(error) {
         Some(sqlx::Error::Database(database)) => database.code().map(Into::into),

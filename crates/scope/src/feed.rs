@@ -15,7 +15,7 @@ use crate::{
     scope::feed::read,
 };
 
-/// The right to read the events of all organizations, for those who listen. It comes from
+/// The right to read the events of all organizations, for their listeners. It comes from
 /// [`Database::feed_reader`](crate::Database::feed_reader), and no request can get it.
 pub struct FeedReader {
     session: Session,

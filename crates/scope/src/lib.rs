@@ -11,7 +11,7 @@
 //!   joined or embedded query, a piece of SQL text. Statements run only if the scope made them,
 //!   with the predicate in them, and the connection inside is private.
 //! - A row refers only to rows of its own organization. [`Scope::insert`] and [`Scope::update`]
-//!   look up every reference that they write, whatever the database itself checks.
+//!   look up every reference that they write, in addition to what the database checks.
 //! - Rows are deleted only through [`Admin`].
 //!
 //! A scope is not a connection, so a query that does not come from it has nothing to run on:
@@ -138,14 +138,14 @@ mod wall;
 mod weigh;
 
 pub use admin::Admin;
-pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Held, Share};
+pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Reservation, Share};
 pub use connections::primary;
-pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, Filed};
+pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, FilingOutcome};
 pub use cursor_key::CursorKey;
 pub use database::{Database, Observer, Options};
 pub use dialect::{Dialect, JsonKind, MAX_PART};
-pub use doctor::{Check, Doctor, Found};
-pub use due::{Due, Resting};
+pub use doctor::{Check, Doctor, Findings};
+pub use due::{Due, Exclusions};
 pub use error::Error;
 pub use feed::{FeedReader, FeedRow, Holder, Span};
 pub use fold::folded;
@@ -154,8 +154,10 @@ pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
-pub use raw::{Given, Sql};
-pub use scope::{AsideTurn, FeedPage, Place, Scope, Scoped, Settled, Sorted, Turn};
+pub use raw::{Sql, ValuesTable};
+pub use scope::{
+    BackgroundPermit, ExecutionPermit, FeedPage, Place, Scope, Scoped, SettledPosition, SortOutcome,
+};
 pub use sequence::FeedFault;
 pub use shares::Occupancy;
 pub use time::storable_time;
@@ -165,5 +167,5 @@ pub use token::{
 };
 pub use triggers::{BrokenTrigger, Triggers, triggers};
 pub use unreadable::leave_out;
-pub use wall::Sight;
+pub use wall::Visibility;
 pub use weigh::json as json_weight;

@@ -4,8 +4,8 @@
 //! **Invariants.**
 //! - For a key, one look-up runs at a time, in a task of its own. Requests that need it at the same
 //!   time wait for it together, and a request that ends does not end it.
-//! - An answer is valid for a time from when it was asked for, and no longer. Where it should be new if
-//!   possible, it is used again only if many are asked for ([`LookUps::often`]).
+//! - An answer is valid for a fixed time from the start of its look-up. With [`LookUps::often`], it
+//!   is reused only under many look-ups.
 //! - At most a fixed number of keys are remembered; the least recently used is dropped.
 
 use std::{
@@ -31,7 +31,7 @@ pub(crate) struct LookUps<K, V> {
     state: Mutex<State<K, V>>,
     /// How long an answer is valid.
     lasts: fn(&Answer<V>) -> Duration,
-    /// The number of look-ups in a second from which on answers are used again.
+    /// The number of look-ups per second above which answers are reused.
     often: u32,
 }
 
@@ -55,14 +55,14 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
         Self { state, lasts, often: 0 }
     }
 
-    /// Uses answers again only if there were this many look-ups within a second.
+    /// Reuses answers only above this many look-ups per second.
     pub(crate) fn often(mut self, often: u32) -> Self {
         self.often = often;
         self
     }
 
-    /// The answer for a key: remembered, of the look-up that runs, or of this one. The look-up gets
-    /// the time by which it has to end.
+    /// The answer for a key, from the cache, a running look-up, or this one. The look-up gets its
+    /// deadline.
     ///
     /// # Errors
     /// Those of the look-up. [`Error::Unavailable`] if it takes too long.

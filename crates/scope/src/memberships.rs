@@ -52,11 +52,11 @@ pub enum NoViewer {
 /// Looks memberships up.
 pub struct Memberships {
     table: Table,
-    known: LookUps<Uuid, Found>,
+    known: LookUps<Uuid, SubjectMemberships>,
 }
 
 /// The memberships of a subject.
-type Found = Arc<[(Uuid, Role)]>;
+type SubjectMemberships = Arc<[(Uuid, Role)]>;
 
 /// The table of memberships.
 #[derive(Clone)]
@@ -70,11 +70,12 @@ impl Memberships {
     #[must_use]
     pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
         let session = database.operator().session().reading().by_key();
-        let known = LookUps::new(MAX_USERS, |found: &Result<Found, Error>| match found {
-            Ok(found) if found.is_empty() => NONE_REMEMBERED,
-            Ok(_) => REMEMBERED,
-            Err(_) => Duration::ZERO,
-        });
+        let known =
+            LookUps::new(MAX_USERS, |found: &Result<SubjectMemberships, Error>| match found {
+                Ok(found) if found.is_empty() => NONE_REMEMBERED,
+                Ok(_) => REMEMBERED,
+                Err(_) => Duration::ZERO,
+            });
         Self { table: Table { session, admin_roles: admin_roles.into() }, known }
     }
 
@@ -118,7 +119,7 @@ impl Table {
         subject: Uuid,
         organization: Option<Uuid>,
         until: Instant,
-    ) -> Result<Found, Error> {
+    ) -> Result<SubjectMemberships, Error> {
         let mut sql = OF_USER.to_owned();
         let mut values = vec![Value::from(subject)];
         if let Some(organization) = organization {

@@ -74,7 +74,7 @@ impl Operator {
     ///
     /// # Errors
     /// The errors of the database and of `work`. The organization does not exist then.
-    pub async fn found<T, E: From<Error>>(
+    pub async fn create_organization<T, E: From<Error>>(
         &self,
         id: Uuid,
         name: &str,
@@ -103,7 +103,7 @@ impl Operator {
             .await
     }
 
-    /// Has the database gather statistics, as after adding many rows.
+    /// Makes the database gather statistics, for example after adding many rows.
     ///
     /// # Errors
     /// Any error of the database.

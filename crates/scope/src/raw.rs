@@ -1,8 +1,8 @@
 //! SQL as text, for statements that the query builder cannot express.
 //!
-//! **Invariant.** Such text sees only the organization's rows, whatever it says: each table that it
-//! names is shadowed by a common table expression of that name that contains the predicate. A
-//! qualified or quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
+//! **Invariant.** Any such text sees only the organization's rows: each table that it names is
+//! shadowed by a common table expression of that name that contains the predicate. A qualified or
+//! quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
 
 use std::{
     borrow::Cow,
@@ -33,11 +33,11 @@ struct Shadows {
 }
 
 /// The tables of each text, by its place and length, and whether it is for SQLite.
-type Known = HashMap<(usize, usize, bool), Arc<Shadows>>;
+type ShadowCache = HashMap<(usize, usize, bool), Arc<Shadows>>;
 
 /// Values that a text can use as a table.
 #[derive(Clone, Debug)]
-pub struct Given {
+pub struct ValuesTable {
     /// The table's name and its columns: `buckets (since, until)`.
     pub table: &'static str,
     /// The values of each row, not null, and of one type in each column. At least one row.
@@ -71,14 +71,14 @@ impl Sql {
     /// The definitions of the tables that it names. Found once for each text, as there are only as many
     /// as the program has.
     fn shadows(self, backend: DbBackend) -> Arc<Shadows> {
-        static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
+        static CACHE: LazyLock<RwLock<ShadowCache>> = LazyLock::new(RwLock::default);
         let is_sqlite = backend == DbBackend::Sqlite;
         // two texts at one place are the same one
         let key = (self.0.as_ptr().addr(), self.0.len(), is_sqlite);
-        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        let known = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
         known.unwrap_or_else(|| {
             let found = Arc::new(self.find_shadows(is_sqlite));
-            KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
+            CACHE.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
             found
         })
     }
@@ -207,7 +207,7 @@ impl Sql {
         organization: Uuid,
         selected: (&str, sea_orm::sea_query::SelectStatement),
         are_few: bool,
-        given: Option<Given>,
+        given: Option<ValuesTable>,
     ) -> sea_orm::Statement {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
         let shadows = self.shadows(backend);
@@ -220,7 +220,7 @@ impl Sql {
         let mut values = values.0;
         let before = values.len();
         let mut tables = Cow::Borrowed(&*shadows.text);
-        if let Some(Given { table, rows }) = given {
+        if let Some(ValuesTable { table, rows }) = given {
             let (rows, bound) = dialect.rows(&rows);
             tables = format!("{table} AS {kept} (SELECT * FROM {rows}), {tables}").into();
             values.extend(bound);

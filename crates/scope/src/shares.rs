@@ -1,15 +1,15 @@
-//! Fair queues for places: connections, or turns to execute operations.
+//! Fair queues for places: connections, or permits to execute operations.
 //!
 //! **Invariants.**
-//! - An organization holds no more places than its share of those that are free allows: with one
-//!   half, as many as it leaves free. One that floods therefore leaves room for the next. Some places
-//!   have a rule beside it ([`Rule`]), as a place also takes a part of the cores, here and in the
-//!   database, from all others.
-//! - A place that comes free goes to the organization that holds the fewest, and within an
-//!   organization to whoever has waited longest.
-//! - No more than a fixed number wait for an organization.
-//! - Where one of an organization has waited for long, no other joins it: under more load than can
-//!   be served, whoever comes is refused at once and none waits in vain.
+//! - An organization holds no more places than its share of the free ones allows: with one half, as
+//!   many as it leaves free. So an organization that floods the service leaves room for the next.
+//!   Some places have an additional rule ([`Rule`]), because each also occupies a part of the
+//!   cores, here and in the database.
+//! - A place that becomes free goes to the organization that holds the fewest, and within an
+//!   organization to the waiter that has waited longest.
+//! - The number of waiters of an organization is bounded.
+//! - If a waiter of an organization has waited for long, no other queues behind it: under overload,
+//!   newcomers are refused at once instead of waiting in vain.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,20 +26,20 @@ use crate::budget::Share;
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
-/// How many places are in use, and how many wait for one.
+/// How many places are in use, and how many waiters there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occupancy {
     /// All places.
     pub places: usize,
-    /// Places that somebody holds.
+    /// Places that are held.
     pub held: usize,
-    /// Those who wait for a place.
+    /// Waiters for a place.
     pub waiting: usize,
 }
 
 struct State {
     places: usize,
-    /// The places in use: for a while more than there are, after their number was lowered.
+    /// The places in use. After their number was lowered, this can exceed it for a while.
     held: usize,
     share: Share,
     rule: Rule,
@@ -49,45 +49,46 @@ struct State {
     arrived: u64,
 }
 
-/// What an organization can have of the places, beside its share.
+/// How many places an organization can hold, in addition to its share.
 enum Rule {
     /// Nothing else.
     Share,
-    /// All of them while no other is active.
+    /// All of them while no other organization is active.
     AllForOne(Activity),
-    /// A quarter of its share while others are active: their operations then run beside few of its own.
+    /// A quarter of its share while others are active, so that their operations run next to few of
+    /// its own.
     QuarterAmongMany(Activity),
 }
 
 #[derive(Default)]
 struct Organization {
     held: usize,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Waiter>,
 }
 
-struct Waiting {
+struct Waiter {
     arrived: u64,
     since: Instant,
     place: oneshot::Sender<Permit>,
 }
 
 impl Organization {
-    /// Forgets those who no longer wait, up to the first that does.
+    /// Drops waiters that have given up, up to the first that has not.
     fn tidy(&mut self) {
         while self.waiting.front().is_some_and(|first| first.place.is_closed()) {
             self.waiting.pop_front();
         }
     }
 
-    /// Whether so many wait.
-    fn has_waiting(&mut self, count: usize) -> bool {
-        if self.waiting.len() >= count {
+    /// Drops waiters that have given up, if there seem to be `max`. Returns how many remain.
+    fn prune(&mut self, max: usize) -> usize {
+        if self.waiting.len() >= max {
             self.waiting.retain(|waiting| !waiting.place.is_closed());
         }
-        self.waiting.len() >= count
+        self.waiting.len()
     }
 
-    /// For how long the first of those who wait has waited.
+    /// How long the first waiter has waited.
     fn longest_wait(&self) -> Duration {
         self.waiting.front().map_or(Duration::ZERO, |first| first.since.elapsed())
     }
@@ -101,11 +102,11 @@ pub(crate) struct Permit {
 
 /// Why no place is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoPermit {
     /// The organization has its share, and too many of its operations are waiting, or one has
     /// waited too long.
     TooMany,
-    /// Others have all places, or those who wait already have waited for long.
+    /// Others hold all places, or earlier waiters have waited for long.
     Busy,
 }
 
@@ -113,7 +114,7 @@ pub(crate) enum NoPlace {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) until: Instant,
-    /// Who would wait behind one that has waited for so long does not wait.
+    /// Fail instead of queueing behind a waiter that has waited this long.
     pub(crate) behind: Duration,
 }
 
@@ -136,10 +137,10 @@ impl Shares {
         })))
     }
 
-    /// How many places are in use now.
+    /// How many places are in use now, and how many waiters there are.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let state = self.state();
-        let waits = |waiting: &&Waiting| !waiting.place.is_closed();
+        let waits = |waiting: &&Waiter| !waiting.place.is_closed();
         let waiting = |of: &Organization| of.waiting.iter().filter(waits).count();
         Occupancy {
             places: state.places,
@@ -161,24 +162,24 @@ impl Shares {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Places that one organization can have all of while no other is active.
+    /// Lets one organization hold all places while no other is active.
     pub(crate) fn all_for_one(self, activity: Activity) -> Self {
         self.state().rule = Rule::AllForOne(activity);
         self
     }
 
-    /// Places that an organization can have a quarter of its share of while others are active.
+    /// Limits an organization to a quarter of its share while others are active.
     pub(crate) fn quarter_among_many(self, activity: Activity) -> Self {
         self.state().rule = Rule::QuarterAmongMany(activity);
         self
     }
 
-    /// Waits for a place, with some patience. May be dropped while it waits.
+    /// Waits for a place, up to a limit. Can be dropped while it waits.
     pub(crate) async fn enter_until(
         &self,
         organization: Uuid,
         patience: impl Into<Patience>,
-    ) -> Result<Permit, NoPlace> {
+    ) -> Result<Permit, NoPermit> {
         let Patience { until, behind } = patience.into();
         let entering = self.enter(organization, behind);
         if let Ok(entered) = timeout_at(until.into(), entering).await {
@@ -186,10 +187,10 @@ impl Shares {
         }
         let state = self.state();
         let has_some = state.organizations.get(&organization).is_some_and(|of| of.held > 0);
-        Err(if has_some { NoPlace::TooMany } else { NoPlace::Busy })
+        Err(if has_some { NoPermit::TooMany } else { NoPermit::Busy })
     }
 
-    /// Whether one of an organization has waited for so long.
+    /// Whether a waiter of an organization has waited for this time.
     pub(crate) fn has_waited(&self, organization: Uuid, time: Duration) -> bool {
         let mut state = self.state();
         let Some(of) = state.organizations.get_mut(&organization) else { return false };
@@ -197,8 +198,8 @@ impl Shares {
         of.longest_wait() >= time
     }
 
-    /// Waits for a place, but not behind one that has waited for so long.
-    async fn enter(&self, organization: Uuid, behind: Duration) -> Result<Permit, NoPlace> {
+    /// Waits for a place, but not behind a waiter that has waited for `behind`.
+    async fn enter(&self, organization: Uuid, behind: Duration) -> Result<Permit, NoPermit> {
         let receiver = {
             let mut state = self.state();
             if state.may_enter(organization) {
@@ -209,17 +210,17 @@ impl Shares {
             let of = state.organizations.entry(organization).or_default();
             of.tidy();
             if of.longest_wait() >= behind {
-                return Err(NoPlace::Busy);
+                return Err(NoPermit::Busy);
             }
-            if of.has_waiting(max_waiting) {
-                return Err(NoPlace::TooMany);
+            if of.prune(max_waiting) >= max_waiting {
+                return Err(NoPermit::TooMany);
             }
             let (place, receiver) = oneshot::channel();
-            of.waiting.push_back(Waiting { arrived, since: Instant::now(), place });
+            of.waiting.push_back(Waiter { arrived, since: Instant::now(), place });
             state.arrived += 1;
             receiver
         };
-        Ok(receiver.await.expect("whoever waits is given a permit, as the shares outlive it"))
+        Ok(receiver.await.expect("each waiter gets a permit, because the shares outlive it"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -292,22 +293,22 @@ impl Drop for Permit {
 /// How long a place rests, as a multiple of the time that it was used.
 const REST: u32 = 3;
 
-/// A place that rests after use while more than one organization is active: an organization that
-/// always wants such a place has it for a quarter of the time. Others do not only want the place
-/// but also the core, here and in the database, that its holder keeps busy.
-pub(crate) struct Resting {
+/// A place that rests after use while more than one organization is active. So an organization with
+/// constant demand for such a place has it for a quarter of the time. Others need not only the
+/// place but also the core, here and in the database, that its holder keeps busy.
+pub(crate) struct RestingPermit {
     permit: Option<Permit>,
     since: Instant,
     activity: Activity,
 }
 
-impl Resting {
+impl RestingPermit {
     pub(crate) fn new(permit: Permit, activity: Activity) -> Self {
         Self { permit: Some(permit), since: Instant::now(), activity }
     }
 }
 
-impl Drop for Resting {
+impl Drop for RestingPermit {
     fn drop(&mut self) {
         let (permit, used) = (self.permit.take(), self.since.elapsed());
         if let Ok(runtime) = Handle::try_current()
@@ -326,10 +327,10 @@ const ACTIVE: Duration = Duration::from_secs(10);
 
 /// Which organizations are active. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Activity(Arc<Mutex<Seen>>);
+pub(crate) struct Activity(Arc<Mutex<RecentActivity>>);
 
 #[derive(Default)]
-struct Seen {
+struct RecentActivity {
     last: Uuid,
     /// When an organization other than the last one was active.
     other: Option<Instant>,
@@ -429,7 +430,7 @@ mod tests {
         let activity = Activity::default();
         let shares = shares(1);
         activity.note(Uuid::from_u128(1));
-        let used = |permit| Resting::new(permit, activity.clone());
+        let used = |permit| RestingPermit::new(permit, activity.clone());
         drop(used(enter_now(&shares, 1).await.unwrap()));
         // no other organization was active
         let resting = used(enter_now(&shares, 1).await.unwrap());
@@ -443,7 +444,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_served_and_the_poorest_first() {
+    async fn waiters_are_served_and_those_that_hold_least_first() {
         let shares = shares(4);
         let rich = all_now(&shares, 1).await;
         let other = all_now(&shares, 2).await;
@@ -472,7 +473,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_behind_one_that_has_waited_for_long() {
+    async fn an_operation_fails_instead_of_queueing_behind_one_that_has_waited_for_long() {
         let shares = shares(1);
         let permit = enter_now(&shares, 1).await.unwrap();
         let behind = Duration::from_millis(30);
@@ -481,7 +482,7 @@ mod tests {
         tokio::time::sleep(behind).await;
         assert!(shares.has_waited(Uuid::from_u128(1), behind));
         let refused = shares.enter(Uuid::from_u128(1), behind).await;
-        assert_eq!(refused.err(), Some(NoPlace::Busy));
+        assert_eq!(refused.err(), Some(NoPermit::Busy));
         // another organization has nothing to do with it
         let mut other = Box::pin(shares.enter(Uuid::from_u128(2), behind));
         assert!(timeout(Duration::from_millis(5), &mut other).await.is_err());
@@ -491,7 +492,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_no_longer_waits_takes_nothing_and_is_not_counted() {
+    async fn a_canceled_waiter_takes_nothing_and_is_not_counted() {
         let shares = Shares::new(1, Share::default(), 2);
         let permit = enter_now(&shares, 1).await.unwrap();
         for _ in 0..10 {

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use campaigns_entity::Seldom;
+use campaigns_entity::LogThrottle;
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, QueryResult, RuntimeErr,
     sea_query::ColumnType, sqlx,
@@ -77,7 +77,7 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
 
 /// Counts a row that is left out, and logs this from time to time.
 pub fn leave_out(table: &str, error: &dyn Display) {
-    static LOG: Seldom = Seldom::new();
+    static LOG: LogThrottle = LogThrottle::new();
     metrics::counter!("campaigns_unreadable_rows_total", "table" => table.to_owned()).increment(1);
     if let Some(rows) = LOG.pass() {
         tracing::warn!(%error, table, rows, "rows cannot be read and are left out");

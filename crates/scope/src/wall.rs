@@ -27,7 +27,7 @@ pub(crate) struct Wall {
 
 /// What decides which rows a scope sees: two scopes with equal values see the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sight {
+pub struct Visibility {
     organization: Uuid,
     /// The claims that policies can use.
     claims: Option<Arc<str>>,
@@ -81,7 +81,7 @@ pub(crate) async fn reads_subject(session: Session, wall: &Wall) -> Result<bool,
     }
 }
 
-impl Sight {
+impl Visibility {
     pub(crate) fn of(organization: Uuid, wall: Option<&Wall>) -> Self {
         Self { organization, claims: wall.map(|wall| Arc::clone(&wall.claims)) }
     }
@@ -113,7 +113,7 @@ const OF_TABLES: &str = "SELECT name, \
      WHEN NOT relforcerowsecurity AND pg_has_role(CAST($1 AS name), relowner, 'USAGE') \
        THEN 'the role owns it, and policies do not hold for owners' \
      WHEN NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polcmd IN ('r', '*')) \
-       THEN 'it has no policy that lets anybody read' \
+       THEN 'it has no policy that allows reading' \
      WHEN NOT has_table_privilege(CAST($1 AS name), relation, 'SELECT') THEN 'the role may not read it' \
      END AS problem \
      FROM (SELECT name, to_regclass(name) AS relation \

@@ -231,7 +231,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A value that is bound as it is: all but numbers.
+    /// A value that is bound as it is: any except numbers.
     fn plain(&self, value: &Value) -> Option<sea_orm::Value> {
         Some(match value {
             Value::Number(_) => return None,

@@ -102,8 +102,8 @@ struct Parser {
 }
 
 impl Parser {
-    /// A group or a rule; `None` if it is muted, as if it were not there. `disabled` locks it in the
-    /// editor alone, so it applies.
+    /// A group or a rule, or `None` if it is muted. `disabled` only locks it in the editor, so it
+    /// applies.
     fn node(&mut self, object: &Object, level: usize) -> Result<Option<Node>, RuleError> {
         if flag(object, "muted")? {
             return Ok(None);

@@ -24,7 +24,7 @@ impl Node {
         Self::Group { joined_by: Combinator::And, is_negated: !is_everyone, nodes: Vec::new() }
     }
 
-    /// Whether it selects everyone, or no one, whatever contacts there are.
+    /// `Some` if it selects everyone, or no one, regardless of the contacts.
     fn as_constant(&self) -> Option<bool> {
         match self {
             Self::Group { is_negated, nodes, .. } if nodes.is_empty() => Some(!is_negated),

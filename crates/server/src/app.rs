@@ -57,7 +57,7 @@ pub struct Settings {
     pub introspection: bool,
     /// Documents that are known beforehand.
     pub documents: Documents,
-    /// Operations of a request at once, at most; one is no batch.
+    /// The maximum number of operations in a request; 1 allows no batches.
     pub max_batch: usize,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
@@ -83,23 +83,23 @@ pub struct Settings {
     pub socket_ping: Duration,
     /// The interval of checks whether the caller of a socket is still allowed.
     pub socket_check: Duration,
-    /// How long a task that the service needs can fail until the service is no longer ready.
+    /// How long a required task can fail before the service is no longer ready.
     pub task_patience: Duration,
     /// The timeouts for peers.
     pub timeouts: Timeouts,
     /// The membership roles that make a user an admin, if memberships are used for tokens without
     /// an organization.
     pub membership_admin_roles: Option<Vec<String>>,
-    /// An operation that takes as long is logged as slow.
+    /// An operation that takes this long is logged as slow.
     pub slow_operation: Duration,
-    /// Whether `/metrics` is served beside the API.
+    /// Whether `/metrics` is served at the address of the API.
     pub has_metrics: bool,
 }
 
 /// The timeouts for the peer of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For the header of a request, and for the first one after it has connected.
+    /// For the header of a request, counted from the connection for the first one.
     pub header: Duration,
     /// For its next request.
     pub idle: Duration,
@@ -122,7 +122,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// For a whole response, if it reads part of it from time to time.
+    /// For a whole response, if the peer keeps reading parts of it.
     pub(crate) fn answer(&self) -> Duration {
         self.write * 10
     }
@@ -157,9 +157,9 @@ impl Default for Settings {
     }
 }
 
-/// More connections than a machine has room for.
+/// More connections than a machine can hold.
 const MAX_PEERS: usize = 10_000_000;
-/// Connections to the address of `/metrics` at once, at most.
+/// The maximum number of simultaneous connections to the address of `/metrics`.
 const METRICS_PEERS: usize = 16;
 
 impl Settings {
@@ -188,7 +188,7 @@ pub struct Parts {
     pub(crate) sockets: Sockets,
     pub(crate) metrics: Metrics,
     pub(crate) operations: Operations,
-    /// How many more TCP connections may be open.
+    /// The TCP connections that can still be opened.
     pub(crate) free_peers: Arc<Semaphore>,
     pub(crate) keeper: Keeper,
 }

@@ -1,22 +1,23 @@
 //! Input that takes long to read.
 //!
-//! A request can have eight megabytes of JSON, which take a tenth of a second to read. **Invariant.**
-//! Input of more than [`LONG`] bytes is read on a low-priority thread, in the organization's turn.
+//! A request can have eight megabytes of JSON, which take a tenth of a second to read.
+//! **Invariant.** Input of more than [`LONG`] bytes is read on a low-priority thread, with a permit
+//! of the organization.
 
 use std::time::Instant;
 
 use campaigns_graphql::Error;
-use campaigns_operation::aside;
+use campaigns_operation::run_at_low_priority;
 use campaigns_scope::Scope;
 
 /// The bytes of input that a thread of the runtime reads in about a millisecond.
 const LONG: usize = 64 * 1024;
 
-/// Reads input of so many bytes with a function. If it is long, waits for its turn, until the
-/// deadline at most.
+/// Reads input of this many bytes with a function. Long input waits for a permit, at most until the
+/// deadline, and is read on a low-priority thread.
 ///
 /// # Errors
-/// The errors of [`Scope::turn_aside`].
+/// The errors of [`Scope::background_permit`].
 pub(crate) async fn read<T: Send + 'static>(
     scope: &Scope,
     deadline: Instant,
@@ -26,6 +27,6 @@ pub(crate) async fn read<T: Send + 'static>(
     if bytes <= LONG {
         return Ok(read());
     }
-    let _turn = scope.turn_aside(deadline).await?;
-    Ok(aside(async { read() }).await)
+    let _permit = scope.background_permit(deadline).await?;
+    Ok(run_at_low_priority(async { read() }).await)
 }

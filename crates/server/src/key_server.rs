@@ -92,7 +92,7 @@ impl Keys {
         }
     }
 
-    /// The bearer of a token. One with an unknown key waits until the server was asked for it.
+    /// The bearer of a token. If the key is unknown, waits until the key server was asked for it.
     pub(crate) async fn bearer(&self, token: &str, clock: &Clock) -> Result<Bearer, InvalidToken> {
         let verify = || self.verifier().bearer(token, clock.now());
         match (verify(), self) {
@@ -117,7 +117,7 @@ struct Shared {
     url: Url,
     pace: Pace,
     verifier: Verifier,
-    asked: Mutex<Asked>,
+    requests: Mutex<FetchRequests>,
     wake: Notify,
     /// The number of the last fetch request that was served.
     met: watch::Sender<u64>,
@@ -125,7 +125,7 @@ struct Shared {
 
 /// The fetch requests caused by unknown keys.
 #[derive(Default)]
-struct Asked {
+struct FetchRequests {
     number: u64,
     last: Option<Instant>,
 }
@@ -151,7 +151,7 @@ impl KeyServer {
             url,
             pace,
             verifier,
-            asked: Mutex::default(),
+            requests: Mutex::default(),
             wake: Notify::new(),
             met: watch::Sender::new(0),
         });
@@ -174,15 +174,15 @@ impl KeyServer {
     /// Fetches the keys because of an unknown one, unless that was done recently, and waits until
     /// the fetch has ended.
     async fn look_for_unknown(&self) {
-        let Shared { asked, wake, met, pace, .. } = &*self.shared;
+        let Shared { requests, wake, met, pace, .. } = &*self.shared;
         let number = {
-            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-            if asked.last.is_none_or(|last| last.elapsed() >= pace.unknown) {
-                asked.last = Some(Instant::now());
-                asked.number += 1;
+            let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+            if requests.last.is_none_or(|last| last.elapsed() >= pace.unknown) {
+                requests.last = Some(Instant::now());
+                requests.number += 1;
                 wake.notify_one();
             }
-            asked.number
+            requests.number
         };
         // a fetch that has already started does not count, so there may be two to wait for
         let wait = pace.timeout * 2;
@@ -241,7 +241,7 @@ async fn keep(shared: &Shared, task: &Task, first: Option<bool>) -> Infallible {
 impl Shared {
     /// Fetches the keys for the requests so far. Returns whether that succeeded.
     async fn meet(&self, task: &Task) -> bool {
-        let number = self.asked.lock().unwrap_or_else(PoisonError::into_inner).number;
+        let number = self.requests.lock().unwrap_or_else(PoisonError::into_inner).number;
         let is_met = self.renew().await;
         self.met.send_replace(number);
         task.works();

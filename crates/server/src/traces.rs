@@ -1,11 +1,11 @@
-//! Traces, by OpenTelemetry's protocol over HTTP (OTLP), where the usual variables name a collector:
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. The SDK heeds the others, such as
-//! `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and `OTEL_EXPORTER_OTLP_HEADERS`.
+//! Traces, by OpenTelemetry's protocol over HTTP (OTLP), if the usual variables name a collector:
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. The SDK respects the
+//! others, such as `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and `OTEL_EXPORTER_OTLP_HEADERS`.
 //!
 //! **Invariants.**
 //! - Without a collector nothing is listening to spans, so none are made.
 //! - A span has no value of an operation: statements are shown with their placeholders.
-//! - Nobody waits for the collector. Spans that it does not take in time are dropped.
+//! - Nothing waits for the collector. Spans that it does not accept in time are dropped.
 
 use std::{
     io::Write,
@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use campaigns_graphql::Code;
-use campaigns_operation::About;
+use campaigns_operation::OperationInfo;
 use http::{HeaderMap, Uri};
 use opentelemetry::{
     Context,
@@ -38,7 +38,7 @@ use crate::{
     secrets::{redacted, redacted_value},
 };
 
-/// What spans have as their target; the log leaves them out.
+/// The target of spans; the log excludes them.
 pub(crate) const TARGET: &str = "campaigns::trace";
 
 /// The variables that name a collector; the first one that is set counts.
@@ -50,7 +50,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Whether spans go anywhere.
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// The export of spans. What waits is sent when this is dropped.
+/// The export of spans. Pending spans are sent when this is dropped.
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
@@ -97,12 +97,12 @@ fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// What sends spans to the collector that is named, if one is.
+/// The exporter to the configured collector, if any.
 fn exporter() -> anyhow::Result<Option<SpanExporter>> {
     let Some(variable) = ENDPOINTS.into_iter().find(|variable| is_set(variable)) else {
         return Ok(None);
     };
-    // the library repeats an address that it cannot read, so it is given none
+    // the library repeats an address that it cannot read in its error, so it gets none
     let address = std::env::var(variable).unwrap_or_default();
     let scheme = Url::parse(&address).map(|address| address.scheme().to_owned());
     if !matches!(scheme.as_deref(), Ok("http" | "https")) || address.parse::<Uri>().is_err() {
@@ -130,7 +130,7 @@ fn client() -> anyhow::Result<Client> {
 
 /// The span of an operation, within the span of the client if a header names it.
 pub(crate) fn operation(
-    about: &About,
+    about: &OperationInfo,
     headers: Option<&HeaderMap>,
     organization: Uuid,
     request_id: Uuid,
@@ -160,7 +160,7 @@ pub(crate) fn operation(
     span
 }
 
-/// Says in a span how its operation ended.
+/// Records in a span how its operation ended.
 pub(crate) fn end(span: &Span, outcome: Outcome) {
     if span.is_disabled() {
         return;

@@ -1,4 +1,4 @@
-//! Tasks that a process keeps running, and work that may panic without taking others along.
+//! Tasks that a process keeps running, and work that may panic without affecting other work.
 //!
 //! A panic in a spawned task ends that task alone, and is lost if nothing awaits its result. A
 //! [`Task`] is started again instead. Work that belongs to one connection or one operation is not
@@ -130,7 +130,7 @@ impl Task {
 struct Pauses(Option<Duration>);
 
 impl Pauses {
-    /// The pause after a run that took so long.
+    /// The pause after a run of this duration.
     fn next(&mut self, took: Duration) -> Duration {
         let last = self.0.filter(|_| took < HEALTHY);
         let next = last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
@@ -168,7 +168,7 @@ fn catch<T>(
     work: impl Future<Output = T>,
     log: impl FnOnce(),
 ) -> impl Future<Output = Result<T, Panicked>> {
-    // what it had is dropped with it; what it shared is behind locks that forgive a panic
+    // what it owned is dropped with it; what it shared is behind locks that tolerate a panic
     AssertUnwindSafe(work).catch_unwind().map(move |done| {
         done.map_err(|_| {
             count(name);

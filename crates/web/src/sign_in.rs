@@ -23,7 +23,7 @@ pub struct Issuer {
     pub client_id: String,
     /// The scopes that they ask for, separated by spaces.
     pub scope: String,
-    /// The API that they ask an access token for, where the issuer has to be told.
+    /// The API that they request an access token for, if the issuer needs it.
     pub resource: Option<String>,
 }
 

@@ -12,7 +12,7 @@
 //!   and casts to them.
 //! - **References** have one column. There is no key of organization and ID to refer to, so the
 //!   service itself checks the organization of the rows that it refers to.
-//! - **`updated_at`** is maintained by whatever trigger exists. When the service writes its own
+//! - **`updated_at`** is maintained by the existing trigger. When the service writes its own
 //!   columns, that does not count as an update: a trigger that fires last keeps the time as it was.
 //! - **Privileges.** Privileges on the service's own tables and functions that others get by
 //!   default are revoked ([`private`]), because a table of counts has no policies.

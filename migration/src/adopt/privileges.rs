@@ -23,7 +23,7 @@ pub(crate) async fn private(
     Ok(revoked(relations, functions))
 }
 
-/// The same SQL, whoever created the tables.
+/// The same SQL for tables of any creator.
 pub(crate) fn revoked(relations: &[&str], functions: &[&str]) -> String {
     let list = |names: &[&str]| {
         let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();

@@ -1,4 +1,4 @@
-//! Tables that somebody alters while the service runs.
+//! Tables that are altered while the service runs.
 
 use campaigns_tests::{Backend, TestApp, populate};
 use rand::SeedableRng;

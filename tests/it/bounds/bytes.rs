@@ -77,7 +77,7 @@ on_both_databases! {
         // cursors hold text too
         let edges = "{ campaigns(first: 500, orderBy: [{ field: NAME }]) { edges { cursor } } }";
         assert!(acme.member.data(edges, json!({})).await["campaigns"]["edges"][0]["cursor"].as_str().unwrap().len() > 100_000);
-        assert_eq!(app.door.budgets().process().held(), 0);
+        assert_eq!(app.service_database.budgets().process().held(), 0);
     }
 
     async fn rows_are_drawn_while_they_are_read_and_their_reading_ends(app: TestApp) {
@@ -97,10 +97,10 @@ on_both_databases! {
             let data = acme.member.data("{ campaigns(first: 10) { nodes { name } totalCount } }", json!({})).await;
             assert_eq!(data["campaigns"]["totalCount"], 100);
         }
-        assert_eq!(app.door.budgets().process().held(), 0);
+        assert_eq!(app.service_database.budgets().process().held(), 0);
     }
 
-    async fn what_is_stored_has_a_length(app: TestApp) {
+    async fn stored_text_has_a_maximum_length(app: TestApp) {
         let acme = app.organization("acme").await;
         let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id } } }";
         let long = |bytes: usize| "é".repeat(bytes / 2);
@@ -151,7 +151,7 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
         }
     }
     let query = "{ campaigns { nodes { body } } }";
-    // answers that nobody reads
+    // answers that are not read
     let mut unread = Vec::new();
     let mut refused = 0;
     for _ in 0..12 {
@@ -167,11 +167,11 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
         }
     }
     assert!(refused > 0 && !unread.is_empty(), "{refused} refused, {} unread", unread.len());
-    assert!(app.door.budgets().process().held() <= 100 << 20);
+    assert!(app.service_database.budgets().process().held() <= 100 << 20);
     other.member.data("{ campaigns(first: 10) { nodes { body } } }", json!({})).await;
     drop(unread);
     super::until("it is given back", std::time::Duration::from_secs(10), async || {
-        app.door.budgets().process().held() == 0
+        app.service_database.budgets().process().held() == 0
     })
     .await;
     acme.member.data(query, json!({})).await;

@@ -62,7 +62,7 @@ on_both_databases! {
         assert_eq!(deadlocks(&app).await, 0);
     }
 
-    async fn batches_and_reports_that_overlap_in_part_never_wait_in_a_circle(app: TestApp) {
+    async fn batches_and_reports_that_overlap_in_part_never_deadlock(app: TestApp) {
         let acme = app.organization("acme").await;
         let mut rng = ChaCha8Rng::seed_from_u64(921);
         let made = populate(&acme.scope, &mut rng, 8).await;
@@ -103,7 +103,7 @@ on_both_databases! {
         assert_eq!(deadlocks(&app).await, 0);
     }
 
-    async fn events_keep_the_order_of_the_input_whatever_their_ids(app: TestApp) {
+    async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(922), 4).await;
         let mut ids: Vec<Uuid> = (0..300).map(|_| Uuid::new_v4()).collect();
@@ -120,7 +120,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn nobody_but_the_service_chooses_a_place_in_the_feed() {
+async fn only_the_service_chooses_a_place_in_the_feed() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(923), 4).await;

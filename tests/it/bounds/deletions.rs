@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const DELETE: &str = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
 
-/// A campaign with so many sends, each with an event, and a list as long.
+/// A campaign with `sends` sends, each with an event, and a list as long.
 async fn large(app: &TestApp, organization: &Organization, sends: usize) -> Uuid {
     let org = app.literal(organization.id);
     let campaign = Uuid::new_v4();
@@ -102,7 +102,7 @@ async fn a_deletion_that_is_cut_off_goes_on_when_it_is_repeated_and_figures_are_
 }
 
 #[tokio::test]
-async fn two_who_delete_the_same_and_one_who_writes_to_it_do_not_wait_in_a_circle() {
+async fn two_deletions_and_a_write_of_the_same_rows_do_not_deadlock() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let campaign = large(&app, &acme, 5_000).await;

@@ -169,7 +169,7 @@ async fn an_answer_about_the_schema_is_drawn_from_the_budget() {
         .map(|error| &error["extensions"]["code"])
         .collect();
     assert!(codes.iter().all(|code| **code == "LIMIT_EXCEEDED"), "{codes:?}");
-    assert_eq!(app.door.budgets().process().held(), 0);
+    assert_eq!(app.service_database.budgets().process().held(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -271,5 +271,5 @@ async fn input_objects_are_drawn_from_the_budget_before_they_are_made() {
     assert_eq!(answer.code(), "LIMIT_EXCEEDED");
     let few = json!({ "and": vec![json!({}); 1_000] });
     acme.member.data(query, json!({ "filter": few })).await;
-    assert_eq!(app.door.budgets().process().held(), 0);
+    assert_eq!(app.service_database.budgets().process().held(), 0);
 }

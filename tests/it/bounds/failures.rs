@@ -93,7 +93,7 @@ async fn it_starts_before_its_database_does() {
     until_it_works(&client).await;
     assert_eq!(service.terminate().await, 0);
 
-    // told to end while it waits, it ends
+    // it can be terminated while it waits
     postgres.stop("fast").await;
     let mut service = Binary::start(directory.path(), &serve).await;
     service.address().await;
@@ -134,7 +134,7 @@ async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
 }
 
 #[tokio::test]
-async fn what_is_read_only_is_read() {
+async fn a_read_only_database_serves_reads() {
     let (_postgres, database) = Postgres::own().await;
     let app = TestApp::on(database, Settings::default()).await;
     let acme = app.organization("acme").await;
@@ -245,13 +245,13 @@ on_both_databases! {
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(170), 4).await;
         let segments = "{ segments { totalCount } }";
         let of_cost: Vec<_> = (0..25).map(|n| format!("a{n}: segments(first: 500) {{ nodes {{ id }} }}")).collect();
-        let dear = format!("{{ {} }}", of_cost.join(" "));
+        let expensive = format!("{{ {} }}", of_cost.join(" "));
         let mut socket = Socket::of(&acme.member).await;
 
         let panics = async || of_this_process(&app, "campaigns_panics_total").await;
         let panics_before = panics().await;
         app.panic_at(Some("\"campaign_segments\""));
-        for operation in [segments, &dear] {
+        for operation in [segments, &expensive] {
             let answer = acme.member.ask(operation, json!({})).await;
             assert_eq!((answer.status, answer.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"));
             let message = answer.error()["message"].as_str().unwrap();

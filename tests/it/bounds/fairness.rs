@@ -1,4 +1,4 @@
-//! Connections: one organization does not starve the others, and what nobody waits for ends.
+//! Connections: one organization does not starve the others, and abandoned work ends.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn campaign(organization: &Organization) -> Uuid {
     data["createCampaign"]["campaign"]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// Somebody who has changed a campaign and does not come to an end: whoever changes it waits.
+/// A transaction that has changed a campaign and stays open: other changes of it wait.
 async fn hold(app: &TestApp, campaign: Uuid) -> DatabaseTransaction {
     let other = app.sql.begin().await.unwrap();
     let id = app.literal(campaign);
@@ -66,7 +66,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn only_so_many_wait() {
+async fn the_number_of_waiting_operations_is_bounded() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let options = Options { max_connections: 4, max_waiting: 2, ..Options::new(&database.url) };
     let app = TestApp::with_options(database, Settings::default(), options).await;
@@ -96,7 +96,7 @@ async fn only_so_many_wait() {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_ends_in_postgresql() {
+async fn an_abandoned_statement_is_canceled_in_postgresql() {
     let settings = Settings { query_timeout: Duration::from_secs(30), ..Settings::default() };
     let app = TestApp::with_settings(Backend::Postgres, settings).await;
     let acme = app.organization("acme").await;
@@ -129,7 +129,7 @@ async fn what_nobody_waits_for_ends_in_postgresql() {
 }
 
 #[tokio::test]
-async fn what_runs_out_of_time_ends_in_postgresql() {
+async fn a_statement_that_times_out_is_canceled_in_postgresql() {
     let settings = Settings { query_timeout: Duration::from_millis(300), ..Settings::default() };
     let app = TestApp::with_settings(Backend::Postgres, settings).await;
     let acme = app.organization("acme").await;
@@ -149,7 +149,7 @@ const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
 );
 
 #[tokio::test]
-async fn what_nobody_waits_for_ends_on_the_one_connection_that_there_is() {
+async fn an_abandoned_statement_ends_on_the_only_connection() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::new(backend).await;
         let options = Options { max_connections: 1, ..Options::new(&database.url) };

@@ -34,7 +34,7 @@ async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json
 }
 
 on_both_databases! {
-    async fn those_who_are_behind_share_what_they_read(app: TestApp) {
+    async fn followers_that_are_behind_share_their_pages(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(950), 8).await;
         let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
@@ -65,7 +65,7 @@ on_both_databases! {
         assert!(count < 600, "{count}");
     }
 
-    async fn who_follows_alone_has_nothing_kept_for_him(app: TestApp) {
+    async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(951), 8).await;
         let mut socket = Socket::of(&acme.member).await;
@@ -107,7 +107,7 @@ on_both_databases! {
         tokio::time::sleep(Duration::from_secs(1)).await;
         app.forget_statements();
         tokio::time::sleep(Duration::from_secs(4)).await;
-        // the feed's own aside, which are the same for everybody
+        // without those of the feed itself, which are the same for all followers
         let counts = app.statements().iter().filter(|sent| !sent.sql.contains("feed")).count();
         assert!(counts <= 8, "{counts}: {:#?}", app.statements());
         // what happens is shown at once
@@ -201,7 +201,7 @@ impl Followed {
 }
 
 #[tokio::test]
-async fn who_holds_the_feed_up_is_named() {
+async fn a_transaction_that_holds_the_feed_up_is_named() {
     let mut followed = Followed::start(954).await;
     let open = followed.app.sql.begin().await.unwrap();
     open.execute_unprepared(&followed.insert).await.unwrap();

@@ -19,7 +19,7 @@ async fn impatient(backend: Backend) -> TestApp {
 }
 
 #[tokio::test]
-async fn who_runs_out_of_time_after_the_commit_is_told_that_it_is_committed() {
+async fn a_timeout_after_the_commit_reports_that_it_is_committed() {
     let app = impatient(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(910), 4).await;
@@ -38,7 +38,7 @@ async fn who_runs_out_of_time_after_the_commit_is_told_that_it_is_committed() {
 }
 
 #[tokio::test]
-async fn what_runs_out_of_time_before_the_commit_is_not_stored_whatever_comes_later() {
+async fn nothing_is_stored_after_a_timeout_before_the_commit() {
     let app = impatient(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(911), 4).await;

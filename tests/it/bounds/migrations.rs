@@ -18,7 +18,7 @@ async fn count(connection: &sea_orm::DatabaseConnection, from: &str) -> i64 {
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap()
 }
 
-/// A database from before the feed, with so many events.
+/// A database from before the feed, with `events` events.
 async fn before_the_feed(events: usize) -> (TestDatabase, Uuid) {
     let database = TestDatabase::empty(Backend::Postgres).await;
     campaigns_migration::up(&database.url).await.unwrap();
@@ -71,15 +71,15 @@ async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
     }
     let steps: std::sync::Arc<std::sync::Mutex<Vec<campaigns_migration::Progress>>> =
         <_>::default();
-    let told = steps.clone();
+    let reported = steps.clone();
     let applied = campaigns_migration::up_telling(&database.url, move |progress| {
-        told.lock().unwrap().push(progress);
+        reported.lock().unwrap().push(progress);
     });
     assert_eq!(applied.await.unwrap()[0], FEED);
     stop.send_replace(true);
     while let Some(writer) = writers.join_next().await {
         let (longest, written) = writer.unwrap();
-        // no lock was waited for while all of the table was gone through; a slow machine aside
+        // no lock was held while the whole table was processed; the limit allows for a slow machine
         assert!(longest < Duration::from_secs(3) && written > 20, "{longest:?}, {written}");
     }
     assert!(steps.lock().unwrap().iter().filter(|step| step.done.is_some()).count() > 5);

@@ -1,4 +1,4 @@
-//! More than can be done: it is refused at once, with when to come again.
+//! Overload: requests are refused at once, with `Retry-After`.
 
 use std::{
     num::NonZeroU32,
@@ -24,7 +24,7 @@ async fn retry_after(client: &Client, query: &str) -> (StatusCode, Option<u64>) 
 }
 
 #[tokio::test]
-async fn behind_operations_that_wait_for_long_none_is_let_in() {
+async fn operations_are_refused_behind_those_that_have_waited_for_long() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let options = Options {
         max_executing: 4,
@@ -35,7 +35,7 @@ async fn behind_operations_that_wait_for_long_none_is_let_in() {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     acme.member.data(create, json!({})).await;
-    // somebody keeps everyone from reading the sends
+    // a lock keeps everyone from reading the sends
     let held = app.sql.begin().await.unwrap();
     held.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let ask = || {
@@ -75,7 +75,7 @@ async fn behind_operations_that_wait_for_long_none_is_let_in() {
 }
 
 #[tokio::test]
-async fn whoever_asks_again_at_once_waits_for_the_next_refusal() {
+async fn a_client_that_ignores_retry_after_is_delayed() {
     let app = TestApp::with_settings(Backend::Sqlite, of_rate(1, 60)).await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let query = "{ campaigns(first: 50) { nodes { id } } }";
@@ -136,7 +136,7 @@ on_both_databases! {
         let message = socket.message().await;
         assert_eq!(message["type"], "error", "{message}");
         assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
-        // nobody else is concerned, and what was said was true
+        // other organizations are not affected, and the announced time is enough
         other.member.data(query, json!({})).await;
         tokio::time::sleep(Duration::from_secs(after.unwrap())).await;
         acme.member.data(query, json!({})).await;

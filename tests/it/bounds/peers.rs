@@ -1,9 +1,9 @@
-//! Whoever connects, with a token or without.
+//! Bounds on connections, with a token or without.
 
 use std::time::{Duration, Instant};
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Heard, Socket, TestApp};
+use campaigns_tests::{Backend, Received, Socket, TestApp};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -183,16 +183,16 @@ async fn an_answer_that_is_not_read_is_not_kept() {
         query.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    let held = || app.door.budgets().process().held();
+    let held = || app.service_database.budgets().process().held();
     super::until("it is answered", Duration::from_secs(20), async || held() > 10_000_000).await;
-    // what is held is given back although nobody reads, and the connection is cut
+    // held bytes are returned although the response is not read, and the connection is cut
     super::until("it is given up", Duration::from_secs(10), async || held() == 0).await;
     let read = rest(&mut stream).await;
     assert!(read.starts_with("HTTP/1.1 200") && read.len() < 15_000_000);
 }
 
 #[tokio::test]
-async fn so_many_connections_are_open_at_once() {
+async fn the_number_of_open_connections_is_bounded() {
     let settings = Settings { max_peers: 2, timeouts: timeouts(SHORT * 3), ..Settings::default() };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;
     let (one, _two, mut three) = (connect(&app).await, connect(&app).await, connect(&app).await);
@@ -207,7 +207,7 @@ async fn so_many_connections_are_open_at_once() {
 }
 
 #[tokio::test]
-async fn before_it_is_known_who_it_is_a_socket_sends_16_kib() {
+async fn an_unauthenticated_socket_can_send_16_kib() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let mut large = Socket::silent(&app.address).await;
@@ -216,22 +216,22 @@ async fn before_it_is_known_who_it_is_a_socket_sends_16_kib() {
     // of which the rest is not kept either
     let mut huge = Socket::silent(&app.address).await;
     huge.say_text("x".repeat(7_000_000)).await;
-    assert!(matches!(huge.hear().await, Heard::Closed(1009, _) | Heard::Cut));
-    // many small ones are no way round it, and neither are pings, whose echoes nobody reads
+    assert!(matches!(huge.receive().await, Received::Closed(1009, _) | Received::Cut));
+    // many small messages do not bypass the bound, nor do pings whose pongs are not read
     let mut many = Socket::silent(&app.address).await;
     for _ in 0..200 {
         many.say(json!({ "type": "ping", "payload": { "x": "y".repeat(100) } })).await;
     }
     super::until("it is closed", Duration::from_secs(10), async || {
-        !matches!(many.hear().await, Heard::Message(_))
+        !matches!(many.receive().await, Received::Message(_))
     })
     .await;
     let mut pings = Socket::silent(&app.address).await;
     for _ in 0..1_000 {
         pings.send(Message::Ping(vec![0; 100].into())).await;
     }
-    assert!(matches!(pings.hear().await, Heard::Closed(1009, _) | Heard::Cut));
-    // whoever is known may send more
+    assert!(matches!(pings.receive().await, Received::Closed(1009, _) | Received::Cut));
+    // an authenticated peer may send more
     let mut known = Socket::of(&acme.member).await;
     let query = format!("{{ __typename # {}\n }}", "x".repeat(50_000));
     known.subscribe("1", &query, json!({})).await;
@@ -239,7 +239,7 @@ async fn before_it_is_known_who_it_is_a_socket_sends_16_kib() {
 }
 
 #[tokio::test]
-async fn so_many_sockets_may_not_have_said_who_they_are() {
+async fn the_number_of_unauthenticated_sockets_is_bounded() {
     let settings = Settings { max_unknown_sockets: 3, ..Settings::default() };
     let app = TestApp::with_settings(Backend::Sqlite, settings).await;
     let acme = app.organization("acme").await;

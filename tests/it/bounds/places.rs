@@ -1,4 +1,5 @@
-//! Places: only so many operations are executed at once, and few of those that take much.
+//! Places: the number of operations that are executed at once is bounded, and few of them are
+//! expensive.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 
 const LIGHT: &str = "{ lists: campaigns(first: 1) { nodes { sends(first: 1) { nodes { id } } } } }";
 /// One of these asks for 20 times 500 rows.
-const DEAR: &str =
+const EXPENSIVE: &str =
     "{ campaigns(first: 20) { nodes { sends(first: 500) { nodes { id status } } } } }";
 
 async fn app(options: impl FnOnce(Options) -> Options) -> TestApp {
@@ -21,7 +22,7 @@ async fn app(options: impl FnOnce(Options) -> Options) -> TestApp {
     TestApp::with_options(database, Settings::default(), options).await
 }
 
-/// Somebody who keeps everyone from reading the sends.
+/// A lock that keeps everyone from reading the sends.
 async fn lock(app: &TestApp) -> DatabaseTransaction {
     let other = app.sql.begin().await.unwrap();
     other.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -50,7 +51,7 @@ async fn until_waiting(app: &TestApp, wanted: i64) {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_in_time_is_told_to_come_again() {
+async fn an_operation_that_cannot_start_in_time_is_retryable() {
     let app = app(|options| Options { max_executing: 2, ..options }).await;
     let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
     let third = app.organization("third").await;
@@ -78,19 +79,19 @@ async fn who_finds_no_place_in_time_is_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn dear_operations_leave_places_to_those_that_take_little() {
+async fn expensive_operations_leave_room_for_cheap_ones() {
     let app = app(|options| Options { max_executing: 16, ..options }).await;
     let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
     let held = lock(&app).await;
-    let dear: Vec<_> = (0..4).map(|_| ask(&acme, DEAR)).collect();
+    let expensive: Vec<_> = (0..4).map(|_| ask(&acme, EXPENSIVE)).collect();
     // there are two places for them, of which one is for others
     until_waiting(&app, 1).await;
-    let others = ask(&other, DEAR);
+    let others = ask(&other, EXPENSIVE);
     until_waiting(&app, 2).await;
     acme.member.data("{ campaigns { totalCount } }", json!({})).await;
-    assert!(dear.iter().all(|asked| !asked.is_finished()));
+    assert!(expensive.iter().all(|asked| !asked.is_finished()));
     held.rollback().await.unwrap();
-    for asked in dear.into_iter().chain([others]) {
+    for asked in expensive.into_iter().chain([others]) {
         let answer = asked.await.unwrap();
         assert!(answer.body.get("errors").is_none(), "{:#}", answer.body);
     }

@@ -21,7 +21,7 @@ const UPDATE: &str =
     "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign { name } } }";
 
 #[tokio::test]
-async fn everything_works_behind_a_pooler_and_what_nobody_waits_for_ends() {
+async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let pooler = Pooler::start(&database).await;
     let options = Options {
@@ -31,7 +31,7 @@ async fn everything_works_behind_a_pooler_and_what_nobody_waits_for_ends() {
     };
     let settings = Settings { query_timeout: Duration::from_secs(30), ..Settings::default() };
     let app = TestApp::with_options(database, settings, options).await;
-    assert!(app.door.is_pooled());
+    assert!(app.service_database.is_pooled());
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
     let mut socket = Socket::of(&acme.member).await;
@@ -70,7 +70,7 @@ async fn everything_works_behind_a_pooler_and_what_nobody_waits_for_ends() {
     asked.abort();
     super::until("it ends", Duration::from_secs(5), async || app.count(waiting).await == 0).await;
     lock.rollback().await.unwrap();
-    // nothing that was set for one transaction is left for whoever uses the connection next
+    // no setting of one transaction is left for the next user of the connection
     let shown = pooler.show("statement_timeout").await;
     assert_eq!(shown, "0");
 }
@@ -104,7 +104,7 @@ async fn behind(size: u32, settings: Settings) -> (TestApp, Pooler) {
     let options =
         Options { statement_timeout: Some(Duration::from_mins(1)), ..Options::new(&pooler.url) };
     let app = TestApp::with_options(database, settings, options).await;
-    assert!(app.door.is_pooled());
+    assert!(app.service_database.is_pooled());
     (app, pooler)
 }
 
@@ -254,7 +254,7 @@ async fn clients_that_hang_up_delay_no_other_organization_or_program_behind_a_po
 }
 
 #[tokio::test]
-async fn what_runs_out_of_time_or_is_completed_cancels_no_other_program_behind_a_pooler() {
+async fn timeouts_and_completions_cancel_no_other_program_behind_a_pooler() {
     let settings = Settings { query_timeout: Duration::from_millis(600), ..Settings::default() };
     let (app, pooler) = behind(4, settings).await;
     let acme = app.organization("acme").await;

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Heard, Organization, Socket, TestApp, on_both_databases, populate};
+use campaigns_tests::{
+    Backend, Organization, Received, Socket, TestApp, on_both_databases, populate,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -32,8 +34,8 @@ async fn cursor(organization: &Organization) -> Json {
 async fn refusal(organization: &Organization, after: &Json) -> Option<(String, String)> {
     let mut socket = Socket::of(&organization.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": after })).await;
-    match socket.hear_within(Duration::from_millis(700)).await {
-        Some(Heard::Message(message)) if message["type"] == "error" => {
+    match socket.receive_within(Duration::from_millis(700)).await {
+        Some(Received::Message(message)) if message["type"] == "error" => {
             let extensions = &message["payload"][0]["extensions"];
             Some((
                 extensions["code"].as_str().unwrap().to_owned(),
@@ -65,7 +67,7 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
         assert_eq!(refusal(&acme, &after).await, None);
 
         let app = TestApp::on(backup, Settings::default()).await;
-        let acme = app.again(acme.id).await;
+        let acme = app.existing_organization(acme.id).await;
         // what was before the backup is there still
         assert_eq!(refusal(&acme, &before).await, None);
         assert!(is_refused(&acme, &after).await);
@@ -98,7 +100,7 @@ on_both_databases! {
         assert_eq!(data["events"]["nodes"].as_array().unwrap().len(), 3);
     }
 
-    async fn whoever_follows_while_the_feed_goes_back_is_told(app: TestApp) {
+    async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
         let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
@@ -119,10 +121,10 @@ on_both_databases! {
             Backend::Sqlite => app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await,
             Backend::Postgres => app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await,
         }
-        let told = socket.message().await;
-        assert_eq!(told["payload"]["errors"][0]["extensions"], json!({ "code": "BAD_USER_INPUT", "field": "after" }), "{told}");
+        let error = socket.message().await;
+        assert_eq!(error["payload"]["errors"][0]["extensions"], json!({ "code": "BAD_USER_INPUT", "field": "after" }), "{error}");
         assert_eq!(socket.message().await["type"], "complete");
-        // whoever saw nothing that is gone goes on
+        // a follower that saw no lost event continues
         insert(&app, other.id, theirs.sends[0], 1).await;
         beside.next("1").await;
         // and a new subscription is as good as any

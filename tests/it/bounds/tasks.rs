@@ -11,7 +11,7 @@ use std::{
 
 use campaigns_server::Settings;
 use campaigns_tests::{
-    Backend, Client, Heard, Organization, Socket, TestApp, on_both_databases, populate,
+    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases, populate,
 };
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
@@ -140,7 +140,7 @@ on_both_databases! {
             for id in latest(&app, organization, *written).await {
                 assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
             }
-            let more = socket.hear_within(Duration::from_millis(200)).await;
+            let more = socket.receive_within(Duration::from_millis(200)).await;
             assert_eq!(more, None);
         }
         assert!(of_this_process(&app, "campaigns_task_panics_total{task=\"feed reader\"}").await >= 6.0);
@@ -231,7 +231,7 @@ on_both_databases! {
         for _ in 0..3 {
             let mut socket = Socket::silent(&app.address).await;
             socket.say(connection_init(&client)).await;
-            assert_eq!(socket.hear().await, Heard::Closed(1011, "Internal error".to_owned()));
+            assert_eq!(socket.receive().await, Received::Closed(1011, "Internal error".to_owned()));
         }
         app.panic_at_the_clock(false);
         Socket::of(&client).await;

@@ -124,7 +124,7 @@ async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
         assert_eq!(later.next("1").await["engagementEvents"]["node"]["occurredAt"], *shown);
     }
     // counted again, they are as many
-    let counts = app.door.counts();
+    let counts = app.service_database.counts();
     for table in campaigns_scope::COUNT_TABLES {
         let (differences, _) = counts.differences(&table, acme.id).await.unwrap();
         assert!(differences.is_empty(), "{} {differences:?}", table.name);
@@ -387,7 +387,7 @@ async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
             let live = socket.next("1").await;
             assert_eq!(live["engagementEvents"]["node"]["id"], *id, "{filter}");
         }
-        assert_eq!(socket.hear_within(Duration::from_millis(50)).await, None, "{filter}");
+        assert_eq!(socket.receive_within(Duration::from_millis(50)).await, None, "{filter}");
         sizes.insert(stored.len());
     }
     // none, one, some and all
@@ -409,7 +409,7 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
     ))
     .await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let worker = tokio::spawn(campaigns_delivery::work(app.door.clone(), stopped));
+    let worker = tokio::spawn(campaigns_delivery::work(app.service_database.clone(), stopped));
     until("those that are due start", Duration::from_mins(1), async || {
         app.count("campaigns WHERE name = 'early' AND status = 'scheduled'").await == 0
     })
@@ -488,7 +488,7 @@ async fn odd_values_of_neighbours_hide_nothing_else() {
         json!({ "user": { "id": user }, "organization": { "id": acme.id } })
     );
     // the service starts, and its programs work
-    assert_eq!(app.door.operator().organizations().await.unwrap().len(), 1);
+    assert_eq!(app.service_database.operator().organizations().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use campaigns_tests::{
-    Backend, Binary, Heard, Postgres, Socket, TestApp, populate, serve_arguments,
+    Backend, Binary, Postgres, Received, Socket, TestApp, populate, serve_arguments,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +22,7 @@ const NEWER: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_stops_nobodys_feed() {
+async fn an_event_that_cannot_be_read_stops_no_feed() {
     let app = TestApp::start(Backend::Postgres).await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(940), 4).await;
@@ -134,5 +134,5 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
     let ready = old.request(reqwest::Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(ready.status(), 200);
     assert_eq!(older.terminate().await, 0);
-    assert!(matches!(socket.hear().await, Heard::Closed(1001, _)));
+    assert!(matches!(socket.receive().await, Received::Closed(1001, _)));
 }

@@ -210,7 +210,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
             let data = acme.member.data(PREVIEW, json!({ "rules": rules })).await;
             assert_eq!(data["previewSegment"]["count"], 1, "{rules}");
         }
-        // nobody is the complement of everyone
+        // no one is the complement of everyone
         for rules in
             [json!({ "combinator": "or", "not": true, "rules": [] }), rule("city", "in", json!([]))]
         {
@@ -221,7 +221,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
 }
 
 #[tokio::test]
-async fn what_react_querybuilder_exports_is_taken() {
+async fn exports_of_react_querybuilder_are_accepted() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);

@@ -58,7 +58,7 @@ pub(super) fn operators(field: &str) -> Vec<&'static str> {
     groups.concat()
 }
 
-/// Whether a rule, a group or a flat object selects somebody.
+/// Whether a rule, a group or a flat object selects a person.
 pub(super) fn selects(rules: &Json, person: &Person, now: DateTime<Utc>) -> bool {
     if let Some(inner) = rules.get("rules") {
         let inner: Vec<bool> = inner

@@ -271,7 +271,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                     id: Set(Uuid::new_v4()),
                     send_id: Set(send),
                     event_type: Set(of_type),
-                    // some program stores urls of whatever it likes
+                    // another program can store any url
                     url: Set(url.map(ToOwned::to_owned)),
                     occurred_at: Set(at.into()),
                     metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }).into())),

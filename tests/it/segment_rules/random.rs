@@ -267,7 +267,7 @@ on_both_databases! {
     }
 }
 
-/// Somebody who is selected by one alone.
+/// A person who is selected by only one of them.
 fn differ<'a>(world: &'a World, shown: &[Uuid], expected: &[Uuid]) -> Option<&'a Person> {
     world.people.iter().find(|person| shown.contains(&person.id) != expected.contains(&person.id))
 }

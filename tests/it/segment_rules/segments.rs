@@ -15,7 +15,7 @@ use super::{
     people,
 };
 
-/// Stores a segment as another program does, whatever its rules are.
+/// Stores a segment with any rules, as another program can.
 async fn store(acme: &Organization, rules: Json) -> Uuid {
     let id = Uuid::new_v4();
     let row = segment::ActiveModel {
@@ -155,7 +155,7 @@ on_both_databases! {
         assert_eq!(data["refreshSegment"]["segment"]["contactCount"], 0);
     }
 
-    async fn nobody_is_selected_by_ids_of_another_organization(app: TestApp) {
+    async fn no_one_is_selected_by_ids_of_another_organization(app: TestApp) {
         let mut rng = ChaCha8Rng::seed_from_u64(97);
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         people::make(&app, &acme.scope, &mut rng, 20).await;
@@ -176,7 +176,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn an_editor_is_told_the_fields_and_their_operators() {
+async fn an_editor_can_query_the_fields_and_their_operators() {
     let app = TestApp::start(Backend::Sqlite).await;
     let acme = app.organization("acme").await;
     let query = "{ segmentFields { name label valueType operators values } }";

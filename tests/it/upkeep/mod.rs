@@ -1,4 +1,4 @@
-//! What triggers fill and count, whatever restores, replication and writers with SQL do to it.
+//! What triggers fill and count stays right through restores, replication and writers with SQL.
 
 mod replication;
 mod restores;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// Runs SQL as somebody's own program does.
+/// Runs SQL as another program does.
 async fn run(sql: &DatabaseConnection, statement: &str) {
     let done = sql.execute_unprepared(statement).await;
     done.unwrap_or_else(|error| panic!("{statement}: {error}"));

@@ -147,7 +147,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
                 .await;
         let oracle = until_exact(sql).await;
         assert_filed(sql, &oracle).await;
-        let theirs = subscriber.again(acme.id).await;
+        let theirs = subscriber.existing_organization(acme.id).await;
         let query = "{ stats { sends opens uniqueOpens clicks } events { totalCount } }";
         assert_eq!(
             theirs.member.data(query, json!({})).await,
@@ -161,7 +161,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     let of_publisher = Oracle::of(&app.sql).await;
     for (name, database, sql) in &subscribers {
         until_same(&app.sql, sql).await;
-        // nobody serves it now, and nothing has to be found
+        // it is not served now, and nothing is left to find
         let oracle = assert_exact(sql).await;
         assert_eq!(oracle.events, of_publisher.events, "{name}");
         assert_filed(sql, &oracle).await;

@@ -52,7 +52,7 @@ async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
     let app =
         TestApp::on(TestDatabase::at(Backend::Postgres, &database.url), Settings::default()).await;
     for (organization, events) in &oracle.events {
-        let organization = app.again(*organization).await;
+        let organization = app.existing_organization(*organization).await;
         let mut follower = follow(&organization).await;
         let data = organization
             .member

@@ -171,7 +171,7 @@ on_both_databases! {
         assert_eq!(listed(&acme).await, before);
         let oracle = assert_exact(&app.sql).await;
         assert_filed(&app.sql, &oracle).await;
-        // whoever follows has had them
+        // followers have already received them
         assert_hears(&app, &acme, &mut follower, &BTreeSet::new()).await;
         sql.close().await.unwrap();
     }
@@ -246,7 +246,7 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
             (VALUES ('00000000-0000-0000-0000-000000000001'::uuid), ('ffffffff-ffff-ffff-ffff-ffffffffffff')) AS v(send); COMMIT"
     ))
     .await;
-    // whatever a writer says of its columns
+    // with any values that a writer gives these columns
     app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, send_campaign_id, send_contact_id) \
         SELECT {org}, id, 'click', NULL, campaign_id, contact_id FROM campaign_sends LIMIT 5")).await;
     assert_eq!(

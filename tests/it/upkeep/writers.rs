@@ -1,4 +1,4 @@
-//! Programs that write sends and events with whatever SQL their database has.
+//! Programs that write sends and events with any SQL of their database.
 
 use campaigns_tests::{Backend, TestDatabase, assert_exact};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -308,7 +308,7 @@ impl Drop for Context<'_> {
 }
 
 #[tokio::test]
-async fn whatever_sqlite_replaces_is_counted_once() {
+async fn rows_that_sqlite_replaces_are_counted_once() {
     for seed in 0..12 {
         write_at_random(&TestDatabase::new(Backend::Sqlite).await, seed, 150).await;
     }
@@ -327,7 +327,7 @@ async fn defer_references(database: &TestDatabase) {
 }
 
 #[tokio::test]
-async fn whatever_sessions_and_deferred_references_write_to_postgresql_is_counted_once() {
+async fn writes_by_sessions_and_deferred_references_in_postgresql_are_counted_once() {
     for seed in 100..104 {
         let database = TestDatabase::new(Backend::Postgres).await;
         defer_references(&database).await;

@@ -44,12 +44,12 @@ export function Figures({ campaign: { status, stats: now } }: { campaign: Campai
   ];
   const counters = [
     { name: "Queued", value: now.queued, of: null },
-    { name: "With the provider", value: now.sent, of: null },
+    { name: "Accepted", value: now.sent, of: null },
     { name: "Bounced", value: now.bounced, of: ofSends(now.bounced) },
     { name: "Failed", value: now.failed, of: null },
     { name: "Bounce reports", value: now.bounces, of: "Events, hard and soft" },
-    { name: "Opens in all", value: now.opens, of: null },
-    { name: "Clicks in all", value: now.clicks, of: null },
+    { name: "Total opens", value: now.opens, of: null },
+    { name: "Total clicks", value: now.clicks, of: null },
     { name: "Unsubscribed", value: now.uniqueUnsubscribes, of: ofDelivered(now.uniqueUnsubscribes) },
     { name: "Complained", value: now.uniqueComplaints, of: ofDelivered(now.uniqueComplaints) },
   ];

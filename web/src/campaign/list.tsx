@@ -73,7 +73,7 @@ const COLUMNS: Column<EntryFragment>[] = [
   { id: "added", title: "Added", cell: ({ createdAt }) => day(createdAt) },
 ];
 
-/** The contacts that a campaign is meant for. Whoever may can add those of a segment, or remove some. */
+/** The contacts that a campaign is meant for. Authorized users can add those of a segment, or remove some. */
 export function List({
   campaign: {
     id,
@@ -183,7 +183,7 @@ export function List({
             ? { chosen, onChoose: setChosen, nameOf: ({ contact }) => fullName(contact) }
             : undefined
         }
-        empty="Nobody is on the list yet"
+        empty="The list is empty"
       />
       <Confirm
         isOpen={asked === "remove"}

@@ -59,7 +59,7 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
     [key],
   );
   const cursor = useRef<{ of: typeof heard; at: string } | null>(null);
-  // the ring is one object, whatever is in it
+  // the ring is one object with changing content
   const [error, draw] = useReducer((_: { text: string | null }, text: string | null) => ({ text }), { text: null });
 
   useEffect(() => {

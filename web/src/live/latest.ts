@@ -1,7 +1,7 @@
 import type { Sequence } from "../ui/rows";
 
 /**
- * The latest rows of many, the newest first: a ring, so that each costs the same whatever came before.
+ * The latest of many rows, newest first: a ring, so that each row costs the same.
  * A row stays JSON until it is looked at.
  */
 export class Latest<Row> implements Sequence<Row> {

@@ -23,7 +23,7 @@ export type FromWorker =
   | { failure: string; code: unknown }
   | "headers";
 
-/** How often the page is given events, at most: more often than that nobody reads them. */
+/** The minimum time between two batches of events for the page. */
 const PACE = 500;
 
 const tell = (message: FromWorker) => self.postMessage(message);

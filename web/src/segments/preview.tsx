@@ -90,7 +90,7 @@ export function Preview({
       ) : preview === undefined ? (
         isComplete && <Loading />
       ) : preview.contacts.length === 0 ? (
-        <Empty title="Nobody matches" />
+        <Empty title="No matching contacts" />
       ) : (
         <Busy isBusy={!isCounted}>
           <Rows label="Contacts that match" columns={COLUMNS} rows={preview.contacts} />

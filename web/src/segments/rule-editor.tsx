@@ -43,7 +43,7 @@ const OPERATORS: Record<string, string> = {
   doesNotBeginWith: "does not begin with",
   doesNotEndWith: "does not end with",
   null: "is missing",
-  notNull: "is there",
+  notNull: "is set",
   in: "is one of",
   notIn: "is none of",
   between: "is between",

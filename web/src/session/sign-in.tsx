@@ -3,7 +3,7 @@ import { useState } from "react";
 import { PageTitle } from "../ui/page-title";
 import { issuerName, signIn } from "./issuer";
 
-/** The page for whoever has no token. */
+/** The page for visitors without a token. */
 export function SignIn({ why, onToken }: { why: string | null; onToken: (token: string) => void }) {
   const [text, setText] = useState("");
   const [isLeaving, setLeaving] = useState(false);

@@ -7,7 +7,7 @@ const KEY = "campaigns:token";
 const RENEWABLE = "campaigns:renewable";
 const ENDED = "campaigns:ended";
 
-/** The token, or null where nobody is signed in. */
+/** The token, or null if no one is signed in. */
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
@@ -49,7 +49,7 @@ export function forget(why: string | null): void {
   changed();
 }
 
-/** Why the last session ended, until somebody signs in again. */
+/** Why the last session ended, until the next sign-in. */
 export function endedBecause(): string | null {
   return sessionStorage.getItem(ENDED);
 }

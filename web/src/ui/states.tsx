@@ -30,7 +30,7 @@ export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () 
       color="red"
       variant="outline"
       icon={<IconAlertTriangle aria-hidden />}
-      title={error.networkError ? "The service cannot be reached" : "That did not work"}
+      title={error.networkError ? "The service cannot be reached" : "Something went wrong"}
       role="alert"
       m="md"
     >

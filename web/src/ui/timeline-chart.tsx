@@ -42,7 +42,7 @@ interface Properties {
   empty: string;
 }
 
-/** A time series as a chart, and as a table for whoever cannot see it. */
+/** A time series as a chart, and as a table for screen readers. */
 export default function TimelineChart(properties: Properties) {
   // without events there is no scale to draw
   const { periods, empty } = properties;
@@ -103,7 +103,7 @@ function ticks(periods: PeriodsFragment[], at: number[], interval: TimeInterval,
 function Chart({ periods, interval, zone }: Properties) {
   const scheme = useComputedColorScheme("light");
   const place = useRef<HTMLDivElement>(null);
-  // the periods are evenly spaced, whatever the calendar makes of their lengths
+  // the periods are evenly spaced, although their lengths in the calendar differ
   const data = useMemo(
     (): UPlot.AlignedData => [
       periods.map((_, index) => index),

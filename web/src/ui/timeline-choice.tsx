@@ -16,7 +16,7 @@ export function TimelineChoice({
   intervals?: TimeInterval[];
   onChoose: (choice: { interval?: TimeInterval; zone?: string }) => void;
 }) {
-  // there are more than 400, which are options once somebody comes to choose
+  // there are more than 400, which become options when the choice is opened
   const [zones, setZones] = useState<string[]>([]);
   const listZones = () => {
     if (zones.length === 0) setZones(timeZones());

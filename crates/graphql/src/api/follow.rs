@@ -3,7 +3,7 @@
 //! async-graphql would execute the selection of a subscription for each subscriber and each event,
 //! and would drop an event if its fields could not be loaded. Here, a subscription is opened once,
 //! which checks its arguments and determines its [`Subject`]. From then on, each response is a
-//! separate execution over one event, one set of figures or one campaign (a [`Turn`]).
+//! separate execution over one event, one set of figures or one campaign (a [`Execution`]).
 //!
 //! **Invariants.**
 //! - If a response fails because the database did not respond, it is tried again until the database
@@ -21,7 +21,7 @@ use std::{
 use async_graphql::{Data, Response};
 use campaigns_analytics::State;
 use campaigns_entity::{campaign, event};
-use campaigns_feed::{Event, FollowError, Follower, Wanted};
+use campaigns_feed::{Event, EventSelection, FollowError, Follower};
 use campaigns_operation::{error::code_of, text};
 use campaigns_scope::{Place, Scope, Viewer};
 use chrono::{DateTime, Utc};
@@ -32,9 +32,9 @@ use crate::{
     context::Now,
     error::{self, Code, Error},
     event::cursor as event_cursor,
-    live::{Key, Live, Member, Payload, Rendered, Shows, Subject, Turn, Watched},
+    live::{CampaignWatch, Execution, Key, Live, Member, Payload, RenderOutcome, Shows, Subject},
     rows::{self, Row},
-    schema::Followed as Selection,
+    schema::SubscriptionExecutor,
 };
 
 /// How long to wait before a response is tried again.
@@ -45,8 +45,8 @@ const PACE: Duration = Duration::from_millis(250);
 const SLOW_ATTEMPTS: usize = 3;
 
 /// An operation that is executed repeatedly.
-pub(super) struct Followed {
-    pub(super) selection: Selection,
+pub(super) struct Subscriber {
+    pub(super) selection: SubscriptionExecutor,
     pub(super) scope: Arc<Scope>,
     pub(super) viewer: Viewer,
     pub(super) now: DateTime<Utc>,
@@ -57,9 +57,9 @@ pub(super) struct Followed {
 
 /// An open subscription. Call `next` until it returns `None`.
 pub struct Subscription {
-    operation: Followed,
+    operation: Subscriber,
     source: Source,
-    /// Where the event is that was given last.
+    /// The place of the last event that was returned.
     last: Option<Place>,
 }
 
@@ -67,18 +67,18 @@ enum Source {
     /// One response, and no more.
     Once(Option<Response>),
     Events(Box<Follower>, Member),
-    Campaign(Shown),
+    Campaign(FollowedCampaign),
 }
 
 /// A campaign as a subscriber has seen it.
-struct Shown {
+struct FollowedCampaign {
     shows: Shows,
     campaign: Uuid,
     last: State,
     /// When this was counted, and when it was sent, if at all.
     counted: Instant,
     sent: Option<Instant>,
-    watched: Watched,
+    watched: CampaignWatch,
 }
 
 impl Subscription {
@@ -87,7 +87,7 @@ impl Subscription {
     ///
     /// # Errors
     /// A response with the reason why it was not opened.
-    pub(super) async fn open(live: &Live, mut operation: Followed) -> Result<Self, Response> {
+    pub(super) async fn open(live: &Live, mut operation: Subscriber) -> Result<Self, Response> {
         loop {
             match Source::open(live, &operation).await {
                 Ok(source) => {
@@ -103,14 +103,14 @@ impl Subscription {
         }
     }
 
-    /// The cursor of the event that was given last, to follow the feed after.
+    /// The cursor of the last event that was returned, to continue the feed after it.
     #[must_use]
     pub fn cursor(&self) -> Option<String> {
         event_cursor::encode(&self.operation.scope, self.last.as_ref()?).ok()
     }
 
-    /// The next answer; `None` where there will be no more. May be dropped while it waits, but not
-    /// while it renders.
+    /// The next response, or `None` at the end. Can be dropped while it waits, but not while it
+    /// renders.
     pub async fn next(&mut self) -> Option<Payload> {
         let Self { operation, source, last } = self;
         match source {
@@ -131,7 +131,7 @@ impl Subscription {
                 let position = place.position;
                 let since = follower.since();
                 let shown = place.clone();
-                // on the heap, since most of the time a subscriber waits, or another shows it
+                // on the heap, since most of the time a subscriber waits, or another one renders
                 let show = async || Box::pin(operation.show(event, shown, since)).await;
                 let payload = group.payload(position, since, show).await;
                 *last = Some(place);
@@ -144,8 +144,8 @@ impl Subscription {
                 let changed = shown.next().await;
                 if shown.shows == Shows::Figures {
                     changed?;
-                    let turn = Turn::Figures(shown.last.figures.clone());
-                    return Some(json(&Box::pin(operation.render(turn)).await));
+                    let execution = Execution::Figures(shown.last.figures.clone());
+                    return Some(json(&Box::pin(operation.render(execution)).await));
                 }
                 if changed.is_some()
                     && let Some(response) = Box::pin(operation.campaign(shown.campaign)).await
@@ -161,18 +161,20 @@ impl Subscription {
 }
 
 impl Source {
-    async fn open(live: &Live, operation: &Followed) -> Result<Self, Response> {
-        let turn = Arc::new(Turn::Opening(<_>::default()));
-        let response = operation.run(&turn).await;
-        let subject = match &*turn {
-            Turn::Opening(subject) => subject.lock().unwrap_or_else(PoisonError::into_inner).take(),
+    async fn open(live: &Live, operation: &Subscriber) -> Result<Self, Response> {
+        let execution = Arc::new(Execution::Opening(<_>::default()));
+        let response = operation.run(&execution).await;
+        let subject = match &*execution {
+            Execution::Opening(subject) => {
+                subject.lock().unwrap_or_else(PoisonError::into_inner).take()
+            }
             _ => None,
         };
         let source = match (response, subject) {
             (Some(response), _) if !response.errors.is_empty() => return Err(response),
             (response, None) => Source::Once(response),
             (_, Some(Subject::Events { after, condition, test, name })) => {
-                let wanted = Wanted { condition, selects: test, name };
+                let wanted = EventSelection { condition, selects: test, name };
                 let scope = Arc::clone(&operation.scope);
                 let after = operation.after.clone().or(after);
                 let budget = scope.budget();
@@ -184,15 +186,23 @@ impl Source {
                 let scope = &operation.scope;
                 let watched = live.watches.watch(&live.feed, scope, campaign, &now, at);
                 let (last, counted) = (now, at);
-                Source::Campaign(Shown { shows, campaign, last, counted, sent: None, watched })
+                Source::Campaign(FollowedCampaign {
+                    shows,
+                    campaign,
+                    last,
+                    counted,
+                    sent: None,
+                    watched,
+                })
             }
         };
         Ok(source)
     }
 }
 
-impl Shown {
-    /// The first state, and then changed ones, not too often. `None` if the campaign is deleted.
+impl FollowedCampaign {
+    /// The first state, and then changed ones, at a limited rate. `None` if the campaign is
+    /// deleted.
     async fn next(&mut self) -> Option<()> {
         if let Some(sent) = self.sent {
             while !self.take()? {
@@ -223,14 +233,14 @@ impl Shown {
     }
 }
 
-impl Followed {
-    /// The appearance of an event at this time or later: its row with the data that depends on it,
-    /// loaded for all events that were read with it.
-    async fn show(&self, event: Event, place: Place, since: Instant) -> Rendered {
+impl Subscriber {
+    /// Renders an event as of this time or later: its row with the data that depends on it, loaded
+    /// for all events that were read with it.
+    async fn show(&self, event: Event, place: Place, since: Instant) -> RenderOutcome {
         let row = loop {
             match self.row(&event, since).await {
                 Ok(Some(row)) => break row,
-                Ok(None) => return Rendered::Gone,
+                Ok(None) => return RenderOutcome::Gone,
                 Err(Error::Client { .. } | Error::TooMany(_)) => tokio::time::sleep(RETRY).await,
                 // as it was read
                 Err(error) => {
@@ -241,29 +251,29 @@ impl Followed {
         };
         let alone = rows::alone::<event::Entity>((*event).clone());
         // data that failed to load for others that share the row is tried once more for this one
-        if let Some(response) = self.run(&Arc::new(Turn::Event(row, place.clone()))).await
+        if let Some(response) = self.run(&Arc::new(Execution::Event(row, place.clone()))).await
             && response.errors.is_empty()
         {
-            return Rendered::Whole(json(&response));
+            return RenderOutcome::Whole(json(&response));
         }
         event.detach();
-        let response = self.render(Turn::Event(alone, place)).await;
+        let response = self.render(Execution::Event(alone, place)).await;
         if response.errors.is_empty() {
-            return Rendered::Whole(json(&response));
+            return RenderOutcome::Whole(json(&response));
         }
         if failed_for(&response, Code::NotFound) {
             let scope = self.operation();
             let there = scope.existing::<event::Entity>([event.id]).await;
             if there.is_ok_and(|there| there.is_empty()) {
-                return Rendered::Gone;
+                return RenderOutcome::Gone;
             }
         }
-        Rendered::Failed(json(&response))
+        RenderOutcome::Failed(json(&response))
     }
 
-    /// The appearance of a campaign now. `None` if it is deleted.
+    /// Renders a campaign as it is now. `None` if it is deleted.
     async fn campaign(&self, campaign: Uuid) -> Option<Response> {
-        let response = self.render(Turn::Campaign(campaign)).await;
+        let response = self.render(Execution::Campaign(campaign)).await;
         if failed_for(&response, Code::NotFound) {
             let there = self.operation().existing::<campaign::Entity>([campaign]).await;
             if there.is_ok_and(|there| there.is_empty()) {
@@ -300,11 +310,11 @@ impl Followed {
     }
 
     /// A response, tried until the database responds.
-    async fn render(&self, turn: Turn) -> Response {
-        let turn = Arc::new(turn);
+    async fn render(&self, execution: Execution) -> Response {
+        let execution = Arc::new(execution);
         let mut slow = 0;
         loop {
-            let Some(response) = self.run(&turn).await else { return Response::default() };
+            let Some(response) = self.run(&execution).await else { return Response::default() };
             let too_slow = failed_for(&response, Code::Timeout);
             slow += usize::from(too_slow);
             let again = error::is_passing(&response) || too_slow && slow < SLOW_ATTEMPTS;
@@ -316,15 +326,15 @@ impl Followed {
     }
 
     /// Executes the selection once.
-    async fn run(&self, turn: &Arc<Turn>) -> Option<Response> {
+    async fn run(&self, execution: &Arc<Execution>) -> Option<Response> {
         let mut data = Data::default();
         data.insert(Arc::new(self.operation()));
         data.insert(self.viewer.clone());
         data.insert(Now(self.now));
-        data.insert(Arc::clone(turn));
-        let turn = self.scope.live_turn(Instant::now() + self.timeout).await;
-        let _turn = match turn {
-            Ok(turn) => turn,
+        data.insert(Arc::clone(execution));
+        let permit = self.scope.subscription_permit(Instant::now() + self.timeout).await;
+        let _permit = match permit {
+            Ok(permit) => permit,
             Err(error) => return Some(Error::from(error).into_response()),
         };
         let answer = self.selection.answer(data, Uuid::new_v4());
@@ -338,7 +348,7 @@ impl Followed {
     /// start after, if that is a variable that is used nowhere else.
     fn key(&self) -> Key {
         Key {
-            sight: self.scope.sight(),
+            visibility: self.scope.visibility(),
             operation: self.selection.prepared().hash_without("after"),
         }
     }

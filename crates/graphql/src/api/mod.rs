@@ -1,4 +1,4 @@
-//! The way of a viewer's operation through the engine, within the viewer's scope, turn and time.
+//! Takes a viewer's operation through the engine, within the viewer's scope, permits and time.
 
 mod follow;
 mod rate;
@@ -10,7 +10,9 @@ use std::{
 
 use async_graphql::{Context, Data, Response};
 use campaigns_feed::{Feed, FeedState};
-use campaigns_operation::{Documents, Operation, Prepared, aside, text, was_executed};
+use campaigns_operation::{
+    Documents, Operation, Prepared, run_at_low_priority, text, was_executed,
+};
 use campaigns_scope::{Budget, Place, Scope, Viewer};
 use campaigns_tasks::Task;
 use chrono::{DateTime, Utc};
@@ -20,20 +22,20 @@ use uuid::Uuid;
 use crate::{
     context::{Now, Outcomes, RequestContext},
     error::{self, Code, Error},
+    json_columns,
     limits::{self, Limits},
     live::Live,
     schema::Engine,
-    shown,
 };
-use follow::Followed;
+use follow::Subscriber;
 use rate::Rates;
 
 pub use follow::Subscription;
 pub use rate::Rate;
 
 /// The circumstances of an operation.
-pub struct Asked {
-    /// The door to the organization's rows.
+pub struct OperationContext {
+    /// The scope that gives access to the organization's rows.
     pub scope: Scope,
     /// The budget of the operation that its input was drawn from, if any.
     pub budget: Option<Arc<Budget>>,
@@ -70,7 +72,7 @@ impl Api {
     /// what is within the limits, knows these documents, and follows this feed.
     #[must_use]
     pub fn new(introspection: bool, limits: Limits, documents: Documents, feed: Feed) -> Self {
-        let draw = |ctx: &Context<'_>, bytes| Ok(shown::draw_from(ctx.scope(), bytes)?);
+        let draw = |ctx: &Context<'_>, bytes| Ok(json_columns::draw_from(ctx.scope(), bytes)?);
         let engine = Engine::new(introspection, limits.operation, limits::price, draw);
         Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate), documents }
     }
@@ -82,10 +84,10 @@ impl Api {
     }
 
     /// Parses and checks an operation of the scope's organization. If that takes long, it waits for
-    /// its turn, until the deadline at most, and runs on a low-priority thread.
+    /// a permit, at most until the deadline, and runs on a low-priority thread.
     ///
     /// # Errors
-    /// What is wrong with the document or its variables, and the errors of [`Scope::turn_aside`].
+    /// The errors of the document or its variables, and the errors of [`Scope::background_permit`].
     pub async fn prepare(
         &self,
         scope: &Scope,
@@ -97,9 +99,9 @@ impl Api {
         if !operation.takes_long() {
             return Ok(self.engine.prepare(operation)?);
         }
-        let _turn = scope.turn_aside(deadline).await?;
+        let _permit = scope.background_permit(deadline).await?;
         let engine = self.engine.clone();
-        Ok(aside(async move { engine.prepare(operation) }).await?)
+        Ok(run_at_low_priority(async move { engine.prepare(operation) }).await?)
     }
 
     /// What the feed holds now, and how far it is behind.
@@ -114,7 +116,7 @@ impl Api {
         self.live.feed.task()
     }
 
-    /// The bytes of the operations that are kept for the next request.
+    /// The bytes of the cached operations.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.engine.kept_bytes()
@@ -131,7 +133,7 @@ impl Api {
     pub async fn execute(
         &self,
         prepared: Prepared,
-        asked: Asked,
+        context: OperationContext,
         time: Duration,
     ) -> Result<Executed, Response> {
         if prepared.is_subscription() && prepared.is_valid() {
@@ -139,7 +141,7 @@ impl Api {
             return Err(Error::bad_input("query", message).into_response());
         }
         let (is_mutation, is_expensive) = (prepared.is_mutation(), prepared.is_expensive());
-        let Asked { scope, budget, viewer, now, request_id, .. } = asked;
+        let OperationContext { scope, budget, viewer, now, request_id, .. } = context;
         let passed = self.rates.pass(scope.organization(), prepared.cost());
         passed.map_err(Error::into_response)?;
         let outcomes = Outcomes::default();
@@ -154,8 +156,8 @@ impl Api {
         data.insert(outcomes.clone());
         data.insert(self.limits);
         data.insert(self.live.clone());
-        let turn = scope.turn(is_expensive, deadline).await;
-        let _turn = turn.map_err(|error| Error::from(error).into_response())?;
+        let permit = scope.execution_permit(is_expensive, deadline).await;
+        let _permit = permit.map_err(|error| Error::from(error).into_response())?;
         let engine = self.engine.clone();
         let execution = async move {
             let executed = engine.execute(prepared, data, request_id).await;
@@ -174,7 +176,11 @@ impl Api {
             }
         };
         let execution = async {
-            if is_expensive { aside(execution.in_current_span()).await } else { execution.await }
+            if is_expensive {
+                run_at_low_priority(execution.in_current_span()).await
+            } else {
+                execution.await
+            }
         };
         if is_mutation {
             // its statements respect the deadline; the outcome of a commit must not be lost
@@ -194,14 +200,15 @@ impl Api {
     pub async fn subscribe(
         &self,
         prepared: Prepared,
-        asked: Asked,
+        context: OperationContext,
         timeout: Duration,
     ) -> Result<Subscription, Response> {
-        let Asked { scope, viewer, now, after, .. } = asked;
+        let OperationContext { scope, viewer, now, after, .. } = context;
         let passed = self.rates.pass(scope.organization(), prepared.cost());
         passed.map_err(Error::into_response)?;
         let selection = self.engine.follow(prepared);
-        let operation = Followed { selection, scope: Arc::new(scope), viewer, now, timeout, after };
+        let operation =
+            Subscriber { selection, scope: Arc::new(scope), viewer, now, timeout, after };
         Subscription::open(&self.live, operation).await
     }
 }

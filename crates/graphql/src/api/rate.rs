@@ -1,7 +1,7 @@
-//! How much an organization may ask for in a time, by what its operations cost.
+//! The rate limits of organizations, by the cost of their operations.
 //!
-//! **Invariant.** Over any time an organization is served no more than its rate times that time, and
-//! what may come at once.
+//! **Invariant.** Over any interval, an organization gets at most its rate times the interval, plus
+//! one burst.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -18,14 +18,14 @@ use crate::error::Error;
 pub struct Rate {
     /// Cost a second.
     pub per_second: NonZeroU32,
-    /// Cost at once, after a time of rest. An operation that costs more counts as this much.
+    /// The cost of a burst. An operation that costs more counts as this much.
     pub burst: NonZeroU32,
 }
 
-/// Organizations are forgotten that have been at rest, whenever there are so many.
+/// Idle organizations are evicted once this many are tracked.
 const TIDY: usize = 10_000;
 
-/// What organizations have asked for lately. Cloning shares it.
+/// The recent use of each organization. Cloning shares it.
 #[derive(Clone)]
 pub(super) struct Rates(Option<(NonZeroU32, Arc<DefaultKeyedRateLimiter<Uuid>>)>);
 
@@ -38,7 +38,7 @@ impl Rates {
         }))
     }
 
-    /// Lets an operation of this cost pass, or says when it may.
+    /// Lets an operation of this cost pass, or returns when it can.
     pub(super) fn pass(&self, organization: Uuid, cost: usize) -> Result<(), Error> {
         let Some((burst, limiter)) = &self.0 else { return Ok(()) };
         if limiter.len() >= TIDY {

@@ -11,17 +11,17 @@ use uuid::Uuid;
 
 use super::links::{self, LinkStats};
 use crate::{
-    connection::{Connection, Listed, PageArguments, UNFILTERED, UNORDERED},
+    connection::{Connection, ConnectionNode, PageArguments, UNFILTERED, UNORDERED},
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
+    json_columns::OneOf,
     list::ListEntry,
     object::{object, waiting},
     rows,
     scalars::{DateTime, Json},
     segment::Segment,
     send::{Send, SendFilter, SendOrder},
-    shown::OneOf,
     stats::CampaignStats,
     timeline::{self, Calendar, EngagementBucket, TimeInterval},
     viewer::User,
@@ -59,7 +59,7 @@ object! {
 
 waiting!(CampaignFields of campaign);
 
-impl Listed for Campaign {
+impl ConnectionNode for Campaign {
     const NAME: &'static str = "campaign";
 }
 

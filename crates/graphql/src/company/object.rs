@@ -2,13 +2,13 @@
 
 use async_graphql::ID;
 use campaigns_entity::company;
-use campaigns_operation::object::Nothing;
+use campaigns_operation::object::NoFields;
 
 use crate::object::object;
 
 object! {
     /// A company that contacts work for.
-    Company of company, waits Nothing
+    Company of company, waits NoFields
     /// The company's UUID.
     "id": ID = Id;
     /// The company's name.

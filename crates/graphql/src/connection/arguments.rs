@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_graphql::Enum;
 use campaigns_scope::{Direction, KeyValue, Order, Place, Scope, Window};
 
-use super::Listed;
+use super::ConnectionNode;
 use crate::{
     cursor::{self, Cursor},
     error::Error,
@@ -46,14 +46,14 @@ pub(crate) struct PageArguments {
 }
 
 /// The requested rows of a list, and the place of its cursor in the feed.
-pub(super) struct Asked {
+pub(super) struct PageRequest {
     pub(super) window: Window,
     /// The place of the cursor, with the name of the argument.
     pub(super) place: Option<(&'static str, Place)>,
 }
 
 impl PageArguments {
-    pub(super) fn window(self, scope: &Scope, ordering: &Ordering) -> Result<Asked, Error> {
+    pub(super) fn window(self, scope: &Scope, ordering: &Ordering) -> Result<PageRequest, Error> {
         let Self { first, after, last, before } = self;
         if first.is_some() && last.is_some() {
             return Err(Error::bad_input("last", "Use either first or last, not both."));
@@ -84,7 +84,7 @@ impl PageArguments {
         let place = decoded.as_ref().filter(|_| ordering.is_feed).and_then(event::cursor::place_of);
         let cursor = decoded.map(|cursor| cursor.keys);
         let window = Window { limit: limit.into(), from_end, cursor };
-        Ok(Asked { window, place: place.map(|place| (name, place)) })
+        Ok(PageRequest { window, place: place.map(|place| (name, place)) })
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) trait OrderInput: Debug {
 
 impl Ordering {
     /// The order of these fields, for a list of `T`.
-    pub(crate) fn of<T: Listed>(
+    pub(crate) fn of<T: ConnectionNode>(
         scope: &Scope,
         fields: Option<&[impl OrderInput]>,
     ) -> Result<Self, Error> {

@@ -4,12 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::Context;
 use campaigns_analytics::Scan;
-use campaigns_scope::{OrganizationOwned, Page, Place, Scope, Scoped, Settled, Window};
+use campaigns_scope::{OrganizationOwned, Page, Place, Scope, Scoped, SettledPosition, Window};
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{Listed, OrderInput, Ordering, PageArguments, arguments::Asked};
+use super::{ConnectionNode, OrderInput, Ordering, PageArguments, arguments::PageRequest};
 use crate::{
     error::Error,
     event,
@@ -51,14 +51,14 @@ impl Parts {
 }
 
 /// The rows of a list.
-pub(super) struct Selected<E: OrganizationOwned> {
+pub(super) struct SelectedRows<E: OrganizationOwned> {
     /// The select for a page.
     pages: Scoped<E>,
     /// The select for counting, if they are counted.
     counted: Option<Scoped<E>>,
 }
 
-impl<E: OrganizationOwned> Selected<E> {
+impl<E: OrganizationOwned> SelectedRows<E> {
     /// The rows that a filter selects, for a list in an order.
     pub(super) fn by(
         scope: &Scope,
@@ -82,18 +82,18 @@ impl<E: OrganizationOwned> Selected<E> {
 }
 
 /// The lists that are loaded together.
-pub(super) enum Of<T: Listed> {
+pub(super) enum Of<T: ConnectionNode> {
     /// One.
-    One(Selected<T::Entity>),
+    One(SelectedRows<T::Entity>),
     /// One for each of many parents: the column that determines the parent of a row, and the
     /// parents.
-    Children(Selected<T::Entity>, Column<T>, Vec<Uuid>),
+    Children(SelectedRows<T::Entity>, Column<T>, Vec<Uuid>),
     /// One for each of many parents, each with its own condition.
     Each(Vec<(Uuid, Scoped<T::Entity>)>),
 }
 
 /// Lists that are loaded together.
-pub(super) struct Lists<T: Listed> {
+pub(super) struct Lists<T: ConnectionNode> {
     of: Of<T>,
     parts: Parts,
     columns: Columns<T::Entity>,
@@ -102,13 +102,13 @@ pub(super) struct Lists<T: Listed> {
     /// The place of the cursor of a list in feed order, with the argument's name.
     place: Option<(&'static str, Place)>,
     /// The end of a list in feed order.
-    settled: OnceCell<Result<Settled, Error>>,
+    settled: OnceCell<Result<SettledPosition, Error>>,
     pages: OnceCell<Result<Arc<Pages<T>>, Error>>,
     counts: OnceCell<Result<HashMap<Option<Uuid>, u64>, Error>>,
     other_sides: OnceCell<Result<Vec<Option<Uuid>>, Error>>,
 }
 
-impl<T: Listed> Lists<T> {
+impl<T: ConnectionNode> Lists<T> {
     /// The lists in an order.
     pub(super) fn new(
         scope: &Scope,
@@ -118,7 +118,7 @@ impl<T: Listed> Lists<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let ordering = Ordering::of::<T>(scope, order_by)?;
-        let Asked { window, place } = page.window(scope, &ordering)?;
+        let PageRequest { window, place } = page.window(scope, &ordering)?;
         Ok(Self {
             of,
             parts,
@@ -150,7 +150,7 @@ impl<T: Listed> Lists<T> {
         })
     }
 
-    async fn settled(&self, scope: &Scope) -> Result<Settled, Error> {
+    async fn settled(&self, scope: &Scope) -> Result<SettledPosition, Error> {
         let settled = self.settled.get_or_init(async || {
             if let Some((argument, place)) = &self.place
                 && !scope.still_has(place).await?

@@ -21,10 +21,10 @@ use crate::{
     error::Error,
     filter::Filter,
     input::{self, Path},
+    json_columns::{Text, draw_from},
     rows::{self, Columns, Key, Row, RowObject},
-    shown::{Text, draw_from},
 };
-use lists::{Column, Lists, Of, Parts, Selected};
+use lists::{Column, Lists, Of, Parts, SelectedRows};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 
@@ -33,21 +33,28 @@ const PART: usize = 512;
 /// The bytes of an edge as a value, without what it shows.
 const EDGE: usize = 1_024;
 
-/// An object that can be listed by connections.
-pub(crate) trait Listed: RowObject + Object + Clone + 'static {
+/// An object that can be the node of a connection.
+pub(crate) trait ConnectionNode: RowObject + Object + Clone + 'static {
     /// Its name in cursors.
     const NAME: &'static str;
-    /// Whether its cursors are sealed, because they contain what is not for the organization.
+    /// Whether its cursors are sealed, because they contain information that the organization must
+    /// not see.
     const SEALED: bool = false;
 }
 
 /// The object with the ID in an argument, if it belongs to the organization.
-pub(crate) async fn find<T: Listed>(ctx: &Context<'_>, id: &ID) -> Result<Option<T>, Error> {
+pub(crate) async fn find<T: ConnectionNode>(
+    ctx: &Context<'_>,
+    id: &ID,
+) -> Result<Option<T>, Error> {
     with_id(ctx, input::id(id, Path::argument("id"))?).await
 }
 
 /// The object with this ID, if it belongs to the organization.
-pub(crate) async fn with_id<T: Listed>(ctx: &Context<'_>, id: Uuid) -> Result<Option<T>, Error> {
+pub(crate) async fn with_id<T: ConnectionNode>(
+    ctx: &Context<'_>,
+    id: Uuid,
+) -> Result<Option<T>, Error> {
     let columns = T::columns(ctx).all();
     let found = ctx.scope().columns_by::<T::Entity>(&columns, T::Entity::ID, [id]).await?;
     Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))
@@ -59,12 +66,12 @@ pub(crate) const UNFILTERED: Option<&CampaignFilter> = None;
 pub(crate) const UNORDERED: Option<&[CampaignOrder]> = None;
 
 /// A paginated list.
-pub(crate) struct Connection<T: Listed> {
+pub(crate) struct Connection<T: ConnectionNode> {
     lists: Arc<Lists<T>>,
     parent: Option<Uuid>,
 }
 
-impl<T: Listed> Connection<T> {
+impl<T: ConnectionNode> Connection<T> {
     /// The list of the organization's rows that the filter selects.
     pub(crate) fn list(
         ctx: &Context<'_>,
@@ -74,7 +81,7 @@ impl<T: Listed> Connection<T> {
     ) -> Result<Self, Error> {
         let (scope, columns) = (ctx.scope(), Self::columns(ctx));
         let parts = Parts::of(ctx);
-        let of = Of::One(Selected::by(scope, filter, order_by, parts)?);
+        let of = Of::One(SelectedRows::by(scope, filter, order_by, parts)?);
         let lists = Lists::new(scope, (of, parts), columns, order_by, page)?;
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
@@ -94,7 +101,7 @@ impl<T: Listed> Connection<T> {
         let of = columns.bits;
         let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of} {parts:?}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {
-            let selected = Selected::by(scope, filter, order_by, parts)?;
+            let selected = SelectedRows::by(scope, filter, order_by, parts)?;
             let of = Of::Children(selected, column, parent.ids());
             Lists::new(scope, (of, parts), columns, order_by, page).map(Arc::new)
         });
@@ -145,20 +152,20 @@ pub(crate) struct PageInfo {
 /// An element of a list with its cursor.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
-pub(crate) struct Edge<T: Listed> {
+pub(crate) struct Edge<T: ConnectionNode> {
     /// The position of the element in the list, for use with `after` and `before`.
     pub(crate) cursor: Text<String>,
     /// The element.
     pub(crate) node: T,
 }
 
-impl<T: Listed> TypeName for Edge<T> {
+impl<T: ConnectionNode> TypeName for Edge<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Edge", <T as OutputType>::type_name()).into()
     }
 }
 
-impl<T: Listed> TypeName for Connection<T> {
+impl<T: ConnectionNode> TypeName for Connection<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", <T as OutputType>::type_name()).into()
     }
@@ -168,7 +175,7 @@ impl<T: Listed> TypeName for Connection<T> {
 /// elements, and 50 by default. A cursor stays valid while elements come and go, as long as the
 /// order is the same.
 #[async_graphql::Object(name_type)]
-impl<T: Listed> Connection<T> {
+impl<T: ConnectionNode> Connection<T> {
     /// The elements of this page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<Edge<T>>, Error> {
         let scope = ctx.scope();

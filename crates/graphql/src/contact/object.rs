@@ -10,15 +10,15 @@ use uuid::Uuid;
 use super::suppression::{self, Suppression};
 use crate::{
     company::Company,
-    connection::{Connection, Listed, PageArguments},
+    connection::{Connection, ConnectionNode, PageArguments},
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
+    json_columns::OneOf,
     object::{object, waiting},
     rows,
     scalars::{DateTime, Json},
     send::{Send, SendFilter, SendOrder},
-    shown::OneOf,
 };
 
 object! {
@@ -56,7 +56,7 @@ object! {
 
 waiting!(ContactFields of contact);
 
-impl Listed for Contact {
+impl ConnectionNode for Contact {
     const NAME: &'static str = "contact";
 }
 

@@ -1,4 +1,4 @@
-//! Cursors of the feed, which are those of a list of events in feed order.
+//! Cursors of the feed: those of a list of events in feed order.
 
 use campaigns_scope::{KeyValue, Place, Scope};
 

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     filter::{
         All, DateTimeFilter, Filter, IdFilter, StringFilter, enum_filter, logical,
-        memory::{self, Test, Tested},
+        memory::{self, Test, TestedRow},
     },
     input::Path,
 };
@@ -66,7 +66,7 @@ impl EngagementEventFilter {
     /// The same, for an event in memory.
     pub(crate) fn test(&self) -> impl Fn(&event::Model) -> bool + Send + Sync + 'static {
         let test = self.tests();
-        move |event| test(&Tested::of(event))
+        move |event| test(&TestedRow::of(event))
     }
 
     fn tests(&self) -> Test<event::Model> {

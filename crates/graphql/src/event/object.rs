@@ -8,13 +8,13 @@ use campaigns_entity::{
 
 use crate::{
     campaign::Campaign,
-    connection::Listed,
+    connection::ConnectionNode,
     contact::Contact,
     error::Error,
+    json_columns::{ChosenId, OneOf},
     object::{object, waiting},
     scalars::{DateTime, Json},
     send::Send,
-    shown::{OneOf, ShownId},
 };
 
 object! {
@@ -26,7 +26,7 @@ object! {
         "campaign" needs SendCampaignId;
     }
     /// The event's UUID.
-    "id": ShownId = Id;
+    "id": ChosenId = Id;
     /// The type of the event: what happened.
     "type": OneOf<EngagementEventType, EventType> = EventType;
     /// The URL of the clicked link. Null unless the event is a CLICK.
@@ -68,7 +68,7 @@ pub(crate) enum BounceType {
     Soft,
 }
 
-impl Listed for EngagementEvent {
+impl ConnectionNode for EngagementEvent {
     const NAME: &'static str = "event";
     const SEALED: bool = true;
 }

@@ -14,9 +14,9 @@ pub(crate) struct EventQueries;
 
 #[Object]
 impl EventQueries {
-    /// The engagement events of your organization, across all campaigns. The default order is that of
-    /// the live feed. The subscription `engagementEvents` can continue after a cursor of that order,
-    /// whatever the filter.
+    /// The engagement events of your organization, across all campaigns. The default order is that
+    /// of the live feed. The subscription `engagementEvents` can continue after a cursor of that
+    /// order, with any filter.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn events(
         &self,

@@ -1,7 +1,7 @@
 //! `recordEvents`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use campaigns_delivery::{MAX_ROWS, NewEvent, RecordError, Recorded};
+use campaigns_delivery::{MAX_ROWS, NewEvent, RecordError, RecordOutcome};
 use campaigns_entity::event;
 use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, Utc};
@@ -67,7 +67,7 @@ impl RecordEventInput {
 
 /// The result of `recordEvents`.
 pub(crate) struct RecordEventsPayload {
-    recorded: Recorded,
+    recorded: RecordOutcome,
 }
 
 /// The result of `recordEvents`.

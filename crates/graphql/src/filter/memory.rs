@@ -14,16 +14,16 @@ use super::{DateTimeFilter, EnumOperators, Filter, IdFilter, StringFilter};
 use crate::scalars::DateTime;
 
 /// A test of whether a row in memory is selected.
-pub(crate) type Test<M> = Box<dyn Fn(&Tested<'_, M>) -> bool + Send + Sync>;
+pub(crate) type Test<M> = Box<dyn Fn(&TestedRow<'_, M>) -> bool + Send + Sync>;
 
-/// A row that is tested, with what several tests of it need.
-pub(crate) struct Tested<'a, M> {
+/// A row under test, with the data that several tests need.
+pub(crate) struct TestedRow<'a, M> {
     row: &'a M,
     /// The folded texts of fields, by their names.
     folded: RefCell<Vec<(&'static str, Rc<str>)>>,
 }
 
-impl<'a, M> Tested<'a, M> {
+impl<'a, M> TestedRow<'a, M> {
     pub(crate) fn of(row: &'a M) -> Self {
         Self { row, folded: RefCell::default() }
     }
@@ -101,8 +101,8 @@ pub(crate) fn id<M: 'static>(filter: Option<&IdFilter>, value: fn(&M) -> Uuid) -
     tests.tests
 }
 
-/// Whether a folded text holds a folded part.
-type Holds = fn(&str, &str) -> bool;
+/// Whether a folded text matches a folded part.
+type TextMatch = fn(&str, &str) -> bool;
 
 /// The tests on the text of a field.
 pub(crate) fn text<M: 'static>(
@@ -131,7 +131,7 @@ pub(crate) fn text<M: 'static>(
     if let Some(texts) = set(not_in) {
         tests.push(Box::new(move |of| !value(of.row).is_some_and(|text| texts.contains(text))));
     }
-    let parts: [(&Option<String>, Holds); 3] = [
+    let parts: [(&Option<String>, TextMatch); 3] = [
         (contains, |text, part| text.contains(part)),
         (starts_with, |text, part| text.starts_with(part)),
         (ends_with, |text, part| text.ends_with(part)),

@@ -71,7 +71,7 @@ pub(crate) fn condition(
     scan: Scan,
 ) -> Result<Condition, Error> {
     let Some(filter) = filter else { return Ok(Condition::all()) };
-    let (statement, mut spent) = (Statement { scope, scan }, Spent::default());
+    let (statement, mut spent) = (Statement { scope, scan }, FilterUsage::default());
     let compiled = compile(statement, filter, Path::argument(argument), 1, &mut spent)?;
     Ok(Condition::all().add_option(compiled))
 }
@@ -85,9 +85,9 @@ struct Statement<'a> {
 
 /// How much of its limits a filter has used.
 #[derive(Default)]
-struct Spent {
+struct FilterUsage {
     conditions: usize,
-    /// The filters in `and`, `or` and `not`, with conditions of their own or without.
+    /// The filters in `and`, `or` and `not`, with or without their own conditions.
     filters: usize,
     values: usize,
 }
@@ -99,7 +99,7 @@ fn compile(
     filter: &impl Filter,
     path: Path<'_>,
     depth: usize,
-    spent: &mut Spent,
+    spent: &mut FilterUsage,
 ) -> Result<Option<Expr>, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::limit(
@@ -130,7 +130,7 @@ fn compile(
         for (index, filter) in filters.iter().enumerate() {
             parts.push(compile(statement, filter, path.index(index), depth + 1, all.spent)?);
         }
-        // beside one that selects everything, the others do not matter
+        // next to a filter that selects everything, the others do not matter
         if parts.iter().all(Option::is_some) {
             match parts.into_iter().flatten().reduce(ExprTrait::or) {
                 Some(any) => all.join(any),
@@ -152,7 +152,7 @@ fn compile(
 pub(crate) struct All<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) scan: Scan,
-    spent: &'a mut Spent,
+    spent: &'a mut FilterUsage,
     joined: Option<Expr>,
 }
 
@@ -208,7 +208,7 @@ impl All<'_> {
         self.push(path, negated)
     }
 
-    /// Adds a condition or its negation, as a field wants.
+    /// Adds a condition or its negation, as a boolean field requests.
     pub(crate) fn whether(
         &mut self,
         path: Path<'_>,

@@ -8,7 +8,7 @@ pub(crate) use mutations::ListMutations;
 pub(crate) use object::ListEntry;
 
 use async_graphql::SimpleObject;
-use campaigns_delivery::Listed;
+use campaigns_delivery::ListOutcome;
 
 use crate::{campaign::Campaign, rows};
 
@@ -25,8 +25,8 @@ pub(crate) struct ListPayload {
     already_on_list: u64,
 }
 
-impl From<Listed> for ListPayload {
-    fn from(listed: Listed) -> Self {
+impl From<ListOutcome> for ListPayload {
+    fn from(listed: ListOutcome) -> Self {
         Self {
             campaign: Campaign(rows::alone(listed.campaign)),
             added: listed.added,

@@ -5,7 +5,7 @@ use campaigns_entity::list_entry;
 
 use crate::{
     campaign::Campaign,
-    connection::Listed,
+    connection::ConnectionNode,
     contact::Contact,
     error::Error,
     object::{object, waiting},
@@ -32,7 +32,7 @@ object! {
 
 waiting!(ListEntryFields of list_entry);
 
-impl Listed for ListEntry {
+impl ConnectionNode for ListEntry {
     const NAME: &'static str = "list entry";
 }
 

@@ -1,4 +1,4 @@
-//! Subscribers that see the same: what is rendered for one of them is rendered for all of them.
+//! Subscribers that see the same: an event is rendered once for all of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Budget, Held, Sight};
+use campaigns_scope::{Budget, Reservation, Visibility};
 use tokio::sync::OnceCell;
 
 /// A response of a subscription as it is sent: an execution result in JSON.
@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The key of a group: what its members can see, and the hash of the operation except for its start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub(crate) sight: Sight,
+    pub(crate) visibility: Visibility,
     pub(crate) operation: [u8; 32],
 }
 
@@ -50,7 +50,7 @@ struct Events {
 struct Cell {
     payload: Arc<OnceCell<Payload>>,
     asked: Instant,
-    held: Option<Held>,
+    held: Option<Reservation>,
     bytes: usize,
 }
 
@@ -70,7 +70,7 @@ impl Events {
         payload
     }
 
-    /// Keeps what was rendered, if there is room for it.
+    /// Keeps a rendered event, if there is room for it.
     fn keep(&mut self, position: i64, payload: &Payload) {
         let Some(cell) = self.cells.get_mut(&position).filter(|cell| cell.held.is_none()) else {
             return;
@@ -129,7 +129,7 @@ impl Member {
         &self,
         position: i64,
         since: Instant,
-        render: impl AsyncFnOnce() -> Rendered,
+        render: impl AsyncFnOnce() -> RenderOutcome,
     ) -> Option<Payload> {
         if self.0.members.load(Ordering::Relaxed) < 2 {
             return render().await.payload();
@@ -138,7 +138,7 @@ impl Member {
         let cell = events().cell(position, since);
         let rendered = cell
             .get_or_try_init(async || match render().await {
-                Rendered::Whole(payload) => {
+                RenderOutcome::Whole(payload) => {
                     events().keep(position, &payload);
                     Ok(payload)
                 }
@@ -153,7 +153,7 @@ impl Member {
 }
 
 /// The result of rendering an event.
-pub(crate) enum Rendered {
+pub(crate) enum RenderOutcome {
     /// A response without errors.
     Whole(Payload),
     /// A response with errors.
@@ -162,7 +162,7 @@ pub(crate) enum Rendered {
     Gone,
 }
 
-impl Rendered {
+impl RenderOutcome {
     pub(crate) fn payload(self) -> Option<Payload> {
         match self {
             Self::Whole(payload) | Self::Failed(payload) => Some(payload),

@@ -9,8 +9,8 @@ mod group;
 mod watch;
 
 pub use group::Payload;
-pub(crate) use group::{Key, Member, Rendered};
-pub(crate) use watch::Watched;
+pub(crate) use group::{Key, Member, RenderOutcome};
+pub(crate) use watch::CampaignWatch;
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,14 +26,14 @@ use uuid::Uuid;
 
 use crate::rows::Row;
 use group::Groups;
-use watch::Watches;
+use watch::CampaignWatches;
 
 /// The state that operations of a process share. Clones share it.
 #[derive(Clone)]
 pub struct Live {
     pub(crate) feed: Feed,
     pub(crate) intake: Intake,
-    pub(crate) watches: Watches,
+    pub(crate) watches: CampaignWatches,
     pub(crate) groups: Groups,
 }
 
@@ -44,14 +44,14 @@ impl Live {
         Self {
             feed,
             intake: Intake::default(),
-            watches: Watches::default(),
+            watches: CampaignWatches::default(),
             groups: Groups::default(),
         }
     }
 
-    /// Records that this process has changed data of an organization.
-    pub(crate) fn has_changed(&self, organization: Uuid) {
-        self.watches.has_changed(organization);
+    /// Notifies watchers that this process has changed data of an organization.
+    pub(crate) fn notify_changed(&self, organization: Uuid) {
+        self.watches.notify_changed(organization);
     }
 }
 
@@ -59,14 +59,14 @@ impl Live {
 pub(crate) type Condition = Box<dyn Fn(&Scope) -> sea_orm::Condition + Send + Sync>;
 
 /// A test of whether an event in memory is selected.
-pub(crate) type Selects = Box<dyn Fn(&event::Model) -> bool + Send + Sync>;
+pub(crate) type EventTest = Box<dyn Fn(&event::Model) -> bool + Send + Sync>;
 
 /// What a subscription is about.
 pub(crate) enum Subject {
-    /// Events after a place, or from now on, that both of these select, with a name that identifies
-    /// the filter.
-    Events { after: Option<Place>, condition: Condition, test: Selects, name: Arc<str> },
-    /// This of a campaign, starting with its state that was counted at `at`.
+    /// Events after a place, or from now on, that the condition and the test select, with a name
+    /// that identifies the filter.
+    Events { after: Option<Place>, condition: Condition, test: EventTest, name: Arc<str> },
+    /// A campaign or its figures, starting with the state that was counted at `at`.
     Campaign { shows: Shows, campaign: Uuid, now: State, at: Instant },
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Shows {
 }
 
 /// The purpose of one execution of a subscription's selection.
-pub(crate) enum Turn {
+pub(crate) enum Execution {
     /// To check the arguments and determine the subject.
     Opening(Mutex<Option<Subject>>),
     /// To show an event, at its place.

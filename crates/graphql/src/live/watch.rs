@@ -1,8 +1,8 @@
 //! Campaigns as they change: their rows and their figures.
 //!
 //! One task counts the watched campaigns of an organization together: those with a new event in the
-//! feed, all of them when this process has changed something, and all of them from time to time,
-//! for changes made with SQL. Counting reads a few rows of each, and a hash of its own row.
+//! feed, all of them when this process has changed something, and all of them periodically, for
+//! changes made with SQL. Counting reads a few rows of each, and a hash of its own row.
 //!
 //! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
 //! all without watchers. The last state that a watcher has seen is current, or at most a few
@@ -17,8 +17,8 @@ use std::{
 
 use campaigns_analytics::{State, states};
 use campaigns_entity::campaign;
-use campaigns_feed::{Feed, FollowError, Follower, Wanted};
-use campaigns_scope::{Error, OrganizationOwned, Scope, Sight};
+use campaigns_feed::{EventSelection, Feed, FollowError, Follower};
+use campaigns_scope::{Error, OrganizationOwned, Scope, Visibility};
 use tokio::{
     sync::{Notify, watch},
     time::sleep_until,
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 /// The minimum time between two counts.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// The time between two counts of all campaigns, whatever is known.
+/// The time between two counts of all campaigns, even if nothing is known to have changed.
 const SWEEP: Duration = Duration::from_secs(2);
 /// The maximum time of a count.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -35,16 +35,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 const TOGETHER: usize = 500;
 
 /// The state of a campaign, or `None` if it is deleted, and when counting started.
-type Counted = (Option<State>, Instant);
+type CountedState = (Option<State>, Instant);
 
 /// A campaign that is watched while this lives.
-pub(crate) struct Watched {
-    counted: watch::Receiver<Counted>,
+pub(crate) struct CampaignWatch {
+    counted: watch::Receiver<CountedState>,
 }
 
-impl Watched {
+impl CampaignWatch {
     /// The last counted state.
-    pub(crate) fn latest(&mut self) -> Counted {
+    pub(crate) fn latest(&mut self) -> CountedState {
         self.counted.borrow_and_update().clone()
     }
 
@@ -56,20 +56,20 @@ impl Watched {
 
 /// The watched campaigns of this process. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Watches(Arc<Mutex<HashMap<Uuid, Viewers>>>);
+pub(crate) struct CampaignWatches(Arc<Mutex<HashMap<Uuid, Viewers>>>);
 
 /// The watched campaigns of an organization, by groups of viewers who see the same.
-type Viewers = HashMap<Sight, Arc<Organization>>;
+type Viewers = HashMap<Visibility, Arc<Organization>>;
 
 /// The watched campaigns of an organization, for viewers who see the same.
 #[derive(Default)]
 struct Organization {
-    campaigns: Mutex<HashMap<Uuid, watch::Sender<Counted>>>,
+    campaigns: Mutex<HashMap<Uuid, watch::Sender<CountedState>>>,
     /// Notified when any of them may have changed.
     changed: Notify,
 }
 
-impl Watches {
+impl CampaignWatches {
     /// Watches a campaign of the scope's organization, which had this state at that time.
     pub(crate) fn watch(
         &self,
@@ -78,10 +78,10 @@ impl Watches {
         campaign: Uuid,
         state: &State,
         at: Instant,
-    ) -> Watched {
+    ) -> CampaignWatch {
         let mut organizations = self.organizations();
         let viewers = organizations.entry(scope.organization()).or_default();
-        let organization = viewers.entry(scope.sight()).or_insert_with(|| {
+        let organization = viewers.entry(scope.visibility()).or_insert_with(|| {
             let organization = Arc::<Organization>::default();
             let task = Task {
                 watches: self.clone(),
@@ -100,11 +100,11 @@ impl Watches {
         };
         // something may have happened between that count and now
         organization.changed.notify_one();
-        Watched { counted }
+        CampaignWatch { counted }
     }
 
-    /// Records that data of an organization has changed.
-    pub(crate) fn has_changed(&self, organization: Uuid) {
+    /// Notifies watchers that data of an organization has changed.
+    pub(crate) fn notify_changed(&self, organization: Uuid) {
         for watched in self.organizations().get(&organization).into_iter().flat_map(Viewers::values)
         {
             watched.changed.notify_one();
@@ -117,18 +117,18 @@ impl Watches {
 }
 
 impl Organization {
-    fn campaigns(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Counted>>> {
+    fn campaigns(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<CountedState>>> {
         self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The campaigns to count.
-enum Touched {
+enum Pending {
     Some(HashSet<Uuid>),
     All,
 }
 
-impl Touched {
+impl Pending {
     fn add(&mut self, campaign: Uuid) {
         if let Self::Some(campaigns) = self {
             campaigns.insert(campaign);
@@ -138,17 +138,17 @@ impl Touched {
 
 /// The task that counts the campaigns of an organization.
 struct Task {
-    watches: Watches,
+    watches: CampaignWatches,
     feed: Feed,
     scope: Arc<Scope>,
     organization: Arc<Organization>,
 }
 
 impl Task {
-    /// Counts while somebody watches.
+    /// Counts while there are watchers.
     async fn run(&self) {
         let mut follower = None;
-        let mut touched = Touched::All;
+        let mut touched = Pending::All;
         let mut failing = false;
         loop {
             let started = Instant::now();
@@ -157,7 +157,7 @@ impl Task {
             }
             if follower.is_none() {
                 let scope = Arc::clone(&self.scope);
-                follower = self.feed.follow(scope, None, Wanted::all()).await.ok();
+                follower = self.feed.follow(scope, None, EventSelection::all()).await.ok();
             }
             match self.count(&touched).await {
                 Ok(()) => failing = false,
@@ -170,9 +170,9 @@ impl Task {
             }
             let rest = started + INTERVAL;
             let sweep = rest.max(started + SWEEP);
-            touched = Touched::Some(HashSet::new());
+            touched = Pending::Some(HashSet::new());
             if failing {
-                touched = Touched::All;
+                touched = Pending::All;
             }
             // wait until there is something to count and it is time
             let mut something = failing;
@@ -186,17 +186,17 @@ impl Task {
                         } else {
                             // the feed went back, or cannot be followed: count everything again
                             follower = None;
-                            touched = Touched::All;
+                            touched = Pending::All;
                             something = true;
                         }
                     }
                     () = self.organization.changed.notified() => {
-                        touched = Touched::All;
+                        touched = Pending::All;
                         something = true;
                     }
                     () = sleep_until(until.into()) => {
                         if !something {
-                            touched = Touched::All;
+                            touched = Pending::All;
                             something = true;
                         }
                     }
@@ -205,7 +205,7 @@ impl Task {
         }
     }
 
-    /// Forgets campaigns that nobody watches. Returns whether none is left, so that the task ends.
+    /// Forgets campaigns without watchers. Returns whether none is left, so that the task ends.
     fn forget_unwatched(&self) -> bool {
         // no watcher can join in the meantime
         let mut organizations = self.watches.organizations();
@@ -214,7 +214,7 @@ impl Task {
         if campaigns.is_empty()
             && let Entry::Occupied(mut viewers) = organizations.entry(self.scope.organization())
         {
-            viewers.get_mut().remove(&self.scope.sight());
+            viewers.get_mut().remove(&self.scope.visibility());
             if viewers.get().is_empty() {
                 viewers.remove();
             }
@@ -222,12 +222,12 @@ impl Task {
         campaigns.is_empty()
     }
 
-    async fn count(&self, touched: &Touched) -> Result<(), Error> {
+    async fn count(&self, touched: &Pending) -> Result<(), Error> {
         let watched: Vec<Uuid> = {
             let campaigns = self.organization.campaigns();
             match touched {
-                Touched::All => campaigns.keys().copied().collect(),
-                Touched::Some(of) => {
+                Pending::All => campaigns.keys().copied().collect(),
+                Pending::Some(of) => {
                     of.iter().filter(|id| campaigns.contains_key(id)).copied().collect()
                 }
             }

@@ -5,7 +5,7 @@ use campaigns_entity::{StoredJson, segment};
 
 use super::rules;
 use crate::{
-    connection::{Connection, Listed, PageArguments},
+    connection::{Connection, ConnectionNode, PageArguments},
     contact::{Contact, ContactOrder},
     context::RequestContext,
     error::Error,
@@ -40,7 +40,7 @@ object! {
 
 waiting!(SegmentFields of segment);
 
-impl Listed for Segment {
+impl ConnectionNode for Segment {
     const NAME: &'static str = "segment";
 }
 

@@ -6,14 +6,14 @@ use campaigns_entity::{event, send};
 
 use crate::{
     campaign::Campaign,
-    connection::{Connection, Listed, PageArguments},
+    connection::{Connection, ConnectionNode, PageArguments},
     contact::Contact,
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
+    json_columns::OneOf,
     object::{object, waiting},
     scalars::{DateTime, Json},
-    shown::OneOf,
 };
 
 object! {
@@ -42,7 +42,7 @@ object! {
 
 waiting!(SendFields of send);
 
-impl Listed for Send {
+impl ConnectionNode for Send {
     const NAME: &'static str = "send";
 }
 

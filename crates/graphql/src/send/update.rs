@@ -1,7 +1,7 @@
 //! `updateSends`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use campaigns_delivery::{MAX_ROWS, Report, ReportError, Updated};
+use campaigns_delivery::{MAX_ROWS, Report, ReportError, UpdateOutcome};
 use campaigns_entity::send;
 use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, Utc};
@@ -46,7 +46,7 @@ impl UpdateSendInput {
 
 /// The result of `updateSends`.
 pub(crate) struct UpdateSendsPayload {
-    updated: Updated,
+    updated: UpdateOutcome,
     ids: Vec<Uuid>,
 }
 

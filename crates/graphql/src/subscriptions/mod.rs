@@ -23,8 +23,8 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, cursor},
     filter,
     input::{self, Path},
-    live::{Shows, Subject, Turn},
-    shown::Text,
+    json_columns::Text,
+    live::{Execution, Shows, Subject},
     stats::CampaignStats,
 };
 
@@ -32,22 +32,22 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Subscriptions;
 
-/// What to show this time.
-enum Shown<'a> {
-    Opening(&'a Turn),
-    Turn(&'a Turn),
+/// The purpose of this execution.
+enum Phase<'a> {
+    Opening(&'a Execution),
+    Execution(&'a Execution),
 }
 
-fn turn<'a>(ctx: &'a Context<'_>) -> Shown<'a> {
-    let turn: &Arc<Turn> = ctx.data_unchecked();
-    match **turn {
-        Turn::Opening(_) => Shown::Opening(turn),
-        _ => Shown::Turn(turn),
+fn phase<'a>(ctx: &'a Context<'_>) -> Phase<'a> {
+    let phase: &Arc<Execution> = ctx.data_unchecked();
+    match **phase {
+        Execution::Opening(_) => Phase::Opening(phase),
+        _ => Phase::Execution(phase),
     }
 }
 
-fn open<T: Send + 'static>(turn: &Turn, subject: Subject) -> BoxStream<'static, T> {
-    if let Turn::Opening(slot) = turn {
+fn open<T: Send + 'static>(phase: &Execution, subject: Subject) -> BoxStream<'static, T> {
+    if let Execution::Opening(slot) = phase {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject);
     }
     stream::empty().boxed()
@@ -108,8 +108,8 @@ impl Subscriptions {
         after: Option<String>,
     ) -> Result<BoxStream<'static, Edge<EngagementEvent>>, Error> {
         let scope = ctx.scope();
-        match turn(ctx) {
-            Shown::Opening(turn) => {
+        match phase(ctx) {
+            Phase::Opening(phase) => {
                 filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
                 let after = after.map(|after| cursor::place(scope, "after", &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
@@ -119,13 +119,13 @@ impl Subscriptions {
                     let compiled = filter::condition(scope, Some(&filter), "filter", Scan::Full);
                     compiled.unwrap_or_else(|_| unreachable!("it was compiled before"))
                 });
-                Ok(open(turn, Subject::Events { after, condition, test, name }))
+                Ok(open(phase, Subject::Events { after, condition, test, name }))
             }
-            Shown::Turn(Turn::Event(row, place)) => {
+            Phase::Execution(Execution::Event(row, place)) => {
                 let cursor = Text(cursor::encode(scope, place)?);
                 Ok(show(Edge { cursor, node: EngagementEvent(row.clone()) }))
             }
-            Shown::Turn(_) => Ok(stream::empty().boxed()),
+            Phase::Execution(_) => Ok(stream::empty().boxed()),
         }
     }
 
@@ -136,13 +136,13 @@ impl Subscriptions {
         ctx: &Context<'_>,
         #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
     ) -> Result<BoxStream<'static, CampaignStats>, Error> {
-        match turn(ctx) {
-            Shown::Opening(turn) => {
+        match phase(ctx) {
+            Phase::Opening(phase) => {
                 let path = Path::argument("campaignId");
-                Ok(open(turn, campaign(ctx, Shows::Figures, &campaign_id, path).await?))
+                Ok(open(phase, campaign(ctx, Shows::Figures, &campaign_id, path).await?))
             }
-            Shown::Turn(Turn::Figures(figures)) => Ok(show(figures.clone().into())),
-            Shown::Turn(_) => Ok(stream::empty().boxed()),
+            Phase::Execution(Execution::Figures(figures)) => Ok(show(figures.clone().into())),
+            Phase::Execution(_) => Ok(stream::empty().boxed()),
         }
     }
 
@@ -155,15 +155,15 @@ impl Subscriptions {
         #[graphql(desc = "The ID of the campaign.")] id: ID,
     ) -> Result<BoxStream<'static, Campaign>, Error> {
         let path = Path::argument("id");
-        match turn(ctx) {
-            Shown::Opening(turn) => {
-                Ok(open(turn, campaign(ctx, Shows::Campaign, &id, path).await?))
+        match phase(ctx) {
+            Phase::Opening(phase) => {
+                Ok(open(phase, campaign(ctx, Shows::Campaign, &id, path).await?))
             }
-            Shown::Turn(Turn::Campaign(id)) => {
+            Phase::Execution(Execution::Campaign(id)) => {
                 let found = connection::with_id(ctx, *id).await?;
                 Ok(show(found.ok_or_else(|| Error::not_found("campaign", path))?))
             }
-            Shown::Turn(_) => Ok(stream::empty().boxed()),
+            Phase::Execution(_) => Ok(stream::empty().boxed()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_entity::{organization, user};
-use campaigns_operation::object::Nothing;
+use campaigns_operation::object::NoFields;
 use campaigns_scope::{Role as ClaimedRole, Viewer as Claims};
 
 use super::user_of;
@@ -20,7 +20,7 @@ pub(crate) enum Role {
 
 object! {
     /// An organization. You can see the data of your own organization only.
-    Organization of organization, waits Nothing
+    Organization of organization, waits NoFields
     /// The organization's UUID.
     "id": ID = Id;
     /// The organization's name.
@@ -31,7 +31,7 @@ object! {
 
 object! {
     /// A user: a person who works for your organization.
-    User of user, waits Nothing
+    User of user, waits NoFields
     /// The user's UUID.
     "id": ID = Id;
     /// The user's e-mail address.

@@ -91,7 +91,7 @@ impl<'a> Merge<'a, '_> {
         level
     }
 
-    /// Whether all values under a key have one shape, whatever objects they belong to
+    /// Whether all values under a key have one shape, for any objects that they belong to
     /// (`SameResponseShape`).
     fn same_shape(&mut self, level: &Level<'a>) -> ControlFlow<()> {
         for (key, entries) in level {

@@ -1,7 +1,7 @@
-//! Rules of validation that the library keeps only in part (GraphQL, section 5).
+//! Rules of validation that the library checks only in part (GraphQL, section 5).
 //!
-//! [`merge`] holds fields with one response key against each other at all levels (5.3.2), and
-//! [`variables`] holds each variable against the place where it is used (5.8.5).
+//! [`merge`] compares fields with the same response key at all levels (5.3.2), and [`variables`]
+//! checks each variable against the places where it is used (5.8.5).
 //!
 //! **Invariant.** Each rule takes time in proportion to the document with its fragments expanded,
 //! which [`measure`](mod@crate::measure) bounds, and finds at most
@@ -21,7 +21,7 @@ use crate::{engine::MAX_FAULTS, types::Types};
 struct Faults(Vec<ServerError>);
 
 impl Faults {
-    /// Records a fault. Breaks off where there are enough.
+    /// Records a fault. Stops once there are enough.
     fn push(&mut self, message: String, locations: Vec<Pos>) -> ControlFlow<()> {
         let mut error = ServerError::new(message, None);
         error.locations = locations;
@@ -33,7 +33,7 @@ impl Faults {
 /// Checks all operations and fragments of a document.
 ///
 /// # Errors
-/// What is wrong.
+/// The faults.
 pub(crate) fn check(types: &Types, document: &ExecutableDocument) -> Result<(), Vec<ServerError>> {
     let mut faults = Faults::default();
     match merge::check(types, document, &mut faults) {

@@ -19,7 +19,7 @@ use crate::types::{self, Input, Types};
 
 /// A place for a value.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Location<'a> {
     ty: &'a Type,
     has_default: bool,
     position: Pos,
@@ -80,7 +80,7 @@ fn each_use<'a>(
     types: &'a Types,
     document: &'a ExecutableDocument,
     operation: &'a OperationDefinition,
-    take: impl FnMut(&'a Positioned<VariableDefinition>, Place<'_>) -> ControlFlow<()>,
+    take: impl FnMut(&'a Positioned<VariableDefinition>, Location<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let definitions = operation.variable_definitions.iter();
     let condition = Type::new("Boolean!").expect("this is the name of a type");
@@ -98,7 +98,7 @@ fn each_use<'a>(
 
 impl<'a, F> Uses<'a, '_, F>
 where
-    F: FnMut(&'a Positioned<VariableDefinition>, Place<'_>) -> ControlFlow<()>,
+    F: FnMut(&'a Positioned<VariableDefinition>, Location<'_>) -> ControlFlow<()>,
 {
     fn set(&mut self, object: &str, set: &'a SelectionSet) -> ControlFlow<()> {
         for selection in &set.items {
@@ -111,7 +111,8 @@ where
                         let slot = known.and_then(|of| of.arguments.get(name.node.as_str()));
                         let Some(slot) = slot else { continue };
                         let position = value.pos;
-                        let place = Place { ty: &slot.ty, has_default: slot.has_default, position };
+                        let place =
+                            Location { ty: &slot.ty, has_default: slot.has_default, position };
                         self.value(place, &value.node)?;
                     }
                     let of = known.map_or("", |known| known.base());
@@ -143,13 +144,13 @@ where
     /// The directives of the specification take conditions.
     fn directives(&mut self, directives: &'a [Positioned<Directive>]) -> ControlFlow<()> {
         for (_, value) in directives.iter().flat_map(|directive| &directive.node.arguments) {
-            let place = Place { ty: self.condition, has_default: false, position: value.pos };
+            let place = Location { ty: self.condition, has_default: false, position: value.pos };
             self.value(place, &value.node)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn value(&mut self, place: Place<'_>, value: &'a Value) -> ControlFlow<()> {
+    fn value(&mut self, place: Location<'_>, value: &'a Value) -> ControlFlow<()> {
         match (value, &place.ty.base) {
             (Value::Variable(name), _) => match self.definitions.get(name.as_str()) {
                 Some(definition) => (self.take)(definition, place),
@@ -157,11 +158,11 @@ where
                 None => ControlFlow::Continue(()),
             },
             (Value::List(values), BaseType::List(of)) => {
-                let place = Place { ty: of, has_default: false, ..place };
+                let place = Location { ty: of, has_default: false, ..place };
                 values.iter().try_for_each(|value| self.value(place, value))
             }
             (value, BaseType::List(of)) => {
-                self.value(Place { ty: of, has_default: false, ..place }, value)
+                self.value(Location { ty: of, has_default: false, ..place }, value)
             }
             (Value::Object(values), BaseType::Named(name)) => {
                 let types = self.types;
@@ -171,7 +172,7 @@ where
                 values.iter().try_for_each(|(name, value)| match fields.get(name.as_str()) {
                     Some(slot) => {
                         let (ty, has_default) = (&slot.ty, slot.has_default);
-                        self.value(Place { ty, has_default, ..place }, value)
+                        self.value(Location { ty, has_default, ..place }, value)
                     }
                     None => ControlFlow::Continue(()),
                 })
@@ -181,7 +182,7 @@ where
     }
 }
 
-fn is_allowed(definition: &VariableDefinition, place: Place<'_>) -> bool {
+fn is_allowed(definition: &VariableDefinition, place: Location<'_>) -> bool {
     let ty = &definition.var_type.node;
     let default = definition.default_value.as_ref().map(|default| &default.node);
     let has_value = default.is_some_and(|default| *default != ConstValue::Null);

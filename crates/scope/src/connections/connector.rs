@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{
     Failure,
-    hosts::{Connected, Hosts},
+    hosts::{Hosts, ServerConnection},
     link::{KEPT, Link},
     pooler, turn,
 };
@@ -28,7 +28,7 @@ pub(super) enum Connector {
 }
 
 /// What transactions begin with.
-pub(super) struct Begin {
+pub(super) struct BeginStatements {
     pub(super) usual: String,
     /// Where all statements see the same snapshot.
     pub(super) repeatable: String,
@@ -36,7 +36,7 @@ pub(super) struct Begin {
 
 impl Connector {
     /// Connects once, to check that it is possible and how.
-    pub(super) async fn open(options: &Options) -> Result<(Self, Begin, Link), Failure> {
+    pub(super) async fn open(options: &Options) -> Result<(Self, BeginStatements, Link), Failure> {
         let settings = settings(options);
         let (connector, mut first) = if options.url.starts_with("postgres") {
             connect_first(Hosts::of(&options.url)?, &settings, options.pooler).await?
@@ -45,7 +45,7 @@ impl Connector {
             let path = sqlite.get_filename().to_owned();
             let connector = Self::Sqlite(Box::new(sqlite));
             let first = match connector.connect().await {
-                // which does not pass by itself, as other reasons may
+                // unlike other reasons, this one does not pass by itself
                 Err(Failure::Sqlx(error)) if cannot_open(&error) && !path.exists() => {
                     return Err(Failure::NoFile(path));
                 }
@@ -56,17 +56,17 @@ impl Connector {
         let begin = match connector {
             Self::Postgres { pooled: true, .. } => {
                 let settings = pooler::settings(&mut first, settings).await?;
-                Begin {
+                BeginStatements {
                     usual: pooler::begin("BEGIN", &settings),
                     repeatable: pooler::begin("BEGIN ISOLATION LEVEL REPEATABLE READ", &settings),
                 }
             }
-            Self::Postgres { .. } => Begin {
+            Self::Postgres { .. } => BeginStatements {
                 usual: "BEGIN".to_owned(),
                 repeatable: "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned(),
             },
             // two transactions that start with a read could not both continue with a write
-            Self::Sqlite(_) => Begin {
+            Self::Sqlite(_) => BeginStatements {
                 usual: "BEGIN IMMEDIATE".to_owned(),
                 repeatable: "BEGIN IMMEDIATE".to_owned(),
             },
@@ -104,7 +104,7 @@ impl Connector {
                 if *pooled {
                     return Ok(Link::postgres(hosts.connect_to_pooler().await?, None));
                 }
-                let Connected { connection, process } = hosts.connect().await?;
+                let ServerConnection { connection, process } = hosts.connect().await?;
                 Ok(Link::postgres(connection, Some(process)))
             }
             Self::Sqlite(options) => {
@@ -162,7 +162,7 @@ async fn connect_first(
         let hosts =
             plain.map(|host| host.options(settings.iter().map(|(name, value)| (*name, value))));
         match hosts.connect().await {
-            Ok(Connected { mut connection, process }) => {
+            Ok(ServerConnection { mut connection, process }) => {
                 let shown = connection.fetch_one("SHOW plan_cache_mode").await?;
                 if shown.try_get::<String, _>(0)? == settings[0].1 {
                     let first = Link::postgres(connection, Some(process));

@@ -21,10 +21,10 @@ use super::{Failure, link::KEPT};
 
 /// How long one of several hosts is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a single host is waited for where nobody else sets a time. One that sleeps takes seconds.
+/// How long to wait for a single host if no timeout is configured. A sleeping host takes seconds.
 const ALONE: Duration = Duration::from_secs(10);
 
-/// What of libpq's parameters goes without saying here.
+/// Parameters of libpq that are ignored because they always hold here.
 const TARGET: &str = "target_session_attrs";
 
 /// The parameters that the driver knows. It would log others with their values, such as `sslpassword`.
@@ -53,12 +53,12 @@ const KNOWN: [&str; 19] = [
 /// The hosts of a database.
 pub(super) struct Hosts {
     options: Vec<PgConnectOptions>,
-    /// The one that took writes last.
+    /// The host that accepted writes last.
     last: AtomicUsize,
 }
 
-/// A connection that was made, and the process that serves it.
-pub(super) struct Connected {
+/// An established connection, and the process that serves it.
+pub(super) struct ServerConnection {
     pub(super) connection: PgConnection,
     pub(super) process: i32,
 }
@@ -81,8 +81,8 @@ impl Hosts {
         Self { options, last: AtomicUsize::new(self.last.load(Ordering::Relaxed)) }
     }
 
-    /// Connects to the one that takes writes, where there are several. A single one is asked nothing: a
-    /// pooler would need a server for that.
+    /// Connects to the host that accepts writes, if there are several. A single host is not
+    /// queried: a pooler would need a server for that.
     pub(super) async fn connect_to_pooler(&self) -> Result<PgConnection, Failure> {
         match &self.options[..] {
             [only] => Ok(PgConnection::connect_with(only).await?),
@@ -90,8 +90,8 @@ impl Hosts {
         }
     }
 
-    /// Connects to the one that takes writes, where there are several.
-    pub(super) async fn connect(&self) -> Result<Connected, Failure> {
+    /// Connects to the host that accepts writes, if there are several.
+    pub(super) async fn connect(&self) -> Result<ServerConnection, Failure> {
         let count = self.options.len();
         let first = self.last.load(Ordering::Relaxed);
         let mut why = None;
@@ -109,7 +109,7 @@ impl Hosts {
                     tokio::spawn(timeout(PATIENCE, connected.connection.close()));
                     why = why.or(Some(std::io::Error::other("it is a standby").into()));
                 }
-                // what another host says of a password or a database counts more
+                // an error of another host about a password or a database is more useful
                 Ok(Err(error)) => why = Some(error),
                 Err(_) => {
                     let late = std::io::Error::from(ErrorKind::TimedOut);
@@ -122,11 +122,11 @@ impl Hosts {
 }
 
 /// Connects, and asks for the process and whether it is a standby.
-async fn connect(options: &PgConnectOptions) -> Result<(Connected, bool), sqlx::Error> {
+async fn connect(options: &PgConnectOptions) -> Result<(ServerConnection, bool), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let asked = "SELECT pg_backend_pid(), pg_is_in_recovery()";
     let row = connection.fetch_one(asked).await?;
-    Ok((Connected { process: row.try_get(0)?, connection }, row.try_get(1)?))
+    Ok((ServerConnection { process: row.try_get(0)?, connection }, row.try_get(1)?))
 }
 
 /// An address for each host of one.
@@ -182,8 +182,8 @@ fn as_parameters(user: &str) -> Vec<String> {
     name.into_iter().chain(password).collect()
 }
 
-/// The address of the host that takes writes, of an address that may name several. A single host must
-/// answer too, whatever it takes. An address of SQLite is given back as it is.
+/// The address of the host that accepts writes, from an address that can name several. A single
+/// host must answer too, even if it is read-only. An SQLite address is returned as it is.
 ///
 /// # Errors
 /// If there is no such host.
@@ -194,7 +194,8 @@ pub async fn primary(url: &str) -> Result<String, crate::Error> {
     let hosts = Hosts::of(url).map_err(Failure::from)?;
     let late = |_| Failure::from(sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)));
     let all = ALONE.max(PATIENCE * u32::try_from(hosts.options.len()).unwrap_or(u32::MAX));
-    let Connected { connection, .. } = timeout(all, hosts.connect()).await.map_err(late)??;
+    let ServerConnection { connection, .. } =
+        timeout(all, hosts.connect()).await.map_err(late)??;
     connection.close().await.map_err(Failure::from)?;
     Ok(addresses(url).swap_remove(hosts.last.load(Ordering::Relaxed)))
 }

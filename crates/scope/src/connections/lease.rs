@@ -1,4 +1,4 @@
-//! A connection while somebody uses it.
+//! A connection while it is in use.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The connections of a process to its database: who can use one, and how a statement runs.
 //!
 //! SeaORM builds statements and reads rows. The part in between is here, because it decides what
-//! one client can cost the others. sqlx's pool serves whoever comes first, and if the future of a
+//! one client can cost the others. sqlx's pool is first come, first served, and if the future of a
 //! statement is dropped, the statement keeps running in the database until its timeout, with its
 //! connection.
 //!
@@ -50,17 +50,17 @@ use uuid::Uuid;
 
 use self::{
     canceler::Canceler,
-    connector::{Begin, Connector},
+    connector::{BeginStatements, Connector},
     lease::Lease,
     link::Link,
     pooler::Servers,
-    turn::Turns,
+    turn::WriteLock,
     types::Types,
 };
 use crate::{
     Observer, Options,
     budget::Share,
-    shares::{NoPlace, Occupancy, Permit, Shares},
+    shares::{NoPermit, Occupancy, Permit, Shares},
 };
 pub use hosts::primary;
 
@@ -84,7 +84,7 @@ pub(crate) enum Plans {
     /// found by ID, for which planning takes longer than execution.
     Kept,
     /// It plans once, with index look-ups only. This is the right plan for a statement that looks
-    /// up rows by key or reads an index in its order, whatever the sizes of tables when it was
+    /// up rows by key or reads an index in its order, regardless of the sizes of tables when it was
     /// planned. Planning would take several times as long as execution.
     ByKey,
 }
@@ -141,16 +141,16 @@ struct Inner {
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
-    counted: OnceLock<Counted>,
-    begin: Begin,
+    counted: OnceLock<StatementMetrics>,
+    begin: BeginStatements,
     /// Where the database has one writer at a time.
-    turns: Option<Turns>,
+    write_lock: Option<WriteLock>,
     /// The column types that differ from the documented ones.
     types: Types,
 }
 
 /// What is counted of statements.
-struct Counted {
+struct StatementMetrics {
     seconds: Histogram,
     failed: Counter,
 }
@@ -169,7 +169,7 @@ impl Connections {
         observer: Option<Observer>,
     ) -> Result<Self, Failure> {
         let (connector, begin, mut first) = Connector::open(options).await?;
-        let turns = (connector.backend() == DbBackend::Sqlite).then(Turns::default);
+        let write_lock = (connector.backend() == DbBackend::Sqlite).then(WriteLock::default);
         let pooled_begin = connector.is_pooled().then_some(begin.usual.as_str());
         let types = Types::look_up(&mut first, pooled_begin).await?;
         let all = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(1);
@@ -203,7 +203,7 @@ impl Connections {
             observer,
             counted: OnceLock::new(),
             begin,
-            turns,
+            write_lock,
             types,
         })))
     }
@@ -251,7 +251,7 @@ impl Connections {
     /// From now on, statements are counted by the recorder of metrics that this process has. To look it
     /// up for each statement would cost more than to count.
     pub(crate) fn count_statements(&self) {
-        self.0.counted.get_or_init(|| Counted {
+        self.0.counted.get_or_init(|| StatementMetrics {
             seconds: metrics::histogram!("campaigns_statement_seconds"),
             failed: metrics::counter!("campaigns_statements_failed_total"),
         });
@@ -280,7 +280,7 @@ impl Connections {
         };
         let permit = shares.enter_until(lane.id(), until).await;
         let permit = permit.map_err(|why| match (too_late(), why) {
-            (Failure::NoneFree, NoPlace::TooMany) => Failure::TooManyWait,
+            (Failure::NoneFree, NoPermit::TooMany) => Failure::TooManyWait,
             (failure, _) => failure,
         })?;
         let found = match timeout_at(until.into(), self.link(plans)).await {
@@ -328,8 +328,8 @@ impl Connections {
         }
     }
 
-    /// Closes the connections that are open now, those in use when they come back: they are broken, or
-    /// know an old version of the tables. So whoever tries again gets a new one.
+    /// Closes the connections that are open now, those in use when they come back: they are broken,
+    /// or know an old version of the tables. So a retry gets a new one.
     fn renew(&self) {
         let old = {
             let mut idle = self.idle();

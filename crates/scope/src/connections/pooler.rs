@@ -15,8 +15,8 @@
 //!   waits (`client_connection_check_interval`). Only then is its place free ([`ENDS`]), so that a
 //!   client that hangs up again and again does not pile up server processes.
 //! - A transaction that has begun to commit is not abandoned.
-//! - Organizations run no more transactions at once than the pooler has servers for. Its queue serves
-//!   whoever comes first, so an organization could fill it ([`Servers`]).
+//! - Organizations run no more transactions at once than the pooler has servers for. Its queue is
+//!   first come, first served, so one organization could fill it ([`Servers`]).
 
 use std::{
     future::Future,

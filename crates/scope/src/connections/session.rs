@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan, turn::Turn};
+use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan, turn::WriteGuard};
 use crate::{budget::Budget, error::may_repeat, wall::Wall};
 
 /// How long a commit can take. Commits are never canceled.
@@ -59,7 +59,7 @@ pub(crate) struct Transaction(Arc<Mutex<Open>>);
 struct Open {
     lease: Lease,
     /// Until it has ended, where the database has one writer at a time.
-    turn: Option<Turn>,
+    write_guard: Option<WriteGuard>,
     /// Whether a statement failed. PostgreSQL then turns a commit into a rollback.
     failed: bool,
     /// Whether it failed in favor of another transaction, or for a reason that will have changed by
@@ -151,13 +151,13 @@ impl Session {
         let mut again = true;
         loop {
             let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
-            let turn = match &self.connections.0.turns {
-                Some(turns) => Some(turns.take(self.deadline).await?),
+            let write_guard = match &self.connections.0.write_lock {
+                Some(write_lock) => Some(write_lock.take(self.deadline).await?),
                 None => None,
             };
             match self.in_time(self.begin_on(&mut lease, words)).await {
                 Ok(()) => {
-                    let open = Open { lease, turn, failed: false, may_repeat: false };
+                    let open = Open { lease, write_guard, failed: false, may_repeat: false };
                     let transaction = Transaction(Arc::new(Mutex::new(open)));
                     let session = Self { transaction: Some(transaction.clone()), ..self.clone() };
                     return Ok((session, transaction));
@@ -447,7 +447,7 @@ impl Transaction {
             let committed = timeout(COMMIT, open.lease.link().end("COMMIT")).await;
             let committed = committed.unwrap_or(Err(Failure::NoneFree));
             open.failed = committed.is_err();
-            open.turn = None;
+            open.write_guard = None;
             match committed {
                 // the database says that it did not
                 Err(Failure::Sqlx(sqlx::Error::Database(error))) if !is_end(error.as_ref()) => {

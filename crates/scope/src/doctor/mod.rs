@@ -33,11 +33,11 @@ pub struct Check {
     pub wrong: String,
     /// What to do about it.
     pub remedy: String,
-    look: Look,
+    look: Probe,
 }
 
 #[derive(Clone, Debug)]
-enum Look {
+enum Probe {
     /// Rows that a condition selects.
     Rows(rows::Rows),
     /// Indexes that are missing or not valid.
@@ -52,7 +52,7 @@ enum Look {
 
 /// The findings of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Findings {
     /// The findings, one line each, up to the requested number.
     pub named: Vec<String>,
     /// How many there are.
@@ -76,7 +76,7 @@ impl Doctor {
                 "Run the statement beside each fault. Clients that followed meanwhile have to load \
                      their data again."
                     .to_owned(),
-            look: Look::Feed,
+            look: Probe::Feed,
         });
         checks
     }
@@ -85,23 +85,33 @@ impl Doctor {
     ///
     /// # Errors
     /// Any error of the database.
-    pub async fn look(&self, check: &Check, now: DateTime<Utc>, most: u64) -> Result<Found, Error> {
+    pub async fn look(
+        &self,
+        check: &Check,
+        now: DateTime<Utc>,
+        most: u64,
+    ) -> Result<Findings, Error> {
         let missing = match &check.look {
-            Look::Rows(rows) => return self.rows(rows, now, most).await,
-            Look::Indexes => objects::missing_indexes(&self.session).await?,
-            Look::BrokenTriggers => {
+            Probe::Rows(rows) => return self.rows(rows, now, most).await,
+            Probe::Indexes => objects::missing_indexes(&self.session).await?,
+            Probe::BrokenTriggers => {
                 let broken = triggers::look(&self.session).await?.broken;
                 broken.iter().map(ToString::to_string).collect()
             }
-            Look::SwitchedTriggers => triggers::look(&self.session).await?.switched,
-            Look::Feed => faults_of_feed(&self.session).await?,
+            Probe::SwitchedTriggers => triggers::look(&self.session).await?.switched,
+            Probe::Feed => faults_of_feed(&self.session).await?,
         };
         let all = missing.len() as u64;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Ok(Found { named: missing.into_iter().take(most).collect(), all })
+        Ok(Findings { named: missing.into_iter().take(most).collect(), all })
     }
 
-    async fn rows(&self, rows: &rows::Rows, now: DateTime<Utc>, most: u64) -> Result<Found, Error> {
+    async fn rows(
+        &self,
+        rows: &rows::Rows,
+        now: DateTime<Utc>,
+        most: u64,
+    ) -> Result<Findings, Error> {
         let sql = rows.sql(most);
         let values = if sql.contains("$1") { vec![(now + AHEAD).into()] } else { Vec::new() };
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);
@@ -115,7 +125,7 @@ impl Doctor {
             named.push(rows.line(id, organization, other));
             all = row.try_get("", "all_of_them")?;
         }
-        Ok(Found { named, all: all.unsigned_abs() })
+        Ok(Findings { named, all: all.unsigned_abs() })
     }
 
     fn backend(&self) -> DbBackend {

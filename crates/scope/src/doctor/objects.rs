@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::{Check, Look};
+use super::{Check, Probe};
 use crate::{Error, connections::Session};
 
 /// The columns that an index of a table must start with. Without them, the most common queries read
@@ -29,20 +29,20 @@ pub(super) fn checks() -> [Check; 3] {
         Check {
             wrong: "indexes are missing or not valid".to_owned(),
             remedy: "Create the index (in PostgreSQL CONCURRENTLY). Drop one that is not valid first.".to_owned(),
-            look: Look::Indexes,
+            look: Probe::Indexes,
         },
         Check {
             wrong: "triggers are missing or turned off".to_owned(),
             remedy: "What is written is not counted, or does not appear in the feed. Run `campaigns repair`."
                 .to_owned(),
-            look: Look::BrokenTriggers,
+            look: Probe::BrokenTriggers,
         },
         Check {
             wrong: "triggers were turned off for a time, or created again, as by a restore".to_owned(),
             remedy: "What was written meanwhile may not be counted. Run `campaigns repair`, which counts again where counts \
                      are wrong."
                 .to_owned(),
-            look: Look::SwitchedTriggers,
+            look: Probe::SwitchedTriggers,
         },
     ]
 }

@@ -3,7 +3,7 @@
 use sea_orm::{DbBackend, IdenStatic};
 use uuid::Uuid;
 
-use super::{Check, Look};
+use super::{Check, Probe};
 use crate::OrganizationOwned;
 
 /// The rows of a table that match a condition.
@@ -42,7 +42,7 @@ impl Rows {
     }
 
     pub(super) fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
-        Check { wrong: wrong.into(), remedy: remedy.into(), look: Look::Rows(self) }
+        Check { wrong: wrong.into(), remedy: remedy.into(), look: Probe::Rows(self) }
     }
 }
 

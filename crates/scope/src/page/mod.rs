@@ -9,9 +9,9 @@
 //! - Nulls come last in both directions. Text is ordered by code point, and an enum by its
 //!   declaration. A time that RFC 3339 cannot write is ordered as the database orders it, and a
 //!   cursor contains it as it is stored.
-//! - A row is on a page after a cursor exactly if it comes after the cursor in the order, whatever
-//!   happened to the row that the cursor was made from: walking by cursors skips and repeats no row
-//!   that stays in place.
+//! - A row is on a page after a cursor exactly if it comes after the cursor in the order, even if
+//!   the row that the cursor was made from has changed or is deleted: walking by cursors skips and
+//!   repeats no row that stays in place.
 //! - SQL compares the same expressions that it orders by, so the two cannot disagree.
 //!
 //! If all keys go in the same direction and none can be null, "after" is a row comparison,
@@ -33,7 +33,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Dialect, Error, OrganizationOwned, Scope, Scoped, scope::By, unreadable::leave_out_unknown,
+    Dialect, Error, OrganizationOwned, Scope, Scoped, scope::ConditionKind,
+    unreadable::leave_out_unknown,
 };
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
@@ -95,7 +96,7 @@ impl Scope {
         let keys = self.keys::<E>(order);
         let dialect = self.dialect();
         // the index on organization and ID is read in order
-        let by_key = list.by == By::Nothing && order.0.is_empty() && counted.is_none();
+        let by_key = list.by == ConditionKind::Nothing && order.0.is_empty() && counted.is_none();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
         let is_counted = counted.is_some();
@@ -130,7 +131,7 @@ impl Scope {
     ) -> Result<HashMap<Uuid, Page>, Error> {
         let keys = self.keys::<E>(order);
         let mut rows: HashMap<Uuid, Vec<_>> = HashMap::with_capacity(parents.len());
-        let by_key = list.by == By::Nothing && order.0.is_empty();
+        let by_key = list.by == ConditionKind::Nothing && order.0.is_empty();
         for chunk in parents.chunks(PARENTS) {
             let select = self.select_for_parents(list, columns, column, chunk, &keys, window);
             for row in self.read(&select, by_key).await? {

@@ -22,13 +22,13 @@ use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unrea
 /// The rows in `$2` as a function of PostgreSQL, which takes the columns' types.
 pub(super) const ROWS: &str = "json_to_recordset(CAST($2 AS json))";
 
-/// Given rows, as a table named `given`: `$1` is the organization, `$2` the rows.
-pub(super) struct Given<E: OrganizationOwned> {
+/// Rows of the caller, as a table named `given`: `$1` is the organization, `$2` the rows.
+pub(super) struct GivenRows<E: OrganizationOwned> {
     pub(super) columns: Vec<E::Column>,
     pub(super) rows: Json,
 }
 
-impl<E: OrganizationOwned> Given<E> {
+impl<E: OrganizationOwned> GivenRows<E> {
     /// The columns that are set in the first row, which are the same in all rows.
     pub(super) fn of(rows: &[E::ActiveModel]) -> Self {
         let is_set = |column: &E::Column| match rows.first().map(|row| row.get(*column)) {
@@ -157,11 +157,11 @@ impl Scope {
         &self,
         rows: &[E::ActiveModel],
     ) -> Result<HashSet<Uuid>, Error> {
-        let given = Given::<E>::of(rows);
+        let given = GivenRows::<E>::of(rows);
         let (entity, names) = (E::default(), given.names());
         let dialect = self.dialect();
         let order = if dialect == Dialect::Postgres { "ORDER BY id" } else { "" };
-        let (mut tables, whole) = Given::<E>::referenced(dialect);
+        let (mut tables, whole) = GivenRows::<E>::referenced(dialect);
         tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(dialect)));
         let sql = format!(
             "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {whole} {order} \
@@ -209,7 +209,7 @@ impl Scope {
         &self,
         rows: &[E::ActiveModel],
     ) -> Result<(), Error> {
-        let given = Given::<E>::of(rows);
+        let given = GivenRows::<E>::of(rows);
         let refers = |column: &E::Column| {
             E::REFERENCES.iter().any(|(reference, _)| reference.as_str() == column.as_str())
         };

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Scope,
-    bulk::{Given, ROWS},
+    bulk::{GivenRows, ROWS},
 };
 use crate::{Dialect, Error};
 
@@ -43,7 +43,7 @@ impl Scope {
         rows: &[event::ActiveModel],
         are_chosen: bool,
     ) -> Result<HashSet<Uuid>, Error> {
-        let given = Given::<event::Entity>::of(rows);
+        let given = GivenRows::<event::Entity>::of(rows);
         let others: Vec<&str> =
             given.columns.iter().map(IdenStatic::as_str).filter(|name| *name != "id").collect();
         let others = others.join(", ");
@@ -64,12 +64,12 @@ impl Scope {
 }
 
 fn of_postgres(
-    given: &Given<event::Entity>,
+    given: &GivenRows<event::Entity>,
     others: &str,
     are_chosen: bool,
     is_placed: bool,
 ) -> String {
-    let (mut tables, whole) = Given::<event::Entity>::referenced(Dialect::Postgres);
+    let (mut tables, whole) = GivenRows::<event::Entity>::referenced(Dialect::Postgres);
     let typed = given.typed(Dialect::Postgres);
     let (place, position, order) = if is_placed {
         tables.insert(
@@ -114,8 +114,8 @@ fn of_postgres(
     )
 }
 
-fn of_sqlite(given: &Given<event::Entity>, others: &str, are_chosen: bool) -> String {
-    let (mut tables, whole) = Given::<event::Entity>::referenced(Dialect::Sqlite);
+fn of_sqlite(given: &GivenRows<event::Entity>, others: &str, are_chosen: bool) -> String {
+    let (mut tables, whole) = GivenRows::<event::Entity>::referenced(Dialect::Sqlite);
     tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(Dialect::Sqlite)));
     if !are_chosen {
         return format!(

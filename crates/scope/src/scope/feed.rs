@@ -18,7 +18,7 @@ use crate::{Dialect, Error, unreadable::leave_out};
 
 /// The settled position of an organization's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettledPosition {
     /// The position up to which every event of the organization, including later ones, is visible to
     /// the statements that come next. `None` if this is true of all visible events. The migration
     /// `m0012_horizons` explains why.
@@ -65,9 +65,9 @@ impl Scope {
     ///
     /// # Errors
     /// Any error of the database.
-    pub async fn settled(&self) -> Result<Settled, Error> {
+    pub async fn settled(&self) -> Result<SettledPosition, Error> {
         if self.dialect() == Dialect::Sqlite {
-            return Ok(Settled { position: None, incarnation: "".into() });
+            return Ok(SettledPosition { position: None, incarnation: "".into() });
         }
         let sql = "SELECT campaign_feed_settled_for($1) AS settled, \
                    campaign_feed_incarnation() AS incarnation";
@@ -78,7 +78,7 @@ impl Scope {
                 Some(row) => (row.try_get("", "settled")?, row.try_get("", "incarnation")?),
                 None => (0, String::new()),
             };
-        Ok(Settled { position: Some(position), incarnation: incarnation.into() })
+        Ok(SettledPosition { position: Some(position), incarnation: incarnation.into() })
     }
 
     /// The place of the latest event that is settled.
@@ -86,7 +86,7 @@ impl Scope {
     /// # Errors
     /// Any error of the database.
     pub async fn latest_place(&self) -> Result<Place, Error> {
-        let Settled { position: upto, incarnation } = self.settled().await?;
+        let SettledPosition { position: upto, incarnation } = self.settled().await?;
         let select = within(self.find(), None, upto)
             .select
             .select_only()
@@ -230,7 +230,7 @@ fn within(
     }
 }
 
-/// An event; `None` where it cannot be read, which must not keep the events behind it from anybody.
+/// An event, or `None` if it cannot be read, which must not hold up the events behind it.
 pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
     let read = || -> Result<_, DbErr> {
         Ok(event::Model {

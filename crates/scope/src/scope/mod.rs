@@ -7,8 +7,8 @@ mod sorted;
 mod write;
 
 pub(crate) use bulk::{is_given, is_given_in};
-pub use feed::{FeedPage, Place, Settled};
-pub use sorted::Sorted;
+pub use feed::{FeedPage, Place, SettledPosition};
+pub use sorted::SortOutcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,21 +28,21 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Admin, CursorKey, Dialect, Error, Given, OrganizationOwned, Role, Sql,
+    Admin, CursorKey, Dialect, Error, OrganizationOwned, Role, Sql, ValuesTable,
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
     cursor_key,
-    shares::{NoPlace, Patience, Permit, Resting, Shares},
+    shares::{NoPermit, Patience, Permit, RestingPermit, Shares},
     unreadable::{all_known, leave_out_unknown},
-    wall::Sight,
+    wall::Visibility,
 };
 
 /// The number of rows or IDs in one statement. SQLite binds at most 32,766 values.
 const CHUNK: usize = 2_000;
 
-/// How long what a subscription shows waits for its turn.
+/// How long a response of a subscription waits to be executed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a transaction is tried that is ended for the sake of others.
+/// How often a transaction is tried if it is aborted in favor of others.
 const ATTEMPTS: u32 = 12;
 /// The maximum wait before the second attempt. Each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
@@ -61,27 +61,27 @@ pub struct Scope {
     cursor_key: Option<Arc<CursorKey>>,
 }
 
-/// An operation's turn to execute, until it is dropped.
-pub struct Turn {
-    _dear: Option<Resting>,
+/// The right to execute an operation, until it is dropped.
+pub struct ExecutionPermit {
+    _expensive: Option<RestingPermit>,
     _any: Permit,
 }
 
-/// A turn to work on a low-priority thread, until it is dropped.
-pub struct AsideTurn {
-    _permit: Resting,
+/// The right to work on a low-priority thread, until it is dropped.
+pub struct BackgroundPermit {
+    _permit: RestingPermit,
 }
 
 /// A select of rows of one organization.
 pub struct Scoped<E: OrganizationOwned> {
     pub(crate) select: Select<E>,
     /// The kind of its condition.
-    pub(crate) by: By,
+    pub(crate) by: ConditionKind,
 }
 
 /// The condition of a select, in addition to the organization.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum ConditionKind {
     /// Nothing.
     Nothing,
     /// Their keys.
@@ -106,14 +106,14 @@ impl<E: OrganizationOwned> Scoped<E> {
             let position = Expr::col(position.as_column_ref());
             select = select.filter(position.gt(Expr::cust("0")));
         }
-        Self { select, by: By::Nothing }
+        Self { select, by: ConditionKind::Nothing }
     }
 
     /// Only rows that match the condition.
     #[must_use]
     pub fn filter(self, condition: impl IntoCondition) -> Self {
         let condition = condition.into_condition();
-        let by = if condition.is_empty() { self.by } else { By::Filter };
+        let by = if condition.is_empty() { self.by } else { ConditionKind::Filter };
         Self { select: self.select.filter(condition), by }
     }
 
@@ -121,7 +121,7 @@ impl<E: OrganizationOwned> Scoped<E> {
     /// look-ups by key.
     #[must_use]
     pub fn planned_anew(self) -> Self {
-        Self { by: By::Filter, ..self }
+        Self { by: ConditionKind::Filter, ..self }
     }
 
     /// Only the row with this ID.
@@ -131,7 +131,11 @@ impl<E: OrganizationOwned> Scoped<E> {
     }
 
     fn by_key(self, condition: Expr) -> Self {
-        let by = if self.by == By::Nothing { By::Key } else { By::Filter };
+        let by = if self.by == ConditionKind::Nothing {
+            ConditionKind::Key
+        } else {
+            ConditionKind::Filter
+        };
         Self { select: self.select.filter(condition), by }
     }
 
@@ -179,68 +183,72 @@ impl Scope {
         self.budget().operation(self.budgets.limits())
     }
 
-    /// Waits until an operation of the organization can be executed, for the lifetime of the
-    /// result. The number of executed operations is bounded, and an organization has no more than
-    /// its share. Few expensive ones run at once, or they would keep all cores busy.
+    /// Waits until an operation of the organization can be executed. The permit is for the lifetime
+    /// of the result. The number of executed operations is bounded, and an organization has no more
+    /// than its share. Few expensive ones run at once, or they would keep all cores busy.
     ///
     /// # Errors
-    /// [`Error::TooManyWait`] where the organization has too many; [`Error::Busy`] where others have,
-    /// and where those that wait already wait for long.
-    pub async fn turn(&self, is_dear: bool, deadline: Instant) -> Result<Turn, Error> {
+    /// [`Error::TooManyWait`] if the organization has too many operations; [`Error::Busy`] if
+    /// others keep the process busy, or if operations of the organization have been waiting for
+    /// long.
+    pub async fn execution_permit(
+        &self,
+        is_expensive: bool,
+        deadline: Instant,
+    ) -> Result<ExecutionPermit, Error> {
         let work = &self.budgets.work;
         work.activity.note(self.organization);
         let end = Instant::now().checked_add(work.max_wait);
         let until = end.map_or(deadline, |end| end.min(deadline));
         let patience = Patience { until, behind: work.max_wait / 2 };
-        let dear = if is_dear {
-            let permit = self.enter(&work.dear, self.organization, patience).await?;
-            Some(Resting::new(permit, work.activity.clone()))
+        let expensive = if is_expensive {
+            let permit = self.enter(&work.expensive, self.organization, patience).await?;
+            Some(RestingPermit::new(permit, work.activity.clone()))
         } else {
             None
         };
         let any = self.enter(&work.any, self.organization, patience).await?;
-        Ok(Turn { _dear: dear, _any: any })
+        Ok(ExecutionPermit { _expensive: expensive, _any: any })
     }
 
-    /// Waits until work of the organization can be done on a low-priority thread, for the lifetime
-    /// of the result: reading a large request, for example. It takes the place of an expensive
-    /// operation.
+    /// Waits until work of the organization, such as reading a large request, can be done on a
+    /// low-priority thread, for the lifetime of the result. It counts as an expensive operation.
     ///
     /// # Errors
-    /// The errors of [`Scope::turn`].
-    pub async fn turn_aside(&self, deadline: Instant) -> Result<AsideTurn, Error> {
+    /// The errors of [`Scope::execution_permit`].
+    pub async fn background_permit(&self, deadline: Instant) -> Result<BackgroundPermit, Error> {
         let work = &self.budgets.work;
         work.activity.note(self.organization);
         let end = Instant::now().checked_add(work.max_wait);
         let until = end.map_or(deadline, |end| end.min(deadline));
         let patience = Patience { until, behind: work.max_wait / 2 };
-        let permit = self.enter(&work.dear, self.organization, patience).await?;
-        Ok(AsideTurn { _permit: Resting::new(permit, work.activity.clone()) })
+        let permit = self.enter(&work.expensive, self.organization, patience).await?;
+        Ok(BackgroundPermit { _permit: RestingPermit::new(permit, work.activity.clone()) })
     }
 
-    /// Whether operations of the organization wait for long, so that others of it are refused.
+    /// Whether operations of the organization have been waiting for long, so that more are refused.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         let work = &self.budgets.work;
         work.any.has_waited(self.organization, work.max_wait / 2)
     }
 
-    /// The same for a subscription's response, which does not wait for the organization's other
-    /// operations.
+    /// A permit for a response of a subscription, which does not queue behind the organization's
+    /// other operations.
     ///
     /// # Errors
-    /// The errors of [`Scope::turn`].
-    pub async fn live_turn(&self, deadline: Instant) -> Result<Turn, Error> {
+    /// The errors of [`Scope::execution_permit`].
+    pub async fn subscription_permit(&self, deadline: Instant) -> Result<ExecutionPermit, Error> {
         let apart = Uuid::from_u128(!self.organization.as_u128());
         let until = std::cmp::min(deadline, Instant::now() + PATIENCE);
         let any = self.enter(&self.budgets.work.any, apart, until.into()).await?;
-        Ok(Turn { _dear: None, _any: any })
+        Ok(ExecutionPermit { _expensive: None, _any: any })
     }
 
     async fn enter(&self, to: &Shares, whose: Uuid, patience: Patience) -> Result<Permit, Error> {
         to.enter_until(whose, patience).await.map_err(|why| match why {
-            NoPlace::TooMany => Error::TooManyWait,
-            NoPlace::Busy => Error::Busy,
+            NoPermit::TooMany => Error::TooManyWait,
+            NoPermit::Busy => Error::Busy,
         })
     }
 
@@ -275,8 +283,8 @@ impl Scope {
 
     /// The values that decide which rows this scope sees.
     #[must_use]
-    pub fn sight(&self) -> Sight {
-        Sight::of(self.organization, self.session.wall())
+    pub fn visibility(&self) -> Visibility {
+        Visibility::of(self.organization, self.session.wall())
     }
 
     /// The right to delete, if the viewer's claims give it.
@@ -318,7 +326,7 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Vec<E::Model>, Error> {
-        let by_key = scoped.by == By::Key;
+        let by_key = scoped.by == ConditionKind::Key;
         let rows = self.read(&scoped.into_query(), by_key).await?;
         all_known::<E>(&rows)
     }
@@ -331,7 +339,7 @@ impl Scope {
         &self,
         scoped: Scoped<E>,
     ) -> Result<Option<E::Model>, Error> {
-        let by_key = scoped.by == By::Key;
+        let by_key = scoped.by == ConditionKind::Key;
         let rows = self.read(&scoped.select.limit(1).into_query(), by_key).await?;
         Ok(all_known::<E>(&rows)?.pop())
     }
@@ -521,9 +529,9 @@ impl Scope {
         &self,
         sql: Sql,
         selected: Scoped<E>,
-        given: Option<Given>,
+        given: Option<ValuesTable>,
     ) -> Result<Vec<QueryResult>, Error> {
-        let by_key = selected.by == By::Key;
+        let by_key = selected.by == ConditionKind::Key;
         let ids = selected.select.select_only().column(E::ID).into_query();
         let statement = sql.statement(
             self.executor().get_database_backend(),

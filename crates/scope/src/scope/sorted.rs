@@ -7,12 +7,12 @@ use sea_orm::{
     QuerySelect, QueryTrait, Statement, Value,
 };
 
-use super::{By, Scope};
-use crate::{Dialect, Error, Given, OrganizationOwned, Scoped, Sql};
+use super::{ConditionKind, Scope};
+use crate::{Dialect, Error, OrganizationOwned, Scoped, Sql, ValuesTable};
 
 /// The outcome for the IDs that a text selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sorted {
+pub struct SortOutcome {
     /// How many rows were inserted.
     pub inserted: u64,
     /// The number of IDs that were to be inserted but existed by then, because another transaction
@@ -21,7 +21,7 @@ pub struct Sorted {
     kinds: BTreeMap<i64, u64>,
 }
 
-impl Sorted {
+impl SortOutcome {
     /// The number of IDs of a kind, starting at 1.
     #[must_use]
     pub fn of(&self, kind: i64) -> u64 {
@@ -63,12 +63,12 @@ impl Scope {
         column: E::Column,
         sql: Sql,
         selected: Scoped<S>,
-        given: Option<Given>,
-    ) -> Result<Sorted, Error> {
+        given: Option<ValuesTable>,
+    ) -> Result<SortOutcome, Error> {
         let mut row = row;
         row.set(E::ORGANIZATION, self.organization.into());
         let backend = self.executor().get_database_backend();
-        let by_key = selected.by == By::Key;
+        let by_key = selected.by == ConditionKind::Key;
         let ids = selected.select.select_only().column(S::ID).into_query();
         let query = sql.statement(backend, self.organization, ("selected", ids), by_key, given);
         self.transaction(async |scope| {
@@ -83,7 +83,7 @@ impl Scope {
         row: &E::ActiveModel,
         column: E::Column,
         query: Statement,
-    ) -> Result<Sorted, Error> {
+    ) -> Result<SortOutcome, Error> {
         let set = E::Column::iter().filter_map(|column| match row.get(column) {
             ActiveValue::Set(value) => Some((column.as_str(), value)),
             _ => None,
@@ -129,6 +129,6 @@ impl Scope {
                 (counted, Some(self.executor().execute_raw(insert).await?.rows_affected()))
             }
         };
-        Sorted::read(&counted, inserted)
+        SortOutcome::read(&counted, inserted)
     }
 }

@@ -1,7 +1,8 @@
 //! `campaigns serve --check`: whether the service would start.
 //!
-//! **Invariant.** Nothing is changed: no file is made, no row is written, no journal is switched. What the service
-//! needs is read by the same functions as in `serve` ([`start`](super::start)).
+//! **Invariant.** Nothing is changed: no file is created, no row is written, no journal mode is
+//! switched. The same functions as in `serve` read what the service needs
+//! ([`start`](super::start)).
 
 use std::io::ErrorKind;
 
@@ -21,14 +22,14 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
     let mut report = Report::shown();
     match Traces::check() {
         Ok(false) => {}
-        checked => drop(report.found("traces", checked)),
+        checked => drop(report.record("traces", checked)),
     }
     let Parts { is_development, rules, tokens, options, .. } =
         Parts::read(arguments, &mut report).await;
     match options {
         _ if is_development => {
             report.note("without a database URL this is development mode");
-            report.found("development database", check_development().await);
+            report.record("development database", check_development().await);
         }
         Some(options) => check_database(&options, &mut report).await,
         None => {}
@@ -36,7 +37,7 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
     if let Some(Tokens::Verified(KeySource::Server(address))) = tokens {
         let verifier = Verifier::without_keys(rules);
         let server = KeyServer::start(address, verifier, Pace::default()).await;
-        if report.found("key server", server).is_some_and(|server| !server.has_keys()) {
+        if report.record("key server", server).is_some_and(|server| !server.has_keys()) {
             report.note("the keys cannot be fetched now; until they are, requests get 503");
         }
     }
@@ -46,7 +47,7 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
                 report.note(&format!("{address} is in use, by the running service perhaps"));
             }
             bound => {
-                report.found(&format!("address {address}"), bound);
+                report.record(&format!("address {address}"), bound);
             }
         }
     }
@@ -64,13 +65,13 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 async fn check_database(options: &Options, report: &mut Report) {
     let options = Options { read_only: true, ..options.clone() };
     let connected = Database::connect(&options, None).await.map_err(not_connected);
-    if let Some(database) = report.found("database", connected) {
+    if let Some(database) = report.record("database", connected) {
         require_database(&database, &options, report).await;
         database.close().await.ok();
     }
 }
 
-/// Whether the database of development mode can be made, or be brought up to date.
+/// Whether the database of development mode can be created or migrated.
 async fn check_development() -> anyhow::Result<()> {
     development::require_writable()?;
     match campaigns_migration::plan(development::DATABASE_URL).await {

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::secrets;
 
-/// Flags that a file cannot set: they say what to do once.
+/// Flags that a file cannot set, because they apply to one invocation.
 const NOT_IN_FILES: [&str; 4] = ["config", "check", "help", "version"];
-/// The usual name of the database's address, which counts as the environment, too.
+/// The usual environment variable of the database's address.
 const DATABASE_URL: &str = "DATABASE_URL";
 
 /// The settings of a file: the values of flags, by their names.
@@ -25,7 +25,7 @@ const DATABASE_URL: &str = "DATABASE_URL";
 pub(super) struct File(BTreeMap<String, Vec<String>>);
 
 impl File {
-    /// The settings of the file that the command line or the environment names, if they name one.
+    /// The settings of the file that the command line or the environment names, if any.
     pub(super) fn named_by(matches: &ArgMatches) -> Result<Self, WrongUsage> {
         let mut matches = matches;
         while let Some((_, of_command)) = matches.subcommand() {
@@ -53,8 +53,9 @@ impl File {
             {
                 return Err(format!("there is no setting {name}"));
             }
-            let texts =
-                texts(&value).ok_or_else(|| format!("{name}: this is no value of a flag"))?;
+            let texts = texts(&value).ok_or_else(|| {
+                format!("{name}: expected a string, a number, a boolean or a list")
+            })?;
             settings.insert(name, texts);
         }
         Ok(Self(settings))
@@ -87,7 +88,7 @@ fn database_url_of_environment() -> Option<String> {
     std::env::var(DATABASE_URL).ok().filter(|url| !url.is_empty())
 }
 
-/// A value as somebody would write it on the command line; `None` where nobody could.
+/// A value as it is written on the command line, or `None` if that is not possible.
 fn texts(value: &Value) -> Option<Vec<String>> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use campaigns_entity::segment;
-use campaigns_scope::{Database, Found};
+use campaigns_scope::{Database, Findings};
 use campaigns_segments::Rules;
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
     Ok(output::line(format_args!("no problems found by {} checks", checks.len() + 1))?)
 }
 
-fn print(wrong: &str, remedy: &str, found: &Found) -> Result<(), NotWritten> {
+fn print(wrong: &str, remedy: &str, found: &Findings) -> Result<(), NotWritten> {
     if found.all == 0 {
         return Ok(());
     }
@@ -60,9 +60,9 @@ fn print(wrong: &str, remedy: &str, found: &Found) -> Result<(), NotWritten> {
 }
 
 /// Segments whose rules are an object but not valid rules.
-async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Found> {
+async fn unreadable_rules(database: &Database, most: u64) -> anyhow::Result<Findings> {
     let operator = database.operator();
-    let mut found = Found::default();
+    let mut found = Findings::default();
     for organization in operator.organizations().await? {
         let scope = operator.scope(organization.id);
         for segment in scope.all(scope.find::<segment::Entity>()).await? {

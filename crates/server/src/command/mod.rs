@@ -29,7 +29,7 @@ use crate::secrets::redacted_error;
 use arguments::{Arguments, Command, WrongUsage};
 use config::File;
 use output::NotWritten;
-use usage::Answered;
+use usage::UsageShown;
 
 /// Reads the command line and runs the command. Exits with 0 on success, 1 on failure, 2 for wrong usage, and 141 if
 /// the reader of its output went away.
@@ -42,7 +42,7 @@ pub async fn run() -> ExitCode {
 
 /// Prints why a command failed, unless that is already printed, and returns its exit code.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if let Some(Answered(code)) = error.downcast_ref() {
+    if let Some(UsageShown(code)) = error.downcast_ref() {
         return *code;
     }
     if let Some(code) = error.downcast_ref().and_then(NotWritten::reader_gone) {

@@ -2,9 +2,9 @@
 
 use tokio::signal;
 
-/// Waits until the process is told to stop. Signals are received from this call on, not only once
-/// the future is polled, since a program that reads the printed address may send one at once.
-pub(super) fn told_to_end() -> impl Future<Output = ()> {
+/// Waits until the process gets a signal to stop. Signals are received from this call on, not only
+/// once the future is polled, since a program that reads the printed address may send one at once.
+pub(super) fn termination() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
     async move {

@@ -13,14 +13,14 @@ use super::{
     database::not_connected,
     output, process,
     start::{Parts, Report, Start, Tokens, require_database, sign},
-    waiting::{self, Bound, Waited},
+    waiting::{self, Bound, WaitOutcome},
     worker,
 };
 use crate::{
     App, Clock, KeyServer, Keys, Pace, PublicUrl, demo, development, logs::Log, metrics::Metrics,
 };
 
-/// How long requests can take to finish after the service is told to stop.
+/// How long requests can take to finish once the service stops.
 const GRACE: Duration = Duration::from_millis(9_200);
 /// How long closing the connections can take after that.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         return report.first_failure();
     };
     let Start { is_development, rules, tokens, options, settings } = start;
-    let mut told_to_end = std::pin::pin!(process::told_to_end());
+    let mut termination = std::pin::pin!(process::termination());
     let bound;
     let mut is_announced = false;
     let metrics = match &arguments.watching.metrics_listen {
@@ -65,15 +65,15 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
                 arguments.public_url.as_ref(),
                 |bound| announce(bound.address()?, metrics.as_ref(), None, None),
                 async || Database::connect(&options, None).await,
-                told_to_end.as_mut(),
+                termination.as_mut(),
             );
             let database = match waited.await? {
-                Waited::Connected(database, listening) => {
+                WaitOutcome::Connected(database, listening) => {
                     is_announced = listening.is_some();
                     bound = listening;
                     database
                 }
-                Waited::Ended => return Ok(()),
+                WaitOutcome::Ended => return Ok(()),
             };
             require_database(&database, &options, &mut report).await;
             report.first_failure()?;
@@ -104,7 +104,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
         let url = arguments.public_url.as_ref();
         announce(bound.address()?, metrics.as_ref(), banner.as_ref(), url)?;
     }
-    serve(bound.into_listener(), metrics, &app, worker, told_to_end).await;
+    serve(bound.into_listener(), metrics, &app, worker, termination).await;
     match tokio::time::timeout(CLOSING, database.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
@@ -185,13 +185,13 @@ fn announce(
     Ok(output::text(out)?)
 }
 
-/// Serves until the process is told to stop and its requests are finished.
+/// Serves until the process is asked to stop and its requests are finished.
 async fn serve(
     listener: TcpListener,
     metrics: Option<TcpListener>,
     app: &App,
     worker: Option<worker::Running>,
-    told_to_end: impl Future<Output = ()>,
+    termination: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
     let serving_metrics = async |stopped| {
@@ -204,7 +204,7 @@ async fn serve(
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         _ = &mut serving => return,
-        () = told_to_end => {}
+        () = termination => {}
     }
     tracing::info!("ending");
     stop.send_replace(true);

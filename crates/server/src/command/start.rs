@@ -1,7 +1,7 @@
 //! What `serve` needs to start, read in one place for `serve` itself and for `serve --check`, which prints what is
 //! missing.
 //!
-//! **Invariant.** Nothing here changes anything: no file is made, no row is written.
+//! **Invariant.** Nothing here changes anything: no file is created, no row is written.
 
 use anyhow::{Context, bail};
 use campaigns_scope::{ClaimRules, Database, FeedFault, Options, Signer};
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Settings, development, secrets::redacted_error};
 
-/// What a start has found and what it lacks.
+/// The findings of a start, and what is missing.
 pub(super) struct Report {
     is_shown: bool,
     /// Why the service would not start.
@@ -35,7 +35,7 @@ impl Report {
     }
 
     /// Reports a result, and returns it if it is a success.
-    pub(super) fn found<T>(&mut self, what: &str, result: anyhow::Result<T>) -> Option<T> {
+    pub(super) fn record<T>(&mut self, what: &str, result: anyhow::Result<T>) -> Option<T> {
         match result {
             Ok(found) => {
                 self.say(&format!("ok      {what}"));
@@ -53,11 +53,11 @@ impl Report {
     fn setting<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
         match result {
             Ok(setting) => Some(setting),
-            wrong => self.found("settings", wrong),
+            wrong => self.record("settings", wrong),
         }
     }
 
-    /// Reports something that does not keep the service from starting.
+    /// Reports something that does not prevent the service from starting.
     pub(super) fn note(&mut self, text: &str) {
         if self.is_shown {
             self.say(&format!("note    {text}"));
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-/// What is known before the database answers.
+/// What is known before the database is reached.
 pub(super) struct Start<T = Tokens, O = Options, S = Settings> {
     /// Whether no database was given.
     pub(super) is_development: bool,
@@ -116,11 +116,11 @@ impl Parts {
         let is_development = matches!(url, Some(None));
         let url = url.map(|url| url.unwrap_or_else(|| development::DATABASE_URL.to_owned()));
         let rules = ClaimRules::from(&arguments.claims);
-        let tokens = report.found("keys", tokens(arguments, &rules, is_development));
+        let tokens = report.record("keys", tokens(arguments, &rules, is_development));
         let options = url.and_then(|url| report.setting(options(arguments, &url)));
         let documents = arguments.persisted.documents();
         let documents = if arguments.persisted.is_given() {
-            report.found("documents", documents)
+            report.record("documents", documents)
         } else {
             report.setting(documents)
         };
@@ -212,7 +212,7 @@ fn options(arguments: &Serve, url: &str) -> anyhow::Result<Options> {
     })
 }
 
-/// Refuses to expose development mode to other machines, unless that is meant.
+/// Refuses to expose development mode to other machines, unless that is intended.
 async fn require_local(arguments: &Serve, report: &mut Report) -> anyhow::Result<()> {
     for address in arguments.addresses() {
         if address.is_local().await? {
@@ -236,15 +236,15 @@ async fn require_local(arguments: &Serve, report: &mut Report) -> anyhow::Result
 /// Reports whether a database has what the service needs.
 pub(super) async fn require_database(database: &Database, options: &Options, report: &mut Report) {
     let migrated = require_migrated(database).await;
-    // without the right to look, rights are what is missing
+    // without permission to look, permissions are what is missing
     let may_not_look = migrated.as_ref().is_err_and(anyhow::Error::is::<campaigns_scope::Error>);
-    let is_migrated = report.found("migrations", migrated).is_some();
-    // a service that lacks some fails where it needs them
+    let is_migrated = report.record("migrations", migrated).is_some();
+    // a service without them fails when it needs them
     if report.is_shown && (is_migrated || may_not_look) {
-        report.found("rights", require_rights(database).await);
+        report.record("rights", require_rights(database).await);
     }
     if is_migrated {
-        let switched = report.found("triggers", require_triggers(database).await);
+        let switched = report.record("triggers", require_triggers(database).await);
         // while the service runs, its log says so
         if report.is_shown && switched.is_some_and(|switched| !switched.is_empty()) {
             report.note(
@@ -252,9 +252,9 @@ pub(super) async fn require_database(database: &Database, options: &Options, rep
                  not be counted; `campaigns repair` compares and mends",
             );
         }
-        report.found("feed", require_order(database).await);
+        report.record("feed", require_order(database).await);
         if let Some(role) = &options.row_security_role {
-            report.found("row security", require_row_security(database, role).await);
+            report.record("row security", require_row_security(database, role).await);
         }
     }
 }

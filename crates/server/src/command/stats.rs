@@ -55,7 +55,7 @@ async fn check(
         }
     }
     if wrong > 0 {
-        bail!("{wrong} rows of counts are wrong; `campaigns stats rebuild` counts them again");
+        bail!("{wrong} rows of counts are wrong; `campaigns stats rebuild` recounts them");
     }
     Ok(format!("the counts of {} organizations are correct", organizations.len()))
 }

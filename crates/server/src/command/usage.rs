@@ -1,4 +1,4 @@
-//! Reads the command line, and says what is wrong with it.
+//! Reads the command line, and reports errors in it.
 //!
 //! **Invariant.** No secret is shown: not the value of a secret argument, not a word that may belong to it, not the
 //! password of an address in any other value. Help shows no value of the environment.
@@ -16,12 +16,13 @@ use super::{
 };
 use crate::secrets::{HIDDEN, redacted_value};
 
-/// The command line was answered, and the answer is already printed: help, the version, or what is wrong with it.
+/// The command line needs no more work: help, the version or a usage error was printed.
 #[derive(Debug, thiserror::Error)]
 #[error("the command line was answered")]
-pub(super) struct Answered(pub(super) ExitCode);
+pub(super) struct UsageShown(pub(super) ExitCode);
 
-/// The program. Any variable of the environment may hold a secret by mistake, so its help shows the value of none.
+/// The program. Any environment variable may hold a secret by mistake, so help shows no values of
+/// variables.
 pub(super) fn program() -> Command {
     fn without_environment(command: Command) -> Command {
         command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(without_environment)
@@ -32,27 +33,27 @@ pub(super) fn program() -> Command {
 /// Reads the command line of the process.
 ///
 /// # Errors
-/// [`Answered`], or that help could not be written.
+/// [`UsageShown`], or that help could not be written.
 pub(super) fn read(program: Command) -> anyhow::Result<ArgMatches> {
     program.try_get_matches_from(std::env::args_os()).or_else(answer)
 }
 
-/// Answers a command line with what the library says about it.
+/// Prints the library's message about a command line.
 pub(super) fn answer<T>(error: Error) -> anyhow::Result<T> {
     if error.use_stderr() {
         let words: Vec<OsString> = std::env::args_os().collect();
         // a message that cannot be written still has its exit code
         without_secrets(error, &words).print().ok();
-        return Err(Answered(ExitCode::from(2)).into());
+        return Err(UsageShown(ExitCode::from(2)).into());
     }
     error.print().map_err(NotWritten::from)?;
     output::text("")?;
-    Err(Answered(ExitCode::SUCCESS).into())
+    Err(UsageShown(ExitCode::SUCCESS).into())
 }
 
 /// Whether the value of an argument is a secret, or an address that may contain one.
 pub(super) fn is_secret(arg: &Arg) -> bool {
-    // as it is declared; `program` hides the values of all
+    // as declared; `program` hides the values of all arguments
     arg.is_hide_env_values_set()
 }
 

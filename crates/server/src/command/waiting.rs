@@ -1,7 +1,8 @@
 //! A service whose database is not there yet.
 //!
-//! **Invariant.** It listens from the start, and says what is the matter: `/healthz` that the process
-//! lives, everything else that it cannot work yet. An error that does not pass by itself ends it.
+//! **Invariant.** It listens from the start and reports its state: `/healthz` says that the process
+//! is alive, and every other address that it cannot work yet. An error that does not pass by itself
+//! ends it.
 
 use std::{net::SocketAddr, pin::Pin, time::Duration};
 
@@ -20,9 +21,9 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use super::{arguments::ListenAddress, database::not_connected};
 use crate::{PublicUrl, http, listen::Acceptor};
 
-/// How long to wait before the database is tried again.
+/// How long to wait before the next attempt to connect.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How many attempts are made before the log is told again.
+/// How many attempts are made between two log lines.
 const QUIET: usize = 20;
 
 /// A listener that is bound, and where.
@@ -41,8 +42,12 @@ impl Bound {
         self.0
     }
 
-    /// Tells whoever asks that the service waits, until the result is ended.
-    fn wait(self, origins: &[HeaderValue], url: Option<&PublicUrl>) -> anyhow::Result<Waiting> {
+    /// Answers 503 until the returned handle is ended.
+    fn wait(
+        self,
+        origins: &[HeaderValue],
+        url: Option<&PublicUrl>,
+    ) -> anyhow::Result<WaitingServer> {
         let listener = self.0.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -51,20 +56,20 @@ impl Bound {
                 stopped.await.ok();
             });
         let server = tokio::spawn(caught("waiting listener", server.into_future()));
-        Ok(Waiting { listener, stop, server })
+        Ok(WaitingServer { listener, stop, server })
     }
 }
 
-struct Waiting {
+struct WaitingServer {
     listener: std::net::TcpListener,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<std::io::Result<()>, Panicked>>,
 }
 
-impl Waiting {
+impl WaitingServer {
     async fn end(self) -> anyhow::Result<Bound> {
         self.stop.send(()).ok();
-        // whoever keeps a connection is not waited for
+        // connections that stay open are not awaited
         tokio::time::timeout(PAUSE, self.server).await.ok();
         Ok(Bound(TcpListener::from_std(self.listener)?))
     }
@@ -88,9 +93,9 @@ fn router(origins: &[HeaderValue], url: Option<&PublicUrl>) -> Router {
 }
 
 /// What came of waiting.
-pub(super) enum Waited {
+pub(super) enum WaitOutcome {
     Connected(Database, Option<Bound>),
-    /// It was told to end before.
+    /// The process was asked to stop before that.
     Ended,
 }
 
@@ -102,10 +107,10 @@ pub(super) async fn connect(
     url: Option<&PublicUrl>,
     listening: impl FnOnce(&Bound) -> anyhow::Result<()>,
     connect: impl AsyncFn() -> Result<Database, Error>,
-    mut told_to_end: Pin<&mut impl Future<Output = ()>>,
-) -> anyhow::Result<Waited> {
+    mut termination: Pin<&mut impl Future<Output = ()>>,
+) -> anyhow::Result<WaitOutcome> {
     let mut error = match connect().await {
-        Ok(database) => return Ok(Waited::Connected(database, None)),
+        Ok(database) => return Ok(WaitOutcome::Connected(database, None)),
         Err(error) => error,
     };
     if !matches!(error, Error::Unavailable(_)) {
@@ -122,7 +127,7 @@ pub(super) async fn connect(
         attempts += 1;
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
-            () = &mut told_to_end => return Ok(Waited::Ended),
+            () = &mut termination => return Ok(WaitOutcome::Ended),
         }
         match connect().await {
             Ok(database) => break database,
@@ -131,5 +136,5 @@ pub(super) async fn connect(
         }
     };
     tracing::info!("the database answers");
-    Ok(Waited::Connected(database, Some(waiting.end().await?)))
+    Ok(WaitOutcome::Connected(database, Some(waiting.end().await?)))
 }

@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{arguments::Worker, database, output, process};
 use crate::logs::Log;
 
-/// How long campaigns in progress can take after the process is told to stop. Those that take
+/// How long campaigns in progress can take once the process is asked to stop. Those that take
 /// longer stay as they were.
 const GRACE: Duration = Duration::from_millis(9_200);
 
@@ -21,9 +21,9 @@ pub(super) async fn run(arguments: Worker) -> anyhow::Result<()> {
         arguments.pooler,
     )
     .await?;
-    let told_to_end = process::told_to_end();
+    let termination = process::termination();
     output::line("looking for campaigns that are due")?;
-    told_to_end.await;
+    termination.await;
     tracing::info!("ending");
     worker.end(GRACE).await;
     Ok(())

@@ -82,7 +82,7 @@ pub async fn load(database: &Database, now: DateTime<Utc>) -> Result<(), Error> 
         let Organization { id, name, slug, .. } = *organization;
         database
             .operator()
-            .found(id, name, slug, now - TimeDelta::days(400), async |scope| {
+            .create_organization(id, name, slug, now - TimeDelta::days(400), async |scope| {
                 bar.set_message(format!("{name}: contacts"));
                 let audience =
                     audience::load(scope, &mut rng, organization, seed == 0, now).await?;

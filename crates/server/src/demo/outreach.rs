@@ -171,7 +171,7 @@ fn deliver(
         updated_at: Set(changed.into()),
         ..Default::default()
     };
-    let mut happened = Happened { send: *row.id.as_ref(), now, events: Vec::new() };
+    let mut happened = SendEvents { send: *row.id.as_ref(), now, events: Vec::new() };
     match status {
         SendStatus::Bounced => {
             let kind = if rng.random_bool(0.9) { "hard" } else { "soft" };
@@ -195,7 +195,7 @@ fn engage(
     plan: &Plan,
     person: &Person,
     delivered_at: DateTime<Utc>,
-    happened: &mut Happened,
+    happened: &mut SendEvents,
 ) {
     let opens = rng.random_bool((plan.opens * person.interest).min(0.95));
     if rng.random_bool(plan.complaints) {
@@ -239,13 +239,13 @@ fn after_hours(rng: &mut ChaCha8Rng, mean: f64) -> TimeDelta {
 }
 
 /// The events of one send.
-struct Happened {
+struct SendEvents {
     send: Uuid,
     now: DateTime<Utc>,
     events: Vec<event::ActiveModel>,
 }
 
-impl Happened {
+impl SendEvents {
     /// An event, unless it is in the future.
     fn event(
         &mut self,

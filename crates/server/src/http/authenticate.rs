@@ -39,7 +39,7 @@ impl Caller {
 }
 
 impl App {
-    /// Who asks, the viewer that this is, and the scope that the token gives.
+    /// The caller, its viewer, and the scope of the token.
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -49,7 +49,7 @@ impl App {
             Refusal::Unauthenticated(unusable.why.replace("This", "The Authorization"))
         })?;
         let organization = text(headers, &ORGANIZATION, ORGANIZATION_NAME);
-        // the token comes before anything else that may be wrong
+        // the token is checked before anything else
         let caller = self.caller(authorization, organization.as_ref().ok().copied().flatten());
         let caller = caller.await?;
         organization

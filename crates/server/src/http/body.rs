@@ -30,7 +30,7 @@ pub(super) async fn read(
         let error = Error::limit("body", format!("The body has more than {max} bytes."));
         Unreadable(StatusCode::PAYLOAD_TOO_LARGE, error)
     };
-    // what the client says that it sends is not waited for
+    // a declared length that is too long is refused without waiting for the body
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
@@ -58,20 +58,20 @@ pub(super) async fn read(
 
 /// The text of a response. It holds the budget that it was drawn from until it is written, which
 /// has a deadline.
-pub(super) struct Answered {
+pub(super) struct ResponseBody {
     text: Bytes,
     until: Instant,
     _budget: Arc<Budget>,
 }
 
-impl Answered {
+impl ResponseBody {
     /// A body with this text, which the peer must read within this time.
     pub(super) fn body(text: String, time: Duration, budget: Arc<Budget>) -> Body {
         Body::new(Self { text: text.into(), until: Instant::now() + time, _budget: budget })
     }
 }
 
-impl http_body::Body for Answered {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = std::io::Error;
 

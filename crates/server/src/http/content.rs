@@ -14,7 +14,7 @@ pub(crate) enum Answer {
     GraphqlResponse,
     /// `application/json`: the status is 200 for every request that could be read.
     Json,
-    /// `text/event-stream`: results one after the other, as they come.
+    /// `text/event-stream`: results one after the other, as they become available.
     EventStream,
 }
 
@@ -28,12 +28,12 @@ impl Answer {
         })
     }
 
-    /// What the client wants most of what there is; `None` where it wants none of it. Without a wish it
-    /// is JSON, and a stream is for who names it. Of what matches a type, the most specific range
-    /// counts; between types that are wanted as much, the one that is named first.
+    /// Negotiates the media type from `Accept`. `None` if nothing is acceptable. Defaults to JSON;
+    /// wildcards never select a stream. The most specific range that matches a type decides its
+    /// weight; among equal weights, the type that is named first wins.
     ///
     /// # Errors
-    /// If its wish cannot be read.
+    /// If the header cannot be read.
     pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<Self>, Unusable> {
         let values = texts(headers, &header::ACCEPT, "Accept")?;
         Ok(Self::best(&values))
@@ -88,7 +88,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<String>, Unusable> 
     Ok(encodings.next().map(|name| name.chars().take(MAX_NAMED).collect()))
 }
 
-/// A range of media types, and how much it is wanted.
+/// A range of media types, with its weight.
 struct Range {
     types: String,
     quality: f32,
@@ -102,11 +102,11 @@ impl Range {
         Self { types, quality: quality.unwrap_or(1.0) }
     }
 
-    /// How closely this describes an answer; `None` where it does not.
+    /// How specifically this matches an answer, or `None` if it does not.
     fn specificity(&self, answer: Answer) -> Option<u8> {
         match self.types.as_str() {
             types if types == answer.media_type() => Some(2),
-            // nobody gets a stream who has not asked for one
+            // a stream must be requested by name
             _ if answer == Answer::EventStream => None,
             "application/*" => Some(1),
             "*/*" => Some(0),
@@ -155,7 +155,7 @@ mod tests {
         );
         assert_eq!(accept("text/event-stream"), Some(Answer::EventStream));
         assert_eq!(accept("text/*"), None);
-        // the most specific range counts, wherever it stands
+        // the most specific range wins, in any position
         assert_eq!(accept("*/*;q=0.1, application/json;q=0"), Some(Answer::GraphqlResponse));
         assert_eq!(
             accept("application/json;q=0.2, application/*;q=0.5"),

@@ -2,8 +2,8 @@
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>), for a POST that accepts
 //! `text/event-stream`.
 //!
-//! An operation is a task on the threads of sockets, which sends events through the same kind of queue:
-//! where the peer does not read, the queue is full, the operation waits, and nothing grows.
+//! An operation is a task on the threads of sockets, which sends events through the same kind of
+//! queue: if the peer does not read, the queue is full, the operation waits, and no memory grows.
 //!
 //! **Invariants.**
 //! - Nothing is sent after the token has expired or the caller's place in the organization has ended.
@@ -32,18 +32,18 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Unreadable, content::Answer, graphql::Asker, headers::text, respond};
+use super::{Unreadable, content::Answer, graphql::Requester, headers::text, respond};
 use crate::{
     App,
     listen::peer::Peer,
-    operation::Begun,
+    operation::RunningOperation,
     socket::{self, Permits},
 };
 
-/// The cursor that a client goes on after.
+/// The cursor after which a client continues.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What keeps the connection from looking idle to those between.
+/// A heartbeat, so that proxies do not see an idle connection.
 const HEARTBEAT: &str = ":\n\n";
 
 /// [`LAST_EVENT_ID`] in its usual spelling.
@@ -55,18 +55,18 @@ pub(super) fn after(headers: &HeaderMap, scope: &Scope) -> Result<Option<Place>,
     cursor.map(|cursor| feed_place(scope, LAST_EVENT_ID_NAME, cursor)).transpose()
 }
 
-/// Answers with a stream of the operation, or with why there is none.
+/// Answers with a stream of the operation, or with the reason why there is none.
 pub(super) fn serve(
-    asker: Asker,
+    asker: Requester,
     operation: Result<Operation, Error>,
     after: Result<Option<Place>, Error>,
 ) -> Response {
-    // a stream that began elsewhere than the client asks would miss events
+    // a stream that starts at another place than requested would miss events
     let (operation, after) = match after {
         Ok(after) => (operation, after),
         Err(error) => (operation.and(Err(error)), None),
     };
-    let Asker { app, peer, caller, viewer, scope, budget } = asker;
+    let Requester { app, peer, caller, viewer, scope, budget } = asker;
     if scope.is_overloaded() {
         return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, Error::busy());
     }
@@ -100,7 +100,7 @@ pub(super) fn serve(
         let (queue, _) = socket::start_writer(Box::pin(sink), max, patience, permits);
         queue.draw_from(scope.budget());
         let left = (caller.bearer.valid_until() - app.clock.now()).to_std().unwrap_or_default();
-        // further ahead than a timer goes, it ends some day
+        // beyond the range of a timer, it ends eventually
         let deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let ended = watch::Sender::new(None);
         let mut no_longer = ended.subscribe();
@@ -129,7 +129,7 @@ pub(super) fn serve(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // a proxy that would collect events passes them on
+    // proxies must not buffer events
     let buffering = HeaderName::from_static("x-accel-buffering");
     headers.insert(buffering, HeaderValue::from_static("no"));
     response
@@ -142,10 +142,10 @@ struct Stream {
 }
 
 impl Stream {
-    /// Sends a heartbeat now and then, until the peer is gone.
+    /// Sends heartbeats until the peer is gone.
     async fn beat(&self) {
         let every = self.app.settings.socket_ping;
-        // the first one at once: it takes the header along
+        // the first one at once, because it flushes the header
         let mut beats = interval_at(Instant::now(), every);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -153,12 +153,12 @@ impl Stream {
             if self.queue.is_closed() {
                 return;
             }
-            // where there is no room, there is something to read
+            // if there is no room, the peer has something to read
             self.queue.try_send(Message::Text(HEARTBEAT.into())).ok();
         }
     }
 
-    /// Executes the operation to its end, which may be a panic.
+    /// Executes the operation to its end, even if it panics.
     async fn answer(
         &self,
         viewer: Viewer,
@@ -183,19 +183,19 @@ impl Stream {
         after: Option<Place>,
     ) {
         let organization = scope.organization();
-        let begun = match Begun::begin(&self.app, &scope, operation, None).await {
-            Ok(begun) => begun,
+        let operation = match RunningOperation::begin(&self.app, &scope, operation, None).await {
+            Ok(operation) => operation,
             Err(error) => return self.refuse(organization, &error.into_response()).await,
         };
         // on the heap, since a subscription waits most of the time
-        if !begun.is_subscription() {
+        if !operation.is_subscription() {
             let time = self.app.settings.query_timeout;
-            return match Box::pin(begun.execute(viewer, scope, Some(budget), time)).await {
+            return match Box::pin(operation.execute(viewer, scope, Some(budget), time)).await {
                 Ok(text) => self.last(&text).await,
                 Err(refused) => self.refuse(organization, &refused).await,
             };
         }
-        let followed = Box::pin(begun.follow(viewer, scope, &budget, after)).await;
+        let followed = Box::pin(operation.follow(viewer, scope, &budget, after)).await;
         drop(budget);
         match followed {
             Err(refused) => self.refuse(organization, &refused).await,
@@ -212,8 +212,8 @@ impl Stream {
     }
 
     async fn refuse(&self, organization: Uuid, response: &async_graphql::Response) {
-        if let Some(told) = respond::told_by(response) {
-            self.peer.was_refused(organization, told);
+        if let Some(retry_after) = respond::retry_after_in(response) {
+            self.peer.record_refusal(organization, retry_after);
         }
         self.last(&json!({ "errors": response.errors }).to_string()).await;
     }
@@ -225,7 +225,7 @@ impl Stream {
         }
     }
 
-    /// Queues an event, for as long as that takes; false where the peer is gone.
+    /// Queues an event, waiting for room. Returns false if the peer is gone.
     async fn say(&self, event: String) -> bool {
         self.queue.send(Message::Text(event.into())).await.is_ok()
     }

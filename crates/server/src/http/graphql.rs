@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use campaigns_graphql::{Code, Error};
-use campaigns_operation::{Operation, Rounded, scan};
+use campaigns_operation::{Operation, RoundedNumbers, scan};
 use campaigns_scope::{Budget, Scope, Viewer};
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json, json};
@@ -31,7 +31,7 @@ use super::{
     headers::Unusable,
     respond,
 };
-use crate::{App, input, listen::peer::Peer, operation::Begun, socket};
+use crate::{App, input, listen::peer::Peer, operation::RunningOperation, socket};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -47,10 +47,10 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
     // before the rest of it is read
     peer.back_off(organization).await;
     let budget = scope.operation_budget();
-    let asker = Asker { app, peer: peer.clone(), caller, viewer, scope, budget };
+    let asker = Requester { app, peer: peer.clone(), caller, viewer, scope, budget };
     let response = asker.answer(wanted, parts, body).await;
-    if let Some(told) = respond::told(&response) {
-        peer.was_refused(organization, told);
+    if let Some(retry_after) = respond::retry_after_of(&response) {
+        peer.record_refusal(organization, retry_after);
     }
     response
 }
@@ -61,7 +61,7 @@ fn not_a_stream(wanted: &Result<Option<Answer>, Unusable>) -> Answer {
     wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json)
 }
 
-/// The response to somebody without a scope.
+/// The response to a caller without a scope.
 fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
     let (status, error) = match refusal {
         Refusal::Unauthenticated(why) => {
@@ -83,12 +83,12 @@ fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
 /// What a request asks for.
 enum Request {
     One(Operation),
-    /// A batch, where these are taken: each operation, or why there is none in its place.
+    /// A batch, if batches are enabled: each operation, or the reason why it could not be read.
     Several(Vec<Result<Operation, Unreadable>>),
 }
 
-/// Somebody who may ask, and the budget of bytes for what they ask.
-pub(super) struct Asker {
+/// An authorized caller, and the budget of bytes for its request.
+pub(super) struct Requester {
     pub(super) app: App,
     pub(super) peer: Peer,
     pub(super) caller: Caller,
@@ -97,7 +97,7 @@ pub(super) struct Asker {
     pub(super) budget: Arc<Budget>,
 }
 
-impl Asker {
+impl Requester {
     async fn answer(
         self,
         wanted: Result<Option<Answer>, Unusable>,
@@ -126,7 +126,7 @@ impl Asker {
                 answer,
                 StatusCode::METHOD_NOT_ALLOWED,
                 Code::BadUserInput,
-                "A stream is opened by POST.",
+                "Open streams with POST.",
             ));
         }
         let read = self.read(&parts, body).await;
@@ -153,13 +153,14 @@ impl Asker {
 
     async fn answer_one(self, answer: Answer, parts: &Parts, operation: Operation) -> Response {
         let Self { app, viewer, scope, budget, .. } = self;
-        let begun = Begun::begin(&app, &scope, Ok(operation), Some(&parts.headers)).await;
-        let begun = match begun {
-            Ok(begun) => begun,
+        let operation =
+            RunningOperation::begin(&app, &scope, Ok(operation), Some(&parts.headers)).await;
+        let operation = match operation {
+            Ok(operation) => operation,
             Err(error) => return respond::not_executed(answer, &error.into_response()),
         };
-        if begun.is_mutation() && parts.method != Method::POST {
-            begun.refuse(Code::BadUserInput);
+        if operation.is_mutation() && parts.method != Method::POST {
+            operation.refuse(Code::BadUserInput);
             return method_hint(respond::refused_as(
                 answer,
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -168,7 +169,7 @@ impl Asker {
             ));
         }
         let (time, reading) = (app.settings.query_timeout, app.settings.timeouts.answer());
-        match begun.execute(viewer, scope, Some(Arc::clone(&budget)), time).await {
+        match operation.execute(viewer, scope, Some(Arc::clone(&budget)), time).await {
             Ok(text) => respond::executed(answer, text, reading, budget),
             Err(response) => respond::not_executed(answer, &response),
         }
@@ -187,8 +188,8 @@ impl Asker {
             answers.push(match self.answer_in_batch(operation, left).await {
                 Ok(text) => text,
                 Err(refused) => {
-                    if let Some(told) = respond::told_by(&refused) {
-                        self.peer.was_refused(self.scope.organization(), told);
+                    if let Some(retry_after) = respond::retry_after_in(&refused) {
+                        self.peer.record_refusal(self.scope.organization(), retry_after);
                     }
                     json!({ "errors": refused.errors }).to_string()
                 }
@@ -204,14 +205,14 @@ impl Asker {
         time: Duration,
     ) -> Result<String, GraphqlResponse> {
         let operation = operation.map_err(|Unreadable(_, error)| error);
-        let begun = Begun::begin(&self.app, &self.scope, operation, None).await;
-        let begun = begun.map_err(Error::into_response)?;
+        let operation = RunningOperation::begin(&self.app, &self.scope, operation, None).await;
+        let operation = operation.map_err(Error::into_response)?;
         let (viewer, scope) = (self.viewer.clone(), self.scope.clone());
-        begun.execute(viewer, scope, Some(Arc::clone(&self.budget)), time).await
+        operation.execute(viewer, scope, Some(Arc::clone(&self.budget)), time).await
     }
 }
 
-/// Says which methods there are where another was tried.
+/// The response to an unsupported method, with the supported ones.
 fn method_hint(mut response: Response) -> Response {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
@@ -219,7 +220,7 @@ fn method_hint(mut response: Response) -> Response {
     response
 }
 
-impl Asker {
+impl Requester {
     async fn read(&self, parts: &Parts, body: Body) -> Result<Request, Unreadable> {
         let Self { app, scope, budget, .. } = self;
         match parts.method {
@@ -247,7 +248,7 @@ impl Asker {
                     Json::Array(several) if app.settings.max_batch > 1 => {
                         if several.len() > app.settings.max_batch {
                             let message = format!(
-                                "A request has {} operations at most.",
+                                "A request can have at most {} operations.",
                                 app.settings.max_batch
                             );
                             return Err(Error::limit("body", message).into());
@@ -266,14 +267,14 @@ impl Asker {
     }
 }
 
-/// Parses received JSON, bounded before it is read, and drawn from the budget. Returns the numbers that
-/// were rounded beside it.
+/// Parses received JSON, bounded before it is read, and drawn from the budget. Also returns the
+/// numbers that were rounded.
 fn json(
     name: &str,
     text: &[u8],
     extra: usize,
     budget: &Budget,
-) -> Result<(Json, Rounded), Unreadable> {
+) -> Result<(Json, RoundedNumbers), Unreadable> {
     let rounded = scan::json(text, extra)?;
     budget.draw(campaigns_scope::json_weight(text))?;
     let json = serde_json::from_slice(text);
@@ -287,7 +288,7 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
     let pairs: axum::extract::Query<Vec<(String, String)>> =
         axum::extract::Query::try_from_uri(uri)
             .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
-    let (mut parameters, mut rounded) = (Map::new(), Rounded::default());
+    let (mut parameters, mut rounded) = (Map::new(), RoundedNumbers::default());
     for (name, value) in pairs.0 {
         let value = match name.as_str() {
             "variables" | "extensions" if !value.is_empty() => {
@@ -309,7 +310,7 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
 }
 
 /// The operation in a request's parameters, which were read from a text with these numbers.
-fn operation(parameters: Json, rounded: &Arc<Rounded>) -> Result<Operation, Unreadable> {
+fn operation(parameters: Json, rounded: &Arc<RoundedNumbers>) -> Result<Operation, Unreadable> {
     let Json::Object(parameters) = parameters else {
         return Err(Error::bad_input("body", "This must be one JSON object.").into());
     };

@@ -1,4 +1,4 @@
-//! Headers that a client means something by.
+//! Headers that carry a meaning for the service.
 //!
 //! **Invariant.** Such a header is read, or its request is refused: one that cannot be read, or that is given twice
 //! where one is expected, does not count as absent.
@@ -6,7 +6,7 @@
 use campaigns_graphql::Error;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A header that is given and cannot be used.
+/// A header that is present but cannot be used.
 pub(super) struct Unusable {
     /// In its usual spelling.
     name: &'static str,

@@ -12,7 +12,8 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// There are keys, the tasks of the process work, and the database responds and is migrated.
+/// Ready means: there are keys, the tasks of the process work, and the database responds and is
+/// migrated.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Cow<'static, str>) {
     let unavailable = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why.into());
     if !app.keys.verifier().has_keys() {

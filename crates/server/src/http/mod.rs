@@ -31,7 +31,7 @@ use tower_http::{
 
 use crate::App;
 
-/// A request that could not be read as one of GraphQL, with the status that says so.
+/// The status and error of a request that is not a valid GraphQL request.
 pub(crate) struct Unreadable(StatusCode, Error);
 
 impl From<Error> for Unreadable {
@@ -72,11 +72,11 @@ const COMPRESSION: CompressionLevel = CompressionLevel::Precise(4);
 /// A response of fewer bytes fits into a packet.
 const WORTH_IT: u64 = 1_024;
 
-/// How long a browser can remember what a preflight request has told it. Browsers have shorter limits.
+/// How long a browser can cache the result of a preflight request. Browsers have shorter limits.
 const PREFLIGHT: Duration = Duration::from_hours(2);
 
-/// What browsers let the pages of these origins do. Any header is allowed, as tracing and client libraries add
-/// their own: none of them authenticates a request without a page that has the token.
+/// What browsers allow pages of these origins to do. Any header is allowed, as tracing and client
+/// libraries add their own: none of them authenticates a request without a page that has the token.
 pub(crate) fn cors(origins: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.to_vec())
@@ -112,7 +112,7 @@ pub(crate) fn router(app: App) -> Router {
     also_below(&prefix, router)
 }
 
-/// The same addresses below this prefix as well, for proxies that pass it on.
+/// Serves the same addresses below this prefix as well, for proxies that pass it on.
 pub(crate) fn also_below(prefix: &str, router: Router) -> Router {
     if prefix.is_empty() {
         return router;

@@ -12,7 +12,7 @@ use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{body::Answered, content::Answer};
+use super::{body::ResponseBody, content::Answer};
 
 /// The response to an executed operation, which must be read within a time. It holds the
 /// operation's budget until then.
@@ -22,7 +22,7 @@ pub(crate) fn executed(
     time: Duration,
     budget: Arc<Budget>,
 ) -> Response {
-    send(answer, StatusCode::OK, Answered::body(text, time, budget))
+    send(answer, StatusCode::OK, ResponseBody::body(text, time, budget))
 }
 
 /// The status of a request that fails as a whole, with this code. A client that reads no status gets 200 for
@@ -59,28 +59,28 @@ pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Respon
     answered
 }
 
-/// The response to a request that is rejected with a status, whatever the client reads.
+/// The response to a request that is rejected with a status, even if the client ignores statuses.
 pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
     send(answer, status, body(&error.into_response()))
 }
 
-/// After how long a response says that the same may work, if it refuses its request for now.
-pub(crate) fn told(response: &Response) -> Option<Duration> {
+/// The `Retry-After` of a response.
+pub(crate) fn retry_after_of(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     Some(Duration::from_secs(seconds.parse().ok()?))
 }
 
-/// The same of a response that is part of another.
-pub(crate) fn told_by(response: &GraphqlResponse) -> Option<Duration> {
+/// The same for a response that is part of another.
+pub(crate) fn retry_after_in(response: &GraphqlResponse) -> Option<Duration> {
     is_passing(response).then(|| Duration::from_secs(retry_after(response)))
 }
 
-/// The answer to any request while nothing can be answered.
+/// The response to any request while the service is unavailable.
 pub(crate) fn unavailable(error: Error) -> Response {
     refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, error)
 }
 
-/// The answer to a request that says nothing of GraphQL yet.
+/// The response to a request that fails before it is read as GraphQL.
 pub(crate) fn refused_as(
     answer: Answer,
     status: StatusCode,

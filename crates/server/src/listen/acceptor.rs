@@ -1,4 +1,4 @@
-//! Accepts connections, also while the system has no room for more of them.
+//! Accepts connections, and keeps going when the system has no resources for more.
 
 use std::{
     io::{self, ErrorKind},

@@ -1,7 +1,7 @@
 //! The listener: TCP connections, and what one of them can cost.
 //!
 //! axum's own loop has no deadlines: half a header keeps a connection forever, and so does a
-//! response that nobody reads. Here, hyper serves each connection over a stream that enforces
+//! response that is not read. Here, hyper serves each connection over a stream that enforces
 //! deadlines ([`stream`]) and counts what a socket sends ([`peer`]).
 //!
 //! **Invariants.**
@@ -35,7 +35,7 @@ pub(crate) use acceptor::Acceptor;
 
 use crate::Settings;
 use peer::Peer;
-use stream::Timed;
+use stream::TimedStream;
 
 /// How much is buffered before a request is read, and thus the maximum size of headers.
 const READ_BUFFER: usize = 64 * 1024;
@@ -78,14 +78,14 @@ async fn accept(
         };
         let (place, (stream, _)) = tokio::select! {
             accepted = accepted => accepted,
-            () = told(&mut stop) => return,
+            () = stopping(&mut stop) => return,
         };
         // an event is small and should not wait for the next one
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
         }
         let peer = Peer::default();
-        let stream = Timed::new(stream, peer.clone(), settings.timeouts, place);
+        let stream = TimedStream::new(stream, peer.clone(), settings.timeouts, place);
         let serving = serve_peer(stream, peer, router.clone(), stop.clone());
         tokio::spawn(caught("connection", serving));
     }
@@ -93,14 +93,14 @@ async fn accept(
 
 /// Serves a connection until the peer is gone, it becomes a socket, or the service stops.
 async fn serve_peer(
-    stream: Timed<TcpStream>,
+    stream: TimedStream<TcpStream>,
     peer: Peer,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (peer, router) = (peer.clone(), router.clone());
-        let under_way = peer.begin_request();
+        let active = peer.begin_request();
         async move {
             let mut request = request.map(|body| peer.request_body(body));
             request.extensions_mut().insert(peer.clone());
@@ -110,7 +110,7 @@ async fn serve_peer(
                 // it adds `Connection: close`, without which a proxy reuses the connection
                 tokio::task::yield_now().await;
             }
-            Ok::<_, Infallible>(response.map(|body| peer::Noted::new(body, under_way)))
+            Ok::<_, Infallible>(response.map(|body| peer::TrackedBody::new(body, active)))
         }
     });
     let connection = http1::Builder::new()
@@ -120,7 +120,7 @@ async fn serve_peer(
     let mut connection = pin!(connection);
     let served = tokio::select! {
         served = &mut connection => served,
-        () = told(&mut stop) => {
+        () = stopping(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -132,6 +132,6 @@ async fn serve_peer(
 }
 
 /// Waits until the service should stop, or the sender is gone.
-async fn told(stop: &mut watch::Receiver<bool>) {
+async fn stopping(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_graphql::futures_util::task::AtomicWaker;
-use campaigns_scope::{Budget, Held};
+use campaigns_scope::{Budget, Reservation};
 use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -72,13 +72,13 @@ enum Limit {
     /// A number of bytes, until the peer is authenticated.
     Bytes(usize),
     /// The remaining budget of the peer's organization.
-    Budget { budget: Arc<Budget>, held: Option<Held> },
+    Budget { budget: Arc<Budget>, held: Option<Reservation> },
 }
 
 /// The peer of a socket has sent more than allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("the peer of a socket has sent more than allowed")]
-pub(crate) struct TooMuch;
+pub(crate) struct InboundLimitExceeded;
 
 impl Peer {
     /// The peer of the connection that a request came on.
@@ -101,15 +101,15 @@ impl Peer {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Records the waker of the reader.
-    pub(super) fn is_read_by(&self, reader: &Waker) {
+    /// Sets the waker of the reader.
+    pub(super) fn set_reader(&self, reader: &Waker) {
         self.0.reader.register(reader);
     }
 
     /// Records that a request is in progress until the result is dropped.
-    pub(super) fn begin_request(&self) -> UnderWay {
+    pub(super) fn begin_request(&self) -> ActiveRequest {
         self.enter(Phase::Service);
-        UnderWay(self.clone())
+        ActiveRequest(self.clone())
     }
 
     /// The body of the request in progress. The peer knows whether it was read to its end.
@@ -127,16 +127,16 @@ impl Peer {
         self.0.unread.load(Ordering::Relaxed)
     }
 
-    /// Waits if a request of the organization comes sooner than it was told to.
+    /// Waits if a request of the organization comes before its `Retry-After` has passed.
     pub(crate) async fn back_off(&self, organization: Uuid) {
         if let Some(until) = self.0.backoff.wait(organization, Instant::now()) {
             tokio::time::sleep_until(until.into()).await;
         }
     }
 
-    /// Records that the organization was refused and told to come back after a time.
-    pub(crate) fn was_refused(&self, organization: Uuid, told: Duration) {
-        self.0.backoff.refused(organization, told, Instant::now());
+    /// Records that the organization was refused with this `Retry-After`.
+    pub(crate) fn record_refusal(&self, organization: Uuid, retry_after: Duration) {
+        self.0.backoff.record_refusal(organization, retry_after, Instant::now());
     }
 
     /// Records that the connection is a socket, whose peer can send `limit` bytes before it is
@@ -146,20 +146,20 @@ impl Peer {
         self.enter(Phase::Socket);
     }
 
-    /// Records that the peer of the socket is authenticated: from now on, incomplete messages are
-    /// drawn from a budget.
-    pub(crate) fn is_known(&self, budget: Arc<Budget>) {
+    /// Sets the budget that incomplete messages are drawn from, once the peer of the socket is
+    /// authenticated.
+    pub(crate) fn set_budget(&self, budget: Arc<Budget>) {
         *self.inbound() = Inbound { bytes: 0, limit: Limit::Budget { budget, held: None } };
     }
 
-    /// Records that the socket is about to end, and that nothing more is read.
-    pub(crate) fn is_leaving(&self) {
+    /// Discards all further input, because the socket is about to end.
+    pub(crate) fn start_draining(&self) {
         *self.inbound() = Inbound::default();
         self.enter(Phase::Leaving);
     }
 
     /// Records that a message was processed.
-    pub(crate) fn was_heard(&self) {
+    pub(crate) fn message_processed(&self) {
         let mut inbound = self.inbound();
         if let Limit::Budget { held, .. } = &mut inbound.limit {
             *held = None;
@@ -168,12 +168,12 @@ impl Peer {
     }
 
     /// The number of received bytes of an incomplete message.
-    pub(crate) fn unheard(&self) -> usize {
+    pub(crate) fn unprocessed(&self) -> usize {
         self.inbound().bytes
     }
 
     /// Records received bytes.
-    pub(super) fn has_sent(&self, bytes: usize) -> Result<(), TooMuch> {
+    pub(super) fn record_received(&self, bytes: usize) -> Result<(), InboundLimitExceeded> {
         match self.phase() {
             Phase::New | Phase::Next => self.enter(Phase::Header),
             Phase::Header | Phase::Service | Phase::Leaving => {}
@@ -182,13 +182,13 @@ impl Peer {
                 inbound.bytes += bytes;
                 let so_far = inbound.bytes;
                 match &mut inbound.limit {
-                    Limit::Bytes(limit) if so_far > *limit => return Err(TooMuch),
+                    Limit::Bytes(limit) if so_far > *limit => return Err(InboundLimitExceeded),
                     Limit::Budget { budget, held } if so_far > UNCOUNTED => {
                         let grown = match held {
                             Some(held) => held.grow(bytes),
                             None => budget.hold(so_far).map(|first| *held = Some(first)),
                         };
-                        grown.map_err(|_| TooMuch)?;
+                        grown.map_err(|_| InboundLimitExceeded)?;
                     }
                     _ => {}
                 }
@@ -203,9 +203,9 @@ impl Peer {
 }
 
 /// A request in progress.
-pub(super) struct UnderWay(Peer);
+pub(super) struct ActiveRequest(Peer);
 
-impl Drop for UnderWay {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         if self.0.phase() == Phase::Service {
             self.0.enter(Phase::Next);
@@ -246,18 +246,18 @@ impl Body for RequestBody {
 }
 
 /// The body of a response. At its end, the request is no longer in progress.
-pub(super) struct Noted {
+pub(super) struct TrackedBody {
     body: axum::body::Body,
-    _under_way: UnderWay,
+    _active: ActiveRequest,
 }
 
-impl Noted {
-    pub(super) fn new(body: axum::body::Body, under_way: UnderWay) -> Self {
-        Self { body, _under_way: under_way }
+impl TrackedBody {
+    pub(super) fn new(body: axum::body::Body, active: ActiveRequest) -> Self {
+        Self { body, _active: active }
     }
 }
 
-impl Body for Noted {
+impl Body for TrackedBody {
     type Data = bytes::Bytes;
     type Error = axum::Error;
 

@@ -22,7 +22,7 @@ use crate::app::Timeouts;
 const LINGERING: Duration = Duration::from_secs(2);
 
 /// A stream with deadlines.
-pub(super) struct Timed<S> {
+pub(super) struct TimedStream<S> {
     stream: S,
     peer: Peer,
     timeouts: Timeouts,
@@ -44,7 +44,7 @@ impl<T: PartialEq> Deadline<T> {
     }
 
     /// Whether the wait has taken too long. A wait for something else has its own time.
-    fn is_over(&mut self, what: T, time: Duration, context: &mut Context<'_>) -> bool {
+    fn poll_expired(&mut self, what: T, time: Duration, context: &mut Context<'_>) -> bool {
         match &self.waiting {
             Some((waited, _)) if *waited == what => {}
             _ => self.waiting = Some((what, Box::pin(sleep_until(Instant::now() + time)))),
@@ -64,7 +64,7 @@ impl<T: PartialEq> Deadline<T> {
     }
 }
 
-impl<S> Timed<S> {
+impl<S> TimedStream<S> {
     pub(super) fn new(
         stream: S,
         peer: Peer,
@@ -84,14 +84,14 @@ impl<S> Timed<S> {
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.writing.forget();
-        } else if self.writing.is_over((), self.timeouts.write, context) {
+        } else if self.writing.poll_expired((), self.timeouts.write, context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         polled
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                 if phase != Phase::Header {
                     this.reading.forget();
                 }
-                let sent = this.peer.has_sent(buffer.filled().len() - before);
+                let sent = this.peer.record_received(buffer.filled().len() - before);
                 Poll::Ready(sent.map_err(io::Error::other))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -118,11 +118,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                     Phase::Next => this.timeouts.idle,
                     Phase::Service | Phase::Socket | Phase::Leaving => {
                         this.reading.forget();
-                        this.peer.is_read_by(context.waker());
+                        this.peer.set_reader(context.waker());
                         return Poll::Pending;
                     }
                 };
-                if this.reading.is_over(phase, time, context) {
+                if this.reading.poll_expired(phase, time, context) {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Pending
@@ -151,7 +151,7 @@ trait Leave: AsyncRead + Unpin {
 
 impl<S: AsyncRead + Unpin> Leave for S {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -188,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-        if this.lingering.is_over((), LINGERING, context) {
+        if this.lingering.poll_expired((), LINGERING, context) {
             return Poll::Ready(Ok(()));
         }
         // a peer that is gone needs nothing more

@@ -1,7 +1,7 @@
 //! Events as JSON, one object a line: `timestamp`, `level`, the fields of the event, `target`.
 //!
-//! The lines are those of tracing-subscriber's own JSON, which takes more than twice as long to write them:
-//! a quick operation would notice its line in the log.
+//! The lines are those of tracing-subscriber's own JSON, which takes more than twice as long: a
+//! noticeable part of a quick operation.
 
 use std::fmt::{Debug, Write};
 
@@ -63,7 +63,7 @@ impl Object {
 impl Visit for Object {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let mut shown = String::new();
-        // whatever cannot be shown is left out
+        // a value that cannot be shown is left out
         if write!(shown, "{value:?}").is_ok() {
             self.field(field, &shown);
         }
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// What an event is logged as, but for its time.
+    /// The logged form of an event, without its time.
     fn logged(happen: impl FnOnce()) -> serde_json::Value {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::registry().with(Json(lines.clone()));

@@ -1,10 +1,11 @@
 //! Lines on their way to standard error.
 //!
-//! **Invariant.** Nobody waits for whoever reads standard error: lines are added to a buffer of bounded
-//! size, and where it is full they are dropped and counted. No line shows the password of an address.
+//! **Invariant.** Nothing waits for the reader of standard error: lines are added to a buffer of
+//! bounded size, and if it is full, they are dropped and counted. No line shows the password of an
+//! address.
 //!
-//! A thread writes what has come, and then rests for a moment. If it wrote each line as it comes, it would
-//! be woken for each, and that costs more than the line.
+//! A thread writes the lines so far, and then rests for a moment. If it wrote each line at once, it
+//! would be woken for each, which costs more than writing it.
 
 use std::{
     convert::Infallible,
@@ -19,11 +20,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::secrets::redacted;
 
-/// How many bytes wait to be written, at most.
+/// The maximum number of bytes that wait to be written.
 const MAX_BYTES: usize = 4 << 20;
 /// How long the thread rests after it has written.
 const REST: Duration = Duration::from_millis(10);
-/// How long the end of the process waits for whoever reads.
+/// How long the process waits for the reader when it ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Lines that wait to be written. Clones share them.
@@ -63,7 +64,7 @@ impl Lines {
 
     /// Adds a line, if there is room.
     pub(super) fn add(&self, line: &[u8]) {
-        // lines of libraries may have addresses in them; lines about operations have no slash
+        // lines of libraries may contain addresses; lines about operations have no slash
         if line.contains(&b'/') {
             self.push(redacted(&String::from_utf8_lossy(line)).as_bytes());
         } else {
@@ -97,14 +98,14 @@ impl Lines {
                 let mut state = came.unwrap_or_else(PoisonError::into_inner);
                 std::mem::swap(&mut lines, &mut state.waiting);
             }
-            // what cannot be written would not be written later either
+            // a line that cannot be written now would not be written later either
             to.write_all(&lines).ok();
             lines.clear();
             thread::sleep(REST);
         }
     }
 
-    /// Waits until the lines so far are written, if somebody reads them.
+    /// Waits until the lines so far are written, unless they are not read.
     pub(super) fn written(&self) {
         let state = self.state();
         drop(self.0.gone.wait_timeout_while(state, PATIENCE, |state| state.is_awake));

@@ -27,7 +27,7 @@ pub(crate) fn dropped_lines() -> usize {
     LINES.get().map_or(0, Lines::dropped)
 }
 
-/// The log of the process. What waits is written when this is dropped.
+/// The log of the process. Pending lines are written when this is dropped.
 pub(crate) struct Log {
     _traces: Option<Traces>,
     lines: Lines,

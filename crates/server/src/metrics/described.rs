@@ -5,7 +5,7 @@ use metrics::{
     counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-/// Counters without labels, which are there from the start.
+/// Counters without labels, which exist from the start.
 const COUNTERS: [(&str, &str); 8] = [
     (
         "campaigns_counted_changes_total",
@@ -16,7 +16,7 @@ const COUNTERS: [(&str, &str); 8] = [
     ("campaigns_feed_events_total", "Events that the feed's reader has read."),
     (
         "campaigns_log_lines_dropped_total",
-        "Lines of the log that were dropped because standard error was not read.",
+        "Log lines that were dropped because standard error was not read.",
     ),
     ("campaigns_statements_failed_total", "Statements that failed or were canceled."),
     ("campaigns_subscription_messages_total", "Messages that subscriptions have sent."),
@@ -34,7 +34,7 @@ const LABELED_COUNTERS: [(&str, &str); 7] = [
     ),
     (
         "campaigns_task_panics_total",
-        "Panics of tasks, by task. A task of the process starts again.",
+        "Panics of tasks, by task. Tasks of the process are restarted.",
     ),
     (
         "campaigns_unreadable_values_total",
@@ -83,7 +83,7 @@ const GAUGES: [(&str, Unit, &str); 22] = [
     (
         "campaigns_memory_bytes",
         Bytes,
-        "Memory of the process that is no file: what it has allocated, and stacks. Compare it with \
+        "Anonymous memory of the process: allocations and stacks. Compare it with \
          campaigns_held_bytes and campaigns_operation_cache_bytes. Linux only.",
     ),
     ("campaigns_operation_cache_bytes", Bytes, "Memory of operations that are kept prepared."),
@@ -147,11 +147,11 @@ pub(crate) fn described() -> impl Iterator<Item = Described> {
     counters.chain(gauges).chain(labeled).chain(histograms)
 }
 
-/// Tables with rows that a newer version may write in a way of its own.
+/// Tables with rows that a newer version may write in a new form.
 const TABLES: [&str; 5] =
     ["campaigns", "campaign_sends", "campaign_events", "contacts", "memberships"];
 
-/// Tells the recorder what each metric means, and begins those without labels at zero.
+/// Describes each metric to the recorder, and starts those without labels at zero.
 pub(super) fn describe() {
     for (name, means) in COUNTERS {
         describe_counter!(name, means);

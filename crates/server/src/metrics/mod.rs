@@ -1,7 +1,7 @@
 //! What the process counts, for Prometheus.
 //!
-//! Crates count through the `metrics` facade. What is a state rather than a count (connections in use, the
-//! size of logs) is read when somebody asks.
+//! Crates count through the `metrics` facade. State, such as the connections in use or the size of
+//! logs, is read when metrics are scraped.
 //!
 //! **Invariants.**
 //! - The number of time series is bounded: labels are codes, types, and the names of up to
@@ -27,14 +27,14 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use crate::App;
 
 pub(crate) use described::described;
-pub(crate) use operations::{Counted, Operations, Outcome};
+pub(crate) use operations::{OperationLabels, Operations, Outcome};
 
 /// Upper bounds of the buckets of durations, in seconds.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// How often recorded durations are sorted into buckets. They are kept one by one until then.
 const UPKEEP: Duration = Duration::from_secs(2);
-/// How many names of operations are told apart.
+/// The number of operation names that get their own label.
 pub(crate) const MAX_NAMES: usize = 100;
 
 static METRICS: OnceLock<Metrics> = OnceLock::new();
@@ -53,7 +53,7 @@ impl Metrics {
         METRICS.get_or_init(Self::install).clone()
     }
 
-    /// From the start of the process on, nothing is counted.
+    /// Disables all counting in this process.
     pub(crate) fn none() {
         METRICS.get_or_init(|| Self::of(&builder().build_recorder()));
     }
@@ -67,7 +67,7 @@ impl Metrics {
         let recorder = builder().build_recorder();
         let installed = Self::of(&recorder);
         metrics::set_global_recorder(recorder)
-            .expect("nobody else in this process records metrics");
+            .expect("no other recorder is installed in this process");
         described::describe();
         installed.process.describe();
         let upkeep = installed.handle.clone();
@@ -109,8 +109,8 @@ impl Metrics {
         }
 
         gauge("campaigns_peers", number(app.peers()));
-        gauge("campaigns_sockets", number(app.sockets.count_known()));
-        gauge("campaigns_sockets_unknown", number(app.sockets.count_unknown()));
+        gauge("campaigns_sockets", number(app.sockets.count_authenticated()));
+        gauge("campaigns_sockets_unknown", number(app.sockets.count_pending()));
 
         let feed = app.api.feed_state();
         gauge("campaigns_feed_log_events", number(feed.events));
@@ -118,7 +118,7 @@ impl Metrics {
         gauge("campaigns_feed_lag_seconds", feed.lag.as_secs_f64());
         gauge("campaigns_feed_stalled_seconds", feed.stalled.as_secs_f64());
         gauge("campaigns_feed_organizations", number(feed.organizations));
-        // an old number must not look like a new one
+        // a stale value must not look current
         let waiting = app.keeper.waiting().and_then(|waiting| usize::try_from(waiting).ok());
         gauge("campaigns_waiting_changes", waiting.map_or(f64::NAN, number));
 

@@ -12,9 +12,9 @@ use metrics::{Counter, Histogram, SharedString};
 
 use super::MAX_NAMES;
 
-/// Longer names are not told apart.
+/// Longer names are counted under [`OTHER`].
 const MAX_NAME: usize = 64;
-/// The label of operations with a name that is not told apart.
+/// The label of operations without their own label.
 const OTHER: &str = "other";
 
 /// How an operation ended.
@@ -62,15 +62,15 @@ impl From<Option<Code>> for Outcome {
 pub(crate) struct Operations(Arc<Inner>);
 
 struct Inner {
-    named: RwLock<HashMap<Box<str>, Arc<OfName>>>,
-    unnamed: Arc<OfName>,
-    others: Arc<OfName>,
+    named: RwLock<HashMap<Box<str>, Arc<NamedOperations>>>,
+    unnamed: Arc<NamedOperations>,
+    others: Arc<NamedOperations>,
     /// Those that could not be read.
     unknown: Codes,
 }
 
 /// The operations of one name.
-struct OfName {
+struct NamedOperations {
     name: SharedString,
     kinds: [OnceLock<Series>; 3],
 }
@@ -85,7 +85,7 @@ struct Series {
 struct Codes([OnceLock<Counter>; Outcome::COUNT]);
 
 /// What an operation is counted under.
-pub(crate) struct Counted<'a> {
+pub(crate) struct OperationLabels<'a> {
     pub(crate) kind: Kind,
     pub(crate) name: Option<&'a str>,
 }
@@ -94,8 +94,8 @@ impl Operations {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
             named: RwLock::default(),
-            unnamed: OfName::new(""),
-            others: OfName::new(OTHER),
+            unnamed: NamedOperations::new(""),
+            others: NamedOperations::new(OTHER),
             unknown: Codes::default(),
         }))
     }
@@ -105,9 +105,9 @@ impl Operations {
         self.0.unknown.of(Outcome::Failed(code), "unknown", &"".into()).increment(1);
     }
 
-    /// Counts an operation that has ended, and the time it took. A subscription lasts for as long as its
-    /// client likes, so its time says nothing.
-    pub(crate) fn ended(&self, counted: &Counted<'_>, outcome: Outcome, took: Duration) {
+    /// Counts an operation that has ended, and the time it took. A subscription lasts as long as
+    /// its client wants, so its time is not recorded.
+    pub(crate) fn ended(&self, counted: &OperationLabels<'_>, outcome: Outcome, took: Duration) {
         let of_name = self.of_name(counted.name, outcome);
         let series = of_name.series(counted.kind);
         series.codes.of(outcome, counted.kind.as_str(), &of_name.name).increment(1);
@@ -116,7 +116,7 @@ impl Operations {
         }
     }
 
-    fn of_name(&self, name: Option<&str>, outcome: Outcome) -> Arc<OfName> {
+    fn of_name(&self, name: Option<&str>, outcome: Outcome) -> Arc<NamedOperations> {
         let Inner { named, unnamed, others, .. } = &*self.0;
         let Some(name) = name else { return Arc::clone(unnamed) };
         let found = {
@@ -130,7 +130,7 @@ impl Operations {
         if let Some(found) = found {
             return found;
         }
-        // a document that does not fit the schema is nobody's program
+        // names of invalid documents are not tracked
         let is_invalid = outcome == Outcome::Failed(Code::GraphqlValidationFailed);
         if is_invalid || name.len() > MAX_NAME {
             return Arc::clone(others);
@@ -139,11 +139,11 @@ impl Operations {
         if named.len() >= MAX_NAMES && !named.contains_key(name) {
             return Arc::clone(others);
         }
-        Arc::clone(named.entry(name.into()).or_insert_with(|| OfName::new(name)))
+        Arc::clone(named.entry(name.into()).or_insert_with(|| NamedOperations::new(name)))
     }
 }
 
-impl OfName {
+impl NamedOperations {
     fn new(name: &str) -> Arc<Self> {
         Arc::new(Self { name: name.to_owned().into(), kinds: Default::default() })
     }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_so_many_names_are_told_apart() {
+    fn the_number_of_distinguished_names_is_bounded() {
         let operations = Operations::new();
         let name_of =
             |name: &str, outcome| operations.of_name(Some(name), outcome).name.to_string();

@@ -1,7 +1,8 @@
 //! An operation from its preparation to its end, whether it came in a request, a batch, a stream or on
 //! a socket.
 //!
-//! **Invariant.** Whatever is begun is observed: it is counted and logged once, however it ends.
+//! **Invariant.** Each operation that begins is observed: it is counted and logged once, however it
+//! ends.
 
 mod observed;
 
@@ -11,33 +12,33 @@ use std::{
 };
 
 use async_graphql::Response;
-use campaigns_graphql::{Asked, Code, Error, Executed, Payload, Subscription};
+use campaigns_graphql::{Code, Error, Executed, OperationContext, Payload, Subscription};
 use campaigns_operation::{Operation, Prepared};
-use campaigns_scope::{Budget, Held, Place, Scope, Viewer};
+use campaigns_scope::{Budget, Place, Reservation, Scope, Viewer};
 use http::HeaderMap;
 use metrics::Counter;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use self::observed::Observed;
+use self::observed::ObservedOperation;
 use crate::App;
 
 /// An operation that was prepared.
-pub(crate) struct Begun {
+pub(crate) struct RunningOperation {
     app: App,
     prepared: Prepared,
-    observed: Observed,
+    observed: ObservedOperation,
 }
 
 /// A subscription that was opened.
-pub(crate) struct Followed {
+pub(crate) struct ResponseStream {
     subscription: Box<Subscription>,
     /// Until it is dropped.
-    _observed: Observed,
+    _observed: ObservedOperation,
     /// The bytes that it keeps for its life.
-    _held: Held,
+    _held: Reservation,
     sent: Counter,
-    /// The responses since it last let others go first.
+    /// The responses since it last yielded to others.
     burst: u32,
 }
 
@@ -47,18 +48,18 @@ const SUBSCRIPTION: usize = 8 * 1024;
 /// The number of responses of a subscription in a row.
 const BURST: u32 = 8;
 
-impl Begun {
-    /// Begins an operation in a scope, which came with these headers.
+impl RunningOperation {
+    /// Prepares an operation in a scope, which came with these headers.
     ///
     /// # Errors
-    /// The reason why it cannot be executed. It has ended with it.
+    /// The reason why it cannot be executed. The operation has ended with this error.
     pub(crate) async fn begin(
         app: &App,
         scope: &Scope,
         operation: Result<Operation, Error>,
         headers: Option<&HeaderMap>,
     ) -> Result<Self, Error> {
-        let mut observed = Observed::begin(app, scope.organization(), Uuid::new_v4());
+        let mut observed = ObservedOperation::begin(app, scope.organization(), Uuid::new_v4());
         let prepared = match operation {
             Ok(operation) => {
                 let deadline = Instant::now() + app.settings.query_timeout;
@@ -68,7 +69,7 @@ impl Begun {
         };
         match prepared {
             Ok(prepared) => {
-                observed.is(prepared.about(), headers);
+                observed.identify(prepared.about(), headers);
                 Ok(Self { app: app.clone(), prepared, observed })
             }
             Err(error) => {
@@ -104,8 +105,8 @@ impl Begun {
     ) -> Result<String, Response> {
         let Self { app, prepared, observed } = self;
         let (now, request_id) = (app.clock.now(), observed.request_id());
-        let asked = Asked { scope, budget, viewer, now, request_id, after: None };
-        match app.api.execute(prepared, asked, time).instrument(observed.span()).await {
+        let context = OperationContext { scope, budget, viewer, now, request_id, after: None };
+        match app.api.execute(prepared, context, time).instrument(observed.span()).await {
             Ok(Executed { text, code }) => {
                 observed.end(code);
                 Ok(text)
@@ -117,8 +118,9 @@ impl Begun {
         }
     }
 
-    /// Opens a subscription, after a place in the feed instead of the one that it names. For its
-    /// life it holds as many bytes as were drawn for its input, which it keeps in other forms.
+    /// Opens a subscription, optionally after another place in the feed than the one that it names.
+    /// Until it ends, it holds as many bytes as were drawn for its input, which it keeps in other
+    /// forms.
     ///
     /// # Errors
     /// A response with the reason why it was not opened.
@@ -128,7 +130,7 @@ impl Begun {
         scope: Scope,
         budget: &Budget,
         after: Option<Place>,
-    ) -> Result<Followed, Response> {
+    ) -> Result<ResponseStream, Response> {
         let Self { app, prepared, observed } = self;
         let bytes = SUBSCRIPTION + budget.held() + prepared.input_bytes();
         let held = match scope.budget().hold(bytes) {
@@ -140,11 +142,11 @@ impl Begun {
             }
         };
         let (now, request_id) = (app.clock.now(), observed.request_id());
-        let asked = Asked { scope, budget: None, viewer, now, request_id, after };
-        match app.api.subscribe(prepared, asked, app.settings.query_timeout).await {
+        let context = OperationContext { scope, budget: None, viewer, now, request_id, after };
+        match app.api.subscribe(prepared, context, app.settings.query_timeout).await {
             Ok(subscription) => {
                 let sent = metrics::counter!("campaigns_subscription_messages_total");
-                Ok(Followed {
+                Ok(ResponseStream {
                     subscription: subscription.into(),
                     _observed: observed,
                     _held: held,
@@ -160,10 +162,10 @@ impl Begun {
     }
 }
 
-impl Followed {
-    /// The next response. `None` where there will be no more. Thousands of subscriptions can be behind
-    /// at once, so each lets the others go first after some responses: an event that is new waits for
-    /// a few of each, and not for all of them.
+impl ResponseStream {
+    /// The next response, or `None` at the end. Thousands of subscriptions can be behind at once,
+    /// so each yields after some responses: a new event then waits for a few of each, and not for
+    /// all of them.
     pub(crate) async fn next(&mut self) -> Option<Payload> {
         self.burst += 1;
         if self.burst > BURST {

@@ -1,4 +1,4 @@
-//! One operation as an operator sees it: its count, its time, its line in the log.
+//! One operation as an operator sees it: its count, its time and its log line.
 //!
 //! **Invariants.**
 //! - Each operation of a viewer is counted and logged once, however it ends.
@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_graphql::Code;
-use campaigns_operation::{About, Kind};
+use campaigns_operation::{Kind, OperationInfo};
 use http::HeaderMap;
 use metrics::Gauge;
 use sha2::{Digest, Sha256};
@@ -17,25 +17,25 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    metrics::{Counted, Operations, Outcome},
+    metrics::{OperationLabels, Operations, Outcome},
     traces,
 };
 
-/// An operation that is under way, until it is dropped.
-pub(crate) struct Observed {
+/// An operation in progress, until it is dropped.
+pub(crate) struct ObservedOperation {
     operations: Operations,
     slow: Duration,
     organization: Uuid,
     request_id: Uuid,
     started: Instant,
-    about: Option<About>,
+    about: Option<OperationInfo>,
     /// How it ended, once that is known.
     outcome: Option<Outcome>,
     open: Option<Gauge>,
     span: Span,
 }
 
-impl Observed {
+impl ObservedOperation {
     /// Begins to observe an operation of an organization.
     pub(crate) fn begin(app: &App, organization: Uuid, request_id: Uuid) -> Self {
         Self {
@@ -51,24 +51,24 @@ impl Observed {
         }
     }
 
-    /// What the log has the operation under.
+    /// The ID of the operation in the log.
     pub(crate) fn request_id(&self) -> Uuid {
         self.request_id
     }
 
-    /// What the operation is traced in.
+    /// The span of the operation.
     pub(crate) fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// What the operation is, once it is prepared, and the headers that came with it.
-    pub(crate) fn is(&mut self, about: About, headers: Option<&HeaderMap>) {
+    /// Sets what the operation is, once it is prepared, and the headers of its request.
+    pub(crate) fn identify(&mut self, about: OperationInfo, headers: Option<&HeaderMap>) {
         if about.kind() == Kind::Subscription {
             let open = metrics::gauge!("campaigns_subscriptions");
             open.increment(1.0);
             self.open = Some(open);
         } else {
-            // a subscription lasts for as long as its client likes, and has no span
+            // a subscription lasts as long as its client wants, and has no span
             let Self { organization, request_id, .. } = *self;
             self.span = traces::operation(&about, headers, organization, request_id);
         }
@@ -80,7 +80,8 @@ impl Observed {
         self.outcome = Some(code.into());
     }
 
-    /// How it ended, where nobody says more than that it is over: a subscription ends with its client.
+    /// How it ended. Without an explicit outcome, a subscription is done when its client leaves,
+    /// and other operations were canceled.
     fn outcome(&self) -> Outcome {
         self.outcome.unwrap_or(match &self.about {
             _ if std::thread::panicking() => Outcome::Failed(Code::Internal),
@@ -90,7 +91,7 @@ impl Observed {
     }
 }
 
-impl Drop for Observed {
+impl Drop for ObservedOperation {
     fn drop(&mut self) {
         if let Some(open) = &self.open {
             open.decrement(1.0);
@@ -103,7 +104,7 @@ impl Drop for Observed {
         let [request_text, organization_text] = &mut texts;
         let request_id: &str = request_id.hyphenated().encode_lower(request_text);
         let organization: &str = organization.hyphenated().encode_lower(organization_text);
-        // microseconds are as exact as anybody wants it
+        // microseconds are exact enough
         let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let Some(about) = about else {
             if let Outcome::Failed(code) = outcome {
@@ -116,7 +117,7 @@ impl Drop for Observed {
             return;
         };
         let kind = about.kind();
-        operations.ended(&Counted { kind, name: about.name() }, outcome, took);
+        operations.ended(&OperationLabels { kind, name: about.name() }, outcome, took);
         let name = about.short_name();
         traces::end(&self.span, outcome);
         let (r#type, cost) = (kind.as_str(), about.cost());

@@ -8,7 +8,7 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
 };
 use campaigns_graphql::Error;
-use campaigns_scope::{Budget, Held, Scope, json_weight};
+use campaigns_scope::{Budget, Reservation, Scope, json_weight};
 use campaigns_tasks::{Task, caught};
 use http::StatusCode;
 use rand::RngExt;
@@ -19,11 +19,11 @@ use tokio::{
 };
 
 use super::{
-    HELD, MAX_UNKNOWN_BYTES, PROTOCOL,
+    HELD, MAX_PENDING_BYTES, PROTOCOL,
     message::{self, Received},
     operation::{Operations, Run},
     polls::Permits,
-    sockets::{Counted, Unknown},
+    sockets::{CountedSocket, Pending},
     threads::lasting,
     writer::{self, FAREWELL, Queue},
 };
@@ -31,8 +31,8 @@ use crate::{
     App,
     http::authenticate::{Caller, Refusal},
     input,
-    listen::peer::{Peer, TooMuch},
-    operation::Begun,
+    listen::peer::{InboundLimitExceeded, Peer},
+    operation::RunningOperation,
 };
 
 /// How long a peer can take for its `connection_init`.
@@ -64,13 +64,13 @@ impl End {
 }
 
 /// The authenticated caller.
-struct Known {
+struct Authenticated {
     caller: Caller,
     /// The scope when the caller was authenticated. Operations get their own.
     scope: Arc<Scope>,
-    _counted: Counted,
+    _counted: CountedSocket,
     /// The bytes of the socket itself.
-    _held: Held,
+    _held: Reservation,
     /// Checks whether the caller is still allowed.
     _check: JoinSet<()>,
 }
@@ -81,7 +81,7 @@ struct Connection {
     operations: Operations,
     peer: Peer,
     permits: Permits,
-    known: Result<Known, Unknown>,
+    authenticated: Result<Authenticated, Pending>,
     /// The deadline for `connection_init`, or the end of the token.
     deadline: Instant,
     /// Why the caller is no longer allowed.
@@ -89,7 +89,7 @@ struct Connection {
 }
 
 /// Serves a socket to its end.
-pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unknown) {
+pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pending) {
     let mut ending = app.sockets.open();
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
@@ -102,7 +102,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         ended: watch::Sender::new(None),
         operations: operations.clone(),
         peer: peer.clone(),
-        known: Err(unknown),
+        authenticated: Err(pending),
         queue: queue.clone(),
         permits,
         app,
@@ -128,7 +128,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, unknown: Unkn
         metrics::counter!("campaigns_sockets_closed_total", "code" => code.to_string())
             .increment(1);
         let frame = CloseFrame { code, reason: reason.into() };
-        // a peer that does not read is not waited for
+        // do not wait for a peer that does not read
         let close = queue.send(Message::Close(Some(frame)));
         timeout(FAREWELL, close).await.ok();
     }
@@ -160,9 +160,9 @@ impl Connection {
         let mut ended = self.ended.subscribe();
         loop {
             tokio::select! {
-                () = told(ending) => return End::Service,
+                () = stopping(ending) => return End::Service,
                 () = sleep_until(self.deadline) => {
-                    return match self.known {
+                    return match self.authenticated {
                         Err(_) => End::close(4408, "Connection initialisation timeout"),
                         Ok(_) => End::close(4403, "Forbidden: the token has expired"),
                     };
@@ -174,7 +174,7 @@ impl Connection {
                     if heard.elapsed() > every * 2 {
                         return End::Gone;
                     }
-                    if self.peer.unheard() <= MAX_UNKNOWN_BYTES {
+                    if self.peer.unprocessed() <= MAX_PENDING_BYTES {
                         unfinished = None;
                     } else if unfinished.get_or_insert_with(Instant::now).elapsed()
                         > self.app.settings.timeouts.body
@@ -186,7 +186,7 @@ impl Connection {
                         // there is enough for it to read; the writer notices whether it does
                         heard = Instant::now();
                     }
-                    if self.known.is_ok() {
+                    if self.authenticated.is_ok() {
                         self.queue.try_send(Message::Text(message::ping().into())).ok();
                     }
                 }
@@ -199,7 +199,7 @@ impl Connection {
                             let deadline = self.deadline;
                             tokio::select! {
                                 taken = Box::pin(self.take(text)) => taken,
-                                () = told(ending) => return End::Service,
+                                () = stopping(ending) => return End::Service,
                                 () = sleep_until(deadline) => continue,
                                 _ = end_of(&mut ended) => continue,
                             }
@@ -211,7 +211,7 @@ impl Connection {
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
                         Some(Err(error)) => Err(self.broken(&error)),
                     };
-                    self.peer.was_heard();
+                    self.peer.message_processed();
                     if let Err(end) = end {
                         return end;
                     }
@@ -222,17 +222,18 @@ impl Connection {
 
     /// Processes a message.
     async fn take(&mut self, text: Utf8Bytes) -> Result<(), End> {
-        let Ok(known) = &self.known else {
+        let Ok(authenticated) = &self.authenticated else {
             // it is small
             let received = Received::parse(&text).map_err(|invalid| End::close(4400, invalid.0))?;
             return self.receive(received, None).await;
         };
-        let budget = known.scope.operation_budget();
+        let budget = authenticated.scope.operation_budget();
         let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
         drawn.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
         let deadline = std::time::Instant::now() + self.app.settings.query_timeout;
         let bytes = text.len();
-        let read = input::read(&known.scope, deadline, bytes, move || Received::parse(&text));
+        let read =
+            input::read(&authenticated.scope, deadline, bytes, move || Received::parse(&text));
         let received = read.await.map_err(|_| End::close(1013, "The service is busy"))?;
         let received = received.map_err(|invalid| End::close(4400, invalid.0))?;
         self.receive(received, Some(budget)).await
@@ -246,7 +247,7 @@ impl Connection {
         match received {
             Received::Pong => Ok(()),
             Received::Ping { payload } => self.say(message::pong(payload)).await,
-            Received::ConnectionInit { .. } if self.known.is_ok() => {
+            Received::ConnectionInit { .. } if self.authenticated.is_ok() => {
                 Err(End::close(4429, "Too many initialisation requests"))
             }
             Received::ConnectionInit { token, organization } => {
@@ -257,7 +258,7 @@ impl Connection {
                 Ok(())
             }
             Received::Subscribe { id, operation } => {
-                let (Ok(known), Some(budget)) = (&self.known, budget) else {
+                let (Ok(authenticated), Some(budget)) = (&self.authenticated, budget) else {
                     return Err(End::close(4401, "Unauthorized"));
                 };
                 if self.operations.has(&id) {
@@ -272,17 +273,18 @@ impl Connection {
                     let message = format!("A socket can have at most {max} operations at once.");
                     Err(Error::limit("id", message))
                 };
-                let begun = Begun::begin(&self.app, &known.scope, operation, None).await;
-                let begun = match begun {
-                    Ok(begun) => begun,
+                let operation =
+                    RunningOperation::begin(&self.app, &authenticated.scope, operation, None).await;
+                let operation = match operation {
+                    Ok(operation) => operation,
                     Err(error) => {
                         let refused = message::error(&id, &error.into_response().errors);
                         return self.say(refused).await;
                     }
                 };
                 let (app, caller, queue) =
-                    (self.app.clone(), known.caller.clone(), self.queue.clone());
-                let run = Run { app, id, begun, caller, budget, queue };
+                    (self.app.clone(), authenticated.caller.clone(), self.queue.clone());
+                let run = Run { app, id, operation, caller, budget, queue };
                 self.operations.start(run, &self.permits);
                 Ok(())
             }
@@ -311,12 +313,13 @@ impl Connection {
         let held = held.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
         self.queue.draw_from(Arc::clone(&budget));
         self.permits.draw_from(&self.app.sockets.polls, scope.organization());
-        self.peer.is_known(budget);
+        self.peer.set_budget(budget);
         let mut check = JoinSet::new();
         let again = check_again(self.app.clone(), caller.clone(), self.ended.clone());
         check.spawn(lasting(again));
         let scope = Arc::new(scope);
-        self.known = Ok(Known { caller, scope, _counted: counted, _held: held, _check: check });
+        self.authenticated =
+            Ok(Authenticated { caller, scope, _counted: counted, _held: held, _check: check });
         self.say(message::connection_ack()).await
     }
 
@@ -329,9 +332,9 @@ impl Connection {
     /// The close code for input that tungstenite could not read.
     fn broken(&self, error: &axum::Error) -> End {
         let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        if text.contains(&TooMuch.to_string()) {
+        if text.contains(&InboundLimitExceeded.to_string()) {
             // the rest of it is discarded
-            self.peer.is_leaving();
+            self.peer.start_draining();
             return End::close(1009, "The message is too long");
         }
         if text.contains("too long") || text.contains("too big") {
@@ -367,14 +370,14 @@ fn refused(refusal: Refusal) -> End {
     }
 }
 
-/// Looks from time to time whether a caller may still be here, until that is not so.
+/// Re-checks the caller's authorization periodically, and reports why it ended.
 pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
     Task::new("membership check").run(|| check_until(&app, &caller, &ended)).await;
 }
 
 async fn check_until(app: &App, caller: &Caller, ended: &watch::Sender<Option<String>>) {
     let every = app.settings.socket_check;
-    // callers who came at the same time do not query at the same time
+    // callers that arrived at the same time should not query at the same time
     let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
     loop {
         tokio::time::sleep(pause).await;
@@ -396,6 +399,6 @@ async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
 }
 
 /// Waits until the sockets should end.
-async fn told(ending: &mut watch::Receiver<bool>) {
+async fn stopping(ending: &mut watch::Receiver<bool>) {
     ending.wait_for(|ending| *ending).await.ok();
 }

@@ -1,7 +1,7 @@
 //! The messages of the protocol.
 
 use async_graphql::ServerError;
-use campaigns_operation::{Operation, Rounded, scan};
+use campaigns_operation::{Operation, RoundedNumbers, scan};
 use serde_json::{Map, Value as Json, json};
 
 /// The maximum number of bytes in the ID of an operation.
@@ -89,7 +89,7 @@ fn optional(message: &mut Map<String, Json>) -> Result<Option<Map<String, Json>>
     }
 }
 
-fn operation(payload: Map<String, Json>, rounded: Rounded) -> Result<Operation, Invalid> {
+fn operation(payload: Map<String, Json>, rounded: RoundedNumbers) -> Result<Operation, Invalid> {
     Operation::from_parameters(payload, rounded.into()).map_err(|error| match error.field {
         Some(field) => Invalid(format!("The payload's {field} is invalid")),
         None => Invalid("The payload is not an operation".to_owned()),

@@ -54,7 +54,7 @@ pub(crate) const HELD: usize = 16 * 1024;
 
 /// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
 /// token.
-const MAX_UNKNOWN_BYTES: usize = 16 * 1024;
+const MAX_PENDING_BYTES: usize = 16 * 1024;
 
 /// The maximum number of characters of a header in the log.
 const MAX_LOGGED: usize = 200;
@@ -101,13 +101,13 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
             return axum::response::IntoResponse::into_response(rejection);
         }
     };
-    let Some(unknown) = app.sockets.unknown() else {
+    let Some(pending) = app.sockets.pending() else {
         let message = "Too many sockets are not authenticated yet. Try again later.";
         let error = Error::of(Code::Unavailable, message);
         return respond::refused(crate::http::JSON, StatusCode::SERVICE_UNAVAILABLE, error);
     };
     let peer = Peer::of(&parts.extensions);
-    peer.become_socket(MAX_UNKNOWN_BYTES);
+    peer.become_socket(MAX_PENDING_BYTES);
     let size = app.settings.max_body;
     upgrade
         // there are thousands of them
@@ -118,7 +118,7 @@ pub(crate) async fn upgrade(app: App, parts: &mut Parts) -> Response {
         .protocols([PROTOCOL])
         .on_upgrade(async move |socket| {
             let threads = app.sockets.threads.clone();
-            threads.spawn(lasting(connection::serve(app, socket, peer, unknown)));
+            threads.spawn(lasting(connection::serve(app, socket, peer, pending)));
         })
 }
 

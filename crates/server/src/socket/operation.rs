@@ -10,7 +10,7 @@ use super::{message, polls::Permits, threads::lasting, writer::Queue};
 use crate::{
     App,
     http::authenticate::{Caller, Refusal},
-    operation::{Begun, Followed},
+    operation::{ResponseStream, RunningOperation},
 };
 use async_graphql::{Response as GraphqlResponse, futures_util::FutureExt};
 use axum::extract::ws::Message;
@@ -29,10 +29,10 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The operations in progress on a socket, by ID.
 #[derive(Clone, Default)]
-pub(super) struct Operations(Arc<Mutex<Listed>>);
+pub(super) struct Operations(Arc<Mutex<OperationTable>>);
 
 #[derive(Default)]
-struct Listed {
+struct OperationTable {
     running: HashMap<String, Running>,
     /// The number of started operations, which distinguishes an operation from a later one with the
     /// same ID.
@@ -78,13 +78,13 @@ impl Operations {
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
-        let (id, is_subscription) = (run.id.clone(), run.begun.is_subscription());
+        let (id, is_subscription) = (run.id.clone(), run.operation.is_subscription());
         let listing = Listing { operations: self.clone(), id: id.clone(), number };
         let task = tokio::spawn(lasting(permits.limit(run.run(listing)))).abort_handle();
         listed.running.insert(id, Running { number, task, is_subscription });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Listed> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OperationTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -129,7 +129,7 @@ impl Drop for Listing {
 pub(super) struct Run {
     pub(super) app: App,
     pub(super) id: String,
-    pub(super) begun: Begun,
+    pub(super) operation: RunningOperation,
     pub(super) caller: Caller,
     /// The budget that the operation was drawn from when it arrived.
     pub(super) budget: Arc<Budget>,
@@ -150,26 +150,26 @@ impl Run {
     }
 
     async fn answer(self, listing: Arc<Listing>) {
-        let Self { app, id, begun, caller, budget, queue } = self;
-        let is_subscription = begun.is_subscription();
+        let Self { app, id, operation, caller, budget, queue } = self;
+        let is_subscription = operation.is_subscription();
         // on the heap, as what follows, since thousands of subscriptions are open and wait
         let (viewer, scope) = match Box::pin(enter(&app, &caller, is_subscription)).await {
             Ok(entered) => entered,
             Err(error) => {
-                begun.refuse(error.code());
+                operation.refuse(error.code());
                 let refused = message::error(&id, &error.into_response().errors);
                 listing.say(&queue, refused, true).await;
                 return;
             }
         };
         if is_subscription {
-            let followed = Box::pin(begun.follow(viewer, scope, &budget, None)).await;
+            let followed = Box::pin(operation.follow(viewer, scope, &budget, None)).await;
             drop((app, caller, budget));
             follow(followed, &id, &listing, &queue).await;
         } else {
             let time = app.settings.query_timeout;
             let drawn = Some(Arc::clone(&budget));
-            let executed = Box::pin(begun.execute(viewer, scope, drawn, time)).await;
+            let executed = Box::pin(operation.execute(viewer, scope, drawn, time)).await;
             answer(executed, budget, &id, &listing, &queue).await;
         }
     }
@@ -177,7 +177,7 @@ impl Run {
 
 /// Sends the responses of a subscription to its end.
 async fn follow(
-    followed: Result<Followed, GraphqlResponse>,
+    followed: Result<ResponseStream, GraphqlResponse>,
     id: &str,
     listing: &Listing,
     queue: &Queue,

@@ -19,8 +19,8 @@ use super::{
 pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
     /// The places for sockets that are not authenticated yet.
-    unknown: Arc<Semaphore>,
-    max_unknown: usize,
+    pending: Arc<Semaphore>,
+    max_pending: usize,
     /// Whether they should end. Every open socket holds a receiver.
     ending: watch::Sender<bool>,
     pub(crate) threads: Threads,
@@ -28,33 +28,33 @@ pub(crate) struct Sockets {
 }
 
 /// A socket that is not authenticated yet, counted while this lives.
-pub(super) type Unknown = OwnedSemaphorePermit;
+pub(super) type Pending = OwnedSemaphorePermit;
 
 /// One socket of an organization, counted for as long as this lives.
-pub(crate) struct Counted {
+pub(crate) struct CountedSocket {
     sockets: Sockets,
     organization: Uuid,
 }
 
 impl Sockets {
-    /// How many sockets are open whose peer is known.
-    pub(crate) fn count_known(&self) -> usize {
+    /// The number of open sockets that are authenticated.
+    pub(crate) fn count_authenticated(&self) -> usize {
         let counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         counts.values().sum()
     }
 
-    /// How many sockets are open that have not said who they are.
-    pub(crate) fn count_unknown(&self) -> usize {
-        self.max_unknown - self.unknown.available_permits()
+    /// The number of open sockets that are not authenticated yet.
+    pub(crate) fn count_pending(&self) -> usize {
+        self.max_pending - self.pending.available_permits()
     }
 
-    /// No sockets yet, with a maximum of those that are not authenticated.
-    pub(crate) fn new(max_unknown: usize) -> Self {
-        let max_unknown = max_unknown.min(Semaphore::MAX_PERMITS);
+    /// No sockets yet, with a maximum number of unauthenticated ones.
+    pub(crate) fn new(max_pending: usize) -> Self {
+        let max_pending = max_pending.min(Semaphore::MAX_PERMITS);
         Self {
             of_organizations: Arc::default(),
-            unknown: Arc::new(Semaphore::new(max_unknown)),
-            max_unknown,
+            pending: Arc::new(Semaphore::new(max_pending)),
+            max_pending,
             ending: watch::Sender::new(false),
             polls: Polls::new(threads::count()),
             threads: Threads::start(),
@@ -62,24 +62,24 @@ impl Sockets {
     }
 
     /// Counts a socket that is not authenticated yet, or returns `None` if there are too many.
-    pub(super) fn unknown(&self) -> Option<Unknown> {
-        Arc::clone(&self.unknown).try_acquire_owned().ok()
+    pub(super) fn pending(&self) -> Option<Pending> {
+        Arc::clone(&self.pending).try_acquire_owned().ok()
     }
 
-    /// Tells a socket when it is to end, and is told when it has.
+    /// A receiver that is true once sockets should end. A socket holds it until it has ended.
     pub(crate) fn open(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
-    /// Counts a socket; `None` where the organization has `max` of them.
-    pub(crate) fn count(&self, organization: Uuid, max: usize) -> Option<Counted> {
+    /// Counts a socket, or returns `None` if the organization has `max` of them.
+    pub(crate) fn count(&self, organization: Uuid, max: usize) -> Option<CountedSocket> {
         let mut counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(organization).or_default();
         if *count >= max {
             return None;
         }
         *count += 1;
-        Some(Counted { sockets: self.clone(), organization })
+        Some(CountedSocket { sockets: self.clone(), organization })
     }
 
     /// Ends all sockets, and waits until they are closed.
@@ -89,7 +89,7 @@ impl Sockets {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedSocket {
     fn drop(&mut self) {
         let counts = &self.sockets.of_organizations;
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);

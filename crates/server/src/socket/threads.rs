@@ -52,8 +52,8 @@ impl Threads {
         Self(Arc::new(Owned(Some(runtime))))
     }
 
-    /// Does work on one of them, together with what it spawns. A panic that the work does not catch
-    /// itself ends it alone.
+    /// Runs work on one of them, together with the tasks that it spawns. A panic that the work does
+    /// not catch ends only that work.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.0.0 {
             runtime.spawn(caught("socket", work));

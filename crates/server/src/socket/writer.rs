@@ -7,7 +7,7 @@ use std::{
 
 use async_graphql::futures_util::{FutureExt, Sink, SinkExt};
 use axum::extract::ws::Message;
-use campaigns_scope::{Budget, Held};
+use campaigns_scope::{Budget, Reservation};
 use campaigns_tasks::caught;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -29,7 +29,7 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 /// The queue of a socket, bounded in messages and in bytes. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queue {
-    sender: mpsc::Sender<Queued>,
+    sender: mpsc::Sender<QueuedMessage>,
     bytes: Arc<Semaphore>,
     max_bytes: usize,
     /// The organization's budget, once the organization is known.
@@ -38,34 +38,34 @@ pub(crate) struct Queue {
 }
 
 /// A message, with the budget that it is drawn from until it is written.
-struct Queued {
+struct QueuedMessage {
     message: Message,
     room: Room,
 }
 
 struct Room {
     _bytes: OwnedSemaphorePermit,
-    _held: Option<Held>,
+    _held: Option<Reservation>,
 }
 
 /// A place in the queue for one message.
-pub(crate) struct Place<'a> {
-    permit: mpsc::Permit<'a, Queued>,
+pub(crate) struct QueueSlot<'a> {
+    permit: mpsc::Permit<'a, QueuedMessage>,
     room: Room,
 }
 
-impl Place<'_> {
+impl QueueSlot<'_> {
     pub(crate) fn send(self, message: Message) {
-        self.permit.send(Queued { message, room: self.room });
+        self.permit.send(QueuedMessage { message, room: self.room });
     }
 }
 
 /// The queue is closed: the peer is gone, or reads too slowly.
 #[derive(Debug)]
-pub(crate) struct Closed;
+pub(crate) struct QueueClosed;
 
 impl Queue {
-    /// From now on, what waits is drawn from this budget as well.
+    /// From now on, queued messages are drawn from this budget as well.
     pub(crate) fn draw_from(&self, budget: Arc<Budget>) {
         self.budget.set(budget).ok();
     }
@@ -75,20 +75,20 @@ impl Queue {
         self.sender.is_closed()
     }
 
-    /// Waits for a place for a message of so many bytes. One that is larger than the whole queue
-    /// waits until it is empty.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Place<'_>, Closed> {
+    /// Waits for room for a message of this many bytes. A message that is larger than the whole
+    /// queue waits until the queue is empty.
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<QueueSlot<'_>, QueueClosed> {
         let bytes = bytes + OVERHEAD;
         let permits = u32::try_from(bytes.min(self.max_bytes)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.bytes).acquire_many_owned(permits).await;
-        let room = room.map_err(|_| Closed)?;
-        let held = timeout(self.patience, self.hold(bytes)).await.map_err(|_| Closed)?;
-        let permit = self.sender.reserve().await.map_err(|_| Closed)?;
-        Ok(Place { permit, room: Room { _bytes: room, _held: held } })
+        let room = room.map_err(|_| QueueClosed)?;
+        let held = timeout(self.patience, self.hold(bytes)).await.map_err(|_| QueueClosed)?;
+        let permit = self.sender.reserve().await.map_err(|_| QueueClosed)?;
+        Ok(QueueSlot { permit, room: Room { _bytes: room, _held: held } })
     }
 
     /// Draws from the organization's budget, once there is room.
-    async fn hold(&self, bytes: usize) -> Option<Held> {
+    async fn hold(&self, bytes: usize) -> Option<Reservation> {
         let budget = self.budget.get()?;
         loop {
             if let Ok(held) = budget.hold(bytes) {
@@ -98,8 +98,8 @@ impl Queue {
         }
     }
 
-    /// Queues a message, for as long as that takes.
-    pub(crate) async fn send(&self, message: Message) -> Result<(), Closed> {
+    /// Queues a message, waiting for room.
+    pub(crate) async fn send(&self, message: Message) -> Result<(), QueueClosed> {
         let bytes = match &message {
             Message::Text(text) => text.len(),
             _ => 0,
@@ -108,12 +108,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Queues a small message where there is room for it right away.
-    pub(crate) fn try_send(&self, message: Message) -> Result<(), Closed> {
+    /// Queues a small message if there is room for it right away.
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), QueueClosed> {
         let permits = u32::try_from(OVERHEAD.min(self.max_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
-        let room = Room { _bytes: bytes.map_err(|_| Closed)?, _held: None };
-        self.sender.try_send(Queued { message, room }).map_err(|_| Closed)
+        let room = Room { _bytes: bytes.map_err(|_| QueueClosed)?, _held: None };
+        self.sender.try_send(QueuedMessage { message, room }).map_err(|_| QueueClosed)
     }
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn start(
     patience: Duration,
     permits: Permits,
 ) -> (Queue, tokio::task::JoinHandle<()>) {
-    let (sender, mut queued) = mpsc::channel::<Queued>(QUEUE);
+    let (sender, mut queued) = mpsc::channel::<QueuedMessage>(QUEUE);
     let max_bytes = max_bytes.clamp(OVERHEAD, Semaphore::MAX_PERMITS);
     let queue = Queue {
         sender,
@@ -139,7 +139,7 @@ pub(crate) fn start(
             // waiting messages are sent together; each part is progress
             let mut next = Some(first);
             let mut fed = Vec::new();
-            while let Some(Queued { message, room }) = next.take() {
+            while let Some(QueuedMessage { message, room }) = next.take() {
                 if !matches!(timeout(patience, sink.feed(message)).await, Ok(Ok(()))) {
                     return;
                 }

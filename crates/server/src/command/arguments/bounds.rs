@@ -11,7 +11,7 @@ use clap::Args;
 use super::duration;
 use crate::{Settings, Timeouts};
 
-/// How many seconds of its rate an organization may ask for at once.
+/// How many seconds of its rate an organization can use at once by default.
 const BURST: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
 
 /// The bounds of `serve`.
@@ -89,8 +89,8 @@ pub(in crate::command) struct Bounds {
         default_value_t = Options::new("").max_waiting
     )]
     max_waiting: usize,
-    /// Maximum time that an operation waits to be executed. Where the first in the line of an organization has waited
-    /// for half of it, further operations are refused at once.
+    /// Maximum time that an operation waits to be executed. Once the first waiting operation of an
+    /// organization has waited for half of it, further ones are refused at once.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_WAIT",
@@ -99,14 +99,16 @@ pub(in crate::command) struct Bounds {
         value_parser = duration
     )]
     max_wait: Duration,
-    /// Cost of the operations of an organization in a second, at most: fields, times the rows that they are
-    /// asked for. No limit without it.
+    /// Maximum cost of an organization's operations per second: their fields, multiplied by the
+    /// rows that they request. Unlimited by default.
     #[arg(long, env = "CAMPAIGNS_RATE", value_name = "COST")]
     rate: Option<NonZeroU32>,
-    /// Cost of the operations that an organization may send at once, where it has a rate; ten times the rate without it.
+    /// Maximum cost of the operations that an organization can send at once, with --rate. Defaults
+    /// to ten times the rate.
     #[arg(long, env = "CAMPAIGNS_RATE_BURST", value_name = "COST", requires = "rate")]
     rate_burst: Option<NonZeroU32>,
-    /// Maximum number of operations in a request that is an array of them; 1 takes no arrays.
+    /// Maximum number of operations in a batch, a request that is an array of operations; 1
+    /// disables batches.
     #[arg(
         long,
         env = "CAMPAIGNS_MAX_BATCH",
@@ -185,8 +187,8 @@ pub(in crate::command) struct Bounds {
         value_parser = duration
     )]
     body_timeout: Duration,
-    /// Maximum time for a client to read part of what it is sent. A whole response can take ten times
-    /// as long.
+    /// Maximum time for a client to read the next part of a response or message. A whole response
+    /// can take ten times as long.
     #[arg(
         long,
         env = "CAMPAIGNS_WRITE_TIMEOUT",

@@ -27,7 +27,7 @@ impl ListenAddress {
         Ok(addresses.iter().all(|address| address.ip().to_canonical().is_loopback()))
     }
 
-    /// Listens on the first of its addresses that can be listened on.
+    /// Listens on the first of its addresses that is available.
     ///
     /// # Errors
     /// If there is none.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_other_machines_can_reach_is_not_local() {
+    async fn an_address_that_other_machines_can_reach_is_not_local() {
         for (text, is_local) in [
             ("127.0.0.1:0", true),
             ("127.8.9.10:0", true),

@@ -66,9 +66,10 @@ pub(super) enum Command {
     /// Lists problems in data from other programs, each with its rows and a remedy. Exits with 1 if
     /// there is one.
     Doctor(Doctor),
-    /// Mends what a restore, replication, or programs that turned triggers off have left, while others
-    /// write: lets all triggers of the service fire, puts the events that they have missed into the feed,
-    /// and counts again where counts are wrong. Connects to the database itself, as the owner of the tables.
+    /// Repairs the effects of a restore, replication, or programs that turned triggers off, while
+    /// others write: lets all triggers of the service fire, adds the events that they have missed
+    /// to the feed, and recounts wrong counts. Connects to the database itself, as the owner of the
+    /// tables.
     Repair(Repair),
     /// Prints the GraphQL schema in SDL.
     Schema,
@@ -101,7 +102,7 @@ impl Persisted {
         self.persisted_documents.is_some()
     }
 
-    /// The documents of the file, which are none without one.
+    /// The documents of the file, if one is given.
     pub(super) fn documents(&self) -> anyhow::Result<Documents> {
         let Some(file) = &self.persisted_documents else { return Ok(Documents::default()) };
         let wrong = |error: &dyn std::error::Error| {
@@ -142,7 +143,7 @@ pub(super) struct Repair {
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) file: ConfigFile,
-    /// Says whether the service would start, and changes nothing. Exits with 1 if it would not.
+    /// Checks whether the service would start, and changes nothing. Exits with 1 if it would not.
     #[arg(long, env = "CAMPAIGNS_CHECK")]
     pub(super) check: bool,
     /// The address to listen on: an IP address or a name, and a port. Port 0 picks a free port. Development mode
@@ -317,7 +318,7 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    /// The schema of this database that is given, if one is.
+    /// The configured schema of this database, if any.
     pub(super) fn of(&self, url: &str) -> Result<Option<String>, WrongUsage> {
         match &self.schema {
             Some(_) => require_postgres("--schema", url).map(|()| self.schema.clone()),
@@ -415,7 +416,7 @@ pub(super) enum StatsAction {
     Rebuild,
 }
 
-/// The command line was used in a wrong way.
+/// The command line was used incorrectly.
 #[derive(Debug)]
 pub(super) struct WrongUsage(pub(super) String);
 

@@ -1,4 +1,4 @@
-//! What a shell and its user are told about the program.
+//! Shell completions and the manual page of the program.
 
 use clap::Args;
 use clap_complete::Shell;

@@ -7,7 +7,8 @@ use reqwest::Url;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing in to the pages")]
 pub(in crate::command) struct SignIn {
-    /// The OpenID Connect issuer at which people sign in to the pages, as <https://issuer.example>.
+    /// The OpenID Connect issuer at which people sign in to the pages, such as
+    /// <https://issuer.example>.
     #[arg(
         long,
         env = "CAMPAIGNS_OIDC_ISSUER",
@@ -20,10 +21,10 @@ pub(in crate::command) struct SignIn {
     /// The id that the pages are registered with at the issuer, as a public client.
     #[arg(long, env = "CAMPAIGNS_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
     oidc_client_id: Option<String>,
-    /// The scopes that the pages ask the issuer for, separated by spaces.
+    /// The scopes that the pages request from the issuer, separated by spaces.
     #[arg(long, env = "CAMPAIGNS_OIDC_SCOPE", value_name = "SCOPES", default_value = "openid")]
     oidc_scope: String,
-    /// The API that the pages ask an access token for, for issuers that need its name.
+    /// The API that the pages request an access token for, if the issuer requires one.
     #[arg(long, env = "CAMPAIGNS_OIDC_RESOURCE", value_name = "URI", requires = "oidc_issuer")]
     oidc_resource: Option<String>,
     /// Lets links that end in #token=… sign people in to the pages. Readers who are already signed in are asked first.

@@ -45,7 +45,7 @@ fn draw_value(
 }
 
 /// How a column is shown.
-pub(crate) trait Shown {
+pub(crate) trait JsonColumn {
     /// Its type in the schema.
     type Output: OutputType;
 
@@ -61,7 +61,7 @@ pub(crate) trait Shown {
 }
 
 /// A value that is shown as it is.
-pub(crate) trait ShownValue {
+pub(crate) trait JsonValue {
     /// Its type in the schema.
     type Output: OutputType;
 
@@ -69,9 +69,9 @@ pub(crate) trait ShownValue {
     fn show(self, out: &mut Vec<u8>);
 }
 
-macro_rules! shown_values {
+macro_rules! json_values {
     ($($ty:ty as $output:ty: $show:expr;)*) => { $(
-        impl ShownValue for $ty {
+        impl JsonValue for $ty {
             type Output = $output;
 
             fn show(self, out: &mut Vec<u8>) {
@@ -82,7 +82,7 @@ macro_rules! shown_values {
     )* };
 }
 
-shown_values! {
+json_values! {
     i64 as i64: |number, out| json::serialize(&number, out);
     Option<f64> as Option<f64>: |number, out| json::serialize(&number, out);
     &str as String: |text, out| json::string(text, out);
@@ -108,9 +108,9 @@ fn time(time: DateTime<Utc>, out: &mut Vec<u8>) {
     json::string(&scalars::text(time), out);
 }
 
-macro_rules! shown {
+macro_rules! json_columns {
     ($($ty:ty as $read:ty: $show:expr;)*) => { $(
-        impl Shown for $ty {
+        impl JsonColumn for $ty {
             type Output = Self;
 
             fn show<E: OrganizationOwned>(
@@ -126,7 +126,7 @@ macro_rules! shown {
     )* };
 }
 
-shown! {
+json_columns! {
     ID as Uuid: uuid;
     // tables of other programs may allow null where the schema does not
     String as Option<StoredText>: |text, out| json::string(&text.unwrap_or_default().0, out);
@@ -134,7 +134,7 @@ shown! {
     scalars::DateTime as Option<StoredTime>: |at, out| time(at.map_or(StoredTime::EARLIEST, |at| at.nearest()), out);
     Option<scalars::DateTime> as Option<StoredTime>: |at, out| or_null(at.and_then(|at| at.get()), out, time);
     i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
-    // null, the database's or JSON's, is shown as an empty object
+    // null, of the database or of JSON, is shown as an empty object
     scalars::Json as Option<StoredJson>: |value, out| match value {
         Some(StoredJson(value)) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
         _ => out.extend_from_slice(b"{}"),
@@ -142,9 +142,9 @@ shown! {
 }
 
 /// The ID by which the organization knows a row, in place of its key.
-pub(crate) struct ShownId;
+pub(crate) struct ChosenId;
 
-impl Shown for ShownId {
+impl JsonColumn for ChosenId {
     type Output = ID;
 
     fn show<E: OrganizationOwned>(
@@ -181,7 +181,7 @@ impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
 /// The enum of the schema that shows an enum of a table.
 pub(crate) struct OneOf<G, D>(std::marker::PhantomData<(G, D)>);
 
-impl<G, D> Shown for OneOf<G, D>
+impl<G, D> JsonColumn for OneOf<G, D>
 where
     G: async_graphql::OutputType + async_graphql::resolver_utils::EnumType + From<D> + 'static,
     D: ActiveEnum + TryGetable + ValueType + 'static,
