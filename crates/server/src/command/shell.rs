@@ -1,21 +1,19 @@
 //! `campaigns completions` and `campaigns man`.
 
-use clap::CommandFactory;
-
 use super::{
-    arguments::{Arguments, Completions, Man, WrongUsage},
-    output,
+    arguments::{Completions, Man, WrongUsage},
+    output, usage,
 };
 use crate::secrets::redacted_value;
 
 pub(super) fn completions(arguments: &Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "campaigns", &mut script);
+    clap_complete::generate(arguments.shell, &mut usage::program(), "campaigns", &mut script);
     Ok(output::text(String::from_utf8_lossy(&script))?)
 }
 
 pub(super) fn man(arguments: &Man) -> anyhow::Result<()> {
-    let mut program = Arguments::command();
+    let mut program = usage::program();
     program.build();
     let command = match &arguments.command {
         None => program,

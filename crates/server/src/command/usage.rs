@@ -21,13 +21,22 @@ use crate::secrets::{HIDDEN, redacted_value};
 #[error("the command line was answered")]
 pub(super) struct UsageShown(pub(super) ExitCode);
 
-/// The program. Any environment variable may hold a secret by mistake, so help shows no values of
-/// variables.
+/// The program. Each flag has the variable of its name. Any variable of the environment may hold a secret by mistake,
+/// so help shows the value of none.
 pub(super) fn program() -> Command {
-    fn without_environment(command: Command) -> Command {
-        command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(without_environment)
+    fn with_environment(command: Command) -> Command {
+        let command = command.mut_args(|arg| match arg.get_long().map(variable) {
+            Some(variable) => arg.env(variable).hide_env_values(true),
+            None => arg,
+        });
+        command.mut_subcommands(with_environment)
     }
-    without_environment(Arguments::command())
+    with_environment(Arguments::command())
+}
+
+/// The variable of a flag.
+fn variable(flag: &str) -> String {
+    format!("CAMPAIGNS_{}", flag.to_uppercase().replace('-', "_"))
 }
 
 /// Reads the command line of the process.

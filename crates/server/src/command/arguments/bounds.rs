@@ -21,7 +21,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum depth of nested fields in an operation.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_DEPTH",
         value_name = "NUMBER",
         default_value_t = operation::Limits::default().depth
     )]
@@ -29,7 +28,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum cost of an operation: its fields, multiplied by the rows that they return.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_COMPLEXITY",
         value_name = "NUMBER",
         default_value_t = operation::Limits::default().complexity
     )]
@@ -37,33 +35,26 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of aliases in an operation.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_ALIASES",
         value_name = "NUMBER",
         default_value_t = operation::Limits::default().aliases
     )]
     max_aliases: usize,
     /// Memory for parsed and validated operations, which are kept for the next request.
-    #[arg(long, env = "CAMPAIGNS_OPERATION_CACHE", value_name = "SIZE", default_value = "16MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     operation_cache: ByteSize,
     /// Maximum size of a request's body, and of a message on a socket.
-    #[arg(long, env = "CAMPAIGNS_MAX_BODY", value_name = "SIZE", default_value = "8MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
     max_body: ByteSize,
     /// Maximum memory of one operation: its input, the rows that it reads, and its response.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MAX_OPERATION_MEMORY",
-        value_name = "SIZE",
-        default_value = "64MiB"
-    )]
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     max_operation_memory: ByteSize,
     /// Maximum memory of all operations, sockets and the live feed together.
-    #[arg(long, env = "CAMPAIGNS_MAX_MEMORY", value_name = "SIZE", default_value = "512MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     max_memory: ByteSize,
     /// Percentage of the memory, executed operations and database connections that one organization
     /// can hold while no other organization holds any.
     #[arg(
         long,
-        env = "CAMPAIGNS_ORGANIZATION_SHARE",
         value_name = "PERCENT",
         default_value = "50",
         value_parser = share
@@ -72,19 +63,17 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of connections to the database.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_CONNECTIONS",
         value_name = "NUMBER",
         default_value_t = 16,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     max_connections: u32,
     /// Maximum number of operations that are executed at the same time; eight for each core by default.
-    #[arg(long, env = "CAMPAIGNS_MAX_EXECUTING", value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER")]
     max_executing: Option<usize>,
     /// Maximum number of operations of one organization that wait to be executed.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_WAITING",
         value_name = "NUMBER",
         default_value_t = Options::new("").max_waiting
     )]
@@ -93,7 +82,6 @@ pub(in crate::command) struct Bounds {
     /// organization has waited for half of it, further ones are refused at once.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_WAIT",
         value_name = "DURATION",
         default_value = "5s",
         value_parser = duration
@@ -101,17 +89,16 @@ pub(in crate::command) struct Bounds {
     max_wait: Duration,
     /// Maximum cost of an organization's operations per second: their fields, multiplied by the
     /// rows that they request. Unlimited by default.
-    #[arg(long, env = "CAMPAIGNS_RATE", value_name = "COST")]
+    #[arg(long, value_name = "COST")]
     rate: Option<NonZeroU32>,
     /// Maximum cost of the operations that an organization can send at once, with --rate. Defaults
     /// to ten times the rate.
-    #[arg(long, env = "CAMPAIGNS_RATE_BURST", value_name = "COST", requires = "rate")]
+    #[arg(long, value_name = "COST", requires = "rate")]
     rate_burst: Option<NonZeroU32>,
     /// Maximum number of operations in a batch, a request that is an array of operations; 1
     /// disables batches.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_BATCH",
         value_name = "NUMBER",
         default_value_t = Settings::default().max_batch
     )]
@@ -119,7 +106,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of TCP connections.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_PEERS",
         value_name = "NUMBER",
         default_value_t = Settings::default().max_peers
     )]
@@ -127,7 +113,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of sockets that have not sent a valid token yet.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_UNKNOWN_SOCKETS",
         value_name = "NUMBER",
         default_value_t = Settings::default().max_unknown_sockets
     )]
@@ -135,7 +120,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of sockets of one organization.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_SOCKETS",
         value_name = "NUMBER",
         default_value_t = Settings::default().max_sockets
     )]
@@ -143,18 +127,16 @@ pub(in crate::command) struct Bounds {
     /// Maximum number of simultaneous operations on one socket.
     #[arg(
         long,
-        env = "CAMPAIGNS_MAX_OPERATIONS",
         value_name = "NUMBER",
         default_value_t = Settings::default().max_operations
     )]
     max_operations: usize,
     /// Maximum memory of the messages that wait until the peer of a socket reads them.
-    #[arg(long, env = "CAMPAIGNS_MAX_SOCKET_MEMORY", value_name = "SIZE", default_value = "1MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
     max_socket_memory: ByteSize,
     /// Maximum time of an operation.
     #[arg(
         long,
-        env = "CAMPAIGNS_QUERY_TIMEOUT",
         value_name = "DURATION",
         default_value = "10s",
         value_parser = duration
@@ -163,7 +145,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum time of a deletion, which runs in steps.
     #[arg(
         long,
-        env = "CAMPAIGNS_DELETE_TIMEOUT",
         value_name = "DURATION",
         default_value = "10m",
         value_parser = duration
@@ -172,7 +153,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum time for a client to send the header of a request.
     #[arg(
         long,
-        env = "CAMPAIGNS_HEADER_TIMEOUT",
         value_name = "DURATION",
         default_value = "10s",
         value_parser = duration
@@ -181,7 +161,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum time for a client to send a body, or the rest of a message on a socket.
     #[arg(
         long,
-        env = "CAMPAIGNS_BODY_TIMEOUT",
         value_name = "DURATION",
         default_value = "30s",
         value_parser = duration
@@ -191,7 +170,6 @@ pub(in crate::command) struct Bounds {
     /// can take ten times as long.
     #[arg(
         long,
-        env = "CAMPAIGNS_WRITE_TIMEOUT",
         value_name = "DURATION",
         default_value = "30s",
         value_parser = duration
@@ -200,7 +178,6 @@ pub(in crate::command) struct Bounds {
     /// Maximum time that a connection can be idle between requests.
     #[arg(
         long,
-        env = "CAMPAIGNS_IDLE_TIMEOUT",
         value_name = "DURATION",
         default_value = "75s",
         value_parser = duration
@@ -270,4 +247,26 @@ fn share(text: &str) -> Result<Share, String> {
     let percent = text.trim_end_matches('%').trim();
     let share = percent.parse().ok().and_then(Share::percent);
     share.ok_or_else(|| "it must be 1 to 99 percent".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::command::arguments::Arguments;
+
+    #[test]
+    fn the_defaults_of_flags_are_those_of_the_library() {
+        let arguments = Arguments::try_parse_from(["campaigns"]).unwrap();
+        let bounds = arguments.serve.bounds;
+        let settings = bounds.settings();
+        assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::default()));
+        let options = Options::new("sqlite::memory:");
+        let timeout = Some(settings.query_timeout);
+        assert_eq!(
+            format!("{:?}", bounds.options("sqlite::memory:".to_owned())),
+            format!("{:?}", Options { statement_timeout: timeout, ..options })
+        );
+    }
 }

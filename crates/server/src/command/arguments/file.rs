@@ -8,6 +8,6 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(in crate::command) struct ConfigFile {
     /// A TOML file with settings of `serve`, named as its flags. Flags and the environment take precedence.
-    #[arg(long, env = "CAMPAIGNS_CONFIG", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(in crate::command) config: Option<PathBuf>,
 }

@@ -90,10 +90,10 @@ pub(super) enum Command {
 pub(super) struct Persisted {
     /// A JSON file of documents by the SHA-256 of their text, as graphql-codegen and relay-compiler
     /// write it. Clients may send the id as documentId.
-    #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     persisted_documents: Option<PathBuf>,
     /// Executes only the documents of --persisted-documents; the pages at / and /graphiql then do not work.
-    #[arg(long, env = "CAMPAIGNS_PERSISTED_DOCUMENTS_ONLY", requires = "persisted_documents")]
+    #[arg(long, requires = "persisted_documents")]
     persisted_documents_only: bool,
 }
 
@@ -124,7 +124,7 @@ pub(super) struct Doctor {
     #[command(flatten)]
     pub(super) schema: Schema,
     /// Maximum number of rows to list for each problem.
-    #[arg(long, env = "CAMPAIGNS_ROWS", value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) rows: u32,
 }
 
@@ -144,20 +144,15 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// Checks whether the service would start, and changes nothing. Exits with 1 if it would not.
-    #[arg(long, env = "CAMPAIGNS_CHECK")]
+    #[arg(long)]
     pub(super) check: bool,
     /// The address to listen on: an IP address or a name, and a port. Port 0 picks a free port. Development mode
     /// refuses an address that other machines can reach, unless --expose-development-mode is given.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: ListenAddress,
     /// Lets development mode listen on an address that other machines can reach. Tokens then cross the network in plain
     /// text, and anyone who has a printed one is an admin.
-    #[arg(long, env = "CAMPAIGNS_EXPOSE_DEVELOPMENT_MODE")]
+    #[arg(long)]
     pub(super) expose_development_mode: bool,
     #[command(flatten)]
     pub(super) database: DatabaseUrl,
@@ -165,13 +160,12 @@ pub(super) struct Serve {
     pub(super) schema: Schema,
     /// The database is behind a pooler that serves each transaction on any of its connections.
     /// A pooler that rejects startup parameters, such as PgBouncer, is detected without this flag.
-    #[arg(long, env = "CAMPAIGNS_POOLER")]
+    #[arg(long)]
     pub(super) pooler: bool,
     /// Also does the work of `campaigns worker`, which is the default in development mode only. Turn it off with
     /// --worker=false.
     #[arg(
         long,
-        env = "CAMPAIGNS_WORKER",
         value_name = "BOOL",
         num_args = 0..=1,
         require_equals = true,
@@ -188,7 +182,7 @@ pub(super) struct Serve {
     pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
     /// request.jwt.claims, so that row security policies apply as a second wall.
-    #[arg(long, env = "CAMPAIGNS_ROW_LEVEL_SECURITY", help_heading = ROW_SECURITY)]
+    #[arg(long, help_heading = ROW_SECURITY)]
     pub(super) row_level_security: bool,
     #[command(flatten)]
     pub(super) row_security: RowSecurity,
@@ -199,13 +193,12 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) watching: Watching,
     /// Turns introspection of the schema off.
-    #[arg(long, env = "CAMPAIGNS_NO_INTROSPECTION", help_heading = CLIENTS)]
+    #[arg(long, help_heading = CLIENTS)]
     pub(super) no_introspection: bool,
     /// An origin, such as <https://app.example.com>, that is allowed to send requests from its pages.
     /// Repeatable.
     #[arg(
         long,
-        env = "CAMPAIGNS_CORS_ORIGIN",
         value_name = "URL",
         value_delimiter = ',',
         value_parser = origin,
@@ -217,7 +210,6 @@ pub(super) struct Serve {
     /// answers below it as well as at the root, so the proxy can pass the path on or remove it.
     #[arg(
         long,
-        env = "CAMPAIGNS_PUBLIC_URL",
         value_name = "URL",
         value_parser = PublicUrl::from_str,
         help_heading = CLIENTS
@@ -243,7 +235,6 @@ pub(super) struct DatabaseUrl {
     /// hosts, separated by commas, the one that accepts writes is used.
     #[arg(
         long,
-        env = "CAMPAIGNS_DATABASE_URL",
         value_name = "URL",
         hide_env_values = true,
         value_parser = database_url
@@ -276,7 +267,6 @@ pub(super) struct RowSecurity {
     /// The PostgreSQL role that row security policies apply to.
     #[arg(
         long = "row-level-security-role",
-        env = "CAMPAIGNS_ROW_LEVEL_SECURITY_ROLE",
         value_name = "ROLE",
         default_value = "authenticated",
         help_heading = ROW_SECURITY
@@ -292,7 +282,7 @@ pub(super) struct Migrate {
     #[arg(value_enum, default_value_t = MigrateAction::Up)]
     pub(super) action: MigrateAction,
     /// Also turns on row security, with policies for members and admins, on tables that have none.
-    #[arg(long, env = "CAMPAIGNS_WITH_POLICIES")]
+    #[arg(long)]
     pub(super) with_policies: bool,
     #[command(flatten)]
     pub(super) row_security: RowSecurity,
@@ -301,10 +291,10 @@ pub(super) struct Migrate {
     #[command(flatten)]
     pub(super) schema: Schema,
     /// Prints the SQL that would be run and what it locks, and changes nothing.
-    #[arg(long, env = "CAMPAIGNS_PLAN")]
+    #[arg(long)]
     pub(super) plan: bool,
     /// Adopts tables from another program without asking first.
-    #[arg(long, env = "CAMPAIGNS_YES")]
+    #[arg(long)]
     pub(super) yes: bool,
 }
 
@@ -313,7 +303,7 @@ pub(super) struct Migrate {
 pub(super) struct Schema {
     /// The PostgreSQL schema that contains the tables, instead of the first one on the search path.
     /// Tables of organizations, users and contacts can also be in public.
-    #[arg(long, env = "CAMPAIGNS_SCHEMA", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     schema: Option<String>,
 }
 
@@ -342,15 +332,14 @@ pub(super) struct Token {
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// The organization's ID.
-    #[arg(long, env = "CAMPAIGNS_ORG", value_name = "UUID")]
+    #[arg(long, value_name = "UUID")]
     pub(super) org: Uuid,
     /// The role: admin and owner can delete, any other is a member.
-    #[arg(long, env = "CAMPAIGNS_ROLE", default_value = "member")]
+    #[arg(long, default_value = "member")]
     pub(super) role: String,
     /// The subject: a user's auth_id or ID, or any name.
     #[arg(
         long,
-        env = "CAMPAIGNS_SUBJECT",
         value_name = "ID",
         default_value = "campaigns-token",
         value_parser = NonEmptyStringValueParser::new()
@@ -359,14 +348,13 @@ pub(super) struct Token {
     /// The time until the token expires.
     #[arg(
         long,
-        env = "CAMPAIGNS_TTL",
         value_name = "DURATION",
         default_value = "1h",
         value_parser = lifetime
     )]
     pub(super) ttl: Duration,
     /// The secret to sign with. The default is the development secret.
-    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(long, value_name = "SECRET", hide_env_values = true)]
     pub(super) jwt_secret: Option<String>,
     #[command(flatten)]
     pub(super) claims: Claims,
@@ -391,7 +379,7 @@ pub(super) struct Worker {
     #[command(flatten)]
     pub(super) schema: Schema,
     /// The database is behind a pooler, as with `campaigns serve`.
-    #[arg(long, env = "CAMPAIGNS_POOLER")]
+    #[arg(long)]
     pub(super) pooler: bool,
 }
 

@@ -11,7 +11,6 @@ pub(in crate::command) struct SignIn {
     /// <https://issuer.example>.
     #[arg(
         long,
-        env = "CAMPAIGNS_OIDC_ISSUER",
         value_name = "URL",
         requires = "oidc_client_id",
         hide_env_values = true,
@@ -19,17 +18,17 @@ pub(in crate::command) struct SignIn {
     )]
     oidc_issuer: Option<IssuerUrl>,
     /// The id that the pages are registered with at the issuer, as a public client.
-    #[arg(long, env = "CAMPAIGNS_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
     oidc_client_id: Option<String>,
     /// The scopes that the pages request from the issuer, separated by spaces.
-    #[arg(long, env = "CAMPAIGNS_OIDC_SCOPE", value_name = "SCOPES", default_value = "openid")]
+    #[arg(long, value_name = "SCOPES", default_value = "openid")]
     oidc_scope: String,
     /// The API that the pages request an access token for, if the issuer requires one.
-    #[arg(long, env = "CAMPAIGNS_OIDC_RESOURCE", value_name = "URI", requires = "oidc_issuer")]
+    #[arg(long, value_name = "URI", requires = "oidc_issuer")]
     oidc_resource: Option<String>,
     /// Lets links that end in #token=… sign people in to the pages. Readers who are already signed in are asked first.
     /// Always on in development mode, which prints such links.
-    #[arg(long, env = "CAMPAIGNS_TOKEN_LINKS")]
+    #[arg(long)]
     token_links: bool,
 }
 

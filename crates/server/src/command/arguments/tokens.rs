@@ -12,15 +12,14 @@ use super::{super::usage::shown, WrongUsage};
 #[command(next_help_heading = "Tokens")]
 pub(in crate::command) struct Keys {
     /// The secret of tokens signed with HS256, with at least 32 bytes.
-    #[arg(long, env = "CAMPAIGNS_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(long, value_name = "SECRET", hide_env_values = true)]
     pub(in crate::command) jwt_secret: Option<String>,
     /// A file with a public key in PEM format, for tokens signed with RS256, ES256, ES384 or EdDSA.
-    #[arg(long, env = "CAMPAIGNS_JWT_PUBLIC_KEY", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     jwt_public_key: Option<PathBuf>,
     /// The address of a JSON Web Key Set with the public keys of tokens, such as <https://…/jwks.json>.
     #[arg(
         long,
-        env = "CAMPAIGNS_JWKS_URL",
         value_name = "URL",
         hide_env_values = true,
         value_parser = key_server
@@ -81,26 +80,20 @@ fn key_server(text: &str) -> Result<Url, String> {
 #[expect(clippy::struct_field_names, reason = "the flags' names")]
 pub(in crate::command) struct Claims {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
-    #[arg(long, env = "CAMPAIGNS_JWT_ORG_CLAIM", value_name = "CLAIM", default_value = "org_id")]
+    #[arg(long, value_name = "CLAIM", default_value = "org_id")]
     jwt_org_claim: String,
     /// The claim with the role, with a list of roles, or with an object whose keys are roles. A dot
     /// separates the names of nested objects.
-    #[arg(long, env = "CAMPAIGNS_JWT_ROLE_CLAIM", value_name = "CLAIM", default_value = "role")]
+    #[arg(long, value_name = "CLAIM", default_value = "role")]
     jwt_role_claim: String,
     /// The roles that make a user an admin. Any other role is a member.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_JWT_ADMIN_ROLES",
-        value_name = "ROLES",
-        default_value = "admin,owner",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ROLES", default_value = "admin,owner", value_delimiter = ',')]
     jwt_admin_roles: Vec<String>,
     /// The issuer that tokens must have.
-    #[arg(long, env = "CAMPAIGNS_JWT_ISSUER", value_name = "ISSUER")]
+    #[arg(long, value_name = "ISSUER")]
     jwt_issuer: Option<String>,
     /// The audience that tokens must have.
-    #[arg(long, env = "CAMPAIGNS_JWT_AUDIENCE", value_name = "AUDIENCE")]
+    #[arg(long, value_name = "AUDIENCE")]
     jwt_audience: Option<String>,
 }
 
@@ -121,16 +114,10 @@ impl From<&Claims> for ClaimRules {
 pub(in crate::command) struct Memberships {
     /// Accepts tokens without an organization: the organization and the role come from the user's active
     /// membership. The token's subject identifies the user by auth_id.
-    #[arg(long, env = "CAMPAIGNS_MEMBERSHIPS")]
+    #[arg(long)]
     memberships: bool,
     /// The membership roles that make a user an admin. Any other role is a member.
-    #[arg(
-        long,
-        env = "CAMPAIGNS_MEMBERSHIP_ADMIN_ROLES",
-        value_name = "ROLES",
-        default_value = "admin,owner",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ROLES", default_value = "admin,owner", value_delimiter = ',')]
     membership_admin_roles: Vec<String>,
 }
 

@@ -10,15 +10,14 @@ use super::{ListenAddress, duration};
 #[command(next_help_heading = "Watching")]
 pub(in crate::command) struct Watching {
     /// Serves /metrics on this address alone. It needs no token.
-    #[arg(long, env = "CAMPAIGNS_METRICS_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub(in crate::command) metrics_listen: Option<ListenAddress>,
     /// Counts nothing, and does not serve /metrics.
-    #[arg(long, env = "CAMPAIGNS_NO_METRICS", conflicts_with = "metrics_listen")]
+    #[arg(long, conflicts_with = "metrics_listen")]
     pub(in crate::command) no_metrics: bool,
     /// Logs operations that take this long as slow, with the SHA-256 of their document.
     #[arg(
         long,
-        env = "CAMPAIGNS_SLOW_OPERATION",
         value_name = "DURATION",
         default_value = "1s",
         value_parser = duration

@@ -116,13 +116,11 @@ fn markdown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::{super::super::arguments::Arguments, USUAL, sentence};
+    use super::{super::super::usage, USUAL, sentence};
 
     #[test]
     fn every_flag_of_every_command_is_explained_and_has_the_variable_of_its_name() {
-        let program = Arguments::command();
+        let program = usage::program();
         let mut flags = 0;
         for command in std::iter::once(&program).chain(program.get_subcommands()) {
             for arg in command.get_arguments() {
