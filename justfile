@@ -30,7 +30,7 @@ docs:
     #!/usr/bin/env bash
     set -euo pipefail
     cargo build --quiet --bin campaigns
-    for table in flags:configuration errors:errors metrics:metrics; do
+    for table in flags:configuration errors:errors close-codes:subscriptions metrics:metrics; do
         page=docs/${table#*:}.md
         printed=$(target/debug/campaigns reference "${table%:*}")
         before=$(sed '/^<!-- printed by:/q' "$page")

@@ -10,9 +10,10 @@ use std::{
 };
 
 /// The sources of the pages in `web/`, and the schema that they use.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "src",
     "public",
+    "views.json",
     "index.html",
     "graphiql.html",
     "package-lock.json",

@@ -10,9 +10,10 @@ use campaigns_tests::{Binary, node};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The pages of `docs/` with a table that the program prints.
-const PRINTED: [(&str, &str); 3] = [
+const PRINTED: [(&str, &str); 4] = [
     ("docs/configuration.md", "flags"),
     ("docs/errors.md", "errors"),
+    ("docs/subscriptions.md", "close-codes"),
     ("docs/metrics.md", "metrics"),
 ];
 /// Flags of other programs.

@@ -10,6 +10,7 @@ import { Overview } from "./overview/page";
 import { Frame } from "./ui/frame";
 import { type Lazy, page } from "./ui/lazily";
 import { Broken, Empty, Loading } from "./ui/states";
+import { at } from "./views";
 import { campaignSearch, contactsSearch, feedSearch, overviewSearch, segmentsSearch } from "./search";
 
 // with their types, as those of the pages depend on those of the routes
@@ -42,7 +43,7 @@ const overview = createRoute({
 // the overview lists all campaigns
 const campaigns = createRoute({
   getParentRoute: () => root,
-  path: "/campaigns",
+  path: at("campaigns"),
   beforeLoad: () => {
     throw redirect({ to: "/" });
   },
@@ -50,40 +51,40 @@ const campaigns = createRoute({
 
 const campaign = createRoute({
   getParentRoute: () => root,
-  path: "/campaigns/$id",
+  path: at("campaigns", "/$id"),
   validateSearch: campaignSearch,
   component: CampaignPage,
 });
 
 const segments = createRoute({
   getParentRoute: () => root,
-  path: "/segments",
+  path: at("segments"),
   validateSearch: segmentsSearch,
   component: Segments,
 });
 
 const segment = createRoute({
   getParentRoute: () => root,
-  path: "/segments/$id",
+  path: at("segments", "/$id"),
   component: SegmentPage,
 });
 
 const contacts = createRoute({
   getParentRoute: () => root,
-  path: "/contacts",
+  path: at("contacts"),
   validateSearch: contactsSearch,
   component: Contacts,
 });
 
 const contact = createRoute({
   getParentRoute: () => root,
-  path: "/contacts/$id",
+  path: at("contacts", "/$id"),
   component: ContactPage,
 });
 
 const live = createRoute({
   getParentRoute: () => root,
-  path: "/live",
+  path: at("live"),
   validateSearch: feedSearch,
   component: Live,
 });

@@ -12,7 +12,7 @@
 mod policy;
 mod sign_in;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 pub use sign_in::{Issuer, SignIn};
@@ -25,8 +25,11 @@ struct Built;
 #[folder = "plain"]
 struct Plain;
 
-/// The addresses of the dashboard's views, including everything below them.
-const VIEWS: [&str; 5] = ["campaigns", "segments", "contacts", "live", "sign-in"];
+/// The dashboard's views, by the first segment of their addresses, with their names. The dashboard reads
+/// the same file.
+static VIEWS: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../web/views.json")).expect("it is an object of texts")
+});
 
 /// A set of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl Pages {
         if path == "graphiql" {
             return self.page("graphiql.html", prefix, sign_in);
         }
-        if path.is_empty() || VIEWS.contains(&path.split('/').next().unwrap_or_default()) {
+        if path.is_empty() || VIEWS.contains_key(path.split('/').next().unwrap_or_default()) {
             return self.page("index.html", prefix, sign_in);
         }
         // browsers ask for it where a page does not name another one

@@ -6,6 +6,7 @@
 
 import type { User, UserManager } from "oidc-client-ts";
 import { base } from "../base";
+import type { View } from "../views";
 import { renewAlone, share, signOthersOut } from "./tabs";
 import { endOf, forget, isRenewable, keep, token } from "./token";
 
@@ -17,7 +18,7 @@ interface Issuer {
 }
 
 /** The page that the issuer sends people back to. */
-const BACK = `${base}sign-in`;
+const BACK = `${base}${"sign-in" satisfies View}`;
 /** How long before its end a token is renewed; a quarter of its life if that is shorter. */
 const EARLY = 60_000;
 /** How long after a failure it is tried again. */

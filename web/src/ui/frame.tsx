@@ -13,13 +13,14 @@ import { IconMoon, IconSun } from "@tabler/icons-react";
 import { Link, Outlet } from "@tanstack/react-router";
 import { base } from "../base";
 import { useSession } from "../session/session";
+import { at, nameOf } from "../views";
 import { Afterwards } from "./afterwards";
 
 const PAGES = [
   { to: "/", name: "Overview" },
-  { to: "/segments", name: "Segments" },
-  { to: "/contacts", name: "Contacts" },
-  { to: "/live", name: "Live feed" },
+  { to: at("segments"), name: nameOf("segments") },
+  { to: at("contacts"), name: nameOf("contacts") },
+  { to: at("live"), name: nameOf("live") },
 ] as const;
 
 /** The frame around each page: navigation, who is signed in, light and dark. */

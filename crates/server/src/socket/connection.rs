@@ -1,6 +1,6 @@
 //! One socket, from its first message to its close.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use async_graphql::futures_util::StreamExt;
 use axum::{
@@ -17,9 +17,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
+use tokio_tungstenite::tungstenite;
 
 use super::{
     HELD, MAX_PENDING_BYTES, PROTOCOL,
+    close_code::CloseCode,
     message::{self, Received},
     operation::{Operations, Run},
     polls::Permits,
@@ -43,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(7);
 /// Why a socket ends.
 enum End {
     /// The service closes it with this code and reason.
-    Close(u16, String),
+    Close(CloseCode, String),
     /// The peer has closed it, or is gone.
     Gone,
     /// The service stops.
@@ -51,7 +53,7 @@ enum End {
 }
 
 impl End {
-    fn close(code: u16, reason: impl Into<String>) -> Self {
+    fn close(code: CloseCode, reason: impl Into<String>) -> Self {
         Self::Close(code, reason.into())
     }
 
@@ -59,7 +61,7 @@ impl End {
     fn forbidden(why: &str) -> Self {
         // the maximum length in a close frame
         let why: String = why.chars().take(80).collect();
-        Self::close(4403, format!("Forbidden: {why}"))
+        Self::close(CloseCode::Forbidden, format!("Forbidden: {why}"))
     }
 }
 
@@ -109,10 +111,10 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pend
     };
     let end = if speaks {
         let running = connection.run(&mut stream, &mut ending, &mut writer);
-        let panicked = |_| End::close(1011, "Internal error");
+        let panicked = |_| End::close(CloseCode::InternalError, "Internal error");
         caught("socket", running).await.unwrap_or_else(panicked)
     } else {
-        End::close(4406, "Subprotocol not acceptable")
+        End::close(CloseCode::SubprotocolNotAcceptable, "Subprotocol not acceptable")
     };
     if matches!(end, End::Service) {
         connection.finish().await;
@@ -121,10 +123,11 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pend
     drop(connection);
     let frame = match end {
         End::Close(code, reason) => Some((code, reason)),
-        End::Service => Some((1001, "The service is stopping".to_owned())),
+        End::Service => Some((CloseCode::GoingAway, "The service is stopping".to_owned())),
         End::Gone => None,
     };
     if let Some((code, reason)) = frame {
+        let code = code.number();
         metrics::counter!("campaigns_sockets_closed_total", "code" => code.to_string())
             .increment(1);
         let frame = CloseFrame { code, reason: reason.into() };
@@ -163,8 +166,8 @@ impl Connection {
                 () = stopping(ending) => return End::Service,
                 () = sleep_until(self.deadline) => {
                     return match self.authenticated {
-                        Err(_) => End::close(4408, "Connection initialisation timeout"),
-                        Ok(_) => End::close(4403, "Forbidden: the token has expired"),
+                        Err(_) => End::close(CloseCode::InitialisationTimeout, "Connection initialisation timeout"),
+                        Ok(_) => End::close(CloseCode::Forbidden, "Forbidden: the token has expired"),
                     };
                 }
                 why = end_of(&mut ended) => return End::forbidden(&why),
@@ -179,7 +182,7 @@ impl Connection {
                     } else if unfinished.get_or_insert_with(Instant::now).elapsed()
                         > self.app.settings.timeouts.body
                     {
-                        return End::close(1008, "The rest of the message did not arrive in time");
+                        return End::close(CloseCode::PolicyViolation, "The rest of the message did not arrive in time");
                     }
                     // both kinds: a browser answers one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
@@ -205,11 +208,11 @@ impl Connection {
                             }
                         }
                         Some(Ok(Message::Binary(_))) => {
-                            Err(End::close(4400, "Messages must be text"))
+                            Err(End::close(CloseCode::BadRequest, "Messages must be text"))
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-                        Some(Err(error)) => Err(self.broken(&error)),
+                        Some(Err(error)) => Err(self.broken(error)),
                     };
                     self.peer.message_processed();
                     if let Err(end) = end {
@@ -224,18 +227,20 @@ impl Connection {
     async fn take(&mut self, text: Utf8Bytes) -> Result<(), End> {
         let Ok(authenticated) = &self.authenticated else {
             // it is small
-            let received = Received::parse(&text).map_err(|invalid| End::close(4400, invalid.0))?;
+            let received = Received::parse(&text)
+                .map_err(|invalid| End::close(CloseCode::BadRequest, invalid.0))?;
             return self.receive(received, None).await;
         };
         let budget = authenticated.scope.operation_budget();
         let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
-        drawn.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
+        drawn.map_err(|exhausted| End::close(CloseCode::TryAgainLater, exhausted.to_string()))?;
         let deadline = std::time::Instant::now() + self.app.settings.query_timeout;
         let bytes = text.len();
         let read =
             input::read(&authenticated.scope, deadline, bytes, move || Received::parse(&text));
-        let received = read.await.map_err(|_| End::close(1013, "The service is busy"))?;
-        let received = received.map_err(|invalid| End::close(4400, invalid.0))?;
+        let received =
+            read.await.map_err(|_| End::close(CloseCode::TryAgainLater, "The service is busy"))?;
+        let received = received.map_err(|invalid| End::close(CloseCode::BadRequest, invalid.0))?;
         self.receive(received, Some(budget)).await
     }
 
@@ -247,9 +252,10 @@ impl Connection {
         match received {
             Received::Pong => Ok(()),
             Received::Ping { payload } => self.say(message::pong(payload)).await,
-            Received::ConnectionInit { .. } if self.authenticated.is_ok() => {
-                Err(End::close(4429, "Too many initialisation requests"))
-            }
+            Received::ConnectionInit { .. } if self.authenticated.is_ok() => Err(End::close(
+                CloseCode::TooManyInitialisationRequests,
+                "Too many initialisation requests",
+            )),
             Received::ConnectionInit { token, organization } => {
                 self.init(token.as_deref(), organization.as_deref()).await
             }
@@ -259,12 +265,15 @@ impl Connection {
             }
             Received::Subscribe { id, operation } => {
                 let (Ok(authenticated), Some(budget)) = (&self.authenticated, budget) else {
-                    return Err(End::close(4401, "Unauthorized"));
+                    return Err(End::close(CloseCode::Unauthorized, "Unauthorized"));
                 };
                 if self.operations.has(&id) {
                     // the maximum length in a close frame
                     let id: String = id.chars().take(20).collect();
-                    return Err(End::close(4409, format!("Subscriber for {id} already exists")));
+                    return Err(End::close(
+                        CloseCode::SubscriberAlreadyExists,
+                        format!("Subscriber for {id} already exists"),
+                    ));
                 }
                 let max = self.app.settings.max_operations;
                 let operation = if self.operations.count() < max {
@@ -295,22 +304,21 @@ impl Connection {
         let caller = self.app.caller(token, organization).await.map_err(refused)?;
         let (_, scope) = self.app.enter(&caller).await.map_err(refused)?;
         if scope.is_overloaded() {
-            return Err(End::close(1013, "The service is busy"));
+            return Err(End::close(CloseCode::TryAgainLater, "The service is busy"));
         }
         let caller = caller.staying_in(scope.organization());
         let max = self.app.settings.max_sockets;
-        let counted = self
-            .app
-            .sockets
-            .count(scope.organization(), max)
-            .ok_or_else(|| End::close(1013, "The organization has too many sockets"))?;
+        let counted = self.app.sockets.count(scope.organization(), max).ok_or_else(|| {
+            End::close(CloseCode::TryAgainLater, "The organization has too many sockets")
+        })?;
         let left =
             (caller.bearer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
         // beyond the range of a timer, it is checked again later
         self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
         let budget = scope.budget();
         let held = budget.hold(HELD);
-        let held = held.map_err(|exhausted| End::close(1013, exhausted.to_string()))?;
+        let held =
+            held.map_err(|exhausted| End::close(CloseCode::TryAgainLater, exhausted.to_string()))?;
         self.queue.draw_from(Arc::clone(&budget));
         self.permits.draw_from(&self.app.sockets.polls, scope.organization());
         self.peer.set_budget(budget);
@@ -329,21 +337,23 @@ impl Connection {
         self.queue.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
     }
 
-    /// The close code for input that tungstenite could not read.
-    fn broken(&self, error: &axum::Error) -> End {
-        let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        if text.contains(&InboundLimitExceeded.to_string()) {
-            // the rest of it is discarded
-            self.peer.start_draining();
-            return End::close(1009, "The message is too long");
+    /// The end of a socket whose input could not be read.
+    fn broken(&self, error: axum::Error) -> End {
+        let error = error.into_inner();
+        match error.downcast_ref::<tungstenite::Error>() {
+            Some(tungstenite::Error::Io(error)) if has_source::<InboundLimitExceeded>(error) => {
+                // the rest of it is discarded
+                self.peer.start_draining();
+                End::close(CloseCode::MessageTooBig, "The message is too long")
+            }
+            Some(tungstenite::Error::Capacity(_)) => {
+                End::close(CloseCode::MessageTooBig, "The message is too long")
+            }
+            Some(tungstenite::Error::Utf8(_)) => {
+                End::close(CloseCode::InvalidPayload, "Text must be UTF-8")
+            }
+            _ => End::Gone,
         }
-        if text.contains("too long") || text.contains("too big") {
-            return End::close(1009, "The message is too long");
-        }
-        if text.contains("UTF-8") || text.contains("utf-8") {
-            return End::close(1007, "Text must be UTF-8");
-        }
-        End::Gone
     }
 
     /// Lets queries and mutations finish.
@@ -358,15 +368,31 @@ impl Connection {
     }
 }
 
-/// The close code for a caller who is refused, or for whom the database does not respond. The usual
+/// Whether an error is, or comes from, one of this type.
+fn has_source<E: std::error::Error + 'static>(error: &io::Error) -> bool {
+    let mut cause = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The end of a socket of a caller who is refused, or for whom the database does not respond. The usual
 /// clients reconnect after either.
 fn refused(refusal: Refusal) -> End {
     match refusal {
         Refusal::Unauthenticated(why) => End::forbidden(&why),
         Refusal::Refused(StatusCode::FORBIDDEN, _) => End::forbidden("not an active member"),
         // the same would be refused again: the usual clients give up
-        Refusal::Refused(..) => End::close(4400, "Name an organization with X-Organization-Id"),
-        Refusal::Failed(_) => End::close(1013, "The service cannot verify you now"),
+        Refusal::Refused(..) => {
+            End::close(CloseCode::BadRequest, "Name an organization with X-Organization-Id")
+        }
+        Refusal::Failed(_) => {
+            End::close(CloseCode::TryAgainLater, "The service cannot verify you now")
+        }
     }
 }
 

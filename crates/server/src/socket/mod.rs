@@ -24,6 +24,7 @@
 //! - When the service stops, it sends 1001 and never a `complete`, which would tell the client that
 //!   the operation is finished.
 
+mod close_code;
 mod connection;
 mod message;
 mod operation;
@@ -32,6 +33,7 @@ mod sockets;
 mod threads;
 mod writer;
 
+pub(crate) use close_code::CloseCode;
 pub(crate) use connection::check_again;
 pub(crate) use polls::Permits;
 pub(crate) use sockets::Sockets;

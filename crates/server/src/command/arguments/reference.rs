@@ -15,6 +15,8 @@ pub(in crate::command) enum Table {
     Flags,
     /// The error codes.
     Errors,
+    /// The close codes of sockets.
+    CloseCodes,
     /// The metrics.
     Metrics,
 }

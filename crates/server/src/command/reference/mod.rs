@@ -9,12 +9,13 @@ use super::{
     arguments::{Reference, Table},
     output,
 };
-use crate::{http::respond::status, metrics};
+use crate::{http::respond::status, metrics, socket::CloseCode};
 
 pub(super) fn run(arguments: &Reference) -> anyhow::Result<()> {
     Ok(output::text(match arguments.table {
         Table::Flags => flags::tables(),
         Table::Errors => errors(),
+        Table::CloseCodes => close_codes(),
         Table::Metrics => metrics(),
     })?)
 }
@@ -30,6 +31,13 @@ fn errors() -> String {
         [format!("`{}`", code.as_str()), status, code.meaning().to_owned()]
     });
     table(["code", "HTTP status", "meaning"], rows)
+}
+
+fn close_codes() -> String {
+    let rows = CloseCode::ALL.iter().map(|(code, meaning, client)| {
+        [code.number().to_string(), meaning.trim().to_owned(), (*client).to_owned()]
+    });
+    table(["code", "reason", "what a client does"], rows)
 }
 
 fn metrics() -> String {
