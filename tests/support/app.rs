@@ -1,8 +1,11 @@
 //! A service of the test's own, on port 0.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifier};
@@ -66,6 +69,30 @@ pub struct Organization {
     pub scope: Scope,
 }
 
+/// How long tests that are not about time wait for a response of the service, on a machine with much else
+/// to do.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Options of a database whose operations do not fail because the machine is slow.
+fn patient(url: &str) -> Options {
+    Options {
+        max_connections: 8,
+        acquire_timeout: PATIENCE,
+        max_wait: PATIENCE,
+        ..Options::new(url)
+    }
+}
+
+/// The same for settings, unless the test chose the time of an operation.
+fn with_patience(settings: Settings) -> Settings {
+    let query_timeout = if settings.query_timeout == Settings::default().query_timeout {
+        PATIENCE
+    } else {
+        settings.query_timeout
+    };
+    Settings { query_timeout, ..settings }
+}
+
 impl TestApp {
     /// Starts one on an empty database.
     pub async fn start(backend: Backend) -> Self {
@@ -84,11 +111,8 @@ impl TestApp {
         let role = "authenticated";
         campaigns_migration::write_policies(&database.url, role).await.unwrap();
         let plain = Options { max_connections: 4, ..Options::new(&database.url) };
-        let options = Options {
-            row_security_role: Some(role.to_owned()),
-            max_connections: 8,
-            ..Options::new(&database.url)
-        };
+        let options =
+            Options { row_security_role: Some(role.to_owned()), ..patient(&database.url) };
         let app = Self::with_options(database, Settings::default(), options).await;
         let behind = Database::connect(&plain, None).await.unwrap();
         Self { behind: Some(behind), ..app }
@@ -98,7 +122,7 @@ impl TestApp {
     pub async fn behind_a_pooler() -> Self {
         let database = TestDatabase::new(Backend::Postgres).await;
         let pooler = Pooler::start(&database).await;
-        let options = Options { max_connections: 8, ..Options::new(&pooler.url) };
+        let options = patient(&pooler.url);
         let app = Self::with_options(database, Settings::default(), options).await;
         Self { _pooler: Some(pooler), ..app }
     }
@@ -110,7 +134,7 @@ impl TestApp {
 
     /// Starts one on a database.
     pub async fn on(database: TestDatabase, settings: Settings) -> Self {
-        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        let options = patient(&database.url);
         Self::with_options(database, settings, options).await
     }
 
@@ -120,28 +144,30 @@ impl TestApp {
         settings: Settings,
         options: Options,
     ) -> Self {
-        let app =
-            async |service_database, clock| App::new(service_database, verifier(), clock, settings);
+        let app = async |service_database, clock| {
+            App::new(service_database, verifier(), clock, with_patience(settings))
+        };
         Self::assemble(database, options, None, app).await
     }
 
     /// Starts one in which senders of statements with this word panic from the start.
     pub async fn panicking(backend: Backend, settings: Settings, word: &'static str) -> Self {
         let database = TestDatabase::new(backend).await;
-        let options = Options { max_connections: 8, ..Options::new(&database.url) };
-        let app =
-            async |service_database, clock| App::new(service_database, verifier(), clock, settings);
+        let options = patient(&database.url);
+        let app = async |service_database, clock| {
+            App::new(service_database, verifier(), clock, with_patience(settings))
+        };
         Self::assemble(database, options, Some(at(word)), app).await
     }
 
     /// Starts one that has its keys from a server.
     pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
         let database = TestDatabase::new(backend).await;
-        let options = Options { max_connections: 8, ..Options::new(&database.url) };
+        let options = patient(&database.url);
         Self::assemble(database, options, None, async |service_database, clock| {
             let verifier = Verifier::without_keys(ClaimRules::default());
             let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
-            App::new(service_database, server.unwrap(), clock, Settings::default())
+            App::new(service_database, server.unwrap(), clock, with_patience(Settings::default()))
         })
         .await
     }

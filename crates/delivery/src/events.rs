@@ -12,7 +12,7 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value as Json};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use crate::{Intake, together::BatchWork};
+use crate::{Intake, batcher::BatchWork};
 
 /// How far in the future an event can have occurred, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);

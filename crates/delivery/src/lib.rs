@@ -22,12 +22,12 @@
 
 #![warn(missing_docs)]
 
+mod batcher;
 mod events;
 mod lifecycle;
 mod lists;
 mod queue;
 mod sends;
-mod together;
 mod worker;
 
 pub use events::{NewEvent, RecordError, RecordOutcome};
@@ -40,8 +40,8 @@ pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 /// Writes the reports of providers, for all organizations of a process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Intake {
-    events: together::Batcher<events::Events>,
-    reports: together::Batcher<sends::Reports>,
+    events: batcher::Batcher<events::Events>,
+    reports: batcher::Batcher<sends::Reports>,
 }
 
 /// The maximum number of rows of a call.

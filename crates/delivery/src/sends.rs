@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{Intake, together::BatchWork};
+use crate::{Intake, batcher::BatchWork};
 
 /// A report of a send's delivery status.
 #[derive(Clone, Debug)]

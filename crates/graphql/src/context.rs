@@ -1,49 +1,21 @@
 //! What resolvers find in their context: the scope, the viewer and the time.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use async_graphql::Context;
 use campaigns_scope::{Admin, Scope, Viewer};
 use chrono::{DateTime, Utc};
 
-use crate::{error::Error, limits::Limits, live::Live};
+use crate::{
+    error::Error,
+    limits::Limits,
+    live::Live,
+    outcome::{MayBeInDoubt, Outcome, Outcomes},
+};
 
 /// The time of the request, from the clock of the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now(pub(crate) DateTime<Utc>);
-
-/// The outcome of the changes of each root field of a mutation, by response key. Fields that are
-/// not in it have changed nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outcomes(Arc<Mutex<HashMap<String, Outcome>>>);
-
-/// The outcome of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// They are stored.
-    Committed,
-    /// It is unknown whether they are stored: the connection was lost during the commit.
-    InDoubt,
-}
-
-impl Outcomes {
-    fn note(&self, field: &str, outcome: Outcome) {
-        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.insert(field.to_owned(), outcome);
-    }
-
-    /// The outcome of the changes of a field, or of any field if none is named.
-    pub(crate) fn of(&self, field: Option<&str>) -> Option<Outcome> {
-        let outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match field {
-            Some(field) => outcomes.get(field).copied(),
-            None => outcomes.values().next().copied(),
-        }
-    }
-}
 
 /// What every resolver can get from its context.
 pub(crate) trait RequestContext {
@@ -142,10 +114,4 @@ impl RequestContext for Context<'_> {
         }
         changed
     }
-}
-
-/// An error that can mean that the outcome of a commit is unknown.
-pub(crate) trait MayBeInDoubt {
-    /// Whether it means this.
-    fn is_in_doubt(&self) -> bool;
 }

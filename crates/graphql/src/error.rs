@@ -15,7 +15,7 @@ use campaigns_scope::Exhausted;
 
 pub use campaigns_operation::Code;
 
-use crate::context::{MayBeInDoubt, Outcome, Outcomes};
+use crate::outcome::{MayBeInDoubt, Outcome, Outcomes};
 
 /// Why an operation or one of its fields failed. It cannot be displayed, so that no `?` can turn it
 /// into a client's message through async-graphql.

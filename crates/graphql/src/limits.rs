@@ -6,14 +6,12 @@
 //! whole, so these have prices of their own. How many rows an organization has is not known before
 //! an operation runs: prices are those of some ten thousand rows.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use campaigns_analytics::MAX_BUCKETS;
 use campaigns_operation::{Charge, PricedField};
 use campaigns_scope::storable_time;
 use campaigns_segments::FIELDS;
-
-use crate::api::Rate;
 
 /// The assumed rows of a list without a size.
 const DEFAULT_ROWS: usize = 50;
@@ -38,6 +36,15 @@ enum Length {
     Fixed(usize),
     /// As many as the input of the mutation.
     Input,
+}
+
+/// A rate of operations, by their cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Cost a second.
+    pub per_second: NonZeroU32,
+    /// The cost of a burst. An operation that costs more counts as this much.
+    pub burst: NonZeroU32,
 }
 
 /// The limits of an operation.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 
-use crate::kept::CachedOperation;
+use crate::cache::CachedOperation;
 
 /// The maximum length of a name in a log line.
 const MAX_NAME: usize = 64;

@@ -23,8 +23,8 @@ use async_graphql_value::{ConstValue, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    cache::CachedOperation,
     error::{Code, Error},
-    kept::CachedOperation,
     path::Path,
     rounded::RoundedNumbers,
     types::{self, Input, Slot, Types},

@@ -15,16 +15,16 @@ use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::{
+    cache::Key,
     cost::{Limits, Price},
     error::{self, Code, Error},
+    expanded::ExpandedSelections,
     introspection::{Draw, Introspection},
-    kept::Key,
     measure::MAX_DEPTH,
     object::AreExpanded,
     prepare::{BoundPlan, Checks, LookUp, Operation, Prepared},
     root::{Environment, Probe, Root, SchemaIntrospection},
     types::Types,
-    written::ExpandedSelections,
 };
 
 /// The maximum number of validation errors reported. A document can have thousands of faults, and

@@ -27,15 +27,16 @@
 #![warn(missing_docs)]
 
 mod about;
-mod aside;
+mod cache;
 mod coerce;
 mod cost;
 mod documents;
 mod engine;
 pub mod error;
+mod expanded;
 mod introspection;
 pub mod json;
-mod kept;
+mod low_priority;
 mod measure;
 mod names;
 pub mod object;
@@ -50,16 +51,15 @@ mod strings;
 mod types;
 mod validate;
 mod weigh;
-mod written;
 
 pub use about::{Kind, OperationInfo};
-pub use aside::{lower_priority, run_at_low_priority};
 pub use cost::{Charge, Limits, Price, PricedField};
 pub use documents::{Documents, WrongId};
 pub use engine::{Engine, SubscriptionExecutor, was_executed};
 pub use error::{Code, Error};
 pub use introspection::Draw;
 pub use json::text;
+pub use low_priority::{lower_priority, run_at_low_priority};
 pub use path::Path;
 pub use prepare::{LookUp, Operation, Prepared};
 pub use rounded::RoundedNumbers;

@@ -18,18 +18,17 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     about::OperationInfo,
+    cache::{Cache, CachedOperation, Key, Plan},
     coerce::{self, CoercedVariables, Literals},
     cost::{self, Cost, Limits, Price, Prices},
     error::{Code, Error},
-    introspection,
-    kept::{Cache, CachedOperation, Key, Plan},
-    measure, names,
+    expanded::{self, ExpandedSelections},
+    introspection, measure, names,
     rounded::RoundedNumbers,
     scan::{self, ScanResult},
     strings,
     types::{self, Types},
     validate,
-    written::{self, ExpandedSelections},
 };
 
 /// A document with more bytes, more expanded selections or more values of variables than these
@@ -366,7 +365,7 @@ impl Checks {
             .and_then(|()| validate_further(&key, document.clone()));
         let plan = match valid {
             Err(errors) => Plan::Invalid(errors),
-            Ok(()) if written::has_directives(&document) => Plan::Conditional(document),
+            Ok(()) if expanded::has_directives(&document) => Plan::Conditional(document),
             Ok(()) => Plan::Selections(Arc::new(written)),
         };
         let kept = Arc::new(CachedOperation {

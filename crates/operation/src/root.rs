@@ -25,7 +25,7 @@ use futures_util::{
     stream::{self, Stream, StreamExt},
 };
 
-use crate::{introspection::Draw, kept::CachedOperation, types::Types};
+use crate::{cache::CachedOperation, introspection::Draw, types::Types};
 
 /// A root that resolves nothing for a probe.
 #[derive(Clone, Copy, Default)]

@@ -20,7 +20,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::shares::{Activity, Occupancy, Shares};
+use crate::shares::{Activity, Occupancy, Share, Shares};
 
 /// An operation draws from its organization in steps of this many bytes, so that rows do not
 /// contend for one lock.
@@ -40,31 +40,6 @@ pub struct ByteLimits {
 impl Default for ByteLimits {
     fn default() -> Self {
         Self { operation: 64 << 20, process: 512 << 20, share: Share::default() }
-    }
-}
-
-/// The part of a shared resource that one organization can hold while no other holds any: 1 to 99
-/// percent.
-#[derive(Clone, Copy, Debug)]
-pub struct Share(u8);
-
-impl Default for Share {
-    fn default() -> Self {
-        Self(50)
-    }
-}
-
-impl Share {
-    /// A share of this percentage, or `None` unless it is 1 to 99.
-    #[must_use]
-    pub fn percent(percent: u8) -> Option<Self> {
-        (1..=99).contains(&percent).then_some(Self(percent))
-    }
-
-    /// Whether a holder of `held` is allowed that much while `free` is free.
-    pub(crate) fn allows(self, held: usize, free: usize) -> bool {
-        // held / (held + free) <= share, without dividing
-        held.saturating_mul(100 - usize::from(self.0)) <= free.saturating_mul(usize::from(self.0))
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     budget::Exhausted,
-    connections::{Failure, is_replaced_by_look_up, is_stale_plan},
+    connections::{Failure, may_repeat},
 };
 
 /// Why a statement failed.
@@ -167,15 +167,10 @@ fn is_out_of_reach_in_sqlite(code: &str) -> bool {
     matches!(code.map(|code| code & 0xff), Some(BUSY | LOCKED | READONLY | IOERR | FULL | CANTOPEN))
 }
 
-/// Whether a transaction that failed with this may succeed at once: it was aborted in favor of
-/// another, or what it had looked up has changed since.
-pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(database) = error else { return false };
-    // deadlock_detected, serialization_failure
-    matches!(database.code().as_deref(), Some("40P01" | "40001"))
-        || database.kind() == ErrorKind::ForeignKeyViolation
-        || is_stale_plan(error)
-        || is_replaced_by_look_up(error)
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        DbErr::from(failure).into()
+    }
 }
 
 /// The message of the database or the network, without the names of the layers that it came

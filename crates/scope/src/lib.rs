@@ -122,6 +122,7 @@ mod horizon;
 mod lookups;
 mod memberships;
 mod operator;
+mod options;
 mod owned;
 mod page;
 mod raw;
@@ -138,11 +139,11 @@ mod wall;
 mod weigh;
 
 pub use admin::Admin;
-pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Reservation, Share};
+pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Reservation};
 pub use connections::primary;
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, FilingOutcome};
 pub use cursor_key::CursorKey;
-pub use database::{Database, Observer, Options};
+pub use database::Database;
 pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use doctor::{Check, Doctor, Findings};
 pub use due::{Due, Exclusions};
@@ -152,6 +153,7 @@ pub use fold::folded;
 pub use horizon::{Bucket, Horizon};
 pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
+pub use options::{Observer, Options};
 pub use owned::{Dependent, Hanging, OrganizationOwned};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Sql, ValuesTable};
@@ -159,7 +161,7 @@ pub use scope::{
     BackgroundPermit, ExecutionPermit, FeedPage, Place, Scope, Scoped, SettledPosition, SortOutcome,
 };
 pub use sequence::FeedFault;
-pub use shares::Occupancy;
+pub use shares::{Occupancy, Share};
 pub use time::storable_time;
 pub use token::{
     Bearer, ClaimRules, ConflictingClaims, InvalidKey, InvalidToken, Key, KeySet, Role, Signer,

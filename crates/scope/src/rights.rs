@@ -1,9 +1,9 @@
-//! What the service's role in PostgreSQL has to be allowed.
+//! What the service's role in PostgreSQL has to be allowed, and whether row security applies to a role.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 
-use crate::{Database, Error};
+use crate::{Database, Error, owned};
 
 /// Tables, and what `campaigns serve` does with them. `deploy/grants.sql` gives as much.
 const TABLES: [(&[&str], &[&str]); 4] = [
@@ -58,6 +58,27 @@ const MISSING: &str = "SELECT privilege || ' ON ' || name AS missing \
        ELSE has_any_column_privilege(of_table, privilege) END, false) \
      ORDER BY 1";
 
+/// The problems of a role: policies do not apply to it, or the service cannot become it.
+const ROLE: &str = "SELECT \
+     CASE WHEN rolsuper OR rolbypassrls THEN 'policies do not hold for it' \
+     WHEN NOT pg_has_role(oid, 'MEMBER') THEN 'the service may not become it: GRANT ' || \
+       quote_ident(rolname) || ' TO ' || quote_ident(current_user) END AS problem \
+     FROM pg_roles WHERE rolname = $1";
+
+/// The problems of the tables that these name, for a role.
+const OF_TABLES: &str = "SELECT name, \
+     CASE WHEN relation IS NULL THEN 'it is not there' \
+     WHEN NOT relrowsecurity THEN 'row security is off' \
+     WHEN NOT relforcerowsecurity AND pg_has_role(CAST($1 AS name), relowner, 'USAGE') \
+       THEN 'the role owns it, and policies do not hold for owners' \
+     WHEN NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polcmd IN ('r', '*')) \
+       THEN 'it has no policy that allows reading' \
+     WHEN NOT has_table_privilege(CAST($1 AS name), relation, 'SELECT') THEN 'the role may not read it' \
+     END AS problem \
+     FROM (SELECT name, to_regclass(name) AS relation \
+       FROM jsonb_array_elements_text($2) AS name) AS names \
+     LEFT JOIN pg_class ON pg_class.oid = relation";
+
 impl Database {
     /// The rights that the service needs and its role in PostgreSQL lacks, as they are granted.
     ///
@@ -84,5 +105,37 @@ impl Database {
             .iter()
             .map(|row| row.try_get("", "missing"))
             .collect::<Result<_, sea_orm::DbErr>>()?)
+    }
+
+    /// The reasons why row security would not apply to a role, or none if it applies. An
+    /// organization's own row has no organization column, so its table can be without a policy.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn gaps_in_row_security(&self, role: &str) -> Result<Vec<String>, Error> {
+        let operator = self.operator();
+        let session = operator.session().reading();
+        let values = [role.into()];
+        let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
+        let Some(row) = session.query_one_raw(of_role).await? else {
+            return Ok(vec![format!("the role {role} does not exist")]);
+        };
+        let mut gaps = Vec::new();
+        if let Some(problem) = row.try_get::<Option<String>>("", "problem")? {
+            gaps.push(format!("role {role}: {problem}"));
+        }
+        let names: Vec<&str> = owned::TABLES
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| *name != "organizations")
+            .collect();
+        let values = [role.into(), serde_json::json!(names).into()];
+        let of_tables = Statement::from_sql_and_values(DbBackend::Postgres, OF_TABLES, values);
+        for row in session.query_all_raw(of_tables).await? {
+            let name: String = row.try_get("", "name")?;
+            let problem: Option<String> = row.try_get("", "problem")?;
+            gaps.extend(problem.map(|problem| format!("table {name}: {problem}")));
+        }
+        Ok(gaps)
     }
 }

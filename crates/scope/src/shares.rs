@@ -20,7 +20,30 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot, time::timeout_at};
 use uuid::Uuid;
 
-use crate::budget::Share;
+/// The part of a shared resource that one organization can hold while no other holds any: 1 to 99
+/// percent.
+#[derive(Clone, Copy, Debug)]
+pub struct Share(u8);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl Share {
+    /// A share of this percentage, or `None` unless it is 1 to 99.
+    #[must_use]
+    pub fn percent(percent: u8) -> Option<Self> {
+        (1..=99).contains(&percent).then_some(Self(percent))
+    }
+
+    /// Whether a holder of `held` is allowed that much while `free` is free.
+    pub(crate) fn allows(self, held: usize, free: usize) -> bool {
+        // held / (held + free) <= share, without dividing
+        held.saturating_mul(100 - usize::from(self.0)) <= free.saturating_mul(usize::from(self.0))
+    }
+}
 
 /// Places that organizations share. Clones share them.
 #[derive(Clone)]

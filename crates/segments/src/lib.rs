@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 mod condition;
+mod error;
 mod fields;
 mod operators;
 mod parse;
@@ -24,6 +25,6 @@ mod rules;
 mod values;
 mod whole;
 
+pub use error::RuleError;
 pub use fields::{FIELDS, Field};
-pub use parse::RuleError;
 pub use rules::Rules;

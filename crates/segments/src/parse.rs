@@ -1,10 +1,9 @@
 //! Parses JSON into a checked tree.
 
-use std::fmt::Display;
-
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    error::RuleError,
     fields::Field,
     operators::{self, OPERATORS, Operator, Test},
     rules::{Combinator, Node, Operand, Rule, Rules, Value},
@@ -27,30 +26,6 @@ const UNSUPPORTED: [(&str, &str); 2] = [
 ];
 const NO_FIELD: &str =
     "Rules do not have this field. `segmentFields` lists the ones that they have.";
-
-/// Why rules cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct RuleError {
-    /// The path to the fault, starting at the rules: `rules.1.operator`. Empty for the rules as a
-    /// whole.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl RuleError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: message.into() }
-    }
-
-    /// The same error, as part of a larger value.
-    pub(crate) fn within(mut self, part: impl Display) -> Self {
-        let rest = if self.path.is_empty() { String::new() } else { format!(".{}", self.path) };
-        self.path = format!("{part}{rest}");
-        self
-    }
-}
 
 type Object = Map<String, Json>;
 

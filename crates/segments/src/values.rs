@@ -10,8 +10,8 @@ use serde_json::{Number, Value as Json};
 use uuid::Uuid;
 
 use crate::{
+    error::RuleError,
     operators::{Kind, Test},
-    parse::RuleError,
     rules::{Time, Value},
 };
 

@@ -1,177 +1,25 @@
 //! The parts of a running service.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
 use campaigns_analytics::Keeper;
 use campaigns_feed::Feed;
-use campaigns_graphql::{Api, Limits};
-use campaigns_operation::Documents;
+use campaigns_graphql::Api;
 use campaigns_scope::{Database, Memberships};
 use campaigns_tasks::Task;
-use campaigns_web::{Pages, SignIn};
-use chrono::{DateTime, Utc};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
 };
 
 use crate::{
-    Keys, PublicUrl,
+    Clock, Keys, Settings,
     metrics::{Metrics, Operations},
     socket::Sockets,
 };
 
-/// A source of the current time. In a test, it can stand still.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
-
-impl Clock {
-    /// The system clock.
-    #[must_use]
-    pub fn system() -> Self {
-        Self::new(Utc::now)
-    }
-
-    /// A custom clock.
-    pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time.
-    #[must_use]
-    pub fn now(&self) -> DateTime<Utc> {
-        (self.0)()
-    }
-}
-
-/// The settings of the service.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The maximum number of bytes of a request's body.
-    pub max_body: usize,
-    /// The maximum time of an operation.
-    pub query_timeout: Duration,
-    /// The limits of an operation.
-    pub limits: Limits,
-    /// Whether introspection is on.
-    pub introspection: bool,
-    /// Documents that are known beforehand.
-    pub documents: Documents,
-    /// The maximum number of operations in a request; 1 allows no batches.
-    pub max_batch: usize,
-    /// The pages at `/` and `/graphiql`.
-    pub pages: Pages,
-    /// How people sign in to the pages, other than by a token that they paste.
-    pub sign_in: SignIn,
-    /// The origins whose pages can send requests.
-    pub cors_origins: Vec<http::HeaderValue>,
-    /// Where people reach the service, if a proxy gives its pages another origin than the `Host` that it
-    /// forwards, or a path.
-    pub public_url: Option<PublicUrl>,
-    /// The maximum number of TCP connections.
-    pub max_peers: usize,
-    /// The maximum number of sockets that are not authenticated yet.
-    pub max_unknown_sockets: usize,
-    /// The maximum number of sockets of an organization.
-    pub max_sockets: usize,
-    /// The maximum number of simultaneous operations on a socket.
-    pub max_operations: usize,
-    /// The maximum number of bytes that wait until the peer of a socket reads them.
-    pub max_socket_bytes: usize,
-    /// The interval of pings to the peer of a socket. A peer that is silent for twice as long is
-    /// dropped.
-    pub socket_ping: Duration,
-    /// The interval of checks whether the caller of a socket is still allowed.
-    pub socket_check: Duration,
-    /// How long a required task can fail before the service is no longer ready.
-    pub task_patience: Duration,
-    /// The timeouts for peers.
-    pub timeouts: Timeouts,
-    /// The membership roles that make a user an admin, if memberships are used for tokens without
-    /// an organization.
-    pub membership_admin_roles: Option<Vec<String>>,
-    /// An operation that takes this long is logged as slow.
-    pub slow_operation: Duration,
-    /// Whether `/metrics` is served at the address of the API.
-    pub has_metrics: bool,
-}
-
-/// The timeouts for the peer of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// For the header of a request, counted from the connection for the first one.
-    pub header: Duration,
-    /// For its next request.
-    pub idle: Duration,
-    /// For the body of a request, or the rest of a message on a socket.
-    pub body: Duration,
-    /// For reading part of what it is sent.
-    pub write: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            header: Duration::from_secs(10),
-            // longer than common load balancers keep an idle connection
-            idle: Duration::from_secs(75),
-            body: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Timeouts {
-    /// For a whole response, if the peer keeps reading parts of it.
-    pub(crate) fn answer(&self) -> Duration {
-        self.write * 10
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_body: 8 * 1024 * 1024,
-            query_timeout: Duration::from_secs(10),
-            limits: Limits::default(),
-            introspection: true,
-            documents: Documents::default(),
-            max_batch: 1,
-            pages: Pages::default(),
-            sign_in: SignIn::default(),
-            cors_origins: Vec::new(),
-            public_url: None,
-            max_peers: 10_000,
-            max_unknown_sockets: 1_000,
-            max_sockets: 5_000,
-            max_operations: 100,
-            max_socket_bytes: 1 << 20,
-            socket_ping: Duration::from_secs(15),
-            socket_check: Duration::from_secs(10),
-            task_patience: Duration::from_secs(30),
-            timeouts: Timeouts::default(),
-            membership_admin_roles: None,
-            slow_operation: Duration::from_secs(1),
-            has_metrics: true,
-        }
-    }
-}
-
-/// More connections than a machine can hold.
-const MAX_PEERS: usize = 10_000_000;
 /// The maximum number of simultaneous connections to the address of `/metrics`.
 const METRICS_PEERS: usize = 16;
-
-impl Settings {
-    /// The path below which the service is reached, besides the root. Empty if there is none.
-    pub(crate) fn prefix(&self) -> &str {
-        self.public_url.as_ref().map_or("", PublicUrl::prefix)
-    }
-
-    fn max_peers(&self) -> usize {
-        self.max_peers.min(MAX_PEERS)
-    }
-}
 
 /// Everything that a request needs. Clones share it.
 #[derive(Clone)]

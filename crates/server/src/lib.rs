@@ -6,6 +6,7 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod app;
+mod clock;
 pub mod command;
 pub mod demo;
 mod development;
@@ -18,10 +19,13 @@ mod metrics;
 mod operation;
 mod public_url;
 mod secrets;
+mod settings;
 mod socket;
 mod traces;
 
-pub use app::{App, Clock, Settings, Timeouts};
+pub use app::App;
 pub use campaigns_web::{Pages, SignIn};
+pub use clock::Clock;
 pub use key_server::{KeyServer, Keys, Pace};
 pub use public_url::PublicUrl;
+pub use settings::{Settings, Timeouts};

@@ -20,18 +20,18 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    context::{Now, Outcomes, RequestContext},
+    context::{Now, RequestContext},
     error::{self, Code, Error},
     json_columns,
     limits::{self, Limits},
     live::Live,
+    outcome::Outcomes,
     schema::Engine,
 };
 use follow::Subscriber;
 use rate::Rates;
 
 pub use follow::Subscription;
-pub use rate::Rate;
 
 /// The circumstances of an operation.
 pub struct OperationContext {

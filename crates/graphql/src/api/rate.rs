@@ -11,16 +11,7 @@ use governor::{
 };
 use uuid::Uuid;
 
-use crate::error::Error;
-
-/// A rate of operations, by their cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Cost a second.
-    pub per_second: NonZeroU32,
-    /// The cost of a burst. An operation that costs more counts as this much.
-    pub burst: NonZeroU32,
-}
+use crate::{error::Error, limits::Rate};
 
 /// Idle organizations are evicted once this many are tracked.
 const TIDY: usize = 10_000;

@@ -1,7 +1,6 @@
 //! Campaigns: the object, lists and mutations.
 
 mod create;
-mod delete;
 mod duplicate;
 mod filter;
 mod links;
@@ -15,7 +14,6 @@ mod update;
 pub(crate) use filter::CampaignFilter;
 pub(crate) use mutations::CampaignMutations;
 pub(crate) use object::{Campaign, CampaignStatus};
-pub(crate) use order::CampaignOrder;
 pub(crate) use queries::CampaignQueries;
 
 use async_graphql::SimpleObject;

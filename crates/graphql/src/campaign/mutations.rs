@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, ID, Object};
 use campaigns_delivery::Step;
+use campaigns_entity::campaign;
 
-use super::{CampaignPayload, create, delete, duplicate, step, update};
-use crate::{error::Error, scalars::DateTime, schema::DeletePayload};
+use super::{CampaignPayload, create, duplicate, step, update};
+use crate::{delete::DeletePayload, error::Error, scalars::DateTime};
 
 #[derive(Default)]
 pub(crate) struct CampaignMutations;
@@ -55,7 +56,7 @@ impl CampaignMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The ID of the campaign.")] id: ID,
     ) -> Result<DeletePayload, Error> {
-        delete::delete(ctx, &id).await
+        DeletePayload::delete::<campaign::Entity>(ctx, &id, "campaign").await
     }
 
     /// Schedules a campaign that is DRAFT or PAUSED. It becomes SCHEDULED, and a worker starts it at

@@ -12,14 +12,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
 use campaigns_operation::object::{Object, Objects};
-use campaigns_scope::{OrganizationOwned, Scope, Scoped};
+use campaigns_scope::{OrderKey, OrganizationOwned, Scope, Scoped};
 use uuid::Uuid;
 
 use crate::{
-    campaign::{CampaignFilter, CampaignOrder},
     context::RequestContext,
     error::Error,
-    filter::Filter,
+    filter::{self, Filter},
     input::{self, Path},
     json_columns::{Text, draw_from},
     rows::{self, Columns, Key, Row, RowObject},
@@ -61,9 +60,47 @@ pub(crate) async fn with_id<T: ConnectionNode>(
 }
 
 /// No filter, for a list that has none.
-pub(crate) const UNFILTERED: Option<&CampaignFilter> = None;
+pub(crate) const UNFILTERED: Option<&NoFilter> = None;
 /// No order, for a list that is ordered only by ID.
-pub(crate) const UNORDERED: Option<&[CampaignOrder]> = None;
+pub(crate) const UNORDERED: Option<&[NoOrder]> = None;
+
+/// The filter of a list without filters.
+#[derive(Debug)]
+pub(crate) enum NoFilter {}
+
+impl Filter for NoFilter {
+    fn and(&self) -> Option<&[Self]> {
+        match *self {}
+    }
+
+    fn or(&self) -> Option<&[Self]> {
+        match *self {}
+    }
+
+    fn not(&self) -> Option<&Self> {
+        match *self {}
+    }
+
+    fn fields(&self, _: &mut filter::All<'_>, _: Path<'_>) -> Result<(), Error> {
+        match *self {}
+    }
+}
+
+/// The order of a list that is ordered only by ID.
+#[derive(Debug)]
+pub(crate) enum NoOrder {}
+
+impl OrderInput for NoOrder {
+    type Field = ();
+
+    fn field(&self) {
+        match *self {}
+    }
+
+    fn key(&self, _: &Scope) -> OrderKey {
+        match *self {}
+    }
+}
 
 /// A paginated list.
 pub(crate) struct Connection<T: ConnectionNode> {

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 use campaigns_entity::event;
 
 use super::record::{self, RecordEventInput, RecordEventsPayload};
-use crate::{error::Error, schema::DeletePayload};
+use crate::{delete::DeletePayload, error::Error};
 
 #[derive(Default)]
 pub(crate) struct EventMutations;

@@ -1,7 +1,6 @@
 //! Segments: named rules that select contacts.
 
 mod create;
-mod delete;
 mod fields;
 mod filter;
 mod mutations;

@@ -1,9 +1,10 @@
 //! The mutations of segments.
 
 use async_graphql::{Context, ID, Object};
+use campaigns_entity::segment;
 
-use super::{SegmentPayload, create, delete, refresh, update};
-use crate::{error::Error, schema::DeletePayload};
+use super::{SegmentPayload, create, refresh, update};
+use crate::{delete::DeletePayload, error::Error};
 
 #[derive(Default)]
 pub(crate) struct SegmentMutations;
@@ -47,6 +48,6 @@ impl SegmentMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The ID of the segment.")] id: ID,
     ) -> Result<DeletePayload, Error> {
-        delete::delete(ctx, &id).await
+        DeletePayload::delete::<segment::Entity>(ctx, &id, "segment").await
     }
 }

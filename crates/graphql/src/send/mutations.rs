@@ -7,7 +7,7 @@ use super::{
     queue::{self, QueueSendsPayload},
     update::{self, UpdateSendInput, UpdateSendsPayload},
 };
-use crate::{error::Error, schema::DeletePayload};
+use crate::{delete::DeletePayload, error::Error};
 
 #[derive(Default)]
 pub(crate) struct SendMutations;

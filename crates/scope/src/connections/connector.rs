@@ -15,7 +15,7 @@ use super::{
     Failure,
     hosts::{Hosts, ServerConnection},
     link::{KEPT, Link},
-    pooler, turn,
+    pooler, write_lock,
 };
 use crate::Options;
 
@@ -120,7 +120,7 @@ fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
         .statement_cache_capacity(KEPT)
         // only `migrate` creates files, even if the address has `mode=rwc`
         .create_if_missing(false)
-        .busy_timeout(turn::PATIENCE)
+        .busy_timeout(write_lock::PATIENCE)
         .foreign_keys(true)
         .with_regexp();
     Ok(if options.read_only {

@@ -2,9 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::ErrorKind},
+};
 
-use crate::{Error, budget::Exhausted};
+use super::{is_replaced_by_look_up, is_stale_plan};
+use crate::budget::Exhausted;
 
 /// Why a statement did not run, or did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +44,13 @@ impl From<Failure> for DbErr {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        DbErr::from(failure).into()
-    }
+/// Whether a transaction that failed with this may succeed at once: it was aborted in favor of
+/// another, or what it had looked up has changed since.
+pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    // deadlock_detected, serialization_failure
+    matches!(database.code().as_deref(), Some("40P01" | "40001"))
+        || database.kind() == ErrorKind::ForeignKeyViolation
+        || is_stale_plan(error)
+        || is_replaced_by_look_up(error)
 }

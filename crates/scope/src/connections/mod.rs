@@ -28,10 +28,10 @@ mod lease;
 mod link;
 mod pooler;
 mod session;
-mod turn;
 mod types;
+mod write_lock;
 
-pub(crate) use failure::Failure;
+pub(crate) use failure::{Failure, may_repeat};
 pub(crate) use link::{is_replaced_by_look_up, is_stale_plan};
 pub(crate) use session::Session;
 
@@ -54,13 +54,12 @@ use self::{
     lease::Lease,
     link::Link,
     pooler::Servers,
-    turn::WriteLock,
     types::Types,
+    write_lock::WriteLock,
 };
 use crate::{
     Observer, Options,
-    budget::Share,
-    shares::{NoPermit, Occupancy, Permit, Shares},
+    shares::{NoPermit, Occupancy, Permit, Share, Shares},
 };
 pub use hosts::primary;
 

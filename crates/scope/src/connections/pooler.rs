@@ -203,7 +203,7 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
-    use crate::budget::Share;
+    use crate::shares::Share;
 
     fn servers(most: usize) -> (Servers, Shares) {
         let organizations = Shares::new(most, Share::default(), 100);

@@ -19,8 +19,10 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Connections, Failure, Lane, Lease, Plans, is_stale_plan, turn::WriteGuard};
-use crate::{budget::Budget, error::may_repeat, wall::Wall};
+use super::{
+    Connections, Failure, Lane, Lease, Plans, is_stale_plan, may_repeat, write_lock::WriteGuard,
+};
+use crate::{budget::Budget, wall::Wall};
 
 /// How long a commit can take. Commits are never canceled.
 const COMMIT: Duration = Duration::from_secs(30);

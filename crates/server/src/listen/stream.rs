@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::peer::{Peer, Phase};
-use crate::app::Timeouts;
+use crate::settings::Timeouts;
 
 /// How long a peer that is still sending its request can read the response before the connection ends. At the end
 /// of a connection with unread input, TCP withdraws what the peer has not read yet (RFC 9112, section 9.6).

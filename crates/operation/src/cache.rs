@@ -21,7 +21,7 @@ use async_graphql::{
 };
 use hashlink::LinkedHashMap;
 
-use crate::{weigh::Weigh, written::ExpandedSelections};
+use crate::{expanded::ExpandedSelections, weigh::Weigh};
 
 /// Everything that the text of an operation determines.
 pub(crate) struct CachedOperation {
