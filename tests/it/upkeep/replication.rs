@@ -87,6 +87,8 @@ async fn until_same(publisher: &DatabaseConnection, subscriber: &DatabaseConnect
     loop {
         let mut differ = Vec::new();
         for of in [
+            "organizations",
+            "contacts",
             "campaign_sends",
             "campaign_events",
             "campaigns",
