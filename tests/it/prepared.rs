@@ -200,16 +200,14 @@ async fn the_number_and_length_of_prepared_statements_are_bounded() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = Arc::new(app.organization("acme").await);
     app.run(NOTE).await;
-    // a list that is counted contains its condition twice, and is often too long
-    let queries = ["nodes { id }", "totalCount nodes { id }"].map(|fields| {
-        format!("query ($filter: ContactFilter) {{ contacts(filter: $filter) {{ {fields} }} }}")
-    });
+    let query =
+        "query ($filter: ContactFilter) { contacts(filter: $filter) { totalCount nodes { id } } }";
     let mut asking = JoinSet::new();
     for seed in 0..8 {
-        let (acme, queries) = (Arc::clone(&acme), queries.clone());
+        let acme = Arc::clone(&acme);
         asking.spawn(async move {
             let mut rng = ChaCha8Rng::seed_from_u64(984 + seed);
-            for query in queries.iter().cycle().take(40) {
+            for _ in 0..40 {
                 acme.member.data(query, json!({ "filter": varied(&mut rng) })).await;
             }
         });

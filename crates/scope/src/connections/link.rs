@@ -38,7 +38,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 pub(super) const KEPT: usize = 100;
 /// The length of the longest statement that stays prepared. PostgreSQL needs up to 60 times as much
 /// memory for it.
-const KEPT_LENGTH: usize = 4 << 10;
+pub(crate) const KEPT_LENGTH: usize = 4 << 10;
 /// The same for those that are planned once. Clients cannot make them longer.
 const KEPT_LENGTH_BY_KEY: usize = 8 << 10;
 /// A connection that has run a longer statement is closed when it is returned. What PostgreSQL needed

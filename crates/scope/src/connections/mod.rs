@@ -32,7 +32,7 @@ mod types;
 mod write_lock;
 
 pub(crate) use failure::{Failure, may_repeat};
-pub(crate) use link::{is_replaced_by_look_up, is_stale_plan};
+pub(crate) use link::{KEPT_LENGTH, is_replaced_by_look_up, is_stale_plan};
 pub(crate) use session::Session;
 
 use std::{

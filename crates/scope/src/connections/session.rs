@@ -112,8 +112,9 @@ impl Session {
     }
 
     /// The same session, for a statement that looks up rows by key ([`Plans::ByKey`]).
-    pub(crate) fn by_key(&self) -> Self {
-        Self { plans: Plans::ByKey, ..self.clone() }
+    pub(crate) fn by_key(mut self) -> Self {
+        self.plans = Plans::ByKey;
+        self
     }
 
     /// The same session, for statements that only read, and can be repeated.

@@ -27,14 +27,14 @@ use std::collections::HashMap;
 use campaigns_entity::{StoredText, StoredTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
-    ColumnTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
     sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
 use crate::{
-    Dialect, Error, OrganizationOwned, Scope, Scoped, scope::ConditionKind,
-    unreadable::leave_out_unknown,
+    Dialect, Error, OrganizationOwned, Scope, Scoped, connections::KEPT_LENGTH,
+    scope::ConditionKind, unreadable::leave_out_unknown,
 };
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
@@ -64,8 +64,8 @@ pub struct Page {
     pub rows: Vec<QueryResult>,
     /// Whether the list continues beyond them, in the requested direction.
     pub more: bool,
-    /// The number of rows of the whole list, if it was to be counted. It is counted with the first
-    /// row, so it is unknown for a page without rows after a cursor.
+    /// The number of rows of the whole list, if it was counted. It is counted with the first row, so it
+    /// is unknown for a page without rows after a cursor.
     pub total: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ impl Scope {
     }
 
     /// A page of a list, with these columns of each row. With `counted`, which has the same rows as
-    /// the list, they are counted in the same statement.
+    /// the list, they are counted in the same statement, unless that would be too long to stay prepared.
     ///
     /// # Errors
     /// Any error of the database.
@@ -99,13 +99,19 @@ impl Scope {
         let by_key = list.by == ConditionKind::Nothing && order.0.is_empty() && counted.is_none();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
-        let is_counted = counted.is_some();
-        if let Some(counted) = counted {
-            select.expr_as(self.number_of(counted), Alias::new(TOTAL));
-        }
         narrow(&mut select, &keys, window, dialect);
         sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
-        let rows = self.read(&select, by_key).await?;
+        let backend = self.executor().get_database_backend();
+        let with_total = counted.map(|counted| {
+            let mut select = select.clone();
+            select.expr_as(self.number_of(counted), Alias::new(TOTAL));
+            backend.build(&select)
+        });
+        // it contains the condition twice
+        let with_total = with_total.filter(|statement| statement.sql.len() <= KEPT_LENGTH);
+        let is_counted = with_total.is_some();
+        let statement = with_total.unwrap_or_else(|| backend.build(&select));
+        let rows = self.reader(by_key).query_all_raw(statement).await?;
         let total = match rows.first() {
             Some(row) if is_counted => Some(row.try_get::<i64>("", TOTAL).map_err(Error::from)?),
             None if is_counted && window.cursor.is_none() => Some(0),

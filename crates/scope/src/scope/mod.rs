@@ -352,7 +352,7 @@ impl Scope {
     where
         E::Model: FromQueryResult,
     {
-        Ok(scoped.select.count(&self.session.reading()).await?)
+        Ok(scoped.select.count(&self.reader(false)).await?)
     }
 
     /// The number of rows that a select has for each of these values of `column`, without those
@@ -377,7 +377,7 @@ impl Scope {
                 .column_as(E::ID.count(), "count")
                 .group_by(column)
                 .into_tuple()
-                .all(&self.session.reading())
+                .all(&self.reader(false))
                 .await?;
             counts.extend(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())));
         }
@@ -614,7 +614,7 @@ impl Scope {
         Ok(self.reader(by_key).query_all(select).await?)
     }
 
-    fn reader(&self, by_key: bool) -> Session {
+    pub(crate) fn reader(&self, by_key: bool) -> Session {
         let session = self.session.reading();
         if by_key { session.by_key() } else { session }
     }
