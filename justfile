@@ -25,14 +25,14 @@ fuzz cases="100000":
 schema:
     cargo run --quiet -- schema > schema.graphql
 
-# Prints the tables of flags, error codes and metrics into the pages of docs/.
+# Prints the tables of the program into the pages of docs/ that have a place for one.
 docs:
     #!/usr/bin/env bash
     set -euo pipefail
     cargo build --quiet --bin campaigns
-    for table in flags:configuration errors:errors close-codes:subscriptions metrics:metrics; do
-        page=docs/${table#*:}.md
-        printed=$(target/debug/campaigns reference "${table%:*}")
+    for page in $(grep -l '^<!-- printed by:' docs/*.md); do
+        table=$(sed -n 's/^<!-- printed by: campaigns reference \(.*\) -->$/\1/p' "$page")
+        printed=$(target/debug/campaigns reference "$table")
         before=$(sed '/^<!-- printed by:/q' "$page")
         after=$(sed -n '/^<!-- end of print -->/,$p' "$page")
         printf '%s\n' "$before" "" "$printed" "" "$after" >"$page"

@@ -284,7 +284,7 @@ on_both_databases! {
         assert_eq!(report(&[(0, "SENT"), (1, "DELIVERED"), (2, "FAILED"), (3, "BOUNCED")]).await, (3, 1));
         assert_eq!(report(&[(2, "DELIVERED"), (3, "SENT"), (4, "DELIVERED"), (4, "BOUNCED")]).await, (2, 2));
         assert_eq!(acme.member.ask(complete, json!({ "id": id })).await.code(), "CONFLICT");
-        // queueing again adds no second send, whatever the status of the first
+        // queueing again adds no second send, regardless of the status of the first
         assert_eq!(queue(&acme, id).await, [6, 0, 0, 0]);
         assert_eq!(report(&[(5, "DELIVERED")]).await, (1, 0));
         let data = acme.member.data(complete, json!({ "id": id })).await;

@@ -12,9 +12,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult, sea_query::Expr};
 use uuid::Uuid;
 
-use crate::{Decimals, percentage, timeline::occurred_in_range};
+use crate::{
+    Decimals, percentage,
+    sql::{columns, sums},
+    timeline::occurred_in_range,
+};
 
-/// Makes everything that depends on the list of counts: the figures, and the parts of SQL.
+/// Makes the figures from the list of counts.
 macro_rules! figures {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         /// The figures of sends. Counts are over sends and events; "unique" ones are over the sends
@@ -42,8 +46,11 @@ macro_rules! figures {
         /// The figures of a row, whose columns from `first` on are the times and the counts. They are
         /// read by position, since looking up 17 names in each row takes longer.
         fn read(row: &QueryResult, first: usize) -> Result<Figures, DbErr> {
-            let mut positions = first..;
-            let mut next = || positions.next().unwrap_or(usize::MAX);
+            let mut position = first;
+            let mut next = || {
+                position += 1;
+                position - 1
+            };
             let mut time = || {
                 let time = row.try_get_by_index::<Option<StoredTime>>(next())?;
                 Ok::<_, DbErr>(time.and_then(|time| time.get()))
@@ -54,46 +61,6 @@ macro_rules! figures {
                 || Ok::<_, DbErr>(row.try_get_by_index::<Option<i64>>(next())?.unwrap_or(0));
             Ok(Figures { $($count: count()?,)* first_event_at, last_event_at })
         }
-
-        /// The columns of counts, each after a comma.
-        macro_rules! counts {
-            () => { concat!($(", ", stringify!($count)),*) };
-        }
-
-        /// Their sums.
-        macro_rules! sums {
-            () => {
-                concat!($(", CAST(sum(", stringify!($count), ") AS bigint) AS ", stringify!($count)),*)
-            };
-        }
-
-        /// Zeros in their places.
-        macro_rules! zeros {
-            () => { concat!($(", ", no!($count)),*) };
-        }
-
-        /// What a change of sends adds to them.
-        macro_rules! of_send_change {
-            () => {
-                concat!($(", ", of_sends!($kind $($of)?), " AS ", stringify!($count)),*)
-            };
-        }
-
-        /// What changes of a send's events add to them.
-        macro_rules! of_event_changes {
-            () => { concat!($(", ", of_events!($kind $count $($of)?)),*) };
-        }
-
-        /// How many events of each type changes add to a send.
-        macro_rules! events_of_changes {
-            () => { concat!($(events_of!($kind $count $($of)?)),*) };
-        }
-    };
-}
-
-macro_rules! no {
-    ($count:ident) => {
-        "0"
     };
 }
 
@@ -144,6 +111,40 @@ macro_rules! events_of {
     };
 }
 
+/// Zeros in the places of counts.
+macro_rules! zeros {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        concat!($(zero!($count)),*)
+    };
+}
+
+macro_rules! zero {
+    ($count:ident) => {
+        ", 0"
+    };
+}
+
+/// What a change of sends adds to the counts.
+macro_rules! of_send_change {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        concat!($(", ", of_sends!($kind $($of)?), " AS ", stringify!($count)),*)
+    };
+}
+
+/// What changes of a send's events add to the counts.
+macro_rules! of_event_changes {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        concat!($(", ", of_events!($kind $count $($of)?)),*)
+    };
+}
+
+/// How many events of each type changes add to a send.
+macro_rules! events_of_changes {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
+        concat!($(events_of!($kind $count $($of)?)),*)
+    };
+}
+
 campaign_counts!(figures);
 
 /// Makes the rates from one list: as methods, and as SQL.
@@ -179,7 +180,11 @@ macro_rules! rates {
 /// The stored counts of the selected campaigns.
 macro_rules! stored {
     () => {
-        concat!("SELECT campaign_id", counts!(), " FROM {campaign_counts BY campaign_id}")
+        concat!(
+            "SELECT campaign_id",
+            campaign_counts!(columns),
+            " FROM {campaign_counts BY campaign_id}"
+        )
     };
 }
 
@@ -188,12 +193,12 @@ macro_rules! waiting {
     () => {
         concat!(
             "SELECT campaign_id",
-            of_send_change!(),
+            campaign_counts!(of_send_change),
             " FROM {campaign_send_changes BY campaign_id}
               UNION ALL SELECT now.campaign_id",
-            of_event_changes!(),
+            campaign_counts!(of_event_changes),
             " FROM (SELECT campaign_id, send_id",
-            events_of_changes!(),
+            campaign_counts!(events_of_changes),
             " FROM {campaign_event_changes BY campaign_id}
                 GROUP BY campaign_id, send_id) AS now
               LEFT JOIN campaign_send_counts AS had
@@ -241,12 +246,12 @@ macro_rules! parts_of_campaigns {
         concat!(
             "SELECT campaign_id AS campaign, ",
             no_times!(),
-            counts!(),
+            campaign_counts!(columns),
             " FROM (",
             stored!(),
             ") AS stored UNION ALL SELECT campaign_id, ",
             no_times!(),
-            sums!(),
+            campaign_counts!(sums),
             " FROM (",
             waiting!(),
             ") AS waiting GROUP BY campaign_id"
@@ -259,12 +264,13 @@ const BY_CAMPAIGN: Sql = Sql::new(parts_of_campaigns!());
 const BY_CAMPAIGN_WITH_SPANS: Sql = Sql::new(concat!(
     parts_of_campaigns!(),
     " UNION ALL SELECT id, first_at, last_at",
-    zeros!(),
+    campaign_counts!(zeros),
     " FROM ",
     spans!()
 ));
 
-const TOTAL: Sql = Sql::new(concat!("SELECT ", no_times!(), sums!(), " FROM ", parts!()));
+const TOTAL: Sql =
+    Sql::new(concat!("SELECT ", no_times!(), campaign_counts!(sums), " FROM ", parts!()));
 
 const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
     "SELECT (SELECT min(first_at) FROM ",
@@ -272,9 +278,9 @@ const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
     ") AS first_at, (SELECT max(last_at) FROM ",
     spans!(),
     ") AS last_at",
-    counts!(),
+    campaign_counts!(columns),
     " FROM (SELECT 1 AS one",
-    sums!(),
+    campaign_counts!(sums),
     " FROM ",
     parts!(),
     ") AS figures"

@@ -17,6 +17,7 @@ mod keeper;
 mod links;
 mod rate;
 mod segments;
+mod sql;
 mod state;
 mod suppression;
 mod timeline;

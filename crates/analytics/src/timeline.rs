@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 
 use campaigns_entity::{StoredTime, campaign};
-use campaigns_scope::{Dialect, Error, Scope, Scoped, Sql, ValuesTable};
+use campaigns_scope::{Dialect, Error, Scope, Scoped, Sql, ValuesTable, event_counts};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::Bucket;
+use crate::{
+    Bucket,
+    sql::{columns, sums},
+};
 
 /// The number of buckets in one statement.
 const CHUNK: usize = 5_000;
 /// The same if a bucket has up to three spans.
 const CHUNK_OF_SPANS: usize = 2_000;
 
-/// Makes everything that depends on the list of counts of events: the activity, and the parts of SQL.
+/// Makes the activity from the list of counts of events.
 macro_rules! activity {
     ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
         /// The activity within a bucket.
@@ -35,48 +38,48 @@ macro_rules! activity {
                 unique_clicks: row.try_get("", "unique_clicks")?,
             })
         }
-
-        /// The counts of events, each before a comma, and the numbers of sends.
-        macro_rules! counts {
-            () => {
-                concat!(
-                    $("count(*) FILTER (WHERE event_type = '", $event_type, "') AS ", stringify!($count), ", ",)*
-                    "count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
-                     count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
-                )
-            };
-        }
-
-        /// The columns of counts, each after a comma.
-        macro_rules! columns {
-            () => { concat!($(", ", stringify!($count)),*) };
-        }
-
-        /// Their sums.
-        macro_rules! sums {
-            () => {
-                concat!($(", CAST(sum(", stringify!($count), ") AS bigint) AS ", stringify!($count)),*)
-            };
-        }
-
-        /// What a number of events adds to them.
-        macro_rules! of_type {
-            ($number:literal) => { concat!($(of_type!(@ $event_type $number)),*) };
-            (@ $type:literal $number:literal) => {
-                concat!(", CASE event_type WHEN '", $type, "' THEN ", $number, " ELSE 0 END")
-            };
-        }
     };
 }
 
-campaigns_scope::event_counts!(activity);
+event_counts!(activity);
+
+/// The counts of events and the numbers of sends.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+        concat!(
+            $("count(*) FILTER (WHERE event_type = '", $event_type, "') AS ", stringify!($count), ", ",)*
+            "count(DISTINCT CASE event_type WHEN 'open' THEN send_id END) AS unique_opens,
+             count(DISTINCT CASE event_type WHEN 'click' THEN send_id END) AS unique_clicks"
+        )
+    };
+}
+
+/// What an event adds to the counts.
+macro_rules! of_event {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+        concat!($(if_of_type!($event_type, "1")),*)
+    };
+}
+
+/// What a change adds to the counts, whose number is `number_of`.
+macro_rules! of_change {
+    ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
+        concat!($(if_of_type!($event_type, "number_of")),*)
+    };
+}
+
+macro_rules! if_of_type {
+    ($event_type:literal, $number:literal) => {
+        concat!(", CASE event_type WHEN '", $event_type, "' THEN ", $number, " ELSE 0 END")
+    };
+}
 
 /// In `SQLite` a cross join looks up the events of one bucket after the other.
 macro_rules! in_sqlite {
     ($condition:literal) => {
         Sql::new(concat!(
             "SELECT number, ",
-            counts!(),
+            event_counts!(counts),
             " FROM buckets CROSS JOIN campaign_events
              WHERE occurred_at >= since AND occurred_at < until AND ",
             $condition,
@@ -92,7 +95,7 @@ const OF_ALL_IN_SQLITE: Sql = in_sqlite!("send_campaign_id IN (SELECT id FROM se
 // within a lateral subquery leaves it no choice
 const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
-    counts!(),
+    event_counts!(counts),
     " FROM campaign_events WHERE send_campaign_id = buckets.campaign
       AND occurred_at >= since AND occurred_at < until) AS activity"
 ));
@@ -100,7 +103,7 @@ const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
 // one pass over the events, each of which finds its bucket by bisection
 const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, ",
-    counts!(),
+    event_counts!(counts),
     " FROM
      (SELECT width_bucket(occurred_at, (SELECT array_agg(since ORDER BY since) FROM buckets))::bigint - 1
         AS number, event_type, send_id
@@ -118,14 +121,14 @@ macro_rules! of_spans {
         concat!(
             "SELECT ",
             $number,
-            columns!(),
+            event_counts!(columns),
             " FROM ",
             $from,
             " campaign_hour_counts WHERE whole AND hour >= since AND hour < until AND ",
             $of_counts,
             " UNION ALL SELECT ",
             $number,
-            of_type!("number_of"),
+            event_counts!(of_change),
             " FROM ",
             $from,
             " (SELECT campaign_id, event_type, hour, number AS number_of FROM campaign_event_changes) AS changes
@@ -133,7 +136,7 @@ macro_rules! of_spans {
             $of_counts,
             " UNION ALL SELECT ",
             $number,
-            of_type!("1"),
+            event_counts!(of_event),
             " FROM ",
             $from,
             " campaign_events WHERE NOT whole AND occurred_at >= since AND occurred_at < until AND ",
@@ -146,7 +149,7 @@ macro_rules! sums_of_spans {
     ($from:expr) => {
         Sql::new(concat!(
             "SELECT number",
-            sums!(),
+            event_counts!(sums),
             ", CAST(0 AS bigint) AS unique_opens, CAST(0 AS bigint) AS unique_clicks FROM ",
             $from,
             ") AS parts GROUP BY number"

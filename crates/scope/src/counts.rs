@@ -180,7 +180,7 @@ pub struct Difference {
 pub struct FilingOutcome {
     /// How many were looked at.
     pub looked: i64,
-    /// How many of them were filed, because their send is there.
+    /// How many of them were filed, because their send has been inserted.
     pub filed: i64,
     /// The send of the last one that was looked at.
     pub last: Option<Uuid>,
@@ -358,8 +358,8 @@ impl Counts {
         triggers::confirm(&self.session, triggers).await
     }
 
-    /// Files events that wait and whose send is there, with sends after this one: looks at `most`
-    /// of those that wait. In SQLite, none has a send: inserting the send files them.
+    /// Files waiting events whose send has been inserted. Looks at up to `most` of them, those of sends
+    /// with larger IDs than `after`. In SQLite, there are none: inserting the send files them.
     ///
     /// # Errors
     /// Any error of the database.
