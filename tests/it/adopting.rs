@@ -42,16 +42,21 @@ async fn fill(database: &TestDatabase, contacts: usize, events: usize) -> Uuid {
         database,
         &format!(
             "INSERT INTO organizations (id, name, slug) VALUES ('{org}', 'theirs', '{org}');
-             INSERT INTO campaigns (org_id, name, status) SELECT '{org}', 'Campaign ' || n, 'sent' FROM generate_series(1, 4) AS n;
-             INSERT INTO contacts (org_id, first_name) SELECT '{org}', 'Contact ' || n FROM generate_series(1, {contacts}) AS n;
+             INSERT INTO campaigns (org_id, name, status) SELECT '{org}', 'Campaign ' || n, 'sent' \
+             FROM generate_series(1, 4) AS n;
+             INSERT INTO contacts (org_id, first_name) SELECT '{org}', 'Contact ' || n FROM \
+             generate_series(1, {contacts}) AS n;
              INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status)
-                SELECT '{org}', campaigns.id, contacts.id, CASE WHEN random() < 0.8 THEN 'delivered' ELSE 'bounced' END::send_status
+                SELECT '{org}', campaigns.id, contacts.id, CASE WHEN random() < 0.8 THEN \
+                'delivered' ELSE 'bounced' END::send_status
                 FROM campaigns, contacts;
              INSERT INTO campaign_events (org_id, send_id, event_type, url, updated_at)
-                SELECT org_id, id, (ARRAY['open', 'open', 'click', 'unsubscribe'])[1 + floor(random() * 4)]::campaign_event_type,
+                SELECT org_id, id, (ARRAY['open', 'open', 'click', 'unsubscribe'])[1 + \
+                floor(random() * 4)]::campaign_event_type,
                     'https://a.example/' || n % 3, '2020-01-01'
-                FROM campaign_sends, generate_series(1, greatest({events} / (4 * {contacts}), 1)) AS n"
-        )
+                FROM campaign_sends, generate_series(1, greatest({events} / (4 * {contacts}), 1)) \
+                AS n"
+        ),
     )
     .await;
     org
@@ -59,7 +64,8 @@ async fn fill(database: &TestDatabase, contacts: usize, events: usize) -> Uuid {
 
 /// The figures of each campaign: those of the service beside those that the seed's SQL gives.
 async fn compare_figures(app: &TestApp, organization: &Organization) {
-    let query = "{ campaigns(first: 100, orderBy: [{ field: NAME }]) { nodes { name stats { sends delivered opens clicks uniqueOpens uniqueClicks } } } }";
+    let query = "{ campaigns(first: 100, orderBy: [{ field: NAME }]) { nodes { name stats { sends \
+                 delivered opens clicks uniqueOpens uniqueClicks } } } }";
     let data = organization.member.data(query, json!({})).await;
     let shown: Vec<Json> = data["campaigns"]["nodes"].as_array().unwrap().clone();
     let sql = format!(
@@ -116,10 +122,21 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
             let (mut written, mut waited) = (0, 0);
             while !*stopped.borrow() {
                 let sql = match number {
-                    0 => format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT '{org}', id, 'click' FROM campaign_sends LIMIT 5"),
-                    1 => "UPDATE campaign_sends SET status = 'sent' WHERE id = (SELECT id FROM campaign_sends TABLESAMPLE SYSTEM (5) LIMIT 1)".to_owned(),
-                    2 => "DELETE FROM campaign_events WHERE id = (SELECT id FROM campaign_events TABLESAMPLE SYSTEM (1) LIMIT 1)".to_owned(),
-                    _ => format!("INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', campaign_id, contact_id FROM campaign_sends LIMIT 2"),
+                    0 => format!(
+                        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT \
+                         '{org}', id, 'click' FROM campaign_sends LIMIT 5"
+                    ),
+                    1 => "UPDATE campaign_sends SET status = 'sent' WHERE id = \
+                          (SELECT id FROM campaign_sends TABLESAMPLE SYSTEM (5) LIMIT 1)"
+                        .to_owned(),
+                    2 => "DELETE FROM campaign_events WHERE id = \
+                          (SELECT id FROM campaign_events TABLESAMPLE SYSTEM (1) LIMIT 1)"
+                        .to_owned(),
+                    _ => format!(
+                        "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
+                         SELECT '{org}', campaign_id, contact_id FROM campaign_sends \
+                         LIMIT 2"
+                    ),
                 };
                 // fails instead of waiting for longer
                 let transaction = connection.begin().await.unwrap();
@@ -176,7 +193,11 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
             json!({ "after": cursor }),
         )
         .await;
-    app.run("INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://new.example/' FROM campaign_sends LIMIT 1").await;
+    app.run(
+        "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, \
+         'click', 'https://new.example/' FROM campaign_sends LIMIT 1",
+    )
+    .await;
     assert_eq!(socket.next("1").await["engagementEvents"]["node"]["url"], "https://new.example/");
 }
 
@@ -225,26 +246,36 @@ async fn an_adoption_that_was_cut_off_can_be_undone() {
 fn statements(org: Uuid) -> Vec<String> {
     vec![
         "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
-         JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id".to_owned(),
-        "SELECT name, subject, segment_id, first_name FROM campaign_lists l JOIN campaigns c ON c.id = campaign_id \
-         JOIN contacts k ON k.id = contact_id".to_owned(),
+         JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id"
+            .to_owned(),
+        "SELECT name, subject, segment_id, first_name FROM campaign_lists l JOIN campaigns c ON \
+         c.id = campaign_id JOIN contacts k ON k.id = contact_id"
+            .to_owned(),
         "SELECT * FROM clicks".to_owned(),
         "SELECT * FROM every_event".to_owned(),
         "SELECT * FROM campaigns".to_owned(),
         "SELECT * FROM campaign_events".to_owned(),
         "SELECT * FROM events_of((SELECT id FROM campaign_sends LIMIT 1))".to_owned(),
         format!(
-            "INSERT INTO campaign_events VALUES (gen_random_uuid(), '{org}', (SELECT id FROM campaign_sends LIMIT 1), 'open', \
+            "INSERT INTO campaign_events VALUES (gen_random_uuid(), '{org}', \
+             (SELECT id FROM campaign_sends LIMIT 1), 'open', \
              NULL, now(), now(), now(), '{{}}') RETURNING id"
         ),
-        format!("INSERT INTO campaigns VALUES (gen_random_uuid(), '{org}', NULL, 'By position') RETURNING id"),
-        "INSERT INTO campaign_events SELECT gen_random_uuid(), org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata \
-         FROM every_event LIMIT 1 RETURNING id".to_owned(),
+        format!(
+            "INSERT INTO campaigns VALUES (gen_random_uuid(), '{org}', NULL, 'By position') \
+             RETURNING id"
+        ),
+        "INSERT INTO campaign_events SELECT gen_random_uuid(), org_id, send_id, event_type, url, \
+         occurred_at, created_at, updated_at, metadata FROM every_event LIMIT 1 RETURNING id"
+            .to_owned(),
         // what PostgREST makes of an embedded resource
         "WITH source AS (SELECT s.*, row_to_json(campaigns.*) AS campaigns FROM campaign_sends s \
-         LEFT JOIN LATERAL (SELECT c.* FROM campaigns c WHERE c.id = s.campaign_id) AS campaigns ON true) \
-         SELECT json_agg(source) FROM source".to_owned(),
-        "UPDATE campaign_events e SET url = 'https://x.example/' FROM campaign_sends s WHERE s.id = send_id AND campaign_id IS NOT NULL RETURNING e.id".to_owned(),
+         LEFT JOIN LATERAL (SELECT c.* FROM campaigns c WHERE c.id = s.campaign_id) AS campaigns \
+         ON true) SELECT json_agg(source) FROM source"
+            .to_owned(),
+        "UPDATE campaign_events e SET url = 'https://x.example/' FROM campaign_sends s WHERE s.id \
+         = send_id AND campaign_id IS NOT NULL RETURNING e.id"
+            .to_owned(),
     ]
 }
 
@@ -271,7 +302,8 @@ fn copy_in(database: &TestDatabase, into: &str, row: &str) {
 fn copy_rows(database: &TestDatabase, org: Uuid, send: Uuid) {
     let (id, time, none) = (Uuid::new_v4(), "2026-01-01 00:00+00", "\\N");
     let campaign = format!(
-        "{id}\t{org}\t{none}\tcopied\t{none}\t{none}\temail\tdraft\t{none}\t{none}\t{time}\t{time}\t{{}}\n"
+        "{id}\t{org}\t{none}\tcopied\t{none}\t{none}\temail\tdraft\t\
+         {none}\t{none}\t{time}\t{time}\t{{}}\n"
     );
     copy_in(database, "campaigns", &campaign);
     copy_in(
@@ -291,7 +323,8 @@ async fn statements_of_other_programs_keep_their_meaning() {
         &format!("INSERT INTO users (org_id, auth_id, email) VALUES ('{org}', '{user}', 'x')"),
     )
     .await;
-    // a foreign key between two tables is what an API of tables embeds by: there is still one of each
+    // a foreign key between two tables is what an API of tables embeds by: there is still one of
+    // each
     let references =
         "SELECT conrelid::regclass, confrelid::regclass FROM pg_constraint WHERE contype = 'f'";
     let before = rows(&database, references).await.len();
@@ -342,10 +375,12 @@ async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
     let database = TestDatabase::found(Statuses::Documented).await;
     run(
         &database,
-        "ALTER TABLE campaigns DROP COLUMN body; ALTER TABLE campaigns ADD COLUMN account integer NOT NULL;
+        "ALTER TABLE campaigns DROP COLUMN body; ALTER TABLE campaigns ADD COLUMN account integer \
+         NOT NULL;
          ALTER TABLE campaign_sends ALTER COLUMN sent_at TYPE timestamp;
          ALTER TABLE campaign_lists DROP CONSTRAINT campaign_lists_campaign_id_contact_id_key;
-         ALTER TABLE campaign_events ALTER COLUMN occurred_at DROP NOT NULL, DROP CONSTRAINT campaign_events_send_id_fkey;
+         ALTER TABLE campaign_events ALTER COLUMN occurred_at DROP NOT NULL, DROP CONSTRAINT \
+         campaign_events_send_id_fkey;
          CREATE TABLE campaign_counts (id integer)",
     )
     .await;
@@ -371,17 +406,22 @@ async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
     run(
         &database,
         "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;
-         ALTER TABLE companies RENAME TO firms; CREATE MATERIALIZED VIEW companies AS SELECT * FROM firms;
+         ALTER TABLE companies RENAME TO firms; CREATE MATERIALIZED VIEW companies AS SELECT * \
+         FROM firms;
          DROP VIEW clicks, every_event;
-         ALTER TABLE campaign_events ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE bigint USING 0;
-         ALTER TABLE campaign_lists ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE integer USING 0",
+         ALTER TABLE campaign_events ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE bigint \
+         USING 0;
+         ALTER TABLE campaign_lists ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE integer \
+         USING 0",
     )
     .await;
     let before = database.schema();
     let refused = campaigns_migration::up(&database.url).await.unwrap_err().to_string();
     for part in [
-        "contacts is not an ordinary table\n    A view, a foreign table and a partitioned table are not supported",
-        "companies is not an ordinary table\n    A view, a foreign table and a partitioned table are not supported",
+        "contacts is not an ordinary table\n    A view, a foreign table and a partitioned table \
+         are not supported",
+        "companies is not an ordinary table\n    A view, a foreign table and a partitioned table \
+         are not supported",
         "campaign_events.id is bigint instead of uuid\n    IDs that are numbers are not supported",
         "campaign_lists.id is integer instead of uuid\n    IDs that are numbers are not supported",
     ] {
@@ -434,8 +474,10 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
     let made = populate(&organization.scope, &mut ChaCha8Rng::seed_from_u64(971), 6).await;
     let member = &organization.member;
     let queries = "{
-        campaigns(filter: { status: { in: [SENT, DRAFT] } }, orderBy: [{ field: STATUS }]) { nodes { status stats { openRate } } }
-        sends(first: 5, filter: { status: { eq: DELIVERED } }, orderBy: [{ field: STATUS }]) { nodes { status } pageInfo { endCursor } }
+        campaigns(filter: { status: { in: [SENT, DRAFT] } }, orderBy: [{ field: STATUS }]) { nodes \
+        { status stats { openRate } } }
+        sends(first: 5, filter: { status: { eq: DELIVERED } }, orderBy: [{ field: STATUS }]) { \
+        nodes { status } pageInfo { endCursor } }
         events(filter: { type: { eq: CLICK } }) { nodes { type } }
         contacts(filter: { type: { eq: LEAD }, clicked: true }) { nodes { type } }
     }";
@@ -447,11 +489,17 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
         shown.map(|node| order.iter().position(|status| node["status"] == *status)).collect();
     assert!(places.is_sorted(), "{places:?}");
     let cursor = data["sends"]["pageInfo"]["endCursor"].clone();
-    let next = "query ($after: String) { sends(after: $after, orderBy: [{ field: STATUS }]) { nodes { status } } }";
+    let next = "query ($after: String) { sends(after: $after, orderBy: [{ field: STATUS }]) { \
+                nodes { status } } }";
     member.data(next, json!({ "after": cursor })).await;
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
-    let input = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }, { "sendId": made.sends[1], "type": "BOUNCE" }] });
+    let input = json!({
+        "input": [
+            { "sendId": made.sends[0], "type": "OPEN" },
+            { "sendId": made.sends[1], "type": "BOUNCE" },
+        ],
+    });
     assert_eq!(member.data(record, input).await["recordEvents"]["recorded"], 2);
     let update =
         "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { __typename } }";
@@ -459,7 +507,8 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
     let create = "mutation { createCampaign(input: { name: \"new\" }) { campaign { id status } } }";
     let campaign = member.data(create, json!({})).await["createCampaign"]["campaign"].clone();
     assert_eq!(campaign["status"], "DRAFT");
-    let add = "mutation ($id: ID!, $contacts: [ID!]!) { addContactsToList(campaignId: $id, contactIds: $contacts) { __typename } }";
+    let add = "mutation ($id: ID!, $contacts: [ID!]!) { addContactsToList(campaignId: $id, \
+               contactIds: $contacts) { __typename } }";
     member.data(add, json!({ "id": campaign["id"], "contacts": made.contacts })).await;
     let start =
         "mutation ($id: ID!) { startCampaign(id: $id) { campaign { status stats { queued } } } }";
@@ -564,16 +613,17 @@ async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
     assert!(data["campaigns"]["nodes"].as_array().unwrap().len() >= 4);
     let sends = rows(database, "SELECT id FROM campaign_sends").await;
     let send: Uuid = sends[0].try_get("", "id").unwrap();
-    let record = "mutation ($id: ID!) { recordEvents(input: [{ sendId: $id, type: BOUNCE }]) { recorded } \
-        updateSends(input: [{ id: $id, status: BOUNCED }]) { __typename } }";
+    let record = "mutation ($id: ID!) { recordEvents(input: [{ sendId: $id, type: BOUNCE }]) { \
+                  recorded } updateSends(input: [{ id: $id, status: BOUNCED }]) { __typename } }";
     theirs.member.data(record, json!({ "id": send })).await;
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } \
-        createSegment(input: { name: \"all\", filterRules: {} }) { segment { id } } }";
+                  createSegment(input: { name: \"all\", filterRules: {} }) { segment { id } } }";
     let made = theirs.member.data(create, json!({})).await;
     let (campaign, segment) =
         (&made["createCampaign"]["campaign"]["id"], &made["createSegment"]["segment"]["id"]);
-    let start = "mutation ($id: ID!, $segment: ID!) { addSegmentToList(campaignId: $id, segmentId: $segment) { __typename } \
-        startCampaign(id: $id) { campaign { stats { queued } } } }";
+    let start = "mutation ($id: ID!, $segment: ID!) { addSegmentToList(campaignId: $id, segmentId: \
+                 $segment) { __typename } startCampaign(id: $id) { campaign { stats { queued } } } \
+                 }";
     let started = theirs.member.data(start, json!({ "id": campaign, "segment": segment })).await;
     let queued = rows(database, "SELECT 1 FROM campaign_sends WHERE status = 'queued'").await.len();
     assert_eq!(started["startCampaign"]["campaign"]["stats"]["queued"], queued);

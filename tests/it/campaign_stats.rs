@@ -9,9 +9,10 @@ use sea_orm::QueryResult;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-const FIGURES: &str = "sends queued sent delivered bounced failed opens clicks unsubscribes complaints \
-    bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints deliveryRate openRate clickRate \
-    clickToOpenRate bounceRate unsubscribeRate complaintRate firstEventAt lastEventAt";
+const FIGURES: &str = "sends queued sent delivered bounced failed opens clicks unsubscribes \
+    complaints bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints deliveryRate \
+    openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate firstEventAt \
+    lastEventAt";
 
 async fn stats_of_all(organization: &Organization) -> HashMap<Uuid, Json> {
     let query = format!("{{ campaigns(first: 500) {{ nodes {{ id stats {{ {FIGURES} }} }} }} }}");
@@ -23,8 +24,8 @@ async fn stats_of_all(organization: &Organization) -> HashMap<Uuid, Json> {
         .collect()
 }
 
-/// The seed's first query, over every campaign of an organization. Its inner join leaves out campaigns
-/// without sends. SQLite rounds a binary fraction, so the rates are taken as the two
+/// The seed's first query, over every campaign of an organization. Its inner join leaves out
+/// campaigns without sends. SQLite rounds a binary fraction, so the rates are taken as the two
 /// integers that they are made of.
 fn rates_of_the_seed(app: &TestApp, organization: Uuid) -> String {
     format!(
@@ -123,7 +124,10 @@ async fn recount(app: &TestApp, organization: &Organization) {
             if !unique.is_empty() {
                 counts.push((
                     unique,
-                    format!("SELECT count(DISTINCT e.send_id) AS n {events} AND e.event_type = '{event}'"),
+                    format!(
+                        "SELECT count(DISTINCT e.send_id) AS n {events} AND e.event_type = \
+                         '{event}'"
+                    ),
                 ));
             }
         }
@@ -171,100 +175,113 @@ const RATES: [(&str, &str, &str); 7] = [
     ("complaintRate", "uniqueComplaints", "delivered"),
 ];
 
-on_every_database! {
-    async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(5), 30).await;
-        let mut socket = Socket::of(&acme.member).await;
-        for (rate, part, whole) in RATES {
-            let alias = |decimals| format!("of{decimals}: {rate}(decimals: {decimals})");
-            let aliases = (0..=6).map(alias).collect::<Vec<_>>().join(" ");
-            let figures = format!("{part} {whole} {aliases} {rate} given: {rate}(decimals: $decimals)");
-            let compare = |stats: &Json| {
-                let count = |name: &str| stats[name].as_i64().unwrap();
-                let expected = |decimals| exact_rate(count(part), count(whole), decimals);
-                for decimals in 0..=6 {
-                    assert_eq!(stats[format!("of{decimals}")], expected(decimals), "{rate} of {stats:#}");
-                }
-                assert_eq!(stats[rate], expected(1));
-                assert_eq!(stats["given"], expected(4));
-            };
-            // of each campaign, of all together, and over a socket
-            let query = format!(
-                "query ($decimals: Int!) {{ campaigns(first: 500) {{ nodes {{ stats {{ {figures} }} }} }} }}"
-            );
-            let data = acme.member.data(&query, json!({ "decimals": 4 })).await;
-            for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
-                compare(&campaign["stats"]);
+#[on_every_database]
+async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(5), 30).await;
+    let mut socket = Socket::of(&acme.member).await;
+    for (rate, part, whole) in RATES {
+        let alias = |decimals| format!("of{decimals}: {rate}(decimals: {decimals})");
+        let aliases = (0..=6).map(alias).collect::<Vec<_>>().join(" ");
+        let figures = format!("{part} {whole} {aliases} {rate} given: {rate}(decimals: $decimals)");
+        let compare = |stats: &Json| {
+            let count = |name: &str| stats[name].as_i64().unwrap();
+            let expected = |decimals| exact_rate(count(part), count(whole), decimals);
+            for decimals in 0..=6 {
+                assert_eq!(
+                    stats[format!("of{decimals}")],
+                    expected(decimals),
+                    "{rate} of {stats:#}"
+                );
             }
-            let query = format!("query ($decimals: Int!) {{ stats {{ {figures} }} }}");
-            compare(&acme.member.data(&query, json!({ "decimals": 4 })).await["stats"]);
-            let query = format!(
-                "subscription ($id: ID!, $decimals: Int! = 4) {{ campaignStats(campaignId: $id) {{ {figures} }} }}"
-            );
-            socket.subscribe(rate, &query, json!({ "id": made.campaigns[0] })).await;
-            compare(&socket.next(rate).await["campaignStats"]);
+            assert_eq!(stats[rate], expected(1));
+            assert_eq!(stats["given"], expected(4));
+        };
+        // of each campaign, of all together, and over a socket
+        let query = format!(
+            "query ($decimals: Int!) {{ campaigns(first: 500) {{ nodes {{ stats {{ {figures} }} }} \
+             }} }}"
+        );
+        let data = acme.member.data(&query, json!({ "decimals": 4 })).await;
+        for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
+            compare(&campaign["stats"]);
         }
-        // one that is not given has its default
-        let query = "query ($decimals: Int = 2) { stats { sends bounced bounceRate(decimals: $decimals) } }";
-        let stats = acme.member.data(query, json!({})).await["stats"].take();
-        let count = |name: &str| stats[name].as_i64().unwrap();
-        assert_eq!(stats["bounceRate"], exact_rate(count("bounced"), count("sends"), 2));
+        let query = format!("query ($decimals: Int!) {{ stats {{ {figures} }} }}");
+        compare(&acme.member.data(&query, json!({ "decimals": 4 })).await["stats"]);
+        let query = format!(
+            "subscription ($id: ID!, $decimals: Int! = 4) {{ campaignStats(campaignId: $id) {{ \
+             {figures} }} }}"
+        );
+        socket.subscribe(rate, &query, json!({ "id": made.campaigns[0] })).await;
+        compare(&socket.next(rate).await["campaignStats"]);
     }
+    // one that is not given has its default
+    let query =
+        "query ($decimals: Int = 2) { stats { sends bounced bounceRate(decimals: $decimals) } }";
+    let stats = acme.member.data(query, json!({})).await["stats"].take();
+    let count = |name: &str| stats[name].as_i64().unwrap();
+    assert_eq!(stats["bounceRate"], exact_rate(count("bounced"), count("sends"), 2));
+}
 
-    async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(6), 3).await;
-        for (rate, ..) in RATES {
-            for decimals in [-1, 7, i32::MIN, i32::MAX] {
-                let query = format!("{{ stats {{ sends {rate}(decimals: {decimals}) }} }}");
-                let answer = acme.member.ask(&query, json!({})).await.body;
-                assert_eq!(answer["data"]["stats"][rate], Json::Null);
-                assert!(answer["data"]["stats"]["sends"].is_i64());
-                let error = &answer["errors"][0];
-                assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{answer:#}");
-                assert_eq!(error["extensions"]["field"], "decimals");
-                assert_eq!(error["path"], json!(["stats", rate]));
-            }
-        }
-        // by a variable, and once for each campaign
-        let query = "query ($of: Int!) { campaigns { nodes { stats { openRate(decimals: $of) } } } }";
-        let answer = acme.member.ask(query, json!({ "of": 7 })).await.body;
-        let campaigns = answer["data"]["campaigns"]["nodes"].as_array().unwrap().len();
-        assert_eq!(answer["errors"].as_array().unwrap().len(), campaigns);
-        for wrong in ["null", "1.5", "\"2\"", "3000000000"] {
-            let answer = acme.member.ask(&format!("{{ stats {{ openRate(decimals: {wrong}) }} }}"), json!({})).await.body;
-            assert_eq!(answer["data"], Json::Null, "{wrong}: {answer:#}");
-        }
-    }
-
-    async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let acme = app.organization("acme").await;
-        let other = app.organization("other").await;
-        for (organization, size) in [(&acme, 30), (&other, 12)] {
-            populate(&organization.scope, &mut rng, size).await;
-        }
-        for organization in [&acme, &other] {
-            compare(&app, organization).await;
-            recount(&app, organization).await;
+#[on_every_database]
+async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(6), 3).await;
+    for (rate, ..) in RATES {
+        for decimals in [-1, 7, i32::MIN, i32::MAX] {
+            let query = format!("{{ stats {{ sends {rate}(decimals: {decimals}) }} }}");
+            let answer = acme.member.ask(&query, json!({})).await.body;
+            assert_eq!(answer["data"]["stats"][rate], Json::Null);
+            assert!(answer["data"]["stats"]["sends"].is_i64());
+            let error = &answer["errors"][0];
+            assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{answer:#}");
+            assert_eq!(error["extensions"]["field"], "decimals");
+            assert_eq!(error["path"], json!(["stats", rate]));
         }
     }
+    // by a variable, and once for each campaign
+    let query = "query ($of: Int!) { campaigns { nodes { stats { openRate(decimals: $of) } } } }";
+    let answer = acme.member.ask(query, json!({ "of": 7 })).await.body;
+    let campaigns = answer["data"]["campaigns"]["nodes"].as_array().unwrap().len();
+    assert_eq!(answer["errors"].as_array().unwrap().len(), campaigns);
+    for wrong in ["null", "1.5", "\"2\"", "3000000000"] {
+        let answer = acme
+            .member
+            .ask(&format!("{{ stats {{ openRate(decimals: {wrong}) }} }}"), json!({}))
+            .await
+            .body;
+        assert_eq!(answer["data"], Json::Null, "{wrong}: {answer:#}");
+    }
+}
 
-    async fn figures_follow_what_sql_alone_writes(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut rng, 12).await;
-        for sql in [
-            "UPDATE campaign_sends SET status = 'delivered' WHERE status = 'queued'",
-            "UPDATE campaign_events SET event_type = 'open' WHERE event_type = 'bounce'",
-            "DELETE FROM campaign_events WHERE event_type = 'complaint'",
-            "DELETE FROM campaign_sends WHERE status = 'failed'",
-            "DELETE FROM campaigns WHERE status = 'paused'",
-        ] {
-            app.run(sql).await;
-            compare(&app, &acme).await;
-            recount(&app, &acme).await;
-        }
+#[on_every_database]
+async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let acme = app.organization("acme").await;
+    let other = app.organization("other").await;
+    for (organization, size) in [(&acme, 30), (&other, 12)] {
+        populate(&organization.scope, &mut rng, size).await;
+    }
+    for organization in [&acme, &other] {
+        compare(&app, organization).await;
+        recount(&app, organization).await;
+    }
+}
+
+#[on_every_database]
+async fn figures_follow_what_sql_alone_writes(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut rng, 12).await;
+    for sql in [
+        "UPDATE campaign_sends SET status = 'delivered' WHERE status = 'queued'",
+        "UPDATE campaign_events SET event_type = 'open' WHERE event_type = 'bounce'",
+        "DELETE FROM campaign_events WHERE event_type = 'complaint'",
+        "DELETE FROM campaign_sends WHERE status = 'failed'",
+        "DELETE FROM campaigns WHERE status = 'paused'",
+    ] {
+        app.run(sql).await;
+        compare(&app, &acme).await;
+        recount(&app, &acme).await;
     }
 }

@@ -1,5 +1,5 @@
-//! Clients that others made, with their own packages: what they send is answered, and what they are answered they
-//! understand.
+//! Clients that others made, with their own packages: what they send is answered, and what they are
+//! answered they understand.
 
 use std::path::Path;
 
@@ -70,43 +70,45 @@ async fn manifest(program: &str) -> Settings {
     Settings { documents, ..Settings::default() }
 }
 
-on_both_databases! {
-    async fn apollo_client_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
-        let acme = app.organization("acme").await;
-        fill(&app, &acme).await;
-        run("apollo.mjs", &app, &acme, &[]).await;
-    }
+#[on_both_databases]
+async fn apollo_client_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
+    let acme = app.organization("acme").await;
+    fill(&app, &acme).await;
+    run("apollo.mjs", &app, &acme, &[]).await;
+}
 
-    async fn urql_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
-        let acme = app.organization("acme").await;
-        fill(&app, &acme).await;
-        run("urql.mjs", &app, &acme, &[]).await;
-    }
+#[on_both_databases]
+async fn urql_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
+    let acme = app.organization("acme").await;
+    fill(&app, &acme).await;
+    run("urql.mjs", &app, &acme, &[]).await;
+}
 
-    async fn relays_runtime_loads_the_pages_of_refetchable_connections(app: TestApp) {
-        let acme = app.organization("acme").await;
-        fill(&app, &acme).await;
-        let org = app.literal(acme.id);
-        let campaigns = (1..=24).map(|day| {
-            let id = app.literal(Uuid::new_v4());
-            let sent_at = format!("2026-01-{day:02}T08:00:00+00:00");
-            format!("({id}, {org}, 'Sent {day}', 'sent', '{sent_at}')")
-        });
-        let campaigns = campaigns.collect::<Vec<_>>().join(", ");
-        let columns = "(id, org_id, name, status, sent_at)";
-        app.run(&format!("INSERT INTO campaigns {columns} VALUES {campaigns}")).await;
-        for _ in 1..25 {
-            send(&app, &acme).await;
-        }
-        crate::http_protocol::compile_for_relay().await;
-        run("relay.mjs", &app, &acme, &[]).await;
+#[on_both_databases]
+async fn relays_runtime_loads_the_pages_of_refetchable_connections(app: TestApp) {
+    let acme = app.organization("acme").await;
+    fill(&app, &acme).await;
+    let org = app.literal(acme.id);
+    let campaigns = (1..=24).map(|day| {
+        let id = app.literal(Uuid::new_v4());
+        let sent_at = format!("2026-01-{day:02}T08:00:00+00:00");
+        format!("({id}, {org}, 'Sent {day}', 'sent', '{sent_at}')")
+    });
+    let campaigns = campaigns.collect::<Vec<_>>().join(", ");
+    let columns = "(id, org_id, name, status, sent_at)";
+    app.run(&format!("INSERT INTO campaigns {columns} VALUES {campaigns}")).await;
+    for _ in 1..25 {
+        send(&app, &acme).await;
     }
+    crate::http_protocol::compile_for_relay().await;
+    run("relay.mjs", &app, &acme, &[]).await;
+}
 
-    async fn pythons_gql_fetches_the_schema_validates_and_subscribes(app: TestApp) {
-        let acme = app.organization("acme").await;
-        fill(&app, &acme).await;
-        run("client.py", &app, &acme, &[]).await;
-    }
+#[on_both_databases]
+async fn pythons_gql_fetches_the_schema_validates_and_subscribes(app: TestApp) {
+    let acme = app.organization("acme").await;
+    fill(&app, &acme).await;
+    run("client.py", &app, &acme, &[]).await;
 }
 
 #[tokio::test]

@@ -326,7 +326,8 @@ async fn a_database_that_is_not_there_is_named_in_one_sentence() {
         if command != "migrate" {
             assert_eq!(
                 error("sqlite://none.db").await,
-                "campaigns: the database is not migrated; run `campaigns migrate` first: there is no file none.db\n",
+                "campaigns: the database is not migrated; run `campaigns migrate` first: there is \
+                 no file none.db\n",
                 "{command}"
             );
         }

@@ -1,4 +1,5 @@
-//! Settings and what is said about them: files, `config`, `serve --check`, completions and manual pages.
+//! Settings and what is said about them: files, `config`, `serve --check`, completions and manual
+//! pages.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -19,7 +20,8 @@ async fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
     std::fs::write(
         here.join("campaigns.toml"),
         "listen = '127.0.0.1:1'\nmax-depth = 11\nmax-aliases = 12\nmemberships = true\n\
-         cors-origin = ['https://a.example', 'https://b.example']\nquery-timeout = \"3s\"\nworker = true\n",
+         cors-origin = ['https://a.example', 'https://b.example']\nquery-timeout = \"3s\"\nworker \
+         = true\n",
     )
     .unwrap();
     let shown = with(

@@ -138,8 +138,8 @@ impl Walk<'_> {
         let of = if self.campaign.is_some() { "$campaign: ID!, " } else { "" };
         let fields = self.fields;
         let query = format!(
-            "query ({of}$orderBy: [{order_type}!], $first: Int, $after: String, $last: Int, $before: String) \
-             {{ {query} {{ totalCount edges {{ cursor node {{ {fields} }} }} \
+            "query ({of}$orderBy: [{order_type}!], $first: Int, $after: String, $last: Int, \
+             $before: String) {{ {query} {{ totalCount edges {{ cursor node {{ {fields} }} }} \
              pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }} {close}"
         );
         let mut variables = arguments;
@@ -235,7 +235,10 @@ async fn every_order_walks_in_order(walk: &Walk<'_>, rng: &mut ChaCha8Rng, expec
         let asked: Vec<Json> = order
             .iter()
             .map(|(field, descending)| {
-                json!({ "field": fields[*field].0, "direction": if *descending { "DESC" } else { "ASC" } })
+                json!({
+                    "field": fields[*field].0,
+                    "direction": if *descending { "DESC" } else { "ASC" },
+                })
             })
             .collect();
         for backwards in [false, true] {
@@ -259,153 +262,181 @@ async fn populated(app: &TestApp, seed: u64, size: usize) -> (Organization, Fixt
     (acme, made, rng)
 }
 
-on_both_databases! {
-    async fn campaigns_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
-        let (acme, made, mut rng) = populated(&app, 11, 23).await;
-        let walk = Walk { client: &acme.member, list: &CAMPAIGNS, fields: CAMPAIGN_FIELDS, campaign: None };
-        every_order_walks_in_order(&walk, &mut rng, made.campaigns.len()).await;
-    }
+#[on_both_databases]
+async fn campaigns_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
+    let (acme, made, mut rng) = populated(&app, 11, 23).await;
+    let walk =
+        Walk { client: &acme.member, list: &CAMPAIGNS, fields: CAMPAIGN_FIELDS, campaign: None };
+    every_order_walks_in_order(&walk, &mut rng, made.campaigns.len()).await;
+}
 
-    async fn sends_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
-        let (acme, made, mut rng) = populated(&app, 12, 6).await;
-        let walk = Walk { client: &acme.member, list: &SENDS, fields: SEND_FIELDS, campaign: None };
-        every_order_walks_in_order(&walk, &mut rng, made.sends.len()).await;
-    }
+#[on_both_databases]
+async fn sends_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
+    let (acme, made, mut rng) = populated(&app, 12, 6).await;
+    let walk = Walk { client: &acme.member, list: &SENDS, fields: SEND_FIELDS, campaign: None };
+    every_order_walks_in_order(&walk, &mut rng, made.sends.len()).await;
+}
 
-    async fn the_sends_of_a_campaign_walk_in_any_order_both_ways(app: TestApp) {
-        let (acme, made, mut rng) = populated(&app, 13, 8).await;
-        let campaign = *made.campaigns.last().unwrap();
-        let count = app.rows(&format!(
-            "SELECT count(*) AS n FROM campaign_sends WHERE campaign_id = {}", app.literal(campaign)
-        )).await[0].try_get::<i64>("", "n").unwrap();
-        let walk = Walk {
-            client: &acme.member, list: &SENDS_OF_A_CAMPAIGN, fields: SEND_FIELDS, campaign: Some(campaign),
-        };
-        every_order_walks_in_order(&walk, &mut rng, usize::try_from(count).unwrap()).await;
-    }
+#[on_both_databases]
+async fn the_sends_of_a_campaign_walk_in_any_order_both_ways(app: TestApp) {
+    let (acme, made, mut rng) = populated(&app, 13, 8).await;
+    let campaign = *made.campaigns.last().unwrap();
+    let count = app
+        .rows(&format!(
+            "SELECT count(*) AS n FROM campaign_sends WHERE campaign_id = {}",
+            app.literal(campaign)
+        ))
+        .await[0]
+        .try_get::<i64>("", "n")
+        .unwrap();
+    let walk = Walk {
+        client: &acme.member,
+        list: &SENDS_OF_A_CAMPAIGN,
+        fields: SEND_FIELDS,
+        campaign: Some(campaign),
+    };
+    every_order_walks_in_order(&walk, &mut rng, usize::try_from(count).unwrap()).await;
+}
 
-    async fn contacts_walk_in_any_order_both_ways(app: TestApp) {
-        let (acme, made, mut rng) = populated(&app, 17, 19).await;
-        let fields = "id lastName firstName email createdAt";
-        let walk = Walk { client: &acme.member, list: &CONTACTS, fields, campaign: None };
-        every_order_walks_in_order(&walk, &mut rng, made.contacts.len()).await;
-    }
+#[on_both_databases]
+async fn contacts_walk_in_any_order_both_ways(app: TestApp) {
+    let (acme, made, mut rng) = populated(&app, 17, 19).await;
+    let fields = "id lastName firstName email createdAt";
+    let walk = Walk { client: &acme.member, list: &CONTACTS, fields, campaign: None };
+    every_order_walks_in_order(&walk, &mut rng, made.contacts.len()).await;
+}
 
-    async fn segments_walk_in_any_order_both_ways(app: TestApp) {
-        let (acme, made, mut rng) = populated(&app, 18, 9).await;
-        for number in 0..8 {
-            app.run(&format!(
-                "INSERT INTO campaign_segments (org_id, name, contact_count) VALUES ({}, 's{}', {})",
-                app.literal(acme.id), number % 3, if number % 2 == 0 { "NULL" } else { "2" }
-            )).await;
-        }
-        let fields = "id name contactCount campaignsUsedIn createdAt updatedAt";
-        let walk = Walk { client: &acme.member, list: &SEGMENTS, fields, campaign: None };
-        every_order_walks_in_order(&walk, &mut rng, made.segments.len() + 8).await;
+#[on_both_databases]
+async fn segments_walk_in_any_order_both_ways(app: TestApp) {
+    let (acme, made, mut rng) = populated(&app, 18, 9).await;
+    for number in 0..8 {
+        app.run(&format!(
+            "INSERT INTO campaign_segments (org_id, name, contact_count) VALUES ({}, 's{}', {})",
+            app.literal(acme.id),
+            number % 3,
+            if number % 2 == 0 { "NULL" } else { "2" }
+        ))
+        .await;
     }
+    let fields = "id name contactCount campaignsUsedIn createdAt updatedAt";
+    let walk = Walk { client: &acme.member, list: &SEGMENTS, fields, campaign: None };
+    every_order_walks_in_order(&walk, &mut rng, made.segments.len() + 8).await;
+}
 
-    async fn the_sends_of_many_campaigns_are_the_pages_of_each(app: TestApp) {
-        let (acme, _, mut rng) = populated(&app, 14, 10).await;
-        for _ in 0..10 {
-            let field = SEND_ORDERS.choose(&mut rng).unwrap().0;
-            let direction = ["ASC", "DESC"].choose(&mut rng).unwrap();
-            let page = ["first: 3", "last: 2", "first: 0"].choose(&mut rng).unwrap();
-            let sends = format!(
-                "sends({page}, orderBy: [{{ field: {field}, direction: {direction} }}], \
-                 filter: {{ not: {{ status: {{ eq: FAILED }} }} }}) \
-                 {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage hasPreviousPage endCursor }} }}"
-            );
-            let together = acme.member
-                .data(&format!("{{ campaigns {{ nodes {{ id {sends} }} }} }}"), json!({}))
+#[on_both_databases]
+async fn the_sends_of_many_campaigns_are_the_pages_of_each(app: TestApp) {
+    let (acme, _, mut rng) = populated(&app, 14, 10).await;
+    for _ in 0..10 {
+        let field = SEND_ORDERS.choose(&mut rng).unwrap().0;
+        let direction = ["ASC", "DESC"].choose(&mut rng).unwrap();
+        let page = ["first: 3", "last: 2", "first: 0"].choose(&mut rng).unwrap();
+        let sends = format!(
+            "sends({page}, orderBy: [{{ field: {field}, direction: {direction} }}], \
+             filter: {{ not: {{ status: {{ eq: FAILED }} }} }}) \
+             {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage hasPreviousPage endCursor }} }}"
+        );
+        let together = acme
+            .member
+            .data(&format!("{{ campaigns {{ nodes {{ id {sends} }} }} }}"), json!({}))
+            .await;
+        for campaign in together["campaigns"]["nodes"].as_array().unwrap() {
+            let alone = acme
+                .member
+                .data(
+                    &format!("query ($id: ID!) {{ campaign(id: $id) {{ id {sends} }} }}"),
+                    json!({ "id": campaign["id"] }),
+                )
                 .await;
-            for campaign in together["campaigns"]["nodes"].as_array().unwrap() {
-                let alone = acme.member
-                    .data(
-                        &format!("query ($id: ID!) {{ campaign(id: $id) {{ id {sends} }} }}"),
-                        json!({ "id": campaign["id"] }),
-                    )
-                    .await;
-                assert_eq!(&alone["campaign"], campaign);
-            }
+            assert_eq!(&alone["campaign"], campaign);
         }
     }
+}
 
-    async fn a_cursor_outlives_its_row(app: TestApp) {
-        let (acme, _, _) = populated(&app, 15, 12).await;
-        let query = "query ($after: String) { campaigns(first: 3, after: $after, orderBy: [{ field: NAME }]) \
-            { nodes { id } pageInfo { endCursor } } }";
-        let first = acme.member.data(query, json!({})).await;
-        let after = first["campaigns"]["pageInfo"]["endCursor"].clone();
-        let second = acme.member.data(query, json!({ "after": after })).await;
-        let last_of_first: Uuid = first["campaigns"]["nodes"][2]["id"].as_str().unwrap().parse().unwrap();
-        app.run(&format!("DELETE FROM campaigns WHERE id = {}", app.literal(last_of_first))).await;
-        assert_eq!(acme.member.data(query, json!({ "after": after })).await, second);
-    }
+#[on_both_databases]
+async fn a_cursor_outlives_its_row(app: TestApp) {
+    let (acme, _, _) = populated(&app, 15, 12).await;
+    let query = "query ($after: String) { campaigns(first: 3, after: $after, orderBy: [{ field: \
+                 NAME }]) { nodes { id } pageInfo { endCursor } } }";
+    let first = acme.member.data(query, json!({})).await;
+    let after = first["campaigns"]["pageInfo"]["endCursor"].clone();
+    let second = acme.member.data(query, json!({ "after": after })).await;
+    let last_of_first: Uuid =
+        first["campaigns"]["nodes"][2]["id"].as_str().unwrap().parse().unwrap();
+    app.run(&format!("DELETE FROM campaigns WHERE id = {}", app.literal(last_of_first))).await;
+    assert_eq!(acme.member.data(query, json!({ "after": after })).await, second);
+}
 
-    async fn a_cursor_of_another_order_is_refused(app: TestApp) {
-        let (acme, _, _) = populated(&app, 16, 6).await;
-        let cursor = acme.member
-            .data("{ campaigns(first: 1, orderBy: [{ field: NAME }]) { pageInfo { endCursor } } }", json!({}))
-            .await["campaigns"]["pageInfo"]["endCursor"].clone();
-        for list in [
-            "campaigns(after: $cursor)",
-            "campaigns(after: $cursor, orderBy: [{ field: NAME, direction: DESC }])",
-            "campaigns(after: $cursor, orderBy: [{ field: CHANNEL }])",
-            "sends(after: $cursor)",
-        ] {
-            let query = format!("query ($cursor: String) {{ {list} {{ totalCount }} }}");
-            let answer = acme.member.ask(&query, json!({ "cursor": cursor })).await;
-            assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"), "{list}");
-        }
+#[on_both_databases]
+async fn a_cursor_of_another_order_is_refused(app: TestApp) {
+    let (acme, _, _) = populated(&app, 16, 6).await;
+    let cursor = acme
+        .member
+        .data(
+            "{ campaigns(first: 1, orderBy: [{ field: NAME }]) { pageInfo { endCursor } } }",
+            json!({}),
+        )
+        .await["campaigns"]["pageInfo"]["endCursor"]
+        .clone();
+    for list in [
+        "campaigns(after: $cursor)",
+        "campaigns(after: $cursor, orderBy: [{ field: NAME, direction: DESC }])",
+        "campaigns(after: $cursor, orderBy: [{ field: CHANNEL }])",
+        "sends(after: $cursor)",
+    ] {
+        let query = format!("query ($cursor: String) {{ {list} {{ totalCount }} }}");
+        let answer = acme.member.ask(&query, json!({ "cursor": cursor })).await;
+        assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"), "{list}");
     }
+}
 
-    async fn times_are_distinguished_by_a_microsecond(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        for (name, time) in [
-            ("c", "2026-01-31T12:00:00.500001+00:00"),
-            ("a", "2026-01-31T12:00:00+00:00"),
-            // the same time in other letters, as other programs write it
-            ("b", "2026-01-31T12:00:00.500000+00:00"),
-            ("d", "2026-01-31T12:00:01.000+00:00"),
-        ] {
-            app.run(&format!(
-                "INSERT INTO campaigns (org_id, name, sent_at) VALUES ({org}, '{name}', '{time}')"
-            )).await;
-        }
-        let query = "query ($filter: CampaignFilter) { campaigns(filter: $filter, orderBy: [{ field: SENT_AT }]) \
-            { nodes { name sentAt } } }";
-        let data = acme.member.data(query, json!({})).await;
-        insta::allow_duplicates! {
-            insta::assert_json_snapshot!(data["campaigns"]["nodes"], @r#"
-            [
-              {
-                "name": "a",
-                "sentAt": "2026-01-31T12:00:00Z"
-              },
-              {
-                "name": "b",
-                "sentAt": "2026-01-31T12:00:00.500Z"
-              },
-              {
-                "name": "c",
-                "sentAt": "2026-01-31T12:00:00.500001Z"
-              },
-              {
-                "name": "d",
-                "sentAt": "2026-01-31T12:00:01Z"
-              }
-            ]
-            "#);
-        }
-        let names = async |filter: Json| {
-            let data = acme.member.data(query, json!({ "filter": { "sentAt": filter } })).await;
-            let nodes = data["campaigns"]["nodes"].as_array().unwrap().clone();
-            nodes.iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect::<String>()
-        };
-        assert_eq!(names(json!({ "eq": "2026-01-31T13:00:00.5+01:00" })).await, "b");
-        assert_eq!(names(json!({ "gt": "2026-01-31T12:00:00.5Z" })).await, "cd");
-        assert_eq!(names(json!({ "lte": "2026-01-31T12:00:00.500Z" })).await, "ab");
-        assert_eq!(names(json!({ "gte": "2026-01-31T12:00:01Z" })).await, "d");
+#[on_both_databases]
+async fn times_are_distinguished_by_a_microsecond(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    for (name, time) in [
+        ("c", "2026-01-31T12:00:00.500001+00:00"),
+        ("a", "2026-01-31T12:00:00+00:00"),
+        // the same time in other letters, as other programs write it
+        ("b", "2026-01-31T12:00:00.500000+00:00"),
+        ("d", "2026-01-31T12:00:01.000+00:00"),
+    ] {
+        app.run(&format!(
+            "INSERT INTO campaigns (org_id, name, sent_at) VALUES ({org}, '{name}', '{time}')"
+        ))
+        .await;
     }
+    let query = "query ($filter: CampaignFilter) { campaigns(filter: $filter, orderBy: [{ field: \
+                 SENT_AT }]) { nodes { name sentAt } } }";
+    let data = acme.member.data(query, json!({})).await;
+    insta::allow_duplicates! {
+        insta::assert_json_snapshot!(data["campaigns"]["nodes"], @r#"
+        [
+          {
+            "name": "a",
+            "sentAt": "2026-01-31T12:00:00Z"
+          },
+          {
+            "name": "b",
+            "sentAt": "2026-01-31T12:00:00.500Z"
+          },
+          {
+            "name": "c",
+            "sentAt": "2026-01-31T12:00:00.500001Z"
+          },
+          {
+            "name": "d",
+            "sentAt": "2026-01-31T12:00:01Z"
+          }
+        ]
+        "#);
+    }
+    let names = async |filter: Json| {
+        let data = acme.member.data(query, json!({ "filter": { "sentAt": filter } })).await;
+        let nodes = data["campaigns"]["nodes"].as_array().unwrap().clone();
+        nodes.iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect::<String>()
+    };
+    assert_eq!(names(json!({ "eq": "2026-01-31T13:00:00.5+01:00" })).await, "b");
+    assert_eq!(names(json!({ "gt": "2026-01-31T12:00:00.5Z" })).await, "cd");
+    assert_eq!(names(json!({ "lte": "2026-01-31T12:00:00.500Z" })).await, "ab");
+    assert_eq!(names(json!({ "gte": "2026-01-31T12:00:01Z" })).await, "d");
 }

@@ -28,7 +28,8 @@ async fn add_all(app: &TestApp) {
     if app.database.backend == Backend::Sqlite {
         return;
     }
-    let waiting = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM campaign_event_changes) AS changes";
+    let waiting = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM \
+                   campaign_event_changes) AS changes";
     while app.count(waiting).await > 0 {
         app.rows("SELECT campaign_counts_fold() AS added").await;
     }
@@ -57,10 +58,12 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
     let sql = match rng.random_range(0..22) {
         0 => format!("UPDATE campaign_sends SET status = '{status}' WHERE id IN ({sends})"),
         1 => format!(
-            "UPDATE campaign_sends SET campaign_id = c.id FROM campaigns c WHERE c.id = {campaign} AND campaign_sends.id IN ({sends})"
+            "UPDATE campaign_sends SET campaign_id = c.id FROM campaigns c WHERE c.id = {campaign} \
+             AND campaign_sends.id IN ({sends})"
         ),
         2 => format!(
-            "UPDATE campaign_sends SET contact_id = c.id FROM contacts c WHERE c.id = {contact} AND campaign_sends.id IN ({sends})"
+            "UPDATE campaign_sends SET contact_id = c.id FROM contacts c WHERE c.id = {contact} \
+             AND campaign_sends.id IN ({sends})"
         ),
         3 => format!("UPDATE campaign_events SET event_type = '{event}' WHERE id IN ({events})"),
         4 => format!(
@@ -75,11 +78,13 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
         }
         9 => format!("UPDATE campaign_events SET metadata = '{bounce}' WHERE id IN ({events})"),
         10 => format!(
-            "UPDATE campaign_events SET occurred_at = '2026-03-01T{hour:02}:30:00+00:00', url = '{url}' WHERE id IN ({events})"
+            "UPDATE campaign_events SET occurred_at = '2026-03-01T{hour:02}:30:00+00:00', url = \
+             '{url}' WHERE id IN ({events})"
         ),
         // in SQLite not in the form in which times are kept
         11 => format!(
-            "UPDATE campaign_events SET occurred_at = '2026-03-02T{hour:02}:15:00.250000000+00:00' WHERE id IN ({events})"
+            "UPDATE campaign_events SET occurred_at = '2026-03-02T{hour:02}:15:00.250000000+00:00' \
+             WHERE id IN ({events})"
         ),
         12 => format!("DELETE FROM campaigns WHERE id = {campaign}"),
         13 => format!("DELETE FROM contacts WHERE id = {contact}"),
@@ -92,11 +97,13 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
             "INSERT INTO campaign_events (org_id, send_id, event_type, metadata) \
              SELECT org_id, id, 'bounce', '{bounce}' FROM campaign_sends WHERE id IN ({sends})"
         ),
-        16 => "UPDATE campaign_events SET metadata = '{\"x\": 1}', url = url WHERE event_type = 'open'"
+        16 => "UPDATE campaign_events SET metadata = '{\"x\": 1}', url = url WHERE event_type = \
+               'open'"
             .to_owned(),
         17 => format!(
             "INSERT INTO campaign_events (id, org_id, send_id, event_type) \
-             SELECT id, org_id, id, '{event}' FROM campaign_sends WHERE id IN ({sends}) ON CONFLICT (id) DO NOTHING"
+             SELECT id, org_id, id, '{event}' FROM campaign_sends WHERE id IN ({sends}) ON \
+             CONFLICT (id) DO NOTHING"
         ),
         18 => format!(
             "INSERT INTO campaign_events (id, org_id, send_id, event_type) \
@@ -105,7 +112,8 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
         ),
         _ => format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at) \
-             SELECT org_id, id, '{event}', '{url}', '2026-03-01T{hour:02}:59:59.5+00:00' FROM campaign_sends WHERE id IN ({sends})"
+             SELECT org_id, id, '{event}', '{url}', '2026-03-01T{hour:02}:59:59.5+00:00' FROM \
+             campaign_sends WHERE id IN ({sends})"
         ),
     };
     if rng.random_bool(0.1) {
@@ -114,109 +122,139 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
     vec![sql]
 }
 
-on_every_database! {
-    async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(8);
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        let of_acme = populate(&acme.scope, &mut rng, 40).await;
-        let of_other = populate(&other.scope, &mut rng, 10).await;
-        compare(&app).await;
-        for round in 0..60 {
-            for _ in 0..4 {
-                let (organization, made) =
-                    if rng.random_bool(0.8) { (&acme, &of_acme) } else { (&other, &of_other) };
-                let statements = write(&app, &mut rng, organization.id, made);
-                if let [sql] = &statements[..] {
-                    app.run(sql).await;
-                } else {
-                    let transaction = app.sql.begin().await.unwrap();
-                    transaction.execute_unprepared(&statements[1]).await.unwrap();
-                    transaction.rollback().await.unwrap();
-                }
-            }
-            if rng.random_bool(0.5) {
-                add_all(&app).await;
-            }
-            compare(&app).await;
-            if round % 10 == 9 {
-                // whole trees at once
-                app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(other.id))).await;
-                populate(&acme.scope, &mut rng, 5).await;
+#[on_every_database]
+async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let of_acme = populate(&acme.scope, &mut rng, 40).await;
+    let of_other = populate(&other.scope, &mut rng, 10).await;
+    compare(&app).await;
+    for round in 0..60 {
+        for _ in 0..4 {
+            let (organization, made) =
+                if rng.random_bool(0.8) { (&acme, &of_acme) } else { (&other, &of_other) };
+            let statements = write(&app, &mut rng, organization.id, made);
+            if let [sql] = &statements[..] {
+                app.run(sql).await;
+            } else {
+                let transaction = app.sql.begin().await.unwrap();
+                transaction.execute_unprepared(&statements[1]).await.unwrap();
+                transaction.rollback().await.unwrap();
             }
         }
-        add_all(&app).await;
+        if rng.random_bool(0.5) {
+            add_all(&app).await;
+        }
         compare(&app).await;
-        app.run("DELETE FROM organizations").await;
-        add_all(&app).await;
-        for table in &COUNT_TABLES {
-            assert_eq!(app.count(table.name).await, 0, "{}", table.name);
+        if round % 10 == 9 {
+            // whole trees at once
+            app.run(&format!(
+                "DELETE FROM campaign_events WHERE org_id = {}",
+                app.literal(other.id)
+            ))
+            .await;
+            populate(&acme.scope, &mut rng, 5).await;
         }
     }
-
-    async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(9);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 20).await;
-        add_all(&app).await;
-        let directory = tempfile::tempdir().unwrap();
-        let stats = async |action: &str| {
-            Binary::run(directory.path(), &["stats", action, "--database-url", &app.database.url]).await
-        };
-        let right = stats("check").await;
-        assert_eq!((right.code, right.err.as_str()), (0, ""), "{}", right.out);
-        assert_eq!(right.out, "the counts of 1 organizations are correct\n");
-
-        let campaign = app.rows("SELECT campaign_id, opens FROM campaign_counts WHERE opens > 0 LIMIT 1").await;
-        let (id, opens): (Uuid, i64) =
-            (campaign[0].try_get("", "campaign_id").unwrap(), campaign[0].try_get("", "opens").unwrap());
-        app.run(&format!("UPDATE campaign_counts SET opens = opens + 7 WHERE campaign_id = {}", app.literal(id))).await;
-        for table in ["campaign_contact_counts", "campaign_hour_counts", "campaign_link_counts", "campaign_send_counts", "campaign_send_link_counts"] {
-            let column = if table == "campaign_contact_counts" { "suppressing" } else { "clicks" };
-            app.run(&format!("UPDATE {table} SET {column} = {column} + 1")).await;
-        }
-        app.run("DELETE FROM campaign_hour_counts WHERE opens > 0").await;
-        let wrong = stats("check").await;
-        assert_eq!(wrong.code, 1);
-        let named = format!("campaign_counts of {}: campaign_id {id}: opens is {} and should be {opens}\n", acme.id, opens + 7);
-        assert!(wrong.out.contains(&named), "{}", wrong.out);
-        for table in &COUNT_TABLES {
-            assert!(wrong.out.contains(&format!("{} of {}: ", table.name, acme.id)), "{}", wrong.out);
-        }
-        assert!(wrong.err.contains("rows of counts are wrong"), "{}", wrong.err);
-
-        let rebuilt = stats("rebuild").await;
-        assert_eq!((rebuilt.code, rebuilt.out.as_str()), (0, "the counts of 1 organizations are stored\n"));
-        assert_eq!(stats("check").await.code, 0);
-        assert!(!made.campaigns.is_empty());
+    add_all(&app).await;
+    compare(&app).await;
+    app.run("DELETE FROM organizations").await;
+    add_all(&app).await;
+    for table in &COUNT_TABLES {
+        assert_eq!(app.count(table.name).await, 0, "{}", table.name);
     }
+}
 
-    async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(10);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 12).await;
-        let events: Vec<String> = made.events.iter().take(9).map(|id| app.literal(*id)).collect();
-        let insert = format!(
-            "INTO campaign_events (id, org_id, send_id, event_type) \
-             SELECT id, org_id, send_id, 'complaint' FROM campaign_events WHERE id IN ({})",
-            events.join(", ")
-        );
-        match app.database.backend {
-            Backend::Sqlite => app.run(&format!("INSERT OR REPLACE {insert}")).await,
-            Backend::Postgres => {
-                app.run(&format!(
-                    "INSERT {insert} ON CONFLICT (id) DO UPDATE SET event_type = EXCLUDED.event_type, url = NULL"
-                ))
-                .await;
-            }
+#[on_every_database]
+async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 20).await;
+    add_all(&app).await;
+    let directory = tempfile::tempdir().unwrap();
+    let stats = async |action: &str| {
+        Binary::run(directory.path(), &["stats", action, "--database-url", &app.database.url]).await
+    };
+    let right = stats("check").await;
+    assert_eq!((right.code, right.err.as_str()), (0, ""), "{}", right.out);
+    assert_eq!(right.out, "the counts of 1 organizations are correct\n");
+
+    let campaign =
+        app.rows("SELECT campaign_id, opens FROM campaign_counts WHERE opens > 0 LIMIT 1").await;
+    let (id, opens): (Uuid, i64) = (
+        campaign[0].try_get("", "campaign_id").unwrap(),
+        campaign[0].try_get("", "opens").unwrap(),
+    );
+    app.run(&format!(
+        "UPDATE campaign_counts SET opens = opens + 7 WHERE campaign_id = {}",
+        app.literal(id)
+    ))
+    .await;
+    for table in [
+        "campaign_contact_counts",
+        "campaign_hour_counts",
+        "campaign_link_counts",
+        "campaign_send_counts",
+        "campaign_send_link_counts",
+    ] {
+        let column = if table == "campaign_contact_counts" { "suppressing" } else { "clicks" };
+        app.run(&format!("UPDATE {table} SET {column} = {column} + 1")).await;
+    }
+    app.run("DELETE FROM campaign_hour_counts WHERE opens > 0").await;
+    let wrong = stats("check").await;
+    assert_eq!(wrong.code, 1);
+    let named = format!(
+        "campaign_counts of {}: campaign_id {id}: opens is {} and should be {opens}\n",
+        acme.id,
+        opens + 7
+    );
+    assert!(wrong.out.contains(&named), "{}", wrong.out);
+    for table in &COUNT_TABLES {
+        assert!(wrong.out.contains(&format!("{} of {}: ", table.name, acme.id)), "{}", wrong.out);
+    }
+    assert!(wrong.err.contains("rows of counts are wrong"), "{}", wrong.err);
+
+    let rebuilt = stats("rebuild").await;
+    assert_eq!(
+        (rebuilt.code, rebuilt.out.as_str()),
+        (0, "the counts of 1 organizations are stored\n")
+    );
+    assert_eq!(stats("check").await.code, 0);
+    assert!(!made.campaigns.is_empty());
+}
+
+#[on_every_database]
+async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 12).await;
+    let events: Vec<String> = made.events.iter().take(9).map(|id| app.literal(*id)).collect();
+    let insert = format!(
+        "INTO campaign_events (id, org_id, send_id, event_type) \
+         SELECT id, org_id, send_id, 'complaint' FROM campaign_events WHERE id IN ({})",
+        events.join(", ")
+    );
+    match app.database.backend {
+        Backend::Sqlite => app.run(&format!("INSERT OR REPLACE {insert}")).await,
+        Backend::Postgres => {
+            app.run(&format!(
+                "INSERT {insert} ON CONFLICT (id) DO UPDATE SET event_type = EXCLUDED.event_type, \
+                 url = NULL"
+            ))
+            .await;
         }
+    }
+    compare(&app).await;
+    if app.database.backend == Backend::Sqlite {
+        // what is not replaced in the end was never there
+        app.run(&format!("INSERT OR IGNORE {insert}")).await;
+        assert!(app.try_run(&format!("INSERT {insert}")).await.is_err());
+        app.run(
+            "REPLACE INTO campaign_sends (id, org_id, campaign_id, contact_id, status) SELECT \
+             id, org_id, campaign_id, contact_id, 'failed' FROM campaign_sends LIMIT 3",
+        )
+        .await;
         compare(&app).await;
-        if app.database.backend == Backend::Sqlite {
-            // what is not replaced in the end was never there
-            app.run(&format!("INSERT OR IGNORE {insert}")).await;
-            assert!(app.try_run(&format!("INSERT {insert}")).await.is_err());
-            app.run("REPLACE INTO campaign_sends (id, org_id, campaign_id, contact_id, status) SELECT id, org_id, campaign_id, contact_id, 'failed' FROM campaign_sends LIMIT 3").await;
-            compare(&app).await;
-        }
     }
 }
 
@@ -237,26 +275,31 @@ async fn write_until(
             let count = [1, 20, 300].choose(&mut rng).unwrap();
             let sql = match rng.random_range(0..8) {
                 0 => format!(
-                    "UPDATE campaign_sends SET status = 'delivered' WHERE error = 'of {seed}' AND status <> 'delivered'"
+                    "UPDATE campaign_sends SET status = 'delivered' WHERE error = 'of {seed}' AND \
+                     status <> 'delivered'"
                 ),
                 1 => format!(
                     "UPDATE campaign_events SET event_type = '{event}' WHERE url = 'of {seed}'"
                 ),
                 2 => format!(
-                    "DELETE FROM campaign_events WHERE id IN (SELECT id FROM campaign_events WHERE url = 'of {seed}' LIMIT 30)"
+                    "DELETE FROM campaign_events WHERE id IN \
+                     (SELECT id FROM campaign_events WHERE url = 'of {seed}' LIMIT 30)"
                 ),
                 3 => format!(
                     "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, error) \
-                     SELECT org_id, campaign_id, contact_id, 'of {seed}' FROM campaign_sends WHERE error IS NULL AND org_id = '{organization}' LIMIT 20"
+                     SELECT org_id, campaign_id, contact_id, 'of {seed}' FROM campaign_sends WHERE \
+                     error IS NULL AND org_id = '{organization}' LIMIT 20"
                 ),
                 4 => format!("DELETE FROM campaign_sends WHERE error = 'of {seed}'"),
                 5 => format!(
                     "INSERT INTO campaign_events (org_id, send_id, event_type, url) \
-                     SELECT org_id, id, 'click', 'of {seed}' FROM campaign_sends WHERE error IS NULL AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
+                     SELECT org_id, id, 'click', 'of {seed}' FROM campaign_sends WHERE error IS \
+                     NULL AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
                 ),
                 _ => format!(
                     "INSERT INTO campaign_events (org_id, send_id, event_type, url) \
-                     SELECT org_id, id, '{event}', '{url}' FROM campaign_sends WHERE error IS NULL AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
+                     SELECT org_id, id, '{event}', '{url}' FROM campaign_sends WHERE error IS NULL \
+                     AND org_id = '{organization}' ORDER BY random() LIMIT {count}"
                 ),
             };
             transaction
@@ -293,9 +336,14 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
         let mut calls = 0;
         while Instant::now() < until {
             let events: Vec<Json> = (0..10)
-                .map(|number| json!({ "sendId": sends[(calls + number) % sends.len()], "type": "OPEN" }))
+                .map(|number| {
+                    json!({
+                        "sendId": sends[(calls + number) % sends.len()], "type": "OPEN",
+                    })
+                })
                 .collect();
-            let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
+            let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { \
+                          recorded } }";
             let data = api.data(record, json!({ "input": events })).await;
             assert_eq!(data["recordEvents"]["recorded"], 10);
             calls += 1;
@@ -307,7 +355,8 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
         compare(&app).await;
         app.service_database.counts().rebuild(acme.id).await.unwrap();
         compare(&app).await;
-        let query = "{ campaigns(first: 500) { nodes { stats { opens sends uniqueOpens } } } stats { opens sends uniqueOpens } }";
+        let query = "{ campaigns(first: 500) { nodes { stats { opens sends uniqueOpens } } } stats \
+                     { opens sends uniqueOpens } }";
         acme.member.data(query, json!({})).await;
         if rng.random_bool(0.2) {
             app.run("TRUNCATE campaign_events").await;
@@ -348,7 +397,8 @@ async fn rows_that_logical_replication_brings_count() {
     for sql in [
         "SET LOCAL session_replication_role = 'replica'".to_owned(),
         format!(
-            "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT '{}', {send}, 'click', 'https://a.example/'",
+            "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT '{}', {send}, \
+             'click', 'https://a.example/'",
             acme.id
         ),
         format!(
@@ -358,7 +408,8 @@ async fn rows_that_logical_replication_brings_count() {
         format!("UPDATE campaign_sends SET status = 'failed' WHERE id = {send}"),
         format!("DELETE FROM campaign_events WHERE id = {}", app.literal(made.events[1])),
         format!(
-            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends WHERE id = {send}"
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, \
+             campaign_id, contact_id FROM campaign_sends WHERE id = {send}"
         ),
         format!(
             "UPDATE campaign_sends SET campaign_id = {} WHERE id = {send}",

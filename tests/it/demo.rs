@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 const README: &str = include_str!("../../README.md");
 const QUERY: &str = "{ campaigns(first: 500) { nodes {
     id name status createdAt scheduledAt sentAt
-    stats { sends delivered openRate clickRate bounceRate complaintRate unsubscribeRate uniqueOpens uniqueClicks lastEventAt }
+    stats { sends delivered openRate clickRate bounceRate complaintRate unsubscribeRate \
+    uniqueOpens uniqueClicks lastEventAt }
     sends(first: 3) { nodes { id status opens contact { firstName email } } }
 } } }";
 
@@ -100,25 +101,28 @@ async fn the_demo_data_looks_like_the_real_thing() {
     // opens decay over hours: most come within a day of the delivery
     let within = |hours: i64| {
         format!(
-            "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.event_type = 'open' \
-             AND julianday(e.occurred_at) - julianday(s.delivered_at) < {hours} / 24.0"
+            "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.event_type = \
+             'open' AND julianday(e.occurred_at) - julianday(s.delivered_at) < {hours} / 24.0"
         )
     };
     let (soon, all) = (app.count(&within(6)).await, app.count(&within(24 * 90)).await);
     assert!(soon * 10 > all * 3 && soon * 10 < all * 8, "{soon} of {all} opens within six hours");
     // a click follows an open
-    let unopened = "campaign_events c WHERE c.event_type = 'click' AND NOT EXISTS (SELECT 1 FROM campaign_events o \
-        WHERE o.send_id = c.send_id AND o.event_type = 'open' AND o.occurred_at <= c.occurred_at)";
+    let unopened = "campaign_events c WHERE c.event_type = 'click' AND NOT EXISTS \
+                    (SELECT 1 FROM campaign_events o WHERE o.send_id = c.send_id AND o.event_type \
+                    = 'open' AND o.occurred_at <= c.occurred_at)";
     assert_eq!(app.count(unopened).await, 0);
     // what the pages say of a suppressed contact is true: nothing more was sent to it
     let suppressed = "campaign_sends s WHERE EXISTS (SELECT 1 FROM campaign_events e \
-        WHERE e.send_contact_id = s.contact_id AND e.occurred_at <= s.created_at \
-        AND (e.event_type IN ('unsubscribe', 'complaint') \
-            OR e.event_type = 'bounce' AND json_extract(e.metadata, '$.bounce_type') = 'hard'))";
+                      WHERE e.send_contact_id = s.contact_id AND e.occurred_at <= s.created_at \
+                      AND (e.event_type IN ('unsubscribe', 'complaint') \
+                          OR e.event_type = 'bounce' AND json_extract(e.metadata, '$.bounce_type') \
+                          = 'hard'))";
     assert_eq!(app.count(suppressed).await, 0);
     // and a send that has bounced has the event that says so
     let bounced = "campaign_sends s WHERE (s.status = 'bounced') <> EXISTS \
-        (SELECT 1 FROM campaign_events e WHERE e.send_id = s.id AND e.event_type = 'bounce')";
+                   (SELECT 1 FROM campaign_events e WHERE e.send_id = s.id AND e.event_type = \
+                   'bounce')";
     assert_eq!(app.count(bounced).await, 0);
 }
 

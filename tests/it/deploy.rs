@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use campaigns_tests::{Binary, Socket, on_both_databases};
+use campaigns_tests::{Binary, Socket, TestApp, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::process::Command;
@@ -65,52 +65,52 @@ async fn variables() -> String {
     help
 }
 
-on_both_databases! {
-    async fn each_metric_of_the_dashboard_and_of_the_alerts_exists(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        watched.member.data("query Some { campaigns { totalCount } }", json!({})).await;
-        let dashboard: Json = serde_json::from_str(&read("deploy/dashboard.json")).unwrap();
-        let alerts = yaml(&read("deploy/alerts.yaml"));
-        let mut expressions = Vec::new();
-        texts_at(&dashboard, "expr", &mut expressions);
-        let panels = expressions.len();
-        texts_at(&dashboard["templating"], "query", &mut expressions);
-        texts_at(&alerts, "expr", &mut expressions);
-        assert!(panels > 30 && expressions.len() > panels + 15);
-        let names: BTreeSet<&str> = expressions.iter().flat_map(|one| metrics_of(one)).collect();
-        assert!(names.len() > 35, "{names:?}");
-        let metrics = watched.metrics().await;
-        for name in names {
-            let is_there = metrics.lines().any(|line| {
-                line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
-            });
-            assert!(is_there, "{name}\n{metrics}");
-        }
-        // and each metric says what it means
-        for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-            let name = line.split(' ').next().unwrap();
-            assert!(metrics.contains(&format!("# HELP {name} ")), "{name}");
-        }
+#[on_both_databases]
+async fn each_metric_of_the_dashboard_and_of_the_alerts_exists(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    watched.member.data("query Some { campaigns { totalCount } }", json!({})).await;
+    let dashboard: Json = serde_json::from_str(&read("deploy/dashboard.json")).unwrap();
+    let alerts = yaml(&read("deploy/alerts.yaml"));
+    let mut expressions = Vec::new();
+    texts_at(&dashboard, "expr", &mut expressions);
+    let panels = expressions.len();
+    texts_at(&dashboard["templating"], "query", &mut expressions);
+    texts_at(&alerts, "expr", &mut expressions);
+    assert!(panels > 30 && expressions.len() > panels + 15);
+    let names: BTreeSet<&str> = expressions.iter().flat_map(|one| metrics_of(one)).collect();
+    assert!(names.len() > 35, "{names:?}");
+    let metrics = watched.metrics().await;
+    for name in names {
+        let is_there = metrics
+            .lines()
+            .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+        assert!(is_there, "{name}\n{metrics}");
     }
+    // and each metric says what it means
+    for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(metrics.contains(&format!("# HELP {name} ")), "{name}");
+    }
+}
 
-    async fn the_paths_of_probes_and_scrapes_answer(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let deployment = manifest("Deployment");
-        let pod = &deployment["spec"]["template"];
-        let container = &pod["spec"]["containers"][0];
-        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            let get = &container[probe]["httpGet"];
-            assert_eq!(get["port"], "http");
-            let path = get["path"].as_str().unwrap();
-            let answer = acme.member.request(Method::GET, path).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{path}");
-        }
-        let watched = Watched::start(&app, &acme, &[]).await;
-        assert_eq!(pod["metadata"]["annotations"]["prometheus.io/path"], "/metrics");
-        assert!(watched.metrics().await.contains("campaigns_build_info"));
-        drop(Socket::of(&watched.member).await);
+#[on_both_databases]
+async fn the_paths_of_probes_and_scrapes_answer(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let deployment = manifest("Deployment");
+    let pod = &deployment["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let get = &container[probe]["httpGet"];
+        assert_eq!(get["port"], "http");
+        let path = get["path"].as_str().unwrap();
+        let answer = acme.member.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
     }
+    let watched = Watched::start(&app, &acme, &[]).await;
+    assert_eq!(pod["metadata"]["annotations"]["prometheus.io/path"], "/metrics");
+    assert!(watched.metrics().await.contains("campaigns_build_info"));
+    drop(Socket::of(&watched.member).await);
 }
 
 #[tokio::test]

@@ -109,7 +109,8 @@ async fn request(client: &Client, query: &str, variables: Json, last: Option<&st
 pub(crate) async fn click(app: &TestApp, acme: &Organization, send: Uuid, url: &str) {
     let (id, org, send) = (app.literal(Uuid::new_v4()), app.literal(acme.id), app.literal(send));
     app.run(&format!(
-        "INSERT INTO campaign_events (id, org_id, send_id, event_type, url) VALUES ({id}, {org}, {send}, 'click', '{url}')"
+        "INSERT INTO campaign_events (id, org_id, send_id, event_type, url) VALUES \
+         ({id}, {org}, {send}, 'click', '{url}')"
     ))
     .await;
 }
@@ -118,84 +119,103 @@ pub(crate) fn url(result: &Json) -> &str {
     result["data"]["engagementEvents"]["node"]["url"].as_str().unwrap()
 }
 
-on_both_databases! {
-    async fn events_come_as_they_happen_and_go_on_after_the_last_one(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1406), 4).await;
-        let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
-        let mut stream = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
-        for url in ["https://a.example/", "https://b.example/"] {
-            click(&app, &acme, made.sends[0], url).await;
-        }
-        assert_eq!(url(&stream.result().await.0), "https://a.example/");
-        let (second, id) = stream.result().await;
-        assert_eq!(url(&second), "https://b.example/");
-        assert_eq!(second["data"]["engagementEvents"]["cursor"], json!(id));
-        drop(stream);
-        click(&app, &acme, made.sends[1], "https://c.example/").await;
-        // the header takes precedence over the operation, because EventSource sends the same
-        // request again
-        let mut again = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), id.as_deref()).await;
-        assert_eq!(url(&again.result().await.0), "https://c.example/");
-        let mut from_the_start = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
-        assert_eq!(url(&from_the_start.result().await.0), "https://a.example/");
-
-        let figures = "subscription ($id: ID!) { campaignStats(campaignId: $id) { clicks } }";
-        let campaign = acme.member.data(
-            "query ($id: ID!) { node(id: $id) { ... on Send { campaign { id stats { clicks } } } } }",
-            json!({ "id": made.sends[0] }),
-        ).await["node"]["campaign"].take();
-        let mut figures = Stream::open(&acme.member, figures, json!({ "id": campaign["id"] }), None).await;
-        let (first, id) = figures.result().await;
-        assert_eq!((&first["data"]["campaignStats"]["clicks"], id), (&campaign["stats"]["clicks"], None));
-        click(&app, &acme, made.sends[0], "https://d.example/").await;
-        let clicks = campaign["stats"]["clicks"].as_i64().unwrap();
-        assert_eq!(figures.result().await.0["data"]["campaignStats"]["clicks"], clicks + 1);
+#[on_both_databases]
+async fn events_come_as_they_happen_and_go_on_after_the_last_one(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1406), 4).await;
+    let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let mut stream = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
+    for url in ["https://a.example/", "https://b.example/"] {
+        click(&app, &acme, made.sends[0], url).await;
     }
+    assert_eq!(url(&stream.result().await.0), "https://a.example/");
+    let (second, id) = stream.result().await;
+    assert_eq!(url(&second), "https://b.example/");
+    assert_eq!(second["data"]["engagementEvents"]["cursor"], json!(id));
+    drop(stream);
+    click(&app, &acme, made.sends[1], "https://c.example/").await;
+    // the header takes precedence over the operation, because EventSource sends the same
+    // request again
+    let mut again =
+        Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), id.as_deref()).await;
+    assert_eq!(url(&again.result().await.0), "https://c.example/");
+    let mut from_the_start =
+        Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
+    assert_eq!(url(&from_the_start.result().await.0), "https://a.example/");
 
-    async fn refusals_are_in_the_stream_or_in_the_status(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut query = Stream::open(&acme.member, "{ viewer { role } }", json!({}), None).await;
-        assert_eq!(query.result().await.0, json!({ "data": { "viewer": { "role": "MEMBER" } } }));
-        query.complete().await;
-        for (document, variables, last, code) in [
-            ("{ nothing }", json!({}), None, "GRAPHQL_VALIDATION_FAILED"),
-            ("{ campaigns(", json!({}), None, "GRAPHQL_PARSE_FAILED"),
-            (FOLLOW, json!({ "after": "x" }), None, "BAD_USER_INPUT"),
-            (FOLLOW, json!({}), Some("x"), "BAD_USER_INPUT"),
-            ("mutation { deleteCampaign(id: \"0a11ce00-0000-4000-8000-000000000001\") { id } }", json!({}), None, "FORBIDDEN"),
-        ] {
-            let mut stream = Stream::open(&acme.member, document, variables, last).await;
+    let figures = "subscription ($id: ID!) { campaignStats(campaignId: $id) { clicks } }";
+    let campaign = acme.member.data(
+        "query ($id: ID!) { node(id: $id) { ... on Send { campaign { id stats { clicks } } } } }",
+        json!({ "id": made.sends[0] }),
+    ).await["node"]["campaign"].take();
+    let mut figures =
+        Stream::open(&acme.member, figures, json!({ "id": campaign["id"] }), None).await;
+    let (first, id) = figures.result().await;
+    assert_eq!(
+        (&first["data"]["campaignStats"]["clicks"], id),
+        (&campaign["stats"]["clicks"], None)
+    );
+    click(&app, &acme, made.sends[0], "https://d.example/").await;
+    let clicks = campaign["stats"]["clicks"].as_i64().unwrap();
+    assert_eq!(figures.result().await.0["data"]["campaignStats"]["clicks"], clicks + 1);
+}
+
+#[on_both_databases]
+async fn refusals_are_in_the_stream_or_in_the_status(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut query = Stream::open(&acme.member, "{ viewer { role } }", json!({}), None).await;
+    assert_eq!(query.result().await.0, json!({ "data": { "viewer": { "role": "MEMBER" } } }));
+    query.complete().await;
+    for (document, variables, last, code) in [
+        ("{ nothing }", json!({}), None, "GRAPHQL_VALIDATION_FAILED"),
+        ("{ campaigns(", json!({}), None, "GRAPHQL_PARSE_FAILED"),
+        (FOLLOW, json!({ "after": "x" }), None, "BAD_USER_INPUT"),
+        (FOLLOW, json!({}), Some("x"), "BAD_USER_INPUT"),
+        (
+            "mutation { deleteCampaign(id: \"0a11ce00-0000-4000-8000-000000000001\") { id } }",
+            json!({}),
+            None,
+            "FORBIDDEN",
+        ),
+    ] {
+        let mut stream = Stream::open(&acme.member, document, variables, last).await;
+        let (result, _) = stream.result().await;
+        assert_eq!(result["errors"][0]["extensions"]["code"], code, "{document} {result}");
+        stream.complete().await;
+    }
+    // a cursor that cannot be read does not start the stream now
+    let last = |value: &[u8]| header::HeaderValue::from_bytes(value).unwrap();
+    let campaign = "subscription { \
+                    campaignStats(campaignId: \"0a11ce00-0000-4000-8000-000000000001\") { clicks } \
+                    }";
+    for document in [FOLLOW, campaign, "{ viewer { role } }"] {
+        for values in
+            [vec![last(b"\xff")], vec![last(b"")], vec![last(b"x")], vec![last(b"a"), last(b"a")]]
+        {
+            let mut request =
+                acme.member.request(Method::POST, "/graphql").json(&json!({ "query": document }));
+            request = request.header(header::ACCEPT, "text/event-stream");
+            for value in &values {
+                request = request.header("last-event-id", value);
+            }
+            let mut stream = Stream::of(request.send().await.unwrap());
             let (result, _) = stream.result().await;
-            assert_eq!(result["errors"][0]["extensions"]["code"], code, "{document} {result}");
+            let refused = &result["errors"][0]["extensions"];
+            assert_eq!(refused["code"], "BAD_USER_INPUT", "{document} {values:?} {result}");
+            assert_eq!(refused["field"], "Last-Event-ID", "{document} {values:?} {result}");
             stream.complete().await;
         }
-        // a cursor that cannot be read does not start the stream now
-        let last = |value: &[u8]| header::HeaderValue::from_bytes(value).unwrap();
-        let campaign = "subscription { campaignStats(campaignId: \"0a11ce00-0000-4000-8000-000000000001\") { clicks } }";
-        for document in [FOLLOW, campaign, "{ viewer { role } }"] {
-            for values in [vec![last(b"\xff")], vec![last(b"")], vec![last(b"x")], vec![last(b"a"), last(b"a")]] {
-                let mut request = acme.member.request(Method::POST, "/graphql").json(&json!({ "query": document }));
-                request = request.header(header::ACCEPT, "text/event-stream");
-                for value in &values {
-                    request = request.header("last-event-id", value);
-                }
-                let mut stream = Stream::of(request.send().await.unwrap());
-                let (result, _) = stream.result().await;
-                let refused = &result["errors"][0]["extensions"];
-                assert_eq!(refused["code"], "BAD_USER_INPUT", "{document} {values:?} {result}");
-                assert_eq!(refused["field"], "Last-Event-ID", "{document} {values:?} {result}");
-                stream.complete().await;
-            }
-        }
-        let anonymous = app.client(None);
-        assert_eq!(request(&anonymous, FOLLOW, json!({}), None).await.status(), StatusCode::UNAUTHORIZED);
-        let get = acme.member.request(Method::GET, "/graphql?query=%7B__typename%7D");
-        let get = get.header(header::ACCEPT, "text/event-stream").send().await.unwrap();
-        assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
-        let answer = acme.member.ask(FOLLOW, json!({})).await;
-        assert_eq!(answer.code(), "BAD_USER_INPUT");
     }
+    let anonymous = app.client(None);
+    assert_eq!(
+        request(&anonymous, FOLLOW, json!({}), None).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let get = acme.member.request(Method::GET, "/graphql?query=%7B__typename%7D");
+    let get = get.header(header::ACCEPT, "text/event-stream").send().await.unwrap();
+    assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let answer = acme.member.ask(FOLLOW, json!({})).await;
+    assert_eq!(answer.code(), "BAD_USER_INPUT");
 }
 
 #[tokio::test]

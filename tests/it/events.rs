@@ -18,84 +18,123 @@ fn ids(connection: &Json) -> Vec<String> {
     nodes.iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect()
 }
 
-on_both_databases! {
-    async fn events_of_a_send_a_campaign_and_the_organization_come_in_feed_order(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(92);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 20).await;
-        populate(&app.organization("other").await.scope, &mut rng, 8).await;
-        let org = app.literal(acme.id);
-        let in_order = |condition: String| format!(
-            "SELECT e.id FROM campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.org_id = {org} AND {condition} ORDER BY feed_position"
-        );
-        // the rows were inserted one statement after the other
-        let all = selected(&app, &in_order("true".to_owned())).await;
-        assert_eq!(all, made.events.iter().map(Uuid::to_string).collect::<Vec<_>>());
-        let data = acme.member.data("{ events(first: 500) { nodes { id } } }", json!({})).await;
-        assert_eq!(ids(&data["events"]), all);
-        let data = acme.member.data("{ events(first: 500, orderBy: [{ field: FEED, direction: DESC }]) { nodes { id } } }", json!({})).await;
-        assert_eq!(ids(&data["events"]), all.iter().rev().cloned().collect::<Vec<_>>());
-        let data = acme.member.data(
-            "{ campaigns(first: 50) { nodes { id events(first: 50) { totalCount nodes { id } } sends(first: 50) { nodes { id events(first: 2) { totalCount nodes { id } pageInfo { hasNextPage } } } } } } }", json!({})
-        ).await;
-        let mut seen = 0;
-        for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
-            let id = app.literal(campaign["id"].as_str().unwrap().parse().unwrap());
-            let expected = selected(&app, &in_order(format!("s.campaign_id = {id}"))).await;
-            assert_eq!(ids(&campaign["events"]), expected);
-            assert_eq!(campaign["events"]["totalCount"], expected.len());
-            for send in campaign["sends"]["nodes"].as_array().unwrap() {
-                let id = app.literal(send["id"].as_str().unwrap().parse().unwrap());
-                let expected = selected(&app, &in_order(format!("s.id = {id}"))).await;
-                assert_eq!(ids(&send["events"]), expected[..expected.len().min(2)]);
-                assert_eq!(send["events"]["pageInfo"]["hasNextPage"], expected.len() > 2);
-                seen += expected.len();
-            }
+#[on_both_databases]
+async fn events_of_a_send_a_campaign_and_the_organization_come_in_feed_order(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(92);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 20).await;
+    populate(&app.organization("other").await.scope, &mut rng, 8).await;
+    let org = app.literal(acme.id);
+    let in_order = |condition: String| {
+        format!(
+            "SELECT e.id FROM campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE \
+             e.org_id = {org} AND {condition} ORDER BY feed_position"
+        )
+    };
+    // the rows were inserted one statement after the other
+    let all = selected(&app, &in_order("true".to_owned())).await;
+    assert_eq!(all, made.events.iter().map(Uuid::to_string).collect::<Vec<_>>());
+    let data = acme.member.data("{ events(first: 500) { nodes { id } } }", json!({})).await;
+    assert_eq!(ids(&data["events"]), all);
+    let data = acme
+        .member
+        .data(
+            "{ events(first: 500, orderBy: [{ field: FEED, direction: DESC }]) { nodes { id } } }",
+            json!({}),
+        )
+        .await;
+    assert_eq!(ids(&data["events"]), all.iter().rev().cloned().collect::<Vec<_>>());
+    let data = acme
+        .member
+        .data(
+            "{ campaigns(first: 50) { nodes { id events(first: 50) { totalCount nodes { id } } \
+             sends(first: 50) { nodes { id events(first: 2) { totalCount nodes { id } pageInfo { \
+             hasNextPage } } } } } } }",
+            json!({}),
+        )
+        .await;
+    let mut seen = 0;
+    for campaign in data["campaigns"]["nodes"].as_array().unwrap() {
+        let id = app.literal(campaign["id"].as_str().unwrap().parse().unwrap());
+        let expected = selected(&app, &in_order(format!("s.campaign_id = {id}"))).await;
+        assert_eq!(ids(&campaign["events"]), expected);
+        assert_eq!(campaign["events"]["totalCount"], expected.len());
+        for send in campaign["sends"]["nodes"].as_array().unwrap() {
+            let id = app.literal(send["id"].as_str().unwrap().parse().unwrap());
+            let expected = selected(&app, &in_order(format!("s.id = {id}"))).await;
+            assert_eq!(ids(&send["events"]), expected[..expected.len().min(2)]);
+            assert_eq!(send["events"]["pageInfo"]["hasNextPage"], expected.len() > 2);
+            seen += expected.len();
         }
-        assert_eq!(seen, all.len());
     }
+    assert_eq!(seen, all.len());
+}
 
-    async fn a_cursor_of_another_organization_is_refused(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(93);
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        populate(&acme.scope, &mut rng, 4).await;
-        let data = acme.member.data("{ events(first: 1) { pageInfo { endCursor } } }", json!({})).await;
-        let after = &data["events"]["pageInfo"]["endCursor"];
-        let query = "query ($after: String) { events(after: $after, filter: { type: { eq: OPEN } }) { nodes { id } } }";
-        acme.member.data(query, json!({ "after": after })).await;
-        let refused = other.member.ask(query, json!({ "after": after })).await;
-        assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "after"));
-    }
+#[on_both_databases]
+async fn a_cursor_of_another_organization_is_refused(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(93);
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    populate(&acme.scope, &mut rng, 4).await;
+    let data = acme.member.data("{ events(first: 1) { pageInfo { endCursor } } }", json!({})).await;
+    let after = &data["events"]["pageInfo"]["endCursor"];
+    let query = "query ($after: String) { events(after: $after, filter: { type: { eq: OPEN } }) { \
+                 nodes { id } } }";
+    acme.member.data(query, json!({ "after": after })).await;
+    let refused = other.member.ask(query, json!({ "after": after })).await;
+    assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "after"));
+}
 
-    async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(94);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 10).await;
-        let (to, whom) = (app.literal(made.campaigns[0]), app.literal(made.contacts[0]));
-        let sends: Vec<String> = made.sends[..20].iter().map(|send| app.literal(*send)).collect();
-        app.run(&format!("UPDATE campaign_sends SET campaign_id = {to} WHERE id IN ({})", sends[..12].join(", "))).await;
-        app.run(&format!("UPDATE campaign_sends SET contact_id = {whom} WHERE id IN ({})", sends[6..].join(", "))).await;
-        let events: Vec<String> = made.events[..20].iter().map(|event| app.literal(*event)).collect();
-        app.run(&format!("UPDATE campaign_events SET send_id = {} WHERE id IN ({})", sends[19], events.join(", "))).await;
-        let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
-        assert_eq!(app.count(strays).await, 0);
-        // writing to the columns of the service itself changes nothing
-        app.run("UPDATE campaign_events SET send_campaign_id = send_contact_id, send_contact_id = send_campaign_id").await;
-        assert_eq!(app.count(strays).await, 0);
-    }
+#[on_both_databases]
+async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(94);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 10).await;
+    let (to, whom) = (app.literal(made.campaigns[0]), app.literal(made.contacts[0]));
+    let sends: Vec<String> = made.sends[..20].iter().map(|send| app.literal(*send)).collect();
+    app.run(&format!(
+        "UPDATE campaign_sends SET campaign_id = {to} WHERE id IN ({})",
+        sends[..12].join(", ")
+    ))
+    .await;
+    app.run(&format!(
+        "UPDATE campaign_sends SET contact_id = {whom} WHERE id IN ({})",
+        sends[6..].join(", ")
+    ))
+    .await;
+    let events: Vec<String> = made.events[..20].iter().map(|event| app.literal(*event)).collect();
+    app.run(&format!(
+        "UPDATE campaign_events SET send_id = {} WHERE id IN ({})",
+        sends[19],
+        events.join(", ")
+    ))
+    .await;
+    let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE \
+                  e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
+    assert_eq!(app.count(strays).await, 0);
+    // writing to the columns of the service itself changes nothing
+    app.run(
+        "UPDATE campaign_events SET send_campaign_id = send_contact_id, send_contact_id = \
+         send_campaign_id",
+    )
+    .await;
+    assert_eq!(app.count(strays).await, 0);
+}
 
-    async fn a_move_is_no_update_of_the_events(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(96);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 4).await;
-        let times = async || {
-            let rows = app.rows("SELECT CAST(updated_at AS text) AS time FROM campaign_events ORDER BY id").await;
-            rows.iter().map(|row| row.try_get::<String>("", "time").unwrap()).collect::<Vec<_>>()
-        };
-        let before = times().await;
-        app.run(&format!("UPDATE campaign_sends SET campaign_id = {}", app.literal(made.campaigns[0]))).await;
-        assert_eq!(times().await, before);
-    }
+#[on_both_databases]
+async fn a_move_is_no_update_of_the_events(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(96);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 4).await;
+    let times = async || {
+        let rows = app
+            .rows("SELECT CAST(updated_at AS text) AS time FROM campaign_events ORDER BY id")
+            .await;
+        rows.iter().map(|row| row.try_get::<String>("", "time").unwrap()).collect::<Vec<_>>()
+    };
+    let before = times().await;
+    app.run(&format!("UPDATE campaign_sends SET campaign_id = {}", app.literal(made.campaigns[0])))
+        .await;
+    assert_eq!(times().await, before);
 }
 
 #[tokio::test]
@@ -110,17 +149,20 @@ async fn an_event_that_comes_before_its_send_finds_it() {
     for sql in [
         "PRAGMA defer_foreign_keys = ON".to_owned(),
         format!(
-            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {send}, 'open')"
+            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES \
+             ({org}, {send}, 'open')"
         ),
         format!(
-            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) VALUES ({send}, {org}, {campaign}, {contact})"
+            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) VALUES \
+             ({send}, {org}, {campaign}, {contact})"
         ),
     ] {
         transaction.execute_unprepared(&sql).await.unwrap();
     }
     transaction.commit().await.unwrap();
     let strays = format!(
-        "campaign_events WHERE send_id = {send} AND send_campaign_id = {campaign} AND send_contact_id = {contact}"
+        "campaign_events WHERE send_id = {send} AND send_campaign_id = {campaign} AND \
+         send_contact_id = {contact}"
     );
     assert_eq!(app.count(&strays).await, 1);
 }
@@ -165,7 +207,8 @@ async fn a_page_in_feed_order_ends_where_the_feed_is_settled() {
     // commits first, was written second
     app.run(&insert).await;
     let counts = async || {
-        let query = "{ feed: events { totalCount } latest: events(orderBy: [{ field: OCCURRED_AT }]) { totalCount } }";
+        let query = "{ feed: events { totalCount } latest: events(orderBy: [{ field: OCCURRED_AT \
+                     }]) { totalCount } }";
         let data = acme.member.data(query, json!({})).await;
         let count =
             |name: &str| usize::try_from(data[name]["totalCount"].as_u64().unwrap()).unwrap();

@@ -364,8 +364,8 @@ async fn happened(app: &TestApp) -> BTreeSet<(String, String)> {
     };
     let mut happened = BTreeSet::new();
     let sql = format!(
-        "SELECT s.id, s.contact_id, CAST(e.event_type AS text) AS type, coalesce({soft}, '') AS bounce \
-         FROM campaign_events e JOIN campaign_sends s ON s.id = e.send_id"
+        "SELECT s.id, s.contact_id, CAST(e.event_type AS text) AS type, coalesce({soft}, '') AS \
+         bounce FROM campaign_events e JOIN campaign_sends s ON s.id = e.send_id"
     );
     for row in app.rows(&sql).await {
         let text = |name: &str| row.try_get::<String>("", name).unwrap();
@@ -425,71 +425,99 @@ pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row
     nodes.iter().map(row).collect()
 }
 
-on_both_databases! {
-    async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(71);
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut rng, 40).await;
-        populate(&app.organization("other").await.scope, &mut rng, 5).await;
-        let org = app.literal(acme.id);
-        for sql in [
-            "UPDATE contacts SET city = last_name, state = email, country = first_name, source = last_name",
-            "UPDATE campaign_segments SET description = name WHERE contact_count IS NOT NULL",
-            "UPDATE campaign_events SET url = (SELECT last_name FROM contacts JOIN campaign_sends s ON s.contact_id = contacts.id WHERE s.id = send_id) WHERE event_type = 'click'",
-            "UPDATE campaign_events SET metadata = '{\"bounce_type\": \"soft\"}' WHERE event_type = 'bounce' AND url IS NULL",
-        ] {
-            app.run(sql).await;
-        }
-        for (table, of) in [("contacts", 8), ("campaign_segments", 1)] {
-            for (number, metadata) in ["{\"a\": 1, \"tags\": [\"x\", \"y\"]}", "{\"b\": {\"c\": [1, 2, {\"d\": null}]}}", "null"].iter().enumerate() {
-                app.run(&format!(
-                    "UPDATE {table} SET metadata = '{metadata}' WHERE id IN (SELECT id FROM {table} WHERE org_id = {org} ORDER BY id LIMIT {of} OFFSET {})", number * of
-                )).await;
-            }
-        }
-        for list in [CAMPAIGNS, SEGMENTS, CONTACTS, SENDS, EVENTS] {
-            let rows = rows(&app, &acme.member, &list).await;
-            let List { name, filter: input, .. } = list;
-            let query = format!("query ($filter: {input}) {{ {name}(filter: $filter, first: 500) {{ totalCount nodes {{ id }} }} }}");
-            let mut some = 0;
-            for round in 0..250 {
-                let filter = Maker { rng: &mut rng, list: &list, rows: &rows }.filter(round % 5);
-                let data = acme.member.data(&query, json!({ "filter": filter })).await;
-                let shown: Vec<&Json> = data[name]["nodes"].as_array().unwrap().iter().map(|node| &node["id"]).collect();
-                let expected: Vec<&Json> = rows.iter()
-                    .filter(|row| selects(&list, &filter, row))
-                    .map(|row| &row["id"]).collect();
-                assert_eq!(shown, expected, "{name} {filter:#}");
-                assert_eq!(data[name]["totalCount"], expected.len());
-                some += usize::from(!expected.is_empty() && expected.len() < rows.len());
-            }
-            assert!(some > 40, "only {some} filters tell {name} apart");
+#[on_both_databases]
+async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(71);
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut rng, 40).await;
+    populate(&app.organization("other").await.scope, &mut rng, 5).await;
+    let org = app.literal(acme.id);
+    for sql in [
+        "UPDATE contacts SET city = last_name, state = email, country = first_name, source = \
+         last_name",
+        "UPDATE campaign_segments SET description = name WHERE contact_count IS NOT NULL",
+        "UPDATE campaign_events SET url = (SELECT last_name FROM contacts JOIN campaign_sends s ON \
+         s.contact_id = contacts.id WHERE s.id = send_id) WHERE event_type = 'click'",
+        "UPDATE campaign_events SET metadata = '{\"bounce_type\": \"soft\"}' WHERE event_type = \
+         'bounce' AND url IS NULL",
+    ] {
+        app.run(sql).await;
+    }
+    for (table, of) in [("contacts", 8), ("campaign_segments", 1)] {
+        for (number, metadata) in [
+            "{\"a\": 1, \"tags\": [\"x\", \"y\"]}",
+            "{\"b\": {\"c\": [1, 2, {\"d\": null}]}}",
+            "null",
+        ]
+        .iter()
+        .enumerate()
+        {
+            app.run(&format!(
+                "UPDATE {table} SET metadata = '{metadata}' WHERE id IN \
+                 (SELECT id FROM {table} WHERE org_id = {org} ORDER BY id LIMIT {of} OFFSET {})",
+                number * of
+            ))
+            .await;
         }
     }
+    for list in [CAMPAIGNS, SEGMENTS, CONTACTS, SENDS, EVENTS] {
+        let rows = rows(&app, &acme.member, &list).await;
+        let List { name, filter: input, .. } = list;
+        let query = format!(
+            "query ($filter: {input}) {{ {name}(filter: $filter, first: 500) {{ totalCount nodes \
+             {{ id }} }} }}"
+        );
+        let mut some = 0;
+        for round in 0..250 {
+            let filter = Maker { rng: &mut rng, list: &list, rows: &rows }.filter(round % 5);
+            let data = acme.member.data(&query, json!({ "filter": filter })).await;
+            let shown: Vec<&Json> =
+                data[name]["nodes"].as_array().unwrap().iter().map(|node| &node["id"]).collect();
+            let expected: Vec<&Json> = rows
+                .iter()
+                .filter(|row| selects(&list, &filter, row))
+                .map(|row| &row["id"])
+                .collect();
+            assert_eq!(shown, expected, "{name} {filter:#}");
+            assert_eq!(data[name]["totalCount"], expected.len());
+            some += usize::from(!expected.is_empty() && expected.len() < rows.len());
+        }
+        assert!(some > 40, "only {some} filters tell {name} apart");
+    }
+}
 
-    async fn sends_are_filtered_by_what_became_of_them(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(72);
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut rng, 10).await;
-        let list = |filter: Json| {
-            let client = acme.member.clone();
-            async move {
-                let query = "query ($filter: SendFilter) { sends(filter: $filter, first: 500) { nodes { id opens clicks status } } }";
-                client.data(query, json!({ "filter": filter })).await["sends"]["nodes"].as_array().unwrap().clone()
-            }
-        };
-        let all = list(json!({})).await;
-        let count = |test: &dyn Fn(&Json) -> bool| all.iter().filter(|send| test(send)).count();
-        for wanted in [true, false] {
-            let opened = list(json!({ "opened": wanted })).await;
-            assert_eq!(opened.len(), count(&|send| (send["opens"] != 0) == wanted));
-            assert!(!opened.is_empty() && opened.len() < all.len());
-            let clicked = list(json!({ "clicked": wanted, "status": { "in": ["DELIVERED", "SENT"] } })).await;
-            assert_eq!(clicked.len(), count(&|send| {
-                (send["clicks"] != 0) == wanted && (send["status"] == "DELIVERED" || send["status"] == "SENT")
-            }));
+#[on_both_databases]
+async fn sends_are_filtered_by_what_became_of_them(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(72);
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut rng, 10).await;
+    let list = |filter: Json| {
+        let client = acme.member.clone();
+        async move {
+            let query = "query ($filter: SendFilter) { sends(filter: $filter, first: 500) { nodes \
+                         { id opens clicks status } } }";
+            client.data(query, json!({ "filter": filter })).await["sends"]["nodes"]
+                .as_array()
+                .unwrap()
+                .clone()
         }
-        let neither = list(json!({ "not": { "or": [{ "opened": true }, { "clicked": true }] } })).await;
-        assert_eq!(neither.len(), count(&|send| send["opens"] == 0 && send["clicks"] == 0));
+    };
+    let all = list(json!({})).await;
+    let count = |test: &dyn Fn(&Json) -> bool| all.iter().filter(|send| test(send)).count();
+    for wanted in [true, false] {
+        let opened = list(json!({ "opened": wanted })).await;
+        assert_eq!(opened.len(), count(&|send| (send["opens"] != 0) == wanted));
+        assert!(!opened.is_empty() && opened.len() < all.len());
+        let clicked =
+            list(json!({ "clicked": wanted, "status": { "in": ["DELIVERED", "SENT"] } })).await;
+        assert_eq!(
+            clicked.len(),
+            count(&|send| {
+                (send["clicks"] != 0) == wanted
+                    && (send["status"] == "DELIVERED" || send["status"] == "SENT")
+            })
+        );
     }
+    let neither = list(json!({ "not": { "or": [{ "opened": true }, { "clicked": true }] } })).await;
+    assert_eq!(neither.len(), count(&|send| send["opens"] == 0 && send["clicks"] == 0));
 }

@@ -23,8 +23,10 @@ use uuid::Uuid;
 
 use crate::bounds::until;
 
-const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { engagementEvents(after: $after, filter: $filter) { node { id } } }";
-const RECORD: &str = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
+const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { \
+    engagementEvents(after: $after, filter: $filter) { node { id } } }";
+const RECORD: &str = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) \
+    { events { id } } }";
 
 /// Some organizations with sends and without events, each of another bucket.
 async fn organizations(app: &TestApp, count: usize) -> Vec<(Organization, Fixtures)> {
@@ -330,7 +332,8 @@ async fn the_service_and_the_database_agree_on_buckets_and_numbers() {
     let ids: Vec<Uuid> = (0..2_000).map(|_| Uuid::from_u128(rng.random())).collect();
     let list: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
     let sql = format!(
-        "SELECT id, campaign_feed_bucket(id) AS bucket FROM unnest(CAST(ARRAY[{}] AS uuid[])) AS id",
+        "SELECT id, campaign_feed_bucket(id) AS bucket FROM unnest(CAST(ARRAY[{}] AS uuid[])) AS \
+         id",
         list.join(", ")
     );
     for row in app.rows(&sql).await {
@@ -361,7 +364,8 @@ async fn two_organizations(sql: &DatabaseConnection) -> [(Uuid, Uuid); 2] {
             "INSERT INTO organizations (id, name, slug) VALUES ('{org}', 'x', '{org}'); \
              INSERT INTO campaigns (id, org_id, name) VALUES ('{org}', '{org}', 'x'); \
              INSERT INTO contacts (id, org_id, first_name) VALUES ('{org}', '{org}', 'x'); \
-             INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) VALUES ('{send}', '{org}', '{org}', '{org}')"
+             INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) VALUES \
+             ('{send}', '{org}', '{org}', '{org}')"
         );
         sql.execute_unprepared(&insert).await.unwrap();
         made.push((org, send));
@@ -465,7 +469,8 @@ async fn the_way_back_waits_for_transactions_that_old_readers_do_not_see() {
     let down = tokio::spawn(async move { campaigns_migration::down(&url).await.unwrap() });
     // the writers are those of before now
     until("writers are replaced", Duration::from_mins(1), async || {
-        let source = "SELECT 1 FROM pg_proc WHERE proname = 'campaign_feed_enter_for' AND prosrc LIKE '%**%'";
+        let source = "SELECT 1 FROM pg_proc WHERE proname = 'campaign_feed_enter_for' AND prosrc \
+                      LIKE '%**%'";
         let source = sea_orm::Statement::from_string(sql.get_database_backend(), source);
         sql.query_one_raw(source).await.unwrap().is_some()
     })
@@ -478,7 +483,8 @@ async fn the_way_back_waits_for_transactions_that_old_readers_do_not_see() {
     open.commit().await.unwrap();
     assert_eq!(down.await.unwrap().unwrap(), "m0012_horizons");
     let settled = async || -> (i64, i64) {
-        let select = "SELECT campaign_feed_settled(NULL) AS settled, last_value AS drawn FROM campaign_feed_position";
+        let select = "SELECT campaign_feed_settled(NULL) AS settled, last_value AS drawn FROM \
+                      campaign_feed_position";
         let select = sea_orm::Statement::from_string(sql.get_database_backend(), select);
         let row = sql.query_one_raw(select).await.unwrap().unwrap();
         (row.try_get("", "settled").unwrap(), row.try_get("", "drawn").unwrap())
@@ -498,94 +504,107 @@ fn spans(sent: &Sent) -> (Json, i64) {
     (serde_json::from_str(&spans).unwrap(), sent.values[1].parse().unwrap())
 }
 
-on_both_databases! {
-    async fn a_backlog_of_one_organization_does_not_delay_an_event_of_another(app: TestApp) {
-        let all = organizations(&app, 2).await;
-        let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
-        let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
-        let (org, send) = (app.literal(ours.id), app.literal(our.sends[0]));
-        app.run(&format!(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) \
-             INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, {send}, 'open' FROM n"
-        )).await;
-        app.forget_statements();
+#[on_both_databases]
+async fn a_backlog_of_one_organization_does_not_delay_an_event_of_another(app: TestApp) {
+    let all = organizations(&app, 2).await;
+    let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
+    let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
+    let (org, send) = (app.literal(ours.id), app.literal(our.sends[0]));
+    app.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) \
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, {send}, 'open' \
+         FROM n"
+    ))
+    .await;
+    app.forget_statements();
+    next(&mut our_socket).await;
+    let id = record(theirs, their.sends[0]).await;
+    assert_eq!(next(&mut their_socket).await, id);
+    for _ in 1..6_000 {
         next(&mut our_socket).await;
-        let id = record(theirs, their.sends[0]).await;
-        assert_eq!(next(&mut their_socket).await, id);
-        for _ in 1..6_000 {
-            next(&mut our_socket).await;
-        }
-        let position = format!("SELECT feed_position FROM campaign_events WHERE id = {}", app.literal(id));
-        let position: i64 = app.rows(&position).await[0].try_get("", "feed_position").unwrap();
-        let reads: Vec<(Json, i64)> = app.statements().iter().filter(|sent| sent.sql.contains("AS listened")).map(spans).collect();
-        // each read of those that are behind is a slice …
-        let slices: Vec<_> = reads.iter().filter(|(_, most)| *most > 32).collect();
-        assert!(slices.len() > 10, "{reads:?}");
-        for (spans, most) in &slices {
-            assert!(*most <= 256 && spans.as_array().unwrap().len() <= 4, "{spans} {most}");
-        }
-        // … and the event of the others was read before the next slice
-        let ends_behind = |span: &&Json| span["upto"].as_i64().unwrap() >= position;
-        let first = |organization: Uuid, is_slice: bool| reads.iter().position(|(spans, most)| {
+    }
+    let position =
+        format!("SELECT feed_position FROM campaign_events WHERE id = {}", app.literal(id));
+    let position: i64 = app.rows(&position).await[0].try_get("", "feed_position").unwrap();
+    let reads: Vec<(Json, i64)> = app
+        .statements()
+        .iter()
+        .filter(|sent| sent.sql.contains("AS listened"))
+        .map(spans)
+        .collect();
+    // each read of those that are behind is a slice …
+    let slices: Vec<_> = reads.iter().filter(|(_, most)| *most > 32).collect();
+    assert!(slices.len() > 10, "{reads:?}");
+    for (spans, most) in &slices {
+        assert!(*most <= 256 && spans.as_array().unwrap().len() <= 4, "{spans} {most}");
+    }
+    // … and the event of the others was read before the next slice
+    let ends_behind = |span: &&Json| span["upto"].as_i64().unwrap() >= position;
+    let first = |organization: Uuid, is_slice: bool| {
+        reads.iter().position(|(spans, most)| {
             let mut behind = spans.as_array().unwrap().iter().filter(ends_behind);
             (*most > 32) == is_slice && behind.any(|span| span["org_id"] == json!(organization))
-        });
-        let read = first(theirs.id, false).expect("it was heard");
-        assert!(first(ours.id, true).is_none_or(|slice| read < slice), "{reads:?}");
-    }
-
-    async fn an_event_that_comes_to_another_organization_is_at_the_end_of_its_feed(app: TestApp) {
-        let all = organizations(&app, 2).await;
-        let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
-        let moved = record(ours, our.sends[0]).await;
-        let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
-        let first = record(theirs, their.sends[0]).await;
-        app.run(&format!(
-            "UPDATE campaign_events SET org_id = {}, send_id = {} WHERE id = {}",
-            app.literal(theirs.id), app.literal(their.sends[1]), app.literal(moved)
-        )).await;
-        assert_eq!([next(&mut their_socket).await, next(&mut their_socket).await], [first, moved]);
-        assert_eq!(page(theirs).await, [first, moved]);
-        assert_eq!(page(ours).await, [] as [Uuid; 0]);
-        let id = record(ours, our.sends[0]).await;
-        assert_eq!(next(&mut our_socket).await, id);
-    }
+        })
+    };
+    let read = first(theirs.id, false).expect("it was heard");
+    assert!(first(ours.id, true).is_none_or(|slice| read < slice), "{reads:?}");
 }
 
-on_both_databases! {
-    async fn an_event_that_comes_without_its_send_waits_for_a_place_in_the_other_feed(app: TestApp) {
-        let all = organizations(&app, 2).await;
-        let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
-        let moved = record(ours, our.sends[0]).await;
-        let mut their_socket = follower(theirs).await;
-        let sql = app.database.connect_once().await;
-        let unchecked = match app.database.backend {
-            Backend::Postgres => "SET session_replication_role = replica",
-            Backend::Sqlite => "PRAGMA foreign_keys = off",
-        };
-        sql.execute_unprepared(unchecked).await.unwrap();
-        let [org, send, id] = [theirs.id, Uuid::new_v4(), moved].map(|id| app.literal(id));
-        let come = format!("UPDATE campaign_events SET org_id = {org}, send_id = {send} WHERE id = {id}");
-        sql.execute_unprepared(&come).await.unwrap();
-        // others take their places meanwhile
-        let first = record(theirs, their.sends[0]).await;
-        assert_eq!(next(&mut their_socket).await, first);
-        assert_eq!(page(theirs).await, [first]);
-        let arrive = format!(
-            "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) \
-             SELECT {send}, org_id, campaign_id, contact_id FROM campaign_sends WHERE id = {}",
-            app.literal(their.sends[0])
-        );
-        sql.execute_unprepared(&arrive).await.unwrap();
-        assert_eq!(next(&mut their_socket).await, moved);
-        assert_eq!(page(theirs).await, [first, moved]);
-        assert_eq!(page(ours).await, [] as [Uuid; 0]);
-        sql.close().await.unwrap();
-    }
+#[on_both_databases]
+async fn an_event_that_comes_to_another_organization_is_at_the_end_of_its_feed(app: TestApp) {
+    let all = organizations(&app, 2).await;
+    let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
+    let moved = record(ours, our.sends[0]).await;
+    let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
+    let first = record(theirs, their.sends[0]).await;
+    app.run(&format!(
+        "UPDATE campaign_events SET org_id = {}, send_id = {} WHERE id = {}",
+        app.literal(theirs.id),
+        app.literal(their.sends[1]),
+        app.literal(moved)
+    ))
+    .await;
+    assert_eq!([next(&mut their_socket).await, next(&mut their_socket).await], [first, moved]);
+    assert_eq!(page(theirs).await, [first, moved]);
+    assert_eq!(page(ours).await, [] as [Uuid; 0]);
+    let id = record(ours, our.sends[0]).await;
+    assert_eq!(next(&mut our_socket).await, id);
 }
 
-/// Inserts events of random organizations in random transactions, which commit late or are rolled back;
-/// those that were committed.
+#[on_both_databases]
+async fn an_event_that_comes_without_its_send_waits_for_a_place_in_the_other_feed(app: TestApp) {
+    let all = organizations(&app, 2).await;
+    let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
+    let moved = record(ours, our.sends[0]).await;
+    let mut their_socket = follower(theirs).await;
+    let sql = app.database.connect_once().await;
+    let unchecked = match app.database.backend {
+        Backend::Postgres => "SET session_replication_role = replica",
+        Backend::Sqlite => "PRAGMA foreign_keys = off",
+    };
+    sql.execute_unprepared(unchecked).await.unwrap();
+    let [org, send, id] = [theirs.id, Uuid::new_v4(), moved].map(|id| app.literal(id));
+    let come =
+        format!("UPDATE campaign_events SET org_id = {org}, send_id = {send} WHERE id = {id}");
+    sql.execute_unprepared(&come).await.unwrap();
+    // others take their places meanwhile
+    let first = record(theirs, their.sends[0]).await;
+    assert_eq!(next(&mut their_socket).await, first);
+    assert_eq!(page(theirs).await, [first]);
+    let arrive = format!(
+        "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id) \
+         SELECT {send}, org_id, campaign_id, contact_id FROM campaign_sends WHERE id = {}",
+        app.literal(their.sends[0])
+    );
+    sql.execute_unprepared(&arrive).await.unwrap();
+    assert_eq!(next(&mut their_socket).await, moved);
+    assert_eq!(page(theirs).await, [first, moved]);
+    assert_eq!(page(ours).await, [] as [Uuid; 0]);
+    sql.close().await.unwrap();
+}
+
+/// Inserts events of random organizations in random transactions, which commit late or are rolled
+/// back; those that were committed.
 async fn write(
     db: DatabaseConnection,
     sends: Vec<(Uuid, Vec<Uuid>)>,
@@ -701,7 +720,8 @@ async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() 
                     .iter()
                     .map(|id| json!({ "id": id, "sendId": sends[0], "type": "OPEN" }))
                     .collect();
-                let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
+                let record = "mutation ($input: [RecordEventInput!]!) { \
+                              recordEvents(input: $input) { recorded } }";
                 let data = client.data(record, json!({ "input": input })).await;
                 assert_eq!(data["recordEvents"]["recorded"], 300);
                 recorded.extend(ids);

@@ -204,7 +204,9 @@ fn the_header_of_a_token_does_not_choose_the_algorithm() {
         }
     }
     // a secret in a set of public keys is not used
-    let secret = json!({ "kty": "oct", "kid": "secret", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" });
+    let secret = json!({
+        "kty": "oct", "kid": "secret", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    });
     let header = Header { kid: Some("secret".to_owned()), ..Header::default() };
     let key = EncodingKey::from_secret(&[0; 32]);
     let forged = jsonwebtoken::encode(&header, &claims(organization), &key).unwrap();
@@ -332,7 +334,8 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
 }
 
-/// A server whose `/jwks.json` redirects to `location`, with keys at `/keys`, and how often these were asked for.
+/// A server whose `/jwks.json` redirects to `location`, with keys at `/keys`, and how often these
+/// were asked for.
 async fn redirecting(location: impl Fn(&str) -> String, keys: &Json) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -451,7 +454,9 @@ fn of_keycloak(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
         "sid": "b0b4d0c2-54c6-4d8e-8a0e-0f1d6c2b9a77",
         "acr": "1",
         "allowed-origins": ["https://campaigns.example"],
-        "realm_access": { "roles": ["offline_access", "default-roles-acme", "uma_authorization", role] },
+        "realm_access": {
+            "roles": ["offline_access", "default-roles-acme", "uma_authorization", role],
+        },
         "resource_access": { "account": { "roles": ["manage-account", "view-profile"] } },
         "scope": "openid email profile",
         "email_verified": true,
@@ -461,7 +466,8 @@ fn of_keycloak(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
     (header, claims)
 }
 
-/// An access token of an API, as Auth0 issues it, with the claims that an Action adds under a namespace.
+/// An access token of an API, as Auth0 issues it, with the claims that an Action adds under a
+/// namespace.
 fn of_auth0(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
     let now = Utc::now().timestamp();
     // `at+jwt` is its RFC 9068 profile, and `JWT` its own
@@ -517,7 +523,8 @@ async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets()
     ];
     for (backend, issuer, token, flags) in issuers {
         let pair = Pair::new("bTWTbYdDNzVnIOYCqzc0k", Algorithm::RS256);
-        // both list a chain of certificates with each key, and Keycloak a key for encryption as well
+        // both list a chain of certificates with each key, and Keycloak a key for encryption as
+        // well
         let mut signing = pair.with("use", json!("sig"));
         signing["alg"] = json!("RS256");
         signing["x5c"] = json!(["MIICmzCCAYMCBgGT"]);

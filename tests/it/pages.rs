@@ -1,4 +1,5 @@
-//! The dashboard and GraphiQL, as a person uses them in a browser, and the files that they consist of.
+//! The dashboard and GraphiQL, as a person uses them in a browser, and the files that they consist
+//! of.
 
 use std::time::Duration;
 
@@ -110,7 +111,8 @@ pub(crate) async fn issuer() -> Issuer {
     Issuer::start(demo::ORGANIZATIONS[0].id, Duration::from_secs(12)).await
 }
 
-/// Starts a service on the demo data, with such further flags, at which people sign in by the issuer.
+/// Starts a service on the demo data, with such further flags, at which people sign in by the
+/// issuer.
 pub(crate) async fn start_with_an_issuer(issuer: &Issuer, flags: &[&str]) -> (TempDir, Binary) {
     let keys = format!("{}/jwks", issuer.address);
     let directory = tempfile::tempdir().unwrap();
@@ -183,8 +185,8 @@ async fn the_pages_do_the_same_on_postgres() {
     visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
 }
 
-/// A newsletter of two days ago whose rates are below limits until they are rounded, an older one, and
-/// campaigns in each state, more of them than a page of the API has.
+/// A newsletter of two days ago whose rates are below limits until they are rounded, an older one,
+/// and campaigns in each state, more of them than a page of the API has.
 async fn populate(app: &TestApp, org: &str) {
     let numbers = |last: u32| {
         format!(
@@ -224,7 +226,8 @@ async fn populate(app: &TestApp, org: &str) {
     let sends = async |campaign: &str, status: &str, first: u32, last: u32| {
         app.run(&format!(
             "INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id, status)
-             SELECT randomblob(16), {org}, campaigns.id, contacts.id, '{status}' FROM campaigns, contacts
+             SELECT randomblob(16), {org}, campaigns.id, contacts.id, '{status}' FROM campaigns, \
+             contacts
              WHERE campaigns.org_id = {org} AND campaigns.name = '{campaign}'
              AND CAST(contacts.last_name AS integer) BETWEEN {first} AND {last}"
         ))
@@ -294,7 +297,8 @@ pub(crate) async fn fill(app: &TestApp, acme: &Organization) {
     let id = app.literal(uuid::Uuid::new_v4());
     for insert in [
         format!(
-            "INSERT INTO campaigns (id, org_id, name, status) VALUES ({id}, {org}, 'Spring', 'sent')"
+            "INSERT INTO campaigns (id, org_id, name, status) VALUES \
+             ({id}, {org}, 'Spring', 'sent')"
         ),
         format!("INSERT INTO contacts (id, org_id, first_name) VALUES ({id}, {org}, 'Ada')"),
         format!(
@@ -327,30 +331,29 @@ fn loaded(page: &str) -> Vec<String> {
     addresses.map(str::to_owned).collect()
 }
 
-on_both_databases! {
-    async fn a_page_allows_its_own_files_alone_and_no_inline_script(app: TestApp) {
-        for path in ["/", "/graphiql", "/campaigns/0a11ce00-0000-4000-8000-000000000001", "/live"] {
-            let page = get(&app, path, "").await;
-            assert_eq!(page.status(), StatusCode::OK, "{path}");
-            let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-            assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
-            for part in policy.split("; ").filter(|part| !part.starts_with("style-src-attr ")) {
-                assert!(!part.contains("unsafe") && !part.contains("http"), "{part}");
-            }
-            assert_eq!(page.headers()["cache-control"], "no-store");
-            assert_eq!(page.headers()["x-content-type-options"], "nosniff");
-            assert_eq!(page.headers()["referrer-policy"], "no-referrer");
-            let text = page.text().await.unwrap();
-            assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
-            assert!(!text.contains("<script>") && !text.contains("<style"), "{text}");
-            assert!(!loaded(&text).is_empty());
+#[on_both_databases]
+async fn a_page_allows_its_own_files_alone_and_no_inline_script(app: TestApp) {
+    for path in ["/", "/graphiql", "/campaigns/0a11ce00-0000-4000-8000-000000000001", "/live"] {
+        let page = get(&app, path, "").await;
+        assert_eq!(page.status(), StatusCode::OK, "{path}");
+        let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+        for part in policy.split("; ").filter(|part| !part.starts_with("style-src-attr ")) {
+            assert!(!part.contains("unsafe") && !part.contains("http"), "{part}");
         }
-        let nonces = [get(&app, "/", "").await, get(&app, "/", "").await];
-        assert_ne!(
-            nonces[0].headers()["content-security-policy"],
-            nonces[1].headers()["content-security-policy"]
-        );
+        assert_eq!(page.headers()["cache-control"], "no-store");
+        assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(page.headers()["referrer-policy"], "no-referrer");
+        let text = page.text().await.unwrap();
+        assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
+        assert!(!text.contains("<script>") && !text.contains("<style"), "{text}");
+        assert!(!loaded(&text).is_empty());
     }
+    let nonces = [get(&app, "/", "").await, get(&app, "/", "").await];
+    assert_ne!(
+        nonces[0].headers()["content-security-policy"],
+        nonces[1].headers()["content-security-policy"]
+    );
 }
 
 #[tokio::test]

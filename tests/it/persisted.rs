@@ -1,4 +1,5 @@
-//! Documents that are known beforehand, and several operations in a request, where the flags say so.
+//! Documents that are known beforehand, and several operations in a request, where the flags say
+//! so.
 
 use std::collections::HashMap;
 

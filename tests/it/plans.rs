@@ -1,5 +1,5 @@
-//! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and also
-//! while very many changes wait to be counted.
+//! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and
+//! also while very many changes wait to be counted.
 
 use campaigns_scope::Exclusions;
 use campaigns_tests::{Backend, Organization, Sent, TestApp};
@@ -8,40 +8,55 @@ use serde_json::{Value as Json, json};
 
 /// Twelve organizations of the same size, so that one is worth an index.
 const PLACES: &str = "
-INSERT INTO organizations (id, name, slug) SELECT CAST(md5('o' || n) AS uuid), 'o' || n, 'o' || n FROM generate_series(1, 12) n;
-INSERT INTO contacts (org_id, first_name, last_name) SELECT o.id, 'f' || n, 'l' || n FROM organizations o, generate_series(1, 150) n;
-INSERT INTO campaigns (org_id, name, status) SELECT o.id, 'c' || n, 'sent' FROM organizations o, generate_series(1, 10) n;
-INSERT INTO campaign_segments (org_id, name) SELECT o.id, 's' || n FROM organizations o, generate_series(1, 5) n";
+INSERT INTO organizations (id, name, slug) SELECT CAST(md5('o' || n) AS uuid), 'o' || n, 'o' || n \
+FROM generate_series(1, 12) n;
+INSERT INTO contacts (org_id, first_name, last_name) SELECT o.id, 'f' || n, 'l' || n FROM \
+organizations o, generate_series(1, 150) n;
+INSERT INTO campaigns (org_id, name, status) SELECT o.id, 'c' || n, 'sent' FROM organizations o, \
+generate_series(1, 10) n;
+INSERT INTO campaign_segments (org_id, name) SELECT o.id, 's' || n FROM organizations o, \
+generate_series(1, 5) n";
 
 /// What happened in them.
 const HISTORY: &str = "
 INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status, sent_at)
-    SELECT c.org_id, c.id, k.id, 'delivered', now() FROM campaigns c JOIN contacts k ON k.org_id = c.org_id;
+    SELECT c.org_id, c.id, k.id, 'delivered', now() FROM campaigns c JOIN contacts k ON k.org_id = \
+    c.org_id;
 INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id)
     SELECT s.org_id, s.campaign_id, s.contact_id, g.id FROM campaign_sends s
-    JOIN campaign_segments g ON g.org_id = s.org_id AND g.name = 's' || 1 + abs(hashtext(CAST(s.id AS text))) % 5
+    JOIN campaign_segments g ON g.org_id = s.org_id AND g.name = 's' || 1 + \
+    abs(hashtext(CAST(s.id AS text))) % 5
     ON CONFLICT DO NOTHING;
 INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at)
     SELECT org_id, id, CAST((ARRAY['open', 'click', 'bounce'])[1 + n % 3] AS campaign_event_type),
-        CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END, now() - random() * interval '40 days'
+        CASE n % 3 WHEN 1 THEN 'https://example.com/' || n END, now() - random() * interval '40 \
+        days'
     FROM campaign_sends, generate_series(1, 4) n;
 UPDATE campaigns SET status = 'sending' WHERE name = 'c1'";
 
 /// What is asked.
 const HOT: [&str; 14] = [
-    "{ campaigns(first: 50) { nodes { stats { sends delivered openRate clickRate bounceRate } } } }",
+    "{ campaigns(first: 50) { nodes { stats { sends delivered openRate clickRate bounceRate } } } \
+     }",
     "{ campaigns(first: 50) { nodes { stats { uniqueOpens firstEventAt lastEventAt } } } }",
     "{ campaigns(first: 5, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { nodes { name } } }",
-    "{ campaigns(first: 5, orderBy: [{ field: BOUNCE_RATE }, { field: SENDS }]) { nodes { name } } }",
+    "{ campaigns(first: 5, orderBy: [{ field: BOUNCE_RATE }, { field: SENDS }]) { nodes { name } } \
+     }",
     "{ stats { sends openRate clickRate firstEventAt } }",
-    "{ campaigns(first: 5) { nodes { links(first: 5) { url clicks uniqueClicks lastClickedAt } } } }",
+    "{ campaigns(first: 5) { nodes { links(first: 5) { url clicks uniqueClicks lastClickedAt } } } \
+     }",
     "{ campaigns(first: 1) { nodes { timeline(interval: DAY) { opens clicks } } } }",
-    "{ campaigns(first: 1) { nodes { timeline(interval: DAY, timezone: \"Asia/Kolkata\") { opens clicks } } } }",
-    "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { lastName } } }",
+    "{ campaigns(first: 1) { nodes { timeline(interval: DAY, timezone: \"Asia/Kolkata\") { opens \
+     clicks } } } }",
+    "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { lastName } } \
+     }",
     "{ contacts(first: 20, filter: { suppressed: true }) { nodes { suppression { since } } } }",
-    "{ campaigns(first: 1) { nodes { sends(first: 20, filter: { opened: true }) { nodes { opens clicks contact { lastName } } } } } }",
-    "{ campaigns(first: 5) { nodes { sends(first: 20) { nodes { opens clicks } } events(first: 20) { nodes { type } } } } }",
-    "{ contacts(first: 5) { nodes { events(first: 20, orderBy: [{ field: OCCURRED_AT, direction: DESC }]) { nodes { type } } } } }",
+    "{ campaigns(first: 1) { nodes { sends(first: 20, filter: { opened: true }) { nodes { opens \
+     clicks contact { lastName } } } } } }",
+    "{ campaigns(first: 5) { nodes { sends(first: 20) { nodes { opens clicks } } events(first: 20) \
+     { nodes { type } } } } }",
+    "{ contacts(first: 5) { nodes { events(first: 20, orderBy: [{ field: OCCURRED_AT, direction: \
+     DESC }]) { nodes { type } } } } }",
     "{ segments(first: 5) { nodes { campaignsUsedIn } } }",
 ];
 
@@ -246,7 +261,8 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
         "{ campaigns(first: 1) { nodes { stats { sends uniqueOpens } } } }",
         "{ campaigns(first: 1) { nodes { stats { firstEventAt } } } }",
         "{ campaigns(first: 1) { nodes { links { url } } } }",
-        "{ campaigns(first: 1) { nodes { sends(first: 5) { nodes { opens contact { email } } } } } }",
+        "{ campaigns(first: 1) { nodes { sends(first: 5) { nodes { opens contact { email } } } } } \
+         }",
     ];
     let app = TestApp::start(Backend::Postgres).await;
     let sql = app.database.connect_once().await;
@@ -254,12 +270,14 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
     run(&sql, PLACES).await;
     let organization = first_organization(&app, &sql).await;
     // a send is there, so that what it refers to is asked for
-    let one = "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) SELECT c.org_id, c.id, k.id, 'queued'
+    let one = "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) SELECT \
+        c.org_id, c.id, k.id, 'queued'
         FROM campaigns c JOIN contacts k ON k.org_id = c.org_id WHERE k.first_name = 'f1'";
     run(&sql, one).await;
     let mut all = Vec::new();
-    // nothing is known of the tables of changes, and then it is known that they are empty, as they are
-    // between two writers; where another table grows, statistics follow, and plans are made anew
+    // nothing is known of the tables of changes, and then it is known that they are empty, as they
+    // are between two writers; where another table grows, statistics follow, and plans are made
+    // anew
     for state in ["SELECT 1", "VACUUM ANALYZE campaign_event_changes, campaign_send_changes"] {
         run(&sql, state).await;
         for query in LOOK_UPS {
@@ -281,10 +299,12 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
     run(&sql, HISTORY).await;
     run(
         &sql,
-        "INSERT INTO campaigns (org_id, name) SELECT o.id, 'z' || n FROM organizations o, generate_series(1, 500) n",
+        "INSERT INTO campaigns (org_id, name) SELECT o.id, 'z' || n FROM organizations o, \
+         generate_series(1, 500) n",
     )
     .await;
-    // autovacuum may have seen this table while it was empty; as it has grown, its statistics follow
+    // autovacuum may have seen this table while it was empty; as it has grown, its statistics
+    // follow
     run(&sql, "ANALYZE campaign_events").await;
     for (query, sent, connection, execute) in &all {
         let plan = explain(connection, "ANALYZE, ", execute).await;

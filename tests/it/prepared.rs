@@ -50,112 +50,136 @@ async fn texts_of(
 /// A filter with a list of this length.
 type Filter<'a> = &'a dyn Fn(usize) -> Json;
 
-on_every_database! {
-    async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_new_connections(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
-        let long: Vec<_> = (0..150).map(|at| json!({ "name": { "ne": format!("none {at}") } })).collect();
-        let mut asking = JoinSet::new();
-        // each on several connections at once
-        for query in [
-            "query ($f: CampaignFilter!) { list: campaigns(filter: $f, orderBy: [{ field: STATUS }]) { nodes { id status } pageInfo { endCursor } } }",
-            "query ($f: CampaignFilter!) { list: campaigns(filter: { and: [{ status: { in: [SENT, SENDING, DRAFT] } }, $f] }) { nodes { status sends(orderBy: [{ field: STATUS }]) { nodes { status } } } } }",
-        ].repeat(8) {
-            let (client, filter) = (acme.member.clone(), json!({ "and": long }));
-            asking.spawn(async move {
-                let data = client.data(query, json!({ "f": filter })).await;
-                assert!(!data["list"]["nodes"].as_array().unwrap().is_empty());
-            });
-        }
-        while let Some(asked) = asking.join_next().await {
-            asked.unwrap();
-        }
-        for query in [
-            "{ contacts(filter: { type: { in: [LEAD, PROSPECT] } }) { totalCount } }",
-            "{ sends(filter: { status: { in: [SENT, BOUNCED] } }, orderBy: [{ field: STATUS }]) { nodes { id } } }",
-        ] {
-            acme.member.data(query, json!({})).await;
-        }
+#[on_every_database]
+async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_new_connections(
+    app: TestApp,
+) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
+    let long: Vec<_> =
+        (0..150).map(|at| json!({ "name": { "ne": format!("none {at}") } })).collect();
+    let mut asking = JoinSet::new();
+    // each on several connections at once
+    for query in [
+        "query ($f: CampaignFilter!) { list: campaigns(filter: $f, orderBy: [{ field: STATUS }]) { \
+         nodes { id status } pageInfo { endCursor } } }",
+        "query ($f: CampaignFilter!) { list: campaigns(filter: { and: [{ status: { in: [SENT, \
+         SENDING, DRAFT] } }, $f] }) { nodes { status sends(orderBy: [{ field: STATUS }]) { nodes \
+         { status } } } } }",
+    ]
+    .repeat(8)
+    {
+        let (client, filter) = (acme.member.clone(), json!({ "and": long }));
+        asking.spawn(async move {
+            let data = client.data(query, json!({ "f": filter })).await;
+            assert!(!data["list"]["nodes"].as_array().unwrap().is_empty());
+        });
     }
-
-    async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(981), 8).await;
-        let statuses = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
-        let of_sends = ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"];
-        let kinds = ["OPEN", "CLICK", "BOUNCE", "UNSUBSCRIBE"];
-        for field in ["in", "notIn"] {
-            let filters: [(&str, &str, Filter<'_>); 9] = [
-                ("campaigns", "CampaignFilter", &|n| json!({ "id": { field: ids(n) } })),
-                ("campaigns", "CampaignFilter", &|n| json!({ "name": { field: texts(n) } })),
-                ("campaigns", "CampaignFilter", &|n| json!({ "status": { field: some(&statuses, n) } })),
-                ("campaigns", "CampaignFilter", &|n| json!({ "segmentId": { field: ids(n) } })),
-                ("contacts", "ContactFilter", &|n| json!({ "email": { field: texts(n) } })),
-                ("contacts", "ContactFilter", &|n| json!({ "type": { field: some(&["LEAD", "CUSTOMER"], n) } })),
-                ("segments", "SegmentFilter", &|n| json!({ "contactCount": { field: numbers(n) } })),
-                ("sends", "SendFilter", &|n| json!({ "status": { field: some(&of_sends, n) } })),
-                ("events", "EngagementEventFilter", &|n| json!({ "type": { field: some(&kinds, n) } })),
-            ];
-            for (list, of, filter) in filters {
-                let query = format!("query ($filter: {of}) {{ {list}(filter: $filter) {{ totalCount nodes {{ id }} }} }}");
-                let mut all = Vec::new();
-                for length in LENGTHS {
-                    let variables = json!({ "filter": filter(length) });
-                    all.push(texts_of(&app, &acme.member, &query, variables).await);
-                }
-                assert!(all.iter().all(|texts| *texts == all[0]), "{list} {field}: {all:#?}");
-            }
-        }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
     }
+    for query in [
+        "{ contacts(filter: { type: { in: [LEAD, PROSPECT] } }) { totalCount } }",
+        "{ sends(filter: { status: { in: [SENT, BOUNCED] } }, orderBy: [{ field: STATUS }]) { \
+         nodes { id } } }",
+    ] {
+        acme.member.data(query, json!({})).await;
+    }
+}
 
-    async fn the_text_of_segment_rules_does_not_depend_on_the_length_of_their_lists(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
-        let query = "query ($rules: JSON!) { previewSegment(rules: $rules) { count contacts { id } } }";
-        let times = |count: usize| -> Json {
-            (0..count).map(|n| json!(format!("2026-01-01T00:00:{:02}.{n:03}Z", n % 60))).collect()
-        };
-        let fields: [(&str, &dyn Fn(usize) -> Json); 9] = [
-            ("email", &texts),
-            ("id", &ids),
-            ("created_at", &times),
-            ("type", &|n| some(&["lead", "customer"], n)),
-            ("metadata.size", &numbers),
-            ("metadata.size", &texts),
-            ("company.name", &texts),
-            ("received_campaign", &ids),
-            // not next to each other, which would be a range
-            ("opens", &|n| numbers(n + 1)),
+#[on_every_database]
+async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(981), 8).await;
+    let statuses = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
+    let of_sends = ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"];
+    let kinds = ["OPEN", "CLICK", "BOUNCE", "UNSUBSCRIBE"];
+    for field in ["in", "notIn"] {
+        let filters: [(&str, &str, Filter<'_>); 9] = [
+            ("campaigns", "CampaignFilter", &|n| json!({ "id": { field: ids(n) } })),
+            ("campaigns", "CampaignFilter", &|n| json!({ "name": { field: texts(n) } })),
+            (
+                "campaigns",
+                "CampaignFilter",
+                &|n| json!({ "status": { field: some(&statuses, n) } }),
+            ),
+            ("campaigns", "CampaignFilter", &|n| json!({ "segmentId": { field: ids(n) } })),
+            ("contacts", "ContactFilter", &|n| json!({ "email": { field: texts(n) } })),
+            (
+                "contacts",
+                "ContactFilter",
+                &|n| json!({ "type": { field: some(&["LEAD", "CUSTOMER"], n) } }),
+            ),
+            ("segments", "SegmentFilter", &|n| json!({ "contactCount": { field: numbers(n) } })),
+            ("sends", "SendFilter", &|n| json!({ "status": { field: some(&of_sends, n) } })),
+            ("events", "EngagementEventFilter", &|n| json!({ "type": { field: some(&kinds, n) } })),
         ];
-        for (field, list) in fields {
-            for operator in ["in", "notIn"] {
-                let mut all = Vec::new();
-                for length in LENGTHS {
-                    let rule = json!({ "field": field, "operator": operator, "value": list(length) });
-                    let variables = json!({ "rules": { "combinator": "and", "rules": [rule] } });
-                    all.push(texts_of(&app, &acme.member, query, variables).await);
-                }
-                assert!(all.iter().all(|texts| *texts == all[0]), "{field} {operator}: {all:#?}");
+        for (list, of, filter) in filters {
+            let query = format!(
+                "query ($filter: {of}) {{ {list}(filter: $filter) {{ totalCount nodes {{ id }} }} \
+                 }}"
+            );
+            let mut all = Vec::new();
+            for length in LENGTHS {
+                let variables = json!({ "filter": filter(length) });
+                all.push(texts_of(&app, &acme.member, &query, variables).await);
             }
+            assert!(all.iter().all(|texts| *texts == all[0]), "{list} {field}: {all:#?}");
         }
     }
+}
 
-    async fn the_text_of_a_page_does_not_depend_on_the_number_of_its_rows(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(983), 20).await;
-        let query = "query ($n: Int!) { campaigns(first: $n) { nodes { \
-            stats { sends } timeline(interval: DAY) { opens uniqueOpens } sends(first: 2) { totalCount nodes { events(first: 2) { nodes { id } } contact { companies { id } } } } \
-            list(first: 2) { nodes { contact { email } } } segments { id } } } }";
-        let hours = "query ($to: DateTime!) { timeline(interval: HOUR, from: \"2026-01-01T00:30:00Z\", to: $to) { opens } }";
-        let mut all = Vec::new();
-        for length in [4, 9, 20] {
-            let mut texts = texts_of(&app, &acme.member, query, json!({ "n": length })).await;
-            let to = format!("2026-01-01T{length:02}:30:00Z");
-            texts.extend(texts_of(&app, &acme.member, hours, json!({ "to": to })).await);
-            all.push(texts);
+#[on_every_database]
+async fn the_text_of_segment_rules_does_not_depend_on_the_length_of_their_lists(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
+    let query = "query ($rules: JSON!) { previewSegment(rules: $rules) { count contacts { id } } }";
+    let times = |count: usize| -> Json {
+        (0..count).map(|n| json!(format!("2026-01-01T00:00:{:02}.{n:03}Z", n % 60))).collect()
+    };
+    let fields: [(&str, &dyn Fn(usize) -> Json); 9] = [
+        ("email", &texts),
+        ("id", &ids),
+        ("created_at", &times),
+        ("type", &|n| some(&["lead", "customer"], n)),
+        ("metadata.size", &numbers),
+        ("metadata.size", &texts),
+        ("company.name", &texts),
+        ("received_campaign", &ids),
+        // not next to each other, which would be a range
+        ("opens", &|n| numbers(n + 1)),
+    ];
+    for (field, list) in fields {
+        for operator in ["in", "notIn"] {
+            let mut all = Vec::new();
+            for length in LENGTHS {
+                let rule = json!({ "field": field, "operator": operator, "value": list(length) });
+                let variables = json!({ "rules": { "combinator": "and", "rules": [rule] } });
+                all.push(texts_of(&app, &acme.member, query, variables).await);
+            }
+            assert!(all.iter().all(|texts| *texts == all[0]), "{field} {operator}: {all:#?}");
         }
-        assert!(all.iter().all(|texts| *texts == all[0]), "{all:#?}");
     }
+}
+
+#[on_every_database]
+async fn the_text_of_a_page_does_not_depend_on_the_number_of_its_rows(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(983), 20).await;
+    let query = "query ($n: Int!) { campaigns(first: $n) { nodes { \
+                 stats { sends } timeline(interval: DAY) { opens uniqueOpens } sends(first: 2) { \
+                 totalCount nodes { events(first: 2) { nodes { id } } contact { companies { id } } \
+                 } } list(first: 2) { nodes { contact { email } } } segments { id } } } }";
+    let hours = "query ($to: DateTime!) { timeline(interval: HOUR, from: \"2026-01-01T00:30:00Z\", \
+                 to: $to) { opens } }";
+    let mut all = Vec::new();
+    for length in [4, 9, 20] {
+        let mut texts = texts_of(&app, &acme.member, query, json!({ "n": length })).await;
+        let to = format!("2026-01-01T{length:02}:30:00Z");
+        texts.extend(texts_of(&app, &acme.member, hours, json!({ "to": to })).await);
+        all.push(texts);
+    }
+    assert!(all.iter().all(|texts| *texts == all[0]), "{all:#?}");
 }
 
 /// Filters of many conditions, each of another shape, and lists of other lengths.
@@ -171,10 +195,11 @@ fn varied(rng: &mut ChaCha8Rng) -> Json {
 }
 
 /// Makes each connection that creates a campaign note what is prepared on it.
-const NOTE: &str = "CREATE TABLE noted (process int PRIMARY KEY, statements bigint, bytes bigint, longest bigint); \
+const NOTE: &str = "CREATE TABLE noted (process int PRIMARY KEY, statements bigint, bytes bigint, \
+    longest bigint); \
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-      INSERT INTO noted SELECT pg_backend_pid(), count(*), sum(length(statement)), max(length(statement)) \
-        FROM pg_prepared_statements ON CONFLICT (process) DO UPDATE \
+      INSERT INTO noted SELECT pg_backend_pid(), count(*), sum(length(statement)), \
+      max(length(statement)) FROM pg_prepared_statements ON CONFLICT (process) DO UPDATE \
         SET statements = excluded.statements, bytes = excluded.bytes, longest = excluded.longest; \
       PERFORM pg_sleep(0.05); RETURN new; END $$; \
     CREATE TRIGGER note AFTER INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION note()";

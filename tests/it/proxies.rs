@@ -32,8 +32,8 @@ const AT_THE_ROOT: [Setup; 2] = [
     Setup { file: "Caddyfile", replacements: &[], prefix: "" },
 ];
 
-/// nginx's file passes the path on, as Traefik and load balancers do, and Caddy's removes it. Each does the other if
-/// the file is changed as it says.
+/// nginx's file passes the path on, as Traefik and load balancers do, and Caddy's removes it. Each
+/// does the other if the file is changed as it says.
 const BELOW_A_PATH: [Setup; 4] = [
     Setup { file: "nginx-prefix.conf", replacements: &[], prefix: "/mail" },
     Setup {

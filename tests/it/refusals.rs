@@ -47,87 +47,102 @@ async fn delete(acme: &Organization, what: &str, id: Uuid) -> Result<Json, Strin
     Err(answer.error()["message"].as_str().unwrap().to_owned())
 }
 
-on_both_databases! {
-    async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_all(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
-        let campaign = campaign_of(&app, made.sends[0]).await;
-        let id = app.literal(campaign);
-        let contact = app.literal(made.contacts[0]);
-        let segment = made.segments[0];
-        app.run(&format!(
-            "INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id) VALUES ({}, {id}, {contact}, {}) \
-             ON CONFLICT (campaign_id, contact_id) DO UPDATE SET segment_id = EXCLUDED.segment_id",
-            app.literal(acme.id), app.literal(segment)
-        ))
-        .await;
-        let of_id = if app.database.backend == Backend::Postgres { "uuid" } else { "BLOB" };
-        let one = async |table: &str| {
-            let column = if table == "campaign_events" { "send_campaign_id" } else { "campaign_id" };
-            let rows = app.rows(&format!("SELECT id FROM {table} WHERE {column} = {id}")).await;
-            rows[0].try_get::<Uuid>("", "id").unwrap()
-        };
-        let of_events = app.count(&format!("campaign_events WHERE send_campaign_id = {id}")).await > 0;
-        for (referred, row) in [
-            ("campaigns", campaign),
-            ("campaign_sends", one("campaign_sends").await),
-            ("campaign_lists", one("campaign_lists").await),
-            ("campaign_segments", segment),
-        ] {
-            let notes = format!("notes_of_{referred}");
-            app.run(&format!("CREATE TABLE {notes} (row_id {of_id} REFERENCES {referred} (id))")).await;
-            app.run(&format!("INSERT INTO {notes} VALUES ({})", app.literal(row))).await;
-            let before = all(&app).await;
-            let what = if referred == "campaign_segments" { ("Segment", segment) } else { ("Campaign", campaign) };
-            let refused = delete(&acme, what.0, what.1).await.unwrap_err();
-            assert!(refused.contains(&notes), "{refused}");
-            assert_eq!(all(&app).await, before, "{referred}");
-            app.run(&format!("DELETE FROM {notes}")).await;
-        }
-        // rows that go with it refuse nothing
-        app.run(&format!("CREATE TABLE drafts (row_id {of_id} REFERENCES campaigns (id) ON DELETE CASCADE)")).await;
-        app.run(&format!("INSERT INTO drafts VALUES ({id})")).await;
-        // one send by itself
-        let send = one("campaign_sends").await;
-        app.run(&format!("INSERT INTO notes_of_campaign_sends VALUES ({})", app.literal(send))).await;
-        let refused = delete(&acme, "Send", send).await.unwrap_err();
-        assert!(refused.contains("notes_of_campaign_sends") || refused.contains("FOREIGN KEY"), "{refused}");
-        app.run("DELETE FROM notes_of_campaign_sends").await;
-        assert!(of_events);
-        delete(&acme, "Campaign", campaign).await.unwrap();
-        delete(&acme, "Segment", segment).await.unwrap();
-        assert_eq!(app.count("drafts").await, 0);
-        assert_eq!(app.count(&format!("campaign_events WHERE send_campaign_id = {id}")).await, 0);
-    }
-
-    async fn a_constraint_of_another_program_is_a_conflict_by_its_name(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let is_postgres = app.database.backend == Backend::Postgres;
-        app.run("CREATE UNIQUE INDEX one_of_a_name ON campaigns (org_id, name)").await;
-        let trigger = if is_postgres {
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-               IF NEW.name = 'bad' THEN RAISE EXCEPTION 'hunter2'; END IF; RETURN NEW; END $$; \
-             CREATE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION refuse(); \
-             ALTER TABLE campaigns ADD CONSTRAINT no_shouting CHECK (name <> upper(name))"
+#[on_both_databases]
+async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_all(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
+    let campaign = campaign_of(&app, made.sends[0]).await;
+    let id = app.literal(campaign);
+    let contact = app.literal(made.contacts[0]);
+    let segment = made.segments[0];
+    app.run(&format!(
+        "INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id) VALUES \
+         ({}, {id}, {contact}, {}) ON CONFLICT (campaign_id, contact_id) DO UPDATE SET segment_id \
+         = EXCLUDED.segment_id",
+        app.literal(acme.id),
+        app.literal(segment)
+    ))
+    .await;
+    let of_id = if app.database.backend == Backend::Postgres { "uuid" } else { "BLOB" };
+    let one = async |table: &str| {
+        let column = if table == "campaign_events" { "send_campaign_id" } else { "campaign_id" };
+        let rows = app.rows(&format!("SELECT id FROM {table} WHERE {column} = {id}")).await;
+        rows[0].try_get::<Uuid>("", "id").unwrap()
+    };
+    let of_events = app.count(&format!("campaign_events WHERE send_campaign_id = {id}")).await > 0;
+    for (referred, row) in [
+        ("campaigns", campaign),
+        ("campaign_sends", one("campaign_sends").await),
+        ("campaign_lists", one("campaign_lists").await),
+        ("campaign_segments", segment),
+    ] {
+        let notes = format!("notes_of_{referred}");
+        app.run(&format!("CREATE TABLE {notes} (row_id {of_id} REFERENCES {referred} (id))")).await;
+        app.run(&format!("INSERT INTO {notes} VALUES ({})", app.literal(row))).await;
+        let before = all(&app).await;
+        let what = if referred == "campaign_segments" {
+            ("Segment", segment)
         } else {
-            "CREATE TRIGGER refuse BEFORE INSERT ON campaigns WHEN NEW.name = 'bad' BEGIN \
-               SELECT RAISE(ABORT, 'hunter2'); END"
+            ("Campaign", campaign)
         };
-        app.run(trigger).await;
-        acme.member.data(CREATE, json!({ "name": "a" })).await;
-        let refused = async |name: &str| {
-            let answer = acme.member.ask(CREATE, json!({ "name": name })).await;
-            assert_eq!(answer.code(), "CONFLICT", "{:#}", answer.body);
-            answer.error()["message"].as_str().unwrap().to_owned()
-        };
-        let unique = refused("a").await;
-        assert!(unique.contains(if is_postgres { "one_of_a_name" } else { "campaigns.name" }), "{unique}");
-        assert_eq!(refused("bad").await, "A trigger of the database does not allow this.");
-        if is_postgres {
-            assert!(refused("LOUD").await.contains("no_shouting"));
-        }
-        assert_eq!(app.count("campaigns").await, 1);
+        let refused = delete(&acme, what.0, what.1).await.unwrap_err();
+        assert!(refused.contains(&notes), "{refused}");
+        assert_eq!(all(&app).await, before, "{referred}");
+        app.run(&format!("DELETE FROM {notes}")).await;
     }
+    // rows that go with it refuse nothing
+    app.run(&format!(
+        "CREATE TABLE drafts (row_id {of_id} REFERENCES campaigns (id) ON DELETE CASCADE)"
+    ))
+    .await;
+    app.run(&format!("INSERT INTO drafts VALUES ({id})")).await;
+    // one send by itself
+    let send = one("campaign_sends").await;
+    app.run(&format!("INSERT INTO notes_of_campaign_sends VALUES ({})", app.literal(send))).await;
+    let refused = delete(&acme, "Send", send).await.unwrap_err();
+    assert!(
+        refused.contains("notes_of_campaign_sends") || refused.contains("FOREIGN KEY"),
+        "{refused}"
+    );
+    app.run("DELETE FROM notes_of_campaign_sends").await;
+    assert!(of_events);
+    delete(&acme, "Campaign", campaign).await.unwrap();
+    delete(&acme, "Segment", segment).await.unwrap();
+    assert_eq!(app.count("drafts").await, 0);
+    assert_eq!(app.count(&format!("campaign_events WHERE send_campaign_id = {id}")).await, 0);
+}
+
+#[on_both_databases]
+async fn a_constraint_of_another_program_is_a_conflict_by_its_name(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let is_postgres = app.database.backend == Backend::Postgres;
+    app.run("CREATE UNIQUE INDEX one_of_a_name ON campaigns (org_id, name)").await;
+    let trigger = if is_postgres {
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF NEW.name = 'bad' THEN RAISE EXCEPTION 'hunter2'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION refuse(); \
+         ALTER TABLE campaigns ADD CONSTRAINT no_shouting CHECK (name <> upper(name))"
+    } else {
+        "CREATE TRIGGER refuse BEFORE INSERT ON campaigns WHEN NEW.name = 'bad' BEGIN \
+         SELECT RAISE(ABORT, 'hunter2'); END"
+    };
+    app.run(trigger).await;
+    acme.member.data(CREATE, json!({ "name": "a" })).await;
+    let refused = async |name: &str| {
+        let answer = acme.member.ask(CREATE, json!({ "name": name })).await;
+        assert_eq!(answer.code(), "CONFLICT", "{:#}", answer.body);
+        answer.error()["message"].as_str().unwrap().to_owned()
+    };
+    let unique = refused("a").await;
+    assert!(
+        unique.contains(if is_postgres { "one_of_a_name" } else { "campaigns.name" }),
+        "{unique}"
+    );
+    assert_eq!(refused("bad").await, "A trigger of the database does not allow this.");
+    if is_postgres {
+        assert!(refused("LOUD").await.contains("no_shouting"));
+    }
+    assert_eq!(app.count("campaigns").await, 1);
 }
 
 #[tokio::test]

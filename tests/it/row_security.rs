@@ -35,23 +35,29 @@ impl Walled {
     /// A user with a membership, and a token that names the organization.
     async fn user(&self, organization: Uuid, role: &str) -> String {
         let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
-        self.app.run(&format!(
-            "INSERT INTO users (id, org_id, auth_id, email) VALUES ('{id}', '{organization}', '{subject}', 'x@example.com'); \
-             INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', '{role}')"
-        ))
-        .await;
+        self.app
+            .run(&format!(
+                "INSERT INTO users (id, org_id, auth_id, email) VALUES \
+                 ('{id}', '{organization}', '{subject}', 'x@example.com'); \
+                 INSERT INTO memberships (org_id, user_id, role) VALUES \
+                 ('{organization}', '{id}', '{role}')"
+            ))
+            .await;
         TestApp::token(organization, role, &subject.to_string())
     }
 }
 
 /// What a member asks, whose answer the wall does not change.
 const QUESTIONS: [&str; 6] = [
-    "{ campaigns(first: 100, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { totalCount nodes { id name \
-       stats { sends delivered opens uniqueOpens clicks bounced openRate } sends(first: 3) { totalCount nodes { id status contact { id } } } \
-       links(first: 3) { url clicks } } } }",
+    "{ campaigns(first: 100, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { totalCount nodes \
+     { id name stats { sends delivered opens uniqueOpens clicks bounced openRate } \
+     sends(first: 3) { totalCount nodes { id status contact { id } } } \
+     links(first: 3) { url clicks } } } }",
     "{ segments(first: 100) { totalCount nodes { id name contactCount campaignsUsedIn } } }",
-    "{ contacts(first: 100, filter: { clicked: true, unsubscribed: false }) { totalCount nodes { id firstName companies { id name } } } }",
-    "{ events(first: 100) { totalCount nodes { id type send { id } campaign { id } contact { id } } } }",
+    "{ contacts(first: 100, filter: { clicked: true, unsubscribed: false }) { totalCount nodes { \
+     id firstName companies { id name } } } }",
+    "{ events(first: 100) { totalCount nodes { id type send { id } campaign { id } contact { id } \
+     } } }",
     "{ viewer { user { email } organization { id name } } }",
     "{ feedCursor }",
 ];
@@ -86,22 +92,44 @@ async fn behind_the_wall_everything_is_written_as_before() {
     let token = walled.user(acme.id, "admin").await;
     let admin = walled.app.client(Some(token));
     walled.app.run(&format!(
-        "INSERT INTO contacts (org_id, first_name, email, country) SELECT '{}', 'x' || n, 'x' || n || '@example.com', 'DE' \
-         FROM generate_series(1, 20) AS n", acme.id
+        "INSERT INTO contacts (org_id, first_name, email, country) SELECT '{}', 'x' || n, 'x' || n \
+         || '@example.com', 'DE' FROM generate_series(1, 20) AS n", acme.id
     )).await;
     let mut socket = Socket::of(&admin).await;
-    let made = data(&admin, "mutation { createCampaign(input: { name: \"x\", subject: \"s\", body: \"b\" }) { campaign { id } } }").await;
+    let made = data(
+        &admin,
+        "mutation { createCampaign(input: { name: \"x\", subject: \"s\", \
+         body: \"b\" }) { campaign { id } } }",
+    )
+    .await;
     let campaign = made["createCampaign"]["campaign"]["id"].clone();
-    let made = data(&admin, "mutation { createSegment(input: { name: \"s\", filterRules: { country: \"DE\" } }) { segment { id } } }").await;
+    let made = data(
+        &admin,
+        "mutation { createSegment(input: { name: \"s\", filterRules: { \
+         country: \"DE\" } }) { segment { id } } }",
+    )
+    .await;
     let segment = made["createSegment"]["segment"]["id"].clone();
     let both = json!({ "campaign": campaign, "segment": segment });
-    admin.data("mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(campaignId: $campaign, segmentId: $segment) { campaign { id } } }", both).await;
+    admin
+        .data(
+            "mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(campaignId: $campaign, \
+             segmentId: $segment) { campaign { id } } }",
+            both,
+        )
+        .await;
     let one = json!({ "id": campaign });
     admin
         .data("mutation ($id: ID!) { startCampaign(id: $id) { campaign { status } } }", one.clone())
         .await;
     admin.data("mutation ($id: ID!) { queueSends(campaignId: $id) { queued } }", one.clone()).await;
-    let sends = admin.data("query ($id: ID!) { campaign(id: $id) { sends(first: 100) { totalCount nodes { id } } } }", one.clone()).await;
+    let sends = admin
+        .data(
+            "query ($id: ID!) { campaign(id: $id) { sends(first: 100) { totalCount \
+             nodes { id } } } }",
+            one.clone(),
+        )
+        .await;
     let sends = &sends["campaign"]["sends"];
     assert_eq!(sends["totalCount"], 20);
     let first = &sends["nodes"][0]["id"];
@@ -109,7 +137,8 @@ async fn behind_the_wall_everything_is_written_as_before() {
     socket
         .subscribe(
             "1",
-            "subscription ($after: String!) { engagementEvents(after: $after) { node { type campaign { id } } } }",
+            "subscription ($after: String!) { engagementEvents(after: $after) { node { type \
+             campaign { id } } } }",
             json!({ "after": cursor }),
         )
         .await;
@@ -138,7 +167,13 @@ async fn behind_the_wall_everything_is_written_as_before() {
         stats["campaign"]["stats"],
         json!({ "sends": 20, "delivered": 1, "opens": 1, "openRate": 100.0 })
     );
-    admin.data("mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign { name } } }", one.clone()).await;
+    admin
+        .data(
+            "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign { \
+             name } } }",
+            one.clone(),
+        )
+        .await;
     admin.data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", one).await;
     assert_eq!(walled.app.count("campaigns").await, 0);
 }
@@ -171,7 +206,8 @@ async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
     let stats = "query ($id: ID!) { campaign(id: $id) { name stats { sends opens } } }";
     assert_eq!(walled_admin.data(stats, campaign.clone()).await["campaign"], Json::Null);
     let before = walled.app.count("campaigns").await;
-    let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"taken\" }) { campaign { id } } }";
+    let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"taken\" }) { \
+                  campaign { id } } }";
     assert_eq!(walled_admin.ask(update, campaign.clone()).await.code(), "NOT_FOUND");
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
     assert_eq!(walled_admin.ask(delete, campaign.clone()).await.code(), "NOT_FOUND");
@@ -197,10 +233,14 @@ async fn policies_of_ones_own_hold_for_the_service() {
     let acme = walled.app.organization("acme").await;
     let (first, second) =
         (walled.user(acme.id, "member").await, walled.user(acme.id, "member").await);
-    walled.app.run(
-        "CREATE POLICY campaigns_own ON campaigns AS RESTRICTIVE FOR SELECT TO authenticated \
-         USING (creator_id IS NULL OR creator_id = (SELECT id FROM users WHERE auth_id = auth.uid()))",
-    ).await;
+    walled
+        .app
+        .run(
+            "CREATE POLICY campaigns_own ON campaigns AS RESTRICTIVE FOR SELECT TO authenticated \
+             USING (creator_id IS NULL OR creator_id = (SELECT id FROM users WHERE auth_id = \
+             auth.uid()))",
+        )
+        .await;
     let create = "mutation { createCampaign(input: { name: \"mine\" }) { campaign { id } } }";
     data(&walled.app.client(Some(first.clone())), create).await;
     for (token, count) in [(&first, 1), (&second, 0)] {
@@ -237,9 +277,11 @@ async fn everything_that_policies_added_is_removed() {
             let sql = database.connect().await;
             // one table of theirs without row security, that only some may read
             let open = "ALTER TABLE companies DISABLE ROW LEVEL SECURITY; \
-                DROP POLICY members_select ON companies; DROP POLICY members_insert ON companies; \
-                DROP POLICY members_update ON companies; DROP POLICY admins_delete ON companies; \
-                REVOKE UPDATE ON companies FROM authenticated";
+                        DROP POLICY members_select ON companies; DROP POLICY members_insert ON \
+                        companies; \
+                        DROP POLICY members_update ON companies; DROP POLICY admins_delete ON \
+                        companies; \
+                        REVOKE UPDATE ON companies FROM authenticated";
             sea_orm::ConnectionTrait::execute_unprepared(&sql, open).await.unwrap();
             sql.close().await.unwrap();
         }
@@ -360,7 +402,8 @@ async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
     // and with a function that reads it, it is not
     app.run(
         "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS \
-         $$ SELECT NULLIF(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', 'alice')::uuid $$",
+         $$ SELECT NULLIF(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', \
+         'alice')::uuid $$",
     )
     .await;
     crate::bounds::until("it is let in", std::time::Duration::from_secs(20), async || {
@@ -376,7 +419,9 @@ async fn a_claim_that_postgresql_cannot_store_is_refused_before_any_statement() 
     let token = walled.user(acme.id, "member").await;
     let subject = walled.app.verify(&token).subject().to_owned();
     let claims = |more: Json| {
-        let mut claims = json!({ "sub": subject, "org_id": acme.id, "exp": chrono::Utc::now().timestamp() + 60 });
+        let mut claims = json!({
+            "sub": subject, "org_id": acme.id, "exp": chrono::Utc::now().timestamp() + 60,
+        });
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         TestApp::sign(&claims)
     };
@@ -415,7 +460,11 @@ async fn an_older_function_of_the_service_is_replaced_and_others_are_not() {
         let run = async |text: &str| {
             sea_orm::ConnectionTrait::execute_unprepared(&sql, text).await.unwrap();
         };
-        run(&format!("CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$\n            {old}\n        $$")).await;
+        run(&format!(
+            "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS \
+             $$\n            {old}\n        $$"
+        ))
+        .await;
         if !made_by_service {
             run("DELETE FROM service_tables WHERE name = 'function auth.uid()'").await;
         }

@@ -54,11 +54,12 @@ fn of_entity<E: EntityTrait>(backend: Backend) -> (String, Columns) {
 async fn of_table(app: &TestApp, table: &str) -> Columns {
     let sql = match app.database.backend {
         Backend::Sqlite => format!(
-            "SELECT name, upper(type) AS type, CAST(\"notnull\" = 0 AS TEXT) AS nullable FROM pragma_table_info('{table}')"
+            "SELECT name, upper(type) AS type, CAST(\"notnull\" = 0 AS TEXT) AS nullable FROM \
+             pragma_table_info('{table}')"
         ),
         Backend::Postgres => format!(
-            "SELECT column_name AS name, CASE data_type WHEN 'USER-DEFINED' THEN udt_name ELSE data_type END AS type, \
-             CASE is_nullable WHEN 'YES' THEN '1' ELSE '0' END AS nullable \
+            "SELECT column_name AS name, CASE data_type WHEN 'USER-DEFINED' THEN udt_name ELSE \
+             data_type END AS type, CASE is_nullable WHEN 'YES' THEN '1' ELSE '0' END AS nullable \
              FROM information_schema.columns WHERE table_name = '{table}'"
         ),
     };
@@ -79,266 +80,355 @@ async fn row(app: &TestApp, sql: &str) -> sea_orm::QueryResult {
 /// The columns that the service adds to the documented ones.
 const ADDED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id", "chosen_id"])];
-/// Those that triggers fill. In PostgreSQL, an event that is not filed has none of them, and the service
-/// reads no such event.
+/// Those that triggers fill. In PostgreSQL, an event that is not filed has none of them, and the
+/// service reads no such event.
 const FILLED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
 
-on_both_databases! {
-    async fn added_columns_make_no_join_of_other_programs_ambiguous(app: TestApp) {
-        for (table, added) in ADDED {
-            for other in ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends"] {
-                let columns = of_table(&app, other).await;
-                assert!(added.iter().all(|column| !columns.contains_key(*column)), "{table} {other}");
-            }
-            let own = of_table(&app, table).await;
-            assert!(added.iter().all(|column| own.contains_key(*column)), "{table}");
+#[on_both_databases]
+async fn added_columns_make_no_join_of_other_programs_ambiguous(app: TestApp) {
+    for (table, added) in ADDED {
+        for other in ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends"] {
+            let columns = of_table(&app, other).await;
+            assert!(added.iter().all(|column| !columns.contains_key(*column)), "{table} {other}");
         }
-        // each column of the sends without its table
-        app.rows(
-            "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
-             JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id",
-        )
-        .await;
+        let own = of_table(&app, table).await;
+        assert!(added.iter().all(|column| own.contains_key(*column)), "{table}");
     }
+    // each column of the sends without its table
+    app.rows(
+        "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
+         JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id",
+    )
+    .await;
+}
 
-    async fn entities_are_the_tables_column_by_column(app: TestApp) {
-        let backend = app.database.backend;
-        for (table, columns) in [
-            of_entity::<organization::Entity>(backend),
-            of_entity::<user::Entity>(backend),
-            of_entity::<membership::Entity>(backend),
-            of_entity::<contact::Entity>(backend),
-            of_entity::<company::Entity>(backend),
-            of_entity::<contact_company::Entity>(backend),
-            of_entity::<campaign::Entity>(backend),
-            of_entity::<segment::Entity>(backend),
-            of_entity::<list_entry::Entity>(backend),
-            of_entity::<send::Entity>(backend),
-            of_entity::<event::Entity>(backend),
-        ] {
-            let mut of_table = of_table(&app, &table).await;
-            for name in FILLED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
-                let (_, is_nullable) = of_table.get_mut(*name).unwrap();
-                assert_eq!(*is_nullable, backend == Backend::Postgres);
-                *is_nullable = false;
-            }
-            assert_eq!(columns, of_table, "{table}");
+#[on_both_databases]
+async fn entities_are_the_tables_column_by_column(app: TestApp) {
+    let backend = app.database.backend;
+    for (table, columns) in [
+        of_entity::<organization::Entity>(backend),
+        of_entity::<user::Entity>(backend),
+        of_entity::<membership::Entity>(backend),
+        of_entity::<contact::Entity>(backend),
+        of_entity::<company::Entity>(backend),
+        of_entity::<contact_company::Entity>(backend),
+        of_entity::<campaign::Entity>(backend),
+        of_entity::<segment::Entity>(backend),
+        of_entity::<list_entry::Entity>(backend),
+        of_entity::<send::Entity>(backend),
+        of_entity::<event::Entity>(backend),
+    ] {
+        let mut of_table = of_table(&app, &table).await;
+        for name in FILLED.iter().filter(|(of, _)| *of == table).flat_map(|(_, names)| *names) {
+            let (_, is_nullable) = of_table.get_mut(*name).unwrap();
+            assert_eq!(*is_nullable, backend == Backend::Postgres);
+            *is_nullable = false;
         }
+        assert_eq!(columns, of_table, "{table}");
     }
+}
 
-    async fn a_row_that_sql_writes_gets_every_default_and_is_shown(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        app.run(&format!("INSERT INTO contacts (org_id, first_name) VALUES ({org}, 'Ann')")).await;
-        app.run(&format!("INSERT INTO campaigns (org_id, name) VALUES ({org}, 'By hand')")).await;
-        app.run(&format!(
-            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
-             SELECT {org}, campaigns.id, contacts.id FROM campaigns, contacts"
-        )).await;
-        app.run(&format!(
-            "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, id, 'click' FROM campaign_sends"
-        )).await;
-        app.run(&format!("INSERT INTO campaign_segments (org_id, name) VALUES ({org}, 'All')")).await;
-        app.run("INSERT INTO campaign_lists (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends").await;
-        let query = "{ campaigns { nodes { id channel status createdAt updatedAt metadata stats { sends clicks } \
-            sends { nodes { id status sentAt clicks metadata contact { firstName type metadata } } } } } }";
-        let data = acme.member.data(query, json!({})).await;
-        insta::allow_duplicates! {
-            insta::assert_json_snapshot!(data["campaigns"]["nodes"][0], {
-                ".id" => "[id]", ".createdAt" => "[time]", ".updatedAt" => "[time]", ".sends.nodes[].id" => "[id]",
-            }, @r#"
-            {
-              "channel": "email",
-              "createdAt": "[time]",
-              "id": "[id]",
-              "metadata": {},
-              "sends": {
-                "nodes": [
-                  {
-                    "clicks": 1,
-                    "contact": {
-                      "firstName": "Ann",
-                      "metadata": {},
-                      "type": "LEAD"
-                    },
-                    "id": "[id]",
-                    "metadata": {},
-                    "sentAt": null,
-                    "status": "QUEUED"
-                  }
-                ]
-              },
-              "stats": {
+#[on_both_databases]
+async fn a_row_that_sql_writes_gets_every_default_and_is_shown(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    app.run(&format!("INSERT INTO contacts (org_id, first_name) VALUES ({org}, 'Ann')")).await;
+    app.run(&format!("INSERT INTO campaigns (org_id, name) VALUES ({org}, 'By hand')")).await;
+    app.run(&format!(
+        "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) \
+         SELECT {org}, campaigns.id, contacts.id FROM campaigns, contacts"
+    ))
+    .await;
+    app.run(&format!(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, id, 'click' FROM \
+         campaign_sends"
+    ))
+    .await;
+    app.run(&format!("INSERT INTO campaign_segments (org_id, name) VALUES ({org}, 'All')")).await;
+    app.run(
+        "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) SELECT org_id, \
+         campaign_id, contact_id FROM campaign_sends",
+    )
+    .await;
+    let query = "{ campaigns { nodes { id channel status createdAt updatedAt metadata stats { \
+                 sends clicks } sends { nodes { id status sentAt clicks metadata contact { \
+                 firstName type metadata } } } } } }";
+    let data = acme.member.data(query, json!({})).await;
+    insta::allow_duplicates! {
+        insta::assert_json_snapshot!(data["campaigns"]["nodes"][0], {
+            ".id" => "[id]", ".createdAt" => "[time]", ".updatedAt" => "[time]",
+            ".sends.nodes[].id" => "[id]",
+        }, @r#"
+        {
+          "channel": "email",
+          "createdAt": "[time]",
+          "id": "[id]",
+          "metadata": {},
+          "sends": {
+            "nodes": [
+              {
                 "clicks": 1,
-                "sends": 1
-              },
-              "status": "DRAFT",
-              "updatedAt": "[time]"
-            }
-            "#);
+                "contact": {
+                  "firstName": "Ann",
+                  "metadata": {},
+                  "type": "LEAD"
+                },
+                "id": "[id]",
+                "metadata": {},
+                "sentAt": null,
+                "status": "QUEUED"
+              }
+            ]
+          },
+          "stats": {
+            "clicks": 1,
+            "sends": 1
+          },
+          "status": "DRAFT",
+          "updatedAt": "[time]"
         }
-        let id: Uuid = data["campaigns"]["nodes"][0]["id"].as_str().unwrap().parse().unwrap();
-        assert_eq!(id.get_version_num(), 4);
-        let of_row: Uuid = row(&app, "SELECT id FROM campaigns").await.try_get("", "id").unwrap();
-        assert_eq!(id, of_row);
+        "#);
     }
+    let id: Uuid = data["campaigns"]["nodes"][0]["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(id.get_version_num(), 4);
+    let of_row: Uuid = row(&app, "SELECT id FROM campaigns").await.try_get("", "id").unwrap();
+    assert_eq!(id, of_row);
+}
 
-    async fn an_update_by_sql_moves_updated_at_and_an_insert_keeps_it(app: TestApp) {
-        let acme = app.organization("acme").await;
-        app.run(&format!(
-            "INSERT INTO campaigns (org_id, name, created_at, updated_at) \
-             VALUES ({}, 'x', '2020-01-01T00:00:00.000+00:00', '2020-01-02T00:00:00.100000+00:00')",
-            app.literal(acme.id)
-        )).await;
-        let shown = async || {
-            acme.member.data("{ campaigns { nodes { createdAt updatedAt } } }", json!({})).await["campaigns"]["nodes"][0].clone()
-        };
-        assert_eq!(shown().await, json!({ "createdAt": "2020-01-01T00:00:00Z", "updatedAt": "2020-01-02T00:00:00.100Z" }));
-        app.run("UPDATE campaigns SET name = 'y', sent_at = '2021-01-01T00:00:00.120000+00:00'").await;
-        let after = shown().await;
-        assert_eq!(after["createdAt"], "2020-01-01T00:00:00Z");
-        let moved = chrono::DateTime::parse_from_rfc3339(after["updatedAt"].as_str().unwrap()).unwrap();
-        assert!(chrono::Utc::now() - moved.to_utc() < chrono::TimeDelta::minutes(1));
+#[on_both_databases]
+async fn an_update_by_sql_moves_updated_at_and_an_insert_keeps_it(app: TestApp) {
+    let acme = app.organization("acme").await;
+    app.run(&format!(
+        "INSERT INTO campaigns (org_id, name, created_at, updated_at) \
+         VALUES ({}, 'x', '2020-01-01T00:00:00.000+00:00', '2020-01-02T00:00:00.100000+00:00')",
+        app.literal(acme.id)
+    ))
+    .await;
+    let shown = async || {
+        let query = "{ campaigns { nodes { createdAt updatedAt } } }";
+        acme.member.data(query, json!({})).await["campaigns"]["nodes"][0].take()
+    };
+    assert_eq!(
+        shown().await,
+        json!({ "createdAt": "2020-01-01T00:00:00Z", "updatedAt": "2020-01-02T00:00:00.100Z" })
+    );
+    app.run("UPDATE campaigns SET name = 'y', sent_at = '2021-01-01T00:00:00.120000+00:00'").await;
+    let after = shown().await;
+    assert_eq!(after["createdAt"], "2020-01-01T00:00:00Z");
+    let moved = chrono::DateTime::parse_from_rfc3339(after["updatedAt"].as_str().unwrap()).unwrap();
+    assert!(chrono::Utc::now() - moved.to_utc() < chrono::TimeDelta::minutes(1));
+}
+
+#[on_both_databases]
+async fn the_database_refuses_references_to_another_organization(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(61);
+    let ours = app.organization("ours").await;
+    let theirs = app.organization("theirs").await;
+    let of_ours = populate(&ours.scope, &mut rng, 4).await;
+    let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
+    let org = app.literal(ours.id);
+    let id = |id: Uuid| app.literal(id);
+    let (campaign, contact) = (id(of_ours.campaigns[0]), id(of_ours.contacts[0]));
+    let (their_campaign, their_contact) = (id(of_theirs.campaigns[0]), id(of_theirs.contacts[0]));
+    app.run("DELETE FROM campaign_lists").await;
+    for sql in [
+        format!(
+            "INSERT INTO campaigns (org_id, name, creator_id) VALUES ({org}, 'x', {})",
+            id(of_theirs.users[0])
+        ),
+        format!(
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) VALUES \
+             ({org}, {their_campaign}, {contact})"
+        ),
+        format!(
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) VALUES \
+             ({org}, {campaign}, {their_contact})"
+        ),
+        format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')",
+            id(of_theirs.sends[0])
+        ),
+        format!(
+            "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES \
+             ({org}, {their_campaign}, {contact})"
+        ),
+        format!(
+            "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES \
+             ({org}, {campaign}, {their_contact})"
+        ),
+        format!(
+            "INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id) VALUES \
+             ({org}, {campaign}, {contact}, {})",
+            id(of_theirs.segments[0])
+        ),
+        format!(
+            "INSERT INTO contacts (org_id, first_name, owner_id) VALUES ({org}, 'x', {})",
+            id(of_theirs.users[0])
+        ),
+        format!("UPDATE campaign_sends SET campaign_id = {their_campaign} WHERE org_id = {org}"),
+        format!("UPDATE campaigns SET org_id = {} WHERE org_id = {org}", app.literal(theirs.id)),
+    ] {
+        let refused = app.try_run(&sql).await.expect_err(&sql);
+        assert!(refused.to_string().to_lowercase().contains("foreign key"), "{sql}: {refused}");
     }
+}
 
-    async fn the_database_refuses_references_to_another_organization(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(61);
-        let ours = app.organization("ours").await;
-        let theirs = app.organization("theirs").await;
-        let of_ours = populate(&ours.scope, &mut rng, 4).await;
-        let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
-        let org = app.literal(ours.id);
-        let id = |id: Uuid| app.literal(id);
-        let (campaign, contact) = (id(of_ours.campaigns[0]), id(of_ours.contacts[0]));
-        let (their_campaign, their_contact) = (id(of_theirs.campaigns[0]), id(of_theirs.contacts[0]));
-        app.run("DELETE FROM campaign_lists").await;
-        for sql in [
-            format!("INSERT INTO campaigns (org_id, name, creator_id) VALUES ({org}, 'x', {})", id(of_theirs.users[0])),
-            format!("INSERT INTO campaign_sends (org_id, campaign_id, contact_id) VALUES ({org}, {their_campaign}, {contact})"),
-            format!("INSERT INTO campaign_sends (org_id, campaign_id, contact_id) VALUES ({org}, {campaign}, {their_contact})"),
-            format!("INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')", id(of_theirs.sends[0])),
-            format!("INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES ({org}, {their_campaign}, {contact})"),
-            format!("INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES ({org}, {campaign}, {their_contact})"),
-            format!("INSERT INTO campaign_lists (org_id, campaign_id, contact_id, segment_id) VALUES ({org}, {campaign}, {contact}, {})", id(of_theirs.segments[0])),
-            format!("INSERT INTO contacts (org_id, first_name, owner_id) VALUES ({org}, 'x', {})", id(of_theirs.users[0])),
-            format!("UPDATE campaign_sends SET campaign_id = {their_campaign} WHERE org_id = {org}"),
-            format!("UPDATE campaigns SET org_id = {} WHERE org_id = {org}", app.literal(theirs.id)),
-        ] {
-            let refused = app.try_run(&sql).await.expect_err(&sql);
-            assert!(refused.to_string().to_lowercase().contains("foreign key"), "{sql}: {refused}");
-        }
+#[on_both_databases]
+async fn the_service_refuses_references_to_another_organization_by_itself(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(62);
+    let ours = app.organization("ours").await;
+    let theirs = app.organization("theirs").await;
+    let of_ours = populate(&ours.scope, &mut rng, 4).await;
+    let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
+    let row = || campaign::ActiveModel {
+        id: Set(Uuid::new_v4()),
+        name: Set("x".to_owned()),
+        ..Default::default()
+    };
+    let foreign = campaign::ActiveModel { creator_id: Set(Some(of_theirs.users[0])), ..row() };
+    let refused = ours.scope.insert::<campaign::Entity>(foreign.clone()).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }
+    ));
+    let refused =
+        ours.scope.update::<campaign::Entity>(of_ours.campaigns[0], foreign).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }
+    ));
+    // a row is stored in the scope's organization, even if it names another, and stays there
+    let elsewhere = campaign::ActiveModel { org_id: Set(theirs.id), ..row() };
+    let inserted = ours.scope.insert::<campaign::Entity>(elsewhere.clone()).await.unwrap();
+    assert_eq!(inserted.org_id, ours.id);
+    let updated =
+        ours.scope.update::<campaign::Entity>(inserted.id, elsewhere).await.unwrap().unwrap();
+    assert_eq!((updated.org_id, updated.id), (ours.id, inserted.id));
+}
+
+#[on_both_databases]
+async fn deleting_clears_or_takes_along_what_refers(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(63);
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut rng, 6).await;
+    let entries = app.count("campaign_lists").await;
+    app.run("DELETE FROM campaign_segments").await;
+    assert_eq!(app.count("campaign_lists").await, entries);
+    assert_eq!(app.count("campaign_lists WHERE segment_id IS NOT NULL OR org_id IS NULL").await, 0);
+    app.run("DELETE FROM users").await;
+    assert_eq!(app.count("campaigns").await, i64::try_from(made.campaigns.len()).unwrap());
+    assert_eq!(app.count("campaigns WHERE creator_id IS NOT NULL OR org_id IS NULL").await, 0);
+    app.run(&format!("DELETE FROM contacts WHERE id = {}", app.literal(made.contacts[0]))).await;
+    assert_eq!(
+        app.count(&format!("campaign_sends WHERE contact_id = {}", app.literal(made.contacts[0])))
+            .await,
+        0
+    );
+    app.run("DELETE FROM organizations").await;
+    for table in
+        ["users", "contacts", "campaigns", "campaign_sends", "campaign_events", "campaign_lists"]
+    {
+        assert_eq!(app.count(table).await, 0, "{table}");
     }
+}
 
-    async fn the_service_refuses_references_to_another_organization_by_itself(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(62);
-        let ours = app.organization("ours").await;
-        let theirs = app.organization("theirs").await;
-        let of_ours = populate(&ours.scope, &mut rng, 4).await;
-        let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
-        let row = || campaign::ActiveModel { id: Set(Uuid::new_v4()), name: Set("x".to_owned()), ..Default::default() };
-        let foreign = campaign::ActiveModel { creator_id: Set(Some(of_theirs.users[0])), ..row() };
-        let refused = ours.scope.insert::<campaign::Entity>(foreign.clone()).await.unwrap_err();
-        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
-        let refused = ours.scope.update::<campaign::Entity>(of_ours.campaigns[0], foreign).await.unwrap_err();
-        assert!(matches!(refused, campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }));
-        // a row is stored in the scope's organization, even if it names another, and stays there
-        let elsewhere = campaign::ActiveModel { org_id: Set(theirs.id), ..row() };
-        let inserted = ours.scope.insert::<campaign::Entity>(elsewhere.clone()).await.unwrap();
-        assert_eq!(inserted.org_id, ours.id);
-        let updated = ours.scope.update::<campaign::Entity>(inserted.id, elsewhere).await.unwrap().unwrap();
-        assert_eq!((updated.org_id, updated.id), (ours.id, inserted.id));
+#[on_both_databases]
+async fn the_database_refuses_what_is_no_value_of_its_column(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    for (columns, values) in [
+        ("status", "'SENT'"),
+        ("status", "'gone'"),
+        ("status", "NULL"),
+        ("channel", "NULL"),
+        ("name", "NULL"),
+        ("sent_at", "'someday'"),
+        ("sent_at", "'2026-02-30T00:00:00+00:00'"),
+        ("metadata", "'{'"),
+        ("created_at", "NULL"),
+        ("updated_at", "NULL"),
+    ] {
+        let name = if columns == "name" { "" } else { ", name" };
+        let named = if columns == "name" { "" } else { ", 'x'" };
+        let sql = format!(
+            "INSERT INTO campaigns (org_id, {columns}{name}) VALUES ({org}, {values}{named})"
+        );
+        assert!(app.try_run(&sql).await.is_err(), "{sql}");
     }
-
-    async fn deleting_clears_or_takes_along_what_refers(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(63);
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut rng, 6).await;
-        let entries = app.count("campaign_lists").await;
-        app.run("DELETE FROM campaign_segments").await;
-        assert_eq!(app.count("campaign_lists").await, entries);
-        assert_eq!(app.count("campaign_lists WHERE segment_id IS NOT NULL OR org_id IS NULL").await, 0);
-        app.run("DELETE FROM users").await;
-        assert_eq!(app.count("campaigns").await, i64::try_from(made.campaigns.len()).unwrap());
-        assert_eq!(app.count("campaigns WHERE creator_id IS NOT NULL OR org_id IS NULL").await, 0);
-        app.run(&format!("DELETE FROM contacts WHERE id = {}", app.literal(made.contacts[0]))).await;
-        assert_eq!(app.count(&format!("campaign_sends WHERE contact_id = {}", app.literal(made.contacts[0]))).await, 0);
-        app.run("DELETE FROM organizations").await;
-        for table in ["users", "contacts", "campaigns", "campaign_sends", "campaign_events", "campaign_lists"] {
-            assert_eq!(app.count(table).await, 0, "{table}");
-        }
-    }
-
-    async fn the_database_refuses_what_is_no_value_of_its_column(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        for (columns, values) in [
-            ("status", "'SENT'"), ("status", "'gone'"), ("status", "NULL"), ("channel", "NULL"), ("name", "NULL"),
-            ("sent_at", "'someday'"), ("sent_at", "'2026-02-30T00:00:00+00:00'"), ("metadata", "'{'"),
-            ("created_at", "NULL"), ("updated_at", "NULL"),
-        ] {
-            let name = if columns == "name" { "" } else { ", name" };
-            let named = if columns == "name" { "" } else { ", 'x'" };
-            let sql = format!("INSERT INTO campaigns (org_id, {columns}{name}) VALUES ({org}, {values}{named})");
+    if app.database.backend == Backend::Postgres {
+        for time in ["infinity", "-infinity", "10000-01-01", "0044-03-15 BC"] {
+            let sql = format!(
+                "INSERT INTO campaigns (org_id, name, sent_at) VALUES ({org}, 'x', '{time}')"
+            );
             assert!(app.try_run(&sql).await.is_err(), "{sql}");
         }
-        if app.database.backend == Backend::Postgres {
-            for time in ["infinity", "-infinity", "10000-01-01", "0044-03-15 BC"] {
-                let sql = format!("INSERT INTO campaigns (org_id, name, sent_at) VALUES ({org}, 'x', '{time}')");
-                assert!(app.try_run(&sql).await.is_err(), "{sql}");
-            }
-        } else {
-            for (column, value) in [
-                ("id", "'00000000-0000-0000-0000-000000000000'"), ("id", "x'00'"), ("sent_at", "'2026-01-31 12:00:00'"),
-                ("sent_at", "'2026-01-31T12:00:00Z'"), ("sent_at", "'2026-01-31T13:00:00+01:00'"), ("sent_at", "5"),
-                ("sent_at", "'2026-01-31T12:00:00.+00:00'"), ("sent_at", "'2026-01-31T12:00:00.5x+00:00'"),
-            ] {
-                let sql = format!("INSERT INTO campaigns (org_id, name, {column}) VALUES ({org}, 'x', {value})");
-                assert!(app.try_run(&sql).await.is_err(), "{sql}");
-            }
+    } else {
+        for (column, value) in [
+            ("id", "'00000000-0000-0000-0000-000000000000'"),
+            ("id", "x'00'"),
+            ("sent_at", "'2026-01-31 12:00:00'"),
+            ("sent_at", "'2026-01-31T12:00:00Z'"),
+            ("sent_at", "'2026-01-31T13:00:00+01:00'"),
+            ("sent_at", "5"),
+            ("sent_at", "'2026-01-31T12:00:00.+00:00'"),
+            ("sent_at", "'2026-01-31T12:00:00.5x+00:00'"),
+        ] {
+            let sql = format!(
+                "INSERT INTO campaigns (org_id, name, {column}) VALUES ({org}, 'x', {value})"
+            );
+            assert!(app.try_run(&sql).await.is_err(), "{sql}");
         }
-        assert_eq!(app.count("campaigns").await, 0);
-        // what may be null is null
-        app.run(&format!("INSERT INTO campaigns (org_id, name, metadata) VALUES ({org}, 'x', NULL)")).await;
-        let data = acme.member.data("{ campaigns { nodes { metadata } } }", json!({})).await;
-        assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
-        // and so is what JSON calls null
-        app.run("UPDATE campaigns SET metadata = 'null'").await;
-        let query = "{ campaigns(filter: { metadata: { contains: {} } }) { nodes { metadata } } }";
-        let data = acme.member.data(query, json!({})).await;
-        assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
     }
+    assert_eq!(app.count("campaigns").await, 0);
+    // what may be null is null
+    app.run(&format!("INSERT INTO campaigns (org_id, name, metadata) VALUES ({org}, 'x', NULL)"))
+        .await;
+    let data = acme.member.data("{ campaigns { nodes { metadata } } }", json!({})).await;
+    assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
+    // and so is what JSON calls null
+    app.run("UPDATE campaigns SET metadata = 'null'").await;
+    let query = "{ campaigns(filter: { metadata: { contains: {} } }) { nodes { metadata } } }";
+    let data = acme.member.data(query, json!({})).await;
+    assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
+}
 
-    async fn times_take_their_one_form_however_fast_they_are_written(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        // all within a millisecond, as far as SQLite's clock can tell
-        app.run(&format!(
-            "INSERT INTO campaigns (org_id, name, created_at, updated_at) VALUES ({org}, 'x', '2020-01-01T00:00:00+00:00', '2020-01-01T00:00:00.5+00:00');
-             UPDATE campaigns SET name = 'y';
-             UPDATE campaigns SET sent_at = '2026-01-01T00:00:00.500000+00:00';
-             UPDATE campaigns SET scheduled_at = '2026-01-01T00:00:00.000+00:00', sent_at = '2026-01-01T00:00:00.1200+00:00'"
-        )).await;
-        let query = "{ campaigns(filter: { sentAt: { eq: \"2026-01-01T00:00:00.12Z\" }, scheduledAt: { eq: \"2026-01-01T00:00:00Z\" } }) { nodes { updatedAt } } }";
-        let shown = async || {
-            let data = acme.member.data(query, json!({})).await;
-            data["campaigns"]["nodes"][0]["updatedAt"].as_str().unwrap().to_owned()
-        };
-        let before = shown().await;
-        assert!(before.as_str() > "2026-06");
-        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-        app.run("UPDATE campaigns SET name = 'z'").await;
-        assert!(shown().await > before);
-    }
+#[on_both_databases]
+async fn times_take_their_one_form_however_fast_they_are_written(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    // all within a millisecond, as far as SQLite's clock can tell
+    app.run(&format!(
+        "INSERT INTO campaigns (org_id, name, created_at, updated_at) VALUES \
+         ({org}, 'x', '2020-01-01T00:00:00+00:00', '2020-01-01T00:00:00.5+00:00');
+         UPDATE campaigns SET name = 'y';
+         UPDATE campaigns SET sent_at = '2026-01-01T00:00:00.500000+00:00';
+         UPDATE campaigns SET scheduled_at = '2026-01-01T00:00:00.000+00:00', sent_at = \
+         '2026-01-01T00:00:00.1200+00:00'"
+    ))
+    .await;
+    let query = "{ campaigns(filter: { sentAt: { eq: \"2026-01-01T00:00:00.12Z\" }, scheduledAt: { \
+                 eq: \"2026-01-01T00:00:00Z\" } }) { nodes { updatedAt } } }";
+    let shown = async || {
+        let data = acme.member.data(query, json!({})).await;
+        data["campaigns"]["nodes"][0]["updatedAt"].as_str().unwrap().to_owned()
+    };
+    let before = shown().await;
+    assert!(before.as_str() > "2026-06");
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    app.run("UPDATE campaigns SET name = 'z'").await;
+    assert!(shown().await > before);
 }
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
     let sql = match database.backend {
         Backend::Sqlite => {
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER \
+             BY name"
         }
         Backend::Postgres => {
-            "SELECT CAST(table_name AS text) AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY name"
+            "SELECT CAST(table_name AS text) AS name FROM information_schema.tables WHERE \
+             table_schema = 'public' ORDER BY name"
         }
     };
     let connection = database.connect().await;
@@ -426,22 +516,31 @@ async fn a_table_of_another_program_stops_the_migration_on_postgres() {
     foreign_table(Backend::Postgres).await;
 }
 
-/// The neighbours as they may have been before: another program's tables with more and other columns.
+/// The neighbours as they may have been before: another program's tables with more and other
+/// columns.
 #[tokio::test]
 async fn neighbours_that_are_there_stay_as_they_are() {
     let database = TestDatabase::empty(Backend::Postgres).await;
-    let common = "id uuid PRIMARY KEY DEFAULT gen_random_uuid(), org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE, \
-        created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(), metadata jsonb DEFAULT '{}'";
-    run(&database, &format!(
-        "CREATE TABLE organizations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, slug text NOT NULL UNIQUE, \
-           logo_url text, domain text, created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(), metadata jsonb);
+    let common = "id uuid PRIMARY KEY DEFAULT gen_random_uuid(), org_id uuid NOT NULL REFERENCES \
+                  organizations ON DELETE CASCADE, created_at timestamptz NOT NULL DEFAULT now(), \
+                  updated_at timestamptz NOT NULL DEFAULT now(), metadata jsonb DEFAULT '{}'";
+    run(
+        &database,
+        &format!(
+        "CREATE TABLE organizations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT \
+         NULL, slug text NOT NULL UNIQUE, logo_url text, domain text, created_at timestamptz NOT \
+         NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(), metadata jsonb);
          CREATE TYPE contact_type AS ENUM ('lead', 'prospect', 'customer', 'partner', 'other');
-         CREATE TABLE users ({common}, auth_id uuid UNIQUE, email text NOT NULL, full_name text, avatar_url text, phone text, \
-           timezone text DEFAULT 'UTC', is_active boolean NOT NULL DEFAULT true, last_sign_in_at timestamptz);
-         CREATE TABLE contacts ({common}, owner_id uuid, first_name text NOT NULL, last_name text, email text, phone text, \
-           type contact_type NOT NULL DEFAULT 'lead', title text, source text, avatar_url text, address_line1 text, address_line2 text, \
+         CREATE TABLE users ({common}, auth_id uuid UNIQUE, email text NOT NULL, full_name text, \
+         avatar_url text, phone text, timezone text DEFAULT 'UTC', is_active boolean NOT NULL \
+         DEFAULT true, last_sign_in_at timestamptz);
+         CREATE TABLE contacts ({common}, owner_id uuid, first_name text NOT NULL, last_name text, \
+         email text, phone text, type contact_type NOT NULL DEFAULT 'lead', title text, source \
+         text, avatar_url text, address_line1 text, address_line2 text, \
            city text, state text, postal_code text, country text, favourite_colour text)"
-    )).await;
+    ),
+    )
+    .await;
     campaigns_migration::up(&database.url).await.unwrap();
     let app = TestApp::on(database, campaigns_server::Settings::default()).await;
     let ours = app.organization("ours").await;
@@ -450,7 +549,8 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     let of_ours = populate(&ours.scope, &mut rng, 4).await;
     let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
     assert_eq!(app.count("contacts WHERE favourite_colour IS NULL").await, 8);
-    // a neighbour's table has no key that the database could check the organization with; the service does
+    // a neighbour's table has no key that the database could check the organization with; the
+    // service does
     let refused = ours
         .scope
         .insert::<send::Entity>(send::ActiveModel {
@@ -510,7 +610,8 @@ async fn a_role_that_could_serve_before_an_upgrade_can_serve_after_it() {
          REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC; \
          GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer), \
            campaign_feed_holder() TO {service}; \
-         GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer) TO {viewer}"
+         GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer) TO \
+         {viewer}"
     ))
     .await
     .unwrap();

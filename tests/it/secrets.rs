@@ -5,7 +5,8 @@ use std::path::Path;
 use async_graphql::futures_util::{StreamExt, stream};
 use campaigns_tests::{Backend, Binary, Finished, TestDatabase};
 
-/// What must never be shown. A password may have spaces, and a slash that an address should not have.
+/// What must never be shown. A password may have spaces, and a slash that an address should not
+/// have.
 const SECRETS: [&str; 2] = ["hunter2", "swordfish"];
 
 /// Values with secrets in them, of which some argument or other may be given each by mistake.

@@ -1,5 +1,5 @@
-//! The six questions, as the documentation asks them: held against the SQL of the document that the tables
-//! come from, on random rows and after random writes by SQL.
+//! The six questions, as the documentation asks them: held against the SQL of the document that the
+//! tables come from, on random rows and after random writes by SQL.
 
 use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database, populate};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -114,7 +114,8 @@ impl Asked<'_> {
 
     async fn events_of_a_contact(&self, contacts: &[Uuid]) {
         for contact in contacts {
-            let sql = "SELECT ce.id, c.name AS campaign, CAST(ce.event_type AS text) AS event_type, ce.url
+            let sql = "SELECT ce.id, c.name AS campaign, CAST(ce.event_type AS text) AS \
+                 event_type, ce.url
                  FROM campaign_events ce
                  JOIN campaign_sends cs ON cs.id = ce.send_id
                  JOIN campaigns c ON c.id = cs.campaign_id
@@ -140,7 +141,8 @@ impl Asked<'_> {
     async fn segment_sizes(&self) {
         let rows = self
             .rows(
-                "SELECT seg.id, seg.name, CAST(coalesce(seg.contact_count, 0) AS bigint) AS contact_count,
+                "SELECT seg.id, seg.name, CAST(coalesce(seg.contact_count, 0) AS bigint) AS \
+                 contact_count,
                  count(DISTINCT cl.campaign_id) AS campaigns_used_in
                  FROM campaign_segments seg LEFT JOIN campaign_lists cl ON cl.segment_id = seg.id
                  WHERE seg.org_id = $org GROUP BY seg.id, seg.name, seg.contact_count
@@ -149,7 +151,8 @@ impl Asked<'_> {
             .await;
         let expected = rows.iter().map(|row| {
             json!({
-                "id": id(row), "name": text(row, "name"), "contactCount": number(row, "contact_count"),
+                "id": id(row), "name": text(row, "name"),
+                "contactCount": number(row, "contact_count"),
                 "campaignsUsedIn": number(row, "campaigns_used_in"),
             })
         });
@@ -179,7 +182,8 @@ impl Asked<'_> {
                 *shown,
                 json!({
                     "id": id(row), "name": text(row, "name"),
-                    "status": text(row, "status").unwrap().to_uppercase(), "sentAt": shown["sentAt"],
+                    "status": text(row, "status").unwrap().to_uppercase(),
+                    "sentAt": shown["sentAt"],
                     "stats": {
                         "queued": number(row, "queued"), "sent": number(row, "sent"),
                         "delivered": number(row, "delivered"), "bounced": number(row, "bounced"),
@@ -195,13 +199,15 @@ impl Asked<'_> {
             Backend::Postgres => " COLLATE \"C\"",
             Backend::Sqlite => "",
         };
-        let sql = "SELECT con.* FROM (SELECT DISTINCT con.id, con.first_name, con.last_name, con.email
+        let sql = "SELECT con.* FROM (SELECT DISTINCT con.id, con.first_name, con.last_name, \
+             con.email
              FROM contacts con
              JOIN campaign_sends cs ON cs.contact_id = con.id
              JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click'
              WHERE con.org_id = $org AND con.id NOT IN (
                SELECT cs2.contact_id FROM campaign_sends cs2
-               JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe')) con
+               JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = \
+               'unsubscribe')) con
              ORDER BY con.last_name$c ASC NULLS LAST, con.first_name$c, con.id";
         let rows = self.rows(&sql.replace("$c", collate)).await;
         let expected = rows.iter().map(|row| {
@@ -243,8 +249,9 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, made: &Fixtures) -> String {
         2 => format!("UPDATE campaign_sends SET contact_id = {contact} WHERE id IN ({sends})"),
         3 => format!("UPDATE campaign_events SET event_type = '{event}' WHERE id IN ({events})"),
         4 => format!(
-            "UPDATE campaign_events SET send_id = (SELECT id FROM campaign_sends WHERE id = {send}) \
-                      WHERE id IN ({events}) AND EXISTS (SELECT 1 FROM campaign_sends WHERE id = {send})"
+            "UPDATE campaign_events SET send_id = (SELECT id FROM campaign_sends WHERE id = \
+             {send}) WHERE id IN ({events}) AND EXISTS \
+             (SELECT 1 FROM campaign_sends WHERE id = {send})"
         ),
         5 => format!("DELETE FROM campaign_sends WHERE id IN ({sends})"),
         6 => format!("DELETE FROM campaign_events WHERE id IN ({events})"),
@@ -252,24 +259,23 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, made: &Fixtures) -> String {
         8 => format!("UPDATE campaign_lists SET segment_id = NULL WHERE campaign_id = {campaign}"),
         _ => format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type) \
-                      SELECT org_id, id, '{event}' FROM campaign_sends WHERE id IN ({sends})"
+             SELECT org_id, id, '{event}' FROM campaign_sends WHERE id IN ({sends})"
         ),
     }
 }
 
-on_every_database! {
-    async fn the_six_questions_equal_the_seeds_sql_regardless_of_the_writer(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(111);
-        let acme = app.organization("acme").await;
-        let other = app.organization("other").await;
-        let of_acme = populate(&acme.scope, &mut rng, 24).await;
-        let of_other = populate(&other.scope, &mut rng, 9).await;
-        for round in 0..12 {
-            for (organization, made) in [(&acme, &of_acme), (&other, &of_other)] {
-                Asked { app: &app, organization }.all(made).await;
-                for _ in 0..round {
-                    app.run(&write(&app, &mut rng, made)).await;
-                }
+#[on_every_database]
+async fn the_six_questions_equal_the_seeds_sql_regardless_of_the_writer(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(111);
+    let acme = app.organization("acme").await;
+    let other = app.organization("other").await;
+    let of_acme = populate(&acme.scope, &mut rng, 24).await;
+    let of_other = populate(&other.scope, &mut rng, 9).await;
+    for round in 0..12 {
+        for (organization, made) in [(&acme, &of_acme), (&other, &of_other)] {
+            Asked { app: &app, organization }.all(made).await;
+            for _ in 0..round {
+                app.run(&write(&app, &mut rng, made)).await;
             }
         }
     }

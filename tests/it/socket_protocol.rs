@@ -16,139 +16,255 @@ fn message(of: Json) -> Received {
     Received::Message(of)
 }
 
-on_both_databases! {
-    async fn queries_and_mutations_answer_once_and_complete(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut socket = Socket::of(&acme.member).await;
-        socket.subscribe("1", "query ($n: Int!) { campaigns(first: $n) { totalCount } }", json!({ "n": 1 })).await;
-        assert_eq!(socket.message().await, json!({ "id": "1", "type": "next", "payload": { "data": { "campaigns": { "totalCount": 0 } } } }));
-        assert_eq!(socket.message().await, json!({ "id": "1", "type": "complete" }));
-        // the id is free again
-        socket.subscribe("1", "mutation { createCampaign(input: { name: \"x\" }) { campaign { name } } }", json!({})).await;
-        assert_eq!(socket.next("1").await["createCampaign"]["campaign"]["name"], "x");
-        assert_eq!(socket.message().await["type"], "complete");
-        // an error of a field is a result, one of the document or its variables is none
-        socket.subscribe("2", "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", json!({ "id": "nope" })).await;
-        let next = socket.message().await;
-        assert_eq!((&next["type"], &next["payload"]["errors"][0]["extensions"]["code"]), (&json!("next"), &json!("FORBIDDEN")));
-        assert_eq!(socket.message().await["type"], "complete");
-        for (query, variables, code) in [
-            ("{ campaigns", json!({}), "GRAPHQL_PARSE_FAILED"),
-            ("{ nothing }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
-            ("query ($n: Int!) { campaigns(first: $n) { totalCount } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
-            ("query ($n: Int!) { campaigns(first: $n) { totalCount } }", json!({ "n": "x" }), "BAD_USER_INPUT"),
-            ("subscription { engagementEvents(after: \"nope\") { cursor } }", json!({}), "BAD_USER_INPUT"),
-            ("subscription { engagementEvents(filter: { id: { eq: \"nope\" } }) { cursor } }", json!({}), "BAD_USER_INPUT"),
-            ("subscription { campaignStats(campaignId: \"00000000-0000-4000-8000-000000000000\") { sends } }", json!({}), "NOT_FOUND"),
-            ("subscription { campaignChanges(id: \"00000000-0000-4000-8000-000000000000\") { name } }", json!({}), "NOT_FOUND"),
-            ("subscription { campaignChanges(id: \"nope\") { name } }", json!({}), "BAD_USER_INPUT"),
-            ("subscription { campaignStats(campaignId: \"nope\") { sends } }", json!({}), "BAD_USER_INPUT"),
-            ("subscription { engagementEvents { cursor } campaignStats(campaignId: \"1\") { sends } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
-            ("subscription { a: engagementEvents { cursor } b: engagementEvents { cursor } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
-            ("subscription { engagementEvents { node { send { events(first: 500) { nodes { send { events(first: 500) { nodes { id } } } } } } } } }", json!({}), "LIMIT_EXCEEDED"),
-        ] {
-            socket.subscribe("3", query, variables).await;
-            println!("{query}");
-            let error = socket.message().await;
-            assert_eq!((&error["id"], &error["type"]), (&json!("3"), &json!("error")), "{query} {error}");
-            assert_eq!(error["payload"][0]["extensions"]["code"], code, "{query} {error}");
-        }
+#[on_both_databases]
+async fn queries_and_mutations_answer_once_and_complete(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut socket = Socket::of(&acme.member).await;
+    socket
+        .subscribe(
+            "1",
+            "query ($n: Int!) { campaigns(first: $n) { totalCount } }",
+            json!({ "n": 1 }),
+        )
+        .await;
+    assert_eq!(
+        socket.message().await,
+        json!({
+            "id": "1", "type": "next", "payload": { "data": { "campaigns": { "totalCount": 0 } } },
+        })
+    );
+    assert_eq!(socket.message().await, json!({ "id": "1", "type": "complete" }));
+    // the id is free again
+    socket
+        .subscribe(
+            "1",
+            "mutation { createCampaign(input: { name: \"x\" }) { campaign { name } } }",
+            json!({}),
+        )
+        .await;
+    assert_eq!(socket.next("1").await["createCampaign"]["campaign"]["name"], "x");
+    assert_eq!(socket.message().await["type"], "complete");
+    // an error of a field is a result, one of the document or its variables is none
+    socket
+        .subscribe(
+            "2",
+            "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",
+            json!({ "id": "nope" }),
+        )
+        .await;
+    let next = socket.message().await;
+    assert_eq!(
+        (&next["type"], &next["payload"]["errors"][0]["extensions"]["code"]),
+        (&json!("next"), &json!("FORBIDDEN"))
+    );
+    assert_eq!(socket.message().await["type"], "complete");
+    for (query, variables, code) in [
+        ("{ campaigns", json!({}), "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "query ($n: Int!) { campaigns(first: $n) { totalCount } }",
+            json!({}),
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "query ($n: Int!) { campaigns(first: $n) { totalCount } }",
+            json!({ "n": "x" }),
+            "BAD_USER_INPUT",
+        ),
+        (
+            "subscription { engagementEvents(after: \"nope\") { cursor } }",
+            json!({}),
+            "BAD_USER_INPUT",
+        ),
+        (
+            "subscription { engagementEvents(filter: { id: { eq: \"nope\" } }) { cursor } }",
+            json!({}),
+            "BAD_USER_INPUT",
+        ),
+        (
+            "subscription { campaignStats(campaignId: \"00000000-0000-4000-8000-000000000000\") { \
+             sends } }",
+            json!({}),
+            "NOT_FOUND",
+        ),
+        (
+            "subscription { campaignChanges(id: \"00000000-0000-4000-8000-000000000000\") { name } \
+             }",
+            json!({}),
+            "NOT_FOUND",
+        ),
+        ("subscription { campaignChanges(id: \"nope\") { name } }", json!({}), "BAD_USER_INPUT"),
+        (
+            "subscription { campaignStats(campaignId: \"nope\") { sends } }",
+            json!({}),
+            "BAD_USER_INPUT",
+        ),
+        (
+            "subscription { engagementEvents { cursor } campaignStats(campaignId: \"1\") { sends } \
+             }",
+            json!({}),
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "subscription { a: engagementEvents { cursor } b: engagementEvents { cursor } }",
+            json!({}),
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "subscription { engagementEvents { node { send { events(first: 500) { nodes { send { \
+             events(first: 500) { nodes { id } } } } } } } } }",
+            json!({}),
+            "LIMIT_EXCEEDED",
+        ),
+    ] {
+        socket.subscribe("3", query, variables).await;
+        println!("{query}");
+        let error = socket.message().await;
+        assert_eq!(
+            (&error["id"], &error["type"]),
+            (&json!("3"), &json!("error")),
+            "{query} {error}"
+        );
+        assert_eq!(error["payload"][0]["extensions"]["code"], code, "{query} {error}");
     }
+}
 
-    async fn a_subscription_over_http_is_refused(app: TestApp) {
-        let acme = app.organization("acme").await;
-        assert_eq!(acme.member.ask(FEED, json!({})).await.code(), "BAD_USER_INPUT");
-    }
+#[on_both_databases]
+async fn a_subscription_over_http_is_refused(app: TestApp) {
+    let acme = app.organization("acme").await;
+    assert_eq!(acme.member.ask(FEED, json!({})).await.code(), "BAD_USER_INPUT");
+}
 
-    async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(141), 4).await;
-        let mut socket = Socket::of(&acme.member).await;
-        let root_in_fragment = "subscription ($on: Boolean!) { ...root } fragment root on Subscription { engagementEvents { node { id } ... @include(if: $on) { cursor } } }";
-        socket.subscribe("a", root_in_fragment, json!({ "on": true })).await;
-        socket.subscribe("b", "subscription { engagementEvents { __typename node { type } } engagementEvents { node { id } } }", json!({})).await;
-        // both are open once a query behind them is answered, and an event has come to each
-        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
-        let mut seen = (false, false);
-        while seen != (true, true) {
-            acme.member.data(record, json!({ "send": made.sends[0] })).await;
-            while let Some(heard) = socket.receive_within(Duration::from_millis(200)).await {
-                let Received::Message(message) = heard else { panic!("{heard:?}") };
-                let shown = &message["payload"]["data"]["engagementEvents"];
-                if message["id"] == "a" {
-                    assert!(shown["node"]["id"].is_string() && shown["cursor"].is_string(), "{message}");
-                    seen.0 = true;
-                } else {
-                    assert_eq!((&shown["__typename"], &shown["node"]["type"]), (&json!("EngagementEventEdge"), &json!("OPEN")));
-                    assert!(shown["node"]["id"].is_string(), "{message}");
-                    seen.1 = true;
-                }
+#[on_both_databases]
+async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(141), 4).await;
+    let mut socket = Socket::of(&acme.member).await;
+    let root_in_fragment = "subscription ($on: Boolean!) { ...root } fragment root on Subscription \
+                            { engagementEvents { node { id } ... @include(if: $on) { cursor } } }";
+    socket.subscribe("a", root_in_fragment, json!({ "on": true })).await;
+    socket
+        .subscribe(
+            "b",
+            "subscription { engagementEvents { __typename node { type } } \
+             engagementEvents { node { id } } }",
+            json!({}),
+        )
+        .await;
+    // both are open once a query behind them is answered, and an event has come to each
+    let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
+                  events { id } } }";
+    let mut seen = (false, false);
+    while seen != (true, true) {
+        acme.member.data(record, json!({ "send": made.sends[0] })).await;
+        while let Some(heard) = socket.receive_within(Duration::from_millis(200)).await {
+            let Received::Message(message) = heard else { panic!("{heard:?}") };
+            let shown = &message["payload"]["data"]["engagementEvents"];
+            if message["id"] == "a" {
+                assert!(
+                    shown["node"]["id"].is_string() && shown["cursor"].is_string(),
+                    "{message}"
+                );
+                seen.0 = true;
+            } else {
+                assert_eq!(
+                    (&shown["__typename"], &shown["node"]["type"]),
+                    (&json!("EngagementEventEdge"), &json!("OPEN"))
+                );
+                assert!(shown["node"]["id"].is_string(), "{message}");
+                seen.1 = true;
             }
         }
-        socket.say(json!({ "id": "a", "type": "complete" })).await;
-        socket.say(json!({ "id": "unknown", "type": "complete" })).await;
-        socket.subscribe("q", "{ __typename }", json!({})).await;
-        assert_eq!(socket.next("q").await, json!({ "__typename": "Query" }));
-        assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
-        acme.member.data(record, json!({ "send": made.sends[0] })).await;
-        assert_eq!(socket.message().await["id"], "b");
-        // the id may be used again
-        socket.subscribe("a", "{ __typename }", json!({})).await;
-        assert_eq!(socket.next("a").await, json!({ "__typename": "Query" }));
     }
+    socket.say(json!({ "id": "a", "type": "complete" })).await;
+    socket.say(json!({ "id": "unknown", "type": "complete" })).await;
+    socket.subscribe("q", "{ __typename }", json!({})).await;
+    assert_eq!(socket.next("q").await, json!({ "__typename": "Query" }));
+    assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
+    acme.member.data(record, json!({ "send": made.sends[0] })).await;
+    assert_eq!(socket.message().await["id"], "b");
+    // the id may be used again
+    socket.subscribe("a", "{ __typename }", json!({})).await;
+    assert_eq!(socket.next("a").await, json!({ "__typename": "Query" }));
+}
 
-    async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(142), 4).await;
-        let long: Vec<String> = (0..45).map(|number| format!("a{number}: __schema {{ types {{ name fields {{ name }} }} }}")).collect();
-        let mut socket = Socket::of(&acme.member).await;
-        for wait in [0, 1, 5, 10, 20, 40] {
-            socket.subscribe("r", &format!("{{ {} }}", long.join(" ")), json!({})).await;
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            socket.say(json!({ "id": "r", "type": "complete" })).await;
-            socket.subscribe("r", FEED, json!({})).await;
-            socket.say(json!({ "id": "r", "type": "complete" })).await;
-        }
-        socket.subscribe("r", "subscription { engagementEvents { node { type } } }", json!({})).await;
-        socket.subscribe("q", "{ __typename }", json!({})).await;
-        // what the first operations said before they were completed may still come
-        while socket.message().await["id"] != "q" {}
-        assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        acme.member.data("mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { recorded } }", json!({ "send": made.sends[0] })).await;
-        assert_eq!(socket.next("r").await, json!({ "engagementEvents": { "node": { "type": "OPEN" } } }));
-        assert_eq!(socket.receive_within(Duration::from_millis(300)).await, None);
+#[on_both_databases]
+async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(142), 4).await;
+    let long: Vec<String> = (0..45)
+        .map(|number| format!("a{number}: __schema {{ types {{ name fields {{ name }} }} }}"))
+        .collect();
+    let mut socket = Socket::of(&acme.member).await;
+    for wait in [0, 1, 5, 10, 20, 40] {
+        socket.subscribe("r", &format!("{{ {} }}", long.join(" ")), json!({})).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        socket.say(json!({ "id": "r", "type": "complete" })).await;
+        socket.subscribe("r", FEED, json!({})).await;
+        socket.say(json!({ "id": "r", "type": "complete" })).await;
     }
+    socket.subscribe("r", "subscription { engagementEvents { node { type } } }", json!({})).await;
+    socket.subscribe("q", "{ __typename }", json!({})).await;
+    // what the first operations said before they were completed may still come
+    while socket.message().await["id"] != "q" {}
+    assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    acme.member
+        .data(
+            "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) \
+             { recorded } }",
+            json!({ "send": made.sends[0] }),
+        )
+        .await;
+    assert_eq!(
+        socket.next("r").await,
+        json!({ "engagementEvents": { "node": { "type": "OPEN" } } })
+    );
+    assert_eq!(socket.receive_within(Duration::from_millis(300)).await, None);
+}
 
-    async fn a_forbidden_caller_is_closed_with_4403(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let expired = Utc::now().timestamp() - 31;
-        let of_nobody = TestApp::token(uuid::Uuid::new_v4(), "admin", "x");
-        let late = TestApp::sign(&json!({ "sub": "x", "org_id": acme.id, "exp": expired }));
-        for payload in [
-            json!({}), json!(null), json!({ "Authorization": "nope" }), json!({ "Authorization": "Bearer nope" }), json!({ "Authorization": 5 }),
-            json!({ "Authorization": format!("Bearer {late}") }), json!({ "authorization": format!("Bearer {of_nobody}") }),
-        ] {
-            let mut socket = Socket::silent(&app.address).await;
-            socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-            assert_eq!(socket.closed().await, 4403, "{payload}");
-        }
-        // any case of the key
+#[on_both_databases]
+async fn a_forbidden_caller_is_closed_with_4403(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let expired = Utc::now().timestamp() - 31;
+    let of_nobody = TestApp::token(uuid::Uuid::new_v4(), "admin", "x");
+    let late = TestApp::sign(&json!({ "sub": "x", "org_id": acme.id, "exp": expired }));
+    for payload in [
+        json!({}),
+        json!(null),
+        json!({ "Authorization": "nope" }),
+        json!({ "Authorization": "Bearer nope" }),
+        json!({ "Authorization": 5 }),
+        json!({ "Authorization": format!("Bearer {late}") }),
+        json!({ "authorization": format!("Bearer {of_nobody}") }),
+    ] {
         let mut socket = Socket::silent(&app.address).await;
-        let token = acme.member.token.clone().unwrap();
-        socket.say(json!({ "type": "connection_init", "payload": { "x": 1, "aUTHORIZATION": format!("Bearer {token}") } })).await;
-        assert_eq!(socket.message().await["type"], "connection_ack");
+        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.closed().await, 4403, "{payload}");
     }
+    // any case of the key
+    let mut socket = Socket::silent(&app.address).await;
+    let token = acme.member.token.clone().unwrap();
+    socket
+        .say(json!({
+            "type": "connection_init",
+            "payload": { "x": 1, "aUTHORIZATION": format!("Bearer {token}") },
+        }))
+        .await;
+    assert_eq!(socket.message().await["type"], "connection_ack");
+}
 
-    async fn a_socket_ends_with_its_token(app: TestApp) {
-        let acme = app.organization("acme").await;
-        // the leeway has almost passed
-        let token = TestApp::sign(&json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() - 28 }));
-        let client = app.client(Some(token));
-        let mut socket = Socket::of(&client).await;
-        socket.subscribe("1", FEED, json!({})).await;
-        assert_eq!(socket.closed().await, 4403);
-    }
+#[on_both_databases]
+async fn a_socket_ends_with_its_token(app: TestApp) {
+    let acme = app.organization("acme").await;
+    // the leeway has almost passed
+    let token = TestApp::sign(
+        &json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() - 28 }),
+    );
+    let client = app.client(Some(token));
+    let mut socket = Socket::of(&client).await;
+    socket.subscribe("1", FEED, json!({})).await;
+    assert_eq!(socket.closed().await, 4403);
 }
 
 #[tokio::test]
@@ -272,8 +388,10 @@ async fn a_peer_that_stops_reading_is_dropped() {
     loop {
         app.run(&format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type, metadata) \
-             SELECT {org}, {send}, 'open', jsonb_build_object('x', repeat('y', 100000)) FROM generate_series(1, 100)"
-        )).await;
+             SELECT {org}, {send}, 'open', jsonb_build_object('x', repeat('y', 100000)) FROM \
+             generate_series(1, 100)"
+        ))
+        .await;
         // there is room for another socket once this one is gone
         let mut other = Socket::silent(&app.address).await;
         let authorization = format!("Bearer {}", acme.member.token.clone().unwrap());
@@ -368,7 +486,10 @@ async fn sockets_and_operations_are_limited() {
     let mut first = Socket::of(&acme.member).await;
     let second = Socket::of(&acme.admin).await;
     let mut third = Socket::silent(&app.address).await;
-    let init = json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {}", acme.admin.token.clone().unwrap()) } });
+    let init = json!({
+        "type": "connection_init",
+        "payload": { "Authorization": format!("Bearer {}", acme.admin.token.clone().unwrap()) },
+    });
     third.say(init).await;
     assert_eq!(third.closed().await, 1013);
     Socket::of(&other.member).await;

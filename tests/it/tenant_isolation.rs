@@ -77,7 +77,8 @@ impl Schema {
         format!("{{ {} }}", parts.join(" "))
     }
 
-    /// Values for an argument: with an id of the other organization in every place that takes one, one place a value.
+    /// Values for an argument: with an id of the other organization in every place that takes one,
+    /// one place a value.
     fn values(&self, ty: &Type, ids: &[Uuid], depth: usize) -> Vec<Json> {
         match &ty.base {
             BaseType::List(of) => {
@@ -173,94 +174,139 @@ fn declared(ty: &Type) -> String {
     ty.to_string()
 }
 
-on_every_database! {
-    async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(51);
-        let ours = app.organization("ours").await;
-        let theirs = app.organization("theirs").await;
-        populate(&ours.scope, &mut rng, 4).await;
-        let made = populate(&theirs.scope, &mut rng, 5).await;
-        let schema = Schema::printed();
-        let ids = one_of_each(&theirs, &made);
-        let of_theirs: Vec<String> = [
-            &made.users, &made.contacts, &made.companies, &made.segments, &made.campaigns, &made.entries, &made.sends, &made.events,
-        ].into_iter().flatten().map(ToString::to_string).collect();
-        let before: Vec<String> = everything(&app).await.lines()
-            .filter(|line| line.contains(&theirs.id.to_string()))
-            .map(str::to_owned).collect();
+#[on_every_database]
+async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(51);
+    let ours = app.organization("ours").await;
+    let theirs = app.organization("theirs").await;
+    populate(&ours.scope, &mut rng, 4).await;
+    let made = populate(&theirs.scope, &mut rng, 5).await;
+    let schema = Schema::printed();
+    let ids = one_of_each(&theirs, &made);
+    let of_theirs: Vec<String> = [
+        &made.users,
+        &made.contacts,
+        &made.companies,
+        &made.segments,
+        &made.campaigns,
+        &made.entries,
+        &made.sends,
+        &made.events,
+    ]
+    .into_iter()
+    .flatten()
+    .map(ToString::to_string)
+    .collect();
+    let before: Vec<String> = everything(&app)
+        .await
+        .lines()
+        .filter(|line| line.contains(&theirs.id.to_string()))
+        .map(str::to_owned)
+        .collect();
 
-        let mut asked = 0;
-        for (root, operation) in [("Query", "query"), ("Mutation", "mutation")] {
-            for field in &schema.objects[root] {
-                let name = &field.name.node;
-                let selection = schema.selection(base(&field.ty.node), 2);
-                for (index, argument) in field.arguments.iter().enumerate() {
-                    let argument = &argument.node;
-                    let others: Map<String, Json> = field.arguments.iter().enumerate()
-                        .filter(|(other, of)| *other != index && !of.node.ty.node.nullable && of.node.default_value.is_none())
-                        .map(|(_, of)| (of.node.name.node.to_string(), schema.values(&of.node.ty.node, &ids, 2).swap_remove(0)))
+    let mut asked = 0;
+    for (root, operation) in [("Query", "query"), ("Mutation", "mutation")] {
+        for field in &schema.objects[root] {
+            let name = &field.name.node;
+            let selection = schema.selection(base(&field.ty.node), 2);
+            for (index, argument) in field.arguments.iter().enumerate() {
+                let argument = &argument.node;
+                let others: Map<String, Json> = field
+                    .arguments
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, of)| {
+                        *other != index
+                            && !of.node.ty.node.nullable
+                            && of.node.default_value.is_none()
+                    })
+                    .map(|(_, of)| {
+                        (
+                            of.node.name.node.to_string(),
+                            schema.values(&of.node.ty.node, &ids, 2).swap_remove(0),
+                        )
+                    })
+                    .collect();
+                for value in schema.values(&argument.ty.node, &ids, 3) {
+                    let mut variables = others.clone();
+                    variables.insert(argument.name.node.to_string(), value.clone());
+                    let used: Vec<&InputValueDefinition> = field
+                        .arguments
+                        .iter()
+                        .map(|of| &of.node)
+                        .filter(|of| variables.contains_key(of.name.node.as_str()))
                         .collect();
-                    for value in schema.values(&argument.ty.node, &ids, 3) {
-                        let mut variables = others.clone();
-                        variables.insert(argument.name.node.to_string(), value.clone());
-                        let used: Vec<&InputValueDefinition> = field.arguments.iter().map(|of| &of.node)
-                            .filter(|of| variables.contains_key(of.name.node.as_str())).collect();
-                        let definitions: Vec<String> = used.iter()
-                            .map(|of| format!("${}: {}", of.name.node, declared(&of.ty.node))).collect();
-                        let arguments: Vec<String> = used.iter()
-                            .map(|of| format!("{0}: ${0}", of.name.node)).collect();
-                        let document = format!(
-                            "{operation} ({}) {{ {name}({}) {selection} }}", definitions.join(", "), arguments.join(", ")
+                    let definitions: Vec<String> = used
+                        .iter()
+                        .map(|of| format!("${}: {}", of.name.node, declared(&of.ty.node)))
+                        .collect();
+                    let arguments: Vec<String> =
+                        used.iter().map(|of| format!("{0}: ${0}", of.name.node)).collect();
+                    let document = format!(
+                        "{operation} ({}) {{ {name}({}) {selection} }}",
+                        definitions.join(", "),
+                        arguments.join(", ")
+                    );
+                    let answer = ours.admin.ask(&document, Json::Object(variables)).await;
+                    asked += 1;
+                    let shown = answer.body["data"].to_string();
+                    for id in &of_theirs {
+                        assert!(
+                            !shown.contains(id.as_str()),
+                            "{name} shows {id} for {value}: {shown}"
                         );
-                        let answer = ours.admin.ask(&document, Json::Object(variables)).await;
-                        asked += 1;
-                        let shown = answer.body["data"].to_string();
-                        for id in &of_theirs {
-                            assert!(!shown.contains(id.as_str()), "{name} shows {id} for {value}: {shown}");
+                    }
+                    if let Some(errors) = answer.body["errors"].as_array() {
+                        for error in errors {
+                            let code = error["extensions"]["code"].as_str().unwrap_or("no code");
+                            assert!(
+                                ["NOT_FOUND", "BAD_USER_INPUT"].contains(&code),
+                                "{document} with {value}: {error}"
+                            );
                         }
-                        if let Some(errors) = answer.body["errors"].as_array() {
-                            for error in errors {
-                                let code = error["extensions"]["code"].as_str().unwrap_or("no code");
-                                assert!(
-                                    ["NOT_FOUND", "BAD_USER_INPUT"].contains(&code),
-                                    "{document} with {value}: {error}"
-                                );
-                            }
-                        }
-                        // a lone id of theirs is no row of ours
-                        if declared(&argument.ty.node) == "ID!" {
-                            if operation == "query" {
-                                assert!(answer.body["data"][name.as_str()].is_null(), "{name}: {:#}", answer.body);
-                            } else {
-                                assert_eq!(answer.code(), "NOT_FOUND", "{name}");
-                            }
+                    }
+                    // a lone id of theirs is no row of ours
+                    if declared(&argument.ty.node) == "ID!" {
+                        if operation == "query" {
+                            assert!(
+                                answer.body["data"][name.as_str()].is_null(),
+                                "{name}: {:#}",
+                                answer.body
+                            );
+                        } else {
+                            assert_eq!(answer.code(), "NOT_FOUND", "{name}");
                         }
                     }
                 }
             }
         }
-        assert!(asked > 100, "the walk has come to {asked} operations");
-        let after: Vec<String> = everything(&app).await.lines()
-            .filter(|line| line.contains(&theirs.id.to_string()))
-            .map(str::to_owned).collect();
-        assert_eq!(before, after);
     }
+    assert!(asked > 100, "the walk has come to {asked} operations");
+    let after: Vec<String> = everything(&app)
+        .await
+        .lines()
+        .filter(|line| line.contains(&theirs.id.to_string()))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(before, after);
+}
 
-    async fn an_id_of_another_organization_looks_like_one_that_does_not_exist(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(52);
-        let ours = app.organization("ours").await;
-        let theirs = app.organization("theirs").await;
-        let made = populate(&theirs.scope, &mut rng, 4).await;
-        // the same words for a row of theirs and for none at all
-        for mutation in [
-            "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",
-            "mutation ($id: ID!) { duplicateCampaign(id: $id) { campaign { id } } }",
-            "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"x\" }) { campaign { id } } }",
-        ] {
-            let of_theirs = ours.admin.ask(mutation, json!({ "id": made.campaigns[0] })).await;
-            let of_nobody = ours.admin.ask(mutation, json!({ "id": Uuid::new_v4() })).await;
-            assert_eq!(of_theirs.code(), "NOT_FOUND");
-            assert_eq!(of_theirs.body, of_nobody.body);
-        }
+#[on_every_database]
+async fn an_id_of_another_organization_looks_like_one_that_does_not_exist(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(52);
+    let ours = app.organization("ours").await;
+    let theirs = app.organization("theirs").await;
+    let made = populate(&theirs.scope, &mut rng, 4).await;
+    // the same words for a row of theirs and for none at all
+    for mutation in [
+        "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",
+        "mutation ($id: ID!) { duplicateCampaign(id: $id) { campaign { id } } }",
+        "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"x\" }) { campaign { id } } \
+         }",
+    ] {
+        let of_theirs = ours.admin.ask(mutation, json!({ "id": made.campaigns[0] })).await;
+        let of_nobody = ours.admin.ask(mutation, json!({ "id": Uuid::new_v4() })).await;
+        assert_eq!(of_theirs.code(), "NOT_FOUND");
+        assert_eq!(of_theirs.body, of_nobody.body);
     }
 }

@@ -101,40 +101,58 @@ async fn ask(member: &Client, query: &str, parent: &str) {
     assert_eq!(answer.unwrap().status(), 200);
 }
 
-on_both_databases! {
-    async fn operations_and_their_statements_are_spans_within_the_clients(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut collector = Collector::start().await;
-        let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
-        let (binary, member) = start(&app, &acme.member, &endpoint).await;
-        let query = "query Traced($q: String) { campaigns(filter: { name: { contains: $q } }) { totalCount } }";
-        ask(&member, query, "00-a1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-01").await;
-        let trace = [0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 0x07, 0x18, 0x29, 0x3a, 0x4b, 0x5c, 0x6d, 0x7e, 0x8f, 0x90];
-        collector.is_sent(b"query Traced").await;
-        assert!(collector.has(&trace) && collector.has(&[1, 2, 3, 4, 5, 6, 7, 8]));
-        collector.is_sent(b"SELECT").await;
-        for text in ["service.name", "campaigns.request_id", "statement", "db.query.text", &acme.id.to_string()] {
-            assert!(collector.has(text.as_bytes()), "{text}");
-        }
-        // what a client does not want sampled is not sent
-        ask(&member, "query Unsampled { viewer { subject } }", "00-b1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-00").await;
-        // and an expensive operation runs on a thread of its own
-        let expensive = "query Expensive { campaigns(first: 500) { nodes { sends(first: 100) { nodes { id } } } } }";
-        ask(&member, expensive, "00-c1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-01").await;
-        assert_eq!(binary.terminate().await, 0);
-        collector.is_sent(b"query Expensive").await;
-        assert!(!collector.has(b"Unsampled") && !collector.has(b"a secret value"));
-        assert!(!collector.has(member.token.as_ref().unwrap().as_bytes()));
+#[on_both_databases]
+async fn operations_and_their_statements_are_spans_within_the_clients(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut collector = Collector::start().await;
+    let endpoint = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let (binary, member) = start(&app, &acme.member, &endpoint).await;
+    let query =
+        "query Traced($q: String) { campaigns(filter: { name: { contains: $q } }) { totalCount } }";
+    ask(&member, query, "00-a1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-01").await;
+    let trace = [
+        0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 0x07, 0x18, 0x29, 0x3a, 0x4b, 0x5c, 0x6d, 0x7e, 0x8f,
+        0x90,
+    ];
+    collector.is_sent(b"query Traced").await;
+    assert!(collector.has(&trace) && collector.has(&[1, 2, 3, 4, 5, 6, 7, 8]));
+    collector.is_sent(b"SELECT").await;
+    for text in
+        ["service.name", "campaigns.request_id", "statement", "db.query.text", &acme.id.to_string()]
+    {
+        assert!(collector.has(text.as_bytes()), "{text}");
     }
+    // what a client does not want sampled is not sent
+    ask(
+        &member,
+        "query Unsampled { viewer { subject } }",
+        "00-b1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-00",
+    )
+    .await;
+    // and an expensive operation runs on a thread of its own
+    let expensive = "query Expensive { campaigns(first: 500) { nodes { sends(first: 100) { nodes { \
+                     id } } } } }";
+    ask(&member, expensive, "00-c1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-01").await;
+    assert_eq!(binary.terminate().await, 0);
+    collector.is_sent(b"query Expensive").await;
+    assert!(!collector.has(b"Unsampled") && !collector.has(b"a secret value"));
+    assert!(!collector.has(member.token.as_ref().unwrap().as_bytes()));
+}
 
-    async fn a_collector_that_does_not_respond_delays_no_request(app: TestApp) {
-        let acme = app.organization("acme").await;
-        // no server listens there
-        let endpoint = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces"), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
-        let (binary, member) = start(&app, &acme.member, &endpoint).await;
-        for _ in 0..50 {
-            ask(&member, "{ viewer { subject } }", "none").await;
-        }
-        assert_eq!(binary.terminate().await, 0);
+#[on_both_databases]
+async fn a_collector_that_does_not_respond_delays_no_request(app: TestApp) {
+    let acme = app.organization("acme").await;
+    // no server listens there
+    let endpoint = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+    ];
+    let (binary, member) = start(&app, &acme.member, &endpoint).await;
+    for _ in 0..50 {
+        ask(&member, "{ viewer { subject } }", "none").await;
     }
+    assert_eq!(binary.terminate().await, 0);
 }

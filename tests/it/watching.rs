@@ -71,176 +71,240 @@ pub(crate) async fn of_this_process(app: &TestApp, series: &str) -> f64 {
     value(&metrics.text().await.unwrap(), series).unwrap_or_default()
 }
 
-on_both_databases! {
-    async fn operations_are_counted_by_type_name_and_code(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        let Watched { member, .. } = &watched;
-        for _ in 0..3 {
-            member.data("query Campaigns { campaigns { totalCount } }", json!({})).await;
-        }
-        member.data("{ viewer { subject } }", json!({})).await;
-        member.data("mutation Make { createCampaign(input: { name: \"x\" }) { campaign { id } } }", json!({})).await;
-        for (query, code) in [
-            ("query Campaigns { campaigns(first: 501) { totalCount } }", "BAD_USER_INPUT"),
-            ("query Wrong { nothing }", "GRAPHQL_VALIDATION_FAILED"),
-            ("mutation Drop { deleteCampaign(id: \"0a11ce00-0000-4000-8000-000000000001\") { id } }", "FORBIDDEN"),
-            ("query {", "GRAPHQL_PARSE_FAILED"),
-        ] {
-            assert_eq!(member.ask(query, json!({})).await.code(), code);
-        }
-        let mut stranger = member.clone();
-        stranger.token = None;
-        assert_eq!(stranger.ask("{ viewer { subject } }", json!({})).await.code(), "UNAUTHENTICATED");
-        let mut socket = Socket::of(member).await;
-        socket.subscribe("1", "query Campaigns { campaigns { totalCount } }", json!({})).await;
-        socket.next("1").await;
+#[on_both_databases]
+async fn operations_are_counted_by_type_name_and_code(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let Watched { member, .. } = &watched;
+    for _ in 0..3 {
+        member.data("query Campaigns { campaigns { totalCount } }", json!({})).await;
+    }
+    member.data("{ viewer { subject } }", json!({})).await;
+    member
+        .data(
+            "mutation Make { createCampaign(input: { name: \"x\" }) { campaign { id } } }",
+            json!({}),
+        )
+        .await;
+    for (query, code) in [
+        ("query Campaigns { campaigns(first: 501) { totalCount } }", "BAD_USER_INPUT"),
+        ("query Wrong { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "mutation Drop { deleteCampaign(id: \"0a11ce00-0000-4000-8000-000000000001\") { id } }",
+            "FORBIDDEN",
+        ),
+        ("query {", "GRAPHQL_PARSE_FAILED"),
+    ] {
+        assert_eq!(member.ask(query, json!({})).await.code(), code);
+    }
+    let mut stranger = member.clone();
+    stranger.token = None;
+    assert_eq!(stranger.ask("{ viewer { subject } }", json!({})).await.code(), "UNAUTHENTICATED");
+    let mut socket = Socket::of(member).await;
+    socket.subscribe("1", "query Campaigns { campaigns { totalCount } }", json!({})).await;
+    socket.next("1").await;
 
+    let metrics = watched.metrics().await;
+    let count = |kind: &str, name: &str, code: &str| {
+        let labels = format!("{{type=\"{kind}\",name=\"{name}\",code=\"{code}\"}}");
+        value(&metrics, &format!("campaigns_operations_total{labels}"))
+    };
+    assert_eq!(count("query", "Campaigns", "OK"), Some(4.0), "{metrics}");
+    assert_eq!(count("query", "", "OK"), Some(1.0), "{metrics}");
+    assert_eq!(count("mutation", "Make", "OK"), Some(1.0), "{metrics}");
+    assert_eq!(count("query", "Campaigns", "BAD_USER_INPUT"), Some(1.0), "{metrics}");
+    assert_eq!(count("query", "other", "GRAPHQL_VALIDATION_FAILED"), Some(1.0), "{metrics}");
+    assert_eq!(count("mutation", "Drop", "FORBIDDEN"), Some(1.0), "{metrics}");
+    assert_eq!(count("unknown", "", "GRAPHQL_PARSE_FAILED"), Some(1.0), "{metrics}");
+    assert_eq!(count("unknown", "", "UNAUTHENTICATED"), Some(1.0), "{metrics}");
+    let labels = "{type=\"query\",name=\"Campaigns\"";
+    assert_eq!(value(&metrics, &format!("campaigns_operation_seconds_count{labels}}}")), Some(5.0));
+    assert_eq!(
+        value(&metrics, &format!("campaigns_operation_seconds_bucket{labels},le=\"+Inf\"}}")),
+        Some(5.0)
+    );
+}
+
+#[on_both_databases]
+async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(77), 4).await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let mut socket = Socket::of(&watched.member).await;
+    socket
+        .subscribe("1", "subscription Follow { engagementEvents { node { id } } }", json!({}))
+        .await;
+    let open = async || {
         let metrics = watched.metrics().await;
-        let count = |kind: &str, name: &str, code: &str| {
-            let labels = format!("{{type=\"{kind}\",name=\"{name}\",code=\"{code}\"}}");
-            value(&metrics, &format!("campaigns_operations_total{labels}"))
-        };
-        assert_eq!(count("query", "Campaigns", "OK"), Some(4.0), "{metrics}");
-        assert_eq!(count("query", "", "OK"), Some(1.0), "{metrics}");
-        assert_eq!(count("mutation", "Make", "OK"), Some(1.0), "{metrics}");
-        assert_eq!(count("query", "Campaigns", "BAD_USER_INPUT"), Some(1.0), "{metrics}");
-        assert_eq!(count("query", "other", "GRAPHQL_VALIDATION_FAILED"), Some(1.0), "{metrics}");
-        assert_eq!(count("mutation", "Drop", "FORBIDDEN"), Some(1.0), "{metrics}");
-        assert_eq!(count("unknown", "", "GRAPHQL_PARSE_FAILED"), Some(1.0), "{metrics}");
-        assert_eq!(count("unknown", "", "UNAUTHENTICATED"), Some(1.0), "{metrics}");
-        let labels = "{type=\"query\",name=\"Campaigns\"";
-        assert_eq!(value(&metrics, &format!("campaigns_operation_seconds_count{labels}}}")), Some(5.0));
-        assert_eq!(value(&metrics, &format!("campaigns_operation_seconds_bucket{labels},le=\"+Inf\"}}")), Some(5.0));
+        value(&metrics, "campaigns_subscriptions") == Some(1.0)
+            && value(&metrics, "campaigns_feed_organizations") == Some(1.0)
+    };
+    crate::bounds::until("the subscription is open", Duration::from_secs(20), open).await;
+    let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
+                  recorded } }";
+    watched.member.data(record, json!({ "send": made.sends[0] })).await;
+    socket.next("1").await;
+    let metrics = watched.metrics().await;
+    for (series, expected) in [
+        ("campaigns_sockets", 1.0),
+        ("campaigns_sockets_unknown", 0.0),
+        ("campaigns_events_recorded_total", 1.0),
+        ("campaigns_events_repeated_total", 0.0),
+        ("campaigns_feed_events_total", 1.0),
+        ("campaigns_feed_log_events", 1.0),
+        ("campaigns_subscription_messages_total", 1.0),
+        ("campaigns_database_connections_limit", 16.0),
+        ("campaigns_held_bytes_limit", 536_870_912.0),
+        ("campaigns_log_lines_dropped_total", 0.0),
+        ("campaigns_statements_failed_total", 0.0),
+    ] {
+        assert_eq!(value(&metrics, series), Some(expected), "{series}\n{metrics}");
     }
-
-    async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(77), 4).await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        let mut socket = Socket::of(&watched.member).await;
-        socket.subscribe("1", "subscription Follow { engagementEvents { node { id } } }", json!({})).await;
-        let open = async || {
-            let metrics = watched.metrics().await;
-            value(&metrics, "campaigns_subscriptions") == Some(1.0) && value(&metrics, "campaigns_feed_organizations") == Some(1.0)
-        };
-        crate::bounds::until("the subscription is open", Duration::from_secs(20), open).await;
-        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { recorded } }";
-        watched.member.data(record, json!({ "send": made.sends[0] })).await;
-        socket.next("1").await;
+    for series in [
+        "campaigns_peers",
+        "campaigns_statement_seconds_count",
+        "campaigns_feed_log_bytes",
+        "campaigns_uptime_seconds",
+        "campaigns_tasks",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_threads",
+    ] {
+        assert!(value(&metrics, series).is_some_and(|value| value > 0.0), "{series}\n{metrics}");
+    }
+    assert!(
+        value(&metrics, "campaigns_feed_lag_seconds").is_some_and(|lag| lag < 5.0),
+        "{metrics}"
+    );
+    // the feed and the counts may be using every open connection just now
+    let idle = async || {
         let metrics = watched.metrics().await;
-        for (series, expected) in [
-            ("campaigns_sockets", 1.0),
-            ("campaigns_sockets_unknown", 0.0),
-            ("campaigns_events_recorded_total", 1.0),
-            ("campaigns_events_repeated_total", 0.0),
-            ("campaigns_feed_events_total", 1.0),
-            ("campaigns_feed_log_events", 1.0),
-            ("campaigns_subscription_messages_total", 1.0),
-            ("campaigns_database_connections_limit", 16.0),
-            ("campaigns_held_bytes_limit", 536_870_912.0),
-            ("campaigns_log_lines_dropped_total", 0.0),
-            ("campaigns_statements_failed_total", 0.0),
-        ] {
-            assert_eq!(value(&metrics, series), Some(expected), "{series}\n{metrics}");
-        }
-        for series in [
-            "campaigns_peers", "campaigns_statement_seconds_count",
-            "campaigns_feed_log_bytes", "campaigns_uptime_seconds", "campaigns_tasks",
-            "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_threads",
-        ] {
-            assert!(value(&metrics, series).is_some_and(|value| value > 0.0), "{series}\n{metrics}");
-        }
-        assert!(value(&metrics, "campaigns_feed_lag_seconds").is_some_and(|lag| lag < 5.0), "{metrics}");
-        // the feed and the counts may be using every open connection just now
-        let idle = async || {
-            let metrics = watched.metrics().await;
-            value(&metrics, "campaigns_database_connections_idle").is_some_and(|idle| idle > 0.0)
-                && value(&metrics, "campaigns_database_connections_waiting") == Some(0.0)
-                && value(&metrics, "campaigns_operations_waiting{cost=\"any\"}") == Some(0.0)
-        };
-        crate::bounds::until("a connection is idle, and nothing waits", Duration::from_secs(20), idle).await;
-        drop(socket);
-        let closed = async || value(&watched.metrics().await, "campaigns_subscriptions") == Some(0.0);
-        crate::bounds::until("the subscription is closed", Duration::from_secs(20), closed).await;
-        let lines = watched.operations().await;
-        let follow = lines.iter().find(|line| line["name"] == "Follow").unwrap();
-        assert_eq!((&follow["type"], &follow["code"]), (&json!("subscription"), &json!("OK")));
-    }
+        value(&metrics, "campaigns_database_connections_idle").is_some_and(|idle| idle > 0.0)
+            && value(&metrics, "campaigns_database_connections_waiting") == Some(0.0)
+            && value(&metrics, "campaigns_operations_waiting{cost=\"any\"}") == Some(0.0)
+    };
+    crate::bounds::until("a connection is idle, and nothing waits", Duration::from_secs(20), idle)
+        .await;
+    drop(socket);
+    let closed = async || value(&watched.metrics().await, "campaigns_subscriptions") == Some(0.0);
+    crate::bounds::until("the subscription is closed", Duration::from_secs(20), closed).await;
+    let lines = watched.operations().await;
+    let follow = lines.iter().find(|line| line["name"] == "Follow").unwrap();
+    assert_eq!((&follow["type"], &follow["code"]), (&json!("subscription"), &json!("OK")));
+}
 
-    async fn metrics_have_an_address_of_their_own(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        let public = watched.member.request(Method::GET, "/metrics").send().await.unwrap();
-        assert_eq!(public.status(), StatusCode::NOT_FOUND);
-        let other = watched.metrics.replace("/metrics", "/graphql");
-        assert_eq!(reqwest::get(other).await.unwrap().status(), StatusCode::NOT_FOUND);
-    }
+#[on_both_databases]
+async fn metrics_have_an_address_of_their_own(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let public = watched.member.request(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!(public.status(), StatusCode::NOT_FOUND);
+    let other = watched.metrics.replace("/metrics", "/graphql");
+    assert_eq!(reqwest::get(other).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
 
-    async fn each_operation_is_one_line_without_its_values(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        let member = watched.member.clone();
-        member.data("query Sought($q: String) { campaigns(filter: { name: { contains: $q } }) { totalCount } }", json!({ "q": "a value that is never logged" })).await;
-        member.data("mutation Make($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }", json!({ "name": "a value that is never logged" })).await;
-        member.ask("query Wrong { campaigns(filter: { name: { contains: \"a value that is never logged\" } }) { nothing } }", json!({})).await;
-        let log = watched.binary.ended_log().await;
-        assert!(!log.contains("a value that is never logged"), "{log}");
-        assert!(!log.contains(member.token.as_ref().unwrap()) && !log.contains("127.0.0.1"), "{log}");
-        let lines: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let lines: Vec<&Json> = lines.iter().filter(|line| line["target"] == "campaigns::operation").collect();
-        assert_eq!(lines.len(), 3, "{log}");
-        for (line, (kind, name, code)) in lines.iter().zip([
-            ("query", "Sought", "OK"), ("mutation", "Make", "OK"), ("query", "Wrong", "GRAPHQL_VALIDATION_FAILED"),
-        ]) {
-            let expected = json!({
-                "timestamp": line["timestamp"], "level": "INFO", "target": "campaigns::operation", "message": "operation",
-                "request_id": line["request_id"], "organization": acme.id, "type": kind, "name": name, "code": code,
-                "cost": line["cost"], "ms": line["ms"],
-            });
-            assert_eq!(**line, expected);
-            assert!(line["ms"].is_f64() && line["cost"].is_u64() && line["request_id"].as_str().unwrap().len() == 36);
-        }
+#[on_both_databases]
+async fn each_operation_is_one_line_without_its_values(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let member = watched.member.clone();
+    member
+        .data(
+            "query Sought($q: String) { campaigns(filter: { name: { contains: $q } }) { \
+             totalCount } }",
+            json!({ "q": "a value that is never logged" }),
+        )
+        .await;
+    member
+        .data(
+            "mutation Make($name: String!) { createCampaign(input: { name: $name }) { campaign \
+             { id } } }",
+            json!({ "name": "a value that is never logged" }),
+        )
+        .await;
+    member
+        .ask(
+            "query Wrong { campaigns(filter: { name: { contains: \"a value that is never \
+             logged\" } }) { nothing } }",
+            json!({}),
+        )
+        .await;
+    let log = watched.binary.ended_log().await;
+    assert!(!log.contains("a value that is never logged"), "{log}");
+    assert!(!log.contains(member.token.as_ref().unwrap()) && !log.contains("127.0.0.1"), "{log}");
+    let lines: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<&Json> =
+        lines.iter().filter(|line| line["target"] == "campaigns::operation").collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    for (line, (kind, name, code)) in lines.iter().zip([
+        ("query", "Sought", "OK"),
+        ("mutation", "Make", "OK"),
+        ("query", "Wrong", "GRAPHQL_VALIDATION_FAILED"),
+    ]) {
+        let expected = json!({
+            "timestamp": line["timestamp"], "level": "INFO", "target": "campaigns::operation",
+            "message": "operation",
+            "request_id": line["request_id"], "organization": acme.id, "type": kind, "name": name,
+            "code": code,
+            "cost": line["cost"], "ms": line["ms"],
+        });
+        assert_eq!(**line, expected);
+        assert!(
+            line["ms"].is_f64()
+                && line["cost"].is_u64()
+                && line["request_id"].as_str().unwrap().len() == 36
+        );
     }
+}
 
-    async fn ends_are_counted_by_code(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &[]).await;
-        let code = "campaigns_sockets_closed_total{code=\"4409\"}";
-        assert_eq!(value(&watched.metrics().await, code), None);
-        let mut socket = Socket::of(&watched.member).await;
-        for _ in 0..2 {
-            socket.subscribe("1", "subscription { engagementEvents { node { id } } }", json!({})).await;
-        }
-        let closed = async || value(&watched.metrics().await, code) == Some(1.0);
-        crate::bounds::until("the end is counted", Duration::from_secs(20), closed).await;
+#[on_both_databases]
+async fn ends_are_counted_by_code(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &[]).await;
+    let code = "campaigns_sockets_closed_total{code=\"4409\"}";
+    assert_eq!(value(&watched.metrics().await, code), None);
+    let mut socket = Socket::of(&watched.member).await;
+    for _ in 0..2 {
+        socket.subscribe("1", "subscription { engagementEvents { node { id } } }", json!({})).await;
     }
+    let closed = async || value(&watched.metrics().await, code) == Some(1.0);
+    crate::bounds::until("the end is counted", Duration::from_secs(20), closed).await;
+}
 
-    async fn the_steps_of_a_worker_are_counted(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &["--worker"]).await;
-        let id = crate::worker::campaign(&app, &acme, "scheduled", 5, 3).await;
-        let steps = async |step: &str| {
-            let series = format!("campaigns_worker_steps_total{{step=\"{step}\"}}");
-            let counted = async || value(&watched.metrics().await, &series) == Some(1.0);
-            crate::bounds::until(step, Duration::from_secs(30), counted).await;
-        };
-        steps("start").await;
-        let id = app.literal(id);
-        app.run(&format!("UPDATE campaign_sends SET status = 'delivered' WHERE campaign_id = {id}")).await;
-        steps("complete").await;
-    }
+#[on_both_databases]
+async fn the_steps_of_a_worker_are_counted(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &["--worker"]).await;
+    let id = crate::worker::campaign(&app, &acme, "scheduled", 5, 3).await;
+    let steps = async |step: &str| {
+        let series = format!("campaigns_worker_steps_total{{step=\"{step}\"}}");
+        let counted = async || value(&watched.metrics().await, &series) == Some(1.0);
+        crate::bounds::until(step, Duration::from_secs(30), counted).await;
+    };
+    steps("start").await;
+    let id = app.literal(id);
+    app.run(&format!("UPDATE campaign_sends SET status = 'delivered' WHERE campaign_id = {id}"))
+        .await;
+    steps("complete").await;
+}
 
-    async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let watched = Watched::start(&app, &acme, &["--slow-operation", "1ns"]).await;
-        watched.member.data("{ viewer { subject } }", json!({})).await;
-        let lines = watched.operations().await;
-        assert_eq!(lines.len(), 1);
-        assert_eq!((&lines[0]["level"], &lines[0]["message"]), (&json!("WARN"), &json!("slow operation")));
-        // printf '{ viewer { subject } }' | sha256sum
-        assert_eq!(lines[0]["document"], "f38dc677810a6ebe0c65fe68116919b963d86aac1bb7090ed4809385477b2ef7");
-    }
+#[on_both_databases]
+async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let watched = Watched::start(&app, &acme, &["--slow-operation", "1ns"]).await;
+    watched.member.data("{ viewer { subject } }", json!({})).await;
+    let lines = watched.operations().await;
+    assert_eq!(lines.len(), 1);
+    assert_eq!(
+        (&lines[0]["level"], &lines[0]["message"]),
+        (&json!("WARN"), &json!("slow operation"))
+    );
+    // printf '{ viewer { subject } }' | sha256sum
+    assert_eq!(
+        lines[0]["document"],
+        "f38dc677810a6ebe0c65fe68116919b963d86aac1bb7090ed4809385477b2ef7"
+    );
 }
 
 #[tokio::test]
@@ -257,7 +321,8 @@ async fn changes_that_wait_for_the_counts_are_shown() {
     };
     shown(0.0).await;
     let held = app.hold_changes().await;
-    let changes = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM campaign_event_changes) AS changes";
+    let changes = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM \
+                   campaign_event_changes) AS changes";
     let before = app.count(changes).await;
     let send = app.literal(made.sends[0]);
     app.rows(&format!("UPDATE campaign_sends SET status = 'failed' WHERE id = {send}")).await;

@@ -1,4 +1,5 @@
-//! Workers: scheduled campaigns start at their time, and campaigns that have been sent are completed.
+//! Workers: scheduled campaigns start at their time, and campaigns that have been sent are
+//! completed.
 
 use std::{
     path::Path,
@@ -24,13 +25,17 @@ pub(crate) async fn campaign(
     let (literal, org) = (app.literal(id), app.literal(organization.id));
     let at = (Utc::now() - TimeDelta::seconds(ago)).to_rfc3339();
     app.run(&format!(
-        "INSERT INTO campaigns (id, org_id, name, status, scheduled_at) VALUES ({literal}, {org}, 'x', '{status}', '{at}')"
-    )).await;
+        "INSERT INTO campaigns (id, org_id, name, status, scheduled_at) VALUES \
+         ({literal}, {org}, 'x', '{status}', '{at}')"
+    ))
+    .await;
     if contacts > 0 {
         app.run(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {contacts}) \
-             INSERT INTO contacts (org_id, first_name, email, source) SELECT {org}, 'x', 'x@example.com', '{id}' FROM n"
-        )).await;
+             INSERT INTO contacts (org_id, first_name, email, source) SELECT {org}, 'x', \
+             'x@example.com', '{id}' FROM n"
+        ))
+        .await;
         app.run(&format!(
             "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) \
              SELECT {org}, {literal}, id FROM contacts WHERE source = '{id}'"
@@ -43,7 +48,8 @@ pub(crate) async fn campaign(
 async fn sends(app: &TestApp, id: Uuid, status: &str) {
     app.run(&format!(
         "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) \
-         SELECT org_id, campaign_id, contact_id, '{status}' FROM campaign_lists WHERE campaign_id = {}",
+         SELECT org_id, campaign_id, contact_id, '{status}' FROM campaign_lists WHERE campaign_id \
+         = {}",
         app.literal(id)
     ))
     .await;
@@ -78,135 +84,162 @@ async fn worker(database: &TestDatabase) -> Binary {
 async fn everyone_has_one_send(app: &TestApp) {
     let wrong = app
         .rows(
-            "SELECT l.id FROM campaign_lists l JOIN campaigns c ON c.id = l.campaign_id AND c.status = 'sending' \
-             LEFT JOIN campaign_sends s ON s.campaign_id = l.campaign_id AND s.contact_id = l.contact_id \
-             GROUP BY l.id HAVING count(s.id) <> 1",
+            "SELECT l.id FROM campaign_lists l JOIN campaigns c ON c.id = l.campaign_id AND \
+             c.status = 'sending' LEFT JOIN campaign_sends s ON s.campaign_id = l.campaign_id AND \
+             s.contact_id = l.contact_id GROUP BY l.id HAVING count(s.id) <> 1",
         )
         .await;
     assert_eq!(wrong.len(), 0);
 }
 
-on_both_databases! {
-    async fn due_campaigns_start_and_others_wait(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let other = app.organization("other").await;
-        let waiting = [
-            campaign(&app, &acme, "draft", 60, 1).await,
-            campaign(&app, &acme, "paused", 60, 1).await,
-            campaign(&app, &acme, "canceled", 60, 1).await,
-            campaign(&app, &acme, "scheduled", -3_600, 1).await,
-        ];
-        let before = [
-            shown(&acme, waiting[0]).await, shown(&acme, waiting[1]).await,
-            shown(&acme, waiting[2]).await, shown(&acme, waiting[3]).await,
-        ];
-        // without a time it is never due
-        let timeless = campaign(&app, &acme, "scheduled", 60, 1).await;
-        app.run(&format!("UPDATE campaigns SET scheduled_at = NULL WHERE id = {}", app.literal(timeless))).await;
-        let worker = worker(&app.database).await;
-        let soon = campaign(&app, &acme, "scheduled", -1, 4).await;
-        let due = [campaign(&app, &acme, "scheduled", 5, 3).await, campaign(&app, &other, "scheduled", 0, 2).await];
-        assert_eq!(becomes(&acme, due[0], "SENDING").await["stats"], json!({ "sends": 3, "queued": 3 }));
-        assert_eq!(becomes(&other, due[1], "SENDING").await["stats"], json!({ "sends": 2, "queued": 2 }));
-        assert_eq!(becomes(&acme, soon, "SENDING").await["stats"], json!({ "sends": 4, "queued": 4 }));
-        for (id, before) in waiting.into_iter().zip(before) {
-            assert_eq!(shown(&acme, id).await, before);
-        }
-        assert_eq!(shown(&acme, timeless).await["status"], "SCHEDULED");
-        let log = worker.log();
-        assert_eq!(worker.terminate().await, 0);
-        assert_eq!(log.matches("campaign started").count(), 3, "{log}");
-        assert!(!log.contains("example.com"), "{log}");
+#[on_both_databases]
+async fn due_campaigns_start_and_others_wait(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let other = app.organization("other").await;
+    let waiting = [
+        campaign(&app, &acme, "draft", 60, 1).await,
+        campaign(&app, &acme, "paused", 60, 1).await,
+        campaign(&app, &acme, "canceled", 60, 1).await,
+        campaign(&app, &acme, "scheduled", -3_600, 1).await,
+    ];
+    let before = [
+        shown(&acme, waiting[0]).await,
+        shown(&acme, waiting[1]).await,
+        shown(&acme, waiting[2]).await,
+        shown(&acme, waiting[3]).await,
+    ];
+    // without a time it is never due
+    let timeless = campaign(&app, &acme, "scheduled", 60, 1).await;
+    app.run(&format!(
+        "UPDATE campaigns SET scheduled_at = NULL WHERE id = {}",
+        app.literal(timeless)
+    ))
+    .await;
+    let worker = worker(&app.database).await;
+    let soon = campaign(&app, &acme, "scheduled", -1, 4).await;
+    let due = [
+        campaign(&app, &acme, "scheduled", 5, 3).await,
+        campaign(&app, &other, "scheduled", 0, 2).await,
+    ];
+    assert_eq!(
+        becomes(&acme, due[0], "SENDING").await["stats"],
+        json!({ "sends": 3, "queued": 3 })
+    );
+    assert_eq!(
+        becomes(&other, due[1], "SENDING").await["stats"],
+        json!({ "sends": 2, "queued": 2 })
+    );
+    assert_eq!(becomes(&acme, soon, "SENDING").await["stats"], json!({ "sends": 4, "queued": 4 }));
+    for (id, before) in waiting.into_iter().zip(before) {
+        assert_eq!(shown(&acme, id).await, before);
     }
+    assert_eq!(shown(&acme, timeless).await["status"], "SCHEDULED");
+    let log = worker.log();
+    assert_eq!(worker.terminate().await, 0);
+    assert_eq!(log.matches("campaign started").count(), 3, "{log}");
+    assert!(!log.contains("example.com"), "{log}");
+}
 
-    async fn only_campaigns_that_were_sent_are_completed(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut sending = Vec::new();
-        for status in ["queued", "sent", "delivered", "bounced", "failed"] {
-            let id = campaign(&app, &acme, "sending", 60, 2).await;
-            sends(&app, id, "delivered").await;
-            app.run(&format!(
-                "UPDATE campaign_sends SET status = '{status}' WHERE id = (SELECT id FROM campaign_sends WHERE campaign_id = {} LIMIT 1)",
-                app.literal(id)
-            )).await;
-            sending.push(id);
+#[on_both_databases]
+async fn only_campaigns_that_were_sent_are_completed(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut sending = Vec::new();
+    for status in ["queued", "sent", "delivered", "bounced", "failed"] {
+        let id = campaign(&app, &acme, "sending", 60, 2).await;
+        sends(&app, id, "delivered").await;
+        app.run(&format!(
+            "UPDATE campaign_sends SET status = '{status}' WHERE id = \
+             (SELECT id FROM campaign_sends WHERE campaign_id = {} LIMIT 1)",
+            app.literal(id)
+        ))
+        .await;
+        sending.push(id);
+    }
+    let without_sends = campaign(&app, &acme, "sending", 60, 2).await;
+    let paused = campaign(&app, &acme, "paused", 60, 2).await;
+    sends(&app, paused, "delivered").await;
+    let worker = worker(&app.database).await;
+    for id in &sending[2..] {
+        assert!(becomes(&acme, *id, "SENT").await["sentAt"].is_string());
+    }
+    // one more round: what came before it was looked at by then
+    let last = campaign(&app, &acme, "sending", 60, 1).await;
+    sends(&app, last, "failed").await;
+    becomes(&acme, last, "SENT").await;
+    for id in [sending[0], sending[1], without_sends] {
+        assert_eq!(shown(&acme, id).await["status"], "SENDING");
+    }
+    assert_eq!(shown(&acme, paused).await["status"], "PAUSED");
+    // the last report is what was waited for
+    app.run("UPDATE campaign_sends SET status = 'delivered'").await;
+    becomes(&acme, sending[0], "SENT").await;
+    becomes(&acme, sending[1], "SENT").await;
+    assert_eq!(worker.terminate().await, 0);
+}
+
+#[on_both_databases]
+async fn several_workers_start_each_campaign_once(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        ids.push(campaign(&app, &acme, "scheduled", 5 - number % 3, 200).await);
+    }
+    let workers =
+        [worker(&app.database).await, worker(&app.database).await, worker(&app.database).await];
+    // a client does the same meanwhile, and may be faster
+    let start = "mutation ($id: ID!) { startCampaign(id: $id) { campaign { status } } }";
+    let mut by_client = 0;
+    for id in &ids[8..] {
+        let answer = acme.member.ask(start, json!({ "id": id })).await;
+        if answer.body.get("errors").is_none() {
+            by_client += 1
+        } else {
+            assert_eq!(answer.code(), "CONFLICT")
         }
-        let without_sends = campaign(&app, &acme, "sending", 60, 2).await;
-        let paused = campaign(&app, &acme, "paused", 60, 2).await;
-        sends(&app, paused, "delivered").await;
-        let worker = worker(&app.database).await;
-        for id in &sending[2..] {
-            assert!(becomes(&acme, *id, "SENT").await["sentAt"].is_string());
-        }
-        // one more round: what came before it was looked at by then
-        let last = campaign(&app, &acme, "sending", 60, 1).await;
-        sends(&app, last, "failed").await;
-        becomes(&acme, last, "SENT").await;
-        for id in [sending[0], sending[1], without_sends] {
-            assert_eq!(shown(&acme, id).await["status"], "SENDING");
-        }
-        assert_eq!(shown(&acme, paused).await["status"], "PAUSED");
-        // the last report is what was waited for
-        app.run("UPDATE campaign_sends SET status = 'delivered'").await;
-        becomes(&acme, sending[0], "SENT").await;
-        becomes(&acme, sending[1], "SENT").await;
+    }
+    for id in &ids {
+        assert_eq!(
+            becomes(&acme, *id, "SENDING").await["stats"],
+            json!({ "sends": 200, "queued": 200 })
+        );
+    }
+    everyone_has_one_send(&app).await;
+    let mut started = 0;
+    for worker in workers {
+        started += worker.log().matches("campaign started").count();
         assert_eq!(worker.terminate().await, 0);
     }
+    // a line may be written a moment after its transaction is seen, and each is once
+    assert!(started + by_client <= 12, "{started} {by_client}");
+}
 
-    async fn several_workers_start_each_campaign_once(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut ids = Vec::new();
-        for number in 0..12 {
-            ids.push(campaign(&app, &acme, "scheduled", 5 - number % 3, 200).await);
+#[on_both_databases]
+async fn workers_that_are_killed_lose_nothing_and_double_nothing(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(campaign(&app, &acme, "scheduled", 5, 2_000).await);
+    }
+    for _ in 0..4 {
+        let worker = worker(&app.database).await;
+        // wherever it is by then
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(60) {
+            shown(&acme, ids[0]).await;
         }
-        let workers = [worker(&app.database).await, worker(&app.database).await, worker(&app.database).await];
-        // a client does the same meanwhile, and may be faster
-        let start = "mutation ($id: ID!) { startCampaign(id: $id) { campaign { status } } }";
-        let mut by_client = 0;
-        for id in &ids[8..] {
-            let answer = acme.member.ask(start, json!({ "id": id })).await;
-            if answer.body.get("errors").is_none() { by_client += 1 } else { assert_eq!(answer.code(), "CONFLICT") }
-        }
+        worker.kill().await;
         for id in &ids {
-            assert_eq!(becomes(&acme, *id, "SENDING").await["stats"], json!({ "sends": 200, "queued": 200 }));
+            let shown = shown(&acme, *id).await;
+            let sends = if shown["status"] == "SENDING" { 2_000 } else { 0 };
+            assert_eq!(shown["stats"], json!({ "sends": sends, "queued": sends }), "{shown}");
         }
-        everyone_has_one_send(&app).await;
-        let mut started = 0;
-        for worker in workers {
-            started += worker.log().matches("campaign started").count();
-            assert_eq!(worker.terminate().await, 0);
-        }
-        // a line may be written a moment after its transaction is seen, and each is once
-        assert!(started + by_client <= 12, "{started} {by_client}");
     }
-
-    async fn workers_that_are_killed_lose_nothing_and_double_nothing(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let mut ids = Vec::new();
-        for _ in 0..6 {
-            ids.push(campaign(&app, &acme, "scheduled", 5, 2_000).await);
-        }
-        for _ in 0..4 {
-            let worker = worker(&app.database).await;
-            // wherever it is by then
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(60) {
-                shown(&acme, ids[0]).await;
-            }
-            worker.kill().await;
-            for id in &ids {
-                let shown = shown(&acme, *id).await;
-                let sends = if shown["status"] == "SENDING" { 2_000 } else { 0 };
-                assert_eq!(shown["stats"], json!({ "sends": sends, "queued": sends }), "{shown}");
-            }
-        }
-        let worker = worker(&app.database).await;
-        for id in &ids {
-            becomes(&acme, *id, "SENDING").await;
-        }
-        everyone_has_one_send(&app).await;
-        assert_eq!(worker.terminate().await, 0);
+    let worker = worker(&app.database).await;
+    for id in &ids {
+        becomes(&acme, *id, "SENDING").await;
     }
+    everyone_has_one_send(&app).await;
+    assert_eq!(worker.terminate().await, 0);
 }
 
 #[tokio::test]
@@ -242,7 +275,8 @@ async fn a_campaign_that_cannot_start_does_not_keep_others_from_it() {
     app.run(&format!(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          IF NEW.campaign_id = '{broken}' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$; \
-         CREATE TRIGGER refuse BEFORE INSERT ON campaign_sends FOR EACH ROW EXECUTE FUNCTION refuse()"
+         CREATE TRIGGER refuse BEFORE INSERT ON campaign_sends FOR EACH ROW EXECUTE FUNCTION \
+         refuse()"
     ))
     .await;
     let worker = worker(&app.database).await;
@@ -294,7 +328,8 @@ async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
     client.token = Some(token);
     let input =
         json!({ "name": "x", "scheduledAt": (Utc::now() + TimeDelta::seconds(1)).to_rfc3339() });
-    let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id status } } }";
+    let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { \
+                  campaign { id status } } }";
     let made = client.data(create, json!({ "input": input })).await;
     let id = made["createCampaign"]["campaign"]["id"].as_str().unwrap().parse().unwrap();
     let mut developers = app.existing_organization(acme.id).await;
@@ -303,35 +338,40 @@ async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
     assert_eq!(service.terminate().await, 0);
 }
 
-on_both_databases! {
-    async fn a_campaign_whose_step_panics_rests_and_the_others_start(app: TestApp) {
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        // more than a round takes, and before all others
-        let mut broken = Vec::new();
-        for _ in 0..120 {
-            broken.push(campaign(&app, &acme, "scheduled", 600, 0).await);
-        }
-        let whole = campaign(&app, &other, "scheduled", 5, 2).await;
-        // a row in the other organization is locked by none of these steps
-        let of_acme = acme.id.to_string();
-        app.panic_where(move |sent| {
-            sent.sql.contains("FROM \"campaigns\"") && sent.values.iter().any(|value| value.contains(&of_acme))
-        });
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let worker = tokio::spawn(campaigns_delivery::work(app.service_database.clone(), stopped));
-        let started = async |id: Uuid| {
-            let rows = app.rows(&format!("SELECT id FROM campaigns WHERE status <> 'scheduled' AND id = {}", app.literal(id))).await;
-            !rows.is_empty()
-        };
-        let patience = Duration::from_mins(1);
-        crate::bounds::until("the other one starts", patience, async || started(whole).await).await;
-        assert!(!started(broken[0]).await);
-        app.panic_where(|_| false);
-        crate::bounds::until("they start as well", patience, async || {
-            app.count("campaigns WHERE status = 'scheduled'").await == 0
-        })
-        .await;
-        stop.send(true).unwrap();
-        worker.await.unwrap();
+#[on_both_databases]
+async fn a_campaign_whose_step_panics_rests_and_the_others_start(app: TestApp) {
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    // more than a round takes, and before all others
+    let mut broken = Vec::new();
+    for _ in 0..120 {
+        broken.push(campaign(&app, &acme, "scheduled", 600, 0).await);
     }
+    let whole = campaign(&app, &other, "scheduled", 5, 2).await;
+    // a row in the other organization is locked by none of these steps
+    let of_acme = acme.id.to_string();
+    app.panic_where(move |sent| {
+        sent.sql.contains("FROM \"campaigns\"")
+            && sent.values.iter().any(|value| value.contains(&of_acme))
+    });
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let worker = tokio::spawn(campaigns_delivery::work(app.service_database.clone(), stopped));
+    let started = async |id: Uuid| {
+        let rows = app
+            .rows(&format!(
+                "SELECT id FROM campaigns WHERE status <> 'scheduled' AND id = {}",
+                app.literal(id)
+            ))
+            .await;
+        !rows.is_empty()
+    };
+    let patience = Duration::from_mins(1);
+    crate::bounds::until("the other one starts", patience, async || started(whole).await).await;
+    assert!(!started(broken[0]).await);
+    app.panic_where(|_| false);
+    crate::bounds::until("they start as well", patience, async || {
+        app.count("campaigns WHERE status = 'scheduled'").await == 0
+    })
+    .await;
+    stop.send(true).unwrap();
+    worker.await.unwrap();
 }

@@ -1,8 +1,8 @@
 //! Whether what the service says it holds is what it has allocated.
 //!
-//! Each kind of holding is driven far beyond its bound. The allocator of this process counts what is
-//! allocated, and the budgets say what they know of it: the two differ by less than twice. There is one
-//! test, since the allocator counts for all of the process.
+//! Each kind of holding is driven far beyond its bound. The allocator of this process counts what
+//! is allocated, and the budgets say what they know of it: the two differ by less than twice. There
+//! is one test, since the allocator counts for all of the process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -123,7 +123,8 @@ async fn accounted_bytes_equal_allocated_bytes() {
     };
     let campaigns = each(
         20,
-        "campaigns(first: 1) { nodes { id name subject channel status createdAt updatedAt body sentAt scheduledAt metadata creator { id fullName } } }",
+        "campaigns(first: 1) { nodes { id name subject channel status createdAt updatedAt body \
+         sentAt scheduledAt metadata creator { id fullName } } }",
     );
     let skipped = format!(
         "viewer {{ subject }} campaigns @include(if: false) {{ nodes {{ {} }} }}",
@@ -204,7 +205,8 @@ async fn accounted_bytes_equal_allocated_bytes() {
             json!({ "and": vec![json!({ "not": { "sendId": { "isNull": true } } }); 450] }),
         ),
     ] {
-        let query = "subscription ($filter: EngagementEventFilter) { engagementEvents(filter: $filter) { node { id } } }";
+        let query = "subscription ($filter: EngagementEventFilter) { \
+                     engagementEvents(filter: $filter) { node { id } } }";
         let mut socket = service.socket().await;
         let (before, held) = (settled().await, service.held());
         let mut open = 0;

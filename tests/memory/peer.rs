@@ -38,8 +38,8 @@ impl Peer {
         self.say(&json!({ "id": id.to_string(), "type": "subscribe", "payload": payload })).await;
     }
 
-    /// Waits until the service has read everything so far, and returns what it has sent. `None` if it
-    /// has closed the socket.
+    /// Waits until the service has read everything so far, and returns what it has sent. `None` if
+    /// it has closed the socket.
     pub(crate) async fn catch_up(&mut self) -> Option<Vec<Json>> {
         self.say(&json!({ "type": "ping", "payload": { "mark": true } })).await;
         let mut heard = Vec::new();

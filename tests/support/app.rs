@@ -69,8 +69,8 @@ pub struct Organization {
     pub scope: Scope,
 }
 
-/// How long tests that are not about time wait for a response of the service, on a machine with much else
-/// to do.
+/// How long tests that are not about time wait for a response of the service, on a machine with
+/// much else to do.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Options of a database whose operations do not fail because the machine is slow.
@@ -104,8 +104,8 @@ impl TestApp {
         Self::on(TestDatabase::adopted().await, Settings::default()).await
     }
 
-    /// Starts one whose viewers are behind row security, by policies that were there when the service
-    /// adopted the database. Its viewers are users with memberships.
+    /// Starts one whose viewers are behind row security, by policies that were there when the
+    /// service adopted the database. Its viewers are users with memberships.
     pub async fn behind_row_security() -> Self {
         let database = TestDatabase::adopted().await;
         let role = "authenticated";
@@ -262,8 +262,10 @@ impl TestApp {
     async fn user(&self, organization: Uuid, role: &str) -> String {
         let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
         self.run(&format!(
-            "INSERT INTO users (id, org_id, auth_id, email) VALUES ('{id}', '{organization}', '{subject}', '{id}@example.com'); \
-             INSERT INTO memberships (org_id, user_id, role) VALUES ('{organization}', '{id}', '{role}')"
+            "INSERT INTO users (id, org_id, auth_id, email) VALUES \
+             ('{id}', '{organization}', '{subject}', '{id}@example.com'); \
+             INSERT INTO memberships (org_id, user_id, role) VALUES \
+             ('{organization}', '{id}', '{role}')"
         ))
         .await;
         subject.to_string()

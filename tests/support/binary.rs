@@ -66,7 +66,8 @@ impl Binary {
                 cargo
                     .args(["build", "--quiet", "--workspace", "--bin", "campaigns"])
                     .current_dir(root);
-                // build scripts of dependencies that heed what cargo says of this package would run again
+                // build scripts of dependencies that heed what cargo says of this package would run
+                // again
                 let variables = std::env::vars().map(|(name, _)| name);
                 for name in variables.filter(|name| is_of_package(name)) {
                     cargo.env_remove(name);
@@ -280,7 +281,8 @@ pub struct Followed {
 }
 
 impl Followers {
-    /// Starts them, at services of these addresses (`http://…`), and waits until all are subscribed.
+    /// Starts them, at services of these addresses (`http://…`), and waits until all are
+    /// subscribed.
     pub async fn start(addresses: &[&str], token: &str, environment: &[(&str, &str)]) -> Self {
         let urls: Vec<String> = addresses
             .iter()
@@ -294,8 +296,8 @@ impl Followers {
         Self { program, input }
     }
 
-    /// Waits until each of them has this number of events, or no more events arrive, and returns the
-    /// events that they received.
+    /// Waits until each of them has this number of events, or no more events arrive, and returns
+    /// the events that they received.
     pub async fn expect(mut self, events: usize) -> Vec<Followed> {
         #[derive(serde::Deserialize)]
         struct Answer {

@@ -1,7 +1,8 @@
 //! A database for each test, copied from a migrated template.
 //!
-//! PostgreSQL is a server of the test run's own, started from the installed programs. It ends with the
-//! run, however that ends: a shell holds it, which waits for the end of a pipe from this process.
+//! PostgreSQL is a server of the test run's own, started from the installed programs. It ends with
+//! the run, however that ends: a shell holds it, which waits for the end of a pipe from this
+//! process.
 
 use std::{
     io::Write,
@@ -38,8 +39,8 @@ pub struct TestDatabase {
     pub(crate) _remains: Remains,
 }
 
-/// What a test's database would leave behind. Dropping it removes that: hundreds of databases fill a
-/// disk.
+/// What a test's database would leave behind. Dropping it removes that: hundreds of databases fill
+/// a disk.
 pub(crate) enum Remains {
     /// The files of SQLite.
     Directory { _directory: TempDir },
@@ -127,7 +128,8 @@ impl TestDatabase {
         connect(&self.created(), 2).await
     }
 
-    /// One such connection alone, for what belongs to a session: locks, settings, prepared statements.
+    /// One such connection alone, for what belongs to a session: locks, settings, prepared
+    /// statements.
     pub async fn connect_once(&self) -> DatabaseConnection {
         connect(&self.created(), 1).await
     }
@@ -171,14 +173,15 @@ pub struct Postgres {
     _server: Child,
 }
 
-/// Makes PostgreSQL say of each row that is inserted into a table what it says when it cannot extend a
-/// file, until the trigger `a_no_space` is dropped.
+/// Makes PostgreSQL say of each row that is inserted into a table what it says when it cannot
+/// extend a file, until the trigger `a_no_space` is dropped.
 #[must_use]
 pub fn no_space(table: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
-         CREATE OR REPLACE TRIGGER a_no_space BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no_space()"
+         CREATE OR REPLACE TRIGGER a_no_space BEFORE INSERT ON {table} FOR EACH ROW EXECUTE \
+         FUNCTION no_space()"
     )
 }
 
@@ -225,7 +228,8 @@ impl Postgres {
         TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing }
     }
 
-    /// Stops the server and starts it again; `immediate` is a crash. One that is stopped is started.
+    /// Stops the server and starts it again; `immediate` is a crash. One that is stopped is
+    /// started.
     pub async fn restart(&self, mode: &str) {
         self.control(&format!("-m {mode} -l server.log restart")).await;
         self.wait().await;
@@ -270,8 +274,8 @@ impl Postgres {
         format!("postgres://postgres@{}/{database}", hosts.join(","))
     }
 
-    /// The address of a database of this server by its local socket, in the way of libpq: with a user and
-    /// without a host.
+    /// The address of a database of this server by its local socket, in the way of libpq: with a
+    /// user and without a host.
     #[must_use]
     pub fn address_by_socket(&self, database: &str) -> String {
         format!(
@@ -300,9 +304,9 @@ impl Postgres {
         let script = format!(
             "cd '{directory}' && \
              '{programs}/{made_by} >init.log 2>&1 && \
-             '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c listen_addresses=127.0.0.1 \
-                -c fsync=off {settings} -c full_page_writes=off -c max_connections=400 \
-                -c max_wal_size=256MB -c max_prepared_transactions=8' \
+             '{programs}/pg_ctl' -D data -w -l server.log -o '-p {port} -k {directory} -c \
+             listen_addresses=127.0.0.1 -c fsync=off {settings} -c full_page_writes=off -c \
+             max_connections=400 -c max_wal_size=256MB -c max_prepared_transactions=8' \
                 start >start.log 2>&1 && cat >/dev/null || tail -n 20 *.log >&2; \
              '{programs}/pg_ctl' -D data -w -m immediate stop >stop.log 2>&1; rm -rf '{directory}'",
             directory = directory.display(),
@@ -368,8 +372,8 @@ impl Postgres {
         self.url(&format!("{name}_copy"))
     }
 
-    /// Removes a database of the run's server, on a thread of its own: the runtime of the test whose it
-    /// was is about to end.
+    /// Removes a database of the run's server, on a thread of its own: the runtime of the test
+    /// whose it was is about to end.
     fn remove(url: String) {
         static REMOVED: LazyLock<mpsc::Sender<String>> = LazyLock::new(|| {
             let (removed, to_remove) = mpsc::channel::<String>();

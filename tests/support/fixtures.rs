@@ -214,7 +214,8 @@ fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> String {
     (*from.choose(rng).unwrap()).to_owned()
 }
 
-/// One of some times, with none to six decimals: there are ties, and times that differ by a microsecond.
+/// One of some times, with none to six decimals: there are ties, and times that differ by a
+/// microsecond.
 fn time(rng: &mut ChaCha8Rng, base: DateTime<Utc>) -> DateTime<Utc> {
     let fractions = [0, 0, 500_000, 500_001, 120, 999_999];
     base + TimeDelta::seconds(rng.random_range(0..4))

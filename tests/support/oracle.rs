@@ -1,5 +1,5 @@
-//! What the running counts have to be: counted in Rust from the rows of sends and events, with nothing
-//! that the service counts by.
+//! What the running counts have to be: counted in Rust from the rows of sends and events, with
+//! nothing that the service counts by.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -94,7 +94,8 @@ impl Oracle {
     pub async fn of(sql: &DatabaseConnection) -> Self {
         let mut counted = Self::default();
         let mut sends: HashMap<Uuid, Send> = HashMap::new();
-        let query = "SELECT id, org_id, campaign_id, contact_id, CAST(status AS text) AS status FROM campaign_sends";
+        let query = "SELECT id, org_id, campaign_id, contact_id, CAST(status AS text) AS status \
+                     FROM campaign_sends";
         for row in rows(sql, query).await {
             let send = Send {
                 organization: id(&row, "org_id"),
@@ -107,8 +108,8 @@ impl Oracle {
             counted.add("campaign_counts", &key, &[], &status);
             sends.insert(id(&row, "id"), send);
         }
-        let query = "SELECT id, org_id, send_id, CAST(event_type AS text) AS event_type, url, occurred_at, \
-             CAST(metadata AS text) AS metadata FROM campaign_events";
+        let query = "SELECT id, org_id, send_id, CAST(event_type AS text) AS event_type, url, \
+                     occurred_at, CAST(metadata AS text) AS metadata FROM campaign_events";
         for row in rows(sql, query).await {
             let send_id = id(&row, "send_id");
             let Some(send) = sends.get(&send_id) else { continue };
@@ -226,7 +227,8 @@ pub async fn fold_all(sql: &DatabaseConnection) {
     if sql.get_database_backend() != DbBackend::Postgres {
         return;
     }
-    let waiting = "SELECT 1 FROM campaign_send_changes UNION ALL SELECT 1 FROM campaign_event_changes LIMIT 1";
+    let waiting = "SELECT 1 FROM campaign_send_changes UNION ALL SELECT 1 FROM \
+                   campaign_event_changes LIMIT 1";
     while !rows(sql, waiting).await.is_empty() {
         rows(sql, "SELECT campaign_counts_fold() AS added").await;
     }

@@ -46,7 +46,8 @@ impl Pooler {
             format!(
                 "[databases]\n{name} = host=127.0.0.1 port={port} dbname={name} user={role}\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =\n\
-                 auth_type = any\npool_mode = transaction\ndefault_pool_size = {size}\nmax_client_conn = 200\n"
+                 auth_type = any\npool_mode = transaction\ndefault_pool_size = \
+                 {size}\nmax_client_conn = 200\n"
             ),
         )
         .unwrap();

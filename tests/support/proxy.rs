@@ -13,8 +13,8 @@ use tempfile::TempDir;
 /// The service's address in the files.
 const SERVICE: &str = "127.0.0.1:8080";
 
-/// A free port that no other test is given: neither by this function, nor by the system to a connection or to a
-/// listener at port 0, whose ports are higher ones.
+/// A free port that no other test is given: neither by this function, nor by the system to a
+/// connection or to a listener at port 0, whose ports are higher ones.
 ///
 /// # Panics
 /// If there is none.
@@ -38,8 +38,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts the proxy of a file in `deploy/`, with these replacements in it, on a local port and for a service at this
-    /// address (`http://…`).
+    /// Starts the proxy of a file in `deploy/`, with these replacements in it, on a local port and
+    /// for a service at this address (`http://…`).
     pub async fn start(
         file: &str,
         replacements: &[(&str, &str)],

@@ -53,10 +53,12 @@ async fn do_everything(acme: &campaigns_tests::Organization, made: &campaigns_te
               campaigns(first: 5, orderBy: [{ field: OPEN_RATE, direction: DESC }]) {
                 totalCount
                 nodes {
-                  name subject creator { fullName } stats { sends openRate } links { url } segments { name }
+                  name subject creator { fullName } stats { sends openRate } links { url } \
+                  segments { name }
                   timeline(interval: DAY) { start opens }
                   list(first: 2) { nodes { contact { email companies { name } } segment { name } } }
-                  sends(first: 3) { nodes { status error opens contact { email suppression { reason } } events(first: 2) { nodes { type } } } }
+                  sends(first: 3) { nodes { status error opens contact { email suppression { \
+                  reason } } events(first: 2) { nodes { type } } } }
                 }
               }
               segments { nodes { name campaignsUsedIn } }
@@ -70,7 +72,8 @@ async fn do_everything(acme: &campaigns_tests::Organization, made: &campaigns_te
             json!({ "id": made.companies[0] }),
         ),
         (
-            "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { campaign { name } } }",
+            "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { campaign { \
+             name } } }",
             json!({ "input": { "id": campaign, "name": "renamed" } }),
         ),
         (
@@ -78,15 +81,18 @@ async fn do_everything(acme: &campaigns_tests::Organization, made: &campaigns_te
             json!({ "id": campaign }),
         ),
         (
-            "mutation ($input: UpdateSegmentInput!) { updateSegment(input: $input) { segment { name } } }",
+            "mutation ($input: UpdateSegmentInput!) { updateSegment(input: $input) { segment { \
+             name } } }",
             json!({ "input": { "id": made.segments[0], "name": "renamed" } }),
         ),
         (
-            "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated sends { status error } } }",
+            "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated sends { \
+             status error } } }",
             json!({ "input": [{ "id": send, "status": "DELIVERED" }] }),
         ),
         (
-            "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded events { type } } }",
+            "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded \
+             events { type } } }",
             json!({ "input": [
                 { "id": Uuid::new_v4(), "sendId": send, "type": "OPEN" },
                 { "id": Uuid::new_v4(), "sendId": send, "type": "BOUNCE", "bounceType": "SOFT" },

@@ -18,7 +18,7 @@ async fn fill(app: &TestApp, table: &str, columns: &[&str], text: &str) {
 /// Every field of an object that shows text or JSON, by the schema's own word.
 async fn texts_of(client: &Client, object: &str) -> Vec<String> {
     let query = "query ($name: String!) { __type(name: $name) { fields { name args { name } \
-        type { name ofType { name } } } } }";
+                 type { name ofType { name } } } } }";
     let data = client.data(query, json!({ "name": object })).await;
     let shows_text = |field: &&Json| {
         let of = &field["type"];
@@ -29,108 +29,183 @@ async fn texts_of(client: &Client, object: &str) -> Vec<String> {
     fields.map(|field| field["name"].as_str().unwrap().to_owned()).collect()
 }
 
-on_both_databases! {
-    async fn each_text_that_is_shown_is_drawn_from_the_budget_however_often(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(901), 6).await;
-        let text = "x".repeat(100_000);
-        let json = format!("{{\"x\": \"{text}\"}}");
-        for (table, columns) in [
-            ("campaigns", &["name", "subject", "body", "channel"][..]),
-            ("campaign_segments", &["name", "description"]),
-            ("campaign_sends", &["error"]),
-            ("campaign_events", &["url"]),
-            ("companies", &["name", "domain", "industry", "size"]),
-            ("contacts", &["first_name", "last_name", "email", "phone", "title", "source", "city", "state", "country"]),
-            ("organizations", &["name"]),
-            ("users", &["email", "full_name"]),
-        ] {
-            fill(&app, table, columns, &text).await;
-        }
-        for table in ["campaigns", "campaign_segments", "campaign_sends", "campaign_events", "campaign_lists", "contacts"] {
-            fill(&app, table, &["metadata"], &json).await;
-        }
-        fill(&app, "campaign_segments", &["filter_rules"], &json).await;
-        let mut fields = 0;
-        for (object, id) in [
-            ("Campaign", made.campaigns[0]), ("Segment", made.segments[0]), ("Send", made.sends[0]),
-            ("EngagementEvent", made.events[0]), ("Company", made.companies[0]), ("Contact", made.contacts[0]),
-            ("ListEntry", made.entries[0]), ("Organization", acme.id), ("User", made.users[0]),
-        ] {
-            for field in texts_of(&acme.member, object).await {
-                // short by its nature
-                if (object, field.as_str()) == ("Organization", "slug") {
-                    continue;
-                }
-                let query = format!("query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {object} {{ {field} }} }} }}");
-                // one row, read once
-                let once = acme.member.ask(&query, json!({ "ids": [id] })).await;
-                assert!(once.body["data"]["nodes"][0][&field].to_string().len() > 100_000, "{object}.{field}");
-                let often = acme.member.ask(&query, json!({ "ids": vec![id; 500] })).await;
-                let errors = often.body["errors"].as_array().unwrap_or_else(|| panic!("{object}.{field} is not drawn"));
-                assert!(errors.iter().all(|error| error["extensions"]["code"] == "LIMIT_EXCEEDED"), "{object}.{field}");
-                assert!(often.body["data"].to_string().len() < 64 << 20);
-                fields += 1;
+#[on_both_databases]
+async fn each_text_that_is_shown_is_drawn_from_the_budget_however_often(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(901), 6).await;
+    let text = "x".repeat(100_000);
+    let json = format!("{{\"x\": \"{text}\"}}");
+    for (table, columns) in [
+        ("campaigns", &["name", "subject", "body", "channel"][..]),
+        ("campaign_segments", &["name", "description"]),
+        ("campaign_sends", &["error"]),
+        ("campaign_events", &["url"]),
+        ("companies", &["name", "domain", "industry", "size"]),
+        (
+            "contacts",
+            &[
+                "first_name",
+                "last_name",
+                "email",
+                "phone",
+                "title",
+                "source",
+                "city",
+                "state",
+                "country",
+            ],
+        ),
+        ("organizations", &["name"]),
+        ("users", &["email", "full_name"]),
+    ] {
+        fill(&app, table, columns, &text).await;
+    }
+    for table in [
+        "campaigns",
+        "campaign_segments",
+        "campaign_sends",
+        "campaign_events",
+        "campaign_lists",
+        "contacts",
+    ] {
+        fill(&app, table, &["metadata"], &json).await;
+    }
+    fill(&app, "campaign_segments", &["filter_rules"], &json).await;
+    let mut fields = 0;
+    for (object, id) in [
+        ("Campaign", made.campaigns[0]),
+        ("Segment", made.segments[0]),
+        ("Send", made.sends[0]),
+        ("EngagementEvent", made.events[0]),
+        ("Company", made.companies[0]),
+        ("Contact", made.contacts[0]),
+        ("ListEntry", made.entries[0]),
+        ("Organization", acme.id),
+        ("User", made.users[0]),
+    ] {
+        for field in texts_of(&acme.member, object).await {
+            // short by its nature
+            if (object, field.as_str()) == ("Organization", "slug") {
+                continue;
             }
+            let query = format!(
+                "query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {object} {{ {field} }} }} }}"
+            );
+            // one row, read once
+            let once = acme.member.ask(&query, json!({ "ids": [id] })).await;
+            assert!(
+                once.body["data"]["nodes"][0][&field].to_string().len() > 100_000,
+                "{object}.{field}"
+            );
+            let often = acme.member.ask(&query, json!({ "ids": vec![id; 500] })).await;
+            let errors = often.body["errors"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{object}.{field} is not drawn"));
+            assert!(
+                errors.iter().all(|error| error["extensions"]["code"] == "LIMIT_EXCEEDED"),
+                "{object}.{field}"
+            );
+            assert!(often.body["data"].to_string().len() < 64 << 20);
+            fields += 1;
         }
-        assert!(fields > 25, "{fields}");
-        // cursors hold text too
-        let edges = "{ campaigns(first: 500, orderBy: [{ field: NAME }]) { edges { cursor } } }";
-        assert!(acme.member.data(edges, json!({})).await["campaigns"]["edges"][0]["cursor"].as_str().unwrap().len() > 100_000);
-        assert_eq!(app.service_database.budgets().process().held(), 0);
     }
+    assert!(fields > 25, "{fields}");
+    // cursors hold text too
+    let edges = "{ campaigns(first: 500, orderBy: [{ field: NAME }]) { edges { cursor } } }";
+    assert!(
+        acme.member.data(edges, json!({})).await["campaigns"]["edges"][0]["cursor"]
+            .as_str()
+            .unwrap()
+            .len()
+            > 100_000
+    );
+    assert_eq!(app.service_database.budgets().process().held(), 0);
+}
 
-    async fn rows_are_drawn_while_they_are_read_and_their_reading_ends(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        let body = "x".repeat(1_000_000);
-        for _ in 0..100 {
-            app.run(&format!("INSERT INTO campaigns (org_id, name, body) VALUES ({org}, 'x', '{body}')")).await;
-        }
-        // the column is not asked for, but read
-        let answer = acme.member.ask("{ campaigns(first: 100) { nodes { id body } } }", json!({})).await;
-        let codes: Vec<&Json> = answer.body["errors"].as_array().unwrap().iter().map(|error| &error["extensions"]["code"]).collect();
-        assert!(codes.iter().all(|code| **code == "LIMIT_EXCEEDED"), "{codes:?}");
-        assert!(answer.body.to_string().len() < 70_000_000);
-        // and the connection is as good as new
-        for _ in 0..10 {
-            let data = acme.member.data("{ campaigns(first: 10) { nodes { name } totalCount } }", json!({})).await;
-            assert_eq!(data["campaigns"]["totalCount"], 100);
-        }
-        assert_eq!(app.service_database.budgets().process().held(), 0);
+#[on_both_databases]
+async fn rows_are_drawn_while_they_are_read_and_their_reading_ends(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    let body = "x".repeat(1_000_000);
+    for _ in 0..100 {
+        app.run(&format!(
+            "INSERT INTO campaigns (org_id, name, body) VALUES ({org}, 'x', '{body}')"
+        ))
+        .await;
     }
+    // the column is not asked for, but read
+    let answer =
+        acme.member.ask("{ campaigns(first: 100) { nodes { id body } } }", json!({})).await;
+    let codes: Vec<&Json> = answer.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["extensions"]["code"])
+        .collect();
+    assert!(codes.iter().all(|code| **code == "LIMIT_EXCEEDED"), "{codes:?}");
+    assert!(answer.body.to_string().len() < 70_000_000);
+    // and the connection is as good as new
+    for _ in 0..10 {
+        let data = acme
+            .member
+            .data("{ campaigns(first: 10) { nodes { name } totalCount } }", json!({}))
+            .await;
+        assert_eq!(data["campaigns"]["totalCount"], 100);
+    }
+    assert_eq!(app.service_database.budgets().process().held(), 0);
+}
 
-    async fn stored_text_has_a_maximum_length(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { campaign { id } } }";
-        let long = |bytes: usize| "é".repeat(bytes / 2);
-        for (field, bytes) in [("subject", 16 * 1024), ("body", 1024 * 1024)] {
-            acme.member.data(create, json!({ "input": { "name": "x", field: long(bytes) } })).await;
-            let refused = acme.member.ask(create, json!({ "input": { "name": "x", field: long(bytes + 2) } })).await;
-            assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", &*format!("input.{field}")));
-        }
-        let metadata = |bytes: usize| json!({ "x": "y".repeat(bytes - 8) });
-        acme.member.data(create, json!({ "input": { "name": "x", "metadata": metadata(64 * 1024) } })).await;
-        let refused = acme.member.ask(create, json!({ "input": { "name": "x", "metadata": metadata(64 * 1024 + 1) } })).await;
-        assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.metadata"));
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(902), 3).await;
-        let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
-        let url = format!("https://x.example/{}", "y".repeat(17_000));
-        let refused = acme.member.ask(record, json!({ "input": [{ "sendId": made.sends[0], "type": "CLICK", "url": url }] })).await;
-        assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.0.url"));
+#[on_both_databases]
+async fn stored_text_has_a_maximum_length(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let create = "mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { \
+                  campaign { id } } }";
+    let long = |bytes: usize| "é".repeat(bytes / 2);
+    for (field, bytes) in [("subject", 16 * 1024), ("body", 1024 * 1024)] {
+        acme.member.data(create, json!({ "input": { "name": "x", field: long(bytes) } })).await;
+        let refused = acme
+            .member
+            .ask(create, json!({ "input": { "name": "x", field: long(bytes + 2) } }))
+            .await;
+        assert_eq!(
+            (refused.code(), refused.field()),
+            ("BAD_USER_INPUT", &*format!("input.{field}"))
+        );
     }
+    let metadata = |bytes: usize| json!({ "x": "y".repeat(bytes - 8) });
+    acme.member
+        .data(create, json!({ "input": { "name": "x", "metadata": metadata(64 * 1024) } }))
+        .await;
+    let refused = acme
+        .member
+        .ask(create, json!({ "input": { "name": "x", "metadata": metadata(64 * 1024 + 1) } }))
+        .await;
+    assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.metadata"));
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(902), 3).await;
+    let record =
+        "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
+    let url = format!("https://x.example/{}", "y".repeat(17_000));
+    let refused = acme
+        .member
+        .ask(record, json!({ "input": [{ "sendId": made.sends[0], "type": "CLICK", "url": url }] }))
+        .await;
+    assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.0.url"));
+}
 
-    async fn json_of_very_many_values_is_refused_before_it_is_read(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let zeros = format!("[{}0]", "0,".repeat(3_900_000));
-        let body = format!("{{\"query\": \"query ($m: JSON) {{ campaigns(filter: {{ metadata: {{ contains: $m }} }}) {{ totalCount }} }}\", \"variables\": {{\"m\": {zeros}}}}}");
-        assert!(body.len() < 8 << 20);
-        let answer = acme.member.post_text(body.clone()).await;
-        assert_eq!(answer.code(), "LIMIT_EXCEEDED");
-        let mut socket = Socket::of(&acme.member).await;
-        socket.say_text(format!("{{\"type\":\"subscribe\",\"id\":\"1\",\"payload\":{body}}}")).await;
-        assert!(matches!(socket.closed().await, 4400 | 1013));
-    }
+#[on_both_databases]
+async fn json_of_very_many_values_is_refused_before_it_is_read(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let zeros = format!("[{}0]", "0,".repeat(3_900_000));
+    let body = format!(
+        "{{\"query\": \"query ($m: JSON) {{ campaigns(filter: {{ metadata: {{ contains: $m }} }}) \
+         {{ totalCount }} }}\", \"variables\": {{\"m\": {zeros}}}}}"
+    );
+    assert!(body.len() < 8 << 20);
+    let answer = acme.member.post_text(body.clone()).await;
+    assert_eq!(answer.code(), "LIMIT_EXCEEDED");
+    let mut socket = Socket::of(&acme.member).await;
+    socket.say_text(format!("{{\"type\":\"subscribe\",\"id\":\"1\",\"payload\":{body}}}")).await;
+    assert!(matches!(socket.closed().await, 4400 | 1013));
 }
 
 #[tokio::test]

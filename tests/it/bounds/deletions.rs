@@ -109,7 +109,12 @@ async fn two_deletions_and_a_write_of_the_same_rows_do_not_deadlock() {
     let sends = app.rows("SELECT id FROM campaign_sends LIMIT 200").await;
     let input: Vec<Json> = sends
         .iter()
-        .map(|row| json!({ "sendId": row.try_get::<Uuid>("", "id").unwrap(), "type": "CLICK", "url": "https://x.example" }))
+        .map(|row| {
+            json!({
+                "sendId": row.try_get::<Uuid>("", "id").unwrap(), "type": "CLICK",
+                "url": "https://x.example",
+            })
+        })
         .collect();
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";

@@ -128,10 +128,12 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
     for query in [
         format!("{{ __schema {{ types {{ {lists} }} }} }}"),
         format!(
-            "{{ ...A }} fragment A on Query {{ __schema {{ queryType {{ ...B }} }} }} fragment B on __Type {{ {lists} }}"
+            "{{ ...A }} fragment A on Query {{ __schema {{ queryType {{ ...B }} }} }} fragment B \
+             on __Type {{ {lists} }}"
         ),
         format!(
-            "query ($yes: Boolean = true) {{ feedCursor __schema @include(if: $yes) {{ types {{ {lists} }} }} }}"
+            "query ($yes: Boolean = true) {{ feedCursor __schema @include(if: $yes) {{ types {{ \
+             {lists} }} }} }}"
         ),
         "{ __schema { types { interfaces { possibleTypes { fields { name } } } } } }".to_owned(),
     ] {
@@ -146,7 +148,8 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
         acme.member.request(reqwest::Method::GET, "/graphql").query(&[("query", nested(6))]);
     assert_eq!(answer.send().await.unwrap().status(), StatusCode::OK);
     // what tools ask is answered
-    let tools = "{ __schema { types { kind name fields { name args { name type { kind name ofType { kind name } } } } possibleTypes { name } } } }";
+    let tools = "{ __schema { types { kind name fields { name args { name type { kind name ofType \
+                 { kind name } } } } possibleTypes { name } } } }";
     let data = acme.member.data(tools, json!({})).await;
     assert!(data["__schema"]["types"].as_array().unwrap().len() > 50);
 }

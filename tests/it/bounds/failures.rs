@@ -140,7 +140,7 @@ async fn a_read_only_database_serves_reads() {
     let acme = app.organization("acme").await;
     app.run("ALTER DATABASE campaigns SET default_transaction_read_only = on").await;
     let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
     app.run(others).await;
     acme.member.data(READ, json!({})).await;
     assert_eq!(ask(&acme.member, CREATE).await.1, "UNAVAILABLE");
@@ -170,7 +170,8 @@ async fn without_a_connection_to_spare_it_says_so() {
     let acme = app.organization("acme").await;
     acme.member.data(CREATE, json!({})).await;
     // the limit of a role is none for superusers
-    run("ALTER ROLE service NOSUPERUSER CONNECTION LIMIT 0; GRANT ALL ON ALL TABLES IN SCHEMA public TO service; \
+    run("ALTER ROLE service NOSUPERUSER CONNECTION LIMIT 0; GRANT ALL ON ALL TABLES IN SCHEMA \
+         public TO service; \
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'")
     .await;
     let asked = tokio::time::timeout(Duration::from_secs(12), ask(&acme.member, CREATE));
@@ -200,7 +201,8 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
                 let mut refused = (StatusCode::OK, String::new());
                 let body = "x".repeat(100_000);
                 let create = format!(
-                    "mutation {{ createCampaign(input: {{ name: \"x\", body: \"{body}\" }}) {{ campaign {{ id }} }} }}"
+                    "mutation {{ createCampaign(input: {{ name: \"x\", body: \"{body}\" }}) {{ \
+                     campaign {{ id }} }} }}"
                 );
                 for _ in 0..50 {
                     refused = ask(&client, &create).await;
@@ -239,53 +241,68 @@ async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
     assert_eq!(app.count("campaigns").await, 1);
 }
 
-on_both_databases! {
-    async fn an_operation_that_panics_fails_alone(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(170), 4).await;
-        let segments = "{ segments { totalCount } }";
-        let of_cost: Vec<_> = (0..25).map(|n| format!("a{n}: segments(first: 500) {{ nodes {{ id }} }}")).collect();
-        let expensive = format!("{{ {} }}", of_cost.join(" "));
-        let mut socket = Socket::of(&acme.member).await;
+#[on_both_databases]
+async fn an_operation_that_panics_fails_alone(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(170), 4).await;
+    let segments = "{ segments { totalCount } }";
+    let of_cost: Vec<_> =
+        (0..25).map(|n| format!("a{n}: segments(first: 500) {{ nodes {{ id }} }}")).collect();
+    let expensive = format!("{{ {} }}", of_cost.join(" "));
+    let mut socket = Socket::of(&acme.member).await;
 
-        let panics = async || of_this_process(&app, "campaigns_panics_total").await;
-        let panics_before = panics().await;
-        app.panic_at(Some("\"campaign_segments\""));
-        for operation in [segments, &expensive] {
-            let answer = acme.member.ask(operation, json!({})).await;
-            assert_eq!((answer.status, answer.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"));
-            let message = answer.error()["message"].as_str().unwrap();
-            assert!(message.starts_with("Something went wrong. The log has the details under "), "{message}");
-        }
-        socket.subscribe("1", segments, json!({})).await;
-        let refused = socket.message().await;
-        assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("1")));
-        assert_eq!(refused["payload"][0]["extensions"]["code"], "INTERNAL");
-        let stream = acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
-        let stream = stream.json(&json!({ "query": segments })).send().await.unwrap().text().await.unwrap();
-        assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
-        app.panic_at(None);
-        assert!(panics().await >= panics_before + 4.0);
-        assert_eq!(ask(&acme.member, segments).await.0, StatusCode::OK);
-        socket.subscribe("1", segments, json!({})).await;
-        assert!(socket.next("1").await["segments"]["totalCount"].is_number());
-        assert_eq!(socket.message().await["type"], "complete");
-
-        // an event is given all the same, and those that follow it
-        socket.subscribe("2", "subscription { engagementEvents { node { id campaign { name } } } }", json!({})).await;
-        let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { events { id } } }";
-        let record = async || {
-            let recorded = acme.member.data(record, json!({ "send": made.sends[0] })).await;
-            recorded["recordEvents"]["events"][0]["id"].clone()
-        };
-        acme.member.data(READ, json!({})).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        app.panic_at(Some("FROM \"campaigns\""));
-        record().await;
-        let failed = socket.message().await;
-        assert_eq!((&failed["type"], &failed["payload"]["errors"][0]["extensions"]["code"]), (&json!("next"), &json!("INTERNAL")));
-        app.panic_at(None);
-        let event = record().await;
-        assert_eq!(socket.next("2").await["engagementEvents"]["node"]["id"], event);
+    let panics = async || of_this_process(&app, "campaigns_panics_total").await;
+    let panics_before = panics().await;
+    app.panic_at(Some("\"campaign_segments\""));
+    for operation in [segments, &expensive] {
+        let answer = acme.member.ask(operation, json!({})).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"));
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Something went wrong. The log has the details under "),
+            "{message}"
+        );
     }
+    socket.subscribe("1", segments, json!({})).await;
+    let refused = socket.message().await;
+    assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("1")));
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "INTERNAL");
+    let stream =
+        acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
+    let stream =
+        stream.json(&json!({ "query": segments })).send().await.unwrap().text().await.unwrap();
+    assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
+    app.panic_at(None);
+    assert!(panics().await >= panics_before + 4.0);
+    assert_eq!(ask(&acme.member, segments).await.0, StatusCode::OK);
+    socket.subscribe("1", segments, json!({})).await;
+    assert!(socket.next("1").await["segments"]["totalCount"].is_number());
+    assert_eq!(socket.message().await["type"], "complete");
+
+    // an event is given all the same, and those that follow it
+    socket
+        .subscribe(
+            "2",
+            "subscription { engagementEvents { node { id campaign { name } } } }",
+            json!({}),
+        )
+        .await;
+    let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
+                  events { id } } }";
+    let record = async || {
+        let recorded = acme.member.data(record, json!({ "send": made.sends[0] })).await;
+        recorded["recordEvents"]["events"][0]["id"].clone()
+    };
+    acme.member.data(READ, json!({})).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    app.panic_at(Some("FROM \"campaigns\""));
+    record().await;
+    let failed = socket.message().await;
+    assert_eq!(
+        (&failed["type"], &failed["payload"]["errors"][0]["extensions"]["code"]),
+        (&json!("next"), &json!("INTERNAL"))
+    );
+    app.panic_at(None);
+    let event = record().await;
+    assert_eq!(socket.next("2").await["engagementEvents"]["node"]["id"], event);
 }

@@ -35,33 +35,34 @@ async fn waiting(app: &TestApp) -> i64 {
         .await
 }
 
-on_both_databases! {
-    async fn an_organization_that_floods_leaves_the_others_room(app: TestApp) {
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        let newcomer = app.organization("newcomer").await;
-        let held = campaign(&acme).await;
-        let lock = hold(&app, held).await;
-        let flood: Vec<_> = (0..18).map(|_| {
+#[on_both_databases]
+async fn an_organization_that_floods_leaves_the_others_room(app: TestApp) {
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let newcomer = app.organization("newcomer").await;
+    let held = campaign(&acme).await;
+    let lock = hold(&app, held).await;
+    let flood: Vec<_> = (0..18)
+        .map(|_| {
             let member = acme.member.clone();
             tokio::spawn(async move { member.ask(UPDATE, json!({ "id": held })).await })
-        }).collect();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let started = Instant::now();
-        for _ in 0..20 {
-            other.member.data("{ campaigns { totalCount nodes { name } } }", json!({})).await;
-        }
-        let ready = app.client(None).request(reqwest::Method::GET, "/readyz").send().await.unwrap();
-        assert_eq!(ready.status(), 200);
-        // and so are others who come only now
-        newcomer.member.data("{ campaigns { totalCount } }", json!({})).await;
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-        assert!(flood.iter().all(|asked| !asked.is_finished()));
-        lock.rollback().await.unwrap();
-        for asked in flood {
-            let answer = asked.await.unwrap();
-            let code = answer.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("none");
-            assert!(["none", "UNAVAILABLE"].contains(&code), "{:#}", answer.body);
-        }
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    for _ in 0..20 {
+        other.member.data("{ campaigns { totalCount nodes { name } } }", json!({})).await;
+    }
+    let ready = app.client(None).request(reqwest::Method::GET, "/readyz").send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    // and so are others who come only now
+    newcomer.member.data("{ campaigns { totalCount } }", json!({})).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(flood.iter().all(|asked| !asked.is_finished()));
+    lock.rollback().await.unwrap();
+    for asked in flood {
+        let answer = asked.await.unwrap();
+        let code = answer.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("none");
+        assert!(["none", "UNAVAILABLE"].contains(&code), "{:#}", answer.body);
     }
 }
 

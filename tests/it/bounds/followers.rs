@@ -1,5 +1,5 @@
-//! Those who follow: what many who are behind cost, what one who holds the feed up does, and what is
-//! kept for whom.
+//! Those who follow: what many who are behind cost, what one who holds the feed up does, and what
+//! is kept for whom.
 
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { engagementEvents(after: $after, filter: $filter) { cursor node { id campaign { name } contact { email } } } }";
+const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { \
+    engagementEvents(after: $after, filter: $filter) { cursor node { id campaign { name } contact \
+    { email } } } }";
 
 async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json, ids: &[Uuid]) {
     let mut sockets = JoinSet::new();
@@ -33,118 +35,157 @@ async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json
     }
 }
 
-on_both_databases! {
-    async fn followers_that_are_behind_share_their_pages(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(950), 8).await;
-        let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
-        let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
-        let other = app.literal(made.sends[1]);
-        // more than a log reaches back
-        app.run(&format!(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
-             INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, campaign_sends.id, 'open' FROM n JOIN campaign_sends ON campaign_sends.id = {other} AND i % 10 = 0 OR campaign_sends.id = {send} AND i % 10 <> 0 ORDER BY i"
-        )).await;
-        let ids = async |condition: &str| -> Vec<Uuid> {
-            let sql = format!("SELECT id FROM campaign_events WHERE {condition} AND org_id = {org} ORDER BY feed_position DESC LIMIT 4000");
-            let mut ids: Vec<Uuid> = app.rows(&sql).await.iter().map(|row| row.try_get("", "id").unwrap()).collect();
-            ids.reverse();
-            ids
-        };
-        let all = ids("true").await;
-        follow(&app, &acme.member, json!({ "after": start }), &all).await;
-        let count = app.statements().len();
-        // not 20 sockets times 4,000 events times what hangs on them, 240,000; the slower the machine, the
-        // further apart they are, and the less they share
-        assert!(count < 6_000, "{count}");
-        // those who want the same share as well
-        let some = ids(&format!("send_id = {other}")).await;
-        let some = &some[some.len() - 400..];
-        let filter = json!({ "sendId": { "eq": made.sends[1] } });
-        follow(&app, &acme.member, json!({ "after": start, "filter": filter }), some).await;
-        let count = app.statements().len();
-        assert!(count < 6_000, "{count}");
-    }
-
-    async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(951), 8).await;
-        let mut socket = Socket::of(&acme.member).await;
-        for number in 0..60 {
-            // each another document
-            let query = format!("subscription {{ engagementEvents {{ node {{ id url a{number}: id }} }} }}");
-            socket.subscribe(&number.to_string(), &query, json!({})).await;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let url = format!("https://x.example/{}", "y".repeat(5_000));
-        let input: Vec<Json> = (0..100).map(|_| json!({ "sendId": made.sends[0], "type": "CLICK", "url": url })).collect();
-        acme.member.data("mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }", json!({ "input": input })).await;
-        for _ in 0..60 * 100 {
-            socket.message().await;
-        }
-        // the log, once: not what was rendered of it, sixty times
-        let held = acme.scope.budget().held();
-        assert!(held < 3_000_000, "{held}");
-    }
-
-    async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let org = app.literal(acme.id);
-        let insert = format!("INSERT INTO campaigns (org_id, name) VALUES ({org}, 'x')");
-        for _ in 0..50 {
-            app.run(&insert).await;
-        }
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(952), 4).await;
-        let data = acme.member.data("{ campaigns(first: 100) { nodes { id } } }", json!({})).await;
-        let ids = data["campaigns"]["nodes"].as_array().unwrap().clone();
-        let mut socket = Socket::of(&acme.member).await;
-        for (number, campaign) in ids.iter().enumerate() {
-            let query = "subscription ($id: ID!) { campaignStats(campaignId: $id) { sends opens } }";
-            socket.subscribe(&number.to_string(), query, json!({ "id": campaign["id"] })).await;
-        }
-        for _ in &ids {
-            socket.message().await;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        app.forget_statements();
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        // without those of the feed itself, which are the same for all followers
-        let counts = app.statements().iter().filter(|sent| !sent.sql.contains("feed")).count();
-        assert!(counts <= 8, "{counts}: {:#?}", app.statements());
-        // what happens is shown at once
-        let campaign = app.rows(&format!("SELECT campaign_id FROM campaign_sends WHERE id = {}", app.literal(made.sends[0]))).await;
-        let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
-        let number = ids.iter().position(|of| of["id"] == json!(campaign)).unwrap().to_string();
-        app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')", app.literal(made.sends[0]))).await;
-        socket.next(&number).await;
-        // and what SQL changes within seconds
-        app.run(&format!("DELETE FROM campaign_events WHERE send_campaign_id = {}", app.literal(campaign))).await;
-        assert_eq!(socket.next(&number).await["campaignStats"]["opens"], 0);
-    }
-
-    async fn events_of_a_megabyte_are_followed_without_being_read_together(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(953), 4).await;
-        let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
-        let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
-        let url = "x".repeat(1_000_000);
-        for _ in 0..40 {
-            app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type, url) VALUES ({org}, {send}, 'click', '{url}')")).await;
-        }
-        let mut socket = Socket::of(&acme.member).await;
-        socket.subscribe("1", "subscription ($after: String) { engagementEvents(after: $after) { node { id url } } }", json!({ "after": start })).await;
-        let mut most = 0;
-        for _ in 0..40 {
-            let next = socket.next("1").await;
-            assert_eq!(next["engagementEvents"]["node"]["url"].as_str().unwrap().len(), 1_000_000);
-            most = most.max(acme.scope.budget().held());
-        }
-        assert!(most < 40_000_000, "{most}");
-    }
+#[on_both_databases]
+async fn followers_that_are_behind_share_their_pages(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(950), 8).await;
+    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+    let other = app.literal(made.sends[1]);
+    // more than a log reaches back
+    app.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, \
+         campaign_sends.id, 'open' FROM n JOIN campaign_sends ON campaign_sends.id = {other} AND i \
+         % 10 = 0 OR campaign_sends.id = {send} AND i % 10 <> 0 ORDER BY i"
+    ))
+    .await;
+    let ids = async |condition: &str| -> Vec<Uuid> {
+        let sql = format!(
+            "SELECT id FROM campaign_events WHERE {condition} AND org_id = {org} ORDER BY \
+             feed_position DESC LIMIT 4000"
+        );
+        let mut ids: Vec<Uuid> =
+            app.rows(&sql).await.iter().map(|row| row.try_get("", "id").unwrap()).collect();
+        ids.reverse();
+        ids
+    };
+    let all = ids("true").await;
+    follow(&app, &acme.member, json!({ "after": start }), &all).await;
+    let count = app.statements().len();
+    // not 20 sockets times 4,000 events times what hangs on them, 240,000; the slower the machine,
+    // the further apart they are, and the less they share
+    assert!(count < 6_000, "{count}");
+    // those who want the same share as well
+    let some = ids(&format!("send_id = {other}")).await;
+    let some = &some[some.len() - 400..];
+    let filter = json!({ "sendId": { "eq": made.sends[1] } });
+    follow(&app, &acme.member, json!({ "after": start, "filter": filter }), some).await;
+    let count = app.statements().len();
+    assert!(count < 6_000, "{count}");
 }
 
-/// A service of its own process, an organization that is followed there, and a statement that inserts
-/// an event of it.
+#[on_both_databases]
+async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(951), 8).await;
+    let mut socket = Socket::of(&acme.member).await;
+    for number in 0..60 {
+        // each another document
+        let query =
+            format!("subscription {{ engagementEvents {{ node {{ id url a{number}: id }} }} }}");
+        socket.subscribe(&number.to_string(), &query, json!({})).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let url = format!("https://x.example/{}", "y".repeat(5_000));
+    let input: Vec<Json> =
+        (0..100).map(|_| json!({ "sendId": made.sends[0], "type": "CLICK", "url": url })).collect();
+    acme.member
+        .data(
+            "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }",
+            json!({ "input": input }),
+        )
+        .await;
+    for _ in 0..60 * 100 {
+        socket.message().await;
+    }
+    // the log, once: not what was rendered of it, sixty times
+    let held = acme.scope.budget().held();
+    assert!(held < 3_000_000, "{held}");
+}
+
+#[on_both_databases]
+async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let org = app.literal(acme.id);
+    let insert = format!("INSERT INTO campaigns (org_id, name) VALUES ({org}, 'x')");
+    for _ in 0..50 {
+        app.run(&insert).await;
+    }
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(952), 4).await;
+    let data = acme.member.data("{ campaigns(first: 100) { nodes { id } } }", json!({})).await;
+    let ids = data["campaigns"]["nodes"].as_array().unwrap().clone();
+    let mut socket = Socket::of(&acme.member).await;
+    for (number, campaign) in ids.iter().enumerate() {
+        let query = "subscription ($id: ID!) { campaignStats(campaignId: $id) { sends opens } }";
+        socket.subscribe(&number.to_string(), query, json!({ "id": campaign["id"] })).await;
+    }
+    for _ in &ids {
+        socket.message().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    app.forget_statements();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // without those of the feed itself, which are the same for all followers
+    let counts = app.statements().iter().filter(|sent| !sent.sql.contains("feed")).count();
+    assert!(counts <= 8, "{counts}: {:#?}", app.statements());
+    // what happens is shown at once
+    let campaign = app
+        .rows(&format!(
+            "SELECT campaign_id FROM campaign_sends WHERE id = {}",
+            app.literal(made.sends[0])
+        ))
+        .await;
+    let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
+    let number = ids.iter().position(|of| of["id"] == json!(campaign)).unwrap().to_string();
+    app.run(&format!(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')",
+        app.literal(made.sends[0])
+    ))
+    .await;
+    socket.next(&number).await;
+    // and what SQL changes within seconds
+    app.run(&format!(
+        "DELETE FROM campaign_events WHERE send_campaign_id = {}",
+        app.literal(campaign)
+    ))
+    .await;
+    assert_eq!(socket.next(&number).await["campaignStats"]["opens"], 0);
+}
+
+#[on_both_databases]
+async fn events_of_a_megabyte_are_followed_without_being_read_together(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(953), 4).await;
+    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
+    let url = "x".repeat(1_000_000);
+    for _ in 0..40 {
+        app.run(&format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, url) VALUES \
+             ({org}, {send}, 'click', '{url}')"
+        ))
+        .await;
+    }
+    let mut socket = Socket::of(&acme.member).await;
+    socket
+        .subscribe(
+            "1",
+            "subscription ($after: String) { engagementEvents(after: $after) { node { id url } } }",
+            json!({ "after": start }),
+        )
+        .await;
+    let mut most = 0;
+    for _ in 0..40 {
+        let next = socket.next("1").await;
+        assert_eq!(next["engagementEvents"]["node"]["url"].as_str().unwrap().len(), 1_000_000);
+        most = most.max(acme.scope.budget().held());
+    }
+    assert!(most < 40_000_000, "{most}");
+}
+
+/// A service of its own process, an organization that is followed there, and a statement that
+/// inserts an event of it.
 struct Followed {
     app: TestApp,
     binary: Binary,

@@ -29,10 +29,12 @@ async fn before_the_feed(events: usize) -> (TestDatabase, Uuid) {
         format!("INSERT INTO organizations (id, name, slug) VALUES ('{org}', 'x', 'x')"),
         format!("INSERT INTO campaigns (org_id, name) VALUES ('{org}', 'x')"),
         format!(
-            "INSERT INTO contacts (org_id, first_name) SELECT '{org}', 'x' FROM generate_series(1, 100)"
+            "INSERT INTO contacts (org_id, first_name) SELECT '{org}', 'x' FROM \
+             generate_series(1, 100)"
         ),
         format!(
-            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', c.id, k.id FROM campaigns c, contacts k"
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', c.id, \
+             k.id FROM campaigns c, contacts k"
         ),
         format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type) \
@@ -56,9 +58,16 @@ async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
             let (mut longest, mut written) = (Duration::ZERO, 0);
             while !*stopped.borrow() {
                 let sql = match number {
-                    0 => format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT '{org}', id, 'click' FROM campaign_sends LIMIT 5"),
-                    1 => "UPDATE campaign_events SET url = 'https://x.example' WHERE id = (SELECT id FROM campaign_events ORDER BY random() LIMIT 1)".to_owned(),
-                    _ => "DELETE FROM campaign_events WHERE id = (SELECT id FROM campaign_events WHERE event_type = 'open' LIMIT 1)".to_owned(),
+                    0 => format!(
+                        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT \
+                         '{org}', id, 'click' FROM campaign_sends LIMIT 5"
+                    ),
+                    1 => "UPDATE campaign_events SET url = 'https://x.example' WHERE id = \
+                          (SELECT id FROM campaign_events ORDER BY random() LIMIT 1)"
+                        .to_owned(),
+                    _ => "DELETE FROM campaign_events WHERE id = \
+                          (SELECT id FROM campaign_events WHERE event_type = 'open' LIMIT 1)"
+                        .to_owned(),
                 };
                 let started = Instant::now();
                 connection.execute_unprepared(&sql).await.unwrap();
@@ -89,13 +98,31 @@ async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
         count(&sql, "(SELECT DISTINCT feed_position FROM campaign_events) AS positions").await,
         all
     );
-    assert_eq!(count(&sql, "campaign_events e JOIN campaign_sends s ON s.id = e.send_id AND s.campaign_id = e.send_campaign_id AND s.contact_id = e.send_contact_id").await, all);
+    assert_eq!(
+        count(
+            &sql,
+            "campaign_events e JOIN campaign_sends s ON s.id = e.send_id AND \
+             s.campaign_id = e.send_campaign_id AND s.contact_id = \
+             e.send_contact_id"
+        )
+        .await,
+        all
+    );
     assert_eq!(
         count(&sql, "pg_index WHERE indrelid = 'campaign_events'::regclass AND NOT indisvalid")
             .await,
         0
     );
-    assert_eq!(count(&sql, "pg_attribute WHERE attrelid = 'campaign_events'::regclass AND attname IN ('feed_position', 'send_campaign_id', 'send_contact_id') AND attnotnull").await, 0);
+    assert_eq!(
+        count(
+            &sql,
+            "pg_attribute WHERE attrelid = 'campaign_events'::regclass AND attname \
+             IN ('feed_position', 'send_campaign_id', 'send_contact_id') AND \
+             attnotnull"
+        )
+        .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -110,7 +137,12 @@ async fn a_migration_that_was_cut_off_goes_on() {
     }
     // as a cut-off index is left
     let sql = database.connect().await;
-    sql.execute_unprepared("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass('campaign_events_feed')").await.unwrap();
+    sql.execute_unprepared(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = \
+         to_regclass('campaign_events_feed')",
+    )
+    .await
+    .unwrap();
     campaigns_migration::up(&database.url).await.unwrap();
     assert_eq!(count(&sql, "campaign_events WHERE feed_position IS NULL").await, 0);
     assert_eq!(
@@ -146,7 +178,12 @@ async fn triggers_that_a_restore_left_off_are_found_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = serve_arguments(&database.url);
     // as pg_restore --disable-triggers leaves them
-    sql.execute_unprepared("ALTER TABLE campaign_events DISABLE TRIGGER ALL; ALTER TABLE campaign_events ENABLE TRIGGER ALL").await.unwrap();
+    sql.execute_unprepared(
+        "ALTER TABLE campaign_events DISABLE TRIGGER ALL; ALTER TABLE \
+         campaign_events ENABLE TRIGGER ALL",
+    )
+    .await
+    .unwrap();
     let refused = Binary::run(directory.path(), &arguments).await;
     assert_eq!(refused.code, 1);
     for said in [

@@ -57,7 +57,9 @@ async fn operations_are_refused_behind_those_that_have_waited_for_long() {
     socket
         .say(json!({
             "type": "connection_init",
-            "payload": { "Authorization": format!("Bearer {}", acme.member.token.as_deref().unwrap()) },
+            "payload": {
+                "Authorization": format!("Bearer {}", acme.member.token.as_deref().unwrap()),
+            },
         }))
         .await;
     assert_eq!(socket.closed().await, 1013);
@@ -112,33 +114,30 @@ async fn until_refused(client: &Client) -> (usize, Answer) {
     unreachable!("the numbers do not end")
 }
 
-on_both_databases! {
-    with settings();
-
-    async fn an_organization_asks_for_no_more_than_its_rate(app: TestApp) {
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        let (times, refused) = until_refused(&acme.member).await;
-        assert!((1..=8).contains(&times), "{times}");
-        assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
-        let extensions = &refused.error()["extensions"];
-        assert_eq!(extensions["retryable"], true);
-        let seconds = extensions["retryAfter"].as_u64().unwrap();
-        assert!((1..=3).contains(&seconds), "{seconds}");
-        // by what it costs, and not by how often it is asked
-        acme.member.data("{ __typename }", json!({})).await;
-        let query = "{ campaigns(first: 200) { nodes { id } } }";
-        let (status, after) = retry_after(&acme.member, query).await;
-        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-        assert!(after.is_some_and(|after| (1..=5).contains(&after)), "{after:?}");
-        // on a socket the same
-        let mut socket = Socket::of(&acme.member).await;
-        socket.subscribe("1", query, json!({})).await;
-        let message = socket.message().await;
-        assert_eq!(message["type"], "error", "{message}");
-        assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
-        // other organizations are not affected, and the announced time is enough
-        other.member.data(query, json!({})).await;
-        tokio::time::sleep(Duration::from_secs(after.unwrap())).await;
-        acme.member.data(query, json!({})).await;
-    }
+#[on_both_databases(settings = settings())]
+async fn an_organization_asks_for_no_more_than_its_rate(app: TestApp) {
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let (times, refused) = until_refused(&acme.member).await;
+    assert!((1..=8).contains(&times), "{times}");
+    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED"));
+    let extensions = &refused.error()["extensions"];
+    assert_eq!(extensions["retryable"], true);
+    let seconds = extensions["retryAfter"].as_u64().unwrap();
+    assert!((1..=3).contains(&seconds), "{seconds}");
+    // by what it costs, and not by how often it is asked
+    acme.member.data("{ __typename }", json!({})).await;
+    let query = "{ campaigns(first: 200) { nodes { id } } }";
+    let (status, after) = retry_after(&acme.member, query).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(after.is_some_and(|after| (1..=5).contains(&after)), "{after:?}");
+    // on a socket the same
+    let mut socket = Socket::of(&acme.member).await;
+    socket.subscribe("1", query, json!({})).await;
+    let message = socket.message().await;
+    assert_eq!(message["type"], "error", "{message}");
+    assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
+    // other organizations are not affected, and the announced time is enough
+    other.member.data(query, json!({})).await;
+    tokio::time::sleep(Duration::from_secs(after.unwrap())).await;
+    acme.member.data(query, json!({})).await;
 }

@@ -93,7 +93,8 @@ async fn a_response_before_the_end_of_its_request_reaches_a_peer_that_is_still_s
     let token = acme.member.token.clone().unwrap();
     for (head, status) in REFUSED {
         let head = head.replace("{token}", &token);
-        // for a client that waits for the response, and for one that sends everything before it reads
+        // for a client that waits for the response, and for one that sends everything before it
+        // reads
         for sent in [0, 1_000, 500_000, SIZE] {
             let mut stream = connect(&app).await;
             let head = format!("{head}\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n");
@@ -290,7 +291,8 @@ async fn the_rest_of_a_message_is_not_waited_for() {
         frame.extend(payload);
         frame
     };
-    let init = json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {token}") } });
+    let init = json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer \
+        {token}") } });
     let init = init.to_string();
     stream.write_all(&frame(init.len(), init.as_bytes())).await.unwrap();
     let mut read = String::new();

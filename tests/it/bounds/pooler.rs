@@ -38,7 +38,8 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     socket.subscribe("1", "subscription { engagementEvents { node { type } } }", json!({})).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     // more at once than the pooler has connections
-    let page = "{ campaigns(orderBy: [{ field: STATUS }]) { totalCount nodes { name stats { openRate } sends(first: 3) { nodes { contact { email } } } } } }";
+    let page = "{ campaigns(orderBy: [{ field: STATUS }]) { totalCount nodes { name stats { \
+                openRate } sends(first: 3) { nodes { contact { email } } } } } }";
     let many = (0..24).map(|_| {
         let member = acme.member.clone();
         tokio::spawn(async move { member.data(page, json!({})).await })

@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 const QUERY: &str = "{ campaigns(first: 5) { totalCount nodes { name stats { sends } } } }";
 const RECORD: &str =
     "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
-const UPDATE: &str = "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { campaign { name } } }";
+const UPDATE: &str = "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { \
+    campaign { name } } }";
 
 #[tokio::test]
 async fn no_request_fails_after_the_database_restarted() {

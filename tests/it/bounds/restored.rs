@@ -21,7 +21,8 @@ async fn insert(app: &TestApp, organization: Uuid, send: Uuid, count: usize) {
     let (org, send) = (app.literal(organization), app.literal(send));
     app.run(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, {send}, 'open' FROM n"
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, {send}, 'open' \
+         FROM n"
     ))
     .await;
 }
@@ -87,50 +88,58 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
     }
 }
 
-on_both_databases! {
-    async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
-        insert(&app, acme.id, made.sends[0], 5).await;
-        let latest = cursor(&acme).await;
-        app.run("DELETE FROM campaign_events").await;
-        assert_eq!(refusal(&acme, &latest).await, None);
-        insert(&app, acme.id, made.sends[0], 3).await;
-        let data = acme.member.data(EVENTS, json!({ "after": latest })).await;
-        assert_eq!(data["events"]["nodes"].as_array().unwrap().len(), 3);
-    }
+#[on_both_databases]
+async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
+    insert(&app, acme.id, made.sends[0], 5).await;
+    let latest = cursor(&acme).await;
+    app.run("DELETE FROM campaign_events").await;
+    assert_eq!(refusal(&acme, &latest).await, None);
+    insert(&app, acme.id, made.sends[0], 3).await;
+    let data = acme.member.data(EVENTS, json!({ "after": latest })).await;
+    assert_eq!(data["events"]["nodes"].as_array().unwrap().len(), 3);
+}
 
-    async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
-        let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
-        let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
-        insert(&app, other.id, theirs.sends[0], 1).await;
-        let mut beside = Socket::of(&other.member).await;
-        beside.subscribe("1", FOLLOW, json!({})).await;
-        let mut socket = Socket::of(&acme.member).await;
-        socket.subscribe("1", FOLLOW, json!({})).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        insert(&app, acme.id, made.sends[0], 30).await;
-        for _ in 0..30 {
-            socket.next("1").await;
-        }
-        // what a point-in-time recovery leaves, as far as the service can see
-        let back = "(SELECT max(feed_position) FROM campaign_events)";
-        app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(acme.id))).await;
-        match app.database.backend {
-            Backend::Sqlite => app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await,
-            Backend::Postgres => app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await,
-        }
-        let error = socket.message().await;
-        assert_eq!(error["payload"]["errors"][0]["extensions"], json!({ "code": "BAD_USER_INPUT", "field": "after" }), "{error}");
-        assert_eq!(socket.message().await["type"], "complete");
-        // a follower that saw no lost event continues
-        insert(&app, other.id, theirs.sends[0], 1).await;
-        beside.next("1").await;
-        // and a new subscription is as good as any
-        socket.subscribe("2", FOLLOW, json!({})).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        insert(&app, acme.id, made.sends[0], 1).await;
-        socket.next("2").await;
+#[on_both_databases]
+async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
+    let (acme, other) = (app.organization("acme").await, app.organization("other").await);
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
+    let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
+    insert(&app, other.id, theirs.sends[0], 1).await;
+    let mut beside = Socket::of(&other.member).await;
+    beside.subscribe("1", FOLLOW, json!({})).await;
+    let mut socket = Socket::of(&acme.member).await;
+    socket.subscribe("1", FOLLOW, json!({})).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    insert(&app, acme.id, made.sends[0], 30).await;
+    for _ in 0..30 {
+        socket.next("1").await;
     }
+    // what a point-in-time recovery leaves, as far as the service can see
+    let back = "(SELECT max(feed_position) FROM campaign_events)";
+    app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(acme.id))).await;
+    match app.database.backend {
+        Backend::Sqlite => {
+            app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await
+        }
+        Backend::Postgres => {
+            app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await
+        }
+    }
+    let error = socket.message().await;
+    assert_eq!(
+        error["payload"]["errors"][0]["extensions"],
+        json!({ "code": "BAD_USER_INPUT", "field": "after" }),
+        "{error}"
+    );
+    assert_eq!(socket.message().await["type"], "complete");
+    // a follower that saw no lost event continues
+    insert(&app, other.id, theirs.sends[0], 1).await;
+    beside.next("1").await;
+    // and a new subscription is as good as any
+    socket.subscribe("2", FOLLOW, json!({})).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    insert(&app, acme.id, made.sends[0], 1).await;
+    socket.next("2").await;
 }

@@ -80,7 +80,8 @@ async fn insert(app: &TestApp, organization: &Organization, send: Uuid) {
 async fn latest(app: &TestApp, organization: &Organization, most: usize) -> Vec<Uuid> {
     let org = app.literal(organization.id);
     let sql = format!(
-        "SELECT id FROM campaign_events WHERE org_id = {org} ORDER BY feed_position DESC LIMIT {most}"
+        "SELECT id FROM campaign_events WHERE org_id = {org} ORDER BY feed_position DESC LIMIT \
+         {most}"
     );
     let rows = app.rows(&sql).await;
     rows.iter().rev().map(|row| row.try_get("", "id").unwrap()).collect()
@@ -110,162 +111,185 @@ async fn until_it_fails(client: &Client, task: &str) {
     .await;
 }
 
-on_both_databases! {
-    async fn a_reader_that_panics_at_any_moment_loses_and_repeats_nothing(app: TestApp) {
-        let mut rng = ChaCha8Rng::seed_from_u64(960);
-        let organizations = [app.organization("acme").await, app.organization("other").await];
-        let mut followers = Vec::new();
-        for organization in organizations {
-            let made = populate(&organization.scope, &mut rng, 6).await;
-            let socket = follow(&app, &organization, made.sends[0]).await;
-            followers.push((organization, made.sends, socket, 0));
-        }
-        let words = of_the_reader(&app);
-        for round in 0..6 {
-            let panicked = app.panic_once_at(words[round % words.len()]);
-            let events = rng.random_range(1..20);
-            for event in 0..events {
-                if event == events / 2 {
-                    until_panicked(&panicked).await;
-                }
-                let (organization, sends, _, written) = &mut followers[rng.random_range(0..2)];
-                insert(&app, organization, sends[rng.random_range(0..sends.len())]).await;
-                *written += 1;
-            }
-            if events == 1 {
+#[on_both_databases]
+async fn a_reader_that_panics_at_any_moment_loses_and_repeats_nothing(app: TestApp) {
+    let mut rng = ChaCha8Rng::seed_from_u64(960);
+    let organizations = [app.organization("acme").await, app.organization("other").await];
+    let mut followers = Vec::new();
+    for organization in organizations {
+        let made = populate(&organization.scope, &mut rng, 6).await;
+        let socket = follow(&app, &organization, made.sends[0]).await;
+        followers.push((organization, made.sends, socket, 0));
+    }
+    let words = of_the_reader(&app);
+    for round in 0..6 {
+        let panicked = app.panic_once_at(words[round % words.len()]);
+        let events = rng.random_range(1..20);
+        for event in 0..events {
+            if event == events / 2 {
                 until_panicked(&panicked).await;
             }
+            let (organization, sends, _, written) = &mut followers[rng.random_range(0..2)];
+            insert(&app, organization, sends[rng.random_range(0..sends.len())]).await;
+            *written += 1;
         }
-        for (organization, _, socket, written) in &mut followers {
-            for id in latest(&app, organization, *written).await {
-                assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
-            }
-            let more = socket.receive_within(Duration::from_millis(200)).await;
-            assert_eq!(more, None);
+        if events == 1 {
+            until_panicked(&panicked).await;
         }
-        assert!(of_this_process(&app, "campaigns_task_panics_total{task=\"feed reader\"}").await >= 6.0);
     }
-
-    async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
-        let mut socket = Socket::of(&acme.member).await;
-        let campaign = app.rows(&format!("SELECT campaign_id FROM campaign_sends WHERE id = {}", app.literal(made.sends[0]))).await;
-        let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
-        let watch = "subscription ($id: ID!) { campaignStats(campaignId: $id) { opens } }";
-        socket.subscribe("1", watch, json!({ "id": campaign })).await;
-        let opens = socket.next("1").await["campaignStats"]["opens"].as_i64().unwrap();
-        for number in 1..=3 {
-            // which is counted again from time to time
-            until_panicked(&app.panic_once_at("SELECT campaign_id AS campaign")).await;
-            insert(&app, &acme, made.sends[0]).await;
-            assert_eq!(socket.next("1").await["campaignStats"]["opens"], json!(opens + number));
+    for (organization, _, socket, written) in &mut followers {
+        for id in latest(&app, organization, *written).await {
+            assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
         }
+        let more = socket.receive_within(Duration::from_millis(200)).await;
+        assert_eq!(more, None);
+    }
+    assert!(
+        of_this_process(&app, "campaigns_task_panics_total{task=\"feed reader\"}").await >= 6.0
+    );
+}
+
+#[on_both_databases]
+async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
+    let mut socket = Socket::of(&acme.member).await;
+    let campaign = app
+        .rows(&format!(
+            "SELECT campaign_id FROM campaign_sends WHERE id = {}",
+            app.literal(made.sends[0])
+        ))
+        .await;
+    let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
+    let watch = "subscription ($id: ID!) { campaignStats(campaignId: $id) { opens } }";
+    socket.subscribe("1", watch, json!({ "id": campaign })).await;
+    let opens = socket.next("1").await["campaignStats"]["opens"].as_i64().unwrap();
+    for number in 1..=3 {
+        // which is counted again from time to time
+        until_panicked(&app.panic_once_at("SELECT campaign_id AS campaign")).await;
+        insert(&app, &acme, made.sends[0]).await;
+        assert_eq!(socket.next("1").await["campaignStats"]["opens"], json!(opens + number));
     }
 }
 
-on_both_databases! {
-    with settings();
+#[on_both_databases(settings = settings())]
+async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
+    let mut socket = follow(&app, &acme, made.sends[0]).await;
+    let stalled = async || of_this_process(&app, "campaigns_feed_stalled_seconds").await;
+    let word = of_the_reader(&app)[0];
+    // a single one is no outage
+    until_panicked(&app.panic_once_at(word)).await;
+    insert(&app, &acme, made.sends[0]).await;
+    socket.next("1").await;
+    assert_eq!(ready(&acme.member).await.0, StatusCode::OK);
+    app.panic_at(Some(word));
+    insert(&app, &acme, made.sends[0]).await;
+    until_it_fails(&acme.member, "feed reader").await;
+    // the state that is shown is not the one before the panic
+    until("the feed is said to stall", PATIENCE, async || stalled().await >= 1.0).await;
+    assert_eq!(ready(&acme.member).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    app.panic_at(None);
+    socket.next("1").await;
+    until_ready(&acme.member).await;
+    until("the feed is said to go on", PATIENCE, async || stalled().await < 1.0).await;
+}
 
-    async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
-        let mut socket = follow(&app, &acme, made.sends[0]).await;
-        let stalled = async || of_this_process(&app, "campaigns_feed_stalled_seconds").await;
-        let word = of_the_reader(&app)[0];
-        // a single one is no outage
-        until_panicked(&app.panic_once_at(word)).await;
-        insert(&app, &acme, made.sends[0]).await;
-        socket.next("1").await;
-        assert_eq!(ready(&acme.member).await.0, StatusCode::OK);
-        app.panic_at(Some(word));
-        insert(&app, &acme, made.sends[0]).await;
-        until_it_fails(&acme.member, "feed reader").await;
-        // the state that is shown is not the one before the panic
-        until("the feed is said to stall", PATIENCE, async || stalled().await >= 1.0).await;
-        assert_eq!(ready(&acme.member).await.0, StatusCode::SERVICE_UNAVAILABLE);
-        app.panic_at(None);
-        socket.next("1").await;
-        until_ready(&acme.member).await;
-        until("the feed is said to go on", PATIENCE, async || stalled().await < 1.0).await;
-    }
-
-    async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
-        // where the feed is, which a subscription asks before it follows
-        let word = "\"feed_position\" DESC";
-        let mut socket = Socket::of(&acme.member).await;
-        for id in ["1", "2"] {
-            let panicked = app.panic_once_at(word);
-            socket.subscribe(id, FOLLOW, json!({})).await;
-            let refused = socket.message().await;
-            assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!(id)));
-            assert_eq!(refused["payload"][0]["extensions"]["code"], "INTERNAL");
-            assert!(panicked.load(Ordering::SeqCst));
-        }
+#[on_both_databases(settings = settings())]
+async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
+    // where the feed is, which a subscription asks before it follows
+    let word = "\"feed_position\" DESC";
+    let mut socket = Socket::of(&acme.member).await;
+    for id in ["1", "2"] {
         let panicked = app.panic_once_at(word);
-        let stream = acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
-        let stream = stream.json(&json!({ "query": FOLLOW })).send().await.unwrap().text().await.unwrap();
-        assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
+        socket.subscribe(id, FOLLOW, json!({})).await;
+        let refused = socket.message().await;
+        assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!(id)));
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "INTERNAL");
         assert!(panicked.load(Ordering::SeqCst));
-        // the socket goes on, with the same ID
-        let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
-        socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
-        insert(&app, &acme, made.sends[0]).await;
-        socket.next("1").await;
-        drop(socket);
-        until("nothing is held any more", PATIENCE, async || {
-            of_this_process(&app, "campaigns_held_bytes").await == 0.0
-                && of_this_process(&app, "campaigns_sockets").await == 0.0
-        })
-        .await;
     }
+    let panicked = app.panic_once_at(word);
+    let stream =
+        acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
+    let stream =
+        stream.json(&json!({ "query": FOLLOW })).send().await.unwrap().text().await.unwrap();
+    assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
+    assert!(panicked.load(Ordering::SeqCst));
+    // the socket goes on, with the same ID
+    let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
+    insert(&app, &acme, made.sends[0]).await;
+    socket.next("1").await;
+    drop(socket);
+    until("nothing is held any more", PATIENCE, async || {
+        of_this_process(&app, "campaigns_held_bytes").await == 0.0
+            && of_this_process(&app, "campaigns_sockets").await == 0.0
+    })
+    .await;
+}
 
-    async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: TestApp) {
-        let id = Uuid::new_v4();
-        app.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')", app.literal(id))).await;
-        let client = app.client(Some(TestApp::token(id, "member", "x")));
-        // there is one place, for the socket of a caller who is not known yet
-        app.panic_at_the_clock(true);
-        for _ in 0..3 {
-            let mut socket = Socket::silent(&app.address).await;
-            socket.say(connection_init(&client)).await;
-            assert_eq!(socket.receive().await, Received::Closed(1011, "Internal error".to_owned()));
-        }
-        app.panic_at_the_clock(false);
-        Socket::of(&client).await;
-    }
-
-    async fn a_look_up_that_panics_is_no_answer_and_is_tried_again(app: TestApp) {
-        let id = Uuid::new_v4();
-        app.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')", app.literal(id))).await;
-        let client = app.client(Some(TestApp::token(id, "member", "x")));
-        let panics = async || of_this_process(&app, "campaigns_task_panics_total{task=\"look-up\"}").await;
-        let before = panics().await;
-        app.panic_at(Some("FROM \"organizations\""));
+#[on_both_databases(settings = settings())]
+async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: TestApp) {
+    let id = Uuid::new_v4();
+    app.run(&format!(
+        "INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')",
+        app.literal(id)
+    ))
+    .await;
+    let client = app.client(Some(TestApp::token(id, "member", "x")));
+    // there is one place, for the socket of a caller who is not known yet
+    app.panic_at_the_clock(true);
+    for _ in 0..3 {
         let mut socket = Socket::silent(&app.address).await;
         socket.say(connection_init(&client)).await;
-        assert_eq!(socket.closed().await, 1013);
-        let answer = client.ask("{ feedCursor }", json!({})).await;
-        assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
-        assert!(panics().await >= before + 2.0);
-        app.panic_at(None);
-        Socket::of(&client).await;
+        assert_eq!(socket.receive().await, Received::Closed(1011, "Internal error".to_owned()));
     }
+    app.panic_at_the_clock(false);
+    Socket::of(&client).await;
+}
 
-    async fn a_membership_is_checked_again_after_a_panic(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
-        let [user, org, auth] = [id, acme.id, subject].map(|id| app.literal(id));
-        app.run(&format!("INSERT INTO users (id, org_id, auth_id, email) VALUES ({user}, {org}, {auth}, 'x@example.com')")).await;
-        app.run(&format!("INSERT INTO memberships (org_id, user_id) VALUES ({org}, {user})")).await;
-        let token = TestApp::sign(&json!({ "sub": subject, "exp": Utc::now().timestamp() + 60 }));
-        let mut socket = Socket::of(&app.client(Some(token))).await;
-        until_panicked(&app.panic_once_at("JOIN memberships")).await;
-        app.run(&format!("UPDATE memberships SET status = 'suspended' WHERE user_id = {user}")).await;
-        assert_eq!(socket.closed().await, 4403);
-    }
+#[on_both_databases(settings = settings())]
+async fn a_look_up_that_panics_is_no_answer_and_is_tried_again(app: TestApp) {
+    let id = Uuid::new_v4();
+    app.run(&format!(
+        "INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')",
+        app.literal(id)
+    ))
+    .await;
+    let client = app.client(Some(TestApp::token(id, "member", "x")));
+    let panics =
+        async || of_this_process(&app, "campaigns_task_panics_total{task=\"look-up\"}").await;
+    let before = panics().await;
+    app.panic_at(Some("FROM \"organizations\""));
+    let mut socket = Socket::silent(&app.address).await;
+    socket.say(connection_init(&client)).await;
+    assert_eq!(socket.closed().await, 1013);
+    let answer = client.ask("{ feedCursor }", json!({})).await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
+    assert!(panics().await >= before + 2.0);
+    app.panic_at(None);
+    Socket::of(&client).await;
+}
+
+#[on_both_databases(settings = settings())]
+async fn a_membership_is_checked_again_after_a_panic(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
+    let [user, org, auth] = [id, acme.id, subject].map(|id| app.literal(id));
+    app.run(&format!(
+        "INSERT INTO users (id, org_id, auth_id, email) VALUES \
+         ({user}, {org}, {auth}, 'x@example.com')"
+    ))
+    .await;
+    app.run(&format!("INSERT INTO memberships (org_id, user_id) VALUES ({org}, {user})")).await;
+    let token = TestApp::sign(&json!({ "sub": subject, "exp": Utc::now().timestamp() + 60 }));
+    let mut socket = Socket::of(&app.client(Some(token))).await;
+    until_panicked(&app.panic_once_at("JOIN memberships")).await;
+    app.run(&format!("UPDATE memberships SET status = 'suspended' WHERE user_id = {user}")).await;
+    assert_eq!(socket.closed().await, 4403);
 }
 
 #[tokio::test]
@@ -301,7 +325,11 @@ async fn calls_that_are_written_together_are_all_answered_after_a_panic() {
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
     let inputs: Vec<_> = (0..8)
-        .map(|_| json!({ "input": [{ "id": Uuid::new_v4(), "sendId": made.sends[0], "type": "OPEN" }] }))
+        .map(|_| {
+            json!({
+                "input": [{ "id": Uuid::new_v4(), "sendId": made.sends[0], "type": "OPEN" }],
+            })
+        })
         .collect();
     let mut calls = JoinSet::new();
     for input in inputs.clone() {

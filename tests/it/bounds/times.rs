@@ -30,7 +30,8 @@ const IN_POSTGRES: [(&str, &str); 6] = [
     ("4714-11-24 00:00:00+00 BC", EARLIEST),
 ];
 
-/// What SQLite stores where no CHECK holds, of the length of a time, as triggers would change others.
+/// What SQLite stores where no CHECK holds, of the length of a time, as triggers would change
+/// others.
 const IN_SQLITE: [(&str, &str); 4] = [
     ("yesterday, or so, perhaps", LATEST),
     ("+9999-12-31T23:59:59+00:0", EARLIEST),
@@ -64,14 +65,16 @@ async fn write(app: &TestApp, statements: &[String]) {
 /// Everything that shows an event, its campaign or its contact.
 const EVERYTHING: &str = "{
     stats { opens clicks firstEventAt lastEventAt }
-    events(first: 500) { totalCount nodes { id occurredAt createdAt updatedAt send { id } contact { id } campaign { id } } }
+    events(first: 500) { totalCount nodes { id occurredAt createdAt updatedAt send { id } contact \
+    { id } campaign { id } } }
     campaigns(first: 500) { nodes {
         id scheduledAt sentAt createdAt updatedAt stats { opens clicks firstEventAt lastEventAt }
         timeline(interval: MONTH) { start clicks } links { url clicks lastClickedAt }
     } }
     sends(first: 500) { nodes { id sentAt deliveredAt createdAt updatedAt } }
     segments(first: 500) { nodes { id createdAt updatedAt } }
-    contacts(first: 500) { nodes { id createdAt updatedAt suppression { since } events(first: 9) { nodes { id occurredAt } } companies { name } } }
+    contacts(first: 500) { nodes { id createdAt updatedAt suppression { since } events(first: 9) { \
+    nodes { id occurredAt } } companies { name } } }
     viewer { user { id } organization { id } }
     feedCursor
 }";
@@ -248,7 +251,8 @@ async fn a_time_is_null_or_the_nearest_wherever_it_is_shown(backend: Backend) {
     }
     // and what changes such a row keeps what it does not change
     let id = campaigns[0];
-    let update = "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { campaign { name createdAt } } }";
+    let update = "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { \
+                  campaign { name createdAt } } }";
     let data = acme.member.data(update, json!({ "input": { "id": id, "name": "new" } })).await;
     assert_eq!(data["updateCampaign"]["campaign"], json!({ "name": "new", "createdAt": odd[0].1 }));
 }
@@ -323,7 +327,8 @@ async fn pages_by_such_times_neither_loop_nor_skip(backend: Backend) {
             for direction in ["ASC", "DESC"] {
                 let order = json!({ "field": column.to_uppercase(), "direction": direction });
                 let sql = format!(
-                    "SELECT id FROM {table} WHERE org_id = {} ORDER BY {column} {direction} NULLS LAST, id",
+                    "SELECT id FROM {table} WHERE org_id = {} ORDER BY {column} {direction} NULLS \
+                     LAST, id",
                     app.literal(acme.id)
                 );
                 let rows = app.rows(&sql).await;
@@ -369,8 +374,9 @@ async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
     for (stored, _) in IN_POSTGRES.iter().chain(&[("2026-01-31T12:00:00Z", ""), (LATEST, "")]) {
         app.run(&click(&app, &acme, made.sends[0], stored)).await;
     }
-    let list = "query ($filter: EngagementEventFilter, $after: String) { events(first: 100, after: $after, filter: $filter, \
-        orderBy: [{ field: FEED }]) { nodes { id } } }";
+    let list = "query ($filter: EngagementEventFilter, $after: String) { \
+                events(first: 100, after: $after, filter: $filter, \
+                orderBy: [{ field: FEED }]) { nodes { id } } }";
     let ids = |list: &Json| -> Vec<String> {
         let nodes = list["events"]["nodes"].as_array().unwrap();
         nodes.iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect()
@@ -403,8 +409,10 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
         "INSERT INTO campaigns (org_id, name, status, scheduled_at) \
          SELECT '{}', 'early', 'scheduled', '-infinity' FROM generate_series(1, 120); \
          INSERT INTO campaigns (org_id, name, status, scheduled_at, created_at) VALUES \
-         ('{0}', 'late', 'scheduled', 'infinity', '-infinity'), ('{0}', 'late', 'scheduled', '10000-01-01', now()), \
-         ('{0}', 'early', 'scheduled', '0044-03-15 BC', 'infinity'), ('{1}', 'early', 'scheduled', now(), now())",
+         ('{0}', 'late', 'scheduled', 'infinity', '-infinity'), \
+         ('{0}', 'late', 'scheduled', '10000-01-01', now()), \
+         ('{0}', 'early', 'scheduled', '0044-03-15 BC', 'infinity'), \
+         ('{1}', 'early', 'scheduled', now(), now())",
         acme.id, other.id
     ))
     .await;
@@ -420,7 +428,8 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
     // it can be scheduled again, and the others shown
     let late = app.rows("SELECT id FROM campaigns WHERE scheduled_at = 'infinity'").await;
     let late: Uuid = late[0].try_get("", "id").unwrap();
-    let schedule = "mutation ($id: ID!, $at: DateTime!) { scheduleCampaign(id: $id, at: $at) { campaign { scheduledAt } } }";
+    let schedule = "mutation ($id: ID!, $at: DateTime!) { scheduleCampaign(id: $id, at: $at) { \
+                    campaign { scheduledAt } } }";
     let unschedule = "mutation ($id: ID!) { unscheduleCampaign(id: $id) { campaign { status } } }";
     acme.member.data(unschedule, json!({ "id": late })).await;
     let at = "2999-01-01T00:00:00Z";
@@ -464,20 +473,23 @@ async fn odd_values_of_neighbours_hide_nothing_else() {
     app.run(&format!(
         "ALTER TABLE contacts ALTER first_name DROP NOT NULL, ALTER created_at DROP NOT NULL; \
          ALTER TABLE companies ALTER name DROP NOT NULL; \
-         UPDATE contact_companies SET started_at = 'infinity', ended_at = '-infinity', created_at = '0044-03-15 BC'; \
+         UPDATE contact_companies SET started_at = 'infinity', ended_at = '-infinity', created_at \
+         = '0044-03-15 BC'; \
          UPDATE companies SET annual_revenue = 'NaN', updated_at = 'infinity'; \
          UPDATE companies SET annual_revenue = 'Infinity' WHERE id = '{company}'; \
          UPDATE contacts SET first_name = NULL, created_at = NULL WHERE id = '{contact}'; \
          UPDATE organizations SET created_at = '-infinity', updated_at = 'infinity'; \
          UPDATE memberships SET created_at = 'infinity'; \
-         UPDATE users SET last_sign_in_at = '-infinity', created_at = 'infinity', auth_id = '{subject}' WHERE id = '{user}'"
+         UPDATE users SET last_sign_in_at = '-infinity', created_at = 'infinity', auth_id = \
+         '{subject}' WHERE id = '{user}'"
     ))
     .await;
     let after = everything(&acme.member).await;
     let companies = |data: &Json| values(&data["contacts"], "companies");
     assert_eq!(companies(&after), companies(&before));
     assert!(companies(&after).values().any(|companies| !companies.as_array().unwrap().is_empty()));
-    let shown = "query ($id: ID!, $company: ID!) { contact(id: $id) { firstName createdAt } node(id: $company) { id } }";
+    let shown = "query ($id: ID!, $company: ID!) { contact(id: $id) { firstName createdAt } \
+                 node(id: $company) { id } }";
     let data = acme.member.data(shown, json!({ "id": contact, "company": company })).await;
     assert_eq!(data["contact"], json!({ "firstName": "", "createdAt": EARLIEST }));
     assert_eq!(data["node"]["id"], json!(company));
@@ -502,11 +514,14 @@ async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": start })).await;
     app.run(&format!(
-        "UPDATE contacts SET first_name = {text}; UPDATE campaigns SET name = {text}, subject = {text}; \
-         INSERT INTO campaign_events (org_id, send_id, event_type, url) VALUES ({org}, {send}, 'click', {text})"
+        "UPDATE contacts SET first_name = {text}; UPDATE campaigns SET name = {text}, subject = \
+         {text}; \
+         INSERT INTO campaign_events (org_id, send_id, event_type, url) VALUES \
+         ({org}, {send}, 'click', {text})"
     ))
     .await;
-    let query = "{ contacts { nodes { firstName } } campaigns { nodes { name subject links { url } } } events { nodes { url } } }";
+    let query = "{ contacts { nodes { firstName } } campaigns { nodes { name subject links { url } \
+                 } } events { nodes { url } } }";
     let data = acme.member.data(query, json!({})).await;
     for contact in data["contacts"]["nodes"].as_array().unwrap() {
         assert_eq!(contact["firstName"], "a\u{fffd}b");
@@ -523,13 +538,12 @@ async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     assert_eq!(event["occurredAt"], "2026-01-31T12:00:00Z");
 }
 
-on_both_databases! {
-    async fn tables_of_the_service_refuse_such_times(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(977), 4).await;
-        for (stored, _) in IN_POSTGRES.iter().chain(&IN_SQLITE) {
-            let refused = app.try_run(&click(&app, &acme, made.sends[0], stored)).await;
-            assert!(refused.is_err(), "{stored}");
-        }
+#[on_both_databases]
+async fn tables_of_the_service_refuse_such_times(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(977), 4).await;
+    for (stored, _) in IN_POSTGRES.iter().chain(&IN_SQLITE) {
+        let refused = app.try_run(&click(&app, &acme, made.sends[0], stored)).await;
+        assert!(refused.is_err(), "{stored}");
     }
 }

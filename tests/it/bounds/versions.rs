@@ -45,7 +45,13 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
     };
     app.run(&insert(acme.id, made.sends[0], "forward")).await;
     // more of them than are read at once
-    app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {}, {}, 'forward' FROM generate_series(1, 1500)", app.literal(acme.id), app.literal(made.sends[0]))).await;
+    app.run(&format!(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {}, {}, \
+         'forward' FROM generate_series(1, 1500)",
+        app.literal(acme.id),
+        app.literal(made.sends[0])
+    ))
+    .await;
     app.run(&insert(acme.id, made.sends[1], "click")).await;
     app.run(&insert(other.id, theirs.sends[0], "open")).await;
     assert_eq!(socket.next("1").await["engagementEvents"]["node"]["type"], "CLICK");
@@ -86,12 +92,20 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
         app.literal(made.sends[0])
     ))
     .await;
-    let listed = acme.member.data("{ campaigns { totalCount nodes { id status } } sends { totalCount nodes { status } } }", json!({})).await;
+    let listed = acme
+        .member
+        .data(
+            "{ campaigns { totalCount nodes { id status } } sends { \
+             totalCount nodes { status } } }",
+            json!({}),
+        )
+        .await;
     let shown = |what: &str| listed[what]["nodes"].as_array().unwrap().len() as u64;
     assert_eq!(listed["campaigns"]["totalCount"].as_u64().unwrap(), shown("campaigns") + 1);
     assert_eq!(listed["sends"]["totalCount"].as_u64().unwrap(), shown("sends") + 1);
     // a report of such a send is left to the version that knows it
-    let update = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated unchanged } }";
+    let update = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated \
+                  unchanged } }";
     let data = acme
         .member
         .data(update, json!({ "input": [{ "id": made.sends[0], "status": "DELIVERED" }] }))
@@ -118,16 +132,19 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
         app.run(sql).await;
     }
     app.run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_newer', 0)").await;
-    let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded events { id } } }";
+    let record = "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded \
+                  events { id } } }";
     let open = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }] });
     for number in 0..20 {
         let writer = if number % 2 == 0 { &old } else { &acme.member };
         let data = writer.data(record, open.clone()).await;
         let id = &data["recordEvents"]["events"][0]["id"];
         app.run(&format!(
-            "INSERT INTO campaign_events (org_id, send_id, event_type, device) VALUES ('{}', '{}', 'forward', 'phone')",
+            "INSERT INTO campaign_events (org_id, send_id, event_type, device) VALUES \
+             ('{}', '{}', 'forward', 'phone')",
             acme.id, made.sends[0]
-        )).await;
+        ))
+        .await;
         assert_eq!(&socket.next("1").await["engagementEvents"]["node"]["id"], id);
         old.data("{ campaigns { nodes { name stats { opens } } } }", json!({})).await;
     }

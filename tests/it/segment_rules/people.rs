@@ -100,7 +100,8 @@ fn metadata(rng: &mut ChaCha8Rng) -> Option<Json> {
     ];
     let mut scalar = || scalars.choose(rng).unwrap().clone();
     let whole = json!({
-        "plan": scalar(), "score": scalar(), "it's \"odd\"": scalar(), "ключ": scalar(), "$x": scalar(),
+        "plan": scalar(), "score": scalar(), "it's \"odd\"": scalar(), "ключ": scalar(),
+        "$x": scalar(),
         "0": scalar(), "deep": { "plan": scalar(), "0": scalar(), "a\\b": scalar() },
     });
     let mut kept = whole.as_object().unwrap().clone();

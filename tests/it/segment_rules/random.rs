@@ -1,6 +1,6 @@
 //! Random trees.
 
-use campaigns_tests::{Client, on_both_databases};
+use campaigns_tests::{Client, TestApp, on_both_databases};
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -91,7 +91,9 @@ impl Maker<'_> {
                 }
             },
         };
-        json!({ "field": field, "operator": operator, "value": value, "valueSource": "value", "id": "r" })
+        json!({
+            "field": field, "operator": operator, "value": value, "valueSource": "value", "id": "r",
+        })
     }
 
     /// A flat object.
@@ -201,7 +203,12 @@ async fn previews(client: &Client, rules: &[Json]) -> Vec<Vec<Uuid>> {
     let variables: Vec<String> =
         (0..rules.len()).map(|index| format!("$r{index}: JSON!")).collect();
     let fields: Vec<String> = (0..rules.len())
-        .map(|index| format!("p{index}: previewSegment(rules: $r{index}) {{ count contacts(first: 500) {{ id }} }}"))
+        .map(|index| {
+            format!(
+                "p{index}: previewSegment(rules: $r{index}) {{ count \
+                 contacts(first: 500) {{ id }} }}"
+            )
+        })
         .collect();
     let query = format!("query ({}) {{ {} }}", variables.join(", "), fields.join(" "));
     let variables: Map<String, Json> = rules
@@ -236,35 +243,34 @@ fn expected(world: &World, rules: &Json, now: DateTime<Utc>) -> Vec<Uuid> {
     selected.into_iter().map(|person| person.id).collect()
 }
 
-on_both_databases! {
-    async fn random_rules_select_what_the_plain_evaluator_selects(app: TestApp) {
-        let seed = std::env::var("RULES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(91);
-        println!("seed {seed}");
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let acme = app.organization("acme").await;
-        let other = app.organization("other").await;
-        people::make(&app, &other.scope, &mut rng, 10).await;
-        let world = people::make(&app, &acme.scope, &mut rng, 60).await;
-        let mut maker = Maker { rng: &mut rng, world: &world, left: every_rule() };
-        let mut rules: Vec<Json> = (0..300).map(|round| maker.group(1 + round % 4)).collect();
-        // and each rule by itself
-        maker.left = every_rule();
-        while !maker.left.is_empty() {
-            rules.push(maker.rule());
-        }
-        rules.extend((0..25).map(|_| maker.flat()));
-        let mut some = 0;
-        for batch in rules.chunks(25) {
-            let shown = previews(&acme.member, batch).await;
-            let now = Utc::now();
-            for (rules, shown) in batch.iter().zip(shown) {
-                let expected = expected(&world, rules, now);
-                assert_eq!(shown, expected, "{rules:#}\n{:#?}", differ(&world, &shown, &expected));
-                some += usize::from(!expected.is_empty() && expected.len() < world.people.len());
-            }
-        }
-        assert!(some > 300, "only {some} rules tell contacts apart");
+#[on_both_databases]
+async fn random_rules_select_what_the_plain_evaluator_selects(app: TestApp) {
+    let seed = std::env::var("RULES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(91);
+    println!("seed {seed}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let acme = app.organization("acme").await;
+    let other = app.organization("other").await;
+    people::make(&app, &other.scope, &mut rng, 10).await;
+    let world = people::make(&app, &acme.scope, &mut rng, 60).await;
+    let mut maker = Maker { rng: &mut rng, world: &world, left: every_rule() };
+    let mut rules: Vec<Json> = (0..300).map(|round| maker.group(1 + round % 4)).collect();
+    // and each rule by itself
+    maker.left = every_rule();
+    while !maker.left.is_empty() {
+        rules.push(maker.rule());
     }
+    rules.extend((0..25).map(|_| maker.flat()));
+    let mut some = 0;
+    for batch in rules.chunks(25) {
+        let shown = previews(&acme.member, batch).await;
+        let now = Utc::now();
+        for (rules, shown) in batch.iter().zip(shown) {
+            let expected = expected(&world, rules, now);
+            assert_eq!(shown, expected, "{rules:#}\n{:#?}", differ(&world, &shown, &expected));
+            some += usize::from(!expected.is_empty() && expected.len() < world.people.len());
+        }
+    }
+    assert!(some > 300, "only {some} rules tell contacts apart");
 }
 
 /// A person who is selected by only one of them.

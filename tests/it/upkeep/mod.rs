@@ -77,12 +77,14 @@ async fn until_exact(sql: &DatabaseConnection) -> Oracle {
 
 /// That each event with a send is filed under it, and has a place in the feed of its own.
 async fn assert_filed(sql: &DatabaseConnection, oracle: &Oracle) {
-    let misfiled = "campaign_events AS e JOIN campaign_sends AS s ON s.id = e.send_id AND s.org_id = e.org_id \
-         WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
+    let misfiled = "campaign_events AS e JOIN campaign_sends AS s ON s.id = e.send_id AND s.org_id \
+                    = e.org_id WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> \
+                    s.contact_id";
     assert_eq!(count(sql, misfiled).await, 0);
     let statement = Statement::from_string(
         sql.get_database_backend(),
-        "SELECT id, org_id, feed_position FROM campaign_events WHERE feed_position > 0 ORDER BY feed_position",
+        "SELECT id, org_id, feed_position FROM campaign_events WHERE feed_position > 0 ORDER BY \
+         feed_position",
     );
     let mut places: Vec<(Uuid, i64)> = Vec::new();
     let mut found = Vec::new();

@@ -13,22 +13,24 @@ use crate::bounds::until;
 
 use super::{assert_filed, check, count, repair, run, until_exact};
 
-const NEIGHBOURS: &str = "organizations, users, memberships, contacts, companies, contact_companies, campaigns, \
-     campaign_segments, campaign_lists, campaign_sends";
+const NEIGHBOURS: &str = "organizations, users, memberships, contacts, companies, \
+     contact_companies, campaigns, campaign_segments, campaign_lists, campaign_sends";
 /// What a publication can publish of the tables.
 const PUBLICATIONS: [(&str, &str); 3] = [
     ("tables", "FOR TABLE {neighbours}, campaign_events"),
     (
         "columns",
-        "FOR TABLE {neighbours}, campaign_events (id, org_id, send_id, event_type, url, occurred_at, created_at, updated_at, metadata)",
+        "FOR TABLE {neighbours}, campaign_events (id, org_id, send_id, event_type, url, \
+         occurred_at, created_at, updated_at, metadata)",
     ),
     ("everything", "FOR ALL TABLES"),
 ];
 
 async fn server() -> Postgres {
     Postgres::own_with(
-        "wal_level=logical wal_retrieve_retry_interval=200ms max_replication_slots=40 max_wal_senders=40 \
-         max_logical_replication_workers=16 max_sync_workers_per_subscription=4 max_worker_processes=24",
+        "wal_level=logical wal_retrieve_retry_interval=200ms max_replication_slots=40 \
+         max_wal_senders=40 max_logical_replication_workers=16 max_sync_workers_per_subscription=4 \
+         max_worker_processes=24",
     )
     .await
 }
@@ -46,7 +48,8 @@ async fn subscribe(
     run(
         subscriber,
         &format!(
-            "CREATE SUBSCRIPTION {name} CONNECTION '{}' PUBLICATION {name} WITH (create_slot = false, slot_name = '{name}')",
+            "CREATE SUBSCRIPTION {name} CONNECTION '{}' PUBLICATION {name} WITH \
+             (create_slot = false, slot_name = '{name}')",
             from.url
         ),
     )
@@ -64,8 +67,9 @@ async fn disable(subscriber: &DatabaseConnection, name: &str) {
     .await;
 }
 
-/// Drops a subscription, once all of the server are disabled and at rest: in one server, the slot of a table that is
-/// copied is made when all transactions have ended, and the one that drops the subscription waits for that slot.
+/// Drops a subscription, once all of the server are disabled and at rest: in one server, the slot
+/// of a table that is copied is made when all transactions have ended, and the one that drops the
+/// subscription waits for that slot.
 async fn drop_subscription(
     publisher: &DatabaseConnection,
     subscriber: &DatabaseConnection,
@@ -113,16 +117,26 @@ async fn until_same(publisher: &DatabaseConnection, subscriber: &DatabaseConnect
 
 /// Writes of each kind, as the publisher's programs do them.
 const WRITES: [&str; 9] = [
-    "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://x.example/' FROM campaign_sends LIMIT 30",
-    "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends LIMIT 20",
-    "UPDATE campaign_sends SET status = 'failed' WHERE id IN (SELECT id FROM campaign_sends ORDER BY id LIMIT 7)",
-    "UPDATE campaign_sends SET campaign_id = (SELECT id FROM campaigns WHERE org_id = campaign_sends.org_id ORDER BY id LIMIT 1) WHERE id IN (SELECT id FROM campaign_sends ORDER BY id LIMIT 9)",
-    "UPDATE campaign_events SET url = 'https://moved.example/', event_type = 'click' WHERE id IN (SELECT id FROM campaign_events ORDER BY id LIMIT 9)",
-    "DELETE FROM campaign_events WHERE id IN (SELECT id FROM campaign_events ORDER BY id DESC LIMIT 9)",
-    "DELETE FROM campaign_sends WHERE id IN (SELECT id FROM campaign_sends ORDER BY id DESC LIMIT 9)",
+    "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', \
+     'https://x.example/' FROM campaign_sends LIMIT 30",
+    "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, \
+     contact_id FROM campaign_sends LIMIT 20",
+    "UPDATE campaign_sends SET status = 'failed' WHERE id IN \
+     (SELECT id FROM campaign_sends ORDER BY id LIMIT 7)",
+    "UPDATE campaign_sends SET campaign_id = (SELECT id FROM campaigns WHERE org_id = \
+     campaign_sends.org_id ORDER BY id LIMIT 1) WHERE id IN (SELECT id FROM campaign_sends ORDER \
+     BY id LIMIT 9)",
+    "UPDATE campaign_events SET url = 'https://moved.example/', event_type = 'click' WHERE id IN \
+     (SELECT id FROM campaign_events ORDER BY id LIMIT 9)",
+    "DELETE FROM campaign_events WHERE id IN (SELECT id FROM campaign_events ORDER BY id DESC \
+     LIMIT 9)",
+    "DELETE FROM campaign_sends WHERE id IN (SELECT id FROM campaign_sends ORDER BY id DESC LIMIT \
+     9)",
     "DELETE FROM campaigns WHERE id = (SELECT campaign_id FROM campaign_sends ORDER BY id LIMIT 1)",
-    "WITH s AS (INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends LIMIT 5 RETURNING id, org_id) \
-     INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'unsubscribe' FROM s",
+    "WITH s AS (INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, \
+     campaign_id, contact_id FROM campaign_sends LIMIT 5 RETURNING id, org_id) \
+     INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'unsubscribe' \
+     FROM s",
 ];
 
 #[tokio::test]
@@ -131,7 +145,12 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     let app = TestApp::on(postgres.database("publisher").await, Settings::default()).await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(431), 12).await;
-    app.run("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, (SELECT id FROM campaign_sends LIMIT 1), 'open' FROM campaign_sends, generate_series(1, 30) LIMIT 2002").await;
+    app.run(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, \
+         (SELECT id FROM campaign_sends LIMIT 1), 'open' FROM campaign_sends, \
+         generate_series(1, 30) LIMIT 2002",
+    )
+    .await;
     let mut subscribers = Vec::new();
     for (name, publishes) in PUBLICATIONS {
         let publishes = publishes.replace("{neighbours}", NEIGHBOURS);
@@ -198,7 +217,14 @@ async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
         let sql = database.connect_once().await;
         // as a restore of data leaves them: they do not fire for the worker of replication
         for table in ["campaign_events", "campaign_sends"] {
-            run(&sql, &format!("ALTER TABLE {table} DISABLE TRIGGER ALL; ALTER TABLE {table} ENABLE TRIGGER ALL")).await;
+            run(
+                &sql,
+                &format!(
+                    "ALTER TABLE {table} DISABLE TRIGGER ALL; ALTER TABLE {table} \
+                     ENABLE TRIGGER ALL"
+                ),
+            )
+            .await;
         }
         subscribe(&app.sql, &sql, &app.database, name).await;
         until_same(&app.sql, &sql).await;

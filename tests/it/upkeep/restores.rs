@@ -26,13 +26,19 @@ async fn source() -> TestDatabase {
     fold_all(&app.sql).await;
     let database = app.database.copy().await;
     let sql = database.connect_once().await;
-    run(&sql, "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://x.example/' FROM campaign_sends LIMIT 20").await;
+    run(
+        &sql,
+        "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, \
+         'click', 'https://x.example/' FROM campaign_sends LIMIT 20",
+    )
+    .await;
     assert!(count(&sql, "campaign_event_changes").await > 0);
     sql.close().await.unwrap();
     database
 }
 
-/// Runs a program of PostgreSQL in a directory. Some errors are to be expected where rows are there already.
+/// Runs a program of PostgreSQL in a directory. Some errors are to be expected where rows are there
+/// already.
 fn program(directory: &Path, name: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(postgres_program(name));
     let done = command.args(arguments).current_dir(directory).output().unwrap();
@@ -42,8 +48,8 @@ fn program(directory: &Path, name: &str, arguments: &[&str]) -> bool {
     done.status.success()
 }
 
-/// That a restored database has the rows of its source, the right counts, and each event in the feed once,
-/// and that what is written to it then is right as well.
+/// That a restored database has the rows of its source, the right counts, and each event in the
+/// feed once, and that what is written to it then is right as well.
 async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
     let sql = database.connect_once().await;
     let oracle = assert_exact(&sql).await;
@@ -64,7 +70,12 @@ async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
         assert_eq!((&ids, nodes.len()), (events, events.len()), "{name}");
         assert_hears(&app, &organization, &mut follower, &BTreeSet::new()).await;
     }
-    run(&sql, "UPDATE campaign_sends SET status = 'failed' WHERE status = 'sent'; DELETE FROM campaign_sends WHERE status = 'bounced'").await;
+    run(
+        &sql,
+        "UPDATE campaign_sends SET status = 'failed' WHERE status = 'sent'; DELETE FROM \
+         campaign_sends WHERE status = 'bounced'",
+    )
+    .await;
     let oracle = assert_exact(&sql).await;
     assert_filed(&sql, &oracle).await;
     sql.close().await.unwrap();
@@ -188,7 +199,12 @@ async fn the_data_of_a_dump_counts_once_in_a_migrated_database() {
             // counts are right before it is mended, and what is written counts once
             let sql = database.connect_once().await;
             assert_exact(&sql).await;
-            run(&sql, "BEGIN; INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends LIMIT 5").await;
+            run(
+                &sql,
+                "BEGIN; INSERT INTO campaign_events (org_id, send_id, event_type) SELECT \
+                 org_id, id, 'open' FROM campaign_sends LIMIT 5",
+            )
+            .await;
             assert_exact(&sql).await;
             run(&sql, "ROLLBACK").await;
             let repaired = repair(&database).await;
@@ -216,13 +232,19 @@ async fn a_plain_database_is_loaded_without_triggers() {
     while campaigns_migration::down(&source.url).await.unwrap().as_deref() != Some("m0007_feed") {}
     let sql = source.connect_once().await;
     let org = Uuid::new_v4();
-    run(&sql, &format!(
-        "INSERT INTO organizations (id, name, slug) VALUES ('{org}', 'theirs', 'theirs');
+    run(
+        &sql,
+        &format!(
+            "INSERT INTO organizations (id, name, slug) VALUES ('{org}', 'theirs', 'theirs');
          INSERT INTO campaigns (org_id, name) VALUES ('{org}', 'x');
          INSERT INTO contacts (org_id, first_name) SELECT '{org}', 'x' FROM generate_series(1, 20);
-         INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', c.id, k.id FROM campaigns c, contacts k;
-         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends, generate_series(1, 100)"
-    )).await;
+         INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT '{org}', c.id, k.id \
+         FROM campaigns c, contacts k;
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM \
+         campaign_sends, generate_series(1, 100)"
+        ),
+    )
+    .await;
     let of_source = Oracle::of(&sql).await;
     let directory = tempfile::tempdir().unwrap();
     let tables = ["organizations", "campaigns", "contacts", "campaign_sends", "campaign_events"];

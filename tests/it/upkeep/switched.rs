@@ -1,5 +1,5 @@
-//! Triggers that are turned off and on: nothing counts twice, what does not count is found, and one command
-//! mends it.
+//! Triggers that are turned off and on: nothing counts twice, what does not count is found, and one
+//! command mends it.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,9 @@ async fn filled(backend: Backend, seed: u64) -> (TestDatabase, DatabaseConnectio
 /// SQL that does this to each trigger of a table.
 fn each_trigger(table: &str, enable: &str) -> String {
     format!(
-        "DO $$ DECLARE t record; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND NOT tgisinternal \
-         LOOP EXECUTE format('ALTER TABLE {table} {enable} %I', t.tgname); END LOOP; END $$"
+        "DO $$ DECLARE t record; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = \
+         '{table}'::regclass AND NOT tgisinternal LOOP EXECUTE \
+         format('ALTER TABLE {table} {enable} %I', t.tgname); END LOOP; END $$"
     )
 }
 
@@ -38,13 +39,24 @@ fn each_trigger(table: &str, enable: &str) -> String {
 fn writes() -> Vec<String> {
     let send = "(SELECT id FROM campaign_sends WHERE status <> 'bounced' ORDER BY id LIMIT 1)";
     vec![
-        "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends LIMIT 3".to_owned(),
-        "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://x.example/' FROM campaign_sends LIMIT 5".to_owned(),
+        "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, \
+         contact_id FROM campaign_sends LIMIT 3"
+            .to_owned(),
+        "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, \
+         'click', 'https://x.example/' FROM campaign_sends LIMIT 5"
+            .to_owned(),
         format!("UPDATE campaign_sends SET status = 'bounced' WHERE id = {send}"),
-        "UPDATE campaign_events SET event_type = 'complaint' WHERE id = (SELECT id FROM campaign_events WHERE event_type = 'open' ORDER BY id LIMIT 1)".to_owned(),
-        "DELETE FROM campaign_events WHERE id = (SELECT id FROM campaign_events ORDER BY id LIMIT 1)".to_owned(),
+        "UPDATE campaign_events SET event_type = 'complaint' WHERE id = \
+         (SELECT id FROM campaign_events WHERE event_type = 'open' ORDER BY id LIMIT 1)"
+            .to_owned(),
+        "DELETE FROM campaign_events WHERE id = (SELECT id FROM campaign_events ORDER BY id LIMIT \
+         1)"
+        .to_owned(),
         format!("DELETE FROM campaign_sends WHERE id = {send}"),
-        format!("UPDATE campaign_sends SET campaign_id = (SELECT id FROM campaigns ORDER BY id LIMIT 1) WHERE id = {send}"),
+        format!(
+            "UPDATE campaign_sends SET campaign_id = (SELECT id FROM campaigns ORDER BY id \
+             LIMIT 1) WHERE id = {send}"
+        ),
     ]
 }
 
@@ -116,8 +128,9 @@ async fn each_trigger_of_a_table_in_each_state_counts_nothing_twice() {
     fold_all(&sql).await;
     let triggers = Statement::from_string(
         sql.get_database_backend(),
-        "SELECT CAST(relname AS text) AS of_table, CAST(tgname AS text) AS trigger FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
-         WHERE NOT tgisinternal AND tgname LIKE 'campaign_counts_%' AND relname IN ('campaign_events', 'campaign_sends') ORDER BY 1, 2",
+        "SELECT CAST(relname AS text) AS of_table, CAST(tgname AS text) AS trigger FROM pg_trigger \
+         JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal AND tgname LIKE \
+         'campaign_counts_%' AND relname IN ('campaign_events', 'campaign_sends') ORDER BY 1, 2",
     );
     let triggers = sql.query_all_raw(triggers).await.unwrap();
     assert_eq!(triggers.len(), 10);
@@ -126,9 +139,21 @@ async fn each_trigger_of_a_table_in_each_state_counts_nothing_twice() {
             (row.try_get("", "of_table").unwrap(), row.try_get("", "trigger").unwrap());
         for state in ["ENABLE", "ENABLE REPLICA", "ENABLE ALWAYS"] {
             for session in ["origin", "replica"] {
-                run(&sql, &format!("BEGIN; ALTER TABLE {table} {state} TRIGGER {trigger}; SET LOCAL session_replication_role = {session}")).await;
+                run(
+                    &sql,
+                    &format!(
+                        "BEGIN; ALTER TABLE {table} {state} TRIGGER {trigger}; SET \
+                         LOCAL session_replication_role = {session}"
+                    ),
+                )
+                .await;
                 let before = stored_clicks(&sql).await;
-                run(&sql, "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://y.example/' FROM campaign_sends LIMIT 5").await;
+                run(
+                    &sql,
+                    "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT \
+                     org_id, id, 'click', 'https://y.example/' FROM campaign_sends LIMIT 5",
+                )
+                .await;
                 fold_all(&sql).await;
                 let counted = stored_clicks(&sql).await - before;
                 assert!(counted == 5 || counted == 0, "{trigger} {state} {session}: {counted}");
@@ -145,14 +170,22 @@ async fn a_send_that_bounces_after_triggers_were_off_counts_once() {
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(413), 8).await;
     app.run("UPDATE campaign_sends SET status = 'delivered'").await;
-    app.run("ALTER TABLE campaign_sends DISABLE TRIGGER USER; ALTER TABLE campaign_sends ENABLE TRIGGER USER").await;
+    app.run(
+        "ALTER TABLE campaign_sends DISABLE TRIGGER USER; ALTER TABLE campaign_sends ENABLE \
+         TRIGGER USER",
+    )
+    .await;
     let delivered = async || {
         let data =
             acme.member.data("{ stats { delivered bounced sends } }", serde_json::json!({})).await;
         (data["stats"]["delivered"].as_i64().unwrap(), data["stats"]["bounced"].as_i64().unwrap())
     };
     let before = delivered().await;
-    app.run("UPDATE campaign_sends SET status = 'bounced' WHERE id = (SELECT id FROM campaign_sends LIMIT 1)").await;
+    app.run(
+        "UPDATE campaign_sends SET status = 'bounced' WHERE id = \
+         (SELECT id FROM campaign_sends LIMIT 1)",
+    )
+    .await;
     assert_eq!(delivered().await, (before.0 - 1, before.1 + 1));
     assert_exact(&app.sql).await;
 }
@@ -169,7 +202,12 @@ async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
         // as they were, to the letter
         run(&sql, &format!("ALTER TABLE campaign_sends {off}")).await;
         run(&sql, "UPDATE campaign_sends SET status = 'failed' WHERE status = 'delivered'").await;
-        run(&sql, "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) SELECT org_id, campaign_id, contact_id, 'delivered' FROM campaign_sends LIMIT 3").await;
+        run(
+            &sql,
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) SELECT \
+             org_id, campaign_id, contact_id, 'delivered' FROM campaign_sends LIMIT 3",
+        )
+        .await;
         run(&sql, &format!("ALTER TABLE campaign_sends {on}")).await;
         let checked = check(&database).await;
         assert_eq!(checked.code, 0, "{}", checked.out);
@@ -306,11 +344,21 @@ async fn places_that_a_writer_brought_along_are_made_unique() {
     let (database, sql, org) = filled(Backend::Postgres, 418).await;
     run(&sql, "ALTER TABLE campaign_events DISABLE TRIGGER ALL").await;
     // those of another database: some that are given already, and some that are not yet
-    run(&sql, &format!(
-        "INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, send_campaign_id, send_contact_id) \
-         SELECT org_id, id, 'open', row_number() OVER (), campaign_id, contact_id FROM campaign_sends WHERE org_id = '{org}' LIMIT 40"
-    )).await;
-    run(&sql, "UPDATE campaign_events SET feed_position = 100000 WHERE id = (SELECT id FROM campaign_events WHERE feed_position IS NOT NULL LIMIT 1)").await;
+    run(
+        &sql,
+        &format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, \
+             send_campaign_id, send_contact_id) SELECT org_id, id, 'open', row_number() OVER (), \
+             campaign_id, contact_id FROM campaign_sends WHERE org_id = '{org}' LIMIT 40"
+        ),
+    )
+    .await;
+    run(
+        &sql,
+        "UPDATE campaign_events SET feed_position = 100000 WHERE id = \
+         (SELECT id FROM campaign_events WHERE feed_position IS NOT NULL LIMIT 1)",
+    )
+    .await;
     run(&sql, "ALTER TABLE campaign_events ENABLE TRIGGER ALL").await;
     let doctor = campaigns(&database, &["doctor"]).await;
     assert!(
@@ -323,7 +371,12 @@ async fn places_that_a_writer_brought_along_are_made_unique() {
     let oracle = assert_exact(&sql).await;
     assert_filed(&sql, &oracle).await;
     // and what comes now is behind all of them
-    run(&sql, "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends LIMIT 1").await;
+    run(
+        &sql,
+        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' \
+         FROM campaign_sends LIMIT 1",
+    )
+    .await;
     assert!(count(&sql, "campaign_events WHERE feed_position > 100000").await > 0);
 }
 
@@ -331,8 +384,9 @@ async fn places_that_a_writer_brought_along_are_made_unique() {
 async fn the_list_of_triggers_is_that_of_the_database() {
     for database in [TestDatabase::new(Backend::Postgres).await, TestDatabase::adopted().await] {
         let sql = database.connect_once().await;
-        let query = "SELECT tgname || ' on ' || relname AS name FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
-             JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal AND proname LIKE 'campaign\\_%' ORDER BY 1";
+        let query = "SELECT tgname || ' on ' || relname AS name FROM pg_trigger JOIN pg_class ON \
+                     pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT \
+                     tgisinternal AND proname LIKE 'campaign\\_%' ORDER BY 1";
         let rows = sql
             .query_all_raw(Statement::from_string(sql.get_database_backend(), query))
             .await
@@ -345,8 +399,9 @@ async fn the_list_of_triggers_is_that_of_the_database() {
     }
     let database = TestDatabase::new(Backend::Sqlite).await;
     let sql = database.connect_once().await;
-    let query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('campaign_events', 'campaign_sends') \
-         AND name NOT LIKE '%_times_on_%' AND name NOT LIKE '%_updated_at' ORDER BY 1";
+    let query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN \
+                 ('campaign_events', 'campaign_sends') AND name NOT LIKE '%_times_on_%' AND name \
+                 NOT LIKE '%_updated_at' ORDER BY 1";
     let rows =
         sql.query_all_raw(Statement::from_string(sql.get_database_backend(), query)).await.unwrap();
     let there: Vec<String> = rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
@@ -355,20 +410,33 @@ async fn the_list_of_triggers_is_that_of_the_database() {
     assert_eq!(there, listed);
 }
 
-on_both_databases! {
-    async fn counts_are_what_they_were_when_the_migration_is_undone_and_done_again(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(419), 8).await;
-        app.run("UPDATE campaign_events SET url = 'https://a.example/', event_type = 'click' WHERE event_type = 'open'").await;
-        for _ in 0..2 {
-            while campaigns_migration::down(&app.database.url).await.unwrap().as_deref() != Some("m0014_upkeep") {}
-            assert_exact(&app.sql).await;
-            app.run("INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://a.example/' FROM campaign_sends LIMIT 3").await;
-            assert_exact(&app.sql).await;
-            campaigns_migration::up(&app.database.url).await.unwrap();
-            app.run("INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', 'https://a.example/' FROM campaign_sends LIMIT 3").await;
-            let oracle = until_exact(&app.sql).await;
-            assert_filed(&app.sql, &oracle).await;
-        }
+#[on_both_databases]
+async fn counts_are_what_they_were_when_the_migration_is_undone_and_done_again(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(419), 8).await;
+    app.run(
+        "UPDATE campaign_events SET url = 'https://a.example/', event_type = 'click' WHERE \
+         event_type = 'open'",
+    )
+    .await;
+    for _ in 0..2 {
+        while campaigns_migration::down(&app.database.url).await.unwrap().as_deref()
+            != Some("m0014_upkeep")
+        {}
+        assert_exact(&app.sql).await;
+        app.run(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, \
+             'click', 'https://a.example/' FROM campaign_sends LIMIT 3",
+        )
+        .await;
+        assert_exact(&app.sql).await;
+        campaigns_migration::up(&app.database.url).await.unwrap();
+        app.run(
+            "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, \
+             'click', 'https://a.example/' FROM campaign_sends LIMIT 3",
+        )
+        .await;
+        let oracle = until_exact(&app.sql).await;
+        assert_filed(&app.sql, &oracle).await;
     }
 }

@@ -30,10 +30,12 @@ impl Late {
         for statement in [
             format!("INSERT INTO campaigns (id, org_id, name) VALUES ({campaign_id}, {org}, 'x')"),
             format!(
-                "INSERT INTO contacts (id, org_id, first_name, email) VALUES ({contact_id}, {org}, 'x', 'x@example.com')"
+                "INSERT INTO contacts (id, org_id, first_name, email) VALUES \
+                 ({contact_id}, {org}, 'x', 'x@example.com')"
             ),
             format!(
-                "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES ({org}, {campaign_id}, {contact_id})"
+                "INSERT INTO campaign_lists (org_id, campaign_id, contact_id) VALUES \
+                 ({org}, {campaign_id}, {contact_id})"
             ),
         ] {
             app.run(&statement).await;
@@ -52,14 +54,15 @@ impl Late {
                  VALUES ({send_id}, {org}, {earlier}, {contact_id}, 'delivered')"
             ),
             event: format!(
-                "INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES ({event_id}, {org}, {send_id}, '{kind}')"
+                "INSERT INTO campaign_events (id, org_id, send_id, event_type) VALUES \
+                 ({event_id}, {org}, {send_id}, '{kind}')"
             ),
             id,
         }
     }
 
-    /// Whether the contact is suppressed, and how many sends are queued for it and how many are not for
-    /// this reason.
+    /// Whether the contact is suppressed, and how many sends are queued for it and how many are not
+    /// for this reason.
     async fn queued(&self, organization: &Organization) -> (bool, i64, i64) {
         let query = "query ($id: ID!) { contact(id: $id) { suppression { reason } } }";
         let data = organization.member.data(query, json!({ "id": self.contact })).await;
@@ -72,8 +75,9 @@ impl Late {
 
 /// The ids of an organization's events, in the order of the feed and in that of their time.
 async fn listed(organization: &Organization) -> [Vec<String>; 2] {
-    let query = "{ feed: events(first: 500) { totalCount nodes { id campaign { id } contact { id } send { id } } } \
-         latest: events(first: 500, orderBy: [{ field: OCCURRED_AT }]) { totalCount nodes { id campaign { id } contact { id } } } }";
+    let query = "{ feed: events(first: 500) { totalCount nodes { id campaign { id } contact { id } \
+                 send { id } } } latest: events(first: 500, orderBy: [{ field: OCCURRED_AT }]) { \
+                 totalCount nodes { id campaign { id } contact { id } } } }";
     let data = organization.member.data(query, json!({})).await;
     ["feed", "latest"].map(|name| {
         let nodes = data[name]["nodes"].as_array().unwrap();
@@ -86,7 +90,8 @@ async fn listed(organization: &Organization) -> [Vec<String>; 2] {
 pub(super) async fn follow(organization: &Organization) -> Socket {
     let cursor = organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].clone();
     let mut socket = Socket::of(&organization.member).await;
-    let follow = "subscription ($after: String) { engagementEvents(after: $after) { node { id campaign { id } } } }";
+    let follow = "subscription ($after: String) { engagementEvents(after: $after) { node { id \
+                  campaign { id } } } }";
     socket.subscribe("1", follow, json!({ "after": cursor })).await;
     socket
 }
@@ -114,67 +119,70 @@ pub(super) async fn assert_hears(
     assert_eq!(&heard, events);
 }
 
-on_both_databases! {
-    async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_there(app: TestApp) {
-        let acme = app.organization("acme").await;
-        populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(401), 6).await;
-        let before = listed(&acme).await;
-        let (late, other) = (Late::new(&app, &acme, "unsubscribe").await, Late::new(&app, &acme, "open").await);
-        let mut follower = follow(&acme).await;
-        let sql = app.database.connect_once().await;
-        match app.database.backend {
-            // as the worker of logical replication
-            Backend::Postgres => run(&sql, "SET session_replication_role = replica").await,
-            Backend::Sqlite => run(&sql, "PRAGMA foreign_keys = off").await,
-        }
-        run(&sql, &late.event).await;
-        run(&sql, &other.event).await;
-        // nothing shows it, and nothing fails
-        assert_eq!(listed(&acme).await, before);
-        let data = acme.member.data("query ($id: ID!) { node(id: $id) { id } }", json!({ "id": late.id })).await;
-        assert!(data["node"].is_null());
-        assert_exact(&app.sql).await;
-        run(&sql, &late.send).await;
-        assert_eq!(late.queued(&acme).await, (true, 0, 1));
-        run(&sql, &other.send).await;
-        assert_eq!(other.queued(&acme).await, (false, 1, 0));
-        let [feed, latest] = listed(&acme).await;
-        assert_eq!(feed, [before[0].clone(), vec![late.id.to_string(), other.id.to_string()]].concat());
-        assert_eq!(latest.len(), feed.len());
-        let oracle = assert_exact(&app.sql).await;
-        assert_filed(&app.sql, &oracle).await;
-        assert_hears(&app, &acme, &mut follower, &[late.id, other.id].into()).await;
-        sql.close().await.unwrap();
+#[on_both_databases]
+async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_there(app: TestApp) {
+    let acme = app.organization("acme").await;
+    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(401), 6).await;
+    let before = listed(&acme).await;
+    let (late, other) =
+        (Late::new(&app, &acme, "unsubscribe").await, Late::new(&app, &acme, "open").await);
+    let mut follower = follow(&acme).await;
+    let sql = app.database.connect_once().await;
+    match app.database.backend {
+        // as the worker of logical replication
+        Backend::Postgres => run(&sql, "SET session_replication_role = replica").await,
+        Backend::Sqlite => run(&sql, "PRAGMA foreign_keys = off").await,
     }
+    run(&sql, &late.event).await;
+    run(&sql, &other.event).await;
+    // nothing shows it, and nothing fails
+    assert_eq!(listed(&acme).await, before);
+    let data = acme
+        .member
+        .data("query ($id: ID!) { node(id: $id) { id } }", json!({ "id": late.id }))
+        .await;
+    assert!(data["node"].is_null());
+    assert_exact(&app.sql).await;
+    run(&sql, &late.send).await;
+    assert_eq!(late.queued(&acme).await, (true, 0, 1));
+    run(&sql, &other.send).await;
+    assert_eq!(other.queued(&acme).await, (false, 1, 0));
+    let [feed, latest] = listed(&acme).await;
+    assert_eq!(feed, [before[0].clone(), vec![late.id.to_string(), other.id.to_string()]].concat());
+    assert_eq!(latest.len(), feed.len());
+    let oracle = assert_exact(&app.sql).await;
+    assert_filed(&app.sql, &oracle).await;
+    assert_hears(&app, &acme, &mut follower, &[late.id, other.id].into()).await;
+    sql.close().await.unwrap();
 }
 
-on_both_databases! {
-    async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_place(app: TestApp) {
-        let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(404), 6).await;
-        let mut follower = follow(&acme).await;
-        let before = listed(&acme).await;
-        let sql = app.database.connect_once().await;
-        match app.database.backend {
-            Backend::Postgres => run(&sql, "SET session_replication_role = replica").await,
-            Backend::Sqlite => run(&sql, "PRAGMA foreign_keys = off").await,
-        }
-        let sends: Vec<String> = made.sends[..12].iter().map(|id| app.literal(*id)).collect();
-        let sends = sends.join(", ");
-        run(&sql, &format!("CREATE TABLE kept AS SELECT * FROM campaign_sends WHERE id IN ({sends})")).await;
-        run(&sql, &format!("DELETE FROM campaign_sends WHERE id IN ({sends})")).await;
-        let oracle = assert_exact(&app.sql).await;
-        let [feed, latest] = listed(&acme).await;
-        assert!(feed.len() < before[0].len());
-        assert_eq!((feed.len(), latest.len()), (oracle.events[&acme.id].len(), feed.len()));
-        run(&sql, "INSERT INTO campaign_sends SELECT * FROM kept").await;
-        assert_eq!(listed(&acme).await, before);
-        let oracle = assert_exact(&app.sql).await;
-        assert_filed(&app.sql, &oracle).await;
-        // followers have already received them
-        assert_hears(&app, &acme, &mut follower, &BTreeSet::new()).await;
-        sql.close().await.unwrap();
+#[on_both_databases]
+async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_place(app: TestApp) {
+    let acme = app.organization("acme").await;
+    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(404), 6).await;
+    let mut follower = follow(&acme).await;
+    let before = listed(&acme).await;
+    let sql = app.database.connect_once().await;
+    match app.database.backend {
+        Backend::Postgres => run(&sql, "SET session_replication_role = replica").await,
+        Backend::Sqlite => run(&sql, "PRAGMA foreign_keys = off").await,
     }
+    let sends: Vec<String> = made.sends[..12].iter().map(|id| app.literal(*id)).collect();
+    let sends = sends.join(", ");
+    run(&sql, &format!("CREATE TABLE kept AS SELECT * FROM campaign_sends WHERE id IN ({sends})"))
+        .await;
+    run(&sql, &format!("DELETE FROM campaign_sends WHERE id IN ({sends})")).await;
+    let oracle = assert_exact(&app.sql).await;
+    let [feed, latest] = listed(&acme).await;
+    assert!(feed.len() < before[0].len());
+    assert_eq!((feed.len(), latest.len()), (oracle.events[&acme.id].len(), feed.len()));
+    run(&sql, "INSERT INTO campaign_sends SELECT * FROM kept").await;
+    assert_eq!(listed(&acme).await, before);
+    let oracle = assert_exact(&app.sql).await;
+    assert_filed(&app.sql, &oracle).await;
+    // followers have already received them
+    assert_hears(&app, &acme, &mut follower, &BTreeSet::new()).await;
+    sql.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -187,7 +195,8 @@ async fn an_event_before_its_send_in_one_transaction_is_filed_with_it() {
         app.run(
             "DO $$ DECLARE k record; BEGIN FOR k IN SELECT conname FROM pg_constraint \
              WHERE contype = 'f' AND conrelid = 'campaign_events'::regclass LOOP EXECUTE \
-             format('ALTER TABLE campaign_events ALTER CONSTRAINT %I DEFERRABLE INITIALLY DEFERRED', k.conname); END LOOP; END $$",
+             format('ALTER TABLE campaign_events ALTER CONSTRAINT %I DEFERRABLE INITIALLY \
+             DEFERRED', k.conname); END LOOP; END $$",
         )
         .await;
         app.run(&format!("BEGIN; {}; {}; COMMIT", late.event, late.send)).await;
@@ -240,15 +249,22 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
     // as many again without a send, the first and the last in the order of their sends among them
     app.run(&format!(
         "BEGIN; SET LOCAL session_replication_role = replica; \
-         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends, generate_series(1, 60); \
-         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, gen_random_uuid(), 'open' FROM generate_series(1, 4000); \
-         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, send, 'open' FROM generate_series(1, 1500), \
-            (VALUES ('00000000-0000-0000-0000-000000000001'::uuid), ('ffffffff-ffff-ffff-ffff-ffffffffffff')) AS v(send); COMMIT"
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM \
+         campaign_sends, generate_series(1, 60); \
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, \
+         gen_random_uuid(), 'open' FROM generate_series(1, 4000); \
+         INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, send, 'open' FROM \
+         generate_series(1, 1500), (VALUES ('00000000-0000-0000-0000-000000000001'::uuid), \
+         ('ffffffff-ffff-ffff-ffff-ffffffffffff')) AS v(send); COMMIT"
     ))
     .await;
     // with any values that a writer gives these columns
-    app.run(&format!("INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, send_campaign_id, send_contact_id) \
-        SELECT {org}, id, 'click', NULL, campaign_id, contact_id FROM campaign_sends LIMIT 5")).await;
+    app.run(&format!(
+        "INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, \
+         send_campaign_id, send_contact_id) SELECT {org}, id, 'click', NULL, campaign_id, \
+         contact_id FROM campaign_sends LIMIT 5"
+    ))
+    .await;
     assert_eq!(
         count(&app.sql, "campaign_events WHERE feed_position IS NULL").await,
         60 * 60 + 7000 + 5
@@ -277,16 +293,36 @@ async fn an_index_has_the_events_that_wait_and_finds_none_at_once() {
     let app = TestApp::start(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(403), 20).await;
-    app.run("INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM campaign_sends, generate_series(1, 200)").await;
+    app.run(
+        "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' \
+         FROM campaign_sends, generate_series(1, 200)",
+    )
+    .await;
     // whether statistics know it or not
     for analyze in ["SELECT 1", "ANALYZE"] {
         app.run(analyze).await;
         let sql = app.database.connect_once().await;
         let scanned =
             "pg_stat_xact_user_tables WHERE relname = 'campaign_events' AND seq_tup_read > 0";
-        run(&sql, "BEGIN; SELECT * FROM campaign_events_file_waiting('00000000-0000-0000-0000-000000000000', 1000)").await;
-        run(&sql, "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends").await;
-        run(&sql, "SET LOCAL session_replication_role = replica; INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM campaign_sends LIMIT 50").await;
+        run(
+            &sql,
+            "BEGIN; SELECT * FROM \
+             campaign_events_file_waiting('00000000-0000-0000-0000-000000000000', 1000)",
+        )
+        .await;
+        run(
+            &sql,
+            "INSERT INTO campaign_sends (org_id, campaign_id, contact_id) SELECT org_id, \
+             campaign_id, contact_id FROM campaign_sends",
+        )
+        .await;
+        run(
+            &sql,
+            "SET LOCAL session_replication_role = replica; INSERT INTO campaign_sends \
+             (org_id, campaign_id, contact_id) SELECT org_id, campaign_id, contact_id FROM \
+             campaign_sends LIMIT 50",
+        )
+        .await;
         assert_eq!(count(&sql, scanned).await, 0);
         run(&sql, "ROLLBACK").await;
         sql.close().await.unwrap();

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{assert_filed, run};
 
-/// Two organizations with campaigns and contacts, and the IDs that their sends and events can have: few, so
-/// that they meet.
+/// Two organizations with campaigns and contacts, and the IDs that their sends and events can have:
+/// few, so that they meet.
 struct World {
     is_sqlite: bool,
     organizations: Vec<Uuid>,
@@ -58,7 +58,14 @@ impl World {
         {
             for (organization, id) in rows {
                 let (organization, id) = (world.literal(*organization), world.literal(*id));
-                run(sql, &format!("INSERT INTO {table} (org_id, id, {column}) VALUES ({organization}, {id}, 'x')")).await;
+                run(
+                    sql,
+                    &format!(
+                        "INSERT INTO {table} (org_id, id, {column}) VALUES \
+                         ({organization}, {id}, 'x')"
+                    ),
+                )
+                .await;
             }
         }
         world
@@ -117,30 +124,38 @@ impl World {
             4 => format!("UPDATE campaign_sends SET id = {send_2} WHERE id = {send}"),
             5 => format!("UPDATE campaign_events SET id = {event_2} WHERE id = {event}"),
             6 => format!(
-                "UPDATE campaign_events SET send_id = {send}, event_type = '{kind}' WHERE id IN ({events})"
+                "UPDATE campaign_events SET send_id = {send}, event_type = '{kind}' WHERE id IN \
+                 ({events})"
             ),
             7 => format!(
-                "UPDATE campaign_sends SET campaign_id = {campaign}, org_id = {org_2}, contact_id = {contact} WHERE id = {send}"
+                "UPDATE campaign_sends SET campaign_id = {campaign}, org_id = {org_2}, contact_id \
+                 = {contact} WHERE id = {send}"
             ),
             8 => format!("DELETE FROM campaign_sends WHERE id IN ({sends})"),
             9 => format!("DELETE FROM campaign_events WHERE id IN ({events})"),
             10 => format!(
-                "INSERT {into_events} VALUES {of_event} ON CONFLICT (id) DO UPDATE SET event_type = excluded.event_type, send_id = excluded.send_id, url = excluded.url"
+                "INSERT {into_events} VALUES {of_event} ON CONFLICT (id) DO UPDATE SET event_type \
+                 = excluded.event_type, send_id = excluded.send_id, url = excluded.url"
             ),
             11 => format!(
-                "INSERT {into_sends} VALUES {of_send} ON CONFLICT (id) DO UPDATE SET status = excluded.status, campaign_id = excluded.campaign_id, contact_id = excluded.contact_id"
+                "INSERT {into_sends} VALUES {of_send} ON CONFLICT (id) DO UPDATE SET status = \
+                 excluded.status, campaign_id = excluded.campaign_id, contact_id = \
+                 excluded.contact_id"
             ),
             12 => format!("INSERT {into_events} VALUES {of_event} ON CONFLICT DO NOTHING"),
             13 => format!(
-                "INSERT INTO campaign_events (id, org_id, send_id, event_type, feed_position, send_campaign_id, send_contact_id) \
-                 VALUES ({event}, {org}, {send}, '{kind}', {number}, {campaign}, {contact})"
+                "INSERT INTO campaign_events (id, org_id, send_id, event_type, feed_position, \
+                 send_campaign_id, send_contact_id) VALUES ({event}, {org}, {send}, '{kind}', \
+                 {number}, {campaign}, {contact})"
             ),
             14 => format!(
-                "UPDATE campaign_events SET occurred_at = {at}, url = {url}, metadata = {metadata} WHERE id IN ({events})"
+                "UPDATE campaign_events SET occurred_at = {at}, url = {url}, metadata = {metadata} \
+                 WHERE id IN ({events})"
             ),
             15 => format!("UPDATE campaign_sends SET status = '{status}' WHERE id IN ({sends})"),
             16 => format!(
-                "UPDATE campaign_events SET send_campaign_id = {campaign}, send_contact_id = {contact} WHERE id IN ({events})"
+                "UPDATE campaign_events SET send_campaign_id = {campaign}, send_contact_id = \
+                 {contact} WHERE id IN ({events})"
             ),
             17 => format!("UPDATE campaign_events SET org_id = {org_2} WHERE id = {event}"),
             18 => format!(
@@ -164,12 +179,13 @@ impl World {
         let contact = format!("({}, {}, 'y')", self.literal(organization), self.literal(id));
         let sql = match rng.random_range(0..6) {
             0 => format!(
-                "INSERT INTO campaign_events (rowid, id, org_id, send_id, event_type, url, occurred_at, metadata) \
-                 VALUES ({number}, {}",
+                "INSERT INTO campaign_events (rowid, id, org_id, send_id, event_type, url, \
+                 occurred_at, metadata) VALUES ({number}, {}",
                 &of_event[1..]
             ),
             1 => format!(
-                "INSERT INTO campaign_sends (rowid, id, org_id, campaign_id, contact_id, status) VALUES ({number}, {}",
+                "INSERT INTO campaign_sends (rowid, id, org_id, campaign_id, contact_id, status) \
+                 VALUES ({number}, {}",
                 &of_send[1..]
             ),
             2 => format!("UPDATE campaign_events SET rowid = {number} WHERE id = {event}"),
@@ -199,17 +215,20 @@ impl World {
     ) -> Vec<String> {
         vec![match rng.random_range(0..5) {
             0 => format!(
-                "MERGE INTO campaign_events AS e USING (SELECT id, org_id FROM campaign_sends) AS s ON e.send_id = s.id AND e.id IN ({events}) \
-                 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (org_id, send_id, event_type) VALUES (s.org_id, s.id, 'open')"
+                "MERGE INTO campaign_events AS e USING (SELECT id, org_id FROM campaign_sends) AS \
+                 s ON e.send_id = s.id AND e.id IN ({events}) WHEN MATCHED THEN DELETE WHEN NOT \
+                 MATCHED THEN INSERT (org_id, send_id, event_type) VALUES (s.org_id, s.id, 'open')"
             ),
             1 => format!(
-                "WITH s AS (INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id, status) VALUES {of_send} RETURNING id, org_id) \
-                 INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'click' FROM s"
+                "WITH s AS (INSERT INTO campaign_sends (id, org_id, campaign_id, contact_id, \
+                 status) VALUES {of_send} RETURNING id, org_id) INSERT INTO campaign_events \
+                 (org_id, send_id, event_type) SELECT org_id, id, 'click' FROM s"
             ),
             2 => "TRUNCATE campaign_events".to_owned(),
             3 => "TRUNCATE campaign_sends CASCADE".to_owned(),
             _ => format!(
-                "DELETE FROM contacts WHERE org_id = {org} AND id = (SELECT contact_id FROM campaign_sends LIMIT 1)"
+                "DELETE FROM contacts WHERE org_id = {org} AND id = \
+                 (SELECT contact_id FROM campaign_sends LIMIT 1)"
             ),
         }]
     }
@@ -223,7 +242,8 @@ fn or_something(rng: &mut ChaCha8Rng, sql: &str) -> String {
         .replace("UPDATE campaign", &format!("UPDATE{or} campaign"))
 }
 
-/// Runs statements one after the other, in one transaction if there are several, or rolls them back.
+/// Runs statements one after the other, in one transaction if there are several, or rolls them
+/// back.
 async fn try_all(
     sql: &DatabaseConnection,
     begin: &str,
@@ -319,8 +339,9 @@ async fn defer_references(database: &TestDatabase) {
     let sql = database.connect_once().await;
     run(
         &sql,
-        "DO $$ DECLARE k record; BEGIN FOR k IN SELECT conrelid::regclass AS t, conname FROM pg_constraint WHERE contype = 'f' \
-         LOOP EXECUTE format('ALTER TABLE %s ALTER CONSTRAINT %I DEFERRABLE', k.t, k.conname); END LOOP; END $$",
+        "DO $$ DECLARE k record; BEGIN FOR k IN SELECT conrelid::regclass AS t, conname FROM \
+         pg_constraint WHERE contype = 'f' LOOP EXECUTE format('ALTER TABLE %s ALTER CONSTRAINT %I \
+         DEFERRABLE', k.t, k.conname); END LOOP; END $$",
     )
     .await;
     sql.close().await.unwrap();
