@@ -3,7 +3,6 @@
 use std::{io::Write, time::Duration};
 
 use campaigns_scope::Options;
-use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Binary, Organization, Pooler, Socket, Statuses, TestApp, TestDatabase,
     assert_same_schema, populate,
@@ -168,7 +167,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     }
     assert!(steps.lock().unwrap().iter().filter(|step| step.done.is_some()).count() > 20);
 
-    let app = TestApp::on(database, Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let theirs = app.existing_organization(org).await;
     compare_figures(&app, &theirs).await;
     // what was there before says when it was written, as before
@@ -533,7 +532,7 @@ async fn statuses_are_enums_of_other_names_or_text() {
     for statuses in [Statuses::OtherEnums, Statuses::Text] {
         let database = TestDatabase::found(statuses).await;
         campaigns_migration::up(&database.url).await.unwrap();
-        let app = TestApp::on(database, Settings::default()).await;
+        let app = TestApp::on_database(database).start().await;
         let theirs = app.organization("theirs").await;
         use_statuses(&app, &theirs).await;
     }
@@ -601,12 +600,11 @@ async fn a_service_that_owns_nothing_serves() {
 /// Everything that a service does, as this role.
 async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
     let url = url.replacen("postgres@", &format!("{role}@"), 1);
-    let app = TestApp::with_options(
-        TestDatabase::at(Backend::Postgres, &database.url),
-        Settings::default(),
-        Options { max_connections: 8, ..Options::new(url) },
-    )
-    .await;
+    let database_again = TestDatabase::at(Backend::Postgres, &database.url);
+    let app = TestApp::on_database(database_again)
+        .options(|options| Options { url, ..options })
+        .start()
+        .await;
     let theirs = app.existing_organization(org).await;
     let data =
         theirs.member.data("{ campaigns { nodes { stats { sends opens } } } }", json!({})).await;
@@ -657,14 +655,11 @@ async fn tables_are_in_a_schema_of_their_own() {
             assert!(refused.code == 1 && refused.err.contains("pooler"), "{}", refused.err);
         }
         let url = if pooled { pooler.url.clone() } else { database.url.clone() };
-        let options =
-            Options { max_connections: 4, schema: Some(schema.to_owned()), ..Options::new(url) };
-        let app = TestApp::with_options(
-            TestDatabase::empty(Backend::Postgres).await,
-            Settings::default(),
-            options,
-        )
-        .await;
+        let schema = Some(schema.to_owned());
+        let app = TestApp::on_database(TestDatabase::empty(Backend::Postgres).await)
+            .options(|options| Options { url, schema, ..options })
+            .start()
+            .await;
         let theirs = app.organization(if pooled { "pooled" } else { "direct" }).await;
         use_statuses(&app, &theirs).await;
     }

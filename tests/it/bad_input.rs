@@ -684,7 +684,7 @@ async fn a_failing_database_shows_nothing_of_itself(app: TestApp) {
 
 #[tokio::test]
 async fn an_unknown_method_is_refused() {
-    let app = TestApp::start(campaigns_tests::Backend::Sqlite).await;
+    let app = TestApp::on(campaigns_tests::Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let request = acme.member.request(reqwest::Method::PUT, "/graphql");
     assert_eq!(Answer::of(request).await.status, StatusCode::METHOD_NOT_ALLOWED);

@@ -43,7 +43,7 @@ async fn send(app: &TestApp, acme: &Organization) {
 
 /// A service with such settings, and an organization that the clients know.
 async fn filled(backend: Backend, settings: Settings) -> (TestApp, Organization) {
-    let app = TestApp::with_settings(backend, settings).await;
+    let app = TestApp::on(backend).settings(settings).start().await;
     let acme = app.organization("acme").await;
     fill(&app, &acme).await;
     (app, acme)
@@ -124,7 +124,7 @@ async fn graphql_ws_retries_when_the_service_restarts_and_heeds_close_codes() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::new(backend).await;
         let url = database.url.clone();
-        let app = TestApp::on(database, Settings::default()).await;
+        let app = TestApp::on_database(database).start().await;
         let acme = app.organization("acme").await;
         fill(&app, &acme).await;
         let directory = tempfile::tempdir().unwrap();

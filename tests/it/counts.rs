@@ -319,7 +319,7 @@ async fn write_until(
 
 #[tokio::test]
 async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut rng, 40).await;
@@ -387,7 +387,7 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
 
 #[tokio::test]
 async fn rows_that_logical_replication_brings_count() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(12);
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut rng, 12).await;
@@ -427,7 +427,7 @@ async fn rows_that_logical_replication_brings_count() {
 #[tokio::test]
 async fn the_counts_of_what_was_there_come_with_the_migration_while_others_write() {
     let database = TestDatabase::new(Backend::Postgres).await;
-    let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(13);
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut rng, 30).await;

@@ -2,7 +2,6 @@
 //! of before are still taken.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Fixtures, Organization, Socket, TestApp, TestDatabase, on_both_databases, populate,
 };
@@ -104,9 +103,9 @@ async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: Test
     }
     insert(&app, other.id, of_other.sends[0], 5).await;
     insert(&app, acme.id, made.sends[0], 2).await;
-    let replica =
-        TestApp::on(TestDatabase::at(app.database.backend, &app.database.url), Settings::default())
-            .await;
+    let replica = TestApp::on_database(TestDatabase::at(app.database.backend, &app.database.url))
+        .start()
+        .await;
     let elsewhere = replica.existing_organization(acme.id).await;
     let rows = stored(&app, acme.id).await;
     let feed = incarnation(&app).await;
@@ -225,7 +224,7 @@ async fn a_cursor_of_another_organization_or_order_or_a_changed_one_is_refused(a
     // nor is one that another database has sealed, of an organization with the same ID
     let database = TestDatabase::empty(app.database.backend).await;
     campaigns_migration::up(&database.url).await.unwrap();
-    let elsewhere = TestApp::on(database, Settings::default()).await;
+    let elsewhere = TestApp::on_database(database).start().await;
     let id = elsewhere.literal(acme.id);
     elsewhere
         .run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({id}, 'x', 'x')"))

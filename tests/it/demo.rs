@@ -14,7 +14,7 @@ const QUERY: &str = "{ campaigns(first: 500) { nodes {
 } } }";
 
 async fn load(backend: Backend, now: DateTime<Utc>) -> (TestApp, Json) {
-    let app = TestApp::start(backend).await;
+    let app = TestApp::on(backend).start().await;
     demo::load(&app.service_database, now).await.unwrap();
     let token = TestApp::token(demo::ORGANIZATIONS[0].id, "member", "x");
     let data = app.client(Some(token)).data(QUERY, json!({})).await;

@@ -219,7 +219,7 @@ async fn faults_of_feed(app: &TestApp) -> Option<String> {
 
 #[tokio::test]
 async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 4).await;
     assert_eq!(faults_of_feed(&app).await, None);
@@ -262,7 +262,7 @@ async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
 
 #[tokio::test]
 async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
     assert_eq!(faults_of_feed(&app).await, None);
@@ -282,7 +282,7 @@ async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
 
 #[tokio::test]
 async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
-    let app = TestApp::adopted().await;
+    let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 8).await;
     let employment = app.rows("SELECT id FROM contact_companies LIMIT 1").await;
@@ -338,7 +338,7 @@ async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
 
 #[tokio::test]
 async fn invalid_times_are_named_on_sqlite() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
     let sql = app.database.connect_once().await;

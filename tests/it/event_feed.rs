@@ -641,7 +641,7 @@ async fn without_listeners_the_database_is_not_queried(app: TestApp) {
 
 #[tokio::test]
 async fn six_writers_in_sql_and_two_replicas_lose_repeat_and_reorder_nothing() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(155), 10).await;
@@ -674,7 +674,7 @@ async fn six_writers_in_sql_and_two_replicas_lose_repeat_and_reorder_nothing() {
 #[tokio::test]
 async fn a_killed_replica_and_a_restarted_database_lose_and_repeat_nothing() {
     let (postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, <_>::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(157), 10).await;
     let before = in_feed_order(&app, &acme).await.len();
@@ -708,7 +708,7 @@ async fn a_killed_replica_and_a_restarted_database_lose_and_repeat_nothing() {
 
 #[tokio::test]
 async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(158), 10).await;
     let before = in_feed_order(&app, &acme).await.len();
@@ -753,7 +753,7 @@ async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
 
 #[tokio::test]
 async fn the_examples_write_and_follow() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(159), 10).await;
     let token = acme.member.token.clone().unwrap();
@@ -775,7 +775,7 @@ async fn the_examples_write_and_follow() {
 
 #[tokio::test]
 async fn a_service_that_ends_says_1001_and_no_complete() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let here = tempfile::tempdir().unwrap();
     let (service, address) = serve(here.path(), &app.database.url).await;

@@ -370,7 +370,7 @@ async fn a_call_is_one_statement_regardless_of_who_has_its_ids(app: TestApp) {
 
 #[tokio::test]
 async fn a_row_that_is_replaced_by_its_chosen_id_counts_no_more() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let [(ours, our), (theirs, their)] = two(&app).await;
     let ids = [Uuid::new_v4(), Uuid::new_v4()];
     for id in ids {

@@ -222,7 +222,7 @@ async fn refusals_are_in_the_stream_or_in_the_status(app: TestApp) {
 async fn a_stream_beats_and_ends_with_its_token_and_is_counted() {
     let settings =
         Settings { socket_ping: Duration::from_millis(100), max_sockets: 2, ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1407), 4).await;
     let mut stream = Stream::open(&acme.member, FOLLOW, json!({}), None).await;
@@ -256,7 +256,7 @@ async fn a_stream_that_is_not_read_ends() {
         timeouts: Timeouts { write: Duration::from_secs(1), ..Timeouts::default() },
         ..Settings::default()
     };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1408), 4).await;
     // kept open, and not read
@@ -280,7 +280,7 @@ async fn a_stream_that_is_not_read_ends() {
 #[tokio::test]
 async fn graphql_sse_follows_and_comes_back() {
     const EXPECT: usize = 1_000;
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1409), 6).await;
     let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();

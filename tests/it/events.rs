@@ -139,7 +139,7 @@ async fn a_move_is_no_update_of_the_events(app: TestApp) {
 
 #[tokio::test]
 async fn an_event_that_comes_before_its_send_finds_it() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(97), 4).await;
     let (org, send) = (app.literal(acme.id), app.literal(Uuid::new_v4()));
@@ -169,7 +169,7 @@ async fn an_event_that_comes_before_its_send_finds_it() {
 
 #[tokio::test]
 async fn a_send_is_not_moved_past_events_that_are_not_seen() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(98), 4).await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
@@ -193,7 +193,7 @@ async fn a_send_is_not_moved_past_events_that_are_not_seen() {
 
 #[tokio::test]
 async fn a_page_in_feed_order_ends_where_the_feed_is_settled() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(95);
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut rng, 4).await;

@@ -98,7 +98,7 @@ async fn locks(app: &TestApp) -> i64 {
 
 #[tokio::test]
 async fn an_open_transaction_of_one_organization_delays_no_other() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
@@ -120,7 +120,7 @@ async fn an_open_transaction_of_one_organization_delays_no_other() {
 
 #[tokio::test]
 async fn a_transaction_over_several_organizations_holds_up_these_alone() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 3).await;
     let mut sockets = Vec::new();
     for (organization, _) in &all {
@@ -150,7 +150,7 @@ async fn a_transaction_over_several_organizations_holds_up_these_alone() {
 
 #[tokio::test]
 async fn a_transaction_over_many_organizations_takes_few_locks_and_holds_all_up() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 21).await;
     let (beside, many) = all.split_first().unwrap();
     let mut socket = follower(&beside.0).await;
@@ -170,7 +170,7 @@ async fn a_transaction_over_many_organizations_takes_few_locks_and_holds_all_up(
 
 #[tokio::test]
 async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 12).await;
     let open = app.sql.begin().await.unwrap();
     let kept = insert(&open, all[0].0.id, all[0].1.sends[0]).await;
@@ -202,7 +202,7 @@ async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
 
 #[tokio::test]
 async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_named() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
@@ -237,7 +237,7 @@ async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_
 
 #[tokio::test]
 async fn a_session_of_replication_holds_its_own_organizations_up() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let (mut our_socket, mut their_socket) = (follower(ours).await, follower(theirs).await);
@@ -254,7 +254,7 @@ async fn a_session_of_replication_holds_its_own_organizations_up() {
 
 #[tokio::test]
 async fn a_position_drawn_for_one_organization_is_not_valid_in_another() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, _), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let open = app.sql.begin().await.unwrap();
@@ -275,7 +275,7 @@ async fn a_position_drawn_for_one_organization_is_not_valid_in_another() {
 
 #[tokio::test]
 async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visible_late() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 1).await;
     let (ours, our) = &all[0];
     let start = ours.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
@@ -310,7 +310,7 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
 
 #[tokio::test]
 async fn the_service_and_the_database_agree_on_buckets_and_numbers() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(1_200);
     let all = organizations(&app, 2).await;
     for (organization, made) in &all {
@@ -382,7 +382,7 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
     let open = sql.begin().await.unwrap();
     open.execute_unprepared("SELECT campaign_feed_draw(2)").await.unwrap();
     campaigns_migration::up(&database.url).await.unwrap();
-    let app = TestApp::on(database, <_>::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let (ours_again, theirs_again) =
         (app.existing_organization(ours.0).await, app.existing_organization(theirs.0).await);
     let (mut our_socket, mut their_socket) =
@@ -399,7 +399,7 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
 
 #[tokio::test]
 async fn processes_of_before_read_and_write_beside_those_of_now() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 3).await;
     let [(ours, our), (theirs, their), (third, _)] = all.as_slice() else { panic!("three") };
     let settled = async || -> i64 {
@@ -691,7 +691,7 @@ async fn follow(
 
 #[tokio::test]
 async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 12).await;
     let sends: Vec<_> = all.iter().map(|(of, made)| (of.id, made.sends.clone())).collect();
     let (stored, is_stored) = watch::channel(None);

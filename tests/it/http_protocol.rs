@@ -11,7 +11,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn the_audits_of_graphql_over_http_pass_without_an_error_or_a_warning() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.unwrap();
@@ -20,7 +20,7 @@ async fn the_audits_of_graphql_over_http_pass_without_an_error_or_a_warning() {
 
 #[tokio::test]
 async fn full_introspection_is_allowed_and_describes_every_type_and_field() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.unwrap();
@@ -43,7 +43,7 @@ async fn relays_compiler_takes_the_schema_for_refetchable_paginated_fragments() 
 
 #[tokio::test]
 async fn a_mutation_by_get_is_refused_and_changes_nothing() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mutation = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     let request = acme.member.request(Method::GET, "/graphql").query(&[("query", mutation)]);
@@ -55,7 +55,7 @@ async fn a_mutation_by_get_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_query_by_get_takes_variables_and_an_operation_name() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let request = acme.member.request(Method::GET, "/graphql").query(&[
         (
@@ -72,7 +72,7 @@ async fn a_query_by_get_takes_variables_and_an_operation_name() {
 
 #[tokio::test]
 async fn nothing_that_a_page_sends_without_a_preflight_is_executed() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let body = json!({ "query": "mutation { createCampaign(input: { name: \"x\" }) { campaign { id \
                                  } } }" });
@@ -99,7 +99,7 @@ fn odd() -> HeaderValue {
 
 #[tokio::test]
 async fn a_header_that_cannot_be_read_is_refused_and_never_counts_as_absent() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let bearer = HeaderValue::from_str(&format!("Bearer {}", acme.member.token.unwrap())).unwrap();
     let json_type = HeaderValue::from_static("application/json");
@@ -149,7 +149,7 @@ async fn a_header_that_cannot_be_read_is_refused_and_never_counts_as_absent() {
 
 #[tokio::test]
 async fn a_parameter_of_a_query_string_is_given_once() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     for name in ["query", "variables", "operationName"] {
         let parameters = [("query", "{ __typename }"), (name, "{}"), (name, "{}")];
@@ -161,7 +161,7 @@ async fn a_parameter_of_a_query_string_is_given_once() {
 
 #[tokio::test]
 async fn a_socket_of_two_origins_is_opened_for_neither() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let upgrade = |origins: &[&str]| {
         let mut request = app.client(None).request(Method::GET, "/graphql");
         for (name, value) in [
@@ -186,7 +186,7 @@ async fn a_socket_of_two_origins_is_opened_for_neither() {
 
 #[tokio::test]
 async fn fields_of_an_answer_come_in_the_order_of_the_document() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let request = acme
         .member
@@ -207,7 +207,7 @@ async fn fields_of_an_answer_come_in_the_order_of_the_document() {
 
 #[tokio::test]
 async fn a_field_that_fails_is_null_or_takes_along_what_is_around_it() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     app.run(&format!(
         "INSERT INTO campaigns (org_id, name) VALUES ({}, 'x')",
@@ -253,7 +253,7 @@ async fn an_operation_that_takes_too_long_is_canceled() {
             query_timeout: std::time::Duration::from_secs(1),
             ..Default::default()
         };
-        let app = TestApp::with_settings(backend, settings).await;
+        let app = TestApp::on(backend).settings(settings).start().await;
         let acme = app.organization("acme").await;
         let mutation = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
         // another transaction writes and stays open
@@ -279,7 +279,7 @@ const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
 #[tokio::test]
 async fn a_statement_that_takes_too_long_ends_in_the_database() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         app.run(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
@@ -308,7 +308,7 @@ async fn a_statement_that_takes_too_long_ends_in_the_database() {
 #[tokio::test]
 async fn a_database_that_cannot_be_reached_is_unavailable() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         acme.member.data("{ campaigns { totalCount } }", json!({})).await;
         app.service_database.clone().close().await.unwrap();
@@ -331,7 +331,7 @@ async fn a_page_of_an_allowed_origin_may_ask_and_another_may_not() {
         cors_origins: vec!["https://app.example.com".parse().unwrap()],
         ..Default::default()
     };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let preflight = async |origin: &str| {
         let response = app
             .client(None)
@@ -385,7 +385,7 @@ async fn a_page_of_an_allowed_origin_may_ask_and_another_may_not() {
 
 #[tokio::test]
 async fn a_body_with_an_encoding_is_refused_by_its_name() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let query = json!({ "query": "{ feedCursor }" });
     for (encoding, named) in [
@@ -410,7 +410,7 @@ async fn a_body_with_an_encoding_is_refused_by_its_name() {
 
 #[tokio::test]
 async fn answers_are_compressed_where_the_client_takes_it() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let ask = async |query: &str, accepted: &str| {
         let request =
@@ -435,7 +435,7 @@ async fn answers_are_compressed_where_the_client_takes_it() {
 #[tokio::test]
 async fn introspection_can_be_turned_off() {
     let settings = campaigns_server::Settings { introspection: false, ..Default::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     for query in [
         "{ __schema { types { name } } }",
@@ -457,7 +457,7 @@ async fn introspection_can_be_turned_off() {
 
 #[tokio::test]
 async fn liveness_and_readiness_need_no_token() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let anonymous = app.client(None);
     let status = async |path: &str| Answer::of(anonymous.request(Method::GET, path)).await.status;
     assert_eq!(status("/healthz").await, StatusCode::OK);
@@ -469,7 +469,7 @@ async fn liveness_and_readiness_need_no_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_documents_are_valid_where_the_reference_implementation_says_so() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(250), 6).await;
     let url = format!("{}/graphql", app.address);
@@ -482,7 +482,7 @@ async fn random_documents_are_valid_where_the_reference_implementation_says_so()
 
 #[tokio::test]
 async fn a_variable_fits_the_places_where_it_is_used() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let invalid = "GRAPHQL_VALIDATION_FAILED";
     for (query, variables, code) in [
@@ -540,7 +540,7 @@ async fn a_variable_fits_the_places_where_it_is_used() {
 
 #[tokio::test]
 async fn string_literals_mean_what_the_specification_says() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let name = async |document: &str| {
         let data = acme.member.data(document, json!({})).await;
@@ -565,7 +565,7 @@ async fn string_literals_mean_what_the_specification_says() {
 
 #[tokio::test]
 async fn a_syntax_error_is_one_line_with_its_place() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let answer = acme.member.ask("{\n  viewer {{ subject }\n}", json!({})).await;
     assert_eq!(answer.code(), "GRAPHQL_PARSE_FAILED");
@@ -575,7 +575,7 @@ async fn a_syntax_error_is_one_line_with_its_place() {
 
 #[tokio::test]
 async fn a_hash_without_a_document_is_refused_in_the_words_of_automatic_persisted_queries() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let extensions = json!({ "persistedQuery": { "version": 1, "sha256Hash": "0".repeat(64) } });
     let hash = json!({ "operationName": "Q", "variables": {}, "extensions": extensions });
@@ -599,7 +599,7 @@ async fn a_hash_without_a_document_is_refused_in_the_words_of_automatic_persiste
 async fn tools_can_read_the_schema_however_deep_operations_may_be() {
     let mut settings = campaigns_server::Settings::default();
     settings.limits.operation.depth = 4;
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.clone().unwrap();

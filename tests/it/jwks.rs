@@ -12,7 +12,7 @@ use async_graphql::futures_util::future::join_all;
 use axum::{Router, body::Body, http::StatusCode as Status, response::Response, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{ClaimRules, KeySet, Verifier};
-use campaigns_server::{Pace, Settings};
+use campaigns_server::Pace;
 use campaigns_tests::{Backend, Binary, TestApp, TestDatabase};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
@@ -274,7 +274,7 @@ fn a_token_that_names_no_key_is_of_the_only_one() {
 async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
     let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::RS256));
     let server = Server::start(Says::Keys(set(&[&old.public]))).await;
-    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
     assert_eq!(server.fetches(), 1);
@@ -292,7 +292,7 @@ async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
 async fn a_flood_of_unknown_keys_causes_one_fetch() {
     let good = Pair::new("good", Algorithm::ES256);
     let server = Server::start(Says::Keys(set(&[&good.public]))).await;
-    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     let flood = (0..200).map(|number| {
         let token = good.sign_as(Some(&format!("unknown {number}")), Algorithm::ES256, acme);
@@ -311,7 +311,7 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
     let short = Duration::from_millis(100);
     let pace = Pace { timeout: short, renewal: short, retry: short, unknown: short };
     let server = Server::start(Says::Keys(set(&[&old.public]))).await;
-    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, pace).await;
+    let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
     let acme = app.organization("acme").await.id;
     for says in [
         Says::Error,
@@ -383,7 +383,7 @@ async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
         };
         let (address, asked) = redirecting(target, &keys).await;
         let url = format!("{address}/jwks.json");
-        let app = TestApp::with_key_server(Backend::Sqlite, &url, Pace::default()).await;
+        let app = TestApp::on(Backend::Sqlite).key_server(&url, Pace::default()).start().await;
         let acme = app.organization("acme").await.id;
         let expected = if is_followed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         assert_eq!(status(&app, &pair.sign(acme)).await, expected, "{location}");
@@ -396,7 +396,7 @@ async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
 async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not_the_token() {
     let good = Pair::new("good", Algorithm::ES256);
     let server = Server::start(Says::Error).await;
-    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, Pace::default()).await;
+    let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     let client = app.client(Some(good.sign(acme)));
     let fetches = async |outcome: &str| {
@@ -424,7 +424,7 @@ async fn a_server_that_stays_away_for_long_is_found_again() {
     let server = Server::start(Says::Error).await;
     let milli = Duration::from_millis(1);
     let pace = Pace { retry: milli, ..Pace::default() };
-    let app = TestApp::with_key_server(Backend::Sqlite, &server.url, pace).await;
+    let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
     let acme = app.organization("acme").await;
     let start = Instant::now();
     // after as many, a pause that doubled each time would overflow
@@ -536,7 +536,7 @@ async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets()
 
         let database = TestDatabase::new(backend).await;
         let url = database.url.clone();
-        let app = TestApp::on(database, Settings::default()).await;
+        let app = TestApp::on_database(database).start().await;
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         let given = [
             "serve",

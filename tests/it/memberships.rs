@@ -360,7 +360,7 @@ async fn a_user_of_very_many_organizations_may_name_each(app: TestApp) {
 
 #[tokio::test]
 async fn without_the_setting_a_token_has_to_name_the_organization() {
-    let app = TestApp::start(campaigns_tests::Backend::Sqlite).await;
+    let app = TestApp::on(campaigns_tests::Backend::Sqlite).start().await;
     let acme = app.organization("acme").await.id;
     let user = user(&app, acme).await;
     join(&app, &user, acme, "admin", "active").await;

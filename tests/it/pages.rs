@@ -52,7 +52,7 @@ fn by_links() -> SignIn {
 async fn follow_links(pages: Pages, takes_token_links: bool) {
     let sign_in = SignIn { takes_token_links, ..SignIn::default() };
     let settings = Settings { pages, sign_in, ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let theirs = TestApp::token(other.id, "admin", "a-stranger");
     let ended = TestApp::sign(&json!({ "sub": "an-admin", "org_id": acme.id, "exp": 1 }));
@@ -177,7 +177,7 @@ async fn an_issuer_and_a_client_id_are_given_together() {
 #[tokio::test]
 async fn the_pages_do_the_same_on_postgres() {
     let settings = Settings { sign_in: by_links(), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     demo::load(&app.service_database, Utc::now()).await.unwrap();
     let organization = app.existing_organization(demo::ORGANIZATIONS[0].id).await;
     let admin = organization.admin.token.unwrap();
@@ -262,7 +262,7 @@ async fn the_pages_stay_true_and_lose_nothing_while_things_change() {
         return;
     }
     let settings = Settings { sign_in: by_links(), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     populate(&app, &app.literal(acme.id)).await;
     let (token, theirs) = (acme.admin.token.unwrap(), other.admin.token.unwrap());
@@ -276,7 +276,7 @@ async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_pa
         return;
     }
     let settings = Settings { sign_in: by_links(), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     app.run(&format!(
@@ -313,7 +313,7 @@ pub(crate) async fn fill(app: &TestApp, acme: &Organization) {
 #[tokio::test]
 async fn the_plain_pages_explore_and_look_without_anything_built() {
     let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     fill(&app, &acme).await;
     let environment = [("ADDRESS", app.address.as_str()), ("TOKEN", &acme.admin.token.unwrap())];
@@ -358,7 +358,7 @@ async fn a_page_allows_its_own_files_alone_and_no_inline_script(app: TestApp) {
 
 #[tokio::test]
 async fn files_of_a_page_are_cached_forever_and_compressed() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let page = get(&app, "/", "gzip").await;
     assert_eq!(page.status(), StatusCode::OK);
     let text = get(&app, "/", "").await.text().await.unwrap();
@@ -385,7 +385,7 @@ async fn files_of_a_page_are_cached_forever_and_compressed() {
 
 #[tokio::test]
 async fn an_address_without_a_page_is_not_found_and_a_page_is_only_read() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     for path in
         ["/nothing", "/index.html", "/assets/none.js", "/assets/../index.html", "/graphiql/x"]
     {

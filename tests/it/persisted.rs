@@ -20,7 +20,7 @@ fn settings(alone: bool) -> Settings {
 
 #[tokio::test]
 async fn a_document_is_executed_by_its_id() {
-    let app = TestApp::with_settings(Backend::Sqlite, settings(false)).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings(false)).start().await;
     let acme = app.organization("acme").await;
     let expected = json!({ "data": { "viewer": { "role": "MEMBER" } } });
     for id in [HASH.to_owned(), format!("sha256:{HASH}")] {
@@ -40,7 +40,7 @@ async fn a_document_is_executed_by_its_id() {
 
 #[tokio::test]
 async fn where_only_known_documents_are_executed_nothing_else_is() {
-    let app = TestApp::with_settings(Backend::Sqlite, settings(true)).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings(true)).start().await;
     let acme = app.organization("acme").await;
     for query in
         ["{ feedCursor }", "{ __schema { types { name } } }", "query Role { viewer { role }  }"]
@@ -57,7 +57,7 @@ async fn where_only_known_documents_are_executed_nothing_else_is() {
 
 #[tokio::test]
 async fn without_any_document_an_id_is_refused_and_so_is_a_batch() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let refused = acme.member.post(&json!({ "documentId": HASH })).await;
     assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "documentId"));
@@ -84,9 +84,10 @@ async fn a_file_of_documents_is_checked_at_the_start() {
 
 #[tokio::test]
 async fn operations_of_a_batch_are_executed_one_after_the_other() {
-    let app =
-        TestApp::with_settings(Backend::Sqlite, Settings { max_batch: 3, ..Settings::default() })
-            .await;
+    let app = TestApp::on(Backend::Sqlite)
+        .settings(Settings { max_batch: 3, ..Settings::default() })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { name } } }";
     let count = "{ campaigns { totalCount } }";

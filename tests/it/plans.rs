@@ -231,7 +231,7 @@ async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String])
 
 #[tokio::test]
 async fn common_queries_scan_no_history() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let sql = app.database.connect_once().await;
     let held = app.hold_changes().await;
     // in the states that follow, and in none between them
@@ -264,7 +264,7 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
         "{ campaigns(first: 1) { nodes { sends(first: 5) { nodes { opens contact { email } } } } } \
          }",
     ];
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let sql = app.database.connect_once().await;
     let _held = app.hold_changes().await;
     run(&sql, PLACES).await;

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use campaigns_scope::Options;
-use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, TestApp, TestDatabase, on_every_database, populate};
+use campaigns_tests::{Backend, Client, TestApp, on_every_database, populate};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -222,7 +221,7 @@ async fn prepared(app: &TestApp, client: &Client) -> [i64; 4] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_number_and_length_of_prepared_statements_are_bounded() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = Arc::new(app.organization("acme").await);
     app.run(NOTE).await;
     let query =
@@ -247,10 +246,11 @@ async fn the_number_and_length_of_prepared_statements_are_bounded() {
 
 #[tokio::test]
 async fn statements_that_are_hung_up_on_while_they_are_prepared_do_not_pile_up() {
-    let database = TestDatabase::new(Backend::Postgres).await;
-    // one for the organization, so that all happens on it
-    let options = Options { max_connections: 3, ..Options::new(&database.url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    // one connection for the organization, so that all happens on it
+    let app = TestApp::on(Backend::Postgres)
+        .options(|options| Options { max_connections: 3, ..options })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     app.run(NOTE).await;
     let query = "{ contacts(filter: { email: { eq: \"x\" } }) { totalCount } }";

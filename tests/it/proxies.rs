@@ -97,7 +97,7 @@ fn body_of(size: usize) -> String {
 async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: Backend) {
     let port = free_port();
     let settings = Settings { public_url: Some(public_url(port, prefix)), ..Settings::default() };
-    let app = TestApp::with_settings(backend, settings).await;
+    let app = TestApp::on(backend).settings(settings).start().await;
     let _proxy = Proxy::start(file, replacements, port, &app.address).await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(8), 3).await;
@@ -154,7 +154,7 @@ async fn proxies_below_a_path_pass_it_on_or_remove_it() {
 #[tokio::test]
 async fn without_a_public_url_nginx_keeps_pages_from_opening_sockets_and_the_answer_names_the_flag()
 {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let port = free_port();
     let _proxy = Proxy::start("nginx.conf", &[], port, &app.address).await;
     let address = format!("http://127.0.0.1:{port}");
@@ -175,7 +175,7 @@ async fn a_path_without_its_slash_leads_to_the_dashboard_at_the_same_port() {
         let port = free_port();
         let url = public_url(port, prefix);
         let settings = Settings { public_url: Some(url), ..Settings::default() };
-        let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+        let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
         let _proxy = Proxy::start(file, &[], port, &app.address).await;
         let address = format!("http://127.0.0.1:{port}{prefix}");
         let answer = client.get(&address).send().await.unwrap();
@@ -193,7 +193,7 @@ async fn a_path_without_its_slash_leads_to_the_dashboard_at_the_same_port() {
 #[tokio::test]
 async fn a_service_below_a_path_answers_at_the_root_as_well() {
     for prefix in ["/mail", "/a/b.c", "/campaigns", "/live"] {
-        let app = TestApp::with_settings(Backend::Sqlite, below(prefix)).await;
+        let app = TestApp::on(Backend::Sqlite).settings(below(prefix)).start().await;
         let acme = app.organization("acme").await;
         for before in ["", prefix] {
             let client = acme.member.at(format!("{}{before}", app.address));
@@ -305,7 +305,7 @@ async fn the_plain_pages_do_the_same_below_a_path_that_caddy_removes() {
         public_url: Some(public_url),
         ..Settings::default()
     };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let _proxy = Proxy::start("Caddyfile.prefix", &[], port, &app.address).await;
     let acme = app.organization("acme").await;
     pages::fill(&app, &acme).await;

@@ -147,7 +147,7 @@ async fn a_constraint_of_another_program_is_a_conflict_by_its_name(app: TestApp)
 
 #[tokio::test]
 async fn a_database_that_refuses_connections_is_unavailable_and_comes_back() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let name: String = app.rows("SELECT CAST(current_database() AS text) AS name").await[0]
         .try_get("", "name")

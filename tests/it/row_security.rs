@@ -1,7 +1,6 @@
 //! The second wall: what policies of PostgreSQL hold back where the service would not.
 
 use campaigns_scope::Options;
-use campaigns_server::Settings;
 use campaigns_tests::{
     Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase, populate,
 };
@@ -23,13 +22,12 @@ impl Walled {
         let database = TestDatabase::new(Backend::Postgres).await;
         campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
         let again = TestDatabase::at(Backend::Postgres, &database.url);
-        let role = Some(ROLE.to_owned());
-        let options =
-            Options { row_security_role: role, max_connections: 8, ..Options::new(&database.url) };
-        Self {
-            app: TestApp::with_options(database, Settings::default(), options).await,
-            plain: TestApp::on(again, Settings::default()).await,
-        }
+        let row_security_role = Some(ROLE.to_owned());
+        let app = TestApp::on_database(database)
+            .options(|options| Options { row_security_role, ..options })
+            .start()
+            .await;
+        Self { app, plain: TestApp::on_database(again).start().await }
     }
 
     /// A user with a membership, and a token that names the organization.
@@ -385,7 +383,7 @@ async fn a_subject_that_is_no_uuid_sees_nothing_and_fails_nowhere() {
 #[tokio::test]
 async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
     // whose function for it was there before
-    let app = TestApp::behind_row_security().await;
+    let app = TestApp::adopted().row_security().start().await;
     let acme = app.organization("acme").await;
     data(&acme.member, "{ campaigns { totalCount } }").await;
     let client = app.client(Some(TestApp::token(acme.id, "admin", "alice")));

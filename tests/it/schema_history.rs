@@ -542,7 +542,7 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     )
     .await;
     campaigns_migration::up(&database.url).await.unwrap();
-    let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
     let mut rng = ChaCha8Rng::seed_from_u64(64);
@@ -581,19 +581,19 @@ async fn the_key_of_cursors_is_its_owners_alone_despite_default_privileges() {
     let sql = database.connect_once().await;
     sql.execute_unprepared("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC").await.unwrap();
     campaigns_migration::up(&database.url).await.unwrap();
-    let app = TestApp::on(database, <_>::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let readers = "information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_name";
     assert!(app.count(&format!("{readers} = 'campaign_counts'")).await > 0);
     assert_eq!(app.count(&format!("{readers} = 'campaign_cursor_key'")).await, 0);
     // each database has its own
-    let other = TestApp::start(Backend::Postgres).await;
+    let other = TestApp::on(Backend::Postgres).start().await;
     let key = async |app: &TestApp| -> Vec<u8> {
         app.rows("SELECT key FROM campaign_cursor_key").await[0].try_get("", "key").unwrap()
     };
     assert_ne!(key(&app).await, [0; 32]);
     assert_eq!(key(&app).await.len(), 32);
     assert_ne!(key(&app).await, key(&other).await);
-    assert_eq!(key(&TestApp::start(Backend::Sqlite).await).await.len(), 32);
+    assert_eq!(key(&TestApp::on(Backend::Sqlite).start().await).await.len(), 32);
 }
 
 #[tokio::test]

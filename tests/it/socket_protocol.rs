@@ -269,7 +269,7 @@ async fn a_socket_ends_with_its_token(app: TestApp) {
 
 #[tokio::test]
 async fn invalid_messages_are_closed_with_4400() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let deep = format!(
         "{{\"type\":\"ping\",\"payload\":{{\"a\":{}{}}}}}",
@@ -312,7 +312,7 @@ async fn invalid_messages_are_closed_with_4400() {
 
 #[tokio::test]
 async fn the_order_of_the_handshake_is_kept() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mut socket = Socket::silent(&app.address).await;
     socket.subscribe("1", "{ __typename }", json!({})).await;
@@ -347,7 +347,7 @@ async fn the_order_of_the_handshake_is_kept() {
 
 #[tokio::test]
 async fn pings_are_answered_at_any_time() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mut before = Socket::silent(&app.address).await;
     let mut after = Socket::of(&acme.member).await;
@@ -373,7 +373,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
         timeouts: Timeouts { write: Duration::from_millis(300), ..Timeouts::default() },
         ..Settings::default()
     };
-    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(143), 4).await;
     let mut silent = Socket::of(&acme.member).await;
@@ -411,7 +411,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
 #[tokio::test]
 async fn a_message_that_is_too_long_is_closed_with_1009() {
     let settings = Settings { max_body: 10_000, ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let mut socket = Socket::of(&acme.member).await;
     let long = " ".repeat(20_000);
@@ -421,7 +421,7 @@ async fn a_message_that_is_too_long_is_closed_with_1009() {
 
 #[tokio::test]
 async fn a_peer_that_closes_is_answered() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", FEED, json!({})).await;
@@ -432,7 +432,7 @@ async fn a_peer_that_closes_is_answered() {
 
 #[tokio::test]
 async fn an_upgradable_request_that_is_not_a_handshake_is_answered() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let request = acme.member.request(reqwest::Method::POST, "/graphql");
     let answer = request
@@ -451,7 +451,7 @@ async fn a_page_of_another_origin_opens_no_socket() {
         public_url: Some("https://mail.example/desk".parse().unwrap()),
         ..Settings::default()
     };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let open = async |origin: &str| {
         Socket::open(&app.address, Some("graphql-transport-ws"), Some(origin)).await
     };
@@ -480,7 +480,7 @@ async fn a_page_of_another_origin_opens_no_socket() {
 #[tokio::test]
 async fn sockets_and_operations_are_limited() {
     let settings = Settings { max_sockets: 2, max_operations: 3, ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
     let mut first = Socket::of(&acme.member).await;
@@ -511,7 +511,7 @@ async fn sockets_and_operations_are_limited() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_is_dropped() {
     let settings = Settings { socket_ping: Duration::from_millis(100), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     // this one reads, and so answers pings, for longer than a silent one lives
     let mut alive = Socket::of(&acme.member).await;

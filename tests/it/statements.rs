@@ -296,7 +296,7 @@ async fn every_statement_carries_the_organization(app: TestApp) {
 
 #[tokio::test]
 async fn a_list_without_a_filter_is_planned_once() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = organization_of_size(&app, "acme", 12).await;
     for (query, is_kept) in [
         ("{ campaigns { nodes { id name } } }", true),

@@ -19,7 +19,7 @@ async fn status(app: &TestApp, token: Option<String>) -> (StatusCode, String) {
 
 #[tokio::test]
 async fn without_a_valid_token_nothing_is_answered() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let now = Utc::now().timestamp();
     let refused = (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED".to_owned());
@@ -65,7 +65,7 @@ async fn without_a_valid_token_nothing_is_answered() {
 
 #[tokio::test]
 async fn a_token_is_looked_at_before_anything_else_of_a_request() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let anonymous = app.client(None);
     for request in [
         anonymous.request(Method::POST, "/graphql").body("not json"),
@@ -85,7 +85,7 @@ async fn a_token_is_looked_at_before_anything_else_of_a_request() {
 #[tokio::test]
 async fn a_token_of_the_algorithm_none_is_refused() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let claims = json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() + 60 });
     let header = json!({ "alg": "none", "typ": "JWT" });
@@ -130,7 +130,7 @@ fn a_token_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn a_logout_token_of_the_issuer_opens_neither_a_request_nor_a_socket() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let claims = json!({ "sub": "x", "org_id": acme.id, "exp": Utc::now().timestamp() + 60 });
     let header = jsonwebtoken::Header {

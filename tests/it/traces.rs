@@ -66,7 +66,7 @@ async fn a_collector_that_redirects_is_not_followed() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()),

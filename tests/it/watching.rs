@@ -309,7 +309,7 @@ async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp
 
 #[tokio::test]
 async fn changes_that_wait_for_the_counts_are_shown() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(78), 4).await;
     let watched = Watched::start(&app, &acme, &[]).await;
@@ -350,7 +350,7 @@ async fn changes_that_wait_for_the_counts_are_shown() {
 
 #[tokio::test]
 async fn work_in_the_database_is_shown_while_it_lasts() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let watched = Watched::start(&app, &acme, &[]).await;
     let shown = async |executing: f64| {
@@ -395,7 +395,7 @@ async fn a_service_that_counts_nothing_has_no_metrics() {
 
 #[tokio::test]
 async fn the_number_of_operation_names_in_metrics_is_bounded() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let watched = Watched::start(&app, &acme, &[]).await;
     for number in 0..120 {
@@ -417,7 +417,7 @@ async fn the_number_of_operation_names_in_metrics_is_bounded() {
 
 #[tokio::test]
 async fn a_log_that_is_not_read_blocks_nothing() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--database-url", &app.database.url];
     let mut command = Binary::command(std::path::Path::new("/"), &arguments).await;

@@ -244,7 +244,7 @@ async fn workers_that_are_killed_lose_nothing_and_double_nothing(app: TestApp) {
 
 #[tokio::test]
 async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "scheduled", 5, 10).await;
     // no send can be inserted for now
@@ -269,7 +269,7 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
 
 #[tokio::test]
 async fn a_campaign_that_cannot_start_does_not_keep_others_from_it() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let broken = campaign(&app, &acme, "scheduled", 60, 2).await;
     app.run(&format!(
@@ -294,7 +294,7 @@ async fn a_campaign_that_cannot_start_does_not_keep_others_from_it() {
 #[tokio::test]
 async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
     const SECRET: &str = "a secret of thirty-two bytes or more";
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let directory = tempfile::tempdir().unwrap();
     let arguments = [

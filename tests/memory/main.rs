@@ -12,7 +12,7 @@ use std::{alloc::System, time::Duration};
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, TestApp, TestDatabase, populate};
+use campaigns_tests::{Backend, Organization, TestApp, populate};
 use peer::Peer;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -56,13 +56,15 @@ struct Service {
 
 impl Service {
     async fn start() -> Self {
-        let database = TestDatabase::new(Backend::Sqlite).await;
         let bytes = ByteLimits { process: PROCESS, ..ByteLimits::default() };
-        let options = Options { max_connections: 4, bytes, ..Options::new(&database.url) };
         let mut settings = Settings::default();
         settings.limits.operation.kept = KEPT;
         settings.limits.operation.complexity = 1_000_000;
-        let app = TestApp::with_options(database, settings, options).await;
+        let app = TestApp::on(Backend::Sqlite)
+            .settings(settings)
+            .options(move |options| Options { max_connections: 4, bytes, ..options })
+            .start()
+            .await;
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(240), 8).await;
         Self { app, acme, sends: made.sends }

@@ -1,6 +1,8 @@
 //! A service of the test's own, on port 0.
 
 use std::{
+    future::ready,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use campaigns_scope::{ClaimRules, Database, Key, Options, Scope, Signer, Verifier};
+use campaigns_scope::{ClaimRules, Database, Key, Observer, Options, Scope, Signer, Verifier};
 use campaigns_server::{App, Clock, KeyServer, Pace, Settings};
 use chrono::{TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
@@ -52,7 +54,7 @@ pub struct TestApp {
     panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
     /// Connections for what tests prepare, if those of the service are behind row security.
-    behind: Option<Database>,
+    unrestricted: Option<Database>,
     _pooler: Option<Pooler>,
     _stop: watch::Sender<bool>,
 }
@@ -69,143 +71,119 @@ pub struct Organization {
     pub scope: Scope,
 }
 
-/// How long tests that are not about time wait for a response of the service, on a machine with
-/// much else to do.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// Options of a database whose operations do not fail because the machine is slow.
-fn patient(url: &str) -> Options {
-    Options {
-        max_connections: 8,
-        acquire_timeout: PATIENCE,
-        max_wait: PATIENCE,
-        ..Options::new(url)
-    }
-}
-
-/// The same for settings, unless the test chose the time of an operation.
-fn with_patience(settings: Settings) -> Settings {
-    let query_timeout = if settings.query_timeout == Settings::default().query_timeout {
-        PATIENCE
-    } else {
-        settings.query_timeout
-    };
-    Settings { query_timeout, ..settings }
+/// How an application of a test starts: on which database, and with which settings.
+///
+/// Unless the test says otherwise, operations do not fail because the machine is slow.
+pub struct TestAppBuilder {
+    database: Pin<Box<dyn Future<Output = TestDatabase> + Send>>,
+    settings: Settings,
+    options: Box<dyn FnOnce(Options) -> Options + Send>,
+    key_server: Option<(String, Pace)>,
+    panics: Option<Panics>,
+    pooled: bool,
+    row_security: bool,
 }
 
 impl TestApp {
-    /// Starts one on an empty database.
-    pub async fn start(backend: Backend) -> Self {
-        Self::with_settings(backend, Settings::default()).await
+    /// An application on a new, empty database.
+    #[must_use]
+    pub fn on(backend: Backend) -> TestAppBuilder {
+        TestAppBuilder::on(TestDatabase::new(backend))
     }
 
-    /// Starts one on a database of PostgreSQL that another program made and the service adopted.
-    pub async fn adopted() -> Self {
-        Self::on(TestDatabase::adopted().await, Settings::default()).await
+    /// An application on this database.
+    #[must_use]
+    pub fn on_database(database: TestDatabase) -> TestAppBuilder {
+        TestAppBuilder::on(ready(database))
     }
 
-    /// Starts one whose viewers are behind row security, by policies that were there when the
-    /// service adopted the database. Its viewers are users with memberships.
-    pub async fn behind_row_security() -> Self {
-        let database = TestDatabase::adopted().await;
-        let role = "authenticated";
-        campaigns_migration::write_policies(&database.url, role).await.unwrap();
-        let plain = Options { max_connections: 4, ..Options::new(&database.url) };
-        let options =
-            Options { row_security_role: Some(role.to_owned()), ..patient(&database.url) };
-        let app = Self::with_options(database, Settings::default(), options).await;
-        let behind = Database::connect(&plain, None).await.unwrap();
-        Self { behind: Some(behind), ..app }
+    /// An application on a database of PostgreSQL that another program made and the service
+    /// adopted.
+    #[must_use]
+    pub fn adopted() -> TestAppBuilder {
+        TestAppBuilder::on(TestDatabase::adopted())
+    }
+}
+
+impl TestAppBuilder {
+    /// How long tests that are not about time wait for a response of the service, on a busy
+    /// machine.
+    const PATIENCE: Duration = Duration::from_mins(2);
+
+    /// The role of viewers behind row security.
+    const ROLE: &str = "authenticated";
+
+    fn on(database: impl Future<Output = TestDatabase> + Send + 'static) -> Self {
+        Self {
+            database: Box::pin(database),
+            settings: Settings::default(),
+            options: Box::new(|options| options),
+            key_server: None,
+            panics: None,
+            pooled: false,
+            row_security: false,
+        }
     }
 
-    /// Starts one that reaches PostgreSQL through a pooler in transaction mode.
-    pub async fn behind_a_pooler() -> Self {
-        let database = TestDatabase::new(Backend::Postgres).await;
-        let pooler = Pooler::start(&database).await;
-        let options = patient(&pooler.url);
-        let app = Self::with_options(database, Settings::default(), options).await;
-        Self { _pooler: Some(pooler), ..app }
+    /// Starts it with settings.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
-    /// Starts one with settings.
-    pub async fn with_settings(backend: Backend, settings: Settings) -> Self {
-        Self::on(TestDatabase::new(backend).await, settings).await
+    /// Connects to the database with other options, made from those that a test has by default.
+    #[must_use]
+    pub fn options(self, options: impl FnOnce(Options) -> Options + Send + 'static) -> Self {
+        Self { options: Box::new(options), ..self }
     }
 
-    /// Starts one on a database.
-    pub async fn on(database: TestDatabase, settings: Settings) -> Self {
-        let options = patient(&database.url);
-        Self::with_options(database, settings, options).await
+    /// Reads the keys that verify tokens from a key server.
+    #[must_use]
+    pub fn key_server(self, url: &str, pace: Pace) -> Self {
+        Self { key_server: Some((url.to_owned(), pace)), ..self }
     }
 
-    /// Starts one that connects to a database in a way of its own.
-    pub async fn with_options(
-        database: TestDatabase,
-        settings: Settings,
-        options: Options,
-    ) -> Self {
-        let app = async |service_database, clock| {
-            App::new(service_database, verifier(), clock, with_patience(settings))
+    /// Makes senders of statements that contain this word panic from the start.
+    #[must_use]
+    pub fn panicking_at(self, word: &'static str) -> Self {
+        Self { panics: Some(at(word)), ..self }
+    }
+
+    /// Reaches PostgreSQL through a pooler in transaction mode.
+    #[must_use]
+    pub fn pooled(self) -> Self {
+        Self { pooled: true, ..self }
+    }
+
+    /// Puts viewers behind the row security policies that `campaigns policies` writes. They are
+    /// users with memberships.
+    #[must_use]
+    pub fn row_security(self) -> Self {
+        Self { row_security: true, ..self }
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestApp {
+        let database = self.database.await;
+        let pooler = if self.pooled { Some(Pooler::start(&database).await) } else { None };
+        let mut options = Options {
+            max_connections: 8,
+            acquire_timeout: Self::PATIENCE,
+            max_wait: Self::PATIENCE,
+            ..Options::new(pooler.as_ref().map_or(&database.url, |pooler| &pooler.url))
         };
-        Self::assemble(database, options, None, app).await
-    }
-
-    /// Starts one in which senders of statements with this word panic from the start.
-    pub async fn panicking(backend: Backend, settings: Settings, word: &'static str) -> Self {
-        let database = TestDatabase::new(backend).await;
-        let options = patient(&database.url);
-        let app = async |service_database, clock| {
-            App::new(service_database, verifier(), clock, with_patience(settings))
-        };
-        Self::assemble(database, options, Some(at(word)), app).await
-    }
-
-    /// Starts one that has its keys from a server.
-    pub async fn with_key_server(backend: Backend, url: &str, pace: Pace) -> Self {
-        let database = TestDatabase::new(backend).await;
-        let options = patient(&database.url);
-        Self::assemble(database, options, None, async |service_database, clock| {
-            let verifier = Verifier::without_keys(ClaimRules::default());
-            let server = KeyServer::start(url.parse().unwrap(), verifier, pace).await;
-            App::new(service_database, server.unwrap(), clock, with_patience(Settings::default()))
-        })
-        .await
-    }
-
-    async fn assemble(
-        database: TestDatabase,
-        options: Options,
-        panics: Option<Panics>,
-        app: impl AsyncFnOnce(Database, Clock) -> App,
-    ) -> Self {
+        let mut unrestricted = None;
+        if self.row_security {
+            campaigns_migration::write_policies(&database.url, Self::ROLE).await.unwrap();
+            options.row_security_role = Some(Self::ROLE.to_owned());
+            let plain = Options { max_connections: 4, ..Options::new(&database.url) };
+            unrestricted = Some(Database::connect(&plain, None).await.unwrap());
+        }
         let statements: Arc<Mutex<Vec<Sent>>> = Arc::default();
-        let log = Arc::clone(&statements);
-        let panics = Arc::new(Mutex::new(panics));
-        let panics_at = Arc::clone(&panics);
-        let service_database = Database::connect(
-            &options,
-            Some(Box::new(move |statement: &Statement, plans, _| {
-                let values = statement.values.iter().flat_map(|values| &values.0);
-                let values = values.map(ToString::to_string).collect();
-                let sent = Sent { sql: statement.sql.clone(), values, plans };
-                let panics = panics_at.lock().unwrap().as_mut().is_some_and(|panics| panics(&sent));
-                // not part of a request, and at any time
-                let of_tasks = [
-                    "campaign_counts_fold",
-                    "waiting_changes",
-                    "campaign_events_file_waiting",
-                    "campaign_triggers",
-                    "triggers.tgisinternal",
-                    "WHERE type = 'trigger'",
-                ];
-                if !of_tasks.iter().any(|word| statement.sql.contains(word)) {
-                    log.lock().unwrap().push(sent);
-                }
-                assert!(!panics, "as the test wants");
-            })),
-        )
-        .await
-        .unwrap();
+        let panics = Arc::new(Mutex::new(self.panics));
+        let observer = observer(Arc::clone(&statements), Arc::clone(&panics));
+        let options = (self.options)(options);
+        let service_database = Database::connect(&options, Some(observer)).await.unwrap();
         let sql = database.connect().await;
         let clock_panics = Arc::new(AtomicBool::new(false));
         let panics_now = Arc::clone(&clock_panics);
@@ -213,13 +191,23 @@ impl TestApp {
             assert!(!panics_now.load(Ordering::SeqCst), "as the test wants");
             Utc::now()
         });
-        let app = app(service_database.clone(), clock).await;
+        let mut settings = self.settings;
+        if settings.query_timeout == Settings::default().query_timeout {
+            settings.query_timeout = Self::PATIENCE;
+        }
+        let app = match self.key_server {
+            Some((url, pace)) => {
+                let without_keys = Verifier::without_keys(ClaimRules::default());
+                let server = KeyServer::start(url.parse().unwrap(), without_keys, pace).await;
+                App::new(service_database.clone(), server.unwrap(), clock, settings)
+            }
+            None => App::new(service_database.clone(), verifier(), clock, settings),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { app.serve(listener, stopped).await });
-        let http = reqwest::Client::new();
-        Self {
+        TestApp {
             database,
             service_database,
             sql,
@@ -227,13 +215,38 @@ impl TestApp {
             statements,
             panics,
             clock_panics,
-            http,
-            behind: None,
-            _pooler: None,
+            http: reqwest::Client::new(),
+            unrestricted,
+            _pooler: pooler,
             _stop: stop,
         }
     }
+}
 
+/// Remembers each statement that is part of a request, and panics at those that the test chose.
+fn observer(statements: Arc<Mutex<Vec<Sent>>>, panics: Arc<Mutex<Option<Panics>>>) -> Observer {
+    // words of statements that tasks send, at any time
+    const OF_TASKS: [&str; 6] = [
+        "campaign_counts_fold",
+        "waiting_changes",
+        "campaign_events_file_waiting",
+        "campaign_triggers",
+        "triggers.tgisinternal",
+        "WHERE type = 'trigger'",
+    ];
+    Box::new(move |statement, plans, _| {
+        let values = statement.values.iter().flat_map(|values| &values.0);
+        let values = values.map(ToString::to_string).collect();
+        let sent = Sent { sql: statement.sql.clone(), values, plans };
+        let panics = panics.lock().unwrap().as_mut().is_some_and(|panics| panics(&sent));
+        if !OF_TASKS.iter().any(|word| statement.sql.contains(word)) {
+            statements.lock().unwrap().push(sent);
+        }
+        assert!(!panics, "as the test wants");
+    })
+}
+
+impl TestApp {
     /// Founds an organization.
     pub async fn organization(&self, slug: &str) -> Organization {
         let id = Uuid::new_v4();
@@ -249,7 +262,7 @@ impl TestApp {
     /// The clients of an organization that exists already.
     pub async fn existing_organization(&self, id: Uuid) -> Organization {
         let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];
-        if self.behind.is_some() {
+        if self.unrestricted.is_some() {
             // policies know users
             subjects = [self.user(id, "admin").await, self.user(id, "member").await];
         }
@@ -274,7 +287,7 @@ impl TestApp {
     /// The scope of an admin.
     pub async fn scope(&self, organization: Uuid) -> Scope {
         let viewer = self.verify(&Self::token(organization, "admin", "a-test"));
-        self.behind
+        self.unrestricted
             .as_ref()
             .unwrap_or(&self.service_database)
             .enter(&viewer)

@@ -16,7 +16,7 @@ mod proxy;
 mod python;
 mod socket;
 
-pub use app::{Organization, Sent, TestApp};
+pub use app::{Organization, Sent, TestApp, TestAppBuilder};
 pub use binary::{
     Binary, Example, Finished, Followed, Followers, Issuer, NodeProgram, node, node_passes,
     serve_arguments,

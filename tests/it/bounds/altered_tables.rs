@@ -23,7 +23,7 @@ const TABLES: [&str; 11] = [
 #[tokio::test]
 async fn columns_are_added_to_every_table_while_everything_is_done() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(930), 8).await;
         // more than once: a plan is kept from the second execution on

@@ -2,9 +2,7 @@
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{
-    Backend, Client, Socket, TestApp, TestDatabase, on_both_databases, populate,
-};
+use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -210,11 +208,12 @@ async fn json_of_very_many_values_is_refused_before_it_is_read(app: TestApp) {
 
 #[tokio::test]
 async fn an_organization_that_holds_its_share_leaves_others_theirs() {
-    let database = TestDatabase::new(Backend::Postgres).await;
     // an answer takes 60 MB while it is made and until it is read
     let bytes = ByteLimits { process: 200 << 20, ..ByteLimits::default() };
-    let options = Options { bytes, ..Options::new(&database.url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let app = TestApp::on(Backend::Postgres)
+        .options(move |options| Options { bytes, max_connections: 16, ..options })
+        .start()
+        .await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let body = "x".repeat(1_000_000);
     for organization in [&acme, &other] {
@@ -257,7 +256,7 @@ async fn operations_that_are_kept_have_a_size() {
     const MOST: usize = 256 * 1024;
     let mut settings = Settings::default();
     settings.limits.operation.kept = MOST;
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     // a document of its own each time, and one that comes again and again
     for number in 0..500 {

@@ -136,7 +136,7 @@ async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp
 
 #[tokio::test]
 async fn only_the_service_chooses_a_place_in_the_feed() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(923), 4).await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));

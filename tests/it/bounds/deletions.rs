@@ -51,7 +51,7 @@ fn settings(query: Duration, deletion: Duration) -> Settings {
 async fn a_deletion_may_take_longer_than_an_operation() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let settings = settings(Duration::from_millis(150), Duration::from_mins(2));
-        let app = TestApp::with_settings(backend, settings).await;
+        let app = TestApp::on(backend).settings(settings).start().await;
         let (acme, other) = (app.organization("acme").await, app.organization("other").await);
         let campaign = large(&app, &acme, 20_000).await;
         let kept = large(&app, &other, 10).await;
@@ -72,7 +72,7 @@ async fn a_deletion_may_take_longer_than_an_operation() {
 async fn a_deletion_that_is_cut_off_goes_on_when_it_is_repeated_and_figures_are_right() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let settings = settings(Duration::from_secs(10), Duration::from_nanos(1));
-        let app = TestApp::with_settings(backend, settings).await;
+        let app = TestApp::on(backend).settings(settings).start().await;
         let acme = app.organization("acme").await;
         let campaign = large(&app, &acme, 9_000).await;
         let id = app.literal(campaign);
@@ -103,7 +103,7 @@ async fn a_deletion_that_is_cut_off_goes_on_when_it_is_repeated_and_figures_are_
 
 #[tokio::test]
 async fn two_deletions_and_a_write_of_the_same_rows_do_not_deadlock() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let campaign = large(&app, &acme, 5_000).await;
     let sends = app.rows("SELECT id FROM campaign_sends LIMIT 200").await;
@@ -136,7 +136,7 @@ async fn two_deletions_and_a_write_of_the_same_rows_do_not_deadlock() {
 #[tokio::test]
 async fn a_segment_with_a_long_list_is_deleted_in_steps() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         large(&app, &acme, 5_000).await;
         let create = "mutation { createSegment(input: { name: \"x\" }) { segment { id } } }";

@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_scope::{ByteLimits, Options};
-use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, Socket, TestApp, TestDatabase};
+use campaigns_tests::{Backend, Client, Socket, TestApp};
 use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -113,7 +112,7 @@ async fn slowest_health(app: &TestApp, done: impl Future<Output = ()>) -> Durati
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     for levels in 2..9 {
         let answer = acme.member.ask(&nested(levels), json!({})).await;
@@ -156,10 +155,11 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_answer_about_the_schema_is_drawn_from_the_budget() {
-    let database = TestDatabase::new(Backend::Sqlite).await;
     let bytes = ByteLimits { operation: 256 << 10, ..ByteLimits::default() };
-    let options = Options { max_connections: 4, bytes, ..Options::new(&database.url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let app = TestApp::on(Backend::Sqlite)
+        .options(move |options| Options { bytes, ..options })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     let all = "types { name description fields { name description args { name description } } }";
     let many: Vec<String> = (0..5).map(|at| format!("a{at}: __schema {{ {all} }}")).collect();
@@ -177,7 +177,7 @@ async fn an_answer_about_the_schema_is_drawn_from_the_budget() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_long_documents_are_prepared_others_are_answered() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     for (what, document) in long_documents() {
         let ask = async |client: Client| {
@@ -204,7 +204,7 @@ async fn while_long_documents_are_prepared_others_are_answered() {
 
 #[tokio::test]
 async fn names_that_a_client_chose_do_not_make_answers_long() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let long = "x".repeat(1_000_000);
     let name = "y".repeat(256);
@@ -266,7 +266,7 @@ async fn names_that_a_client_chose_do_not_make_answers_long() {
 
 #[tokio::test]
 async fn input_objects_are_drawn_from_the_budget_before_they_are_made() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let many = json!({ "and": vec![json!({}); 200_000] });
     let query = "query ($filter: ContactFilter) { contacts(filter: $filter) { nodes { id } } }";

@@ -47,7 +47,7 @@ fn refused() -> (StatusCode, String) {
 #[tokio::test]
 async fn without_its_database_it_says_so_and_comes_back() {
     let (postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     assert!(is_ready(&acme.member).await);
     postgres.stop("immediate").await;
@@ -66,7 +66,7 @@ async fn without_its_database_it_says_so_and_comes_back() {
 #[tokio::test]
 async fn it_starts_before_its_database_does() {
     let (postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     postgres.stop("fast").await;
     let directory = tempfile::tempdir().unwrap();
@@ -106,8 +106,11 @@ async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
     let second = first.standby().await;
     // the standby comes first, and is not written to
     let url = Postgres::address_of_all(&[&second, &first], "campaigns");
-    let options = Options { max_connections: 8, ..Options::new(&url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let address = url.clone();
+    let app = TestApp::on_database(database)
+        .options(|_| Options { max_connections: 8, ..Options::new(address) })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     acme.member.data(CREATE, json!({})).await;
     let of_second =
@@ -136,7 +139,7 @@ async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
 #[tokio::test]
 async fn a_read_only_database_serves_reads() {
     let (_postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     app.run("ALTER DATABASE campaigns SET default_transaction_read_only = on").await;
     let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -165,8 +168,10 @@ async fn without_a_connection_to_spare_it_says_so() {
     };
     run("CREATE ROLE service LOGIN SUPERUSER").await;
     let url = database.url.replacen("postgres@", "service@", 1);
-    let options = Options { max_connections: 8, ..Options::new(&url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let app = TestApp::on_database(database)
+        .options(|_| Options { max_connections: 8, ..Options::new(url) })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     acme.member.data(CREATE, json!({})).await;
     // the limit of a role is none for superusers
@@ -183,7 +188,7 @@ async fn without_a_connection_to_spare_it_says_so() {
 #[tokio::test]
 async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         let full = match backend {
             Backend::Postgres => {
@@ -228,7 +233,7 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
 #[tokio::test]
 async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
     let settings = Settings { query_timeout: Duration::from_secs(2), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let other = app.database.connect_once().await;
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();

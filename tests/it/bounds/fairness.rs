@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, Socket, TestApp, TestDatabase, on_both_databases};
+use campaigns_tests::{Backend, Organization, Socket, TestApp, on_both_databases};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -68,9 +68,10 @@ async fn an_organization_that_floods_leaves_the_others_room(app: TestApp) {
 
 #[tokio::test]
 async fn the_number_of_waiting_operations_is_bounded() {
-    let database = TestDatabase::new(Backend::Postgres).await;
-    let options = Options { max_connections: 4, max_waiting: 2, ..Options::new(&database.url) };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let app = TestApp::on(Backend::Postgres)
+        .options(|options| Options { max_connections: 4, max_waiting: 2, ..options })
+        .start()
+        .await;
     let acme = app.organization("acme").await;
     let held = campaign(&acme).await;
     let lock = hold(&app, held).await;
@@ -99,7 +100,7 @@ async fn the_number_of_waiting_operations_is_bounded() {
 #[tokio::test]
 async fn an_abandoned_statement_is_canceled_in_postgresql() {
     let settings = Settings { query_timeout: Duration::from_secs(30), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let held = campaign(&acme).await;
     let lock = hold(&app, held).await;
@@ -132,7 +133,7 @@ async fn an_abandoned_statement_is_canceled_in_postgresql() {
 #[tokio::test]
 async fn a_statement_that_times_out_is_canceled_in_postgresql() {
     let settings = Settings { query_timeout: Duration::from_millis(300), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let held = campaign(&acme).await;
     let lock = hold(&app, held).await;
@@ -152,9 +153,10 @@ const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
 #[tokio::test]
 async fn an_abandoned_statement_ends_on_the_only_connection() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let database = TestDatabase::new(backend).await;
-        let options = Options { max_connections: 1, ..Options::new(&database.url) };
-        let app = TestApp::with_options(database, Settings::default(), options).await;
+        let app = TestApp::on(backend)
+            .options(|options| Options { max_connections: 1, ..options })
+            .start()
+            .await;
         let acme = app.organization("acme").await;
         app.run(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \

@@ -198,7 +198,7 @@ struct Followed {
 impl Followed {
     async fn start(seed: u64) -> Self {
         let (postgres, database) = Postgres::own().await;
-        let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+        let app = TestApp::on_database(database).start().await;
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 4).await;
         let directory = tempfile::tempdir().unwrap();

@@ -78,7 +78,7 @@ async fn clients_that_hang_up_on_readiness_and_look_ups_delay_no_other(app: Test
 
 #[tokio::test]
 async fn a_look_up_of_an_organization_is_shared_and_outlives_the_request_that_started_it() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let (_, client) = newcomer(&app).await;
     let lock = app.sql.begin().await.unwrap();
     lock.execute_unprepared("LOCK TABLE organizations IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -112,7 +112,7 @@ async fn a_look_up_of_an_organization_is_shared_and_outlives_the_request_that_st
 async fn a_look_up_of_memberships_is_shared_and_outlives_the_request_that_started_it() {
     let settings =
         Settings { membership_admin_roles: Some(vec!["admin".to_owned()]), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Postgres, settings).await;
+    let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
     app.run(&format!(
@@ -147,7 +147,7 @@ async fn a_look_up_of_memberships_is_shared_and_outlives_the_request_that_starte
 
 #[tokio::test]
 async fn statements_are_canceled_while_a_look_up_takes_long() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     let id = acme.member.data(create, json!({})).await["createCampaign"]["campaign"]["id"].clone();

@@ -15,7 +15,7 @@ const RECORD: &str = "mutation ($input: [RecordEventInput!]!) {
 
 async fn impatient(backend: Backend) -> TestApp {
     let settings = Settings { query_timeout: Duration::from_millis(500), ..Settings::default() };
-    TestApp::with_settings(backend, settings).await
+    TestApp::on(backend).settings(settings).start().await
 }
 
 #[tokio::test]

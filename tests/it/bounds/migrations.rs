@@ -154,7 +154,7 @@ async fn a_migration_that_was_cut_off_goes_on() {
 
 #[tokio::test]
 async fn a_send_is_moved_only_where_its_latest_events_can_be_seen() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(980), 4).await;
     let (send, contact) = (made.sends[0], made.contacts[3]);

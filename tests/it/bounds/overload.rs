@@ -8,7 +8,7 @@ use std::{
 use campaigns_graphql::{Limits, Rate};
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Answer, Backend, Client, Socket, TestApp, TestDatabase, on_both_databases};
+use campaigns_tests::{Answer, Backend, Client, Socket, TestApp, on_both_databases};
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
@@ -25,13 +25,11 @@ async fn retry_after(client: &Client, query: &str) -> (StatusCode, Option<u64>) 
 
 #[tokio::test]
 async fn operations_are_refused_behind_those_that_have_waited_for_long() {
-    let database = TestDatabase::new(Backend::Postgres).await;
-    let options = Options {
-        max_executing: 4,
-        max_wait: Duration::from_secs(2),
-        ..Options::new(&database.url)
-    };
-    let app = TestApp::with_options(database, Settings::default(), options).await;
+    let max_wait = Duration::from_secs(2);
+    let app = TestApp::on(Backend::Postgres)
+        .options(move |options| Options { max_executing: 4, max_wait, ..options })
+        .start()
+        .await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     acme.member.data(create, json!({})).await;
@@ -78,7 +76,7 @@ async fn operations_are_refused_behind_those_that_have_waited_for_long() {
 
 #[tokio::test]
 async fn a_client_that_ignores_retry_after_is_delayed() {
-    let app = TestApp::with_settings(Backend::Sqlite, of_rate(1, 60)).await;
+    let app = TestApp::on(Backend::Sqlite).settings(of_rate(1, 60)).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let query = "{ campaigns(first: 50) { nodes { id } } }";
     acme.member.data(query, json!({})).await;

@@ -33,7 +33,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 async fn impatient() -> TestApp {
     let settings = Settings { timeouts: timeouts(SHORT), ..Settings::default() };
-    TestApp::with_settings(Backend::Sqlite, settings).await
+    TestApp::on(Backend::Sqlite).settings(settings).start().await
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ const REFUSED: [(&str, &str); 4] = [
 #[tokio::test]
 async fn a_response_before_the_end_of_its_request_reaches_a_peer_that_is_still_sending() {
     const SIZE: usize = 12_000_000;
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let token = acme.member.token.clone().unwrap();
     for (head, status) in REFUSED {
@@ -113,7 +113,7 @@ async fn a_response_before_the_end_of_its_request_reaches_a_peer_that_is_still_s
 
 #[tokio::test]
 async fn a_peer_that_goes_on_sending_after_its_response_is_cut_off() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let mut stream = connect(&app).await;
     let head =
         format!("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", u64::MAX / 2);
@@ -128,7 +128,7 @@ async fn a_peer_that_goes_on_sending_after_its_response_is_cut_off() {
 
 #[tokio::test]
 async fn a_small_request_that_is_refused_does_not_end_its_connection() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let mut stream = connect(&app).await;
     for (head, status) in REFUSED {
         if head.contains("{token}") {
@@ -195,7 +195,7 @@ async fn an_answer_that_is_not_read_is_not_kept() {
 #[tokio::test]
 async fn the_number_of_open_connections_is_bounded() {
     let settings = Settings { max_peers: 2, timeouts: timeouts(SHORT * 3), ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let (one, _two, mut three) = (connect(&app).await, connect(&app).await, connect(&app).await);
     three
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -209,7 +209,7 @@ async fn the_number_of_open_connections_is_bounded() {
 
 #[tokio::test]
 async fn an_unauthenticated_socket_can_send_16_kib() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mut large = Socket::silent(&app.address).await;
     large.say_text("x".repeat(17_000)).await;
@@ -242,7 +242,7 @@ async fn an_unauthenticated_socket_can_send_16_kib() {
 #[tokio::test]
 async fn the_number_of_unauthenticated_sockets_is_bounded() {
     let settings = Settings { max_unknown_sockets: 3, ..Settings::default() };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     // those that have do not count
     let known = [Socket::of(&acme.member).await, Socket::of(&acme.member).await];
@@ -271,7 +271,7 @@ async fn the_rest_of_a_message_is_not_waited_for() {
         socket_ping: Duration::from_millis(100),
         ..Settings::default()
     };
-    let app = TestApp::with_settings(Backend::Sqlite, settings).await;
+    let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
     let token = acme.member.token.as_ref().unwrap();
     let mut stream = connect(&app).await;

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use campaigns_scope::Options;
-use campaigns_server::Settings;
-use campaigns_tests::{Answer, Backend, Organization, TestApp, TestDatabase};
+use campaigns_tests::{Answer, Backend, Organization, TestApp};
 use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
@@ -16,10 +15,12 @@ const LIGHT: &str = "{ lists: campaigns(first: 1) { nodes { sends(first: 1) { no
 const EXPENSIVE: &str =
     "{ campaigns(first: 20) { nodes { sends(first: 500) { nodes { id status } } } } }";
 
-async fn app(options: impl FnOnce(Options) -> Options) -> TestApp {
-    let database = TestDatabase::new(Backend::Postgres).await;
-    let options = options(Options::new(&database.url));
-    TestApp::with_options(database, Settings::default(), options).await
+/// A service that executes at most this number of operations at once, with the default times.
+async fn app(max_executing: usize) -> TestApp {
+    TestApp::on(Backend::Postgres)
+        .options(move |options| Options { max_executing, ..Options::new(options.url) })
+        .start()
+        .await
 }
 
 /// A lock that keeps everyone from reading the sends.
@@ -52,7 +53,7 @@ async fn until_waiting(app: &TestApp, wanted: i64) {
 
 #[tokio::test]
 async fn an_operation_that_cannot_start_in_time_is_retryable() {
-    let app = app(|options| Options { max_executing: 2, ..options }).await;
+    let app = app(2).await;
     let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
     let third = app.organization("third").await;
     let held = lock(&app).await;
@@ -80,7 +81,7 @@ async fn an_operation_that_cannot_start_in_time_is_retryable() {
 
 #[tokio::test]
 async fn expensive_operations_leave_room_for_cheap_ones() {
-    let app = app(|options| Options { max_executing: 16, ..options }).await;
+    let app = app(16).await;
     let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
     let held = lock(&app).await;
     let expensive: Vec<_> = (0..4).map(|_| ask(&acme, EXPENSIVE)).collect();

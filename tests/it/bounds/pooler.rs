@@ -24,13 +24,12 @@ const UPDATE: &str =
 async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let pooler = Pooler::start(&database).await;
-    let options = Options {
-        max_connections: 8,
-        statement_timeout: Some(Duration::from_secs(10)),
-        ..Options::new(&pooler.url)
-    };
-    let settings = Settings { query_timeout: Duration::from_secs(30), ..Settings::default() };
-    let app = TestApp::with_options(database, settings, options).await;
+    let url = pooler.url.clone();
+    let statement_timeout = Some(Duration::from_mins(1));
+    let app = TestApp::on_database(database)
+        .options(move |options| Options { url, statement_timeout, ..options })
+        .start()
+        .await;
     assert!(app.service_database.is_pooled());
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
@@ -102,9 +101,13 @@ async fn the_program_says_at_its_start_that_it_is_behind_a_pooler() {
 async fn behind(size: u32, settings: Settings) -> (TestApp, Pooler) {
     let database = TestDatabase::new(Backend::Postgres).await;
     let pooler = Pooler::of_size(&database, size).await;
-    let options =
-        Options { statement_timeout: Some(Duration::from_mins(1)), ..Options::new(&pooler.url) };
-    let app = TestApp::with_options(database, settings, options).await;
+    let url = pooler.url.clone();
+    let statement_timeout = Some(Duration::from_mins(1));
+    let app = TestApp::on_database(database)
+        .settings(settings)
+        .options(move |_| Options { statement_timeout, ..Options::new(url) })
+        .start()
+        .await;
     assert!(app.service_database.is_pooled());
     (app, pooler)
 }

@@ -15,7 +15,7 @@ const UPDATE: &str = "mutation ($input: UpdateCampaignInput!) { updateCampaign(i
 #[tokio::test]
 async fn no_request_fails_after_the_database_restarted() {
     let (postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, <_>::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(162), 10).await;
     let asked_at_once = async || {

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Organization, Received, Socket, TestApp, on_both_databases, populate,
 };
@@ -56,7 +55,7 @@ async fn is_refused(organization: &Organization, after: &Json) -> bool {
 #[tokio::test]
 async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(960), 4).await;
         insert(&app, acme.id, made.sends[0], 5).await;
@@ -67,7 +66,7 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
         let after = cursor(&acme).await;
         assert_eq!(refusal(&acme, &after).await, None);
 
-        let app = TestApp::on(backup, Settings::default()).await;
+        let app = TestApp::on_database(backup).start().await;
         let acme = app.existing_organization(acme.id).await;
         // what was before the backup is there still
         assert_eq!(refusal(&acme, &before).await, None);

@@ -295,7 +295,7 @@ async fn a_membership_is_checked_again_after_a_panic(app: TestApp) {
 #[tokio::test]
 async fn changes_are_added_to_the_counts_again_after_panics() {
     let (postgres, word) = (Backend::Postgres, "waiting_changes");
-    let app = TestApp::panicking(postgres, settings(), word).await;
+    let app = TestApp::on(postgres).settings(settings()).panicking_at(word).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(964), 4).await;
     insert(&app, &acme, made.sends[0]).await;
@@ -315,7 +315,7 @@ async fn changes_are_added_to_the_counts_again_after_panics() {
 
 #[tokio::test]
 async fn calls_that_are_written_together_are_all_answered_after_a_panic() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(965), 4).await;
     let before = app.count("campaign_events").await;

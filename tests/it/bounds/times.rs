@@ -45,8 +45,8 @@ const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilt
 /// A database in which others have turned off what keeps such values out, or never had it.
 async fn unchecked(backend: Backend) -> (TestApp, &'static [(&'static str, &'static str)]) {
     match backend {
-        Backend::Postgres => (TestApp::adopted().await, &IN_POSTGRES),
-        Backend::Sqlite => (TestApp::start(Backend::Sqlite).await, &IN_SQLITE),
+        Backend::Postgres => (TestApp::adopted().start().await, &IN_POSTGRES),
+        Backend::Sqlite => (TestApp::on(Backend::Sqlite).start().await, &IN_SQLITE),
     }
 }
 
@@ -355,7 +355,7 @@ async fn pages_by_such_times_neither_loop_nor_skip_on_sqlite() {
 
 #[tokio::test]
 async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
-    let app = TestApp::adopted().await;
+    let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(973), 4).await;
     let edges = [EARLIEST, "2026-01-31T12:00:00Z", LATEST];
@@ -402,7 +402,7 @@ async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
 
 #[tokio::test]
 async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
-    let app = TestApp::adopted().await;
+    let app = TestApp::adopted().start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     // more than a round takes, and before all others
     app.run(&format!(
@@ -439,7 +439,7 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
 
 #[tokio::test]
 async fn a_report_keeps_the_times_of_its_send_that_it_does_not_change() {
-    let app = TestApp::adopted().await;
+    let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(974), 8).await;
     app.run("UPDATE campaign_sends SET status = 'queued', sent_at = NULL, delivered_at = NULL")
@@ -464,7 +464,7 @@ async fn a_report_keeps_the_times_of_its_send_that_it_does_not_change() {
 
 #[tokio::test]
 async fn odd_values_of_neighbours_hide_nothing_else() {
-    let app = TestApp::adopted().await;
+    let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(975), 8).await;
     let before = everything(&acme.member).await;
@@ -505,7 +505,7 @@ async fn odd_values_of_neighbours_hide_nothing_else() {
 
 #[tokio::test]
 async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(976), 6).await;
     let text = "CAST(x'61ff62' AS TEXT)";

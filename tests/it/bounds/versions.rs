@@ -23,7 +23,7 @@ const NEWER: [&str; 4] = [
 
 #[tokio::test]
 async fn an_event_that_cannot_be_read_stops_no_feed() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(940), 4).await;
     let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(941), 4).await;
@@ -116,7 +116,7 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
 #[tokio::test]
 async fn an_older_version_goes_on_beside_a_newer_one() {
     let (_postgres, database) = Postgres::own().await;
-    let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+    let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
     let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(942), 4).await;
     let directory = tempfile::tempdir().unwrap();

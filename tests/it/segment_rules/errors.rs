@@ -23,7 +23,7 @@ fn levels(count: usize) -> Json {
 #[expect(clippy::too_many_lines, reason = "a case after the other")]
 #[tokio::test]
 async fn rules_that_cannot_be_taken_are_named_by_their_path() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let campaign = "01890a5d-ac96-774b-bcce-b302099a8057";
     let nested = |inner: Json| group(vec![rule("city", "null", json!("")), group(vec![inner])]);
@@ -180,7 +180,7 @@ async fn rules_that_cannot_be_taken_are_named_by_their_path() {
 #[tokio::test]
 async fn rules_up_to_every_bound_are_answered_by_both_databases() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let app = TestApp::start(backend).await;
+        let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         let org = app.literal(acme.id);
         app.run(&format!(
@@ -234,7 +234,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
 
 #[tokio::test]
 async fn exports_of_react_querybuilder_are_accepted() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let url = format!("{}/graphql", app.address);
     let token = acme.member.token.unwrap();

@@ -222,7 +222,7 @@ async fn no_one_is_selected_by_ids_of_another_organization(app: TestApp) {
 
 #[tokio::test]
 async fn an_editor_can_query_the_fields_and_their_operators() {
-    let app = TestApp::start(Backend::Sqlite).await;
+    let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let query = "{ segmentFields { name label valueType operators values } }";
     let data = acme.member.data(query, json!({})).await;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use campaigns_server::Settings;
 use campaigns_tests::{Backend, Oracle, Postgres, TestApp, TestDatabase, assert_exact, populate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -142,7 +141,7 @@ const WRITES: [&str; 9] = [
 #[tokio::test]
 async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     let postgres = server().await;
-    let app = TestApp::on(postgres.database("publisher").await, Settings::default()).await;
+    let app = TestApp::on_database(postgres.database("publisher").await).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(431), 12).await;
     app.run(
@@ -164,8 +163,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
         until_same(&app.sql, sql).await;
         // with a service on it, which finds what was copied at once with its send
         let subscriber =
-            TestApp::on(TestDatabase::at(Backend::Postgres, &database.url), Settings::default())
-                .await;
+            TestApp::on_database(TestDatabase::at(Backend::Postgres, &database.url)).start().await;
         let oracle = until_exact(sql).await;
         assert_filed(sql, &oracle).await;
         let theirs = subscriber.existing_organization(acme.id).await;
@@ -207,7 +205,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
 #[tokio::test]
 async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
     let postgres = server().await;
-    let app = TestApp::on(postgres.database("publisher").await, Settings::default()).await;
+    let app = TestApp::on_database(postgres.database("publisher").await).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(432), 8).await;
     for (name, publishes) in &PUBLICATIONS[..2] {

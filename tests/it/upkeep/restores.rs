@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Oracle, TestApp, TestDatabase, assert_exact, fold_all, populate, postgres_program,
 };
@@ -18,7 +17,7 @@ use super::{
 
 /// A database with rows of two organizations, of which some changes wait to be counted.
 async fn source() -> TestDatabase {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(421);
     for slug in ["acme", "other"] {
         populate(&app.organization(slug).await.scope, &mut rng, 10).await;
@@ -56,7 +55,7 @@ async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
     assert_eq!(oracle.events, source.events, "{name}");
     assert_filed(&sql, &oracle).await;
     let app =
-        TestApp::on(TestDatabase::at(Backend::Postgres, &database.url), Settings::default()).await;
+        TestApp::on_database(TestDatabase::at(Backend::Postgres, &database.url)).start().await;
     for (organization, events) in &oracle.events {
         let organization = app.existing_organization(*organization).await;
         let mut follower = follow(&organization).await;
@@ -129,7 +128,7 @@ async fn a_restored_database_counts_right_whichever_way_it_was_restored() {
     }
     // over a database that is there
     for way in ["pg_restore", "psql"] {
-        let app = TestApp::start(Backend::Postgres).await;
+        let app = TestApp::on(Backend::Postgres).start().await;
         populate(&app.organization("former").await.scope, &mut ChaCha8Rng::seed_from_u64(422), 5)
             .await;
         let database = app.database.copy().await;

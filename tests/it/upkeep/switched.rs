@@ -18,7 +18,7 @@ const TABLES: [&str; 2] = ["campaign_events", "campaign_sends"];
 
 /// A database with rows of one organization.
 async fn filled(backend: Backend, seed: u64) -> (TestDatabase, DatabaseConnection, Uuid) {
-    let app = TestApp::start(backend).await;
+    let app = TestApp::on(backend).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 8).await;
     let database = app.database.copy().await;
@@ -166,7 +166,7 @@ async fn each_trigger_of_a_table_in_each_state_counts_nothing_twice() {
 
 #[tokio::test]
 async fn a_send_that_bounces_after_triggers_were_off_counts_once() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(413), 8).await;
     app.run("UPDATE campaign_sends SET status = 'delivered'").await;

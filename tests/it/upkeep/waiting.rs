@@ -188,7 +188,7 @@ async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_plac
 #[tokio::test]
 async fn an_event_before_its_send_in_one_transaction_is_filed_with_it() {
     for database in [TestDatabase::new(Backend::Postgres).await, TestDatabase::adopted().await] {
-        let app = TestApp::on(database, campaigns_server::Settings::default()).await;
+        let app = TestApp::on_database(database).start().await;
         let acme = app.organization("acme").await;
         let late = Late::new(&app, &acme, "unsubscribe").await;
         let mut follower = follow(&acme).await;
@@ -214,7 +214,7 @@ async fn an_event_before_its_send_in_one_transaction_is_filed_with_it() {
 
 #[tokio::test]
 async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let lates =
         [Late::new(&app, &acme, "unsubscribe").await, Late::new(&app, &acme, "click").await];
@@ -241,7 +241,7 @@ async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
 
 #[tokio::test]
 async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_nothing_up() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(402), 10).await;
     let org = app.literal(acme.id);
@@ -290,7 +290,7 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
 
 #[tokio::test]
 async fn an_index_has_the_events_that_wait_and_finds_none_at_once() {
-    let app = TestApp::start(Backend::Postgres).await;
+    let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(403), 20).await;
     app.run(

@@ -14,7 +14,7 @@ use syn::{Error, ItemFn, MetaNameValue, parse::Nothing, parse_macro_input};
 #[proc_macro_attribute]
 pub fn on_both_databases(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
-    let mut settings = quote!(::std::default::Default::default());
+    let mut settings = None;
     if !arguments.is_empty() {
         let argument = parse_macro_input!(arguments as MetaNameValue);
         if !argument.path.is_ident("settings") {
@@ -22,16 +22,16 @@ pub fn on_both_databases(arguments: TokenStream, item: TokenStream) -> TokenStre
             return error.into_compile_error().into();
         }
         let expression = argument.value;
-        settings = quote!({
+        settings = Some(quote!(.settings({
             use super::*;
             #expression
-        });
+        })));
     }
-    let databases = [
-        ("sqlite", quote!(with_settings(::campaigns_tests::Backend::Sqlite, #settings))),
-        ("postgres", quote!(with_settings(::campaigns_tests::Backend::Postgres, #settings))),
+    let apps = [
+        ("sqlite", quote!(on(::campaigns_tests::Backend::Sqlite)#settings)),
+        ("postgres", quote!(on(::campaigns_tests::Backend::Postgres)#settings)),
     ];
-    with_tests(&function, &databases)
+    with_tests(&function, &apps)
 }
 
 /// Makes a test of the function on SQLite and one on PostgreSQL, and three more on PostgreSQL: on a
@@ -40,26 +40,26 @@ pub fn on_both_databases(arguments: TokenStream, item: TokenStream) -> TokenStre
 pub fn on_every_database(arguments: TokenStream, item: TokenStream) -> TokenStream {
     parse_macro_input!(arguments as Nothing);
     let function = parse_macro_input!(item as ItemFn);
-    let databases = [
-        ("sqlite", quote!(start(::campaigns_tests::Backend::Sqlite))),
-        ("postgres", quote!(start(::campaigns_tests::Backend::Postgres))),
+    let apps = [
+        ("sqlite", quote!(on(::campaigns_tests::Backend::Sqlite))),
+        ("postgres", quote!(on(::campaigns_tests::Backend::Postgres))),
         ("adopted", quote!(adopted())),
-        ("behind_row_security", quote!(behind_row_security())),
-        ("behind_a_pooler", quote!(behind_a_pooler())),
+        ("behind_row_security", quote!(adopted().row_security())),
+        ("behind_a_pooler", quote!(on(::campaigns_tests::Backend::Postgres).pooled())),
     ];
-    with_tests(&function, &databases)
+    with_tests(&function, &apps)
 }
 
-/// The function, and a module with a test for each name, which calls it with an application that
-/// this constructor of `TestApp` starts.
-fn with_tests(function: &ItemFn, databases: &[(&str, Tokens)]) -> TokenStream {
+/// The function, and a module with a test for each name, which calls the function with the
+/// application that this builder of `TestApp` starts.
+fn with_tests(function: &ItemFn, apps: &[(&str, Tokens)]) -> TokenStream {
     let name = &function.sig.ident;
-    let tests = databases.iter().map(|(database, app)| {
-        let test = Ident::new(database, name.span());
+    let tests = apps.iter().map(|(test, app)| {
+        let test = Ident::new(test, name.span());
         quote! {
             #[tokio::test]
             async fn #test() {
-                super::#name(::campaigns_tests::TestApp::#app.await).await;
+                super::#name(::campaigns_tests::TestApp::#app.start().await).await;
             }
         }
     });
