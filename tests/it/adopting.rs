@@ -5,10 +5,8 @@ use std::{io::Write, time::Duration};
 use campaigns_scope::Options;
 use campaigns_tests::{
     Backend, Binary, Organization, Pooler, Socket, Statuses, TestApp, TestDatabase,
-    assert_same_schema, populate,
+    assert_same_schema,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -470,7 +468,7 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
 
 /// Every operation with statuses, on columns of any type.
 async fn use_statuses(app: &TestApp, organization: &Organization) {
-    let made = populate(&organization.scope, &mut ChaCha8Rng::seed_from_u64(971), 6).await;
+    let made = organization.populated(6).await;
     let member = &organization.member;
     let queries = "{
         campaigns(filter: { status: { in: [SENT, DRAFT] } }, orderBy: [{ field: STATUS }]) { nodes \

@@ -1,9 +1,7 @@
 //! Bad input of any kind gets a clear error with its code and field, stores nothing, and leaves the
 //! process alive.
 
-use campaigns_tests::{Answer, Organization, Socket, TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Answer, Organization, Socket, TestApp, on_both_databases};
 use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -531,7 +529,7 @@ async fn an_operation_that_costs_too_much_is_refused_before_it_runs(app: TestApp
 #[on_both_databases]
 async fn the_queries_of_a_dashboard_page_are_allowed(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(31), 50).await;
+    acme.populated(50).await;
     let figures = "sends queued sent delivered bounced failed opens clicks unsubscribes complaints \
                    bounces uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints \
                    deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate \

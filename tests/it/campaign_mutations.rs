@@ -1,9 +1,7 @@
 //! Making, changing, copying and deleting campaigns.
 
-use campaigns_tests::{TestApp, on_both_databases, populate};
+use campaigns_tests::{TestApp, on_both_databases};
 use chrono::{TimeDelta, Utc};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -167,9 +165,8 @@ async fn an_update_moves_updated_at(app: TestApp) {
 
 #[on_both_databases]
 async fn a_copy_is_a_draft_without_list_and_sends(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(31);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 6).await;
+    let made = acme.populated(6).await;
     let id = made.campaigns.last().unwrap();
     let fields = "subject body channel metadata";
     let original = acme
@@ -202,9 +199,8 @@ async fn a_copy_is_a_draft_without_list_and_sends(app: TestApp) {
 
 #[on_both_databases]
 async fn a_member_cannot_delete_a_campaign(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(32);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let before = app.count("campaigns").await;
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
     // for any id: the role is checked first
@@ -217,9 +213,8 @@ async fn a_member_cannot_delete_a_campaign(app: TestApp) {
 
 #[on_both_databases]
 async fn an_admin_deletes_a_campaign_with_what_hangs_on_it(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(33);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
     for id in &made.campaigns {
         let data = acme.admin.data(delete, json!({ "id": id })).await;

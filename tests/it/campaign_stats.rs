@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use campaigns_tests::{Organization, Socket, TestApp, on_every_database, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Organization, Socket, TestApp, on_every_database};
 use sea_orm::QueryResult;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -178,7 +176,7 @@ const RATES: [(&str, &str, &str); 7] = [
 #[on_every_database]
 async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(5), 30).await;
+    let made = acme.populated(30).await;
     let mut socket = Socket::of(&acme.member).await;
     for (rate, part, whole) in RATES {
         let alias = |decimals| format!("of{decimals}: {rate}(decimals: {decimals})");
@@ -226,7 +224,7 @@ async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
 #[on_every_database]
 async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(6), 3).await;
+    acme.populated(3).await;
     for (rate, ..) in RATES {
         for decimals in [-1, 7, i32::MIN, i32::MAX] {
             let query = format!("{{ stats {{ sends {rate}(decimals: {decimals}) }} }}");
@@ -256,11 +254,10 @@ async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
 
 #[on_every_database]
 async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
     for (organization, size) in [(&acme, 30), (&other, 12)] {
-        populate(&organization.scope, &mut rng, size).await;
+        organization.populated(size).await;
     }
     for organization in [&acme, &other] {
         compare(&app, organization).await;
@@ -270,9 +267,8 @@ async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
 
 #[on_every_database]
 async fn figures_follow_what_sql_alone_writes(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 12).await;
+    acme.populated(12).await;
     for sql in [
         "UPDATE campaign_sends SET status = 'delivered' WHERE status = 'queued'",
         "UPDATE campaign_events SET event_type = 'open' WHERE event_type = 'bounce'",

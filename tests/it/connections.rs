@@ -1,6 +1,6 @@
 //! Pages by keyset: held against sorting in memory.
 
-use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -254,17 +254,17 @@ fn ids(rows: &[Json]) -> Vec<&str> {
     rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
 }
 
-async fn populated(app: &TestApp, seed: u64, size: usize) -> (Organization, Fixtures, ChaCha8Rng) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+async fn populated(app: &TestApp, size: usize) -> (Organization, Fixtures) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, size).await;
-    populate(&app.organization("other").await.scope, &mut rng, 6).await;
-    (acme, made, rng)
+    let made = acme.populated(size).await;
+    app.organization("other").await.populated(6).await;
+    (acme, made)
 }
 
 #[on_both_databases]
 async fn campaigns_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
-    let (acme, made, mut rng) = populated(&app, 11, 23).await;
+    let (acme, made) = populated(&app, 23).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
     let walk =
         Walk { client: &acme.member, list: &CAMPAIGNS, fields: CAMPAIGN_FIELDS, campaign: None };
     every_order_walks_in_order(&walk, &mut rng, made.campaigns.len()).await;
@@ -272,14 +272,16 @@ async fn campaigns_walk_in_any_order_both_ways_without_skipping_or_repeating(app
 
 #[on_both_databases]
 async fn sends_walk_in_any_order_both_ways_without_skipping_or_repeating(app: TestApp) {
-    let (acme, made, mut rng) = populated(&app, 12, 6).await;
+    let (acme, made) = populated(&app, 6).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
     let walk = Walk { client: &acme.member, list: &SENDS, fields: SEND_FIELDS, campaign: None };
     every_order_walks_in_order(&walk, &mut rng, made.sends.len()).await;
 }
 
 #[on_both_databases]
 async fn the_sends_of_a_campaign_walk_in_any_order_both_ways(app: TestApp) {
-    let (acme, made, mut rng) = populated(&app, 13, 8).await;
+    let (acme, made) = populated(&app, 8).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(13);
     let campaign = *made.campaigns.last().unwrap();
     let count = app
         .rows(&format!(
@@ -300,7 +302,8 @@ async fn the_sends_of_a_campaign_walk_in_any_order_both_ways(app: TestApp) {
 
 #[on_both_databases]
 async fn contacts_walk_in_any_order_both_ways(app: TestApp) {
-    let (acme, made, mut rng) = populated(&app, 17, 19).await;
+    let (acme, made) = populated(&app, 19).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
     let fields = "id lastName firstName email createdAt";
     let walk = Walk { client: &acme.member, list: &CONTACTS, fields, campaign: None };
     every_order_walks_in_order(&walk, &mut rng, made.contacts.len()).await;
@@ -308,7 +311,8 @@ async fn contacts_walk_in_any_order_both_ways(app: TestApp) {
 
 #[on_both_databases]
 async fn segments_walk_in_any_order_both_ways(app: TestApp) {
-    let (acme, made, mut rng) = populated(&app, 18, 9).await;
+    let (acme, made) = populated(&app, 9).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(18);
     for number in 0..8 {
         app.run(&format!(
             "INSERT INTO campaign_segments (org_id, name, contact_count) VALUES ({}, 's{}', {})",
@@ -325,7 +329,8 @@ async fn segments_walk_in_any_order_both_ways(app: TestApp) {
 
 #[on_both_databases]
 async fn the_sends_of_many_campaigns_are_the_pages_of_each(app: TestApp) {
-    let (acme, _, mut rng) = populated(&app, 14, 10).await;
+    let (acme, _) = populated(&app, 10).await;
+    let mut rng = ChaCha8Rng::seed_from_u64(14);
     for _ in 0..10 {
         let field = SEND_ORDERS.choose(&mut rng).unwrap().0;
         let direction = ["ASC", "DESC"].choose(&mut rng).unwrap();
@@ -354,7 +359,7 @@ async fn the_sends_of_many_campaigns_are_the_pages_of_each(app: TestApp) {
 
 #[on_both_databases]
 async fn a_cursor_outlives_its_row(app: TestApp) {
-    let (acme, _, _) = populated(&app, 15, 12).await;
+    let (acme, _) = populated(&app, 12).await;
     let query = "query ($after: String) { campaigns(first: 3, after: $after, orderBy: [{ field: \
                  NAME }]) { nodes { id } pageInfo { endCursor } } }";
     let first = acme.member.data(query, json!({})).await;
@@ -368,7 +373,7 @@ async fn a_cursor_outlives_its_row(app: TestApp) {
 
 #[on_both_databases]
 async fn a_cursor_of_another_order_is_refused(app: TestApp) {
-    let (acme, _, _) = populated(&app, 16, 6).await;
+    let (acme, _) = populated(&app, 6).await;
     let cursor = acme
         .member
         .data(

@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 
 use campaigns_entity::{company, contact_company};
-use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::ActiveValue::Set;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-async fn populated(app: &TestApp, seed: u64, size: usize) -> (Organization, Fixtures) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+async fn populated(app: &TestApp, size: usize) -> (Organization, Fixtures) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, size).await;
-    populate(&app.organization("other").await.scope, &mut rng, 6).await;
+    let made = acme.populated(size).await;
+    app.organization("other").await.populated(6).await;
     // some bounces are soft
     app.run(
         "UPDATE campaign_events SET metadata = '{\"bounce_type\": \"soft\"}' WHERE event_type \
@@ -48,7 +47,7 @@ async fn contacts(client: &campaigns_tests::Client, filter: Json) -> BTreeSet<Uu
 
 #[on_both_databases]
 async fn contacts_are_filtered_by_what_they_ever_did(app: TestApp) {
-    let (acme, made) = populated(&app, 81, 40).await;
+    let (acme, made) = populated(&app, 40).await;
     let _held = app.hold_changes().await;
     // changes that wait to be counted: some contacts lose their last event of a kind, some get a
     // first
@@ -98,7 +97,7 @@ async fn contacts_are_filtered_by_what_they_ever_did(app: TestApp) {
 
 #[on_both_databases]
 async fn a_contact_shows_the_latest_event_that_suppresses_it(app: TestApp) {
-    let (acme, _) = populated(&app, 88, 40).await;
+    let (acme, _) = populated(&app, 40).await;
     let query = "{ contacts(first: 500) { nodes { id suppression { reason since event { id type \
                  bounceType occurredAt contact { id } campaign { id } send { id } } } } } }";
     let data = acme.member.data(query, json!({})).await;
@@ -146,7 +145,7 @@ async fn a_contact_shows_the_latest_event_that_suppresses_it(app: TestApp) {
 
 #[on_both_databases]
 async fn sends_and_events_are_deleted_by_admins_alone(app: TestApp) {
-    let (acme, made) = populated(&app, 89, 6).await;
+    let (acme, made) = populated(&app, 6).await;
     for (field, table, id, column) in [
         ("deleteEvent", "campaign_events", made.events[0], "id"),
         ("deleteSend", "campaign_sends", made.sends[1], "id"),
@@ -165,7 +164,7 @@ async fn sends_and_events_are_deleted_by_admins_alone(app: TestApp) {
 
 #[on_both_databases]
 async fn contacts_are_filtered_by_what_they_are(app: TestApp) {
-    let (acme, made) = populated(&app, 82, 30).await;
+    let (acme, made) = populated(&app, 30).await;
     let org = app.literal(acme.id);
     let of =
         |condition: &str| format!("SELECT id FROM contacts WHERE org_id = {org} AND {condition}");
@@ -261,7 +260,7 @@ async fn a_segment_is_made_changed_and_deleted(app: TestApp) {
 
 #[on_both_databases]
 async fn a_campaign_shows_its_list_and_the_segments_it_came_from(app: TestApp) {
-    let (acme, _) = populated(&app, 85, 15).await;
+    let (acme, _) = populated(&app, 15).await;
     let query = "{ campaigns(first: 50) { nodes { id segments { id name } list(first: 50) { \
                  totalCount nodes { id contact { id } segment { id } campaign { id } } } } } }";
     let data = acme.member.data(query, json!({})).await;
@@ -293,7 +292,7 @@ async fn a_campaign_shows_its_list_and_the_segments_it_came_from(app: TestApp) {
 
 #[on_both_databases]
 async fn a_contact_shows_its_companies_the_main_one_first(app: TestApp) {
-    let (acme, made) = populated(&app, 86, 12).await;
+    let (acme, made) = populated(&app, 12).await;
     let mut rng = ChaCha8Rng::seed_from_u64(87);
     app.run("DELETE FROM contact_companies").await;
     let companies: Vec<(Uuid, &str)> =

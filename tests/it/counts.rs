@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_scope::COUNT_TABLES;
-use campaigns_tests::{
-    Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database, populate,
-};
+use campaigns_tests::{Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
@@ -126,8 +124,8 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
 async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let of_acme = populate(&acme.scope, &mut rng, 40).await;
-    let of_other = populate(&other.scope, &mut rng, 10).await;
+    let of_acme = acme.populated(40).await;
+    let of_other = other.populated(10).await;
     compare(&app).await;
     for round in 0..60 {
         for _ in 0..4 {
@@ -153,7 +151,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
                 app.literal(other.id)
             ))
             .await;
-            populate(&acme.scope, &mut rng, 5).await;
+            acme.populated(5).await;
         }
     }
     add_all(&app).await;
@@ -167,9 +165,8 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
 
 #[on_every_database]
 async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(9);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 20).await;
+    let made = acme.populated(20).await;
     add_all(&app).await;
     let directory = tempfile::tempdir().unwrap();
     let stats = async |action: &str| {
@@ -225,9 +222,8 @@ async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: T
 
 #[on_every_database]
 async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(10);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 12).await;
+    let made = acme.populated(12).await;
     let events: Vec<String> = made.events.iter().take(9).map(|id| app.literal(*id)).collect();
     let insert = format!(
         "INTO campaign_events (id, org_id, send_id, event_type) \
@@ -322,7 +318,7 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 40).await;
+    acme.populated(40).await;
     let until = Instant::now() + Duration::from_secs(8);
     let mut writers = tokio::task::JoinSet::new();
     for seed in 0..6 {
@@ -388,9 +384,8 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
 #[tokio::test]
 async fn rows_that_logical_replication_brings_count() {
     let app = TestApp::on(Backend::Postgres).start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(12);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 12).await;
+    let made = acme.populated(12).await;
     // a session like that of its worker
     let send = app.literal(made.sends[0]);
     let transaction = app.sql.begin().await.unwrap();
@@ -428,9 +423,8 @@ async fn rows_that_logical_replication_brings_count() {
 async fn the_counts_of_what_was_there_come_with_the_migration_while_others_write() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let app = TestApp::on_database(database).start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(13);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 30).await;
+    acme.populated(30).await;
     while campaigns_migration::down(&app.database.url).await.unwrap().as_deref()
         != Some("m0008_counts")
     {}

@@ -3,10 +3,8 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_tests::{
-    Backend, Fixtures, Organization, Socket, TestApp, TestDatabase, on_both_databases, populate,
+    Backend, Fixtures, Organization, Socket, TestApp, TestDatabase, on_both_databases,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -16,9 +14,9 @@ const EVENTS: &str = "query ($after: String, $orderBy: [EngagementEventOrder!]) 
 const FOLLOW: &str =
     "subscription ($after: String) { engagementEvents(after: $after) { cursor node { id } } }";
 
-async fn populated(app: &TestApp, slug: &str, seed: u64) -> (Organization, Fixtures) {
+async fn populated(app: &TestApp, slug: &str) -> (Organization, Fixtures) {
     let organization = app.organization(slug).await;
-    let made = populate(&organization.scope, &mut ChaCha8Rng::seed_from_u64(seed), 4).await;
+    let made = organization.populated(4).await;
     app.run("DELETE FROM campaign_events").await;
     (organization, made)
 }
@@ -93,8 +91,8 @@ fn orders() -> [Json; 4] {
 
 #[on_both_databases]
 async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: TestApp) {
-    let (acme, made) = populated(&app, "acme", 1_400).await;
-    let (other, of_other) = populated(&app, "other", 1_401).await;
+    let (acme, made) = populated(&app, "acme").await;
+    let (other, of_other) = populated(&app, "other").await;
     insert(&app, acme.id, made.sends[0], 2).await;
     // a position of many more digits
     match app.database.backend {
@@ -147,7 +145,7 @@ async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: Test
 
 #[on_both_databases]
 async fn a_cursor_of_before_is_still_taken(app: TestApp) {
-    let (acme, made) = populated(&app, "acme", 1_402).await;
+    let (acme, made) = populated(&app, "acme").await;
     insert(&app, acme.id, made.sends[0], 4).await;
     let (rows, feed) = (stored(&app, acme.id).await, incarnation(&app).await);
     let shown = edges(&acme, &orders()[0], &Json::Null).await;
@@ -174,8 +172,8 @@ async fn a_cursor_of_before_is_still_taken(app: TestApp) {
 
 #[on_both_databases]
 async fn a_cursor_that_was_made_up_tells_nothing_about_others(app: TestApp) {
-    let (acme, made) = populated(&app, "acme", 1_403).await;
-    let (other, of_other) = populated(&app, "other", 1_404).await;
+    let (acme, made) = populated(&app, "acme").await;
+    let (other, of_other) = populated(&app, "other").await;
     insert(&app, acme.id, made.sends[0], 3).await;
     insert(&app, other.id, of_other.sends[0], 50).await;
     let (own, theirs) = (stored(&app, acme.id).await, stored(&app, other.id).await);
@@ -193,8 +191,8 @@ async fn a_cursor_that_was_made_up_tells_nothing_about_others(app: TestApp) {
 
 #[on_both_databases]
 async fn a_cursor_of_another_organization_or_order_or_a_changed_one_is_refused(app: TestApp) {
-    let (acme, made) = populated(&app, "acme", 1_405).await;
-    let (other, of_other) = populated(&app, "other", 1_406).await;
+    let (acme, made) = populated(&app, "acme").await;
+    let (other, of_other) = populated(&app, "other").await;
     insert(&app, acme.id, made.sends[0], 3).await;
     insert(&app, other.id, of_other.sends[0], 3).await;
     let refused = async |organization: &Organization, order: &Json, cursor: &str| {

@@ -1,8 +1,6 @@
 //! `campaigns doctor`: what is wrong in data that others wrote.
 
-use campaigns_tests::{Backend, Binary, TestApp, on_both_databases, populate, serve_arguments};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Binary, TestApp, on_both_databases, serve_arguments};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use uuid::Uuid;
 
@@ -18,7 +16,7 @@ async fn doctor(app: &TestApp, arguments: &[&str]) -> (String, i32) {
 #[on_both_databases]
 async fn a_healthy_database_has_nothing_wrong(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(171), 20).await;
+    acme.populated(20).await;
     // what the random rows contradict is put right first
     app.run("UPDATE campaign_sends SET status = 'delivered' WHERE status IN ('queued', 'failed')")
         .await;
@@ -38,8 +36,8 @@ async fn a_healthy_database_has_nothing_wrong(app: TestApp) {
 #[on_both_databases]
 async fn each_contradiction_is_named_with_its_row_and_a_remedy(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(172), 20).await;
-    let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(173), 5).await;
+    let made = acme.populated(20).await;
+    let theirs = other.populated(5).await;
     // one connection, as SQLite turns its checks off for one
     let sql = app.database.connect_once().await;
     without_constraints(&sql).await;
@@ -221,7 +219,7 @@ async fn faults_of_feed(app: &TestApp) -> Option<String> {
 async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 4).await;
+    acme.populated(4).await;
     assert_eq!(faults_of_feed(&app).await, None);
     for (statement, wrong) in [
         ("ALTER SEQUENCE campaign_feed_position CACHE 20", "hands out 20 numbers in advance"),
@@ -264,7 +262,7 @@ async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
 async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
+    acme.populated(4).await;
     assert_eq!(faults_of_feed(&app).await, None);
     for (statement, wrong) in [
         ("UPDATE campaign_feed SET last_position = 3", "is at 3, behind an event at "),
@@ -284,7 +282,7 @@ async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
 async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
     let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(174), 8).await;
+    let made = acme.populated(8).await;
     let employment = app.rows("SELECT id FROM contact_companies LIMIT 1").await;
     let employment: Uuid = employment[0].try_get("", "id").unwrap();
     app.run("ALTER TABLE contacts ALTER first_name DROP NOT NULL").await;
@@ -340,7 +338,7 @@ async fn values_that_cannot_be_shown_are_named_on_adopted_tables() {
 async fn invalid_times_are_named_on_sqlite() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(175), 4).await;
+    let made = acme.populated(4).await;
     let sql = app.database.connect_once().await;
     sql.execute_unprepared("PRAGMA ignore_check_constraints = on").await.unwrap();
     sql.execute_unprepared("DROP TRIGGER contacts_times_on_update").await.unwrap();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use campaigns_tests::{
     Backend, Binary, Example, Followed, Followers, Organization, Postgres, Received, Socket,
-    TestApp, TestDatabase, on_both_databases, populate, serve_arguments,
+    TestApp, TestDatabase, on_both_databases, serve_arguments,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -147,9 +147,8 @@ async fn serve(directory: &Path, url: &str) -> (Binary, String) {
 async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp) {
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
-    let mut rng = ChaCha8Rng::seed_from_u64(151);
-    let made = populate(&acme.scope, &mut rng, 60).await;
-    let of_other = populate(&other.scope, &mut rng, 5).await;
+    let made = acme.populated(60).await;
+    let of_other = other.populated(5).await;
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   events { id } } }";
     let mut socket = Socket::of(&acme.member).await;
@@ -258,7 +257,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
 async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
     let acme = app.organization("acme").await;
     let mut rng = ChaCha8Rng::seed_from_u64(152);
-    let made = populate(&acme.scope, &mut rng, 12).await;
+    let made = acme.populated(12).await;
     app.run(
         "UPDATE campaign_events SET url = (SELECT last_name FROM contacts JOIN campaign_sends \
          s ON s.contact_id = contacts.id WHERE s.id = send_id) WHERE event_type = 'click'",
@@ -313,7 +312,7 @@ async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
 #[on_both_databases]
 async fn a_follower_that_does_not_read_misses_nothing_and_delays_no_one(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(153), 4).await;
+    let made = acme.populated(4).await;
     app.run("DELETE FROM campaign_events").await;
     let (mut slow, mut quick) = (Socket::of(&acme.member).await, Socket::of(&acme.member).await);
     let start = feed_cursor(&acme).await;
@@ -348,8 +347,8 @@ async fn a_follower_that_does_not_read_misses_nothing_and_delays_no_one(app: Tes
 #[on_both_databases]
 async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(160), 4).await;
-    let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(161), 4).await;
+    let made = acme.populated(4).await;
+    let of_other = other.populated(4).await;
     let (mut ours, mut theirs) = (Socket::of(&acme.member).await, Socket::of(&other.member).await);
     let start = feed_cursor(&acme).await;
     for (socket, organization) in [(&mut ours, &acme), (&mut theirs, &other)] {
@@ -406,7 +405,7 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
 #[on_both_databases]
 async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(162), 6).await;
+    let made = acme.populated(6).await;
     let query = "subscription ($after: String) { engagementEvents(after: $after) { node { id \
                  campaign { name } } } }";
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
@@ -467,7 +466,7 @@ async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
 #[on_both_databases]
 async fn figures_are_sent_when_they_change_and_the_last_are_true(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(154), 6).await;
+    let made = acme.populated(6).await;
     let campaign = *made.campaigns.last().unwrap();
     let figures = "sends queued delivered opens clicks uniqueOpens openRate bounceRate";
     let mut socket = Socket::of(&acme.member).await;
@@ -533,7 +532,7 @@ async fn figures_are_sent_when_they_change_and_the_last_are_true(app: TestApp) {
 async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_deleted(app: TestApp) {
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(155), 6).await;
+    let made = acme.populated(6).await;
     let campaign = *made.campaigns.last().unwrap();
     let fields = "id name body status scheduledAt sentAt metadata stats { sends delivered opens \
                   openRate(decimals: 3) }";
@@ -598,7 +597,7 @@ async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_delet
 #[on_both_databases]
 async fn many_changes_of_a_campaign_are_sent_four_times_a_second_at_most(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(156), 3).await;
+    let made = acme.populated(3).await;
     let campaign = made.campaigns[0];
     let mut socket = Socket::of(&acme.member).await;
     let changes = "subscription ($id: ID!) { campaignChanges(id: $id) { name } }";
@@ -644,8 +643,8 @@ async fn six_writers_in_sql_and_two_replicas_lose_repeat_and_reorder_nothing() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(155), 10).await;
-    let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(156), 4).await;
+    let made = acme.populated(10).await;
+    let of_other = other.populated(4).await;
     let before = in_feed_order(&app, &acme).await.len();
     let here = tempfile::tempdir().unwrap();
     let (_replica, second) = serve(here.path(), &app.database.url).await;
@@ -676,7 +675,7 @@ async fn a_killed_replica_and_a_restarted_database_lose_and_repeat_nothing() {
     let (postgres, database) = Postgres::own().await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(157), 10).await;
+    let made = acme.populated(10).await;
     let before = in_feed_order(&app, &acme).await.len();
     let here = tempfile::tempdir().unwrap();
     let (first, first_address) = serve(here.path(), &app.database.url).await;
@@ -710,7 +709,7 @@ async fn a_killed_replica_and_a_restarted_database_lose_and_repeat_nothing() {
 async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(158), 10).await;
+    let made = acme.populated(10).await;
     let before = in_feed_order(&app, &acme).await.len();
     let here = tempfile::tempdir().unwrap();
     let (_second, address) = serve(here.path(), &app.database.url).await;
@@ -755,7 +754,7 @@ async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
 async fn the_examples_write_and_follow() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(159), 10).await;
+    acme.populated(10).await;
     let token = acme.member.token.clone().unwrap();
     let mut follow =
         Example::start("follow.mjs", &token, &app.address.replacen("http", "ws", 1)).await;

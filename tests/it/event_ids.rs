@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use campaigns_tests::{
     Backend, Fixtures, Organization, Socket, TestApp, on_both_databases, on_every_database,
-    populate,
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -24,9 +23,9 @@ const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilt
 
 async fn two(app: &TestApp) -> [(Organization, Fixtures); 2] {
     let mut made = Vec::new();
-    for (slug, seed) in [("ours", 1_300), ("theirs", 1_301)] {
+    for slug in ["ours", "theirs"] {
         let organization = app.organization(slug).await;
-        let rows = populate(&organization.scope, &mut ChaCha8Rng::seed_from_u64(seed), 4).await;
+        let rows = organization.populated(4).await;
         made.push((organization, rows));
     }
     app.run("DELETE FROM campaign_events").await;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Client, Organization, TestApp, node, on_both_databases, populate};
+use campaigns_tests::{Backend, Client, Organization, TestApp, node, on_both_databases};
 use chrono::{TimeDelta, Utc};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -122,7 +120,7 @@ pub(crate) fn url(result: &Json) -> &str {
 #[on_both_databases]
 async fn events_come_as_they_happen_and_go_on_after_the_last_one(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1406), 4).await;
+    let made = acme.populated(4).await;
     let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
     let mut stream = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
     for url in ["https://a.example/", "https://b.example/"] {
@@ -224,7 +222,7 @@ async fn a_stream_beats_and_ends_with_its_token_and_is_counted() {
         Settings { socket_ping: Duration::from_millis(100), max_sockets: 2, ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1407), 4).await;
+    let made = acme.populated(4).await;
     let mut stream = Stream::open(&acme.member, FOLLOW, json!({}), None).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     click(&app, &acme, made.sends[0], "https://a.example/").await;
@@ -258,7 +256,7 @@ async fn a_stream_that_is_not_read_ends() {
     };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1408), 4).await;
+    let made = acme.populated(4).await;
     // kept open, and not read
     let stream = Stream::open(&acme.member, FOLLOW, json!({}), None).await;
     let (org, send, url) = (app.literal(acme.id), app.literal(made.sends[0]), "x".repeat(10_000));
@@ -282,7 +280,7 @@ async fn graphql_sse_follows_and_comes_back() {
     const EXPECT: usize = 1_000;
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1409), 6).await;
+    let made = acme.populated(6).await;
     let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
     let environment = [
         ("URL", format!("{}/graphql", app.address)),

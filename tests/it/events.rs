@@ -1,8 +1,6 @@
 //! Events, page by page: in the order of the feed, and by time.
 
-use campaigns_tests::{Backend, TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, TestApp, on_both_databases};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -20,10 +18,9 @@ fn ids(connection: &Json) -> Vec<String> {
 
 #[on_both_databases]
 async fn events_of_a_send_a_campaign_and_the_organization_come_in_feed_order(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(92);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 20).await;
-    populate(&app.organization("other").await.scope, &mut rng, 8).await;
+    let made = acme.populated(20).await;
+    app.organization("other").await.populated(8).await;
     let org = app.literal(acme.id);
     let in_order = |condition: String| {
         format!(
@@ -72,9 +69,8 @@ async fn events_of_a_send_a_campaign_and_the_organization_come_in_feed_order(app
 
 #[on_both_databases]
 async fn a_cursor_of_another_organization_is_refused(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(93);
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    populate(&acme.scope, &mut rng, 4).await;
+    acme.populated(4).await;
     let data = acme.member.data("{ events(first: 1) { pageInfo { endCursor } } }", json!({})).await;
     let after = &data["events"]["pageInfo"]["endCursor"];
     let query = "query ($after: String) { events(after: $after, filter: { type: { eq: OPEN } }) { \
@@ -86,9 +82,8 @@ async fn a_cursor_of_another_organization_is_refused(app: TestApp) {
 
 #[on_both_databases]
 async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(94);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 10).await;
+    let made = acme.populated(10).await;
     let (to, whom) = (app.literal(made.campaigns[0]), app.literal(made.contacts[0]));
     let sends: Vec<String> = made.sends[..20].iter().map(|send| app.literal(*send)).collect();
     app.run(&format!(
@@ -122,9 +117,8 @@ async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
 
 #[on_both_databases]
 async fn a_move_is_no_update_of_the_events(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(96);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let times = async || {
         let rows = app
             .rows("SELECT CAST(updated_at AS text) AS time FROM campaign_events ORDER BY id")
@@ -141,7 +135,7 @@ async fn a_move_is_no_update_of_the_events(app: TestApp) {
 async fn an_event_that_comes_before_its_send_finds_it() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(97), 4).await;
+    let made = acme.populated(4).await;
     let (org, send) = (app.literal(acme.id), app.literal(Uuid::new_v4()));
     let (campaign, contact) = (app.literal(made.campaigns[1]), app.literal(made.contacts[1]));
     let db = app.database.connect().await;
@@ -171,7 +165,7 @@ async fn an_event_that_comes_before_its_send_finds_it() {
 async fn a_send_is_not_moved_past_events_that_are_not_seen() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(98), 4).await;
+    let made = acme.populated(4).await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let db = app.database.connect().await;
     let mover = db.begin().await.unwrap();
@@ -194,9 +188,8 @@ async fn a_send_is_not_moved_past_events_that_are_not_seen() {
 #[tokio::test]
 async fn a_page_in_feed_order_ends_where_the_feed_is_settled() {
     let app = TestApp::on(Backend::Postgres).start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(95);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let insert = format!(
         "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {send}, 'open')"

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use campaigns_tests::{Client, TestApp, on_both_databases, populate};
+use campaigns_tests::{Client, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value as Json, json};
@@ -429,8 +429,8 @@ pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row
 async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(71);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 40).await;
-    populate(&app.organization("other").await.scope, &mut rng, 5).await;
+    acme.populated(40).await;
+    app.organization("other").await.populated(5).await;
     let org = app.literal(acme.id);
     for sql in [
         "UPDATE contacts SET city = last_name, state = email, country = first_name, source = \
@@ -488,9 +488,8 @@ async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
 
 #[on_both_databases]
 async fn sends_are_filtered_by_what_became_of_them(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(72);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 10).await;
+    acme.populated(10).await;
     let list = |filter: Json| {
         let client = acme.member.clone();
         async move {

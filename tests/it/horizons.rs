@@ -9,7 +9,7 @@ use std::{
 use campaigns_scope::Bucket;
 use campaigns_tests::{
     Backend, Fixtures, Organization, Postgres, Received, Sent, Socket, TestApp, TestDatabase,
-    on_both_databases, populate,
+    on_both_databases,
 };
 use rand::{
     RngExt, SeedableRng,
@@ -37,8 +37,7 @@ async fn organizations(app: &TestApp, count: usize) -> Vec<(Organization, Fixtur
         let organization = app.organization(&format!("o{number}")).await;
         let bucket = Bucket::of(organization.id);
         if found.iter().all(|(other, _)| Bucket::of(other.id) != bucket) {
-            let mut rng = ChaCha8Rng::seed_from_u64(number);
-            let made = populate(&organization.scope, &mut rng, 4).await;
+            let made = organization.populated(4).await;
             found.push((organization, made));
         }
     }

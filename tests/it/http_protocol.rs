@@ -1,8 +1,6 @@
 //! GraphQL over HTTP.
 
-use campaigns_tests::{Answer, Backend, Socket, TestApp, node_passes, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Answer, Backend, Socket, TestApp, node_passes};
 use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, HeaderValue},
@@ -471,7 +469,7 @@ async fn liveness_and_readiness_need_no_token() {
 async fn random_documents_are_valid_where_the_reference_implementation_says_so() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(250), 6).await;
+    acme.populated(6).await;
     let url = format!("{}/graphql", app.address);
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
     let token = acme.member.token.clone().unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_both_databases};
 use chrono::{TimeDelta, Utc};
 use rand::{
     RngExt, SeedableRng,
@@ -20,9 +20,9 @@ const UPDATE: &str = "mutation ($input: [UpdateSendInput!]!) { updateSends(input
     updated unchanged sends { id status sentAt deliveredAt error } } }";
 const STATUSES: [&str; 5] = ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"];
 
-async fn populated(app: &TestApp, seed: u64) -> (Organization, Fixtures) {
+async fn populated(app: &TestApp) -> (Organization, Fixtures) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 12).await;
+    let made = acme.populated(12).await;
     app.run("DELETE FROM campaign_events").await;
     (acme, made)
 }
@@ -59,7 +59,7 @@ fn steps(from: &str, to: &str) -> bool {
 
 #[on_both_databases]
 async fn events_are_recorded_in_the_order_of_the_input(app: TestApp) {
-    let (acme, made) = populated(&app, 121).await;
+    let (acme, made) = populated(&app).await;
     let mut rng = ChaCha8Rng::seed_from_u64(122);
     let input: Vec<Json> = (0..40).map(|number| {
         let send = made.sends.choose(&mut rng).unwrap();
@@ -129,7 +129,7 @@ async fn events_are_recorded_in_the_order_of_the_input(app: TestApp) {
 
 #[on_both_databases]
 async fn a_repeated_event_changes_nothing(app: TestApp) {
-    let (acme, made) = populated(&app, 123).await;
+    let (acme, made) = populated(&app).await;
     let (id, other) = (Uuid::new_v4(), Uuid::new_v4());
     let send = made.sends[0];
     app.run("UPDATE campaign_sends SET status = 'delivered'").await;
@@ -158,7 +158,7 @@ async fn a_repeated_event_changes_nothing(app: TestApp) {
 
 #[on_both_databases]
 async fn a_bounce_for_good_sets_its_send_to_bounced(app: TestApp) {
-    let (acme, made) = populated(&app, 124).await;
+    let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'failed'").await;
     let bounce = |send: usize, of: Json| {
         let mut event = json!({ "sendId": made.sends[send], "type": "BOUNCE" });
@@ -197,9 +197,9 @@ async fn a_bounce_for_good_sets_its_send_to_bounced(app: TestApp) {
 
 #[on_both_databases]
 async fn one_event_that_cannot_be_taken_stops_all_and_is_named(app: TestApp) {
-    let (acme, made) = populated(&app, 125).await;
+    let (acme, made) = populated(&app).await;
     let other = app.organization("other").await;
-    let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(126), 4).await;
+    let of_other = other.populated(4).await;
     let before = (app.count("campaign_events").await, statuses(&acme).await);
     let send = made.sends[0];
     let ahead = Utc::now() + TimeDelta::minutes(6);
@@ -259,7 +259,7 @@ async fn one_event_that_cannot_be_taken_stops_all_and_is_named(app: TestApp) {
 
 #[on_both_databases]
 async fn ten_thousand_a_call_are_a_handful_of_statements(app: TestApp) {
-    let (acme, made) = populated(&app, 127).await;
+    let (acme, made) = populated(&app).await;
     let mut rng = ChaCha8Rng::seed_from_u64(128);
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let mut counts = Vec::new();
@@ -306,7 +306,7 @@ async fn ten_thousand_a_call_are_a_handful_of_statements(app: TestApp) {
 
 #[on_both_databases]
 async fn a_status_goes_forward_alone(app: TestApp) {
-    let (acme, made) = populated(&app, 129).await;
+    let (acme, made) = populated(&app).await;
     for from in STATUSES {
         for to in STATUSES {
             app.run(&format!(
@@ -357,10 +357,10 @@ async fn a_status_goes_forward_alone(app: TestApp) {
 
 #[on_both_databases]
 async fn a_report_of_a_send_that_is_not_there_stops_all(app: TestApp) {
-    let (acme, made) = populated(&app, 130).await;
+    let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let other = app.organization("other").await;
-    let of_other = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(131), 4).await;
+    let of_other = other.populated(4).await;
     for (id, code, field) in [
         (json!(Uuid::new_v4()), "NOT_FOUND", "input.1.id"),
         (json!(of_other.sends[0]), "NOT_FOUND", "input.1.id"),
@@ -381,7 +381,7 @@ async fn a_report_of_a_send_that_is_not_there_stops_all(app: TestApp) {
 
 #[on_both_databases]
 async fn calls_at_once_that_touch_the_same_sends_do_not_wait_in_a_circle(app: TestApp) {
-    let (acme, made) = populated(&app, 132).await;
+    let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let ids: Vec<Uuid> = (0..200).map(|_| Uuid::new_v4()).collect();
     let calls = (0..8_u64).map(|seed| {
@@ -403,7 +403,7 @@ async fn calls_at_once_that_touch_the_same_sends_do_not_wait_in_a_circle(app: Te
                 let data = client
                     .data(
                         "mutation ($input: [RecordEventInput!]!) { \
-                                        recordEvents(input: $input) { recorded } }",
+                         recordEvents(input: $input) { recorded } }",
                         json!({
                             "input": input,
                         }),
@@ -421,7 +421,7 @@ async fn calls_at_once_that_touch_the_same_sends_do_not_wait_in_a_circle(app: Te
                 client
                     .data(
                         "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { \
-                             updated } }",
+                         updated } }",
                         json!({ "input": reports }),
                     )
                     .await;
@@ -442,7 +442,7 @@ async fn calls_at_once_that_touch_the_same_sends_do_not_wait_in_a_circle(app: Te
 
 #[on_both_databases]
 async fn calls_that_arrive_together_are_written_together_and_answered_each(app: TestApp) {
-    let (acme, made) = populated(&app, 133).await;
+    let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     acme.member.data("{ campaigns { totalCount } }", json!({})).await;
     // a transaction that the first call waits for

@@ -1,6 +1,6 @@
 //! Clicked links.
 
-use campaigns_tests::{TestApp, assert_exact, on_every_database, populate};
+use campaigns_tests::{TestApp, assert_exact, on_every_database};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -19,8 +19,8 @@ const URLS: &[&str] = &[
 async fn links_come_the_most_clicked_first_then_by_url(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(91);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 10).await;
-    populate(&app.organization("other").await.scope, &mut rng, 5).await;
+    let made = acme.populated(10).await;
+    app.organization("other").await.populated(5).await;
     app.run("DELETE FROM campaign_events").await;
     let org = app.literal(acme.id);
     let mut values = Vec::new();
@@ -95,7 +95,7 @@ async fn links_come_the_most_clicked_first_then_by_url(app: TestApp) {
 #[on_every_database]
 async fn links_with_the_same_md5_are_two_links(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(99), 4).await;
+    let made = acme.populated(4).await;
     app.run("DELETE FROM campaign_events").await;
     // published by Marc Stevens: they differ in one letter
     let urls = ["hA", "hE"].map(|letters| {

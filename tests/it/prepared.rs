@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use campaigns_scope::Options;
-use campaigns_tests::{Backend, Client, TestApp, on_every_database, populate};
+use campaigns_tests::{Backend, Client, TestApp, on_every_database};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -54,7 +54,7 @@ async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_ne
     app: TestApp,
 ) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
+    acme.populated(8).await;
     let long: Vec<_> =
         (0..150).map(|at| json!({ "name": { "ne": format!("none {at}") } })).collect();
     let mut asking = JoinSet::new();
@@ -89,7 +89,7 @@ async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_ne
 #[on_every_database]
 async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(981), 8).await;
+    acme.populated(8).await;
     let statuses = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
     let of_sends = ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"];
     let kinds = ["OPEN", "CLICK", "BOUNCE", "UNSUBSCRIBE"];
@@ -131,7 +131,7 @@ async fn the_text_of_a_statement_does_not_depend_on_the_length_of_its_lists(app:
 #[on_every_database]
 async fn the_text_of_segment_rules_does_not_depend_on_the_length_of_their_lists(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(982), 8).await;
+    acme.populated(8).await;
     let query = "query ($rules: JSON!) { previewSegment(rules: $rules) { count contacts { id } } }";
     let times = |count: usize| -> Json {
         (0..count).map(|n| json!(format!("2026-01-01T00:00:{:02}.{n:03}Z", n % 60))).collect()
@@ -164,7 +164,7 @@ async fn the_text_of_segment_rules_does_not_depend_on_the_length_of_their_lists(
 #[on_every_database]
 async fn the_text_of_a_page_does_not_depend_on_the_number_of_its_rows(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(983), 20).await;
+    acme.populated(20).await;
     let query = "query ($n: Int!) { campaigns(first: $n) { nodes { \
                  stats { sends } timeline(interval: DAY) { opens uniqueOpens } sends(first: 2) { \
                  totalCount nodes { events(first: 2) { nodes { id } } contact { companies { id } } \

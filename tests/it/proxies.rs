@@ -2,11 +2,8 @@
 
 use campaigns_server::{Pages, PublicUrl, Settings, SignIn};
 use campaigns_tests::{
-    Backend, Binary, Client, Proxy, Socket, TestApp, free_port, node_passes, populate,
-    serve_arguments,
+    Backend, Binary, Client, Proxy, Socket, TestApp, free_port, node_passes, serve_arguments,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, StatusCode, header, redirect::Policy};
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite;
@@ -100,7 +97,7 @@ async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: 
     let app = TestApp::on(backend).settings(settings).start().await;
     let _proxy = Proxy::start(file, replacements, port, &app.address).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(8), 3).await;
+    let made = acme.populated(3).await;
     let origin = format!("http://127.0.0.1:{port}");
     let member = acme.member.at(format!("{origin}{prefix}"));
 

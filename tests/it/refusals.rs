@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{Backend, Organization, TestApp, TestDatabase, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Organization, TestApp, TestDatabase, on_both_databases};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -50,7 +48,7 @@ async fn delete(acme: &Organization, what: &str, id: Uuid) -> Result<Json, Strin
 #[on_both_databases]
 async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_all(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
+    let made = acme.populated(6).await;
     let campaign = campaign_of(&app, made.sends[0]).await;
     let id = app.literal(campaign);
     let contact = app.literal(made.contacts[0]);

@@ -2,10 +2,8 @@
 
 use campaigns_scope::Options;
 use campaigns_tests::{
-    Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase, populate,
+    Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -67,11 +65,10 @@ async fn data(client: &Client, query: &str) -> Json {
 #[tokio::test]
 async fn behind_the_wall_the_answers_are_the_same() {
     let walled = Walled::start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(77);
     let (acme, other) =
         (walled.app.organization("acme").await, walled.app.organization("other").await);
-    populate(&walled.plain.scope(acme.id).await, &mut rng, 30).await;
-    populate(&walled.plain.scope(other.id).await, &mut rng, 30).await;
+    walled.plain.existing_organization(acme.id).await.populated(30).await;
+    walled.plain.existing_organization(other.id).await.populated(30).await;
     for (organization, role) in [(acme.id, "member"), (other.id, "admin")] {
         let token = walled.user(organization, role).await;
         let (walled, plain) =
@@ -179,10 +176,9 @@ async fn behind_the_wall_everything_is_written_as_before() {
 #[tokio::test]
 async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
     let walled = Walled::start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(78);
     let (acme, other) =
         (walled.app.organization("acme").await, walled.app.organization("other").await);
-    let foreign = populate(&walled.plain.scope(other.id).await, &mut rng, 30).await;
+    let foreign = walled.plain.existing_organization(other.id).await.populated(30).await;
     let token = walled.user(acme.id, "admin").await;
     for app in [&walled.app, &walled.plain] {
         app.service_database.mislead(acme.id, other.id);
@@ -354,8 +350,8 @@ async fn a_subject_that_is_no_uuid_sees_nothing_and_fails_nowhere() {
     let walled = Walled::start().await;
     let (acme, other) =
         (walled.app.organization("acme").await, walled.app.organization("other").await);
-    populate(&walled.plain.scope(acme.id).await, &mut ChaCha8Rng::seed_from_u64(79), 8).await;
-    populate(&walled.plain.scope(other.id).await, &mut ChaCha8Rng::seed_from_u64(80), 8).await;
+    walled.plain.existing_organization(acme.id).await.populated(8).await;
+    walled.plain.existing_organization(other.id).await.populated(8).await;
     for subject in
         ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "", "00000000-0000-0000-0000-00000000000g"]
     {

@@ -6,9 +6,7 @@ use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,
     segment, send, user,
 };
-use campaigns_tests::{Backend, TestApp, TestDatabase, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, TestApp, TestDatabase, on_both_databases};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ColumnType, ConnectionTrait, EntityTrait, IdenStatic, Iterable,
     Statement,
@@ -222,11 +220,10 @@ async fn an_update_by_sql_moves_updated_at_and_an_insert_keeps_it(app: TestApp) 
 
 #[on_both_databases]
 async fn the_database_refuses_references_to_another_organization(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(61);
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
-    let of_ours = populate(&ours.scope, &mut rng, 4).await;
-    let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
+    let of_ours = ours.populated(4).await;
+    let of_theirs = theirs.populated(4).await;
     let org = app.literal(ours.id);
     let id = |id: Uuid| app.literal(id);
     let (campaign, contact) = (id(of_ours.campaigns[0]), id(of_ours.contacts[0]));
@@ -276,11 +273,10 @@ async fn the_database_refuses_references_to_another_organization(app: TestApp) {
 
 #[on_both_databases]
 async fn the_service_refuses_references_to_another_organization_by_itself(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(62);
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
-    let of_ours = populate(&ours.scope, &mut rng, 4).await;
-    let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
+    let of_ours = ours.populated(4).await;
+    let of_theirs = theirs.populated(4).await;
     let row = || campaign::ActiveModel {
         id: Set(Uuid::new_v4()),
         name: Set("x".to_owned()),
@@ -309,9 +305,8 @@ async fn the_service_refuses_references_to_another_organization_by_itself(app: T
 
 #[on_both_databases]
 async fn deleting_clears_or_takes_along_what_refers(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(63);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 6).await;
+    let made = acme.populated(6).await;
     let entries = app.count("campaign_lists").await;
     app.run("DELETE FROM campaign_segments").await;
     assert_eq!(app.count("campaign_lists").await, entries);
@@ -545,9 +540,8 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     let app = TestApp::on_database(database).start().await;
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
-    let mut rng = ChaCha8Rng::seed_from_u64(64);
-    let of_ours = populate(&ours.scope, &mut rng, 4).await;
-    let of_theirs = populate(&theirs.scope, &mut rng, 4).await;
+    let of_ours = ours.populated(4).await;
+    let of_theirs = theirs.populated(4).await;
     assert_eq!(app.count("contacts WHERE favourite_colour IS NULL").await, 8);
     // a neighbour's table has no key that the database could check the organization with; the
     // service does

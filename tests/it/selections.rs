@@ -1,8 +1,6 @@
 //! What is selected of an object decides what is read of its row.
 
-use campaigns_tests::{TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 
 /// How each field of an object is asked for, by the schema's own word.
@@ -40,7 +38,7 @@ fn innermost(value: &Json) -> &Json {
 #[on_both_databases]
 async fn each_field_of_each_object_can_be_asked_for_alone_wherever_it_stands(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1_101), 6).await;
+    let made = acme.populated(6).await;
     let mut asked = 0;
     for (object, places) in [
         (
@@ -126,7 +124,7 @@ async fn each_field_of_each_object_can_be_asked_for_alone_wherever_it_stands(app
 #[on_both_databases]
 async fn a_row_is_shown_the_same_whichever_of_its_fields_are_asked_for(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1_102), 6).await;
+    let made = acme.populated(6).await;
     let all = "id name subject body channel status scheduledAt sentAt createdAt updatedAt metadata \
                creator { email }";
     let whole = acme
@@ -164,7 +162,7 @@ async fn a_row_is_shown_the_same_whichever_of_its_fields_are_asked_for(app: Test
 #[on_both_databases]
 async fn columns_that_were_not_requested_are_not_read(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(1_103), 4).await;
+    acme.populated(4).await;
     acme.member.data("{ viewer { role } }", json!({})).await;
     app.forget_statements();
     acme.member

@@ -1,7 +1,7 @@
 //! The six questions, as the documentation asks them: held against the SQL of the document that the
 //! tables come from, on random rows and after random writes by SQL.
 
-use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database, populate};
+use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::QueryResult;
@@ -269,8 +269,8 @@ async fn the_six_questions_equal_the_seeds_sql_regardless_of_the_writer(app: Tes
     let mut rng = ChaCha8Rng::seed_from_u64(111);
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
-    let of_acme = populate(&acme.scope, &mut rng, 24).await;
-    let of_other = populate(&other.scope, &mut rng, 9).await;
+    let of_acme = acme.populated(24).await;
+    let of_other = other.populated(9).await;
     for round in 0..12 {
         for (organization, made) in [(&acme, &of_acme), (&other, &of_other)] {
             Asked { app: &app, organization }.all(made).await;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Received, Socket, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, Received, Socket, TestApp, on_both_databases};
 use chrono::Utc;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -138,7 +136,7 @@ async fn a_subscription_over_http_is_refused(app: TestApp) {
 #[on_both_databases]
 async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(141), 4).await;
+    let made = acme.populated(4).await;
     let mut socket = Socket::of(&acme.member).await;
     let root_in_fragment = "subscription ($on: Boolean!) { ...root } fragment root on Subscription \
                             { engagementEvents { node { id } ... @include(if: $on) { cursor } } }";
@@ -191,7 +189,7 @@ async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestA
 #[on_both_databases]
 async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(142), 4).await;
+    let made = acme.populated(4).await;
     let long: Vec<String> = (0..45)
         .map(|number| format!("a{number}: __schema {{ types {{ name fields {{ name }} }} }}"))
         .collect();
@@ -375,7 +373,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
     };
     let app = TestApp::on(Backend::Postgres).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(143), 4).await;
+    let made = acme.populated(4).await;
     let mut silent = Socket::of(&acme.member).await;
     silent
         .subscribe("1", "subscription { engagementEvents { node { metadata } } }", json!({}))

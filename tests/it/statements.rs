@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use campaigns_tests::{Backend, Client, Organization, TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Client, Organization, TestApp, on_both_databases};
 use serde_json::json;
 
 /// A page of campaigns with everything that hangs on them.
@@ -45,8 +43,7 @@ async fn statements_of(app: &TestApp, client: &Client, query: &str) -> usize {
 
 async fn organization_of_size(app: &TestApp, slug: &str, size: usize) -> Organization {
     let organization = app.organization(slug).await;
-    let mut rng = ChaCha8Rng::seed_from_u64(21);
-    populate(&organization.scope, &mut rng, size).await;
+    organization.populated(size).await;
     organization
 }
 

@@ -12,9 +12,7 @@ use async_graphql::parser::{
         BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
     },
 };
-use campaigns_tests::{Fixtures, Organization, TestApp, on_every_database, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Fixtures, Organization, TestApp, on_every_database};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -176,11 +174,10 @@ fn declared(ty: &Type) -> String {
 
 #[on_every_database]
 async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(51);
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
-    populate(&ours.scope, &mut rng, 4).await;
-    let made = populate(&theirs.scope, &mut rng, 5).await;
+    ours.populated(4).await;
+    let made = theirs.populated(5).await;
     let schema = Schema::printed();
     let ids = one_of_each(&theirs, &made);
     let of_theirs: Vec<String> = [
@@ -293,10 +290,9 @@ async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
 
 #[on_every_database]
 async fn an_id_of_another_organization_looks_like_one_that_does_not_exist(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(52);
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
-    let made = populate(&theirs.scope, &mut rng, 4).await;
+    let made = theirs.populated(4).await;
     // the same words for a row of theirs and for none at all
     for mutation in [
         "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",

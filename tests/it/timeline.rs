@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use campaigns_entity::event::{self, EventType};
-use campaigns_tests::{Backend, Organization, TestApp, on_every_database, populate};
+use campaigns_tests::{Backend, Organization, TestApp, on_every_database};
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -153,8 +153,8 @@ async fn events(
 async fn buckets_are_those_of_the_calendar_where_clocks_change(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(101);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 6).await;
-    populate(&app.organization("other").await.scope, &mut rng, 6).await;
+    acme.populated(6).await;
+    app.organization("other").await.populated(6).await;
     for (zone_name, around) in CHANGES {
         app.run("DELETE FROM campaign_events").await;
         let (zone, around): (Tz, Time) = (zone_name.parse().unwrap(), around.parse().unwrap());
@@ -207,7 +207,7 @@ async fn buckets_are_those_of_the_calendar_where_clocks_change(app: TestApp) {
 async fn sums_from_counts_equal_sums_from_events_at_any_offset(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(103);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 8).await;
+    acme.populated(8).await;
     // by 5:30, by 5:45, by half an hour of daylight saving, and by 44 minutes and 30 seconds
     for (zone, around) in [
         ("Asia/Kolkata", "2026-03-01T00:00:00Z"),
@@ -261,7 +261,7 @@ async fn sums_from_counts_equal_sums_from_events_at_any_offset(app: TestApp) {
 async fn without_bounds_a_campaigns_timeline_goes_from_its_first_to_its_last_event(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(102);
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut rng, 12).await;
+    acme.populated(12).await;
     app.run("DELETE FROM campaign_events").await;
     let around: Time = "2026-06-10T00:00:00Z".parse().unwrap();
     let hours = edges(Tz::UTC, "HOUR", around, 3);

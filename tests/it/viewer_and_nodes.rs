@@ -1,8 +1,6 @@
 //! Who asks, and anything by its id alone.
 
-use campaigns_tests::{TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -53,9 +51,8 @@ async fn the_viewer_sees_when_the_token_expires(app: TestApp) {
 
 #[on_both_databases]
 async fn nodes_come_in_the_order_of_their_ids_and_null_for_what_is_not_there(app: TestApp) {
-    let mut rng = ChaCha8Rng::seed_from_u64(41);
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let ids = [
         made.sends[1],
         acme.id,

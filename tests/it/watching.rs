@@ -3,11 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use async_graphql::futures_util::future::join_all;
-use campaigns_tests::{
-    Backend, Binary, Client, Organization, Socket, TestApp, on_both_databases, populate,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Binary, Client, Organization, Socket, TestApp, on_both_databases};
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
@@ -128,7 +124,7 @@ async fn operations_are_counted_by_type_name_and_code(app: TestApp) {
 #[on_both_databases]
 async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(77), 4).await;
+    let made = acme.populated(4).await;
     let watched = Watched::start(&app, &acme, &[]).await;
     let mut socket = Socket::of(&watched.member).await;
     socket
@@ -311,7 +307,7 @@ async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp
 async fn changes_that_wait_for_the_counts_are_shown() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(78), 4).await;
+    let made = acme.populated(4).await;
     let watched = Watched::start(&app, &acme, &[]).await;
     let shown = async |expected: f64| {
         let shows =

@@ -12,10 +12,8 @@ use std::{alloc::System, time::Duration};
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, TestApp, populate};
+use campaigns_tests::{Backend, Organization, TestApp};
 use peer::Peer;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use uuid::Uuid;
@@ -66,7 +64,7 @@ impl Service {
             .start()
             .await;
         let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(240), 8).await;
+        let made = acme.populated(8).await;
         Self { app, acme, sends: made.sends }
     }
 

@@ -1,5 +1,7 @@
 //! Rows for a test to look at.
 
+use std::{cell::RefCell, thread};
+
 use campaigns_entity::{
     campaign::{self, CampaignStatus},
     company,
@@ -12,12 +14,14 @@ use campaigns_entity::{
 };
 use campaigns_scope::Scope;
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::{RngExt, seq::IndexedRandom};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ActiveValue::Set, Iterable};
 use uuid::Uuid;
 
-/// The ids of what [`populate`] made.
+use crate::Organization;
+
+/// The IDs of what [`Organization::populated`] made.
 #[derive(Clone, Debug, Default)]
 pub struct Fixtures {
     /// Users.
@@ -71,9 +75,36 @@ const NAMES: &[&str] = &[
     "a-b&c#d~e",
 ];
 
+impl Organization {
+    /// Fills it with random rows, the more the larger `size` is: nulls, ties and repetitions
+    /// included.
+    ///
+    /// They are the same in each run of a test. A test that fails prints their seed.
+    pub async fn populated(&self, size: usize) -> Fixtures {
+        let seed = next_seed();
+        println!("the seed of organization {} is {seed}", self.id);
+        populate(&self.scope, &mut ChaCha8Rng::seed_from_u64(seed), size).await
+    }
+}
+
+/// The next seed of the test that runs on this thread. They follow from the test's name.
+fn next_seed() -> u64 {
+    thread_local! {
+        static SEEDS: RefCell<ChaCha8Rng> = {
+            let thread = thread::current();
+            let name = thread.name().expect("a test runs on a thread with its name");
+            // FNV-1a
+            let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            RefCell::new(ChaCha8Rng::seed_from_u64(seed))
+        };
+    }
+    SEEDS.with_borrow_mut(RngExt::random)
+}
+
 #[expect(clippy::too_many_lines, reason = "a table after the other")]
-/// Fills an organization with random rows: nulls, ties and repetitions included.
-pub async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures {
+async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures {
     let mut made = Fixtures::default();
     let base = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
     for number in 0..3 {

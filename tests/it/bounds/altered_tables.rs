@@ -1,8 +1,6 @@
 //! Tables that are altered while the service runs.
 
-use campaigns_tests::{Backend, TestApp, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, TestApp};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -25,7 +23,7 @@ async fn columns_are_added_to_every_table_while_everything_is_done() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(930), 8).await;
+        let made = acme.populated(8).await;
         // more than once: a plan is kept from the second execution on
         for round in 0..2 {
             for table in TABLES {

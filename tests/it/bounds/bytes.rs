@@ -2,9 +2,7 @@
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 
 /// Text for every column of text of the organization's rows.
@@ -30,7 +28,7 @@ async fn texts_of(client: &Client, object: &str) -> Vec<String> {
 #[on_both_databases]
 async fn each_text_that_is_shown_is_drawn_from_the_budget_however_often(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(901), 6).await;
+    let made = acme.populated(6).await;
     let text = "x".repeat(100_000);
     let json = format!("{{\"x\": \"{text}\"}}");
     for (table, columns) in [
@@ -179,7 +177,7 @@ async fn stored_text_has_a_maximum_length(app: TestApp) {
         .ask(create, json!({ "input": { "name": "x", "metadata": metadata(64 * 1024 + 1) } }))
         .await;
     assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.metadata"));
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(902), 3).await;
+    let made = acme.populated(3).await;
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
     let url = format!("https://x.example/{}", "y".repeat(17_000));

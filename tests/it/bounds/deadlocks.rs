@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use campaigns_tests::{Backend, TestApp, on_both_databases, populate};
+use campaigns_tests::{Backend, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
@@ -39,7 +39,7 @@ async fn positions(app: &TestApp, ids: &[Uuid]) -> Vec<i64> {
 async fn the_same_batch_from_five_clients_each_in_another_order_is_recorded_once(app: TestApp) {
     let acme = app.organization("acme").await;
     let mut rng = ChaCha8Rng::seed_from_u64(920);
-    let made = populate(&acme.scope, &mut rng, 8).await;
+    let made = acme.populated(8).await;
     let before = app.count("campaign_events").await;
     for _ in 0..5 {
         let mut batch: Vec<Json> = (0..200)
@@ -71,8 +71,7 @@ async fn the_same_batch_from_five_clients_each_in_another_order_is_recorded_once
 #[on_both_databases]
 async fn batches_and_reports_that_overlap_in_part_never_deadlock(app: TestApp) {
     let acme = app.organization("acme").await;
-    let mut rng = ChaCha8Rng::seed_from_u64(921);
-    let made = populate(&acme.scope, &mut rng, 8).await;
+    let made = acme.populated(8).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let pool: Vec<(Uuid, Uuid)> =
         (0..400).map(|number| (Uuid::new_v4(), made.sends[number % made.sends.len()])).collect();
@@ -120,7 +119,7 @@ async fn batches_and_reports_that_overlap_in_part_never_deadlock(app: TestApp) {
 #[on_both_databases]
 async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(922), 4).await;
+    let made = acme.populated(4).await;
     let mut ids: Vec<Uuid> = (0..300).map(|_| Uuid::new_v4()).collect();
     // one comes twice, and counts where it comes first
     let again = ids[5];
@@ -138,7 +137,7 @@ async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp
 async fn only_the_service_chooses_a_place_in_the_feed() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(923), 4).await;
+    let made = acme.populated(4).await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let latest = app.rows("SELECT max(feed_position) AS p FROM campaign_events").await;
     let latest: i64 = latest[0].try_get("", "p").unwrap();

@@ -6,10 +6,8 @@ use campaigns_scope::Options;
 use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Binary, Client, Postgres, Socket, TestApp, TestDatabase, no_space, on_both_databases,
-    populate, serve_arguments,
+    serve_arguments,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -249,7 +247,7 @@ async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
 #[on_both_databases]
 async fn an_operation_that_panics_fails_alone(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(170), 4).await;
+    let made = acme.populated(4).await;
     let segments = "{ segments { totalCount } }";
     let of_cost: Vec<_> =
         (0..25).map(|n| format!("a{n}: segments(first: 500) {{ nodes {{ id }} }}")).collect();

@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{
-    Binary, Postgres, Socket, TestApp, on_both_databases, populate, serve_arguments,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Binary, Postgres, Socket, TestApp, on_both_databases, serve_arguments};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
@@ -38,7 +34,7 @@ async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json
 #[on_both_databases]
 async fn followers_that_are_behind_share_their_pages(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(950), 8).await;
+    let made = acme.populated(8).await;
     let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let other = app.literal(made.sends[1]);
@@ -78,7 +74,7 @@ async fn followers_that_are_behind_share_their_pages(app: TestApp) {
 #[on_both_databases]
 async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(951), 8).await;
+    let made = acme.populated(8).await;
     let mut socket = Socket::of(&acme.member).await;
     for number in 0..60 {
         // each another document
@@ -112,7 +108,7 @@ async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
     for _ in 0..50 {
         app.run(&insert).await;
     }
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(952), 4).await;
+    let made = acme.populated(4).await;
     let data = acme.member.data("{ campaigns(first: 100) { nodes { id } } }", json!({})).await;
     let ids = data["campaigns"]["nodes"].as_array().unwrap().clone();
     let mut socket = Socket::of(&acme.member).await;
@@ -156,7 +152,7 @@ async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
 #[on_both_databases]
 async fn events_of_a_megabyte_are_followed_without_being_read_together(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(953), 4).await;
+    let made = acme.populated(4).await;
     let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let url = "x".repeat(1_000_000);
@@ -196,11 +192,11 @@ struct Followed {
 }
 
 impl Followed {
-    async fn start(seed: u64) -> Self {
+    async fn start() -> Self {
         let (postgres, database) = Postgres::own().await;
         let app = TestApp::on_database(database).start().await;
         let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 4).await;
+        let made = acme.populated(4).await;
         let directory = tempfile::tempdir().unwrap();
         let arguments = serve_arguments(&app.database.url);
         let mut binary = Binary::start(directory.path(), &arguments).await;
@@ -244,7 +240,7 @@ impl Followed {
 
 #[tokio::test]
 async fn a_transaction_that_holds_the_feed_up_is_named() {
-    let mut followed = Followed::start(954).await;
+    let mut followed = Followed::start().await;
     let open = followed.app.sql.begin().await.unwrap();
     open.execute_unprepared(&followed.insert).await.unwrap();
     let process = open
@@ -264,7 +260,7 @@ async fn a_transaction_that_holds_the_feed_up_is_named() {
 
 #[tokio::test]
 async fn a_prepared_transaction_that_holds_the_feed_up_is_named() {
-    let mut followed = Followed::start(955).await;
+    let mut followed = Followed::start().await;
     let insert = followed.insert.clone();
     // its session has gone
     let session = followed.app.database.connect_once().await;

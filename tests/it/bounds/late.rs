@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, TestApp, on_both_databases, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, TestApp, on_both_databases};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
@@ -22,7 +20,7 @@ async fn impatient(backend: Backend) -> TestApp {
 async fn a_timeout_after_the_commit_reports_that_it_is_committed() {
     let app = impatient(Backend::Postgres).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(910), 4).await;
+    let made = acme.populated(4).await;
     let before = app.count("campaign_events").await;
     // what the events lead to cannot be read, but they can be recorded
     let other = app.sql.begin().await.unwrap();
@@ -41,7 +39,7 @@ async fn a_timeout_after_the_commit_reports_that_it_is_committed() {
 async fn nothing_is_stored_after_a_timeout_before_the_commit() {
     let app = impatient(Backend::Postgres).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(911), 4).await;
+    let made = acme.populated(4).await;
     let before = app.count("campaign_events").await;
     let other = app.sql.begin().await.unwrap();
     other.execute_unprepared("LOCK TABLE campaign_events IN SHARE MODE").await.unwrap();

@@ -2,11 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use campaigns_tests::{
-    Backend, Binary, Postgres, TestApp, TestDatabase, populate, serve_arguments,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Binary, Postgres, TestApp, TestDatabase, serve_arguments};
 use sea_orm::{ConnectionTrait, IsolationLevel, Statement, TransactionTrait};
 use uuid::Uuid;
 
@@ -156,7 +152,7 @@ async fn a_migration_that_was_cut_off_goes_on() {
 async fn a_send_is_moved_only_where_its_latest_events_can_be_seen() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(980), 4).await;
+    let made = acme.populated(4).await;
     let (send, contact) = (made.sends[0], made.contacts[3]);
     let mover = format!("UPDATE campaign_sends SET contact_id = '{contact}' WHERE id = '{send}'");
     for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {

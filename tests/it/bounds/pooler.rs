@@ -10,7 +10,7 @@ use std::{
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Client, Pooler, Socket, TestApp, TestDatabase, populate};
+use campaigns_tests::{Backend, Binary, Client, Pooler, Socket, TestApp, TestDatabase};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -32,7 +32,7 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
         .await;
     assert!(app.service_database.is_pooled());
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(970), 6).await;
+    let made = acme.populated(6).await;
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", "subscription { engagementEvents { node { type } } }", json!({})).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -201,8 +201,8 @@ const WAITING: &str = "pg_stat_activity WHERE datname = current_database() \
 async fn hang_ups_delay_no_other(size: u32) {
     let (app, pooler) = behind(size, Settings::default()).await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(971), 6).await;
-    populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(972), 6).await;
+    let made = acme.populated(6).await;
+    other.populated(6).await;
     let program = Program::start(&pooler, 973).await;
     let lock = app.sql.begin().await.unwrap();
     lock.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
@@ -262,7 +262,7 @@ async fn timeouts_and_completions_cancel_no_other_program_behind_a_pooler() {
     let settings = Settings { query_timeout: Duration::from_millis(600), ..Settings::default() };
     let (app, pooler) = behind(4, settings).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(975), 4).await;
+    let made = acme.populated(4).await;
     let program = Program::start(&pooler, 976).await;
     let lock = app.sql.begin().await.unwrap();
     lock.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
@@ -293,7 +293,7 @@ async fn calls_that_are_hung_up_on_are_stored_as_a_whole_or_not_at_all_behind_a_
     let (app, pooler) = behind(4, Settings::default()).await;
     let acme = app.organization("acme").await;
     let mut rng = ChaCha8Rng::seed_from_u64(977);
-    let made = populate(&acme.scope, &mut rng, 4).await;
+    let made = acme.populated(4).await;
     let program = Program::start(&pooler, 978).await;
     let before = app.count("campaign_events").await;
     let record =

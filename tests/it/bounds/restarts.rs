@@ -1,8 +1,6 @@
 //! PostgreSQL restarts between two requests.
 
-use campaigns_tests::{Postgres, TestApp, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Postgres, TestApp};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -17,7 +15,7 @@ async fn no_request_fails_after_the_database_restarted() {
     let (postgres, database) = Postgres::own().await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(162), 10).await;
+    let made = acme.populated(10).await;
     let asked_at_once = async || {
         let mut asked = JoinSet::new();
         for number in 0..15 {

@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{
-    Backend, Organization, Received, Socket, TestApp, on_both_databases, populate,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Organization, Received, Socket, TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -57,7 +53,7 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
-        let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(960), 4).await;
+        let made = acme.populated(4).await;
         insert(&app, acme.id, made.sends[0], 5).await;
         let before = cursor(&acme).await;
         let backup = app.database.copy().await;
@@ -90,7 +86,7 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
 #[on_both_databases]
 async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
+    let made = acme.populated(4).await;
     insert(&app, acme.id, made.sends[0], 5).await;
     let latest = cursor(&acme).await;
     app.run("DELETE FROM campaign_events").await;
@@ -103,8 +99,8 @@ async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
 #[on_both_databases]
 async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
-    let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
+    let made = acme.populated(4).await;
+    let theirs = other.populated(4).await;
     insert(&app, other.id, theirs.sends[0], 1).await;
     let mut beside = Socket::of(&other.member).await;
     beside.subscribe("1", FOLLOW, json!({})).await;

@@ -11,7 +11,7 @@ use std::{
 
 use campaigns_server::Settings;
 use campaigns_tests::{
-    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases, populate,
+    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases,
 };
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
@@ -117,7 +117,7 @@ async fn a_reader_that_panics_at_any_moment_loses_and_repeats_nothing(app: TestA
     let organizations = [app.organization("acme").await, app.organization("other").await];
     let mut followers = Vec::new();
     for organization in organizations {
-        let made = populate(&organization.scope, &mut rng, 6).await;
+        let made = organization.populated(6).await;
         let socket = follow(&app, &organization, made.sends[0]).await;
         followers.push((organization, made.sends, socket, 0));
     }
@@ -152,7 +152,7 @@ async fn a_reader_that_panics_at_any_moment_loses_and_repeats_nothing(app: TestA
 #[on_both_databases]
 async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(961), 4).await;
+    let made = acme.populated(4).await;
     let mut socket = Socket::of(&acme.member).await;
     let campaign = app
         .rows(&format!(
@@ -175,7 +175,7 @@ async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
 #[on_both_databases(settings = settings())]
 async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(962), 4).await;
+    let made = acme.populated(4).await;
     let mut socket = follow(&app, &acme, made.sends[0]).await;
     let stalled = async || of_this_process(&app, "campaigns_feed_stalled_seconds").await;
     let word = of_the_reader(&app)[0];
@@ -199,7 +199,7 @@ async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(
 #[on_both_databases(settings = settings())]
 async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(963), 4).await;
+    let made = acme.populated(4).await;
     // where the feed is, which a subscription asks before it follows
     let word = "\"feed_position\" DESC";
     let mut socket = Socket::of(&acme.member).await;
@@ -297,7 +297,7 @@ async fn changes_are_added_to_the_counts_again_after_panics() {
     let (postgres, word) = (Backend::Postgres, "waiting_changes");
     let app = TestApp::on(postgres).settings(settings()).panicking_at(word).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(964), 4).await;
+    let made = acme.populated(4).await;
     insert(&app, &acme, made.sends[0]).await;
     until_it_fails(&acme.member, "counts keeper").await;
     // they have never been counted
@@ -317,7 +317,7 @@ async fn changes_are_added_to_the_counts_again_after_panics() {
 async fn calls_that_are_written_together_are_all_answered_after_a_panic() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(965), 4).await;
+    let made = acme.populated(4).await;
     let before = app.count("campaign_events").await;
     let holder = app.database.connect().await;
     let hold = holder.begin().await.unwrap();

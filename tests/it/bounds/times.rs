@@ -6,10 +6,8 @@ use std::{
 };
 
 use campaigns_tests::{
-    Backend, Client, Fixtures, Organization, Socket, TestApp, on_both_databases, populate,
+    Backend, Client, Fixtures, Organization, Socket, TestApp, on_both_databases,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -101,9 +99,8 @@ fn values(list: &Json, field: &str) -> BTreeMap<Uuid, Json> {
 async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
     let (app, odd) = unchecked(backend).await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let mut rng = ChaCha8Rng::seed_from_u64(970);
-    let made = populate(&acme.scope, &mut rng, 6).await;
-    let theirs = populate(&other.scope, &mut rng, 6).await;
+    let made = acme.populated(6).await;
+    let theirs = other.populated(6).await;
     let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
     let before = everything(&acme.member).await;
     let (mut socket, mut beside) =
@@ -205,7 +202,7 @@ async fn without_triggers(app: &TestApp, table: &str) {
 async fn a_time_is_null_or_the_nearest_wherever_it_is_shown(backend: Backend) {
     let (app, odd) = unchecked(backend).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(971), 12).await;
+    let made = acme.populated(12).await;
     let Fixtures { campaigns, sends, segments, contacts, events, .. } = &made;
     for (table, list, ids, columns) in [
         (
@@ -312,7 +309,7 @@ async fn pages(client: &Client, list: &str, order: &Json, from_end: bool) -> Vec
 async fn pages_by_such_times_neither_loop_nor_skip(backend: Backend) {
     let (app, odd) = unchecked(backend).await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(972), 14).await;
+    let made = acme.populated(14).await;
     let Fixtures { campaigns, sends, segments, contacts, events, .. } = &made;
     for (table, list, ids, columns) in [
         ("campaigns", "campaigns", campaigns, &["scheduled_at", "sent_at", "created_at"][..]),
@@ -357,7 +354,7 @@ async fn pages_by_such_times_neither_loop_nor_skip_on_sqlite() {
 async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
     let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(973), 4).await;
+    let made = acme.populated(4).await;
     let edges = [EARLIEST, "2026-01-31T12:00:00Z", LATEST];
     let operators = ["eq", "ne", "gt", "gte", "lt", "lte"];
     let filters: Vec<Json> = edges
@@ -441,7 +438,7 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
 async fn a_report_keeps_the_times_of_its_send_that_it_does_not_change() {
     let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(974), 8).await;
+    let made = acme.populated(8).await;
     app.run("UPDATE campaign_sends SET status = 'queued', sent_at = NULL, delivered_at = NULL")
         .await;
     let mut reports = Vec::new();
@@ -466,7 +463,7 @@ async fn a_report_keeps_the_times_of_its_send_that_it_does_not_change() {
 async fn odd_values_of_neighbours_hide_nothing_else() {
     let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(975), 8).await;
+    let made = acme.populated(8).await;
     let before = everything(&acme.member).await;
     let subject = Uuid::new_v4();
     let (user, contact, company) = (made.users[0], made.contacts[0], made.companies[0]);
@@ -507,7 +504,7 @@ async fn odd_values_of_neighbours_hide_nothing_else() {
 async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(976), 6).await;
+    let made = acme.populated(6).await;
     let text = "CAST(x'61ff62' AS TEXT)";
     let [org, send] = [acme.id, made.sends[0]].map(|id| app.literal(id));
     let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
@@ -541,7 +538,7 @@ async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
 #[on_both_databases]
 async fn tables_of_the_service_refuse_such_times(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(977), 4).await;
+    let made = acme.populated(4).await;
     for (stored, _) in IN_POSTGRES.iter().chain(&IN_SQLITE) {
         let refused = app.try_run(&click(&app, &acme, made.sends[0], stored)).await;
         assert!(refused.is_err(), "{stored}");

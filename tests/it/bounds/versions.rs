@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{
-    Backend, Binary, Postgres, Received, Socket, TestApp, populate, serve_arguments,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Binary, Postgres, Received, Socket, TestApp, serve_arguments};
 use serde_json::json;
 
 const FOLLOW: &str =
@@ -25,8 +21,8 @@ const NEWER: [&str; 4] = [
 async fn an_event_that_cannot_be_read_stops_no_feed() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(940), 4).await;
-    let theirs = populate(&other.scope, &mut ChaCha8Rng::seed_from_u64(941), 4).await;
+    let made = acme.populated(4).await;
+    let theirs = other.populated(4).await;
     for sql in NEWER {
         app.run(sql).await;
     }
@@ -118,7 +114,7 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
     let (_postgres, database) = Postgres::own().await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(942), 4).await;
+    let made = acme.populated(4).await;
     let directory = tempfile::tempdir().unwrap();
     let arguments = serve_arguments(&app.database.url);
     let mut older = Binary::start(directory.path(), &arguments).await;

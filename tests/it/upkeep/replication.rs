@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use campaigns_tests::{Backend, Oracle, Postgres, TestApp, TestDatabase, assert_exact, populate};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use campaigns_tests::{Backend, Oracle, Postgres, TestApp, TestDatabase, assert_exact};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 
@@ -143,7 +141,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     let postgres = server().await;
     let app = TestApp::on_database(postgres.database("publisher").await).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(431), 12).await;
+    acme.populated(12).await;
     app.run(
         "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, \
          (SELECT id FROM campaign_sends LIMIT 1), 'open' FROM campaign_sends, \
@@ -207,7 +205,7 @@ async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
     let postgres = server().await;
     let app = TestApp::on_database(postgres.database("publisher").await).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(432), 8).await;
+    acme.populated(8).await;
     for (name, publishes) in &PUBLICATIONS[..2] {
         let publishes = publishes.replace("{neighbours}", NEIGHBOURS);
         app.run(&format!("CREATE PUBLICATION {name} {publishes}")).await;

@@ -3,10 +3,8 @@
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use campaigns_tests::{
-    Backend, Oracle, TestApp, TestDatabase, assert_exact, fold_all, populate, postgres_program,
+    Backend, Oracle, TestApp, TestDatabase, assert_exact, fold_all, postgres_program,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -18,9 +16,8 @@ use super::{
 /// A database with rows of two organizations, of which some changes wait to be counted.
 async fn source() -> TestDatabase {
     let app = TestApp::on(Backend::Postgres).start().await;
-    let mut rng = ChaCha8Rng::seed_from_u64(421);
     for slug in ["acme", "other"] {
-        populate(&app.organization(slug).await.scope, &mut rng, 10).await;
+        app.organization(slug).await.populated(10).await;
     }
     fold_all(&app.sql).await;
     let database = app.database.copy().await;
@@ -129,8 +126,7 @@ async fn a_restored_database_counts_right_whichever_way_it_was_restored() {
     // over a database that is there
     for way in ["pg_restore", "psql"] {
         let app = TestApp::on(Backend::Postgres).start().await;
-        populate(&app.organization("former").await.scope, &mut ChaCha8Rng::seed_from_u64(422), 5)
-            .await;
+        app.organization("former").await.populated(5).await;
         let database = app.database.copy().await;
         drop(app);
         let into = ["-d", &database.url];

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use campaigns_tests::{
     Backend, Binary, Oracle, TestApp, TestDatabase, assert_exact, fold_all, on_both_databases,
-    populate, serve_arguments,
+    serve_arguments,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
@@ -17,10 +15,10 @@ use super::{assert_filed, campaigns, check, count, repair, run, until_exact};
 const TABLES: [&str; 2] = ["campaign_events", "campaign_sends"];
 
 /// A database with rows of one organization.
-async fn filled(backend: Backend, seed: u64) -> (TestDatabase, DatabaseConnection, Uuid) {
+async fn filled(backend: Backend) -> (TestDatabase, DatabaseConnection, Uuid) {
     let app = TestApp::on(backend).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(seed), 8).await;
+    acme.populated(8).await;
     let database = app.database.copy().await;
     let sql = database.connect_once().await;
     (database, sql, acme.id)
@@ -70,7 +68,7 @@ async fn however_triggers_are_enabled_nothing_counts_twice() {
         ("DISABLE TRIGGER", false, false),
     ] {
         for (session, counts) in [("origin", origin), ("replica", replica)] {
-            let (database, sql, _) = filled(Backend::Postgres, 411).await;
+            let (database, sql, _) = filled(Backend::Postgres).await;
             assert_exact(&sql).await;
             for table in TABLES {
                 run(&sql, &each_trigger(table, enable)).await;
@@ -124,7 +122,7 @@ async fn stored_clicks(sql: &DatabaseConnection) -> i64 {
 
 #[tokio::test]
 async fn each_trigger_of_a_table_in_each_state_counts_nothing_twice() {
-    let (database, sql, _) = filled(Backend::Postgres, 412).await;
+    let (database, sql, _) = filled(Backend::Postgres).await;
     fold_all(&sql).await;
     let triggers = Statement::from_string(
         sql.get_database_backend(),
@@ -168,7 +166,7 @@ async fn each_trigger_of_a_table_in_each_state_counts_nothing_twice() {
 async fn a_send_that_bounces_after_triggers_were_off_counts_once() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(413), 8).await;
+    acme.populated(8).await;
     app.run("UPDATE campaign_sends SET status = 'delivered'").await;
     app.run(
         "ALTER TABLE campaign_sends DISABLE TRIGGER USER; ALTER TABLE campaign_sends ENABLE \
@@ -192,7 +190,7 @@ async fn a_send_that_bounces_after_triggers_were_off_counts_once() {
 
 #[tokio::test]
 async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
-    let (database, sql, _) = filled(Backend::Postgres, 414).await;
+    let (database, sql, _) = filled(Backend::Postgres).await;
     let checked = check(&database).await;
     assert!(checked.code == 0 && !checked.out.contains("note    triggers"), "{}", checked.out);
     for (off, on) in [
@@ -237,7 +235,7 @@ async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
 
 #[tokio::test]
 async fn stats_rebuild_mends_what_triggers_have_missed() {
-    let (database, sql, _) = filled(Backend::Postgres, 415).await;
+    let (database, sql, _) = filled(Backend::Postgres).await;
     for table in TABLES {
         run(&sql, &format!("ALTER TABLE {table} DISABLE TRIGGER ALL")).await;
     }
@@ -265,7 +263,7 @@ async fn stats_rebuild_mends_what_triggers_have_missed() {
 
 #[tokio::test]
 async fn references_that_are_not_checked_are_found_and_checked_again() {
-    let (database, sql, _) = filled(Backend::Postgres, 420).await;
+    let (database, sql, _) = filled(Backend::Postgres).await;
     run(&sql, "ALTER TABLE campaign_sends DISABLE TRIGGER ALL").await;
     run(&sql, &each_trigger("campaign_sends", "ENABLE ALWAYS TRIGGER")).await;
     // its events stay where they are
@@ -288,7 +286,7 @@ async fn references_that_are_not_checked_are_found_and_checked_again() {
 
 #[tokio::test]
 async fn a_running_service_says_that_triggers_do_not_fire() {
-    let (database, sql, _) = filled(Backend::Postgres, 416).await;
+    let (database, sql, _) = filled(Backend::Postgres).await;
     let directory = tempfile::tempdir().unwrap();
     let mut service = Binary::start(directory.path(), &serve_arguments(&database.url)).await;
     service.address().await;
@@ -309,7 +307,7 @@ async fn a_running_service_says_that_triggers_do_not_fire() {
 #[tokio::test]
 async fn a_trigger_that_was_dropped_is_created_again() {
     for backend in [Backend::Postgres, Backend::Sqlite] {
-        let (database, sql, _) = filled(backend, 417).await;
+        let (database, sql, _) = filled(backend).await;
         let drops: &[&str] = match backend {
             Backend::Postgres => &[
                 "DROP TRIGGER campaign_feed_enter ON campaign_events",
@@ -341,7 +339,7 @@ async fn a_trigger_that_was_dropped_is_created_again() {
 
 #[tokio::test]
 async fn places_that_a_writer_brought_along_are_made_unique() {
-    let (database, sql, org) = filled(Backend::Postgres, 418).await;
+    let (database, sql, org) = filled(Backend::Postgres).await;
     run(&sql, "ALTER TABLE campaign_events DISABLE TRIGGER ALL").await;
     // those of another database: some that are given already, and some that are not yet
     run(
@@ -413,7 +411,7 @@ async fn the_list_of_triggers_is_that_of_the_database() {
 #[on_both_databases]
 async fn counts_are_what_they_were_when_the_migration_is_undone_and_done_again(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(419), 8).await;
+    acme.populated(8).await;
     app.run(
         "UPDATE campaign_events SET url = 'https://a.example/', event_type = 'click' WHERE \
          event_type = 'open'",

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use campaigns_tests::{
-    Backend, Organization, Socket, TestApp, TestDatabase, assert_exact, on_both_databases, populate,
+    Backend, Organization, Socket, TestApp, TestDatabase, assert_exact, on_both_databases,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use sea_orm::DatabaseConnection;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -122,7 +120,7 @@ pub(super) async fn assert_hears(
 #[on_both_databases]
 async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_there(app: TestApp) {
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(401), 6).await;
+    acme.populated(6).await;
     let before = listed(&acme).await;
     let (late, other) =
         (Late::new(&app, &acme, "unsubscribe").await, Late::new(&app, &acme, "open").await);
@@ -159,7 +157,7 @@ async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_t
 #[on_both_databases]
 async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_place(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(404), 6).await;
+    let made = acme.populated(6).await;
     let mut follower = follow(&acme).await;
     let before = listed(&acme).await;
     let sql = app.database.connect_once().await;
@@ -243,7 +241,7 @@ async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
 async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_nothing_up() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(402), 10).await;
+    acme.populated(10).await;
     let org = app.literal(acme.id);
     app.run("ALTER TABLE campaign_events DISABLE TRIGGER USER").await;
     // as many again without a send, the first and the last in the order of their sends among them
@@ -292,7 +290,7 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
 async fn an_index_has_the_events_that_wait_and_finds_none_at_once() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
-    populate(&acme.scope, &mut ChaCha8Rng::seed_from_u64(403), 20).await;
+    acme.populated(20).await;
     app.run(
         "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' \
          FROM campaign_sends, generate_series(1, 200)",
