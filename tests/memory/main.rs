@@ -12,7 +12,7 @@ use std::{alloc::System, time::Duration};
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, TestApp};
+use campaigns_tests::{Backend, Organization, TestApp, until};
 use peer::Peer;
 use serde_json::{Value as Json, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -70,6 +70,12 @@ impl Service {
 
     fn held(&self) -> usize {
         self.app.service_database.budgets().process().held()
+    }
+
+    /// Waits until what was held in addition to these bytes is given back.
+    async fn until_held(&self, bytes: usize) {
+        let is_back = async || self.held() <= bytes;
+        until("it is given back", Duration::from_mins(2), is_back).await;
     }
 
     async fn metric(&self, name: &str) -> usize {
@@ -223,9 +229,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         let mut socket = if open < 90 {
             // that socket may be closed
             drop(socket);
-            while service.held() > held {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            service.until_held(held).await;
             let mut socket = service.socket().await;
             for id in 0..open / 2 {
                 socket.subscribe(id, query, json!({ "filter": filter })).await;
@@ -237,9 +241,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         assert_eq!(socket.catch_up().await, Some(Vec::new()));
         compare(what, settled().await - before, service.held() - held);
         drop(socket);
-        while service.held() > held {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        service.until_held(held).await;
     }
 
     // the log of the feed, for the one socket that follows
@@ -252,7 +254,8 @@ async fn accounted_bytes_equal_allocated_bytes() {
         vec![json!({ "sendId": service.sends[0], "type": "OPEN", "metadata": metadata }); 500];
     for _ in 0..20 {
         service.acme.member.data(record, json!({ "input": events })).await;
-        warm.catch_up().await;
+        // the reader has them in the log before the socket gets them
+        warm.receive_responses(events.len()).await;
         // what the test remembers
         service.app.forget_statements();
     }

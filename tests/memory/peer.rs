@@ -54,6 +54,14 @@ impl Peer {
         }
     }
 
+    /// Waits until the service has sent this number of responses to subscriptions.
+    pub(crate) async fn receive_responses(&mut self, mut count: usize) {
+        while count > 0 {
+            let message = self.receive().await.expect("the socket is open");
+            count -= usize::from(message["type"] == "next");
+        }
+    }
+
     async fn say(&mut self, message: &Json) {
         let text = message.to_string();
         // the mask of a client can be zero (RFC 6455, section 5.3)
