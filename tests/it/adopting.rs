@@ -182,7 +182,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     assert_eq!(data["events"]["totalCount"], all);
     // and what comes now is followed
     let mut socket = Socket::of(&theirs.member).await;
-    let cursor = theirs.member.data("{ feedCursor }", json!({})).await["feedCursor"].clone();
+    let cursor = theirs.member.feed_cursor().await;
     socket
         .subscribe(
             "1",

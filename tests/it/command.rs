@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use campaigns_tests::{
-    Answer, Backend, Binary, Finished, Postgres, TestDatabase, node, serve_arguments,
+    Answer, Backend, Binary, Finished, Postgres, TestDatabase, node, serve_arguments, until,
 };
 use reqwest::Method;
 use serde_json::{Value as Json, json};
@@ -182,14 +182,14 @@ async fn without_descriptors_it_says_so_once_and_goes_on_when_there_are_some() {
     }
     let patience = std::time::Duration::from_secs(30);
     let is_said = async || service.log().contains(SAID);
-    crate::bounds::until("it says that there are no descriptors", patience, is_said).await;
+    until("it says that there are no descriptors", patience, is_said).await;
     // it tries again, and does not keep a core busy with it
     let (before, window) = (service.processor_time(), std::time::Duration::from_secs(2));
     tokio::time::sleep(window).await;
     let used = service.processor_time().saturating_sub(before);
     assert!(used < window / 4, "{used:?} of {window:?}");
     drop(peers);
-    crate::bounds::until("it accepts connections again", patience, async || {
+    until("it accepts connections again", patience, async || {
         let asked = reqwest::get(format!("{address}/healthz"));
         let asked = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
         asked.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200))
@@ -515,15 +515,18 @@ async fn requests_in_progress_are_finished_on_shutdown() {
     let body = json!({ "query": "{ viewer { subject } }" }).to_string();
     let head = format!(
         "POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+         content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     // the service has the head and waits for the body when it is terminated
     stream.write_all(head.as_bytes()).await.unwrap();
+    let mut asked = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(&body.as_bytes()[..10]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let ending = tokio::spawn(service.terminate());
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let is_ending = async || tokio::net::TcpStream::connect(host).await.is_err();
+    until("no connection is accepted", std::time::Duration::from_mins(2), is_ending).await;
     stream.write_all(&body.as_bytes()[10..]).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_scope::COUNT_TABLES;
-use campaigns_tests::{Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database};
+use campaigns_tests::{Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database, until};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
@@ -259,11 +259,11 @@ async fn write_until(
     database: DatabaseConnection,
     organization: Uuid,
     seed: u64,
-    until: Instant,
+    end: Instant,
 ) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut written = 0;
-    while Instant::now() < until {
+    while Instant::now() < end {
         let transaction = database.begin().await.unwrap();
         for _ in 0..rng.random_range(1..5) {
             let event = ["open", "click", "unsubscribe", "complaint"].choose(&mut rng).unwrap();
@@ -319,18 +319,18 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let acme = app.organization("acme").await;
     acme.populated(40).await;
-    let until = Instant::now() + Duration::from_secs(8);
+    let end = Instant::now() + Duration::from_secs(8);
     let mut writers = tokio::task::JoinSet::new();
     for seed in 0..6 {
         let connection = app.database.connect().await;
-        writers.spawn(write_until(connection, acme.id, seed, until));
+        writers.spawn(write_until(connection, acme.id, seed, end));
     }
     let api = acme.member.clone();
     let sends = app.rows("SELECT id FROM campaign_sends LIMIT 50").await;
     let sends: Vec<Uuid> = sends.iter().map(|row| row.try_get("", "id").unwrap()).collect();
     writers.spawn(async move {
         let mut calls = 0;
-        while Instant::now() < until {
+        while Instant::now() < end {
             let events: Vec<Json> = (0..10)
                 .map(|number| {
                     json!({
@@ -347,7 +347,7 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
         calls
     });
     // recounts, rebuilds and TRUNCATE in between
-    while Instant::now() < until {
+    while Instant::now() < end {
         compare(&app).await;
         app.service_database.counts().rebuild(acme.id).await.unwrap();
         compare(&app).await;
@@ -428,9 +428,11 @@ async fn the_counts_of_what_was_there_come_with_the_migration_while_others_write
     while campaigns_migration::down(&app.database.url).await.unwrap().as_deref()
         != Some("m0008_counts")
     {}
-    let until = Instant::now() + Duration::from_secs(3);
-    let writer = tokio::spawn(write_until(app.database.connect().await, acme.id, 1, until));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    let writer = tokio::spawn(write_until(app.database.connect().await, acme.id, 1, end));
+    let before = app.count("campaign_events").await;
+    let writes = async || app.count("campaign_events").await > before;
+    until("the writer begins", Duration::from_mins(2), writes).await;
     campaigns_migration::up(&app.database.url).await.unwrap();
     compare(&app).await;
     assert!(writer.await.unwrap() > 10);

@@ -40,7 +40,7 @@ async fn edges(organization: &Organization, order: &Json, after: &Json) -> Vec<J
 }
 
 async fn feed_cursor(organization: &Organization) -> Json {
-    organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take()
+    organization.member.feed_cursor().await
 }
 
 /// An organization's events as they are stored: position, key, and when they occurred.

@@ -85,7 +85,7 @@ async fn an_id_that_another_organization_has_is_as_good_as_any(app: TestApp) {
         })
         .collect();
     assert_eq!(record(&theirs, their_events).await, (2, 0));
-    let start = ours.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = ours.member.feed_cursor().await;
     // alone, beside others, and with a bounce
     assert_eq!(record(&ours, vec![event(id, our.sends[0], "OPEN")]).await, (1, 0));
     let some = vec![

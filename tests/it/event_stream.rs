@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Client, Organization, TestApp, node, on_both_databases};
+use campaigns_tests::{Backend, Client, Organization, TestApp, node, on_both_databases, until};
 use chrono::{TimeDelta, Utc};
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::{Value as Json, json};
@@ -121,7 +121,7 @@ pub(crate) fn url(result: &Json) -> &str {
 async fn events_come_as_they_happen_and_go_on_after_the_last_one(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
-    let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let cursor = acme.member.feed_cursor().await;
     let mut stream = Stream::open(&acme.member, FOLLOW, json!({ "after": cursor }), None).await;
     for url in ["https://a.example/", "https://b.example/"] {
         click(&app, &acme, made.sends[0], url).await;
@@ -239,11 +239,9 @@ async fn a_stream_beats_and_ends_with_its_token_and_is_counted() {
     assert_eq!(third.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(short.next().await.is_none(), "it ends, and is not complete");
     drop(stream);
-    super::bounds::until(
-        "a stream that is left is counted no more",
-        Duration::from_secs(10),
-        async || request(&acme.member, FOLLOW, json!({}), None).await.status() == StatusCode::OK,
-    )
+    until("a stream that is left is counted no more", Duration::from_secs(10), async || {
+        request(&acme.member, FOLLOW, json!({}), None).await.status() == StatusCode::OK
+    })
     .await;
 }
 
@@ -281,7 +279,7 @@ async fn graphql_sse_follows_and_comes_back() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
-    let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let cursor = acme.member.feed_cursor().await;
     let environment = [
         ("URL", format!("{}/graphql", app.address)),
         ("TOKEN", acme.member.token.clone().unwrap()),

@@ -9,7 +9,7 @@ use std::{
 use campaigns_scope::Bucket;
 use campaigns_tests::{
     Backend, Fixtures, Organization, Postgres, Received, Sent, Socket, TestApp, TestDatabase,
-    on_both_databases,
+    on_both_databases, until,
 };
 use rand::{
     RngExt, SeedableRng,
@@ -20,8 +20,6 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Transact
 use serde_json::{Value as Json, json};
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
-
-use crate::bounds::until;
 
 const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) { \
     engagementEvents(after: $after, filter: $filter) { node { id } } }";
@@ -47,7 +45,7 @@ async fn organizations(app: &TestApp, count: usize) -> Vec<(Organization, Fixtur
 
 /// A socket that follows an organization from now on.
 async fn follower(organization: &Organization) -> Socket {
-    let after = organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let after = organization.member.feed_cursor().await;
     let mut socket = Socket::of(&organization.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": after })).await;
     socket
@@ -277,7 +275,7 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 1).await;
     let (ours, our) = &all[0];
-    let start = ours.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = ours.member.feed_cursor().await;
     let mut live = follower(ours).await;
     // more than the log keeps
     app.run(&format!(
@@ -699,8 +697,7 @@ async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() 
         let organization = app.existing_organization(organization.id).await;
         let id = organization.id;
         // before the first event
-        let start =
-            organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+        let start = organization.member.feed_cursor().await;
         let follow = follow(organization, start, is_stored.clone(), index as u64);
         followers.spawn(async move { (id, follow.await) });
     }

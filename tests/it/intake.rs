@@ -500,8 +500,9 @@ async fn calls_that_arrive_together_are_written_together_and_answered_each(app: 
     let updated: Vec<_> = (0..12).map(update).collect();
     // one client goes away while its call waits
     let gone = record(0);
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    app.until_executing(30 + 12 + 1).await;
     gone.abort();
+    // the service sees it, and what it does about it does not show
     tokio::time::sleep(Duration::from_millis(100)).await;
     held.rollback().await.unwrap();
 
@@ -543,7 +544,7 @@ async fn calls_that_arrive_together_are_written_together_and_answered_each(app: 
     let held = hold().await;
     app.forget_statements();
     let calls: Vec<_> = (0..40).map(|number| record(number * 10)).collect();
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    app.until_executing(40).await;
     held.rollback().await.unwrap();
     for call in calls {
         assert_eq!(call.await.unwrap().body["data"]["recordEvents"]["recorded"], 2);

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_graphql::futures_util::future::join_all;
@@ -13,7 +13,7 @@ use axum::{Router, body::Body, http::StatusCode as Status, response::Response, r
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_scope::{ClaimRules, KeySet, Verifier};
 use campaigns_server::Pace;
-use campaigns_tests::{Backend, Binary, TestApp, TestDatabase};
+use campaigns_tests::{Backend, Binary, TestApp, TestDatabase, until};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use reqwest::StatusCode;
@@ -21,6 +21,8 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::watching::of_this_process;
+
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a key server answers.
 #[derive(Clone)]
@@ -148,12 +150,9 @@ async fn status(app: &TestApp, token: &str) -> StatusCode {
 }
 
 /// Asks again until the answer is of this status.
-async fn until(app: &TestApp, token: &str, wanted: StatusCode) {
-    let start = Instant::now();
-    while status(app, token).await != wanted {
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not {wanted}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn until_status(app: &TestApp, token: &str, wanted: StatusCode) {
+    let is_wanted = async || status(app, token).await == wanted;
+    until(&format!("it is {wanted}"), PATIENCE, is_wanted).await;
 }
 
 #[test]
@@ -330,7 +329,7 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
         }
     }
     server.say(Says::Keys(set(&[&new.public])));
-    until(&app, &new.sign(acme), StatusCode::OK).await;
+    until_status(&app, &new.sign(acme), StatusCode::OK).await;
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
 }
 
@@ -414,7 +413,7 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     // without a token there is nothing to verify
     assert_eq!(app.client(None).ask("{ __typename }", json!({})).await.code(), "UNAUTHENTICATED");
     server.say(Says::Keys(set(&[&good.public])));
-    until(&app, &good.sign(acme), StatusCode::OK).await;
+    until_status(&app, &good.sign(acme), StatusCode::OK).await;
     assert_eq!(ready().await, StatusCode::OK);
     assert!(fetches("failed").await >= 1.0 && fetches("fetched").await > fetched_before);
 }
@@ -426,15 +425,11 @@ async fn a_server_that_stays_away_for_long_is_found_again() {
     let pace = Pace { retry: milli, ..Pace::default() };
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
     let acme = app.organization("acme").await;
-    let start = Instant::now();
     // after as many, a pause that doubled each time would overflow
-    while server.fetches() < 100 {
-        assert!(start.elapsed() < Duration::from_mins(1), "{} fetches", server.fetches());
-        tokio::time::sleep(milli).await;
-    }
+    until("it tries again and again", PATIENCE, async || server.fetches() >= 100).await;
     let pair = Pair::new("key", Algorithm::ES256);
     server.say(Says::Keys(set(&[&pair.public])));
-    until(&app, &pair.sign(acme.id), StatusCode::OK).await;
+    until_status(&app, &pair.sign(acme.id), StatusCode::OK).await;
 }
 
 /// A realm's access token, as Keycloak 26 issues it to a client, without the person's own claims.

@@ -2,7 +2,7 @@
 //! also while very many changes wait to be counted.
 
 use campaigns_scope::Exclusions;
-use campaigns_tests::{Backend, Organization, Sent, TestApp};
+use campaigns_tests::{Backend, Organization, Sent, TestApp, until_at_most};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value as Json, json};
 
@@ -246,9 +246,8 @@ async fn common_queries_scan_no_history() {
     check(&app, &organization, &sql).await;
 
     held.unwrap().close().await.unwrap();
-    while app.count("campaign_event_changes").await > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let changes = async || app.count("campaign_event_changes").await;
+    until_at_most("the changes are added", 0, changes).await;
     check(&app, &organization, &sql).await;
     sql.execute_unprepared("VACUUM ANALYZE").await.unwrap();
     check(&app, &organization, &sql).await;

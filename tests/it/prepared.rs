@@ -3,15 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use campaigns_scope::Options;
-use campaigns_tests::{Backend, Client, TestApp, on_every_database};
+use campaigns_tests::{Backend, Client, TestApp, on_every_database, until};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
-
-use crate::bounds::until;
 
 const LENGTHS: [usize; 4] = [1, 2, 41, 600];
 

@@ -119,7 +119,7 @@ async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: 
         Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), 403),
         _ => panic!("{file}"),
     }
-    let cursor = member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let cursor = member.feed_cursor().await;
     let after = json!({ "after": cursor });
     let mut socket = Socket::of(&member).await;
     socket.subscribe("1", FOLLOW, after.clone()).await;

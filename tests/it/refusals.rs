@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{Backend, Organization, TestApp, TestDatabase, on_both_databases};
+use campaigns_tests::{Backend, Organization, TestApp, TestDatabase, on_both_databases, until};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
-
-use crate::bounds::until;
 
 const CREATE: &str =
     "mutation ($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }";

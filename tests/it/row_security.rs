@@ -2,7 +2,7 @@
 
 use campaigns_scope::Options;
 use campaigns_tests::{
-    Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase,
+    Answer, Backend, Binary, Client, Postgres, Socket, Statuses, TestApp, TestDatabase, until,
 };
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -400,7 +400,7 @@ async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
          'alice')::uuid $$",
     )
     .await;
-    crate::bounds::until("it is let in", std::time::Duration::from_secs(20), async || {
+    until("it is let in", std::time::Duration::from_secs(20), async || {
         client.ask("{ campaigns { totalCount } }", json!({})).await.body.get("errors").is_none()
     })
     .await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_graphql::futures_util::{StreamExt, stream};
-use campaigns_tests::{Backend, Binary, Finished, TestDatabase};
+use campaigns_tests::{Backend, Binary, Finished, TestDatabase, until};
 
 /// What must never be shown. A password may have spaces, and a slash that an address should not
 /// have.
@@ -310,7 +310,7 @@ async fn the_log_shows_no_secret_of_an_address_however_much_it_says() {
     let mut service = Binary::start_in(here, &serve, &environment).await;
     let address = service.address().await;
     assert_eq!(reqwest::get(format!("{address}/readyz")).await.unwrap().status(), 503);
-    super::bounds::until(
+    until(
         "the fetch of keys and the unknown parameter are logged",
         std::time::Duration::from_secs(30),
         async || {

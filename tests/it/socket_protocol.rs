@@ -201,12 +201,13 @@ async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: Test
         socket.subscribe("r", FEED, json!({})).await;
         socket.say(json!({ "id": "r", "type": "complete" })).await;
     }
-    socket.subscribe("r", "subscription { engagementEvents { node { type } } }", json!({})).await;
+    let follow = "subscription ($after: String) { engagementEvents(after: $after) { \
+                  node { type } } }";
+    socket.subscribe("r", follow, json!({ "after": acme.member.feed_cursor().await })).await;
     socket.subscribe("q", "{ __typename }", json!({})).await;
     // what the first operations said before they were completed may still come
     while socket.message().await["id"] != "q" {}
     assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
-    tokio::time::sleep(Duration::from_millis(300)).await;
     acme.member
         .data(
             "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) \

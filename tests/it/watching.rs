@@ -3,7 +3,9 @@
 use std::{process::Stdio, time::Duration};
 
 use async_graphql::futures_util::future::join_all;
-use campaigns_tests::{Backend, Binary, Client, Organization, Socket, TestApp, on_both_databases};
+use campaigns_tests::{
+    Backend, Binary, Client, Organization, Socket, TestApp, on_both_databases, until,
+};
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
@@ -135,7 +137,7 @@ async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
         value(&metrics, "campaigns_subscriptions") == Some(1.0)
             && value(&metrics, "campaigns_feed_organizations") == Some(1.0)
     };
-    crate::bounds::until("the subscription is open", Duration::from_secs(20), open).await;
+    until("the subscription is open", Duration::from_secs(20), open).await;
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   recorded } }";
     watched.member.data(record, json!({ "send": made.sends[0] })).await;
@@ -180,11 +182,10 @@ async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
             && value(&metrics, "campaigns_database_connections_waiting") == Some(0.0)
             && value(&metrics, "campaigns_operations_waiting{cost=\"any\"}") == Some(0.0)
     };
-    crate::bounds::until("a connection is idle, and nothing waits", Duration::from_secs(20), idle)
-        .await;
+    until("a connection is idle, and nothing waits", Duration::from_secs(20), idle).await;
     drop(socket);
     let closed = async || value(&watched.metrics().await, "campaigns_subscriptions") == Some(0.0);
-    crate::bounds::until("the subscription is closed", Duration::from_secs(20), closed).await;
+    until("the subscription is closed", Duration::from_secs(20), closed).await;
     let lines = watched.operations().await;
     let follow = lines.iter().find(|line| line["name"] == "Follow").unwrap();
     assert_eq!((&follow["type"], &follow["code"]), (&json!("subscription"), &json!("OK")));
@@ -265,7 +266,7 @@ async fn ends_are_counted_by_code(app: TestApp) {
         socket.subscribe("1", "subscription { engagementEvents { node { id } } }", json!({})).await;
     }
     let closed = async || value(&watched.metrics().await, code) == Some(1.0);
-    crate::bounds::until("the end is counted", Duration::from_secs(20), closed).await;
+    until("the end is counted", Duration::from_secs(20), closed).await;
 }
 
 #[on_both_databases]
@@ -276,7 +277,7 @@ async fn the_steps_of_a_worker_are_counted(app: TestApp) {
     let steps = async |step: &str| {
         let series = format!("campaigns_worker_steps_total{{step=\"{step}\"}}");
         let counted = async || value(&watched.metrics().await, &series) == Some(1.0);
-        crate::bounds::until(step, Duration::from_secs(30), counted).await;
+        until(step, Duration::from_secs(30), counted).await;
     };
     steps("start").await;
     let id = app.literal(id);
@@ -313,7 +314,7 @@ async fn changes_that_wait_for_the_counts_are_shown() {
         let shows =
             async || value(&watched.metrics().await, "campaigns_waiting_changes") == Some(expected);
         let what = format!("{expected} changes wait");
-        crate::bounds::until(&what, Duration::from_secs(30), shows).await;
+        until(&what, Duration::from_secs(30), shows).await;
     };
     shown(0.0).await;
     let held = app.hold_changes().await;
@@ -341,7 +342,7 @@ async fn changes_that_wait_for_the_counts_are_shown() {
         app.rows(&update).await;
         false
     };
-    crate::bounds::until("it adds changes", Duration::from_secs(30), adds).await;
+    until("it adds changes", Duration::from_secs(30), adds).await;
 }
 
 #[tokio::test]
@@ -357,7 +358,7 @@ async fn work_in_the_database_is_shown_while_it_lasts() {
                 && (executing == 0.0 || used >= executing)
         };
         let what = format!("{executing} operations are executed");
-        crate::bounds::until(&what, Duration::from_secs(20), shows).await;
+        until(&what, Duration::from_secs(20), shows).await;
     };
     watched.member.data("{ segments { totalCount } }", json!({})).await;
     let other = app.database.connect().await;
@@ -436,6 +437,6 @@ async fn a_log_that_is_not_read_blocks_nothing() {
         let metrics = metrics.text().await.unwrap();
         value(&metrics, "campaigns_log_lines_dropped_total").is_some_and(|dropped| dropped > 0.0)
     };
-    crate::bounds::until("lines are dropped", Duration::from_mins(3), dropped).await;
+    until("lines are dropped", Duration::from_mins(3), dropped).await;
     child.kill().await.unwrap();
 }

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_tests::{Backend, Binary, Organization, TestApp, TestDatabase, on_both_databases};
+use campaigns_tests::{
+    Backend, Binary, Organization, TestApp, TestDatabase, on_both_databases, until,
+};
 use chrono::{TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
@@ -62,15 +64,13 @@ async fn shown(organization: &Organization, id: Uuid) -> Json {
 
 /// Waits until a campaign has a status.
 async fn becomes(organization: &Organization, id: Uuid, status: &str) -> Json {
-    let start = Instant::now();
-    loop {
-        let shown = shown(organization, id).await;
-        if shown["status"] == status {
-            return shown;
-        }
-        assert!(start.elapsed() < Duration::from_secs(30), "{shown} does not become {status}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let mut now = Json::Null;
+    until(&format!("it becomes {status}"), Duration::from_mins(2), async || {
+        now = shown(organization, id).await;
+        now["status"] == status
+    })
+    .await;
+    now
 }
 
 async fn worker(database: &TestDatabase) -> Binary {
@@ -253,11 +253,7 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
     hold.execute_unprepared("LOCK TABLE campaign_sends IN SHARE MODE").await.unwrap();
     let first = worker(&app.database).await;
     let waits = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    let start = Instant::now();
-    while app.count(waits).await == 0 {
-        assert!(start.elapsed() < Duration::from_secs(30), "the worker does not begin");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the worker begins", Duration::from_mins(2), async || app.count(waits).await > 0).await;
     first.kill().await;
     let second = worker(&app.database).await;
     assert_eq!(shown(&acme, id).await["status"], "SCHEDULED");
@@ -365,10 +361,10 @@ async fn a_campaign_whose_step_panics_rests_and_the_others_start(app: TestApp) {
         !rows.is_empty()
     };
     let patience = Duration::from_mins(1);
-    crate::bounds::until("the other one starts", patience, async || started(whole).await).await;
+    until("the other one starts", patience, async || started(whole).await).await;
     assert!(!started(broken[0]).await);
     app.panic_where(|_| false);
-    crate::bounds::until("they start as well", patience, async || {
+    until("they start as well", patience, async || {
         app.count("campaigns WHERE status = 'scheduled'").await == 0
     })
     .await;

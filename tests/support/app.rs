@@ -17,7 +17,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Backend, Client, Pooler, TestDatabase};
+use crate::{Backend, Client, Pooler, TestDatabase, until};
 
 const SECRET: &[u8] = b"a secret of the tests, 32 bytes or more";
 
@@ -393,7 +393,16 @@ impl TestApp {
         Some(connection)
     }
 
-    /// An id as the database's SQL writes it.
+    /// Waits until this number of operations are being executed, or wait for it.
+    pub async fn until_executing(&self, operations: usize) {
+        until("the operations have arrived", Duration::from_mins(2), async || {
+            let occupancy = self.service_database.budgets().executing();
+            occupancy.held + occupancy.waiting == operations
+        })
+        .await;
+    }
+
+    /// An ID as the database's SQL writes it.
     #[must_use]
     pub fn literal(&self, id: Uuid) -> String {
         match self.database.backend {

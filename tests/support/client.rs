@@ -41,6 +41,11 @@ impl Client {
         answer.body["data"].take()
     }
 
+    /// The cursor of the feed's latest event: what is written from now on comes after it.
+    pub async fn feed_cursor(&self) -> Json {
+        self.data("{ feedCursor }", json!({})).await["feedCursor"].take()
+    }
+
     /// Posts a body.
     pub async fn post(&self, body: &Json) -> Answer {
         self.post_text(body.to_string()).await

@@ -15,6 +15,7 @@ mod pooler;
 mod proxy;
 mod python;
 mod socket;
+mod waiting;
 
 pub use app::{Organization, Sent, TestApp, TestAppBuilder};
 pub use binary::{
@@ -31,3 +32,4 @@ pub use pooler::Pooler;
 pub use proxy::{Proxy, free_port};
 pub use python::python;
 pub use socket::{Received, Socket};
+pub use waiting::{until, until_at_most};

@@ -2,7 +2,7 @@
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases};
+use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases, until};
 use serde_json::{Value as Json, json};
 
 /// Text for every column of text of the organization's rows.
@@ -242,7 +242,7 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
     assert!(app.service_database.budgets().process().held() <= 100 << 20);
     other.member.data("{ campaigns(first: 10) { nodes { body } } }", json!({})).await;
     drop(unread);
-    super::until("it is given back", std::time::Duration::from_secs(10), async || {
+    until("it is given back", std::time::Duration::from_secs(10), async || {
         app.service_database.budgets().process().held() == 0
     })
     .await;

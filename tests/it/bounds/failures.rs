@@ -6,7 +6,7 @@ use campaigns_scope::Options;
 use campaigns_server::Settings;
 use campaigns_tests::{
     Backend, Binary, Client, Postgres, Socket, TestApp, TestDatabase, no_space, on_both_databases,
-    serve_arguments,
+    serve_arguments, until,
 };
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
@@ -32,7 +32,7 @@ async fn is_ready(client: &Client) -> bool {
 }
 
 async fn until_it_works(client: &Client) {
-    super::until("it works again", PATIENCE, async || {
+    until("it works again", PATIENCE, async || {
         is_ready(client).await && ask(client, CREATE).await.1.is_empty()
     })
     .await;
@@ -114,7 +114,7 @@ async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
     let of_second =
         TestDatabase::at(Backend::Postgres, &Postgres::address_of_all(&[&second], "campaigns"));
     let sql = of_second.connect().await;
-    super::until("the standby has what was written", PATIENCE, async || {
+    until("the standby has what was written", PATIENCE, async || {
         let select = sea_orm::Statement::from_string(
             sql.get_database_backend(),
             "SELECT 1 AS one FROM campaigns",
@@ -283,13 +283,9 @@ async fn an_operation_that_panics_fails_alone(app: TestApp) {
     assert_eq!(socket.message().await["type"], "complete");
 
     // an event is given all the same, and those that follow it
-    socket
-        .subscribe(
-            "2",
-            "subscription { engagementEvents { node { id campaign { name } } } }",
-            json!({}),
-        )
-        .await;
+    let follow = "subscription ($after: String) { engagementEvents(after: $after) { \
+                  node { id campaign { name } } } }";
+    socket.subscribe("2", follow, json!({ "after": acme.member.feed_cursor().await })).await;
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   events { id } } }";
     let record = async || {
@@ -297,7 +293,6 @@ async fn an_operation_that_panics_fails_alone(app: TestApp) {
         recorded["recordEvents"]["events"][0]["id"].clone()
     };
     acme.member.data(READ, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
     app.panic_at(Some("FROM \"campaigns\""));
     record().await;
     let failed = socket.message().await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Organization, Socket, TestApp, on_both_databases};
+use campaigns_tests::{Backend, Organization, Socket, TestApp, on_both_databases, until};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -47,7 +47,7 @@ async fn an_organization_that_floods_leaves_the_others_room(app: TestApp) {
             tokio::spawn(async move { member.ask(UPDATE, json!({ "id": held })).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    app.until_executing(18).await;
     let started = Instant::now();
     for _ in 0..20 {
         other.member.data("{ campaigns { totalCount nodes { name } } }", json!({})).await;
@@ -81,7 +81,7 @@ async fn the_number_of_waiting_operations_is_bounded() {
             tokio::spawn(async move { member.ask(UPDATE, json!({ "id": held })).await })
         })
         .collect();
-    super::until("most are refused", Duration::from_secs(5), async || {
+    until("most are refused", Duration::from_secs(5), async || {
         flood.iter().filter(|asked| asked.is_finished()).count() == 7
     })
     .await;
@@ -108,19 +108,19 @@ async fn an_abandoned_statement_is_canceled_in_postgresql() {
     // a client that goes away
     let member = acme.member.clone();
     let asked = tokio::spawn(async move { member.ask(UPDATE, json!({ "id": held })).await });
-    super::until("it waits", soon, async || waiting(&app).await == 1).await;
+    until("it waits", soon, async || waiting(&app).await == 1).await;
     asked.abort();
-    super::until("it ends with its client", soon, async || waiting(&app).await == 0).await;
+    until("it ends with its client", soon, async || waiting(&app).await == 0).await;
     // an operation that is completed on a socket, and a socket that is closed
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", UPDATE, json!({ "id": held })).await;
-    super::until("it waits", soon, async || waiting(&app).await == 1).await;
+    until("it waits", soon, async || waiting(&app).await == 1).await;
     socket.say(json!({ "type": "complete", "id": "1" })).await;
-    super::until("it ends when it is completed", soon, async || waiting(&app).await == 0).await;
+    until("it ends when it is completed", soon, async || waiting(&app).await == 0).await;
     socket.subscribe("2", UPDATE, json!({ "id": held })).await;
-    super::until("it waits", soon, async || waiting(&app).await == 1).await;
+    until("it waits", soon, async || waiting(&app).await == 1).await;
     drop(socket);
-    super::until("it ends with its socket", soon, async || waiting(&app).await == 0).await;
+    until("it ends with its socket", soon, async || waiting(&app).await == 0).await;
     lock.rollback().await.unwrap();
     // nothing of it was done, and all connections are as good as new
     for _ in 0..20 {
@@ -140,7 +140,7 @@ async fn a_statement_that_times_out_is_canceled_in_postgresql() {
     let answer = acme.member.ask(UPDATE, json!({ "id": held })).await;
     assert_eq!(answer.code(), "TIMEOUT");
     assert_eq!(answer.error()["extensions"]["committed"], false);
-    super::until("it ends", Duration::from_secs(3), async || waiting(&app).await == 0).await;
+    until("it ends", Duration::from_secs(3), async || waiting(&app).await == 0).await;
     lock.rollback().await.unwrap();
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, TestApp, on_both_databases};
+use campaigns_tests::{Backend, Client, TestApp, on_both_databases, until};
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -88,7 +88,7 @@ async fn a_look_up_of_an_organization_is_shared_and_outlives_the_request_that_st
         tokio::spawn(async move { client.data(READ, json!({})).await })
     };
     let first = ask();
-    super::until("it waits", SOON, async || waiting(&app, "organizations").await.len() == 1).await;
+    until("it waits", SOON, async || waiting(&app, "organizations").await.len() == 1).await;
     let process = waiting(&app, "organizations").await;
     let others: Vec<_> = (0..10).map(|_| ask()).collect();
     first.abort();
@@ -132,7 +132,7 @@ async fn a_look_up_of_memberships_is_shared_and_outlives_the_request_that_starte
         tokio::spawn(async move { client.data(READ, json!({})).await })
     };
     let first = ask();
-    super::until("it waits", SOON, async || waiting(&app, "memberships").await.len() == 1).await;
+    until("it waits", SOON, async || waiting(&app, "memberships").await.len() == 1).await;
     let process = waiting(&app, "memberships").await;
     let second = ask();
     first.abort();
@@ -172,10 +172,10 @@ async fn statements_are_canceled_while_a_look_up_takes_long() {
         let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, statement);
         other.query_all_raw(statement).await.unwrap().len()
     };
-    super::until("a look-up waits", SOON, async || count("organizations").await == 1).await;
+    until("a look-up waits", SOON, async || count("organizations").await == 1).await;
     let member = acme.member.clone();
     let asked = tokio::spawn(async move { member.ask(update, json!({ "id": id })).await });
-    super::until("a change waits", SOON, async || count("UPDATE").await == 1).await;
+    until("a change waits", SOON, async || count("UPDATE").await == 1).await;
     asked.abort();
     // a request to cancel that waited for the look-up would give up after two seconds
     let ended = timeout(Duration::from_millis(1_500), async {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, TestApp, on_both_databases};
+use campaigns_tests::{Backend, TestApp, on_both_databases, until};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
@@ -48,7 +48,10 @@ async fn nothing_is_stored_after_a_timeout_before_the_commit() {
     assert_eq!(answer.code(), "TIMEOUT");
     assert_eq!(answer.error()["extensions"]["committed"], false);
     other.rollback().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let running = "pg_stat_activity WHERE datname = current_database() AND state <> 'idle' \
+                   AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let is_over = async || app.count(running).await == 0;
+    until("no statement runs any more", Duration::from_mins(2), is_over).await;
     assert_eq!(app.count("campaign_events").await, before);
 }
 

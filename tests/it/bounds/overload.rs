@@ -8,7 +8,7 @@ use std::{
 use campaigns_graphql::{Limits, Rate};
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Answer, Backend, Client, Socket, TestApp, on_both_databases};
+use campaigns_tests::{Answer, Backend, Client, Socket, TestApp, on_both_databases, until};
 use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
@@ -42,10 +42,7 @@ async fn operations_are_refused_behind_those_that_have_waited_for_long() {
     };
     // two have places, as others may want some, and one waits
     let asked: Vec<_> = (0..3).map(|_| ask()).collect();
-    super::until("one waits for long", Duration::from_secs(10), async || {
-        acme.scope.is_overloaded()
-    })
-    .await;
+    until("one waits for long", Duration::from_secs(10), async || acme.scope.is_overloaded()).await;
     let refused = retry_after(&acme.member, "{ campaigns { totalCount } }").await;
     assert_eq!(refused, (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
     let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;

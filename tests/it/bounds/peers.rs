@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_server::{Settings, Timeouts};
-use campaigns_tests::{Backend, Received, Socket, TestApp};
+use campaigns_tests::{Backend, Received, Socket, TestApp, until};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -185,9 +185,9 @@ async fn an_answer_that_is_not_read_is_not_kept() {
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let held = || app.service_database.budgets().process().held();
-    super::until("it is answered", Duration::from_secs(20), async || held() > 10_000_000).await;
+    until("it is answered", Duration::from_secs(20), async || held() > 10_000_000).await;
     // held bytes are returned although the response is not read, and the connection is cut
-    super::until("it is given up", Duration::from_secs(10), async || held() == 0).await;
+    until("it is given up", Duration::from_secs(10), async || held() == 0).await;
     let read = rest(&mut stream).await;
     assert!(read.starts_with("HTTP/1.1 200") && read.len() < 15_000_000);
 }
@@ -223,7 +223,7 @@ async fn an_unauthenticated_socket_can_send_16_kib() {
     for _ in 0..200 {
         many.say(json!({ "type": "ping", "payload": { "x": "y".repeat(100) } })).await;
     }
-    super::until("it is closed", Duration::from_secs(10), async || {
+    until("it is closed", Duration::from_secs(10), async || {
         !matches!(many.receive().await, Received::Message(_))
     })
     .await;
@@ -257,7 +257,7 @@ async fn the_number_of_unauthenticated_sockets_is_bounded() {
         other => panic!("{other:?}"),
     }
     unknown.pop();
-    super::until("there is room again", Duration::from_secs(5), async || {
+    until("there is room again", Duration::from_secs(5), async || {
         Socket::open(&app.address, Some("graphql-transport-ws"), None).await.is_ok()
     })
     .await;
@@ -304,7 +304,7 @@ async fn the_rest_of_a_message_is_not_waited_for() {
     // a tenth of a message of a megabyte, which is drawn from the organization's budget while it is
     stream.write_all(&frame(1_000_000, &vec![b' '; 100_000])).await.unwrap();
     let held = || acme.scope.budget().held();
-    super::until("it has come", Duration::from_secs(5), async || held() > 90_000).await;
+    until("it has come", Duration::from_secs(5), async || held() > 90_000).await;
     rest(&mut stream).await;
-    super::until("it is given back", Duration::from_secs(5), async || held() == 0).await;
+    until("it is given back", Duration::from_secs(5), async || held() == 0).await;
 }

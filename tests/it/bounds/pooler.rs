@@ -10,7 +10,7 @@ use std::{
 
 use campaigns_scope::Options;
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Binary, Client, Pooler, Socket, TestApp, TestDatabase};
+use campaigns_tests::{Backend, Binary, Client, Pooler, Socket, TestApp, TestDatabase, until};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -34,8 +34,9 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let mut socket = Socket::of(&acme.member).await;
-    socket.subscribe("1", "subscription { engagementEvents { node { type } } }", json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let follow = "subscription ($after: String) { engagementEvents(after: $after) { \
+                  node { type } } }";
+    socket.subscribe("1", follow, json!({ "after": acme.member.feed_cursor().await })).await;
     // more at once than the pooler has connections
     let page = "{ campaigns(orderBy: [{ field: STATUS }]) { totalCount nodes { name stats { \
                 openRate } sends(first: 3) { nodes { contact { email } } } } } }";
@@ -66,9 +67,9 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     let asked = tokio::spawn(async move { member.ask(UPDATE, json!({ "id": id })).await });
     let waiting =
         "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    super::until("it waits", Duration::from_secs(5), async || app.count(waiting).await == 1).await;
+    until("it waits", Duration::from_secs(5), async || app.count(waiting).await == 1).await;
     asked.abort();
-    super::until("it ends", Duration::from_secs(5), async || app.count(waiting).await == 0).await;
+    until("it ends", Duration::from_secs(5), async || app.count(waiting).await == 0).await;
     lock.rollback().await.unwrap();
     // no setting of one transaction is left for the next user of the connection
     let shown = pooler.show("statement_timeout").await;
@@ -146,7 +147,7 @@ impl Program {
     /// Waits until it has done some more.
     async fn goes_on(&self) {
         let before = self.done.load(Ordering::Relaxed);
-        super::until("the other program goes on", Duration::from_secs(20), async || {
+        until("the other program goes on", Duration::from_secs(20), async || {
             assert!(!self.runs.is_finished(), "a statement of the other program failed");
             self.done.load(Ordering::Relaxed) > before + 2
         })
@@ -217,8 +218,7 @@ async fn hang_ups_delay_no_other(size: u32) {
     for round in 0..5 {
         alone.extend(times(&other.member, 40).await);
         let clients = hang_ups(&acme.member, &asked, 974 + 100 * round);
-        super::until("they wait", Duration::from_secs(10), async || app.count(WAITING).await > 0)
-            .await;
+        until("they wait", Duration::from_secs(10), async || app.count(WAITING).await > 0).await;
         attacked.extend(times(&other.member, 80).await);
         program.goes_on().await;
         for client in clients {
@@ -226,8 +226,7 @@ async fn hang_ups_delay_no_other(size: u32) {
             client.await.ok();
         }
         // what is abandoned ends, though what it waits for does not come
-        super::until("it ends", Duration::from_secs(10), async || app.count(WAITING).await == 0)
-            .await;
+        until("it ends", Duration::from_secs(10), async || app.count(WAITING).await == 0).await;
     }
     let (most, usual) = (percentile(&mut attacked, 90), percentile(&mut alone, 99));
     let limit = usual.max(Duration::from_millis(20)) * 3;
@@ -238,8 +237,7 @@ async fn hang_ups_delay_no_other(size: u32) {
         acme.member.data(query, variables).await;
     }
     program.end().await;
-    super::until("none is open", Duration::from_secs(10), async || app.count(RUNNING).await == 0)
-        .await;
+    until("none is open", Duration::from_secs(10), async || app.count(RUNNING).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,15 +270,15 @@ async fn timeouts_and_completions_cancel_no_other_program_behind_a_pooler() {
         let answer = acme.member.ask(UPDATE, variables.clone()).await;
         assert_eq!(answer.code(), "TIMEOUT");
         assert_eq!(answer.error()["extensions"]["committed"], false);
-        super::until("it ends", soon, async || app.count(WAITING).await == 0).await;
+        until("it ends", soon, async || app.count(WAITING).await == 0).await;
         let mut socket = Socket::of(&acme.member).await;
         for id in ["1", "2"] {
             socket.subscribe(id, UPDATE, variables.clone()).await;
         }
-        super::until("they wait", soon, async || app.count(WAITING).await > 0).await;
+        until("they wait", soon, async || app.count(WAITING).await > 0).await;
         socket.say(json!({ "type": "complete", "id": "1" })).await;
         drop(socket);
-        super::until("they end", soon, async || app.count(WAITING).await == 0).await;
+        until("they end", soon, async || app.count(WAITING).await == 0).await;
         program.goes_on().await;
     }
     lock.rollback().await.unwrap();
@@ -319,7 +317,7 @@ async fn calls_that_are_hung_up_on_are_stored_as_a_whole_or_not_at_all_behind_a_
         }
         calls.push(events);
     }
-    super::until("none is open", Duration::from_secs(10), async || {
+    until("none is open", Duration::from_secs(10), async || {
         app.count(&format!("{RUNNING} AND query NOT LIKE '%pg_sleep%'")).await == 0
     })
     .await;

@@ -23,7 +23,7 @@ async fn insert(app: &TestApp, organization: Uuid, send: Uuid, count: usize) {
 }
 
 async fn cursor(organization: &Organization) -> Json {
-    organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take()
+    organization.member.feed_cursor().await
 }
 
 /// The code, the field and the message of the refusal of a subscription.
@@ -103,10 +103,9 @@ async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     let theirs = other.populated(4).await;
     insert(&app, other.id, theirs.sends[0], 1).await;
     let mut beside = Socket::of(&other.member).await;
-    beside.subscribe("1", FOLLOW, json!({})).await;
+    beside.subscribe("1", FOLLOW, json!({ "after": other.member.feed_cursor().await })).await;
     let mut socket = Socket::of(&acme.member).await;
-    socket.subscribe("1", FOLLOW, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    socket.subscribe("1", FOLLOW, json!({ "after": acme.member.feed_cursor().await })).await;
     insert(&app, acme.id, made.sends[0], 30).await;
     for _ in 0..30 {
         socket.next("1").await;
@@ -133,8 +132,7 @@ async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     insert(&app, other.id, theirs.sends[0], 1).await;
     beside.next("1").await;
     // and a new subscription is as good as any
-    socket.subscribe("2", FOLLOW, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    socket.subscribe("2", FOLLOW, json!({ "after": acme.member.feed_cursor().await })).await;
     insert(&app, acme.id, made.sends[0], 1).await;
     socket.next("2").await;
 }

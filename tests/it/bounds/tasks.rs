@@ -11,7 +11,7 @@ use std::{
 
 use campaigns_server::Settings;
 use campaigns_tests::{
-    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases,
+    Backend, Client, Organization, Received, Socket, TestApp, on_both_databases, until,
 };
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
@@ -22,7 +22,6 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::until;
 use crate::watching::of_this_process;
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -60,7 +59,7 @@ async fn until_panicked(panicked: &Arc<AtomicBool>) {
 
 /// A socket that follows the feed and has got an event.
 async fn follow(app: &TestApp, organization: &Organization, send: Uuid) -> Socket {
-    let cursor = organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let cursor = organization.member.feed_cursor().await;
     let mut socket = Socket::of(&organization.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
     insert(app, organization, send).await;
@@ -219,7 +218,7 @@ async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestA
     assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
     assert!(panicked.load(Ordering::SeqCst));
     // the socket goes on, with the same ID
-    let cursor = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let cursor = acme.member.feed_cursor().await;
     socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
     insert(&app, &acme, made.sends[0]).await;
     socket.next("1").await;

@@ -6,13 +6,12 @@ use std::{
 };
 
 use campaigns_tests::{
-    Backend, Client, Fixtures, Organization, Socket, TestApp, on_both_databases,
+    Backend, Client, Fixtures, Organization, Socket, TestApp, on_both_databases, until,
 };
 use sea_orm::ConnectionTrait;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::until;
 use crate::watching::of_this_process;
 
 const EARLIEST: &str = "0001-01-01T00:00:00Z";
@@ -101,12 +100,12 @@ async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let made = acme.populated(6).await;
     let theirs = other.populated(6).await;
-    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = acme.member.feed_cursor().await;
     let before = everything(&acme.member).await;
     let (mut socket, mut beside) =
         (Socket::of(&acme.member).await, Socket::of(&other.member).await);
     socket.subscribe("1", FOLLOW, json!({ "after": start })).await;
-    let their_start = other.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let their_start = other.member.feed_cursor().await;
     beside.subscribe("1", FOLLOW, json!({ "after": their_start })).await;
     for (stored, shown) in odd {
         write(&app, &[click(&app, &acme, made.sends[0], stored)]).await;
@@ -361,7 +360,7 @@ async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
         .iter()
         .flat_map(|edge| operators.map(|operator| json!({ "occurredAt": { operator: edge } })))
         .collect();
-    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = acme.member.feed_cursor().await;
     let mut sockets = Vec::new();
     for filter in &filters {
         let mut socket = Socket::of(&acme.member).await;
@@ -507,7 +506,7 @@ async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     let made = acme.populated(6).await;
     let text = "CAST(x'61ff62' AS TEXT)";
     let [org, send] = [acme.id, made.sends[0]].map(|id| app.literal(id));
-    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = acme.member.feed_cursor().await;
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": start })).await;
     app.run(&format!(

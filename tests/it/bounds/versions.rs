@@ -1,8 +1,6 @@
 //! Two versions of the service beside each other on one database: what the newer one stores, the
 //! older one may not know.
 
-use std::time::Duration;
-
 use campaigns_tests::{Backend, Binary, Postgres, Received, Socket, TestApp, serve_arguments};
 use serde_json::json;
 
@@ -26,12 +24,11 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
     for sql in NEWER {
         app.run(sql).await;
     }
-    let start = acme.member.data("{ feedCursor }", json!({})).await["feedCursor"].take();
+    let start = acme.member.feed_cursor().await;
     let mut socket = Socket::of(&acme.member).await;
-    socket.subscribe("1", FOLLOW, json!({})).await;
+    socket.subscribe("1", FOLLOW, json!({ "after": start })).await;
     let mut beside = Socket::of(&other.member).await;
-    beside.subscribe("1", FOLLOW, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    beside.subscribe("1", FOLLOW, json!({ "after": other.member.feed_cursor().await })).await;
     let insert = |org, send, kind: &str| {
         format!(
             "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({}, {}, '{kind}')",
@@ -121,8 +118,7 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
     let mut old = acme.member.clone();
     old.address = older.address().await;
     let mut socket = Socket::of(&old).await;
-    socket.subscribe("1", FOLLOW, json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    socket.subscribe("1", FOLLOW, json!({ "after": old.feed_cursor().await })).await;
     // the newer one migrates, and serves from now on beside it
     for sql in NEWER {
         app.run(sql).await;

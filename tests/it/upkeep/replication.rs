@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use campaigns_tests::{Backend, Oracle, Postgres, TestApp, TestDatabase, assert_exact};
+use campaigns_tests::{Backend, Oracle, Postgres, TestApp, TestDatabase, assert_exact, until};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
-
-use crate::bounds::until;
 
 use super::{assert_filed, check, count, repair, run, until_exact};
 

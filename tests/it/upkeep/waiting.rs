@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use campaigns_tests::{
     Backend, Organization, Socket, TestApp, TestDatabase, assert_exact, on_both_databases,
+    until_at_most,
 };
 use sea_orm::DatabaseConnection;
 use serde_json::{Value as Json, json};
@@ -86,7 +87,7 @@ async fn listed(organization: &Organization) -> [Vec<String>; 2] {
 
 /// A follower of an organization's events from now on.
 pub(super) async fn follow(organization: &Organization) -> Socket {
-    let cursor = organization.member.data("{ feedCursor }", json!({})).await["feedCursor"].clone();
+    let cursor = organization.member.feed_cursor().await;
     let mut socket = Socket::of(&organization.member).await;
     let follow = "subscription ($after: String) { engagementEvents(after: $after) { node { id \
                   campaign { id } } } }";
@@ -270,15 +271,8 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
     app.run("ALTER TABLE campaign_events ENABLE TRIGGER USER").await;
     let oracle = until_exact(&app.sql).await;
     let waiting = "campaign_events WHERE feed_position IS NULL";
-    let start = std::time::Instant::now();
-    while count(&app.sql, waiting).await > 7000 {
-        assert!(
-            start.elapsed() < std::time::Duration::from_mins(1),
-            "{}",
-            count(&app.sql, waiting).await
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let number = async || count(&app.sql, waiting).await;
+    until_at_most("events are filed", 7000, number).await;
     assert_eq!(oracle.events[&acme.id].len(), 100 + 60 * 60 + 5);
     let oracle = assert_exact(&app.sql).await;
     assert_filed(&app.sql, &oracle).await;
