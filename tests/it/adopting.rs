@@ -95,7 +95,7 @@ async fn compare_figures(app: &TestApp, organization: &Organization) {
 #[tokio::test]
 async fn down_leaves_a_database_as_it_was_found() {
     for statuses in [Statuses::Documented, Statuses::OtherEnums, Statuses::Text] {
-        let database = TestDatabase::found(statuses).await;
+        let database = TestDatabase::of_other_program(statuses).await;
         let before = database.schema();
         for _ in 0..2 {
             let applied = campaigns_migration::up(&database.url).await.unwrap();
@@ -109,7 +109,7 @@ async fn down_leaves_a_database_as_it_was_found() {
 
 #[tokio::test]
 async fn a_large_database_is_adopted_while_others_write_to_it() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let org = fill(&database, 500, 200_000).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut writers = tokio::task::JoinSet::new();
@@ -200,7 +200,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
 
 #[tokio::test]
 async fn an_adoption_that_was_cut_off_goes_on() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     fill(&database, 100, 30_000).await;
     for milliseconds in [40, 150, 400, 900] {
@@ -222,7 +222,7 @@ async fn an_adoption_that_was_cut_off_goes_on() {
 
 #[tokio::test]
 async fn an_adoption_that_was_cut_off_can_be_undone() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     fill(&database, 100, 30_000).await;
     let mut begun = 0;
@@ -312,7 +312,7 @@ fn copy_rows(database: &TestDatabase, org: Uuid, send: Uuid) {
 
 #[tokio::test]
 async fn statements_of_other_programs_keep_their_meaning() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let org = fill(&database, 3, 24).await;
     let user = Uuid::new_v4();
     run(
@@ -369,7 +369,7 @@ async fn statements_of_other_programs_keep_their_meaning() {
 
 #[tokio::test]
 async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     run(
         &database,
         "ALTER TABLE campaigns DROP COLUMN body; ALTER TABLE campaigns ADD COLUMN account integer \
@@ -399,7 +399,7 @@ async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
 
 #[tokio::test]
 async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     run(
         &database,
         "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;
@@ -432,7 +432,7 @@ async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
 
 #[tokio::test]
 async fn a_plan_is_printed_and_adopting_is_agreed_to() {
-    let database = TestDatabase::found(Statuses::Documented).await;
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     let directory = tempfile::tempdir().unwrap();
     let migrate = async |more: &[&str]| {
@@ -528,7 +528,7 @@ async fn compare_sums(app: &TestApp, organization: &Organization) {
 #[tokio::test]
 async fn statuses_are_enums_of_other_names_or_text() {
     for statuses in [Statuses::OtherEnums, Statuses::Text] {
-        let database = TestDatabase::found(statuses).await;
+        let database = TestDatabase::of_other_program(statuses).await;
         campaigns_migration::up(&database.url).await.unwrap();
         let app = TestApp::on_database(database).start().await;
         let theirs = app.organization("theirs").await;

@@ -141,7 +141,7 @@ async fn a_number_of_json_is_kept_as_it_is_given_or_refused(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_input_that_cannot_be_taken_is_named(app: TestApp) {
+async fn invalid_input_is_refused_with_its_field(app: TestApp) {
     let acme = app.organization("acme").await;
     let member = &acme.member;
     for (input, field) in [
@@ -180,7 +180,7 @@ async fn an_input_that_cannot_be_taken_is_named(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn arguments_of_lists_that_cannot_be_taken_are_named(app: TestApp) {
+async fn invalid_arguments_of_lists_are_refused_with_their_field(app: TestApp) {
     let acme = app.organization("acme").await;
     for (variables, field) in [
         (json!({ "first": -1 }), "first"),
@@ -254,7 +254,7 @@ async fn ids_are_uuids(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn literals_are_held_against_the_schema(app: TestApp) {
+async fn literals_are_validated_against_the_schema(app: TestApp) {
     let acme = app.organization("acme").await;
     for (query, field) in [
         ("{ campaigns(first: 3000000000) { totalCount } }", "first"),
@@ -387,7 +387,7 @@ async fn at_most_50_validation_errors_are_reported(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn nesting_without_end_is_refused_in_documents_and_variables(app: TestApp) {
+async fn deep_nesting_is_refused_in_documents_and_variables(app: TestApp) {
     let acme = app.organization("acme").await;
     let deep =
         |inner: &str, depth: usize| format!("{}{}", "[".repeat(depth), inner) + &"]".repeat(depth);
@@ -597,7 +597,7 @@ async fn a_forged_cursor_is_rejected(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_order_by_the_same_field_again_and_again_is_that_order(app: TestApp) {
+async fn ordering_by_a_field_repeatedly_is_ordering_by_it_once(app: TestApp) {
     let acme = app.organization("acme").await;
     let query = "query ($after: String, $orderBy: [CampaignOrder!]) { \
                  campaigns(first: 1, after: $after, orderBy: $orderBy) { nodes { name } pageInfo { \
@@ -634,7 +634,7 @@ async fn an_order_by_the_same_field_again_and_again_is_that_order(app: TestApp) 
 }
 
 #[on_both_databases]
-async fn text_that_means_something_to_sql_is_just_text(app: TestApp) {
+async fn sql_in_text_is_only_text(app: TestApp) {
     let acme = app.organization("acme").await;
     for name in [
         "'; DROP TABLE campaigns; --",

@@ -222,7 +222,7 @@ async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
 }
 
 #[on_every_database]
-async fn a_number_of_decimals_that_cannot_be_is_refused(app: TestApp) {
+async fn an_invalid_number_of_decimals_is_refused(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(3).await;
     for (rate, ..) in RATES {

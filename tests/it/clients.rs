@@ -112,7 +112,7 @@ async fn pythons_gql_fetches_the_schema_validates_and_subscribes(app: TestApp) {
 }
 
 #[tokio::test]
-async fn a_service_that_knows_the_documents_of_a_client_gets_their_hashes_alone() {
+async fn a_client_with_known_documents_sends_only_hashes() {
     for (program, backend) in [("apollo.mjs", Backend::Postgres), ("urql.mjs", Backend::Sqlite)] {
         let (app, acme) = filled(backend, manifest(program).await).await;
         run(program, &app, &acme, &[("KNOWN", "yes")]).await;
@@ -120,7 +120,7 @@ async fn a_service_that_knows_the_documents_of_a_client_gets_their_hashes_alone(
 }
 
 #[tokio::test]
-async fn graphql_ws_retries_when_the_service_restarts_and_heeds_close_codes() {
+async fn graphql_ws_retries_when_the_service_restarts_and_obeys_close_codes() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::new(backend).await;
         let url = database.url.clone();

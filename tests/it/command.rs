@@ -168,7 +168,7 @@ async fn development_mode_listens_on_local_addresses_by_default() {
 }
 
 #[tokio::test]
-async fn without_descriptors_it_says_so_once_and_goes_on_when_there_are_some() {
+async fn running_out_of_descriptors_is_logged_once_and_accepting_resumes() {
     const SAID: &str = "connections are not accepted";
     let directory = tempfile::tempdir().unwrap();
     let database = TestDatabase::new(Backend::Sqlite).await;

@@ -97,7 +97,7 @@ async fn secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_meant_is_refused() {
+async fn an_invalid_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     for (text, reported) in [
@@ -170,7 +170,7 @@ async fn serve_check_says_whether_it_would_start_on_postgres() {
 }
 
 #[tokio::test]
-async fn serve_check_makes_nothing_up_in_development_mode() {
+async fn serve_check_creates_nothing_in_development_mode() {
     let directory = tempfile::tempdir().unwrap();
     let found = check(directory.path(), &[]).await;
     assert_eq!(found.code, 0, "{}{}", found.out, found.err);
@@ -309,7 +309,7 @@ async fn serve_check_fails_where_development_mode_fails() {
 }
 
 #[tokio::test]
-async fn without_an_audience_tokens_of_an_issuer_for_others_are_warned_of() {
+async fn an_issuer_without_an_audience_is_warned_about() {
     const WARNING: &str = "without --jwt-audience";
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();

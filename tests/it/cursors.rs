@@ -144,7 +144,7 @@ async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: Test
 }
 
 #[on_both_databases]
-async fn a_cursor_of_before_is_still_taken(app: TestApp) {
+async fn a_cursor_of_an_earlier_version_is_still_accepted(app: TestApp) {
     let (acme, made) = populated(&app, "acme").await;
     insert(&app, acme.id, made.sends[0], 4).await;
     let (rows, feed) = (stored(&app, acme.id).await, incarnation(&app).await);
@@ -171,7 +171,7 @@ async fn a_cursor_of_before_is_still_taken(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_cursor_that_was_made_up_tells_nothing_about_others(app: TestApp) {
+async fn a_forged_cursor_reveals_nothing_about_other_organizations(app: TestApp) {
     let (acme, made) = populated(&app, "acme").await;
     let (other, of_other) = populated(&app, "other").await;
     insert(&app, acme.id, made.sends[0], 3).await;

@@ -246,7 +246,7 @@ fn each_file_in_the_documents_exists() {
 }
 
 #[test]
-fn what_is_read_first_is_short() {
+fn the_readme_and_the_architecture_are_short() {
     for (file, most) in [("README.md", 130), ("ARCHITECTURE.md", 120)] {
         let text = read(file);
         let lines = text.lines().count();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use campaigns_tests::{
-    Backend, Binary, Example, Followed, Followers, Organization, Postgres, Received, Socket,
+    Backend, Binary, Example, FollowerReport, Followers, Organization, Postgres, Received, Socket,
     TestApp, TestDatabase, on_both_databases, serve_arguments, until,
 };
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -124,7 +124,7 @@ async fn six_writers(
 }
 
 /// Each follower has all events that are stored, once and in their order.
-fn all_have(followed: &[Followed], stored: &[Uuid]) {
+fn all_have(followed: &[FollowerReport], stored: &[Uuid]) {
     let kinds: BTreeSet<&str> = followed.iter().map(|client| client.kind.as_str()).collect();
     assert_eq!(kinds, ["apollo", "graphql-ws"].into());
     for client in followed {
@@ -296,15 +296,15 @@ async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
     assert!(
         expected.iter().filter(|ids| !ids.is_empty() && ids.len() < made.events.len()).count() > 30
     );
-    let mut heard: Vec<Vec<Json>> = vec![Vec::new(); filters.len()];
+    let mut received: Vec<Vec<Json>> = vec![Vec::new(); filters.len()];
     for _ in 0..expected.iter().map(Vec::len).sum() {
         let mut message = socket.message().await;
         assert_eq!(message["type"], "next", "{message}");
         let number: usize = message["id"].as_str().unwrap().parse().unwrap();
-        heard[number].push(message["payload"]["data"]["engagementEvents"]["node"]["id"].take());
+        received[number].push(message["payload"]["data"]["engagementEvents"]["node"]["id"].take());
     }
-    for ((filter, heard), expected) in filters.iter().zip(&heard).zip(&expected) {
-        assert_eq!(heard, expected, "{filter:#}");
+    for ((filter, received), expected) in filters.iter().zip(&received).zip(&expected) {
+        assert_eq!(received, expected, "{filter:#}");
     }
     assert_eq!(socket.receive_within(Duration::from_millis(300)).await, None);
 }
@@ -372,10 +372,10 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
     );
     // live, and from the table
     ours.subscribe("2", FOLLOW, json!({ "after": start })).await;
-    let mut heard = BTreeSet::new();
+    let mut received = BTreeSet::new();
     for _ in 0..4 {
         let message = ours.message().await;
-        heard.insert((
+        received.insert((
             message["id"].as_str().unwrap().to_owned(),
             message["payload"]["data"]["engagementEvents"]["node"]["id"].to_string(),
         ));
@@ -384,7 +384,7 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
     let each = |number: &str| {
         [(number.to_owned(), json!(id).to_string()), (number.to_owned(), last.to_string())]
     };
-    assert_eq!(heard, each("1").into_iter().chain(each("2")).collect());
+    assert_eq!(received, each("1").into_iter().chain(each("2")).collect());
     assert!(feed_cursor(&acme).await.is_string());
     // and shown with the digits that no double holds, in any list
     let pages = "{ events(last: 500) { nodes { id metadata } } campaigns { nodes { events { nodes \
@@ -772,7 +772,7 @@ async fn the_examples_write_and_follow() {
 }
 
 #[tokio::test]
-async fn a_service_that_ends_says_1001_and_no_complete() {
+async fn a_service_that_stops_closes_with_1001_and_without_complete() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let here = tempfile::tempdir().unwrap();
@@ -784,7 +784,7 @@ async fn a_service_that_ends_says_1001_and_no_complete() {
     socket.subscribe("2", "{ __typename }", json!({})).await;
     assert_eq!(socket.message().await["id"], "2");
     assert_eq!(socket.message().await["id"], "2");
-    let (ended, heard) = tokio::join!(service.terminate(), socket.receive());
-    assert!(matches!(heard, Received::Closed(1001, _)), "{heard:?}");
+    let (ended, received) = tokio::join!(service.terminate(), socket.receive());
+    assert!(matches!(received, Received::Closed(1001, _)), "{received:?}");
     assert_eq!(ended, 0);
 }

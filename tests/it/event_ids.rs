@@ -70,7 +70,7 @@ async fn counts_are_right(app: &TestApp, organization: &Organization) {
 }
 
 #[on_every_database]
-async fn an_id_that_another_organization_has_is_as_good_as_any(app: TestApp) {
+async fn two_organizations_can_record_the_same_id(app: TestApp) {
     let [(ours, our), (theirs, their)] = two(&app).await;
     let (id, other, free) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
     let their_events =

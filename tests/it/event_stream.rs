@@ -118,7 +118,7 @@ pub(crate) fn url(result: &Json) -> &str {
 }
 
 #[on_both_databases]
-async fn events_come_as_they_happen_and_go_on_after_the_last_one(app: TestApp) {
+async fn events_arrive_as_they_happen_and_resume_after_the_last_one(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let cursor = acme.member.feed_cursor().await;
@@ -274,7 +274,7 @@ async fn a_stream_that_is_not_read_ends() {
 }
 
 #[tokio::test]
-async fn graphql_sse_follows_and_comes_back() {
+async fn graphql_sse_follows_and_resumes() {
     const EXPECT: usize = 1_000;
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;

@@ -56,8 +56,8 @@ async fn next(socket: &mut Socket) -> Uuid {
     data["engagementEvents"]["node"]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// Nothing is heard while others could have been.
-async fn hears_nothing(socket: &mut Socket) {
+/// Nothing is received while others could have been.
+async fn receives_nothing(socket: &mut Socket) {
     assert_eq!(socket.receive_within(Duration::from_millis(400)).await, None);
 }
 
@@ -109,7 +109,7 @@ async fn an_open_transaction_of_one_organization_delays_no_other() {
     // its own organization waits, so that it misses nothing
     let second = record(ours, our.sends[1]).await;
     assert_eq!(page(ours).await, [] as [Uuid; 0]);
-    hears_nothing(&mut our_socket).await;
+    receives_nothing(&mut our_socket).await;
     open.commit().await.unwrap();
     assert_eq!([next(&mut our_socket).await, next(&mut our_socket).await], [first, second]);
     assert_eq!(page(ours).await, [first, second]);
@@ -135,7 +135,7 @@ async fn a_transaction_over_several_organizations_holds_up_these_alone() {
     assert_eq!(next(&mut sockets[2]).await, free);
     for index in 0..2 {
         record(&all[index].0, all[index].1.sends[0]).await;
-        hears_nothing(&mut sockets[index]).await;
+        receives_nothing(&mut sockets[index]).await;
     }
     open.commit().await.unwrap();
     for index in 0..2 {
@@ -157,7 +157,7 @@ async fn a_transaction_over_many_organizations_takes_few_locks_and_holds_all_up(
     }
     assert_eq!(locks(&app).await, 9);
     let id = record(&beside.0, beside.1.sends[0]).await;
-    hears_nothing(&mut socket).await;
+    receives_nothing(&mut socket).await;
     open.commit().await.unwrap();
     assert_eq!(next(&mut socket).await, id);
     for (organization, _) in many {
@@ -189,7 +189,7 @@ async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
     let again = insert(&open, all[1].0.id, all[1].1.sends[0]).await;
     assert_eq!(locks(&app).await, 2);
     let behind = record(&all[1].0, all[1].1.sends[1]).await;
-    hears_nothing(&mut socket).await;
+    receives_nothing(&mut socket).await;
     open.execute_unprepared("RELEASE SAVEPOINT few").await.unwrap();
     assert_eq!(locks(&app).await, 2);
     open.commit().await.unwrap();
@@ -219,7 +219,7 @@ async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_
     assert_eq!(next(&mut their_socket).await, id);
     assert_eq!(locks(&app).await, 3);
     for name in names {
-        hears_nothing(&mut our_socket).await;
+        receives_nothing(&mut our_socket).await;
         let holder = app.service_database.feed_reader().holder().await.unwrap().unwrap();
         assert_eq!((holder.process, holder.prepared.as_deref()), (None, Some(name.as_str())));
         app.run(&format!("COMMIT PREPARED '{name}'")).await;
@@ -244,7 +244,7 @@ async fn a_session_of_replication_holds_its_own_organizations_up() {
     let second = record(ours, our.sends[0]).await;
     let id = record(theirs, their.sends[0]).await;
     assert_eq!(next(&mut their_socket).await, id);
-    hears_nothing(&mut our_socket).await;
+    receives_nothing(&mut our_socket).await;
     open.commit().await.unwrap();
     assert_eq!([next(&mut our_socket).await, next(&mut our_socket).await], [first, second]);
 }
@@ -284,9 +284,9 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
         ours.id, our.sends[0]
     ))
     .await;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..5_000 {
-        heard.push(next(&mut live).await);
+        received.push(next(&mut live).await);
     }
     // a transaction that drew its number before these events, and was kept from its lock until now
     let late = app.sql.begin().await.unwrap();
@@ -299,7 +299,7 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
     late.execute_unprepared(&lock).await.unwrap();
     let mut behind = Socket::of(&ours.member).await;
     behind.subscribe("1", FOLLOW, json!({ "after": start })).await;
-    for id in &heard {
+    for id in &received {
         assert_eq!(next(&mut behind).await, *id);
     }
     late.rollback().await.unwrap();
@@ -385,7 +385,7 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
     let (mut our_socket, mut their_socket) =
         (follower(&ours_again).await, follower(&theirs_again).await);
     let beside = record(&theirs_again, theirs.1).await;
-    hears_nothing(&mut their_socket).await;
+    receives_nothing(&mut their_socket).await;
     // it goes on with the triggers of now
     let of_ours = insert(&open, ours.0, ours.1).await;
     let of_theirs = insert(&open, theirs.0, theirs.1).await;
@@ -395,7 +395,7 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
 }
 
 #[tokio::test]
-async fn processes_of_before_read_and_write_beside_those_of_now() {
+async fn older_processes_read_and_write_beside_newer_ones() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 3).await;
     let [(ours, our), (theirs, their), (third, _)] = all.as_slice() else { panic!("three") };
@@ -451,7 +451,7 @@ async fn processes_of_before_read_and_write_beside_those_of_now() {
 }
 
 #[tokio::test]
-async fn the_way_back_waits_for_transactions_that_old_readers_do_not_see() {
+async fn undoing_the_migration_waits_for_transactions_that_old_readers_do_not_see() {
     let (_postgres, database) = Postgres::own().await;
     let sql = database.connect().await;
     let [ours, _] = two_organizations(&sql).await;
@@ -543,7 +543,7 @@ async fn a_backlog_of_one_organization_does_not_delay_an_event_of_another(app: T
             (*most > 32) == is_slice && behind.any(|span| span["org_id"] == json!(organization))
         })
     };
-    let read = first(theirs.id, false).expect("it was heard");
+    let read = first(theirs.id, false).expect("it was received");
     assert!(first(ours.id, true).is_none_or(|slice| read < slice), "{reads:?}");
 }
 
@@ -653,7 +653,7 @@ async fn write(
 }
 
 /// Follows an organization, and connects again after the last event from time to time, until it has
-/// heard as many events as are stored, and no more.
+/// received as many events as are stored, and no more.
 async fn follow(
     organization: Organization,
     mut after: Json,
@@ -663,7 +663,7 @@ async fn follow(
     const WITH_CURSOR: &str =
         "subscription ($after: String) { engagementEvents(after: $after) { cursor node { id } } }";
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut silence = 0;
     loop {
         let mut socket = Socket::of(&organization.member).await;
@@ -672,15 +672,15 @@ async fn follow(
             let Some(message) = socket.receive_within(Duration::from_millis(500)).await else {
                 let all = stored.borrow().as_ref().map(|stored| stored[&organization.id].len());
                 silence += usize::from(all.is_some());
-                if all.is_some_and(|all| heard.len() >= all) || silence > 60 {
-                    return heard;
+                if all.is_some_and(|all| received.len() >= all) || silence > 60 {
+                    return received;
                 }
                 continue;
             };
             silence = 0;
             let Received::Message(mut message) = message else { panic!("{message:?}") };
             let mut edge = message["payload"]["data"]["engagementEvents"].take();
-            heard.push(edge["node"]["id"].as_str().unwrap().parse().unwrap());
+            received.push(edge["node"]["id"].as_str().unwrap().parse().unwrap());
             after = edge["cursor"].take();
         }
     }
@@ -738,10 +738,11 @@ async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() 
     stored.send_replace(Some(in_order.clone()));
     assert_eq!(in_order.values().flatten().copied().collect::<BTreeSet<_>>(), committed);
     while let Some(done) = followers.join_next().await {
-        let (organization, heard) = done.unwrap();
+        let (organization, received) = done.unwrap();
         let all = &in_order[&organization];
-        let same = heard.iter().zip(all).take_while(|(heard, stored)| heard == stored).count();
-        assert_eq!((same, heard.len()), (all.len(), all.len()));
+        let same =
+            received.iter().zip(all).take_while(|(received, stored)| received == stored).count();
+        assert_eq!((same, received.len()), (all.len(), all.len()));
     }
     until("nothing is held any more", Duration::from_secs(5), async || locks(&app).await == 0)
         .await;

@@ -324,7 +324,7 @@ async fn a_database_that_cannot_be_reached_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_page_of_an_allowed_origin_may_ask_and_another_may_not() {
+async fn cross_origin_requests_are_limited_to_allowed_origins() {
     let settings = campaigns_server::Settings {
         cors_origins: vec!["https://app.example.com".parse().unwrap()],
         ..Default::default()
@@ -407,7 +407,7 @@ async fn a_body_with_an_encoding_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_where_the_client_takes_it() {
+async fn answers_are_compressed_if_the_client_accepts_it() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let ask = async |query: &str, accepted: &str| {

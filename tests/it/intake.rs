@@ -157,7 +157,7 @@ async fn a_repeated_event_changes_nothing(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_bounce_for_good_sets_its_send_to_bounced(app: TestApp) {
+async fn a_hard_bounce_sets_its_send_to_bounced(app: TestApp) {
     let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'failed'").await;
     let bounce = |send: usize, of: Json| {
@@ -196,7 +196,7 @@ async fn a_bounce_for_good_sets_its_send_to_bounced(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn one_event_that_cannot_be_taken_stops_all_and_is_named(app: TestApp) {
+async fn one_invalid_event_refuses_the_whole_call_and_is_named(app: TestApp) {
     let (acme, made) = populated(&app).await;
     let other = app.organization("other").await;
     let of_other = other.populated(4).await;
@@ -258,7 +258,7 @@ async fn one_event_that_cannot_be_taken_stops_all_and_is_named(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn ten_thousand_a_call_are_a_handful_of_statements(app: TestApp) {
+async fn ten_thousand_events_per_call_take_a_few_statements(app: TestApp) {
     let (acme, made) = populated(&app).await;
     let mut rng = ChaCha8Rng::seed_from_u64(128);
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
@@ -305,7 +305,7 @@ async fn ten_thousand_a_call_are_a_handful_of_statements(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_status_goes_forward_alone(app: TestApp) {
+async fn a_status_only_moves_forward(app: TestApp) {
     let (acme, made) = populated(&app).await;
     for from in STATUSES {
         for to in STATUSES {
@@ -356,7 +356,7 @@ async fn a_status_goes_forward_alone(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_report_of_a_send_that_is_not_there_stops_all(app: TestApp) {
+async fn a_report_of_a_missing_send_refuses_the_whole_call(app: TestApp) {
     let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let other = app.organization("other").await;
@@ -380,7 +380,7 @@ async fn a_report_of_a_send_that_is_not_there_stops_all(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn calls_at_once_that_touch_the_same_sends_do_not_wait_in_a_circle(app: TestApp) {
+async fn concurrent_calls_on_the_same_sends_do_not_deadlock(app: TestApp) {
     let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let ids: Vec<Uuid> = (0..200).map(|_| Uuid::new_v4()).collect();

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a key server answers.
 #[derive(Clone)]
-enum Says {
+enum Reply {
     Keys(Json),
     Error,
     Nothing,
@@ -36,38 +36,38 @@ enum Says {
 /// A key server.
 struct Server {
     url: String,
-    says: Arc<Mutex<Says>>,
+    reply: Arc<Mutex<Reply>>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl Server {
-    async fn start(says: Says) -> Self {
-        let says = Arc::new(Mutex::new(says));
+    async fn start(reply: Reply) -> Self {
+        let reply = Arc::new(Mutex::new(reply));
         let fetches = Arc::new(AtomicUsize::new(0));
-        let (now, counted) = (Arc::clone(&says), Arc::clone(&fetches));
+        let (now, counted) = (Arc::clone(&reply), Arc::clone(&fetches));
         let answer = async move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            let says = now.lock().unwrap().clone();
-            match says {
-                Says::Keys(keys) => Response::new(Body::from(keys.to_string())),
-                Says::Error => {
+            let reply = now.lock().unwrap().clone();
+            match reply {
+                Reply::Keys(keys) => Response::new(Body::from(keys.to_string())),
+                Reply::Error => {
                     let mut response = Response::new(Body::from("no"));
                     *response.status_mut() = Status::INTERNAL_SERVER_ERROR;
                     response
                 }
-                Says::Nothing => std::future::pending().await,
-                Says::TooMuch => Response::new(Body::from(vec![b' '; 2 << 20])),
+                Reply::Nothing => std::future::pending().await,
+                Reply::TooMuch => Response::new(Body::from(vec![b' '; 2 << 20])),
             }
         };
         let router = Router::new().route("/jwks.json", get(answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, says, fetches }
+        Self { url, reply, fetches }
     }
 
-    fn say(&self, says: Says) {
-        *self.says.lock().unwrap() = says;
+    fn reply_with(&self, reply: Reply) {
+        *self.reply.lock().unwrap() = reply;
     }
 
     fn fetches(&self) -> usize {
@@ -272,12 +272,12 @@ fn a_token_that_names_no_key_is_of_the_only_one() {
 #[tokio::test]
 async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
     let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::RS256));
-    let server = Server::start(Says::Keys(set(&[&old.public]))).await;
+    let server = Server::start(Reply::Keys(set(&[&old.public]))).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
     assert_eq!(server.fetches(), 1);
-    server.say(Says::Keys(set(&[&new.public])));
+    server.reply_with(Reply::Keys(set(&[&new.public])));
     // all who name it wait for the same fetch
     let token = new.sign(acme);
     let statuses = join_all((0..20).map(|_| status(&app, &token))).await;
@@ -290,7 +290,7 @@ async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
 #[tokio::test]
 async fn a_flood_of_unknown_keys_causes_one_fetch() {
     let good = Pair::new("good", Algorithm::ES256);
-    let server = Server::start(Says::Keys(set(&[&good.public]))).await;
+    let server = Server::start(Reply::Keys(set(&[&good.public]))).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     let flood = (0..200).map(|number| {
@@ -309,18 +309,18 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
     let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::EdDSA));
     let short = Duration::from_millis(100);
     let pace = Pace { timeout: short, renewal: short, retry: short, unknown: short };
-    let server = Server::start(Says::Keys(set(&[&old.public]))).await;
+    let server = Server::start(Reply::Keys(set(&[&old.public]))).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
     let acme = app.organization("acme").await.id;
-    for says in [
-        Says::Error,
-        Says::Nothing,
-        Says::TooMuch,
-        Says::Keys(json!("nonsense")),
-        Says::Keys(set(&[])),
-        Says::Keys(set(&[&old.with("use", json!("enc"))])),
+    for reply in [
+        Reply::Error,
+        Reply::Nothing,
+        Reply::TooMuch,
+        Reply::Keys(json!("nonsense")),
+        Reply::Keys(set(&[])),
+        Reply::Keys(set(&[&old.with("use", json!("enc"))])),
     ] {
-        server.say(says);
+        server.reply_with(reply);
         let before = server.fetches();
         while server.fetches() < before + 3 {
             assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
@@ -328,7 +328,7 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
             assert_eq!(status(&app, &new.sign(acme)).await, StatusCode::UNAUTHORIZED);
         }
     }
-    server.say(Says::Keys(set(&[&new.public])));
+    server.reply_with(Reply::Keys(set(&[&new.public])));
     until_status(&app, &new.sign(acme), StatusCode::OK).await;
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
 }
@@ -394,7 +394,7 @@ async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
 #[tokio::test]
 async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not_the_token() {
     let good = Pair::new("good", Algorithm::ES256);
-    let server = Server::start(Says::Error).await;
+    let server = Server::start(Reply::Error).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
     let acme = app.organization("acme").await.id;
     let client = app.client(Some(good.sign(acme)));
@@ -412,15 +412,15 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
     // without a token there is nothing to verify
     assert_eq!(app.client(None).ask("{ __typename }", json!({})).await.code(), "UNAUTHENTICATED");
-    server.say(Says::Keys(set(&[&good.public])));
+    server.reply_with(Reply::Keys(set(&[&good.public])));
     until_status(&app, &good.sign(acme), StatusCode::OK).await;
     assert_eq!(ready().await, StatusCode::OK);
     assert!(fetches("failed").await >= 1.0 && fetches("fetched").await > fetched_before);
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_for_long_is_found_again() {
-    let server = Server::start(Says::Error).await;
+async fn a_key_server_is_retried_however_long_it_fails() {
+    let server = Server::start(Reply::Error).await;
     let milli = Duration::from_millis(1);
     let pace = Pace { retry: milli, ..Pace::default() };
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
@@ -428,7 +428,7 @@ async fn a_server_that_stays_away_for_long_is_found_again() {
     // after as many, a pause that doubled each time would overflow
     until("it tries again and again", PATIENCE, async || server.fetches() >= 100).await;
     let pair = Pair::new("key", Algorithm::ES256);
-    server.say(Says::Keys(set(&[&pair.public])));
+    server.reply_with(Reply::Keys(set(&[&pair.public])));
     until_status(&app, &pair.sign(acme.id), StatusCode::OK).await;
 }
 
@@ -527,7 +527,7 @@ async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets()
         let mut encrypting =
             Pair::new("for-encryption", Algorithm::RS256).with("use", json!("enc"));
         encrypting["alg"] = json!("RSA-OAEP");
-        let server = Server::start(Says::Keys(set(&[&encrypting, &signing]))).await;
+        let server = Server::start(Reply::Keys(set(&[&encrypting, &signing]))).await;
 
         let database = TestDatabase::new(backend).await;
         let url = database.url.clone();

@@ -192,7 +192,7 @@ async fn starting_queues_sends_and_canceling_leaves_them(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn of_many_clients_that_take_the_same_step_at_once_one_does(app: TestApp) {
+async fn of_many_clients_that_take_the_same_step_at_once_one_succeeds(app: TestApp) {
     let acme = app.organization("acme").await;
     for (step, to, sources) in STEPS {
         let id = campaign(&app, &acme, sources[0]).await;

@@ -140,7 +140,7 @@ async fn an_entry_that_cannot_be_added_is_named_and_nothing_is_added(app: TestAp
 }
 
 #[on_both_databases]
-async fn a_member_removes_no_one_from_a_list_regardless_of_the_ids(app: TestApp) {
+async fn a_member_cannot_remove_contacts_from_a_list(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme).await;
     let some = contacts(&app, &acme, 2).await;

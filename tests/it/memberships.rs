@@ -93,8 +93,8 @@ async fn until_status(app: &TestApp, user: &User, named: &[String], status: Stat
 async fn init(app: &TestApp, payload: Json) -> (Socket, Received) {
     let mut socket = Socket::silent(&app.address).await;
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-    let heard = socket.receive().await;
-    (socket, heard)
+    let received = socket.receive().await;
+    (socket, received)
 }
 
 fn acknowledged() -> Received {
@@ -138,9 +138,9 @@ async fn a_user_without_an_active_membership_is_unauthenticated(app: TestApp) {
     for user in [&alone, &invited, &suspended, &inactive] {
         assert_eq!(refusal(&app, &user.token, &[]).await, unauthenticated);
         assert_eq!(refusal(&app, &user.token, &[acme.to_string()]).await, unauthenticated);
-        let (_, heard) =
+        let (_, received) =
             init(&app, json!({ "Authorization": format!("Bearer {}", user.token) })).await;
-        assert!(matches!(heard, Received::Closed(4403, _)), "{heard:?}");
+        assert!(matches!(received, Received::Closed(4403, _)), "{received:?}");
     }
     // neither the id of a user nor a name is an auth_id
     assert_eq!(refusal(&app, &token(alone.id), &[]).await, unauthenticated);
@@ -191,8 +191,8 @@ async fn a_socket_names_the_organization_in_its_first_message(app: TestApp) {
     for (key, id) in
         [("X-Organization-Id", acme), ("x-organization-id", other), ("X-ORGANIZATION-ID", acme)]
     {
-        let (mut socket, heard) = init(&app, json!({ "authorization": bearer, key: id })).await;
-        assert_eq!(heard, acknowledged());
+        let (mut socket, received) = init(&app, json!({ "authorization": bearer, key: id })).await;
+        assert_eq!(received, acknowledged());
         socket.subscribe("1", WHO, json!({})).await;
         assert_eq!(socket.next("1").await["viewer"]["organization"]["id"], json!(id));
     }
@@ -209,10 +209,10 @@ async fn a_socket_names_the_organization_in_its_first_message(app: TestApp) {
             4400,
         ),
     ] {
-        let (_, heard) = init(&app, unclear.clone()).await;
+        let (_, received) = init(&app, unclear.clone()).await;
         assert!(
-            matches!(heard, Received::Closed(closed, _) if closed == code),
-            "{unclear} {heard:?}"
+            matches!(received, Received::Closed(closed, _) if closed == code),
+            "{unclear} {received:?}"
         );
     }
     for (organization, code) in [
@@ -222,16 +222,16 @@ async fn a_socket_names_the_organization_in_its_first_message(app: TestApp) {
         (json!(Uuid::new_v4()), 4403),
     ] {
         let payload = json!({ "authorization": bearer, "X-Organization-Id": organization });
-        let (_, heard) = init(&app, payload).await;
+        let (_, received) = init(&app, payload).await;
         assert!(
-            matches!(heard, Received::Closed(closed, _) if closed == code),
-            "{organization} {heard:?}"
+            matches!(received, Received::Closed(closed, _) if closed == code),
+            "{organization} {received:?}"
         );
     }
 }
 
 #[on_both_databases(settings = settings())]
-async fn a_token_with_an_organization_is_taken_at_its_word(app: TestApp) {
+async fn the_organization_that_a_token_names_is_used(app: TestApp) {
     let acme = app.organization("acme").await.id;
     let other = app.organization("other").await.id;
     let user = user(&app, acme).await;
@@ -281,19 +281,19 @@ async fn an_open_socket_ends_with_the_membership_or_the_organization(app: TestAp
     let user = user(&app, acme).await;
     join(&app, &user, acme, "member", "active").await;
     let bearer = format!("Bearer {}", user.token);
-    let (mut of_acme, heard) = init(&app, json!({ "authorization": bearer })).await;
-    assert_eq!(heard, acknowledged());
+    let (mut of_acme, received) = init(&app, json!({ "authorization": bearer })).await;
+    assert_eq!(received, acknowledged());
     of_acme.subscribe("1", FEED, json!({})).await;
     // a second membership does not make the first one's socket unclear
     join(&app, &user, other, "member", "active").await;
     let named = json!({ "authorization": bearer, "X-Organization-Id": other });
     let start = Instant::now();
     let mut of_other = loop {
-        let (socket, heard) = init(&app, named.clone()).await;
-        if heard == acknowledged() {
+        let (socket, received) = init(&app, named.clone()).await;
+        if received == acknowledged() {
             break socket;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{heard:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{received:?}");
     };
     app.run(&format!("DELETE FROM memberships WHERE org_id = {}", app.literal(other))).await;
     assert_eq!(of_other.closed().await, 4403);
@@ -304,11 +304,11 @@ async fn an_open_socket_ends_with_the_membership_or_the_organization(app: TestAp
     let mut claimed = Socket::of(&claimed).await;
     app.run(&format!("DELETE FROM organizations WHERE id = {}", app.literal(acme))).await;
     assert_eq!(claimed.closed().await, 4403);
-    let mut heard = of_acme.receive().await;
-    while let Received::Message(_) = heard {
-        heard = of_acme.receive().await;
+    let mut received = of_acme.receive().await;
+    while let Received::Message(_) = received {
+        received = of_acme.receive().await;
     }
-    assert!(matches!(heard, Received::Closed(4403, _)), "{heard:?}");
+    assert!(matches!(received, Received::Closed(4403, _)), "{received:?}");
 }
 
 #[on_both_databases(settings = settings())]

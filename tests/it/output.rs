@@ -80,7 +80,7 @@ async fn a_reader_that_went_away_ends_each_command_as_sigpipe_would() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_one_sentence_of_each_command() {
+async fn each_command_reports_a_full_disk_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let sentence =
         "campaigns: cannot write to standard output: No space left on device (os error 28)";

@@ -39,7 +39,7 @@ async fn a_document_is_executed_by_its_id() {
 }
 
 #[tokio::test]
-async fn where_only_known_documents_are_executed_nothing_else_is() {
+async fn with_known_documents_only_nothing_else_is_executed() {
     let app = TestApp::on(Backend::Sqlite).settings(settings(true)).start().await;
     let acme = app.organization("acme").await;
     for query in

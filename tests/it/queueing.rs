@@ -398,7 +398,7 @@ async fn the_number_of_statements_does_not_depend_on_the_length_of_the_list(app:
 }
 
 #[on_both_databases]
-async fn nothing_is_queued_for_anothers_campaign(app: TestApp) {
+async fn nothing_is_queued_for_a_campaign_of_another_organization(app: TestApp) {
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
     let id = campaign(&app, &theirs, "email", "draft").await;

@@ -1,4 +1,4 @@
-//! The second wall: what policies of PostgreSQL hold back where the service would not.
+//! Row security: PostgreSQL's policies hold back rows that the service would show.
 
 use campaigns_scope::Options;
 use campaigns_tests::{
@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 const ROLE: &str = "authenticated";
 
-/// Two services on one database, one of them behind the wall.
-struct Walled {
+/// Two services on one database, one of them behind row security.
+struct Services {
     app: TestApp,
     plain: TestApp,
 }
 
-impl Walled {
+impl Services {
     async fn start() -> Self {
         let database = TestDatabase::new(Backend::Postgres).await;
         campaigns_migration::write_policies(&database.url, ROLE).await.unwrap();
@@ -43,7 +43,7 @@ impl Walled {
     }
 }
 
-/// What a member asks, whose answer the wall does not change.
+/// Queries of a member, whose answers row security does not change.
 const QUESTIONS: [&str; 6] = [
     "{ campaigns(first: 100, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { totalCount nodes \
      { id name stats { sends delivered opens uniqueOpens clicks bounced openRate } \
@@ -63,30 +63,30 @@ async fn data(client: &Client, query: &str) -> Json {
 }
 
 #[tokio::test]
-async fn behind_the_wall_the_answers_are_the_same() {
-    let walled = Walled::start().await;
+async fn behind_row_security_the_answers_are_the_same() {
+    let services = Services::start().await;
     let (acme, other) =
-        (walled.app.organization("acme").await, walled.app.organization("other").await);
-    walled.plain.existing_organization(acme.id).await.populated(30).await;
-    walled.plain.existing_organization(other.id).await.populated(30).await;
+        (services.app.organization("acme").await, services.app.organization("other").await);
+    services.plain.existing_organization(acme.id).await.populated(30).await;
+    services.plain.existing_organization(other.id).await.populated(30).await;
     for (organization, role) in [(acme.id, "member"), (other.id, "admin")] {
-        let token = walled.user(organization, role).await;
-        let (walled, plain) =
-            (walled.app.client(Some(token.clone())), walled.plain.client(Some(token)));
+        let token = services.user(organization, role).await;
+        let (restricted, plain) =
+            (services.app.client(Some(token.clone())), services.plain.client(Some(token)));
         for question in QUESTIONS {
-            let answer = data(&walled, question).await;
+            let answer = data(&restricted, question).await;
             assert_eq!(answer, data(&plain, question).await, "{question}");
         }
     }
 }
 
 #[tokio::test]
-async fn behind_the_wall_everything_is_written_as_before() {
-    let walled = Walled::start().await;
-    let acme = walled.app.organization("acme").await;
-    let token = walled.user(acme.id, "admin").await;
-    let admin = walled.app.client(Some(token));
-    walled.app.run(&format!(
+async fn behind_row_security_writes_work_as_before() {
+    let services = Services::start().await;
+    let acme = services.app.organization("acme").await;
+    let token = services.user(acme.id, "admin").await;
+    let admin = services.app.client(Some(token));
+    services.app.run(&format!(
         "INSERT INTO contacts (org_id, first_name, email, country) SELECT '{}', 'x' || n, 'x' || n \
          || '@example.com', 'DE' FROM generate_series(1, 20) AS n", acme.id
     )).await;
@@ -170,64 +170,64 @@ async fn behind_the_wall_everything_is_written_as_before() {
         )
         .await;
     admin.data("mutation ($id: ID!) { deleteCampaign(id: $id) { id } }", one).await;
-    assert_eq!(walled.app.count("campaigns").await, 0);
+    assert_eq!(services.app.count("campaigns").await, 0);
 }
 
 #[tokio::test]
-async fn where_the_services_own_predicate_is_wrong_the_wall_holds() {
-    let walled = Walled::start().await;
+async fn row_security_holds_where_the_services_own_predicate_is_wrong() {
+    let services = Services::start().await;
     let (acme, other) =
-        (walled.app.organization("acme").await, walled.app.organization("other").await);
-    let foreign = walled.plain.existing_organization(other.id).await.populated(30).await;
-    let token = walled.user(acme.id, "admin").await;
-    for app in [&walled.app, &walled.plain] {
+        (services.app.organization("acme").await, services.app.organization("other").await);
+    let foreign = services.plain.existing_organization(other.id).await.populated(30).await;
+    let token = services.user(acme.id, "admin").await;
+    for app in [&services.app, &services.plain] {
         app.service_database.mislead(acme.id, other.id);
     }
-    let (walled_admin, plain_admin) =
-        (walled.app.client(Some(token.clone())), walled.plain.client(Some(token)));
+    let (restricted_admin, plain_admin) =
+        (services.app.client(Some(token.clone())), services.plain.client(Some(token)));
     let campaign = json!({ "id": foreign.campaigns[0] });
     let lists = ["campaigns", "segments", "contacts", "events"];
     for list in lists {
         let query = format!("{{ {list}(first: 5) {{ totalCount nodes {{ id }} }} }}");
-        // what the wall is for: without it the rows of another organization are shown
+        // what row security is for: without it the rows of another organization are shown
         assert_ne!(data(&plain_admin, &query).await[list]["totalCount"], 0, "{list}");
         assert_eq!(
-            data(&walled_admin, &query).await[list],
+            data(&restricted_admin, &query).await[list],
             json!({ "totalCount": 0, "nodes": [] }),
             "{list}"
         );
     }
     let stats = "query ($id: ID!) { campaign(id: $id) { name stats { sends opens } } }";
-    assert_eq!(walled_admin.data(stats, campaign.clone()).await["campaign"], Json::Null);
-    let before = walled.app.count("campaigns").await;
+    assert_eq!(restricted_admin.data(stats, campaign.clone()).await["campaign"], Json::Null);
+    let before = services.app.count("campaigns").await;
     let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"taken\" }) { \
                   campaign { id } } }";
-    assert_eq!(walled_admin.ask(update, campaign.clone()).await.code(), "NOT_FOUND");
+    assert_eq!(restricted_admin.ask(update, campaign.clone()).await.code(), "NOT_FOUND");
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
-    assert_eq!(walled_admin.ask(delete, campaign.clone()).await.code(), "NOT_FOUND");
+    assert_eq!(restricted_admin.ask(delete, campaign.clone()).await.code(), "NOT_FOUND");
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
-    assert!(walled_admin.ask(create, json!({})).await.body["errors"].is_array());
+    assert!(restricted_admin.ask(create, json!({})).await.body["errors"].is_array());
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
     let opened = json!({ "input": [{ "sendId": foreign.sends[0], "type": "OPEN" }] });
-    let events = walled.app.count("campaign_events").await;
-    assert_eq!(walled_admin.ask(record, opened).await.code(), "NOT_FOUND");
-    assert_eq!(walled.app.count("campaigns").await, before);
-    assert_eq!(walled.app.count("campaign_events").await, events);
-    let renamed = walled.app.rows("SELECT id FROM campaigns WHERE name = 'taken'").await;
+    let events = services.app.count("campaign_events").await;
+    assert_eq!(restricted_admin.ask(record, opened).await.code(), "NOT_FOUND");
+    assert_eq!(services.app.count("campaigns").await, before);
+    assert_eq!(services.app.count("campaign_events").await, events);
+    let renamed = services.app.rows("SELECT id FROM campaigns WHERE name = 'taken'").await;
     assert!(renamed.is_empty());
     // and what the service does for no one is its own
-    let organizations = walled.app.service_database.operator().organizations().await.unwrap();
+    let organizations = services.app.service_database.operator().organizations().await.unwrap();
     assert_eq!(organizations.len(), 2);
 }
 
 #[tokio::test]
 async fn policies_of_ones_own_hold_for_the_service() {
-    let walled = Walled::start().await;
-    let acme = walled.app.organization("acme").await;
+    let services = Services::start().await;
+    let acme = services.app.organization("acme").await;
     let (first, second) =
-        (walled.user(acme.id, "member").await, walled.user(acme.id, "member").await);
-    walled
+        (services.user(acme.id, "member").await, services.user(acme.id, "member").await);
+    services
         .app
         .run(
             "CREATE POLICY campaigns_own ON campaigns AS RESTRICTIVE FOR SELECT TO authenticated \
@@ -236,19 +236,19 @@ async fn policies_of_ones_own_hold_for_the_service() {
         )
         .await;
     let create = "mutation { createCampaign(input: { name: \"mine\" }) { campaign { id } } }";
-    data(&walled.app.client(Some(first.clone())), create).await;
+    data(&services.app.client(Some(first.clone())), create).await;
     for (token, count) in [(&first, 1), (&second, 0)] {
-        let client = walled.app.client(Some(token.clone()));
+        let client = services.app.client(Some(token.clone()));
         assert_eq!(
             data(&client, "{ campaigns { totalCount } }").await["campaigns"]["totalCount"],
             count
         );
     }
     // an admin by the token alone is none for the policies
-    let claims = walled.user(acme.id, "member").await;
-    let subject = walled.app.verify(&claims).subject().to_owned();
-    let admin = walled.app.client(Some(TestApp::token(acme.id, "admin", &subject)));
-    walled
+    let claims = services.user(acme.id, "member").await;
+    let subject = services.app.verify(&claims).subject().to_owned();
+    let admin = services.app.client(Some(TestApp::token(acme.id, "admin", &subject)));
+    services
         .app
         .run(&format!("INSERT INTO campaigns (org_id, name) VALUES ('{}', 'ours')", acme.id))
         .await;
@@ -256,14 +256,14 @@ async fn policies_of_ones_own_hold_for_the_service() {
     let id = data(&admin, query).await["campaigns"]["nodes"][0]["id"].clone();
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
     assert_eq!(admin.ask(delete, json!({ "id": id })).await.code(), "NOT_FOUND");
-    assert_eq!(walled.app.count("campaigns").await, 2);
+    assert_eq!(services.app.count("campaigns").await, 2);
 }
 
 #[tokio::test]
 async fn everything_that_policies_added_is_removed() {
     for found in [true, false] {
         let database = if found {
-            TestDatabase::found(Statuses::Documented).await
+            TestDatabase::of_other_program(Statuses::Documented).await
         } else {
             TestDatabase::empty(Backend::Postgres).await
         };
@@ -295,15 +295,15 @@ async fn everything_that_policies_added_is_removed() {
 }
 
 #[tokio::test]
-async fn it_serves_behind_the_wall_only_where_that_holds() {
+async fn serving_behind_row_security_requires_its_policies() {
     const SECRET: &str = "a secret of thirty-two bytes or more";
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let run = async |arguments: &[&str]| Binary::run(here, arguments).await;
-    let wall = ["--row-level-security", "--jwt-secret", SECRET];
+    let flags = ["--row-level-security", "--jwt-secret", SECRET];
     for arguments in [
         &["serve", "--row-level-security"][..],
-        &[&["serve", "--database-url", "sqlite://x.db"][..], &wall].concat(),
+        &[&["serve", "--database-url", "sqlite://x.db"][..], &flags].concat(),
         &["migrate", "--with-policies", "--database-url", "sqlite://x.db"],
     ] {
         let wrong = run(arguments).await;
@@ -313,7 +313,7 @@ async fn it_serves_behind_the_wall_only_where_that_holds() {
     let _server = Postgres::get().await;
     let database = TestDatabase::new(Backend::Postgres).await;
     let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", &database.url];
-    let serve = [&serve[..], &wall].concat();
+    let serve = [&serve[..], &flags].concat();
     let refused = run(&serve).await;
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("migrate --with-policies"), "{}", refused.err);
@@ -347,15 +347,15 @@ async fn it_serves_behind_the_wall_only_where_that_holds() {
 
 #[tokio::test]
 async fn a_subject_that_is_no_uuid_sees_nothing_and_fails_nowhere() {
-    let walled = Walled::start().await;
+    let services = Services::start().await;
     let (acme, other) =
-        (walled.app.organization("acme").await, walled.app.organization("other").await);
-    walled.plain.existing_organization(acme.id).await.populated(8).await;
-    walled.plain.existing_organization(other.id).await.populated(8).await;
+        (services.app.organization("acme").await, services.app.organization("other").await);
+    services.plain.existing_organization(acme.id).await.populated(8).await;
+    services.plain.existing_organization(other.id).await.populated(8).await;
     for subject in
         ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "", "00000000-0000-0000-0000-00000000000g"]
     {
-        let client = walled.app.client(Some(TestApp::token(acme.id, "admin", subject)));
+        let client = services.app.client(Some(TestApp::token(acme.id, "admin", subject)));
         if subject.is_empty() {
             assert_eq!(client.ask("{ feedCursor }", json!({})).await.code(), "UNAUTHENTICATED");
             continue;
@@ -408,10 +408,10 @@ async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
 
 #[tokio::test]
 async fn a_claim_that_postgresql_cannot_store_is_refused_before_any_statement() {
-    let walled = Walled::start().await;
-    let acme = walled.app.organization("acme").await;
-    let token = walled.user(acme.id, "member").await;
-    let subject = walled.app.verify(&token).subject().to_owned();
+    let services = Services::start().await;
+    let acme = services.app.organization("acme").await;
+    let token = services.user(acme.id, "member").await;
+    let subject = services.app.verify(&token).subject().to_owned();
     let claims = |more: Json| {
         let mut claims = json!({
             "sub": subject, "org_id": acme.id, "exp": chrono::Utc::now().timestamp() + 60,
@@ -425,18 +425,18 @@ async fn a_claim_that_postgresql_cannot_store_is_refused_before_any_statement() 
         json!({ "a\0b": true }),
         json!({ "sub": "alice\0" }),
     ] {
-        let client = walled.app.client(Some(claims(odd.clone())));
-        walled.app.forget_statements();
+        let client = services.app.client(Some(claims(odd.clone())));
+        services.app.forget_statements();
         let answer = client.ask("{ campaigns { totalCount } }", json!({})).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHENTICATED"), "{odd}");
         let message = answer.error()["message"].as_str().unwrap();
         assert!(message.contains("a claim contains a NUL character"), "{message}");
-        assert!(walled.app.statements().is_empty(), "{:?}", walled.app.statements());
+        assert!(services.app.statements().is_empty(), "{:?}", services.app.statements());
         // where policies read no claims, they do not matter
-        let plain = walled.plain.client(client.token.clone());
+        let plain = services.plain.client(client.token.clone());
         data(&plain, "{ campaigns { totalCount } }").await;
     }
-    let client = walled.app.client(Some(claims(json!({ "name": "\u{1}\u{7f}\u{10ffff}" }))));
+    let client = services.app.client(Some(claims(json!({ "name": "\u{1}\u{7f}\u{10ffff}" }))));
     data(&client, "{ campaigns { totalCount } }").await;
 }
 

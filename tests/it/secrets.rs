@@ -142,7 +142,7 @@ async fn no_argument_of_any_command_shows_a_secret_by_flag_by_variable_or_by_fil
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_one_is_not_repeated() {
+async fn an_invalid_secret_is_not_repeated() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let arguments = arguments(here).await;

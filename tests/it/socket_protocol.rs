@@ -155,8 +155,8 @@ async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestA
     let mut seen = (false, false);
     while seen != (true, true) {
         acme.member.data(record, json!({ "send": made.sends[0] })).await;
-        while let Some(heard) = socket.receive_within(Duration::from_millis(200)).await {
-            let Received::Message(message) = heard else { panic!("{heard:?}") };
+        while let Some(received) = socket.receive_within(Duration::from_millis(200)).await {
+            let Received::Message(message) = received else { panic!("{received:?}") };
             let shown = &message["payload"]["data"]["engagementEvents"];
             if message["id"] == "a" {
                 assert!(

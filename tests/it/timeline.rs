@@ -311,7 +311,7 @@ async fn without_bounds_a_campaigns_timeline_goes_from_its_first_to_its_last_eve
 }
 
 #[on_every_database]
-async fn a_timeline_that_cannot_be_is_refused(app: TestApp) {
+async fn an_invalid_timeline_is_refused(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = acme
         .admin

@@ -300,7 +300,7 @@ mod of_anything {
 
     proptest! {
         #[test]
-        fn who_is_let_in_has_an_organization_a_subject_and_time_left(claims in claims()) {
+        fn an_accepted_token_has_an_organization_a_subject_and_time_left(claims in claims()) {
             let secret = b"a secret of the tests, 32 bytes or more";
             let verifier = Verifier::new(Key::secret(secret).unwrap(), ClaimRules::default());
             let now = Utc::now();

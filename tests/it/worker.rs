@@ -214,7 +214,7 @@ async fn several_workers_start_each_campaign_once(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn workers_that_are_killed_lose_nothing_and_double_nothing(app: TestApp) {
+async fn killed_workers_lose_and_repeat_nothing(app: TestApp) {
     let acme = app.organization("acme").await;
     let mut ids = Vec::new();
     for _ in 0..6 {

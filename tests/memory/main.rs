@@ -219,7 +219,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         for id in 0..90 {
             socket.subscribe(id, query, json!({ "filter": filter })).await;
             // the share of the organization is half of what is free
-            if socket.catch_up().await.is_none_or(|heard| !heard.is_empty()) {
+            if socket.catch_up().await.is_none_or(|received| !received.is_empty()) {
                 break;
             }
             open += 1;

@@ -42,14 +42,14 @@ impl Peer {
     /// it has closed the socket.
     pub(crate) async fn catch_up(&mut self) -> Option<Vec<Json>> {
         self.say(&json!({ "type": "ping", "payload": { "mark": true } })).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
             let message = self.receive().await?;
             if message["type"] == "pong" {
-                return Some(heard);
+                return Some(received);
             }
             if message["type"] != "ping" {
-                heard.push(message);
+                received.push(message);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A service of the test's own, on port 0.
+//! A running service for one test, on a port that the system chooses.
 
 use std::{
     future::ready,
@@ -45,23 +45,24 @@ pub struct TestApp {
     pub database: TestDatabase,
     /// The service's connections to it.
     pub service_database: Database,
-    /// A connection that goes round the service.
+    /// A connection that bypasses the service.
     pub sql: DatabaseConnection,
-    /// Where it is.
+    /// Its address, `http://…`.
     pub address: String,
     statements: Arc<Mutex<Vec<Sent>>>,
     clock_panics: Arc<AtomicBool>,
     panics: Arc<Mutex<Option<Panics>>>,
     http: reqwest::Client,
-    /// Connections for what tests prepare, if those of the service are behind row security.
+    /// Connections for the rows that tests prepare, if those of the service are behind row
+    /// security.
     unrestricted: Option<Database>,
     _pooler: Option<Pooler>,
     _stop: watch::Sender<bool>,
 }
 
-/// An organization, and those who ask for it.
+/// An organization and its clients.
 pub struct Organization {
-    /// Its id.
+    /// Its ID.
     pub id: Uuid,
     /// An admin.
     pub admin: Client,
@@ -155,8 +156,8 @@ impl TestAppBuilder {
         Self { pooled: true, ..self }
     }
 
-    /// Puts viewers behind the row security policies that `campaigns policies` writes. They are
-    /// users with memberships.
+    /// Puts viewers behind the row security policies that `migrate --with-policies` writes. They
+    /// are users with memberships.
     #[must_use]
     pub fn row_security(self) -> Self {
         Self { row_security: true, ..self }
@@ -247,19 +248,19 @@ fn observer(statements: Arc<Mutex<Vec<Sent>>>, panics: Arc<Mutex<Option<Panics>>
 }
 
 impl TestApp {
-    /// Founds an organization.
+    /// Creates an organization.
     pub async fn organization(&self, slug: &str) -> Organization {
         let id = Uuid::new_v4();
-        let founded: Result<(), campaigns_scope::Error> = self
+        let created: Result<(), campaigns_scope::Error> = self
             .service_database
             .operator()
             .create_organization(id, slug, slug, Utc::now(), async |_| Ok(()))
             .await;
-        founded.unwrap();
+        created.unwrap();
         self.existing_organization(id).await
     }
 
-    /// The clients of an organization that exists already.
+    /// Clients of an organization that already exists.
     pub async fn existing_organization(&self, id: Uuid) -> Organization {
         let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];
         if self.unrestricted.is_some() {
@@ -302,7 +303,7 @@ impl TestApp {
         Client { http: self.http.clone(), address: self.address.clone(), token }
     }
 
-    /// A token that the service takes.
+    /// A token that the service accepts.
     #[must_use]
     pub fn token(organization: Uuid, role: &str, subject: &str) -> String {
         let now = Utc::now();
@@ -316,35 +317,35 @@ impl TestApp {
         verifier().verify(token, Utc::now()).unwrap()
     }
 
-    /// Signs any claims with the secret that the service takes.
+    /// Signs any claims with the secret of the service.
     #[must_use]
     pub fn sign(claims: &serde_json::Value) -> String {
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
     }
 
-    /// Forgets the statements that were sent so far.
+    /// Clears the list of statements.
     pub fn forget_statements(&self) {
         self.statements.lock().unwrap().clear();
     }
 
-    /// The statements that were sent since.
+    /// The statements that the service sent since its start, or since the list was cleared.
     #[must_use]
     pub fn statements(&self) -> Vec<Sent> {
         self.statements.lock().unwrap().clone()
     }
 
-    /// From now on, sending a statement with this word panics.
+    /// From now on, sending a statement that contains this word panics.
     pub fn panic_at(&self, word: Option<&'static str>) {
         *self.panics.lock().unwrap() = word.map(at);
     }
 
-    /// Whether everything that asks for the time panics, from now on.
+    /// From now on, reading the clock panics, or no longer does.
     pub fn panic_at_the_clock(&self, panics: bool) {
         self.clock_panics.store(panics, Ordering::SeqCst);
     }
 
-    /// The next sender of a statement with this word panics. Returns whether that has happened.
+    /// The next sender of a statement that contains this word panics. Returns whether it has.
     #[must_use]
     pub fn panic_once_at(&self, word: &'static str) -> Arc<AtomicBool> {
         let happened = Arc::new(AtomicBool::new(false));
@@ -353,7 +354,7 @@ impl TestApp {
         happened
     }
 
-    /// From now on, senders of the statements for which this is true panic.
+    /// From now on, senders of statements for which this returns true panic.
     pub fn panic_where(&self, panics: impl FnMut(&Sent) -> bool + Send + 'static) {
         *self.panics.lock().unwrap() = Some(Box::new(panics));
     }
@@ -366,7 +367,7 @@ impl TestApp {
     /// Runs SQL that may fail.
     ///
     /// # Errors
-    /// What the database says.
+    /// The error of the database.
     pub async fn try_run(&self, sql: &str) -> Result<(), sea_orm::DbErr> {
         self.sql.execute_unprepared(sql).await.map(|_| ())
     }
@@ -377,13 +378,13 @@ impl TestApp {
         self.sql.query_all_raw(statement).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub async fn count(&self, table: &str) -> i64 {
         let rows = self.rows(&format!("SELECT count(*) AS count FROM {table}")).await;
         rows[0].try_get("", "count").unwrap()
     }
 
-    /// As long as the result lives, changes of counts wait to be added, on PostgreSQL.
+    /// Keeps changes of counts from being added on PostgreSQL, as long as the result lives.
     pub async fn hold_changes(&self) -> Option<DatabaseConnection> {
         if self.database.backend == Backend::Sqlite {
             return None;

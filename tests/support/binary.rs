@@ -29,14 +29,14 @@ pub fn serve_arguments(url: &str) -> [&str; 7] {
     ["serve", "--listen", "127.0.0.1:0", "--database-url", url, "--jwt-secret", secret]
 }
 
-/// How a run of `campaigns` ended.
+/// The outcome of a run of `campaigns`.
 #[derive(Debug)]
 pub struct Finished {
     /// Its exit code.
     pub code: i32,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub out: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub err: String,
 }
 
@@ -132,7 +132,7 @@ impl Binary {
         Self::start_within(directory, arguments, &format!("ulimit -n {number}")).await
     }
 
-    /// Starts it from a shell that has done this.
+    /// Starts it from a shell that has run these commands.
     async fn start_within(directory: &std::path::Path, arguments: &[&str], limit: &str) -> Self {
         let command = Self::command(directory, arguments).await;
         let script = format!("{limit}; exec \"$@\"");
@@ -165,13 +165,13 @@ impl Binary {
         Self { child, lines, log, logged }
     }
 
-    /// What it has written to standard error.
+    /// Its standard error so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// How long it has used a processor so far.
+    /// The processor time that it has used so far.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
         let id = self.child.id().unwrap();
@@ -183,7 +183,7 @@ impl Binary {
         Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
-    /// How many bytes of memory it has.
+    /// The bytes of its memory.
     #[must_use]
     pub fn memory(&self) -> usize {
         let id = self.child.id().unwrap();
@@ -192,7 +192,7 @@ impl Binary {
         resident.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
     }
 
-    /// The first line of its output that this makes something of.
+    /// The first result that this function returns for a line of its output.
     pub async fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
         tokio::time::timeout(Duration::from_mins(2), async {
             loop {
@@ -263,18 +263,18 @@ impl Issuer {
     }
 }
 
-/// Followers of the feed that are cut off again and again: `tests/node/feed.mjs`.
+/// Followers of the feed that are disconnected repeatedly: `tests/node/feed.mjs`.
 pub struct Followers {
     program: NodeProgram,
     input: tokio::process::ChildStdin,
 }
 
-/// What a follower was given.
+/// The events that a follower received.
 #[derive(Debug, serde::Deserialize)]
-pub struct Followed {
+pub struct FollowerReport {
     /// Which client it uses.
     pub kind: String,
-    /// The ids of the events, in the order in which they came.
+    /// The IDs of the events, in the order of their arrival.
     pub ids: Vec<uuid::Uuid>,
     /// How often it connected.
     pub connections: usize,
@@ -298,10 +298,10 @@ impl Followers {
 
     /// Waits until each of them has this number of events, or no more events arrive, and returns
     /// the events that they received.
-    pub async fn expect(mut self, events: usize) -> Vec<Followed> {
+    pub async fn expect(mut self, events: usize) -> Vec<FollowerReport> {
         #[derive(serde::Deserialize)]
         struct Answer {
-            clients: Vec<Followed>,
+            clients: Vec<FollowerReport>,
         }
         self.input.write_all(format!("expect {events}\n").as_bytes()).await.unwrap();
         let line = loop {

@@ -7,13 +7,13 @@ use serde_json::{Value as Json, json};
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
-    /// Where the service is.
+    /// The address of the service.
     pub address: String,
-    /// What it shows.
+    /// The token that it sends.
     pub token: Option<String>,
 }
 
-/// What the service answered.
+/// An answer of the service.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -29,12 +29,15 @@ impl Client {
         Self { address, ..self.clone() }
     }
 
-    /// Asks with variables.
+    /// Sends a query with variables.
     pub async fn ask(&self, query: &str, variables: Json) -> Answer {
         self.post(&json!({ "query": query, "variables": variables })).await
     }
 
-    /// Asks, and expects data without errors.
+    /// Sends a query, and returns its data.
+    ///
+    /// # Panics
+    /// If there are errors.
     pub async fn data(&self, query: &str, variables: Json) -> Json {
         let mut answer = self.ask(query, variables).await;
         assert!(answer.body.get("errors").is_none(), "{query}\n{:#}", answer.body);

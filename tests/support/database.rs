@@ -21,7 +21,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// Which database.
+/// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// SQLite, a file.
@@ -32,15 +32,15 @@ pub enum Backend {
 
 /// An empty, migrated database.
 pub struct TestDatabase {
-    /// Which it is.
+    /// Its kind.
     pub backend: Backend,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     pub(crate) _remains: Remains,
 }
 
-/// What a test's database would leave behind. Dropping it removes that: hundreds of databases fill
-/// a disk.
+/// The files or the database on the server, which are removed when it is dropped: hundreds of
+/// databases fill a disk.
 pub(crate) enum Remains {
     /// The files of SQLite.
     Directory { _directory: TempDir },
@@ -77,13 +77,13 @@ impl TestDatabase {
         }
     }
 
-    /// One that is there already, and stays there when this is dropped.
+    /// An existing one, which stays when this is dropped.
     #[must_use]
     pub fn at(backend: Backend, url: &str) -> Self {
         Self { backend, url: url.to_owned(), _remains: Remains::Nothing }
     }
 
-    /// A new one without any table.
+    /// A new one without tables.
     pub async fn empty(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => {
@@ -99,7 +99,7 @@ impl TestDatabase {
         }
     }
 
-    /// A copy, as a backup is that was restored.
+    /// A copy, as a restored backup is.
     pub async fn copy(&self) -> Self {
         match self.backend {
             Backend::Sqlite => {
@@ -173,8 +173,8 @@ pub struct Postgres {
     _server: Child,
 }
 
-/// Makes PostgreSQL say of each row that is inserted into a table what it says when it cannot
-/// extend a file, until the trigger `a_no_space` is dropped.
+/// SQL that makes inserts into a table fail as on a full disk, until the trigger `a_no_space` is
+/// dropped.
 #[must_use]
 pub fn no_space(table: &str) -> String {
     format!(
@@ -240,7 +240,7 @@ impl Postgres {
         self.control(&format!("-m {mode} stop")).await;
     }
 
-    /// Makes a standby take writes.
+    /// Promotes a standby, so that it accepts writes.
     pub async fn promote(&self) {
         self.control("promote").await;
     }
@@ -412,7 +412,7 @@ impl Postgres {
     }
 }
 
-/// Where `initdb` and `postgres` are.
+/// The directory of `initdb` and `postgres`.
 pub(crate) fn programs() -> PathBuf {
     let mut places: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())

@@ -1,4 +1,4 @@
-//! Rows for a test to look at.
+//! Random rows.
 
 use std::{cell::RefCell, thread};
 
@@ -245,7 +245,7 @@ fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> String {
     (*from.choose(rng).unwrap()).to_owned()
 }
 
-/// One of some times, with none to six decimals: there are ties, and times that differ by a
+/// One of a few times, with none to six decimals: some are equal, and some differ by a
 /// microsecond.
 fn time(rng: &mut ChaCha8Rng, base: DateTime<Utc>) -> DateTime<Utc> {
     let fractions = [0, 0, 500_000, 500_001, 120, 999_999];

@@ -1,4 +1,4 @@
-//! What the tests stand on: a database of their own, a service on it, and clients that ask.
+//! Support of the tests: a database for each, a service on it, and clients.
 
 #![expect(clippy::disallowed_methods, reason = "a test also bypasses the scope")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -9,8 +9,8 @@ mod binary;
 mod client;
 mod database;
 mod fixtures;
-mod found;
 mod oracle;
+mod other_program;
 mod pooler;
 mod proxy;
 mod python;
@@ -19,15 +19,15 @@ mod waiting;
 
 pub use app::{Organization, Sent, TestApp, TestAppBuilder};
 pub use binary::{
-    Binary, Example, Finished, Followed, Followers, Issuer, NodeProgram, node, node_passes,
+    Binary, Example, Finished, FollowerReport, Followers, Issuer, NodeProgram, node, node_passes,
     serve_arguments,
 };
 pub use campaigns_tests_macros::{on_both_databases, on_every_database};
 pub use client::{Answer, Client};
 pub use database::{Backend, Postgres, TestDatabase, no_space, postgres_program};
 pub use fixtures::Fixtures;
-pub use found::{Statuses, assert_same_schema};
 pub use oracle::{Oracle, assert_exact, fold_all};
+pub use other_program::{Statuses, assert_same_schema};
 pub use pooler::Pooler;
 pub use proxy::{Proxy, free_port};
 pub use python::python;

@@ -1,5 +1,5 @@
-//! What the running counts have to be: counted in Rust from the rows of sends and events, with
-//! nothing that the service counts by.
+//! The expected running counts: counted in Rust from the rows of sends and events, independently
+//! of the service.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -179,7 +179,7 @@ impl Oracle {
         }
     }
 
-    /// What differs between the counts that a database has stored and these, if anything does.
+    /// The differences between the counts that a database has stored and these.
     pub async fn differences(&self, sql: &DatabaseConnection) -> Vec<String> {
         let mut differences = Vec::new();
         for (table, keys, counts) in TABLES {
@@ -222,7 +222,7 @@ async fn stored(
     rows(sql, &query).await.iter().map(read).collect()
 }
 
-/// Adds all changes that wait to the counts.
+/// Adds all pending changes to the counts.
 pub async fn fold_all(sql: &DatabaseConnection) {
     if sql.get_database_backend() != DbBackend::Postgres {
         return;
@@ -234,10 +234,10 @@ pub async fn fold_all(sql: &DatabaseConnection) {
     }
 }
 
-/// That the stored counts are what the oracle counts, with all changes added.
+/// Asserts that the stored counts are those of the oracle, with all changes added.
 ///
 /// # Panics
-/// Where they differ.
+/// If they differ.
 pub async fn assert_exact(sql: &DatabaseConnection) -> Oracle {
     fold_all(sql).await;
     let oracle = Oracle::of(sql).await;

@@ -13,7 +13,7 @@ use crate::{TestDatabase, database::server_user};
 
 /// A pooler that serves each transaction on any of its connections.
 pub struct Pooler {
-    /// Where the database is through it.
+    /// The URL of the database through it.
     pub url: String,
     child: Child,
     _directory: TempDir,
@@ -92,7 +92,7 @@ impl Pooler {
         sea_orm::Database::connect(options).await.unwrap()
     }
 
-    /// What a setting is on a connection of the pooler's.
+    /// The value of a setting on a connection of the pooler.
     pub async fn show(&self, setting: &str) -> String {
         let connection = self.connect().await;
         let sql = format!("SELECT current_setting('{setting}') AS value");

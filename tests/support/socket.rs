@@ -1,4 +1,4 @@
-//! A peer of the socket protocol that says what a test wants it to say.
+//! A client of the socket protocol, which sends any message.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::Client;
 /// How long a test waits for a message.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What comes next on a socket.
+/// An outcome of receiving.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
     /// A message of the protocol.
@@ -36,7 +36,7 @@ impl Socket {
     /// Opens a socket of a subprotocol to this address, `http://…`.
     ///
     /// # Errors
-    /// What the service answers instead.
+    /// The answer of the service, if it is not an upgrade.
     pub async fn open(
         address: &str,
         protocol: Option<&str>,
@@ -56,7 +56,7 @@ impl Socket {
         Ok(Self { stream })
     }
 
-    /// Opens one and says nothing yet.
+    /// Opens one without sending a message.
     pub async fn silent(address: &str) -> Self {
         Self::open(address, Some("graphql-transport-ws"), None).await.unwrap()
     }
@@ -93,18 +93,18 @@ impl Socket {
         self.say(json!({ "id": id, "type": "subscribe", "payload": payload })).await;
     }
 
-    /// What comes next, pings left out.
+    /// The next message except pings.
     ///
     /// # Panics
-    /// Where nothing comes for long.
+    /// If nothing arrives in time.
     pub async fn receive(&mut self) -> Received {
-        self.receive_within(PATIENCE).await.expect("something is heard in time")
+        self.receive_within(PATIENCE).await.expect("something is received in time")
     }
 
-    /// What comes within this time.
+    /// The next message except pings, or `None` if none arrives within this time.
     pub async fn receive_within(&mut self, patience: Duration) -> Option<Received> {
         use async_graphql::futures_util::StreamExt;
-        let heard = async {
+        let received = async {
             loop {
                 match self.stream.next().await {
                     Some(Ok(Message::Text(text))) => {
@@ -121,13 +121,13 @@ impl Socket {
                 }
             }
         };
-        tokio::time::timeout(patience, heard).await.ok()
+        tokio::time::timeout(patience, received).await.ok()
     }
 
     /// The next message.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub async fn message(&mut self) -> Json {
         match self.receive().await {
             Received::Message(message) => message,
@@ -138,7 +138,7 @@ impl Socket {
     /// The data of the next `next` of an operation.
     ///
     /// # Panics
-    /// Where something else comes.
+    /// If something else arrives.
     pub async fn next(&mut self, id: &str) -> Json {
         let mut message = self.message().await;
         assert_eq!((&message["id"], &message["type"]), (&json!(id), &json!("next")), "{message}");
@@ -149,7 +149,7 @@ impl Socket {
     /// The code of the close that comes next.
     ///
     /// # Panics
-    /// Where something else comes.
+    /// If something else arrives.
     pub async fn closed(&mut self) -> u16 {
         match self.receive().await {
             Received::Closed(code, _) => code,

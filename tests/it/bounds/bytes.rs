@@ -26,7 +26,7 @@ async fn texts_of(client: &Client, object: &str) -> Vec<String> {
 }
 
 #[on_both_databases]
-async fn each_text_that_is_shown_is_drawn_from_the_budget_however_often(app: TestApp) {
+async fn text_is_drawn_from_the_budget_each_time_it_is_shown(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let text = "x".repeat(100_000);
@@ -119,7 +119,7 @@ async fn each_text_that_is_shown_is_drawn_from_the_budget_however_often(app: Tes
 }
 
 #[on_both_databases]
-async fn rows_are_drawn_while_they_are_read_and_their_reading_ends(app: TestApp) {
+async fn rows_are_drawn_from_the_budget_while_they_are_read(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     let body = "x".repeat(1_000_000);
@@ -189,7 +189,7 @@ async fn stored_text_has_a_maximum_length(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn json_of_very_many_values_is_refused_before_it_is_read(app: TestApp) {
+async fn json_with_too_many_values_is_refused_before_it_is_parsed(app: TestApp) {
     let acme = app.organization("acme").await;
     let zeros = format!("[{}0]", "0,".repeat(3_900_000));
     let body = format!(
@@ -250,7 +250,7 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
 }
 
 #[tokio::test]
-async fn operations_that_are_kept_have_a_size() {
+async fn cached_operations_are_bounded_in_bytes() {
     const MOST: usize = 256 * 1024;
     let mut settings = Settings::default();
     settings.limits.operation.kept = MOST;

@@ -43,7 +43,7 @@ fn refused() -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn without_its_database_it_says_so_and_comes_back() {
+async fn without_its_database_the_service_is_unavailable_and_recovers() {
     let (postgres, database) = Postgres::own().await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
@@ -99,7 +99,7 @@ async fn it_starts_before_its_database_does() {
 }
 
 #[tokio::test]
-async fn it_goes_on_at_another_host_of_its_address_that_takes_writes() {
+async fn the_service_fails_over_to_the_host_that_accepts_writes() {
     let (first, database) = Postgres::own().await;
     let second = first.standby().await;
     // the standby comes first, and is not written to
@@ -157,7 +157,7 @@ async fn a_read_only_database_serves_reads() {
 }
 
 #[tokio::test]
-async fn without_a_connection_to_spare_it_says_so() {
+async fn without_a_free_connection_operations_are_unavailable() {
     let (_postgres, database) = Postgres::own().await;
     let own = TestDatabase::at(Backend::Postgres, &database.url);
     let sql = own.connect_once().await;
@@ -184,7 +184,7 @@ async fn without_a_connection_to_spare_it_says_so() {
 }
 
 #[tokio::test]
-async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
+async fn on_a_full_disk_writes_fail_and_reads_continue() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
@@ -229,7 +229,7 @@ async fn where_the_disk_is_full_nothing_is_stored_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn while_another_process_holds_sqlite_it_is_read_and_a_write_says_so() {
+async fn while_another_process_locks_sqlite_reads_succeed_and_writes_fail() {
     let settings = Settings { query_timeout: Duration::from_secs(2), ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;

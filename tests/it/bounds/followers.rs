@@ -204,7 +204,7 @@ async fn events_of_a_megabyte_are_followed_without_being_read_together(app: Test
 
 /// A service of its own process, an organization that is followed there, and a statement that
 /// inserts an event of it.
-struct Followed {
+struct FollowedService {
     app: TestApp,
     binary: Binary,
     member: campaigns_tests::Client,
@@ -213,7 +213,7 @@ struct Followed {
     _remains: (Postgres, tempfile::TempDir),
 }
 
-impl Followed {
+impl FollowedService {
     async fn start() -> Self {
         let (postgres, database) = Postgres::own().await;
         let app = TestApp::on_database(database).start().await;
@@ -260,7 +260,7 @@ impl Followed {
 
 #[tokio::test]
 async fn a_transaction_that_holds_the_feed_up_is_named() {
-    let mut followed = Followed::start().await;
+    let mut followed = FollowedService::start().await;
     let open = followed.app.sql.begin().await.unwrap();
     open.execute_unprepared(&followed.insert).await.unwrap();
     let process = open
@@ -280,7 +280,7 @@ async fn a_transaction_that_holds_the_feed_up_is_named() {
 
 #[tokio::test]
 async fn a_prepared_transaction_that_holds_the_feed_up_is_named() {
-    let mut followed = Followed::start().await;
+    let mut followed = FollowedService::start().await;
     let insert = followed.insert.clone();
     // its session has gone
     let session = followed.app.database.connect_once().await;

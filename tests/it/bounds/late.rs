@@ -78,7 +78,7 @@ async fn each_field_of_a_mutation_says_what_became_of_its_own_changes() {
 }
 
 #[on_both_databases]
-async fn an_error_that_no_repetition_mends_says_nothing_of_commits(app: TestApp) {
+async fn a_permanent_error_says_nothing_about_commits(app: TestApp) {
     let acme = app.organization("acme").await;
     let answer = acme
         .member

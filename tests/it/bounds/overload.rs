@@ -24,7 +24,7 @@ async fn retry_after(client: &Client, query: &str) -> (StatusCode, Option<u64>) 
 }
 
 #[tokio::test]
-async fn operations_are_refused_behind_those_that_have_waited_for_long() {
+async fn operations_are_refused_behind_one_that_has_waited_for_long() {
     let max_wait = Duration::from_secs(2);
     let app = TestApp::on(Backend::Postgres)
         .options(move |options| Options { max_executing: 4, max_wait, ..options })
@@ -110,7 +110,7 @@ async fn until_refused(client: &Client) -> (usize, Answer) {
 }
 
 #[on_both_databases(settings = settings())]
-async fn an_organization_asks_for_no_more_than_its_rate(app: TestApp) {
+async fn an_organization_is_limited_to_its_rate(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let (times, refused) = until_refused(&acme.member).await;
     assert!((1..=8).contains(&times), "{times}");

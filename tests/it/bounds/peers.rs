@@ -37,7 +37,7 @@ async fn impatient() -> TestApp {
 }
 
 #[tokio::test]
-async fn half_a_header_is_not_waited_for() {
+async fn an_incomplete_header_is_cut_off() {
     let app = impatient().await;
     for header in ["", "GET /healthz HTTP/1.1\r\nHost: x\r\n", "POST /graphql HT"] {
         let mut stream = connect(&app).await;
@@ -148,7 +148,7 @@ async fn a_small_request_that_is_refused_does_not_end_its_connection() {
 }
 
 #[tokio::test]
-async fn half_a_body_is_not_waited_for() {
+async fn an_incomplete_body_is_cut_off() {
     let app = impatient().await;
     let acme = app.organization("acme").await;
     let token = acme.member.token.as_ref().unwrap();
@@ -164,7 +164,7 @@ async fn half_a_body_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_read_is_not_kept() {
+async fn an_unread_answer_is_dropped() {
     let app = impatient().await;
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
@@ -265,7 +265,7 @@ async fn the_number_of_unauthenticated_sockets_is_bounded() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_message_is_not_waited_for() {
+async fn an_incomplete_message_is_cut_off() {
     let settings = Settings {
         timeouts: timeouts(SHORT),
         socket_ping: Duration::from_millis(100),

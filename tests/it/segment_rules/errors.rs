@@ -22,7 +22,7 @@ fn levels(count: usize) -> Json {
 
 #[expect(clippy::too_many_lines, reason = "a case after the other")]
 #[tokio::test]
-async fn rules_that_cannot_be_taken_are_named_by_their_path() {
+async fn invalid_rules_are_refused_with_their_path() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let campaign = "01890a5d-ac96-774b-bcce-b302099a8057";

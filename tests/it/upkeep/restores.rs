@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     assert_filed, check, count, repair, run,
-    waiting::{assert_hears, follow},
+    waiting::{assert_receives, follow},
 };
 
 /// A database with rows of two organizations, of which some changes wait to be counted.
@@ -64,7 +64,7 @@ async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
         let ids: BTreeSet<Uuid> =
             nodes.iter().map(|node| node["id"].as_str().unwrap().parse().unwrap()).collect();
         assert_eq!((&ids, nodes.len()), (events, events.len()), "{name}");
-        assert_hears(&app, &organization, &mut follower, &BTreeSet::new()).await;
+        assert_receives(&app, &organization, &mut follower, &BTreeSet::new()).await;
     }
     run(
         &sql,

@@ -96,7 +96,7 @@ pub(super) async fn follow(organization: &Organization) -> Socket {
 }
 
 /// That a follower hears each of these events once, and then the one that is written now.
-pub(super) async fn assert_hears(
+pub(super) async fn assert_receives(
     app: &TestApp,
     organization: &Organization,
     socket: &mut Socket,
@@ -105,7 +105,7 @@ pub(super) async fn assert_hears(
     let late = Late::new(app, organization, "open").await;
     app.run(&late.send).await;
     app.run(&late.event).await;
-    let mut heard = BTreeSet::new();
+    let mut received = BTreeSet::new();
     loop {
         let event: Json = socket.next("1").await["engagementEvents"]["node"].clone();
         let id: Uuid = event["id"].as_str().unwrap().parse().unwrap();
@@ -113,9 +113,9 @@ pub(super) async fn assert_hears(
         if id == late.id {
             break;
         }
-        assert!(heard.insert(id), "{id} comes twice");
+        assert!(received.insert(id), "{id} comes twice");
     }
-    assert_eq!(&heard, events);
+    assert_eq!(&received, events);
 }
 
 #[on_both_databases]
@@ -151,7 +151,7 @@ async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_t
     assert_eq!(latest.len(), feed.len());
     let oracle = assert_exact(&app.sql).await;
     assert_filed(&app.sql, &oracle).await;
-    assert_hears(&app, &acme, &mut follower, &[late.id, other.id].into()).await;
+    assert_receives(&app, &acme, &mut follower, &[late.id, other.id].into()).await;
     sql.close().await.unwrap();
 }
 
@@ -180,7 +180,7 @@ async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_plac
     let oracle = assert_exact(&app.sql).await;
     assert_filed(&app.sql, &oracle).await;
     // followers have already received them
-    assert_hears(&app, &acme, &mut follower, &BTreeSet::new()).await;
+    assert_receives(&app, &acme, &mut follower, &BTreeSet::new()).await;
     sql.close().await.unwrap();
 }
 
@@ -207,7 +207,7 @@ async fn an_event_before_its_send_in_one_transaction_is_filed_with_it() {
         app.run(&format!("WITH s AS ({} RETURNING 1) {}", both.send, both.event)).await;
         assert_eq!(both.queued(&acme).await, (true, 0, 1));
         assert_exact(&app.sql).await;
-        assert_hears(&app, &acme, &mut follower, &[late.id, both.id].into()).await;
+        assert_receives(&app, &acme, &mut follower, &[late.id, both.id].into()).await;
     }
 }
 
@@ -235,7 +235,7 @@ async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
     assert_filed(&app.sql, &oracle).await;
     assert_eq!(lates[0].queued(&acme).await, (true, 0, 1));
     let events = lates.iter().map(|late| late.id).collect();
-    assert_hears(&app, &acme, &mut follower, &events).await;
+    assert_receives(&app, &acme, &mut follower, &events).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Databases of PostgreSQL as another program has made them, for the service to adopt.
+//! PostgreSQL databases that another program made, for the service to adopt.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::{
     database::{Remains, connect, postgres_program},
 };
 
-/// How such a database says what the values of a status are.
+/// How such a database defines the values of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statuses {
     /// By the enums that are documented.
@@ -28,10 +28,10 @@ const NEIGHBOURS: &str =
 
 impl TestDatabase {
     /// A new one with tables of another program, with its policies, functions and triggers.
-    pub async fn found(statuses: Statuses) -> Self {
+    pub async fn of_other_program(statuses: Statuses) -> Self {
         let database = Self::empty(Backend::Postgres).await;
         let connection = database.connect().await;
-        connection.execute_unprepared(&found_sql(statuses)).await.unwrap();
+        connection.execute_unprepared(&tables_of_other_program(statuses)).await.unwrap();
         connection.close().await.unwrap();
         database
     }
@@ -44,7 +44,7 @@ impl TestDatabase {
             .get_or_init(async || {
                 let url = postgres.create_named("adopted_template", None).await;
                 let connection = connect(&url, 1).await;
-                let sql = found_sql(Statuses::Documented);
+                let sql = tables_of_other_program(Statuses::Documented);
                 connection.execute_unprepared(&sql).await.unwrap();
                 connection.close().await.unwrap();
                 campaigns_migration::up(&url).await.unwrap();
@@ -54,7 +54,7 @@ impl TestDatabase {
         Self { _remains: Remains::Database(url.clone()), backend: Backend::Postgres, url }
     }
 
-    /// What `pg_dump -s` says of it.
+    /// Its schema, by `pg_dump -s`.
     #[must_use]
     pub fn schema(&self) -> String {
         let dump =
@@ -68,7 +68,7 @@ impl TestDatabase {
     }
 }
 
-fn found_sql(statuses: Statuses) -> String {
+fn tables_of_other_program(statuses: Statuses) -> String {
     const VALUES: [(&str, &str, &[&str]); 4] = [
         (
             "{campaign_status}",
@@ -87,7 +87,7 @@ fn found_sql(statuses: Statuses) -> String {
     if statuses == Statuses::OtherEnums {
         types += "CREATE SCHEMA kinds; GRANT USAGE ON SCHEMA kinds TO PUBLIC;";
     }
-    let mut sql = include_str!("found.sql").to_owned();
+    let mut sql = include_str!("other_program.sql").to_owned();
     for (placeholder, documented, values) in VALUES {
         let quoted: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
         let list = quoted.join(", ");
@@ -118,10 +118,10 @@ fn found_sql(statuses: Statuses) -> String {
     sql.replace("{types}", &types)
 }
 
-/// That two dumps of a schema are the same; shows the lines that only one of them has.
+/// Asserts that two dumps of a schema are the same, or shows the lines that only one of them has.
 ///
 /// # Panics
-/// Where they differ.
+/// If they differ.
 #[track_caller]
 pub fn assert_same_schema(before: &str, after: &str) {
     let only = |of: &str, other: &str| {
