@@ -9,6 +9,8 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 /** The browser's program, if there is one. */
 export const executablePath = process.env.CHROMIUM ?? programs.find(existsSync);
+/** How long a page is waited for on a busy machine, in milliseconds. */
+export const PATIENCE = 180_000;
 
 /** Opens a browser for a service, and others that it may ask, and closes it after the visit, even if that fails. */
 export async function visit(address, visiting, others = []) {
@@ -26,7 +28,7 @@ export async function visit(address, visiting, others = []) {
       viewport: { width: 1280, height: 860 },
       ...options,
     });
-    context.setDefaultTimeout(Number(process.env.PATIENCE ?? 60_000));
+    context.setDefaultTimeout(PATIENCE);
     await context.route(
       (url) => !origins.includes(url.origin),
       (route) => {
@@ -105,7 +107,8 @@ export async function hearInGraphiql(page, happen, text) {
   // nothing on the page tells when GraphiQL knows the operation of another tab, and when the service
   // has the subscription, which begins then
   const heard = page.locator(".graphiql-response").getByText(text).first();
-  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
+  const until = Date.now() + PATIENCE;
+  while (Date.now() < until && !(await heard.isVisible())) {
     const isRunning = await page.getByRole("button", { name: /^Stop query/ }).isVisible();
     if (!isRunning) await run(page, "engagementEvents");
     await happen();

@@ -15,6 +15,7 @@ mod overload;
 mod peers;
 mod places;
 mod pooler;
+mod replaced;
 mod restarts;
 mod restored;
 mod tasks;
