@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     Clock, Keys, Settings,
     metrics::{Metrics, Operations},
-    socket::Sockets,
+    push::Sockets,
 };
 
 /// The maximum number of simultaneous connections to the address of `/metrics`.

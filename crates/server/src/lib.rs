@@ -6,6 +6,7 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod app;
+mod caller;
 mod clock;
 pub mod command;
 pub mod demo;
@@ -18,6 +19,7 @@ mod logs;
 mod metrics;
 mod operation;
 mod public_url;
+mod push;
 mod secrets;
 mod settings;
 mod socket;

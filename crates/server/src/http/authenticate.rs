@@ -1,42 +1,16 @@
-//! Authentication: from the header to the scope.
+//! Authentication: from the headers of a request to a scope.
 
-use campaigns_graphql::{Code, Error};
-use campaigns_scope::{Bearer, Error as ScopeError, InvalidToken, NoViewer, Scope, Viewer};
+use campaigns_scope::{Scope, Viewer};
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use uuid::Uuid;
 
 use super::headers::text;
-use crate::App;
+use crate::{
+    App,
+    caller::{Caller, ORGANIZATION, Refusal},
+};
 
-/// The header that names the organization if the token does not.
-pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
-
-/// [`ORGANIZATION`] in its usual spelling.
-const ORGANIZATION_NAME: &str = "X-Organization-Id";
-
-/// Why a request has no scope.
-pub(crate) enum Refusal {
-    /// No token, or an invalid one, with the reason for the bearer.
-    Unauthenticated(String),
-    /// The token is valid, but another part of the request is not. With a status.
-    Refused(StatusCode, Error),
-    /// The scope cannot be determined now.
-    Failed(Error),
-}
-
-/// A caller with a valid token, who can name an organization.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) bearer: Bearer,
-    named: Option<Uuid>,
-}
-
-impl Caller {
-    /// The same caller, fixed to this organization.
-    pub(crate) fn staying_in(self, organization: Uuid) -> Self {
-        Self { named: Some(organization), ..self }
-    }
-}
+/// [`ORGANIZATION`] as the name of a header.
+const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-organization-id");
 
 impl App {
     /// The caller, its viewer, and the scope of the token.
@@ -48,7 +22,7 @@ impl App {
         let authorization = authorization.map_err(|unusable| {
             Refusal::Unauthenticated(unusable.why.replace("This", "The Authorization"))
         })?;
-        let organization = text(headers, &ORGANIZATION, ORGANIZATION_NAME);
+        let organization = text(headers, &ORGANIZATION_HEADER, ORGANIZATION);
         // the token is checked before anything else
         let caller = self.caller(authorization, organization.as_ref().ok().copied().flatten());
         let caller = caller.await?;
@@ -57,77 +31,4 @@ impl App {
         let (viewer, scope) = self.enter(&caller).await?;
         Ok((caller, viewer, scope))
     }
-
-    /// The caller for an authorization, `Bearer …`, and the name of an organization.
-    pub(crate) async fn caller(
-        &self,
-        authorization: Option<&str>,
-        organization: Option<&str>,
-    ) -> Result<Caller, Refusal> {
-        let token = authorization.and_then(bearer).ok_or_else(|| {
-            Refusal::Unauthenticated("Send a token: Authorization: Bearer …".to_owned())
-        })?;
-        let bearer = self.keys.bearer(token, &self.clock).await.map_err(|error| match error {
-            InvalidToken::NoKeys => {
-                Refusal::Failed(Error::of(Code::Unavailable, "The keys cannot be fetched."))
-            }
-            invalid => Refusal::Unauthenticated(format!("{invalid}.")),
-        })?;
-        let named = match organization {
-            // the token's own claim takes precedence
-            Some(id) if self.memberships.is_some() && bearer.viewer().is_none() => {
-                Some(Uuid::try_parse(id).map_err(|_| misnamed("This is not a UUID."))?)
-            }
-            _ => None,
-        };
-        Ok(Caller { bearer, named })
-    }
-
-    /// The current viewer for a caller, and the scope of the organization, which must exist.
-    pub(crate) async fn enter(&self, caller: &Caller) -> Result<(Viewer, Scope), Refusal> {
-        let viewer = match (&self.memberships, caller.bearer.viewer()) {
-            (_, Some(viewer)) => viewer,
-            (Some(memberships), None) => {
-                memberships.viewer(&caller.bearer, caller.named).await.map_err(refusal)?
-            }
-            (None, None) => {
-                let message = format!("{}.", self.keys.verifier().lacks_organization());
-                return Err(Refusal::Unauthenticated(message));
-            }
-        };
-        match self.database.enter(&viewer).await {
-            Ok(Some(scope)) => Ok((viewer, scope)),
-            Ok(None) => {
-                Err(Refusal::Unauthenticated("The token's organization does not exist.".to_owned()))
-            }
-            Err(refused @ ScopeError::Claims(_)) => {
-                Err(Refusal::Unauthenticated(format!("{refused}.")))
-            }
-            Err(error) => Err(Refusal::Failed(error.into())),
-        }
-    }
-}
-
-fn refusal(why: NoViewer) -> Refusal {
-    match why {
-        NoViewer::NoMembership => Refusal::Unauthenticated(format!("{why}.")),
-        NoViewer::Several => misnamed("You belong to several organizations. Name one."),
-        NoViewer::NotAMember => {
-            let message = "You are not an active member of this organization.";
-            Refusal::Refused(StatusCode::FORBIDDEN, Error::of(Code::Forbidden, message))
-        }
-        NoViewer::Failed(error) => Refusal::Failed(error.into()),
-    }
-}
-
-/// The name of the organization is missing or invalid.
-fn misnamed(message: &str) -> Refusal {
-    let error = Error::bad_input(ORGANIZATION_NAME, message);
-    Refusal::Refused(StatusCode::BAD_REQUEST, error)
-}
-
-/// The token of an `Authorization` (RFC 6750, section 2.1).
-fn bearer(authorization: &str) -> Option<&str> {
-    let (scheme, token) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -3,15 +3,14 @@
 //! `text/event-stream`.
 //!
 //! An operation is a task on the threads of sockets, which sends events through the same kind of
-//! queue: if the peer does not read, the queue is full, the operation waits, and no memory grows.
+//! queue, and ends with the token, as sockets do ([`push`]).
 //!
 //! **Invariants.**
-//! - Nothing is sent after the token has expired or the caller's place in the organization has ended.
-//! - `complete` means that there is no more. A stream that ends for another reason, as the end of the
-//!   token or of the service, ends without it, so that the client comes back.
-//! - The id of an event is the cursor of the feed to go on after, which `Last-Event-ID` takes.
+//! - `complete` means that there is no more. A stream that ends for another reason, such as the end of
+//!   the token or of the service, ends without it, so that the client comes back.
+//! - The ID of an event is its cursor in the feed, which `Last-Event-ID` accepts.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use async_graphql::futures_util::{sink, stream};
 use axum::{
@@ -26,9 +25,8 @@ use campaigns_tasks::caught_request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 use uuid::Uuid;
 
@@ -37,7 +35,7 @@ use crate::{
     App,
     listen::peer::Peer,
     operation::RunningOperation,
-    socket::{self, Permits},
+    push::{self, Guard, NotAdmitted, Permits, Queue},
 };
 
 /// The cursor after which a client continues.
@@ -67,18 +65,10 @@ pub(super) fn serve(
         Err(error) => (operation.and(Err(error)), None),
     };
     let Requester { app, peer, caller, viewer, scope, budget } = asker;
-    if scope.is_overloaded() {
-        return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, Error::busy());
-    }
-    let counted = app.sockets.count(scope.organization(), app.settings.max_sockets);
-    let Some(counted) = counted else {
-        let error = Error::TooMany("Your organization has too many sockets and streams.");
-        return respond::refused(Answer::Json, StatusCode::TOO_MANY_REQUESTS, error);
-    };
-    let held = match scope.budget().hold(socket::HELD) {
-        Ok(held) => held,
-        Err(exhausted) => {
-            let Unreadable(status, error) = exhausted.into();
+    let (guard, mut ending) = match Guard::admitted(&app, caller, &scope) {
+        Ok(guarded) => guarded,
+        Err(why) => {
+            let Unreadable(status, error) = why.into();
             return respond::refused(Answer::Json, status, error);
         }
     };
@@ -91,33 +81,19 @@ pub(super) fn serve(
     });
     let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
     let threads = app.sockets.threads.clone();
-    let mut ending = app.sockets.open();
     let permits = Permits::default();
     permits.draw_from(&app.sockets.polls, scope.organization());
     let answering = permits.clone();
     let work = async move {
-        let _counted = (counted, held);
-        let (queue, _) = socket::start_writer(Box::pin(sink), max, patience, permits);
+        let _guard = guard;
+        let (queue, _) = push::start_writer(Box::pin(sink), max, patience, permits);
         queue.draw_from(scope.budget());
-        let left = (caller.bearer.valid_until() - app.clock.now()).to_std().unwrap_or_default();
-        // beyond the range of a timer, it ends eventually
-        let deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
-        let ended = watch::Sender::new(None);
-        let mut no_longer = ended.subscribe();
-        let mut check = JoinSet::new();
-        check.spawn(socket::check_again(
-            app.clone(),
-            caller.staying_in(scope.organization()),
-            ended,
-        ));
         let stream = Stream { app, peer, queue };
         tokio::select! {
             () = stream.beat() => {}
             () = stream.answer(viewer, scope, budget, operation, after) => {}
             () = gone.closed() => {}
-            () = sleep_until(deadline) => {}
-            _ = no_longer.wait_for(Option::is_some) => {}
-            _ = ending.wait_for(|ending| *ending) => {}
+            _ = ending.wait() => {}
         }
     };
     threads.spawn(answering.limit(work));
@@ -135,10 +111,23 @@ pub(super) fn serve(
     response
 }
 
+impl From<NotAdmitted> for Unreadable {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Busy => Self(StatusCode::SERVICE_UNAVAILABLE, Error::busy()),
+            NotAdmitted::TooMany => {
+                let why = "Your organization has too many sockets and streams.";
+                Self(StatusCode::TOO_MANY_REQUESTS, Error::TooMany(why))
+            }
+            NotAdmitted::Exhausted(exhausted) => exhausted.into(),
+        }
+    }
+}
+
 struct Stream {
     app: App,
     peer: Peer,
-    queue: socket::Queue,
+    queue: Queue,
 }
 
 impl Stream {

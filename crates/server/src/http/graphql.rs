@@ -23,20 +23,24 @@ use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Unreadable,
-    authenticate::{Caller, Refusal},
-    body,
+    Unreadable, body,
     content::{Answer, encoding, is_json},
     event_stream,
     headers::Unusable,
-    respond,
+    respond, upgrade,
 };
-use crate::{App, input, listen::peer::Peer, operation::RunningOperation, socket};
+use crate::{
+    App,
+    caller::{Caller, Refusal},
+    input,
+    listen::peer::Peer,
+    operation::RunningOperation,
+};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
-    if socket::is_upgrade(&parts) {
-        return socket::upgrade(app, &mut parts).await;
+    if upgrade::is_requested(&parts) {
+        return upgrade::answer(app, &mut parts).await;
     }
     let wanted = Answer::wanted(&parts.headers);
     let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {

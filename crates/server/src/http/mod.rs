@@ -1,6 +1,6 @@
 //! HTTP: the handlers of all addresses.
 
-pub(crate) mod authenticate;
+mod authenticate;
 mod body;
 mod content;
 mod event_stream;
@@ -10,6 +10,7 @@ mod health;
 pub(crate) mod metrics;
 mod pages;
 pub(crate) mod respond;
+mod upgrade;
 
 use std::{future::ready, sync::Arc, time::Duration};
 
@@ -62,9 +63,6 @@ impl From<Exhausted> for Unreadable {
         Self(status, exhausted.into())
     }
 }
-
-/// The media type of an error if the client did not specify one.
-pub(crate) const JSON: content::Answer = content::Answer::Json;
 
 /// Of a page of 150 kB in JSON, gzip makes 37 kB in 9 ms at its default level, Brotli 34 kB in 7 ms at this
 /// one. Higher levels take longer than they save.

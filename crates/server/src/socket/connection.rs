@@ -8,34 +8,35 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
 };
 use campaigns_graphql::Error;
-use campaigns_scope::{Budget, Reservation, Scope, json_weight};
-use campaigns_tasks::{Task, caught};
+use campaigns_scope::{Budget, Scope, json_weight};
+use campaigns_tasks::caught;
 use http::StatusCode;
-use rand::RngExt;
 use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::tungstenite;
 
 use super::{
-    HELD, MAX_PENDING_BYTES, PROTOCOL,
     close_code::CloseCode,
     message::{self, Received},
     operation::{Operations, Run},
-    polls::Permits,
-    sockets::{CountedSocket, Pending},
-    threads::lasting,
-    writer::{self, FAREWELL, Queue},
 };
 use crate::{
     App,
-    http::authenticate::{Caller, Refusal},
+    caller::{Caller, ORGANIZATION, Refusal},
     input,
     listen::peer::{InboundLimitExceeded, Peer},
     operation::RunningOperation,
+    push::{self, Ended, Ending, FAREWELL, Guard, NotAdmitted, Pending, Permits, Queue},
 };
+
+/// The subprotocol.
+pub(crate) const PROTOCOL: &str = "graphql-transport-ws";
+
+/// The number of bytes that the peer of a socket can send before it is authenticated: enough for a
+/// token.
+pub(crate) const MAX_PENDING_BYTES: usize = 16 * 1024;
 
 /// How long a peer can take for its `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
@@ -65,16 +66,35 @@ impl End {
     }
 }
 
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Stopping => Self::Service,
+            Ended::NotAdmitted => {
+                Self::close(CloseCode::InitialisationTimeout, "Connection initialisation timeout")
+            }
+            Ended::Expired => Self::forbidden("the token has expired"),
+            Ended::Forbidden(why) => Self::forbidden(&why),
+        }
+    }
+}
+
+impl From<NotAdmitted> for End {
+    fn from(why: NotAdmitted) -> Self {
+        let why = match why {
+            NotAdmitted::Busy => "The service is busy".to_owned(),
+            NotAdmitted::TooMany => "The organization has too many sockets".to_owned(),
+            NotAdmitted::Exhausted(exhausted) => exhausted.to_string(),
+        };
+        Self::close(CloseCode::TryAgainLater, why)
+    }
+}
+
 /// The authenticated caller.
 struct Authenticated {
     caller: Caller,
     /// The scope when the caller was authenticated. Operations get their own.
     scope: Arc<Scope>,
-    _counted: CountedSocket,
-    /// The bytes of the socket itself.
-    _held: Reservation,
-    /// Checks whether the caller is still allowed.
-    _check: JoinSet<()>,
 }
 
 struct Connection {
@@ -84,24 +104,20 @@ struct Connection {
     peer: Peer,
     permits: Permits,
     authenticated: Result<Authenticated, Pending>,
-    /// The deadline for `connection_init`, or the end of the token.
-    deadline: Instant,
-    /// Why the caller is no longer allowed.
-    ended: watch::Sender<Option<String>>,
+    guard: Guard,
 }
 
 /// Serves a socket to its end.
 pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pending) {
-    let mut ending = app.sockets.open();
+    let (guard, mut ending) = Guard::pending(&app, INIT);
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
     let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
     let permits = Permits::default();
-    let (queue, mut writer) = writer::start(sink, max, patience, permits.clone());
+    let (queue, mut writer) = push::start_writer(sink, max, patience, permits.clone());
     let operations = Operations::default();
     let mut connection = Connection {
-        deadline: Instant::now() + INIT,
-        ended: watch::Sender::new(None),
+        guard,
         operations: operations.clone(),
         peer: peer.clone(),
         authenticated: Err(pending),
@@ -152,25 +168,17 @@ impl Connection {
     async fn run(
         &mut self,
         stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
-        ending: &mut watch::Receiver<bool>,
-        writer: &mut tokio::task::JoinHandle<()>,
+        ending: &mut Ending,
+        writer: &mut JoinHandle<()>,
     ) -> End {
         let every = self.app.settings.socket_ping;
         let mut pings = interval_at(Instant::now() + every, every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         let mut unfinished: Option<Instant> = None;
-        let mut ended = self.ended.subscribe();
         loop {
             tokio::select! {
-                () = stopping(ending) => return End::Service,
-                () = sleep_until(self.deadline) => {
-                    return match self.authenticated {
-                        Err(_) => End::close(CloseCode::InitialisationTimeout, "Connection initialisation timeout"),
-                        Ok(_) => End::close(CloseCode::Forbidden, "Forbidden: the token has expired"),
-                    };
-                }
-                why = end_of(&mut ended) => return End::forbidden(&why),
+                ended = ending.wait() => return ended.into(),
                 // it has not read for too long, or is gone
                 _ = &mut *writer => return End::Gone,
                 _ = pings.tick() => {
@@ -198,15 +206,10 @@ impl Connection {
                     let end = match received {
                         // processing may wait until the peer reads, and then nothing else has to
                         // wait; on the heap, since most sockets wait for a message
-                        Some(Ok(Message::Text(text))) => {
-                            let deadline = self.deadline;
-                            tokio::select! {
-                                taken = Box::pin(self.take(text)) => taken,
-                                () = stopping(ending) => return End::Service,
-                                () = sleep_until(deadline) => continue,
-                                _ = end_of(&mut ended) => continue,
-                            }
-                        }
+                        Some(Ok(Message::Text(text))) => tokio::select! {
+                            taken = Box::pin(self.take(text)) => taken,
+                            ended = ending.wait() => return ended.into(),
+                        },
                         Some(Ok(Message::Binary(_))) => {
                             Err(End::close(CloseCode::BadRequest, "Messages must be text"))
                         }
@@ -303,31 +306,12 @@ impl Connection {
     async fn init(&mut self, token: Option<&str>, organization: Option<&str>) -> Result<(), End> {
         let caller = self.app.caller(token, organization).await.map_err(refused)?;
         let (_, scope) = self.app.enter(&caller).await.map_err(refused)?;
-        if scope.is_overloaded() {
-            return Err(End::close(CloseCode::TryAgainLater, "The service is busy"));
-        }
         let caller = caller.staying_in(scope.organization());
-        let max = self.app.settings.max_sockets;
-        let counted = self.app.sockets.count(scope.organization(), max).ok_or_else(|| {
-            End::close(CloseCode::TryAgainLater, "The organization has too many sockets")
-        })?;
-        let left =
-            (caller.bearer.valid_until() - self.app.clock.now()).to_std().unwrap_or_default();
-        // beyond the range of a timer, it is checked again later
-        self.deadline = Instant::now() + left.min(Duration::from_hours(24 * 365));
-        let budget = scope.budget();
-        let held = budget.hold(HELD);
-        let held =
-            held.map_err(|exhausted| End::close(CloseCode::TryAgainLater, exhausted.to_string()))?;
-        self.queue.draw_from(Arc::clone(&budget));
+        self.guard.admit(caller.clone(), &scope)?;
+        self.queue.draw_from(scope.budget());
         self.permits.draw_from(&self.app.sockets.polls, scope.organization());
-        self.peer.set_budget(budget);
-        let mut check = JoinSet::new();
-        let again = check_again(self.app.clone(), caller.clone(), self.ended.clone());
-        check.spawn(lasting(again));
-        let scope = Arc::new(scope);
-        self.authenticated =
-            Ok(Authenticated { caller, scope, _counted: counted, _held: held, _check: check });
+        self.peer.set_budget(scope.budget());
+        self.authenticated = Ok(Authenticated { caller, scope: Arc::new(scope) });
         self.say(message::connection_ack()).await
     }
 
@@ -388,43 +372,10 @@ fn refused(refusal: Refusal) -> End {
         Refusal::Refused(StatusCode::FORBIDDEN, _) => End::forbidden("not an active member"),
         // the same would be refused again: the usual clients give up
         Refusal::Refused(..) => {
-            End::close(CloseCode::BadRequest, "Name an organization with X-Organization-Id")
+            End::close(CloseCode::BadRequest, format!("Name an organization with {ORGANIZATION}"))
         }
         Refusal::Failed(_) => {
             End::close(CloseCode::TryAgainLater, "The service cannot verify you now")
         }
     }
-}
-
-/// Re-checks the caller's authorization periodically, and reports why it ended.
-pub(crate) async fn check_again(app: App, caller: Caller, ended: watch::Sender<Option<String>>) {
-    Task::new("membership check").run(|| check_until(&app, &caller, &ended)).await;
-}
-
-async fn check_until(app: &App, caller: &Caller, ended: &watch::Sender<Option<String>>) {
-    let every = app.settings.socket_check;
-    // callers that arrived at the same time should not query at the same time
-    let mut pause = every.mul_f64(rand::rng().random_range(0.5..1.0));
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = every;
-        let why = match Box::pin(app.enter(caller)).await {
-            Ok(_) | Err(Refusal::Failed(_)) => continue,
-            Err(Refusal::Unauthenticated(why)) => why,
-            Err(Refusal::Refused(..)) => "no longer an active member".to_owned(),
-        };
-        ended.send_replace(Some(why));
-        return;
-    }
-}
-
-/// Waits until a caller is no longer allowed, and returns the reason.
-async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
-    // the connection itself holds the other end
-    ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
-}
-
-/// Waits until the sockets should end.
-async fn stopping(ending: &mut watch::Receiver<bool>) {
-    ending.wait_for(|ending| *ending).await.ok();
 }

@@ -4,6 +4,8 @@ use async_graphql::ServerError;
 use campaigns_operation::{Operation, RoundedNumbers, scan};
 use serde_json::{Map, Value as Json, json};
 
+use crate::caller::ORGANIZATION;
+
 /// The maximum number of bytes in the ID of an operation.
 const MAX_ID: usize = 1_000;
 
@@ -37,7 +39,7 @@ impl Received {
                 let payload = optional(&mut message)?.unwrap_or_default();
                 // one that cannot be read is not valid, as in a header
                 let token = member(&payload, "Authorization").ok().flatten();
-                let organization = member(&payload, "X-Organization-Id")?;
+                let organization = member(&payload, ORGANIZATION)?;
                 Ok(Self::ConnectionInit { token, organization })
             }
             "ping" => Ok(Self::Ping { payload: optional(&mut message)?.map(Json::Object) }),

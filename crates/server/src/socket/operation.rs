@@ -6,12 +6,6 @@ use std::{
     time::Duration,
 };
 
-use super::{message, polls::Permits, threads::lasting, writer::Queue};
-use crate::{
-    App,
-    http::authenticate::{Caller, Refusal},
-    operation::{ResponseStream, RunningOperation},
-};
 use async_graphql::{Response as GraphqlResponse, futures_util::FutureExt};
 use axum::extract::ws::Message;
 use campaigns_graphql::{Error, error::is_passing};
@@ -20,6 +14,14 @@ use campaigns_scope::{Budget, Scope, Viewer};
 use campaigns_tasks::caught_request;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
+
+use super::message;
+use crate::{
+    App,
+    caller::{Caller, Refusal},
+    operation::{ResponseStream, RunningOperation},
+    push::{Permits, Queue, lasting},
+};
 
 /// How long to wait before the database is queried again.
 const RETRY: Duration = Duration::from_millis(250);

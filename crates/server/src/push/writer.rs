@@ -24,9 +24,9 @@ const OVERHEAD: usize = 128;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long writing the last message can take.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The queue of a socket, bounded in messages and in bytes. Clones share it.
+/// The queue of a socket or a stream, bounded in messages and in bytes. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queue {
     sender: mpsc::Sender<QueuedMessage>,

@@ -1,4 +1,4 @@
-//! Limits the tasks of an organization that run at once on the threads that serve sockets.
+//! Limits the tasks of an organization that run at once on the threads that serve sockets and streams.
 //!
 //! An event wakes every follower of its organization. Each is a task in the queue of these threads, and
 //! an event of another organization would wait behind thousands of them.
@@ -27,8 +27,8 @@ pub(crate) struct Polls {
     of_organizations: Arc<Mutex<HashMap<Uuid, Weak<Semaphore>>>>,
 }
 
-/// The permits that the tasks of one socket need: none before its organization is known. Clones
-/// share them.
+/// The permits that the tasks of one socket or stream need: none before its organization is known.
+/// Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Permits(Arc<OnceLock<Arc<Semaphore>>>);
 

@@ -1,5 +1,5 @@
-//! The sockets of a process: how many each organization has, how many are not authenticated yet,
-//! and how all of them end.
+//! The sockets and streams of a process: how many each organization has, how many sockets are not
+//! authenticated yet, and how all of them end.
 
 use std::{
     collections::HashMap,
@@ -14,30 +14,30 @@ use super::{
     threads::{self, Threads},
 };
 
-/// Clones share them.
+/// The sockets and streams of a process. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Sockets {
     of_organizations: Arc<Mutex<HashMap<Uuid, usize>>>,
     /// The places for sockets that are not authenticated yet.
     pending: Arc<Semaphore>,
     max_pending: usize,
-    /// Whether they should end. Every open socket holds a receiver.
+    /// Whether they should end. Each of them holds a receiver while it is open.
     ending: watch::Sender<bool>,
     pub(crate) threads: Threads,
     pub(crate) polls: Polls,
 }
 
 /// A socket that is not authenticated yet, counted while this lives.
-pub(super) type Pending = OwnedSemaphorePermit;
+pub(crate) type Pending = OwnedSemaphorePermit;
 
-/// One socket of an organization, counted for as long as this lives.
-pub(crate) struct CountedSocket {
+/// A socket or a stream of an organization, counted while this lives.
+pub(super) struct CountedSocket {
     sockets: Sockets,
     organization: Uuid,
 }
 
 impl Sockets {
-    /// The number of open sockets that are authenticated.
+    /// The number of authenticated sockets and of streams that are open.
     pub(crate) fn count_authenticated(&self) -> usize {
         let counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         counts.values().sum()
@@ -62,17 +62,17 @@ impl Sockets {
     }
 
     /// Counts a socket that is not authenticated yet, or returns `None` if there are too many.
-    pub(super) fn pending(&self) -> Option<Pending> {
+    pub(crate) fn pending(&self) -> Option<Pending> {
         Arc::clone(&self.pending).try_acquire_owned().ok()
     }
 
-    /// A receiver that is true once sockets should end. A socket holds it until it has ended.
-    pub(crate) fn open(&self) -> watch::Receiver<bool> {
+    /// A receiver that is true once sockets and streams should end. Each holds it until it has ended.
+    pub(super) fn open(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
-    /// Counts a socket, or returns `None` if the organization has `max` of them.
-    pub(crate) fn count(&self, organization: Uuid, max: usize) -> Option<CountedSocket> {
+    /// Counts a socket or a stream, or returns `None` if the organization has `max` of them.
+    pub(super) fn count(&self, organization: Uuid, max: usize) -> Option<CountedSocket> {
         let mut counts = self.of_organizations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(organization).or_default();
         if *count >= max {
@@ -82,7 +82,7 @@ impl Sockets {
         Some(CountedSocket { sockets: self.clone(), organization })
     }
 
-    /// Ends all sockets, and waits until they are closed.
+    /// Ends all of them, and waits until they are closed.
     pub(crate) async fn end(&self) {
         self.ending.send_replace(true);
         self.ending.closed().await;
