@@ -12,6 +12,8 @@
 #![expect(clippy::disallowed_methods, reason = "a migration runs before there is a scope")]
 
 mod adopt;
+mod column;
+mod error;
 mod m0001_neighbours;
 mod m0002_campaigns;
 mod m0003_segments;
@@ -37,9 +39,10 @@ mod steps;
 mod table;
 mod target;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 pub use adopt::check::Difference;
+pub use error::Error;
 pub use policies::write_policies;
 pub use progress::Progress;
 pub use script::Planned;
@@ -52,38 +55,7 @@ use sea_orm_migration::{
 };
 
 use run::{Lock, Run};
-
-/// Why a migration failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Tables with these names exist in an SQLite file and were created by another program.
-    #[error(
-        "these tables already exist and were not created by `migrate`, which can adopt tables in \
-         PostgreSQL only: {}", .0.join(", ")
-    )]
-    TablesExist(Vec<String>),
-    /// Tables from another program differ from the documented ones in a way that matters.
-    #[error("{}", differ(.0))]
-    Differ(Vec<Difference>),
-    /// The SQLite file does not exist.
-    #[error("there is no file {}", .0.display())]
-    NoFile(PathBuf),
-    /// The schema does not exist.
-    #[error("the database has no schema {0}")]
-    NoSchema(String),
-    /// The address belongs to a pooler.
-    #[error(
-        "migrations need a direct connection, not one through a pooler in transaction mode: give the \
-         address of PostgreSQL itself"
-    )]
-    Pooled,
-    /// The database has no row security.
-    #[error("row security is a feature of PostgreSQL; SQLite has none")]
-    NoRowSecurity,
-    /// An error of the database.
-    #[error(transparent)]
-    Database(#[from] DbErr),
-}
+use table::Lookup;
 
 struct Migrator;
 
@@ -114,12 +86,6 @@ impl MigratorTrait for Migrator {
 #[must_use]
 pub fn names() -> Vec<String> {
     Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
-}
-
-fn differ(differences: &[Difference]) -> String {
-    let lines: Vec<String> =
-        differences.iter().map(|difference| format!("\n  {difference}")).collect();
-    format!("the tables cannot be adopted as they are, and nothing was changed:{}", lines.concat())
 }
 
 /// Brings a database up to date and returns the names of the applied migrations. Creates a missing
@@ -353,7 +319,7 @@ where
     let manager = SchemaManager::new(connection);
     let mut there = Vec::new();
     for table in adopt::tables() {
-        if adopt::is_there(&manager, &table).await? {
+        if table::is_there(&manager, table.name, Lookup::Schema).await? {
             there.push(table.name.to_owned());
         }
     }

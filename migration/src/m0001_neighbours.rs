@@ -5,9 +5,9 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    adopt,
+    column::{Enum, Kind, OnDelete, column, reference, text, time},
     made::{self, execute, exists, is_postgres},
-    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+    table::{self, Key, Lookup, Table},
 };
 
 pub(crate) struct Neighbours;
@@ -44,14 +44,14 @@ impl MigrationTrait for Neighbours {
             made::remember(manager, UPDATED_AT_FUNCTION).await?;
         }
         for table in tables() {
-            adopt::make_or_leave(manager, table).await?;
+            table::make_or_leave(manager, table, Lookup::SearchPath).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in tables().into_iter().rev() {
-            adopt::drop_or_leave(manager, table).await?;
+            table::drop_or_leave(manager, table).await?;
         }
         if made::by_service(manager, UPDATED_AT_FUNCTION).await? {
             execute(manager, "DROP FUNCTION set_updated_at()").await?;

@@ -5,8 +5,8 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    adopt,
-    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+    column::{Enum, Kind, OnDelete, column, reference, text, time},
+    table::{self, Key, Lookup, Table},
 };
 
 pub(crate) struct Campaigns;
@@ -25,11 +25,11 @@ const CAMPAIGN_STATUS: Enum = Enum {
 #[async_trait]
 impl MigrationTrait for Campaigns {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::make_or_leave(manager, table()).await
+        table::make_or_leave(manager, table(), Lookup::Schema).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::drop_or_leave(manager, table()).await
+        table::drop_or_leave(manager, table()).await
     }
 }
 

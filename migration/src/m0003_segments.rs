@@ -5,8 +5,8 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    adopt,
-    table::{Key, Kind, Table, column, text},
+    column::{Kind, column, text},
+    table::{self, Key, Lookup, Table},
 };
 
 pub(crate) struct Segments;
@@ -20,11 +20,11 @@ impl MigrationName for Segments {
 #[async_trait]
 impl MigrationTrait for Segments {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::make_or_leave(manager, table()).await
+        table::make_or_leave(manager, table(), Lookup::Schema).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::drop_or_leave(manager, table()).await
+        table::drop_or_leave(manager, table()).await
     }
 }
 

@@ -5,8 +5,8 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    adopt,
-    table::{Key, OnDelete, Table, reference},
+    column::{OnDelete, reference},
+    table::{self, Key, Lookup, Table},
 };
 
 pub(crate) struct Lists;
@@ -20,11 +20,11 @@ impl MigrationName for Lists {
 #[async_trait]
 impl MigrationTrait for Lists {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::make_or_leave(manager, table()).await
+        table::make_or_leave(manager, table(), Lookup::Schema).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::drop_or_leave(manager, table()).await
+        table::drop_or_leave(manager, table()).await
     }
 }
 

@@ -5,8 +5,8 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    adopt,
-    table::{Enum, Key, Kind, OnDelete, Table, column, reference, text, time},
+    column::{Enum, Kind, OnDelete, column, reference, text, time},
+    table::{self, Key, Lookup, Table},
 };
 
 pub(crate) struct Sends;
@@ -23,11 +23,11 @@ const SEND_STATUS: Enum =
 #[async_trait]
 impl MigrationTrait for Sends {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::make_or_leave(manager, table()).await
+        table::make_or_leave(manager, table(), Lookup::Schema).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        adopt::drop_or_leave(manager, table()).await
+        table::drop_or_leave(manager, table()).await
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// The tables that the five depend on.
-const NEIGHBORS: [&str; 5] = ["users", "memberships", "contacts", "companies", "contact_companies"];
+const NEIGHBOURS: [&str; 5] =
+    ["users", "memberships", "contacts", "companies", "contact_companies"];
 
 /// The tables that the service keeps beside them, for each organization.
 const KEPT: [&str; 8] = [
@@ -118,10 +119,10 @@ pub(crate) async fn take_back(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
 
 fn tables() -> Vec<(&'static str, Kind)> {
     let own = adopt::tables().map(|table| (table.name, Kind::Own));
-    let neighbors = NEIGHBORS.map(|table| (table, Kind::Neighbor));
+    let neighbours = NEIGHBOURS.map(|table| (table, Kind::Neighbour));
     let kept = KEPT.map(|table| (table, Kind::Kept));
     own.into_iter()
-        .chain(neighbors)
+        .chain(neighbours)
         .chain(kept)
         .chain([("organizations", Kind::Organizations)])
         .collect()
@@ -132,7 +133,7 @@ enum Kind {
     /// They read and write it, and admins delete.
     Own,
     /// They read it, and lock rows that they refer to.
-    Neighbor,
+    Neighbour,
     /// They read it.
     Kept,
     /// They read their own organization.
@@ -152,7 +153,7 @@ fn rules(kind: &Kind) -> (Vec<(&'static str, &'static str, String)>, &'static [&
             let delete = ("delete", "DELETE", format!("USING ({own} AND (SELECT is_admin()))"));
             (vec![select, insert, update, delete], &["SELECT", "INSERT", "UPDATE", "DELETE"])
         }
-        Kind::Neighbor => {
+        Kind::Neighbour => {
             // locking a row requires the right to update it; no row passes the check
             let lock = ("lock", "UPDATE", format!("USING ({own}) WITH CHECK (false)"));
             (vec![select, lock], &["SELECT", "UPDATE"])

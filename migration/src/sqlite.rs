@@ -1,7 +1,5 @@
 //! What SQLite needs in place of types: CHECKs, and triggers that normalize times.
 
-use crate::table::{Column, Kind};
-
 /// A version 4 UUID (RFC 9562), composed with the functions of SQLite 3.40: the two bytes with the
 /// version and the variant are drawn from tables of their possible values.
 pub(crate) const RANDOM_ID: &str = "CAST(randomblob(6) \
@@ -43,14 +41,9 @@ pub(crate) fn clear_on_delete(table: &str, column: &str, target: &str) -> String
 /// SQLite cannot change a row before it is written, so it is written again: to normalize times, and
 /// to set `updated_at`. A stored row has normalized times, so a row without them before an update
 /// is known to be in the process of being normalized, which is not an update by itself.
-pub(crate) fn time_triggers(table: &str, columns: &[Column]) -> [String; 3] {
-    let times: Vec<&str> = columns
-        .iter()
-        .filter(|column| matches!(column.kind, Kind::Time))
-        .map(|column| column.name)
-        .collect();
-    let [on_insert, on_update] = normal_form(table, &times);
-    [on_insert, on_update, updated_at_trigger(table, &times, None)]
+pub(crate) fn time_triggers(table: &str, times: &[&str]) -> [String; 3] {
+    let [on_insert, on_update] = normal_form(table, times);
+    [on_insert, on_update, updated_at_trigger(table, times, None)]
 }
 
 /// Normalizes times after an insert and after an update.

@@ -7,6 +7,8 @@ use sea_orm_migration::{
     sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement},
 };
 
+use crate::table::Lookup;
+
 /// A table as it is.
 pub(super) struct Found {
     /// The kind of relation: `r` is an ordinary table.
@@ -46,17 +48,8 @@ pub(super) struct FoundReference {
     pub(super) on_delete: String,
 }
 
-/// The catalog entry of a table: in the migrated schema for one of the service's tables, on the
-/// search path for a neighbour's.
-pub(super) fn class(table: &str) -> String {
-    if super::tables().iter().any(|own| own.name == table) {
-        format!("to_regclass(quote_ident(current_schema()) || '.{table}')")
-    } else {
-        format!("to_regclass('{table}')")
-    }
-}
-
-/// The type of a column, as SQL in another schema can write it. `text` for every text type.
+/// The type of a column of the service's tables, as SQL in another schema can write it. `text` for
+/// every text type.
 pub(super) fn enum_type(table: &str, column: &str) -> String {
     format!(
         "SELECT CASE WHEN types.typtype = 'e' \
@@ -64,7 +57,7 @@ pub(super) fn enum_type(table: &str, column: &str) -> String {
          FROM pg_attribute columns JOIN pg_type types ON types.oid = columns.atttypid \
          JOIN pg_namespace schemas ON schemas.oid = types.typnamespace \
          WHERE columns.attrelid = {} AND columns.attname = '{column}'",
-        class(table)
+        Lookup::Schema.class(table)
     )
 }
 
@@ -73,8 +66,9 @@ impl Found {
     pub(super) async fn look_up(
         manager: &SchemaManager<'_>,
         table: &str,
+        lookup: Lookup,
     ) -> Result<Option<Self>, DbErr> {
-        let class = class(table);
+        let class = lookup.class(table);
         let of_table = format!(
             "SELECT CAST(relkind AS text) AS kind, CAST(relowner::regrole AS text) AS owner, \
              pg_has_role(relowner, 'USAGE') AS ours, \

@@ -12,8 +12,9 @@ use super::{
     neighbours, tables,
 };
 use crate::{
+    column::{Column, Enum, Kind, OnDelete},
     m0007_feed, m0008_counts, m0009_delivery, m0012_horizons, m0013_event_ids, m0014_upkeep,
-    table::{Column, Enum, Kind, OnDelete, Table},
+    table::{Lookup, Table},
 };
 
 /// A property of a table that the service cannot work with, and what to do about it.
@@ -44,13 +45,13 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
     let mut differences = Vec::new();
     let mut adopts = false;
     for table in tables() {
-        if let Some(found) = Found::look_up(manager, table.name).await? {
+        if let Some(found) = Found::look_up(manager, table.name, Lookup::Schema).await? {
             adopts = true;
             of_own_table(&table, &found, &mut differences);
         }
     }
     for table in neighbours() {
-        if let Some(found) = Found::look_up(manager, table.name).await? {
+        if let Some(found) = Found::look_up(manager, table.name, Lookup::SearchPath).await? {
             if matches!(found.kind.as_str(), "v" | "m" | "f") {
                 differences.push(not_ordinary(table.name));
                 continue;

@@ -36,8 +36,8 @@ use sea_orm_migration::{
 
 use crate::{
     m0001_neighbours, m0002_campaigns, m0003_segments, m0004_lists, m0005_sends, m0006_events,
-    made::{self, exists, is_postgres},
-    table::{self, Table},
+    made::{self, is_postgres},
+    table::{Lookup, Table},
 };
 
 /// The tables of the neighbours, as documented.
@@ -54,38 +54,6 @@ pub(crate) fn tables() -> [Table; 5] {
         m0005_sends::table(),
         m0006_events::table(),
     ]
-}
-
-/// Creates a table with the types of its columns, unless it exists.
-pub(crate) async fn make_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
-    if is_there(manager, &table).await? {
-        return Ok(());
-    }
-    for of in table.enums() {
-        of.create(manager).await?;
-    }
-    table.create(manager).await
-}
-
-/// Drops a table with the types of its columns, if a migration created them.
-pub(crate) async fn drop_or_leave(manager: &SchemaManager<'_>, table: Table) -> Result<(), DbErr> {
-    if made::by_service(manager, table.name).await? {
-        table::drop(manager, table.name).await?;
-    }
-    for of in table.enums() {
-        of.drop(manager).await?;
-    }
-    Ok(())
-}
-
-/// Whether a table with this name exists: in the migrated schema for one of the service's tables,
-/// anywhere on the search path for a neighbour's.
-pub(crate) async fn is_there(manager: &SchemaManager<'_>, table: &Table) -> Result<bool, DbErr> {
-    if !is_postgres(manager) {
-        return manager.has_table(table.name).await;
-    }
-    let class = catalogue::class(table.name);
-    exists(manager, &format!("SELECT 1 WHERE {class} IS NOT NULL")).await
 }
 
 /// The tables of the service that exist but were not created by it.
@@ -109,7 +77,7 @@ pub(crate) async fn sizes(manager: &SchemaManager<'_>) -> Result<Vec<(String, St
         let sql = format!(
             "SELECT 'about ' || greatest(CAST(reltuples AS bigint), 0) || ' rows, ' || \
              pg_size_pretty(pg_table_size(oid)) AS size FROM pg_class WHERE oid = {}",
-            catalogue::class(table.name)
+            Lookup::Schema.class(table.name)
         );
         let statement = Statement::from_string(manager.get_database_backend(), sql);
         if let Some(row) = manager.get_connection().query_one_raw(statement).await? {

@@ -1,0 +1,45 @@
+//! Why migrations fail.
+
+use std::path::PathBuf;
+
+use sea_orm_migration::sea_orm::DbErr;
+
+use crate::adopt::check::Difference;
+
+/// Why a migration failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Tables with these names exist in an SQLite file and were created by another program.
+    #[error(
+        "these tables already exist and were not created by `migrate`, which can adopt tables in \
+         PostgreSQL only: {}", .0.join(", ")
+    )]
+    TablesExist(Vec<String>),
+    /// Tables from another program differ from the documented ones in a way that matters.
+    #[error("{}", differ(.0))]
+    Differ(Vec<Difference>),
+    /// The SQLite file does not exist.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    /// The schema does not exist.
+    #[error("the database has no schema {0}")]
+    NoSchema(String),
+    /// The address belongs to a pooler.
+    #[error(
+        "migrations need a direct connection, not one through a pooler in transaction mode: give the \
+         address of PostgreSQL itself"
+    )]
+    Pooled,
+    /// The database has no row security.
+    #[error("row security is a feature of PostgreSQL; SQLite has none")]
+    NoRowSecurity,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+fn differ(differences: &[Difference]) -> String {
+    let lines: Vec<String> =
+        differences.iter().map(|difference| format!("\n  {difference}")).collect();
+    format!("the tables cannot be adopted as they are, and nothing was changed:{}", lines.concat())
+}
