@@ -5,12 +5,12 @@
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::{Error, Triggers, connections::Session, triggers};
+use crate::{Error, connections::Session};
 
 /// The right to maintain the counts of all organizations. It comes from
 /// [`Database::counts`](crate::Database::counts), and no request can get it.
 pub struct Counts {
-    session: Session,
+    pub(crate) session: Session,
 }
 
 /// A table of counts.
@@ -339,23 +339,6 @@ impl Counts {
         };
         let differences = rows.iter().map(read).collect::<Result<_, DbErr>>()?;
         Ok((differences, all.unsigned_abs()))
-    }
-
-    /// The state of the triggers that fill columns and count.
-    ///
-    /// # Errors
-    /// Any error of the database.
-    pub async fn triggers(&self) -> Result<Triggers, Error> {
-        triggers::look(&self.session).await
-    }
-
-    /// Remembers that all counts were right, or were counted again, while triggers were like this.
-    /// Belongs to the owner of the tables.
-    ///
-    /// # Errors
-    /// Any error of the database.
-    pub async fn confirm(&self, triggers: &Triggers) -> Result<(), Error> {
-        triggers::confirm(&self.session, triggers).await
     }
 
     /// Files waiting events whose send has been inserted. Looks at up to `most` of them, those of sends

@@ -11,10 +11,11 @@ use uuid::Uuid;
 use crate::{
     Counts, Doctor, Error, FeedReader, Observer, Occupancy, Operator, Options, Scope, Viewer,
     budget::Budgets,
-    connections::{Connections, Lane, Session},
+    connections::{self, Connections, Lane, Session},
     cursor_key::{self, CursorKey},
+    error::code,
     lookups::LookUps,
-    wall::{Wall, reads_subject},
+    wall::Wall,
 };
 
 /// How long an organization is assumed to exist after it was found.
@@ -225,6 +226,15 @@ impl Database {
     }
 }
 
+/// The address of the host that accepts writes, from an address that can name several. A single
+/// host must answer too, even if it is read-only. An SQLite address is returned as it is.
+///
+/// # Errors
+/// If there is no such host.
+pub async fn primary(url: &str) -> Result<String, Error> {
+    Ok(connections::primary(url).await?)
+}
+
 async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {
     let session = session.reading();
     let backend = session.get_database_backend();
@@ -239,4 +249,20 @@ async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {
     let names = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
     let rows = session.query_all_raw(names).await?;
     Ok(rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, sea_orm::DbErr>>()?)
+}
+
+/// Whether the function that policies identify users by reads the subject behind a wall, which is
+/// not a UUID. Functions of other programs may fail at it, and the policies with them.
+async fn reads_subject(session: Session, wall: &Wall) -> Result<bool, Error> {
+    let statement = Statement::from_string(DbBackend::Postgres, "SELECT auth.uid()");
+    match session.behind(wall.clone()).query_one_raw(statement).await {
+        Ok(_) => Ok(true),
+        Err(error) => match code(&error).as_deref() {
+            // invalid_text_representation
+            Some("22P02") => Ok(false),
+            // policies that use no such function identify users in another way
+            Some("3F000" | "42883" | "42501") => Ok(true),
+            _ => Err(error.into()),
+        },
+    }
 }

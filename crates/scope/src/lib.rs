@@ -140,10 +140,9 @@ mod weigh;
 
 pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Reservation};
-pub use connections::primary;
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, FilingOutcome};
 pub use cursor_key::CursorKey;
-pub use database::Database;
+pub use database::{Database, primary};
 pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use doctor::{Check, Doctor, Findings};
 pub use due::{Due, Exclusions};

@@ -6,7 +6,7 @@ use std::fmt;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde_json::json;
 
-use crate::{COUNT_TABLES, Error, connections::Session};
+use crate::{COUNT_TABLES, Counts, Error, connections::Session};
 
 /// When a trigger of PostgreSQL has to fire.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,25 @@ const REFERENCES_OFF: &str = "SELECT DISTINCT CAST(relations.relname AS text) AS
      WHERE triggers.tgisinternal AND triggers.tgenabled IN ('D', 'R') \
      AND triggers.tgrelid IN (to_regclass('campaign_events'), to_regclass('campaign_sends')) ORDER BY 1";
 
+impl Counts {
+    /// The state of the triggers that fill columns and count.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn triggers(&self) -> Result<Triggers, Error> {
+        look(&self.session).await
+    }
+
+    /// Remembers that all counts were right, or were counted again, while triggers were like this.
+    /// Belongs to the owner of the tables.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn confirm(&self, triggers: &Triggers) -> Result<(), Error> {
+        confirm(&self.session, triggers).await
+    }
+}
+
 pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
     let session = &session.reading();
     if session.get_database_backend() != DbBackend::Postgres {
@@ -212,7 +231,7 @@ async fn look_in_sqlite(session: &Session) -> Result<Triggers, Error> {
 }
 
 /// Remembers the versions of triggers that have fired since before a recount.
-pub(crate) async fn confirm(session: &Session, triggers: &Triggers) -> Result<(), Error> {
+async fn confirm(session: &Session, triggers: &Triggers) -> Result<(), Error> {
     if session.get_database_backend() != DbBackend::Postgres {
         return Ok(());
     }

@@ -8,11 +8,11 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{DbBackend, Statement};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::{Error, Viewer, connections::Session, error::code};
+use crate::{Error, Viewer};
 
 /// The start of a transaction behind the wall.
 const ENTER: &str =
@@ -62,22 +62,6 @@ fn has_nul(json: &Json) -> bool {
             object.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
-    }
-}
-
-/// Whether the function that policies identify users by reads the subject behind a wall, which is
-/// not a UUID. Functions of other programs may fail at it, and the policies with them.
-pub(crate) async fn reads_subject(session: Session, wall: &Wall) -> Result<bool, Error> {
-    let statement = Statement::from_string(DbBackend::Postgres, "SELECT auth.uid()");
-    match session.behind(wall.clone()).query_one_raw(statement).await {
-        Ok(_) => Ok(true),
-        Err(error) => match code(&error).as_deref() {
-            // invalid_text_representation
-            Some("22P02") => Ok(false),
-            // policies that use no such function identify users in another way
-            Some("3F000" | "42883" | "42501") => Ok(true),
-            _ => Err(error.into()),
-        },
     }
 }
 

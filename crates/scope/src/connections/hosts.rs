@@ -182,12 +182,8 @@ fn as_parameters(user: &str) -> Vec<String> {
     name.into_iter().chain(password).collect()
 }
 
-/// The address of the host that accepts writes, from an address that can name several. A single
-/// host must answer too, even if it is read-only. An SQLite address is returned as it is.
-///
-/// # Errors
-/// If there is no such host.
-pub async fn primary(url: &str) -> Result<String, crate::Error> {
+/// The address of the host that accepts writes: see [`crate::primary`].
+pub(crate) async fn primary(url: &str) -> Result<String, Failure> {
     if !url.starts_with("postgres") {
         return Ok(url.to_owned());
     }

@@ -61,7 +61,7 @@ use crate::{
     Observer, Options,
     shares::{NoPermit, Occupancy, Permit, Share, Shares},
 };
-pub use hosts::primary;
+pub(crate) use hosts::primary;
 
 /// The number of connections from which on one is reserved for cancel requests. With fewer, they open
 /// one in addition, one at a time.

@@ -7,6 +7,7 @@
 //! **Invariants.** A check only reads. It is one statement, so its result is true of one moment.
 //! However many rows have a problem, it names a bounded number of them and counts the others.
 
+mod check;
 mod objects;
 mod rows;
 mod values;
@@ -15,7 +16,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
+pub use check::Check;
+
 use crate::{Error, connections::Session, sequence, triggers};
+use check::{Probe, Rows};
 
 /// How far in the future a time can be, since clocks differ.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -24,30 +28,6 @@ const AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// [`Database::doctor`](crate::Database::doctor), and no request can get it.
 pub struct Doctor {
     session: Session,
-}
-
-/// A check for one problem.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// The problem.
-    pub wrong: String,
-    /// What to do about it.
-    pub remedy: String,
-    look: Probe,
-}
-
-#[derive(Clone, Debug)]
-enum Probe {
-    /// Rows that a condition selects.
-    Rows(rows::Rows),
-    /// Indexes that are missing or not valid.
-    Indexes,
-    /// Triggers that are missing or do not fire as they should.
-    BrokenTriggers,
-    /// Triggers that did not fire for a time.
-    SwitchedTriggers,
-    /// What keeps the feed in order.
-    Feed,
 }
 
 /// The findings of a check.
@@ -106,12 +86,7 @@ impl Doctor {
         Ok(Findings { named: missing.into_iter().take(most).collect(), all })
     }
 
-    async fn rows(
-        &self,
-        rows: &rows::Rows,
-        now: DateTime<Utc>,
-        most: u64,
-    ) -> Result<Findings, Error> {
+    async fn rows(&self, rows: &Rows, now: DateTime<Utc>, most: u64) -> Result<Findings, Error> {
         let sql = rows.sql(most);
         let values = if sql.contains("$1") { vec![(now + AHEAD).into()] } else { Vec::new() };
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::{Check, Probe};
+use super::check::{Check, Probe};
 use crate::{Error, connections::Session};
 
 /// The columns that an index of a table must start with. Without them, the most common queries read

@@ -1,50 +1,9 @@
 //! Rows that contradict other rows, or themselves.
 
 use sea_orm::{DbBackend, IdenStatic};
-use uuid::Uuid;
 
-use super::{Check, Probe};
+use super::check::{Check, Rows};
 use crate::OrganizationOwned;
-
-/// The rows of a table that match a condition.
-#[derive(Clone, Debug)]
-pub(super) struct Rows {
-    table: &'static str,
-    /// Other tables, as a join.
-    join: String,
-    /// A condition on the table, `t`, and the joined ones. `$1` is the latest allowed time.
-    condition: String,
-    /// A column with an ID to list as well.
-    other: Option<&'static str>,
-}
-
-impl Rows {
-    pub(super) fn of(table: &'static str, condition: impl Into<String>) -> Self {
-        Self { table, join: String::new(), condition: condition.into(), other: None }
-    }
-
-    pub(super) fn sql(&self, most: u64) -> String {
-        let Self { table, join, condition, other } = self;
-        let organization = if *table == "organizations" { "t.id" } else { "t.org_id" };
-        let other = other.map_or("NULL".to_owned(), |column| format!("t.{column}"));
-        format!(
-            "SELECT t.id AS id, {organization} AS org_id, {other} AS other, count(*) OVER () AS all_of_them \
-             FROM {table} AS t {join} WHERE {condition} ORDER BY t.id LIMIT {most}"
-        )
-    }
-
-    pub(super) fn line(&self, id: Uuid, organization: Uuid, other: Option<Uuid>) -> String {
-        let row = format!("{} {id} of organization {organization}", self.table);
-        match self.other.zip(other) {
-            Some((column, other)) => format!("{row}: {column} {other}"),
-            None => row,
-        }
-    }
-
-    pub(super) fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
-        Check { wrong: wrong.into(), remedy: remedy.into(), look: Probe::Rows(self) }
-    }
-}
 
 pub(super) fn checks(backend: DbBackend) -> Vec<Check> {
     let mut checks = references();

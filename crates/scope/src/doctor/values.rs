@@ -6,7 +6,7 @@ use campaigns_entity::{
 };
 use sea_orm::{ColumnTrait, ColumnType, DbBackend, IdenStatic, Iterable};
 
-use super::{Check, rows::Rows};
+use super::check::{Check, Rows};
 use crate::OrganizationOwned;
 
 /// The times that can be shown, as text that both databases compare.
