@@ -3,7 +3,7 @@
 //! **Invariant.** Only the scheme, the host, the port and the path of an address are shown. If the parts cannot be
 //! distinguished with certainty, as with a slash in a password, everything up to the last `@` is hidden.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 use reqwest::Url;
 
@@ -60,6 +60,11 @@ pub(crate) fn redacted_value(value: &str) -> Cow<'_, str> {
     }
     push_without_secrets(&mut shown, rest);
     Cow::Owned(shown)
+}
+
+/// The name of a file, without what may be a secret that was given by mistake.
+pub(crate) fn redacted_path(file: &Path) -> String {
+    redacted_value(&file.to_string_lossy()).into_owned()
 }
 
 /// Writes what follows the scheme of an address.

@@ -32,9 +32,8 @@ impl File {
             matches = of_command;
         }
         match matches.try_get_one::<std::path::PathBuf>("config") {
-            Ok(Some(path)) => {
-                Self::read(path).map_err(|why| WrongUsage(format!("{}: {why}", usage::shown(path))))
-            }
+            Ok(Some(path)) => Self::read(path)
+                .map_err(|why| WrongUsage(format!("{}: {why}", secrets::redacted_path(path)))),
             _ => Ok(Self::default()),
         }
     }

@@ -1,14 +1,14 @@
-//! The database of a command.
+//! The database of a command, and what a command requires of it.
 
-use anyhow::bail;
-use campaigns_scope::{Database, Error, Options};
+use anyhow::{Context, bail};
+use campaigns_scope::{Database, Error, FeedFault, Options};
 
 use super::arguments::{DatabaseUrl, Schema};
 
-/// Why nothing can be done with a database yet.
+/// The error of a database that is not migrated.
 pub(super) const NOT_MIGRATED: &str = "the database is not migrated; run `campaigns migrate` first";
 
-/// How to connect to the database that is given.
+/// The options to connect to a database.
 pub(super) fn options(database: &DatabaseUrl, schema: &Schema) -> anyhow::Result<Options> {
     let url = database.require()?;
     Ok(Options { schema: schema.of(&url)?, ..Options::new(url) })
@@ -22,7 +22,7 @@ pub(super) async fn open(options: &Options) -> anyhow::Result<Database> {
     Ok(database)
 }
 
-/// Says what a connection is needed for.
+/// The error of a failed connection, with context.
 pub(super) fn not_connected(error: Error) -> anyhow::Error {
     let context = match error {
         Error::NoFile(_) => NOT_MIGRATED,
@@ -41,4 +41,48 @@ pub(super) async fn require_migrated(database: &Database) -> anyhow::Result<()> 
     } else {
         bail!(NOT_MIGRATED)
     }
+}
+
+/// Rejects a role that lacks a privilege that the service needs.
+pub(super) async fn require_rights(database: &Database) -> anyhow::Result<()> {
+    let missing = database.missing_rights().await.context("they cannot be looked up")?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("the role lacks {}; deploy/grants.sql gives them", missing.join(", "))
+}
+
+/// Rejects a database in which a trigger does not fire when it has to. Returns the triggers that were
+/// turned off for a time.
+pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<Vec<String>> {
+    let triggers = database.counts().triggers().await?;
+    if triggers.broken.is_empty() {
+        return Ok(triggers.switched);
+    }
+    bail!(
+        "figures would be wrong, or events would not appear in the feed; `campaigns repair` mends all of it:\n  {}",
+        triggers.wrong("\n  ")
+    )
+}
+
+/// Rejects a database in which followers of the feed would miss events, or events have no cursors.
+pub(super) async fn require_feed_order(database: &Database) -> anyhow::Result<()> {
+    let faults = database.feed_reader().faults().await?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines = faults.iter().map(|FeedFault { wrong, remedy }| format!("\n  {wrong}: {remedy}"));
+    bail!("the feed would lose events:{}", lines.collect::<String>())
+}
+
+/// Rejects a database in which policies would not apply to a role, with the reasons.
+pub(super) async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
+    let gaps = database.gaps_in_row_security(role).await?;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "row security would not apply; `campaigns migrate --with-policies` creates policies where there are none:\n  {}",
+        gaps.join("\n  ")
+    )
 }

@@ -4,13 +4,16 @@
 //! **Invariant.** Nothing here changes anything: no file is created, no row is written.
 
 use anyhow::{Context, bail};
-use campaigns_scope::{ClaimRules, Database, FeedFault, Options, Signer};
+use campaigns_scope::{ClaimRules, Database, Options, Signer};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
     arguments::{KeySource, Serve, WrongUsage, require_postgres},
-    database::require_migrated,
+    database::{
+        require_feed_order, require_migrated, require_rights, require_row_security,
+        require_triggers,
+    },
     output::{self, NotWritten},
 };
 use crate::{Settings, development, secrets::redacted_error};
@@ -252,53 +255,9 @@ pub(super) async fn require_database(database: &Database, options: &Options, rep
                  not be counted; `campaigns repair` compares and mends",
             );
         }
-        report.record("feed", require_order(database).await);
+        report.record("feed", require_feed_order(database).await);
         if let Some(role) = &options.row_security_role {
             report.record("row security", require_row_security(database, role).await);
         }
     }
-}
-
-/// Refuses a role without a right that the service needs, and names those that are missing.
-async fn require_rights(database: &Database) -> anyhow::Result<()> {
-    let missing = database.missing_rights().await.context("they cannot be looked up")?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!("the role lacks {}; deploy/grants.sql gives them", missing.join(", "))
-}
-
-/// Rejects a database in which a trigger does not fire when it has to, and returns those that were turned off for a
-/// time.
-pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<Vec<String>> {
-    let triggers = database.counts().triggers().await?;
-    if triggers.broken.is_empty() {
-        return Ok(triggers.switched);
-    }
-    bail!(
-        "figures would be wrong, or events would not appear in the feed; `campaigns repair` mends all of it:\n  {}",
-        triggers.wrong("\n  ")
-    )
-}
-
-/// Rejects a database in which followers of the feed would miss events, or events have no cursors.
-async fn require_order(database: &Database) -> anyhow::Result<()> {
-    let faults = database.feed_reader().faults().await?;
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let lines = faults.iter().map(|FeedFault { wrong, remedy }| format!("\n  {wrong}: {remedy}"));
-    bail!("the feed would lose events:{}", lines.collect::<String>())
-}
-
-/// Rejects a database in which policies would not apply to a role, with the reasons.
-async fn require_row_security(database: &Database, role: &str) -> anyhow::Result<()> {
-    let gaps = database.gaps_in_row_security(role).await?;
-    if gaps.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "row security would not apply; `campaigns migrate --with-policies` creates policies where there are none:\n  {}",
-        gaps.join("\n  ")
-    )
 }

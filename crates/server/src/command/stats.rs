@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::{
     arguments::{Stats, StatsAction},
     database, output,
-    start::require_triggers,
 };
 
 pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
@@ -21,7 +20,7 @@ pub(super) async fn run(arguments: Stats) -> anyhow::Result<()> {
         .with_style(ProgressStyle::with_template("  {msg}  {bar:30} {percent:>3} %  {elapsed}")?);
     let done = match arguments.action {
         StatsAction::Check => check(&counts, &organizations, &bar).await,
-        StatsAction::Rebuild => match require_triggers(&database).await {
+        StatsAction::Rebuild => match database::require_triggers(&database).await {
             Ok(_) => rebuild(&counts, &organizations, &bar).await,
             Err(broken) => Err(broken),
         },

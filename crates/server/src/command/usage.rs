@@ -3,7 +3,7 @@
 //! **Invariant.** No secret is shown: not the value of a secret argument, not a word that may belong to it, not the
 //! password of an address in any other value. Help shows no value of the environment.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{
     Arg, ArgMatches, Command, CommandFactory, Error,
@@ -64,11 +64,6 @@ pub(super) fn answer<T>(error: Error) -> anyhow::Result<T> {
 pub(super) fn is_secret(arg: &Arg) -> bool {
     // as declared; `program` hides the values of all arguments
     arg.is_hide_env_values_set()
-}
-
-/// The name of a file, which may be a secret that was given by mistake.
-pub(super) fn shown(file: &Path) -> String {
-    redacted_value(&file.to_string_lossy()).into_owned()
 }
 
 /// The same error, without secrets.

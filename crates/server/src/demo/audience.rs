@@ -25,7 +25,7 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{ADMIN, MEMBER, Organization, id};
+use super::organizations::{ADMIN, MEMBER, Organization};
 
 const INDUSTRIES: &[&str] =
     &["Technology", "Retail", "Hospitality", "Education", "Healthcare", "Logistics", "Media"];
@@ -285,4 +285,14 @@ fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> Option<String> {
 
 fn weighted(rng: &mut ChaCha8Rng) -> ContactType {
     TYPES.choose_weighted(rng, |(_, weight)| *weight).map_or(ContactType::Other, |(kind, _)| *kind)
+}
+
+/// A version 4 UUID that the generator draws.
+pub(super) fn id(rng: &mut ChaCha8Rng) -> Uuid {
+    let bytes: [u8; 16] = rand::RngExt::random(rng);
+    // what RFC 9562 sets: the version's four bits and the variant's two
+    let number = u128::from_be_bytes(bytes);
+    let version = 0xf000_u128 << 64;
+    let variant = 0xc000_u128 << 48;
+    Uuid::from_u128((number & !version & !variant) | 0x4000 << 64 | 0x8000 << 48)
 }

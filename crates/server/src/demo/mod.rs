@@ -6,6 +6,7 @@
 //! all.
 
 mod audience;
+mod organizations;
 mod outreach;
 mod plans;
 
@@ -14,50 +15,11 @@ use std::cmp::Reverse;
 use campaigns_scope::{Database, Error};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
+pub use organizations::{ADMIN, MEMBER, ORGANIZATIONS, Organization};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sea_orm::sea_query::prelude::Uuid;
 
 use outreach::Suppressed;
-
-/// An organization of the demo data.
-pub struct Organization {
-    /// Its ID.
-    pub id: Uuid,
-    /// Its name.
-    pub name: &'static str,
-    /// Its name in addresses.
-    pub slug: &'static str,
-    contacts: usize,
-    companies: usize,
-    campaigns: &'static [plans::Plan],
-}
-
-/// The organizations of the demo data.
-pub const ORGANIZATIONS: [Organization; 2] = [
-    Organization {
-        id: Uuid::from_u128(0x0a11_ce00_0000_4000_8000_0000_0000_0001),
-        name: "Alder & Pine Outfitters",
-        slug: "alder-pine",
-        contacts: 2_000,
-        companies: 150,
-        campaigns: plans::PLANS,
-    },
-    Organization {
-        id: Uuid::from_u128(0x0b0b_0000_0000_4000_8000_0000_0000_0002),
-        name: "Tiny Harbor Tea",
-        slug: "tiny-harbor",
-        contacts: 60,
-        companies: 8,
-        campaigns: plans::SMALL_PLANS,
-    },
-];
-
-/// The subject of an admin of the first organization.
-pub const ADMIN: Uuid = Uuid::from_u128(0x0ad0_1100_0000_4000_8000_0000_0000_0001);
-
-/// The subject of a member of the first organization.
-pub const MEMBER: Uuid = Uuid::from_u128(0x03e0_be00_0000_4000_8000_0000_0000_0002);
 
 /// Loads the organizations that do not exist yet, as of `now`, the first one last.
 ///
@@ -103,14 +65,4 @@ pub async fn load(database: &Database, now: DateTime<Utc>) -> Result<(), Error> 
     database.operator().analyze().await?;
     bar.finish_and_clear();
     Ok(())
-}
-
-/// A version 4 UUID that the generator draws.
-fn id(rng: &mut ChaCha8Rng) -> Uuid {
-    let bytes: [u8; 16] = rand::RngExt::random(rng);
-    // what RFC 9562 sets: the version's four bits and the variant's two
-    let number = u128::from_be_bytes(bytes);
-    let version = 0xf000_u128 << 64;
-    let variant = 0xc000_u128 << 48;
-    Uuid::from_u128((number & !version & !variant) | 0x4000 << 64 | 0x8000 << 48)
 }

@@ -18,8 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    audience::{Audience, Person},
-    id,
+    audience::{Audience, Person, id},
     plans::Plan,
 };
 

@@ -8,7 +8,7 @@ use campaigns_operation as operation;
 use campaigns_scope::{ByteLimits, Options, Share};
 use clap::Args;
 
-use super::duration;
+use super::values::duration;
 use crate::{Settings, Timeouts};
 
 /// How many seconds of its rate an organization can use at once by default.

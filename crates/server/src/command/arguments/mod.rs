@@ -9,7 +9,9 @@ mod reference;
 mod shell;
 mod sign_in;
 mod tokens;
+mod values;
 mod watching;
+mod wrong_usage;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -25,14 +27,15 @@ pub(super) use reference::{Reference, Table};
 pub(super) use shell::{Completions, Man};
 use sign_in::SignIn;
 pub(super) use tokens::{Claims, KeySource, Keys, Memberships};
+use values::{database_url, lifetime};
 pub(super) use watching::Watching;
+pub(super) use wrong_usage::{WrongUsage, require_postgres};
 
-use super::usage;
-use crate::{PublicUrl, public_url::origin};
+use crate::{PublicUrl, public_url::origin, secrets::redacted_path};
 
-/// A heading of `--help`. clap would give the one of a struct to the flags after it as well.
+/// A heading of `--help`. clap would also apply the heading of a struct to the flags after it.
 const CLIENTS: &str = "Clients";
-/// Another one.
+/// A heading of `--help`, likewise.
 const ROW_SECURITY: &str = "Row security";
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
@@ -106,7 +109,7 @@ impl Persisted {
     pub(super) fn documents(&self) -> anyhow::Result<Documents> {
         let Some(file) = &self.persisted_documents else { return Ok(Documents::default()) };
         let wrong = |error: &dyn std::error::Error| {
-            WrongUsage(format!("--persisted-documents {}: {error}", usage::shown(file)))
+            WrongUsage(format!("--persisted-documents {}: {error}", redacted_path(file)))
         };
         let text = std::fs::read(file).map_err(|error| wrong(&error))?;
         let documents = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
@@ -402,50 +405,4 @@ pub(super) enum StatsAction {
     Check,
     /// Recount everything and store the result, while others write.
     Rebuild,
-}
-
-/// The command line was used incorrectly.
-#[derive(Debug)]
-pub(super) struct WrongUsage(pub(super) String);
-
-impl std::fmt::Display for WrongUsage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WrongUsage {}
-
-/// Rejects a flag for a database that is not PostgreSQL.
-pub(super) fn require_postgres(flag: &str, url: &str) -> Result<(), WrongUsage> {
-    if url.starts_with("postgres") {
-        Ok(())
-    } else {
-        Err(WrongUsage(format!("{flag} requires PostgreSQL")))
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; examples: 500ms, 10s, 1h")),
-    }
-}
-
-/// The lifetime of a token, whose times are whole seconds.
-fn lifetime(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        short if short < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
-        long => Ok(long),
-    }
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    let known = ["postgres://", "postgresql://", "sqlite://", "sqlite:"];
-    if known.iter().any(|scheme| text.starts_with(scheme)) {
-        Ok(text.to_owned())
-    } else {
-        Err("it must begin with postgres:// or sqlite://".to_owned())
-    }
 }

@@ -6,7 +6,8 @@ use campaigns_scope::{ClaimRules, Key};
 use clap::Args;
 use reqwest::Url;
 
-use super::{super::usage::shown, WrongUsage};
+use super::wrong_usage::WrongUsage;
+use crate::secrets::redacted_path;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tokens")]
@@ -51,7 +52,7 @@ impl Keys {
             },
             (None, Some(file), None) => {
                 let of_file = |error: &dyn std::error::Error| {
-                    WrongUsage(format!("--jwt-public-key {}: {error}", shown(file)))
+                    WrongUsage(format!("--jwt-public-key {}: {error}", redacted_path(file)))
                 };
                 let pem = std::fs::read(file).map_err(|error| of_file(&error))?;
                 let key = Key::public_pem(&pem).map_err(|error| of_file(&error))?;

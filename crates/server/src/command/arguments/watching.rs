@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ListenAddress, duration};
+use super::{listen::ListenAddress, values::duration};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Watching")]

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::{super::arguments::Arguments, table};
+use super::{
+    super::arguments::Arguments,
+    markdown::{markdown, table},
+};
 
 /// The heading of flags that have none of their own.
 const GENERAL: &str = "General";
@@ -97,21 +100,6 @@ fn row(arg: &Arg) -> [String; 3] {
 fn sentence(text: &str) -> String {
     let first = text.split_once(". ").map_or(text, |(first, _)| first);
     format!("{}.", first.trim_end_matches('.'))
-}
-
-/// A text of `--help` in Markdown: flags and addresses are code.
-fn markdown(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let end = word.trim_end_matches(['.', ',', ';', ':']).len();
-        let (word, rest) = word.split_at(end);
-        let address = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
-        match address {
-            Some(address) => format!("`{address}`{rest}"),
-            None if word.starts_with("--") => format!("`{word}`{rest}"),
-            None => format!("{word}{rest}"),
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

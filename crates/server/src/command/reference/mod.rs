@@ -2,6 +2,7 @@
 //! into the pages.
 
 mod flags;
+mod markdown;
 
 use campaigns_graphql::Code;
 
@@ -9,6 +10,8 @@ use super::{
     arguments::{Reference, Table},
     output,
 };
+use markdown::table;
+
 use crate::{http::respond::status, metrics, socket::CloseCode};
 
 pub(super) fn run(arguments: &Reference) -> anyhow::Result<()> {
@@ -47,17 +50,4 @@ fn metrics() -> String {
         [format!("`{}`", metric.name), metric.kind.to_owned(), metric.meaning.to_owned()]
     });
     table(["metric", "type", "meaning"], rows)
-}
-
-/// A table with these columns.
-fn table<const N: usize>(
-    columns: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut text = format!("| {} |\n|{}\n", columns.join(" | "), " --- |".repeat(N));
-    for row in rows {
-        let cells = row.map(|cell| cell.replace('|', "\\|"));
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
-    }
-    text
 }
