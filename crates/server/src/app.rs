@@ -7,19 +7,13 @@ use campaigns_feed::Feed;
 use campaigns_graphql::Api;
 use campaigns_scope::{Database, Memberships};
 use campaigns_tasks::Task;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-};
+use tokio::sync::Semaphore;
 
 use crate::{
     Clock, Keys, Settings,
     metrics::{Metrics, Operations},
     push::Sockets,
 };
-
-/// The maximum number of simultaneous connections to the address of `/metrics`.
-const METRICS_PEERS: usize = 16;
 
 /// Everything that a request needs. Clones share it.
 #[derive(Clone)]
@@ -84,19 +78,6 @@ impl App {
         }))
     }
 
-    /// Serves connections until `stop` becomes true, and then finishes the work in progress.
-    pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let places = Arc::clone(&self.free_peers);
-        crate::listen::serve(listener, self.router(), &self.settings, places, stop).await;
-    }
-
-    /// Serves `/metrics` alone.
-    pub async fn serve_metrics(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let places = Arc::new(Semaphore::new(METRICS_PEERS));
-        let router = crate::http::metrics::router(self.clone());
-        crate::listen::serve(listener, router, &self.settings, places, stop).await;
-    }
-
     /// The name of a task that the service needs and that has been failing for too long.
     pub(crate) fn failing_task(&self) -> Option<&'static str> {
         let tasks = [Some(self.api.feed_task()), Some(self.keeper.task()), self.keys.task()];
@@ -114,9 +95,5 @@ impl App {
     /// Closes all sockets, and waits until they are closed.
     pub(crate) async fn end_sockets(&self) {
         self.sockets.end().await;
-    }
-
-    pub(crate) fn router(&self) -> axum::Router {
-        crate::http::router(self.clone())
     }
 }

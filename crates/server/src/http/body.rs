@@ -14,7 +14,7 @@ use campaigns_scope::Budget;
 use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::Unreadable;
+use super::unreadable::Unreadable;
 
 /// How much of a response is written at once.
 const CHUNK: usize = 64 * 1024;

@@ -30,7 +30,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Unreadable, content::Answer, graphql::Requester, headers::text, respond};
+use super::{content::Answer, headers::text, request::Requester, respond, unreadable::Unreadable};
 use crate::{
     App,
     listen::peer::Peer,
@@ -55,7 +55,7 @@ pub(super) fn after(headers: &HeaderMap, scope: &Scope) -> Result<Option<Place>,
 
 /// Answers with a stream of the operation, or with the reason why there is none.
 pub(super) fn serve(
-    asker: Requester,
+    requester: Requester,
     operation: Result<Operation, Error>,
     after: Result<Option<Place>, Error>,
 ) -> Response {
@@ -64,7 +64,7 @@ pub(super) fn serve(
         Ok(after) => (operation, after),
         Err(error) => (operation.and(Err(error)), None),
     };
-    let Requester { app, peer, caller, viewer, scope, budget } = asker;
+    let Requester { app, peer, caller, viewer, scope, budget } = requester;
     let (guard, mut ending) = match Guard::admitted(&app, caller, &scope) {
         Ok(guarded) => guarded,
         Err(why) => {

@@ -17,25 +17,20 @@ use axum::{
     response::Response,
 };
 use campaigns_graphql::{Code, Error};
-use campaigns_operation::{Operation, RoundedNumbers, scan};
-use campaigns_scope::{Budget, Scope, Viewer};
-use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
-use serde_json::{Map, Value as Json, json};
+use campaigns_operation::Operation;
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use serde_json::json;
 
 use super::{
-    Unreadable, body,
-    content::{Answer, encoding, is_json},
+    content::Answer,
     event_stream,
     headers::Unusable,
-    respond, upgrade,
+    request::{Request, Requester},
+    respond,
+    unreadable::Unreadable,
+    upgrade,
 };
-use crate::{
-    App,
-    caller::{Caller, Refusal},
-    input,
-    listen::peer::Peer,
-    operation::RunningOperation,
-};
+use crate::{App, caller::Refusal, listen::peer::Peer, operation::RunningOperation};
 
 pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -51,15 +46,15 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
     // before the rest of it is read
     peer.back_off(organization).await;
     let budget = scope.operation_budget();
-    let asker = Requester { app, peer: peer.clone(), caller, viewer, scope, budget };
-    let response = asker.answer(wanted, parts, body).await;
+    let requester = Requester { app, peer: peer.clone(), caller, viewer, scope, budget };
+    let response = requester.answer(wanted, parts, body).await;
     if let Some(retry_after) = respond::retry_after_of(&response) {
         peer.record_refusal(organization, retry_after);
     }
     response
 }
 
-/// What is not executed is no stream.
+/// The media type of errors before execution, which are never sent as a stream.
 fn not_a_stream(wanted: &Result<Option<Answer>, Unusable>) -> Answer {
     let wanted = wanted.as_ref().ok().copied().flatten();
     wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json)
@@ -82,23 +77,6 @@ fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
     };
     app.operations.refused(error.code());
     respond::refused(answer, status, error)
-}
-
-/// What a request asks for.
-enum Request {
-    One(Operation),
-    /// A batch, if batches are enabled: each operation, or the reason why it could not be read.
-    Several(Vec<Result<Operation, Unreadable>>),
-}
-
-/// An authorized caller, and the budget of bytes for its request.
-pub(super) struct Requester {
-    pub(super) app: App,
-    pub(super) peer: Peer,
-    pub(super) caller: Caller,
-    pub(super) viewer: Viewer,
-    pub(super) scope: Scope,
-    pub(super) budget: Arc<Budget>,
 }
 
 impl Requester {
@@ -222,101 +200,4 @@ fn method_hint(mut response: Response) -> Response {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
     }
     response
-}
-
-impl Requester {
-    async fn read(&self, parts: &Parts, body: Body) -> Result<Request, Unreadable> {
-        let Self { app, scope, budget, .. } = self;
-        match parts.method {
-            Method::GET => Ok(Request::One(from_query(&parts.uri, budget)?)),
-            Method::POST if !is_json(&parts.headers) => Err(Unreadable(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Error::bad_input("body", "Send application/json."),
-            )),
-            Method::POST => {
-                if let Some(encoding) = encoding(&parts.headers)? {
-                    let why = format!("Send the body without this encoding: {encoding}.");
-                    let error = Error::bad_input("Content-Encoding", why);
-                    return Err(Unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
-                }
-                let (max, time) = (app.settings.max_body, app.settings.timeouts.body);
-                let body = body::read(body, max, time, budget).await?;
-                let deadline = Instant::now() + app.settings.query_timeout;
-                let read = input::read(scope, deadline, body.len(), {
-                    let budget = Arc::clone(budget);
-                    move || json("body", &body, 1, &budget)
-                });
-                let (json, rounded) = read.await??;
-                let rounded = Arc::new(rounded);
-                match json {
-                    Json::Array(several) if app.settings.max_batch > 1 => {
-                        if several.len() > app.settings.max_batch {
-                            let message = format!(
-                                "A request can have at most {} operations.",
-                                app.settings.max_batch
-                            );
-                            return Err(Error::limit("body", message).into());
-                        }
-                        let operation = |one| operation(one, &rounded);
-                        Ok(Request::Several(several.into_iter().map(operation).collect()))
-                    }
-                    one => Ok(Request::One(operation(one, &rounded)?)),
-                }
-            }
-            _ => Err(Unreadable(
-                StatusCode::METHOD_NOT_ALLOWED,
-                Error::bad_input("method", "Send operations with POST, or queries with GET."),
-            )),
-        }
-    }
-}
-
-/// Parses received JSON, bounded before it is read, and drawn from the budget. Also returns the
-/// numbers that were rounded.
-fn json(
-    name: &str,
-    text: &[u8],
-    extra: usize,
-    budget: &Budget,
-) -> Result<(Json, RoundedNumbers), Unreadable> {
-    let rounded = scan::json(text, extra)?;
-    budget.draw(campaigns_scope::json_weight(text))?;
-    let json = serde_json::from_slice(text);
-    let json =
-        json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?;
-    Ok((json, rounded))
-}
-
-/// The operation in the query string of a GET, in which variables and extensions are JSON text.
-fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
-    let pairs: axum::extract::Query<Vec<(String, String)>> =
-        axum::extract::Query::try_from_uri(uri)
-            .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
-    let (mut parameters, mut rounded) = (Map::new(), RoundedNumbers::default());
-    for (name, value) in pairs.0 {
-        let value = match name.as_str() {
-            "variables" | "extensions" if !value.is_empty() => {
-                let (json, found) = json(&name, value.as_bytes(), 0, budget)?;
-                if name == "variables" {
-                    rounded = found;
-                }
-                json
-            }
-            "variables" | "extensions" => Json::Null,
-            _ => Json::String(value),
-        };
-        if parameters.contains_key(&name) {
-            return Err(Error::bad_input(name, "This parameter is given twice.").into());
-        }
-        parameters.insert(name, value);
-    }
-    operation(Json::Object(parameters), &Arc::new(rounded))
-}
-
-/// The operation in a request's parameters, which were read from a text with these numbers.
-fn operation(parameters: Json, rounded: &Arc<RoundedNumbers>) -> Result<Operation, Unreadable> {
-    let Json::Object(parameters) = parameters else {
-        return Err(Error::bad_input("body", "This must be one JSON object.").into());
-    };
-    Ok(Operation::from_parameters(parameters, Arc::clone(rounded))?)
 }

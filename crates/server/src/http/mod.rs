@@ -7,9 +7,11 @@ mod event_stream;
 mod graphql;
 mod headers;
 mod health;
-pub(crate) mod metrics;
+mod metrics;
 mod pages;
+mod request;
 pub(crate) mod respond;
+mod unreadable;
 mod upgrade;
 
 use std::{future::ready, sync::Arc, time::Duration};
@@ -20,9 +22,11 @@ use axum::{
     middleware::map_request,
     routing::{any, get},
 };
-use campaigns_graphql::Error;
-use campaigns_scope::Exhausted;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tower_http::{
     CompressionLevel,
     catch_panic::CatchPanicLayer,
@@ -30,44 +34,15 @@ use tower_http::{
     cors::{AllowHeaders, CorsLayer},
 };
 
-use crate::App;
+use crate::{App, listen};
 
-/// The status and error of a request that is not a valid GraphQL request.
-pub(crate) struct Unreadable(StatusCode, Error);
+/// The maximum number of simultaneous connections to the address of `/metrics`.
+const METRICS_PEERS: usize = 16;
 
-impl From<Error> for Unreadable {
-    fn from(error: Error) -> Self {
-        Self(StatusCode::BAD_REQUEST, error)
-    }
-}
-
-impl From<campaigns_operation::Error> for Unreadable {
-    fn from(error: campaigns_operation::Error) -> Self {
-        Error::from(error).into()
-    }
-}
-
-impl From<headers::Unusable> for Unreadable {
-    fn from(unusable: headers::Unusable) -> Self {
-        Error::from(unusable).into()
-    }
-}
-
-impl From<Exhausted> for Unreadable {
-    fn from(exhausted: Exhausted) -> Self {
-        let status = match exhausted {
-            Exhausted::Operation => StatusCode::PAYLOAD_TOO_LARGE,
-            Exhausted::Organization => StatusCode::TOO_MANY_REQUESTS,
-            Exhausted::Process => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self(status, exhausted.into())
-    }
-}
-
-/// Of a page of 150 kB in JSON, gzip makes 37 kB in 9 ms at its default level, Brotli 34 kB in 7 ms at this
-/// one. Higher levels take longer than they save.
+/// The level of compression. Of a page of 150 kB in JSON, gzip makes 37 kB in 9 ms at its default level,
+/// Brotli 34 kB in 7 ms at this one. Higher levels take longer than they save.
 const COMPRESSION: CompressionLevel = CompressionLevel::Precise(4);
-/// A response of fewer bytes fits into a packet.
+/// The minimum size of a response that is compressed: fewer bytes fit into a packet.
 const WORTH_IT: u64 = 1_024;
 
 /// How long a browser can cache the result of a preflight request. Browsers have shorter limits.
@@ -84,8 +59,23 @@ pub(crate) fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
+impl App {
+    /// Serves connections until `stop` becomes true, and then finishes the work in progress.
+    pub async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let places = Arc::clone(&self.free_peers);
+        listen::serve(listener, router(self.clone()), &self.settings, places, stop).await;
+    }
+
+    /// Serves `/metrics` alone.
+    pub async fn serve_metrics(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let places = Arc::new(Semaphore::new(METRICS_PEERS));
+        let router = metrics::router(self.clone());
+        listen::serve(listener, router, &self.settings, places, stop).await;
+    }
+}
+
 /// Every address of the service.
-pub(crate) fn router(app: App) -> Router {
+fn router(app: App) -> Router {
     let cors = cors(&app.settings.cors_origins);
     let router = Router::new()
         .route("/graphql", any(graphql::handle))

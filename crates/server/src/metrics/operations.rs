@@ -10,8 +10,8 @@ use campaigns_graphql::Code;
 use campaigns_operation::Kind;
 use metrics::{Counter, Histogram, SharedString};
 
-use super::MAX_NAMES;
-
+/// The number of operation names that get their own label.
+const MAX_NAMES: usize = 100;
 /// Longer names are counted under [`OTHER`].
 const MAX_NAME: usize = 64;
 /// The label of operations without their own label.
