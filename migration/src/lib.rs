@@ -1,5 +1,5 @@
-//! The history of the schema: one change in each file, each with its way up and down, as similar on
-//! PostgreSQL and SQLite as possible.
+//! The history of the schema: one change in each file, up and down, as similar on PostgreSQL and SQLite
+//! as possible.
 //!
 //! **Invariants.** A released file is never edited, and neither is the result of [`table`] for it:
 //! a change of the schema is a new file. A run holds a lock, so two runs at once do not disturb
@@ -104,7 +104,7 @@ pub async fn up(target: impl Into<Target>) -> Result<Vec<String>, Error> {
     Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
 }
 
-/// [`up`], which reports its progress to `listener`.
+/// Like [`up`], and reports the progress to `listener`.
 ///
 /// # Errors
 /// The errors of [`up`].
@@ -124,7 +124,7 @@ where
     if pending.len() == names().len() {
         check(connection).await?;
     }
-    // each of the first migrations is a transaction that gives up if it would have to wait
+    // each of the first migrations is a transaction that gives up instead of waiting for locks
     let mut patience = steps::Patience::default();
     while let Err(error) = Migrator::up(connection, None).await {
         patience.after(error).await?;
@@ -218,7 +218,7 @@ where
     let manager = SchemaManager::new(connection);
     if made::is_postgres(&manager) {
         policies::take_back(&manager).await?;
-        undo_begun(&manager, &last).await?;
+        undo_interrupted(&manager, &last).await?;
     }
     Migrator::down(connection, Some(1)).await?;
     if applied.is_empty() {
@@ -228,16 +228,16 @@ where
     Ok(Some(last))
 }
 
-/// Undoes what the migration after the last applied one did before it was interrupted, which may be
-/// nothing. A migration that is a transaction did nothing.
-async fn undo_begun(
+/// Undoes the migration after the last applied one, which an interrupted run may have applied in part. A
+/// migration that is one transaction is never applied in part.
+async fn undo_interrupted(
     manager: &SchemaManager<'_>,
     last: &sea_orm_migration::Migration,
 ) -> Result<(), DbErr> {
     let migrations = Migrator::migrations();
     let mut after = migrations.iter().skip_while(|migration| migration.name() != last.name());
     match after.nth(1) {
-        Some(begun) if begun.use_transaction() == Some(false) => begun.down(manager).await,
+        Some(next) if next.use_transaction() == Some(false) => next.down(manager).await,
         _ => Ok(()),
     }
 }
@@ -280,9 +280,8 @@ where
     m0014_upkeep::restore_triggers(&SchemaManager::new(connection)).await
 }
 
-/// Takes places in the feed that several events of an organization have from all of them but one, and
-/// returns from how many. They are filed again like other events that wait. Only a writer with numbers
-/// of its own leaves such places, while triggers are off.
+/// Removes positions in the feed that several events of an organization have from all of these events but
+/// one, and returns how many events it changed. They are filed again like other waiting events. Only a writer that sets positions itself causes this, while triggers are off.
 ///
 /// # Errors
 /// Any error of the database.

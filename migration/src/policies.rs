@@ -1,8 +1,8 @@
-//! Row security as the seed describes it, for tables that have none: members select, insert and
-//! update the rows of their organization, and admins delete them.
+//! Row security for tables that have none: members select, insert and update the rows of their
+//! organization, and admins delete them.
 //!
 //! **Invariants.** A table that already has row security, or a function that already exists, is
-//! left as it is, except for a function as an older version of the service made it. The organization's members can read what the service keeps beside the five
+//! left as it is, unless an older version of the service created the function. The organization's members can read what the service keeps beside the five
 //! tables, and only its triggers write there. Each table gets its policies in a separate
 //! transaction, so a run can be repeated. What was created is remembered in `service_tables`, and
 //! [`crate::down`] drops it.
@@ -37,12 +37,12 @@ const KEPT: [&str; 8] = [
 
 /// The functions that policies call, as the neighbour with the users defines them.
 const FUNCTIONS: &str = include_str!("policies/functions.sql");
-/// Privileges that the role lacks.
+/// Grants the privileges that the role lacks.
 const GRANT: &str = include_str!("policies/grant.sql");
 /// Revokes what was granted, and drops functions that no other program needs.
 const TAKE_BACK: &str = include_str!("policies/take_back.sql");
 
-/// The remembered name for a table whose policies are the service's.
+/// The name under which the service's policies of a table are remembered.
 fn remembered(table: &str) -> String {
     format!("policies of {table}")
 }

@@ -1,13 +1,13 @@
-//! The progress of a run, for those who wait for it.
+//! The progress of a run.
 
 use std::sync::Arc;
 
-/// A step of a run, and its progress, if known.
+/// A step of a run, and its progress if that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// The name of the step.
     pub step: String,
-    /// How much of it is done, and how much there is.
+    /// How much of the step is done, and its total.
     pub done: Option<(u64, u64)>,
 }
 
@@ -19,10 +19,12 @@ tokio::task_local! {
     pub(crate) static LISTENER: Listener;
 }
 
+/// Reports that a step begins.
 pub(crate) fn say(step: &str) {
     publish(Progress { step: step.to_owned(), done: None });
 }
 
+/// Reports how much of a step is done.
 pub(crate) fn tell(step: &str, done: u64, of: u64) {
     publish(Progress { step: step.to_owned(), done: Some((done, of)) });
 }

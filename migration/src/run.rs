@@ -46,7 +46,7 @@ impl Run {
         Ok(Self { db, lock })
     }
 
-    /// Ends the run, and keeps its changes unless it failed as a whole.
+    /// Ends the run. In SQLite, rolls it back if it failed.
     pub(crate) async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
         match self.lock {
             Lock::All(transaction) if done.is_ok() => transaction.commit().await?,

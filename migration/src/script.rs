@@ -1,4 +1,4 @@
-//! What a run would do, recorded instead of done.
+//! Records what a run would do, instead of doing it.
 //!
 //! **Invariant.** While a run is recorded ([`recorded`]), no statement that writes is sent: each
 //! goes through [`crate::made::execute`] or [`crate::steps`], which call [`record`] first.
@@ -64,11 +64,12 @@ fn with<T>(act: impl FnOnce(&mut Script) -> T) -> Option<T> {
     SCRIPT.try_with(|script| act(&mut script.lock().unwrap_or_else(PoisonError::into_inner))).ok()
 }
 
+/// Whether the run is recorded.
 pub(crate) fn is_recording() -> bool {
     with(|_| ()).is_some()
 }
 
-/// The following statements belong to this migration.
+/// Sets the migration that the following statements belong to.
 pub(crate) fn begin(migration: &str) {
     with(|script| migration.clone_into(&mut script.migration));
 }
@@ -111,12 +112,12 @@ pub(crate) fn record(sql: &str, effect: Effect<'_>) -> bool {
     .is_some()
 }
 
-/// Records that the run would remember this.
+/// Records that the run would create an object with this name.
 pub(crate) fn remember(name: &str) {
     with(|script| script.made.insert(name.to_owned()));
 }
 
-/// Whether the run would have created this, or `None` if the database knows.
+/// Whether the run would have created this object, or `None` if only the database knows.
 pub(crate) fn would_be_made(name: &str) -> Option<bool> {
     with(|script| match script.made.contains(name) {
         true => Some(true),

@@ -1,4 +1,4 @@
-//! What SQLite needs in place of types: CHECKs, and triggers that normalize times.
+//! What SQLite has in place of types: CHECKs, and triggers that normalize times.
 
 /// A version 4 UUID (RFC 9562), composed with the functions of SQLite 3.40: the two bytes with the
 /// version and the variant are drawn from tables of their possible values.
@@ -54,10 +54,10 @@ pub(crate) fn normal_form(table: &str, times: &[&str]) -> [String; 2] {
     ["INSERT", "UPDATE"].map(|event| normalize(table, times, event, "", &is_other))
 }
 
-/// [`normal_form`], which tells a normal form by its length and by three of its digits, and looks
-/// only at times that an update sets.
+/// Like [`normal_form`], but recognizes a normal form by its length and three of its digits, and checks
+/// only the times that an update sets.
 pub(crate) fn quick_normal_form(table: &str, times: &[&str]) -> [String; 2] {
-    // with whole seconds, milliseconds or microseconds, without zeros that say nothing
+    // with whole seconds, milliseconds or microseconds, without unneeded zeros
     let normal = |time: &&str| {
         format!(
             "(length(NEW.{time}) = 25 \

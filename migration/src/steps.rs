@@ -1,7 +1,7 @@
 //! Changing a large PostgreSQL table while others write to it.
 //!
 //! **Invariants.** A statement that locks a table against writers is short, and gives up if it does
-//! not get its lock at once: if it waited, everyone behind it would wait as well. A statement that
+//! not get its lock at once: if it waited, all statements behind it would wait as well. A statement that
 //! takes long locks a few rows or none. Every step can be repeated, so an interrupted run continues
 //! where it stopped.
 
@@ -18,11 +18,11 @@ use crate::{
     script::{self, Effect},
 };
 
-/// How long a step waits for a lock. Everyone behind it waits as well.
+/// How long a step waits for a lock. Statements behind it wait as well.
 pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '30ms'";
 /// How long it waits after [`PATIENT`] failed attempts.
 const LONG_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
-/// How long others get their turn before it is tried again.
+/// The pause between attempts, in which others get their locks.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The number of attempts with the short wait: a few minutes.
 const PATIENT: usize = 600;
@@ -59,7 +59,7 @@ async fn locking_for(manager: &SchemaManager<'_>, sql: &str) -> Result<Duration,
     }
 }
 
-/// How a step that does not get its locks is tried again.
+/// Decides how a step that does not get its locks is retried.
 #[derive(Default)]
 pub(crate) struct Patience {
     attempts: usize,
@@ -71,7 +71,7 @@ impl Patience {
         if self.attempts < PATIENT { LOCK_TIMEOUT } else { LONG_LOCK_TIMEOUT }
     }
 
-    /// Gives others their turn if they held the locks. Otherwise returns the error.
+    /// Pauses if others held the locks. Otherwise returns the error.
     pub(crate) async fn after(&mut self, error: DbErr) -> Result<(), DbErr> {
         if !is_lock_not_available(&error) {
             return Err(error);
@@ -94,7 +94,7 @@ async fn try_locking(manager: &SchemaManager<'_>, timeout: &str, sql: &str) -> R
     transaction.commit().await
 }
 
-/// Runs statements in one transaction, again while it is aborted in favor of another.
+/// Runs statements in one transaction, and retries while it is aborted in favor of another.
 pub(crate) async fn repeating(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
     let mut patience = Patience::default();
     loop {
@@ -110,8 +110,8 @@ pub(crate) async fn repeating(manager: &SchemaManager<'_>, sql: &str) -> Result<
     }
 }
 
-/// Runs a query that writes a few rows, in one transaction, again while it does not get its locks, and
-/// returns the `result` of its row. With `quietly`, only triggers that always fire do so.
+/// Runs a query that writes a few rows, in one transaction, and retries while it does not get its locks.
+/// Returns the `result` of its row. With `quietly`, only triggers that always fire do so.
 pub(crate) async fn result_of<T: TryGetable>(
     manager: &SchemaManager<'_>,
     sql: &str,
@@ -167,8 +167,9 @@ const TOUCH: Duration = Duration::from_millis(20);
 /// Keeps triggers of other programs from firing, and those of references, which do not change.
 pub(crate) const QUIETLY: &str = "SET LOCAL session_replication_role = replica;";
 
-/// How long the statements that run in other sessions are waited for, and how often that is checked.
+/// The maximum wait for the statements that run in other sessions.
 const RUNNING: Duration = Duration::from_secs(10);
+/// How often it is checked whether they have ended.
 const CHECK: Duration = Duration::from_millis(50);
 
 /// The transactions of others in which a statement runs, as PostgreSQL names them.

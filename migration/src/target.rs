@@ -1,4 +1,4 @@
-//! Which database is migrated, and where its tables are.
+//! The database to migrate, and the schema of its tables.
 
 use std::{fs::OpenOptions, path::PathBuf, str::FromStr, time::Duration};
 
@@ -97,7 +97,7 @@ impl Target {
             options.write(true).create_new(true);
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            // where it cannot be created, SQLite says why
+            // if it cannot be created, SQLite reports why
             options.open(path).ok();
         }
     }

@@ -13,10 +13,10 @@ use rustix::fs::{Access, access};
 /// The embedded database, in the working directory.
 pub(crate) const DATABASE_URL: &str = "sqlite://campaigns.db";
 
-/// The secret, in a file beside it.
+/// The file with the secret, beside it.
 const SECRET: &str = "campaigns.db.secret";
 
-/// Rejects a working directory in which no file can be made.
+/// Rejects a working directory in which no file can be created.
 pub(crate) fn require_writable() -> anyhow::Result<()> {
     access(".", Access::WRITE_OK | Access::EXEC_OK).context("the working directory is read-only")
 }
@@ -46,7 +46,7 @@ pub(crate) fn secret() -> anyhow::Result<Vec<u8>> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file =
-        options.open(Path::new(SECRET)).with_context(|| format!("cannot make {SECRET}"))?;
+        options.open(Path::new(SECRET)).with_context(|| format!("cannot create {SECRET}"))?;
     file.write_all(secret.as_bytes()).with_context(|| format!("cannot write {SECRET}"))?;
     Ok(secret.into_bytes())
 }

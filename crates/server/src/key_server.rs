@@ -97,7 +97,7 @@ impl Keys {
         let verify = || self.verifier().bearer(token, clock.now());
         match (verify(), self) {
             (Err(InvalidToken::UnknownKey), Self::Server(server)) => {
-                server.look_for_unknown().await;
+                server.fetch_unknown_key().await;
                 verify()
             }
             (verified, _) => verified,
@@ -105,7 +105,7 @@ impl Keys {
     }
 }
 
-/// Keeps the keys of a [`Verifier`] in line with a server while it lives.
+/// Keeps the keys of a [`Verifier`] up to date with a server, until it is dropped.
 pub struct KeyServer {
     shared: Arc<Shared>,
     task: Task,
@@ -120,7 +120,7 @@ struct Shared {
     requests: Mutex<FetchRequests>,
     wake: Notify,
     /// The number of the last fetch request that was served.
-    met: watch::Sender<u64>,
+    served: watch::Sender<u64>,
 }
 
 /// The fetch requests caused by unknown keys.
@@ -153,7 +153,7 @@ impl KeyServer {
             verifier,
             requests: Mutex::default(),
             wake: Notify::new(),
-            met: watch::Sender::new(0),
+            served: watch::Sender::new(0),
         });
         let first = shared.renew().await;
         let task = Task::new("key server");
@@ -166,15 +166,15 @@ impl KeyServer {
         Ok(Self { shared, task, running })
     }
 
-    /// Whether it has given keys so far.
+    /// Whether it has provided keys yet.
     pub(crate) fn has_keys(&self) -> bool {
         self.shared.verifier.has_keys()
     }
 
     /// Fetches the keys because of an unknown one, unless that was done recently, and waits until
     /// the fetch has ended.
-    async fn look_for_unknown(&self) {
-        let Shared { requests, wake, met, pace, .. } = &*self.shared;
+    async fn fetch_unknown_key(&self) {
+        let Shared { requests, wake, served, pace, .. } = &*self.shared;
         let number = {
             let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
             if requests.last.is_none_or(|last| last.elapsed() >= pace.unknown) {
@@ -186,7 +186,7 @@ impl KeyServer {
         };
         // a fetch that has already started does not count, so there may be two to wait for
         let wait = pace.timeout * 2;
-        timeout(wait, met.subscribe().wait_for(|met| *met >= number)).await.ok();
+        timeout(wait, served.subscribe().wait_for(|served| *served >= number)).await.ok();
     }
 }
 
@@ -211,16 +211,16 @@ fn within_origin() -> redirect::Policy {
     })
 }
 
-/// Fetches the keys whenever that is due or requested, and at once if `first` does not say whether
-/// the last fetch succeeded.
+/// Fetches the keys whenever that is due or requested. `first` says whether the first fetch succeeded;
+/// without it, the keys are fetched at once.
 async fn keep(shared: &Shared, task: &Task, first: Option<bool>) -> Infallible {
     let mut pause = FIRST_PAUSE;
-    let mut is_met = match first {
-        Some(is_met) => is_met,
-        None => shared.meet(task).await,
+    let mut has_succeeded = match first {
+        Some(has_succeeded) => has_succeeded,
+        None => shared.serve_requests(task).await,
     };
     loop {
-        let due = if is_met {
+        let due = if has_succeeded {
             shared.pace.renewal
         } else if shared.verifier.has_keys() {
             shared.pace.retry
@@ -234,18 +234,18 @@ async fn keep(shared: &Shared, task: &Task, first: Option<bool>) -> Infallible {
             () = sleep(due) => {}
             () = shared.wake.notified() => {}
         }
-        is_met = shared.meet(task).await;
+        has_succeeded = shared.serve_requests(task).await;
     }
 }
 
 impl Shared {
     /// Fetches the keys for the requests so far. Returns whether that succeeded.
-    async fn meet(&self, task: &Task) -> bool {
+    async fn serve_requests(&self, task: &Task) -> bool {
         let number = self.requests.lock().unwrap_or_else(PoisonError::into_inner).number;
-        let is_met = self.renew().await;
-        self.met.send_replace(number);
+        let has_succeeded = self.renew().await;
+        self.served.send_replace(number);
         task.works();
-        is_met
+        has_succeeded
     }
 
     /// Fetches the keys and uses them. Returns whether that succeeded.

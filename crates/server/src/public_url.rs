@@ -5,8 +5,8 @@ use std::str::FromStr;
 use http::HeaderValue;
 use reqwest::Url;
 
-/// The service's own addresses of one segment that are no pages of the dashboard. Below a prefix that is
-/// one of them, an address would mean two things.
+/// The service's own addresses of one segment that are not pages of the dashboard. A prefix that is one
+/// of them would be ambiguous.
 const OWN_ADDRESSES: [&str; 6] =
     ["/assets", "/graphiql", "/graphql", "/healthz", "/metrics", "/readyz"];
 

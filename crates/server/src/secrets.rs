@@ -7,13 +7,13 @@ use std::{borrow::Cow, path::Path};
 
 use reqwest::Url;
 
-/// What stands in place of a secret.
+/// The placeholder for a secret.
 pub(crate) const HIDDEN: &str = "***";
 
 /// Characters that end an address within a text.
 const ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '\\'];
 
-/// An error, without what may be a secret in the addresses that it repeats. They may be malformed.
+/// An error without possible secrets in the addresses that it repeats, which may be malformed.
 pub(crate) fn redacted_error(text: &str) -> String {
     let has_address = |line: &&str| line.contains("://");
     let lines = text
@@ -41,7 +41,7 @@ pub(crate) fn redacted(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The whole value of an argument, without what may be a secret in it. Spaces and quotes may belong to a password.
+/// The value of an argument without possible secrets. Spaces and quotes may belong to a password.
 pub(crate) fn redacted_value(value: &str) -> Cow<'_, str> {
     let (scheme, rest) = match value.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
@@ -62,7 +62,7 @@ pub(crate) fn redacted_value(value: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The name of a file, without what may be a secret that was given by mistake.
+/// The name of a file, without possible secrets that were given by mistake.
 pub(crate) fn redacted_path(file: &Path) -> String {
     redacted_value(&file.to_string_lossy()).into_owned()
 }
@@ -84,7 +84,7 @@ fn push_without_secrets(shown: &mut String, address: &str) {
 }
 
 /// An address without its user, password and parameters. `None` if the parts cannot be distinguished with certainty.
-pub(crate) fn place(address: &str) -> Option<String> {
+pub(crate) fn public_part(address: &str) -> Option<String> {
     let (scheme, rest) = address.split_once("://")?;
     let (user, place) = match rest.rsplit_once('@') {
         Some((user, place)) => (user, place),
@@ -101,7 +101,7 @@ pub(crate) fn place(address: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{place, redacted, redacted_error, redacted_value};
+    use super::{public_part, redacted, redacted_error, redacted_value};
 
     #[test]
     fn an_address_within_a_text_has_no_user_and_no_parameters() {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_shown_where_it_is_certain() {
+    fn the_public_part_is_shown_where_it_is_certain() {
         for (address, shown) in [
             ("postgres://me:hunter2@h:5433/db?password=x", Some("postgres://h:5433/db")),
             ("postgres://h/db", Some("postgres://h/db")),
@@ -172,7 +172,7 @@ mod tests {
             ("postgres://me:hunter2", None),
             ("hunter2", None),
         ] {
-            assert_eq!(place(address).as_deref(), shown, "{address}");
+            assert_eq!(public_part(address).as_deref(), shown, "{address}");
         }
     }
 }

@@ -8,8 +8,9 @@ use campaigns_web::{Pages, SignIn};
 
 use crate::PublicUrl;
 
-/// More connections than a machine can hold.
+/// The maximum of [`Settings::max_peers`]: more connections than a machine can hold.
 const MAX_PEERS: usize = 10_000_000;
+
 /// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {

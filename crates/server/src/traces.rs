@@ -47,14 +47,14 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether spans go anywhere.
+/// Whether spans are exported.
 static ON: AtomicBool = AtomicBool::new(false);
 
 /// The export of spans. Pending spans are sent when this is dropped.
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Starts the export, if a collector is named.
+    /// Starts the export, if a collector is configured.
     pub(crate) fn start() -> anyhow::Result<Option<Self>> {
         let Some(exporter) = exporter()? else { return Ok(None) };
         let resource = Resource::builder();
@@ -71,12 +71,12 @@ impl Traces {
         Ok(Some(Self(provider)))
     }
 
-    /// Whether a collector is named, to which spans can be sent.
+    /// Whether a collector is configured. An error if spans cannot be exported to it.
     pub(crate) fn check() -> anyhow::Result<bool> {
         Ok(exporter()?.is_some())
     }
 
-    /// What makes spans of this process.
+    /// The tracer of this process.
     pub(crate) fn tracer(&self) -> SdkTracer {
         self.0.tracer("campaigns")
     }

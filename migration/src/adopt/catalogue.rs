@@ -9,7 +9,7 @@ use sea_orm_migration::{
 
 use crate::table::Lookup;
 
-/// A table as it is.
+/// An existing table.
 pub(super) struct Found {
     /// The kind of relation: `r` is an ordinary table.
     pub(super) kind: String,
@@ -24,7 +24,7 @@ pub(super) struct Found {
     pub(super) keys: Vec<String>,
 }
 
-/// A column as it is.
+/// An existing column.
 pub(super) struct FoundColumn {
     /// The type, as written in SQL.
     pub(super) kind: String,
@@ -40,7 +40,7 @@ pub(super) struct FoundColumn {
     pub(super) checks: String,
 }
 
-/// A reference as it is.
+/// An existing reference.
 pub(super) struct FoundReference {
     pub(super) column: String,
     pub(super) target: String,

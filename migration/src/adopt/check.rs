@@ -47,7 +47,7 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
     for table in tables() {
         if let Some(found) = Found::look_up(manager, table.name, Lookup::Schema).await? {
             adopts = true;
-            of_own_table(&table, &found, &mut differences);
+            compare_own_table(&table, &found, &mut differences);
         }
     }
     for table in neighbours() {
@@ -56,7 +56,7 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
                 differences.push(not_ordinary(table.name));
                 continue;
             }
-            of_columns(&table, &found, false, &mut differences);
+            compare_columns(&table, &found, false, &mut differences);
         }
     }
     if adopts {
@@ -72,7 +72,8 @@ fn not_ordinary(name: &str) -> Difference {
     )
 }
 
-fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>) {
+/// Compares a table of the service.
+fn compare_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>) {
     let name = table.name;
     if found.kind != "r" {
         differences.push(not_ordinary(name));
@@ -90,7 +91,7 @@ fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>)
             format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, or run migrate as a role with BYPASSRLS"),
         ));
     }
-    of_columns(table, found, true, differences);
+    compare_columns(table, found, true, differences);
     let documented = table.all_columns();
     for (extra, column) in &found.columns {
         let is_documented = documented.iter().any(|column| column.name == extra);
@@ -136,9 +137,14 @@ fn of_own_table(table: &Table, found: &Found, differences: &mut Vec<Difference>)
     }
 }
 
-/// Compares the columns. With `strictly`, also compares whether they can be null and whether they
-/// are filled.
-fn of_columns(table: &Table, found: &Found, strictly: bool, differences: &mut Vec<Difference>) {
+/// Compares the columns. With `strictly`, also compares whether they can be null and whether they have
+/// defaults.
+fn compare_columns(
+    table: &Table,
+    found: &Found,
+    strictly: bool,
+    differences: &mut Vec<Difference>,
+) {
     let name = table.name;
     for column in table.all_columns() {
         let key = column.name;
@@ -149,7 +155,7 @@ fn of_columns(table: &Table, found: &Found, strictly: bool, differences: &mut Ve
             ));
             continue;
         };
-        differences.extend(of_type(name, &column, is));
+        differences.extend(compare_type(name, &column, is));
         if !strictly {
             continue;
         }
@@ -170,7 +176,8 @@ fn of_columns(table: &Table, found: &Found, strictly: bool, differences: &mut Ve
     }
 }
 
-fn of_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
+/// Compares the type of a column.
+fn compare_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
     let name = column.name;
     let is_text = matches!(is.base.as_str(), "text" | "varchar");
     let wanted = match &column.kind {
@@ -182,9 +189,9 @@ fn of_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
         Kind::Integer => "integer",
         Kind::Numeric => "numeric",
         Kind::Boolean => "boolean",
-        Kind::Enum(of) if is_text => return of_check(table, name, of, is),
+        Kind::Enum(of) if is_text => return missing_in_check(table, name, of, is),
         Kind::Enum(of) if !is.values.is_empty() && !is.is_domain => {
-            return of_values(of, is);
+            return missing_values(of, is);
         }
         Kind::Enum(of) => of.name,
     };
@@ -212,7 +219,7 @@ fn of_type(table: &str, column: &Column, is: &FoundColumn) -> Vec<Difference> {
 }
 
 /// The documented values that an enum lacks.
-fn of_values(of: &Enum, is: &FoundColumn) -> Vec<Difference> {
+fn missing_values(of: &Enum, is: &FoundColumn) -> Vec<Difference> {
     let lacks = of.values.iter().filter(|value| !is.values.iter().any(|has| has == *value));
     lacks
         .map(|value| {
@@ -225,7 +232,7 @@ fn of_values(of: &Enum, is: &FoundColumn) -> Vec<Difference> {
 }
 
 /// The documented values that a CHECK of a text column does not name, if it names others of them.
-fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Difference> {
+fn missing_in_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Difference> {
     let names = |value: &str| is.checks.contains(&format!("'{value}'"));
     if !of.values.iter().any(|value| names(value)) {
         return Vec::new();
@@ -241,7 +248,7 @@ fn of_check(table: &str, column: &str, of: &Enum, is: &FoundColumn) -> Vec<Diffe
         .collect()
 }
 
-/// The names of objects that the service will create but that are already in use.
+/// The names in use of objects that the service would create.
 async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbErr> {
     let list = |names: &mut dyn Iterator<Item = &str>| {
         names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")

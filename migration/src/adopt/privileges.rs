@@ -1,4 +1,4 @@
-//! Who can use what the service keeps beside adopted tables.
+//! Privileges on what the service keeps beside adopted tables.
 
 use sea_orm_migration::{SchemaManager, sea_orm::DbErr};
 
@@ -23,7 +23,7 @@ pub(crate) async fn private(
     Ok(revoked(relations, functions))
 }
 
-/// The same SQL for tables of any creator.
+/// The same SQL, also if the service created all of its tables.
 pub(crate) fn revoked(relations: &[&str], functions: &[&str]) -> String {
     let list = |names: &[&str]| {
         let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();

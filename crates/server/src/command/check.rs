@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: &Serve) -> anyhow::Result<()> {
     for address in arguments.addresses() {
         match address.bind().await {
             Err(error) if is_in_use(&error) => {
-                report.note(&format!("{address} is in use, by the running service perhaps"));
+                report.note(&format!("{address} is in use, perhaps by the running service"));
             }
             bound => {
                 report.record(&format!("address {address}"), bound);
@@ -75,7 +75,7 @@ async fn check_database(options: &Options, report: &mut Report) {
 async fn check_development() -> anyhow::Result<()> {
     development::require_writable()?;
     match campaigns_migration::plan(development::DATABASE_URL).await {
-        // it is made
+        // it would be created
         Ok(_) | Err(MigrationError::NoFile(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -122,7 +122,7 @@ pub(super) fn print(matches: &ArgMatches, file: &File) -> anyhow::Result<()> {
             (values, source) = (vec![url], "environment");
         }
         if usage::is_secret(arg) {
-            values = values.iter().filter_map(|value| secrets::place(value)).collect();
+            values = values.iter().filter_map(|value| secrets::public_part(value)).collect();
             if values.is_empty() && source != "not set" {
                 writeln!(out, "# {name}: hidden ({source})")?;
                 continue;

@@ -34,7 +34,7 @@ use usage::UsageShown;
 /// Reads the command line and runs the command. Exits with 0 on success, 1 on failure, 2 for wrong usage, and 141 if
 /// the reader of its output went away.
 pub async fn run() -> ExitCode {
-    match obey().await {
+    match run_command().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit_code(&error),
     }
@@ -52,8 +52,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
 }
 
-/// Reads the command line, and once more with the settings of the file that it names, and does what it says.
-async fn obey() -> anyhow::Result<()> {
+/// Reads the command line, reads it again with the settings of the configuration file that it names, and
+/// runs the command.
+async fn run_command() -> anyhow::Result<()> {
     let file = File::named_by(&usage::read(usage::program())?)?;
     let matches = usage::read(file.applied_to(usage::program()))?;
     let of_config = matches.subcommand_matches("config").cloned();

@@ -1,4 +1,4 @@
-//! `campaigns repair`: mends what a restore, replication, or programs that turned triggers off have left.
+//! `campaigns repair`: repairs the effects of a restore, replication, or programs that turned triggers off.
 //!
 //! **Order.** Triggers fire before events are filed, which triggers count, and events are filed before
 //! counts are compared. The versions of triggers are read before that and remembered after it, so a
@@ -17,8 +17,8 @@ use super::{
     output,
 };
 
-/// How many of the events that wait are looked at once.
-const AT_ONCE: i32 = 2_000;
+/// How many waiting events a statement looks at.
+const BATCH: i32 = 2_000;
 
 pub(super) async fn run(arguments: Repair) -> anyhow::Result<()> {
     let options = database::options(&arguments.database, &arguments.schema)?;
@@ -89,11 +89,11 @@ async fn repair(options: &Options, counts: &Counts) -> anyhow::Result<bool> {
     Ok(!broken.is_empty() || !triggers.switched.is_empty() || places + filed > 0 || counted > 0)
 }
 
-/// Files events that wait and have a send, and returns how many they were.
+/// Files waiting events that have a send, and returns their number.
 async fn file_waiting(counts: &Counts) -> anyhow::Result<u64> {
     let (mut after, mut filed) = (Uuid::nil(), 0);
     loop {
-        let found = counts.file_waiting(after, AT_ONCE).await?;
+        let found = counts.file_waiting(after, BATCH).await?;
         filed += found.filed.unsigned_abs();
         match found.last {
             Some(last) => after = last,
@@ -102,7 +102,7 @@ async fn file_waiting(counts: &Counts) -> anyhow::Result<u64> {
     }
 }
 
-/// How many rows of counts are wrong.
+/// The number of wrong rows of counts.
 async fn differences(counts: &Counts, organization: Uuid) -> anyhow::Result<u64> {
     let mut wrong = 0;
     for table in &COUNT_TABLES {

@@ -53,9 +53,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
     let (database, source, banner) = match tokens {
         tokens if is_development => {
-            // before the database is made: an address in use leaves nothing behind
+            // before the database is created: an address in use leaves nothing behind
             bound = Some(Bound::to(&arguments.listen).await?);
-            develop(&options, tokens, &rules).await?
+            start_development(&options, tokens, &rules).await?
         }
         Tokens::Signed(_) => unreachable!("only development mode signs"),
         Tokens::Verified(source) => {
@@ -113,7 +113,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The output of development mode: tokens for an admin and a member.
+/// What development mode prints: tokens for an admin and a member.
 struct Banner {
     organization: String,
     admin: String,
@@ -134,8 +134,8 @@ async fn fill() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The defaults of development mode.
-async fn develop(
+/// Prepares the database and the keys of development mode.
+async fn start_development(
     options: &Options,
     tokens: Tokens,
     rules: &ClaimRules,

@@ -180,7 +180,7 @@ fn tokens(arguments: &Serve, rules: &ClaimRules, is_development: bool) -> anyhow
         (None, None) => development::existing_secret()?,
     };
     if let Some(secret) = &secret {
-        // as it will be done
+        // fails now rather than when the tokens are printed
         let now = Utc::now();
         sign(secret, rules, Uuid::nil(), "member", Uuid::nil(), now + TimeDelta::days(1))?;
     }

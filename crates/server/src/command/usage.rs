@@ -47,7 +47,7 @@ pub(super) fn read(program: Command) -> anyhow::Result<ArgMatches> {
     program.try_get_matches_from(std::env::args_os()).or_else(answer)
 }
 
-/// Prints the library's message about a command line.
+/// Prints clap's message about the command line.
 pub(super) fn answer<T>(error: Error) -> anyhow::Result<T> {
     if error.use_stderr() {
         let words: Vec<OsString> = std::env::args_os().collect();

@@ -1,8 +1,8 @@
-//! A service whose database is not there yet.
+//! A service that waits for its database.
 //!
-//! **Invariant.** It listens from the start and reports its state: `/healthz` says that the process
-//! is alive, and every other address that it cannot work yet. An error that does not pass by itself
-//! ends it.
+//! **Invariant.** It listens from the start and reports its state: `/healthz` says that the process is
+//! alive, and every other address that the service is unavailable. Any error except an unavailable
+//! database ends it.
 
 use std::{net::SocketAddr, pin::Pin, time::Duration};
 
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How many attempts are made between two log lines.
 const QUIET: usize = 20;
 
-/// A listener that is bound, and where.
+/// A bound listener.
 pub(super) struct Bound(TcpListener);
 
 impl Bound {
@@ -92,15 +92,15 @@ fn router(origins: &[HeaderValue], url: Option<&PublicUrl>) -> Router {
     http::also_below(url.map_or("", PublicUrl::prefix), router)
 }
 
-/// What came of waiting.
+/// The result of waiting for the database.
 pub(super) enum WaitOutcome {
     Connected(Database, Option<Bound>),
     /// The process was asked to stop before that.
     Ended,
 }
 
-/// Connects. While the database does not answer, listens and tries again; `listening` is called once it
-/// listens. Pages of these origins can read what it answers, at the root and below the path of its public URL.
+/// Connects. While the database does not answer, listens and tries again, after a call of `listening`.
+/// Pages of these origins can read its responses, at the root and below the path of its public URL.
 pub(super) async fn connect(
     address: &ListenAddress,
     origins: &[HeaderValue],

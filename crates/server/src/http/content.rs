@@ -4,12 +4,12 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::headers::{Unusable, text, texts};
 
-/// The maximum number of characters of an encoding that a message shows.
+/// The maximum number of characters of an encoding in an error message.
 const MAX_NAMED: usize = 100;
 
-/// The media types of `/graphql`'s responses.
+/// A media type of `/graphql`'s responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum MediaType {
     /// `application/graphql-response+json`: the status says whether the operation was executed.
     GraphqlResponse,
     /// `application/json`: the status is 200 for every request that could be read.
@@ -18,7 +18,7 @@ pub(crate) enum Answer {
     EventStream,
 }
 
-impl Answer {
+impl MediaType {
     /// The value of `Content-Type`.
     pub(crate) fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -34,7 +34,7 @@ impl Answer {
     ///
     /// # Errors
     /// If the header cannot be read.
-    pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<Self>, Unusable> {
+    pub(super) fn negotiate(headers: &HeaderMap) -> Result<Option<Self>, Unusable> {
         let values = texts(headers, &header::ACCEPT, "Accept")?;
         Ok(Self::best(&values))
     }
@@ -50,9 +50,9 @@ impl Answer {
             return Some(Self::Json);
         }
         let mut best: Option<(f32, usize, Self)> = None;
-        for answer in [Self::Json, Self::GraphqlResponse, Self::EventStream] {
+        for media_type in [Self::Json, Self::GraphqlResponse, Self::EventStream] {
             let matching = ranges.iter().enumerate().filter_map(|(place, range)| {
-                Some((range.specificity(answer)?, std::cmp::Reverse(place), range.quality))
+                Some((range.specificity(media_type)?, std::cmp::Reverse(place), range.quality))
             });
             let most = matching.max_by_key(|(specificity, place, _)| (*specificity, *place));
             let Some((_, std::cmp::Reverse(place), quality)) = most else { continue };
@@ -60,14 +60,14 @@ impl Answer {
                 quality > other || quality.total_cmp(&other).is_eq() && place < before
             });
             if quality > 0.0 && is_better {
-                best = Some((quality, place, answer));
+                best = Some((quality, place, media_type));
             }
         }
-        best.map(|(.., answer)| answer)
+        best.map(|(.., media_type)| media_type)
     }
 
     /// The type and subtype.
-    fn media_type(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json",
             Self::Json => "application/json",
@@ -102,12 +102,12 @@ impl Range {
         Self { types, quality: quality.unwrap_or(1.0) }
     }
 
-    /// How specifically this matches an answer, or `None` if it does not.
-    fn specificity(&self, answer: Answer) -> Option<u8> {
+    /// How specifically this matches a media type, or `None` if it does not.
+    fn specificity(&self, media_type: MediaType) -> Option<u8> {
         match self.types.as_str() {
-            types if types == answer.media_type() => Some(2),
+            types if types == media_type.name() => Some(2),
             // a stream must be requested by name
-            _ if answer == Answer::EventStream => None,
+            _ if media_type == MediaType::EventStream => None,
             "application/*" => Some(1),
             "*/*" => Some(0),
             _ => None,
@@ -133,35 +133,35 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn accept(value: &'static str) -> Option<Answer> {
+    fn accept(value: &'static str) -> Option<MediaType> {
         let headers = [(header::ACCEPT, HeaderValue::from_static(value))];
-        Answer::wanted(&headers.into_iter().collect()).ok().flatten()
+        MediaType::negotiate(&headers.into_iter().collect()).ok().flatten()
     }
 
     #[test]
-    fn the_client_gets_what_it_wants_most() {
+    fn the_best_acceptable_media_type_is_chosen() {
         const JSON: &str = "application/json";
-        assert_eq!(Answer::wanted(&HeaderMap::new()).ok().flatten(), Some(Answer::Json));
-        assert_eq!(accept("*/*"), Some(Answer::Json));
-        assert_eq!(accept(JSON), Some(Answer::Json));
-        assert_eq!(accept("application/graphql-response+json"), Some(Answer::GraphqlResponse));
+        assert_eq!(MediaType::negotiate(&HeaderMap::new()).ok().flatten(), Some(MediaType::Json));
+        assert_eq!(accept("*/*"), Some(MediaType::Json));
+        assert_eq!(accept(JSON), Some(MediaType::Json));
+        assert_eq!(accept("application/graphql-response+json"), Some(MediaType::GraphqlResponse));
         assert_eq!(
             accept("application/graphql-response+json, application/json;q=0.9"),
-            Some(Answer::GraphqlResponse)
+            Some(MediaType::GraphqlResponse)
         );
         assert_eq!(
             accept("application/graphql-response+json;q=0.5, application/json"),
-            Some(Answer::Json)
+            Some(MediaType::Json)
         );
-        assert_eq!(accept("text/event-stream"), Some(Answer::EventStream));
+        assert_eq!(accept("text/event-stream"), Some(MediaType::EventStream));
         assert_eq!(accept("text/*"), None);
         // the most specific range wins, in any position
-        assert_eq!(accept("*/*;q=0.1, application/json;q=0"), Some(Answer::GraphqlResponse));
+        assert_eq!(accept("*/*;q=0.1, application/json;q=0"), Some(MediaType::GraphqlResponse));
         assert_eq!(
             accept("application/json;q=0.2, application/*;q=0.5"),
-            Some(Answer::GraphqlResponse)
+            Some(MediaType::GraphqlResponse)
         );
-        assert_eq!(accept("text/event-stream;q=0.5, */*"), Some(Answer::Json));
+        assert_eq!(accept("text/event-stream;q=0.5, */*"), Some(MediaType::Json));
         assert_eq!(accept("text/html"), None);
         assert_eq!(accept("application/json;q=0"), None);
     }

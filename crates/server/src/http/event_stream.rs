@@ -30,7 +30,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{content::Answer, headers::text, request::Requester, respond, unreadable::Unreadable};
+use super::{
+    content::MediaType, headers::text, request::Requester, respond, unreadable::Unreadable,
+};
 use crate::{
     App,
     listen::peer::Peer,
@@ -69,7 +71,7 @@ pub(super) fn serve(
         Ok(guarded) => guarded,
         Err(why) => {
             let Unreadable(status, error) = why.into();
-            return respond::refused(Answer::Json, status, error);
+            return respond::refused(MediaType::Json, status, error);
         }
     };
     let (sender, receiver) = mpsc::channel::<Bytes>(1);

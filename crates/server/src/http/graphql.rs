@@ -22,7 +22,7 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use super::{
-    content::Answer,
+    content::MediaType,
     event_stream,
     headers::Unusable,
     request::{Request, Requester},
@@ -37,7 +37,7 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
     if upgrade::is_requested(&parts) {
         return upgrade::answer(app, &mut parts).await;
     }
-    let wanted = Answer::wanted(&parts.headers);
+    let wanted = MediaType::negotiate(&parts.headers);
     let (caller, viewer, scope) = match app.authenticate(&parts.headers).await {
         Ok(found) => found,
         Err(refusal) => return refused(&app, not_a_stream(&wanted), refusal),
@@ -55,18 +55,18 @@ pub(crate) async fn handle(State(app): State<App>, request: HttpRequest) -> Resp
 }
 
 /// The media type of errors before execution, which are never sent as a stream.
-fn not_a_stream(wanted: &Result<Option<Answer>, Unusable>) -> Answer {
+fn not_a_stream(wanted: &Result<Option<MediaType>, Unusable>) -> MediaType {
     let wanted = wanted.as_ref().ok().copied().flatten();
-    wanted.filter(|answer| *answer != Answer::EventStream).unwrap_or(Answer::Json)
+    wanted.filter(|media_type| *media_type != MediaType::EventStream).unwrap_or(MediaType::Json)
 }
 
 /// The response to a caller without a scope.
-fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
+fn refused(app: &App, media_type: MediaType, refusal: Refusal) -> Response {
     let (status, error) = match refusal {
         Refusal::Unauthenticated(why) => {
             app.operations.refused(Code::Unauthenticated);
             return respond::refused_as(
-                answer,
+                media_type,
                 StatusCode::UNAUTHORIZED,
                 Code::Unauthenticated,
                 &why,
@@ -76,47 +76,47 @@ fn refused(app: &App, answer: Answer, refusal: Refusal) -> Response {
         Refusal::Failed(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
     };
     app.operations.refused(error.code());
-    respond::refused(answer, status, error)
+    respond::refused(media_type, status, error)
 }
 
 impl Requester {
     async fn answer(
         self,
-        wanted: Result<Option<Answer>, Unusable>,
+        wanted: Result<Option<MediaType>, Unusable>,
         parts: Parts,
         body: Body,
     ) -> Response {
-        let answer = not_a_stream(&wanted);
+        let media_type = not_a_stream(&wanted);
         let wanted = match wanted {
             Ok(wanted) => wanted,
             Err(unusable) => {
                 self.app.operations.refused(Code::BadUserInput);
-                return respond::refused(answer, StatusCode::BAD_REQUEST, unusable.into());
+                return respond::refused(media_type, StatusCode::BAD_REQUEST, unusable.into());
             }
         };
         if wanted.is_none() {
             self.app.operations.refused(Code::BadUserInput);
             return respond::refused_as(
-                answer,
+                media_type,
                 StatusCode::NOT_ACCEPTABLE,
                 Code::BadUserInput,
                 "Accept application/graphql-response+json, application/json or text/event-stream.",
             );
         }
-        if wanted == Some(Answer::EventStream) && parts.method != Method::POST {
+        if wanted == Some(MediaType::EventStream) && parts.method != Method::POST {
             return method_hint(respond::refused_as(
-                answer,
+                media_type,
                 StatusCode::METHOD_NOT_ALLOWED,
                 Code::BadUserInput,
                 "Open streams with POST.",
             ));
         }
         let read = self.read(&parts, body).await;
-        if wanted == Some(Answer::EventStream) {
+        if wanted == Some(MediaType::EventStream) {
             let operation = match read {
                 Ok(Request::One(operation)) => Ok(operation),
                 Ok(Request::Several(_)) => {
-                    Err(Error::bad_input("body", "A stream is of one operation."))
+                    Err(Error::bad_input("body", "A stream executes one operation, not a batch."))
                 }
                 Err(Unreadable(_, error)) => Err(error),
             };
@@ -124,27 +124,32 @@ impl Requester {
             return event_stream::serve(self, operation, after);
         }
         match read {
-            Ok(Request::One(operation)) => self.answer_one(answer, &parts, operation).await,
-            Ok(Request::Several(operations)) => self.answer_all(answer, operations).await,
+            Ok(Request::One(operation)) => self.answer_one(media_type, &parts, operation).await,
+            Ok(Request::Several(operations)) => self.answer_all(media_type, operations).await,
             Err(Unreadable(status, error)) => {
                 self.app.operations.refused(error.code());
-                method_hint(respond::refused(answer, status, error))
+                method_hint(respond::refused(media_type, status, error))
             }
         }
     }
 
-    async fn answer_one(self, answer: Answer, parts: &Parts, operation: Operation) -> Response {
+    async fn answer_one(
+        self,
+        media_type: MediaType,
+        parts: &Parts,
+        operation: Operation,
+    ) -> Response {
         let Self { app, viewer, scope, budget, .. } = self;
         let operation =
             RunningOperation::begin(&app, &scope, Ok(operation), Some(&parts.headers)).await;
         let operation = match operation {
             Ok(operation) => operation,
-            Err(error) => return respond::not_executed(answer, &error.into_response()),
+            Err(error) => return respond::not_executed(media_type, &error.into_response()),
         };
         if operation.is_mutation() && parts.method != Method::POST {
             operation.refuse(Code::BadUserInput);
             return method_hint(respond::refused_as(
-                answer,
+                media_type,
                 StatusCode::METHOD_NOT_ALLOWED,
                 Code::BadUserInput,
                 "Send mutations with POST.",
@@ -152,15 +157,16 @@ impl Requester {
         }
         let (time, reading) = (app.settings.query_timeout, app.settings.timeouts.answer());
         match operation.execute(viewer, scope, Some(Arc::clone(&budget)), time).await {
-            Ok(text) => respond::executed(answer, text, reading, budget),
-            Err(response) => respond::not_executed(answer, &response),
+            Ok(text) => respond::executed(media_type, text, reading, budget),
+            Err(response) => respond::not_executed(media_type, &response),
         }
     }
 
-    /// Executes a batch, one operation after the other, within the time and the bytes of one.
+    /// Executes the operations of a batch one after the other, within the time and the bytes of one
+    /// operation.
     async fn answer_all(
         self,
-        answer: Answer,
+        media_type: MediaType,
         operations: Vec<Result<Operation, Unreadable>>,
     ) -> Response {
         let started = Instant::now();
@@ -178,7 +184,7 @@ impl Requester {
             });
         }
         let text = format!("[{}]", answers.join(","));
-        respond::executed(answer, text, self.app.settings.timeouts.answer(), self.budget)
+        respond::executed(media_type, text, self.app.settings.timeouts.answer(), self.budget)
     }
 
     async fn answer_in_batch(

@@ -1,7 +1,7 @@
-//! Headers that carry a meaning for the service.
+//! Headers that the service reads.
 //!
-//! **Invariant.** Such a header is read, or its request is refused: one that cannot be read, or that is given twice
-//! where one is expected, does not count as absent.
+//! **Invariant.** Such a header is read, or its request is refused: a header that cannot be read, or that
+//! is given twice where one is expected, never counts as absent.
 
 use campaigns_graphql::Error;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -43,6 +43,6 @@ pub(super) fn texts<'a>(
 }
 
 fn readable<'a>(value: &'a HeaderValue, name: &'static str) -> Result<&'a str, Unusable> {
-    let why = "This header has other bytes than visible ASCII.";
+    let why = "This header contains bytes other than visible ASCII.";
     value.to_str().map_err(|_| Unusable { name, why })
 }

@@ -115,7 +115,7 @@ pub(crate) fn also_below(prefix: &str, router: Router) -> Router {
     }))
 }
 
-/// An address without the prefix that its path begins with, if it does.
+/// The address without the prefix, if its path begins with it.
 fn without(prefix: &str, uri: &Uri) -> Option<Uri> {
     let path = uri.path().strip_prefix(prefix)?;
     let path = match path {

@@ -12,17 +12,17 @@ use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{body::ResponseBody, content::Answer};
+use super::{body::ResponseBody, content::MediaType};
 
 /// The response to an executed operation, which must be read within a time. It holds the
 /// operation's budget until then.
 pub(crate) fn executed(
-    answer: Answer,
+    media_type: MediaType,
     text: String,
     time: Duration,
     budget: Arc<Budget>,
 ) -> Response {
-    send(answer, StatusCode::OK, ResponseBody::body(text, time, budget))
+    send(media_type, StatusCode::OK, ResponseBody::body(text, time, budget))
 }
 
 /// The status of a request that fails as a whole, with this code. A client that reads no status gets 200 for
@@ -46,22 +46,22 @@ pub(crate) fn status(code: Code, is_retryable: bool) -> StatusCode {
 }
 
 /// The response to a request without data.
-pub(crate) fn not_executed(answer: Answer, response: &GraphqlResponse) -> Response {
+pub(crate) fn not_executed(media_type: MediaType, response: &GraphqlResponse) -> Response {
     let code = Code::of(response).unwrap_or(Code::Internal);
-    let status = match (status(code, is_passing(response)), answer) {
-        (StatusCode::BAD_REQUEST, Answer::Json | Answer::EventStream) => StatusCode::OK,
+    let status = match (status(code, is_passing(response)), media_type) {
+        (StatusCode::BAD_REQUEST, MediaType::Json | MediaType::EventStream) => StatusCode::OK,
         (status, _) => status,
     };
-    let mut answered = send(answer, status, body(response));
-    if answered.headers().contains_key(header::RETRY_AFTER) {
-        answered.headers_mut().insert(header::RETRY_AFTER, retry_after(response).into());
+    let mut sent = send(media_type, status, body(response));
+    if sent.headers().contains_key(header::RETRY_AFTER) {
+        sent.headers_mut().insert(header::RETRY_AFTER, retry_after(response).into());
     }
-    answered
+    sent
 }
 
-/// The response to a request that is rejected with a status, even if the client ignores statuses.
-pub(crate) fn refused(answer: Answer, status: StatusCode, error: Error) -> Response {
-    send(answer, status, body(&error.into_response()))
+/// The response to a request that is rejected with this status, also for clients that ignore statuses.
+pub(crate) fn refused(media_type: MediaType, status: StatusCode, error: Error) -> Response {
+    send(media_type, status, body(&error.into_response()))
 }
 
 /// The `Retry-After` of a response.
@@ -70,25 +70,25 @@ pub(crate) fn retry_after_of(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds.parse().ok()?))
 }
 
-/// The same for a response that is part of another.
+/// The `Retry-After` that a GraphQL response would have, for one that is part of another response.
 pub(crate) fn retry_after_in(response: &GraphqlResponse) -> Option<Duration> {
     is_passing(response).then(|| Duration::from_secs(retry_after(response)))
 }
 
 /// The response to any request while the service is unavailable.
 pub(crate) fn unavailable(error: Error) -> Response {
-    refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, error)
+    refused(MediaType::Json, StatusCode::SERVICE_UNAVAILABLE, error)
 }
 
 /// The response to a request that fails before it is read as GraphQL.
 pub(crate) fn refused_as(
-    answer: Answer,
+    media_type: MediaType,
     status: StatusCode,
     code: Code,
     message: &str,
 ) -> Response {
     let error = json!({ "message": message, "extensions": { "code": code.as_str() } });
-    send(answer, status, json!({ "errors": [error] }).to_string())
+    send(media_type, status, json!({ "errors": [error] }).to_string())
 }
 
 /// The response to a request that panicked.
@@ -98,18 +98,18 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!(request_id = %id, "a request panicked");
     metrics::counter!("campaigns_panics_total").increment(1);
     refused_as(
-        Answer::Json,
+        MediaType::Json,
         StatusCode::INTERNAL_SERVER_ERROR,
         Code::Internal,
         &format!("Something went wrong. The log has the details under {id}."),
     )
 }
 
-fn send(answer: Answer, status: StatusCode, body: impl Into<Body>) -> Response {
+fn send(media_type: MediaType, status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, answer.content_type());
+    headers.insert(header::CONTENT_TYPE, media_type.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -9,7 +9,7 @@ use axum::{
 use campaigns_graphql::{Code, Error};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 
-use super::{content::Answer, respond};
+use super::{content::MediaType, respond};
 use crate::{App, PublicUrl, Settings, listen::peer::Peer, socket};
 
 /// The maximum number of characters of a header in the log.
@@ -46,7 +46,7 @@ pub(super) async fn answer(app: App, parts: &mut Parts) -> Response {
             "Pages of this origin are not allowed. Behind a proxy, the service needs --public-url; for other pages, \
              --cors-origin.",
         );
-        return respond::refused(Answer::Json, StatusCode::FORBIDDEN, error);
+        return respond::refused(MediaType::Json, StatusCode::FORBIDDEN, error);
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
         Ok(upgrade) => upgrade,
@@ -55,7 +55,7 @@ pub(super) async fn answer(app: App, parts: &mut Parts) -> Response {
     let Some(pending) = app.sockets.pending() else {
         let message = "Too many sockets are not authenticated yet. Try again later.";
         let error = Error::of(Code::Unavailable, message);
-        return respond::refused(Answer::Json, StatusCode::SERVICE_UNAVAILABLE, error);
+        return respond::refused(MediaType::Json, StatusCode::SERVICE_UNAVAILABLE, error);
     };
     let peer = Peer::of(&parts.extensions);
     peer.become_socket(socket::MAX_PENDING_BYTES);

@@ -9,12 +9,12 @@ use std::{
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long to wait if the operating system has no resources left.
+/// How long to wait when the operating system has no resources left.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The minimum time between two lines of the log about it.
+/// The minimum time between two log lines about it.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// A listener that goes on after errors.
+/// A listener that continues after errors.
 pub(crate) struct Acceptor {
     listener: TcpListener,
     /// When it last logged that connections are not accepted.
@@ -26,7 +26,7 @@ impl Acceptor {
         Self { listener, logged: None }
     }
 
-    /// The next connection. May be dropped while it waits.
+    /// The next connection. Cancel safe.
     pub(crate) async fn next(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {

@@ -11,7 +11,7 @@
 //! - On shutdown, work in progress is finished, and waiting connections are closed.
 //! - A response that comes before its request was read says that the connection closes, and reaches a peer that is
 //!   still sending: what comes then is read for a while, and ignored.
-//! - A connection that panics gives its place back, and accepting goes on.
+//! - A connection that panics returns its place, and others are still accepted.
 
 mod acceptor;
 mod backoff;

@@ -39,7 +39,7 @@ pub(crate) enum Phase {
     /// For nothing: it has become a socket, which has its own deadlines.
     Socket = 4,
     /// For the end of a socket. Further input is ignored.
-    Leaving = 5,
+    Draining = 5,
 }
 
 /// The peer of a connection. Clones share it.
@@ -93,7 +93,7 @@ impl Peer {
             2 => Phase::Service,
             3 => Phase::Next,
             4 => Phase::Socket,
-            _ => Phase::Leaving,
+            _ => Phase::Draining,
         }
     }
 
@@ -155,7 +155,7 @@ impl Peer {
     /// Discards all further input, because the socket is about to end.
     pub(crate) fn start_draining(&self) {
         *self.inbound() = Inbound::default();
-        self.enter(Phase::Leaving);
+        self.enter(Phase::Draining);
     }
 
     /// Records that a message was processed.
@@ -176,7 +176,7 @@ impl Peer {
     pub(super) fn record_received(&self, bytes: usize) -> Result<(), InboundLimitExceeded> {
         match self.phase() {
             Phase::New | Phase::Next => self.enter(Phase::Header),
-            Phase::Header | Phase::Service | Phase::Leaving => {}
+            Phase::Header | Phase::Service | Phase::Draining => {}
             Phase::Socket => {
                 let mut inbound = self.inbound();
                 inbound.bytes += bytes;

@@ -99,8 +99,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let (before, phase) = (buffer.filled().len(), this.peer.phase());
-        if phase == Phase::Leaving {
-            return this.stream.poll_leave(context);
+        if phase == Phase::Draining {
+            return this.stream.poll_drain(context);
         }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
@@ -116,7 +116,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
                 let time = match phase {
                     Phase::New | Phase::Header => this.timeouts.header,
                     Phase::Next => this.timeouts.idle,
-                    Phase::Service | Phase::Socket | Phase::Leaving => {
+                    Phase::Service | Phase::Socket | Phase::Draining => {
                         this.reading.forget();
                         this.peer.set_reader(context.waker());
                         return Poll::Pending;
@@ -131,10 +131,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     }
 }
 
-/// Reading and discarding the data.
-trait Leave: AsyncRead + Unpin {
-    /// Reads to the end of the stream.
-    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+/// Discarding input.
+trait Drain: AsyncRead + Unpin {
+    /// Reads to the end of the stream, and discards what it reads.
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut left = [0; 4096];
         for _ in 0..16 {
             let mut buffer = ReadBuf::new(&mut left);
@@ -149,7 +149,7 @@ trait Leave: AsyncRead + Unpin {
     }
 }
 
-impl<S: AsyncRead + Unpin> Leave for S {}
+impl<S: AsyncRead + Unpin> Drain for S {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(
@@ -192,6 +192,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
             return Poll::Ready(Ok(()));
         }
         // a peer that is gone needs nothing more
-        this.stream.poll_leave(context).map(|_| Ok(()))
+        this.stream.poll_drain(context).map(|_| Ok(()))
     }
 }

@@ -117,7 +117,7 @@ const HISTOGRAMS: [(&str, &str); 2] = [
     ("campaigns_statement_seconds", "Time of SQL statements."),
 ];
 
-/// A metric, as it is described.
+/// The description of a metric.
 pub(crate) struct Described {
     pub(crate) name: &'static str,
     /// The type, with the unit of its values if they are no plain counts.
@@ -125,7 +125,7 @@ pub(crate) struct Described {
     pub(crate) meaning: &'static str,
 }
 
-/// Every metric that is described here.
+/// The descriptions of all metrics.
 pub(crate) fn described() -> impl Iterator<Item = Described> {
     let counters = COUNTERS.into_iter().chain(LABELED_COUNTERS);
     let counters = counters.map(|(name, meaning)| Described { name, kind: "counter", meaning });

@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     const COUNT: usize = Code::ALL.len() + 2;
 
-    /// As it stands in the label `code`.
+    /// The value of the label `code`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Done => "OK",
@@ -57,7 +57,7 @@ impl From<Option<Code>> for Outcome {
     }
 }
 
-/// The operations of a service. Cloning shares them.
+/// The operations of a service. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Operations(Arc<Inner>);
 
@@ -65,11 +65,11 @@ struct Inner {
     named: RwLock<HashMap<Box<str>, Arc<NamedOperations>>>,
     unnamed: Arc<NamedOperations>,
     others: Arc<NamedOperations>,
-    /// Those that could not be read.
+    /// Operations that could not be read.
     unknown: Codes,
 }
 
-/// The operations of one name.
+/// The operations with one name.
 struct NamedOperations {
     name: SharedString,
     kinds: [OnceLock<Series>; 3],
@@ -84,7 +84,7 @@ struct Series {
 #[derive(Default)]
 struct Codes([OnceLock<Counter>; Outcome::COUNT]);
 
-/// What an operation is counted under.
+/// The labels that an operation is counted under.
 pub(crate) struct OperationLabels<'a> {
     pub(crate) kind: Kind,
     pub(crate) name: Option<&'a str>,

@@ -23,17 +23,17 @@ use uuid::Uuid;
 use self::observed::ObservedOperation;
 use crate::App;
 
-/// An operation that was prepared.
+/// A prepared operation.
 pub(crate) struct RunningOperation {
     app: App,
     prepared: Prepared,
     observed: ObservedOperation,
 }
 
-/// A subscription that was opened.
+/// An open subscription.
 pub(crate) struct ResponseStream {
     subscription: Box<Subscription>,
-    /// Until it is dropped.
+    /// Observed until it is dropped.
     _observed: ObservedOperation,
     /// The bytes that it keeps for its life.
     _held: Reservation,
@@ -49,7 +49,7 @@ const SUBSCRIPTION: usize = 8 * 1024;
 const BURST: u32 = 8;
 
 impl RunningOperation {
-    /// Prepares an operation in a scope, which came with these headers.
+    /// Prepares an operation that came with these headers.
     ///
     /// # Errors
     /// The reason why it cannot be executed. The operation has ended with this error.
@@ -177,7 +177,7 @@ impl ResponseStream {
         Some(payload)
     }
 
-    /// The cursor of the event that was given last.
+    /// The cursor of the last event that was returned.
     pub(crate) fn cursor(&self) -> Option<String> {
         self.subscription.cursor()
     }

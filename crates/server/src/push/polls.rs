@@ -3,10 +3,10 @@
 //! An event wakes every follower of its organization. Each is a task in the queue of these threads, and
 //! an event of another organization would wait behind thousands of them.
 //!
-//! **Invariant.** An organization uses at most half of these threads. Another thread that comes to a
-//! woken task of it finds no permit, leaves the task in the semaphore's queue, and so comes to the tasks
-//! of the next organization in a moment. A permit is held while a task is polled, and never while it
-//! waits for anything else: a slow peer or database delays its own task.
+//! **Invariant.** An organization uses at most half of these threads. Any other thread that reaches one
+//! of its woken tasks finds no permit, leaves the task in the semaphore's queue, and soon reaches the
+//! tasks of the next organization. A permit is held while a task is polled, and never while the task
+//! waits for anything else: a slow peer or database delays only its own task.
 
 use std::{
     collections::HashMap,
@@ -68,8 +68,7 @@ impl Permits {
         self.0.get_or_init(|| polls.of(organization));
     }
 
-    /// Limits the work of a whole task: a permit that was given to it comes back when it is polled or
-    /// dropped.
+    /// Limits the work of a whole task. A permit that it gets is returned when it is polled or dropped.
     pub(crate) fn limit<F>(&self, work: F) -> Limited<F> {
         Limited { permits: self.clone(), acquiring: None, work }
     }

@@ -60,7 +60,7 @@ impl QueueSlot<'_> {
     }
 }
 
-/// The queue is closed: the peer is gone, or reads too slowly.
+/// The queue is closed, because the peer is gone or reads too slowly.
 #[derive(Debug)]
 pub(crate) struct QueueClosed;
 
@@ -70,7 +70,7 @@ impl Queue {
         self.budget.set(budget).ok();
     }
 
-    /// Whether it takes nothing more.
+    /// Whether the queue accepts nothing more.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -117,8 +117,8 @@ impl Queue {
     }
 }
 
-/// Writes queued messages until the queue is closed, the peer is gone, or it has not read for too
-/// long. It is polled with these permits.
+/// Starts a task, polled with these permits, that writes queued messages until the queue is closed, the
+/// peer is gone, or the peer has not read for too long.
 pub(crate) fn start(
     mut sink: impl Sink<Message, Error = axum::Error> + Unpin + Send + 'static,
     max_bytes: usize,

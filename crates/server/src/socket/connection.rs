@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite;
 use super::{
     close_code::CloseCode,
     message::{self, Received},
-    operation::{Operations, Run},
+    operation::{Execution, Operations},
 };
 use crate::{
     App,
@@ -38,7 +38,7 @@ pub(crate) const PROTOCOL: &str = "graphql-transport-ws";
 /// token.
 pub(crate) const MAX_PENDING_BYTES: usize = 16 * 1024;
 
-/// How long a peer can take for its `connection_init`.
+/// The maximum time until the peer's `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
 /// How long queries and mutations can take to finish when the service stops.
 const GRACE: Duration = Duration::from_secs(7);
@@ -47,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(7);
 enum End {
     /// The service closes it with this code and reason.
     Close(CloseCode, String),
-    /// The peer has closed it, or is gone.
+    /// The peer has closed it, is gone or does not read.
     Gone,
     /// The service stops.
     Service,
@@ -110,7 +110,7 @@ struct Connection {
 /// Serves a socket to its end.
 pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pending) {
     let (guard, mut ending) = Guard::pending(&app, INIT);
-    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    let is_supported = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (sink, mut stream) = socket.split();
     let (max, patience) = (app.settings.max_socket_bytes, app.settings.timeouts.write);
     let permits = Permits::default();
@@ -125,7 +125,7 @@ pub(super) async fn serve(app: App, socket: WebSocket, peer: Peer, pending: Pend
         permits,
         app,
     };
-    let end = if speaks {
+    let end = if is_supported {
         let running = connection.run(&mut stream, &mut ending, &mut writer);
         let panicked = |_| End::close(CloseCode::InternalError, "Internal error");
         caught("socket", running).await.unwrap_or_else(panicked)
@@ -174,20 +174,20 @@ impl Connection {
         let every = self.app.settings.socket_ping;
         let mut pings = interval_at(Instant::now() + every, every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
-        let mut unfinished: Option<Instant> = None;
+        let mut last_received = Instant::now();
+        let mut incomplete_since: Option<Instant> = None;
         loop {
             tokio::select! {
                 ended = ending.wait() => return ended.into(),
                 // it has not read for too long, or is gone
                 _ = &mut *writer => return End::Gone,
                 _ = pings.tick() => {
-                    if heard.elapsed() > every * 2 {
+                    if last_received.elapsed() > every * 2 {
                         return End::Gone;
                     }
                     if self.peer.unprocessed() <= MAX_PENDING_BYTES {
-                        unfinished = None;
-                    } else if unfinished.get_or_insert_with(Instant::now).elapsed()
+                        incomplete_since = None;
+                    } else if incomplete_since.get_or_insert_with(Instant::now).elapsed()
                         > self.app.settings.timeouts.body
                     {
                         return End::close(CloseCode::PolicyViolation, "The rest of the message did not arrive in time");
@@ -195,19 +195,19 @@ impl Connection {
                     // both kinds: a browser answers one, its page the other
                     if self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
                         // there is enough for it to read; the writer notices whether it does
-                        heard = Instant::now();
+                        last_received = Instant::now();
                     }
                     if self.authenticated.is_ok() {
                         self.queue.try_send(Message::Text(message::ping().into())).ok();
                     }
                 }
                 received = stream.next() => {
-                    heard = Instant::now();
+                    last_received = Instant::now();
                     let end = match received {
                         // processing may wait until the peer reads, and then nothing else has to
                         // wait; on the heap, since most sockets wait for a message
                         Some(Ok(Message::Text(text))) => tokio::select! {
-                            taken = Box::pin(self.take(text)) => taken,
+                            processed = Box::pin(self.process(text)) => processed,
                             ended = ending.wait() => return ended.into(),
                         },
                         Some(Ok(Message::Binary(_))) => {
@@ -215,7 +215,7 @@ impl Connection {
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Close(_))) | None => Err(End::Gone),
-                        Some(Err(error)) => Err(self.broken(error)),
+                        Some(Err(error)) => Err(self.end_of_input(error)),
                     };
                     self.peer.message_processed();
                     if let Err(end) = end {
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Processes a message.
-    async fn take(&mut self, text: Utf8Bytes) -> Result<(), End> {
+    async fn process(&mut self, text: Utf8Bytes) -> Result<(), End> {
         let Ok(authenticated) = &self.authenticated else {
             // it is small
             let received = Received::parse(&text)
@@ -296,8 +296,8 @@ impl Connection {
                 };
                 let (app, caller, queue) =
                     (self.app.clone(), authenticated.caller.clone(), self.queue.clone());
-                let run = Run { app, id, operation, caller, budget, queue };
-                self.operations.start(run, &self.permits);
+                let execution = Execution { app, id, operation, caller, budget, queue };
+                self.operations.start(execution, &self.permits);
                 Ok(())
             }
         }
@@ -322,7 +322,7 @@ impl Connection {
     }
 
     /// The end of a socket whose input could not be read.
-    fn broken(&self, error: axum::Error) -> End {
+    fn end_of_input(&self, error: axum::Error) -> End {
         let error = error.into_inner();
         match error.downcast_ref::<tungstenite::Error>() {
             Some(tungstenite::Error::Io(error)) if has_source::<InboundLimitExceeded>(error) => {

@@ -27,7 +27,7 @@ impl Received {
         let invalid = |why: &str| Invalid(why.to_owned());
         // the message, its payload and the values in it
         let rounded = scan::json(text.as_bytes(), 2)
-            .map_err(|_| invalid("The message nests too deep or is too long"))?;
+            .map_err(|_| invalid("The message is nested too deeply or is too long"))?;
         let Ok(Json::Object(mut message)) = serde_json::from_str(text) else {
             return Err(invalid("The message is not a JSON object"));
         };

@@ -63,10 +63,10 @@ impl Operations {
         }
     }
 
-    /// Ends the subscriptions, or all of them.
-    pub(super) fn stop_all(&self, subscriptions_alone: bool) {
+    /// Ends all operations, or only the subscriptions.
+    pub(super) fn stop_all(&self, subscriptions_only: bool) {
         self.lock().running.retain(|_, running| {
-            let stops = running.is_subscription || !subscriptions_alone;
+            let stops = running.is_subscription || !subscriptions_only;
             if stops {
                 running.task.abort();
             }
@@ -75,14 +75,14 @@ impl Operations {
     }
 
     /// Starts an operation, which is polled with these permits.
-    pub(super) fn start(&self, run: Run, permits: &Permits) {
+    pub(super) fn start(&self, execution: Execution, permits: &Permits) {
         // the task cannot send anything before it is listed
         let mut listed = self.lock();
         listed.started += 1;
         let number = listed.started;
-        let (id, is_subscription) = (run.id.clone(), run.operation.is_subscription());
+        let (id, is_subscription) = (execution.id.clone(), execution.operation.is_subscription());
         let listing = Listing { operations: self.clone(), id: id.clone(), number };
-        let task = tokio::spawn(lasting(permits.limit(run.run(listing)))).abort_handle();
+        let task = tokio::spawn(lasting(permits.limit(execution.run(listing)))).abort_handle();
         listed.running.insert(id, Running { number, task, is_subscription });
     }
 
@@ -127,19 +127,19 @@ impl Drop for Listing {
     }
 }
 
-/// An operation that can be executed.
-pub(super) struct Run {
+/// An operation to be executed.
+pub(super) struct Execution {
     pub(super) app: App,
     pub(super) id: String,
     pub(super) operation: RunningOperation,
     pub(super) caller: Caller,
-    /// The budget that the operation was drawn from when it arrived.
+    /// The budget that the operation's input was drawn from.
     pub(super) budget: Arc<Budget>,
     pub(super) queue: Queue,
 }
 
-impl Run {
-    /// Answers, or says that this panicked.
+impl Execution {
+    /// Executes the operation to its end, and reports a panic to the client.
     fn run(self, listing: Listing) -> impl Future<Output = ()> {
         let (queue, listing, request_id) = (self.queue.clone(), Arc::new(listing), Uuid::new_v4());
         let answering = self.answer(Arc::clone(&listing));
@@ -198,7 +198,7 @@ async fn follow(
     listing.say(queue, last, true).await;
 }
 
-/// Sends the response of a query or a mutation, which belongs to the budget until there is room for it.
+/// Sends the response of a query or a mutation. The budget is held until there is room for it.
 async fn answer(
     executed: Result<String, GraphqlResponse>,
     budget: Arc<Budget>,
@@ -219,7 +219,7 @@ async fn answer(
         }
         Err(refused) => {
             if is_passing(&refused) {
-                // or a caller that retries at once would do so very often
+                // delays callers that retry at once
                 tokio::time::sleep(REFUSAL).await;
             }
             message::error(id, &refused.errors)

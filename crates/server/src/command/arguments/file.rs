@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Where further settings are.
+/// The configuration file.
 #[derive(Debug, Args)]
 pub(in crate::command) struct ConfigFile {
     /// A TOML file with settings of `serve`, named as its flags. Flags and the environment take precedence.

@@ -1,5 +1,5 @@
-//! `campaigns reference`: the tables of `docs/` that say what the program says, in Markdown. `just docs` writes them
-//! into the pages.
+//! `campaigns reference`: the tables of `docs/` that are made from the program, in Markdown. `just docs`
+//! writes them into the pages.
 
 mod flags;
 mod markdown;
