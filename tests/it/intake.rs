@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use campaigns_delivery::NewEvent;
+use campaigns_entity::event::EventType;
 use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_both_databases};
 use chrono::{TimeDelta, Utc};
 use rand::{
@@ -555,4 +557,47 @@ async fn calls_that_arrive_together_are_written_together_and_answered_each(app: 
         .filter(|sent| sent.sql.contains("INSERT INTO campaign_events"))
         .count();
     assert!(inserts < 30, "{inserts}");
+}
+
+#[on_both_databases]
+async fn calls_of_clients_and_of_the_process_share_transactions(app: TestApp) {
+    let (acme, made) = populated(&app).await;
+    app.forget_statements();
+    let event = NewEvent {
+        id: None,
+        send_id: made.sends[0],
+        event_type: EventType::Open,
+        url: None,
+        bounce_type: None,
+        occurred_at: Utc::now(),
+        metadata: serde_json::Map::new(),
+    };
+    let intake = app.service.intake();
+    let mut of_process = Box::pin(intake.record_events(&acme.scope, vec![event], Utc::now()));
+    // it has begun, and does not continue before it is awaited
+    tokio::select! {
+        biased;
+        _ = &mut of_process => panic!("a statement was executed at once"),
+        () = std::future::ready(()) => {}
+    }
+    let of_clients: Vec<_> = (1..4)
+        .map(|number| {
+            let input = json!([{ "sendId": made.sends[number], "type": "OPEN" }]);
+            let client = acme.member.clone();
+            tokio::spawn(async move { client.data(RECORD, json!({ "input": input })).await })
+        })
+        .collect();
+    while app.service_database.budgets().executing().held < 3 {
+        assert!(!of_clients.iter().any(tokio::task::JoinHandle::is_finished));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(of_process.await.unwrap().recorded, 1);
+    for call in of_clients {
+        assert_eq!(call.await.unwrap()["recordEvents"]["recorded"], 1);
+    }
+    assert_eq!(app.count("campaign_events").await, 4);
+    let statements = app.statements();
+    let inserts = statements.iter().filter(|sent| sent.sql.contains("INSERT INTO campaign_events"));
+    // one for the first call, and one for those that arrived in the meantime
+    assert_eq!(inserts.count(), 2, "{statements:#?}");
 }

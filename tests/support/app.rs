@@ -45,6 +45,8 @@ pub struct TestApp {
     pub database: TestDatabase,
     /// The service's connections to it.
     pub service_database: Database,
+    /// The service itself.
+    pub service: App,
     /// A connection that bypasses the service.
     pub sql: DatabaseConnection,
     /// Its address, `http://…`.
@@ -196,7 +198,7 @@ impl TestAppBuilder {
         if settings.query_timeout == Settings::default().query_timeout {
             settings.query_timeout = Self::PATIENCE;
         }
-        let app = match self.key_server {
+        let service = match self.key_server {
             Some((url, pace)) => {
                 let without_keys = Verifier::without_keys(ClaimRules::default());
                 let server = KeyServer::start(url.parse().unwrap(), without_keys, pace).await;
@@ -207,10 +209,12 @@ impl TestAppBuilder {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { app.serve(listener, stopped).await });
+        let serving = service.clone();
+        tokio::spawn(async move { serving.serve(listener, stopped).await });
         TestApp {
             database,
             service_database,
+            service,
             sql,
             address,
             statements,

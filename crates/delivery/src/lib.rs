@@ -3,7 +3,7 @@
 //!
 //! **Invariants.**
 //! - A call is written in one transaction, which small calls that arrive together share
-//!   ([`together`]). If one of its rows is invalid, nothing is written, and the error names the
+//!   (`batcher`). If one of its rows is invalid, nothing is written, and the error names the
 //!   row.
 //! - A call can be repeated. An event counts once, by its ID. A report that changes nothing counts
 //!   as unchanged.
@@ -37,7 +37,8 @@ pub use queue::{QueueError, QueueOutcome, queue_sends};
 pub use sends::{Report, ReportError, UpdateOutcome};
 pub use worker::{WORKER_CONNECTIONS, WORKER_LIMIT, work};
 
-/// Writes the reports of providers, for all organizations of a process. Clones share it.
+/// Writes events and delivery reports, for all organizations of a process. Clones share the
+/// transactions, so a process needs only one.
 #[derive(Clone, Default)]
 pub struct Intake {
     events: batcher::Batcher<events::Events>,

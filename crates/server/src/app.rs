@@ -3,6 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use campaigns_analytics::Keeper;
+use campaigns_delivery::Intake;
 use campaigns_feed::Feed;
 use campaigns_graphql::Api;
 use campaigns_scope::{Database, Memberships};
@@ -22,6 +23,10 @@ pub struct App(Arc<Parts>);
 /// The parts of an [`App`].
 pub struct Parts {
     pub(crate) api: Api,
+    pub(crate) feed: Feed,
+    /// Writes events and delivery reports, in shared transactions. Handlers that write them must
+    /// use this one, and then wake the feed.
+    pub(crate) intake: Intake,
     pub(crate) database: Database,
     pub(crate) keys: Keys,
     pub(crate) memberships: Option<Memberships>,
@@ -58,13 +63,17 @@ impl App {
         let keeper = Keeper::start(database.counts());
         let admin_roles = settings.membership_admin_roles.clone();
         let memberships = admin_roles.map(|roles| Memberships::new(&database, roles));
+        let (feed, intake) = (Feed::start(database.feed_reader()), Intake::default());
         Self(Arc::new(Parts {
             api: Api::new(
                 settings.introspection,
                 settings.limits,
                 settings.documents.clone(),
-                Feed::start(database.feed_reader()),
+                feed.clone(),
+                intake.clone(),
             ),
+            feed,
+            intake,
             database,
             keys: keys.into(),
             memberships,
@@ -78,9 +87,15 @@ impl App {
         }))
     }
 
+    /// The intake of events and delivery reports, which all writers of this process share.
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
     /// The name of a task that the service needs and that has been failing for too long.
     pub(crate) fn failing_task(&self) -> Option<&'static str> {
-        let tasks = [Some(self.api.feed_task()), Some(self.keeper.task()), self.keys.task()];
+        let tasks = [Some(self.feed.task()), Some(self.keeper.task()), self.keys.task()];
         let is_failing = |task: &&Task| {
             task.failing_for().is_some_and(|time| time >= self.settings.task_patience)
         };

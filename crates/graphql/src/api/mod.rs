@@ -9,12 +9,12 @@ use std::{
 };
 
 use async_graphql::{Context, Data, Response};
-use campaigns_feed::{Feed, FeedState};
+use campaigns_delivery::Intake;
+use campaigns_feed::Feed;
 use campaigns_operation::{
     Documents, Operation, Prepared, run_at_low_priority, text, was_executed,
 };
 use campaigns_scope::{Budget, Place, Scope, Viewer};
-use campaigns_tasks::Task;
 use chrono::{DateTime, Utc};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -68,13 +68,21 @@ pub struct Api {
 }
 
 impl Api {
-    /// The schema, which answers introspection queries only if `introspection` is on, executes
-    /// what is within the limits, knows these documents, and follows this feed.
+    /// The schema. It answers introspection queries only if `introspection` is on, executes
+    /// operations within the limits, and knows these documents. Subscriptions follow this feed, and
+    /// mutations write through this intake, which other parts of the process can share.
     #[must_use]
-    pub fn new(introspection: bool, limits: Limits, documents: Documents, feed: Feed) -> Self {
+    pub fn new(
+        introspection: bool,
+        limits: Limits,
+        documents: Documents,
+        feed: Feed,
+        intake: Intake,
+    ) -> Self {
         let draw = |ctx: &Context<'_>, bytes| Ok(json_columns::draw_from(ctx.scope(), bytes)?);
         let engine = Engine::new(introspection, limits.operation, limits::price, draw);
-        Self { engine, limits, live: Live::new(feed), rates: Rates::new(limits.rate), documents }
+        let (live, rates) = (Live::new(feed, intake), Rates::new(limits.rate));
+        Self { engine, limits, live, rates, documents }
     }
 
     /// The schema in SDL.
@@ -102,18 +110,6 @@ impl Api {
         let _permit = scope.background_permit(deadline).await?;
         let engine = self.engine.clone();
         Ok(run_at_low_priority(async move { engine.prepare(operation) }).await?)
-    }
-
-    /// What the feed holds now, and how far it is behind.
-    #[must_use]
-    pub fn feed_state(&self) -> FeedState {
-        self.live.feed.state()
-    }
-
-    /// The task that reads the feed.
-    #[must_use]
-    pub fn feed_task(&self) -> &Task {
-        self.live.feed.task()
     }
 
     /// The bytes of the cached operations.

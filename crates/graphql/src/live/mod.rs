@@ -30,7 +30,7 @@ use watch::CampaignWatches;
 
 /// The state that operations of a process share. Clones share it.
 #[derive(Clone)]
-pub struct Live {
+pub(crate) struct Live {
     pub(crate) feed: Feed,
     pub(crate) intake: Intake,
     pub(crate) watches: CampaignWatches,
@@ -38,15 +38,9 @@ pub struct Live {
 }
 
 impl Live {
-    /// The state with the feed of this process.
-    #[must_use]
-    pub fn new(feed: Feed) -> Self {
-        Self {
-            feed,
-            intake: Intake::default(),
-            watches: CampaignWatches::default(),
-            groups: Groups::default(),
-        }
+    /// The state with the feed and the intake of this process.
+    pub(crate) fn new(feed: Feed, intake: Intake) -> Self {
+        Self { feed, intake, watches: CampaignWatches::default(), groups: Groups::default() }
     }
 
     /// Notifies watchers that this process has changed data of an organization.

@@ -52,7 +52,7 @@ fn set_gauges(app: &App) {
     set_gauge("campaigns_sockets", number(app.sockets.count_authenticated()));
     set_gauge("campaigns_sockets_unknown", number(app.sockets.count_pending()));
 
-    let feed = app.api.feed_state();
+    let feed = app.feed.state();
     set_gauge("campaigns_feed_log_events", number(feed.events));
     set_gauge("campaigns_feed_log_bytes", number(feed.bytes));
     set_gauge("campaigns_feed_lag_seconds", feed.lag.as_secs_f64());
