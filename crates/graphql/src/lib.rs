@@ -44,4 +44,4 @@ pub use api::{Api, Executed, OperationContext, Subscription};
 pub use error::{Code, Error};
 pub use event::cursor::place as feed_place;
 pub use limits::{Limits, Rate};
-pub use live::Payload;
+pub use subscriptions::Payload;

@@ -2,6 +2,7 @@
 
 mod follow;
 mod rate;
+mod subscriber;
 
 use std::{
     sync::Arc,
@@ -27,9 +28,10 @@ use crate::{
     live::Live,
     outcome::Outcomes,
     schema::Engine,
+    subscriptions::Groups,
 };
-use follow::Subscriber;
 use rate::Rates;
+use subscriber::Subscriber;
 
 pub use follow::Subscription;
 
@@ -63,6 +65,7 @@ pub struct Api {
     engine: Engine,
     limits: Limits,
     live: Live,
+    groups: Groups,
     rates: Rates,
     documents: Documents,
 }
@@ -82,7 +85,7 @@ impl Api {
         let draw = |ctx: &Context<'_>, bytes| Ok(json_columns::draw_from(ctx.scope(), bytes)?);
         let engine = Engine::new(introspection, limits.operation, limits::price, draw);
         let (live, rates) = (Live::new(feed, intake), Rates::new(limits.rate));
-        Self { engine, limits, live, rates, documents }
+        Self { engine, limits, live, groups: Groups::default(), rates, documents }
     }
 
     /// The schema in SDL.
@@ -205,7 +208,7 @@ impl Api {
         let selection = self.engine.follow(prepared);
         let operation =
             Subscriber { selection, scope: Arc::new(scope), viewer, now, timeout, after };
-        Subscription::open(&self.live, operation).await
+        Subscription::open(&self.live, &self.groups, operation).await
     }
 }
 

@@ -1,8 +1,29 @@
-//! The fields of `Subscription`.
+//! The fields of `Subscription`, and how their resolvers are run.
+//!
+//! async-graphql would execute the selection of a subscription for each subscriber and each event,
+//! and would drop an event if its fields could not be loaded. Here, each response is a separate
+//! execution, which can be tried again, and shared. So the resolver of a field runs many times. The
+//! [`Execution`] in its context says what for:
+//!
+//! 1. [`Execution::Opening`], once: the resolver checks the arguments, leaves the [`Subject`] of the
+//!    subscription in the execution, and returns an empty stream.
+//! 2. For each response, one of the other executions, which has the event, figures or campaign to
+//!    show. The resolver ignores its arguments and returns a stream of this one item. The engine
+//!    executes the selection over it.
+//!
+//! Between executions, no resolver runs: `api/follow.rs` follows the subject, and
+//! `api/subscriber.rs` executes the selection.
+//!
+//! **Invariant.** Subscribers of one organization with the same document and variables get the same
+//! bytes for an event that they reach within a few seconds, rendered once ([`group`]): nothing that
+//! the event leads to depends on the viewer.
+
+mod execution;
+mod group;
 
 use std::{
     fmt::{self, Write},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Instant,
 };
 
@@ -24,35 +45,30 @@ use crate::{
     filter,
     input::{self, Path},
     json_columns::Text,
-    live::{Execution, Shows, Subject},
     stats::CampaignStats,
 };
+use execution::SubjectSlot;
+
+pub(crate) use execution::{CampaignView, Execution, Subject};
+pub use group::Payload;
+pub(crate) use group::{Groups, Key, Member, RenderOutcome};
 
 /// The subscriptions.
 #[derive(Default)]
 pub(crate) struct Subscriptions;
 
-/// The purpose of this execution.
-enum Phase<'a> {
-    Opening(&'a Execution),
-    Execution(&'a Execution),
+/// The execution that a resolver runs in.
+fn execution<'a>(ctx: &'a Context<'_>) -> &'a Execution {
+    ctx.data_unchecked::<Arc<Execution>>()
 }
 
-fn phase<'a>(ctx: &'a Context<'_>) -> Phase<'a> {
-    let phase: &Arc<Execution> = ctx.data_unchecked();
-    match **phase {
-        Execution::Opening(_) => Phase::Opening(phase),
-        _ => Phase::Execution(phase),
-    }
-}
-
-fn open<T: Send + 'static>(phase: &Execution, subject: Subject) -> BoxStream<'static, T> {
-    if let Execution::Opening(slot) = phase {
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject);
-    }
+/// The result of an opening execution.
+fn opened<T: Send + 'static>(slot: &SubjectSlot, subject: Subject) -> BoxStream<'static, T> {
+    slot.set(subject);
     stream::empty().boxed()
 }
 
+/// The result of any other execution.
 fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
     stream::once(async { item }).boxed()
 }
@@ -77,7 +93,7 @@ fn hash_of(filter: &EngagementEventFilter) -> String {
 /// The subject of a subscription to a campaign.
 async fn campaign(
     ctx: &Context<'_>,
-    shows: Shows,
+    view: CampaignView,
     id: &ID,
     path: Path<'_>,
 ) -> Result<Subject, Error> {
@@ -86,7 +102,7 @@ async fn campaign(
     let selected = scope.find::<campaign::Entity>().id(campaign);
     let now = campaigns_analytics::states(scope, selected).await?.remove(&campaign);
     let now = now.ok_or_else(|| Error::not_found("campaign", path))?;
-    Ok(Subject::Campaign { shows, campaign, now, at })
+    Ok(Subject::Campaign { view, campaign, now, at })
 }
 
 /// The subscriptions of the API, over `graphql-transport-ws`.
@@ -108,8 +124,8 @@ impl Subscriptions {
         after: Option<String>,
     ) -> Result<BoxStream<'static, Edge<EngagementEvent>>, Error> {
         let scope = ctx.scope();
-        match phase(ctx) {
-            Phase::Opening(phase) => {
+        match execution(ctx) {
+            Execution::Opening(slot) => {
                 filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
                 let after = after.map(|after| cursor::place(scope, "after", &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
@@ -119,13 +135,13 @@ impl Subscriptions {
                     let compiled = filter::condition(scope, Some(&filter), "filter", Scan::Full);
                     compiled.unwrap_or_else(|_| unreachable!("it was compiled before"))
                 });
-                Ok(open(phase, Subject::Events { after, condition, test, name }))
+                Ok(opened(slot, Subject::Events { after, condition, test, name }))
             }
-            Phase::Execution(Execution::Event(row, place)) => {
+            Execution::Event(row, place) => {
                 let cursor = Text(cursor::encode(scope, place)?);
                 Ok(show(Edge { cursor, node: EngagementEvent(row.clone()) }))
             }
-            Phase::Execution(_) => Ok(stream::empty().boxed()),
+            _ => Ok(stream::empty().boxed()),
         }
     }
 
@@ -136,13 +152,13 @@ impl Subscriptions {
         ctx: &Context<'_>,
         #[graphql(desc = "The ID of the campaign.")] campaign_id: ID,
     ) -> Result<BoxStream<'static, CampaignStats>, Error> {
-        match phase(ctx) {
-            Phase::Opening(phase) => {
+        match execution(ctx) {
+            Execution::Opening(slot) => {
                 let path = Path::argument("campaignId");
-                Ok(open(phase, campaign(ctx, Shows::Figures, &campaign_id, path).await?))
+                Ok(opened(slot, campaign(ctx, CampaignView::Figures, &campaign_id, path).await?))
             }
-            Phase::Execution(Execution::Figures(figures)) => Ok(show(figures.clone().into())),
-            Phase::Execution(_) => Ok(stream::empty().boxed()),
+            Execution::Figures(figures) => Ok(show(figures.clone().into())),
+            _ => Ok(stream::empty().boxed()),
         }
     }
 
@@ -155,15 +171,15 @@ impl Subscriptions {
         #[graphql(desc = "The ID of the campaign.")] id: ID,
     ) -> Result<BoxStream<'static, Campaign>, Error> {
         let path = Path::argument("id");
-        match phase(ctx) {
-            Phase::Opening(phase) => {
-                Ok(open(phase, campaign(ctx, Shows::Campaign, &id, path).await?))
+        match execution(ctx) {
+            Execution::Opening(slot) => {
+                Ok(opened(slot, campaign(ctx, CampaignView::Campaign, &id, path).await?))
             }
-            Phase::Execution(Execution::Campaign(id)) => {
+            Execution::Campaign(id) => {
                 let found = connection::with_id(ctx, *id).await?;
                 Ok(show(found.ok_or_else(|| Error::not_found("campaign", path))?))
             }
-            Phase::Execution(_) => Ok(stream::empty().boxed()),
+            _ => Ok(stream::empty().boxed()),
         }
     }
 }
