@@ -6,7 +6,7 @@
 //! could forge. These are read as well.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use campaigns_scope::{CursorKey, Dialect, KeyKind, KeyValue, Order};
+use campaigns_scope::{CursorKey, Dialect, KeyKind, KeyValue, Order, Place};
 use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -23,6 +23,21 @@ pub(crate) struct Cursor {
     pub(crate) incarnation: Option<String>,
     /// Whether only the service can have made it.
     pub(crate) is_sealed: bool,
+}
+
+impl Cursor {
+    /// The place in the feed, if its order starts with the feed's position.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match (self.keys.first(), self.keys.last()) {
+            (Some(KeyValue::Integer(position)), Some(KeyValue::Id(id))) => Some(Place {
+                position: *position,
+                id: *id,
+                incarnation: self.incarnation.as_deref().unwrap_or_default().into(),
+                is_authentic: self.is_sealed,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// A cursor of a row with these keys, in the order with this name. A cursor of the feed includes

@@ -78,6 +78,16 @@ impl Error {
         Self::client(Code::NotFound, format!("The {what} does not exist."), Some(field.to_string()))
     }
 
+    /// The feed no longer has the place of the cursor in this argument.
+    #[must_use]
+    pub fn went_back(argument: &str) -> Self {
+        Self::bad_input(
+            argument,
+            "The feed no longer has the event of this cursor: the database was restored, or a \
+             failover lost events. Reload your data, and continue from `feedCursor`.",
+        )
+    }
+
     /// The viewer is not an admin.
     #[must_use]
     pub fn forbidden() -> Self {

@@ -42,6 +42,6 @@ mod viewer;
 
 pub use api::{Api, Executed, OperationContext, Subscription};
 pub use error::{Code, Error};
-pub use event::cursor::place as feed_place;
+pub use event::feed_cursor::place as feed_place;
 pub use limits::{Limits, Rate};
 pub use subscriptions::Payload;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::subscriber::{RETRY, Subscriber, json};
 use crate::{
     error::{self, Error},
-    event::cursor as event_cursor,
+    event::feed_cursor,
     live::{CampaignWatch, Live},
     subscriptions::{CampaignView, Execution, Groups, Member, Payload, Subject},
 };
@@ -79,7 +79,7 @@ impl Subscription {
     /// The cursor of the last event that was returned, to continue the feed after it.
     #[must_use]
     pub fn cursor(&self) -> Option<String> {
-        event_cursor::encode(&self.operation.scope, self.last.as_ref()?).ok()
+        feed_cursor::encode(&self.operation.scope, self.last.as_ref()?).ok()
     }
 
     /// The next response, or `None` at the end. Can be dropped while it waits, but not while it
@@ -207,7 +207,7 @@ impl FollowedCampaign {
 /// The reason why following ended, for the client.
 fn refusal(error: FollowError) -> Error {
     match error {
-        FollowError::WentBack => event_cursor::went_back("after"),
+        FollowError::WentBack => Error::went_back("after"),
         FollowError::Scope(error) => error.into(),
     }
 }

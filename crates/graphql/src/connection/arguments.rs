@@ -9,7 +9,6 @@ use super::ConnectionNode;
 use crate::{
     cursor::{self, Cursor},
     error::Error,
-    event,
 };
 
 /// The default page size.
@@ -81,7 +80,7 @@ impl PageArguments {
                 })
             })
             .transpose()?;
-        let place = decoded.as_ref().filter(|_| ordering.is_feed).and_then(event::cursor::place_of);
+        let place = decoded.as_ref().filter(|_| ordering.is_feed).and_then(Cursor::place);
         let cursor = decoded.map(|cursor| cursor.keys);
         let window = Window { limit: limit.into(), from_end, cursor };
         Ok(PageRequest { window, place: place.map(|place| (name, place)) })

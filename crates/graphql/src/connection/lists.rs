@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::{ConnectionNode, OrderInput, Ordering, PageArguments, arguments::PageRequest};
 use crate::{
     error::Error,
-    event,
     filter::{self, Filter},
     rows::{self, Columns, Row, RowObject},
 };
@@ -155,7 +154,7 @@ impl<T: ConnectionNode> Lists<T> {
             if let Some((argument, place)) = &self.place
                 && !scope.still_has(place).await?
             {
-                return Err(event::cursor::went_back(argument));
+                return Err(Error::went_back(argument));
             }
             Ok(scope.settled().await?)
         });

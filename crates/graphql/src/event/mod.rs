@@ -1,6 +1,6 @@
 //! Engagement events: what happened to sends.
 
-pub(crate) mod cursor;
+pub(crate) mod feed_cursor;
 mod filter;
 mod mutations;
 mod object;

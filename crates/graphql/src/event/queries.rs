@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object};
 
-use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder, cursor};
+use super::{EngagementEvent, EngagementEventFilter, EngagementEventOrder, feed_cursor};
 use crate::{
     connection::{Connection, PageArguments},
     context::RequestContext,
@@ -43,6 +43,6 @@ impl EventQueries {
     /// event that is committed later, exactly once.
     async fn feed_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
         let scope = ctx.scope();
-        cursor::encode(scope, &scope.latest_place().await?)
+        feed_cursor::encode(scope, &scope.latest_place().await?)
     }
 }

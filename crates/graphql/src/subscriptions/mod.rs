@@ -41,7 +41,7 @@ use crate::{
     connection::{self, Edge},
     context::RequestContext,
     error::Error,
-    event::{EngagementEvent, EngagementEventFilter, cursor},
+    event::{EngagementEvent, EngagementEventFilter, feed_cursor},
     filter,
     input::{self, Path},
     json_columns::Text,
@@ -127,7 +127,8 @@ impl Subscriptions {
         match execution(ctx) {
             Execution::Opening(slot) => {
                 filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
-                let after = after.map(|after| cursor::place(scope, "after", &after)).transpose()?;
+                let after =
+                    after.map(|after| feed_cursor::place(scope, "after", &after)).transpose()?;
                 let filter = filter.unwrap_or_default();
                 let name = hash_of(&filter).into();
                 let test = Box::new(filter.test());
@@ -138,7 +139,7 @@ impl Subscriptions {
                 Ok(opened(slot, Subject::Events { after, condition, test, name }))
             }
             Execution::Event(row, place) => {
-                let cursor = Text(cursor::encode(scope, place)?);
+                let cursor = Text(feed_cursor::encode(scope, place)?);
                 Ok(show(Edge { cursor, node: EngagementEvent(row.clone()) }))
             }
             _ => Ok(stream::empty().boxed()),
