@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_graphql::Enum;
 use campaigns_scope::{Direction, KeyValue, Order, Place, Scope, Window};
 
-use super::ConnectionNode;
+use super::node::ConnectionNode;
 use crate::{
     cursor::{self, Cursor},
     error::Error,

@@ -9,7 +9,10 @@ use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{ConnectionNode, OrderInput, Ordering, PageArguments, arguments::PageRequest};
+use super::{
+    arguments::{OrderInput, Ordering, PageArguments, PageRequest},
+    node::ConnectionNode,
+};
 use crate::{
     error::Error,
     filter::{self, Filter},

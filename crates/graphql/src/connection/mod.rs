@@ -7,11 +7,12 @@
 
 mod arguments;
 mod lists;
+mod node;
 
 use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
-use campaigns_operation::object::{Object, Objects};
+use campaigns_operation::object::Objects;
 use campaigns_scope::{OrderKey, OrganizationOwned, Scope, Scoped};
 use uuid::Uuid;
 
@@ -21,25 +22,17 @@ use crate::{
     filter::{self, Filter},
     input::{self, Path},
     json_columns::{Text, draw_from},
-    rows::{self, Columns, Key, Row, RowObject},
+    rows::{self, Columns, Key, Row},
 };
 use lists::{Column, Lists, Of, Parts, SelectedRows};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
+pub(crate) use node::ConnectionNode;
 
 /// The bytes of a part of a connection as a value, without what it shows.
 const PART: usize = 512;
 /// The bytes of an edge as a value, without what it shows.
 const EDGE: usize = 1_024;
-
-/// An object that can be the node of a connection.
-pub(crate) trait ConnectionNode: RowObject + Object + Clone + 'static {
-    /// Its name in cursors.
-    const NAME: &'static str;
-    /// Whether its cursors are sealed, because they contain information that the organization must
-    /// not see.
-    const SEALED: bool = false;
-}
 
 /// The object with the ID in an argument, if it belongs to the organization.
 pub(crate) async fn find<T: ConnectionNode>(
