@@ -109,7 +109,7 @@ impl RequestContext for Context<'_> {
         if let Some(outcome) = outcome {
             let field = self.field();
             let outcomes: &Outcomes = self.data_unchecked();
-            outcomes.note(field.alias().unwrap_or(field.name()), outcome);
+            outcomes.record(field.alias().unwrap_or(field.name()), outcome);
             self.live().notify_changed(self.scope().organization());
         }
         changed

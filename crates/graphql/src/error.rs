@@ -8,14 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
-use campaigns_delivery::{ListError, QueueError, RecordError, ReportError, StepError};
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
 use campaigns_operation::error::code_of;
 use campaigns_scope::Exhausted;
 
 pub use campaigns_operation::Code;
-
-use crate::outcome::{MayBeInDoubt, Outcome, Outcomes};
 
 /// Why an operation or one of its fields failed. It cannot be displayed, so that no `?` can turn it
 /// into a client's message through async-graphql.
@@ -217,31 +214,6 @@ fn seldom(error: &(dyn std::error::Error + 'static)) {
     }
 }
 
-impl MayBeInDoubt for Error {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::InDoubt)
-    }
-}
-
-impl MayBeInDoubt for campaigns_scope::Error {
-    fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::InDoubt(_))
-    }
-}
-
-/// Implements `MayBeInDoubt` for errors of the scope, or that mean that nothing was changed.
-macro_rules! may_be_in_doubt {
-    ($($error:ident),*) => { $(
-        impl MayBeInDoubt for $error {
-            fn is_in_doubt(&self) -> bool {
-                matches!(self, Self::Scope(error) if error.is_in_doubt())
-            }
-        }
-    )* };
-}
-
-may_be_in_doubt!(ListError, QueueError, RecordError, ReportError, StepError);
-
 /// The operation ran out of time.
 #[must_use]
 pub(crate) fn timeout() -> Error {
@@ -303,32 +275,6 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
         async_graphql_error(error)
-    }
-}
-
-/// Adds to each error of a mutation whether the changes of its field are committed nevertheless:
-/// `extensions.committed` is true, or null if that is unknown. An error that suggests a retry has
-/// false if they are not.
-pub(crate) fn say_what_is_committed(response: &mut Response, outcomes: &Outcomes) {
-    for error in &mut response.errors {
-        let field = error.path.first().and_then(|segment| match segment {
-            PathSegment::Field(name) => Some(name.as_str()),
-            PathSegment::Index(_) => None,
-        });
-        let code = code_of(error);
-        let is_late = code == Some(Code::Timeout.as_str());
-        let invites = is_late || code == Some(Code::Unavailable.as_str());
-        let committed = match outcomes.of(field) {
-            Some(Outcome::Committed) => Value::from(true),
-            Some(Outcome::InDoubt) => Value::Null,
-            None if invites => Value::from(false),
-            None => continue,
-        };
-        if is_late && committed == Value::from(true) {
-            "The operation took too long, but its changes are committed. Do not repeat it."
-                .clone_into(&mut error.message);
-        }
-        error.extensions.get_or_insert_default().set("committed", committed);
     }
 }
 

@@ -163,7 +163,7 @@ impl Api {
             let is_whole = executed.is_ok();
             let (Ok(mut response) | Err(mut response)) = executed;
             if is_mutation {
-                error::say_what_is_committed(&mut response, &outcomes);
+                outcomes.annotate(&mut response);
             }
             budget
                 .draw(bytes_of_errors(&response))
