@@ -19,7 +19,7 @@ pub(crate) struct Now(pub(crate) DateTime<Utc>);
 
 /// What every resolver can get from its context.
 pub(crate) trait RequestContext {
-    /// The door to the organization's rows.
+    /// The scope, which gives access to the organization's rows.
     fn scope(&self) -> &Scope;
     /// The viewer.
     fn viewer(&self) -> &Viewer;
@@ -45,11 +45,12 @@ pub(crate) trait RequestContext {
         E: Send + MayBeInDoubt,
         F: Future<Output = Result<T, E>> + Send;
 
-    /// Records for the response the outcome of work that changes something in one transaction.
+    /// Runs `work`, which changes something in one transaction and repeats it by itself if need be,
+    /// and records its outcome for the response.
     ///
     /// # Errors
     /// The errors of `work`.
-    fn changed<T, E>(
+    fn change_once<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send,
     ) -> impl Future<Output = Result<T, E>> + Send
@@ -93,16 +94,19 @@ impl RequestContext for Context<'_> {
         E: Send + MayBeInDoubt,
         F: Future<Output = Result<T, E>> + Send,
     {
-        self.changed(self.scope().repeat(work)).await
+        self.change_once(self.scope().repeat(work)).await
     }
 
-    async fn changed<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send) -> Result<T, E>
+    async fn change_once<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E>
     where
         T: Send,
         E: Send + MayBeInDoubt,
     {
-        let changed = work.await;
-        let outcome = match &changed {
+        let result = work.await;
+        let outcome = match &result {
             Ok(_) => Some(Outcome::Committed),
             Err(error) => error.is_in_doubt().then_some(Outcome::InDoubt),
         };
@@ -112,6 +116,6 @@ impl RequestContext for Context<'_> {
             outcomes.record(field.alias().unwrap_or(field.name()), outcome);
             self.live().notify_changed(self.scope().organization());
         }
-        changed
+        result
     }
 }

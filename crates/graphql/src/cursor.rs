@@ -49,14 +49,14 @@ pub(crate) fn encode(order: &str, keys: &[KeyValue], incarnation: Option<&str>) 
     URL_SAFE_NO_PAD.encode(Json::from(parts).to_string())
 }
 
-/// The same, sealed.
+/// The same as [`encode`], sealed.
 pub(crate) fn seal(
     key: &CursorKey,
     order: &str,
     keys: &[KeyValue],
     incarnation: Option<&str>,
 ) -> String {
-    // all numbers have the same length, which would be visible
+    // pad numbers, since the length of a sealed cursor is visible
     let values = keys.iter().map(|key| match key {
         KeyValue::Integer(number) => json!(format!("{number:020}")),
         key => value(key),
@@ -123,7 +123,7 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
     if value.is_null() {
         return Some(KeyValue::Null);
     }
-    // no text of a row contains it
+    // no stored text contains NUL
     let text = |value: &Json| value.as_str().filter(|text| !text.contains('\0')).map(str::to_owned);
     Some(match kind {
         KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => KeyValue::Text(text(value)?),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_in_its_own_order_alone() {
+    fn a_cursor_is_read_only_in_its_own_order() {
         let keys = [KeyValue::Text("ÆØ\"Å".to_owned()), KeyValue::Id(Uuid::from_u128(3))];
         let cursor = encode("campaign NAME ASC", &keys, None);
         let text = order(KeyKind::Text);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_cannot_be_written_is_as_it_is_stored() {
+    fn a_time_without_an_rfc_3339_form_is_encoded_as_it_is_stored() {
         let times = order(KeyKind::Time);
         let decoded = |text: &str, dialect| {
             let keys = [KeyValue::StoredTime(text.into()), KeyValue::Id(Uuid::from_u128(3))];
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_cursor_shows_nothing_not_even_by_its_length() {
+    fn a_sealed_cursor_reveals_nothing_even_by_its_length() {
         let key = cursor_key(1);
         let keys = |position| [KeyValue::Integer(position), KeyValue::Id(Uuid::from_u128(3))];
         let sealed = |position| seal(&key, "a event Feed+", &keys(position), Some("0123abcd"));
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(read(None, "a event Feed+"), None);
     }
 
-    mod of_anything {
+    mod properties {
         use campaigns_scope::storable_time;
         use proptest::prelude::*;
 
@@ -244,7 +244,7 @@ mod tests {
 
         proptest! {
             #[test]
-            fn what_was_encoded_is_decoded((kind, value) in kinds(), id in any::<u128>(), feed in proptest::option::of(".{0,9}")) {
+            fn an_encoded_cursor_is_decoded((kind, value) in kinds(), id in any::<u128>(), feed in proptest::option::of(".{0,9}")) {
                 let keys = vec![value, KeyValue::Id(Uuid::from_u128(id))];
                 let key = cursor_key(1);
                 let cursor = encode("order", &keys, feed.as_deref());
@@ -256,7 +256,7 @@ mod tests {
             }
 
             #[test]
-            fn anything_else_is_no_cursor_and_no_panic(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            fn other_input_is_rejected_without_a_panic(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
                 let key = cursor_key(1);
                 for kind in [KeyKind::Text, KeyKind::Time, KeyKind::Integer, KeyKind::Id] {
                     prop_assert!(decode(&text, Some(&key), "order", &order(kind), DB).is_none());

@@ -26,13 +26,13 @@ pub enum Error {
         message: String,
         /// The path to the value at fault, starting at the argument.
         field: Option<String>,
-        /// The places in the document.
+        /// The locations in the document.
         locations: Vec<Pos>,
     },
-    /// Too many of something at once. A retry may succeed later.
+    /// The organization has too much in progress. A retry may succeed later.
     TooMany(&'static str),
     /// The organization exceeds its rate limit. A retry may succeed after this time.
-    TooFast(Duration),
+    RateLimited(Duration),
     /// It is not known whether changes were committed.
     InDoubt,
     /// An error for the log.
@@ -45,7 +45,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Client { code, .. } => *code,
-            Self::TooMany(_) | Self::TooFast(_) => Code::LimitExceeded,
+            Self::TooMany(_) | Self::RateLimited(_) => Code::LimitExceeded,
             Self::InDoubt => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -55,7 +55,7 @@ impl Error {
         Self::Client { code, message: message.into(), field, locations: Vec::new() }
     }
 
-    /// An error of this kind, without a field.
+    /// An error with this code, without a field.
     pub fn of(code: Code, message: impl Into<String>) -> Self {
         Self::client(code, message, None)
     }
@@ -109,13 +109,13 @@ impl Error {
     /// The service is overloaded.
     #[must_use]
     pub fn busy() -> Self {
-        let message = "The service is busy; the same request may work later.";
+        let message = "The service is busy. Retry later.";
         Self::client(Code::Unavailable, message, None)
     }
 
     /// The error of the field at this position in the document.
-    pub(crate) fn at(self, place: Pos) -> ServerError {
-        async_graphql_error(self).into_server_error(place)
+    pub(crate) fn at(self, position: Pos) -> ServerError {
+        async_graphql_error(self).into_server_error(position)
     }
 
     /// The response of an operation that ended before it produced any data.
@@ -123,7 +123,7 @@ impl Error {
     pub fn into_response(self) -> Response {
         let locations = match &self {
             Self::Client { locations, .. } => locations.clone(),
-            // it belongs to no place in the document
+            // it has no location in the document
             _ => Vec::new(),
         };
         let mut error = async_graphql_error(self).into_server_error(<_>::default());
@@ -147,7 +147,7 @@ impl From<campaigns_scope::Error> for Error {
                 Self::client(Code::NotFound, format!("{column} refers to a missing row."), None)
             }
             Scope::Busy => {
-                seldom(&error);
+                log_refusal(&error);
                 Self::busy()
             }
             Scope::Refused { by: Some(constraint) } => Self::conflict(format!(
@@ -157,7 +157,7 @@ impl From<campaigns_scope::Error> for Error {
                 Self::conflict("A trigger of the database does not allow this.")
             }
             Scope::Unavailable(_) | Scope::NoFile(_) | Scope::Conflict(_) | Scope::Closed(_) => {
-                seldom(&error);
+                log_refusal(&error);
                 Self::client(
                     Code::Unavailable,
                     "The database cannot be reached. Try again later.",
@@ -196,21 +196,21 @@ impl From<Exhausted> for Error {
                 Self::TooMany("The operations of your organization use too much memory at once.")
             }
             Exhausted::Process => {
-                seldom(&exhausted);
+                log_refusal(&exhausted);
                 Self::busy()
             }
         }
     }
 }
 
-/// Logs why operations are refused, at most once a second, since there can be thousands.
-fn seldom(error: &(dyn std::error::Error + 'static)) {
-    static SAID: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    said.1 += 1;
-    if said.0.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
-        tracing::warn!(error, operations = said.1, "operations are refused");
-        *said = (Some(Instant::now()), 0);
+/// Logs why an operation is refused, at most once a second, since there can be thousands.
+fn log_refusal(error: &(dyn std::error::Error + 'static)) {
+    static LAST: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    last.1 += 1;
+    if last.0.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+        tracing::warn!(error, operations = last.1, "operations are refused");
+        *last = (Some(Instant::now()), 0);
     }
 }
 
@@ -246,7 +246,7 @@ fn async_graphql_error(error: Error) -> async_graphql::Error {
                 extensions: Some(extensions),
             }
         }
-        Error::TooFast(wait) => {
+        Error::RateLimited(wait) => {
             let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", Code::LimitExceeded.as_str());
@@ -291,7 +291,7 @@ pub fn retry_after(response: &Response) -> u64 {
     }
 }
 
-/// Whether something in a response failed for a reason that will pass by itself.
+/// Whether a response has an error with a temporary cause, so that a retry may succeed.
 #[must_use]
 pub fn is_passing(response: &Response) -> bool {
     response.errors.iter().any(|error| {

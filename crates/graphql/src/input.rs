@@ -11,7 +11,7 @@ use crate::{error::Error, scalars};
 
 /// A row's ID.
 pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
-    // only one of the ways to write a UUID, so that an ID is the same text everywhere
+    // accept only one of the ways to write a UUID, so that an ID is the same text everywhere
     match Uuid::try_parse(value) {
         Ok(id) if value.len() == 36 => Ok(id),
         _ => Err(Error::bad_input(path, "This is not a UUID.")),
@@ -24,8 +24,8 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_CONTENT: usize = 1024 * 1024;
 /// The maximum number of bytes of JSON, as text.
 const MAX_JSON: usize = 64 * 1024;
-/// The maximum number of bytes of a segment's rules: 500 rules as editors export them have 72 KB, and
-/// lists of 1,000 IDs have 40 KB each.
+/// The maximum number of bytes of a segment's rules: 500 rules as editors export them take 72 KB, and
+/// lists of 1,000 IDs take 40 KB each.
 const MAX_RULES: usize = 1024 * 1024;
 
 /// Text that both databases can store, up to 16 KiB.
@@ -133,7 +133,7 @@ pub(crate) fn required<T>(value: MaybeUndefined<T>, path: Path<'_>) -> Result<Op
 }
 
 /// A value for a column that can be null, if one is given. Null clears it.
-#[expect(clippy::option_option, reason = "nothing is given, or nothing is wanted, or something is")]
+#[expect(clippy::option_option, reason = "the value is omitted, null or given")]
 pub(crate) fn nullable<T, U>(
     value: MaybeUndefined<T>,
     check: impl FnOnce(T) -> Result<U, Error>,

@@ -53,7 +53,7 @@ pub(crate) trait JsonColumn {
     ///
     /// # Errors
     /// If it cannot be read.
-    fn show<E: OrganizationOwned>(
+    fn write<E: OrganizationOwned>(
         row: &Row<E>,
         column: E::Column,
         out: &mut Vec<u8>,
@@ -66,7 +66,7 @@ pub(crate) trait JsonValue {
     type Output: OutputType;
 
     /// Writes it as JSON.
-    fn show(self, out: &mut Vec<u8>);
+    fn write(self, out: &mut Vec<u8>);
 }
 
 macro_rules! json_values {
@@ -74,9 +74,9 @@ macro_rules! json_values {
         impl JsonValue for $ty {
             type Output = $output;
 
-            fn show(self, out: &mut Vec<u8>) {
-                let show: fn(Self, &mut Vec<u8>) = $show;
-                show(self, out);
+            fn write(self, out: &mut Vec<u8>) {
+                let write: fn(Self, &mut Vec<u8>) = $show;
+                write(self, out);
             }
         }
     )* };
@@ -113,13 +113,13 @@ macro_rules! json_columns {
         impl JsonColumn for $ty {
             type Output = Self;
 
-            fn show<E: OrganizationOwned>(
+            fn write<E: OrganizationOwned>(
                 row: &Row<E>,
                 column: E::Column,
                 out: &mut Vec<u8>,
             ) -> Result<(), Error> {
-                let show: fn($read, &mut Vec<u8>) = $show;
-                show(row.get::<$read>(column)?, out);
+                let write: fn($read, &mut Vec<u8>) = $show;
+                write(row.get::<$read>(column)?, out);
                 Ok(())
             }
         }
@@ -147,7 +147,7 @@ pub(crate) struct ChosenId;
 impl JsonColumn for ChosenId {
     type Output = ID;
 
-    fn show<E: OrganizationOwned>(
+    fn write<E: OrganizationOwned>(
         row: &Row<E>,
         _: E::Column,
         out: &mut Vec<u8>,
@@ -179,16 +179,16 @@ impl<T: AsRef<str> + Send + Sync> OutputType for Text<T> {
 }
 
 /// The enum of the schema that shows an enum of a table.
-pub(crate) struct OneOf<G, D>(std::marker::PhantomData<(G, D)>);
+pub(crate) struct EnumColumn<G, D>(std::marker::PhantomData<(G, D)>);
 
-impl<G, D> JsonColumn for OneOf<G, D>
+impl<G, D> JsonColumn for EnumColumn<G, D>
 where
     G: async_graphql::OutputType + async_graphql::resolver_utils::EnumType + From<D> + 'static,
     D: ActiveEnum + TryGetable + ValueType + 'static,
 {
     type Output = G;
 
-    fn show<E: OrganizationOwned>(
+    fn write<E: OrganizationOwned>(
         row: &Row<E>,
         column: E::Column,
         out: &mut Vec<u8>,

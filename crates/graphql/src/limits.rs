@@ -70,10 +70,11 @@ const CONDITION: usize = 10;
 const PATTERN: usize = 100;
 /// The price of sorting a whole list.
 const SORT: usize = 1_000;
-/// The price of counting a whole list of the organization, and a list of what belongs to one object.
+/// The price of counting a list of the organization.
 const COUNT: usize = 200;
+/// The price of counting a list that belongs to one object.
 const COUNT_OF_ONE: usize = 5;
-/// The price of testing the stored rules of a segment, which are not known before.
+/// The price of testing the stored rules of a segment, which are not known in advance.
 const STORED_RULES: usize = 500;
 
 /// The operators that are patterns: those of filters, and those of rules.
@@ -117,8 +118,8 @@ pub(crate) fn price(field: &PricedField<'_>) -> Charge {
 /// How often the content of a field can occur.
 fn rows(list: &PricedField<'_>) -> usize {
     if list.takes("first") {
-        let asked = ["first", "last"].into_iter().find_map(|name| list.number(name));
-        return asked.unwrap_or(DEFAULT_ROWS);
+        let requested = ["first", "last"].into_iter().find_map(|name| list.number(name));
+        return requested.unwrap_or(DEFAULT_ROWS);
     }
     if list.takes("interval") {
         return buckets(list);
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_of_a_dashboard_are_allowed_and_dumps_are_not() {
+    fn dashboard_queries_are_allowed_and_dumps_are_not() {
         let sends = |campaigns: usize, sends: usize, inner: &str| {
             format!(
                 "{{ campaigns(first: {campaigns}) {{ nodes {{ name stats {{ sends openRate clickRate }} \
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_the_schema_costs_its_fields_and_nests_three_lists() {
+    fn introspection_costs_its_fields_and_nests_at_most_three_lists() {
         let possible = |levels: usize| {
             format!(
                 "{{ __type(name: \"Node\") {{ {} name {} }} }}",

@@ -81,18 +81,19 @@ impl NodeQueries {
 /// The objects with these IDs, with one statement for each table until all are found.
 async fn find(scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Node>, Error> {
     let mut search = Search { scope, missing: ids.to_vec(), found: HashMap::new() };
-    search.table::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;
-    search.table::<send::Entity>(|row| Node::Send(Send(row))).await?;
-    search.table::<contact::Entity>(|row| Node::Contact(Contact(row))).await?;
-    search.table::<event::Entity>(|row| Node::EngagementEvent(EngagementEvent(row))).await?;
-    search.table::<segment::Entity>(|row| Node::Segment(Segment(row))).await?;
-    search.table::<list_entry::Entity>(|row| Node::ListEntry(ListEntry(row))).await?;
-    search.table::<company::Entity>(|row| Node::Company(Company(row))).await?;
-    search.table::<user::Entity>(|row| Node::User(User(row))).await?;
-    search.table::<organization::Entity>(|row| Node::Organization(Organization(row))).await?;
+    search.look_in::<campaign::Entity>(|row| Node::Campaign(Campaign(row))).await?;
+    search.look_in::<send::Entity>(|row| Node::Send(Send(row))).await?;
+    search.look_in::<contact::Entity>(|row| Node::Contact(Contact(row))).await?;
+    search.look_in::<event::Entity>(|row| Node::EngagementEvent(EngagementEvent(row))).await?;
+    search.look_in::<segment::Entity>(|row| Node::Segment(Segment(row))).await?;
+    search.look_in::<list_entry::Entity>(|row| Node::ListEntry(ListEntry(row))).await?;
+    search.look_in::<company::Entity>(|row| Node::Company(Company(row))).await?;
+    search.look_in::<user::Entity>(|row| Node::User(User(row))).await?;
+    search.look_in::<organization::Entity>(|row| Node::Organization(Organization(row))).await?;
     Ok(search.found)
 }
 
+/// A search for objects of any type.
 struct Search<'a> {
     scope: &'a Scope,
     missing: Vec<Uuid>,
@@ -100,12 +101,16 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    async fn table<E: OrganizationOwned>(&mut self, node: fn(Row<E>) -> Node) -> Result<(), Error> {
+    /// Looks for missing objects in a table.
+    async fn look_in<E: OrganizationOwned>(
+        &mut self,
+        node: fn(Row<E>) -> Node,
+    ) -> Result<(), Error> {
         if self.missing.is_empty() {
             return Ok(());
         }
         let models = self.scope.by_shown_ids::<E>(self.missing.iter().copied()).await?;
-        for (id, row) in rows::by_shown_id(rows::together::<E>(models))? {
+        for (id, row) in rows::by_shown_id(rows::from_models::<E>(models))? {
             self.found.insert(id, node(row));
         }
         self.missing.retain(|id| !self.found.contains_key(id));

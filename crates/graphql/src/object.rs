@@ -1,5 +1,5 @@
 //! The objects of the schema, each described once: its name, what its plain fields show, and the
-//! container with the fields that wait.
+//! container with the fields that are resolved asynchronously.
 //!
 //! **Invariant.** One line defines how the schema describes a plain field, which column it reads,
 //! and how it is written.
@@ -13,7 +13,7 @@ use sea_orm::EntityTrait;
 
 use crate::{error::Error, rows::Row};
 
-/// The fields that wait, of an object that is a row.
+/// The asynchronous fields of an object that is a row.
 pub(crate) trait AsyncFields<E: EntityTrait> {
     /// The fields of this row.
     fn of(row: &Row<E>) -> Self;
@@ -25,12 +25,12 @@ impl<E: EntityTrait> AsyncFields<E> for NoFields {
     }
 }
 
-/// Defines an object for the rows of a table. Each plain field shows a column. A field that waits
-/// is in the named container, and `needs` declares which column of its row it reads.
+/// Defines an object for the rows of a table. Each plain field shows a column. The asynchronous
+/// fields are in the named container, and `needs` declares which column of its row each reads.
 macro_rules! object {
     (
         $(#[doc = $doc:literal])*
-        $name:ident of $module:ident, waits $waiting:ident $({ $($waits:literal needs $column:ident $(and $more:ident)*;)* })?
+        $name:ident of $module:ident, async $fields:ident $({ $($async_field:literal needs $column:ident $(and $more:ident)*;)* })?
         $(
             $(#[doc = $field_doc:literal])*
             $field:literal: $shown:ty = $shows:ident;
@@ -56,7 +56,7 @@ macro_rules! object {
                 }
                 let columns = match field {
                     $($field => bit($module::Column::$shows),)*
-                    $($($waits => bit($module::Column::$column)$(| bit($module::Column::$more))*,)*)?
+                    $($($async_field => bit($module::Column::$column)$(| bit($module::Column::$more))*,)*)?
                     _ => 0,
                 };
                 let chosen = <$module::Entity as campaigns_scope::OrganizationOwned>::CHOSEN_ID;
@@ -78,21 +78,21 @@ macro_rules! object {
 
         impl campaigns_operation::object::Object for $name {
             type Error = $crate::error::Error;
-            type AsyncFields = $waiting;
+            type AsyncFields = $fields;
 
             fn plain(
                 field: &async_graphql::Context<'_>,
             ) -> Option<campaigns_operation::object::Plain<Self>> {
                 match field.item.node.name.node.as_str() {
                     $($field => Some(Box::new(|object, out| {
-                        <$shown as $crate::json_columns::JsonColumn>::show(&object.0, $module::Column::$shows, out)
+                        <$shown as $crate::json_columns::JsonColumn>::write(&object.0, $module::Column::$shows, out)
                     })),)*
                     _ => None,
                 }
             }
 
             fn waiting(&self) -> Self::AsyncFields {
-                <$waiting as $crate::object::AsyncFields<$module::Entity>>::of(&self.0)
+                <$fields as $crate::object::AsyncFields<$module::Entity>>::of(&self.0)
             }
 
             fn draw(
@@ -156,8 +156,8 @@ macro_rules! output {
 }
 pub(crate) use output;
 
-/// The fields that wait, of an object that is a row.
-macro_rules! waiting {
+/// Defines the container of the asynchronous fields of an object that is a row.
+macro_rules! async_fields {
     ($name:ident of $module:ident) => {
         pub(crate) struct $name($crate::rows::Row<$module::Entity>);
 
@@ -168,7 +168,7 @@ macro_rules! waiting {
         }
     };
 }
-pub(crate) use waiting;
+pub(crate) use async_fields;
 
 /// The argument of a plain field.
 pub(crate) trait Argument: Copy + Send + Sync + 'static {
@@ -178,7 +178,7 @@ pub(crate) trait Argument: Copy + Send + Sync + 'static {
     /// Its value for a field.
     ///
     /// # Errors
-    /// If the value cannot be taken.
+    /// If the value is invalid.
     fn of(field: &Context<'_>) -> Result<Self, Error>;
 }
 
@@ -188,7 +188,7 @@ macro_rules! value_object {
     (@plain $field:ident, $ty:ty, $shown:ty, $part:expr,) => {
         Some(Box::new(|object, out| {
             let part: fn(&$ty) -> $shown = $part;
-            $crate::json_columns::JsonValue::show(part(&object.0), out);
+            $crate::json_columns::JsonValue::write(part(&object.0), out);
             Ok(())
         }))
     };
@@ -196,7 +196,7 @@ macro_rules! value_object {
         let argument = <$argument as $crate::object::Argument>::of($field);
         Some(Box::new(move |object, out| {
             let part: fn(&$ty, $argument) -> $shown = $part;
-            $crate::json_columns::JsonValue::show(part(&object.0, argument.clone()?), out);
+            $crate::json_columns::JsonValue::write(part(&object.0, argument.clone()?), out);
             Ok(())
         }))
     }};

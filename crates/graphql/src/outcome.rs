@@ -52,11 +52,11 @@ impl Outcomes {
             });
             let code = code_of(error);
             let is_late = code == Some(Code::Timeout.as_str());
-            let invites = is_late || code == Some(Code::Unavailable.as_str());
+            let suggests_retry = is_late || code == Some(Code::Unavailable.as_str());
             let committed = match self.of(field) {
                 Some(Outcome::Committed) => Value::from(true),
                 Some(Outcome::InDoubt) => Value::Null,
-                None if invites => Value::from(false),
+                None if suggests_retry => Value::from(false),
                 None => continue,
             };
             if is_late && committed == Value::from(true) {
@@ -86,7 +86,7 @@ impl MayBeInDoubt for campaigns_scope::Error {
     }
 }
 
-/// Implements `MayBeInDoubt` for errors of the scope, or that mean that nothing was changed.
+/// Implements `MayBeInDoubt` for errors that come from the scope, or mean that nothing was changed.
 macro_rules! may_be_in_doubt {
     ($($error:ident),*) => { $(
         impl MayBeInDoubt for $error {

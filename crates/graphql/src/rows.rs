@@ -119,12 +119,14 @@ fn rows_of<E: EntityTrait>(data: Data<E>) -> impl Iterator<Item = Row<E>> {
 }
 
 /// Turns models into rows.
-pub(crate) fn together<E: EntityTrait>(models: impl IntoIterator<Item = E::Model>) -> Vec<Row<E>> {
+pub(crate) fn from_models<E: EntityTrait>(
+    models: impl IntoIterator<Item = E::Model>,
+) -> Vec<Row<E>> {
     rows_of(Data::Whole(models.into_iter().collect())).collect()
 }
 
 /// Turns query results with these columns, by position, into rows.
-pub(crate) fn read<E: EntityTrait>(
+pub(crate) fn from_results<E: EntityTrait>(
     rows: Vec<QueryResult>,
     columns: Arc<[E::Column]>,
 ) -> impl Iterator<Item = Row<E>> {
@@ -132,7 +134,7 @@ pub(crate) fn read<E: EntityTrait>(
 }
 
 /// Turns a single model into a row.
-pub(crate) fn alone<E: EntityTrait>(model: E::Model) -> Row<E> {
+pub(crate) fn from_model<E: EntityTrait>(model: E::Model) -> Row<E> {
     let rows = Rows { data: Data::Whole(vec![model]), shared: Mutex::default() };
     Row { rows: Arc::new(rows), index: 0 }
 }
@@ -184,7 +186,7 @@ impl<E: EntityTrait> Row<E> {
                 let position =
                     columns.iter().position(|of| discriminant(of) == discriminant(&column));
                 let Some(position) = position else {
-                    let message = format!("{} was not asked for", column.as_str());
+                    let message = format!("{} was not selected", column.as_str());
                     return Err(internal(DbErr::Custom(message)));
                 };
                 rows[self.index].try_get_by_index(position).map_err(internal)
@@ -209,7 +211,7 @@ impl<E: EntityTrait> Row<E> {
         (0..count).map(|index| Self { rows: Arc::clone(&self.rows), index })
     }
 
-    /// The data that siblings share under this key. The first one that asks creates it.
+    /// The data that siblings share under this key. The first one to need it creates it.
     pub(crate) fn shared<T: Send + Sync + 'static>(
         &self,
         key: impl Into<Key>,
@@ -239,7 +241,7 @@ impl<E: EntityTrait> Row<E> {
 impl<E: OrganizationOwned> Row<E> {
     /// Its ID, which every row has.
     pub(crate) fn id(&self) -> Uuid {
-        self.get(E::ID).expect("the id is read of every row")
+        self.get(E::ID).expect("every row is read with its ID")
     }
 
     /// The ID by which the organization knows it.
@@ -308,7 +310,7 @@ impl<E: OrganizationOwned> Row<E> {
                     .scope()
                     .columns_by::<R::Entity>(&columns, R::Entity::ID, ids.into_iter().flatten())
                     .await?;
-                Ok(by_id(read::<R::Entity>(found, columns)))
+                Ok(by_id(from_results::<R::Entity>(found, columns)))
             })
             .await?;
         Ok(found.get(&id).cloned().map(R::from))

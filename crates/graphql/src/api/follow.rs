@@ -18,7 +18,7 @@ use crate::{
     error::{self, Error},
     event::feed_cursor,
     live::{CampaignWatch, Live},
-    subscriptions::{CampaignView, Execution, Groups, Member, Payload, Subject},
+    subscriptions::{CampaignView, Execution, GroupMember, Groups, Payload, Subject},
 };
 
 /// The minimum time between two responses about a campaign.
@@ -35,7 +35,7 @@ pub struct Subscription {
 enum Source {
     /// One response, and no more.
     Once(Option<Response>),
-    Events(Box<Follower>, Member),
+    Events(Box<Follower>, GroupMember),
     Campaign(FollowedCampaign),
 }
 
@@ -68,10 +68,10 @@ impl Subscription {
                     operation.selection.drop_arguments();
                     return Ok(Self { operation, source, last: None });
                 }
-                Err(refused) if error::is_passing(&refused) => {
+                Err(failed) if error::is_passing(&failed) => {
                     tokio::time::sleep(RETRY).await;
                 }
-                Err(refused) => return Err(refused),
+                Err(failed) => return Err(failed),
             }
         }
     }
@@ -82,8 +82,8 @@ impl Subscription {
         feed_cursor::encode(&self.operation.scope, self.last.as_ref()?).ok()
     }
 
-    /// The next response, or `None` at the end. Can be dropped while it waits, but not while it
-    /// renders.
+    /// The next response, or `None` at the end. The future can be dropped while it waits, but not
+    /// while it renders.
     pub async fn next(&mut self) -> Option<Payload> {
         let Self { operation, source, last } = self;
         match source {
@@ -92,7 +92,7 @@ impl Subscription {
                 let event = match follower.next().await {
                     Ok(event) => event,
                     Err(error) => {
-                        let response = refusal(error).into_response();
+                        let response = feed_error(error).into_response();
                         *source = Source::Once(None);
                         return Some(json(&campaigns_operation::error::seal(
                             response,
@@ -103,25 +103,26 @@ impl Subscription {
                 let place = follower.place(&event);
                 let position = place.position;
                 let since = follower.since();
-                let shown = place.clone();
-                // on the heap, since most of the time a subscriber waits, or another one renders
-                let show = async || Box::pin(operation.show(event, shown, since)).await;
-                let payload = group.payload(position, since, show).await;
+                let at = place.clone();
+                // on the heap: most of the time, a subscriber waits or another one renders
+                let render = async || Box::pin(operation.render_event(event, at, since)).await;
+                let payload = group.payload(position, since, render).await;
                 *last = Some(place);
-                // one that is deleted is left out
+                // a deleted event is skipped
                 if payload.is_some() {
                     return payload;
                 }
             },
-            Source::Campaign(shown) => {
-                let changed = shown.next().await;
-                if shown.view == CampaignView::Figures {
+            Source::Campaign(followed) => {
+                let changed = followed.next().await;
+                if followed.view == CampaignView::Figures {
                     changed?;
-                    let execution = Execution::Figures(shown.last.figures.clone());
+                    let execution = Execution::Figures(followed.last.figures.clone());
                     return Some(json(&Box::pin(operation.render(execution)).await));
                 }
                 if changed.is_some()
-                    && let Some(response) = Box::pin(operation.campaign(shown.campaign)).await
+                    && let Some(response) =
+                        Box::pin(operation.render_campaign(followed.campaign)).await
                 {
                     return Some(json(&response));
                 }
@@ -136,7 +137,7 @@ impl Subscription {
 impl Source {
     async fn open(live: &Live, groups: &Groups, operation: &Subscriber) -> Result<Self, Response> {
         let execution = Arc::new(Execution::Opening(<_>::default()));
-        let response = operation.run(&execution).await;
+        let response = operation.execute(&execution).await;
         let subject = match &*execution {
             Execution::Opening(slot) => slot.take(),
             _ => None,
@@ -145,13 +146,13 @@ impl Source {
             (Some(response), _) if !response.errors.is_empty() => return Err(response),
             (response, None) => Source::Once(response),
             (_, Some(Subject::Events { after, condition, test, name })) => {
-                let wanted = EventSelection { condition, selects: test, name };
+                let selection = EventSelection { condition, selects: test, name };
                 let scope = Arc::clone(&operation.scope);
                 let after = operation.after.clone().or(after);
                 let budget = scope.budget();
-                let follower = live.feed.follow(scope, after.as_ref(), wanted).await;
-                let follower = follower.map_err(|error| refusal(error).into_response())?;
-                Source::Events(Box::new(follower), groups.join(operation.key(), budget))
+                let follower = live.feed.follow(scope, after.as_ref(), selection).await;
+                let follower = follower.map_err(|error| feed_error(error).into_response())?;
+                Source::Events(Box::new(follower), groups.join(operation.group_key(), budget))
             }
             (_, Some(Subject::Campaign { view, campaign, now, at })) => {
                 let scope = &operation.scope;
@@ -205,7 +206,7 @@ impl FollowedCampaign {
 }
 
 /// The reason why following ended, for the client.
-fn refusal(error: FollowError) -> Error {
+fn feed_error(error: FollowError) -> Error {
     match error {
         FollowError::WentBack => Error::went_back("after"),
         FollowError::Scope(error) => error.into(),

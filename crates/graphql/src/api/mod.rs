@@ -35,11 +35,11 @@ use subscriber::Subscriber;
 
 pub use follow::Subscription;
 
-/// The circumstances of an operation.
+/// The context of an operation.
 pub struct OperationContext {
     /// The scope that gives access to the organization's rows.
     pub scope: Scope,
-    /// The budget of the operation that its input was drawn from, if any.
+    /// The budget that its input was drawn from, if any.
     pub budget: Option<Arc<Budget>>,
     /// The viewer.
     pub viewer: Viewer,
@@ -47,7 +47,7 @@ pub struct OperationContext {
     pub now: DateTime<Utc>,
     /// The ID of the request in the log.
     pub request_id: Uuid,
-    /// The place that a feed is followed after, instead of the one that the operation names.
+    /// The place in the feed to continue after, instead of the one in the operation's arguments.
     pub after: Option<Place>,
 }
 

@@ -27,7 +27,7 @@ use crate::{
     error::{self, Code, Error},
     rows::{self, Row},
     schema::SubscriptionExecutor,
-    subscriptions::{Execution, Key, Payload, RenderOutcome},
+    subscriptions::{Execution, GroupKey, Payload, RenderOutcome},
 };
 
 /// How long to wait before a response is tried again.
@@ -35,36 +35,41 @@ pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// The number of attempts for a response that takes too long.
 const SLOW_ATTEMPTS: usize = 3;
 
-/// An operation that is executed repeatedly.
+/// A subscription's operation, and the viewer that it is executed for.
 pub(super) struct Subscriber {
     pub(super) selection: SubscriptionExecutor,
     pub(super) scope: Arc<Scope>,
     pub(super) viewer: Viewer,
     pub(super) now: DateTime<Utc>,
     pub(super) timeout: Duration,
-    /// The place to follow the feed after, instead of the one that the operation names.
+    /// The place in the feed to continue after, instead of the one in the operation's arguments.
     pub(super) after: Option<Place>,
 }
 
 impl Subscriber {
     /// Renders an event as of this time or later: its row with the data that depends on it, loaded
     /// for all events that were read with it.
-    pub(super) async fn show(&self, event: Event, place: Place, since: Instant) -> RenderOutcome {
+    pub(super) async fn render_event(
+        &self,
+        event: Event,
+        place: Place,
+        since: Instant,
+    ) -> RenderOutcome {
         let row = loop {
-            match self.row(&event, since).await {
+            match self.load_row(&event, since).await {
                 Ok(Some(row)) => break row,
                 Ok(None) => return RenderOutcome::Gone,
                 Err(Error::Client { .. } | Error::TooMany(_)) => tokio::time::sleep(RETRY).await,
-                // as it was read
+                // shown as it was read
                 Err(error) => {
                     tracing::warn!(?error, "events could not be looked up again");
-                    break rows::alone::<event::Entity>((*event).clone());
+                    break rows::from_model::<event::Entity>((*event).clone());
                 }
             }
         };
-        let alone = rows::alone::<event::Entity>((*event).clone());
+        let alone = rows::from_model::<event::Entity>((*event).clone());
         // data that failed to load for others that share the row is tried once more for this one
-        if let Some(response) = self.run(&Arc::new(Execution::Event(row, place.clone()))).await
+        if let Some(response) = self.execute(&Arc::new(Execution::Event(row, place.clone()))).await
             && response.errors.is_empty()
         {
             return RenderOutcome::Whole(json(&response));
@@ -74,10 +79,10 @@ impl Subscriber {
         if response.errors.is_empty() {
             return RenderOutcome::Whole(json(&response));
         }
-        if failed_for(&response, Code::NotFound) {
-            let scope = self.operation();
-            let there = scope.existing::<event::Entity>([event.id]).await;
-            if there.is_ok_and(|there| there.is_empty()) {
+        if has_error(&response, Code::NotFound) {
+            let scope = self.execution_scope();
+            let existing = scope.existing::<event::Entity>([event.id]).await;
+            if existing.is_ok_and(|existing| existing.is_empty()) {
                 return RenderOutcome::Gone;
             }
         }
@@ -85,20 +90,20 @@ impl Subscriber {
     }
 
     /// Renders a campaign as it is now. `None` if it is deleted.
-    pub(super) async fn campaign(&self, campaign: Uuid) -> Option<Response> {
+    pub(super) async fn render_campaign(&self, campaign: Uuid) -> Option<Response> {
         let response = self.render(Execution::Campaign(campaign)).await;
-        if failed_for(&response, Code::NotFound) {
-            let there = self.operation().existing::<campaign::Entity>([campaign]).await;
-            if there.is_ok_and(|there| there.is_empty()) {
+        if has_error(&response, Code::NotFound) {
+            let existing = self.execution_scope().existing::<campaign::Entity>([campaign]).await;
+            if existing.is_ok_and(|existing| existing.is_empty()) {
                 return None;
             }
         }
         Some(response)
     }
 
-    /// The row of an event, with the events that were read with it as siblings. `None` if it is
-    /// deleted.
-    async fn row(
+    /// Loads the row of an event, with the events that were read with it as siblings. `None` if it
+    /// is deleted.
+    async fn load_row(
         &self,
         event: &Event,
         since: Instant,
@@ -110,28 +115,28 @@ impl Subscriber {
                 read.to_vec()
             } else {
                 let ids = read.iter().map(|event| event.id);
-                self.operation().events_again(ids).await?
+                self.execution_scope().events_again(ids).await?
             };
-            Ok::<_, Error>(rows::by_id(rows::together::<event::Entity>(models)))
+            Ok::<_, Error>(rows::by_id(rows::from_models::<event::Entity>(models)))
         });
         Ok(rows.await?.get(&event.id).cloned())
     }
 
-    /// The scope, for one execution.
-    fn operation(&self) -> Scope {
+    /// The scope for one execution.
+    fn execution_scope(&self) -> Scope {
         self.scope.operation(Instant::now() + self.timeout, None)
     }
 
-    /// A response, tried until the database responds.
+    /// Renders a response. Tries until the database responds.
     pub(super) async fn render(&self, execution: Execution) -> Response {
         let execution = Arc::new(execution);
         let mut slow = 0;
         loop {
-            let Some(response) = self.run(&execution).await else { return Response::default() };
-            let too_slow = failed_for(&response, Code::Timeout);
+            let Some(response) = self.execute(&execution).await else { return Response::default() };
+            let too_slow = has_error(&response, Code::Timeout);
             slow += usize::from(too_slow);
-            let again = error::is_passing(&response) || too_slow && slow < SLOW_ATTEMPTS;
-            if !again {
+            let is_retried = error::is_passing(&response) || too_slow && slow < SLOW_ATTEMPTS;
+            if !is_retried {
                 return response;
             }
             tokio::time::sleep(RETRY).await;
@@ -139,9 +144,9 @@ impl Subscriber {
     }
 
     /// Executes the selection once.
-    pub(super) async fn run(&self, execution: &Arc<Execution>) -> Option<Response> {
+    pub(super) async fn execute(&self, execution: &Arc<Execution>) -> Option<Response> {
         let mut data = Data::default();
-        data.insert(Arc::new(self.operation()));
+        data.insert(Arc::new(self.execution_scope()));
         data.insert(self.viewer.clone());
         data.insert(Now(self.now));
         data.insert(Arc::clone(execution));
@@ -157,18 +162,18 @@ impl Subscriber {
         }
     }
 
-    /// The key that subscribers that see the same share: everything except the cursor that they
+    /// The key of the group of subscribers that see the same: everything except the cursor that they
     /// start after, if that is a variable that is used nowhere else.
-    pub(super) fn key(&self) -> Key {
-        Key {
+    pub(super) fn group_key(&self) -> GroupKey {
+        GroupKey {
             visibility: self.scope.visibility(),
             operation: self.selection.prepared().hash_without("after"),
         }
     }
 }
 
-/// Whether something in a response failed for this reason.
-fn failed_for(response: &Response, code: Code) -> bool {
+/// Whether a response has an error with this code.
+fn has_error(response: &Response, code: Code) -> bool {
     response.errors.iter().any(|error| code_of(error) == Some(code.as_str()))
 }
 

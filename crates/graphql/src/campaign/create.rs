@@ -65,7 +65,7 @@ pub(crate) async fn create(
         ..Default::default()
     };
     let campaign = ctx.change(|| store(ctx, &row)).await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+    Ok(CampaignPayload { campaign: Campaign(rows::from_model(campaign)) })
 }
 
 /// Stores a new campaign, created by the viewer's user.

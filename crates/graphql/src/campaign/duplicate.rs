@@ -22,7 +22,7 @@ pub(crate) async fn duplicate(
     let name = name.map(|name| input::name(name, Path::argument("name"))).transpose()?;
 
     let campaign = ctx.change(|| copy(ctx, id, name.as_deref())).await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+    Ok(CampaignPayload { campaign: Campaign(rows::from_model(campaign)) })
 }
 
 async fn copy(ctx: &Context<'_>, id: Uuid, name: Option<&str>) -> Result<campaign::Model, Error> {

@@ -15,9 +15,9 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    json_columns::OneOf,
+    json_columns::EnumColumn,
     list::ListEntry,
-    object::{object, waiting},
+    object::{async_fields, object},
     rows,
     scalars::{DateTime, Json},
     segment::Segment,
@@ -29,7 +29,7 @@ use crate::{
 
 object! {
     /// A campaign: one message sent to many contacts.
-    Campaign of campaign, waits CampaignFields {
+    Campaign of campaign, async CampaignFields {
         "creator" needs CreatorId;
         "availableSteps" needs Status;
     }
@@ -44,7 +44,7 @@ object! {
     /// The delivery channel, such as `email`, `sms` or `push`.
     "channel": String = Channel;
     /// The campaign's status.
-    "status": OneOf<CampaignStatus, campaign::CampaignStatus> = Status;
+    "status": EnumColumn<CampaignStatus, campaign::CampaignStatus> = Status;
     /// When the campaign is scheduled to start. Null if no time is set.
     "scheduledAt": Option<DateTime> = ScheduledAt;
     /// When the campaign was sent. Null if it has not been sent yet.
@@ -57,7 +57,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(CampaignFields of campaign);
+async_fields!(CampaignFields of campaign);
 
 impl ConnectionNode for Campaign {
     const NAME: &'static str = "campaign";
@@ -178,7 +178,8 @@ impl CampaignFields {
                 found.sort_by(|(a, _), (b, _)| a.cmp(b));
                 let order: HashMap<Uuid, usize> =
                     found.iter().enumerate().map(|(place, (_, of))| (of.id, place)).collect();
-                let rows = rows::together::<segment::Entity>(found.into_iter().map(|(_, of)| of));
+                let rows =
+                    rows::from_models::<segment::Entity>(found.into_iter().map(|(_, of)| of));
                 Ok(of_campaigns
                     .into_iter()
                     .map(|(campaign, ids)| {

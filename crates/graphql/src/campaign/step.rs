@@ -28,11 +28,11 @@ pub(super) async fn step(ctx: &Context<'_>, id: &ID, step: Step) -> Result<Campa
     let id = input::id(id, path)?;
     let (scope, now) = (ctx.scope(), ctx.now());
     let stepped = ctx.change(|| Box::pin(campaigns_delivery::step(scope, id, step, now))).await;
-    let campaign = stepped.map_err(|error| refusal(error, step, path))?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+    let campaign = stepped.map_err(|error| to_error(error, step, path))?;
+    Ok(CampaignPayload { campaign: Campaign(rows::from_model(campaign)) })
 }
 
-fn refusal(error: StepError, step: Step, path: Path<'_>) -> Error {
+fn to_error(error: StepError, step: Step, path: Path<'_>) -> Error {
     match error {
         StepError::NotFound => Error::not_found("campaign", path),
         StepError::Refused { from, to } => {

@@ -49,7 +49,7 @@ pub(crate) async fn update(
         input::object(value, path.field("metadata"))
     })?;
 
-    let content = subject.is_some() || body.is_some() || channel.is_some();
+    let changes_content = subject.is_some() || body.is_some() || channel.is_some();
     let changes = campaign::ActiveModel {
         name: set(name),
         subject: set(subject),
@@ -58,22 +58,22 @@ pub(crate) async fn update(
         metadata: set(metadata.map(|metadata| metadata.map(Into::into))),
         ..Default::default()
     };
-    let campaign = ctx.change(|| store(ctx.scope(), id, &changes, content)).await?;
-    Ok(CampaignPayload { campaign: Campaign(rows::alone(campaign)) })
+    let campaign = ctx.change(|| store(ctx.scope(), id, &changes, changes_content)).await?;
+    Ok(CampaignPayload { campaign: Campaign(rows::from_model(campaign)) })
 }
 
-/// Stores the changes of a campaign. `content` is whether they include its content.
+/// Stores the changes of a campaign.
 async fn store(
     scope: &Scope,
     id: Uuid,
     changes: &campaign::ActiveModel,
-    content: bool,
+    changes_content: bool,
 ) -> Result<campaign::Model, Error> {
     scope
         .transaction(async |scope| {
             let not_found = || Error::not_found("campaign", "input.id");
             let before = scope.lock::<campaign::Entity>(id).await?.ok_or_else(not_found)?;
-            if content && before.status.fixes_content() {
+            if changes_content && before.status.fixes_content() {
                 return Err(Error::conflict(format!(
                     "The campaign is {}: its subject, body and channel can no longer be changed.",
                     sea_orm::ActiveEnum::to_value(&before.status),

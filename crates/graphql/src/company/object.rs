@@ -8,7 +8,7 @@ use crate::object::object;
 
 object! {
     /// A company that contacts work for.
-    Company of company, waits NoFields
+    Company of company, async NoFields
     /// The company's UUID.
     "id": ID = Id;
     /// The company's name.

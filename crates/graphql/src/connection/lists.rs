@@ -43,8 +43,8 @@ pub(super) struct Parts {
 impl Parts {
     /// The parts of the connection in a context.
     pub(super) fn of(ctx: &Context<'_>) -> Self {
-        let asked = ctx.look_ahead();
-        let is_selected = |part| asked.field(part).exists();
+        let connection = ctx.look_ahead();
+        let is_selected = |part| connection.field(part).exists();
         Self {
             page: ["nodes", "edges", "pageInfo"].into_iter().any(is_selected),
             total: is_selected("totalCount"),
@@ -83,20 +83,20 @@ impl<E: OrganizationOwned> SelectedRows<E> {
     }
 }
 
-/// The lists that are loaded together.
-pub(super) enum Of<T: ConnectionNode> {
-    /// One.
-    One(SelectedRows<T::Entity>),
-    /// One for each of many parents: the column that determines the parent of a row, and the
+/// Where the rows of lists that are loaded together come from.
+pub(super) enum Source<T: ConnectionNode> {
+    /// A single list.
+    Single(SelectedRows<T::Entity>),
+    /// A list for each of many parents: the column that determines the parent of a row, and the
     /// parents.
     Children(SelectedRows<T::Entity>, Column<T>, Vec<Uuid>),
-    /// One for each of many parents, each with its own condition.
+    /// A list for each of many parents, each with its own condition.
     Each(Vec<(Uuid, Scoped<T::Entity>)>),
 }
 
 /// Lists that are loaded together.
 pub(super) struct Lists<T: ConnectionNode> {
-    of: Of<T>,
+    source: Source<T>,
     parts: Parts,
     columns: Columns<T::Entity>,
     ordering: Ordering,
@@ -114,7 +114,7 @@ impl<T: ConnectionNode> Lists<T> {
     /// The lists in an order.
     pub(super) fn new(
         scope: &Scope,
-        (of, parts): (Of<T>, Parts),
+        (source, parts): (Source<T>, Parts),
         columns: Columns<T::Entity>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
@@ -122,7 +122,7 @@ impl<T: ConnectionNode> Lists<T> {
         let ordering = Ordering::of::<T>(scope, order_by)?;
         let PageRequest { window, place } = page.window(scope, &ordering)?;
         Ok(Self {
-            of,
+            source,
             parts,
             columns,
             ordering,
@@ -135,8 +135,9 @@ impl<T: ConnectionNode> Lists<T> {
         })
     }
 
-    /// The selected rows, up to the end of the lists. The settled position of the feed is read
-    /// before the first row, and it is checked that the feed still has the place of the cursor.
+    /// The selected rows up to the end of the lists, which for a list in feed order is the settled
+    /// position. That is read before the first row, after a check that the feed still has the place
+    /// of the cursor.
     async fn settle(
         &self,
         scope: &Scope,
@@ -171,8 +172,8 @@ impl<T: ConnectionNode> Lists<T> {
     async fn load_pages(&self, scope: &Scope) -> Result<Pages<T>, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let columns = self.columns.all();
-        let of_parents = match &self.of {
-            Of::One(selected) => {
+        let of_parents = match &self.source {
+            Source::Single(selected) => {
                 let list = self.settle(scope, &selected.pages).await?;
                 let counted = match &selected.counted {
                     Some(counted) => Some(self.settle(scope, counted).await?),
@@ -181,11 +182,11 @@ impl<T: ConnectionNode> Lists<T> {
                 let page = scope.page(list, counted, &columns, order, window).await?;
                 return Ok(pages_of([(None, page)], &columns));
             }
-            Of::Children(selected, column, parents) => {
+            Source::Children(selected, column, parents) => {
                 let selected = self.settle(scope, &selected.pages).await?;
                 scope.pages(&selected, &columns, *column, parents, order, window).await?
             }
-            Of::Each(lists) => scope.pages_of_each(lists, &columns, order, window).await?,
+            Source::Each(lists) => scope.pages_of_each(lists, &columns, order, window).await?,
         };
         let pages = of_parents.into_iter().map(|(parent, page)| (Some(parent), page));
         Ok(pages_of(pages, &columns))
@@ -206,23 +207,23 @@ impl<T: ConnectionNode> Lists<T> {
     }
 
     pub(super) async fn count(&self, scope: &Scope, parent: Option<Uuid>) -> Result<u64, Error> {
-        if self.parts.page && matches!(self.of, Of::One(_)) {
+        if self.parts.page && matches!(self.source, Source::Single(_)) {
             let pages = self.pages(scope).await?;
             if let Some(total) = pages.get(&parent).and_then(|page| page.total) {
                 return Ok(total);
             }
         }
         let counts = self.counts.get_or_init(async || {
-            let of_parents: HashMap<Uuid, u64> = match &self.of {
-                Of::One(selected) => {
+            let of_parents: HashMap<Uuid, u64> = match &self.source {
+                Source::Single(selected) => {
                     let selected = self.settle(scope, selected.counted()).await?;
                     return Ok(HashMap::from([(None, scope.count(selected).await?)]));
                 }
-                Of::Children(selected, column, parents) => {
+                Source::Children(selected, column, parents) => {
                     let selected = self.settle(scope, selected.counted()).await?;
                     scope.counts(selected, *column, parents).await?.into_iter().collect()
                 }
-                Of::Each(lists) => scope.counts_of_each(lists).await?,
+                Source::Each(lists) => scope.counts_of_each(lists).await?,
             };
             Ok(of_parents.into_iter().map(|(parent, count)| (Some(parent), count)).collect())
         });
@@ -240,17 +241,17 @@ impl<T: ConnectionNode> Lists<T> {
     ) -> Result<bool, Error> {
         let (order, window) = (&self.ordering.order, &self.window);
         let sides = self.other_sides.get_or_init(async || {
-            let of_parents = match &self.of {
-                Of::One(selected) => {
+            let of_parents = match &self.source {
+                Source::Single(selected) => {
                     let selected = self.settle(scope, &selected.pages).await?;
                     let has = scope.has_other_side(selected, order, window).await?;
                     return Ok(if has { vec![None] } else { Vec::new() });
                 }
-                Of::Children(selected, column, parents) => {
+                Source::Children(selected, column, parents) => {
                     let selected = self.settle(scope, &selected.pages).await?;
                     scope.have_other_side(&selected, *column, parents, order, window).await?
                 }
-                Of::Each(lists) => scope.each_with_other_side(lists, order, window).await?,
+                Source::Each(lists) => scope.each_with_other_side(lists, order, window).await?,
             };
             Ok(of_parents.into_iter().map(Some).collect())
         });
@@ -270,7 +271,7 @@ fn pages_of<E: OrganizationOwned>(
         all.extend(rows);
         ends.push((parent, all.len(), more, total));
     }
-    let (mut rows, mut taken) = (rows::read::<E>(all, Arc::clone(columns)), 0);
+    let (mut rows, mut taken) = (rows::from_results::<E>(all, Arc::clone(columns)), 0);
     let mut page = |(parent, end, more, total)| {
         let rows = rows.by_ref().take(end - taken).collect();
         taken = end;

@@ -24,14 +24,14 @@ use crate::{
     json_columns::{Text, draw_from},
     rows::{self, Columns, Key, Row},
 };
-use lists::{Column, Lists, Of, Parts, SelectedRows};
+use lists::{Column, Lists, Parts, SelectedRows, Source};
 
 pub(crate) use arguments::{OrderDirection, OrderInput, Ordering, PageArguments};
 pub(crate) use node::ConnectionNode;
 
-/// The bytes of a part of a connection as a value, without what it shows.
+/// The bytes of a part of a connection as a value, without its content.
 const PART: usize = 512;
-/// The bytes of an edge as a value, without what it shows.
+/// The bytes of an edge as a value, without its content.
 const EDGE: usize = 1_024;
 
 /// The object with the ID in an argument, if it belongs to the organization.
@@ -49,7 +49,7 @@ pub(crate) async fn with_id<T: ConnectionNode>(
 ) -> Result<Option<T>, Error> {
     let columns = T::columns(ctx).all();
     let found = ctx.scope().columns_by::<T::Entity>(&columns, T::Entity::ID, [id]).await?;
-    Ok(rows::read::<T::Entity>(found, columns).next().map(T::from))
+    Ok(rows::from_results::<T::Entity>(found, columns).next().map(T::from))
 }
 
 /// No filter, for a list that has none.
@@ -111,8 +111,8 @@ impl<T: ConnectionNode> Connection<T> {
     ) -> Result<Self, Error> {
         let (scope, columns) = (ctx.scope(), Self::columns(ctx));
         let parts = Parts::of(ctx);
-        let of = Of::One(SelectedRows::by(scope, filter, order_by, parts)?);
-        let lists = Lists::new(scope, (of, parts), columns, order_by, page)?;
+        let source = Source::Single(SelectedRows::by(scope, filter, order_by, parts)?);
+        let lists = Lists::new(scope, (source, parts), columns, order_by, page)?;
         Ok(Self { lists: Arc::new(lists), parent: None })
     }
 
@@ -132,8 +132,8 @@ impl<T: ConnectionNode> Connection<T> {
         let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of} {parts:?}", T::NAME);
         let lists = parent.shared(Key::Text(key), || {
             let selected = SelectedRows::by(scope, filter, order_by, parts)?;
-            let of = Of::Children(selected, column, parent.ids());
-            Lists::new(scope, (of, parts), columns, order_by, page).map(Arc::new)
+            let source = Source::Children(selected, column, parent.ids());
+            Lists::new(scope, (source, parts), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }
@@ -150,7 +150,7 @@ impl<T: ConnectionNode> Connection<T> {
         let (scope, columns, parts) = (ctx.scope(), Self::columns(ctx), Parts::of(ctx));
         let key = format!("each {} {order_by:?} {page:?} {} {parts:?}", T::NAME, columns.bits);
         let lists = parent.shared(Key::Text(key), || {
-            Lists::new(scope, (Of::Each(lists()), parts), columns, order_by, page).map(Arc::new)
+            Lists::new(scope, (Source::Each(lists()), parts), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }

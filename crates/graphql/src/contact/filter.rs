@@ -95,8 +95,8 @@ impl Filter for ContactFilter {
             ("complained", self.complained, EventType::Complaint),
             ("bounced", self.bounced, EventType::Bounce),
         ] {
-            all.whether(path.field(name), wanted, |scope| contact_had(scope, event_type, scan))?;
+            all.boolean(path.field(name), wanted, |scope| contact_had(scope, event_type, scan))?;
         }
-        all.whether(path.field("suppressed"), self.suppressed, |scope| is_suppressed(scope, scan))
+        all.boolean(path.field("suppressed"), self.suppressed, |scope| is_suppressed(scope, scan))
     }
 }

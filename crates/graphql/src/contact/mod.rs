@@ -1,4 +1,4 @@
-//! Contacts: the people who campaigns are sent to.
+//! Contacts: the people who receive campaigns.
 
 mod filter;
 mod object;

@@ -14,8 +14,8 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    json_columns::OneOf,
-    object::{object, waiting},
+    json_columns::EnumColumn,
+    object::{async_fields, object},
     rows,
     scalars::{DateTime, Json},
     send::{Send, SendFilter, SendOrder},
@@ -23,7 +23,7 @@ use crate::{
 
 object! {
     /// A person who campaigns are sent to.
-    Contact of contact, waits ContactFields
+    Contact of contact, async ContactFields
     /// The contact's UUID.
     "id": ID = Id;
     /// The contact's first name.
@@ -35,7 +35,7 @@ object! {
     /// The contact's phone number.
     "phone": Option<String> = Phone;
     /// The contact's relation to your organization.
-    "type": OneOf<ContactType, contact::ContactType> = Type;
+    "type": EnumColumn<ContactType, contact::ContactType> = Type;
     /// The contact's job title.
     "title": Option<String> = Title;
     /// Where the contact came from.
@@ -54,7 +54,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(ContactFields of contact);
+async_fields!(ContactFields of contact);
 
 impl ConnectionNode for Contact {
     const NAME: &'static str = "contact";
@@ -91,7 +91,7 @@ impl ContactFields {
                 let found = scope.by_ids::<company::Entity>(ids).await?;
                 let names: HashMap<Uuid, String> =
                     found.iter().map(|company| (company.id, company.name.clone())).collect();
-                let found = rows::by_id(rows::together::<company::Entity>(found));
+                let found = rows::by_id(rows::from_models::<company::Entity>(found));
                 employments.sort_by_key(|employment| {
                     let name = names.get(&employment.company_id).cloned();
                     (!employment.is_primary, name, employment.company_id)

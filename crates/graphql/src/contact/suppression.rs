@@ -58,7 +58,7 @@ pub(super) async fn of(
         .gather(scope, "suppression", |selected| async move {
             let found = campaigns_analytics::suppressing_events(scope, selected).await?;
             let (contacts, events): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-            Ok(contacts.into_iter().zip(rows::together::<event::Entity>(events)).collect())
+            Ok(contacts.into_iter().zip(rows::from_models::<event::Entity>(events)).collect())
         })
         .await?;
     events.get(&row.id()).map(Suppression::of).transpose()

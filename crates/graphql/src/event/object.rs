@@ -11,15 +11,15 @@ use crate::{
     connection::ConnectionNode,
     contact::Contact,
     error::Error,
-    json_columns::{ChosenId, OneOf},
-    object::{object, waiting},
+    json_columns::{ChosenId, EnumColumn},
+    object::{async_fields, object},
     scalars::{DateTime, Json},
     send::Send,
 };
 
 object! {
     /// An engagement event: something that happened to a send.
-    EngagementEvent of event, waits EngagementEventFields {
+    EngagementEvent of event, async EngagementEventFields {
         "bounceType" needs EventType and Metadata;
         "send" needs SendId;
         "contact" needs SendContactId;
@@ -28,7 +28,7 @@ object! {
     /// The event's UUID.
     "id": ChosenId = Id;
     /// The type of the event: what happened.
-    "type": OneOf<EngagementEventType, EventType> = EventType;
+    "type": EnumColumn<EngagementEventType, EventType> = EventType;
     /// The URL of the clicked link. Null unless the event is a CLICK.
     "url": Option<String> = Url;
     /// When the event happened.
@@ -41,7 +41,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(EngagementEventFields of event);
+async_fields!(EngagementEventFields of event);
 
 /// The type of an engagement event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

@@ -38,8 +38,8 @@ impl EngagementEventOrder {
         Self { field: EngagementEventOrderField::OccurredAt, direction: OrderDirection::Desc };
 
     /// The requested order, or a default.
-    pub(crate) fn or(asked: Option<Vec<Self>>, default: Self) -> Vec<Self> {
-        asked.filter(|fields| !fields.is_empty()).unwrap_or_else(|| vec![default])
+    pub(crate) fn or(requested: Option<Vec<Self>>, default: Self) -> Vec<Self> {
+        requested.filter(|fields| !fields.is_empty()).unwrap_or_else(|| vec![default])
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct RecordEventInput {
 }
 
 impl RecordEventInput {
-    fn event(self, now: ChronoDateTime<Utc>, path: Path<'_>) -> Result<NewEvent, Error> {
+    fn into_event(self, now: ChronoDateTime<Utc>, path: Path<'_>) -> Result<NewEvent, Error> {
         let metadata = match self.metadata {
             None => Map::new(),
             Some(Json(value)) => {
@@ -67,7 +67,7 @@ impl RecordEventInput {
 
 /// The result of `recordEvents`.
 pub(crate) struct RecordEventsPayload {
-    recorded: RecordOutcome,
+    outcome: RecordOutcome,
 }
 
 /// The result of `recordEvents`.
@@ -75,20 +75,20 @@ pub(crate) struct RecordEventsPayload {
 impl RecordEventsPayload {
     /// The number of events that are new.
     async fn recorded(&self) -> usize {
-        self.recorded.recorded
+        self.outcome.recorded
     }
 
     /// The number of events that were already stored, or that the input repeats.
     async fn duplicates(&self) -> usize {
-        self.recorded.ids.len() - self.recorded.recorded
+        self.outcome.ids.len() - self.outcome.recorded
     }
 
     /// The events as stored, in the order of the input.
     async fn events(&self, ctx: &Context<'_>) -> Result<Objects<EngagementEvent>, Error> {
-        let ids = &self.recorded.ids;
+        let ids = &self.outcome.ids;
         let found = ctx.scope().by_shown_ids::<event::Entity>(ids.iter().copied()).await?;
-        let found = rows::by_shown_id(rows::together::<event::Entity>(found))?;
-        // a row deleted in the meantime is left out
+        let found = rows::by_shown_id(rows::from_models::<event::Entity>(found))?;
+        // skip rows that were deleted in the meantime
         let events = ids.iter().filter_map(|id| found.get(id).cloned()).map(EngagementEvent);
         Ok(Objects(events.collect()))
     }
@@ -106,11 +106,11 @@ pub(super) async fn record(
     let events = input
         .into_iter()
         .enumerate()
-        .map(|(index, input)| input.event(now, path.index(index)))
+        .map(|(index, input)| input.into_event(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
     let intake = &ctx.live().intake;
-    let recorded = ctx.changed(intake.record_events(ctx.scope(), events, now)).await;
-    let recorded = recorded.map_err(|error| match error {
+    let outcome = ctx.change_once(intake.record_events(ctx.scope(), events, now)).await;
+    let outcome = outcome.map_err(|error| match error {
         RecordError::Invalid { index, field, reason } => {
             Error::bad_input(path.index(index).field(field), reason)
         }
@@ -120,5 +120,5 @@ pub(super) async fn record(
         RecordError::Scope(error) => error.into(),
     })?;
     ctx.live().feed.wake();
-    Ok(RecordEventsPayload { recorded })
+    Ok(RecordEventsPayload { outcome })
 }

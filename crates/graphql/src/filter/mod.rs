@@ -71,8 +71,8 @@ pub(crate) fn condition(
     scan: Scan,
 ) -> Result<Condition, Error> {
     let Some(filter) = filter else { return Ok(Condition::all()) };
-    let (statement, mut spent) = (Statement { scope, scan }, FilterUsage::default());
-    let compiled = compile(statement, filter, Path::argument(argument), 1, &mut spent)?;
+    let (statement, mut usage) = (Statement { scope, scan }, FilterUsage::default());
+    let compiled = compile(statement, filter, Path::argument(argument), 1, &mut usage)?;
     Ok(Condition::all().add_option(compiled))
 }
 
@@ -93,13 +93,13 @@ struct FilterUsage {
 }
 
 /// The condition of a filter; `None` if it selects everything. Each part that is joined has a counted
-/// condition, so that the expression is never deeper than SQLite takes, 1,000 levels.
+/// condition, so that the expression never exceeds SQLite's maximum depth of 1,000 levels.
 fn compile(
     statement: Statement<'_>,
     filter: &impl Filter,
     path: Path<'_>,
     depth: usize,
-    spent: &mut FilterUsage,
+    usage: &mut FilterUsage,
 ) -> Result<Option<Expr>, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::limit(
@@ -107,18 +107,18 @@ fn compile(
             format!("Filters can be nested at most {MAX_DEPTH} levels deep."),
         ));
     }
-    spent.filters += 1;
-    if spent.filters > MAX_FILTERS {
+    usage.filters += 1;
+    if usage.filters > MAX_FILTERS {
         let message = format!("A filter can consist of at most {MAX_FILTERS} filters.");
         return Err(Error::limit(path, message));
     }
     let Statement { scope, scan } = statement;
-    let mut all = All { scope, scan, spent, joined: None };
+    let mut all = All { scope, scan, usage, joined: None };
     filter.fields(&mut all, path)?;
     if let Some(filters) = filter.and() {
         let path = path.field("and");
         for (index, filter) in filters.iter().enumerate() {
-            if let Some(part) = compile(statement, filter, path.index(index), depth + 1, all.spent)?
+            if let Some(part) = compile(statement, filter, path.index(index), depth + 1, all.usage)?
             {
                 all.join(part);
             }
@@ -128,7 +128,7 @@ fn compile(
         let path = path.field("or");
         let mut parts = Vec::new();
         for (index, filter) in filters.iter().enumerate() {
-            parts.push(compile(statement, filter, path.index(index), depth + 1, all.spent)?);
+            parts.push(compile(statement, filter, path.index(index), depth + 1, all.usage)?);
         }
         // next to a filter that selects everything, the others do not matter
         if parts.iter().all(Option::is_some) {
@@ -140,7 +140,7 @@ fn compile(
     }
     if let Some(filter) = filter.not() {
         let path = path.field("not");
-        match compile(statement, filter, path, depth + 1, all.spent)? {
+        match compile(statement, filter, path, depth + 1, all.usage)? {
             Some(part) => all.join(scope.dialect().not(part)),
             None => all.push(path, Expr::val(false))?,
         }
@@ -152,7 +152,7 @@ fn compile(
 pub(crate) struct All<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) scan: Scan,
-    spent: &'a mut FilterUsage,
+    usage: &'a mut FilterUsage,
     joined: Option<Expr>,
 }
 
@@ -172,8 +172,8 @@ impl All<'_> {
     }
 
     fn count(&mut self, path: Path<'_>, conditions: usize) -> Result<(), Error> {
-        self.spent.conditions += conditions;
-        if self.spent.conditions > MAX_CONDITIONS {
+        self.usage.conditions += conditions;
+        if self.usage.conditions > MAX_CONDITIONS {
             let message = format!("A filter can have at most {MAX_CONDITIONS} conditions.");
             return Err(Error::limit(path, message));
         }
@@ -193,8 +193,8 @@ impl All<'_> {
                 format!("This can have at most {MAX_VALUES} elements."),
             ));
         }
-        self.spent.values += values.len();
-        if self.spent.values > MAX_VALUES_IN_ALL {
+        self.usage.values += values.len();
+        if self.usage.values > MAX_VALUES_IN_ALL {
             let message = format!(
                 "The lists of a filter can have at most {MAX_VALUES_IN_ALL} values in total."
             );
@@ -208,8 +208,8 @@ impl All<'_> {
         self.push(path, negated)
     }
 
-    /// Adds a condition or its negation, as a boolean field requests.
-    pub(crate) fn whether(
+    /// Adds a condition for true, or its negation for false.
+    pub(crate) fn boolean(
         &mut self,
         path: Path<'_>,
         wanted: Option<bool>,

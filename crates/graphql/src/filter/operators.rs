@@ -175,9 +175,9 @@ impl All<'_> {
             let path = path.field(name);
             let ids = self.values(path, values, input::id)?;
             let condition = matches(self.scope, Some(ids));
-            self.whether(path, Some(positive), |_| condition)?;
+            self.boolean(path, Some(positive), |_| condition)?;
         }
-        self.whether(path.field("isNull"), is_null.map(|null| !null), |scope| matches(scope, None))
+        self.boolean(path.field("isNull"), is_null.map(|null| !null), |scope| matches(scope, None))
     }
 
     /// The operators on a column with an ID.
@@ -218,7 +218,7 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, values, check)?;
-            self.whether(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
+            self.boolean(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
         }
         let dialect = self.scope.dialect();
         let own = Expr::col(column.as_column_ref());
@@ -239,7 +239,7 @@ impl All<'_> {
             };
             self.push(path, condition)?;
         }
-        self.whether(path.field("isNull"), *is_null, |_| column.is_null())
+        self.boolean(path.field("isNull"), *is_null, |_| column.is_null())
     }
 
     /// The operators on a column with a time.
@@ -266,7 +266,7 @@ impl All<'_> {
                 _ => self.push(path, column.lte(time))?,
             }
         }
-        self.whether(path.field("isNull"), *is_null, |_| column.is_null())
+        self.boolean(path.field("isNull"), *is_null, |_| column.is_null())
     }
 
     /// The operators on a number.
@@ -298,7 +298,7 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, values, |value, _| Ok(*value))?;
-            self.whether(path, Some(positive), |scope| scope.dialect().is_in(own(), values))?;
+            self.boolean(path, Some(positive), |scope| scope.dialect().is_in(own(), values))?;
         }
         Ok(())
     }
@@ -349,7 +349,7 @@ impl All<'_> {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, &values, |value: &T, _| Ok(*value))?;
-            self.whether(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
+            self.boolean(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
         }
         Ok(())
     }

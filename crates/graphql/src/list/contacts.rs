@@ -23,7 +23,7 @@ pub(super) async fn add(
 ) -> Result<ListPayload, Error> {
     let (campaign, contacts) = ids(campaign, contacts)?;
     let add = || campaigns_delivery::add_contacts(ctx.scope(), campaign, &contacts);
-    Ok(ctx.change(add).await.map_err(not_listed)?.into())
+    Ok(ctx.change(add).await.map_err(to_error)?.into())
 }
 
 pub(super) async fn add_segment(
@@ -34,7 +34,7 @@ pub(super) async fn add_segment(
     let campaign = input::id(campaign, CAMPAIGN)?;
     let segment = input::id(segment, SEGMENT)?;
     let add = || campaigns_delivery::add_segment(ctx.scope(), campaign, segment, ctx.now());
-    Ok(ctx.change(add).await.map_err(not_listed)?.into())
+    Ok(ctx.change(add).await.map_err(to_error)?.into())
 }
 
 pub(super) async fn remove(
@@ -45,7 +45,7 @@ pub(super) async fn remove(
     let admin = ctx.admin()?;
     let (campaign, contacts) = ids(campaign, contacts)?;
     let remove = || campaigns_delivery::remove_contacts(&admin, campaign, &contacts);
-    Ok(ctx.change(remove).await.map_err(not_listed)?.into())
+    Ok(ctx.change(remove).await.map_err(to_error)?.into())
 }
 
 fn ids(campaign: &ID, contacts: &[ID]) -> Result<(Uuid, Vec<Uuid>), Error> {
@@ -58,12 +58,12 @@ fn ids(campaign: &ID, contacts: &[ID]) -> Result<(Uuid, Vec<Uuid>), Error> {
     Ok((campaign, contacts))
 }
 
-fn not_listed(error: ListError) -> Error {
+fn to_error(error: ListError) -> Error {
     match error {
         ListError::CampaignNotFound => Error::not_found("campaign", CAMPAIGN),
         ListError::ContactNotFound { index } => Error::not_found("contact", CONTACTS.index(index)),
         ListError::SegmentNotFound => Error::not_found("segment", SEGMENT),
-        ListError::Rules(error) => segment::unusable(&error),
+        ListError::Rules(error) => segment::unusable_rules(&error),
         ListError::Scope(error) => error.into(),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct ListPayload {
 impl From<ListOutcome> for ListPayload {
     fn from(listed: ListOutcome) -> Self {
         Self {
-            campaign: Campaign(rows::alone(listed.campaign)),
+            campaign: Campaign(rows::from_model(listed.campaign)),
             added: listed.added,
             removed: listed.removed,
             already_on_list: listed.already_on_list,

@@ -8,14 +8,14 @@ use crate::{
     connection::ConnectionNode,
     contact::Contact,
     error::Error,
-    object::{object, waiting},
+    object::{async_fields, object},
     scalars::{DateTime, Json},
     segment::Segment,
 };
 
 object! {
     /// An entry of a campaign's list: a contact that the campaign is for.
-    ListEntry of list_entry, waits ListEntryFields {
+    ListEntry of list_entry, async ListEntryFields {
         "campaign" needs CampaignId;
         "segment" needs SegmentId;
         "contact" needs ContactId;
@@ -30,7 +30,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(ListEntryFields of list_entry);
+async_fields!(ListEntryFields of list_entry);
 
 impl ConnectionNode for ListEntry {
     const NAME: &'static str = "list entry";

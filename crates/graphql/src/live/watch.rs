@@ -6,8 +6,8 @@
 //!
 //! **Invariants.** A campaign is counted once for each process, for all of its watchers, and not at
 //! all without watchers. The last state that a watcher has seen is current, or at most a few
-//! seconds old, even if it was changed with SQL. While nothing happens, an organization costs two statements
-//! every two seconds, however many of its campaigns are watched.
+//! seconds old, even if it was changed with SQL. While nothing happens, an organization costs two
+//! statements every two seconds, however many of its campaigns are watched.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -30,9 +30,9 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// The time between two counts of all campaigns, even if nothing is known to have changed.
 const SWEEP: Duration = Duration::from_secs(2);
 /// The maximum time of a count.
-const LIMIT: Duration = Duration::from_secs(30);
+const MAX_TIME: Duration = Duration::from_secs(30);
 /// The number of campaigns that one statement counts.
-const TOGETHER: usize = 500;
+const BATCH: usize = 500;
 
 /// The state of a campaign, or `None` if it is deleted, and when counting started.
 type CountedState = (Option<State>, Instant);
@@ -168,36 +168,36 @@ impl Task {
                     failing = true;
                 }
             }
-            let rest = started + INTERVAL;
-            let sweep = rest.max(started + SWEEP);
+            let earliest = started + INTERVAL;
+            let sweep = earliest.max(started + SWEEP);
             touched = Pending::Some(HashSet::new());
             if failing {
                 touched = Pending::All;
             }
             // wait until there is something to count and it is time
-            let mut something = failing;
-            while !something || Instant::now() < rest {
-                let until = if something { rest } else { sweep };
+            let mut has_work = failing;
+            while !has_work || Instant::now() < earliest {
+                let until = if has_work { earliest } else { sweep };
                 tokio::select! {
                     next = next(&mut follower) => {
                         if let Ok(campaign) = next {
                             touched.add(campaign);
-                            something |= self.organization.campaigns().contains_key(&campaign);
+                            has_work |= self.organization.campaigns().contains_key(&campaign);
                         } else {
                             // the feed went back, or cannot be followed: count everything again
                             follower = None;
                             touched = Pending::All;
-                            something = true;
+                            has_work = true;
                         }
                     }
                     () = self.organization.changed.notified() => {
                         touched = Pending::All;
-                        something = true;
+                        has_work = true;
                     }
                     () = sleep_until(until.into()) => {
-                        if !something {
+                        if !has_work {
                             touched = Pending::All;
-                            something = true;
+                            has_work = true;
                         }
                     }
                 }
@@ -232,9 +232,9 @@ impl Task {
                 }
             }
         };
-        for ids in watched.chunks(TOGETHER) {
+        for ids in watched.chunks(BATCH) {
             let at = Instant::now();
-            let scope = self.scope.operation(at + LIMIT, None);
+            let scope = self.scope.operation(at + MAX_TIME, None);
             let selected = scope.find_by::<campaign::Entity>(campaign::Entity::ID, ids);
             let mut states = states(&scope, selected).await?;
             let mut campaigns = self.organization.campaigns();

@@ -40,7 +40,7 @@ pub(crate) async fn create(
         input.description.map(|text| input::text(text, path.field("description"))).transpose()?;
     let filter_rules = match input.filter_rules {
         None => json!({}),
-        Some(Json(value)) => rules::sent(value, path.field("filterRules"))?.0,
+        Some(Json(value)) => rules::parse(value, path.field("filterRules"))?.0,
     };
     let metadata = match input.metadata {
         None => json!({}),
@@ -55,7 +55,7 @@ pub(crate) async fn create(
         ..Default::default()
     };
     let segment = ctx.change(|| store(ctx.scope(), &row)).await?;
-    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+    Ok(SegmentPayload { segment: Segment(rows::from_model(segment)) })
 }
 
 async fn store(scope: &Scope, row: &segment::ActiveModel) -> Result<segment::Model, Error> {

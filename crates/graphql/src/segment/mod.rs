@@ -17,7 +17,7 @@ pub(crate) use mutations::SegmentMutations;
 pub(crate) use object::Segment;
 pub(crate) use order::SegmentOrder;
 pub(crate) use queries::SegmentQueries;
-pub(crate) use rules::unusable;
+pub(crate) use rules::unusable_rules;
 
 use async_graphql::SimpleObject;
 

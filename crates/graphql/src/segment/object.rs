@@ -9,14 +9,14 @@ use crate::{
     contact::{Contact, ContactOrder},
     context::RequestContext,
     error::Error,
-    object::{object, waiting},
+    object::{async_fields, object},
     rows::Row,
     scalars::{DateTime, Json},
 };
 
 object! {
     /// A segment: named rules that select contacts.
-    Segment of segment, waits SegmentFields {
+    Segment of segment, async SegmentFields {
         "contacts" needs FilterRules;
     }
     /// The segment's UUID.
@@ -38,7 +38,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(SegmentFields of segment);
+async_fields!(SegmentFields of segment);
 
 impl ConnectionNode for Segment {
     const NAME: &'static str = "segment";

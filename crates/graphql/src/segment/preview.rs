@@ -23,7 +23,7 @@ const MAX_CONTACTS: u64 = 500;
 pub(crate) struct SegmentPreview(Scoped<contact::Entity>);
 
 pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPreview, Error> {
-    let (_, rules) = rules::sent(value, Path::argument("rules"))?;
+    let (_, rules) = rules::parse(value, Path::argument("rules"))?;
     Ok(SegmentPreview(rules::contacts(ctx.scope(), &rules, ctx.now())))
 }
 
@@ -55,6 +55,6 @@ impl SegmentPreview {
         let order = Ordering::of::<Contact>(scope, Some(&ContactOrder::BY_NAME))?.order;
         let window = Window { limit, from_end: false, cursor: None };
         let page = scope.page(self.0.clone(), None, &columns, &order, &window).await?;
-        Ok(Objects(rows::read(page.rows, columns).map(Contact::from).collect()))
+        Ok(Objects(rows::from_results(page.rows, columns).map(Contact::from).collect()))
     }
 }

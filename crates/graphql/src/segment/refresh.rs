@@ -18,7 +18,7 @@ pub(super) async fn refresh(ctx: &Context<'_>, id: &ID) -> Result<SegmentPayload
     let path = Path::argument("id");
     let id = input::id(id, path)?;
     let segment = ctx.change(|| store(ctx.scope(), id, ctx.now())).await?;
-    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+    Ok(SegmentPayload { segment: Segment(rows::from_model(segment)) })
 }
 
 /// Counts while the segment is locked, so that the count matches the rules that are stored with it.

@@ -11,26 +11,26 @@ use crate::{
     input::{self, Path},
 };
 
-/// Rules that a client sends.
-pub(super) fn sent(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> {
+/// Parses rules from a client. Returns them as JSON to store as well.
+pub(super) fn parse(value: Json, path: Path<'_>) -> Result<(Json, Rules), Error> {
     let rules = Rules::parse(&value)
-        .map_err(|error| Error::bad_input(place(path, &error), error.message.clone()))?;
-    // what the rules do not use is stored with them
+        .map_err(|error| Error::bad_input(path_of(path, &error), error.message.clone()))?;
+    // members of the JSON that are not rules are stored as well
     Ok((input::rules(value, path)?, rules))
 }
 
 /// The rules of a stored segment.
 ///
 /// # Errors
-/// [`unusable`], if another program has stored rules that cannot be read.
+/// [`unusable_rules`], if another program has stored rules that cannot be read.
 pub(super) fn stored_rules(value: &Json) -> Result<Rules, Error> {
-    Rules::parse(value).map_err(|error| unusable(&error))
+    Rules::parse(value).map_err(|error| unusable_rules(&error))
 }
 
 /// The stored rules of a segment cannot be read: CONFLICT, with the path starting at `filterRules`.
-pub(crate) fn unusable(error: &RuleError) -> Error {
+pub(crate) fn unusable_rules(error: &RuleError) -> Error {
     let message = format!("The segment's rules cannot be used: {}", error.message);
-    Error::stored_conflict(place(Path::argument("filterRules"), error), message)
+    Error::stored_conflict(path_of(Path::argument("filterRules"), error), message)
 }
 
 /// The contacts that rules select now.
@@ -43,6 +43,6 @@ pub(super) fn contacts(
 }
 
 /// The path of an error in rules at a path.
-fn place(path: Path<'_>, error: &RuleError) -> String {
+fn path_of(path: Path<'_>, error: &RuleError) -> String {
     if error.path.is_empty() { path.to_string() } else { format!("{path}.{}", error.path) }
 }

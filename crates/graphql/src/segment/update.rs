@@ -41,7 +41,7 @@ pub(crate) async fn update(
     let description =
         input::nullable(input.description, |text| input::text(text, path.field("description")))?;
     let filter_rules = input::required(input.filter_rules, path.field("filterRules"))?
-        .map(|Json(value)| rules::sent(value, path.field("filterRules")))
+        .map(|Json(value)| rules::parse(value, path.field("filterRules")))
         .transpose()?
         .map(|(value, _)| value);
     let metadata = input::nullable(input.metadata, |Json(value)| {
@@ -56,7 +56,7 @@ pub(crate) async fn update(
         ..Default::default()
     };
     let segment = ctx.change(|| store(ctx.scope(), id, &changes)).await?;
-    Ok(SegmentPayload { segment: Segment(rows::alone(segment)) })
+    Ok(SegmentPayload { segment: Segment(rows::from_model(segment)) })
 }
 
 async fn store(

@@ -63,7 +63,7 @@ impl Filter for SendFilter {
         for (name, wanted, event_type) in
             [("opened", self.opened, EventType::Open), ("clicked", self.clicked, EventType::Click)]
         {
-            all.whether(path.field(name), wanted, |scope| send_had(scope, event_type))?;
+            all.boolean(path.field(name), wanted, |scope| send_had(scope, event_type))?;
         }
         Ok(())
     }

@@ -11,21 +11,21 @@ use crate::{
     context::RequestContext,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
-    json_columns::OneOf,
-    object::{object, waiting},
+    json_columns::EnumColumn,
+    object::{async_fields, object},
     scalars::{DateTime, Json},
 };
 
 object! {
     /// A send: the message of a campaign to one contact, with its delivery status.
-    Send of send, waits SendFields {
+    Send of send, async SendFields {
         "campaign" needs CampaignId;
         "contact" needs ContactId;
     }
     /// The send's UUID.
     "id": ID = Id;
     /// The delivery status.
-    "status": OneOf<SendStatus, send::SendStatus> = Status;
+    "status": EnumColumn<SendStatus, send::SendStatus> = Status;
     /// When the message was sent. Null if it has not been sent yet.
     "sentAt": Option<DateTime> = SentAt;
     /// When the delivery was confirmed. Null if it has not been confirmed.
@@ -40,7 +40,7 @@ object! {
     "metadata": Json = Metadata;
 }
 
-waiting!(SendFields of send);
+async_fields!(SendFields of send);
 
 impl ConnectionNode for Send {
     const NAME: &'static str = "send";

@@ -41,7 +41,7 @@ pub(super) async fn queue(ctx: &Context<'_>, id: &ID) -> Result<QueueSendsPayloa
         QueueError::Scope(error) => error.into(),
     })?;
     Ok(QueueSendsPayload {
-        campaign: Campaign(rows::alone(campaign)),
+        campaign: Campaign(rows::from_model(campaign)),
         queued: queued.queued,
         already_queued: queued.already_queued,
         suppressed: queued.suppressed,

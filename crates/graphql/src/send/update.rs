@@ -31,7 +31,7 @@ pub(crate) struct UpdateSendInput {
 }
 
 impl UpdateSendInput {
-    fn report(self, now: ChronoDateTime<Utc>, path: Path<'_>) -> Result<Report, Error> {
+    fn into_report(self, now: ChronoDateTime<Utc>, path: Path<'_>) -> Result<Report, Error> {
         Ok(Report {
             id: input::id(&self.id, path.field("id"))?,
             status: self.status.into(),
@@ -46,7 +46,7 @@ impl UpdateSendInput {
 
 /// The result of `updateSends`.
 pub(crate) struct UpdateSendsPayload {
-    updated: UpdateOutcome,
+    outcome: UpdateOutcome,
     ids: Vec<Uuid>,
 }
 
@@ -55,19 +55,19 @@ pub(crate) struct UpdateSendsPayload {
 impl UpdateSendsPayload {
     /// The number of reports that changed their send.
     async fn updated(&self) -> usize {
-        self.updated.updated
+        self.outcome.updated
     }
 
     /// The number of reports that changed nothing because they were late or repeated.
     async fn unchanged(&self) -> usize {
-        self.updated.unchanged
+        self.outcome.unchanged
     }
 
     /// The send of each report after the change, in the order of the input.
     async fn sends(&self, ctx: &Context<'_>) -> Result<Objects<Send>, Error> {
         let found = ctx.scope().by_ids::<send::Entity>(self.ids.iter().copied()).await?;
-        let found = rows::by_id(rows::together::<send::Entity>(found));
-        // a row deleted in the meantime is left out
+        let found = rows::by_id(rows::from_models::<send::Entity>(found));
+        // skip rows that were deleted in the meantime
         let sends = self.ids.iter().filter_map(|id| found.get(id).cloned()).map(Send);
         Ok(Objects(sends.collect()))
     }
@@ -85,15 +85,15 @@ pub(super) async fn update(
     let reports = input
         .into_iter()
         .enumerate()
-        .map(|(index, input)| input.report(now, path.index(index)))
+        .map(|(index, input)| input.into_report(now, path.index(index)))
         .collect::<Result<Vec<_>, _>>()?;
     let ids = reports.iter().map(|report| report.id).collect();
-    let updated = ctx.changed(ctx.live().intake.update_sends(ctx.scope(), reports)).await;
-    let updated = updated.map_err(|error| match error {
+    let outcome = ctx.change_once(ctx.live().intake.update_sends(ctx.scope(), reports)).await;
+    let outcome = outcome.map_err(|error| match error {
         ReportError::SendNotFound { index } => {
             Error::not_found("send", path.index(index).field("id"))
         }
         ReportError::Scope(error) => error.into(),
     })?;
-    Ok(UpdateSendsPayload { updated, ids })
+    Ok(UpdateSendsPayload { outcome, ids })
 }

@@ -57,8 +57,8 @@ impl From<Figures> for CampaignStats {
 impl CampaignStats {
     /// Whether the times of events are selected.
     pub(crate) fn spans(ctx: &Context<'_>) -> Spans {
-        let asked = ctx.look_ahead();
-        if ["firstEventAt", "lastEventAt"].iter().any(|name| asked.field(name).exists()) {
+        let selection = ctx.look_ahead();
+        if ["firstEventAt", "lastEventAt"].iter().any(|name| selection.field(name).exists()) {
             Spans::With
         } else {
             Spans::Without

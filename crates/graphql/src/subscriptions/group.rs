@@ -15,21 +15,23 @@ use tokio::sync::OnceCell;
 /// A response of a subscription as it is sent: an execution result in JSON.
 pub type Payload = Arc<str>;
 
-/// How many events a group remembers, for how long, and with how many bytes.
-const REMEMBERED: usize = 4_096;
-const KEPT: Duration = Duration::from_secs(10);
+/// The maximum number of events that a group keeps.
+const MAX_EVENTS: usize = 4_096;
+/// How long a group keeps an event.
+const MAX_AGE: Duration = Duration::from_secs(10);
+/// The maximum number of bytes of the events that a group keeps.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The key of a group: what its members can see, and the hash of the operation except for its start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct GroupKey {
     pub(crate) visibility: Visibility,
     pub(crate) operation: [u8; 32],
 }
 
 /// The groups of a process.
 #[derive(Clone, Default)]
-pub(crate) struct Groups(Arc<Mutex<HashMap<Key, Weak<Group>>>>);
+pub(crate) struct Groups(Arc<Mutex<HashMap<GroupKey, Weak<Group>>>>);
 
 /// Subscribers with the same key.
 struct Group {
@@ -38,18 +40,19 @@ struct Group {
 }
 
 /// A subscriber that belongs to a group.
-pub(crate) struct Member(Arc<Group>);
+pub(crate) struct GroupMember(Arc<Group>);
 
-/// The rendered latest events, by position.
+/// The latest rendered events, by position.
 struct Events {
     cells: BTreeMap<i64, Cell>,
     bytes: usize,
     budget: Arc<Budget>,
 }
 
+/// An event that is rendered once.
 struct Cell {
     payload: Arc<OnceCell<Payload>>,
-    asked: Instant,
+    requested: Instant,
     held: Option<Reservation>,
     bytes: usize,
 }
@@ -57,13 +60,13 @@ struct Cell {
 impl Events {
     /// The slot of an event, rendered at this time or later.
     fn cell(&mut self, position: i64, since: Instant) -> Arc<OnceCell<Payload>> {
-        self.forget_old();
-        if let Some(cell) = self.cells.get(&position).filter(|cell| cell.asked >= since) {
+        self.evict_old();
+        if let Some(cell) = self.cells.get(&position).filter(|cell| cell.requested >= since) {
             return Arc::clone(&cell.payload);
         }
         let payload = Arc::<OnceCell<Payload>>::default();
         let cell =
-            Cell { payload: Arc::clone(&payload), asked: Instant::now(), held: None, bytes: 0 };
+            Cell { payload: Arc::clone(&payload), requested: Instant::now(), held: None, bytes: 0 };
         if let Some(before) = self.cells.insert(position, cell) {
             self.bytes -= before.bytes;
         }
@@ -85,14 +88,18 @@ impl Events {
                 self.cells.remove(&position);
             }
         }
-        while self.cells.len() > REMEMBERED || self.bytes > MAX_BYTES {
+        while self.cells.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             let Some((_, cell)) = self.cells.pop_first() else { break };
             self.bytes -= cell.bytes;
         }
     }
 
-    fn forget_old(&mut self) {
-        while self.cells.first_key_value().is_some_and(|(_, cell)| cell.asked.elapsed() > KEPT) {
+    fn evict_old(&mut self) {
+        while self
+            .cells
+            .first_key_value()
+            .is_some_and(|(_, cell)| cell.requested.elapsed() > MAX_AGE)
+        {
             let Some((_, cell)) = self.cells.pop_first() else { break };
             self.bytes -= cell.bytes;
         }
@@ -100,7 +107,8 @@ impl Events {
 }
 
 impl Groups {
-    pub(crate) fn join(&self, key: Key, budget: Arc<Budget>) -> Member {
+    /// Joins the group with this key. What it keeps is drawn from the budget of its first member.
+    pub(crate) fn join(&self, key: GroupKey, budget: Arc<Budget>) -> GroupMember {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let group = groups.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
             groups.retain(|_, group| group.strong_count() > 0);
@@ -111,18 +119,18 @@ impl Groups {
             group
         });
         group.members.fetch_add(1, Ordering::Relaxed);
-        Member(group)
+        GroupMember(group)
     }
 }
 
-impl Drop for Member {
+impl Drop for GroupMember {
     fn drop(&mut self) {
         self.0.members.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Member {
-    /// The rendered event at a position, from this time or later. The first member that asks
+impl GroupMember {
+    /// The event at a position, rendered at this time or later. The first member to need it
     /// renders it. An event that only produced an error is not kept, and nothing is kept for a
     /// single member.
     pub(crate) async fn payload(
@@ -163,7 +171,7 @@ pub(crate) enum RenderOutcome {
 }
 
 impl RenderOutcome {
-    pub(crate) fn payload(self) -> Option<Payload> {
+    fn payload(self) -> Option<Payload> {
         match self {
             Self::Whole(payload) | Self::Failed(payload) => Some(payload),
             Self::Gone => None,

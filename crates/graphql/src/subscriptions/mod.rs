@@ -51,7 +51,7 @@ use execution::SubjectSlot;
 
 pub(crate) use execution::{CampaignView, Execution, Subject};
 pub use group::Payload;
-pub(crate) use group::{Groups, Key, Member, RenderOutcome};
+pub(crate) use group::{GroupKey, GroupMember, Groups, RenderOutcome};
 
 /// The subscriptions.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! The arguments of a time series, and the buckets that they ask for.
+//! The arguments of a time series, and the buckets that they define.
 
 use async_graphql::Enum;
 use campaigns_analytics::{Bucket, Interval, MAX_BUCKETS, buckets};
@@ -64,6 +64,6 @@ impl Calendar {
 }
 
 /// Rejects a time range that ends before it starts.
-pub(crate) fn in_order(from: ChronoDateTime<Utc>, to: ChronoDateTime<Utc>) -> Result<(), Error> {
+pub(crate) fn check_order(from: ChronoDateTime<Utc>, to: ChronoDateTime<Utc>) -> Result<(), Error> {
     if from < to { Ok(()) } else { Err(Error::bad_input("from", "This must be before to.")) }
 }

@@ -30,8 +30,8 @@ campaigns_scope::event_counts!(engagement_bucket);
 impl EngagementBucket {
     /// Whether numbers of sends are selected.
     pub(super) fn uniques(ctx: &Context<'_>) -> Uniques {
-        let asked = ctx.look_ahead();
-        if ["uniqueOpens", "uniqueClicks"].iter().any(|name| asked.field(name).exists()) {
+        let selection = ctx.look_ahead();
+        if ["uniqueOpens", "uniqueClicks"].iter().any(|name| selection.field(name).exists()) {
             Uniques::With
         } else {
             Uniques::Without

@@ -9,7 +9,7 @@ use campaigns_operation::object::Objects;
 use chrono::{DateTime as ChronoDateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Calendar, EngagementBucket, arguments::in_order};
+use super::{Calendar, EngagementBucket, arguments::check_order};
 use crate::{
     context::RequestContext,
     error::Error,
@@ -21,7 +21,7 @@ use crate::{
 type Time = ChronoDateTime<Utc>;
 
 /// The maximum number of buckets of all campaigns of a page.
-const MAX_IN_ALL: usize = 50_000;
+const MAX_TOTAL_BUCKETS: usize = 50_000;
 
 /// The time series of a campaign, counted for all campaigns that were read with it. A missing bound
 /// comes from the campaign's events: the first, and just after the last.
@@ -37,7 +37,7 @@ pub(crate) async fn of_campaign(
     };
     let (from, to) = (time(from, "from")?, time(to, "to")?);
     if let (Some(from), Some(to)) = (from, to) {
-        in_order(from, to)?;
+        check_order(from, to)?;
     }
     let scope = ctx.scope();
     let spans = if from.is_some() && to.is_some() {
@@ -65,9 +65,10 @@ pub(crate) async fn of_campaign(
                 .filter_map(|campaign| Some((campaign, buckets_of(&campaign).ok()?)))
                 .flat_map(|(id, buckets)| buckets.into_iter().map(move |bucket| (id, bucket)))
                 .collect();
-            if wanted.len() > MAX_IN_ALL {
-                let message =
-                    format!("The campaigns would have more than {MAX_IN_ALL} periods in total.");
+            if wanted.len() > MAX_TOTAL_BUCKETS {
+                let message = format!(
+                    "The campaigns would have more than {MAX_TOTAL_BUCKETS} periods in total."
+                );
                 return Err(Error::limit("interval", message));
             }
             let activities = campaigns_analytics::timelines(scope, &wanted, uniques).await?;

@@ -5,7 +5,7 @@ use campaigns_analytics::Scan;
 use campaigns_entity::campaign;
 use campaigns_operation::object::Objects;
 
-use super::{Calendar, EngagementBucket, TimeInterval, arguments::in_order};
+use super::{Calendar, EngagementBucket, TimeInterval, arguments::check_order};
 use crate::{
     campaign::CampaignFilter,
     context::RequestContext,
@@ -42,7 +42,7 @@ impl TimelineQueries {
         let calendar = Calendar::of(interval, &timezone)?;
         let from = input::time(&from, Path::argument("from"))?;
         let to = input::time(&to, Path::argument("to"))?;
-        in_order(from, to)?;
+        check_order(from, to)?;
         let buckets = calendar.buckets(from, to)?;
         let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
         let selected = scope.find::<campaign::Entity>().filter(condition);

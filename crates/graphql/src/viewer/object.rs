@@ -20,7 +20,7 @@ pub(crate) enum Role {
 
 object! {
     /// An organization. You can see the data of your own organization only.
-    Organization of organization, waits NoFields
+    Organization of organization, async NoFields
     /// The organization's UUID.
     "id": ID = Id;
     /// The organization's name.
@@ -31,7 +31,7 @@ object! {
 
 object! {
     /// A user: a person who works for your organization.
-    User of user, waits NoFields
+    User of user, async NoFields
     /// The user's UUID.
     "id": ID = Id;
     /// The user's e-mail address.
@@ -66,13 +66,13 @@ impl Viewer {
         let scope = ctx.scope();
         let found = scope.one(scope.find::<organization::Entity>()).await?;
         let found = found.ok_or_else(|| Error::not_found("organization", "organization"))?;
-        Ok(Organization(rows::alone(found)))
+        Ok(Organization(rows::from_model(found)))
     }
 
     /// The user that the token's subject identifies. Null if there is none.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let found = user_of(ctx.scope(), &self.0).await?;
-        Ok(found.map(|user| User(rows::alone(user))))
+        Ok(found.map(|user| User(rows::from_model(user))))
     }
 
     /// When your token expires. Requests fail with `UNAUTHENTICATED`, and sockets are closed, shortly
