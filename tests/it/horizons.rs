@@ -343,9 +343,7 @@ async fn the_service_and_the_database_agree_on_buckets_and_numbers() {
 /// A database as it was before feeds settled by organization.
 async fn of_before() -> TestDatabase {
     let database = TestDatabase::new(Backend::Postgres).await;
-    for undone in ["m0014_upkeep", "m0013_event_ids", "m0012_horizons"] {
-        assert_eq!(campaigns_migration::down(&database.url).await.unwrap().unwrap(), undone);
-    }
+    while campaigns_migration::down(&database.url).await.unwrap().unwrap() != "m0012_horizons" {}
     database
 }
 
