@@ -71,7 +71,7 @@ const fn campaign(name: &'static str, label: &'static str, relation: ContactCamp
 }
 
 /// All fields.
-pub static FIELDS: [Field; 39] = [
+pub static FIELDS: &[Field] = &[
     text("first_name", "First name", Column::FirstName),
     text("last_name", "Last name", Column::LastName),
     text("email", "E-mail address", Column::Email),
