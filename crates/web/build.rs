@@ -1,5 +1,5 @@
 //! Builds the pages of `web/` into `OUT_DIR/pages` if Node is installed. Otherwise it leaves that
-//! folder empty, and the plain pages are served.
+//! folder empty, and the plain page is served.
 //!
 //! `CAMPAIGNS_WEB=plain` skips the build. `CAMPAIGNS_WEB=full` fails if the pages cannot be built.
 
@@ -41,7 +41,7 @@ fn main() {
             Ok(()) => true,
             Err(why) if wanted == "full" => panic!("the pages cannot be built: {why}"),
             Err(why) => {
-                println!("cargo::warning=the plain pages are embedded because {why}");
+                println!("cargo::warning=the plain page is embedded because {why}");
                 clear(&pages).expect("cargo's folder can be written to");
                 false
             }

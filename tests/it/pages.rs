@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// Visits the built pages, on every device if `everywhere` says so. A program that was built with
-/// plain pages has none.
+/// the plain page has none.
 async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
     if Pages::default() == Pages::Plain {
         eprintln!("not visited: these tests were built with CAMPAIGNS_WEB=plain, or without Node");
@@ -74,7 +74,7 @@ async fn a_link_replaces_no_session_without_a_question() {
 }
 
 #[tokio::test]
-async fn a_link_replaces_no_session_of_the_plain_pages_without_a_question() {
+async fn a_link_replaces_no_session_of_the_plain_page_without_a_question() {
     follow_links(Pages::Plain, true).await;
 }
 
@@ -311,7 +311,7 @@ pub(crate) async fn fill(app: &TestApp, acme: &Organization) {
 }
 
 #[tokio::test]
-async fn the_plain_pages_explore_and_look_without_anything_built() {
+async fn the_plain_page_sends_operations_without_anything_built() {
     let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;

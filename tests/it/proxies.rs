@@ -291,7 +291,7 @@ async fn a_person_uses_the_pages_below_a_path_behind_nginx() {
 }
 
 #[tokio::test]
-async fn the_plain_pages_do_the_same_below_a_path_that_caddy_removes() {
+async fn the_plain_page_does_the_same_below_a_path_that_caddy_removes() {
     let port = free_port();
     let sign_in = SignIn { takes_token_links: true, ..SignIn::default() };
     let public_url = public_url(port, "/mail");

@@ -1,21 +1,24 @@
-// What a person does with the plain pages, in a browser. ADDRESS is the service, TOKEN an admin's token.
+// What a person does with the plain page, in a browser. ADDRESS is the service, TOKEN an admin's token. With SHOTS,
+// screenshots come into that folder.
 
 import { click, expect, isAccessible, visit } from "./browser.mjs";
 
-const { ADDRESS, TOKEN } = process.env;
+const { ADDRESS, TOKEN, SHOTS } = process.env;
+const run = (page) => page.getByRole("button", { name: "Run" }).click();
+const answer = (page) => page.locator("#response");
 
-async function exploring(open) {
+async function exploring(open, path) {
   const page = await open();
-  await page.goto(`${ADDRESS}/graphiql#token=${TOKEN}`);
+  await page.goto(`${ADDRESS}${path}#token=${TOKEN}`);
   expect(!page.url().includes("token"), "the address without the token");
   await page.getByText("EngagementEventEdge", { exact: false }).first().waitFor({ state: "attached" });
-  await page.getByRole("button", { name: "Run" }).click();
-  const answer = page.locator("#response");
-  await answer.getByText('"totalCount": 1').waitFor();
+  await run(page);
+  await answer(page).getByText('"totalCount": 1').waitFor();
+  await answer(page).getByText('"openRate"').waitFor();
   await page.getByRole("textbox", { name: "Operation" }).fill("subscription { engagementEvents { node { type url } } }");
-  await page.getByRole("button", { name: "Run" }).click();
-  await answer.getByText("Subscribed").waitFor();
-  const heard = answer.getByText("heard-in-the-explorer");
+  await run(page);
+  await answer(page).getByText("Subscribed").waitFor();
+  const heard = answer(page).getByText("heard-in-the-explorer");
   for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
     await click(ADDRESS, TOKEN, "https://example.com/heard-in-the-explorer");
     await heard.waitFor({ timeout: 2_000 }).catch(() => null);
@@ -27,23 +30,36 @@ async function exploring(open) {
   await page.context().close();
 }
 
-async function looking(open) {
-  for (const colorScheme of ["light", "dark"]) {
-    const page = await open({ colorScheme });
-    await page.goto(`${ADDRESS}/#token=${TOKEN}`);
-    await page.getByRole("cell", { name: "Spring" }).waitFor();
-    await isAccessible(page);
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByLabel("Token").fill(`Bearer ${TOKEN}`);
-    await isAccessible(page);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("cell", { name: "Spring" }).waitFor();
-    await page.context().close();
-  }
+async function signingIn(open, colorScheme, device) {
+  const page = await open({ colorScheme, ...device });
+  const shoot = async (name) => {
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/plain-${name}-${device.viewport.width}-${colorScheme}.png`, fullPage: true });
+  };
+  await page.goto(ADDRESS);
+  const pasted = page.getByLabel("Token");
+  await pasted.waitFor();
+  // before anyone signs in as well
+  expect(await page.getByText("install Node").isVisible(), "how to get the dashboard");
+  await isAccessible(page);
+  await shoot("signed-out");
+  await pasted.fill(`Bearer ${TOKEN}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await run(page);
+  await answer(page).getByText('"totalCount": 1').waitFor();
+  expect(await page.getByText("install Node").isVisible(), "how to get the dashboard");
+  await isAccessible(page);
+  await shoot("explorer");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await pasted.waitFor();
+  expect((await answer(page).textContent()) === "", "no answer of the session that has ended");
+  await page.context().close();
 }
 
 await visit(ADDRESS, async (open) => {
-  await exploring(open);
-  await looking(open);
+  for (const path of ["/", "/graphiql"]) await exploring(open, path);
+  const devices = [{ viewport: { width: 1280, height: 860 } }, { viewport: { width: 390, height: 800 } }];
+  for (const device of devices) {
+    for (const colorScheme of ["light", "dark"]) await signingIn(open, colorScheme, device);
+  }
 });
 console.log("done");

@@ -1,7 +1,7 @@
 //! The pages of the service: the dashboard and GraphiQL.
 //!
-//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain
-//! pages beside this crate's source take their place, with fewer features and no dependencies.
+//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain page
+//! beside this crate's source takes their place. It sends operations, and has no dependencies.
 //!
 //! **Invariants.** A page loads nothing from another host, and its policy forbids it. It can connect to
 //! the issuer at which people sign in, if there is one. No script is inline. A file that is cached
@@ -36,7 +36,7 @@ static VIEWS: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
 pub enum Pages {
     /// The dashboard and GraphiQL, as built from `web/`.
     Built,
-    /// The pages that need no build.
+    /// One page that sends operations. It needs no build.
     Plain,
 }
 
@@ -69,11 +69,8 @@ impl Pages {
     #[must_use]
     pub fn file(self, path: &str, accepted: &str, prefix: &str, sign_in: &SignIn) -> Option<File> {
         let path = path.strip_prefix('/')?;
-        if path == "graphiql" {
-            return self.page("graphiql.html", prefix, sign_in);
-        }
-        if path.is_empty() || VIEWS.contains_key(path.split('/').next().unwrap_or_default()) {
-            return self.page("index.html", prefix, sign_in);
+        if let Some(name) = self.page_at(path) {
+            return self.page(name, prefix, sign_in);
         }
         // browsers ask for it where a page does not name another one
         let path = match (path, self) {
@@ -105,6 +102,16 @@ impl Pages {
         // the dashboard knows its views
         let name = if self == Self::Built { "index.html" } else { "missing.html" };
         self.page(name, prefix, sign_in)
+    }
+
+    /// The name of the page at a path. The plain page takes the place of all pages. None if there is no page.
+    fn page_at(self, path: &str) -> Option<&'static str> {
+        let is_view = |path: &str| VIEWS.contains_key(path.split('/').next().unwrap_or_default());
+        match (path, self) {
+            ("graphiql", Self::Built) => Some("graphiql.html"),
+            ("" | "graphiql", _) => Some("index.html"),
+            _ => is_view(path).then_some("index.html"),
+        }
     }
 
     /// A page, with its own nonce, so that no cache can keep it.

@@ -1,6 +1,7 @@
 import { api, ask, authorization, begin, end, say } from "./session.js";
 
-const FIRST = `# The rates of the campaigns that were sent last. A subscription runs until you stop it.
+const FIRST = `# The rates of the campaigns that were sent last.
+# A subscription runs until you stop it.
 {
   campaigns(
     filter: { status: { eq: SENT } }

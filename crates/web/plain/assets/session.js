@@ -139,7 +139,7 @@ let load;
 let leave;
 
 /** Shows an element, once the reader is signed in, and loads what is in it, until the session ends. */
-export function begin(id, loading, leaving = () => {}) {
+export function begin(id, loading, leaving) {
   content = element(id);
   load = loading;
   leave = leaving;
