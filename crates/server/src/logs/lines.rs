@@ -63,7 +63,7 @@ impl Lines {
     }
 
     /// Adds a line, if there is room.
-    pub(super) fn add(&self, line: &[u8]) {
+    fn add(&self, line: &[u8]) {
         // lines of libraries may contain addresses; lines about operations have no slash
         if line.contains(&b'/') {
             self.push(redacted(&String::from_utf8_lossy(line)).as_bytes());

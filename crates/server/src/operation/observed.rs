@@ -112,7 +112,7 @@ impl Drop for ObservedOperation {
             }
             tracing::info!(
                 target: "campaigns::operation",
-                request_id, organization, r#type = "unknown", code, ms, "operation"
+                request_id, organization, "type" = "unknown", code, ms, "operation"
             );
             return;
         };
@@ -120,17 +120,17 @@ impl Drop for ObservedOperation {
         operations.ended(&OperationLabels { kind, name: about.name() }, outcome, took);
         let name = about.short_name();
         traces::end(&self.span, outcome);
-        let (r#type, cost) = (kind.as_str(), about.cost());
+        let cost = about.cost();
         if kind != Kind::Subscription && took >= self.slow {
             let document = hex(&Sha256::digest(about.document()));
             tracing::warn!(
                 target: "campaigns::operation",
-                request_id, organization, r#type, name, cost, code, ms, document, "slow operation"
+                request_id, organization, "type" = kind.as_str(), name, cost, code, ms, document, "slow operation"
             );
         } else {
             tracing::info!(
                 target: "campaigns::operation",
-                request_id, organization, r#type, name, cost, code, ms, "operation"
+                request_id, organization, "type" = kind.as_str(), name, cost, code, ms, "operation"
             );
         }
     }
