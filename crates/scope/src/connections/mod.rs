@@ -1,9 +1,10 @@
 //! The connections of a process to its database: who can use one, and how a statement runs.
 //!
 //! SeaORM builds statements and reads rows. The part in between is here, because it decides what
-//! one client can cost the others. sqlx's pool is first come, first served, and if the future of a
-//! statement is dropped, the statement keeps running in the database until its timeout, with its
-//! connection.
+//! one client can cost the others. With sqlx's pool, if the future of a statement is dropped, the
+//! statement keeps running in the database until its timeout, with its connection. The pool cannot
+//! pick a connection by its [`Plans`] either, and its settings of a connection are lost behind
+//! PgBouncer. SeaORM's own connection returns rows only when all of them have arrived.
 //!
 //! Some connections are reserved: one for the reader of the feed, one for small statements that must
 //! succeed when everything else is busy (readiness, look-ups of organizations and memberships), and
