@@ -65,7 +65,9 @@ impl MigrationName for Feed {
 
 const EVENTS: &str = "campaign_events";
 
-const COLUMNS: [&str; 3] = ["feed_position", "send_campaign_id", "send_contact_id"];
+/// The columns that are added.
+pub(crate) const COLUMNS: [(&str, &str); 3] =
+    [(EVENTS, "feed_position"), (EVENTS, "send_campaign_id"), (EVENTS, "send_contact_id")];
 
 const INDEXES: [(&str, &str); 4] = [
     ("campaign_events_feed", "org_id, feed_position"),
@@ -159,7 +161,7 @@ impl MigrationTrait for Feed {
         let quietly = is_adopted && steps::can_be_quiet(manager).await?;
         steps::touch_all(manager, EVENTS, "feed_position = 0", "feed_position IS NULL", quietly)
             .await?;
-        steps::forbid_null(manager, EVENTS, &COLUMNS).await?;
+        steps::forbid_null(manager, EVENTS, &COLUMNS.map(|(_, column)| column)).await?;
         for (name, columns) in INDEXES {
             steps::index(manager, name, EVENTS, columns).await?;
         }

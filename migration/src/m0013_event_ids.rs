@@ -50,6 +50,9 @@ const KEY_SUFFIX: &str = "org_id_id_key";
 const UP_SQLITE: &str = include_str!("m0013_event_ids/up_sqlite.sql");
 const DOWN_SQLITE: &str = include_str!("m0013_event_ids/down_sqlite.sql");
 
+/// The column that is added.
+pub(crate) const COLUMNS: [(&str, &str); 1] = [(EVENTS, "chosen_id")];
+
 /// The indexes of PostgreSQL.
 pub(crate) const RELATIONS: [&str; 1] = [INDEX];
 

@@ -1,6 +1,6 @@
 //! Databases that another program has made and the service adopts: nothing of theirs changes.
 
-use std::{io::Write, time::Duration};
+use std::{collections::BTreeSet, io::Write, time::Duration};
 
 use campaigns_scope::Options;
 use campaigns_tests::{
@@ -394,6 +394,71 @@ async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
     ] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
+    assert_same_schema(&before, &database.schema());
+}
+
+/// The names of relations and functions, and those of triggers and columns of the service's tables.
+const NAMES: &str = "SELECT 'relation' AS kind, '' AS of_table, CAST(relname AS text) AS name FROM pg_class
+       WHERE relnamespace = 'public'::regnamespace
+     UNION ALL SELECT 'function', '', CAST(proname AS text) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+     UNION ALL SELECT 'trigger', CAST(relname AS text), CAST(tgname AS text) FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+       WHERE relname IN ('campaign_sends', 'campaign_events') AND NOT tgisinternal
+     UNION ALL SELECT 'column', CAST(table_name AS text), CAST(column_name AS text) FROM information_schema.columns
+       WHERE table_name IN ('campaigns', 'campaign_segments', 'campaign_lists', 'campaign_sends', 'campaign_events')";
+
+/// A statement by which another program uses a name.
+fn use_of((kind, table, name): &(String, String, String)) -> String {
+    match kind.as_str() {
+        "relation" => format!("CREATE TABLE {name} (id integer)"),
+        "function" => {
+            format!("CREATE FUNCTION {name}() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        }
+        "trigger" => format!(
+            "CREATE TRIGGER {name} BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
+        ),
+        _ => format!("ALTER TABLE {table} ADD COLUMN {name} text"),
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_the_service_uses_is_refused_or_does_not_matter() {
+    let names = async |database: &TestDatabase| -> BTreeSet<(String, String, String)> {
+        let rows = rows(database, NAMES).await;
+        let text = |row: &QueryResult, column: &str| row.try_get::<String>("", column).unwrap();
+        rows.iter()
+            .map(|row| (text(row, "kind"), text(row, "of_table"), text(row, "name")))
+            .collect()
+    };
+    let of_service = names(&TestDatabase::adopted().await).await;
+    let found = TestDatabase::of_other_program(Statuses::Documented).await;
+    let of_others = names(&found).await;
+    // these say which migrations are applied
+    let is_of_runs = |name: &str| {
+        ["seaql_migrations", "service_tables"].iter().any(|table| name.starts_with(table))
+    };
+    let added: Vec<_> =
+        of_service.difference(&of_others).filter(|(.., name)| !is_of_runs(name)).collect();
+    assert!(added.len() > 60, "{added:?}");
+    for name in &added {
+        run(&found, &use_of(name)).await;
+    }
+    let refused = campaigns_migration::up(&found.url).await.unwrap_err().to_string();
+    let is_refused = |(kind, table, name): &(String, String, String)| {
+        let name = if kind == "column" { format!("{table}.{name}") } else { name.clone() };
+        refused.contains(&format!("there is a {kind} {name}, a name that the service uses"))
+    };
+    let taken: Vec<_> = added.iter().filter(|name| is_refused(name)).collect();
+    for kind in ["relation", "function", "trigger", "column"] {
+        assert!(taken.iter().any(|(of, ..)| of == kind), "{kind}: {refused}");
+    }
+
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
+    for name in added.iter().filter(|name| !is_refused(name)) {
+        run(&database, &use_of(name)).await;
+    }
+    let before = database.schema();
+    campaigns_migration::up(&database.url).await.unwrap();
+    undo_all(&database).await;
     assert_same_schema(&before, &database.schema());
 }
 

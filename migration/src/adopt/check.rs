@@ -270,6 +270,8 @@ async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbE
         .chain(m0014_upkeep::functions());
     let triggers = m0007_feed::TRIGGERS.iter().chain(&m0008_counts::TRIGGERS);
     let triggers = triggers.chain(&m0014_upkeep::TRIGGERS).copied();
+    let columns = m0007_feed::COLUMNS.iter().chain(&m0013_event_ids::COLUMNS);
+    let columns: Vec<String> = columns.map(|(table, column)| format!("{table}.{column}")).collect();
     let sql = format!(
         "SELECT 'relation' AS kind, CAST(relname AS text) AS name FROM pg_class \
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN ({}) \
@@ -277,10 +279,14 @@ async fn taken_names(manager: &SchemaManager<'_>) -> Result<Vec<Difference>, DbE
          WHERE pronamespace = to_regnamespace(quote_ident(current_schema())) AND proname IN ({}) \
          UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) \
-         AND relname IN ('campaign_sends', 'campaign_events') AND tgname IN ({})",
+         AND relname IN ('campaign_sends', 'campaign_events') AND tgname IN ({}) \
+         UNION ALL SELECT 'column', concat(relname, '.', attname) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) \
+         AND NOT attisdropped AND concat(relname, '.', attname) IN ({})",
         list(&mut relations.into_iter()),
         list(&mut functions.into_iter()),
         list(&mut triggers.into_iter()),
+        list(&mut columns.iter().map(String::as_str)),
     );
     let taken = |row: &QueryResult| {
         let (kind, name): (String, String) = (row.try_get("", "kind")?, row.try_get("", "name")?);
