@@ -33,15 +33,31 @@ async fn copy(ctx: &Context<'_>, id: Uuid, name: Option<&str>) -> Result<campaig
                 .await?
                 .ok_or_else(|| Error::not_found("campaign", Path::argument("id")))?;
             let creator = viewer::user_of(scope, ctx.viewer()).await?;
+            // a new column is copied or not, but not forgotten
+            let campaign::Model {
+                id: _,
+                org_id: _,
+                creator_id: _,
+                name: original_name,
+                subject,
+                body,
+                channel,
+                status: _,
+                scheduled_at: _,
+                sent_at: _,
+                created_at: _,
+                updated_at: _,
+                metadata,
+            } = original;
             let row = campaign::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 creator_id: Set(creator.map(|user| user.id)),
-                name: Set(name.map_or_else(|| copy_of(&original.name), str::to_owned)),
-                subject: Set(original.subject),
-                body: Set(original.body),
-                channel: Set(original.channel),
+                name: Set(name.map_or_else(|| copy_of(&original_name), str::to_owned)),
+                subject: Set(subject),
+                body: Set(body),
+                channel: Set(channel),
                 status: Set(CampaignStatus::Draft),
-                metadata: Set(original.metadata),
+                metadata: Set(metadata),
                 ..Default::default()
             };
             Ok(scope.insert::<campaign::Entity>(row).await?)
