@@ -1,5 +1,11 @@
 //! Pages by keyset: held against sorting in memory.
 
+use std::collections::BTreeSet;
+
+use async_graphql::parser::{
+    parse_schema,
+    types::{TypeKind, TypeSystemDefinition},
+};
 use campaigns_tests::{Fixtures, Organization, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -86,6 +92,29 @@ const SEND_ORDERS: &[(&str, &str)] = &[
 ];
 
 const SEND_FIELDS: &str = "id status sentAt deliveredAt createdAt";
+
+#[test]
+fn every_field_of_every_order_is_tested() {
+    let mut tested = 0;
+    for definition in parse_schema(campaigns_graphql::Api::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let TypeKind::Enum(order) = &definition.node.kind else { continue };
+        let name = definition.node.name.node.as_str();
+        // `cursors` walks events
+        if !name.ends_with("OrderField") || name == "EngagementEventOrderField" {
+            continue;
+        }
+        let list = [&CAMPAIGNS, &SENDS, &CONTACTS, &SEGMENTS]
+            .into_iter()
+            .find(|list| name.strip_suffix("Field") == Some(list.order_type))
+            .unwrap_or_else(|| panic!("{name}"));
+        let of_list: BTreeSet<&str> = list.fields.iter().map(|(field, _)| *field).collect();
+        let fields = order.values.iter().map(|value| value.node.value.node.as_str());
+        assert_eq!(fields.collect::<BTreeSet<_>>(), of_list, "{name}");
+        tested += 1;
+    }
+    assert_eq!(tested, 4);
+}
 
 /// A status' place in its enum.
 fn place(status: &str) -> Option<usize> {

@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use async_graphql::parser::{
+    parse_schema,
+    types::{TypeKind, TypeSystemDefinition},
+};
 use campaigns_tests::{Client, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -118,6 +122,30 @@ pub(crate) const EVENTS: List = List {
         ("occurredAt", Kind::Time, "occurredAt"),
     ],
 };
+
+const LISTS: [List; 5] = [CAMPAIGNS, SEGMENTS, CONTACTS, SENDS, EVENTS];
+
+#[test]
+fn every_field_of_every_filter_is_tested() {
+    let mut tested = 0;
+    for definition in parse_schema(campaigns_graphql::Api::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let TypeKind::InputObject(input) = &definition.node.kind else { continue };
+        let fields: BTreeSet<&str> =
+            input.fields.iter().map(|field| field.node.name.node.as_str()).collect();
+        // the others filter by one value
+        if !fields.contains("and") {
+            continue;
+        }
+        let name = definition.node.name.node.as_str();
+        let list =
+            LISTS.iter().find(|list| list.filter == name).unwrap_or_else(|| panic!("{name}"));
+        let of_list = list.fields.iter().map(|(field, ..)| *field).chain(["and", "or", "not"]);
+        assert_eq!(fields, of_list.collect(), "{name}");
+        tested += 1;
+    }
+    assert_eq!(tested, LISTS.len());
+}
 
 /// A row: the value of each field of the filter.
 pub(crate) type Row = HashMap<&'static str, Json>;
@@ -460,7 +488,7 @@ async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
             .await;
         }
     }
-    for list in [CAMPAIGNS, SEGMENTS, CONTACTS, SENDS, EVENTS] {
+    for list in LISTS {
         let rows = rows(&app, &acme.member, &list).await;
         let List { name, filter: input, .. } = list;
         let query = format!(
