@@ -1,7 +1,7 @@
-//! Suppression: the contacts that get no more sends.
+//! Suppression: contacts that do not get any more sends.
 //!
-//! **Invariant.** The events that suppress are defined once, in `suppresses!`: an unsubscribe, a
-//! complaint, or a bounce that is not marked as soft.
+//! **Invariant.** The suppressing events are defined once, in `suppresses!`: an unsubscribe, a complaint,
+//! or a bounce that is not marked as soft.
 
 use std::collections::HashMap;
 
@@ -23,8 +23,7 @@ macro_rules! suppresses {
     };
 }
 
-/// The condition that a row of `contacts` is suppressed, for the text of an [`Sql`] that tests many
-/// rows.
+/// The condition that a row of `contacts` is suppressed, for an [`Sql`] that tests many rows.
 #[macro_export]
 macro_rules! contact_is_suppressed {
     () => {
@@ -61,8 +60,8 @@ pub fn is_suppressed(scope: &Scope, scan: Scan) -> Expr {
     }
 }
 
-/// The latest event that suppresses each selected contact, by the contact's ID. Contacts that are
-/// not suppressed are omitted.
+/// The latest suppressing event of each selected contact, by the contact's ID. Contacts that are not
+/// suppressed are omitted.
 ///
 /// # Errors
 /// Any error of the database.
@@ -70,7 +69,7 @@ pub async fn suppressing_events(
     scope: &Scope,
     selected: Scoped<contact::Entity>,
 ) -> Result<HashMap<Uuid, event::Model>, Error> {
-    let rows = scope.rows(LATEST, selected.planned_anew()).await?;
+    let rows = scope.rows(LATEST, selected.with_custom_plan()).await?;
     let pairs = rows
         .iter()
         .map(|row| Ok((row.try_get("", "event")?, row.try_get("", "contact")?)))

@@ -1,4 +1,4 @@
-//! Filling lists: the contacts that a campaign is for.
+//! Adds contacts to campaigns' lists, and removes them.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const ALREADY_ON_LIST: i64 = 1;
 
-/// The selected contacts, each with whether it is on the target's list.
+/// The selected contacts. The kind of each is whether it is already on the target's list.
 const CONTACTS: Sql = Sql::new(
     "SELECT selected.id AS id, CASE
        WHEN EXISTS (SELECT 1 FROM campaign_lists
@@ -33,7 +33,7 @@ pub struct ListOutcome {
     pub already_on_list: u64,
 }
 
-/// Why a list was not changed.
+/// The reason why a list was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The campaign does not exist in the organization.
@@ -61,7 +61,7 @@ async fn find_campaign(scope: &Scope, id: Uuid) -> Result<campaign::Model, ListE
     campaign.ok_or(ListError::CampaignNotFound)
 }
 
-/// Adds contacts to a campaign's list, each once. Entries that exist stay as they are.
+/// Adds contacts to a campaign's list, each once. Existing entries do not change.
 ///
 /// # Errors
 /// See [`ListError`]. Nothing is added then.
@@ -73,7 +73,7 @@ pub async fn add_contacts(
     scope
         .transaction(async |scope| {
             let campaign = find_campaign(scope, campaign).await?;
-            // IDs of entries are ascending, so entries are inserted in the order of their contacts,
+            // the IDs of entries are ascending, so entries are inserted in the order of their contacts,
             // and two calls with common contacts do not deadlock
             let contacts_once: BTreeSet<Uuid> = contacts.iter().copied().collect();
             let rows: Vec<_> = contacts_once
@@ -102,8 +102,8 @@ pub async fn add_contacts(
         .await
 }
 
-/// Adds the contacts that a segment selects now to a campaign's list. Entries that exist stay as
-/// they are.
+/// Adds the contacts that a segment currently selects to a campaign's list. Existing entries do not
+/// change.
 ///
 /// # Errors
 /// See [`ListError`]. Nothing is added then.
@@ -128,8 +128,8 @@ pub async fn add_segment(
             let target =
                 ValuesTable { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
             let column = list_entry::Column::ContactId;
-            let sorted = scope
-                .insert_sorted::<list_entry::Entity, _>(
+            let inserted = scope
+                .insert_selected::<list_entry::Entity, _>(
                     row,
                     column,
                     CONTACTS,
@@ -137,9 +137,9 @@ pub async fn add_segment(
                     Some(target),
                 )
                 .await?;
-            // some may have been added in the meantime
-            let already_on_list = sorted.of(ALREADY_ON_LIST) + sorted.taken;
-            Ok(ListOutcome { campaign, added: sorted.inserted, removed: 0, already_on_list })
+            // another call may have added some in the meantime
+            let already_on_list = inserted.of(ALREADY_ON_LIST) + inserted.taken;
+            Ok(ListOutcome { campaign, added: inserted.inserted, removed: 0, already_on_list })
         })
         .await
 }
@@ -170,7 +170,7 @@ pub async fn remove_contacts(
         .await
 }
 
-/// The first contact that is missing.
+/// The error for the first missing contact.
 fn not_found(contacts: &[Uuid], is_missing: impl Fn(Uuid) -> bool) -> ListError {
     match contacts.iter().position(|id| is_missing(*id)) {
         Some(index) => ListError::ContactNotFound { index },

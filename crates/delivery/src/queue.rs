@@ -1,4 +1,4 @@
-//! Queueing sends: one for each contact on a campaign's list that can get one.
+//! Queues sends: one for each eligible contact on a campaign's list.
 
 use campaigns_analytics::contact_is_suppressed;
 use campaigns_entity::{
@@ -9,7 +9,7 @@ use campaigns_scope::{Error, Scope, Sql};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-/// The whitespace of Unicode. An address that consists only of it does not count.
+/// Unicode whitespace. An address that consists only of whitespace counts as missing.
 macro_rules! whitespace {
     () => {
         "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\
@@ -38,20 +38,21 @@ const ENTRIES: Sql = Sql::new(concat!(
      JOIN contacts ON contacts.id = campaign_lists.contact_id"
 ));
 
-/// The result for the entries of a campaign's list, each of which counts once.
+/// The outcome for the entries of a campaign's list. Each entry counts once, in the first field that
+/// applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueOutcome {
-    /// Entries whose contact already had a send of the campaign.
+    /// The number of contacts that already had a send of the campaign.
     pub already_queued: u64,
-    /// Other entries whose contact is suppressed.
+    /// The number of suppressed contacts.
     pub suppressed: u64,
-    /// Other entries whose contact has no address, if the channel is e-mail.
+    /// The number of contacts without an e-mail address, if the channel is e-mail.
     pub without_address: u64,
-    /// Other entries, which have a queued send now.
+    /// The number of new queued sends.
     pub queued: u64,
 }
 
-/// Why no sends were queued.
+/// The reason why no sends were queued.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The campaign does not exist in the organization.
@@ -65,8 +66,8 @@ pub enum QueueError {
     Scope(#[from] Error),
 }
 
-/// Queues a send for every contact on a campaign's list that has none of the campaign and can get
-/// one, in one transaction. Of two calls at once, the second finds the sends of the first.
+/// Queues a send for every eligible contact on a campaign's list without a send of the campaign, in one
+/// transaction. Of two concurrent calls, the second sees the sends of the first.
 ///
 /// # Errors
 /// See [`QueueError`]. Nothing is queued then.
@@ -86,18 +87,18 @@ pub async fn queue_sends(
         .await
 }
 
-/// Inserts the sends of a locked campaign. The lock is needed because no constraint prevents two
-/// sends to one contact.
+/// Inserts the sends of a locked campaign. The lock is needed because no constraint prevents two sends of
+/// a campaign to the same contact.
 pub(crate) async fn insert(scope: &Scope, campaign: Uuid) -> Result<QueueOutcome, Error> {
     let row = send::ActiveModel { campaign_id: Set(campaign), ..Default::default() };
     let selected = scope.find::<campaign::Entity>().id(campaign);
     let column = send::Column::ContactId;
-    let sorted =
-        scope.insert_sorted::<send::Entity, _>(row, column, ENTRIES, selected, None).await?;
+    let inserted =
+        scope.insert_selected::<send::Entity, _>(row, column, ENTRIES, selected, None).await?;
     Ok(QueueOutcome {
-        already_queued: sorted.of(ALREADY_QUEUED) + sorted.taken,
-        suppressed: sorted.of(SUPPRESSED),
-        without_address: sorted.of(WITHOUT_ADDRESS),
-        queued: sorted.inserted,
+        already_queued: inserted.of(ALREADY_QUEUED) + inserted.taken,
+        suppressed: inserted.of(SUPPRESSED),
+        without_address: inserted.of(WITHOUT_ADDRESS),
+        queued: inserted.inserted,
     })
 }

@@ -1,12 +1,12 @@
-//! Starts campaigns that are due, and completes those that have been sent.
+//! Starts due campaigns, and completes campaigns whose sends are final.
 //!
 //! **Invariants.**
-//! - A campaign starts once, with any number of workers: the worker that has locked its row checks
-//!   its status and its time again. The step and its sends are one transaction, so a worker that is
-//!   killed has done all of it or nothing.
-//! - A campaign that fails or panics is tried again, after pauses that get longer, and does not
-//!   delay the others. An organization with very many of them rests as a whole, so that it takes
-//!   no place in a round from the others.
+//! - A campaign starts once, with any number of workers: a worker locks its row and checks its status and
+//!   time again. The step and its sends are one transaction, so a killed worker has done all of it or
+//!   nothing.
+//! - A campaign whose step fails or panics is retried with exponential backoff, and does not delay the
+//!   others. An organization with very many failing campaigns is paused as a whole, so that it does not
+//!   displace the others from a round.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::{Database, Due, Error, Exclusions};
+use campaigns_scope::{Database, DueCampaign, Error, Exclusions};
 use campaigns_tasks::caught;
 use chrono::Utc;
 use tokio::{sync::watch, task::JoinSet};
@@ -27,39 +27,38 @@ use crate::{
 
 /// The number of connections that a worker uses.
 pub const WORKER_CONNECTIONS: u32 = AT_ONCE + 2;
-/// The maximum time of a worker for one campaign, which can have millions of sends.
+/// The time limit of a step. A campaign can have millions of sends.
 pub const WORKER_LIMIT: Duration = Duration::from_mins(10);
 
-/// How many campaigns are stepped at once.
+/// The number of concurrent steps.
 const AT_ONCE: u32 = 4;
 /// The number of campaigns of each kind in a round.
 const ROUND: u32 = 100;
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The pause for a campaign that could not be stepped. It doubles each time.
+/// The pause of a campaign after a failed step. It doubles each time.
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGEST_REST: Duration = Duration::from_mins(5);
-/// The number of paused campaigns. If there are more, there is a problem with all of them.
+/// The number of paused campaigns at which the worker itself pauses, since it is a general problem.
 const RESTING: usize = 10_000;
-/// The number of paused campaigns of an organization. If there are more, all of it is paused, so that
-/// the others are not.
+/// The number of paused campaigns at which their organization is paused as a whole.
 const RESTING_OF_ONE: usize = 1_000;
 
-/// What a worker does with a campaign.
+/// The step that a worker takes with a campaign.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Task {
     Start,
     Complete,
 }
 
-/// The pause of a campaign that could not be stepped.
+/// The pause of a campaign after a failed step.
 struct Rest {
     organization: Uuid,
     until: Instant,
     pause: Duration,
 }
 
-/// What is left alone now.
+/// The currently paused campaigns and organizations.
 fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Exclusions {
     let mut resting = Exclusions::default();
     let mut of_organizations: HashMap<Uuid, usize> = HashMap::new();
@@ -72,8 +71,8 @@ fn resting_at(now: Instant, rests: &HashMap<Uuid, Rest>) -> Exclusions {
     resting
 }
 
-/// Steps campaigns of all organizations until `stop` becomes true, and then finishes those in
-/// progress. If this is dropped, they are not finished and stay as they were.
+/// Steps campaigns of all organizations until `stop` becomes true, and then finishes the steps in
+/// progress. If this is dropped, these are rolled back.
 pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     let mut resting = HashMap::new();
     while !*stop.borrow() {
@@ -81,13 +80,13 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
         let stepped = match round(&database, &mut resting, &stop).await {
             Ok(stepped) => stepped,
             Err(error) => {
-                tracing::warn!(%error, "campaigns are waiting for a worker: the database does not respond");
+                tracing::warn!(%error, "the worker cannot step campaigns: the database does not respond");
                 false
             }
         };
-        // campaigns left over from a round need not wait
+        // no pause if campaigns are left over from a round
         let pause = if stepped { Duration::ZERO } else { PAUSE.saturating_sub(start.elapsed()) };
-        // the sender may be gone, which means the same
+        // a dropped sender means the same
         let waited = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
         if matches!(waited, Ok(Err(_))) {
             return;
@@ -95,14 +94,14 @@ pub async fn work(database: Database, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Steps campaigns, up to a limit. Returns whether all places were taken and something was done.
+/// Steps campaigns, up to a limit. Returns whether the limit was reached and at least one step succeeded.
 async fn round(
     database: &Database,
     resting: &mut HashMap<Uuid, Rest>,
     stop: &watch::Receiver<bool>,
 ) -> Result<bool, Error> {
     let now = Instant::now();
-    // campaigns whose pause is over are tried again, and remembered in case they fail again
+    // an ended pause is remembered for a while, to double it if the retry fails
     resting.retain(|_, rest| rest.until + LONGEST_REST > now);
     let except = resting_at(now, resting);
     if except.campaigns.len() >= RESTING {
@@ -133,14 +132,14 @@ async fn round(
             }
             Some(Ok((due, Ok(Err(error))))) => rest(resting, due, &error),
             Some(Ok((due, Err(panicked)))) => rest(resting, due, &panicked),
-            // no step is aborted, and its panic is caught
+            // never happens: steps are not aborted, and their panics are caught
             Some(Err(error)) => tracing::error!(%error, "the step of a campaign was lost"),
         }
     }
 }
 
-fn rest(resting: &mut HashMap<Uuid, Rest>, due: Due, error: &dyn Display) {
-    let Due { organization, campaign } = due;
+fn rest(resting: &mut HashMap<Uuid, Rest>, due: DueCampaign, error: &dyn Display) {
+    let DueCampaign { organization, campaign } = due;
     let pause = resting
         .get(&campaign)
         .map_or(FIRST_REST, |rest| std::cmp::min(rest.pause * 2, LONGEST_REST));
@@ -148,9 +147,9 @@ fn rest(resting: &mut HashMap<Uuid, Rest>, due: Due, error: &dyn Display) {
     resting.insert(campaign, Rest { organization, until: Instant::now() + pause, pause });
 }
 
-/// Steps a campaign. Returns whether there was something to do.
-async fn step(database: &Database, task: Task, due: Due) -> Result<bool, StepError> {
-    let Due { organization, campaign } = due;
+/// Steps a campaign. Returns whether the step was due.
+async fn step(database: &Database, task: Task, due: DueCampaign) -> Result<bool, StepError> {
+    let DueCampaign { organization, campaign } = due;
     let scope = database.operator().scope(organization);
     let scope = scope.operation(Instant::now() + WORKER_LIMIT, None);
     match task {

@@ -4,10 +4,9 @@
 //! any time limit, with all of its locks. So the rows that depend on a row in large numbers go
 //! first, a few thousand in each transaction, and the row itself goes last.
 //!
-//! **Invariants.** What is not deleted yet is consistent: figures and the feed are right at every
-//! step. A deletion that was interrupted can be repeated, and continues where it stopped.
-//! References from rows of other programs that forbid the deletion are found before the first step
-//! ([`referrers`]).
+//! **Invariants.** The remaining rows are consistent: figures and the feed are right after every
+//! step. An interrupted deletion can be repeated, and continues where it stopped. References from
+//! other programs' rows that forbid the deletion are found before the first step ([`referrers`]).
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +14,13 @@ use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session, owned::Hanging,
-    referrers, scope::is_given,
+    Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session,
+    owned::ReferencingColumn, referrers, scope::is_given,
 };
 
-/// How many rows the first step deletes.
+/// The number of rows that the first step deletes.
 const FIRST_STEP: u64 = 2_000;
-/// How many rows a step deletes at most.
+/// The maximum number of rows that a step deletes.
 const LARGEST_STEP: u64 = 20_000;
 /// The target time of a step, since other transactions wait for its locks.
 const STEP_TIME: Duration = Duration::from_millis(300);
@@ -38,13 +37,14 @@ impl<'a> Admin<'a> {
         Self { scope }
     }
 
-    /// Deletes the row that the organization knows by this ID and everything that depends on it, and
-    /// returns whether there was one. It can take longer than the scope's operation, but no longer than `limit`.
+    /// Deletes the row with this ID, as the organization sees it, and everything that depends on it.
+    /// Returns whether the row existed. It can take longer than the scope's operation, but no longer
+    /// than `limit`.
     ///
     /// # Errors
-    /// Any error of the database. [`Error::Refused`] if rows of another program refer to what would
-    /// be deleted. [`Error::Unfinished`] if the time runs out after a part was deleted: the same
-    /// call continues from there.
+    /// Any error of the database. [`Error::Refused`] if another program's rows refer to a row that
+    /// would be deleted. [`Error::Unfinished`] if the time runs out after a part was deleted: the
+    /// same call continues from there.
     pub async fn delete<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -63,11 +63,11 @@ impl<'a> Admin<'a> {
                 let done = self.step(dependent, id, step).await;
                 begun |= matches!(done, Ok(1..));
                 match done {
-                    // fewer than requested does not mean the end: some may just have been changed
+                    // fewer rows than requested is not the end: a concurrent update can hide some
                     Ok(0) => break,
                     Ok(_) if started > end => return Err(Error::Unfinished),
                     Ok(_) => {}
-                    // too many at once, on this machine and at this time
+                    // the step is too large for this machine under its current load
                     Err(Error::Timeout(_)) if step > 1 && started < end => step /= 8,
                     Err(Error::Timeout(_)) if begun => return Err(Error::Unfinished),
                     Err(error) => return Err(error),
@@ -109,9 +109,9 @@ impl<'a> Admin<'a> {
         self.scope.transaction(async |scope| work(&Admin::of(scope)).await).await
     }
 
-    /// Deletes the rows that refer to one row by a column, and to any of some others by another
-    /// column, and returns their number. They are locked in the order of their IDs, so that two
-    /// calls with common rows do not deadlock.
+    /// Deletes the rows with `id` in the column `of` and one of `ids` in `column`, and returns their
+    /// number. They are locked in the order of their IDs, so that two calls with common rows do not
+    /// deadlock.
     ///
     /// # Errors
     /// Any error of the database.
@@ -146,12 +146,11 @@ impl<'a> Admin<'a> {
         Ok(deleted.rows_affected())
     }
 
-    /// Deletes or clears a number of the rows that depend on a row, and returns how many there
-    /// were. They are taken in the order in which they are stored in the table, so that two
-    /// deletions of the same rows do not deadlock. They are found without sorting, since there can
-    /// be millions.
+    /// Deletes or clears up to `rows` of the rows that depend on a row, and returns their number.
+    /// They are processed in the order in which the table stores them, so that two deletions of the
+    /// same rows do not deadlock. They are not sorted, since there can be millions.
     async fn step(&self, dependent: &Dependent, id: Uuid, rows: u64) -> Result<u64, Error> {
-        let (change, Hanging { table, column }) = match dependent {
+        let (change, ReferencingColumn { table, column }) = match dependent {
             Dependent::Deleted(of) => (format!("DELETE FROM {}", of.table), of),
             Dependent::Cleared(of) => (format!("UPDATE {} SET {} = NULL", of.table, of.column), of),
         };
@@ -172,7 +171,7 @@ impl<'a> Admin<'a> {
         Ok(changed.rows_affected())
     }
 
-    /// Runs each statement for at most the time of a step.
+    /// The session for one step, with [`STEP_LIMIT`] as its deadline.
     fn session(&self) -> Session {
         self.scope.executor().clone().until(Instant::now() + STEP_LIMIT)
     }

@@ -1,16 +1,15 @@
-//! Budgets of bytes: how much memory can be held at once, and for whom.
+//! Budgets of bytes: the memory that operations, organizations and the process can hold at once.
 //!
 //! Budgets form a tree. The process has one, each active organization has one within it, and each
 //! operation has one within its organization's. Bytes drawn from a budget are drawn from every
 //! budget around it, and returned when they are no longer held.
 //!
 //! **Invariants.**
-//! - Nothing is held that was not drawn first, so the process holds no more than its budget.
-//!   Figures are estimates of memory: the length of what is read, and a fixed weight for each JSON
-//!   value.
-//! - An organization never holds more than its share of what is free: with a share of one half, as
+//! - Memory is drawn before it is held, so the process holds no more than its budget. Numbers of
+//!   bytes are estimates: the length of the input, and a fixed weight for each JSON value.
+//! - An organization never holds more than its share of the free bytes: with a share of one half, as
 //!   much as it leaves free (dynamic thresholds: Choudhury and Hahne, 1998). So there is always
-//!   room for a newcomer, however much others hold.
+//!   room for another organization, however much the others hold.
 
 use std::{
     collections::HashMap,
@@ -43,7 +42,7 @@ impl Default for ByteLimits {
     }
 }
 
-/// Which budget is exhausted.
+/// The budget that is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
     /// The operation's.
@@ -75,7 +74,7 @@ enum Limit {
 #[derive(Debug, Default)]
 struct Account {
     held: usize,
-    /// The bytes drawn from the surrounding budget: as many as are held, or a few more.
+    /// The bytes drawn from the parent: at least the held ones, and up to one [`STEP`] more.
     drawn: usize,
 }
 
@@ -90,7 +89,7 @@ impl Budget {
         Self::new(Exhausted::Operation, Limit::Bytes(limits.operation), Some(self))
     }
 
-    /// How many bytes are held.
+    /// The number of bytes that are held.
     #[must_use]
     pub fn held(&self) -> usize {
         self.account().held
@@ -99,9 +98,9 @@ impl Budget {
     /// Draws bytes for the lifetime of this budget.
     ///
     /// # Errors
-    /// If this budget or one around it is exhausted. Nothing is drawn then.
+    /// If this budget or one of its ancestors is exhausted. Nothing is drawn then.
     pub fn draw(&self, bytes: usize) -> Result<(), Exhausted> {
-        // a budget is locked before those around it, so there is no deadlock
+        // a budget is locked before its parent, so there is no deadlock
         let mut account = self.account();
         let held = account.held.saturating_add(bytes);
         match (&self.limit, &self.parent) {
@@ -167,7 +166,7 @@ impl Drop for Budget {
     }
 }
 
-/// Bytes that are drawn from a budget until this is dropped.
+/// Bytes drawn from a budget, returned when this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<Budget>,
@@ -175,10 +174,10 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Draws more.
+    /// Draws more bytes.
     ///
     /// # Errors
-    /// The errors of [`Budget::draw`]; what was held before is held still.
+    /// The errors of [`Budget::draw`]. The reservation keeps its bytes then.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.budget.draw(bytes)?;
         self.bytes += bytes;
@@ -199,7 +198,7 @@ impl Drop for Reservation {
     }
 }
 
-/// The budgets of a process: bytes, and operations that are executed at once. Clones share them.
+/// The budgets of a process: bytes, and concurrent operations. Clones share them.
 #[derive(Clone)]
 pub struct Budgets {
     limits: ByteLimits,
@@ -208,7 +207,7 @@ pub struct Budgets {
     pub(crate) work: Work,
 }
 
-/// The permits of operations that are executed at once.
+/// The execution permits of a process.
 #[derive(Clone)]
 pub(crate) struct Work {
     pub(crate) any: Shares,
@@ -256,13 +255,13 @@ impl Budgets {
         &self.process
     }
 
-    /// How many operations are being executed, and how many are waiting.
+    /// The number of operations that are executed, and of those that wait.
     #[must_use]
     pub fn executing(&self) -> Occupancy {
         self.work.any.occupancy()
     }
 
-    /// The same for expensive operations alone.
+    /// The same for expensive operations only.
     #[must_use]
     pub fn expensive(&self) -> Occupancy {
         self.work.expensive.occupancy()
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_holds_no_more_than_its_limit_and_gives_all_of_it_back() {
+    fn an_operation_holds_no_more_than_its_limit_and_returns_all_of_it() {
         let budgets = budgets(1_000_000, 100_000_000);
         let organization = budgets.organization(id(1));
         let operation = organization.operation(budgets.limits());

@@ -1,6 +1,6 @@
-//! The running counts of all organizations: adds waiting changes, files events that wait, finds wrong
-//! counts, and counts again. The migrations `m0008_counts` and `m0014_upkeep` explain what they are and
-//! why they add up.
+//! The running counts of all organizations: adds pending changes, files pending events, finds wrong
+//! counts and recounts. The migrations `m0008_counts` and `m0014_upkeep` explain what the counts are
+//! and why they are exact.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
@@ -47,8 +47,8 @@ impl Key {
     }
 }
 
-/// The counts of events: passes the list of them to another macro, each with its name in the API, its
-/// column and the type of its events.
+/// Passes the list of event counts to another macro: for each, its name in the API, its column and
+/// the type of its events.
 #[macro_export]
 macro_rules! event_counts {
     ($then:ident $($before:tt)*) => {
@@ -62,15 +62,15 @@ macro_rules! event_counts {
             "unsubscribes" unsubscribes: events ("unsubscribe");
             /// The total number of spam complaints.
             "complaints" complaints: events ("complaint");
-            /// The total number of bounces that were reported, hard and soft.
+            /// The total number of reported bounces, hard and soft.
             "bounces" bounces: events ("bounce");
         }
     };
 }
 
-/// The counts of a campaign, in the order of the API: passes the list of them to another macro, each
-/// with its name there, its column and what it counts: sends, sends in a status, events of a type, or
-/// sends that have such events. Has to be in scope by its name.
+/// Passes the list of a campaign's counts to another macro, in the order of the API: for each, its
+/// name in the API, its column, and the kind of its rows: sends, sends in a status, events of a type,
+/// or sends with such events. The caller must import `campaign_counts` by this name.
 #[macro_export]
 macro_rules! campaign_counts {
     ($then:ident) => { $crate::event_counts! { campaign_counts @ $then } };
@@ -78,7 +78,7 @@ macro_rules! campaign_counts {
         $then! {
             /// The number of sends, in any status.
             "sends" sends: sends;
-            /// The number of sends that wait to be sent.
+            /// The number of sends that are not sent yet.
             "queued" queued: status ("queued");
             /// The number of sends that the provider has accepted but not confirmed yet.
             "sent" sent: status ("sent");
@@ -107,21 +107,21 @@ macro_rules! columns {
     };
 }
 
-const OF_CAMPAIGNS: &[&str] = campaign_counts!(columns);
-const OF_EVENTS: &[&str] = event_counts!(columns);
+const CAMPAIGN_COUNTS: &[&str] = campaign_counts!(columns);
+const EVENT_COUNTS: &[&str] = event_counts!(columns);
 
 /// Every table of counts.
 pub const COUNT_TABLES: [CountTable; 6] = [
     CountTable {
         name: "campaign_counts",
         keys: &[Key::Id("campaign_id")],
-        counts: OF_CAMPAIGNS,
+        counts: CAMPAIGN_COUNTS,
         others: &[],
     },
     CountTable {
         name: "campaign_send_counts",
         keys: &[Key::Id("send_id"), Key::Id("campaign_id")],
-        counts: OF_EVENTS,
+        counts: EVENT_COUNTS,
         others: &[],
     },
     CountTable {
@@ -133,7 +133,7 @@ pub const COUNT_TABLES: [CountTable; 6] = [
     CountTable {
         name: "campaign_hour_counts",
         keys: &[Key::Id("campaign_id"), Key::Text("hour")],
-        counts: OF_EVENTS,
+        counts: EVENT_COUNTS,
         others: &[],
     },
     CountTable {
@@ -175,22 +175,22 @@ pub struct Difference {
     pub counts: Vec<(&'static str, i64, i64)>,
 }
 
-/// The result of looking at events that wait for a send, or for their place in the feed.
+/// The result of checking events that wait for their send or for their place in the feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FilingOutcome {
-    /// How many were looked at.
+    /// The number of checked events.
     pub looked: i64,
-    /// How many of them were filed, because their send has been inserted.
+    /// The number of events that were filed, because their send has been inserted.
     pub filed: i64,
-    /// The send of the last one that was looked at.
+    /// The send of the last checked event.
     pub last: Option<Uuid>,
 }
 
-/// How many events are filed at once while counts are stored: all.
-const ALL: i32 = i32::MAX;
-/// How many events of an organization are filed at once.
-const FILED_AT_ONCE: i32 = 2_000;
-/// How often a recount that conflicts with writers is tried.
+/// No limit on the number of events that one statement files, for recounts.
+const UNLIMITED: i32 = i32::MAX;
+/// The number of an organization's events that one statement files.
+const FILING_BATCH: i32 = 2_000;
+/// The maximum number of attempts of a recount that conflicts with writers.
 const ATTEMPTS: usize = 5;
 
 /// Files events of an organization in SQLite: `$1` is the organization.
@@ -208,8 +208,8 @@ const REFILE_IN_SQLITE: &str = "UPDATE campaign_events SET \
          WHERE send.id = send_id AND send.campaign_id = send_campaign_id AND send.contact_id = send_contact_id) \
        ELSE feed_position > 0 OR send_campaign_id <> zeroblob(16) OR send_contact_id <> zeroblob(16) END";
 
-/// The maximum number of rows of a table to list for an organization.
-const NAMED: u64 = 10_000;
+/// The maximum number of differing rows of a table that are listed for an organization.
+const MAX_LISTED: u64 = 10_000;
 
 impl Counts {
     pub(crate) fn new(session: Session) -> Self {
@@ -221,8 +221,8 @@ impl Counts {
         Statement::from_sql_and_values(backend, sql, [organization.into()])
     }
 
-    /// Adds waiting changes, at most `most` of each kind, and returns how many there were, or
-    /// `None` if another process is doing it. In SQLite, nothing ever waits.
+    /// Adds pending changes to the counts, at most `most` of each kind. Returns their number, or
+    /// `None` if another process is adding them. SQLite never has pending changes.
     ///
     /// # Errors
     /// Any error of the database.
@@ -239,10 +239,10 @@ impl Counts {
         Ok(row.map_or(Ok(None), |row| row.try_get("", "added"))?)
     }
 
-    /// How many changes wait to be added to the counts, counted up to a number.
+    /// The number of pending changes, counted up to `most`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn waiting(&self, most: i64) -> Result<i64, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
             return Ok(0);
@@ -274,7 +274,7 @@ impl Counts {
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, DbErr>>()?)
     }
 
-    /// The rows of an organization that differ from a recount, at one moment, and their number. At
+    /// The rows of an organization that differ from a recount, in one snapshot, and their number. At
     /// most 10,000 are listed. Takes no locks.
     ///
     /// # Errors
@@ -309,7 +309,7 @@ impl Counts {
         };
         let sql = format!(
             "SELECT {shown}, {values}, count(*) OVER () AS all_of_them \
-             FROM {kept} AS kept FULL JOIN {counted} AS counted ON {same} WHERE {differ} LIMIT {NAMED}",
+             FROM {kept} AS kept FULL JOIN {counted} AS counted ON {same} WHERE {differ} LIMIT {MAX_LISTED}",
             values = each(", ", &|count| format!(
                 "coalesce(kept.{count}, 0) AS kept_{count}, \
                  CAST(coalesce(counted.{count}, 0) AS bigint) AS counted_{count}"
@@ -341,8 +341,8 @@ impl Counts {
         Ok((differences, all.unsigned_abs()))
     }
 
-    /// Files waiting events whose send has been inserted. Looks at up to `most` of them, those of sends
-    /// with larger IDs than `after`. In SQLite, there are none: inserting the send files them.
+    /// Files pending events whose send has been inserted. Checks up to `most` events, of sends with
+    /// larger IDs than `after`. In SQLite, there are none: inserting the send files them.
     ///
     /// # Errors
     /// Any error of the database.
@@ -375,7 +375,7 @@ impl Counts {
         let mut filed = 0;
         let mut attempts = 0;
         loop {
-            match self.refile_some(&self.session, organization, FILED_AT_ONCE).await {
+            match self.refile_some(&self.session, organization, FILING_BATCH).await {
                 Ok(0) => return Ok(filed),
                 Ok(some) => filed += some,
                 Err(error) => {
@@ -409,9 +409,9 @@ impl Counts {
         Ok(filed.unsigned_abs())
     }
 
-    /// Counts an organization again while others write: in one snapshot in which each of its events is
-    /// filed, in place of the changes that are waiting in it. Until it is done, nothing is added to the
-    /// counts of any organization.
+    /// Recounts an organization while others write. The new counts are those of one snapshot in which
+    /// each event is filed, and replace the pending changes of that snapshot. Until it is done,
+    /// nothing is added to the counts of any organization.
     ///
     /// # Errors
     /// Any error of the database, also if triggers are turned off. Nothing is changed then.
@@ -419,7 +419,7 @@ impl Counts {
         self.refile(organization).await?;
         for _ in 1..ATTEMPTS {
             match self.recount(organization).await {
-                // an event was filed that had just been changed
+                // another transaction changed an event that this one filed
                 Err(Error::Conflict(_)) => {}
                 done => return done,
             }
@@ -441,7 +441,7 @@ impl Counts {
                     session.execute_raw(statement).await?;
                 }
             }
-            self.refile_some(&session, organization, ALL).await?;
+            self.refile_some(&session, organization, UNLIMITED).await?;
             if session.get_database_backend() == DbBackend::Postgres {
                 let forget = "SELECT campaign_counts_forget_changes($1)".to_owned();
                 session.execute_raw(self.statement(forget, organization)).await?;

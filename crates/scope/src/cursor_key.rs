@@ -1,8 +1,8 @@
 //! The key that hides the content of cursors.
 //!
-//! A cursor of an event contains its position among the events of all organizations. Two of them
-//! would show how much others have recorded in between. So cursors are encrypted, with a key that
-//! all processes share: a row of the database.
+//! A cursor of an event contains its position among the events of all organizations. Two cursors
+//! would reveal how many events others have recorded in between. So cursors are encrypted with a key
+//! that all processes share: a row of the database.
 //!
 //! **Invariants.**
 //! - Encryption is deterministic (AES-256-GCM-SIV with one nonce, which that mode allows): a row has
@@ -21,7 +21,7 @@ use crate::{Error, connections::Session};
 pub struct CursorKey(LessSafeKey);
 
 impl CursorKey {
-    /// The key with these 32 bytes, or `None` if they are more or fewer.
+    /// The key with these bytes, or `None` unless there are 32.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         Some(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).ok()?)))
@@ -36,11 +36,11 @@ impl CursorKey {
         let mut sealed = content;
         self.0
             .seal_in_place_append_tag(nonce(), Aad::from(order), &mut sealed)
-            .expect("a cursor is shorter than a message can be");
+            .expect("a cursor is shorter than the longest message");
         sealed
     }
 
-    /// The content, or `None` if it was not encrypted in the order with this name.
+    /// Decrypts a cursor. Returns `None` if it was not encrypted in the order with this name.
     #[must_use]
     pub fn open(&self, order: &str, mut sealed: Vec<u8>) -> Option<Vec<u8>> {
         let length = self.0.open_in_place(nonce(), Aad::from(order), &mut sealed).ok()?.len();
@@ -53,7 +53,7 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
-/// The key of a database, or `None` while it has none.
+/// The key of a database, or `None` if it has none.
 pub(crate) async fn stored(session: &Session) -> Result<Option<Arc<CursorKey>>, Error> {
     let sql = "SELECT key FROM campaign_cursor_key";
     let statement = Statement::from_string(session.get_database_backend(), sql);

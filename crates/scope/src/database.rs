@@ -1,4 +1,4 @@
-//! The database. It runs nothing itself: [`Database::enter`] gives a viewer's scope, and
+//! The database. It runs no statements itself: [`Database::enter`] gives a viewer's scope, and
 //! [`Database::operator`] gives access for work that is not for one viewer.
 
 #[cfg(debug_assertions)]
@@ -15,17 +15,17 @@ use crate::{
     cursor_key::{self, CursorKey},
     error::code,
     lookups::LookUps,
-    wall::Wall,
+    row_security::RowSecurity,
 };
 
-/// How long an organization is assumed to exist after it was found.
-const REMEMBERED: Duration = Duration::from_secs(5);
-/// The number of organizations that are remembered.
+/// How long the existence of an organization is cached.
+const CACHE_TTL: Duration = Duration::from_secs(5);
+/// The maximum number of organizations whose existence is cached.
 const MAX_ORGANIZATIONS: usize = 10_000;
 /// How long the applied migrations, or the failure to read them, are cached if there are more than
-/// [`OFTEN`] look-ups in a second.
-const MIGRATIONS_REMEMBERED: Duration = Duration::from_secs(1);
-const OFTEN: u32 = 10;
+/// [`CACHING_RATE`] look-ups in a second.
+const MIGRATIONS_TTL: Duration = Duration::from_secs(1);
+const CACHING_RATE: u32 = 10;
 
 /// A connected database. Clones share it.
 #[derive(Clone)]
@@ -55,11 +55,11 @@ impl Database {
             connections,
             budgets,
             organizations: Arc::new(LookUps::new(MAX_ORGANIZATIONS, |found| match found {
-                Ok(true) => REMEMBERED,
-                // it may just be created
+                Ok(true) => CACHE_TTL,
+                // it may be created at any time
                 _ => Duration::ZERO,
             })),
-            migrations: Arc::new(LookUps::new(1, |_| MIGRATIONS_REMEMBERED).often(OFTEN)),
+            migrations: Arc::new(LookUps::new(1, |_| MIGRATIONS_TTL).often(CACHING_RATE)),
             cursor_keys: Arc::new(LookUps::new(1, |found| match found {
                 // it never changes
                 Ok(Some(_)) => Duration::MAX,
@@ -67,7 +67,7 @@ impl Database {
             })),
             row_security_role: options.row_security_role.as_deref().map(Into::into),
             subjects: Arc::new(LookUps::new(1, |found| match found {
-                Ok(_) => REMEMBERED,
+                Ok(_) => CACHE_TTL,
                 Err(_) => Duration::ZERO,
             })),
             #[cfg(debug_assertions)]
@@ -88,19 +88,19 @@ impl Database {
         self.connections.is_pooled()
     }
 
-    /// How many connections are in use, and how many statements or transactions wait for one.
+    /// The number of connections in use, and of statements and transactions that wait for one.
     #[must_use]
     pub fn connections_in_use(&self) -> Occupancy {
         self.connections.occupancy()
     }
 
-    /// How many connections are open and not in use.
+    /// The number of open connections that are not in use.
     #[must_use]
     pub fn idle_connections(&self) -> usize {
         self.connections.idle_count()
     }
 
-    /// Counts statements from now on, and their time, by the recorder of metrics of this process.
+    /// Starts to record the number and duration of statements in this process's metrics.
     pub fn count_statements(&self) {
         self.connections.count_statements();
     }
@@ -109,15 +109,14 @@ impl Database {
         Session::new(self.connections.clone(), lane)
     }
 
-    /// The viewer's scope, or `None` if there is no such organization.
+    /// The viewer's scope, or `None` if the organization does not exist.
     ///
     /// # Errors
-    /// If the database cannot be asked. [`Error::Claims`] if policies would fail at the viewer's
-    /// claims.
+    /// Any error of the database. [`Error::Claims`] if policies cannot read the viewer's claims.
     pub async fn enter(&self, viewer: &Viewer) -> Result<Option<Scope>, Error> {
         let id = viewer.organization();
-        let wall = match &self.row_security_role {
-            Some(role) => Some(self.wall(role, viewer).await?),
+        let row_security = match &self.row_security_role {
+            Some(role) => Some(self.row_security(role, viewer).await?),
             None => None,
         };
         let exists = self.organizations.get(id, |until| {
@@ -129,8 +128,8 @@ impl Database {
             return Ok(None);
         }
         let mut session = self.session(Lane::Organization(id));
-        if let Some(wall) = wall {
-            session = session.behind(wall);
+        if let Some(row_security) = row_security {
+            session = session.with_row_security(row_security);
         }
         let cursor_key = self.cursor_keys.get((), |until| {
             let session = self.session(Lane::Control).until(until);
@@ -143,23 +142,23 @@ impl Database {
         Ok(Some(scope.with_cursor_key(cursor_key)))
     }
 
-    /// The wall of a viewer, if policies can read the viewer's claims.
-    async fn wall(&self, role: &Arc<str>, viewer: &Viewer) -> Result<Wall, Error> {
-        let wall = Wall::of(role, viewer)?;
+    /// The row security of a viewer, if policies can read the viewer's claims.
+    async fn row_security(&self, role: &Arc<str>, viewer: &Viewer) -> Result<RowSecurity, Error> {
+        let row_security = RowSecurity::of(role, viewer)?;
         if Uuid::try_parse(viewer.subject()).is_ok() {
-            return Ok(wall);
+            return Ok(row_security);
         }
-        let behind = wall.clone();
+        let probed = row_security.clone();
         let reads_any = self.subjects.get((), |until| {
             let session = self.session(Lane::Control).until(until);
-            async move { reads_subject(session.reading(), &behind).await }
+            async move { reads_subject(session.reading(), &probed).await }
         });
         let reads_any = reads_any.await?;
-        if reads_any { Ok(wall) } else { Err(Error::Claims("its subject is not a UUID")) }
+        if reads_any { Ok(row_security) } else { Err(Error::Claims("its subject is not a UUID")) }
     }
 
-    /// From now on, viewers of one organization get the scope of another, as if the predicates of
-    /// scopes were wrong: for tests of the other protections. Release builds do not contain this.
+    /// Gives viewers of one organization the scope of another, as if the predicates of scopes were
+    /// wrong. Used to test the other protections; release builds do not contain it.
     #[cfg(debug_assertions)]
     #[doc(hidden)]
     pub fn mislead(&self, from: Uuid, to: Uuid) {
@@ -197,10 +196,10 @@ impl Database {
         Doctor::new(self.session(Lane::Control).reading())
     }
 
-    /// The names of the applied migrations, as of the last second if many ask.
+    /// The names of the applied migrations. Under many calls, the result can be one second old.
     ///
     /// # Errors
-    /// If the database cannot be asked, or does not answer within seconds.
+    /// Any error of the database, also if it does not answer within seconds.
     pub async fn applied_migrations_lately(&self) -> Result<Arc<[String]>, Error> {
         let applied = self.migrations.get((), |until| {
             let session = self.session(Lane::Control).until(until);
@@ -212,12 +211,12 @@ impl Database {
     /// The names of the applied migrations.
     ///
     /// # Errors
-    /// If the database cannot be asked.
+    /// Any error of the database.
     pub async fn applied_migrations(&self) -> Result<Vec<String>, Error> {
         applied_migrations(self.session(Lane::Control)).await
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     ///
     /// # Errors
     /// Any error of the database.
@@ -251,11 +250,11 @@ async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {
     Ok(rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, sea_orm::DbErr>>()?)
 }
 
-/// Whether the function that policies identify users by reads the subject behind a wall, which is
-/// not a UUID. Functions of other programs may fail at it, and the policies with them.
-async fn reads_subject(session: Session, wall: &Wall) -> Result<bool, Error> {
+/// Whether `auth.uid()`, by which policies identify users, can read a subject that is not a UUID. If
+/// it fails, the policies fail as well.
+async fn reads_subject(session: Session, row_security: &RowSecurity) -> Result<bool, Error> {
     let statement = Statement::from_string(DbBackend::Postgres, "SELECT auth.uid()");
-    match session.behind(wall.clone()).query_one_raw(statement).await {
+    match session.with_row_security(row_security.clone()).query_one_raw(statement).await {
         Ok(_) => Ok(true),
         Err(error) => match code(&error).as_deref() {
             // invalid_text_representation

@@ -1,4 +1,4 @@
-//! Campaigns of all organizations that wait for a worker.
+//! Campaigns of all organizations that a worker has to start or complete.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use serde_json::Value as Json;
@@ -8,7 +8,7 @@ use crate::{Dialect, Error, Operator, connections::Lane, scope::is_given_in};
 
 /// A campaign for a worker to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueCampaign {
     /// Its organization.
     pub organization: Uuid,
     /// Its ID.
@@ -24,12 +24,12 @@ pub struct Exclusions {
     pub organizations: Vec<Uuid>,
 }
 
-/// Scheduled and due. The statuses are literals, because the index contains only these.
+/// Scheduled campaigns whose time has come. Statuses are literals, to match the partial index.
 const TO_START: &str = "SELECT org_id, id FROM campaigns \
      WHERE status = 'scheduled' AND scheduled_at <= $1";
 
-/// Being sent, with only final sends. Each part is looked up for one campaign after the other:
-/// joins could read all sends.
+/// Campaigns in status `sending` whose sends are all final. The subqueries run once per campaign: a
+/// join could read all sends.
 const TO_COMPLETE: &str = "SELECT org_id, id FROM campaigns WHERE status = 'sending' \
      AND (SELECT id FROM campaign_sends \
        WHERE campaign_id = campaigns.id AND campaign_sends.org_id = campaigns.org_id LIMIT 1) IS NOT NULL \
@@ -48,7 +48,7 @@ impl Operator {
         by: chrono::DateTime<chrono::Utc>,
         except: &Exclusions,
         most: u32,
-    ) -> Result<Vec<Due>, Error> {
+    ) -> Result<Vec<DueCampaign>, Error> {
         self.due(TO_START, vec![by.into()], except, most).await
     }
 
@@ -61,7 +61,7 @@ impl Operator {
         &self,
         except: &Exclusions,
         most: u32,
-    ) -> Result<Vec<Due>, Error> {
+    ) -> Result<Vec<DueCampaign>, Error> {
         self.due(TO_COMPLETE, Vec::new(), except, most).await
     }
 
@@ -71,7 +71,7 @@ impl Operator {
         mut values: Vec<Value>,
         except: &Exclusions,
         most: u32,
-    ) -> Result<Vec<Due>, Error> {
+    ) -> Result<Vec<DueCampaign>, Error> {
         // queued fairly with the organizations, since it can take long
         let session = self.session().clone().on(Lane::Organization(Uuid::nil())).reading().by_key();
         let dialect = Dialect::of(session.get_database_backend());
@@ -80,7 +80,7 @@ impl Operator {
             if ids.is_empty() {
                 continue;
             }
-            // one value, so that the text is the same however many there are
+            // one bound value, so that the SQL text does not depend on the number of IDs
             let placeholder = format!("${}", values.len() + 1);
             let is_resting = is_given_in(dialect, column, &placeholder);
             sql += &format!(" AND NOT ({is_resting})");
@@ -92,7 +92,7 @@ impl Operator {
         Ok(rows
             .iter()
             .map(|row| {
-                Ok(Due {
+                Ok(DueCampaign {
                     organization: row.try_get("", "org_id")?,
                     campaign: row.try_get("", "id")?,
                 })

@@ -1,4 +1,4 @@
-//! The errors of the door.
+//! The errors of this crate.
 
 use std::path::PathBuf;
 
@@ -43,8 +43,8 @@ pub enum Error {
     /// A budget of bytes is exhausted.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    /// Too many operations of the organization are waiting, or one has waited too long for the
-    /// others.
+    /// Too many operations of the organization are waiting, or this one has waited too long for the
+    /// organization's others.
     #[error("too many operations of the organization are waiting")]
     TooManyWait,
     /// The process is overloaded.
@@ -53,7 +53,7 @@ pub enum Error {
     /// The connection was lost while the transaction was being committed.
     #[error("it is unknown whether the transaction was committed: {0}")]
     InDoubt(String),
-    /// Work in steps is not finished, and the time has run out. The same call continues from there.
+    /// The time ran out before all steps were done. The same call continues from there.
     #[error("the deletion is not finished")]
     Unfinished,
     /// A constraint or a trigger of another program does not allow the change.
@@ -65,7 +65,7 @@ pub enum Error {
     /// The database refuses connections, for a reason that does not pass by itself.
     #[error("the database refuses connections: {}", cause(.0))]
     Closed(DbErr),
-    /// Row security policies would fail at the token's claims, in every statement.
+    /// Row security policies cannot read the token's claims, so every statement would fail.
     #[error("the policies of the database cannot read the token: {0}")]
     Claims(&'static str),
     /// Any other error of the database.
@@ -110,7 +110,8 @@ impl From<DbErr> for Error {
 }
 
 impl Error {
-    /// The error of a statement that deletes: a foreign key is that of a row which refers to it.
+    /// The error of a statement that deletes: a foreign key violation means that another row refers
+    /// to the deleted one.
     pub(crate) fn of_deletion(error: DbErr) -> Self {
         match sqlx_error(&error) {
             Some(of_driver @ sqlx::Error::Database(of))
@@ -123,7 +124,7 @@ impl Error {
     }
 }
 
-/// Whether PostgreSQL ended or refused the connection with this.
+/// Whether PostgreSQL ended or refused the connection with this error.
 fn is_fatal(error: &sqlx::Error) -> bool {
     let of_postgres =
         |error: &PgDatabaseError| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
@@ -152,9 +153,9 @@ fn refusal(error: &sqlx::Error) -> Option<Error> {
     Some(Error::Refused { by })
 }
 
-/// Whether a result code of SQLite (<https://sqlite.org/rescode.html>) says that the file cannot be
-/// written or read for now: another writer holds it for longer than a statement waits, the disk is
-/// full or fails, the file is read-only or cannot be opened.
+/// Whether a result code of SQLite (<https://sqlite.org/rescode.html>) means that the file cannot be
+/// read or written at the moment: another writer holds it for too long, the disk is full or fails, or
+/// the file is read-only or cannot be opened.
 fn is_out_of_reach_in_sqlite(code: &str) -> bool {
     const BUSY: u32 = 5;
     const LOCKED: u32 = 6;
@@ -162,7 +163,7 @@ fn is_out_of_reach_in_sqlite(code: &str) -> bool {
     const IOERR: u32 = 10;
     const FULL: u32 = 13;
     const CANTOPEN: u32 = 14;
-    // those of PostgreSQL have five characters
+    // PostgreSQL's codes have five characters
     let code = if code.len() < 5 { code.parse::<u32>().ok() } else { None };
     matches!(code.map(|code| code & 0xff), Some(BUSY | LOCKED | READONLY | IOERR | FULL | CANTOPEN))
 }
@@ -173,8 +174,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// The message of the database or the network, without the names of the layers that it came
-/// through.
+/// The message of the database or the network, without the names of the layers in between.
 fn cause(error: &DbErr) -> String {
     match sqlx_error(error) {
         Some(sqlx::Error::Database(database)) => match database.code() {

@@ -1,4 +1,4 @@
-//! Reads the feed of many organizations at once, for the reader of a process.
+//! Reads the feed of many organizations at once, for a process's feed reader.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crate::{
     scope::feed::read,
 };
 
-/// The right to read the events of all organizations, for their listeners. It comes from
+/// The right to read the events of all organizations, for their subscribers. It comes from
 /// [`Database::feed_reader`](crate::Database::feed_reader), and no request can get it.
 pub struct FeedReader {
     session: Session,
     budgets: Budgets,
 }
 
-/// A part of an organization's feed.
+/// A range of an organization's feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The organization.
     pub organization: Uuid,
-    /// The position that it starts after.
+    /// The start, exclusive.
     pub after: i64,
-    /// The position that it ends with.
+    /// The end, inclusive.
     pub upto: i64,
 }
 
-/// Each organization's own range of an index, with no more rows of it than are read at once.
+/// Selects the events of each span through the organization's own range of an index.
 fn events_in(backend: DbBackend) -> String {
     let columns = columns::<event::Entity>("found");
     if backend == DbBackend::Postgres {
@@ -64,13 +64,13 @@ impl FeedReader {
         &self.session
     }
 
-    /// How far the feed has settled, or `None` if the last number drawn is still `known`.
+    /// The feed's horizon, or `None` if the last drawn position is still `known`.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn horizon_since(&self, known: Option<i64>) -> Result<Option<Horizon>, Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
-            let horizon = self.counted().await?;
+            let horizon = self.sqlite_horizon().await?;
             return Ok(Some(horizon).filter(|horizon| Some(horizon.drawn()) != known));
         }
         let sql = "SELECT drawn, buckets, entered FROM campaign_feed_horizon($1)";
@@ -79,13 +79,13 @@ impl FeedReader {
         Ok(row.map_or(Ok(None), |row| Horizon::read(&row))?)
     }
 
-    /// How far the feed has settled, and its incarnation.
+    /// The feed's horizon and incarnation.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn horizon(&self) -> Result<(Horizon, Arc<str>), Error> {
         if self.session.get_database_backend() != DbBackend::Postgres {
-            return Ok((self.counted().await?, "".into()));
+            return Ok((self.sqlite_horizon().await?, "".into()));
         }
         let sql = "SELECT drawn, buckets, entered, campaign_feed_incarnation() AS incarnation \
                    FROM campaign_feed_horizon(NULL)";
@@ -96,7 +96,7 @@ impl FeedReader {
     }
 
     /// The horizon of `SQLite`, where all visible events are settled.
-    async fn counted(&self) -> Result<Horizon, Error> {
+    async fn sqlite_horizon(&self) -> Result<Horizon, Error> {
         let counter = "SELECT last_position FROM campaign_feed";
         let counter = Statement::from_string(DbBackend::Sqlite, counter);
         let row = self.session.query_one_raw(counter).await?;
@@ -104,8 +104,7 @@ impl FeedReader {
         Ok(Horizon::free(last))
     }
 
-    /// The transaction that has held up a part of the feed for the longest time, if any: one that
-    /// has written events and has not ended.
+    /// The open transaction that has delayed a part of the feed for the longest time, if any.
     ///
     /// # Errors
     /// Any error of the database.
@@ -125,11 +124,11 @@ impl FeedReader {
         }))
     }
 
-    /// The events of these spans, in order: at most `limit` of each. No span ends after the
-    /// horizon.
+    /// The events of these spans in feed order, at most `limit` of each span. No span may end after
+    /// the horizon.
     ///
     /// # Errors
-    /// Any error of the database. [`Error::Exhausted`] if they take more than `bytes`.
+    /// Any error of the database. [`Error::Exhausted`] if the events take more than `bytes`.
     pub async fn events(
         &self,
         spans: &[Span],
@@ -173,7 +172,7 @@ impl FeedReader {
         Ok(row.map_or(Ok(None), |row| row.try_get("", "position"))?)
     }
 
-    /// The ones of these places that still have their event.
+    /// The events that still exist at these positions: organization, position and ID.
     ///
     /// # Errors
     /// Any error of the database.
@@ -192,17 +191,17 @@ impl FeedReader {
     }
 }
 
-/// A transaction that has written events and has not ended. No event of the same organizations is
-/// settled after these before it ends.
+/// An open transaction that has written events. Until it ends, no later event of the same
+/// organizations is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process in PostgreSQL, if it has one.
+    /// Its PostgreSQL process, if it has one.
     pub process: Option<i32>,
     /// Its name, if it was prepared (`PREPARE TRANSACTION`) and waits for its second phase.
     pub prepared: Option<String>,
-    /// The number that it entered with.
+    /// The last drawn position when it started to write.
     pub entered: i64,
-    /// The last number that was drawn since.
+    /// The last drawn position now.
     pub drawn: i64,
 }
 
@@ -213,6 +212,6 @@ pub struct FeedRow {
     pub organization: Uuid,
     /// Its position.
     pub position: i64,
-    /// The event, if it can be read.
+    /// The event, or `None` if it cannot be read.
     pub event: Option<event::Model>,
 }

@@ -1,13 +1,13 @@
-//! Text regardless of case: simple case folding, by the tables of Unicode.
+//! Case-insensitive text: simple case folding by the tables of Unicode.
 //!
-//! A subscription can compare every event with hundreds of texts, so a character is looked up in a
-//! table that is made once.
+//! A subscription can compare every event with hundreds of texts, so folding looks up characters in
+//! a table that is built once.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
-/// The characters that differ only in case from each character that has others, in order.
+/// For each character with case variants, all of its variants, in order.
 static CLASSES: LazyLock<HashMap<char, Box<[char]>>> = LazyLock::new(|| {
     let has_case = |character: &char| {
         let itself = std::iter::once(*character);
@@ -17,7 +17,7 @@ static CLASSES: LazyLock<HashMap<char, Box<[char]>>> = LazyLock::new(|| {
     all.filter_map(|character| Some((character, class_of(character)?))).collect()
 });
 
-/// The characters that differ only in case, if there is more than one.
+/// The characters that differ from this one only in case, including itself, if there are others.
 fn class_of(character: char) -> Option<Box<[char]>> {
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
     class.try_case_fold_simple().ok()?;
@@ -26,13 +26,13 @@ fn class_of(character: char) -> Option<Box<[char]>> {
     (equal.len() > 1).then_some(equal)
 }
 
-/// The characters that differ only in case, if there is more than one.
+/// The characters that differ from this one only in case, including itself, if there are others.
 pub(crate) fn others(character: char) -> Option<&'static [char]> {
     CLASSES.get(&character).map(|class| &**class)
 }
 
-/// The text with each character replaced by one representative of those that differ only in case.
-/// Two texts differ only in case exactly if these are equal.
+/// Replaces each character with the representative of its case variants. Two texts differ only in
+/// case if and only if their results are equal.
 ///
 /// ```
 /// # use campaigns_scope::folded;

@@ -1,4 +1,4 @@
-//! How far the feed has settled. The migration `m0012_horizons` explains what that means, and why
+//! The settled part of the feed. The migration `m0012_horizons` explains settled positions, and why
 //! organizations have buckets.
 
 use std::collections::HashMap;
@@ -7,16 +7,16 @@ use sea_orm::{DbErr, QueryResult};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The bucket of an organization: a transaction that has written events holds up the feeds of its
-/// buckets alone.
+/// The bucket of an organization. An open transaction that has written events delays only the feeds
+/// of its organizations' buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bucket(i32);
 
-/// How many buckets there are.
+/// The number of buckets.
 const BUCKETS: u32 = 4_095;
 
 impl Bucket {
-    /// Stands for every organization.
+    /// The bucket of transactions that delay every organization.
     const ALL: Self = Self(0);
 
     /// The bucket of an organization, as `campaign_feed_bucket` computes it.
@@ -31,22 +31,24 @@ impl Bucket {
     }
 }
 
-/// The settled position of the feed for each organization, as it was at one time.
+/// A snapshot of the settled position of each organization's feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Horizon {
-    /// The last position that was drawn.
+    /// The last drawn position.
     drawn: i64,
-    /// The buckets in which transactions are open, each with the lowest number that one entered with.
+    /// The buckets with open transactions, each with the lowest position at which one started to
+    /// write.
     held: HashMap<Bucket, i64>,
 }
 
 impl Horizon {
-    /// The horizon where nothing holds the feed up.
+    /// The horizon without open transactions.
     pub(crate) fn free(drawn: i64) -> Self {
         Self { drawn, held: HashMap::new() }
     }
 
-    /// Reads what `campaign_feed_horizon` returns: `None` if nothing was drawn in the meantime.
+    /// Reads the row that `campaign_feed_horizon` returns. `None` if no position was drawn in the
+    /// meantime.
     pub(crate) fn read(row: &QueryResult) -> Result<Option<Self>, DbErr> {
         let drawn = row.try_get("", "drawn")?;
         let (buckets, entered): (Option<Vec<i32>>, Option<Vec<i64>>) =
@@ -57,14 +59,14 @@ impl Horizon {
         }))
     }
 
-    /// The last position that was drawn by then, for any organization.
+    /// The last drawn position, of any organization.
     #[must_use]
     pub fn drawn(&self) -> i64 {
         self.drawn
     }
 
-    /// The position up to which all events of the organizations of a bucket are visible to the
-    /// statements that come next, and no other event will ever be.
+    /// The settled position of a bucket's organizations: later statements see all of their events up
+    /// to it, and no event will ever be added at or before it.
     #[must_use]
     pub fn of(&self, bucket: Bucket) -> i64 {
         let held = [bucket, Bucket::ALL].into_iter().filter_map(|of| self.held.get(&of));

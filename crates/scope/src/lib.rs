@@ -1,10 +1,10 @@
-//! The door: who the caller is, for which organization, with which rights, and the only way to a row.
+//! Access control: the caller, its organization and its rights, and the only access to the database.
 //!
 //! A [`Verifier`] turns a token into a [`Bearer`]. The token's claims, or a membership
 //! ([`Memberships`]), turn the bearer into a [`Viewer`], and [`Database::enter`] turns the viewer
 //! into a [`Scope`]. The scope gives queries ([`Scope::find`]), writes rows ([`Scope::insert`],
 //! [`Scope::update`]) and runs the queries that it gave. Deleting requires an [`Admin`], which a
-//! scope gives only if the claims allow it.
+//! scope gives only if the viewer is an admin.
 //!
 //! **Invariants.**
 //! - Every statement contains the organization of the scope: a select, insert, update or delete, a
@@ -128,6 +128,7 @@ mod page;
 mod raw;
 mod referrers;
 mod rights;
+mod row_security;
 mod scope;
 mod sequence;
 mod shares;
@@ -135,7 +136,6 @@ mod time;
 mod token;
 mod triggers;
 mod unreadable;
-mod wall;
 mod weigh;
 
 pub use admin::Admin;
@@ -145,7 +145,7 @@ pub use cursor_key::CursorKey;
 pub use database::{Database, primary};
 pub use dialect::{Dialect, JsonKind, MAX_PART};
 pub use doctor::{Check, Doctor, Findings};
-pub use due::{Due, Exclusions};
+pub use due::{DueCampaign, Exclusions};
 pub use error::Error;
 pub use feed::{FeedReader, FeedRow, Holder, Span};
 pub use fold::folded;
@@ -153,11 +153,13 @@ pub use horizon::{Bucket, Horizon};
 pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
 pub use options::{Observer, Options};
-pub use owned::{Dependent, Hanging, OrganizationOwned};
+pub use owned::{Dependent, OrganizationOwned, ReferencingColumn};
 pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
 pub use raw::{Sql, ValuesTable};
+pub use row_security::Visibility;
 pub use scope::{
-    BackgroundPermit, ExecutionPermit, FeedPage, Place, Scope, Scoped, SettledPosition, SortOutcome,
+    BackgroundPermit, ExecutionPermit, FeedPage, InsertOutcome, Place, Scope, Scoped,
+    SettledPosition,
 };
 pub use sequence::FeedFault;
 pub use shares::{Occupancy, Share};
@@ -168,5 +170,4 @@ pub use token::{
 };
 pub use triggers::{BrokenTrigger, Triggers, triggers};
 pub use unreadable::leave_out;
-pub use wall::Visibility;
 pub use weigh::json as json_weight;

@@ -1,12 +1,12 @@
-//! Look-ups that requests share: whether an organization exists, a user's memberships, whether the
-//! database is ready.
+//! Cached look-ups that requests share: the existence of an organization, a user's memberships, the
+//! readiness of the database.
 //!
 //! **Invariants.**
-//! - For a key, one look-up runs at a time, in a task of its own. Requests that need it at the same
-//!   time wait for it together, and a request that ends does not end it.
+//! - For a key, one look-up runs at a time, in a task of its own. Concurrent requests wait for the
+//!   same look-up, and canceling one of them does not cancel it.
 //! - An answer is valid for a fixed time from the start of its look-up. With [`LookUps::often`], it
 //!   is reused only under many look-ups.
-//! - At most a fixed number of keys are remembered; the least recently used is dropped.
+//! - The number of cached keys is bounded; the least recently used is dropped.
 
 use std::{
     hash::Hash,
@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 use crate::{Error, connections::Failure};
 
-/// How long a look-up can take, from waiting for a connection to its rows.
-pub(crate) const LOOK_UP: Duration = Duration::from_secs(5);
+/// The time limit of a look-up, including the wait for a connection.
+pub(crate) const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Answer<V> = Result<V, Error>;
 
@@ -36,22 +36,22 @@ pub(crate) struct LookUps<K, V> {
 }
 
 struct State<K, V> {
-    known: LruCache<K, LookUp<V>>,
-    /// The number of look-ups since a time, up to a second ago.
-    started: u32,
+    entries: LruCache<K, LookUp<V>>,
+    /// The number of look-ups since `since`, which is at most a second ago.
+    recent: u32,
     since: Instant,
 }
 
 struct LookUp<V> {
-    asked: Instant,
+    started: Instant,
     /// `None` while it runs.
     answer: watch::Receiver<Option<Answer<V>>>,
 }
 
 impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
     pub(crate) fn new(most: usize, lasts: fn(&Answer<V>) -> Duration) -> Self {
-        let known = LruCache::new(most);
-        let state = Mutex::new(State { known, started: 0, since: Instant::now() });
+        let entries = LruCache::new(most);
+        let state = Mutex::new(State { entries, recent: 0, since: Instant::now() });
         Self { state, lasts, often: 0 }
     }
 
@@ -61,28 +61,28 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
         self
     }
 
-    /// The answer for a key, from the cache, a running look-up, or this one. The look-up gets its
+    /// The answer for a key: from the cache, a running look-up, or a new one. `look_up` receives its
     /// deadline.
     ///
     /// # Errors
-    /// Those of the look-up. [`Error::Unavailable`] if it takes too long.
+    /// The errors of the look-up. [`Error::Unavailable`] if it takes too long.
     pub(crate) async fn get<F>(&self, key: K, look_up: impl FnOnce(Instant) -> F) -> Answer<V>
     where
         F: Future<Output = Answer<V>> + Send + 'static,
     {
-        let mut answer = match self.known(key, look_up) {
+        let mut answer = match self.find_or_start(key, look_up) {
             Ok(answer) => return answer,
             Err(running) => running,
         };
         match answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(answer)) => answer.clone(),
-            // the runtime ends
+            // the runtime is shutting down
             _ => Err(Error::Unavailable(DbErr::from(Failure::NoneFree))),
         }
     }
 
-    /// The valid answer, or the look-up that runs, which is started if there is none.
-    fn known<F>(
+    /// The cached answer, or else the running look-up. Starts one if necessary.
+    fn find_or_start<F>(
         &self,
         key: K,
         look_up: impl FnOnce(Instant) -> F,
@@ -92,22 +92,22 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
     {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.since.elapsed() > Duration::from_secs(1) {
-            (state.started, state.since) = (0, Instant::now());
+            (state.recent, state.since) = (0, Instant::now());
         }
-        let is_used_again = state.started >= self.often;
-        if let Some(LookUp { asked, answer }) = state.known.get(&key) {
+        let is_used_again = state.recent >= self.often;
+        if let Some(LookUp { started, answer }) = state.entries.get(&key) {
             match &*answer.borrow() {
-                Some(found) if is_used_again && asked.elapsed() < (self.lasts)(found) => {
+                Some(found) if is_used_again && started.elapsed() < (self.lasts)(found) => {
                     return Ok(found.clone());
                 }
                 None if answer.has_changed().is_ok() => return Err(answer.clone()),
                 _ => {}
             }
         }
-        state.started += 1;
+        state.recent += 1;
         let (found, answer) = watch::channel(None);
-        let asked = Instant::now();
-        let looking = look_up(asked + LOOK_UP);
+        let started = Instant::now();
+        let looking = look_up(started + LOOK_UP_TIMEOUT);
         tokio::spawn(async move {
             let answer = match caught("look-up", looking).await {
                 Ok(Err(Error::Timeout(error))) => Err(Error::Unavailable(error)),
@@ -116,7 +116,7 @@ impl<K: Copy + Eq + Hash, V: Clone + Send + Sync + 'static> LookUps<K, V> {
             };
             found.send_replace(Some(answer));
         });
-        state.known.insert(key, LookUp { asked, answer: answer.clone() });
+        state.entries.insert(key, LookUp { started, answer: answer.clone() });
         Err(answer)
     }
 }

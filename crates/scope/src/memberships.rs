@@ -1,8 +1,8 @@
 //! Memberships: the organization and role of users whose tokens do not name an organization.
 //!
 //! **Invariants.** Only active memberships of active users count. A result is valid for
-//! [`REMEMBERED`] and no longer. It is looked up once for all requests that need it at the same
-//! time ([`LookUps`]), and a subject has one entry, however many organizations its requests name.
+//! [`CACHE_TTL`] and no longer. Concurrent requests share one look-up ([`LookUps`]), and a subject
+//! has one cache entry, regardless of the organizations that its requests name.
 
 use std::{
     sync::Arc,
@@ -15,30 +15,30 @@ use uuid::Uuid;
 use crate::{
     Bearer, Database, Error, Role, Viewer,
     connections::Session,
-    lookups::{LOOK_UP, LookUps},
+    lookups::{LOOK_UP_TIMEOUT, LookUps},
 };
 
 /// How long found memberships are valid.
-const REMEMBERED: Duration = Duration::from_secs(5);
-/// How long the absence of memberships is remembered, since the user may just be joining.
-const NONE_REMEMBERED: Duration = Duration::from_secs(1);
-/// The number of users whose memberships are remembered.
+const CACHE_TTL: Duration = Duration::from_secs(5);
+/// How long the absence of memberships is cached. It is short, since the user may be joining.
+const ABSENCE_TTL: Duration = Duration::from_secs(1);
+/// The maximum number of users whose memberships are cached.
 const MAX_USERS: usize = 10_000;
-/// The number of memberships of a user that are remembered. Users with more are looked up each
-/// time.
-const MAX_REMEMBERED: usize = 100;
+/// The maximum number of cached memberships of a user. Any further one is looked up for each
+/// request.
+const MAX_CACHED_MEMBERSHIPS: usize = 100;
 
-const OF_USER: &str = "SELECT memberships.org_id, CAST(memberships.role AS text) AS role \
+const MEMBERSHIPS_OF_USER: &str = "SELECT memberships.org_id, CAST(memberships.role AS text) AS role \
      FROM users JOIN memberships ON memberships.user_id = users.id \
      WHERE users.auth_id = $1 AND users.is_active IS NOT FALSE AND memberships.status = 'active'";
 
-/// Why a bearer does not become a viewer.
+/// The reason why a bearer has no viewer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoViewer {
     /// The subject is not an active user with an active membership.
     #[error("the token's subject is not an active user with an active membership")]
     NoMembership,
-    /// There are several memberships, and none is named.
+    /// There are several memberships, and the request names none.
     #[error("the user has several organizations")]
     Several,
     /// The user is not a member of the named organization.
@@ -49,7 +49,7 @@ pub enum NoViewer {
     Failed(#[from] Error),
 }
 
-/// Looks memberships up.
+/// The memberships in a database, cached.
 pub struct Memberships {
     table: Table,
     known: LookUps<Uuid, SubjectMemberships>,
@@ -66,21 +66,21 @@ struct Table {
 }
 
 impl Memberships {
-    /// The memberships in a database. Those with one of these roles are admins.
+    /// The memberships in a database. Members with one of these roles are admins.
     #[must_use]
     pub fn new(database: &Database, admin_roles: Vec<String>) -> Self {
         let session = database.operator().session().reading().by_key();
         let known =
             LookUps::new(MAX_USERS, |found: &Result<SubjectMemberships, Error>| match found {
-                Ok(found) if found.is_empty() => NONE_REMEMBERED,
-                Ok(_) => REMEMBERED,
+                Ok(found) if found.is_empty() => ABSENCE_TTL,
+                Ok(_) => CACHE_TTL,
                 Err(_) => Duration::ZERO,
             });
         Self { table: Table { session, admin_roles: admin_roles.into() }, known }
     }
 
-    /// The viewer for a bearer: by the token if it names an organization, and otherwise by the only
-    /// membership, or by the one in the named organization.
+    /// The viewer for a bearer: from the token if it names an organization, and otherwise from the
+    /// membership in the named organization, or from the only membership.
     ///
     /// # Errors
     /// If there is no such membership, if there are several and none is named, or if the look-up
@@ -101,9 +101,9 @@ impl Memberships {
             (None, _) => return Err(NoViewer::Several),
             (Some(named), all) => match all.iter().find(|(id, _)| *id == named) {
                 Some(one) => *one,
-                None if all.len() < MAX_REMEMBERED => return Err(NoViewer::NotAMember),
+                None if all.len() < MAX_CACHED_MEMBERSHIPS => return Err(NoViewer::NotAMember),
                 None => {
-                    let until = Instant::now() + LOOK_UP;
+                    let until = Instant::now() + LOOK_UP_TIMEOUT;
                     let of_it = self.table.look_up(subject, Some(named), until).await?;
                     *of_it.first().ok_or(NoViewer::NotAMember)?
                 }
@@ -120,13 +120,13 @@ impl Table {
         organization: Option<Uuid>,
         until: Instant,
     ) -> Result<SubjectMemberships, Error> {
-        let mut sql = OF_USER.to_owned();
+        let mut sql = MEMBERSHIPS_OF_USER.to_owned();
         let mut values = vec![Value::from(subject)];
         if let Some(organization) = organization {
             sql += " AND memberships.org_id = $2";
             values.push(organization.into());
         }
-        sql += &format!(" LIMIT {MAX_REMEMBERED}");
+        sql += &format!(" LIMIT {MAX_CACHED_MEMBERSHIPS}");
         let backend = self.session.get_database_backend();
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let rows = self.session.clone().until(until).query_all_raw(statement).await?;

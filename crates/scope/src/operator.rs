@@ -1,4 +1,4 @@
-//! Work that is not for one viewer: what a process does for its operator.
+//! Work that is not for one viewer, such as creating organizations.
 
 use campaigns_entity::{campaign, organization};
 use chrono::{DateTime, Utc};
@@ -50,7 +50,7 @@ impl Operator {
             .is_some())
     }
 
-    /// Every organization, the oldest first.
+    /// All organizations, oldest first.
     ///
     /// # Errors
     /// Any error of the database.
@@ -70,7 +70,7 @@ impl Operator {
         Ok(campaign::Entity::find().limit(1).count(&self.session.reading()).await? > 0)
     }
 
-    /// Runs `work` within one new organization, completely or not at all.
+    /// Creates an organization and runs `work` in it, in one transaction.
     ///
     /// # Errors
     /// The errors of the database and of `work`. The organization does not exist then.
@@ -103,7 +103,7 @@ impl Operator {
             .await
     }
 
-    /// Makes the database gather statistics, for example after adding many rows.
+    /// Updates the statistics of the query planner, for example after adding many rows.
     ///
     /// # Errors
     /// Any error of the database.

@@ -1,4 +1,4 @@
-//! The tables that belong to an organization, and what their rows can refer to.
+//! The tables whose rows belong to an organization, and their references.
 
 use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,
@@ -23,10 +23,9 @@ pub trait OrganizationOwned:
     const REFERENCES: &'static [(Self::Column, &'static str)];
     /// The column with the row's place in the feed, if it has one.
     const FEED_POSITION: Option<Self::Column> = None;
-    /// The column with the ID by which the organization knows a row, where that is not its key.
+    /// The column with the ID that the organization sees, for rows whose key is another.
     const CHOSEN_ID: Option<Self::Column> = None;
-    /// The rows that depend on a row and can be too many for one statement, in the order in which
-    /// they are deleted with it.
+    /// The dependent rows that can be too many for one statement, in the order of their deletion.
     const DEPENDENTS: &'static [Dependent] = &[];
 }
 
@@ -34,22 +33,22 @@ pub trait OrganizationOwned:
 #[derive(Clone, Copy, Debug)]
 pub enum Dependent {
     /// They are deleted with it.
-    Deleted(Hanging),
-    /// They no longer name it.
-    Cleared(Hanging),
+    Deleted(ReferencingColumn),
+    /// Their reference to it is set to null.
+    Cleared(ReferencingColumn),
 }
 
-/// The location of rows that depend on another row.
+/// The column by which dependent rows refer to another row.
 #[derive(Clone, Copy, Debug)]
-pub struct Hanging {
+pub struct ReferencingColumn {
     /// The table.
     pub table: &'static str,
-    /// Its column with the other row's ID.
+    /// The column with the other row's ID.
     pub column: &'static str,
 }
 
-const fn hanging(table: &'static str, column: &'static str) -> Hanging {
-    Hanging { table, column }
+const fn referencing(table: &'static str, column: &'static str) -> ReferencingColumn {
+    ReferencingColumn { table, column }
 }
 
 macro_rules! organization_owned {
@@ -72,14 +71,14 @@ organization_owned! {
     contact_company { ContactId -> "contacts", CompanyId -> "companies" }
     campaign { CreatorId -> "users" } [
         const DEPENDENTS: &'static [Dependent] = &[
-            Dependent::Deleted(hanging("campaign_events", "send_campaign_id")),
-            Dependent::Deleted(hanging("campaign_sends", "campaign_id")),
-            Dependent::Deleted(hanging("campaign_lists", "campaign_id")),
+            Dependent::Deleted(referencing("campaign_events", "send_campaign_id")),
+            Dependent::Deleted(referencing("campaign_sends", "campaign_id")),
+            Dependent::Deleted(referencing("campaign_lists", "campaign_id")),
         ];
     ]
     segment {} [
         const DEPENDENTS: &'static [Dependent] =
-            &[Dependent::Cleared(hanging("campaign_lists", "segment_id"))];
+            &[Dependent::Cleared(referencing("campaign_lists", "segment_id"))];
     ]
     list_entry { CampaignId -> "campaigns", SegmentId -> "campaign_segments", ContactId -> "contacts" }
     send { CampaignId -> "campaigns", ContactId -> "contacts" }
@@ -99,7 +98,8 @@ impl OrganizationOwned for organization::Entity {
 /// A table: its name, the column that holds the organization, and the list of its columns.
 type Table = (&'static str, &'static str, fn(&str) -> String);
 
-/// All tables that text can name. Those of counts have no entity, since only text reads them.
+/// All tables that SQL text can name. Tables of counts have no entity, since only SQL text reads
+/// them.
 pub(crate) const TABLES: [Table; 19] = [
     ("organizations", "id", columns::<organization::Entity>),
     ("users", "org_id", columns::<user::Entity>),
@@ -125,8 +125,8 @@ pub(crate) const TABLES: [Table; 19] = [
     }),
 ];
 
-/// The columns of a table, as a list for SELECT. Columns are always named: `*` would return other
-/// columns after the table is altered, and PostgreSQL rejects plans that were made before.
+/// The columns of a table, as a list for SELECT. Columns are always named: after the table is altered,
+/// `*` would return other columns, and PostgreSQL would reject the plans that it has cached.
 pub(crate) fn columns<E: EntityTrait>(of: &str) -> String {
     let names = E::Column::iter().map(|column| format!("{of}.{}", column.as_str()));
     names.collect::<Vec<_>>().join(", ")

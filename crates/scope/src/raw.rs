@@ -1,8 +1,8 @@
 //! SQL as text, for statements that the query builder cannot express.
 //!
-//! **Invariant.** Any such text sees only the organization's rows: each table that it names is
-//! shadowed by a common table expression of that name that contains the predicate. A qualified or
-//! quoted name would bypass this, so [`Sql::new`] rejects both at compile time.
+//! **Invariant.** SQL text sees only the organization's rows: each table that it names is shadowed by
+//! a common table expression of the same name that contains the predicate. A qualified or quoted name
+//! would bypass this, so [`Sql::new`] rejects both at compile time.
 
 use std::{
     borrow::Cow,
@@ -18,34 +18,35 @@ use uuid::Uuid;
 
 use crate::{Dialect, owned::TABLES};
 
-/// A query in text that both databases understand, without quoted or qualified table names.
+/// A query as SQL text for both databases, without quoted or qualified table names.
 ///
-/// `{table BY column}` after `FROM` stands for the rows of a table with one of the selected IDs in a column.
+/// `{table BY column}` after `FROM` stands for the rows of `table` with one of the selected IDs in
+/// `column`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql(&'static str);
 
-/// Tables that shadow those of the database.
+/// Common table expressions that shadow tables of the database.
 struct Shadows {
     /// Their definitions, to follow `WITH`. Each `?` is the organization.
     text: String,
-    /// How many there are.
+    /// Their number.
     count: usize,
 }
 
-/// The tables of each text, by its place and length, and whether it is for SQLite.
+/// The shadows of each text, by its address and length, and whether it is for SQLite.
 type ShadowCache = HashMap<(usize, usize, bool), Arc<Shadows>>;
 
-/// Values that a text can use as a table.
+/// A table of values for SQL text.
 #[derive(Clone, Debug)]
 pub struct ValuesTable {
     /// The table's name and its columns: `buckets (since, until)`.
     pub table: &'static str,
-    /// The values of each row, not null, and of one type in each column. At least one row.
+    /// The values of each row, at least one row. No value is null, and each column has one type.
     pub rows: Vec<Vec<Value>>,
 }
 
 impl Sql {
-    /// The text, checked. Call it in a `const`, so that a rejection is a compiler error.
+    /// Checks SQL text. Call it in a `const`, so that a rejection is a compiler error.
     ///
     /// ```compile_fail
     /// const ALL: campaigns_scope::Sql = campaigns_scope::Sql::new("SELECT id FROM public.campaigns");
@@ -56,24 +57,24 @@ impl Sql {
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
         let bytes = text.as_bytes();
-        assert!(!contains(bytes, b"public."), "a table's schema would go round the scope");
-        assert!(!contains(bytes, b"main."), "a table's schema would go round the scope");
-        assert!(!contains(bytes, b"pg_"), "the catalogue is no organization's");
-        assert!(!contains(bytes, b"\""), "a quoted name would go round the scope");
-        assert!(!contains(bytes, b"["), "a quoted name would go round the scope");
-        assert!(!contains(bytes, b"`"), "a quoted name would go round the scope");
-        assert!(!contains(bytes, b"?"), "values are bound by the scope");
-        assert!(!contains(bytes, b"$"), "values are bound by the scope");
+        assert!(!contains(bytes, b"public."), "a qualified name would bypass the scope");
+        assert!(!contains(bytes, b"main."), "a qualified name would bypass the scope");
+        assert!(!contains(bytes, b"pg_"), "the catalog belongs to no organization");
+        assert!(!contains(bytes, b"\""), "a quoted name would bypass the scope");
+        assert!(!contains(bytes, b"["), "a quoted name would bypass the scope");
+        assert!(!contains(bytes, b"`"), "a quoted name would bypass the scope");
+        assert!(!contains(bytes, b"?"), "only the scope binds values");
+        assert!(!contains(bytes, b"$"), "only the scope binds values");
         assert!(selects_rows_by_column(bytes), "braces are of the form {{table BY column}}");
         Self(text)
     }
 
-    /// The definitions of the tables that it names. Found once for each text, as there are only as many
-    /// as the program has.
+    /// The shadows of the tables that it names. They are cached without a limit: the texts are
+    /// constants of the program.
     fn shadows(self, backend: DbBackend) -> Arc<Shadows> {
         static CACHE: LazyLock<RwLock<ShadowCache>> = LazyLock::new(RwLock::default);
         let is_sqlite = backend == DbBackend::Sqlite;
-        // two texts at one place are the same one
+        // two texts with the same address and length are the same text
         let key = (self.0.as_ptr().addr(), self.0.len(), is_sqlite);
         let known = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
         known.unwrap_or_else(|| {
@@ -89,7 +90,7 @@ impl Sql {
             .iter()
             .filter(|(table, ..)| self.names(table))
             .map(|(table, organization, columns)| {
-                // in PostgreSQL a table of this name inside its own definition is the real one
+                // in PostgreSQL, the name inside its own definition is the real table
                 let columns = columns(table);
                 format!(
                     "{table} AS NOT MATERIALIZED \
@@ -101,8 +102,8 @@ impl Sql {
     }
 
     /// The text with subqueries for the rows of selected IDs. If few are selected, PostgreSQL looks up
-    /// each of them: the plan is kept, and a plan made while a table was empty would read all rows of
-    /// the organization from then on.
+    /// each of them: the plan is cached, and a plan made while a table was empty would read all rows
+    /// of the organization from then on.
     fn with_selected_rows(self, backend: DbBackend, are_few: bool) -> Cow<'static, str> {
         let mut parts = self.0.split('{');
         let first = parts.next().unwrap_or("");
@@ -112,7 +113,7 @@ impl Sql {
             let (table, column) = of.split_once(" BY ").expect("it names a table BY a column");
             let text = text.to_mut();
             *text += &if backend == DbBackend::Postgres && are_few {
-                // `OFFSET 0` keeps the planner from turning it into a join
+                // `OFFSET 0` prevents the planner from turning it into a join
                 format!(
                     "(SELECT {table}.* FROM selected CROSS JOIN LATERAL \
                      (SELECT * FROM {table} WHERE {column} = selected.id OFFSET 0) AS {table}) AS {table}"
@@ -154,15 +155,15 @@ impl Sql {
         let condition = condition(value);
         let organizations = |count| std::iter::repeat_n(Expr::val(organization), count);
         if backend == DbBackend::Postgres {
-            // joins if possible, looks up by index if not, and hashes if memory allows; for IN, it
-            // would read the whole set for each row if it does not
+            // PostgreSQL plans EXISTS as a join, or as an index look-up or hash per row. For IN
+            // without enough memory to hash, it would read the whole set for each row.
             let (inner, count) = self.inlined();
             let text =
                 format!("EXISTS (SELECT 1 FROM ({inner}) AS found WHERE found.id = ? AND ?)");
             let expressions = organizations(count).chain([own, condition]);
             Expr::cust_with_exprs(numbered(backend, &text, 0), expressions)
         } else {
-            // computes the set once
+            // SQLite computes the set once
             let shadows = self.shadows(backend);
             let with = &shadows.text;
             let text = format!("? IN (WITH {with} SELECT id FROM ({}) AS found WHERE ?)", self.0);
@@ -172,8 +173,8 @@ impl Sql {
     }
 
     /// The text with each table replaced by a subquery of the organization's rows. Each `?` is the
-    /// organization. PostgreSQL joins such a text with the surrounding statement, which it does not
-    /// do with a common table expression. A name is a table's unless it qualifies a column.
+    /// organization. PostgreSQL can join subqueries with the surrounding statement, but not common
+    /// table expressions. A word that qualifies a column is not replaced.
     fn inlined(self) -> (String, usize) {
         let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let mut text = String::with_capacity(self.0.len() * 2);
@@ -199,8 +200,8 @@ impl Sql {
         (text + rest, count)
     }
 
-    /// The whole statement, with the selected rows, which can be known to be few, and with the
-    /// given values as additional tables of the text.
+    /// The whole statement, with the select of rows and the given values as additional tables. With
+    /// `are_few`, the plan looks up each selected row.
     pub(crate) fn statement(
         self,
         backend: DbBackend,
@@ -212,7 +213,7 @@ impl Sql {
         use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
         let shadows = self.shadows(backend);
         let (name, select) = selected;
-        // SQLite would read a row from JSON each time that it is looked at
+        // otherwise SQLite would parse the JSON at each access
         let (dialect, kept, (inner, values)) = match backend {
             DbBackend::Postgres => (Dialect::Postgres, "", select.build(PostgresQueryBuilder)),
             _ => (Dialect::Sqlite, "MATERIALIZED", select.build(SqliteQueryBuilder)),
@@ -226,7 +227,7 @@ impl Sql {
             values.extend(bound);
         }
         values.extend(std::iter::repeat_n(Value::from(organization), shadows.count));
-        // `selected` comes first: its own tables are the real ones, with its own predicate
+        // `selected` comes first, so that it reads the real tables, with its own predicate
         let tables = numbered(backend, &tables, before);
         let text = self.with_selected_rows(backend, are_few);
         let sql = format!("WITH {name} AS ({inner}), {tables} {text}");
@@ -234,12 +235,12 @@ impl Sql {
     }
 }
 
-/// An expression of text with a `?` for each value.
+/// An expression from text with a `?` for each value.
 pub(crate) fn custom(backend: DbBackend, text: &str, values: Vec<Value>) -> Expr {
     Expr::cust_with_values(numbered(backend, text, 0), values)
 }
 
-/// The text with each `?` in the syntax of the database, after `before` other ones.
+/// The text with each `?` in the syntax of the database, after `before` other placeholders.
 fn numbered(backend: DbBackend, text: &str, before: usize) -> String {
     if backend != DbBackend::Postgres {
         return text.to_owned();

@@ -1,8 +1,8 @@
-//! Rows of other programs that refer to rows which a deletion takes along.
+//! Rows of other programs that refer to rows of a deletion.
 //!
-//! A deletion in steps must not stop halfway because a foreign key of another program refuses one of them.
-//! So before the first step, each such key that refuses is asked whether it has a row. What
-//! appears later, what the service has no right to read, and what a trigger refuses, stops the step itself.
+//! A deletion in steps must not stop halfway because of another program's foreign key. So each key
+//! that forbids deletion is checked for referring rows before the first step. Rows that appear later,
+//! rows that the service has no right to read, and triggers fail the step itself.
 
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value as Json, json};
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::{Dependent, Dialect, Error, OrganizationOwned, connections::Session};
 
-/// Foreign keys of PostgreSQL that refuse to let rows go, each with its name, its table, the table that it
-/// refers to, the condition that its row `own` refers to a row `other`, and whether both are one table: `$1` is the tables that they refer to, `$2` those whose rows are
-/// deleted or cleared first.
-const IN_POSTGRES: &str = "SELECT CAST(keys.conname AS text) AS name, \
+/// The foreign keys of PostgreSQL that forbid deletion: the name, the referring table, the referred
+/// table, the condition that a row `own` refers to a row `other`, and whether both tables are the
+/// same. `$1` is the referred tables, `$2` the tables whose rows are deleted or cleared first.
+const POSTGRES_FOREIGN_KEYS: &str = "SELECT CAST(keys.conname AS text) AS name, \
        quote_ident(schemas.nspname) || '.' || quote_ident(own.relname) AS of_table, \
        CAST(other.relname AS text) AS referred, \
        (SELECT string_agg('own.' || quote_ident(here.attname) || ' = other.' || quote_ident(there.attname), ' AND ') \
@@ -32,8 +32,8 @@ const IN_POSTGRES: &str = "SELECT CAST(keys.conname AS text) AS name, \
      AND has_schema_privilege(schemas.oid, 'USAGE') AND has_table_privilege(own.oid, 'SELECT') \
      ORDER BY 1";
 
-/// The same of SQLite, where keys have no names.
-const IN_SQLITE: &str = "SELECT own.name AS name, '\"' || replace(own.name, '\"', '\"\"') || '\"' AS of_table, \
+/// The same for SQLite, where the table's name replaces the key's, which has none.
+const SQLITE_FOREIGN_KEYS: &str = "SELECT own.name AS name, '\"' || replace(own.name, '\"', '\"\"') || '\"' AS of_table, \
        wanted.value AS referred, \
        group_concat('own.\"' || replace(pairs.\"from\", '\"', '\"\"') || '\" = other.\"' || \
          replace(coalesce(pairs.\"to\", 'id'), '\"', '\"\"') || '\"', ' AND ') AS joined, \
@@ -44,7 +44,7 @@ const IN_SQLITE: &str = "SELECT own.name AS name, '\"' || replace(own.name, '\"'
      AND NOT EXISTS (SELECT 1 FROM json_each($2) AS first WHERE first.value = lower(own.name)) \
      GROUP BY own.name, pairs.id ORDER BY 1";
 
-/// Refuses to delete a row if another program's row refers to it, or to a row that is deleted with it.
+/// Fails if another program's row refers to a row, or to a row that is deleted with it.
 ///
 /// # Errors
 /// [`Error::Refused`] with the foreign key, or any error of the database.
@@ -58,20 +58,22 @@ pub(crate) async fn require_none<E: OrganizationOwned>(
     let deleted: Vec<_> = E::DEPENDENTS
         .iter()
         .filter_map(|dependent| match dependent {
-            Dependent::Deleted(hanging) => Some(hanging),
+            Dependent::Deleted(referencing) => Some(referencing),
             Dependent::Cleared(_) => None,
         })
         .collect();
     let first = E::DEPENDENTS.iter().map(|dependent| match dependent {
-        Dependent::Deleted(hanging) | Dependent::Cleared(hanging) => json!(hanging.table),
+        Dependent::Deleted(referencing) | Dependent::Cleared(referencing) => {
+            json!(referencing.table)
+        }
     });
     let first: Json = first.collect();
     let wanted: Json = deleted.iter().map(|of| of.table).chain([&*root]).map(Json::from).collect();
     let session = session.reading();
     let backend = session.get_database_backend();
     let sql = match dialect {
-        Dialect::Postgres => IN_POSTGRES,
-        Dialect::Sqlite => IN_SQLITE,
+        Dialect::Postgres => POSTGRES_FOREIGN_KEYS,
+        Dialect::Sqlite => SQLITE_FOREIGN_KEYS,
     };
     let rows = session
         .query_all_raw(Statement::from_sql_and_values(backend, sql, [wanted.into(), first.into()]))
@@ -80,9 +82,9 @@ pub(crate) async fn require_none<E: OrganizationOwned>(
         let get = |column| row.try_get::<String>("", column);
         let (name, table, referred, joined) =
             (get("name")?, get("of_table")?, get("referred")?, get("joined")?);
-        let hanging = deleted.iter().find(|hanging| hanging.table == referred);
-        let column = hanging.map_or("id", |hanging| hanging.column);
-        // a row that refers to itself goes with itself
+        let referencing = deleted.iter().find(|referencing| referencing.table == referred);
+        let column = referencing.map_or("id", |referencing| referencing.column);
+        // a row that refers to itself does not prevent its own deletion
         let another = if row.try_get("", "is_own")? { " AND own.id <> other.id" } else { "" };
         let sql = format!(
             "SELECT 1 FROM {table} AS own JOIN {referred} AS other ON {joined} \

@@ -1,17 +1,19 @@
-//! What the service's role in PostgreSQL has to be allowed, and whether row security applies to a role.
+//! The privileges that the service's PostgreSQL role needs, and whether row security applies to a
+//! role.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 
 use crate::{Database, Error, owned};
 
-/// Tables, and what `campaigns serve` does with them. `deploy/grants.sql` gives as much.
+/// Tables, and the privileges on them that `campaigns serve` needs. `deploy/grants.sql` grants the
+/// same.
 const TABLES: [(&[&str], &[&str]); 4] = [
     (
         &["organizations", "users", "memberships", "contacts", "companies", "contact_companies"],
         &["SELECT"],
     ),
-    // rows that others refer to are locked
+    // to lock referenced rows
     (&["users", "contacts"], &["UPDATE"]),
     (
         &["campaigns", "campaign_segments", "campaign_lists", "campaign_sends", "campaign_events"],
@@ -46,8 +48,8 @@ const FUNCTIONS: [&str; 8] = [
     "campaign_events_file_waiting(uuid, integer)",
 ];
 
-/// Those that the role does not have.
-const MISSING: &str = "SELECT privilege || ' ON ' || name AS missing \
+/// The missing privileges of the role.
+const MISSING_PRIVILEGES: &str = "SELECT privilege || ' ON ' || name AS missing \
      FROM (SELECT name, privilege, \
          CASE WHEN privilege <> 'EXECUTE' THEN to_regclass(name) END AS of_table, \
          CASE WHEN privilege = 'EXECUTE' THEN to_regprocedure(name) END AS of_function \
@@ -58,32 +60,32 @@ const MISSING: &str = "SELECT privilege || ' ON ' || name AS missing \
        ELSE has_any_column_privilege(of_table, privilege) END, false) \
      ORDER BY 1";
 
-/// The problems of a role: policies do not apply to it, or the service cannot become it.
-const ROLE: &str = "SELECT \
-     CASE WHEN rolsuper OR rolbypassrls THEN 'policies do not hold for it' \
-     WHEN NOT pg_has_role(oid, 'MEMBER') THEN 'the service may not become it: GRANT ' || \
+/// The problem of a role: policies do not apply to it, or the service cannot assume it.
+const ROLE_PROBLEM: &str = "SELECT \
+     CASE WHEN rolsuper OR rolbypassrls THEN 'policies do not apply to it' \
+     WHEN NOT pg_has_role(oid, 'MEMBER') THEN 'the service is not a member of it: GRANT ' || \
        quote_ident(rolname) || ' TO ' || quote_ident(current_user) END AS problem \
      FROM pg_roles WHERE rolname = $1";
 
-/// The problems of the tables that these name, for a role.
-const OF_TABLES: &str = "SELECT name, \
-     CASE WHEN relation IS NULL THEN 'it is not there' \
+/// The problems of these tables, for a role.
+const TABLE_PROBLEMS: &str = "SELECT name, \
+     CASE WHEN relation IS NULL THEN 'it does not exist' \
      WHEN NOT relrowsecurity THEN 'row security is off' \
      WHEN NOT relforcerowsecurity AND pg_has_role(CAST($1 AS name), relowner, 'USAGE') \
-       THEN 'the role owns it, and policies do not hold for owners' \
+       THEN 'the role owns it, and policies do not apply to owners' \
      WHEN NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polcmd IN ('r', '*')) \
        THEN 'it has no policy that allows reading' \
-     WHEN NOT has_table_privilege(CAST($1 AS name), relation, 'SELECT') THEN 'the role may not read it' \
+     WHEN NOT has_table_privilege(CAST($1 AS name), relation, 'SELECT') THEN 'the role has no right to read it' \
      END AS problem \
      FROM (SELECT name, to_regclass(name) AS relation \
        FROM jsonb_array_elements_text($2) AS name) AS names \
      LEFT JOIN pg_class ON pg_class.oid = relation";
 
 impl Database {
-    /// The rights that the service needs and its role in PostgreSQL lacks, as they are granted.
+    /// The privileges that the service's PostgreSQL role lacks, in the syntax of GRANT.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn missing_rights(&self) -> Result<Vec<String>, Error> {
         let operator = self.operator();
         let session = operator.session().reading();
@@ -98,8 +100,11 @@ impl Database {
         let of_functions =
             FUNCTIONS.iter().map(|name| json!({ "name": name, "privilege": "EXECUTE" }));
         let needed: Vec<_> = of_tables.chain(of_functions).collect();
-        let statement =
-            Statement::from_sql_and_values(DbBackend::Postgres, MISSING, [json!(needed).into()]);
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            MISSING_PRIVILEGES,
+            [json!(needed).into()],
+        );
         let rows = session.query_all_raw(statement).await?;
         Ok(rows
             .iter()
@@ -107,8 +112,8 @@ impl Database {
             .collect::<Result<_, sea_orm::DbErr>>()?)
     }
 
-    /// The reasons why row security would not apply to a role, or none if it applies. An
-    /// organization's own row has no organization column, so its table can be without a policy.
+    /// The reasons why row security would not apply to a role. Empty if it applies. The table of
+    /// organizations needs no policy, since its rows have no organization column.
     ///
     /// # Errors
     /// Any error of the database.
@@ -116,7 +121,7 @@ impl Database {
         let operator = self.operator();
         let session = operator.session().reading();
         let values = [role.into()];
-        let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE, values);
+        let of_role = Statement::from_sql_and_values(DbBackend::Postgres, ROLE_PROBLEM, values);
         let Some(row) = session.query_one_raw(of_role).await? else {
             return Ok(vec![format!("the role {role} does not exist")]);
         };
@@ -130,7 +135,7 @@ impl Database {
             .filter(|name| *name != "organizations")
             .collect();
         let values = [role.into(), serde_json::json!(names).into()];
-        let of_tables = Statement::from_sql_and_values(DbBackend::Postgres, OF_TABLES, values);
+        let of_tables = Statement::from_sql_and_values(DbBackend::Postgres, TABLE_PROBLEMS, values);
         for row in session.query_all_raw(of_tables).await? {
             let name: String = row.try_get("", "name")?;
             let problem: Option<String> = row.try_get("", "problem")?;

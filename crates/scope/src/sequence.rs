@@ -1,19 +1,19 @@
-//! What keeps the numbers of the feed in order, and what SQL can do to it.
+//! Checks of the sequence that orders the feed.
 //!
-//! A reader of the feed relies on numbers that only grow, across all sessions
-//! (the migration `m0012_horizons`). A sequence does not keep that promise if sessions take numbers
-//! in advance, if it starts again, or if it was set back.
+//! A feed reader relies on positions that only grow, across all sessions (the migration
+//! `m0012_horizons`). A sequence breaks this if sessions take numbers in advance, if it cycles, or if
+//! it is set back.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::{Error, FeedReader, connections::Session};
 
-/// A fault of what the feed depends on.
+/// A fault in the database objects that the feed depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedFault {
-    /// What is wrong.
+    /// The problem.
     pub wrong: String,
-    /// The SQL statement that mends it.
+    /// The SQL statement that fixes it.
     pub remedy: String,
 }
 
@@ -41,7 +41,8 @@ fn fault(wrong: impl Into<String>, remedy: impl Into<String>) -> FeedFault {
 }
 
 impl FeedReader {
-    /// The faults of what the feed depends on, for as long as which events would be lost.
+    /// The faults in the database objects that the feed depends on. Events are lost while there are
+    /// any.
     ///
     /// # Errors
     /// Any error of the database.
@@ -54,7 +55,7 @@ impl FeedReader {
 pub(crate) async fn faults(session: &Session) -> Result<Vec<FeedFault>, Error> {
     let is_postgres = session.get_database_backend() == DbBackend::Postgres;
     let mut faults = Vec::new();
-    // before the last number: events that come in between are below it
+    // read before the drawn position, so that concurrent events cannot look like a fault
     let sql = if is_postgres { LATEST } else { LATEST_IN_SQLITE };
     let latest = one(session, sql).await?.map(|row| row.try_get("", "latest"));
     let latest: i64 = latest.transpose().map_err(Error::from)?.flatten().unwrap_or(0);
@@ -90,7 +91,7 @@ async fn of_sequence(
     }
     if !sequence.try_get::<bool>("", "is_logged").map_err(Error::from)? {
         faults.push(fault(
-            "the sequence campaign_feed_position is unlogged, and starts again after a crash",
+            "the sequence campaign_feed_position is unlogged, and restarts after a crash",
             "ALTER SEQUENCE campaign_feed_position SET LOGGED",
         ));
     }
@@ -107,7 +108,7 @@ async fn of_sequence(
     Ok(())
 }
 
-/// What is wrong with the settings of the sequence.
+/// The problems of the sequence's settings.
 fn settings(sequence: &QueryResult) -> Result<Vec<String>, DbErr> {
     let (step, cache): (i64, i64) = (sequence.try_get("", "step")?, sequence.try_get("", "cache")?);
     let (cycles, is_owned): (bool, bool) =
@@ -116,7 +117,7 @@ fn settings(sequence: &QueryResult) -> Result<Vec<String>, DbErr> {
         (cache != 1).then(|| format!("hands out {cache} numbers in advance to each session")),
         (step != 1).then(|| format!("has an increment of {step}")),
         cycles.then(|| "starts again after its last number".to_owned()),
-        is_owned.then(|| "belongs to a column, with which it is restarted".to_owned()),
+        is_owned.then(|| "belongs to a column, and restarts with its table".to_owned()),
     ];
     Ok(wrong.into_iter().flatten().collect())
 }

@@ -2,14 +2,14 @@
 //!
 //! **Invariants.**
 //! - An organization holds no more places than its share of the free ones allows: with one half, as
-//!   many as it leaves free. So an organization that floods the service leaves room for the next.
-//!   Some places have an additional rule ([`Rule`]), because each also occupies a part of the
-//!   cores, here and in the database.
-//! - A place that becomes free goes to the organization that holds the fewest, and within an
-//!   organization to the waiter that has waited longest.
+//!   many as it leaves free. So an organization that floods the service leaves room for others. Some
+//!   places have an additional rule ([`Rule`]), because each also occupies CPU cores of the service
+//!   and of the database.
+//! - A free place goes to the organization that holds the fewest, and within an organization to the
+//!   waiter that has waited longest.
 //! - The number of waiters of an organization is bounded.
-//! - If a waiter of an organization has waited for long, no other queues behind it: under overload,
-//!   newcomers are refused at once instead of waiting in vain.
+//! - Behind a waiter that has waited for long, no other of its organization can queue: under
+//!   overload, new waiters are refused at once instead of waiting in vain.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -38,7 +38,7 @@ impl Share {
         (1..=99).contains(&percent).then_some(Self(percent))
     }
 
-    /// Whether a holder of `held` is allowed that much while `free` is free.
+    /// Whether one organization can hold `held` while `free` is free.
     pub(crate) fn allows(self, held: usize, free: usize) -> bool {
         // held / (held + free) <= share, without dividing
         held.saturating_mul(100 - usize::from(self.0)) <= free.saturating_mul(usize::from(self.0))
@@ -49,37 +49,37 @@ impl Share {
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
-/// How many places are in use, and how many waiters there are.
+/// The numbers of places, of places in use, and of waiters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occupancy {
-    /// All places.
+    /// The number of places.
     pub places: usize,
-    /// Places that are held.
+    /// The number of places in use.
     pub held: usize,
-    /// Waiters for a place.
+    /// The number of waiters.
     pub waiting: usize,
 }
 
 struct State {
     places: usize,
-    /// The places in use. After their number was lowered, this can exceed it for a while.
+    /// The number of places in use. It can exceed `places` for a while after those were reduced.
     held: usize,
     share: Share,
     rule: Rule,
     max_waiting: usize,
     organizations: HashMap<Uuid, Organization>,
-    /// The number of waiters so far. Earlier ones have smaller numbers.
+    /// The number of waiters so far. Earlier waiters have smaller numbers.
     arrived: u64,
 }
 
-/// How many places an organization can hold, in addition to its share.
+/// How many places an organization can hold.
 enum Rule {
-    /// Nothing else.
+    /// Its share.
     Share,
     /// All of them while no other organization is active.
     AllForOne(Activity),
-    /// A quarter of its share while others are active, so that their operations run next to few of
-    /// its own.
+    /// A quarter of its share while others are active, so that the others' operations compete with
+    /// few.
     QuarterAmongMany(Activity),
 }
 
@@ -96,14 +96,14 @@ struct Waiter {
 }
 
 impl Organization {
-    /// Drops waiters that have given up, up to the first that has not.
+    /// Drops canceled waiters from the front.
     fn tidy(&mut self) {
         while self.waiting.front().is_some_and(|first| first.place.is_closed()) {
             self.waiting.pop_front();
         }
     }
 
-    /// Drops waiters that have given up, if there seem to be `max`. Returns how many remain.
+    /// Drops canceled waiters if there are at least `max` waiters. Returns the remaining number.
     fn prune(&mut self, max: usize) -> usize {
         if self.waiting.len() >= max {
             self.waiting.retain(|waiting| !waiting.place.is_closed());
@@ -111,37 +111,37 @@ impl Organization {
         self.waiting.len()
     }
 
-    /// How long the first waiter has waited.
+    /// The wait of the first waiter.
     fn longest_wait(&self) -> Duration {
         self.waiting.front().map_or(Duration::ZERO, |first| first.since.elapsed())
     }
 }
 
-/// A place, until it is dropped.
+/// The right to a place, until it is dropped.
 pub(crate) struct Permit {
     shares: Shares,
     organization: Uuid,
 }
 
-/// Why no place is available.
+/// The reason why no place is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPermit {
-    /// The organization has its share, and too many of its operations are waiting, or one has
-    /// waited too long.
+    /// The organization has places, and too many of its operations wait, or this one has waited too
+    /// long.
     TooMany,
-    /// Others hold all places, or earlier waiters have waited for long.
+    /// Others hold all places, or earlier waiters of the organization have waited for long.
     Busy,
 }
 
 /// How long to wait for a place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct WaitLimit {
     pub(crate) until: Instant,
     /// Fail instead of queueing behind a waiter that has waited this long.
     pub(crate) behind: Duration,
 }
 
-impl From<Instant> for Patience {
+impl From<Instant> for WaitLimit {
     fn from(until: Instant) -> Self {
         Self { until, behind: Duration::MAX }
     }
@@ -160,7 +160,7 @@ impl Shares {
         })))
     }
 
-    /// How many places are in use now, and how many waiters there are.
+    /// The current occupancy.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let state = self.state();
         let waits = |waiting: &&Waiter| !waiting.place.is_closed();
@@ -172,7 +172,7 @@ impl Shares {
         }
     }
 
-    /// Changes how many places there are. Places in use are not taken back.
+    /// Changes the number of places. Places in use are not revoked.
     pub(crate) fn set_places(&self, places: usize) {
         let before = std::mem::replace(&mut self.state().places, places);
         if before < places {
@@ -197,13 +197,13 @@ impl Shares {
         self
     }
 
-    /// Waits for a place, up to a limit. Can be dropped while it waits.
+    /// Waits for a place, up to a limit. The future can be dropped while it waits.
     pub(crate) async fn enter_until(
         &self,
         organization: Uuid,
-        patience: impl Into<Patience>,
+        wait_limit: impl Into<WaitLimit>,
     ) -> Result<Permit, NoPermit> {
-        let Patience { until, behind } = patience.into();
+        let WaitLimit { until, behind } = wait_limit.into();
         let entering = self.enter(organization, behind);
         if let Ok(entered) = timeout_at(until.into(), entering).await {
             return entered;
@@ -213,7 +213,7 @@ impl Shares {
         Err(if has_some { NoPermit::TooMany } else { NoPermit::Busy })
     }
 
-    /// Whether a waiter of an organization has waited for this time.
+    /// Whether a waiter of an organization has waited for at least this time.
     pub(crate) fn has_waited(&self, organization: Uuid, time: Duration) -> bool {
         let mut state = self.state();
         let Some(of) = state.organizations.get_mut(&organization) else { return false };
@@ -250,13 +250,13 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives free places to the waiters.
+    /// Gives the free places to waiters.
     fn serve(&self) {
         loop {
             let mut state = self.state();
             let Some((organization, sender)) = state.next() else { return };
             drop(state);
-            // a waiter that has just given up returns it, which serves the next one
+            // if the waiter was canceled, the permit is dropped, which serves the next waiter
             sender.send(Permit { shares: self.clone(), organization }).ok();
         }
     }
@@ -273,7 +273,7 @@ impl State {
             }
             _ => self.share.allows(held, left),
         };
-        // the last one goes to the organization that holds none
+        // an organization without a place can have the last one
         held == 0 || is_allowed(held + 1)
     }
 
@@ -316,9 +316,9 @@ impl Drop for Permit {
 /// How long a place rests, as a multiple of the time that it was used.
 const REST: u32 = 3;
 
-/// A place that rests after use while more than one organization is active. So an organization with
-/// constant demand for such a place has it for a quarter of the time. Others need not only the
-/// place but also the core, here and in the database, that its holder keeps busy.
+/// A permit whose place rests after use while more than one organization is active. So an organization
+/// with constant demand occupies the place for a quarter of the time. Others need not only the place
+/// but also the CPU core, of the service and of the database, that its holder keeps busy.
 pub(crate) struct RestingPermit {
     permit: Option<Permit>,
     since: Instant,
@@ -348,14 +348,14 @@ impl Drop for RestingPermit {
 /// How long an organization counts as active after a request.
 const ACTIVE: Duration = Duration::from_secs(10);
 
-/// Which organizations are active. Clones share it.
+/// Tracks whether more than one organization is active. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Activity(Arc<Mutex<RecentActivity>>);
 
 #[derive(Default)]
 struct RecentActivity {
     last: Uuid,
-    /// When an organization other than the last one was active.
+    /// When an organization other than the last one was last active.
     other: Option<Instant>,
 }
 

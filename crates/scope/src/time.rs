@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Datelike, SubsecRound, Timelike, Utc};
 
-/// The time in RFC 3339 text, if both databases can store it: a year of four digits, no leap
-/// second, microseconds.
+/// Parses a time in RFC 3339 format. Returns `None` if a database cannot store it: the year must be 1
+/// to 9999, and leap seconds are rejected. Truncates to microseconds.
 #[must_use]
 pub fn storable_time(text: &str) -> Option<DateTime<Utc>> {
     // chrono also accepts a space instead of the T

@@ -1,5 +1,5 @@
-//! The triggers of the service in tables that other programs write to: which there are, and whether
-//! each fires when it has to. The migration `m0014_upkeep` explains what follows where one does not.
+//! The service's triggers on tables that other programs write to, and whether each fires when it has
+//! to. The migration `m0014_upkeep` explains the consequences if one does not.
 
 use std::fmt;
 
@@ -10,50 +10,50 @@ use crate::{COUNT_TABLES, Counts, Error, connections::Session};
 
 /// When a trigger of PostgreSQL has to fire.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fires {
+enum FiringMode {
     /// In all sessions.
     Always,
-    /// In all sessions except those of replication. In these, it does nothing.
-    Usually,
-    /// In sessions of replication. In all others, it does nothing.
+    /// In all sessions except those of replication, where it has no effect.
+    OutsideReplication,
+    /// In sessions of replication. In all others, it has no effect.
     InReplication,
-    /// The same, if it is there: in tables of another program.
-    IfThere,
+    /// Like [`FiringMode::OutsideReplication`], if it exists.
+    IfPresent,
 }
 
-use Fires::{Always, IfThere, InReplication, Usually};
+use FiringMode::{Always, IfPresent, InReplication, OutsideReplication};
 
 const EVENTS: &str = "campaign_events";
 const SENDS: &str = "campaign_sends";
 
-/// The triggers of PostgreSQL in the tables of events and sends.
-const OF_POSTGRES: [(&str, &str, Fires); 18] = [
+/// The triggers on the tables of events and sends in PostgreSQL.
+const POSTGRES_TRIGGERS: [(&str, &str, FiringMode); 18] = [
     (EVENTS, "campaign_feed_blank", Always),
     (EVENTS, "campaign_feed_enter", Always),
     (EVENTS, "campaign_feed_wait", Always),
     (EVENTS, "campaign_feed_change", Always),
     (EVENTS, "campaign_feed_file", Always),
-    (EVENTS, "campaign_counts_insert", Usually),
-    (EVENTS, "campaign_counts_update", Usually),
-    (EVENTS, "campaign_counts_delete", Usually),
+    (EVENTS, "campaign_counts_insert", OutsideReplication),
+    (EVENTS, "campaign_counts_update", OutsideReplication),
+    (EVENTS, "campaign_counts_delete", OutsideReplication),
     (EVENTS, "campaign_counts_row", InReplication),
     (EVENTS, "campaign_counts_truncate", Always),
-    (EVENTS, "zz_campaign_feed_keep", IfThere),
+    (EVENTS, "zz_campaign_feed_keep", IfPresent),
     (SENDS, "campaign_feed_moves", Always),
     (SENDS, "campaign_feed_moved", Always),
-    (SENDS, "campaign_counts_insert", Usually),
-    (SENDS, "campaign_counts_update", Usually),
-    (SENDS, "campaign_counts_delete", Usually),
+    (SENDS, "campaign_counts_insert", OutsideReplication),
+    (SENDS, "campaign_counts_update", OutsideReplication),
+    (SENDS, "campaign_counts_delete", OutsideReplication),
     (SENDS, "campaign_counts_row", InReplication),
     (SENDS, "campaign_counts_truncate", Always),
 ];
-/// The triggers of PostgreSQL in each table of counts and of changes.
-const GUARDS: [(&str, Fires); 2] =
+/// The triggers on each table of counts and of changes in PostgreSQL.
+const GUARDS: [(&str, FiringMode); 2] =
     [("campaign_counts_guard", Always), ("campaign_counts_keep", InReplication)];
 const CHANGES: [&str; 2] = ["campaign_send_changes", "campaign_event_changes"];
 
-/// The triggers of SQLite, where one can be dropped but not turned off.
-const OF_SQLITE: [&str; 24] = [
+/// The triggers in SQLite, which can be dropped but not turned off.
+const SQLITE_TRIGGERS: [&str; 24] = [
     "campaign_events_enter_feed",
     "campaign_events_blank",
     "campaign_events_change",
@@ -80,21 +80,21 @@ const OF_SQLITE: [&str; 24] = [
     "campaign_counts_event_update",
 ];
 
-/// The table of each trigger of PostgreSQL, its name, and when it has to fire.
-fn of_postgres() -> impl Iterator<Item = (&'static str, &'static str, Fires)> {
+/// Each trigger in PostgreSQL: its table, its name, and when it has to fire.
+fn of_postgres() -> impl Iterator<Item = (&'static str, &'static str, FiringMode)> {
     let tables = COUNT_TABLES.iter().map(|table| table.name).chain(CHANGES);
     let guards = tables.flat_map(|table| GUARDS.map(|(trigger, fires)| (table, trigger, fires)));
-    OF_POSTGRES.into_iter().chain(guards)
+    POSTGRES_TRIGGERS.into_iter().chain(guards)
 }
 
-/// The names of all triggers of the service, in PostgreSQL or `SQLite`, with their tables where it
-/// matters.
+/// The names of all triggers of the service in PostgreSQL or `SQLite`. In PostgreSQL, each with its
+/// table.
 #[must_use]
 pub fn triggers(is_postgres: bool) -> Vec<String> {
     if is_postgres {
         of_postgres().map(|(table, trigger, _)| format!("{trigger} on {table}")).collect()
     } else {
-        OF_SQLITE.map(str::to_owned).to_vec()
+        SQLITE_TRIGGERS.map(str::to_owned).to_vec()
     }
 }
 
@@ -103,7 +103,7 @@ pub fn triggers(is_postgres: bool) -> Vec<String> {
 pub struct BrokenTrigger {
     /// Its name and its table.
     pub trigger: String,
-    /// What is wrong with it.
+    /// The problem.
     pub wrong: &'static str,
 }
 
@@ -113,32 +113,32 @@ impl fmt::Display for BrokenTrigger {
     }
 }
 
-/// How the triggers of the service are.
+/// The state of the service's triggers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Triggers {
-    /// Each that does not fire when it has to: what is written now is not counted.
+    /// The triggers that do not fire when they have to. Rows that are written now are not counted.
     pub broken: Vec<BrokenTrigger>,
-    /// Each that was turned off or created since counts were last compared with a recount: what was
-    /// written meanwhile may not be counted.
+    /// The triggers that were turned off or created since counts were last compared with a recount.
+    /// Rows that were written meanwhile may not be counted.
     pub switched: Vec<String>,
-    /// The version of each, as the database has it in PostgreSQL.
+    /// The version of each trigger in PostgreSQL.
     versions: Vec<Version>,
 }
 
 impl Triggers {
-    /// What is wrong with those that are broken, separated by `by`.
+    /// The problems of the broken triggers, separated by `by`.
     #[must_use]
     pub fn wrong(&self, by: &str) -> String {
         self.broken.iter().map(ToString::to_string).collect::<Vec<_>>().join(by)
     }
 }
 
-/// A table, its trigger, and the version of that.
+/// A table, its trigger, and the trigger's version.
 type Version = (&'static str, &'static str, String);
 
-/// The state of these triggers, and the versions that are remembered of them. A dump of the data that
-/// was loaded has added other versions.
-const LOOK: &str = "SELECT CAST(wanted.place AS bigint) AS place, CAST(triggers.tgenabled AS text) AS state, \
+/// The state of these triggers, and whether each has its recorded version. Loading a dump can have
+/// added other versions.
+const TRIGGER_STATES: &str = "SELECT CAST(wanted.place AS bigint) AS place, CAST(triggers.tgenabled AS text) AS state, \
        CAST(triggers.xmin AS text) AS version, \
        ARRAY[CAST(triggers.xmin AS text)] IS DISTINCT FROM \
          (SELECT array_agg(version) FROM campaign_triggers AS seen \
@@ -148,23 +148,23 @@ const LOOK: &str = "SELECT CAST(wanted.place AS bigint) AS place, CAST(triggers.
      ON triggers.tgrelid = to_regclass(wanted.of_table) AND triggers.tgname = wanted.of_trigger \
      ORDER BY 1";
 
-/// The tables with references whose triggers are turned off, so that events lose their sends.
-const REFERENCES_OFF: &str = "SELECT DISTINCT CAST(relations.relname AS text) AS of_table FROM pg_trigger AS triggers \
+/// The tables whose foreign keys are not enforced, because their internal triggers are turned off.
+const DISABLED_FOREIGN_KEYS: &str = "SELECT DISTINCT CAST(relations.relname AS text) AS of_table FROM pg_trigger AS triggers \
      JOIN pg_class AS relations ON relations.oid = triggers.tgrelid \
      WHERE triggers.tgisinternal AND triggers.tgenabled IN ('D', 'R') \
      AND triggers.tgrelid IN (to_regclass('campaign_events'), to_regclass('campaign_sends')) ORDER BY 1";
 
 impl Counts {
-    /// The state of the triggers that fill columns and count.
+    /// The state of the triggers that fill columns and update counts.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn triggers(&self) -> Result<Triggers, Error> {
-        look(&self.session).await
+        inspect(&self.session).await
     }
 
-    /// Remembers that all counts were right, or were counted again, while triggers were like this.
-    /// Belongs to the owner of the tables.
+    /// Records that all counts were right, or were recounted, in this state of the triggers. Only the
+    /// owner of the tables has the right to do this.
     ///
     /// # Errors
     /// Any error of the database.
@@ -173,10 +173,10 @@ impl Counts {
     }
 }
 
-pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
+pub(crate) async fn inspect(session: &Session) -> Result<Triggers, Error> {
     let session = &session.reading();
     if session.get_database_backend() != DbBackend::Postgres {
-        return look_in_sqlite(session).await;
+        return inspect_sqlite(session).await;
     }
     let all: Vec<_> = of_postgres().collect();
     let wanted: serde_json::Value = all
@@ -186,16 +186,19 @@ pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
             json!({ "place": place, "of_table": table, "of_trigger": trigger })
         })
         .collect();
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, LOOK, [wanted.into()]);
+    let statement =
+        Statement::from_sql_and_values(DbBackend::Postgres, TRIGGER_STATES, [wanted.into()]);
     let rows = session.query_all_raw(statement).await?;
     let mut found = Triggers::default();
     for (row, (table, trigger, fires)) in rows.iter().zip(all) {
         let (state, version): (Option<String>, Option<String>) =
             (row.try_get("", "state")?, row.try_get("", "version")?);
         let wrong = match (state.as_deref(), fires) {
-            (None, IfThere) => continue,
+            (None, IfPresent) => continue,
             (None, _) => Some("is missing"),
-            (Some("A"), _) | (Some("O"), Usually | IfThere) | (Some("R"), InReplication) => None,
+            (Some("A"), _)
+            | (Some("O"), OutsideReplication | IfPresent)
+            | (Some("R"), InReplication) => None,
             (Some("O"), _) => Some("does not fire in sessions of replication"),
             (Some("R"), _) => Some("fires in sessions of replication alone"),
             (Some(_), _) => Some("is turned off"),
@@ -210,7 +213,7 @@ pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
             found.versions.push((table, trigger, version));
         }
     }
-    let references = Statement::from_string(DbBackend::Postgres, REFERENCES_OFF);
+    let references = Statement::from_string(DbBackend::Postgres, DISABLED_FOREIGN_KEYS);
     for row in session.query_all_raw(references).await? {
         let table: String = row.try_get("", "of_table")?;
         let trigger = format!("references of {table}");
@@ -219,18 +222,18 @@ pub(crate) async fn look(session: &Session) -> Result<Triggers, Error> {
     Ok(found)
 }
 
-async fn look_in_sqlite(session: &Session) -> Result<Triggers, Error> {
+async fn inspect_sqlite(session: &Session) -> Result<Triggers, Error> {
     let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'";
     let statement = Statement::from_string(DbBackend::Sqlite, sql);
     let rows = session.query_all_raw(statement).await?;
     let there: Vec<String> =
         rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, DbErr>>()?;
-    let missing = OF_SQLITE.iter().filter(|name| !there.iter().any(|of| of == *name));
+    let missing = SQLITE_TRIGGERS.iter().filter(|name| !there.iter().any(|of| of == *name));
     let broken = |name: &&str| BrokenTrigger { trigger: (*name).to_owned(), wrong: "is missing" };
     Ok(Triggers { broken: missing.map(broken).collect(), ..Triggers::default() })
 }
 
-/// Remembers the versions of triggers that have fired since before a recount.
+/// Records the versions of the triggers, which have fired since before a recount.
 async fn confirm(session: &Session, triggers: &Triggers) -> Result<(), Error> {
     if session.get_database_backend() != DbBackend::Postgres {
         return Ok(());

@@ -1,6 +1,6 @@
-//! Rows that this version cannot read, because a newer version beside it, or another program, has
-//! stored an unknown enum value, or another value that its column allows and the type here does
-//! not. Such a row is left out, and neither a list nor the feed stops at it.
+//! Rows that this version cannot read, because a newer version or another program has stored an
+//! unknown enum value, or another value that the column allows and the Rust type does not. Such rows
+//! are left out, so that neither a list nor the feed stops at them.
 
 use std::fmt::Display;
 
@@ -12,7 +12,7 @@ use sea_orm::{
 
 use crate::Error;
 
-/// Whether reading a row failed because of what is stored in it.
+/// Whether reading a row failed because of a value in it.
 fn is_of_value(error: &DbErr) -> bool {
     match error {
         DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
@@ -24,7 +24,7 @@ fn is_of_value(error: &DbErr) -> bool {
 }
 
 /// The row, or `None` if it has a value unknown to this version.
-pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model>, Error> {
+pub(crate) fn read_row<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model>, Error> {
     match E::Model::from_query_result(row, "") {
         Ok(model) => Ok(Some(model)),
         Err(error) if is_of_value(&error) => {
@@ -36,12 +36,12 @@ pub(crate) fn known<E: EntityTrait>(row: &QueryResult) -> Result<Option<E::Model
 }
 
 /// The rows, without those that have a value unknown to this version.
-pub(crate) fn all_known<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::Model>, Error> {
-    rows.iter().filter_map(|row| known::<E>(row).transpose()).collect()
+pub(crate) fn read_rows<E: EntityTrait>(rows: &[QueryResult]) -> Result<Vec<E::Model>, Error> {
+    rows.iter().filter_map(|row| read_row::<E>(row).transpose()).collect()
 }
 
-/// Leaves out rows with a value unknown to this version in one of these columns, which come first
-/// in each row.
+/// Removes the rows with a value unknown to this version in one of these columns, which are the first
+/// columns of each row.
 pub(crate) fn leave_out_unknown<E: EntityTrait>(
     rows: &mut Vec<QueryResult>,
     columns: &[E::Column],
@@ -75,7 +75,7 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
     Ok(())
 }
 
-/// Counts a row that is left out, and logs this from time to time.
+/// Counts a row that is left out, and logs a warning from time to time.
 pub fn leave_out(table: &str, error: &dyn Display) {
     static LOG: LogThrottle = LogThrottle::new();
     metrics::counter!("campaigns_unreadable_rows_total", "table" => table.to_owned()).increment(1);

@@ -20,8 +20,8 @@ pub(crate) fn postgres(row: &PgRow) -> usize {
     ROW + values.sum::<usize>()
 }
 
-/// The approximate number of bytes of a row in memory. JSON is text there, so everything that looks
-/// like JSON is weighed as such.
+/// The approximate number of bytes of a row in memory. SQLite stores JSON as text, so text that looks
+/// like JSON is weighed as JSON.
 pub(crate) fn sqlite(row: &SqliteRow) -> usize {
     let values = (0..row.len()).filter_map(|index| {
         let value = row.try_get_raw(index).ok()?;
@@ -35,8 +35,8 @@ pub(crate) fn sqlite(row: &SqliteRow) -> usize {
     ROW + values.sum::<usize>()
 }
 
-/// The approximate number of bytes of JSON in memory. Any two values are separated by at least one
-/// of these characters.
+/// The approximate number of bytes of JSON in memory. The number of values is estimated from the
+/// characters that precede them.
 #[must_use]
 pub fn json(text: &[u8]) -> usize {
     let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();

@@ -1,24 +1,23 @@
 //! Cancels statements of PostgreSQL.
 //!
 //! **Invariants.**
-//! - A cancel request waits for no statement but other cancel requests: it has a connection of its
-//!   own.
+//! - A cancel request waits only for other cancel requests: it has a connection of its own.
 //! - It is one message, and names the process of a connection that no pooler shares. If its outcome
-//!   is unknown, both connections are closed: it could reach a later statement.
+//!   is unknown, both connections are closed, since it could reach a later statement.
 
 use std::time::Duration;
 
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{ASK_AFTER, Failure, LIFETIME, connector::Connector, link::Link};
+use super::{Failure, LIFETIME, PING_AFTER, connector::Connector, link::Link};
 
-/// How long a cancel request can take.
+/// The time limit of a cancel request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends cancel requests.
 pub(super) struct Canceler {
     link: Mutex<Option<Link>>,
-    /// Whether the connection is one of the counted ones, so that it can stay open.
+    /// Whether the connection counts towards the maximum, so that it can stay open.
     is_counted: bool,
 }
 
@@ -34,9 +33,9 @@ impl Canceler {
     /// Cancels the running statement of a process.
     ///
     /// # Errors
-    /// If it is unknown whether that was done.
+    /// If it is unknown whether the statement was canceled.
     pub(super) async fn cancel(&self, connector: &Connector, process: i32) -> Result<(), Failure> {
-        let canceled = timeout(PATIENCE, self.say(connector, process)).await;
+        let canceled = timeout(PATIENCE, self.send(connector, process)).await;
         let canceled = canceled.unwrap_or(Err(Failure::NoneFree));
         if let Err(error) = &canceled {
             tracing::warn!(%error, process, "a statement could not be canceled");
@@ -44,9 +43,9 @@ impl Canceler {
         canceled
     }
 
-    async fn say(&self, connector: &Connector, process: i32) -> Result<(), Failure> {
+    async fn send(&self, connector: &Connector, process: i32) -> Result<(), Failure> {
         let mut kept = self.link.lock().await;
-        // not in its place until it has answered, so that it is closed if this is dropped
+        // stored only after the answer, so that the connection is closed if this is dropped
         let mut link = match kept.take() {
             Some(link) if link.opened.elapsed() < LIFETIME => match answering(link).await {
                 Some(link) => link,
@@ -54,7 +53,7 @@ impl Canceler {
             },
             _ => connector.connect().await?,
         };
-        link.say(&format!("SELECT pg_cancel_backend({process})")).await?;
+        link.execute_batch(&format!("SELECT pg_cancel_backend({process})")).await?;
         if self.is_counted {
             link.used = std::time::Instant::now();
             *kept = Some(link);
@@ -73,6 +72,6 @@ impl Canceler {
 
 /// The connection, if its server still answers.
 async fn answering(mut link: Link) -> Option<Link> {
-    let answers = link.used.elapsed() < ASK_AFTER || link.ping().await.is_ok();
+    let answers = link.used.elapsed() < PING_AFTER || link.ping().await.is_ok();
     answers.then_some(link)
 }

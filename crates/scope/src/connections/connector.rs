@@ -1,4 +1,4 @@
-//! How a connection is made, and the settings that it begins with.
+//! Opens connections, with their initial settings.
 
 use std::{str::FromStr, time::Duration};
 
@@ -14,7 +14,7 @@ use sea_orm::{
 use super::{
     Failure,
     hosts::{Hosts, ServerConnection},
-    link::{KEPT, Link},
+    link::{Link, MAX_PREPARED},
     pooler, write_lock,
 };
 use crate::Options;
@@ -27,15 +27,15 @@ pub(super) enum Connector {
     Sqlite(Box<SqliteConnectOptions>),
 }
 
-/// What transactions begin with.
+/// The statements that begin transactions.
 pub(super) struct BeginStatements {
     pub(super) usual: String,
-    /// Where all statements see the same snapshot.
+    /// For transactions in which all statements see the same snapshot.
     pub(super) repeatable: String,
 }
 
 impl Connector {
-    /// Connects once, to check that it is possible and how.
+    /// Opens the first connection, which shows whether there is a pooler.
     pub(super) async fn open(options: &Options) -> Result<(Self, BeginStatements, Link), Failure> {
         let settings = settings(options);
         let (connector, mut first) = if options.url.starts_with("postgres") {
@@ -45,7 +45,7 @@ impl Connector {
             let path = sqlite.get_filename().to_owned();
             let connector = Self::Sqlite(Box::new(sqlite));
             let first = match connector.connect().await {
-                // unlike other reasons, this one does not pass by itself
+                // unlike other errors, this one is not temporary
                 Err(Failure::Sqlx(error)) if cannot_open(&error) && !path.exists() => {
                     return Err(Failure::NoFile(path));
                 }
@@ -81,12 +81,12 @@ impl Connector {
         }
     }
 
-    /// Whether another connection of the database may serve each transaction.
+    /// Whether a pooler can serve each transaction on another server connection.
     pub(super) fn is_pooled(&self) -> bool {
         matches!(self, Self::Postgres { pooled: true, .. })
     }
 
-    /// Connects. While the server starts or has no free connection, tries again.
+    /// Connects. Retries while the server is starting or has no free connection.
     pub(super) async fn connect_patiently(&self) -> Result<Link, Failure> {
         loop {
             match self.connect().await {
@@ -117,7 +117,7 @@ impl Connector {
 fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
     let sqlite = SqliteConnectOptions::from_str(&options.url)?
         .disable_statement_logging()
-        .statement_cache_capacity(KEPT)
+        .statement_cache_capacity(MAX_PREPARED)
         // only `migrate` creates files, even if the address has `mode=rwc`
         .create_if_missing(false)
         .busy_timeout(write_lock::PATIENCE)
@@ -145,7 +145,7 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         settings.push(("default_transaction_read_only", "on".to_owned()));
     }
     if let Some(timeout) = options.statement_timeout {
-        // if the service itself is gone
+        // ends the statement if the service is gone
         settings.push(("statement_timeout", timeout.as_millis().to_string()));
     }
     settings
@@ -173,8 +173,8 @@ async fn connect_first(
             Err(error) => return Err(error),
         }
         tracing::info!(
-            "the database is behind a pooler: every statement runs in a transaction of its own, \
-             and none is prepared for longer"
+            "the database is behind a pooler: every statement runs in its own transaction, and \
+             statements do not stay prepared"
         );
     }
     let connector = Connector::Postgres { hosts: plain, pooled: true };

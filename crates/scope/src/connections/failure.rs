@@ -1,4 +1,4 @@
-//! Why a statement failed.
+//! The reasons why a statement fails.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{is_replaced_by_look_up, is_stale_plan};
 use crate::budget::Exhausted;
 
-/// Why a statement did not run, or did not finish.
+/// The reason why a statement did not run, or did not finish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -37,15 +37,15 @@ impl From<Failure> for DbErr {
     fn from(failure: Failure) -> Self {
         let error = match failure {
             Failure::Sqlx(error) => error,
-            // Error::from takes it out again
+            // Error::from unwraps it
             other => sqlx::Error::AnyDriverError(Box::new(other)),
         };
         DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
     }
 }
 
-/// Whether a transaction that failed with this may succeed at once: it was aborted in favor of
-/// another, or what it had looked up has changed since.
+/// Whether a retry of the failed transaction may succeed at once: it was aborted in favor of another,
+/// or a row that it had looked up has changed since.
 pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };
     // deadlock_detected, serialization_failure

@@ -1,8 +1,8 @@
-//! The hosts of an address of PostgreSQL. There may be several, separated by commas as libpq has them
-//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>); the one that takes
-//! writes is connected to.
+//! The hosts in a PostgreSQL URL. There can be several, separated by commas as in libpq
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>). Connections go to
+//! the one that accepts writes.
 //!
-//! **Invariant.** Where there are several, no connection is to one that is a standby at that time.
+//! **Invariant.** With several hosts, no connection is opened to a standby.
 
 use std::{
     io::ErrorKind,
@@ -17,17 +17,19 @@ use sea_orm::sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{Failure, link::KEPT};
+use super::{Failure, link::MAX_PREPARED};
 
-/// How long one of several hosts is waited for.
+/// The connect timeout of each of several hosts.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long to wait for a single host if no timeout is configured. A sleeping host takes seconds.
+/// The connect timeout of a single host, if none is configured. A suspended host takes seconds to
+/// resume.
 const ALONE: Duration = Duration::from_secs(10);
 
-/// Parameters of libpq that are ignored because they always hold here.
+/// The parameter of libpq that is ignored, because it always applies here.
 const TARGET: &str = "target_session_attrs";
 
-/// The parameters that the driver knows. It would log others with their values, such as `sslpassword`.
+/// The parameters that the driver supports. It would log others, such as `sslpassword`, with their
+/// values.
 const KNOWN: [&str; 19] = [
     "application_name",
     "dbname",
@@ -53,7 +55,7 @@ const KNOWN: [&str; 19] = [
 /// The hosts of a database.
 pub(super) struct Hosts {
     options: Vec<PgConnectOptions>,
-    /// The host that accepted writes last.
+    /// The index of the host that last accepted writes.
     last: AtomicUsize,
 }
 
@@ -69,13 +71,13 @@ impl Hosts {
             let options = PgConnectOptions::from_str(url)?;
             // a pooler refuses extra_float_digits
             let options = options.application_name("campaigns").extra_float_digits(None);
-            Ok(options.statement_cache_capacity(KEPT).disable_statement_logging())
+            Ok(options.statement_cache_capacity(MAX_PREPARED).disable_statement_logging())
         };
         let options: Result<_, sqlx::Error> = addresses(url).iter().map(of_host).collect();
         Ok(Self { options: options?, last: AtomicUsize::new(0) })
     }
 
-    /// The same hosts, connected to in another way.
+    /// The same hosts, with changed options.
     pub(super) fn map(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
         let options = self.options.iter().cloned().map(change).collect();
         Self { options, last: AtomicUsize::new(self.last.load(Ordering::Relaxed)) }
@@ -109,7 +111,7 @@ impl Hosts {
                     tokio::spawn(timeout(PATIENCE, connected.connection.close()));
                     why = why.or(Some(std::io::Error::other("it is a standby").into()));
                 }
-                // an error of another host about a password or a database is more useful
+                // an error of another host, such as a wrong password, is more useful
                 Ok(Err(error)) => why = Some(error),
                 Err(_) => {
                     let late = std::io::Error::from(ErrorKind::TimedOut);
@@ -121,7 +123,7 @@ impl Hosts {
     }
 }
 
-/// Connects, and asks for the process and whether it is a standby.
+/// Connects, and returns whether the host is a standby.
 async fn connect(options: &PgConnectOptions) -> Result<(ServerConnection, bool), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let asked = "SELECT pg_backend_pid(), pg_is_in_recovery()";
@@ -129,7 +131,7 @@ async fn connect(options: &PgConnectOptions) -> Result<(ServerConnection, bool),
     Ok((ServerConnection { process: row.try_get(0)?, connection }, row.try_get(1)?))
 }
 
-/// An address for each host of one.
+/// The URL of each host in a URL.
 fn addresses(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -141,7 +143,8 @@ fn addresses(url: &str) -> Vec<String> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut query: Vec<String> =
         query.split('&').filter(|parameter| is_passed_on(parameter)).map(str::to_owned).collect();
-    // a user without a host is no URL, but libpq takes it: the host is a parameter, or the local socket
+    // libpq accepts a user without a host, which is no valid URL: the host is a parameter, or the
+    // local socket
     let user = if hosts.is_empty() {
         query.extend(as_parameters(&user));
         ""
@@ -153,29 +156,26 @@ fn addresses(url: &str) -> Vec<String> {
     hosts.split(',').map(|host| format!("{scheme}://{user}{host}{end}")).collect()
 }
 
-/// Whether the driver is given a parameter.
+/// Whether a parameter is passed to the driver.
 fn is_passed_on(parameter: &str) -> bool {
     let name = parameter.split('=').next().unwrap_or_default();
     let is_option = ["options[", "options%5B", "options%5b"];
     let is_option = is_option.iter().any(|start| name.starts_with(start));
     let is_known = KNOWN.contains(&name) || is_option || name.is_empty();
     if !is_known {
-        tracing::warn!(
-            parameter = name,
-            "a parameter of the database's address is not known and left out"
-        );
+        tracing::warn!(parameter = name, "an unknown parameter of the database URL is ignored");
     }
     is_known && !name.is_empty() && name != TARGET
 }
 
-/// A user and a password in front of a host, as parameters.
+/// The user and password before a host, as parameters.
 fn as_parameters(user: &str) -> Vec<String> {
     let user = user.strip_suffix('@').unwrap_or(user);
     let (name, password) = match user.split_once(':') {
         Some((name, password)) => (name, Some(password)),
         None => (user, None),
     };
-    // what means something in a query, and nothing in front of a host
+    // characters with a meaning in a query, but not before a host
     let escaped = |text: &str| text.replace('&', "%26").replace('+', "%2B");
     let name = (!name.is_empty()).then(|| format!("user={}", escaped(name)));
     let password = password.map(|password| format!("password={}", escaped(password)));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_may_come_without_a_host() {
+    fn a_user_without_a_host_is_accepted() {
         for (address, as_url) in [
             ("postgres://u@/db?host=/socket", "postgres:///db?host=/socket&user=u"),
             (
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_is_not_given_what_it_would_log() {
+    fn unknown_parameters_are_not_passed_to_the_driver() {
         assert_eq!(
             addresses(
                 "postgres://h/db?sslpassword=hunter2&sslmode=require&options[jit]=off&options%5Bx%5D=y&x"

@@ -1,11 +1,11 @@
-//! A connection while it is in use.
+//! Connections in use.
 
 use std::time::Instant;
 
 use sea_orm::{ExecResult, QueryResult, Statement};
 use tracing::Instrument;
 
-use super::{Connections, Failure, Plans, link::Link, pooler::ENDS};
+use super::{Connections, Failure, PlanMode, link::Link, pooler::END_DELAY};
 use crate::shares::Permit;
 
 /// A connection in use.
@@ -14,21 +14,21 @@ pub(super) struct Lease {
     link: Option<Link>,
     permit: Option<Permit>,
     connections: Connections,
-    plans: Plans,
-    /// Whether it was used before, so that the server may have closed it.
+    plan_mode: PlanMode,
+    /// Whether the connection was idle before, so that the server may have closed it.
     pub(super) reused: bool,
 }
 
 impl Lease {
-    /// A connection in the place of a permit.
+    /// A connection that occupies the place of a permit.
     pub(super) fn of(
         connections: &Connections,
         (link, reused): (Link, bool),
         permit: Permit,
-        plans: Plans,
+        plan_mode: PlanMode,
     ) -> Self {
         let connections = connections.clone();
-        Self { link: Some(link), permit: Some(permit), connections, plans, reused }
+        Self { link: Some(link), permit: Some(permit), connections, plan_mode, reused }
     }
 
     pub(super) fn link(&mut self) -> &mut Link {
@@ -42,24 +42,24 @@ impl Lease {
     ) -> Result<ExecResult, Failure> {
         let started = Instant::now();
         let connections = self.connections.clone();
-        let statement = connections.0.types.written(statement);
-        // off, unless traces are exported
+        let statement = connections.0.types.rewrite(statement);
+        // disabled unless traces are exported
         let span = tracing::info_span!(
             target: "campaigns::trace", "statement",
             otel.kind = "client",
             db.system.name = connections.system(),
             db.query.text = statement.sql,
         );
-        let plans = self.plans;
-        let done = self.link().run(&statement, plans, take).instrument(span).await;
-        if let Some(counted) = connections.0.counted.get() {
-            counted.seconds.record(started.elapsed());
+        let plan_mode = self.plan_mode;
+        let done = self.link().run(&statement, plan_mode, take).instrument(span).await;
+        if let Some(metrics) = connections.0.statement_metrics.get() {
+            metrics.seconds.record(started.elapsed());
             if done.is_err() {
-                counted.failed.increment(1);
+                metrics.failed.increment(1);
             }
         }
         if let Some(observer) = &connections.0.observer {
-            observer(&statement, self.link().plans.set(), started.elapsed());
+            observer(&statement, self.link().plan_mode.sql(), started.elapsed());
         }
         done
     }
@@ -73,14 +73,14 @@ impl Drop for Lease {
             connections.put_back(link, permit);
             return;
         }
-        // without a runtime, the process is ending, and the connection with it
+        // without a runtime, the process is ending, which closes the connection
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if connections.is_pooled() {
-                if link.wind_up().await {
-                    // closed, so that the pooler ends it
+                if link.recover_pooled().await {
+                    // closing the connection makes the pooler end the statement
                     drop(link);
-                    tokio::time::sleep(ENDS).await;
+                    tokio::time::sleep(END_DELAY).await;
                     return;
                 }
             } else {

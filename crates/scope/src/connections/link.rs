@@ -1,4 +1,4 @@
-//! One connection to the database, and how its current work is ended.
+//! A connection to the database, and the recovery from its abandoned work.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use sea_query_sqlx::SqlxValues;
 use tokio::time::timeout;
 
 use super::{
-    Failure, Plans,
+    Failure, PlanMode,
     pooler::{GRACE, Server},
 };
 use crate::weigh;
@@ -32,27 +32,27 @@ use crate::weigh;
 /// millisecond.
 const STEPS: i32 = 50_000;
 
-/// How long a connection can take to end abandoned work, before it is closed.
+/// The time limit for ending abandoned work. After it, the connection is closed.
 const RECOVERY: Duration = Duration::from_secs(5);
-/// The number of statements that stay prepared: more than the service has for reading and writing.
-pub(super) const KEPT: usize = 100;
-/// The length of the longest statement that stays prepared. PostgreSQL needs up to 60 times as much
-/// memory for it.
-pub(crate) const KEPT_LENGTH: usize = 4 << 10;
-/// The same for those that are planned once. Clients cannot make them longer.
-const KEPT_LENGTH_BY_KEY: usize = 8 << 10;
-/// A connection that has run a longer statement is closed when it is returned. What PostgreSQL needed
-/// to plan it, up to 1,000 times its length, would stay with the process.
+/// The maximum number of prepared statements, larger than the number that the service uses.
+pub(super) const MAX_PREPARED: usize = 100;
+/// The length of the longest statement that stays prepared, in bytes. PostgreSQL needs up to 60 times
+/// as much memory for it.
+pub(crate) const MAX_PREPARED_LENGTH: usize = 4 << 10;
+/// The same for statements with [`PlanMode::KeyLookUp`], whose length does not depend on clients.
+const MAX_PREPARED_LENGTH_BY_KEY: usize = 8 << 10;
+/// The length of a statement, in bytes, above which its connection is closed when it is returned. The
+/// server process keeps the memory that planning took, up to 1,000 times the length.
 const MAX_LENGTH: usize = 16 << 10;
-/// The number of bound bytes or read bytes from which on the buffers of a connection are freed.
+/// The number of bound or read bytes above which the buffers of a connection are freed.
 const LARGE: usize = 64 << 10;
-/// Columns with the types of the tables that the driver does not know by itself, and lists of them.
+/// Columns of the types that the driver has to look up, and arrays of them.
 const TYPES: &str = "SELECT (CAST(NULL AS campaigns)).status, ARRAY[(CAST(NULL AS campaigns)).status], \
     (CAST(NULL AS campaign_sends)).status, ARRAY[(CAST(NULL AS campaign_sends)).status], \
     (CAST(NULL AS campaign_events)).event_type, ARRAY[(CAST(NULL AS campaign_events)).event_type], \
     (CAST(NULL AS contacts)).type, ARRAY[(CAST(NULL AS contacts)).type], \
     (CAST(NULL AS memberships)).role, (CAST(NULL AS memberships)).status";
-/// The number of statements that can be abandoned on a connection before it is closed. One that is
+/// The number of abandoned statements after which a connection is closed. A statement that is
 /// abandoned while it is being prepared stays prepared, unknown to sqlx, until the connection ends.
 const MAX_ABANDONED: u32 = 50;
 
@@ -68,24 +68,25 @@ pub(super) struct Link {
     in_transaction: bool,
     /// Whether it can no longer be used.
     broken: bool,
-    /// Whether it knows the types of the tables, or has tried to learn them.
+    /// Whether the driver has looked up the types of the tables, or has tried to.
     knows_types: bool,
     /// The number of statements that were abandoned while they were running.
     abandoned: u32,
-    /// Whether it has run a statement longer than [`MAX_LENGTH`], or [`MAX_ABANDONED`] were abandoned.
-    is_outgrown: bool,
+    /// Whether it has run a statement longer than [`MAX_LENGTH`], or has [`MAX_ABANDONED`] abandoned
+    /// ones.
+    needs_replacement: bool,
     /// Whether its buffers may be larger than [`LARGE`].
-    is_swollen: bool,
+    has_large_buffers: bool,
     /// The server of the pooler that runs the open transaction.
     pub(super) server: Option<Server>,
-    /// How it treats plans.
-    pub(super) plans: Plans,
+    /// Its plan mode.
+    pub(super) plan_mode: PlanMode,
 }
 
 enum Driver {
     Postgres {
         connection: Box<PgConnection>,
-        /// The server process, or `None` behind a pooler, where each transaction has another one.
+        /// The server process. `None` behind a pooler, where it differs between transactions.
         process: Option<i32>,
     },
     Sqlite {
@@ -95,13 +96,13 @@ enum Driver {
     },
 }
 
-/// Whether it is connected to PostgreSQL.
+/// Whether a connection is to PostgreSQL.
 pub(super) fn is_postgres(link: &Link) -> bool {
     matches!(link.driver, Driver::Postgres { .. })
 }
 
 impl Link {
-    /// A connection to PostgreSQL: to this process, or through a pooler.
+    /// A connection to PostgreSQL: to a process, or through a pooler.
     pub(super) fn postgres(connection: PgConnection, process: Option<i32>) -> Self {
         Self::of(Driver::Postgres { connection: Box::new(connection), process })
     }
@@ -118,7 +119,7 @@ impl Link {
 
     fn of(driver: Driver) -> Self {
         let now = Instant::now();
-        let plans = Plans::Anew;
+        let plan_mode = PlanMode::Custom;
         Self {
             driver,
             opened: now,
@@ -128,10 +129,10 @@ impl Link {
             broken: false,
             knows_types: false,
             abandoned: 0,
-            is_outgrown: false,
-            is_swollen: false,
+            needs_replacement: false,
+            has_large_buffers: false,
             server: None,
-            plans,
+            plan_mode,
         }
     }
 
@@ -140,7 +141,7 @@ impl Link {
         !self.busy && !self.in_transaction && !self.broken
     }
 
-    /// Whether a transaction is open and nothing else.
+    /// Whether a transaction is open and no statement is running.
     pub(super) fn is_idle_in_transaction(&self) -> bool {
         self.in_transaction && !self.busy && !self.broken
     }
@@ -150,40 +151,46 @@ impl Link {
     }
 
     /// Whether it should be closed rather than returned.
-    pub(super) fn is_outgrown(&self) -> bool {
-        self.is_outgrown
+    pub(super) fn needs_replacement(&self) -> bool {
+        self.needs_replacement
     }
 
     /// Frees large buffers.
-    pub(super) fn slim(&mut self) {
-        if let (true, Driver::Postgres { connection, .. }) = (self.is_swollen, &mut self.driver) {
+    pub(super) fn shrink_buffers(&mut self) {
+        if let (true, Driver::Postgres { connection, .. }) =
+            (self.has_large_buffers, &mut self.driver)
+        {
             connection.shrink_buffers();
         }
-        self.is_swollen = false;
+        self.has_large_buffers = false;
     }
 
-    /// Marks it as unusable, so that it is closed when it is dropped.
-    pub(super) fn give_up(&mut self) {
+    /// Marks it as broken, so that it is closed when it is dropped.
+    pub(super) fn mark_broken(&mut self) {
         self.broken = true;
     }
 
-    /// Runs a statement and passes each row with its weight to `take`. If this is dropped, the
-    /// statement is still running.
+    /// Runs a statement and passes each row to `take`, with its weight in bytes. If this is dropped,
+    /// the statement keeps running.
     pub(super) async fn run(
         &mut self,
         statement: &Statement,
-        plans: Plans,
+        plan_mode: PlanMode,
         mut take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
     ) -> Result<ExecResult, Failure> {
-        self.is_outgrown |= statement.sql.len() > MAX_LENGTH;
-        self.is_swollen |= statement.values.iter().flat_map(|of| &of.0).any(is_large);
+        self.needs_replacement |= statement.sql.len() > MAX_LENGTH;
+        self.has_large_buffers |= statement.values.iter().flat_map(|of| &of.0).any(is_large);
         let mut read = 0;
         let mut take = |row, weight| {
             read += weight;
             take(row, weight)
         };
         let values = SqlxValues(statement.values.clone().unwrap_or(Values(Vec::new())));
-        let longest = if plans == Plans::ByKey { KEPT_LENGTH_BY_KEY } else { KEPT_LENGTH };
+        let longest = if plan_mode == PlanMode::KeyLookUp {
+            MAX_PREPARED_LENGTH_BY_KEY
+        } else {
+            MAX_PREPARED_LENGTH
+        };
         let is_kept = statement.sql.len() <= longest && self.is_own();
         if !is_kept && !self.knows_types && takes_snapshot(statement) {
             self.learn_types().await?;
@@ -225,34 +232,34 @@ impl Link {
             }
         }
         .await;
-        self.is_swollen |= read > LARGE;
+        self.has_large_buffers |= read > LARGE;
         if let Err(Failure::Sqlx(error)) = &done {
             // a type has been created again
             self.knows_types &= !is_replaced_by_look_up(error);
         }
-        // a statement that the database rejects has ended; one that `take` rejects is still running
+        // a statement that fails in the database has ended; if `take` fails, it is still running
         self.busy = matches!(done, Err(Failure::Exhausted(_)));
         self.note(done)
     }
 
     /// Begins a transaction with this statement.
-    pub(super) async fn begin(&mut self, words: &str) -> Result<(), Failure> {
+    pub(super) async fn begin(&mut self, sql: &str) -> Result<(), Failure> {
         self.in_transaction = true;
-        let begun = self.say(words).await;
+        let begun = self.execute_batch(sql).await;
         if begun.is_err() {
             self.in_transaction = false;
         }
         begun
     }
 
-    /// Whether statements can stay prepared: not behind a pooler.
+    /// Whether no pooler is in between, so that statements can stay prepared.
     fn is_own(&self) -> bool {
         !matches!(self.driver, Driver::Postgres { process: None, .. })
     }
 
-    /// Lets the driver look up the types of the tables. It does so between preparing and executing the
-    /// first statement with such a type, in a message that ends a statement without a name. So this
-    /// statement fails, and the next one does not.
+    /// Makes the driver look up the types of the tables. It does so between preparing and executing the
+    /// first statement with such a type, with a statement that replaces the unnamed prepared one. So
+    /// the first unnamed statement with such a type fails, and later ones do not.
     async fn learn_types(&mut self) -> Result<(), Failure> {
         self.knows_types = true;
         if !is_postgres(self) {
@@ -260,7 +267,7 @@ impl Link {
         }
         let is_in_transaction = self.in_transaction;
         if is_in_transaction {
-            self.say("SAVEPOINT campaigns_types").await?;
+            self.execute_batch("SAVEPOINT campaigns_types").await?;
         }
         self.busy = true;
         let looked_up = match &mut self.driver {
@@ -272,19 +279,19 @@ impl Link {
         };
         self.busy = false;
         match looked_up.map_err(Failure::Sqlx) {
-            // also where there are no tables yet
+            // an error is expected, also if there are no tables yet
             Ok(()) | Err(Failure::Sqlx(sqlx::Error::Database(_))) => {}
             failed => self.note(failed)?,
         }
         if is_in_transaction {
-            self.say("ROLLBACK TO SAVEPOINT campaigns_types").await?;
+            self.execute_batch("ROLLBACK TO SAVEPOINT campaigns_types").await?;
         }
         Ok(())
     }
 
     /// Ends the transaction with COMMIT or ROLLBACK.
-    pub(super) async fn end(&mut self, words: &str) -> Result<(), Failure> {
-        let ended = self.say(words).await;
+    pub(super) async fn end(&mut self, sql: &str) -> Result<(), Failure> {
+        let ended = self.execute_batch(sql).await;
         self.in_transaction = ended.is_err();
         if ended.is_ok() {
             self.server = None;
@@ -293,35 +300,35 @@ impl Link {
     }
 
     /// Runs statements that return no rows, in one message.
-    pub(super) async fn say(&mut self, words: &str) -> Result<(), Failure> {
+    pub(super) async fn execute_batch(&mut self, sql: &str) -> Result<(), Failure> {
         self.busy = true;
-        let said: Result<(), Failure> = async {
-            let words = sqlx::raw_sql(AssertSqlSafe(words));
+        let done: Result<(), Failure> = async {
+            let sql = sqlx::raw_sql(AssertSqlSafe(sql));
             match &mut self.driver {
                 Driver::Postgres { connection, .. } => {
-                    connection.execute(words).await?;
+                    connection.execute(sql).await?;
                 }
                 Driver::Sqlite { connection, .. } => {
-                    connection.execute(words).await?;
+                    connection.execute(sql).await?;
                 }
             }
             Ok(())
         }
         .await;
         self.busy = false;
-        self.note(said)
+        self.note(done)
     }
 
-    /// Sets how it treats plans, if that differs. Behind a pooler, nothing changes.
-    pub(super) async fn plan(&mut self, plans: Plans) -> Result<(), Failure> {
-        if self.plans != plans && self.process().is_some() {
-            self.say(plans.set()).await?;
-            self.plans = plans;
+    /// Sets the plan mode, if it differs. Has no effect behind a pooler.
+    pub(super) async fn set_plan_mode(&mut self, plan_mode: PlanMode) -> Result<(), Failure> {
+        if self.plan_mode != plan_mode && self.process().is_some() {
+            self.execute_batch(plan_mode.sql()).await?;
+            self.plan_mode = plan_mode;
         }
         Ok(())
     }
 
-    /// The PostgreSQL process that serves it, if it is always the same one.
+    /// The PostgreSQL process that serves it. `None` behind a pooler.
     pub(super) fn process(&self) -> Option<i32> {
         match &self.driver {
             Driver::Postgres { process, .. } => *process,
@@ -337,8 +344,8 @@ impl Link {
         }
     }
 
-    /// Prepares it for the next user: ends the running statement, in the database as well, and
-    /// rolls back. `cancel` ends the work of a PostgreSQL process.
+    /// Prepares it for the next user: ends the running statement, also in the database, and rolls back.
+    /// `cancel` cancels the statement of a PostgreSQL process.
     pub(super) async fn recover(&mut self, cancel: impl AsyncFnOnce(i32) -> Result<(), Failure>) {
         let recovered = async {
             match &mut self.driver {
@@ -372,15 +379,15 @@ impl Link {
         let recovered = timeout(RECOVERY, recovered).await;
         self.abandoned += u32::from(self.busy);
         self.broken |= !matches!(recovered, Ok(Ok(())));
-        self.is_outgrown |= self.abandoned >= MAX_ABANDONED;
+        self.needs_replacement |= self.abandoned >= MAX_ABANDONED;
         self.busy = false;
         self.in_transaction = false;
     }
 
-    /// The same behind a pooler, where nothing is canceled: waits for the end of the running statement
-    /// for a short time, and rolls back. Returns whether it still runs, so that the connection has to
-    /// be closed.
-    pub(super) async fn wind_up(&mut self) -> bool {
+    /// The same behind a pooler, without cancel requests: waits for the running statement for a short
+    /// time, and rolls back. Returns whether the statement is still running, so that the connection
+    /// has to be closed.
+    pub(super) async fn recover_pooled(&mut self) -> bool {
         let (has_server, busy) = (self.server.is_some(), self.busy);
         let ended = async {
             let Driver::Postgres { connection, .. } = &mut self.driver else { return Ok(()) };
@@ -406,7 +413,7 @@ impl Link {
         }
     }
 
-    /// Records what a failure means for the connection.
+    /// Marks the connection as broken if a failure means that.
     fn note<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(Failure::Sqlx(error)) = &result {
             let fatal = match error {
@@ -431,14 +438,14 @@ impl Link {
     }
 }
 
-/// Whether a statement takes a snapshot, if the transaction has none yet.
+/// Whether a statement takes the snapshot of its transaction.
 fn takes_snapshot(statement: &Statement) -> bool {
     let word = statement.sql.split_whitespace().next().unwrap_or_default();
     !word.eq_ignore_ascii_case("lock") && !word.eq_ignore_ascii_case("set")
 }
 
-/// Whether a statement without a name was gone when it was to be executed, since the driver had to
-/// look up a type (see [`Link::learn_types`]). It has done nothing, and the same works at once.
+/// Whether an unnamed statement was replaced before its execution, because the driver looked up a type
+/// (see [`Link::learn_types`]). It had no effect, and a retry succeeds.
 pub(crate) fn is_replaced_by_look_up(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.as_deref() == Some("26000")
@@ -454,8 +461,8 @@ fn is_large(value: &Value) -> bool {
     }
 }
 
-/// Waits for the end of the running statement and receives its failure. A cancel request that comes
-/// late hits a ping.
+/// Waits for the end of the running statement and consumes its error. A late cancel request hits a
+/// ping.
 async fn end_statement(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut pings = 0;
     while let Err(error) = connection.ping().await {
@@ -467,8 +474,8 @@ async fn end_statement(connection: &mut PgConnection) -> Result<(), sqlx::Error>
     Ok(())
 }
 
-/// Whether a table was altered after PostgreSQL planned a statement for this connection, so that
-/// its rows have other columns now. The plan is kept until the connection ends.
+/// Whether a table was altered after PostgreSQL planned a statement of this connection, so that its
+/// rows have other columns now. The connection cannot replace the cached plan.
 pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else { return false };

@@ -1,24 +1,25 @@
-//! The connections of a process to its database: who can use one, and how a statement runs.
+//! The connections of a process to its database: their distribution, and the execution of statements.
 //!
-//! SeaORM builds statements and reads rows. The part in between is here, because it decides what
-//! one client can cost the others. With sqlx's pool, if the future of a statement is dropped, the
-//! statement keeps running in the database until its timeout, with its connection. The pool cannot
-//! pick a connection by its [`Plans`] either, and its settings of a connection are lost behind
-//! PgBouncer. SeaORM's own connection returns rows only when all of them have arrived.
+//! SeaORM builds statements and reads rows. This module executes them instead of sqlx's pool, because
+//! execution decides how much one client delays the others. With that pool, if the future of a
+//! statement is dropped, the statement keeps running in the database until its timeout, with its
+//! connection. The pool cannot pick a connection by its [`PlanMode`] either, and its settings of a
+//! connection are lost behind PgBouncer. SeaORM's own connection returns rows only when all of them
+//! have arrived.
 //!
 //! Some connections are reserved: one for the reader of the feed, one for small statements that must
 //! succeed when everything else is busy (readiness, look-ups of organizations and memberships), and
 //! one for cancel requests ([`canceler`]). Organizations share the others ([`crate::shares`]).
 //!
 //! **Invariants.**
-//! - The holder of a [`Lease`] has a connection to itself. It is returned as it was taken: with no
-//!   statement running and no transaction open.
+//! - The holder of a [`Lease`] has exclusive use of a connection. It is returned without a running
+//!   statement or an open transaction.
 //! - An abandoned statement also ends in the database: if its [`Lease`] is dropped while the statement
 //!   runs, [`Link::recover`] cancels it, rolls back, and only then returns the connection. Behind a
 //!   pooler, the connection is closed instead ([`pooler`]).
-//! - A statement on a reserved connection is not abandoned: it continues if the request that waits for
-//!   it ends. So a client that hangs up delays the next one by no more than that statement.
-//! - What stays prepared on a connection is bounded ([`link::KEPT`], [`link::KEPT_LENGTH`]).
+//! - A statement on a reserved connection is not abandoned: it continues if its request is canceled.
+//!   So a client that disconnects delays the next one by no more than that statement.
+//! - The prepared statements of a connection are bounded ([`link::MAX_PREPARED`], [`link::MAX_PREPARED_LENGTH`]).
 //! - Rows are weighed as they arrive, and drawn from the operation's budget.
 
 mod canceler;
@@ -33,7 +34,7 @@ mod types;
 mod write_lock;
 
 pub(crate) use failure::{Failure, may_repeat};
-pub(crate) use link::{KEPT_LENGTH, is_replaced_by_look_up, is_stale_plan};
+pub(crate) use link::{MAX_PREPARED_LENGTH, is_replaced_by_look_up, is_stale_plan};
 pub(crate) use session::Session;
 
 use std::{
@@ -64,37 +65,37 @@ use crate::{
 };
 pub(crate) use hosts::primary;
 
-/// The number of connections from which on one is reserved for cancel requests. With fewer, they open
-/// one in addition, one at a time.
+/// The minimum number of connections to reserve one for cancel requests. With fewer, each request
+/// opens an additional one, one at a time.
 const RESERVES_CANCELER: usize = 8;
-/// A connection that was idle for longer is pinged before use.
-const ASK_AFTER: Duration = Duration::from_secs(5);
-/// The lifetime of a connection, so that failovers, and memory that a server keeps for it, do not
-/// last.
+/// The idle time after which a connection is pinged before use.
+const PING_AFTER: Duration = Duration::from_secs(5);
+/// The lifetime of a connection. It bounds the effect of a failover, and the server's memory for the
+/// connection.
 const LIFETIME: Duration = Duration::from_mins(30);
 
-/// How PostgreSQL treats the plan of a statement that was executed before.
+/// How PostgreSQL plans the executions of a prepared statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plans {
-    /// It plans each time, with the values. From the sixth execution on, a plan for any values
-    /// knows nothing about the size of an organization or a campaign, and was measured to be 70
-    /// times slower. This is the state of a new connection.
-    Anew,
-    /// It can keep one. Rows that are written, references, and everything that triggers look up are
-    /// found by ID, for which planning takes longer than execution.
-    Kept,
-    /// It plans once, with index look-ups only. This is the right plan for a statement that looks
-    /// up rows by key or reads an index in its order, regardless of the sizes of tables when it was
-    /// planned. Planning would take several times as long as execution.
-    ByKey,
+pub(crate) enum PlanMode {
+    /// A custom plan for the values of each execution. A generic plan, which PostgreSQL may use from
+    /// the sixth execution on, does not consider the size of an organization or a campaign, and was
+    /// measured to be 70 times slower. This is the mode of a new connection.
+    Custom,
+    /// A custom or a generic plan, as PostgreSQL chooses. For writes: the rows, their references and
+    /// the look-ups of triggers are found by ID, for which planning takes longer than execution.
+    Auto,
+    /// A generic plan with index look-ups only. For statements that look up rows by key or read an
+    /// index in its order: the plan is right regardless of the sizes of the tables, and planning
+    /// would take several times as long as execution.
+    KeyLookUp,
 }
 
-impl Plans {
-    fn set(self) -> &'static str {
+impl PlanMode {
+    fn sql(self) -> &'static str {
         match self {
-            Self::Anew => "RESET ALL",
-            Self::Kept => "RESET ALL; SET plan_cache_mode = auto",
-            Self::ByKey => {
+            Self::Custom => "RESET ALL",
+            Self::Auto => "RESET ALL; SET plan_cache_mode = auto",
+            Self::KeyLookUp => {
                 "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                  SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off; \
                  SET enable_mergejoin = off"
@@ -103,19 +104,20 @@ impl Plans {
     }
 }
 
-/// The kind of work that a connection is for.
+/// The kind of work that a connection is used for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane {
-    /// The organization's.
+    /// Work of an organization.
     Organization(Uuid),
-    /// The feed's reader.
+    /// The feed reader.
     Feed,
     /// Work that must succeed when everything else is busy.
     Control,
 }
 
 impl Lane {
-    /// If too few connections are reserved, the service competes like an organization.
+    /// The organization in whose name the lane queues. Where no connection is reserved, the service's
+    /// own work queues like that of an organization.
     fn id(self) -> Uuid {
         match self {
             Self::Organization(id) => id,
@@ -135,21 +137,21 @@ struct Inner {
     feed: Shares,
     control: Shares,
     canceler: Canceler,
-    /// Behind a pooler.
+    /// The servers of the pooler, if there is one.
     servers: Option<Servers>,
     idle: Mutex<Idle>,
     closed: AtomicBool,
     acquire_timeout: Duration,
     observer: Option<Observer>,
-    counted: OnceLock<StatementMetrics>,
+    statement_metrics: OnceLock<StatementMetrics>,
     begin: BeginStatements,
-    /// Where the database has one writer at a time.
+    /// For a database with one writer at a time.
     write_lock: Option<WriteLock>,
     /// The column types that differ from the documented ones.
     types: Types,
 }
 
-/// What is counted of statements.
+/// The metrics of statements.
 struct StatementMetrics {
     seconds: Histogram,
     failed: Counter,
@@ -158,12 +160,12 @@ struct StatementMetrics {
 /// Connections that are not in use.
 struct Idle {
     links: Vec<Link>,
-    /// Those that were opened before this are closed when they come back.
+    /// Connections that were opened before this are closed when they are returned.
     renewed: Instant,
 }
 
 impl Connections {
-    /// Connects once, to check that it is possible and how.
+    /// Opens the first connection, which shows how the others connect.
     pub(crate) async fn open(
         options: &Options,
         observer: Option<Observer>,
@@ -201,7 +203,7 @@ impl Connections {
             closed: AtomicBool::new(false),
             acquire_timeout: options.acquire_timeout,
             observer,
-            counted: OnceLock::new(),
+            statement_metrics: OnceLock::new(),
             begin,
             write_lock,
             types,
@@ -212,7 +214,7 @@ impl Connections {
         self.0.connector.backend()
     }
 
-    /// The database, in the words of OpenTelemetry.
+    /// The value of OpenTelemetry's `db.system.name`.
     fn system(&self) -> &'static str {
         match self.0.connector {
             Connector::Postgres { .. } => "postgresql",
@@ -220,18 +222,18 @@ impl Connections {
         }
     }
 
-    /// Whether another connection of the database may serve each transaction.
+    /// Whether a pooler can serve each transaction on another server connection.
     pub(crate) fn is_pooled(&self) -> bool {
         self.0.connector.is_pooled()
     }
 
-    /// How many connections are in use, and how many wait for one.
+    /// The number of connections in use, and of waiters for one.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let Inner { organizations, feed, control, canceler, .. } = &*self.0;
         let apart = Occupancy { places: usize::from(canceler.is_counted()), ..<_>::default() };
         let mut all: Vec<&Shares> = Vec::with_capacity(3);
         for shares in [organizations, feed, control] {
-            // where there are few connections, lanes share them
+            // with few connections, lanes share them
             if !all.iter().any(|one| one.is(shares)) {
                 all.push(shares);
             }
@@ -243,15 +245,15 @@ impl Connections {
         })
     }
 
-    /// How many connections are open and not in use.
+    /// The number of open connections that are not in use.
     pub(crate) fn idle_count(&self) -> usize {
         self.idle().links.len()
     }
 
-    /// From now on, statements are counted by the recorder of metrics that this process has. To look it
-    /// up for each statement would cost more than to count.
+    /// Starts to record metrics of statements. The metrics are looked up once, since each look-up costs
+    /// more than a measurement.
     pub(crate) fn count_statements(&self) {
-        self.0.counted.get_or_init(|| StatementMetrics {
+        self.0.statement_metrics.get_or_init(|| StatementMetrics {
             seconds: metrics::histogram!("campaigns_statement_seconds"),
             failed: metrics::counter!("campaigns_statements_failed_total"),
         });
@@ -261,7 +263,7 @@ impl Connections {
     async fn lease(
         &self,
         lane: Lane,
-        plans: Plans,
+        plan_mode: PlanMode,
         deadline: Option<Instant>,
     ) -> Result<Lease, Failure> {
         let patience = Instant::now() + self.0.acquire_timeout;
@@ -283,33 +285,33 @@ impl Connections {
             (Failure::NoneFree, NoPermit::TooMany) => Failure::TooManyWait,
             (failure, _) => failure,
         })?;
-        let found = match timeout_at(until.into(), self.link(plans)).await {
+        let found = match timeout_at(until.into(), self.link(plan_mode)).await {
             Ok(found) => found?,
             Err(_) => return Err(too_late()),
         };
-        Ok(Lease::of(self, found, permit, plans))
+        Ok(Lease::of(self, found, permit, plan_mode))
     }
 
     /// A connection, and whether it was used before.
-    async fn link(&self, plans: Plans) -> Result<(Link, bool), Failure> {
-        if let Some(link) = self.take_idle(plans).await? {
+    async fn link(&self, plan_mode: PlanMode) -> Result<(Link, bool), Failure> {
+        if let Some(link) = self.take_idle(plan_mode).await? {
             return Ok((link, true));
         }
         let mut link = self.0.connector.connect_patiently().await?;
-        link.plan(plans).await?;
+        link.set_plan_mode(plan_mode).await?;
         Ok((link, false))
     }
 
-    /// An idle connection that responds, if there is one, preferably one that already treats plans
-    /// in this way.
-    async fn take_idle(&self, plans: Plans) -> Result<Option<Link>, Failure> {
+    /// An idle connection that responds, if there is one, preferably one that is already in this plan
+    /// mode.
+    async fn take_idle(&self, plan_mode: PlanMode) -> Result<Option<Link>, Failure> {
         loop {
             if self.0.closed.load(Ordering::Relaxed) {
                 return Err(Failure::Closed);
             }
             let idle = {
                 let links = &mut self.idle().links;
-                let same = links.iter().rposition(|link| link.plans == plans);
+                let same = links.iter().rposition(|link| link.plan_mode == plan_mode);
                 same.map(|index| links.swap_remove(index)).or_else(|| links.pop())
             };
             let Some(mut link) = idle else { return Ok(None) };
@@ -318,18 +320,18 @@ impl Connections {
                 tokio::spawn(timeout(Duration::from_secs(5), link.close()));
                 continue;
             }
-            // behind a pooler, a ping would wait for a server; a lost connection cannot begin
+            // behind a pooler, a ping would wait for a server; there, BEGIN detects a lost connection
             let answers = self.is_pooled()
-                || link.used.elapsed() < ASK_AFTER
+                || link.used.elapsed() < PING_AFTER
                 || matches!(timeout(Duration::from_secs(1), link.ping()).await, Ok(Ok(())));
-            if answers && link.plan(plans).await.is_ok() {
+            if answers && link.set_plan_mode(plan_mode).await.is_ok() {
                 return Ok(Some(link));
             }
         }
     }
 
-    /// Closes the connections that are open now, those in use when they come back: they are broken,
-    /// or know an old version of the tables. So a retry gets a new one.
+    /// Closes all connections that are open now, those in use when they are returned. They are broken,
+    /// or have cached an old version of the tables. A retry then gets a new connection.
     fn renew(&self) {
         let old = {
             let mut idle = self.idle();
@@ -341,13 +343,13 @@ impl Connections {
         }
     }
 
-    /// Takes a connection back that was used in the place of a permit. One that is outgrown is replaced
-    /// in this place, so that the next organization does not have to wait until another is open.
+    /// Takes back a connection that was used in the place of a permit. If it has to be replaced, the
+    /// new connection is opened in the same place, so that the next organization does not wait for it.
     fn put_back(&self, mut link: Link, permit: Option<Permit>) {
         if link.is_broken() || self.0.closed.load(Ordering::Relaxed) {
             return;
         }
-        if link.is_outgrown() {
+        if link.needs_replacement() {
             // without a runtime, the process is ending
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 let connections = self.clone();
@@ -355,7 +357,7 @@ impl Connections {
             }
             return;
         }
-        link.slim();
+        link.shrink_buffers();
         let mut idle = self.idle();
         if link.opened >= idle.renewed {
             link.used = Instant::now();
@@ -363,13 +365,13 @@ impl Connections {
         }
     }
 
-    /// Closes a connection and opens another in its place, if the database lets it.
+    /// Closes a connection and tries to open another in its place.
     async fn replace(&self, old: Link, permit: Option<Permit>) {
-        let plans = old.plans;
+        let plan_mode = old.plan_mode;
         timeout(Duration::from_secs(5), old.close()).await.ok();
         let opened = timeout(self.0.acquire_timeout, self.0.connector.connect()).await;
         if let Ok(Ok(mut new)) = opened
-            && new.plan(plans).await.is_ok()
+            && new.set_plan_mode(plan_mode).await.is_ok()
         {
             self.put_back(new, None);
         }
@@ -381,7 +383,7 @@ impl Connections {
         self.0.canceler.cancel(&self.0.connector, process).await
     }
 
-    /// Closes all unused connections, and the others when they are returned.
+    /// Closes all idle connections now, and the others when they are returned.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
         self.0.closed.store(true, Ordering::Relaxed);
         let idle = std::mem::take(&mut self.idle().links);

@@ -1,19 +1,19 @@
-//! Behind a pooler, which can serve each transaction on another connection of its own.
+//! Connections through a pooler, which can serve each transaction on another server connection.
 //!
-//! PgBouncer refuses a connection if its startup packet sets any but a few parameters. So every
-//! statement runs in a transaction that begins with the settings, in one message, and nothing stays
-//! prepared.
+//! PgBouncer refuses a connection whose startup packet has other than a few parameters. So every
+//! statement runs in a transaction that begins with the settings, in one message, and statements do
+//! not stay prepared.
 //!
 //! **Invariants.**
-//! - Nothing is ever canceled. The process of a transaction serves another program's transaction
-//!   after it, and a request to cancel it would queue for a server of the same pool, behind the
-//!   statements that it should end: with the process known for each transaction and the request as
-//!   one message, another organization waited three times as long as with the next rule.
-//! - An abandoned transaction is rolled back if its statement ends by itself within [`GRACE`], which
-//!   most do. Otherwise its connection is closed: the pooler then closes its own one, or takes the
-//!   transaction out of its queue, and PostgreSQL ends the statement within [`CHECK`], wherever it
-//!   waits (`client_connection_check_interval`). Only then is its place free ([`ENDS`]), so that a
-//!   client that hangs up again and again does not pile up server processes.
+//! - No cancel requests are sent. The process of a transaction later serves other programs, and the
+//!   request would queue for a server of the same pool, behind the statements that it should end.
+//!   Measured with the process known and the request in one message, another organization waited
+//!   three times as long as with the next rule.
+//! - An abandoned transaction is rolled back if its statement ends within [`GRACE`], as most do.
+//!   Otherwise its connection is closed: the pooler then closes its server connection, or removes the
+//!   transaction from its queue, and PostgreSQL ends the statement within [`CHECK_INTERVAL`]
+//!   (`client_connection_check_interval`). Its place becomes free only then ([`END_DELAY`]), so that a
+//!   client that disconnects repeatedly does not accumulate server processes.
 //! - A transaction that has begun to commit is not abandoned.
 //! - Organizations run no more transactions at once than the pooler has servers for. Its queue is
 //!   first come, first served, so one organization could fill it ([`Servers`]).
@@ -31,27 +31,27 @@ use tokio::time::{timeout, timeout_at};
 use super::{Failure, link::Link};
 use crate::shares::Shares;
 
-/// How long an abandoned transaction can take to end by itself.
+/// The time that the statement of an abandoned transaction has to end.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
 /// How often PostgreSQL checks, while a statement runs, whether its client is still connected.
-const CHECK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The time after which the statement of a closed connection has ended.
-pub(super) const ENDS: Duration = Duration::from_millis(150);
+pub(super) const END_DELAY: Duration = Duration::from_millis(150);
 
-/// PostgreSQL's setting for [`CHECK`]. Servers before version 14, and those on Windows, refuse it.
+/// PostgreSQL's setting for [`CHECK_INTERVAL`]. Servers before version 14, and those on Windows, refuse it.
 const CHECK_SETTING: &str = "client_connection_check_interval";
 
-/// The settings of each transaction: the given ones, and [`CHECK`] if the server accepts it.
+/// The settings of each transaction: the given ones, and [`CHECK_INTERVAL`] if the server accepts it.
 pub(super) async fn settings(
     link: &mut Link,
     mut settings: Vec<(&'static str, String)>,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
-    let check = (CHECK_SETTING, CHECK.as_millis().to_string());
+    let check = (CHECK_SETTING, CHECK_INTERVAL.as_millis().to_string());
     match link.begin(&begin("BEGIN", std::slice::from_ref(&check))).await {
         Ok(()) => settings.push(check),
         Err(Failure::Sqlx(error)) if is_refused_setting(&error) => tracing::warn!(
-            "the server has no {CHECK_SETTING}: behind a pooler, statements for clients that have \
-             gone away run until their statement_timeout"
+            "the server does not support {CHECK_SETTING}: behind a pooler, statements of \
+             disconnected clients run until their statement_timeout"
         ),
         Err(error) => return Err(error),
     }
@@ -59,56 +59,56 @@ pub(super) async fn settings(
     Ok(settings)
 }
 
-/// By the codes `undefined_object` and `invalid_parameter_value`.
+/// Whether the code is `undefined_object` or `invalid_parameter_value`.
 fn is_refused_setting(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("42704" | "22023"))
 }
 
-/// The start of a transaction with settings that would be lost if they were made once for the
-/// connection.
-pub(super) fn begin(words: &str, settings: &[(&str, String)]) -> String {
+/// The start of a transaction with its settings. Behind a pooler, settings of the connection would be
+/// lost.
+pub(super) fn begin(sql: &str, settings: &[(&str, String)]) -> String {
     let set = settings.iter().map(|(name, value)| match *name {
         // a list of names, each quoted if needed
         "search_path" => format!("; SET LOCAL {name} = {value}"),
         _ => format!("; SET LOCAL {name} = '{value}'"),
     });
-    std::iter::once(words.to_owned()).chain(set).collect()
+    std::iter::once(sql.to_owned()).chain(set).collect()
 }
 
-/// A transaction that takes longer than this to begin waits for a server.
-const AT_ONCE: Duration = Duration::from_millis(25);
-/// The smallest number of servers that is assumed: two organizations have one each, and one is for
-/// the feed and for control.
-const LEAST: usize = 3;
-/// How long after a transaction has waited it is tried whether there are more servers. Each time
-/// that there are not, the pause is twice as long, up to [`LONGEST_PAUSE`].
+/// The time after which a transaction that has not begun is waiting for a server.
+const BEGIN_TIME: Duration = Duration::from_millis(25);
+/// The smallest assumed number of servers: one each for two organizations, and one for the feed and
+/// control lanes.
+const MIN_SERVERS: usize = 3;
+/// The pause between a wait for a server and the next attempt to use one more. It doubles after each
+/// failed attempt, up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
-/// How many servers the pooler has for this process. It does not say, and other programs share
-/// them: when a transaction waits for a server, there are as many as those that run have. Organizations
-/// get places for all but one of these. The longest-known number is the one that applies: one more
-/// is tried from time to time, if all places are in use.
+/// An estimate of the number of servers that the pooler has for this process. The pooler does not
+/// report it, and other programs share them: when a transaction waits for a server, the running
+/// transactions have all of them. Organizations get places for all but one. If all places are in use,
+/// one more server is tried from time to time.
 #[derive(Clone)]
 pub(super) struct Servers(Arc<Mutex<State>>);
 
 struct State {
     organizations: Shares,
-    /// The places of organizations if there are enough servers.
+    /// The number of organizations' places if there are enough servers.
     most: usize,
-    /// The transactions that have a server.
+    /// The number of transactions that have a server.
     running: usize,
-    /// How many can have one, as far as is known.
+    /// The estimated number of servers.
     limit: usize,
-    /// When a transaction last waited.
+    /// When a transaction last waited for a server.
     full: Option<Instant>,
     pause: Duration,
-    /// Whether one more was tried since.
+    /// Whether one more server was tried since.
     has_tried: bool,
 }
 
-/// A server that runs a transaction, until it is dropped.
+/// The use of a server by a transaction, until it is dropped.
 pub(super) struct Server(Servers);
 
 impl Servers {
@@ -117,21 +117,21 @@ impl Servers {
             organizations,
             most,
             running: 0,
-            limit: (most + 1).max(LEAST),
+            limit: (most + 1).max(MIN_SERVERS),
             full: None,
             pause: PAUSE,
             has_tried: false,
         })))
     }
 
-    /// Begins a transaction. Waits for a server at most until then.
+    /// Begins a transaction. Waits for a server, at most until the deadline.
     pub(super) async fn begin(
         &self,
         link: &mut Link,
-        words: &str,
+        sql: &str,
         until: Instant,
     ) -> Result<(), Failure> {
-        let server = self.wait(link.begin(words), until).await?;
+        let server = self.wait(link.begin(sql), until).await?;
         link.server = Some(server);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Servers {
         until: Instant,
     ) -> Result<Server, Failure> {
         let mut begin = pin!(begin);
-        if let Ok(done) = timeout(AT_ONCE, begin.as_mut()).await {
+        if let Ok(done) = timeout(BEGIN_TIME, begin.as_mut()).await {
             done?;
             self.state().enter(true);
         } else {
@@ -159,7 +159,7 @@ impl Servers {
 }
 
 impl State {
-    /// A transaction waits: those that run have all servers.
+    /// Records that a transaction waits, because the running ones have all servers.
     fn note_full(&mut self) {
         if self.full.is_none_or(|full| full.elapsed() > LONGEST_PAUSE * 4) {
             self.pause = PAUSE;
@@ -171,7 +171,7 @@ impl State {
         self.set_limit(self.running);
     }
 
-    /// A transaction has got a server.
+    /// Records that a transaction has a server.
     fn enter(&mut self, at_once: bool) {
         self.running += 1;
         if self.running > self.limit {
@@ -187,7 +187,7 @@ impl State {
     }
 
     fn set_limit(&mut self, limit: usize) {
-        self.limit = limit.max(LEAST);
+        self.limit = limit.max(MIN_SERVERS);
         self.organizations.set_places(self.most.min(self.limit - 1));
     }
 }
@@ -217,7 +217,7 @@ mod tests {
 
     /// A transaction that waits, and gives up.
     async fn wait(servers: &Servers) {
-        let until = Instant::now() + AT_ONCE * 2;
+        let until = Instant::now() + BEGIN_TIME * 2;
         let waited = servers.wait(pending(), until).await;
         assert!(matches!(waited, Err(Failure::NoneFree)));
     }
@@ -244,7 +244,7 @@ mod tests {
         let (servers, organizations) = servers(14);
         let mut running = vec![begin(&servers).await];
         wait(&servers).await;
-        // those that were waiting get a server after all: the pooler has opened more
+        // the waiting transactions get a server after all: the pooler has opened more
         for _ in 0..6 {
             running.push(begin(&servers).await);
         }

@@ -1,5 +1,5 @@
-//! Runs statements: for one organization or for the service, in a transaction or not, within a time
-//! and a budget.
+//! Runs statements: for one organization or for the service, in a transaction or not, within a
+//! deadline and a budget.
 
 use std::{
     future::Future,
@@ -20,13 +20,13 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    Connections, Failure, Lane, Lease, Plans, is_stale_plan, may_repeat, write_lock::WriteGuard,
+    Connections, Failure, Lane, Lease, PlanMode, is_stale_plan, may_repeat, write_lock::WriteGuard,
 };
-use crate::{budget::Budget, wall::Wall};
+use crate::{budget::Budget, row_security::RowSecurity};
 
-/// How long a commit can take. Commits are never canceled.
+/// The time limit of a commit. Commits are never canceled.
 const COMMIT: Duration = Duration::from_secs(30);
-/// How long a connection is assumed to work after its last use.
+/// The time after its last use for which a connection is assumed to work.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// Runs statements. Clones share the transaction, if it has one.
@@ -37,15 +37,15 @@ pub(crate) struct Session {
     budget: Option<Arc<Budget>>,
     deadline: Option<Instant>,
     transaction: Option<Transaction>,
-    /// Outside of a transaction.
-    plans: Plans,
-    /// Outside of a transaction.
+    /// The plan mode of statements outside a transaction.
+    plan_mode: PlanMode,
+    /// The repetition of statements outside a transaction.
     repeats: Repeats,
-    /// The wall that each transaction runs behind, if any.
-    wall: Option<Wall>,
+    /// The row security of each transaction, if any.
+    row_security: Option<RowSecurity>,
 }
 
-/// Whether a statement is run once more over another connection, if its own was lost while idle.
+/// Whether a statement is repeated on another connection if its own was lost while idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeats {
     /// It may have changed something before the connection was lost.
@@ -60,12 +60,11 @@ pub(crate) struct Transaction(Arc<Mutex<Open>>);
 
 struct Open {
     lease: Lease,
-    /// Until it has ended, where the database has one writer at a time.
+    /// Held until the transaction ends, in a database with one writer at a time.
     write_guard: Option<WriteGuard>,
     /// Whether a statement failed. PostgreSQL then turns a commit into a rollback.
     failed: bool,
-    /// Whether it failed in favor of another transaction, or for a reason that will have changed by
-    /// the next attempt.
+    /// Whether the failure is temporary, so that a retry may succeed at once.
     may_repeat: bool,
 }
 
@@ -77,20 +76,20 @@ impl Session {
             budget: None,
             deadline: None,
             transaction: None,
-            plans: Plans::Anew,
+            plan_mode: PlanMode::Custom,
             repeats: Repeats::No,
-            wall: None,
+            row_security: None,
         }
     }
 
-    /// The same session, with everything behind a wall.
-    pub(crate) fn behind(mut self, wall: Wall) -> Self {
-        self.wall = Some(wall);
+    /// The same session, with row security.
+    pub(crate) fn with_row_security(mut self, row_security: RowSecurity) -> Self {
+        self.row_security = Some(row_security);
         self
     }
 
-    pub(crate) fn wall(&self) -> Option<&Wall> {
-        self.wall.as_ref()
+    pub(crate) fn row_security(&self) -> Option<&RowSecurity> {
+        self.row_security.as_ref()
     }
 
     /// The same session, for another kind of work.
@@ -99,7 +98,7 @@ impl Session {
         self
     }
 
-    /// The same session, with rows drawn from a budget.
+    /// The same session, with the memory of rows drawn from a budget.
     pub(crate) fn drawing_on(mut self, budget: Arc<Budget>) -> Self {
         self.budget = Some(budget);
         self
@@ -111,20 +110,20 @@ impl Session {
         self
     }
 
-    /// The same session, for a statement that looks up rows by key ([`Plans::ByKey`]).
+    /// The same session, for a statement that looks up rows by key ([`PlanMode::KeyLookUp`]).
     pub(crate) fn by_key(mut self) -> Self {
-        self.plans = Plans::ByKey;
+        self.plan_mode = PlanMode::KeyLookUp;
         self
     }
 
-    /// The same session, for statements that only read, and can be repeated.
+    /// The same session, for statements that only read, so that they can be repeated.
     pub(crate) fn reading(&self) -> Self {
         Self { repeats: Repeats::Yes, ..self.clone() }
     }
 
-    /// Whether rows can have a column of this enum's own type.
+    /// Whether rows can have columns of this enum type.
     pub(crate) fn reads_enum(&self, name: &str) -> bool {
-        // a driver looks up an unknown type, and a pooler forgets the statement in the meantime
+        // the driver looks up an unknown type; behind a pooler, the statement is lost by then
         !self.connections.is_pooled() && !self.connections.0.types.replaces(name)
     }
 
@@ -150,22 +149,23 @@ impl Session {
         self.begin_with(&self.connections.0.begin.repeatable).await
     }
 
-    async fn begin_with(&self, words: &str) -> Result<(Self, Transaction), Failure> {
+    async fn begin_with(&self, sql: &str) -> Result<(Self, Transaction), Failure> {
         let mut again = true;
         loop {
-            let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
+            let mut lease =
+                self.connections.lease(self.lane, PlanMode::Auto, self.deadline).await?;
             let write_guard = match &self.connections.0.write_lock {
                 Some(write_lock) => Some(write_lock.take(self.deadline).await?),
                 None => None,
             };
-            match self.in_time(self.begin_on(&mut lease, words)).await {
+            match self.in_time(self.begin_on(&mut lease, sql)).await {
                 Ok(()) => {
                     let open = Open { lease, write_guard, failed: false, may_repeat: false };
                     let transaction = Transaction(Arc::new(Mutex::new(open)));
                     let session = Self { transaction: Some(transaction.clone()), ..self.clone() };
                     return Ok((session, transaction));
                 }
-                // it was lost while idle; nothing was done yet
+                // the connection was lost while idle; no statement has run yet
                 Err(Failure::Sqlx(error)) if again && lease.reused && is_gone(&error) => {
                     again = false;
                     self.connections.renew();
@@ -218,7 +218,7 @@ impl Session {
         statement: &Statement,
         rows: &mut Vec<QueryResult>,
     ) -> Result<ExecResult, Failure> {
-        let lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
+        let lease = self.connections.lease(self.lane, self.plan_mode, self.deadline).await?;
         if matches!(self.lane, Lane::Organization(_)) {
             return self.run_over(lease, statement, rows).await;
         }
@@ -239,8 +239,8 @@ impl Session {
         Ok(done)
     }
 
-    /// Runs a statement over a connection. Tries once more over another one if it was lost while idle,
-    /// or had kept a plan for too long, and nothing can have been done yet.
+    /// Runs a statement on a connection. Retries once on another one if the connection was lost while
+    /// idle or had cached a stale plan, and the statement cannot have had an effect.
     async fn run_over(
         &self,
         mut lease: Lease,
@@ -265,17 +265,17 @@ impl Session {
             rows.clear();
             drop(lease);
             self.connections.renew();
-            lease = self.connections.lease(self.lane, self.plans, self.deadline).await?;
+            lease = self.connections.lease(self.lane, self.plan_mode, self.deadline).await?;
         }
     }
 
-    /// Runs a single statement that writes, in one round trip if it is a transaction by itself. As
-    /// with a commit, its outcome is known, and if this is dropped, it continues. Its rows are not
-    /// drawn from the budget: they are no more than the rows it was given.
+    /// Runs a single statement that writes, outside a transaction in one round trip. As with a commit,
+    /// the statement continues if this is dropped, and an unknown outcome is an error. The rows that
+    /// it returns are not drawn from the budget, since there are no more of them than of its input.
     ///
     /// # Errors
-    /// Any error of the database. Nothing is written then, except with [`Failure::InDoubt`]. The
-    /// error comes with whether the same may succeed at once.
+    /// Any error of the database, and whether a retry may succeed at once. Nothing is written then,
+    /// except with [`Failure::InDoubt`].
     pub(crate) async fn write_alone(
         &self,
         statement: &Statement,
@@ -292,7 +292,8 @@ impl Session {
         let (session, statement) = (self.clone(), statement.clone());
         let writing = tokio::spawn(async move {
             let mut lease = session.fresh_lease().await?;
-            if let Some(process) = lease.link().process().filter(|_| session.wall.is_none()) {
+            if let Some(process) = lease.link().process().filter(|_| session.row_security.is_none())
+            {
                 return session.write_once(lease, process, &statement).await;
             }
             drop(lease);
@@ -304,11 +305,12 @@ impl Session {
         }
     }
 
-    /// A connection that was used a moment ago, or responds. With a lost connection, the outcome of
-    /// what it was sent would be unknown.
+    /// A connection that was used a moment ago or responds to a ping. On a lost connection, the outcome
+    /// of a write would be unknown.
     async fn fresh_lease(&self) -> Result<Lease, Failure> {
         loop {
-            let mut lease = self.connections.lease(self.lane, Plans::Kept, self.deadline).await?;
+            let mut lease =
+                self.connections.lease(self.lane, PlanMode::Auto, self.deadline).await?;
             // behind a pooler, a ping would wait for a server
             let is_fresh = !lease.reused
                 || self.connections.is_pooled()
@@ -317,7 +319,7 @@ impl Session {
             if is_fresh {
                 return Ok(lease);
             }
-            lease.link().give_up();
+            lease.link().mark_broken();
             self.connections.renew();
         }
     }
@@ -337,7 +339,7 @@ impl Session {
             let mut running = pin!(lease.run(statement, take));
             match self.in_time(running.as_mut()).await {
                 Err(Failure::OutOfTime) => {
-                    // if that fails, the connection is closed all the same
+                    // the connection is closed even if this fails
                     self.connections.cancel(process).await.ok();
                     let ended = timeout(COMMIT, running).await;
                     (ended.unwrap_or(Err(Failure::NoneFree)), true)
@@ -347,7 +349,7 @@ impl Session {
         };
         if canceled {
             // a late cancel request must not hit the connection's next statement
-            lease.link().give_up();
+            lease.link().mark_broken();
         }
         match done {
             Ok(_) => Ok(rows),
@@ -359,7 +361,7 @@ impl Session {
                 Err(Failure::Sqlx(error))
             }
             Err(error) => {
-                lease.link().give_up();
+                lease.link().mark_broken();
                 Err(Failure::InDoubt(error.to_string()))
             }
         }
@@ -379,17 +381,17 @@ impl Session {
         Ok(rows)
     }
 
-    /// Begins a transaction, behind the wall where there is one.
-    async fn begin_on(&self, lease: &mut Lease, words: &str) -> Result<(), Failure> {
+    /// Begins a transaction, with row security if the session has it.
+    async fn begin_on(&self, lease: &mut Lease, sql: &str) -> Result<(), Failure> {
         match &self.connections.0.servers {
             Some(servers) => {
                 let until = Instant::now() + self.connections.0.acquire_timeout;
-                servers.begin(lease.link(), words, until).await?;
+                servers.begin(lease.link(), sql, until).await?;
             }
-            None => lease.link().begin(words).await?,
+            None => lease.link().begin(sql).await?,
         }
-        if let Some(wall) = &self.wall {
-            lease.link().run(&wall.enter(), Plans::Kept, |_, _| Ok(())).await?;
+        if let Some(row_security) = &self.row_security {
+            lease.link().run(&row_security.enter(), PlanMode::Auto, |_, _| Ok(())).await?;
         }
         Ok(())
     }
@@ -400,22 +402,22 @@ impl Session {
         statement: &Statement,
         take: impl FnMut(QueryResult, usize) -> Result<(), Failure>,
     ) -> Result<ExecResult, Failure> {
-        if !self.connections.is_pooled() && self.wall.is_none() {
+        if !self.connections.is_pooled() && self.row_security.is_none() {
             return lease.run(statement, take).await;
         }
         self.begin_on(lease, &self.connections.0.begin.usual).await?;
         let done = lease.run(statement, take).await;
         match &done {
-            // a rejected statement may still be running; the lease ends it
+            // the statement may still be running; the lease ends it
             Err(Failure::Exhausted(_)) => {}
             Err(_) => lease.link().end("ROLLBACK").await?,
-            // without the end of its transaction, the pooler closes its own connection as well
+            // if the transaction is left open, the pooler closes its server connection as well
             Ok(_)
                 if self.connections.is_pooled()
-                    && lease.link().is_outgrown()
+                    && lease.link().needs_replacement()
                     && self.repeats == Repeats::Yes =>
             {
-                lease.link().give_up();
+                lease.link().mark_broken();
             }
             Ok(_) => lease.link().end("COMMIT").await?,
         }
@@ -452,14 +454,14 @@ impl Transaction {
             open.failed = committed.is_err();
             open.write_guard = None;
             match committed {
-                // the database says that it did not
+                // the database reports that it has not committed
                 Err(Failure::Sqlx(sqlx::Error::Database(error))) if !is_end(error.as_ref()) => {
                     let error = sqlx::Error::Database(error);
                     open.may_repeat |= may_repeat(&error);
                     Err(Failure::Sqlx(error))
                 }
                 Err(error) => {
-                    open.lease.link().give_up();
+                    open.lease.link().mark_broken();
                     Err(Failure::InDoubt(error.to_string()))
                 }
                 Ok(()) => Ok(()),
@@ -471,11 +473,11 @@ impl Transaction {
         }
     }
 
-    /// Rolls back, and returns whether the same may succeed at once.
+    /// Rolls back, and returns whether a retry may succeed at once.
     pub(crate) async fn roll_back(self) -> bool {
         let mut open = self.0.lock().await;
         let may_repeat = open.may_repeat;
-        // the lease ends a busy or lost connection
+        // the lease recovers a busy or lost connection
         if open.lease.link().is_idle_in_transaction() {
             let ended = timeout(Duration::from_secs(1), open.lease.link().end("ROLLBACK")).await;
             if let Ok(Err(error)) = ended {
@@ -513,10 +515,10 @@ impl ConnectionTrait for Session {
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let mut lease = self
             .connections
-            .lease(self.lane, Plans::Anew, self.deadline)
+            .lease(self.lane, PlanMode::Custom, self.deadline)
             .await
             .map_err(DbErr::from)?;
-        self.in_time(lease.link().say(sql)).await.map_err(DbErr::from)?;
+        self.in_time(lease.link().execute_batch(sql)).await.map_err(DbErr::from)?;
         Ok(match self.get_database_backend() {
             DbBackend::Postgres => PgQueryResult::default().into(),
             _ => SqliteQueryResult::default().into(),

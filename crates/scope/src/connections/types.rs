@@ -1,18 +1,17 @@
-//! The types of columns with a fixed set of values, where a table from another program has other
-//! types than documented.
+//! The types of enum columns, if a table of another program has other types than documented.
 //!
-//! A statement casts what it binds to the documented type. If a column has another type, the
+//! A statement casts bound values to the documented type. If a column has another type, the
 //! statement's text is rewritten before it is sent, so that values are compared in the column's own
-//! type and its indexes are used. In most databases there is nothing to rewrite.
+//! type and its indexes are used. In most databases, there is nothing to rewrite.
 
 use std::borrow::Cow;
 
 use sea_orm::{DbBackend, Statement};
 
-use super::{Failure, Link, Plans, link::is_postgres};
+use super::{Failure, Link, PlanMode, link::is_postgres};
 
 /// The tables and columns with their documented and actual types.
-const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
+const TYPE_DIFFERENCES: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
     THEN quote_ident(schemas.nspname) || '.' || quote_ident(types.typname) ELSE 'text' END AS type \
     FROM (VALUES ('campaigns', 'status', 'campaign_status'), ('campaign_sends', 'status', 'send_status'), \
         ('campaign_events', 'event_type', 'campaign_event_type'), ('contacts', 'type', 'contact_type'), \
@@ -29,7 +28,7 @@ const LOOK_UP: &str = "SELECT documented.name, CASE WHEN types.typtype = 'e' \
 pub(super) struct Types(Vec<(String, String)>);
 
 impl Types {
-    /// Looks them up, in a transaction that starts like this behind a pooler.
+    /// Looks up the types. Behind a pooler, in a transaction that starts with `pooled_begin`.
     pub(super) async fn look_up(
         link: &mut Link,
         pooled_begin: Option<&str>,
@@ -40,13 +39,13 @@ impl Types {
         if let Some(begin) = pooled_begin {
             link.begin(begin).await?;
         }
-        let statement = Statement::from_string(DbBackend::Postgres, LOOK_UP);
+        let statement = Statement::from_string(DbBackend::Postgres, TYPE_DIFFERENCES);
         let mut rows = Vec::new();
         let take = |row, _| {
             rows.push(row);
             Ok(())
         };
-        link.run(&statement, Plans::Anew, take).await?;
+        link.run(&statement, PlanMode::Custom, take).await?;
         if pooled_begin.is_some() {
             link.end("COMMIT").await?;
         }
@@ -67,7 +66,7 @@ impl Types {
     }
 
     /// The statement with the actual types of the columns.
-    pub(super) fn written<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
+    pub(super) fn rewrite<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
         if self.0.iter().all(|(documented, _)| !statement.sql.contains(documented.as_str())) {
             return Cow::Borrowed(statement);
         }
@@ -79,7 +78,7 @@ impl Types {
     }
 }
 
-/// The text with a word replaced, also if it is in quotes.
+/// Replaces a word in text, including quotes around it.
 fn replace_word(text: &str, word: &str, by: &str) -> String {
     let is_of_word = |byte: Option<&u8>| {
         byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
@@ -110,15 +109,15 @@ mod tests {
     #[test]
     fn a_documented_type_is_replaced_and_nothing_else() {
         let types = Types(vec![("send_status".to_owned(), "kinds.\"Of sends\"".to_owned())]);
-        let written = |sql: &str| {
-            types.written(&Statement::from_string(DbBackend::Postgres, sql)).sql.clone()
+        let rewrite = |sql: &str| {
+            types.rewrite(&Statement::from_string(DbBackend::Postgres, sql)).sql.clone()
         };
         assert_eq!(
-            written("SELECT CAST($1 AS \"send_status\"), CAST($2 AS send_status[])"),
+            rewrite("SELECT CAST($1 AS \"send_status\"), CAST($2 AS send_status[])"),
             "SELECT CAST($1 AS kinds.\"Of sends\"), CAST($2 AS kinds.\"Of sends\"[])"
         );
         for other in ["SELECT resend_status", "SELECT send_status_at", "SELECT t.send_status"] {
-            assert_eq!(written(other), other);
+            assert_eq!(rewrite(other), other);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The lock of writers, for a database that has one writer at a time.
 //!
 //! SQLite has no queue: a writer that finds the file locked sleeps, longer each time, and tries
-//! again. So the file is unlocked between two writers, and the last to arrive can be the first to
-//! write. Here writers proceed in order, without a pause. Programs that share the file meet in
-//! SQLite itself, so this lock only improves fairness: without it, a transaction waits for SQLite's
-//! lock.
+//! again. So the file is idle between two writers, and the last to arrive can be the first to write.
+//! With this lock, writers proceed in order, without a pause. It only improves fairness: other
+//! programs that share the file still compete for SQLite's own lock.
 
 use std::{
     sync::Arc,
@@ -18,7 +17,7 @@ use tokio::{
 
 use super::Failure;
 
-/// How long a writer waits for others: here, and in SQLite.
+/// How long a writer waits for others, both for this lock and for SQLite's.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The write lock of a process. Writers get it in the order in which they request it.

@@ -6,7 +6,7 @@ use serde_json::{Number, Value as Json};
 use super::Dialect;
 use crate::raw::custom;
 
-/// The type of the JSON values that are considered.
+/// The type of a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonKind {
     /// Strings.
@@ -18,9 +18,8 @@ pub enum JsonKind {
 }
 
 impl Dialect {
-    /// The condition that the JSON in a column contains this value: every key and value of it, and
-    /// the elements of an array in any order, at any depth, like PostgreSQL's `@>`. Null counts as
-    /// `{}`.
+    /// The condition that the JSON in a column contains this value, like PostgreSQL's `@>`: all of its
+    /// keys and values, and the elements of arrays in any order, at any depth. Null counts as `{}`.
     #[must_use]
     pub fn json_contains(self, column: &'static str, part: &Json) -> Expr {
         match self {
@@ -97,8 +96,8 @@ impl Dialect {
         }
     }
 
-    /// A number to compare with those of [`Dialect::json_value`]. The database reads it in the same
-    /// way as JSON, so both are rounded alike.
+    /// A number to compare with the numbers of [`Dialect::json_value`]. The database parses it as JSON,
+    /// so both are rounded alike.
     #[must_use]
     pub fn json_number(self, number: &Number) -> Expr {
         let text = match self {
@@ -109,7 +108,7 @@ impl Dialect {
     }
 
     /// An expression over the value at these keys: `{value}` in PostgreSQL, the row `e` of a
-    /// `json_each` in SQLite. Keys are those of objects; array elements have none.
+    /// `json_each` in SQLite. Only objects have keys; an array index is not a key.
     fn of_json(self, column: &str, keys: &[String], expression: &str) -> Expr {
         let names = keys.iter().map(|key| Value::from(key.clone()));
         match self {
@@ -136,7 +135,7 @@ impl Dialect {
     }
 }
 
-/// That the element `e{level}` of a `json_each` contains `part`.
+/// The condition that the element `e{level}` of a `json_each` contains `part`.
 fn json_test(part: &Json, level: usize, values: &mut Vec<Value>) -> String {
     let element = format!("e{level}");
     let mut atom = |kinds: &str, value: Value| {
@@ -175,8 +174,8 @@ fn json_test(part: &Json, level: usize, values: &mut Vec<Value>) -> String {
     }
 }
 
-/// The condition that an element of the kind contains an element that passes the test. CASE keeps
-/// `json_each` away from text that is not JSON.
+/// The condition that an element of the kind contains an element that passes the test. CASE prevents
+/// `json_each` from reading text that is not JSON.
 fn json_inside(kind: &str, level: usize, test: &str) -> String {
     format!(
         "CASE e{level}.type WHEN '{kind}' THEN EXISTS \

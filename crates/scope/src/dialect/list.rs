@@ -1,6 +1,6 @@
 //! Lists of values. A list is bound as one value, an array in PostgreSQL and JSON in SQLite, so that
-//! the statement's text does not depend on its length: a text is prepared once, and its plan takes no
-//! memory for each value.
+//! the statement's text does not depend on its length: the statement is prepared once, and its plan
+//! takes no memory for each value.
 
 use chrono::SecondsFormat;
 use sea_orm::{
@@ -17,8 +17,8 @@ use super::Dialect;
 use crate::raw::custom;
 
 impl Dialect {
-    /// The condition that a column has one of these values, which are not null. For null, it is null.
-    /// An empty list matches nothing.
+    /// The condition that a column has one of these values, none of which is null. If the column is
+    /// null, the condition is null. An empty list matches nothing.
     #[must_use]
     pub fn is_one_of<V: Into<Value>>(
         self,
@@ -63,8 +63,7 @@ impl Dialect {
         }
     }
 
-    /// The same for numbers of JSON, which the database reads in the same way as those of
-    /// [`Dialect::json_value`].
+    /// The same for JSON numbers, which the database parses like those of [`Dialect::json_value`].
     #[must_use]
     pub fn is_json_number_in(self, own: Expr, numbers: impl IntoIterator<Item = Number>) -> Expr {
         match self {
@@ -98,8 +97,8 @@ impl Dialect {
         select
     }
 
-    /// Rows of values, as what comes after FROM, with what is bound for each `?`. The values of a
-    /// column have one type and are not null.
+    /// Rows of values as an item of FROM, and the value of each `?` in it. The values of a column have
+    /// one type and are not null.
     pub(crate) fn rows(self, rows: &[Vec<Value>]) -> (String, Vec<Value>) {
         let width = rows.first().map_or(0, Vec::len);
         let column = |index: usize| -> Vec<Value> {
@@ -127,7 +126,7 @@ impl Dialect {
     }
 }
 
-/// A value of JSON as SQLite stores one of this type.
+/// The expression that converts a JSON value to this type as SQLite stores it.
 fn element(value: &str, of: &ArrayType) -> String {
     match of {
         ArrayType::Uuid => format!("unhex(replace({value}, '-', ''))"),
@@ -135,7 +134,7 @@ fn element(value: &str, of: &ArrayType) -> String {
     }
 }
 
-/// A value as both databases read it from JSON.
+/// A value as JSON that both databases can read.
 pub(crate) fn json(value: &Value) -> Json {
     match value {
         Value::Uuid(id) => id.map_or(Json::Null, |id| Json::String(id.to_string())),

@@ -1,10 +1,10 @@
 //! The differences between the two databases, each in one place.
 //!
-//! **Invariant.** A condition of this module selects the same rows on both. Case folding does not
-//! depend on the locale of a PostgreSQL database or on SQLite's ASCII-only `lower`, because it is
-//! done here, in the needle: a character becomes the class of all characters that simple case
-//! folding (Unicode, `CaseFolding.txt`, C and S) makes equal to it, and the comparison itself is by
-//! code point.
+//! **Invariant.** A condition of this module selects the same rows in both databases. Case folding
+//! does not depend on the locale of PostgreSQL or on SQLite's ASCII-only `lower`, because it is done
+//! here, in the pattern: each character is replaced by the class of all characters that simple case
+//! folding (Unicode, `CaseFolding.txt`, C and S) makes equal to it. The comparison itself is by code
+//! point.
 
 mod json;
 mod list;
@@ -20,7 +20,7 @@ use crate::{OrganizationOwned, fold};
 pub use json::JsonKind;
 pub(crate) use list::json;
 
-/// The maximum number of characters in the part of [`Dialect::contains`], [`Dialect::starts_with`]
+/// The maximum number of characters of the `part` in [`Dialect::contains`], [`Dialect::starts_with`]
 /// and [`Dialect::ends_with`].
 pub const MAX_PART: usize = 1_000;
 
@@ -48,8 +48,8 @@ impl Dialect {
         }
     }
 
-    /// The condition that a column that is never null has this value, without using an index on it:
-    /// a kept plan would read all rows of an organization where other organizations have few.
+    /// The condition that a non-null column has this value, without use of an index on it. With the
+    /// index, a cached plan could read all rows of an organization, because others have few.
     pub(crate) fn is_only(self, column: impl ColumnTrait, value: Uuid) -> Expr {
         match self {
             Self::Postgres => Expr::col(column.as_column_ref())
@@ -58,16 +58,16 @@ impl Dialect {
         }
     }
 
-    /// The condition that the organization knows a row by one of these IDs: the ID that was chosen
-    /// for it, or its key if that was free.
+    /// The condition that the organization sees a row under one of these IDs: its chosen ID, or its key
+    /// if it has none.
     pub(crate) fn is_shown_as<E: OrganizationOwned>(self, ids: &[Uuid]) -> Expr {
         let ids = || ids.iter().copied();
         let Some(chosen) = E::CHOSEN_ID else { return self.is_one_of(E::ID, ids()) };
         let (id, chosen) = (Expr::col(E::ID.as_column_ref()), Expr::col(chosen.as_column_ref()));
         match self {
-            // as in the unique index
+            // the expression of the unique index
             Self::Postgres => self.is_in(Func::coalesce([chosen, id]).into(), ids()),
-            // an index for each
+            // each column has its own index
             Self::Sqlite => {
                 let by_key = self.is_in(id, ids()).and(chosen.clone().is_null());
                 by_key.or(self.is_in(chosen, ids()))
@@ -75,7 +75,7 @@ impl Dialect {
         }
     }
 
-    /// Text, ordered and compared by code point.
+    /// Text that is ordered and compared by code point.
     #[must_use]
     pub fn by_code_point(self, text: Expr) -> Expr {
         match self {
@@ -111,7 +111,7 @@ impl Dialect {
         }
     }
 
-    /// The condition that another one does not hold, treating null as false.
+    /// The negation of a condition, with null as false.
     #[must_use]
     pub fn not(self, condition: Expr) -> Expr {
         Expr::cust_with_exprs(
@@ -131,17 +131,17 @@ pub(crate) fn position(text: &Expr, values: &[&'static str]) -> Expr {
         .into()
 }
 
-/// Text as a pattern for the regular expressions of both databases, ignoring case.
+/// A regular expression for both databases that matches this text, ignoring case.
 fn pattern_of(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 4);
     for character in text.chars() {
         if let Some(equal) = fold::others(character) {
-            // only letters have more than one
+            // only letters have case variants
             pattern.push('[');
             pattern.extend(equal);
             pattern.push(']');
         } else {
-            // since PostgreSQL's metacharacters are among these
+            // these include PostgreSQL's metacharacters
             if regex_syntax::is_meta_character(character) {
                 pattern.push('\\');
             }

@@ -1,4 +1,4 @@
-//! What a check looks for.
+//! A check, and the rows that it looks for.
 
 use uuid::Uuid;
 
@@ -7,9 +7,9 @@ use uuid::Uuid;
 pub struct Check {
     /// The problem.
     pub wrong: String,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: String,
-    pub(super) look: Probe,
+    pub(super) probe: Probe,
 }
 
 #[derive(Clone, Debug)]
@@ -20,9 +20,9 @@ pub(super) enum Probe {
     Indexes,
     /// Triggers that are missing or do not fire as they should.
     BrokenTriggers,
-    /// Triggers that did not fire for a time.
+    /// Triggers that were turned off for a time.
     SwitchedTriggers,
-    /// What keeps the feed in order.
+    /// Faults in the objects that the feed depends on.
     Feed,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Rows {
     pub(super) join: String,
     /// A condition on the table, `t`, and the joined ones. `$1` is the latest allowed time.
     pub(super) condition: String,
-    /// A column with an ID to list as well.
+    /// A column with another ID to list.
     pub(super) other: Option<&'static str>,
 }
 
@@ -62,6 +62,6 @@ impl Rows {
     }
 
     pub(super) fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {
-        Check { wrong: wrong.into(), remedy: remedy.into(), look: Probe::Rows(self) }
+        Check { wrong: wrong.into(), remedy: remedy.into(), probe: Probe::Rows(self) }
     }
 }

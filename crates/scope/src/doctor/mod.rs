@@ -1,11 +1,11 @@
-//! Problems in data from other programs, and in what the service added to their tables.
+//! Problems in the data of other programs, and in the objects that the service added to their tables.
 //!
 //! Other programs write to the same tables, constraints can be missing or not validated, and a
 //! restore can leave triggers turned off. Each [`Check`] looks for one such problem in all
 //! organizations at once.
 //!
-//! **Invariants.** A check only reads. It is one statement, so its result is true of one moment.
-//! However many rows have a problem, it names a bounded number of them and counts the others.
+//! **Invariants.** A check only reads. It is one statement, so its result is consistent. It lists a
+//! bounded number of rows with a problem, and counts the others.
 
 mod check;
 mod objects;
@@ -21,7 +21,7 @@ pub use check::Check;
 use crate::{Error, connections::Session, sequence, triggers};
 use check::{Probe, Rows};
 
-/// How far in the future a time can be, since clocks differ.
+/// The allowed difference between clocks, for times in the future.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// The right to check the rows of all organizations for problems. It comes from
@@ -35,7 +35,7 @@ pub struct Doctor {
 pub struct Findings {
     /// The findings, one line each, up to the requested number.
     pub named: Vec<String>,
-    /// How many there are.
+    /// The total number of findings.
     pub all: u64,
 }
 
@@ -51,12 +51,12 @@ impl Doctor {
         checks.extend(values::checks(self.backend()));
         checks.extend(objects::checks());
         checks.push(Check {
-            wrong: "events are missed by those who follow the feed".to_owned(),
+            wrong: "subscribers to the feed miss events".to_owned(),
             remedy:
-                "Run the statement beside each fault. Clients that followed meanwhile have to load \
-                     their data again."
+                "Run the statement after each fault. Clients that subscribed meanwhile have to \
+                     reload their data."
                     .to_owned(),
-            look: Probe::Feed,
+            probe: Probe::Feed,
         });
         checks
     }
@@ -71,14 +71,14 @@ impl Doctor {
         now: DateTime<Utc>,
         most: u64,
     ) -> Result<Findings, Error> {
-        let missing = match &check.look {
+        let missing = match &check.probe {
             Probe::Rows(rows) => return self.rows(rows, now, most).await,
             Probe::Indexes => objects::missing_indexes(&self.session).await?,
             Probe::BrokenTriggers => {
-                let broken = triggers::look(&self.session).await?.broken;
+                let broken = triggers::inspect(&self.session).await?.broken;
                 broken.iter().map(ToString::to_string).collect()
             }
-            Probe::SwitchedTriggers => triggers::look(&self.session).await?.switched,
+            Probe::SwitchedTriggers => triggers::inspect(&self.session).await?.switched,
             Probe::Feed => faults_of_feed(&self.session).await?,
         };
         let all = missing.len() as u64;

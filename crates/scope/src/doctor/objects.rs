@@ -1,4 +1,4 @@
-//! Indexes and triggers that must exist, and triggers that must have fired all the time.
+//! Required indexes and triggers, and triggers that were turned off for a time.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::check::{Check, Probe};
 use crate::{Error, connections::Session};
 
-/// The columns that an index of a table must start with. Without them, the most common queries read
-/// whole tables.
+/// The required indexes: a table, and the first columns of an index on it. Without them, the most
+/// common queries read whole tables.
 const INDEXES: [(&str, &[&str]); 12] = [
     ("contacts", &["org_id"]),
     ("contact_companies", &["contact_id"]),
@@ -28,38 +28,38 @@ pub(super) fn checks() -> [Check; 3] {
     [
         Check {
             wrong: "indexes are missing or not valid".to_owned(),
-            remedy: "Create the index (in PostgreSQL CONCURRENTLY). Drop one that is not valid first.".to_owned(),
-            look: Probe::Indexes,
+            remedy: "Create the index, in PostgreSQL CONCURRENTLY. Drop an index that is not valid first.".to_owned(),
+            probe: Probe::Indexes,
         },
         Check {
             wrong: "triggers are missing or turned off".to_owned(),
-            remedy: "What is written is not counted, or does not appear in the feed. Run `campaigns repair`."
+            remedy: "New rows are not counted, or do not appear in the feed. Run `campaigns repair`."
                 .to_owned(),
-            look: Probe::BrokenTriggers,
+            probe: Probe::BrokenTriggers,
         },
         Check {
-            wrong: "triggers were turned off for a time, or created again, as by a restore".to_owned(),
-            remedy: "What was written meanwhile may not be counted. Run `campaigns repair`, which counts again where counts \
-                     are wrong."
+            wrong: "triggers were turned off for a time, or recreated, as by a restore".to_owned(),
+            remedy: "Rows that were written meanwhile may not be counted. Run `campaigns repair`, which corrects wrong \
+                     counts."
                 .to_owned(),
-            look: Probe::SwitchedTriggers,
+            probe: Probe::SwitchedTriggers,
         },
     ]
 }
 
-/// The indexes of the tables above, each with its columns in their order and whether it is valid.
-const OF_POSTGRES: &str = "SELECT CAST(c.relname AS text) AS of_table, CAST(i.relname AS text) AS index, x.indisvalid AS valid, \
+/// The indexes of a table, each with its columns in order, and whether it is valid.
+const POSTGRES_INDEXES: &str = "SELECT CAST(c.relname AS text) AS of_table, CAST(i.relname AS text) AS index, x.indisvalid AS valid, \
      CAST(k.place AS bigint) AS place, CAST(a.attname AS text) AS of_column \
      FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS c ON c.oid = x.indrelid \
      CROSS JOIN LATERAL unnest(x.indkey) WITH ORDINALITY AS k(attribute, place) \
      JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = k.attribute \
      WHERE x.indrelid = to_regclass($1) AND x.indpred IS NULL";
-const OF_SQLITE: &str = "SELECT l.name AS \"index\", true AS valid, k.seqno AS place, k.name AS of_column \
+const SQLITE_INDEXES: &str = "SELECT l.name AS \"index\", true AS valid, k.seqno AS place, k.name AS of_column \
      FROM pragma_index_list($1) AS l CROSS JOIN pragma_index_info(l.name) AS k WHERE l.partial = 0";
 
 pub(super) async fn missing_indexes(session: &Session) -> Result<Vec<String>, Error> {
     let backend = session.get_database_backend();
-    let sql = if backend == DbBackend::Postgres { OF_POSTGRES } else { OF_SQLITE };
+    let sql = if backend == DbBackend::Postgres { POSTGRES_INDEXES } else { SQLITE_INDEXES };
     let mut wrong = Vec::new();
     let mut known: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
     for (table, columns) in INDEXES {

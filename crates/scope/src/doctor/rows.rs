@@ -1,4 +1,4 @@
-//! Rows that contradict other rows, or themselves.
+//! Inconsistent rows.
 
 use sea_orm::{DbBackend, IdenStatic};
 
@@ -66,7 +66,7 @@ fn references() -> Vec<Check> {
         .chain(references_of::<event::Entity>());
     for Reference { table, column, to } in references {
         let same = format!("{to} AS r ON r.id = t.{column}");
-        // a person has one row in users and can belong to several organizations
+        // a user has one row and can belong to several organizations
         if table != "memberships" {
             let elsewhere = Rows {
                 join: format!("JOIN {same}"),
@@ -96,7 +96,7 @@ fn references() -> Vec<Check> {
     checks
 }
 
-/// The columns of an event that triggers of the service fill.
+/// The columns of events that triggers of the service fill.
 fn of_events(backend: DbBackend) -> [Check; 2] {
     let has_no_place = match backend {
         DbBackend::Postgres => "coalesce(t.feed_position, 0) <= 0",
@@ -153,13 +153,13 @@ fn json(backend: DbBackend) -> Vec<Check> {
     .map(|table| {
         Rows::of(table, is_no_object("metadata")).check(
             format!("{table}.metadata is not a JSON object"),
-            "Filters and rules find nothing in it. Put the value into an object.",
+            "Filters and rules never match it. Wrap the value in an object.",
         )
     })
     .collect();
     checks.push(Rows::of("campaign_segments", is_no_object("filter_rules")).check(
         "campaign_segments.filter_rules is not a JSON object",
-        "The segment cannot be used. Write its rules again; {} selects all contacts.",
+        "The segment cannot be used. Replace its rules; {} selects all contacts.",
     ));
     checks
 }
@@ -181,7 +181,7 @@ fn statuses() -> Vec<Check> {
         ),
         Rows::of("campaign_sends", format!("t.status IN ('queued', 'failed') AND {engaged}")).check(
             "campaign_sends have opens or clicks but are queued or failed",
-            "They have arrived. Set their status to delivered, or delete the events if they belong to another send.",
+            "They were delivered. Set their status to delivered, or delete the events if they belong to another send.",
         ),
         Rows::of(
             "campaigns",
@@ -213,7 +213,7 @@ fn clocks() -> Vec<Check> {
     .map(|(table, column)| {
         Rows::of(table, format!("t.{column} > $1")).check(
             format!("{table}.{column} is in the future"),
-            "Correct the clock of the program that wrote them, and the times.",
+            "Correct the clock of the program that wrote these rows, and the times.",
         )
     })
     .collect()

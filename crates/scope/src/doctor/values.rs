@@ -1,4 +1,4 @@
-//! Values that a column allows and that cannot be shown as they are stored.
+//! Values that a column allows but the API cannot return.
 
 use campaigns_entity::{
     campaign, company, contact, contact_company, event, list_entry, membership, organization,
@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ColumnType, DbBackend, IdenStatic, Iterable};
 use super::check::{Check, Rows};
 use crate::OrganizationOwned;
 
-/// The times that can be shown, as text that both databases compare.
+/// The range of times that the API can return, as SQL text for both databases.
 const EARLIEST: &str = "'0001-01-01T00:00:00+00:00'";
 const LATEST: &str = "'9999-12-31T23:59:59.999999+00:00'";
 
@@ -31,7 +31,7 @@ pub(super) fn checks(backend: DbBackend) -> Vec<Check> {
     .concat()
 }
 
-/// The checks of a table. A neighbour's can also allow null where the documentation does not.
+/// The checks of a table. A table of another program can allow null where the documented one does not.
 fn of<E: OrganizationOwned>(is_postgres: bool, is_neighbour: bool) -> Vec<Check> {
     let entity = E::default();
     let table = entity.table_name();
@@ -39,9 +39,9 @@ fn of<E: OrganizationOwned>(is_postgres: bool, is_neighbour: bool) -> Vec<Check>
     for column in E::Column::iter() {
         let (name, definition) = (column.as_str(), column.def());
         let replaced = if definition.is_null() {
-            "It is shown as null."
+            "The API returns null."
         } else {
-            "The nearest time that can be shown takes its place."
+            "The API returns the nearest valid time."
         };
         let mut add = |condition: String, what: &str, remedy: String| {
             let wrong = format!("{table}.{name} {what}");
@@ -62,12 +62,12 @@ fn of<E: OrganizationOwned>(is_postgres: bool, is_neighbour: bool) -> Vec<Check>
             ColumnType::Date if is_postgres => add(
                 format!("t.{name} < '0001-01-01' OR t.{name} > '9999-12-31'"),
                 "is not a date in the years 1 to 9999",
-                format!("It is read as null. Set {name} to such a date, or to null."),
+                format!("The API returns null. Set {name} to such a date, or to null."),
             ),
             ColumnType::Decimal(_) if is_postgres => add(
                 format!("NOT (t.{name} > -1e28 AND t.{name} < 1e28)"),
                 "is not a number of at most 28 digits",
-                format!("It is read as null. Set {name} to such a number, or to null."),
+                format!("The API returns null. Set {name} to such a number, or to null."),
             ),
             _ => {}
         }
@@ -75,7 +75,7 @@ fn of<E: OrganizationOwned>(is_postgres: bool, is_neighbour: bool) -> Vec<Check>
             add(
                 format!("t.{name} IS NULL"),
                 "is null",
-                format!("An empty value takes its place, or the row is left out. Set {name}."),
+                format!("The API returns an empty value, or leaves out the row. Set {name}."),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The same page of lists that share only their table, in one statement.
+//! The same page of several lists of one table, in one statement.
 
 use std::collections::HashMap;
 
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::{Dialect, Error, OrganizationOwned, Scope, Scoped};
 
-/// The number of lists in one statement. SQLite joins up to 500.
+/// The maximum number of lists in one statement. SQLite allows 500 terms of a compound SELECT.
 const LISTS: usize = 100;
-/// The number of values that one statement binds. SQLite allows 32,766.
+/// The maximum number of values that one statement binds. SQLite allows 32,766.
 const VALUES: usize = 32_000;
 
 impl Scope {
-    /// A page of each of these lists, by the ID that comes with it.
+    /// A page of each list, by the list's ID.
     ///
     /// # Errors
     /// Any error of the database.
@@ -66,7 +66,7 @@ impl Scope {
             .collect()
     }
 
-    /// The number of rows of each of these lists, by the ID that comes with it.
+    /// The number of rows of each list, by the list's ID.
     ///
     /// # Errors
     /// Any error of the database.
@@ -92,8 +92,7 @@ impl Scope {
         Ok(counts)
     }
 
-    /// The lists that have a row at the cursor of the window or on its other side, by the IDs that
-    /// come with them.
+    /// The IDs of the lists that have a row at the cursor of the window or on its other side.
     ///
     /// # Errors
     /// Any error of the database.

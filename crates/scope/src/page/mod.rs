@@ -1,23 +1,23 @@
 //! Keyset pages, for one list or for the lists of many parents in one statement.
 //!
-//! A list has an order: some keys, each ascending or descending, and the row's ID (ascending) as
-//! the last key, so that no two rows are equal. A cursor is the keys of a row. The page after a
-//! cursor has the first rows with keys that come after it. The page before it has the last rows
-//! with keys that come before it.
+//! A list has an order: keys, each ascending or descending, and the row's ID (ascending) as the last
+//! key, so that no two rows are equal. A cursor contains the keys of a row. The page after a cursor
+//! has the first rows whose keys come after it. The page before it has the last rows whose keys come
+//! before it.
 //!
 //! **Invariants.**
 //! - Nulls come last in both directions. Text is ordered by code point, and an enum by its
-//!   declaration. A time that RFC 3339 cannot write is ordered as the database orders it, and a
-//!   cursor contains it as it is stored.
-//! - A row is on a page after a cursor exactly if it comes after the cursor in the order, even if
-//!   the row that the cursor was made from has changed or is deleted: walking by cursors skips and
-//!   repeats no row that stays in place.
-//! - SQL compares the same expressions that it orders by, so the two cannot disagree.
+//!   declaration. A time that RFC 3339 cannot represent is ordered as in the database, and a cursor
+//!   contains it as it is stored.
+//! - A row is on a page after a cursor if and only if it comes after the cursor in the order, even if
+//!   the cursor's own row has changed or is deleted: paging by cursors skips and repeats no unchanged
+//!   row.
+//! - SQL compares and orders by the same expressions, so the two cannot disagree.
 //!
-//! If all keys go in the same direction and none can be null, "after" is a row comparison,
-//! `(a, id) > (?, ?)`. Otherwise it is written out, key by key: equal in the first keys and after in the
-//! next one. The bound of the first key is then repeated by itself, because an index scan can only
-//! start there.
+//! If all keys have the same direction and none can be null, "after" is a row comparison,
+//! `(a, id) > (?, ?)`. Otherwise it is a disjunction over the keys: equal in the first keys and after
+//! in the next one. The bound of the first key is then repeated as a separate condition, because an
+//! index scan can only start there.
 
 mod each;
 mod order;
@@ -33,45 +33,45 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Dialect, Error, OrganizationOwned, Scope, Scoped, connections::KEPT_LENGTH,
+    Dialect, Error, OrganizationOwned, Scope, Scoped, connections::MAX_PREPARED_LENGTH,
     scope::ConditionKind, unreadable::leave_out_unknown,
 };
 
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
 
-/// The number of parents in one statement.
+/// The maximum number of parents in one statement.
 const PARENTS: usize = 2_000;
 /// The column with the number of rows of a list.
 const TOTAL: &str = "total";
 
-/// The requested rows of a list.
+/// The requested part of a list.
 #[derive(Clone, Debug)]
 pub struct Window {
     /// The maximum number of rows.
     pub limit: u64,
     /// Whether to start from the end of the list instead of its start.
     pub from_end: bool,
-    /// Only rows beyond this one.
+    /// The keys of the row that the page starts after, in the requested direction.
     pub cursor: Option<Vec<KeyValue>>,
 }
 
-/// Some rows of a list, in its order: the requested columns, by position, and the keys
+/// A page of a list, in its order. Each row has the requested columns, by position, and the keys
 /// ([`Order::keys_of`]).
 #[derive(Debug, Default)]
 pub struct Page {
     /// The rows.
     pub rows: Vec<QueryResult>,
-    /// Whether the list continues beyond them, in the requested direction.
+    /// Whether the list continues after the page, in the requested direction.
     pub more: bool,
-    /// The number of rows of the whole list, if it was counted. It is counted with the first row, so it
-    /// is unknown for a page without rows after a cursor.
+    /// The number of rows of the whole list, if it was counted. It is read from the first row, so it
+    /// is unknown for an empty page after a cursor.
     pub total: Option<u64>,
 }
 
 impl Scope {
-    /// The keys of an order with the ID. Enums are ordered by the positions of their values if
-    /// columns have another type, or one that cannot be read.
+    /// The keys of an order, including the ID. Enums are ordered by the positions of their values if
+    /// the column has another type, or a type that the driver cannot read.
     fn keys<E: OrganizationOwned>(&self, order: &Order) -> Vec<OrderKey> {
         let of_column = |key: OrderKey| match key.kind {
             KeyKind::Enum(name, _) if !self.executor().reads_enum(name) => key.by_position(),
@@ -80,8 +80,8 @@ impl Scope {
         order.keys::<E>().into_iter().map(of_column).collect()
     }
 
-    /// A page of a list, with these columns of each row. With `counted`, which has the same rows as
-    /// the list, they are counted in the same statement, unless that would be too long to stay prepared.
+    /// A page of a list, with these columns of each row. `counted` is the same list: its rows are
+    /// counted in the same statement, unless that becomes too long to stay prepared.
     ///
     /// # Errors
     /// Any error of the database.
@@ -95,7 +95,7 @@ impl Scope {
     ) -> Result<Page, Error> {
         let keys = self.keys::<E>(order);
         let dialect = self.dialect();
-        // the index on organization and ID is read in order
+        // such a page reads the index on organization and ID in order
         let by_key = list.by == ConditionKind::Nothing && order.0.is_empty() && counted.is_none();
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
@@ -107,8 +107,8 @@ impl Scope {
             select.expr_as(self.number_of(counted), Alias::new(TOTAL));
             backend.build(&select)
         });
-        // it contains the condition twice
-        let with_total = with_total.filter(|statement| statement.sql.len() <= KEPT_LENGTH);
+        // the statement contains the list's condition twice
+        let with_total = with_total.filter(|statement| statement.sql.len() <= MAX_PREPARED_LENGTH);
         let is_counted = with_total.is_some();
         let statement = with_total.unwrap_or_else(|| backend.build(&select));
         let rows = self.reader(by_key).query_all_raw(statement).await?;
@@ -168,7 +168,7 @@ impl Scope {
         Ok(!self.query(&select).await?.is_empty())
     }
 
-    /// The same for each parent's list: the parents for which this is true.
+    /// The parents whose lists have a row at the cursor of the window or on its other side.
     ///
     /// # Errors
     /// Any error of the database.
@@ -227,8 +227,8 @@ impl Scope {
                     Expr::col((page.clone(), Alias::new(sort_name(index))))
                 });
             }
-            // no lateral join there, but a subquery of IN can be correlated, and the table is then
-            // looked up by its IDs
+            // SQLite has no lateral joins, but a subquery of IN can be correlated, and its IDs are
+            // then looked up in the table
             Dialect::Sqlite => {
                 inner.clear_selects().expr(Expr::col(E::ID.as_column_ref()));
                 sort(&mut inner, keys, window, |_, key| key.ordered(dialect));
@@ -248,17 +248,17 @@ impl Scope {
     }
 }
 
-/// The column with a key, as rows are ordered by it.
+/// The name of the column with a key, as it is ordered by.
 fn sort_name(index: usize) -> String {
     format!("sort_{index}")
 }
 
-/// The column with a key, as a cursor contains it, if that differs.
+/// The name of the column with a key, as a cursor contains it, if that differs.
 fn key_name(index: usize) -> String {
     format!("key_{index}")
 }
 
-/// The columns that [`select_keys`] adds.
+/// The names of the columns that [`select_keys`] adds.
 fn key_names(keys: &[OrderKey], dialect: Dialect) -> impl Iterator<Item = String> {
     keys.iter().enumerate().flat_map(move |(index, key)| {
         let shown = key.shown(dialect).map(|_| key_name(index));
@@ -275,8 +275,8 @@ fn select_keys(select: &mut SelectStatement, keys: &[OrderKey], dialect: Dialect
     }
 }
 
-/// The bound and limit of a page. It reads one row more than requested, to know whether there are
-/// more.
+/// Adds the bound and the limit of a page. The limit is one row more than requested, to detect whether
+/// there are more.
 fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dialect: Dialect) {
     if let Some(cursor) = &window.cursor {
         select.cond_where(beyond(keys, cursor, window.from_end, dialect));
@@ -284,8 +284,8 @@ fn narrow(select: &mut SelectStatement, keys: &[OrderKey], window: &Window, dial
     select.limit(window.limit + 1);
 }
 
-/// Orders by the keys, with their names in the source of the rows. Uses the name of a selected
-/// column if there is one, since an expression that is repeated would be computed twice.
+/// Orders by the keys. `name` gives the expression of a key: preferably the name of a selected column,
+/// since a repeated expression would be computed twice.
 fn sort(
     select: &mut SelectStatement,
     keys: &[OrderKey],
@@ -297,7 +297,8 @@ fn sort(
     }
 }
 
-/// The page. A row that this version cannot read counts, so that the list continues after it.
+/// The page of these rows. A row that this version cannot read counts towards the limit, so that the
+/// list continues after it.
 fn page_of<E: OrganizationOwned>(
     mut rows: Vec<QueryResult>,
     columns: &[E::Column],
@@ -317,7 +318,7 @@ impl Order {
     /// The keys of a row of a page in this order, including the ID: the content of its cursor.
     ///
     /// # Errors
-    /// That they cannot be read.
+    /// If they cannot be read.
     pub fn keys_of(&self, row: &QueryResult) -> Result<Vec<KeyValue>, Error> {
         let kinds = self.0.iter().map(|key| key.kind).chain([KeyKind::Id]);
         kinds.enumerate().map(|(index, kind)| Ok(key_of(row, index, kind)?)).collect()
@@ -341,8 +342,8 @@ fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, Db
     .unwrap_or(KeyValue::Null))
 }
 
-/// The key of a time, which has to compare like the stored value. SQLite compares text, so a time
-/// in another form than the service's own is its text.
+/// The key of a time, which has to compare like the stored value. SQLite compares text, so the key of
+/// a time that another program stored in another format is its text.
 fn time_key(row: &QueryResult, name: &str, time: StoredTime) -> Result<KeyValue, DbErr> {
     Ok(match time {
         StoredTime::Before(text) | StoredTime::After(text) => {

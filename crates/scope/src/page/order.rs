@@ -1,4 +1,4 @@
-//! Orders: keys, how they compare, and which rows come after a cursor.
+//! Orders: their keys, the comparison of keys, and the condition for rows after a cursor.
 
 use std::sync::Arc;
 
@@ -15,53 +15,53 @@ use crate::{Dialect, OrganizationOwned, dialect::position};
 /// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The smallest first.
+    /// Smallest first.
     Ascending,
-    /// The largest first.
+    /// Largest first.
     Descending,
 }
 
-/// The kind of a key, which decides how it is compared and written into a cursor.
+/// The kind of a key, which decides its comparison and its form in a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// Text, by code point.
     Text,
     /// A point in time.
     Time,
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     Integer,
     /// A row's ID.
     Id,
-    /// An enum of this name with these values in their order.
+    /// An enum type with this name and these values, in order.
     Enum(&'static str, &'static [&'static str]),
-    /// An enum's text, by its place among these values.
+    /// An enum stored as text, by its position among these values.
     Position(&'static [&'static str]),
 }
 
 /// The value of a key in one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyValue {
-    /// There is none.
+    /// No value.
     Null,
-    /// Of text, and an enum's value.
+    /// Text, or the value of an enum.
     Text(String),
-    /// Of a time.
+    /// A time.
     Time(DateTime<Utc>),
-    /// Of a time that RFC 3339 cannot write, or that SQLite stores in another form: as the database
-    /// writes it.
+    /// A time that RFC 3339 cannot represent, or that SQLite stores in another format: the text of the
+    /// database.
     StoredTime(Arc<str>),
-    /// Of a number.
+    /// An integer.
     Integer(i64),
-    /// Of an ID.
+    /// An ID.
     Id(Uuid),
 }
 
 impl KeyKind {
-    /// Whether this can be a value of such a key.
+    /// Whether a key of this kind can have this value.
     #[must_use]
     pub fn takes(self, value: &KeyValue, dialect: Dialect) -> bool {
         match (self, value) {
-            // PostgreSQL would fail at text that is no time
+            // PostgreSQL would reject text that is not a time
             (Self::Time, KeyValue::StoredTime(text)) => {
                 dialect == Dialect::Sqlite || StoredTime::of_postgres_text(text).is_some()
             }
@@ -82,7 +82,7 @@ impl KeyKind {
 pub struct OrderKey {
     /// A column, or an expression over the table's columns.
     pub expression: Expr,
-    /// What it is.
+    /// Its kind.
     pub kind: KeyKind,
     /// Whether it can be null.
     pub nullable: bool,
@@ -95,7 +95,7 @@ pub struct OrderKey {
 pub struct Order(pub Vec<OrderKey>);
 
 impl Order {
-    /// Whether these can be the keys of a row in this order, including the ID.
+    /// Whether a row in this order can have these keys, including the ID.
     #[must_use]
     pub fn takes(&self, cursor: &[KeyValue], dialect: Dialect) -> bool {
         cursor.len() == self.0.len() + 1
@@ -105,7 +105,7 @@ impl Order {
             })
     }
 
-    /// The keys with the ID.
+    /// The keys, including the ID.
     pub(super) fn keys<E: OrganizationOwned>(&self) -> Vec<OrderKey> {
         let id = OrderKey {
             expression: Expr::col(E::ID.as_column_ref()),
@@ -141,7 +141,7 @@ impl OrderKey {
         }
     }
 
-    /// The expression that a cursor contains, if it is not the ordered one: for an enum, its text.
+    /// The expression that a cursor contains, if it differs from the ordered one: an enum's text.
     pub(super) fn shown(&self, dialect: Dialect) -> Option<Expr> {
         match (self.kind, dialect) {
             (KeyKind::Enum(..), Dialect::Postgres) => {
@@ -154,7 +154,7 @@ impl OrderKey {
         }
     }
 
-    /// A cursor's value, comparable with [`OrderKey::ordered`].
+    /// A cursor's value, for comparison with [`OrderKey::ordered`].
     fn bound(&self, value: &KeyValue, dialect: Dialect) -> Expr {
         match (self.kind, value, dialect) {
             (KeyKind::Enum(name, _), KeyValue::Text(text), Dialect::Postgres) => {
@@ -191,7 +191,7 @@ impl OrderKey {
         }
     }
 
-    /// The condition that a row comes after this value, or `None` if none can.
+    /// The condition that a row comes after this value, or `None` if no row can.
     fn after(&self, value: &KeyValue, reversed: bool, dialect: Dialect) -> Option<Expr> {
         let expression = self.ordered(dialect);
         if *value == KeyValue::Null {
@@ -215,7 +215,7 @@ impl OrderKey {
     }
 }
 
-/// That a row comes after the cursor, in the order or, reversed, against it.
+/// The condition that a row comes after the cursor, or before it if `reversed`.
 pub(super) fn beyond(
     keys: &[OrderKey],
     cursor: &[KeyValue],
@@ -242,7 +242,7 @@ pub(super) fn beyond(
     Condition::all().add(first).add(any)
 }
 
-/// That a row comes before the cursor, or is the cursor's own.
+/// The condition that a row is the cursor's own or comes before it, or after it with `from_end`.
 pub(super) fn other_side(
     keys: &[OrderKey],
     cursor: &[KeyValue],

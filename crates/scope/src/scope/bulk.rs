@@ -1,8 +1,8 @@
-//! Any number of rows in one statement. They are bound as one JSON text, so the statement's text
-//! is the same for one row and for ten thousand, and is prepared once.
+//! Writes any number of rows in one statement. The rows are bound as one JSON text, so the statement's
+//! text does not depend on their number, and is prepared once.
 //!
-//! PostgreSQL reads rows from `json` and not from `jsonb`: as it keeps the memory of a statement until
-//! it ends, the tree that it makes of 10,000 rows would take half of what the connection has.
+//! PostgreSQL reads the rows from `json` rather than `jsonb`. It frees memory only at the end of a
+//! statement, and the `jsonb` tree of 10,000 rows would take half of the connection's memory.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -17,19 +17,19 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::Scope;
-use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unreadable::known};
+use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unreadable::read_row};
 
-/// The rows in `$2` as a function of PostgreSQL, which takes the columns' types.
+/// PostgreSQL's function that returns the rows in `$2`, to be followed by column definitions.
 pub(super) const ROWS: &str = "json_to_recordset(CAST($2 AS json))";
 
-/// Rows of the caller, as a table named `given`: `$1` is the organization, `$2` the rows.
+/// The caller's rows as a table named `given`. `$1` is the organization, `$2` the rows.
 pub(super) struct GivenRows<E: OrganizationOwned> {
     pub(super) columns: Vec<E::Column>,
     pub(super) rows: Json,
 }
 
 impl<E: OrganizationOwned> GivenRows<E> {
-    /// The columns that are set in the first row, which are the same in all rows.
+    /// The rows, with the columns that are set in the first row. All rows have the same columns set.
     pub(super) fn of(rows: &[E::ActiveModel]) -> Self {
         let is_set = |column: &E::Column| match rows.first().map(|row| row.get(*column)) {
             Some(ActiveValue::Set(_)) => column.as_str() != E::ORGANIZATION.as_str(),
@@ -51,14 +51,14 @@ impl<E: OrganizationOwned> GivenRows<E> {
         names.join(", ")
     }
 
-    /// Its columns, each with its type, or in `SQLite` as an expression.
+    /// Its column definitions in PostgreSQL, or the expressions of its columns in `SQLite`.
     pub(super) fn typed(&self, dialect: Dialect) -> String {
         let columns: Vec<String> =
             self.columns.iter().map(|column| typed::<E>(*column, dialect)).collect();
         columns.join(", ")
     }
 
-    /// The table, as what comes after FROM.
+    /// The table as an item of FROM.
     pub(super) fn table(&self, dialect: Dialect) -> String {
         let columns = self.typed(dialect);
         match dialect {
@@ -67,10 +67,10 @@ impl<E: OrganizationOwned> GivenRows<E> {
         }
     }
 
-    /// Tables with the organization's rows that the given ones refer to, and the condition that none
-    /// is missing. The rows are locked in the order of their IDs.
+    /// Common table expressions with the organization's rows that the given rows refer to, and the
+    /// condition that none is missing. The referenced rows are locked in the order of their IDs.
     pub(super) fn referenced(dialect: Dialect) -> (Vec<String>, String) {
-        // there is one writer at a time in SQLite
+        // SQLite has one writer at a time
         let lock = if dialect == Dialect::Postgres { "FOR KEY SHARE" } else { "" };
         let mut tables = Vec::new();
         let mut conditions = vec!["true".to_owned()];
@@ -89,7 +89,7 @@ impl<E: OrganizationOwned> GivenRows<E> {
     }
 }
 
-/// A column of `given`: in PostgreSQL its name and type, in `SQLite` the expression that reads it.
+/// A column of `given`: its definition in PostgreSQL, or its expression in `SQLite`.
 fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
     let name = column.as_str();
     let kind = column.def().get_column_type().clone();
@@ -110,9 +110,9 @@ fn typed<E: OrganizationOwned>(column: E::Column, dialect: Dialect) -> String {
     }
 }
 
-/// The condition that an ID is among those of a query. PostgreSQL assumes that an array has few IDs
-/// and looks up each of them. It assumes that a subquery over JSON has a hundred, and may read the
-/// whole table for one.
+/// The condition that an ID is among the IDs of a query. PostgreSQL assumes that an array has few IDs
+/// and looks up each of them. It assumes that a subquery over JSON has a hundred, and could read the
+/// whole table for a single ID.
 fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
     match dialect {
         Dialect::Postgres => format!("{id} = ANY (ARRAY({query}))"),
@@ -120,12 +120,12 @@ fn is_among(dialect: Dialect, id: &str, query: &str) -> String {
     }
 }
 
-/// The condition that an ID is among those in `$2`.
+/// The condition that an ID is among the IDs in `$2`.
 pub(crate) fn is_given(dialect: Dialect, id: &str) -> String {
     is_given_in(dialect, id, "$2")
 }
 
-/// The condition that an ID is among those in the JSON array of a placeholder.
+/// The condition that an ID is in the JSON array of a placeholder.
 pub(crate) fn is_given_in(dialect: Dialect, id: &str, placeholder: &str) -> String {
     is_among(dialect, id, &ids_in(dialect, placeholder))
 }
@@ -143,16 +143,16 @@ fn ids_in(dialect: Dialect, placeholder: &str) -> String {
 }
 
 impl Scope {
-    /// Inserts the rows with IDs that are not stored yet, and returns these IDs. All rows have the
-    /// same columns set. No row that they refer to is deleted before the transaction ends. Outside
-    /// a transaction, this is one by itself.
+    /// Inserts the rows with new IDs, and returns these IDs. All rows have the same columns set.
+    /// Referenced rows cannot be deleted before the transaction ends. Outside a transaction, the call
+    /// is its own transaction.
     ///
-    /// They are inserted in the order of their IDs, so that two calls with the same new IDs do not
+    /// The rows are inserted in the order of their IDs, so that two calls with the same new IDs do not
     /// deadlock.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if one refers to a row that is not the organization's. None is
-    /// inserted then.
+    /// [`Error::ReferenceNotFound`] if one refers to a row of another organization or to none. No row
+    /// is inserted then.
     pub async fn insert_missing<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -173,8 +173,8 @@ impl Scope {
         self.insert_given::<E>(sql, given.rows, rows).await
     }
 
-    /// Runs a statement that inserts given rows and returns the IDs of those that it has inserted.
-    /// What the others refer to is looked up.
+    /// Runs a statement that inserts given rows and returns the IDs of the inserted ones. Checks the
+    /// references of the other rows.
     pub(super) async fn insert_given<E: OrganizationOwned>(
         &self,
         sql: String,
@@ -197,14 +197,13 @@ impl Scope {
         Ok(inserted)
     }
 
-    /// Writes the given columns to each row with a given ID. All rows have the same columns set,
-    /// none of which refers to another row.
+    /// Updates each row by its ID. All rows have the same columns set, none of which is a reference.
     ///
     /// # Errors
     /// Any error of the database.
     ///
     /// # Panics
-    /// If a given column refers to another row.
+    /// If one of the columns is a reference.
     pub async fn update_all<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -213,7 +212,7 @@ impl Scope {
         let refers = |column: &E::Column| {
             E::REFERENCES.iter().any(|(reference, _)| reference.as_str() == column.as_str())
         };
-        assert!(!given.columns.iter().any(refers), "references are looked up by Scope::update");
+        assert!(!given.columns.iter().any(refers), "only Scope::update checks references");
         let set: Vec<String> = given
             .columns
             .iter()
@@ -240,9 +239,9 @@ impl Scope {
         Ok(())
     }
 
-    /// The organization's rows with these IDs, locked until the transaction ends, with `None` for a
-    /// row that has a value unknown to this version. They are locked in the order of their IDs, so
-    /// that two calls with common rows do not deadlock.
+    /// Locks the organization's rows with these IDs until the transaction ends, and returns them. A row
+    /// with a value unknown to this version is `None`. The rows are locked in the order of their IDs,
+    /// so that two calls with common rows do not deadlock.
     ///
     /// # Errors
     /// Any error of the database.
@@ -254,19 +253,19 @@ impl Scope {
         let ids = ids.iter().map(|id| Json::String(id.to_string())).collect::<Json>();
         let given = is_among(self.dialect(), "id", &ids_in(self.dialect(), "?"));
         let given = custom(self.executor().get_database_backend(), &given, vec![ids.into()]);
-        // rows that refer to these can be inserted in the meantime; SQLite has one writer anyway
+        // this lock still allows rows that refer to these to be inserted; SQLite needs no lock
         let select = self.find::<E>().filter(given).select;
         let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
         rows.iter()
             .map(|row| {
                 let id = row.try_get("", "id").map_err(Error::from)?;
-                Ok((id, known::<E>(row)?))
+                Ok((id, read_row::<E>(row)?))
             })
             .collect()
     }
 
-    /// Which of these IDs belong to rows of the organization.
+    /// The IDs that belong to rows of the organization.
     ///
     /// # Errors
     /// Any error of the database.

@@ -1,12 +1,11 @@
-//! Inserts events: with their places in the feed, and with keys of their own where another
-//! organization uses their IDs.
+//! Inserts events, with their positions in the feed, and with another key if a different organization
+//! already uses the ID.
 //!
 //! **Invariants.**
-//! - Places are in the given order. They are drawn when everything else is done: from then until the
-//!   transaction ends, the organization's feed waits.
-//! - An ID that another organization uses is as good as any: the event is stored under a random key,
-//!   with the ID beside it, by the same statement. (The migration `m0013_event_ids` explains how an
-//!   event is known by its ID from then on.)
+//! - Feed positions follow the given order. They are drawn last, because the organization's feed waits
+//!   from then until the transaction ends.
+//! - An ID that another organization uses is accepted: the same statement stores the event under a
+//!   random key, with the ID in a column. (The migration `m0013_event_ids` explains chosen IDs.)
 //! - Rows are inserted in the order of their IDs, so that two calls with the same new IDs do not
 //!   deadlock.
 
@@ -22,21 +21,21 @@ use super::{
 };
 use crate::{Dialect, Error};
 
-/// A random key, which no event has yet.
+/// A new random key.
 const NEW_KEY: &str = "gen_random_uuid()";
-/// The same in `SQLite`: a version 4 UUID.
+/// A new random key in `SQLite`: a version 4 UUID.
 const NEW_KEY_OF_SQLITE: &str = "CAST(randomblob(6) \
     || substr(x'404142434445464748494a4b4c4d4e4f', 1 + (random() & 15), 1) || randomblob(1) \
     || substr(x'808182838485868788898a8b8c8d8e8f', 1 + (random() & 15), 1) || randomblob(7) AS BLOB)";
 
 impl Scope {
-    /// Inserts the events with IDs that the organization has not stored yet, and returns these IDs.
-    /// A repeated ID counts the first time. All rows have the same columns set. `are_chosen` says
-    /// whether others may have chosen some of the IDs as well. Outside a transaction, this is one by
-    /// itself.
+    /// Inserts the events with IDs that are new to the organization, and returns these IDs. The first
+    /// row with a repeated ID counts. All rows have the same columns set. `are_chosen` states whether
+    /// clients chose the IDs, so that other organizations can have chosen the same. Outside a
+    /// transaction, the call is its own transaction.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if the organization does not have one of the sends. None is
+    /// [`Error::ReferenceNotFound`] if the organization does not have one of the sends. No event is
     /// inserted then.
     pub async fn insert_events(
         &self,
@@ -53,7 +52,7 @@ impl Scope {
                     ActiveValue::Set(id) => Some(*id),
                     _ => None,
                 });
-                // in the order of their IDs, each gets its place when it is inserted
+                // rows in the order of their IDs get their positions when they are inserted
                 let is_placed = rows.len() > 1 && (are_chosen || !is_ordered);
                 of_postgres(&given, &others, are_chosen, is_placed)
             }
@@ -79,7 +78,7 @@ fn of_postgres(
              WITH ORDINALITY AS given)"
             ),
         );
-        // with the first row: by then, the sends are locked
+        // drawn with the first row, when the sends are already locked
         tables.push(
             "drawn AS MATERIALIZED (SELECT campaign_feed_draw_for($1, (SELECT CAST(count(*) AS integer) FROM given)) \
              AS places)"
@@ -99,8 +98,8 @@ fn of_postgres(
     if !are_chosen {
         return format!("WITH {} {insert}", tables.join(", "));
     }
-    // those that are left are repeated, or have the ID of another organization's event; the unique
-    // index over the shown ID tells these apart, also where another call is doing the same
+    // the remaining rows are duplicates, or have the ID of another organization's event; the unique
+    // index on the ID that the organization sees distinguishes them, also under concurrent calls
     format!(
         "WITH {}, inserted AS ({insert}), \
          under_new_keys AS (INSERT INTO campaign_events (org_id, {place}id, chosen_id, {others}) \
@@ -124,7 +123,7 @@ fn of_sqlite(given: &GivenRows<event::Entity>, others: &str, are_chosen: bool) -
             tables.join(", ")
         );
     }
-    // it has one writer at a time, so what is looked up stays as it is
+    // SQLite has one writer at a time, so the looked-up rows cannot change
     tables.push(
         "keyed AS (SELECT given.*, EXISTS (SELECT 1 FROM campaign_events AS stored WHERE stored.id = given.id \
          AND (stored.org_id <> $1 OR stored.chosen_id IS NOT NULL)) AS is_taken FROM given)"

@@ -19,36 +19,36 @@ use crate::{Dialect, Error, unreadable::leave_out};
 /// The settled position of an organization's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledPosition {
-    /// The position up to which every event of the organization, including later ones, is visible to
-    /// the statements that come next. `None` if this is true of all visible events. The migration
+    /// The position up to which later statements see every event of the organization, because no event
+    /// will be added at or before it. `None` if all visible events are settled. The migration
     /// `m0012_horizons` explains why.
     pub position: Option<i64>,
-    /// What distinguishes this feed from the one after a failover or a restore.
+    /// Identifies this feed. It changes with a failover or a restore.
     pub incarnation: Arc<str>,
 }
 
-/// The place of an event in the feed, as in a cursor.
+/// The place of an event in the feed: the content of a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The event's position; 0 is before all events.
+    /// The event's position. 0 is before all events.
     pub position: i64,
     /// The event's ID.
     pub id: Uuid,
-    /// The feed that the event was in.
+    /// The incarnation of the feed that had the event.
     pub incarnation: Arc<str>,
-    /// Whether it comes from the feed or from a cursor that only the service can have made, so that
-    /// the event was there.
+    /// Whether the place comes from the feed or from an authenticated cursor, so that the event has
+    /// existed.
     pub is_authentic: bool,
 }
 
-/// Some events in feed order.
+/// A page of events in feed order.
 #[derive(Clone, Debug, Default)]
 pub struct FeedPage {
-    /// The events that can be read.
+    /// The readable events.
     pub events: Vec<event::Model>,
-    /// The number of rows.
+    /// The number of rows, including unreadable ones.
     pub rows: usize,
-    /// The position of the last of them.
+    /// The position of the last row.
     pub last: Option<i64>,
 }
 
@@ -81,7 +81,7 @@ impl Scope {
         Ok(SettledPosition { position: Some(position), incarnation: incarnation.into() })
     }
 
-    /// The place of the latest event that is settled.
+    /// The place of the latest settled event.
     ///
     /// # Errors
     /// Any error of the database.
@@ -102,8 +102,8 @@ impl Scope {
         Ok(Place { position, id, incarnation, is_authentic: true })
     }
 
-    /// Whether the feed still contains this place, so that continuing after it misses nothing. It
-    /// does not if a failover or a restore has taken back events, including the event of the place.
+    /// Whether the feed can continue after this place without a gap. It cannot if a failover or a
+    /// restore has lost events, including the event of the place.
     ///
     /// # Errors
     /// Any error of the database.
@@ -135,14 +135,14 @@ impl Scope {
         let incarnation: String = row.try_get("", "incarnation")?;
         let mut settled: i64 = row.try_get("", "settled")?;
         if !place.is_authentic {
-            // a place that was made up would find out how many events others have
+            // a forged place would reveal how many events other organizations have
             let latest: Option<i64> = row.try_get("", "latest")?;
             settled = std::cmp::min(settled, latest.unwrap_or(0));
         }
         Ok(match there {
-            // a position that was drawn again belongs to another event
+            // after a lost event, the same position can belong to another one
             Some(id) => id == place.id,
-            // it was deleted, unless the feed itself was replaced
+            // in the same feed, the event was deleted
             None => place.position <= settled && *incarnation == *place.incarnation,
         })
     }
@@ -165,7 +165,7 @@ impl Scope {
         FeedPage::of(&self.query(&select.into_query()).await?)
     }
 
-    /// The position of the first of these events.
+    /// The position of the first of the selected events after a position, up to another.
     ///
     /// # Errors
     /// Any error of the database.
@@ -185,7 +185,7 @@ impl Scope {
         Ok(rows.first().map(|row| row.try_get("", "feed_position")).transpose()?)
     }
 
-    /// The organization's events with these IDs as they are now, in no particular order.
+    /// The current state of the organization's events with these IDs, in no particular order.
     ///
     /// # Errors
     /// Any error of the database.
@@ -230,7 +230,7 @@ fn within(
     }
 }
 
-/// An event, or `None` if it cannot be read, which must not hold up the events behind it.
+/// An event, or `None` if it cannot be read. It must not block the events after it.
 pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
     let read = || -> Result<_, DbErr> {
         Ok(event::Model {
@@ -249,7 +249,7 @@ pub(crate) fn read(row: &QueryResult) -> Option<event::Model> {
             chosen_id: row.try_get("", "chosen_id")?,
         })
     };
-    // a driver may panic at a value that its author did not think of
+    // a driver may panic at an unexpected value
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(event)) => return Some(event),
         Ok(Err(error)) => leave_out("campaign_events", &error),

@@ -1,14 +1,14 @@
-//! A scope: one organization, one role, and the operations they allow.
+//! A scope: one organization, one role, and the operations that they allow.
 
 mod bulk;
 mod events;
 pub(crate) mod feed;
-mod sorted;
+mod selected;
 mod write;
 
 pub(crate) use bulk::{is_given, is_given_in};
 pub use feed::{FeedPage, Place, SettledPosition};
-pub use sorted::SortOutcome;
+pub use selected::InsertOutcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,19 +32,19 @@ use crate::{
     budget::{Budget, Budgets, ByteLimits},
     connections::Session,
     cursor_key,
-    shares::{NoPermit, Patience, Permit, RestingPermit, Shares},
-    unreadable::{all_known, leave_out_unknown},
-    wall::Visibility,
+    row_security::Visibility,
+    shares::{NoPermit, Permit, RestingPermit, Shares, WaitLimit},
+    unreadable::{leave_out_unknown, read_rows},
 };
 
-/// The number of rows or IDs in one statement. SQLite binds at most 32,766 values.
+/// The maximum number of rows or IDs in one statement. SQLite binds at most 32,766 values.
 const CHUNK: usize = 2_000;
 
-/// How long a response of a subscription waits to be executed.
+/// The maximum time that a response of a subscription waits for execution.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a transaction is tried if it is aborted in favor of others.
+/// The maximum number of attempts of a transaction that is aborted in favor of others.
 const ATTEMPTS: u32 = 12;
-/// The maximum wait before the second attempt. Each further one is twice as long.
+/// The maximum wait before the second attempt. It doubles with each further attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
@@ -57,7 +57,7 @@ pub struct Scope {
     role: Role,
     /// Whether the last transaction was aborted in favor of another.
     may_repeat: Arc<AtomicBool>,
-    /// The key of cursors, of a viewer's scope.
+    /// The key of cursors, in a viewer's scope.
     cursor_key: Option<Arc<CursorKey>>,
 }
 
@@ -82,11 +82,11 @@ pub struct Scoped<E: OrganizationOwned> {
 /// The condition of a select, in addition to the organization.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConditionKind {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// Their keys.
+    /// A look-up by key.
     Key,
-    /// Something else.
+    /// Any other.
     Filter,
 }
 
@@ -97,12 +97,12 @@ impl<E: OrganizationOwned> Clone for Scoped<E> {
 }
 
 impl<E: OrganizationOwned> Scoped<E> {
-    /// The rows that match a condition of their organization and, of events, have their place in the
-    /// feed.
+    /// The rows that match a condition on their organization. Events without a feed position are not
+    /// among them.
     fn within(organization: Expr) -> Self {
         let mut select = E::find().filter(organization);
         if let Some(position) = E::FEED_POSITION {
-            // without a place, it is null in PostgreSQL and 0 in SQLite
+            // a missing position is null in PostgreSQL and 0 in SQLite
             let position = Expr::col(position.as_column_ref());
             select = select.filter(position.gt(Expr::cust("0")));
         }
@@ -117,10 +117,10 @@ impl<E: OrganizationOwned> Scoped<E> {
         Self { select: self.select.filter(condition), by }
     }
 
-    /// The same rows, for a statement that is planned each time, because it reads more than
-    /// look-ups by key.
+    /// The same rows, with a custom plan for each execution, because the statement does more than look
+    /// up rows by key.
     #[must_use]
-    pub fn planned_anew(self) -> Self {
+    pub fn with_custom_plan(self) -> Self {
         Self { by: ConditionKind::Filter, ..self }
     }
 
@@ -183,14 +183,13 @@ impl Scope {
         self.budget().operation(self.budgets.limits())
     }
 
-    /// Waits until an operation of the organization can be executed. The permit is for the lifetime
-    /// of the result. The number of executed operations is bounded, and an organization has no more
-    /// than its share. Few expensive ones run at once, or they would keep all cores busy.
+    /// Waits until an operation of the organization can be executed. The number of concurrent
+    /// operations is bounded, and an organization has no more than its share. Few expensive ones run
+    /// at once, since they would keep all cores busy.
     ///
     /// # Errors
-    /// [`Error::TooManyWait`] if the organization has too many operations; [`Error::Busy`] if
-    /// others keep the process busy, or if operations of the organization have been waiting for
-    /// long.
+    /// [`Error::TooManyWait`] if the organization has too many operations. [`Error::Busy`] if others
+    /// keep the process busy, or if operations of the organization have been waiting for long.
     pub async fn execution_permit(
         &self,
         is_expensive: bool,
@@ -200,19 +199,19 @@ impl Scope {
         work.activity.note(self.organization);
         let end = Instant::now().checked_add(work.max_wait);
         let until = end.map_or(deadline, |end| end.min(deadline));
-        let patience = Patience { until, behind: work.max_wait / 2 };
+        let wait_limit = WaitLimit { until, behind: work.max_wait / 2 };
         let expensive = if is_expensive {
-            let permit = self.enter(&work.expensive, self.organization, patience).await?;
+            let permit = self.enter(&work.expensive, self.organization, wait_limit).await?;
             Some(RestingPermit::new(permit, work.activity.clone()))
         } else {
             None
         };
-        let any = self.enter(&work.any, self.organization, patience).await?;
+        let any = self.enter(&work.any, self.organization, wait_limit).await?;
         Ok(ExecutionPermit { _expensive: expensive, _any: any })
     }
 
-    /// Waits until work of the organization, such as reading a large request, can be done on a
-    /// low-priority thread, for the lifetime of the result. It counts as an expensive operation.
+    /// Waits until work of the organization, such as parsing a large request, can run on a low-priority
+    /// thread. It counts as an expensive operation.
     ///
     /// # Errors
     /// The errors of [`Scope::execution_permit`].
@@ -221,20 +220,20 @@ impl Scope {
         work.activity.note(self.organization);
         let end = Instant::now().checked_add(work.max_wait);
         let until = end.map_or(deadline, |end| end.min(deadline));
-        let patience = Patience { until, behind: work.max_wait / 2 };
-        let permit = self.enter(&work.expensive, self.organization, patience).await?;
+        let wait_limit = WaitLimit { until, behind: work.max_wait / 2 };
+        let permit = self.enter(&work.expensive, self.organization, wait_limit).await?;
         Ok(BackgroundPermit { _permit: RestingPermit::new(permit, work.activity.clone()) })
     }
 
-    /// Whether operations of the organization have been waiting for long, so that more are refused.
+    /// Whether operations of the organization have been waiting for so long that more are refused.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
         let work = &self.budgets.work;
         work.any.has_waited(self.organization, work.max_wait / 2)
     }
 
-    /// A permit for a response of a subscription, which does not queue behind the organization's
-    /// other operations.
+    /// Waits for a permit for a response of a subscription, which does not queue behind the
+    /// organization's other operations.
     ///
     /// # Errors
     /// The errors of [`Scope::execution_permit`].
@@ -245,8 +244,13 @@ impl Scope {
         Ok(ExecutionPermit { _expensive: None, _any: any })
     }
 
-    async fn enter(&self, to: &Shares, whose: Uuid, patience: Patience) -> Result<Permit, Error> {
-        to.enter_until(whose, patience).await.map_err(|why| match why {
+    async fn enter(
+        &self,
+        to: &Shares,
+        whose: Uuid,
+        wait_limit: WaitLimit,
+    ) -> Result<Permit, Error> {
+        to.enter_until(whose, wait_limit).await.map_err(|why| match why {
             NoPermit::TooMany => Error::TooManyWait,
             NoPermit::Busy => Error::Busy,
         })
@@ -284,7 +288,7 @@ impl Scope {
     /// The values that decide which rows this scope sees.
     #[must_use]
     pub fn visibility(&self) -> Visibility {
-        Visibility::of(self.organization, self.session.wall())
+        Visibility::of(self.organization, self.session.row_security())
     }
 
     /// The right to delete, if the viewer's claims give it.
@@ -299,14 +303,14 @@ impl Scope {
         Dialect::of(self.executor().get_database_backend())
     }
 
-    /// The organization's rows of a table. An event that has no place in the feed yet, because its send
-    /// is not there, is not among them.
+    /// The organization's rows of a table. Events without a feed position, because their send does not
+    /// exist yet, are not among them.
     #[must_use]
     pub fn find<E: OrganizationOwned>(&self) -> Scoped<E> {
         Scoped::within(E::ORGANIZATION.eq(self.organization))
     }
 
-    /// The organization's rows that have one with these IDs in a column with an index.
+    /// The organization's rows with one of these IDs in an indexed column.
     #[must_use]
     pub fn find_by<E: OrganizationOwned>(&self, column: E::Column, ids: &[Uuid]) -> Scoped<E> {
         let dialect = self.dialect();
@@ -328,7 +332,7 @@ impl Scope {
     ) -> Result<Vec<E::Model>, Error> {
         let by_key = scoped.by == ConditionKind::Key;
         let rows = self.read(&scoped.into_query(), by_key).await?;
-        all_known::<E>(&rows)
+        read_rows::<E>(&rows)
     }
 
     /// Runs a select for its first row.
@@ -341,7 +345,7 @@ impl Scope {
     ) -> Result<Option<E::Model>, Error> {
         let by_key = scoped.by == ConditionKind::Key;
         let rows = self.read(&scoped.select.limit(1).into_query(), by_key).await?;
-        Ok(all_known::<E>(&rows)?.pop())
+        Ok(read_rows::<E>(&rows)?.pop())
     }
 
     /// The number of rows of a select.
@@ -355,8 +359,8 @@ impl Scope {
         Ok(scoped.select.count(&self.reader(false)).await?)
     }
 
-    /// The number of rows that a select has for each of these values of `column`, without those
-    /// that have none.
+    /// The number of rows of a select for each parent, by the parent's ID in `column`. Parents without
+    /// rows are missing.
     ///
     /// # Errors
     /// Any error of the database.
@@ -395,7 +399,7 @@ impl Scope {
         self.by_column::<E>(E::ID, ids).await
     }
 
-    /// The organization's rows that it knows by these IDs, in no particular order, each once.
+    /// The organization's rows that it sees under these IDs, in no particular order, each once.
     ///
     /// # Errors
     /// Any error of the database.
@@ -416,7 +420,7 @@ impl Scope {
         Ok(rows)
     }
 
-    /// The condition that the organization knows a row by one of these IDs.
+    /// The condition that the organization sees a row under one of these IDs.
     #[must_use]
     pub fn is_shown_as<E: OrganizationOwned>(&self, ids: &[Uuid]) -> Expr {
         self.dialect().is_shown_as::<E>(ids)
@@ -461,8 +465,8 @@ impl Scope {
         Ok(rows)
     }
 
-    /// The condition that a table `R` has a row that matches another condition and has the same
-    /// value in its column.
+    /// The condition that a row of the table `R` matches `condition` and has the value of the column
+    /// `own` in the column `link`.
     #[must_use]
     pub fn has<R: OrganizationOwned>(
         &self,
@@ -494,8 +498,8 @@ impl Scope {
         sql.expression(self.executor().get_database_backend(), self.organization)
     }
 
-    /// The condition that a column has one of the IDs that SQL text finds. The text selects an `id`
-    /// and a `value`; only rows with a value that satisfies the condition count. Never null.
+    /// The condition that a column has one of the IDs that SQL text selects. The text selects an `id`
+    /// and a `value`, and only rows whose value satisfies `condition` count. Never null.
     #[must_use]
     pub fn among(
         &self,
@@ -508,8 +512,8 @@ impl Scope {
         sql.among(backend, self.organization, own, condition)
     }
 
-    /// Runs SQL text, which can use the IDs that `selected` selects as a table named `selected`
-    /// with one column, `id`.
+    /// Runs SQL text. The text can read the IDs of `selected` from a table named `selected` with the
+    /// column `id`.
     ///
     /// # Errors
     /// Any error of the database.
@@ -521,7 +525,7 @@ impl Scope {
         self.rows_given(sql, selected, None).await
     }
 
-    /// [`Scope::rows`], with one more table of these values for the text.
+    /// [`Scope::rows`] with an additional table of values.
     ///
     /// # Errors
     /// Any error of the database.
@@ -543,9 +547,8 @@ impl Scope {
         Ok(self.reader(by_key).query_all_raw(statement).await?)
     }
 
-    /// Runs `work` in one transaction: completely, or not at all if it fails or is dropped. Within
-    /// a transaction, it becomes part of it. A commit that has started is completed, even if this
-    /// is dropped.
+    /// Runs `work` in one transaction, which is rolled back if `work` fails or is dropped. Within a
+    /// transaction, `work` joins it. A commit that has started is completed, even if this is dropped.
     ///
     /// # Errors
     /// The errors of `work` and of the database. [`Error::InDoubt`] if the connection was lost
@@ -573,8 +576,8 @@ impl Scope {
         done
     }
 
-    /// Runs `work`, which is one [`Scope::transaction`], and repeats it while the database aborts
-    /// it in favor of another, up to a limit.
+    /// Runs `work`, which is one [`Scope::transaction`], and retries it while the database aborts it in
+    /// favor of another, up to a limit.
     ///
     /// # Errors
     /// The errors of the last attempt.
@@ -593,7 +596,7 @@ impl Scope {
         work().await
     }
 
-    /// Waits a random time, so that transactions that conflicted do not conflict again.
+    /// Waits for a random time, so that conflicting transactions do not conflict again.
     async fn wait_before(&self, attempt: u32) {
         let longest = std::cmp::min(FIRST_WAIT.saturating_mul(1 << attempt), LONGEST_WAIT);
         let wait = rand::rng().random_range(Duration::ZERO..longest);
@@ -605,7 +608,7 @@ impl Scope {
         self.read(select, false).await
     }
 
-    /// Runs a select. It is planned depending on whether it looks up rows by key.
+    /// Runs a select, in the plan mode for look-ups by key or for any other.
     pub(crate) async fn read(
         &self,
         select: &SelectStatement,

@@ -1,4 +1,4 @@
-//! Writing rows: within the organization, with references to its own rows only.
+//! Writes rows, within the organization and with references to its own rows only.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{CHUNK, Scope, bulk};
-use crate::{Dialect, Error, OrganizationOwned, unreadable::all_known};
+use crate::{Dialect, Error, OrganizationOwned, unreadable::read_rows};
 
 impl Scope {
-    /// The row with this ID, locked until the transaction ends.
+    /// Locks the row with this ID until the transaction ends, and returns it.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
-        // rows that refer to it can be inserted in the meantime; SQLite has one writer at a time
-        // and the query builder renders no lock for it
+        // this lock still allows rows that refer to it to be inserted; SQLite has one writer at a
+        // time, and the query builder renders no lock for it
         let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
-        Ok(all_known::<E>(&rows)?.pop())
+        Ok(read_rows::<E>(&rows)?.pop())
     }
 
-    /// [`Scope::lock`] without waiting: also `None` if another transaction holds the row.
+    /// [`Scope::lock`] without waiting. Returns `None` also if another transaction has locked the row.
     ///
     /// # Errors
     /// Any error of the database.
@@ -36,13 +36,13 @@ impl Scope {
         let select = self.find::<E>().id(id).select;
         let select = select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
         let rows = self.query(&select.into_query()).await?;
-        Ok(all_known::<E>(&rows)?.pop())
+        Ok(read_rows::<E>(&rows)?.pop())
     }
 
     /// Inserts a row into the organization, regardless of the organization that it names.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if it refers to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if it refers to a row of another organization or to none.
     pub async fn insert<E: OrganizationOwned>(
         &self,
         mut row: E::ActiveModel,
@@ -52,11 +52,10 @@ impl Scope {
         Ok(E::insert(row).exec_with_returning(self.executor()).await?)
     }
 
-    /// Inserts rows into the organization, many in each statement. This is not a transaction by
-    /// itself.
+    /// Inserts rows into the organization, many in each statement. The call is not its own transaction.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if one refers to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if one refers to a row of another organization or to none.
     pub async fn insert_all<E: OrganizationOwned>(
         &self,
         mut rows: Vec<E::ActiveModel>,
@@ -73,11 +72,11 @@ impl Scope {
         Ok(())
     }
 
-    /// Writes the set columns to the row with this ID, or returns `None` if there is no such row. A
-    /// row stays in its organization.
+    /// Writes the set columns to the row with this ID, or returns `None` if the row does not exist. Its
+    /// ID and organization are never changed.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] if it would refer to a row that is not the organization's.
+    /// [`Error::ReferenceNotFound`] if it would refer to a row of another organization or to none.
     pub async fn update<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -89,8 +88,8 @@ impl Scope {
         self.update_row(id, E::update_many().set(changes)).await
     }
 
-    /// Computes a column of the row with this ID, which must not refer to another row. Returns
-    /// `None` if there is no such row.
+    /// Sets a column of the row with this ID to an expression. The column must not be a reference.
+    /// Returns `None` if the row does not exist.
     ///
     /// # Errors
     /// Any error of the database.
@@ -114,7 +113,7 @@ impl Scope {
                 let updated = update.exec_with_returning(self.executor()).await?;
                 Ok(updated.into_iter().next())
             }
-            // there, RETURNING gives the row before its triggers, with the old updated_at
+            // SQLite's RETURNING gives the row before its triggers, with the old updated_at
             Dialect::Sqlite => {
                 if update.exec(self.executor()).await?.rows_affected == 0 {
                     return Ok(None);
@@ -124,7 +123,7 @@ impl Scope {
         }
     }
 
-    /// Refuses a reference to a row that is not the organization's.
+    /// Fails if one of the rows refers to a row of another organization or to none.
     pub(super) async fn check_references<E: OrganizationOwned>(
         &self,
         rows: &[E::ActiveModel],

@@ -1,4 +1,4 @@
-//! Claims: their names, and how they are read.
+//! The names of claims, and their parsing.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -10,10 +10,10 @@ use super::InvalidToken;
 pub struct ClaimRules {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
     pub organization: String,
-    /// The claim with the role: text, a list of these, or an object whose keys they are. A dot
-    /// separates the names of nested objects.
+    /// The claim with the role: text, a list of texts, or an object with roles as keys. A dot separates
+    /// the names of nested objects.
     pub role: String,
-    /// The roles that are admins.
+    /// The roles of admins.
     pub admin_roles: Vec<String>,
     /// The issuer, if it is checked.
     pub issuer: Option<String>,
@@ -33,7 +33,7 @@ impl Default for ClaimRules {
     }
 }
 
-/// Two claims exclude each other: one is inside the other, which is not an object.
+/// The error if one claim is inside another that is not an object.
 #[derive(Debug, thiserror::Error)]
 #[error("the claim {0} is inside another claim that is not an object")]
 pub struct ConflictingClaims(String);
@@ -51,7 +51,7 @@ pub(super) fn numeric_date(
                 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
                 value.as_f64().map(|seconds| seconds.floor() as i64)
             })
-            // a year within the range of clocks
+            // up to the end of the year 9999
             .map(|seconds| seconds.clamp(0, 253_402_300_799))
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
             .map(Some)
@@ -59,8 +59,8 @@ pub(super) fn numeric_date(
     }
 }
 
-/// The claim with this name, or at the path of a dotted name. A name on the path can have dots itself,
-/// as a URL has.
+/// The claim with this name, or at the path of a dotted name. Names on the path can contain dots, as
+/// URLs do.
 pub(super) fn claim<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     let object = claims.as_object()?;
     if let Some(value) = object.get(name).filter(|value| !value.is_null()) {
@@ -70,8 +70,8 @@ pub(super) fn claim<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     dots.find_map(|(dot, _)| claim(object.get(&name[..dot])?, &name[dot + 1..]))
 }
 
-/// Whether a claim has one of these roles: it is the role, a list with it as Keycloak and Entra ID
-/// write it, or an object with it as a key as Zitadel does.
+/// Whether a claim contains one of these roles: as text, in a list (Keycloak, Entra ID), or as a key
+/// of an object (Zitadel).
 pub(super) fn has_role(claim: &Value, roles: &[String]) -> bool {
     let is_one = |role: &str| roles.iter().any(|one| one == role);
     match claim {
@@ -82,7 +82,7 @@ pub(super) fn has_role(claim: &Value, roles: &[String]) -> bool {
     }
 }
 
-/// Puts a claim where [`claim`] finds it.
+/// Sets a claim where [`claim`] finds it.
 pub(super) fn put(claims: &mut Value, name: &str, value: Value) -> Result<(), ConflictingClaims> {
     // a URL is one name
     let names = if name.contains("://") { vec![name] } else { name.split('.').collect() };

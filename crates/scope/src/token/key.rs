@@ -1,4 +1,4 @@
-//! Keys that verify tokens: a single key, or a set from which the token names one.
+//! Keys that verify tokens: a single key, or a set of named keys.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -22,7 +22,7 @@ const OF_RSA: &[Algorithm] = &[
     Algorithm::PS512,
 ];
 
-/// Why a key cannot be used.
+/// The reason why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
     /// An HS256 secret of less than 32 bytes (RFC 7518, section 3.2).

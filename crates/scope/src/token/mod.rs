@@ -1,9 +1,9 @@
-//! Tokens: who the caller is, for which organization, and with which role.
+//! Tokens: the caller, its organization and its role.
 //!
-//! **Invariants.** Only [`Verifier`] makes a [`Bearer`], from claims with a signature that is valid
-//! under a key from the operator. The key decides the algorithm; the token's header is only
-//! compared with it (RFC 8725, section 3.1). A [`Viewer`] is made only from a bearer: by the
-//! token's own claims, or by an active membership ([`Memberships`](crate::Memberships)).
+//! **Invariants.** Only [`Verifier`] makes a [`Bearer`], from claims with a valid signature of a key
+//! that the operator configured. The key decides the algorithm; the token's header is only compared
+//! with it (RFC 8725, section 3.1). A [`Viewer`] is made only from a bearer: by the token's own
+//! claims, or by an active membership ([`Memberships`](crate::Memberships)).
 
 mod claims;
 mod key;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// The allowed difference between the clocks of issuer and service, in seconds.
 const LEEWAY: i64 = 30;
 
-/// What the viewer can do: members read and write, and admins also delete.
+/// The role of a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Can read and write.
@@ -70,7 +70,7 @@ impl Bearer {
     }
 }
 
-/// A bearer of a token within one organization.
+/// The holder of a verified token, within one organization.
 #[derive(Clone, Debug)]
 pub struct Viewer {
     subject: String,
@@ -111,24 +111,24 @@ impl Viewer {
     }
 }
 
-/// Why a token is not valid. Reveals nothing that the bearer does not know.
+/// The reason why a token is not valid. It reveals nothing that the bearer does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidToken {
     /// Not a JWT, or not signed with this key.
     #[error("the token is not signed with the expected key")]
     Signature,
-    /// Its header says that it is something else than an access token.
+    /// The `typ` in its header is not that of an access token.
     #[error("the token is not an access token")]
     Type,
-    /// Its header or its claims are not those of a JWT (RFC 7519, section 4.1): no object, or a
-    /// registered claim of another type.
+    /// Its header or claims are not those of a JWT (RFC 7519, section 4.1): not an object, or a
+    /// registered claim has another type.
     #[error("the token cannot be read")]
     Unreadable,
     /// The token names a key that is not in use.
     #[error("the token is signed with an unknown key")]
     UnknownKey,
     /// There are no keys yet, so no token can be verified.
-    #[error("there are no keys to verify tokens with yet")]
+    #[error("the service has no keys to verify tokens with yet")]
     NoKeys,
     /// The token has expired, or is not valid yet.
     #[error("the token is expired or not valid yet")]

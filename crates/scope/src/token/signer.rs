@@ -1,4 +1,4 @@
-//! Signing, for development and scripts.
+//! Signs tokens, for development and scripts.
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -17,7 +17,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer with the secret that [`Key::secret`] verifies with.
+    /// A signer whose tokens [`Key::secret`] verifies with the same secret.
     ///
     /// # Errors
     /// If the secret is shorter than 32 bytes.
@@ -32,7 +32,7 @@ impl Signer {
     /// If one claim is inside another.
     ///
     /// # Panics
-    /// Never: claims of text and numbers always encode.
+    /// Never: text and numbers can always be encoded.
     pub fn sign(
         &self,
         organization: Uuid,

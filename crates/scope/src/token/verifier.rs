@@ -1,4 +1,4 @@
-//! Verifying: from a token to its bearer.
+//! Verifies tokens.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,15 +13,15 @@ use super::{
     key::{Key, KeySet},
 };
 
-/// Turns tokens into viewers.
+/// Verifies tokens, and turns them into bearers and viewers.
 pub struct Verifier {
     /// The keys in use.
-    keys: RwLock<Arc<[Ready]>>,
+    keys: RwLock<Arc<[VerificationKey]>>,
     rules: ClaimRules,
 }
 
-/// A key with the requirements for its tokens.
-struct Ready {
+/// A key, and the requirements for its tokens.
+struct VerificationKey {
     name: Option<String>,
     key: DecodingKey,
     validation: Validation,
@@ -31,11 +31,11 @@ impl Verifier {
     /// A verifier with one key.
     #[must_use]
     pub fn new(key: Key, rules: ClaimRules) -> Self {
-        let only = Ready::of(None, key, &rules);
+        let only = VerificationKey::of(None, key, &rules);
         Self { keys: RwLock::new([only].into()), rules }
     }
 
-    /// A verifier without keys, which come later through [`Verifier::replace_keys`].
+    /// A verifier without keys. Set them with [`Verifier::replace_keys`].
     #[must_use]
     pub fn without_keys(rules: ClaimRules) -> Self {
         Self { keys: RwLock::new([].into()), rules }
@@ -43,7 +43,8 @@ impl Verifier {
 
     /// Replaces the keys in use.
     pub fn replace_keys(&self, set: KeySet) {
-        let ready = set.0.into_iter().map(|(name, key)| Ready::of(name, key, &self.rules));
+        let ready =
+            set.0.into_iter().map(|(name, key)| VerificationKey::of(name, key, &self.rules));
         let keys = ready.collect();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
@@ -54,7 +55,7 @@ impl Verifier {
         !self.keys().is_empty()
     }
 
-    fn keys(&self) -> Arc<[Ready]> {
+    fn keys(&self) -> Arc<[VerificationKey]> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -73,7 +74,7 @@ impl Verifier {
         InvalidToken::Claim(self.rules.organization.clone())
     }
 
-    /// The bearer of the token, which may name no organization.
+    /// The bearer of the token. The token does not have to name an organization.
     ///
     /// # Errors
     /// If the token is not valid at `now`.
@@ -108,9 +109,9 @@ impl Verifier {
     }
 }
 
-/// The claims of a token, verified with the key that it names, or with the only key if either has
-/// no name.
-fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
+/// The claims of a token, verified with the key that it names. If the only key or the token has no
+/// name, they are verified with the only key.
+fn claims_under(keys: &[VerificationKey], token: &str) -> Result<Value, InvalidToken> {
     match keys {
         [] => return Err(InvalidToken::NoKeys),
         [only] if only.name.is_none() => return only.claims(token),
@@ -137,7 +138,7 @@ fn claims_under(keys: &[Ready], token: &str) -> Result<Value, InvalidToken> {
     Err(refused)
 }
 
-impl Ready {
+impl VerificationKey {
     fn of(name: Option<String>, Key { algorithm, key }: Key, rules: &ClaimRules) -> Self {
         Self { name, key, validation: validation(algorithm, rules) }
     }
@@ -165,8 +166,8 @@ impl Ready {
     }
 }
 
-/// Whether a `typ` is that of an access token (RFC 9068, section 2.1) or of any JWT (RFC 7519, section 5.1). It is a media
-/// type, whose `application/` may be left out (RFC 7515, section 4.1.9).
+/// Whether a `typ` is that of an access token (RFC 9068, section 2.1) or of any JWT (RFC 7519, section
+/// 5.1). It is a media type without the optional `application/` (RFC 7515, section 4.1.9).
 fn is_access_token(named: &str) -> bool {
     let named = named.to_ascii_lowercase();
     matches!(named.strip_prefix("application/").unwrap_or(&named), "jwt" | "at+jwt")

@@ -1,4 +1,4 @@
-//! Inserts rows that a query selects, without passing them through the process.
+//! Inserts a row for each selected ID, without reading the IDs into the process.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,17 @@ use sea_orm::{
 use super::{ConditionKind, Scope};
 use crate::{Dialect, Error, OrganizationOwned, Scoped, Sql, ValuesTable};
 
-/// The outcome for the IDs that a text selected.
+/// The outcome of [`Scope::insert_selected`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SortOutcome {
-    /// How many rows were inserted.
+pub struct InsertOutcome {
+    /// The number of inserted rows.
     pub inserted: u64,
-    /// The number of IDs that were to be inserted but existed by then, because another transaction
-    /// was faster.
+    /// The number of IDs whose rows another transaction inserted first.
     pub taken: u64,
     kinds: BTreeMap<i64, u64>,
 }
 
-impl SortOutcome {
+impl InsertOutcome {
     /// The number of IDs of a kind, starting at 1.
     #[must_use]
     pub fn of(&self, kind: i64) -> u64 {
@@ -42,29 +41,28 @@ impl SortOutcome {
 
 /// The kind of an ID that is to be inserted.
 const TO_INSERT: i64 = 0;
-/// Stands for the inserted rows in place of a kind.
+/// The pseudo-kind of the number of inserted rows.
 const INSERTED: i64 = -1;
 
 impl Scope {
-    /// Inserts `row` for each ID that SQL text selects, with the ID in `column`. The text is like
-    /// that of [`Scope::rows_given`], and returns each `id` once, with its `kind`: a row is
-    /// inserted for kind 0, and the others are counted. The database generates the IDs of the rows.
-    /// In PostgreSQL, this is one statement. In `SQLite`, which has one writer, it is two in one
-    /// transaction.
+    /// Inserts `row` for each ID of kind 0 that SQL text selects, with the ID in `column`, and counts
+    /// the IDs of other kinds. The text is like that of [`Scope::rows_given`], and returns each `id`
+    /// once, with its `kind`. The database generates the IDs of the new rows. In PostgreSQL, this is
+    /// one statement. In `SQLite`, which has one writer, it is two in one transaction.
     ///
-    /// Rows are inserted in the order of the IDs, so that two calls with common IDs do not
-    /// deadlock. A row that breaks a unique constraint is not inserted.
+    /// Rows are inserted in the order of the IDs, so that two calls with common IDs do not deadlock. A
+    /// row that violates a unique constraint is not inserted.
     ///
     /// # Errors
-    /// [`Error::ReferenceNotFound`] where `row` refers to a row that is not the organization's.
-    pub async fn insert_sorted<E: OrganizationOwned, S: OrganizationOwned>(
+    /// [`Error::ReferenceNotFound`] if `row` refers to a row of another organization or to none.
+    pub async fn insert_selected<E: OrganizationOwned, S: OrganizationOwned>(
         &self,
         row: E::ActiveModel,
         column: E::Column,
         sql: Sql,
         selected: Scoped<S>,
         given: Option<ValuesTable>,
-    ) -> Result<SortOutcome, Error> {
+    ) -> Result<InsertOutcome, Error> {
         let mut row = row;
         row.set(E::ORGANIZATION, self.organization.into());
         let backend = self.executor().get_database_backend();
@@ -73,17 +71,17 @@ impl Scope {
         let query = sql.statement(backend, self.organization, ("selected", ids), by_key, given);
         self.transaction(async |scope| {
             scope.check_references::<E>(std::slice::from_ref(&row)).await?;
-            scope.insert_kind::<E>(&row, column, query).await
+            scope.insert_of_kind::<E>(&row, column, query).await
         })
         .await
     }
 
-    async fn insert_kind<E: OrganizationOwned>(
+    async fn insert_of_kind<E: OrganizationOwned>(
         &self,
         row: &E::ActiveModel,
         column: E::Column,
         query: Statement,
-    ) -> Result<SortOutcome, Error> {
+    ) -> Result<InsertOutcome, Error> {
         let set = E::Column::iter().filter_map(|column| match row.get(column) {
             ActiveValue::Set(value) => Some((column.as_str(), value)),
             _ => None,
@@ -98,7 +96,7 @@ impl Scope {
             })
             .collect();
         let insert = format!(
-            "INSERT INTO {} ({}, {}) SELECT {}, id FROM sorted WHERE kind = {TO_INSERT} \
+            "INSERT INTO {} ({}, {}) SELECT {}, id FROM classified WHERE kind = {TO_INSERT} \
              ORDER BY id ON CONFLICT DO NOTHING",
             E::default().table_name(),
             names.join(", "),
@@ -106,12 +104,12 @@ impl Scope {
             places.join(", "),
         );
         let kinds =
-            "SELECT CAST(kind AS bigint) AS kind, count(*) AS number FROM sorted GROUP BY 1";
+            "SELECT CAST(kind AS bigint) AS kind, count(*) AS number FROM classified GROUP BY 1";
         let (counted, inserted) = match dialect {
             Dialect::Postgres => {
                 values.extend(common);
                 let sql = format!(
-                    "WITH sorted AS MATERIALIZED ({}), inserted AS ({insert} RETURNING 1) {kinds} \
+                    "WITH classified AS MATERIALIZED ({}), inserted AS ({insert} RETURNING 1) {kinds} \
                      UNION ALL SELECT {INSERTED}, count(*) FROM inserted",
                     query.sql
                 );
@@ -119,7 +117,7 @@ impl Scope {
                 (self.executor().query_all_raw(statement).await?, None)
             }
             Dialect::Sqlite => {
-                let with = format!("WITH sorted AS ({})", query.sql);
+                let with = format!("WITH classified AS ({})", query.sql);
                 let count = format!("{with} {kinds}");
                 let count = Statement::from_sql_and_values(backend, count, values.clone());
                 let counted = self.executor().query_all_raw(count).await?;
@@ -129,6 +127,6 @@ impl Scope {
                 (counted, Some(self.executor().execute_raw(insert).await?.rows_affected()))
             }
         };
-        SortOutcome::read(&counted, inserted)
+        InsertOutcome::read(&counted, inserted)
     }
 }

@@ -1,10 +1,10 @@
-//! The second wall: PostgreSQL's row security, in addition to the predicates of a scope.
+//! PostgreSQL's row security, as a second protection in addition to the predicates of a scope.
 //!
-//! **Invariants.** Behind the wall, every statement of a viewer's scope runs in a transaction under
+//! **Invariants.** With row security, every statement of a viewer's scope runs in a transaction under
 //! a role that policies apply to, with the viewer's claims set as in `PostgREST`. Both end with the
 //! transaction, so the next user of the connection starts without them. Work that is not for one
-//! viewer stays under the service's own role. A viewer whose claims policies cannot read has no wall,
-//! and is refused before anything is asked.
+//! viewer runs under the service's own role. Viewers whose claims policies cannot read are refused
+//! before any statement.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use uuid::Uuid;
 
 use crate::{Error, Viewer};
 
-/// The start of a transaction behind the wall.
+/// The first statement of a transaction with row security.
 const ENTER: &str =
     "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true)";
 
-/// A viewer's side of the wall.
+/// The role and claims that policies apply to a viewer's statements.
 #[derive(Clone)]
-pub(crate) struct Wall {
+pub(crate) struct RowSecurity {
     role: Arc<str>,
     claims: Arc<str>,
 }
 
-/// What decides which rows a scope sees: two scopes with equal values see the same rows.
+/// The values that decide which rows a scope sees. Two scopes with equal values see the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Visibility {
     organization: Uuid,
@@ -33,8 +33,8 @@ pub struct Visibility {
     claims: Option<Arc<str>>,
 }
 
-impl Wall {
-    /// The wall of a viewer.
+impl RowSecurity {
+    /// The row security of a viewer.
     ///
     /// # Errors
     /// [`Error::Claims`] if PostgreSQL cannot store the viewer's claims.
@@ -45,15 +45,15 @@ impl Wall {
         Ok(Self { role: Arc::clone(role), claims: viewer.claims().to_string().into() })
     }
 
-    /// Puts the transaction behind the wall.
+    /// The statement that sets the role and the claims for the current transaction.
     pub(crate) fn enter(&self) -> Statement {
         let values = [&*self.role, &*self.claims];
         Statement::from_sql_and_values(DbBackend::Postgres, ENTER, values.map(Into::into))
     }
 }
 
-/// Whether a text or a name in JSON contains the one character that jsonb cannot store. Other JSON
-/// that it cannot store is not parsed.
+/// Whether a string or a key in JSON contains a NUL character, which jsonb cannot store. The parser
+/// rejects any other JSON that jsonb cannot store.
 fn has_nul(json: &Json) -> bool {
     match json {
         Json::String(text) => text.contains('\0'),
@@ -66,8 +66,11 @@ fn has_nul(json: &Json) -> bool {
 }
 
 impl Visibility {
-    pub(crate) fn of(organization: Uuid, wall: Option<&Wall>) -> Self {
-        Self { organization, claims: wall.map(|wall| Arc::clone(&wall.claims)) }
+    pub(crate) fn of(organization: Uuid, row_security: Option<&RowSecurity>) -> Self {
+        Self {
+            organization,
+            claims: row_security.map(|row_security| Arc::clone(&row_security.claims)),
+        }
     }
 
     /// The organization.
@@ -76,7 +79,7 @@ impl Visibility {
         self.organization
     }
 
-    /// The claims that policies can use, if they matter.
+    /// The claims that policies can use, if row security is on.
     #[must_use]
     pub fn claims(&self) -> Option<&Arc<str>> {
         self.claims.as_ref()
