@@ -1,4 +1,4 @@
-//! Events that were read together.
+//! Batches of events.
 
 use std::{
     any::Any,
@@ -9,7 +9,7 @@ use std::{
 
 use campaigns_entity::event;
 
-/// Events that were read together, with data that was loaded for showing all of them.
+/// Events that were read together, with data that was loaded for all of them.
 pub(crate) struct Batch {
     events: Vec<event::Model>,
     read: Instant,
@@ -52,7 +52,7 @@ impl Event {
         (0..batch.events.len()).map(move |index| Self { batch: Arc::clone(&batch), index })
     }
 
-    /// All events of its batch.
+    /// All events of the batch.
     #[must_use]
     pub fn together(&self) -> &[event::Model] {
         &self.batch.events
@@ -69,7 +69,7 @@ impl Event {
         self.batch.read >= since
     }
 
-    /// The data attached to the batch at this time or later, or a new default if there is none.
+    /// The data that was attached to the batch at or after `since`. Attaches a default if there is none.
     pub fn attached<T: Default + Send + Sync + 'static>(&self, since: Instant) -> Arc<T> {
         let mut attached = self.batch.attached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, found)) = &*attached
@@ -83,14 +83,13 @@ impl Event {
         new
     }
 
-    /// Drops the attached data, because some of it failed.
+    /// Drops the attached data, for example because loading a part of it failed.
     pub fn detach(&self) {
         *self.batch.attached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-/// The approximate number of bytes of an event. It is kept once, and a second time where it is
-/// shown.
+/// The approximate number of bytes of an event: one copy in the log, and one in a response.
 pub(crate) fn size(event: &event::Model) -> usize {
     let metadata = event.metadata.as_ref().map_or(0, |metadata| {
         let text = metadata.0.to_string();

@@ -1,4 +1,4 @@
-//! Following: the next event after a cursor, from the log or from the table.
+//! Followers, which read the events after a cursor from the log or from the table.
 
 use std::{
     collections::VecDeque,
@@ -11,46 +11,46 @@ use campaigns_scope::{Error, Exhausted, Place, Scope};
 use sea_orm::Condition;
 use tokio::sync::watch;
 
-use crate::{Event, Feed, batch::size, log::LogRead, reader::Listener, shelf::Page};
+use crate::{Event, Feed, batch::size, log::LogRead, page_cache::Page, reader::Listener};
 
-/// How many events, and approximately how many bytes, are read from the table at once.
+/// The number of events, and the approximate number of bytes, to read from the table at once.
 const PAGE: u64 = 256;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// The maximum number of bytes of an event. Larger ones are left out.
+/// The maximum number of bytes of an event. Larger events are left out.
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// How many events before its first one a log gets if a follower needs them.
+/// The number of events by which a log is extended backwards if a follower needs them.
 const BACK: u64 = 2_048;
-/// The maximum time of a statement.
-const STATEMENT: Duration = Duration::from_secs(10);
+/// The time limit of a statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum age of the data that is shown with an event.
 const STALE: Duration = Duration::from_secs(10);
-/// How long events are tested before other tasks run.
-const TURN: Duration = Duration::from_millis(1);
-/// How long to wait if the database does not respond.
+/// The time after which testing events yields to other tasks.
+const TIME_SLICE: Duration = Duration::from_millis(1);
+/// The pause after an error of the database.
 const RETRY: Duration = Duration::from_millis(250);
-/// The number of positions to search for a page if searching all of them takes too long.
+/// The number of positions to search for a page after a search of all positions timed out.
 const SPAN: i64 = 1_000_000;
 
-/// The events that a follower wants, in three forms: in SQL, as a test of an event in memory, and
-/// as text that is the same if the other two are.
+/// A selection of events, in three equivalent forms: an SQL condition, a predicate in memory, and a
+/// text that is equal for equal selections.
 pub struct EventSelection {
-    /// For the table. It is made when it is needed, since it can be larger than the filter that it
-    /// comes from.
+    /// The condition for the table. It is built when it is needed, since it can be larger than its
+    /// filter.
     pub condition: Box<dyn Fn(&Scope) -> Condition + Send + Sync>,
-    /// For the log.
+    /// The predicate for the log.
     pub selects: Box<dyn Fn(&event::Model) -> bool + Send + Sync>,
-    /// The text that identifies it.
+    /// The text that identifies the selection.
     pub name: Arc<str>,
 }
 
-/// Why a follower gets no more events.
+/// The reason why a follower ends.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The feed has gone back to before the follower's cursor: a failover or a restore has taken
-    /// back events that it has seen.
+    /// The feed has gone back to before the follower's cursor: a failover or a restore has lost events
+    /// that the follower has seen.
     #[error("the feed has gone back behind the cursor")]
     WentBack,
-    /// An error of the database, other than being unreachable.
+    /// An error of the database that is not temporary.
     #[error(transparent)]
     Scope(#[from] Error),
 }
@@ -58,17 +58,17 @@ pub enum FollowError {
 /// A follower of an organization's events.
 pub struct Follower {
     scope: Arc<Scope>,
-    wanted: EventSelection,
+    selection: EventSelection,
     cursor: i64,
-    /// Events taken but not returned yet.
+    /// The selected events that are not returned yet.
     taken: VecDeque<Event>,
-    /// How many events are read from the table at once, and over how many positions.
+    /// The number of events to read from the table at once, and the number of positions to search.
     page: u64,
     span: Option<i64>,
     listener: Listener,
-    grown: watch::Receiver<()>,
+    changes: watch::Receiver<()>,
     incarnation: Arc<str>,
-    /// When it came.
+    /// When the follower was created.
     since: Instant,
 }
 
@@ -82,7 +82,7 @@ impl EventSelection {
 }
 
 impl Feed {
-    /// Follows the events of the scope's organization after a place or, without one, from now on.
+    /// Follows the events of the scope's organization after a place. Without a place, from now on.
     ///
     /// # Errors
     /// Any error of the database. [`FollowError::WentBack`] if the feed no longer has the place.
@@ -90,34 +90,34 @@ impl Feed {
         &self,
         scope: Arc<Scope>,
         after: Option<&Place>,
-        mut wanted: EventSelection,
+        mut selection: EventSelection,
     ) -> Result<Follower, FollowError> {
         if let Some(claims) = scope.visibility().claims() {
-            // followers that see other rows read their own pages
-            wanted.name = format!("{claims} {}", wanted.name).into();
+            // followers with other claims can see other rows, and do not share pages
+            selection.name = format!("{claims} {}", selection.name).into();
         }
         let since = Instant::now();
-        let scope_now = scope.operation(Instant::now() + STATEMENT, None);
+        let scope_now = scope.operation(Instant::now() + STATEMENT_TIMEOUT, None);
         let latest = scope_now.latest_place().await?;
         let listener = Listener::of(&self.shared, &scope, &latest);
-        // after the listener exists: if the feed goes back now, it is notified
+        // checked after the listener exists, which is notified if the feed goes back from now on
         if let Some(place) = after
             && !scope_now.still_has(place).await?
         {
             return Err(FollowError::WentBack);
         }
-        let grown = listener.channel.grown.subscribe();
-        // the latest stored event may come before others that were deleted
+        let changes = listener.channel.changes.subscribe();
+        // the log may have seen later events that were deleted since
         let cursor = after.map_or(listener.joined, |place| place.position);
         Ok(Follower {
             scope,
-            wanted,
+            selection,
             cursor,
             taken: VecDeque::new(),
             page: PAGE,
             span: None,
             listener,
-            grown,
+            changes,
             incarnation: latest.incarnation,
             since,
         })
@@ -125,8 +125,8 @@ impl Feed {
 }
 
 impl Follower {
-    /// The next wanted event. Waits until there is one, also while the database does not respond.
-    /// Can be dropped while it waits, and called again.
+    /// The next selected event. Waits until there is one, also while the database does not respond. The
+    /// future can be dropped, and the method called again.
     ///
     /// # Errors
     /// See [`FollowError`]. There are no more events then.
@@ -138,15 +138,15 @@ impl Follower {
             if let Some(event) = self.taken.pop_front() {
                 return Ok(event);
             }
-            self.grown.mark_unchanged();
-            match self.look() {
+            self.changes.mark_unchanged();
+            match self.read_log() {
                 LogRead::Events(events) => self.select(events).await,
                 LogRead::Nothing(tip) => {
                     self.cursor = self.cursor.max(tip);
                     // the sender lives as long as the listener
-                    self.grown.changed().await.ok();
+                    self.changes.changed().await.ok();
                 }
-                // rare, so that it takes no room in the thousands that wait
+                // boxed because it is rare: thousands of waiting futures have no space for it
                 LogRead::Behind => match Box::pin(self.catch_up()).await {
                     Ok(()) => {}
                     Err(Error::Timeout(_)) => {
@@ -168,8 +168,8 @@ impl Follower {
         }
     }
 
-    /// The earliest time of the data that it is shown: it gets data that is current when it comes,
-    /// never data from long before.
+    /// The earliest allowed load time of data that is shown with events: not before the follower was
+    /// created, and at most [`STALE`] ago.
     #[must_use]
     pub fn since(&self) -> Instant {
         Instant::now().checked_sub(STALE).map_or(self.since, |since| since.max(self.since))
@@ -187,35 +187,36 @@ impl Follower {
         }
     }
 
-    /// Takes the wanted ones of some events. If testing them takes long, others get their turn.
+    /// Keeps the selected events of some events. Yields to other tasks if testing takes long.
     async fn select(&mut self, events: Vec<Event>) {
         let mut started = Instant::now();
         for event in events {
-            // one after the other: this may be dropped while others have their turn
+            // advanced for each event, because this can be dropped while it yields
             self.cursor = event.feed_position;
-            if (self.wanted.selects)(&event) {
+            if (self.selection.selects)(&event) {
                 self.taken.push_back(event);
             }
-            if started.elapsed() > TURN {
+            if started.elapsed() > TIME_SLICE {
                 tokio::task::yield_now().await;
                 started = Instant::now();
             }
         }
     }
 
-    fn look(&self) -> LogRead {
+    fn read_log(&self) -> LogRead {
         self.listener.channel.log().after_cursor(self.cursor)
     }
 
-    /// Takes events from before the log, by extending the log backwards or by reading a page.
+    /// Reads events from before the log, by extending the log backwards or from a page.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let channel = Arc::clone(&self.listener.channel);
         let reaches_back = channel.back.get_or_try_init(async || self.extend_back().await);
         reaches_back.await?;
-        if !matches!(self.look(), LogRead::Behind) {
+        if !matches!(self.read_log(), LogRead::Behind) {
             return Ok(());
         }
-        let page = channel.shelf.page(&self.wanted.name, self.cursor, async || self.read().await);
+        let page =
+            channel.page_cache.page(&self.selection.name, self.cursor, async || self.read().await);
         let page = page.await?;
         let cursor = self.cursor;
         let rest = page.events.iter().filter(|event| event.feed_position > cursor);
@@ -225,7 +226,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Adds events before its first one to the log.
+    /// Extends the log backwards.
     async fn extend_back(&self) -> Result<(), Error> {
         let from = self.listener.channel.log().floor();
         let mut limit = BACK;
@@ -236,13 +237,13 @@ impl Follower {
                     limit = std::cmp::max(limit / 8, 1);
                     continue;
                 }
-                // an event too large for the log fits into a page
+                // the event is too large for the log, but fits into a page
                 Err(Error::Exhausted(Exhausted::Operation)) => return Ok(()),
                 found => found?,
             };
             let all = u64::try_from(page.rows).is_ok_and(|rows| rows < limit);
             let first = page.events.first().map(|event| event.feed_position);
-            // all except the first one if there may be more before it
+            // if there may be more events before it, the first event is not added
             let floor = if all { 0 } else { first.unwrap_or(from) };
             let skipped = usize::from(!all);
             let events: Vec<Event> = Event::batch(page.events).skip(skipped).collect();
@@ -253,15 +254,15 @@ impl Follower {
 
     /// Reads a page from the table.
     async fn read(&self) -> Result<Page, Error> {
-        // everything in the log now is settled by the next statement
+        // read before the settled position, which then covers the whole log
         let tip = self.listener.channel.log().tip();
         let settled = self.reading(PAGE_BYTES).settled().await?.position;
-        // no further than the tip, which is the position of an event and never taken back
+        // not beyond the tip, which is the position of an event, so that the cursor stays valid
         let span = self.span.map(|span| self.cursor.saturating_add(span)).filter(|end| *end < tip);
-        // a transaction that was seen late has a number below what was settled by then
+        // a transaction that was noticed late can lower the settled position below the tip
         let upto = span.or(settled.map(|settled| settled.max(tip)));
         let selected =
-            || self.scope.find::<event::Entity>().filter((self.wanted.condition)(&self.scope));
+            || self.scope.find::<event::Entity>().filter((self.selection.condition)(&self.scope));
         let bytes = if self.page == 1 { EVENT_BYTES } else { PAGE_BYTES };
         let found = self.reading(bytes).feed_page(selected(), self.cursor, upto, self.page).await;
         let found = match found {
@@ -284,6 +285,6 @@ impl Follower {
 
     /// The scope for one statement that reads at most `bytes`.
     fn reading(&self, bytes: usize) -> Scope {
-        self.scope.reading(Instant::now() + STATEMENT, bytes)
+        self.scope.reading(Instant::now() + STATEMENT_TIMEOUT, bytes)
     }
 }

@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use crate::{Event, batch::size};
 
-/// How many events a log has at most.
+/// The maximum number of events in a log.
 const MAX_EVENTS: usize = 4_096;
-/// The approximate maximum of their bytes.
+/// The approximate maximum number of bytes in a log.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// The number of events that a follower takes at once.
+/// The maximum number of events that a follower takes at once.
 const BATCH: usize = 64;
 /// The number of single events that are merged into one batch.
 const MERGED: usize = 128;
@@ -20,21 +20,21 @@ const MERGED: usize = 128;
 pub(crate) struct Log {
     floor: i64,
     tip: i64,
-    /// The event at the tip, if it was seen.
+    /// The ID of the event at the tip, if it is known.
     tip_id: Option<Uuid>,
     events: VecDeque<(Event, usize)>,
     bytes: usize,
     /// The number of latest events that are not merged into a batch yet.
-    apart: usize,
+    unmerged: usize,
     budget: Arc<Budget>,
     held: Option<Reservation>,
 }
 
-/// The result of asking a log for events.
+/// The result of reading events from a log.
 pub(crate) enum LogRead {
-    /// The next events, in their order.
+    /// The next events, in order.
     Events(Vec<Event>),
-    /// No event yet. All events up to this position have been seen.
+    /// There is no event between the cursor and this tip.
     Nothing(i64),
     /// The log does not go back far enough.
     Behind,
@@ -49,13 +49,13 @@ impl Log {
             tip_id: (place.position > 0).then_some(place.id),
             events: VecDeque::new(),
             bytes: 0,
-            apart: 0,
+            unmerged: 0,
             budget,
             held: None,
         }
     }
 
-    /// How many events it has, and how many bytes they take.
+    /// The number of events, and the number of their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.events.len(), self.bytes)
     }
@@ -72,13 +72,13 @@ impl Log {
         self.floor
     }
 
-    /// Adds the event that comes next. If this panics, the log has it and its tip, or neither.
+    /// Adds the next event. If this panics, either both the events and the tip have changed, or neither.
     pub(crate) fn push(&mut self, event: Event) {
         let size = size(&event);
         let (position, id) = (event.feed_position, event.id);
         while !self.hold(size) {
             if !self.forget_oldest() {
-                // there is no room for it: followers read it from the table
+                // the budget is exhausted: followers read the event from the table
                 self.floor = position;
                 self.tip = position;
                 self.tip_id = Some(id);
@@ -92,17 +92,17 @@ impl Log {
         while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             self.forget_oldest();
         }
-        self.apart += 1;
-        if self.apart >= MERGED {
+        self.unmerged += 1;
+        if self.unmerged >= MERGED {
             self.merge();
         }
     }
 
-    /// Merges the latest events, which arrived one by one, into one batch. Followers that come back
-    /// later then load the data of many of them together.
+    /// Merges the latest events, which arrived one by one, into one batch. Followers that reconnect
+    /// later load the data of a batch together.
     fn merge(&mut self) {
-        let start = self.events.len().saturating_sub(self.apart);
-        self.apart = 0;
+        let start = self.events.len().saturating_sub(self.unmerged);
+        self.unmerged = 0;
         let Some(read) = self.events.get(start).map(|(event, _)| event.read()) else { return };
         let models = self.events.range(start..).map(|(event, _)| (**event).clone()).collect();
         let merged = Event::batch_read(models, read);
@@ -111,16 +111,17 @@ impl Log {
         }
     }
 
-    /// Records that the next event cannot be read.
+    /// Moves the tip past an event that cannot be read.
     pub(crate) fn skip(&mut self, position: i64) {
         self.tip = position;
         self.tip_id = None;
     }
 
-    /// Adds events before the first one: all events after a position, as far as there is room.
+    /// Prepends `events`, all events with `floor < position <= from`, as far as there is room. Does
+    /// nothing unless the log starts at `from`.
     pub(crate) fn extend_back(&mut self, from: i64, floor: i64, events: Vec<Event>) {
         if floor >= self.floor || from != self.floor {
-            // another follower was faster, or the log has moved on
+            // another follower was faster, or the log has dropped its oldest events
             return;
         }
         for event in events.into_iter().rev() {
@@ -136,7 +137,7 @@ impl Log {
         self.floor = floor;
     }
 
-    /// What comes after a cursor.
+    /// Reads the events after a cursor.
     pub(crate) fn after_cursor(&self, cursor: i64) -> LogRead {
         if cursor < self.floor {
             return LogRead::Behind;

@@ -1,4 +1,4 @@
-//! The reader of a process.
+//! The feed reader of a process.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -26,41 +26,41 @@ use uuid::Uuid;
 use crate::{
     Event,
     log::Log,
-    shelf::Shelf,
-    stalled::{STALLED, Stalled},
+    page_cache::PageCache,
+    stalled::{STALLED, StallMonitor},
 };
 
-/// How long the reader waits before it checks again, unless it is woken.
+/// The pause between two polls, unless the reader is woken.
 const POLL: Duration = Duration::from_millis(20);
-/// How many organizations are read at once, and how many events of each. An organization with more
-/// is behind, and is read after the others.
+/// The number of organizations that are read at once, and the number of events of each. An
+/// organization with more events is behind, and is read after the others.
 const ORGANIZATIONS: usize = 200;
 const EVENTS: i64 = 32;
-/// How many organizations that are behind are read at once, and how many events of each. The others
-/// wait for this long.
+/// The number of organizations behind that are read at once, and the number of events of each. They
+/// delay the others by one such read.
 const BEHIND: usize = 4;
 const EVENTS_BEHIND: i64 = 256;
-/// The approximate number of bytes that are read at once, and the maximum for one event. Larger
-/// ones are left out.
+/// The approximate number of bytes that are read at once, and the maximum of one event. Larger events
+/// are left out.
 const BYTES: usize = 16 * 1024 * 1024;
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// How long it waits if the database does not respond.
+/// The pause after an error of the database.
 const RETRY: Duration = Duration::from_millis(250);
-/// The time between two full checks, which are needed because a crash of the database can take back
-/// drawn numbers.
-const THOROUGH: Duration = Duration::from_secs(1);
+/// The time between two full checks. They are needed because a crash of the database can lose drawn
+/// positions.
+const FULL_CHECK: Duration = Duration::from_secs(1);
 /// The time between two log entries about positions that are drawn again.
-const AGAIN: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The channel that the followers of an organization share.
 pub(crate) struct Channel {
     bucket: Bucket,
     log: Mutex<Log>,
-    pub(crate) shelf: Shelf,
-    /// Set once the log has been extended to before its start.
+    pub(crate) page_cache: PageCache,
+    /// Set once the log has been extended backwards.
     pub(crate) back: OnceCell<()>,
     /// Notified when the log has grown, or the feed has gone back.
-    pub(crate) grown: watch::Sender<()>,
+    pub(crate) changes: watch::Sender<()>,
     went_back: AtomicBool,
 }
 
@@ -69,7 +69,7 @@ impl Channel {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the feed has gone back to before events that the log has seen.
+    /// Whether the feed has lost events that the log had.
     pub(crate) fn went_back(&self) -> bool {
         self.went_back.load(Ordering::SeqCst)
     }
@@ -78,33 +78,33 @@ impl Channel {
 /// The state of the reader.
 pub(crate) struct ReaderState {
     channels: Mutex<HashMap<Uuid, (Arc<Channel>, usize)>>,
-    /// Whether there is a new channel that has not been read yet.
+    /// Whether there is a channel that has not been read yet.
     new: AtomicBool,
     wake: Notify,
     /// The feed's incarnation, once known.
     incarnation: Mutex<Option<Arc<str>>>,
-    /// When the reader last had every settled event; `None` without listeners.
+    /// When the reader last had every settled event. `None` without listeners.
     caught_up: Mutex<Option<Instant>>,
-    /// Since when a transaction has held up the feed.
+    /// When the transaction that delays the feed was first seen.
     stalled: Mutex<Option<Instant>>,
 }
 
-/// What the feed of a process holds and how far it is behind.
+/// The size and the lag of a process's feed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FeedState {
-    /// Events in the logs of all organizations.
+    /// The number of events in the logs of all organizations.
     pub events: usize,
-    /// Bytes that they take.
+    /// The number of bytes of these events.
     pub bytes: usize,
-    /// How long ago the reader last had every settled event; zero without listeners.
+    /// The time since the reader last had every settled event. Zero without listeners.
     pub lag: Duration,
-    /// How long an open transaction, or a reader that fails, has held up the feed.
+    /// The time for which an open transaction or a failing reader has delayed the feed.
     pub stalled: Duration,
-    /// Organizations with a listener.
+    /// The number of organizations with listeners.
     pub organizations: usize,
 }
 
-/// The feed of a process. Clones share it; it ends with the last clone.
+/// The feed of a process. Clones share it, and dropping the last one stops the reader.
 #[derive(Clone)]
 pub struct Feed {
     pub(crate) shared: Arc<ReaderState>,
@@ -147,7 +147,7 @@ impl Feed {
         &self.task
     }
 
-    /// What the logs hold now, and how far the reader is behind.
+    /// The current size and lag.
     #[must_use]
     pub fn state(&self) -> FeedState {
         let since = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.elapsed());
@@ -176,24 +176,24 @@ pub(crate) struct Listener {
     shared: Arc<ReaderState>,
     organization: Uuid,
     pub(crate) channel: Arc<Channel>,
-    /// The position of the channel when this listener joined.
+    /// The tip of the log when this listener joined.
     pub(crate) joined: i64,
 }
 
 impl Listener {
-    /// Listens to an organization, starting at this place or earlier.
+    /// Listens to an organization. A new log starts at this place.
     pub(crate) fn of(shared: &Arc<ReaderState>, scope: &Scope, place: &Place) -> Self {
         let organization = scope.organization();
         let mut channels = shared.channels();
         let (channel, listeners) = channels.entry(organization).or_insert_with(|| {
-            let (grown, _) = watch::channel(());
+            let (changes, _) = watch::channel(());
             shared.new.store(true, Ordering::SeqCst);
             let channel = Channel {
                 bucket: Bucket::of(organization),
                 log: Mutex::new(Log::after(place, scope.budget())),
-                shelf: Shelf::default(),
+                page_cache: PageCache::default(),
                 back: OnceCell::new(),
-                grown,
+                changes,
                 went_back: AtomicBool::new(false),
             };
             (Arc::new(channel), 0)
@@ -206,7 +206,7 @@ impl Listener {
         Self { shared: Arc::clone(shared), organization, channel, joined }
     }
 
-    /// The feed's incarnation, as far as the reader knows.
+    /// The feed's incarnation, if the reader has read it.
     pub(crate) fn incarnation(&self) -> Option<Arc<str>> {
         self.shared.incarnation().clone()
     }
@@ -216,7 +216,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut channels = self.shared.channels();
         let Some((channel, listeners)) = channels.get_mut(&self.organization) else { return };
-        // there may be another one by now, after the feed went back
+        // the feed may have gone back, and the organization may have another channel now
         if Arc::ptr_eq(channel, &self.channel) {
             *listeners -= 1;
             if *listeners == 0 {
@@ -232,16 +232,16 @@ struct Reader {
     database: Arc<FeedReader>,
     shared: Arc<ReaderState>,
     task: Task,
-    /// The last position that was drawn, if all channels have every event up to it.
+    /// The last drawn position, if all channels have every event up to it.
     known: Option<i64>,
-    /// When it was last checked whether this is still the same feed.
+    /// When the last full check started.
     checked: Option<Instant>,
-    /// The organizations with more events than were read at once, in turn.
+    /// The organizations with more events than one read returns, in order of their turns.
     behind: VecDeque<Uuid>,
-    /// The maximum number of events that fit into memory at once.
+    /// The number of events of an organization to read at once. Reduced if they exceed [`BYTES`].
     limit: i64,
-    stalled: Stalled,
-    /// When it was logged that positions are drawn again.
+    stalled: StallMonitor,
+    /// When the last log entry about positions that are drawn again was written.
     drawn_again: Option<Instant>,
 }
 
@@ -255,20 +255,20 @@ impl Reader {
             checked: None,
             behind: VecDeque::new(),
             limit: EVENTS_BEHIND,
-            stalled: Stalled::default(),
+            stalled: StallMonitor::default(),
             drawn_again: None,
         }
     }
 
-    /// Reads while the process runs.
+    /// Reads until the process ends.
     async fn read(mut self) -> Infallible {
         let mut failing = false;
-        // a reader that panicked may have added events without notifying the waiters
+        // a reader that panicked may have added events without notifying followers
         for (_, channel) in self.shared.listed() {
-            channel.grown.send_replace(());
+            channel.changes.send_replace(());
         }
         loop {
-            // before the channels are listed: a later one is read next time
+            // reset before the channels are listed, so that a later channel is read next time
             let new = self.shared.new.swap(false, Ordering::SeqCst);
             let channels = self.shared.listed();
             if channels.is_empty() {
@@ -281,23 +281,23 @@ impl Reader {
                 continue;
             }
             self.shared.caught_up().get_or_insert_with(Instant::now);
-            // what is known applies to the channels that existed
+            // `known` does not apply to the new channel
             if new {
                 self.checked = None;
             }
-            match self.look(&channels).await {
+            match self.poll(&channels).await {
                 Ok(more) => {
                     failing = false;
                     self.task.works();
                     if !more {
                         *self.shared.caught_up() = Some(Instant::now());
-                        // woken or not, it is time to check
+                        // poll again, whether woken or not
                         timeout(POLL, self.shared.wake.notified()).await.ok();
                     }
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, "the feed cannot be read; trying again");
+                        tracing::warn!(%error, "the feed cannot be read; retrying");
                     }
                     failing = true;
                     self.checked = None;
@@ -307,27 +307,27 @@ impl Reader {
         }
     }
 
-    /// Checks once, and returns whether there may be more right away.
-    async fn look(&mut self, channels: &Channels) -> Result<bool, Error> {
-        let horizon = if self.checked.is_none_or(|at| at.elapsed() > THOROUGH) {
-            self.look_thoroughly(channels).await?
+    /// Reads new events once, and returns whether there may be more.
+    async fn poll(&mut self, channels: &Channels) -> Result<bool, Error> {
+        let horizon = if self.checked.is_none_or(|at| at.elapsed() > FULL_CHECK) {
+            self.check_fully(channels).await?
         } else {
             match self.database.horizon_since(self.known).await? {
                 Some(horizon) => horizon,
                 None => return Ok(false),
             }
         };
-        // those with few new events do not wait for those with many, which are read in turn
+        // organizations with few new events do not wait for those with many, which take turns
         let behind: HashSet<Uuid> = self.behind.iter().copied().collect();
         let near: Vec<_> =
             channels.iter().filter(|(id, _)| !behind.contains(id)).cloned().collect();
         let turn: Vec<Uuid> = self.behind.drain(..self.behind.len().min(BEHIND)).collect();
         let behind: Vec<_> = channels.iter().filter(|(id, _)| turn.contains(id)).cloned().collect();
         for some in near.chunks(ORGANIZATIONS) {
-            self.look_at(some, &horizon, EVENTS).await?;
+            self.read_channels(some, &horizon, EVENTS).await?;
         }
-        self.look_at(&behind, &horizon, EVENTS_BEHIND).await?;
-        // a transaction that ends draws nothing
+        self.read_channels(&behind, &horizon, EVENTS_BEHIND).await?;
+        // the end of a transaction does not change the drawn position
         let is_held =
             channels.iter().any(|(_, channel)| horizon.of(channel.bucket) < horizon.drawn());
         let more = !self.behind.is_empty();
@@ -335,8 +335,8 @@ impl Reader {
         Ok(more)
     }
 
-    /// The horizon. Also checks whether it is still the same feed, and what holds it up.
-    async fn look_thoroughly(&mut self, channels: &Channels) -> Result<Horizon, Error> {
+    /// Reads the horizon, and checks whether the feed was replaced and whether a transaction delays it.
+    async fn check_fully(&mut self, channels: &Channels) -> Result<Horizon, Error> {
         let now = Instant::now();
         let (horizon, incarnation) = self.database.horizon().await?;
         let was = self.shared.incarnation().clone();
@@ -344,32 +344,32 @@ impl Reader {
         let is_ahead =
             |(_, channel): &(Uuid, Arc<Channel>)| channel.log().tip() > horizon.of(channel.bucket);
         if is_other || channels.iter().any(is_ahead) {
-            let closed = self.close_those_ahead(channels).await?;
+            let closed = self.close_lost_channels(channels).await?;
             let drawn = horizon.drawn();
             if is_other || closed {
                 tracing::warn!(%incarnation, drawn, "the feed was replaced, or has gone back");
             } else if channels.iter().any(|(_, channel)| channel.log().tip() > drawn)
-                && self.drawn_again.is_none_or(|at| at.elapsed() > AGAIN)
+                && self.drawn_again.is_none_or(|at| at.elapsed() > LOG_INTERVAL)
             {
                 self.drawn_again = Some(Instant::now());
                 tracing::error!(
                     drawn,
-                    "positions of the feed are drawn again, and followers miss their events: \
-                     campaign_feed_position was set back; `campaigns doctor` shows how to mend it"
+                    "positions of the feed are drawn again, and followers miss events: \
+                     campaign_feed_position was set back; `campaigns doctor` shows the fix"
                 );
             }
         }
-        // not before they are closed, so that this is repeated if it fails
+        // stored after the channels are closed, so that a failure is repeated
         *self.shared.incarnation() = Some(incarnation);
-        self.stalled.look(&self.database).await?;
+        self.stalled.update(&self.database).await?;
         *self.shared.stalled() = self.stalled.since();
         self.checked = Some(now);
         Ok(horizon)
     }
 
-    /// Closes the channels that have seen events that are no longer in the feed, and returns whether
-    /// there were any.
-    async fn close_those_ahead(&self, channels: &Channels) -> Result<bool, Error> {
+    /// Closes the channels whose latest event is no longer in the feed, and returns whether there were
+    /// any.
+    async fn close_lost_channels(&self, channels: &Channels) -> Result<bool, Error> {
         let seen = |(organization, channel): &(Uuid, Arc<Channel>)| {
             let log = channel.log();
             log.tip_id().map(|id| (*organization, log.tip(), id))
@@ -387,16 +387,16 @@ impl Reader {
             if gone {
                 closed = true;
                 channel.went_back.store(true, Ordering::SeqCst);
-                channel.grown.send_replace(());
+                channel.changes.send_replace(());
                 self.shared.channels().remove(organization);
             }
         }
         Ok(closed)
     }
 
-    /// Reads new events of some organizations, at most `most` of each. Those that may have more right
-    /// away are behind.
-    async fn look_at(
+    /// Reads new events of some organizations, at most `most` of each. Organizations that may have more
+    /// are added to `behind`.
+    async fn read_channels(
         &mut self,
         channels: &[(Uuid, Arc<Channel>)],
         horizon: &Horizon,
@@ -421,7 +421,7 @@ impl Reader {
                     for span in &spans {
                         let of_span = channels.iter().find(|(id, _)| *id == span.organization);
                         if let Some((_, channel)) = of_span {
-                            self.look_at_one(*span, channel).await?;
+                            self.read_oversized(*span, channel).await?;
                         }
                     }
                 }
@@ -449,7 +449,7 @@ impl Reader {
     }
 
     /// Reads the next event of one organization, or skips it if it is too large.
-    async fn look_at_one(&self, span: Span, channel: &Channel) -> Result<(), Error> {
+    async fn read_oversized(&self, span: Span, channel: &Channel) -> Result<(), Error> {
         match self.database.events(&[span], 1, EVENT_BYTES).await {
             Err(Error::Exhausted(Exhausted::Operation)) => {
                 let Span { organization, after, .. } = span;
@@ -467,7 +467,7 @@ impl Reader {
     }
 }
 
-/// Adds events to the log of a channel, and notifies the waiters.
+/// Adds events to the log of a channel, and notifies its followers.
 fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
     if rows.is_empty() {
         return;
@@ -484,19 +484,19 @@ fn append(channel: &Channel, rows: Vec<(i64, Option<event::Model>)>) {
         let mut log = channel.log();
         for (position, is_readable) in positions {
             let event = if is_readable { events.next() } else { None };
-            // an event that makes this panic would make the next reader panic as well
+            // otherwise the event would make the restarted reader panic as well
             let added = event.map(|event| catch_unwind(AssertUnwindSafe(|| log.push(event))));
             match added {
                 Some(Ok(())) => {}
                 None => log.skip(position),
                 Some(Err(_)) => {
-                    leave_out("campaign_events", &"it makes the reader panic");
+                    leave_out("campaign_events", &"it makes the feed reader panic");
                     log.skip(position);
                 }
             }
         }
     }
-    channel.grown.send_replace(());
+    channel.changes.send_replace(());
 }
 
 impl ReaderState {

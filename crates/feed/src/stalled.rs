@@ -1,37 +1,37 @@
-//! What holds a part of the feed up: a transaction that has written events and does not end.
+//! Monitors the open transaction that delays the feed.
 
 use std::time::{Duration, Instant};
 
 use campaigns_scope::{Error, FeedReader};
 
-/// The time after which such a transaction is logged and counts as one.
+/// The time after which a transaction that delays the feed is logged and reported.
 pub(crate) const STALLED: Duration = Duration::from_secs(3);
-/// The time between two log entries about it.
-const STALLED_AGAIN: Duration = Duration::from_secs(30);
+/// The time between two log entries about the transaction.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The transaction that has held up a part of the feed for the longest time.
+/// Watches the transaction that has delayed a part of the feed for the longest time.
 #[derive(Default)]
-pub(crate) struct Stalled(Option<StallSince>);
+pub(crate) struct StallMonitor(Option<Stall>);
 
-struct StallSince {
+struct Stall {
     entered: i64,
     since: Instant,
-    named: Option<Instant>,
+    logged: Option<Instant>,
 }
 
-impl Stalled {
-    /// Forgets it, because there are no listeners.
+impl StallMonitor {
+    /// Forgets the transaction.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
 
-    /// Since when it has been seen.
+    /// When the transaction was first seen.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.0.as_ref().map(|watched| watched.since)
     }
 
-    /// Looks for it, and logs it after some time.
-    pub(crate) async fn look(&mut self, database: &FeedReader) -> Result<(), Error> {
+    /// Looks for such a transaction, and logs it once it is old enough.
+    pub(crate) async fn update(&mut self, database: &FeedReader) -> Result<(), Error> {
         let holder = database.holder().await?.filter(|holder| holder.drawn > holder.entered);
         let Some(holder) = holder else {
             self.forget();
@@ -39,27 +39,27 @@ impl Stalled {
         };
         let watched = match &mut self.0 {
             Some(watched) if watched.entered == holder.entered => watched,
-            _ => self.0.insert(StallSince {
+            _ => self.0.insert(Stall {
                 entered: holder.entered,
                 since: Instant::now(),
-                named: None,
+                logged: None,
             }),
         };
         let age = watched.since.elapsed();
         if age < STALLED {
             return Ok(());
         }
-        if watched.named.is_some_and(|named| named.elapsed() < STALLED_AGAIN) {
+        if watched.logged.is_some_and(|logged| logged.elapsed() < LOG_INTERVAL) {
             return Ok(());
         }
-        watched.named = Some(Instant::now());
+        watched.logged = Some(Instant::now());
         let (seconds, waiting) = (age.as_secs(), holder.drawn - holder.entered);
         if let Some(prepared) = holder.prepared {
             tracing::warn!(
                 prepared,
                 seconds,
                 waiting,
-                "a prepared transaction that has written events holds the live feed up for its \
+                "a prepared transaction that has written events delays the live feed of its \
                  organizations; end it with COMMIT PREPARED or ROLLBACK PREPARED"
             );
         } else {
@@ -67,7 +67,7 @@ impl Stalled {
                 process = holder.process,
                 seconds,
                 waiting,
-                "an open transaction that has written events holds the live feed up for its \
+                "an open transaction that has written events delays the live feed of its \
                  organizations; check pg_stat_activity, and set \
                  idle_in_transaction_session_timeout"
             );

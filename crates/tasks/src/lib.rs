@@ -1,21 +1,21 @@
 //! Tasks that a process keeps running, and work that may panic without affecting other work.
 //!
-//! A panic in a spawned task ends that task alone, and is lost if nothing awaits its result. A
-//! [`Task`] is started again instead. Work that belongs to one connection or one operation is not
-//! started again: [`caught`] gives its panic to the caller, who tells the client.
+//! A panic in a spawned task ends only that task, and is lost if its result is not awaited. A [`Task`]
+//! restarts instead. Work of one connection or one operation does not restart: [`caught`] returns its
+//! panic to the caller, which informs the client.
 //!
 //! **Invariants.**
 //! - A panic is logged once, with the name of the task, and counted, in `campaigns_panics_total`
 //!   and in `campaigns_task_panics_total` by name. Names are constants, so their number is bounded.
-//! - A task that has panicked starts again, from its beginning, after a pause. The pause doubles
-//!   with each panic, from 100 ms up to 30 s, and starts over once the task has run for a minute.
-//! - A task that must not end has the output [`Infallible`](std::convert::Infallible), so the
-//!   compiler rules out any other end than a panic.
-//! - A task fails from its panic on until it has done its work again ([`Task::works`]), however
-//!   often it starts in between.
+//! - A task that has panicked restarts from its beginning after a pause. The pause doubles with each
+//!   panic, from 100 ms up to 30 s, and is reset once the task has run for a minute.
+//! - A task that must not end has the output [`Infallible`](std::convert::Infallible), so that it can
+//!   only end by a panic.
+//! - A task is failing from its panic until it has done its work again ([`Task::works`]), regardless of
+//!   restarts in between.
 //!
-//! What a task shares with others has to be in order whenever the task panics: it is changed under
-//! a lock, and everything that can panic comes before the change.
+//! State that a task shares with others has to be consistent whenever the task panics: it is changed
+//! under a lock, and any code that can panic comes before the change.
 
 #![warn(missing_docs)]
 
@@ -35,27 +35,27 @@ use tokio::time::Instant;
 /// The pause after the first panic. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a task has to run until its next pause is the first one again.
+/// The run time after which the pause is reset.
 const HEALTHY: Duration = Duration::from_mins(1);
 
-/// A task that starts again when it panics. Clones share its state.
+/// A task that restarts when it panics. Clones share its state.
 #[derive(Clone, Debug)]
 pub struct Task {
     name: &'static str,
-    /// When it panicked first since it last worked.
+    /// When it first panicked since it last worked.
     failing: Arc<Mutex<Option<Instant>>>,
 }
 
-/// Some work panicked. The log has its message.
+/// The error if work panicked. The log has the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {0} panicked")]
 pub struct Panicked(&'static str);
 
 impl Task {
-    /// A task with this name, which does not run yet.
+    /// Creates a task with this name. It does not run yet.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        // an alert sees the counter grow from zero
+        // so that alerts can detect an increase from zero
         metrics::counter!("campaigns_task_panics_total", "task" => name).increment(0);
         Self { name, failing: Arc::default() }
     }
@@ -66,7 +66,7 @@ impl Task {
         self.name
     }
 
-    /// Runs what `start` returns, and again each time that it panics.
+    /// Runs the future of `start`, and restarts it each time that it panics.
     pub async fn run<T, F: Future<Output = T>>(&self, mut start: impl FnMut() -> F) -> T {
         let mut pauses = Pauses::default();
         loop {
@@ -78,10 +78,10 @@ impl Task {
         }
     }
 
-    /// Runs work on a thread of its own, and again each time that it panics.
+    /// Runs work on a thread of its own, and restarts it each time that it panics.
     ///
     /// # Errors
-    /// If the operating system gives no thread.
+    /// If the operating system cannot create a thread.
     pub fn run_on_thread(
         self,
         mut work: impl FnMut() -> Infallible + Send + 'static,
@@ -100,12 +100,12 @@ impl Task {
         thread::Builder::new().name(name).spawn(run).map(drop)
     }
 
-    /// Records that it has done its work, or a round of it.
+    /// Records that the task has done its work, or one round of it.
     pub fn works(&self) {
         *self.failing() = None;
     }
 
-    /// How long it has been failing, if it does.
+    /// How long it has been failing, if it is failing.
     #[must_use]
     pub fn failing_for(&self) -> Option<Duration> {
         self.failing().map(|since| since.elapsed())
@@ -120,7 +120,7 @@ impl Task {
         let pause = pauses.next(started.elapsed());
         self.failing().get_or_insert_with(Instant::now);
         count(self.name);
-        tracing::error!(task = self.name, "the task panicked and starts again in {pause:?}");
+        tracing::error!(task = self.name, "the task panicked and restarts in {pause:?}");
         pause
     }
 }
@@ -138,9 +138,10 @@ impl Pauses {
     }
 }
 
-/// Awaits some work. If it panics, this is logged and counted under a name.
+/// Awaits work. A panic is logged and counted under a name.
 ///
-/// Like what follows, it is no larger than the work, since thousands of connections have one.
+/// The future is no larger than the work, since thousands of connections have one. The same is true of
+/// [`caught_request`].
 ///
 /// # Errors
 /// If the work panics.
@@ -151,7 +152,7 @@ pub fn caught<T>(
     catch(name, work, move || tracing::error!(task = name, "the task panicked"))
 }
 
-/// [`caught`] for the work of one request, which the client and the log know by an ID.
+/// [`caught`] for the work of one request. A log entry includes the request's ID.
 ///
 /// # Errors
 /// If the work panics.
@@ -168,7 +169,7 @@ fn catch<T>(
     work: impl Future<Output = T>,
     log: impl FnOnce(),
 ) -> impl Future<Output = Result<T, Panicked>> {
-    // what it owned is dropped with it; what it shared is behind locks that tolerate a panic
+    // state that it owned is dropped with it; shared state is behind locks that tolerate a panic
     AssertUnwindSafe(work).catch_unwind().map(move |done| {
         done.map_err(|_| {
             count(name);
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_panic_of_some_work_is_its_callers() {
+    async fn a_panic_is_returned_to_the_caller() {
         assert_eq!(caught("test", async { 42 }).await, Ok(42));
         let panicked = caught("test", async { panic!("as the test wants") });
         assert_eq!(panicked.await, Err::<(), _>(Panicked("test")));

@@ -272,7 +272,7 @@ async fn a_transaction_that_holds_the_feed_up_is_named() {
         .unwrap();
     let process: i32 = process.unwrap().try_get("", "pid").unwrap();
     followed.app.run(&followed.insert).await;
-    followed.logged(&[&format!("\"process\":{process}"), "holds the live feed up"]).await;
+    followed.logged(&[&format!("\"process\":{process}"), "delays the live feed"]).await;
     assert!(followed.stalled().await >= 3.0);
     open.commit().await.unwrap();
     followed.goes_on().await;
