@@ -1,4 +1,4 @@
-//! What an operation is, for metrics and logs.
+//! The description of an operation for metrics and logs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ const MAX_NAME: usize = 64;
 /// A prepared operation, described for metrics and logs. Cloning shares it.
 #[derive(Clone)]
 pub struct OperationInfo {
-    pub(crate) kept: Arc<CachedOperation>,
+    pub(crate) cached: Arc<CachedOperation>,
     pub(crate) cost: usize,
 }
 
@@ -28,7 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The type as a document writes it.
+    /// The keyword of the type in a document.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,17 +43,17 @@ impl OperationInfo {
     /// The operation's type.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self.kept.kind {
+        match self.cached.kind {
             OperationType::Query => Kind::Query,
             OperationType::Mutation => Kind::Mutation,
             OperationType::Subscription => Kind::Subscription,
         }
     }
 
-    /// The name that the document gives the operation.
+    /// The operation's name in the document.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.kept.name.as_deref()
+        self.cached.name.as_deref()
     }
 
     /// The name, shortened for a log line.
@@ -66,10 +66,10 @@ impl OperationInfo {
     /// The text of the document.
     #[must_use]
     pub fn document(&self) -> &str {
-        &self.kept.key.query
+        &self.cached.key.query
     }
 
-    /// The computed cost: fields, multiplied by the rows that are requested.
+    /// The computed cost: fields, multiplied by the requested rows.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.cost

@@ -1,14 +1,14 @@
-//! The cache of operations: everything that depends on their text alone is kept between requests.
+//! The cache of operations: the results that depend only on their text.
 //!
-//! A dashboard sends the same few documents again and again. The results of parsing, validation and
-//! expanding fragments depend on the text of a document and the name of the operation. So they are
-//! kept under these two, and a request adds its variables.
+//! A dashboard sends the same few documents repeatedly. The results of parsing, validation and the
+//! expansion of fragments depend on the text of a document and the name of the operation. So they are
+//! cached under these two, and a request adds its variables.
 //!
 //! **Invariants.**
-//! - Nothing that depends on variables, on the viewer or on the time is kept.
-//! - What is kept weighs at most [`Limits::kept`](crate::Limits) bytes, by what it holds in memory
-//!   ([`weigh`](mod@crate::weigh)); the least recently used goes first. An operation that is heavier
-//!   than a sixteenth of that is not kept.
+//! - No cached result depends on variables, the viewer or the time.
+//! - The cache weighs at most [`Limits::kept`](crate::Limits) bytes in memory
+//!   ([`weigh`](mod@crate::weigh)). The least recently used operation is dropped first. An operation that
+//!   weighs more than a sixteenth of the maximum is not cached.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,27 +27,27 @@ use crate::{expanded::ExpandedSelections, weigh::Weigh};
 pub(crate) struct CachedOperation {
     pub(crate) key: Key,
     pub(crate) kind: OperationType,
-    /// The name that the document gives the operation.
+    /// The operation's name in the document.
     pub(crate) name: Option<String>,
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
-    /// Where each variable is first used.
+    /// The path of the first use of each variable.
     pub(crate) places: HashMap<String, String>,
     /// The variables that are used where null is not allowed.
     pub(crate) never_null: HashSet<Name>,
-    /// The bytes of the input objects among its literals, as resolvers have them.
+    /// The bytes that the input objects among its literals take in resolvers.
     pub(crate) input_bytes: usize,
-    /// The number of its selections and its fragments', each expanded.
-    pub(crate) selections: usize,
+    /// The number of selections of the document's operations and fragments, each expanded.
+    pub(crate) selection_count: usize,
     pub(crate) plan: Plan,
 }
 
-/// How an operation is executed.
+/// The execution plan of an operation.
 pub(crate) enum Plan {
-    /// By its selections, which are always the same.
+    /// Execute these selections.
     Selections(Arc<ExpandedSelections>),
-    /// By selections that depend on `@skip` and `@include` and are expanded for each request.
+    /// Expand the selections for each request, since they depend on `@skip` and `@include`.
     Conditional(ExecutableDocument),
-    /// Not at all, since it does not fit the schema.
+    /// Return these validation errors.
     Invalid(Vec<ServerError>),
 }
 
@@ -55,11 +55,11 @@ impl CachedOperation {
     /// The bytes that it takes in memory.
     fn weight(&self) -> usize {
         let plan = match &self.plan {
-            Plan::Selections(written) => written.held(),
+            Plan::Selections(selections) => selections.held(),
             Plan::Conditional(document) => document.held(),
             Plan::Invalid(errors) => errors.held(),
         };
-        // the cache has a key of its own
+        // the cache has its own copy of the key
         let key = size_of::<Key>() + self.key.query.held() + self.key.operation_name.held();
         size_of::<Self>()
             + 2 * key
@@ -71,14 +71,14 @@ impl CachedOperation {
     }
 }
 
-/// The key of a kept operation: its document, and its name if one is given.
+/// The key of a cached operation: its document, and its name if given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) query: String,
     pub(crate) operation_name: Option<String>,
 }
 
-/// Kept operations.
+/// The cached operations.
 pub(crate) struct Cache {
     most: usize,
     entries: Mutex<Entries>,
@@ -86,7 +86,7 @@ pub(crate) struct Cache {
 
 #[derive(Default)]
 struct Entries {
-    /// Operations with their weights in bytes, the most recently used at the end.
+    /// The operations with their weights in bytes, the most recently used at the end.
     by_key: LinkedHashMap<Key, (Arc<CachedOperation>, usize)>,
     weight: usize,
 }
@@ -97,19 +97,19 @@ impl Cache {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<CachedOperation>> {
-        self.entries().by_key.to_back(key).map(|(kept, _)| Arc::clone(kept))
+        self.entries().by_key.to_back(key).map(|(cached, _)| Arc::clone(cached))
     }
 
-    /// Keeps an operation, if there is room for it.
-    pub(crate) fn keep(&self, kept: &Arc<CachedOperation>) {
-        let weight = kept.weight();
+    /// Caches an operation, unless it is too heavy.
+    pub(crate) fn insert(&self, cached: &Arc<CachedOperation>) {
+        let weight = cached.weight();
         if weight > self.most / 16 {
             return;
         }
         let mut entries = self.entries();
         let entries = &mut *entries;
         if let Some((_, before)) =
-            entries.by_key.insert(kept.key.clone(), (Arc::clone(kept), weight))
+            entries.by_key.insert(cached.key.clone(), (Arc::clone(cached), weight))
         {
             entries.weight -= before;
         }
@@ -120,7 +120,7 @@ impl Cache {
         }
     }
 
-    /// How many bytes are kept.
+    /// The number of cached bytes.
     pub(crate) fn weight(&self) -> usize {
         self.entries().weight
     }
@@ -134,7 +134,7 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn kept(query: &str) -> Arc<CachedOperation> {
+    fn cached(query: &str) -> Arc<CachedOperation> {
         Arc::new(CachedOperation {
             key: Key { query: query.to_owned(), operation_name: None },
             kind: OperationType::Query,
@@ -143,34 +143,34 @@ mod tests {
             places: HashMap::new(),
             never_null: HashSet::new(),
             input_bytes: 0,
-            selections: 0,
+            selection_count: 0,
             plan: Plan::Invalid(Vec::new()),
         })
     }
 
     #[test]
     fn the_least_recently_used_goes_first() {
-        let all: Vec<_> = (10..30).map(|number| kept(&number.to_string())).collect();
+        let all: Vec<_> = (10..30).map(|number| cached(&number.to_string())).collect();
         let most = 16 * all[0].weight();
         let cache = Cache::new(most);
-        for kept in &all {
-            cache.keep(kept);
+        for cached in &all {
+            cache.insert(cached);
             assert!(cache.get(&all[0].key).is_some());
             assert!(cache.weight() <= most);
         }
-        let there: Vec<bool> = all.iter().map(|kept| cache.get(&kept.key).is_some()).collect();
+        let there: Vec<bool> = all.iter().map(|cached| cache.get(&cached.key).is_some()).collect();
         assert_eq!(there.iter().filter(|there| **there).count(), 16);
         assert!(there[0] && !there[1] && there[19]);
     }
 
     #[test]
-    fn an_operation_that_is_too_heavy_is_not_kept() {
-        let heavy = kept("heavy");
+    fn an_operation_that_is_too_heavy_is_not_cached() {
+        let heavy = cached("heavy");
         let cache = Cache::new(16 * heavy.weight() - 1);
-        cache.keep(&heavy);
+        cache.insert(&heavy);
         assert_eq!(cache.weight(), 0);
         let cache = Cache::new(16 * heavy.weight());
-        cache.keep(&heavy);
+        cache.insert(&heavy);
         assert_eq!(cache.weight(), heavy.weight());
     }
 }

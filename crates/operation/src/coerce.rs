@@ -1,11 +1,10 @@
 //! Checks values against their types, and removes omitted variables from the document (GraphQL,
 //! sections 6.1.2 and 6.4.1).
 //!
-//! async-graphql passes null to a resolver for a variable that the request omits. Here, an argument
-//! or a field whose value is such a variable is removed from the selections
-//! ([`omit`](mod@crate::omit)), so it is omitted as well, and its default applies. Values of the
-//! wrong type are found here, with their path: a literal that does not fit the schema is
-//! `GRAPHQL_VALIDATION_FAILED`, and a variable's value is bad input.
+//! async-graphql passes null to a resolver for an omitted variable. Here, an argument or input field
+//! whose value is an omitted variable is removed from the selections ([`omit`](mod@crate::omit)), so
+//! that its default applies. Values of the wrong type are found here, with their path: a wrong literal
+//! is `GRAPHQL_VALIDATION_FAILED`, and a wrong variable is `BAD_USER_INPUT`.
 
 use std::{
     cell::Cell,
@@ -30,14 +29,14 @@ use crate::{
     types::{self, Input, Slot, Types},
 };
 
-/// The bytes that a resolver takes for a field of an input object, even if it is omitted.
+/// The bytes that a field of an input object takes in a resolver, even if it is omitted.
 const FIELD: usize = 64;
 
-/// What the literals of an operation say.
+/// The findings about the literals of an operation.
 pub(crate) struct Literals {
-    /// Where each variable is first used.
+    /// The path of the first use of each variable.
     pub(crate) places: HashMap<String, String>,
-    /// The bytes of their input objects, as resolvers have them.
+    /// The bytes that their input objects take in resolvers.
     pub(crate) bytes: usize,
 }
 
@@ -66,25 +65,25 @@ pub(crate) struct CoercedVariables {
     pub(crate) values: Variables,
     /// The names of used variables that are omitted.
     pub(crate) omitted: HashSet<Name>,
-    /// The bytes of their input objects, as resolvers have them.
+    /// The bytes that their input objects take in resolvers.
     pub(crate) bytes: usize,
 }
 
 /// Checks the values of variables.
 pub(crate) fn variables(
     types: &Types,
-    kept: &CachedOperation,
+    cached: &CachedOperation,
     mut values: Map<String, Json>,
     rounded: &RoundedNumbers,
 ) -> Result<CoercedVariables, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
     let bytes = Cell::new(0);
-    let CachedOperation { variables: definitions, places, never_null, .. } = kept;
+    let CachedOperation { variables: definitions, places, never_null, .. } = cached;
     for definition in definitions.iter().map(|definition| &definition.node) {
         let name = &definition.name.node;
         let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
         let ty = &definition.var_type.node;
-        // a type or a default may allow null where a use does not
+        // the variable's type can allow null where its use does not
         let refuse_null = |value: &Value| match value {
             Value::Null if never_null.contains(name) => {
                 Err(Error::bad_input(place, "This cannot be null."))
@@ -112,7 +111,7 @@ pub(crate) fn variables(
                 let place = Some(place.to_owned());
                 return Err(Error::new(Code::GraphqlValidationFailed, message, place));
             }
-            // the validation finds unused variables
+            // validation finds unused variables
             (None, None) if !places.contains_key(name.as_str()) => {}
             (None, None) => {
                 omitted.insert(name.clone());
@@ -128,8 +127,7 @@ enum Source {
     Variable,
 }
 
-/// The path of a value, where it came from, the bytes of the input objects so far, and the numbers that
-/// were rounded.
+/// The path of a value, its source, the bytes of the input objects so far, and the rounded numbers.
 #[derive(Clone, Copy)]
 struct ValuePath<'a>(Path<'a>, Source, &'a Cell<usize>, &'a RoundedNumbers);
 
@@ -175,7 +173,7 @@ fn check_named(
 ) -> Result<(), Error> {
     let refuse = || Err(place.refuse(format!("This is not a valid {name}.")));
     match types.inputs.get(name) {
-        // the validation gives a better error for an unknown type
+        // validation has a better error for an unknown type
         None => Ok(()),
         Some(Input::Scalar) => {
             match (name, value) {
@@ -189,8 +187,9 @@ fn check_named(
                 ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
                 ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
                 // any JSON
-                _ if place.3.is_in(value) => Err(place
-                    .refuse("A number in this has too many digits to be kept. Give it as text.")),
+                _ if place.3.is_in(value) => Err(place.refuse(
+                    "A number in this has too many digits to be stored exactly. Send it as text.",
+                )),
                 _ => Ok(()),
             }
         }
@@ -233,7 +232,7 @@ struct Reader<'a> {
     types: &'a Types,
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     read: HashSet<&'a str>,
-    /// Where each variable is first used.
+    /// The path of the first use of each variable.
     places: HashMap<String, String>,
     bytes: Cell<usize>,
     rounded: &'a RoundedNumbers,
@@ -255,7 +254,7 @@ impl<'a> Reader<'a> {
                     for (name, value) in &field.arguments {
                         let path = Path::argument(&name.node);
                         self.note(&value.node, path);
-                        // the validation finds missing arguments
+                        // validation finds missing arguments
                         if let Some(slot) =
                             known.and_then(|of| of.arguments.get(name.node.as_str()))
                         {
@@ -301,7 +300,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records where variables are used.
+    /// Records the path of the first use of each variable.
     fn note(&mut self, value: &Value, path: Path<'_>) {
         match value {
             Value::Variable(name) => {

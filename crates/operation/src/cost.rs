@@ -1,11 +1,11 @@
 //! The cost of an operation, before it is executed.
 //!
-//! A field costs 1 plus the cost of its selections, multiplied by the rows that it can have, plus
-//! what finding them costs the database ([`Charge`]). A field about the schema costs as many fields
-//! as its answer has. All of it is known from the document, the variables and the schema alone.
+//! A field costs 1, plus the cost of its selections multiplied by its maximum number of rows, plus the
+//! cost of finding the rows ([`Charge`]). An introspection field costs the number of fields in its
+//! answer. The cost depends only on the document, the variables and the schema.
 //!
-//! **Invariant.** Sums saturate, and [`measure`](mod@crate::measure) has bounded the size of the
-//! document with fragments expanded, so there is room and time to walk it.
+//! **Invariant.** Sums saturate. [`measure`](mod@crate::measure) has bounded the size of the document
+//! with fragments expanded, so walking it takes bounded time and stack.
 
 use std::cell::Cell;
 
@@ -24,13 +24,13 @@ use crate::{
 /// The price of a field, without its selections.
 pub type Price = fn(&PricedField<'_>) -> Charge;
 
-/// What a field costs in addition to the 1 of every field.
+/// The cost of a field, in addition to the 1 of every field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The maximum number of rows, by which its selections are multiplied. 1 for a field that is not
-    /// a list.
+    /// The maximum number of rows, by which the cost of its selections is multiplied. 1 for a field
+    /// that is not a list.
     pub rows: usize,
-    /// The cost of finding them, regardless of their number.
+    /// The cost of finding the rows, regardless of their number.
     pub own: usize,
 }
 
@@ -41,20 +41,20 @@ pub struct PricedField<'a> {
     /// The field's name.
     pub field: &'a str,
     known: &'a types::Field,
-    asked: &'a Field,
+    selected: &'a Field,
     within: &'a CostCalculator<'a>,
 }
 
-/// The maximum cost of an operation, and the memory for kept ones.
+/// The limits of an operation, and of the cache of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The nesting of fields.
+    /// The maximum nesting of fields.
     pub depth: usize,
-    /// Fields, multiplied by the rows that they return.
+    /// The maximum number of fields, multiplied by the rows that they return.
     pub complexity: usize,
-    /// Fields with an alias.
+    /// The maximum number of aliases.
     pub aliases: usize,
-    /// The maximum bytes of operations that are kept for the next request.
+    /// The maximum number of bytes of the cache of operations.
     pub kept: usize,
 }
 
@@ -88,28 +88,28 @@ struct CostCalculator<'a> {
     varies: Cell<bool>,
     /// The length of the longest list in an argument `input` of a root field.
     input: usize,
-    /// The fields counted so far in answers about the schema.
+    /// The number of fields counted so far in the answers of introspection fields.
     counted: Cell<usize>,
 }
 
-/// The cost from which on an operation is expensive: few such operations are executed at once.
+/// The lowest cost of an expensive operation. Few expensive operations are executed at once.
 pub(crate) const EXPENSIVE: usize = 10_000;
 
 impl Prices<'_> {
     /// The cost of the expanded selections of a root, if it does not depend on variables.
     pub(crate) fn fixed(self, root: &str, set: &SelectionSet) -> Option<Cost> {
-        let (cost, varies) = CostCalculator::reckon(self, root, set, None);
+        let (cost, varies) = CostCalculator::compute(self, root, set, None);
         (!varies).then_some(cost)
     }
 
     /// The cost of the expanded selections of a root.
     pub(crate) fn cost(self, root: &str, set: &SelectionSet, variables: &Variables) -> Cost {
-        CostCalculator::reckon(self, root, set, Some(variables)).0
+        CostCalculator::compute(self, root, set, Some(variables)).0
     }
 }
 
 impl Cost {
-    /// Rejects an operation that costs too much. Returns its complexity.
+    /// Fails if the operation exceeds a limit. Returns its complexity.
     pub(crate) fn limit(self, limits: &Limits) -> Result<usize, Error> {
         for (what, cost, limit) in [
             ("has fields nested to depth", self.depth, limits.depth),
@@ -127,16 +127,16 @@ impl Cost {
 
 impl<'a> CostCalculator<'a> {
     /// The cost, and whether it depends on variables.
-    fn reckon(
+    fn compute(
         prices: Prices<'a>,
         root: &str,
         set: &SelectionSet,
         variables: Option<&'a Variables>,
     ) -> (Cost, bool) {
-        let mut reckoner =
+        let mut calculator =
             Self { prices, variables, varies: Cell::new(false), input: 1, counted: Cell::new(0) };
-        reckoner.input = reckoner.longest_input(set);
-        (reckoner.set(root, set), reckoner.varies.get())
+        calculator.input = calculator.longest_input(set);
+        (calculator.set(root, set), calculator.varies.get())
     }
 
     fn set(&self, object: &str, set: &SelectionSet) -> Cost {
@@ -149,7 +149,7 @@ impl<'a> CostCalculator<'a> {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.set(of, &fragment.node.selection_set.node)
                 }
-                // expanded
+                // fragments are expanded
                 Selection::FragmentSpread(_) => continue,
             };
             sum.depth = sum.depth.max(cost.depth);
@@ -178,17 +178,17 @@ impl<'a> CostCalculator<'a> {
         let inner = self.set(of, &field.selection_set.node);
         let aliases = inner.aliases.saturating_add(usize::from(field.alias.is_some()));
         if let Some(introspection) =
-            types.introspection.as_ref().filter(|_| asks_for_the_schema(object, field))
+            types.introspection.as_ref().filter(|_| is_introspection(object, field))
         {
-            let complexity = self.fields_of_the_schema(introspection, field).saturating_add(1);
-            // its nesting has a limit of its own
+            let complexity = self.count_introspection(introspection, field).saturating_add(1);
+            // introspection has its own limit of nesting
             return Cost { depth: 1, complexity, aliases };
         }
         let priced = |known| PricedField {
             object,
             field: &field.name.node,
             known,
-            asked: field,
+            selected: field,
             within: self,
         };
         let charge = known.map_or(Charge { rows: 1, own: 0 }, |known| price(&priced(known)));
@@ -200,8 +200,8 @@ impl<'a> CostCalculator<'a> {
         }
     }
 
-    /// The number of fields in an answer about the schema.
-    fn fields_of_the_schema(&self, introspection: &Introspection, field: &Field) -> usize {
+    /// The number of fields in the answer of an introspection field.
+    fn count_introspection(&self, introspection: &Introspection, field: &Field) -> usize {
         let Prices { types, limit, .. } = self.prices;
         if self.variables.is_none() && has_variables(field) {
             self.varies.set(true);
@@ -241,7 +241,7 @@ impl PricedField<'_> {
     /// Whether a field with this name is selected.
     #[must_use]
     pub fn selects(&self, name: &str) -> bool {
-        self.asked.selection_set.node.items.iter().any(|selection| match &selection.node {
+        self.selected.selection_set.node.items.iter().any(|selection| match &selection.node {
             Selection::Field(field) => field.node.name.node == name,
             _ => false,
         })
@@ -269,7 +269,7 @@ impl PricedField<'_> {
     /// The length of an argument that is a list.
     #[must_use]
     pub fn length(&self, argument: &str) -> Option<usize> {
-        self.asked.get_argument(argument).map(|value| self.within.length(&value.node))
+        self.selected.get_argument(argument).map(|value| self.within.length(&value.node))
     }
 
     /// The length of the longest list in an argument `input` of a root field, at least 1.
@@ -278,17 +278,17 @@ impl PricedField<'_> {
         self.within.input
     }
 
-    /// The sum of the weights of all values in an argument that are not objects. The name of an
-    /// input field decides the weight of its value, and a list of such values counts as one.
+    /// The sum of the weights of all values in an argument that are not objects. `weight` takes the name
+    /// of the input field, and its value if that is text. A list of such values counts as one.
     #[must_use]
     pub fn sum(&self, argument: &str, weight: impl Fn(&str, Option<&str>) -> usize) -> usize {
-        let Some(value) = self.asked.get_argument(argument) else { return 0 };
+        let Some(value) = self.selected.get_argument(argument) else { return 0 };
         self.within.sum(argument, &value.node, &weight)
     }
 
     /// The value of an argument, with its variables replaced.
     fn value(&self, name: &str) -> Option<ConstValue> {
-        let value = self.asked.get_argument(name)?.node.clone();
+        let value = self.selected.get_argument(name)?.node.clone();
         value.into_const_with(|name| self.within.variable(&name).cloned().ok_or(())).ok()
     }
 }
@@ -315,7 +315,7 @@ impl CostCalculator<'_> {
     }
 }
 
-/// Whether a value in a list is an object, or may be.
+/// Whether a value in a list is an object, a list, or a variable that can be one.
 fn is_object(value: &Value) -> bool {
     matches!(value, Value::Object(_) | Value::List(_) | Value::Variable(_))
 }
@@ -340,13 +340,13 @@ fn sum_of_constant(name: &str, value: &ConstValue, weight: Weight<'_>) -> usize 
     }
 }
 
-/// Whether a field of this object is answered from the schema itself.
-fn asks_for_the_schema(object: &str, field: &Field) -> bool {
+/// Whether a field of this object is an introspection field.
+fn is_introspection(object: &str, field: &Field) -> bool {
     object == types::root(OperationType::Query)
         && matches!(field.name.node.as_str(), "__schema" | "__type")
 }
 
-/// Whether an argument of a field, or of one below it, has a variable.
+/// Whether an argument of a field or of its selections is a variable.
 fn has_variables(field: &Field) -> bool {
     field.arguments.iter().any(|(_, value)| matches!(value.node, Value::Variable(_)))
         || field.selection_set.node.items.iter().any(|selection| match &selection.node {

@@ -1,6 +1,6 @@
-//! Persisted documents: documents that are known in advance, by the SHA-256 of their text
-//! (<https://github.com/graphql/graphql-over-http/pull/264>). A client can send the id instead of
-//! the text, and a service that accepts no other text executes only documents of its owner.
+//! Persisted documents: documents that are registered in advance, by the SHA-256 of their text
+//! (<https://github.com/graphql/graphql-over-http/pull/264>). A client can send the ID instead of the
+//! text. A service that accepts only persisted documents executes no others.
 
 use std::{collections::HashMap, fmt::Write, sync::Arc};
 
@@ -8,19 +8,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{Code, Error, Operation};
 
-/// The known documents. Cloning shares them.
+/// The persisted documents. Cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub struct Documents(Option<Arc<DocumentSet>>);
 
 #[derive(Debug)]
 struct DocumentSet {
-    /// By the hash, in hexadecimal.
+    /// The text of each document, by its hash in hexadecimal.
     texts: HashMap<String, String>,
-    /// Whether no other is executed.
+    /// Whether all other documents are rejected.
     alone: bool,
 }
 
-/// The error for an id that is not the hash of its document.
+/// The error for an ID that is not the hash of its document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{id} is not the SHA-256 of its document, which is {hash}")]
 pub struct WrongId {
@@ -29,16 +29,16 @@ pub struct WrongId {
 }
 
 impl Documents {
-    /// These documents by their ids, as graphql-codegen and relay-compiler write them; with
-    /// `alone`, all others are rejected.
+    /// These documents by ID, in the format of graphql-codegen and relay-compiler. With `alone`, all
+    /// others are rejected.
     ///
     /// # Errors
-    /// [`WrongId`] if an id is not the SHA-256 of its text.
+    /// [`WrongId`] if an ID is not the SHA-256 of its text.
     pub fn new(documents: HashMap<String, String>, alone: bool) -> Result<Self, WrongId> {
         let mut texts = HashMap::with_capacity(documents.len());
         for (id, text) in documents {
             let hash = sha256(&text);
-            if plain(&id) != hash {
+            if without_algorithm(&id) != hash {
                 return Err(WrongId { id, hash });
             }
             texts.insert(hash, text);
@@ -46,16 +46,16 @@ impl Documents {
         Ok(Self(Some(Arc::new(DocumentSet { texts, alone }))))
     }
 
-    /// Sets the text of an operation that names a document.
+    /// Sets the text of an operation that names a persisted document.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` if the document is unknown, or if only known documents are accepted and
-    /// none is named. `PERSISTED_QUERY_NOT_SUPPORTED` if it is only named by the hash of an
-    /// automatic persisted query: clients then send the text, and no more hashes.
+    /// `BAD_USER_INPUT` if the document is unknown, or if only persisted documents are accepted and the
+    /// text is not one. `PERSISTED_QUERY_NOT_SUPPORTED` for the hash of an unknown automatic persisted
+    /// query: clients then send the text, and no more hashes.
     pub fn find(&self, operation: &mut Operation) -> Result<(), Error> {
         let known = self.0.as_deref();
         if let Some(id) = &operation.document_id {
-            let text = known.and_then(|known| known.texts.get(plain(id)));
+            let text = known.and_then(|known| known.texts.get(without_algorithm(id)));
             let text = text.ok_or_else(|| {
                 Error::bad_input("documentId", "No document with this id is known.")
             })?;
@@ -81,20 +81,20 @@ impl Documents {
     }
 }
 
-/// The error for an automatic persisted query, with the message that clients look for.
+/// The error for an automatic persisted query, with the message that clients expect.
 fn not_supported() -> Error {
     Error::new(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported", None)
 }
 
-/// An id without the name of its algorithm.
-fn plain(id: &str) -> &str {
+/// An ID without the prefix for its algorithm.
+fn without_algorithm(id: &str) -> &str {
     id.strip_prefix("sha256:").unwrap_or(id)
 }
 
 fn sha256(text: &str) -> String {
     let mut hash = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
-        write!(hash, "{byte:02x}").expect("a text takes all that is written to it");
+        write!(hash, "{byte:02x}").expect("writing to a string never fails");
     }
     hash
 }

@@ -27,9 +27,9 @@ use crate::{
     types::Types,
 };
 
-/// The maximum number of validation errors reported. A document can have thousands of faults, and
-/// reporting one takes more bytes than making it.
-pub(crate) const MAX_FAULTS: usize = 50;
+/// The maximum number of reported validation errors. A document can have thousands, and reporting one
+/// takes more bytes than causing it.
+pub(crate) const MAX_VALIDATION_ERRORS: usize = 50;
 
 /// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
 /// Clones share it.
@@ -65,9 +65,9 @@ where
     M: ObjectType + Default + 'static,
     S: SubscriptionType + Default + 'static,
 {
-    /// An engine, which answers introspection queries only if `introspection` is true, and executes
-    /// operations within the limits. `price` returns the prices of fields, and `draw` draws the
-    /// bytes of answers about the schema.
+    /// An engine that executes operations within the limits. It answers introspection queries only if
+    /// `introspection` is true. `price` returns the prices of fields, and `draw` draws the bytes of
+    /// introspection answers.
     ///
     /// # Panics
     /// If the schema is not valid.
@@ -108,7 +108,7 @@ where
         self.checks.prepare(operation, |key, document| self.validate(key, document))
     }
 
-    /// The bytes of the kept operations.
+    /// The number of bytes in the cache of operations.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.checks.kept_bytes()
@@ -119,15 +119,15 @@ where
         let mut request = Request::new(&key.query).data(Probe::default());
         request.operation_name.clone_from(&key.operation_name);
         request.set_parsed_query(document);
-        // the library would answer fields about the schema
+        // otherwise the library would answer introspection fields
         let request = request.disable_introspection();
-        // the roots never wait for a probe
+        // with a probe, the roots never wait
         let response = self.schema.execute_stream(request).next().now_or_never().flatten();
         match response.map(|response| response.errors) {
             Some(mut errors) if !errors.is_empty() => {
-                errors.truncate(MAX_FAULTS);
+                errors.truncate(MAX_VALIDATION_ERRORS);
                 if self.checks.types.introspection.is_none() {
-                    errors.iter_mut().for_each(forget_names);
+                    errors.iter_mut().for_each(remove_suggestions);
                 }
                 Err(errors)
             }
@@ -155,24 +155,24 @@ where
         mut data: Data,
         request_id: Uuid,
     ) -> Response {
-        let Prepared { kept, variables, plan, .. } = prepared;
+        let Prepared { cached, variables, plan, .. } = prepared;
         match plan {
-            BoundPlan::Selections(written) => {
+            BoundPlan::Selections(selections) => {
                 data.insert(AreExpanded);
-                if written.names_the_schema() {
+                if selections.has_introspection() {
                     let types = Arc::clone(&self.checks.types);
                     data.insert(SchemaIntrospection { types, draw: self.draw });
                 }
-                let query = self.environment.of(&kept, variables, data);
-                let response = self.run(&query, &written).await;
-                shaped(response, &written, request_id)
+                let query = self.environment.of(&cached, variables, data);
+                let response = self.run(&query, &selections).await;
+                shaped(response, &selections, request_id)
             }
             BoundPlan::Invalid(errors) => error::seal(Response::from_errors(errors), request_id),
         }
     }
 
-    async fn run(&self, query: &QueryEnv, written: &ExpandedSelections) -> Response {
-        let ctx = query.create_context(self.environment.schema(), None, &written.set, None);
+    async fn run(&self, query: &QueryEnv, selections: &ExpandedSelections) -> Response {
+        let ctx = query.create_context(self.environment.schema(), None, &selections.set, None);
         let result = if query.operation.node.ty == OperationType::Mutation {
             resolve_container_serial(&ctx, &self.roots.1).await
         } else {
@@ -207,13 +207,13 @@ where
         &self.prepared
     }
 
-    /// Drops what only the first execution needs, which determines what is followed: the root
-    /// field's arguments that can be omitted. From now on they count as omitted.
+    /// Drops the optional arguments of the root field, which only the first execution needs. From now on
+    /// they count as omitted.
     pub fn drop_arguments(&mut self) {
         self.prepared.drop_arguments(&self.engine.checks.types);
     }
 
-    /// Executes the selection over the first item of the root field's stream, with `data` in the
+    /// Executes the selections over the first item of the root field's stream, with `data` in the
     /// context. `None` if the stream is empty. If a resolver panics, the response is an internal error.
     pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
         let answer = caught(self.answer_uncaught(data, request_id), request_id).await;
@@ -221,39 +221,40 @@ where
     }
 
     async fn answer_uncaught(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
-        let Prepared { kept, variables, plan, .. } = &self.prepared;
-        let written = match plan {
-            BoundPlan::Selections(written) => written,
+        let Prepared { cached, variables, plan, .. } = &self.prepared;
+        let selections = match plan {
+            BoundPlan::Selections(selections) => selections,
             BoundPlan::Invalid(errors) => {
                 return Some(error::seal(Response::from_errors(errors.clone()), request_id));
             }
         };
-        let root = written.set.node.items.iter().find_map(|selection| match &selection.node {
-            Selection::Field(field) => Some(field),
-            _ => None,
-        })?;
+        let root =
+            selections.set.node.items.iter().find_map(|selection| match &selection.node {
+                Selection::Field(field) => Some(field),
+                _ => None,
+            })?;
         data.insert(AreExpanded);
         let environment = &self.engine.environment;
-        let query = environment.of(kept, variables.clone(), data);
-        let ctx = query.create_context(environment.schema(), None, &written.set, None);
+        let query = environment.of(cached, variables.clone(), data);
+        let ctx = query.create_context(environment.schema(), None, &selections.set, None);
         let ctx = ctx.with_field(root);
         let response = self.engine.roots.2.create_field_stream(&ctx)?.next().await?;
-        Some(shaped(response, written, request_id))
+        Some(shaped(response, selections, request_id))
     }
 }
 
-/// Removes suggestions of names of the schema from a message.
-fn forget_names(error: &mut ServerError) {
+/// Removes suggestions from a message, which contain names of the schema.
+fn remove_suggestions(error: &mut ServerError) {
     // names in a document have no spaces
     if let Some(start) = error.message.find(" Did you mean") {
         error.message.truncate(start);
     }
 }
 
-/// Turns a panic of an execution into an internal error, so that only this operation fails, on a
-/// socket as well as in a request.
+/// Turns a panic of an execution into an internal error, so that other operations of a socket do not
+/// fail.
 async fn caught<T>(execution: impl Future<Output = T>, request_id: Uuid) -> Result<T, Response> {
-    // what it owned is dropped with it; what it shared is behind locks that tolerate a panic
+    // state that it owned is dropped with it; shared state is behind locks that tolerate a panic
     let done = AssertUnwindSafe(execution).catch_unwind().await;
     done.map_err(|_| {
         // the log already has its message
@@ -273,21 +274,21 @@ where
     S: SubscriptionType + Default + 'static,
 {
     let schema = Schema::build(Root::default(), Root::default(), Root::default());
-    // `measure` bounds it first, with its own message
+    // `measure` bounds the depth first, with its own message
     let schema = schema.limit_recursive_depth(MAX_DEPTH).validation_mode(validation);
     if introspection { schema.finish() } else { schema.disable_introspection().finish() }
 }
 
 /// A response that is safe to send, with its data in the shape of the document.
-fn shaped(response: Response, written: &ExpandedSelections, request_id: Uuid) -> Response {
+fn shaped(response: Response, selections: &ExpandedSelections, request_id: Uuid) -> Response {
     let mut response = error::seal(response, request_id);
     if was_executed(&response) {
-        written.shape.apply(&mut response);
+        selections.shape.apply(&mut response);
     }
     response
 }
 
-/// Whether a response came from an execution, and not from the validation before it.
+/// Whether a response is the result of an execution rather than of validation.
 #[must_use]
 pub fn was_executed(response: &Response) -> bool {
     let invalid = Some(Code::GraphqlValidationFailed.as_str());

@@ -1,18 +1,18 @@
 //! The errors of an operation, as clients see them.
 //!
-//! **Invariant.** A response that leaves [`seal`] shows only messages that were written for the
-//! client. Everything else is logged and replaced by a request ID. async-graphql would turn
-//! anything that can be displayed into a message, including a database error.
+//! **Invariant.** A response from [`seal`] contains only messages that were written for the client. Any
+//! other error is logged and replaced by a request ID. async-graphql would convert any displayable error
+//! into a message, including database errors.
 
 use std::fmt;
 
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
 use uuid::Uuid;
 
-/// Defines the codes: a variant's documentation is what the code means to a client, in one line.
+/// Defines the codes. The documentation of a variant is the meaning of the code, in one line.
 macro_rules! codes {
     ($( #[doc = $meaning:literal] $variant:ident = $code:literal, )*) => {
-        /// The codes that clients rely on, in `extensions.code`.
+        /// The codes in `extensions.code`, which clients rely on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $( #[doc = $meaning] $variant, )*
@@ -48,7 +48,7 @@ codes! {
     GraphqlValidationFailed = "GRAPHQL_VALIDATION_FAILED",
     /// The token is missing, invalid or expired, or its organization or membership does not exist.
     Unauthenticated = "UNAUTHENTICATED",
-    /// The viewer's role does not allow this, or the user is no active member of the organization that the request names.
+    /// The viewer's role does not allow this, or the user is not an active member of the organization that the request names.
     Forbidden = "FORBIDDEN",
     /// The viewer's organization has no object with this ID.
     NotFound = "NOT_FOUND",
@@ -78,16 +78,16 @@ impl Code {
     }
 }
 
-/// Why an operation is rejected before anything is executed.
+/// The reason why an operation is rejected before it is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Its kind.
     pub code: Code,
     /// The message for the client.
     pub message: String,
-    /// The path to the value at fault, starting at the argument or variable.
+    /// The path to the invalid value, starting at the argument or variable.
     pub field: Option<String>,
-    /// The places in the document.
+    /// The locations in the document.
     pub locations: Vec<Pos>,
 }
 
@@ -96,7 +96,7 @@ impl Error {
         Self { code, message: message.into(), field, locations: Vec::new() }
     }
 
-    /// The document does not fit the schema.
+    /// The error of a document that does not match the schema.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(Code::GraphqlValidationFailed, message, None)
     }
@@ -110,8 +110,8 @@ impl Error {
     }
 }
 
-/// Makes a response safe to send. An error without a code came from validation if it has neither a
-/// path nor a source; otherwise the client must not see it.
+/// Makes a response safe to send. An error without a code is a validation error if it has neither a path
+/// nor a source. Otherwise the client must not see it.
 #[must_use]
 pub fn seal(mut response: Response, request_id: Uuid) -> Response {
     for error in &mut response.errors {
@@ -131,8 +131,7 @@ pub fn seal(mut response: Response, request_id: Uuid) -> Response {
     response
 }
 
-/// The response to an operation whose execution ended before it produced any data, for a reason
-/// that is logged.
+/// The response to an operation whose execution failed without data, for a reason that is logged.
 #[must_use]
 pub fn internal(request_id: Uuid) -> Response {
     let mut error = ServerError::new(in_the_log(request_id), None);

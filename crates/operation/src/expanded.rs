@@ -1,10 +1,8 @@
-//! The expanded selections of an operation: without fragments where the object is known, without
-//! `@skip` and `@include`, and with each response key once (GraphQL, section 6.3.2,
-//! `CollectFields`).
+//! The expanded selections of an operation: without fragments that always apply, without `@skip` and
+//! `@include`, and with each response key once (GraphQL, section 6.3.2, `CollectFields`).
 //!
-//! **Invariant.** An object that is executed over expanded selections has one selection for each
-//! field of its response, in the order of the response. [`measure`](mod@crate::measure) has bounded
-//! their number.
+//! **Invariant.** Expanded selections have one selection for each field of an object in the response, in
+//! the order of the response. [`measure`](mod@crate::measure) has bounded their number.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -26,7 +24,7 @@ use crate::{
     weigh::Weigh,
 };
 
-/// Selections, and everything that depends only on them.
+/// Expanded selections, and the values that depend only on them.
 #[derive(Clone)]
 pub(crate) struct ExpandedSelections {
     pub(crate) set: Positioned<SelectionSet>,
@@ -50,14 +48,14 @@ impl ExpandedSelections {
         variables: &Variables,
     ) -> Self {
         let root = types::root(operation.ty);
-        let writer = Writer { types, document, variables };
-        let set = writer.set(root, &[&operation.selection_set.node]);
+        let expander = Expander { types, document, variables };
+        let set = expander.set(root, &[&operation.selection_set.node]);
         let set = Positioned::new(set, operation.selection_set.pos);
         let shape = Shape::of(types, root, &set.node).into();
         Self { set, shape, cost: None }
     }
 
-    /// Determines its cost, if it does not depend on variables.
+    /// Computes the cost, if it does not depend on variables.
     pub(crate) fn price(&mut self, prices: Prices<'_>, root: &str) {
         self.cost = prices.fixed(root, &self.set.node);
     }
@@ -66,12 +64,12 @@ impl ExpandedSelections {
     pub(crate) fn without(&self, omitted: &HashSet<Name>) -> Self {
         let mut expanded = self.clone();
         omit::omit_from_selections(&mut expanded.set.node, omitted);
-        // a list can be as long as without the argument
+        // without an argument such as `first`, a list can be longer
         expanded.cost = None;
         expanded
     }
 
-    /// The same selections without the arguments of the root's fields that can be omitted.
+    /// The same selections without the optional arguments of the root's fields.
     pub(crate) fn without_root_arguments(&self, types: &Types, root: &str) -> Self {
         let mut expanded = self.clone();
         for selection in &mut expanded.set.node.items {
@@ -86,13 +84,13 @@ impl ExpandedSelections {
         expanded
     }
 
-    /// Whether the root has no field of its own.
-    pub(crate) fn has_type_names_alone(&self) -> bool {
+    /// Whether all fields of the root are `__typename`.
+    pub(crate) fn has_only_typenames(&self) -> bool {
         self.names().all(|name| name == "__typename")
     }
 
-    /// Whether it asks for the schema's types.
-    pub(crate) fn names_the_schema(&self) -> bool {
+    /// Whether the root has an introspection field.
+    pub(crate) fn has_introspection(&self) -> bool {
         self.names().any(|name| matches!(name, "__schema" | "__type"))
     }
 
@@ -105,7 +103,7 @@ impl ExpandedSelections {
     }
 }
 
-struct Writer<'a> {
+struct Expander<'a> {
     types: &'a Types,
     document: &'a ExecutableDocument,
     variables: &'a Variables,
@@ -126,7 +124,7 @@ enum GroupKey<'a> {
 /// Selections by whether they are fields, and their response keys or types.
 type SelectionGroups<'a> = IndexMap<(bool, &'a str), SelectionGroup<'a>>;
 
-impl<'a> Writer<'a> {
+impl<'a> Expander<'a> {
     fn set(&self, object: &str, sets: &[&'a SelectionSet]) -> SelectionSet {
         let mut all = SelectionGroups::new();
         for set in sets {
@@ -216,7 +214,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether any selection of a document, or of its fragments, has a directive.
+/// Whether any selection of a document has a directive, including those in fragments.
 pub(crate) fn has_directives(document: &ExecutableDocument) -> bool {
     fn within(set: &SelectionSet) -> bool {
         set.items.iter().any(|selection| {

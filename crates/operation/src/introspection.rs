@@ -1,16 +1,15 @@
 //! Introspection: queries about the schema itself (GraphQL, section 4).
 //!
-//! Every type leads to others, so a query of a few hundred bytes can ask for an answer that grows
-//! ninefold with each level of nesting. The schema does not change, so it is read once from the
-//! library, as the answer to a query for all of it. From then on, a selection is answered from that
-//! answer, which is also where its cost comes from.
+//! Every type leads to others, so a query of a few hundred bytes can have an answer that grows ninefold
+//! with each level of nesting. The schema does not change, so it is read once from the library, as the
+//! answer to a query for the whole schema. Later queries are answered from that answer, which also
+//! determines their cost.
 //!
 //! **Invariants.**
 //! - The cost of an introspection field is the number of fields in its answer, counted by the same
 //!   walk that writes the answer. Counting ends at the limit.
 //! - The bytes of an answer are drawn from the operation's budget while it is written.
-//! - Lists are nested at most [`MAX_LISTS`] deep, as graphql-js' `MaxIntrospectionDepthRule` limits
-//!   them.
+//! - Lists are nested at most [`MAX_LISTS`] deep, like with graphql-js' `MaxIntrospectionDepthRule`.
 
 use std::collections::HashMap;
 
@@ -28,13 +27,12 @@ use crate::{
     types::{Slot, Types},
 };
 
-/// How deep lists can be nested. The usual queries of tools need three: types, fields, arguments.
+/// The maximum nesting of lists. The usual queries of tools need three levels: types, fields, arguments.
 const MAX_LISTS: usize = 3;
-/// How many bytes are written before they are drawn.
-const DRAWN: usize = 16 * 1024;
+/// The number of bytes that are written before they are drawn.
+const DRAW_SIZE: usize = 16 * 1024;
 
-/// Everything that can be asked about the schema. A reference to a type in a list of nested types is
-/// written out as far as needed for its name.
+/// The query for the whole schema. References to types are expanded as deep as needed for their names.
 const ALL: &str = "{ __schema { description
     queryType { name } mutationType { name } subscriptionType { name }
     types { ...T }
@@ -49,26 +47,26 @@ const ALL: &str = "{ __schema { description
   fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { kind name
     ofType { kind name ofType { kind name } } } } } }";
 
-/// Draws bytes of a response from the budget of the operation in a context.
+/// Draws bytes of a response from the budget of the operation of a context.
 pub type Draw = fn(&Context<'_>, usize) -> Result<(), async_graphql::Error>;
 
-/// The schema, as introspection shows it.
+/// The data of introspection.
 pub(crate) struct Introspection {
     /// The value of `__schema`.
     schema: Map<String, Json>,
-    /// Its types by name.
+    /// The schema's types by name.
     types: HashMap<String, Map<String, Json>>,
 }
 
-/// What a walk through an answer does.
+/// A visitor of an answer.
 trait Visitor {
-    /// Counts a field.
+    /// Visits a field.
     fn field(&mut self) -> Result<(), Stop>;
-    /// Takes a piece of text.
+    /// Visits a piece of the answer's text, which `write` appends.
     fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Stop>;
 }
 
-/// Why a walk ends early.
+/// The reason why a walk ends early.
 enum Stop {
     /// There are more fields than allowed.
     Limit,
@@ -108,13 +106,13 @@ impl Visitor for Text<'_, '_> {
 
     fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Stop> {
         write(&mut self.out);
-        if self.out.len() - self.drawn >= DRAWN { self.draw() } else { Ok(()) }
+        if self.out.len() - self.drawn >= DRAW_SIZE { self.draw() } else { Ok(()) }
     }
 }
 
 impl Text<'_, '_> {
     fn draw(&mut self) -> Result<(), Stop> {
-        // once here, and once in the text of the response
+        // twice: here, and in the text of the response
         let bytes = 2 * (self.out.len() - self.drawn);
         self.drawn = self.out.len();
         (self.draw)(self.ctx, bytes).map_err(Stop::Exhausted)
@@ -142,8 +140,7 @@ impl Introspection {
         Self { types: types.collect(), schema }
     }
 
-    /// The types of introspection itself: the name of each object, and its fields with their types
-    /// and the names and slots of their arguments.
+    /// The introspection types, such as `__Type`: the name of each, and its fields.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = (&str, Vec<OwnField<'_>>)> {
         let own = self.types.iter().filter(|(name, _)| name.starts_with("__"));
         own.filter_map(|(name, ty)| {
@@ -160,7 +157,8 @@ impl Introspection {
         })
     }
 
-    /// The number of fields in the answer to `__schema` or `__type`, up to the limit and one more.
+    /// The number of fields in the answer to `__schema` or `__type`, counted up to one more than the
+    /// limit.
     pub(crate) fn count(
         &self,
         types: &Types,
@@ -170,12 +168,12 @@ impl Introspection {
     ) -> usize {
         let mut count = Count { fields: 0, limit };
         let walk = Walk { introspection: self, types, variables };
-        // what stops it has been counted
+        // the field that exceeds the limit has been counted
         walk.root(field, &mut count).ok();
         count.fields
     }
 
-    /// The answer to the field in a context, `__schema` or `__type`, as JSON.
+    /// The answer to the context's field, `__schema` or `__type`, as JSON.
     pub(crate) fn answer(
         &self,
         types: &Types,
@@ -194,23 +192,23 @@ impl Introspection {
     }
 }
 
-/// A field of a type of introspection: its name, its type, and its arguments with their types.
+/// A field of an introspection type: its name, its type, and its arguments.
 pub(crate) type OwnField<'a> = (&'a str, Type, Vec<(&'a str, Slot)>);
 
 fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The type in a reference to one.
+/// The type of a type reference.
 fn type_of(reference: &Json) -> Type {
-    fn written(reference: &Json) -> String {
+    fn sdl(reference: &Json) -> String {
         match text(&reference["kind"]) {
-            "NON_NULL" => format!("{}!", written(&reference["ofType"])),
-            "LIST" => format!("[{}]", written(&reference["ofType"])),
+            "NON_NULL" => format!("{}!", sdl(&reference["ofType"])),
+            "LIST" => format!("[{}]", sdl(&reference["ofType"])),
             _ => text(&reference["name"]).to_owned(),
         }
     }
-    Type::new(&written(reference)).expect("the library describes types that exist")
+    Type::new(&sdl(reference)).expect("the library describes types that exist")
 }
 
 /// A walk through the answer to a selection.
@@ -249,7 +247,7 @@ impl Walk<'_> {
         let value = named.and_then(|name| self.introspection.types.get(name)).unwrap_or(value);
         let fields = set.items.iter().filter_map(|selection| match &selection.node {
             Selection::Field(field) => Some(&field.node),
-            // of another type, which an object of the schema is not
+            // a fragment on another type, which never applies
             _ => None,
         });
         for (place, field) in fields.enumerate() {
@@ -306,7 +304,7 @@ impl Walk<'_> {
     }
 }
 
-/// Rejects introspection with lists in lists in lists in lists.
+/// Fails if introspection nests more than [`MAX_LISTS`] lists.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
@@ -317,7 +315,7 @@ pub(crate) fn limit_lists(types: &Types, root: &SelectionSet) -> Result<(), Erro
                 let known = types.field(object, &field.node.name.node);
                 let inner = &field.node.selection_set.node;
                 let below = depth(types, known.map_or("", |known| known.base()), inner);
-                // leaves in a list, as the locations of a directive, lead no further
+                // a list of leaves, such as the locations of a directive, does not count
                 below + usize::from(known.is_some_and(|of| of.is_list() && !inner.items.is_empty()))
             }
             _ => 0,
@@ -339,7 +337,7 @@ pub(crate) fn limit_lists(types: &Types, root: &SelectionSet) -> Result<(), Erro
     Ok(())
 }
 
-/// The error of a document that asks about the schema of a service that does not answer this.
-pub(crate) fn turned_off() -> Error {
+/// The error for an introspection field if introspection is off.
+pub(crate) fn introspection_off() -> Error {
     Error::invalid("Introspection is turned off.")
 }

@@ -1,7 +1,7 @@
 //! Values as JSON text.
 //!
-//! **Invariant.** `Value::Binary`, which no field of a schema uses, is JSON that is already
-//! written. An [`object`](mod@crate::object) creates it.
+//! **Invariant.** `Value::Binary`, which no field of a schema uses, is serialized JSON. An
+//! [`object`](mod@crate::object) creates it.
 
 use async_graphql::{Response, Value};
 
@@ -40,12 +40,12 @@ pub(crate) fn value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes of a value that are written already.
-pub(crate) fn written(value: &Value) -> usize {
+/// The number of bytes of a value that are already serialized.
+pub(crate) fn serialized(value: &Value) -> usize {
     match value {
         Value::Binary(json) => json.len(),
-        Value::List(values) => values.iter().map(written).sum(),
-        Value::Object(fields) => fields.values().map(written).sum(),
+        Value::List(values) => values.iter().map(serialized).sum(),
+        Value::Object(fields) => fields.values().map(serialized).sum(),
         _ => 0,
     }
 }
@@ -56,12 +56,12 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends a serializable value as JSON.
-#[expect(clippy::missing_panics_doc, reason = "memory takes JSON")]
+#[expect(clippy::missing_panics_doc, reason = "writing to memory never fails")]
 pub fn serialize(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("memory takes JSON");
+    serde_json::to_writer(out, value).expect("writing to memory never fails");
 }
 
-/// A response.
+/// A response as JSON.
 #[must_use]
 #[expect(clippy::missing_panics_doc, reason = "JSON is UTF-8")]
 pub fn text(response: &Response) -> String {

@@ -1,28 +1,28 @@
-//! The engine: takes a GraphQL operation from its text to its response. It works with any schema
-//! and knows nothing about the subject of the schema.
+//! A GraphQL engine, from the text of an operation to its response. It works with any schema.
 //!
 //! [`Engine::prepare`] checks an operation, [`Engine::execute`] executes it once, and
 //! [`Engine::follow`] executes it for each item of a subscription.
 //!
-//! async-graphql parses recursively, treats an omitted variable as null, and finds a value of the
-//! wrong type in the middle of the execution. So, before anything is executed:
+//! async-graphql parses recursively, treats an omitted variable as null, and detects a value of the
+//! wrong type only during execution. So before an operation is executed:
 //!
 //! 1. [`scan`](mod@scan) bounds the nesting and the number of tokens of the unparsed document.
-//! 2. The document is parsed, the operation is chosen, `measure` bounds it with its fragments
+//! 2. The document is parsed, the operation is selected, `measure` bounds it with its fragments
 //!    expanded, and `names` bounds its unknown names.
-//! 3. `coerce` checks literals against the schema, and `written` expands the selections.
-//! 4. `validate` checks rules that the library keeps only in part, and the library validates the
+//! 3. `coerce` checks literals against the schema, and `expanded` expands the selections.
+//! 4. `validate` checks rules that the library checks only in part, and the library validates the
 //!    document, by executing it over roots that resolve nothing (`root`).
 //!
-//! The result depends on the text alone and is kept for the next request (`kept`), which adds its
-//! variables: `coerce` checks them and fills in defaults, `omit` removes those that are omitted, so
-//! that omitted is not null, and `cost` checks the operation against the [`Limits`].
+//! The result depends only on the text and is cached for later requests (`cache`). A request adds its
+//! variables: `coerce` checks them and fills in defaults, `omit` removes omitted ones, so that omitted
+//! is not null, and `cost` checks the operation against the [`Limits`].
 //!
 //! Then the roots resolve the expanded selections, without the library's own preparation, and
-//! `introspection` answers fields about the schema. Finally, `shape` brings the data into the shape of the document.
+//! `introspection` answers introspection fields. Finally, `shape` brings the data into the shape of the
+//! document.
 //!
-//! **Invariant.** Faults of a request are known, with their code and field, before the first
-//! resolver runs. Only faults that depend on the data or the role are found later.
+//! **Invariant.** Errors of a request are found, with their code and field, before the first resolver
+//! runs. Only errors that depend on the data or the role are found later.
 
 #![warn(missing_docs)]
 

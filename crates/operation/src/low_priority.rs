@@ -1,8 +1,8 @@
-//! Work that would occupy a thread of the runtime.
+//! Separate threads for work that would block a thread of the runtime.
 //!
-//! An operation with ten thousand rows runs for tens of milliseconds without waiting for anything.
-//! On a thread of the runtime, everything else on that thread would wait as long, and if that is
-//! the thread that polls the sockets, so would everything else.
+//! An operation with ten thousand rows runs for tens of milliseconds without yielding. On a thread of
+//! the runtime, it would delay all other tasks of that thread, and all tasks if that thread polls the
+//! sockets.
 
 use std::{panic::AssertUnwindSafe, thread};
 
@@ -40,23 +40,23 @@ pub async fn run_at_low_priority<T: Send + 'static>(
         .name("expensive".to_owned())
         .stack_size(STACK)
         .spawn(run)
-        .expect("the operating system gives threads");
-    match receiver.await.expect("work comes to something while it is waited for") {
+        .expect("the operating system can create a thread");
+    match receiver.await.expect("work that is awaited is not canceled") {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-/// Gives the current thread a lower priority on Linux, where 0 is usual and 19 the lowest.
+/// Lowers the priority of the current thread on Linux. 0 is the default, and 19 the lowest.
 #[cfg(target_os = "linux")]
 pub fn lower_priority(nice: i32) {
     use rustix::{process::setpriority_process, thread::gettid};
 
-    // to Linux, a thread is a process here
+    // this system call of Linux applies to a single thread
     setpriority_process(Some(gettid()), nice).ok();
 }
 
-/// Gives the current thread a lower priority on Linux, where 0 is usual and 19 the lowest.
+/// Lowers the priority of the current thread on Linux. 0 is the default, and 19 the lowest.
 #[cfg(not(target_os = "linux"))]
 pub fn lower_priority(_: i32) {}
 

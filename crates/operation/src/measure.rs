@@ -1,10 +1,9 @@
 //! The size of a document with its fragments expanded.
 //!
-//! **Invariant.** Each fragment is measured once, however often it is spread, and sums saturate. So
-//! a document with fragments that double is refused in the time that it takes to read it. A
-//! document that passes is at most 64 levels deep, so recursive code that walks it later has enough
-//! stack. The library's validation walks each operation and each fragment with the fragments below
-//! it, so the sum of all of these is bounded as well.
+//! **Invariant.** Each fragment is measured once, regardless of its spreads, and sums saturate. So a
+//! document with fragments that double is rejected in time proportional to its length. An accepted
+//! document is at most 64 levels deep, so recursive code has enough stack. The library's validation walks
+//! each operation and each fragment with their nested fragments, so their total is bounded as well.
 
 use std::collections::HashMap;
 
@@ -15,11 +14,11 @@ use async_graphql::{
 
 use crate::error::Error;
 
-/// The maximum nesting of selections, counting a fragment as a level.
+/// The maximum nesting of selections. A fragment counts as a level.
 pub(crate) const MAX_DEPTH: usize = 64;
 /// The maximum number of selections with fragments expanded.
 const MAX_SELECTIONS: usize = 20_000;
-/// The maximum number of all operations and all fragments of a document together, each expanded.
+/// The maximum number of selections of all operations and fragments of a document, each expanded.
 const MAX_IN_ALL: usize = 5 * MAX_SELECTIONS;
 
 #[derive(Clone, Copy, Default)]
@@ -34,8 +33,10 @@ struct Measure<'a> {
     known: HashMap<&'a str, Option<Size>>,
 }
 
-/// The number of selections of all operations and all fragments together, each expanded. Rejects a
-/// document that is too deep or too large, or has fragments that spread each other.
+/// The number of selections of all operations and fragments, each expanded.
+///
+/// # Errors
+/// If the document is too deep or too large, or has a cycle of fragments.
 pub(crate) fn measure(document: &ExecutableDocument) -> Result<usize, Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     let operations = document.operations.iter().map(|(_, of)| &of.node.selection_set.node);
@@ -78,7 +79,7 @@ impl<'a> Measure<'a> {
                 );
                 return Err(Error::limit("query", message));
             }
-            // a fragment that was already measured
+            // the depth of a fragment that was already measured
             if depth + size.depth > MAX_DEPTH + 1 {
                 return Err(Error::limit(
                     "query",
@@ -97,7 +98,7 @@ impl<'a> Measure<'a> {
                 Err(Error::invalid(message))
             }
             None => {
-                // the validation finds unknown fragments
+                // validation finds unknown fragments
                 let Some(fragment) = self.fragments.get(name) else { return Ok(Size::default()) };
                 self.known.insert(name, None);
                 let size = self.set(&fragment.node.selection_set.node, depth)?;

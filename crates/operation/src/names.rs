@@ -1,8 +1,8 @@
-//! Names in a document that the schema does not have.
+//! Unknown names in a document.
 //!
-//! For each of them, the library's validation compares the name with all names that could be meant,
-//! to suggest one. A document can have thousands of unknown names. So a few are left to the
-//! validation, and a document with more is rejected before, by the first of them.
+//! For each unknown name, the library's validation compares it with all similar names to make a
+//! suggestion. A document can have thousands of unknown names. So a document with more than a few is
+//! rejected before validation, with errors for the first ones.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use async_graphql::{
 };
 
 use crate::{
-    engine::MAX_FAULTS,
+    engine::MAX_VALIDATION_ERRORS,
     types::{self, Types},
 };
 
@@ -21,11 +21,11 @@ struct Names<'a> {
     unknown: Vec<ServerError>,
 }
 
-/// Rejects a document with very many names of fields, arguments, types and directives that the schema
-/// does not have.
+/// Fails if a document has more than [`MAX_VALIDATION_ERRORS`] unknown names of fields, arguments, types and
+/// directives.
 ///
 /// # Errors
-/// The first [`MAX_FAULTS`] of them.
+/// The errors of the first [`MAX_VALIDATION_ERRORS`] names.
 pub(crate) fn limit_unknown(
     types: &Types,
     document: &ExecutableDocument,
@@ -34,7 +34,7 @@ pub(crate) fn limit_unknown(
     match names.document(document) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => {
-            names.unknown.truncate(MAX_FAULTS);
+            names.unknown.truncate(MAX_VALIDATION_ERRORS);
             Err(names.unknown)
         }
     }
@@ -58,7 +58,7 @@ impl Names<'_> {
     fn unknown(&mut self, what: &str, name: &str, place: Pos) -> ControlFlow<()> {
         let message = format!("Unknown {what} \"{name}\".");
         self.unknown.push(ServerError::new(message, Some(place)));
-        if self.unknown.len() > MAX_FAULTS {
+        if self.unknown.len() > MAX_VALIDATION_ERRORS {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -97,7 +97,7 @@ impl Names<'_> {
         self.directives(&field.directives)?;
         let name = field.name.node.as_str();
         let Some(known) = self.types.field(object, name) else {
-            // below an unknown field nothing is known
+            // the type of an unknown field is unknown
             if name != "__typename" && self.types.has_fields(object) {
                 self.unknown("field", name, place)?;
             }

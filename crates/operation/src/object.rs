@@ -1,18 +1,18 @@
-//! Objects that resolve their plain fields in one go.
+//! Objects whose plain fields are resolved without futures.
 //!
-//! async-graphql creates a future for each field of each object, whether it waits or not, and then
-//! a value. Most fields of a row do not wait. An [`Object`] defines how each of its plain fields is
-//! written as JSON, and leaves the fields that wait to a container. A list of objects is resolved
-//! field by field: each plain field is looked up once, and each field that waits is one future for
-//! the whole list. Then the text of the list is written, in the order of the document.
+//! async-graphql creates a future and a value for each field of each object. But most fields of a row are
+//! plain: they do not wait. An [`Object`] writes its plain fields directly as JSON, and leaves its async
+//! fields to a container. A list of objects is resolved field by field: each plain field is looked up
+//! once, and each async field is one future for the whole list. Then the text of the list is written, in
+//! the order of the document.
 //!
 //! **Invariants.**
-//! - Each object is described once: the schema's description of a plain field and how it is written
-//!   are in one place.
-//! - Written JSON contains no error. Once an operation has an error, objects are values, so that
-//!   [`shape`](mod@crate::shape) can put null where it belongs.
-//! - The bytes of response keys and plain fields are drawn from the object's budget, object by
-//!   object, and so are errors. What a field that waits has written was drawn by that field.
+//! - Each object is described once: the schema's description of a plain field and its writer are in one
+//!   place.
+//! - Serialized JSON contains no error. Once an operation has an error, objects are values, so that
+//!   [`shape`](mod@crate::shape) can insert nulls.
+//! - The bytes of response keys, plain fields and errors are drawn from the budget, object by object. An
+//!   async field draws its own bytes.
 
 use std::{borrow::Cow, pin::Pin};
 
@@ -27,16 +27,16 @@ use futures_util::future::join_all;
 
 use crate::json;
 
-/// Writes a plain field of an object as JSON. One without arguments takes no memory.
+/// Writes a plain field of an object as JSON. A writer without captured arguments takes no memory.
 pub type Plain<T> = Box<dyn Fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error> + Send + Sync>;
 
 /// The description of a plain field.
 pub struct PlainField {
     /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// Its description.
     pub description: String,
-    /// Its type, as the schema writes it.
+    /// Its type, in the syntax of SDL.
     pub ty: String,
     /// Its arguments.
     pub arguments: Vec<MetaInputValue>,
@@ -44,15 +44,15 @@ pub struct PlainField {
 
 /// An object with plain fields.
 pub trait Object: ContainerType + Sized {
-    /// The error if a field cannot be shown.
+    /// The error if a field cannot be written.
     type Error: Into<async_graphql::Error> + Send;
     /// The fields with async resolvers.
     type AsyncFields: ContainerType;
 
-    /// The writer of a field, with its arguments, if it is a plain one.
+    /// The writer of a field, with its arguments, if the field is plain.
     fn plain(field: &Context<'_>) -> Option<Plain<Self>>;
 
-    /// The same object, for the fields with async resolvers.
+    /// The same object as the container of its async fields.
     fn waiting(&self) -> Self::AsyncFields;
 
     /// Draws bytes of a response from the budget.
@@ -62,16 +62,16 @@ pub trait Object: ContainerType + Sized {
     fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Self::Error>;
 }
 
-/// How many bytes are written before they are drawn.
-const DRAWN: usize = 16 * 1024;
+/// The number of bytes that are written before they are drawn.
+const DRAW_SIZE: usize = 16 * 1024;
 
-/// How many copies of written text exist at once: in the text of an object, and in the text that
-/// contains it.
-const WRITTEN: usize = 2;
-/// The bytes of an error, in the response and as its text, in addition to its message.
-const ERROR: usize = 512;
-/// The bytes of a field of an object that is a value.
-const VALUE: usize = 96;
+/// The number of copies of written text that exist at once: in the text of an object, and in that of its
+/// parent.
+const COPIES: usize = 2;
+/// The bytes of an error in memory and in the response, in addition to its message.
+const ERROR_SIZE: usize = 512;
+/// The bytes of a field of an object as a value, in addition to its key.
+const VALUE_SIZE: usize = 96;
 
 /// Marks a context in which selections are expanded.
 pub(crate) struct AreExpanded;
@@ -102,11 +102,11 @@ impl<T: Object> OutputType for Objects<T> {
     }
 }
 
-/// One selected field.
+/// A selected field.
 enum Step<'a, T: Object> {
     Typename(&'a Name),
     Plain(&'a Positioned<Field>, Plain<T>),
-    /// A field that waits, by its place among these.
+    /// An async field, with its index among the async fields.
     Async(&'a Positioned<Field>, usize),
 }
 
@@ -119,7 +119,7 @@ impl<'a, T: Object> Step<'a, T> {
     }
 }
 
-/// The results of a field that waits, for each object.
+/// The results of an async field, one for each object.
 type AsyncResults = Vec<ServerResult<Value>>;
 
 /// Resolves the selections of objects: of a list, or of a single one.
@@ -131,7 +131,9 @@ pub async fn resolve<T: Object>(
     objects: &[T],
     is_list: bool,
 ) -> ServerResult<Value> {
-    let Some(steps) = steps::<T>(ctx) else { return in_the_library(ctx, objects, is_list).await };
+    let Some(steps) = steps::<T>(ctx) else {
+        return resolve_with_library(ctx, objects, is_list).await;
+    };
     let waiting: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {
@@ -139,24 +141,24 @@ pub async fn resolve<T: Object>(
             _ => None,
         })
         .collect();
-    let waited: Vec<AsyncResults> = match waiting.len() {
+    let results: Vec<AsyncResults> = match waiting.len() {
         0 => Vec::new(),
         _ => join_all(waiting).await,
     };
-    let has_failed = waited.iter().flatten().any(Result::is_err)
+    let has_failed = results.iter().flatten().any(Result::is_err)
         || !ctx.query_env.errors.lock().map_or(true, |errors| errors.is_empty());
     if has_failed {
-        return values(ctx, objects, is_list, &steps, waited);
+        return values(ctx, objects, is_list, &steps, results);
     }
-    match written(ctx, objects, is_list, &steps, &waited)? {
+    match write_objects(ctx, objects, is_list, &steps, &results)? {
         Some(text) => Ok(Value::Binary(text.into())),
-        None => values(ctx, objects, is_list, &steps, waited),
+        None => values(ctx, objects, is_list, &steps, results),
     }
 }
 
-/// Draws the bytes of plain fields. If the budget is exhausted, that is one error for all objects.
+/// Draws the bytes of plain fields. An exhausted budget is one error for all objects.
 fn draw<T: Object>(ctx: &ContextSelectionSet<'_>, bytes: usize) -> ServerResult<()> {
-    T::draw(ctx, WRITTEN * bytes)
+    T::draw(ctx, COPIES * bytes)
         .map_err(|error| ctx.set_error_path(error.into().into_server_error(ctx.item.pos)))
 }
 
@@ -180,8 +182,8 @@ fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>
     steps.collect()
 }
 
-/// A field that waits, for one object after the other: the data that the first one waits for is
-/// then available to the others.
+/// Resolves an async field of one object after the other. The data that the first one loads is then
+/// available to the others.
 fn wait<'a, T: Object>(
     ctx: &'a ContextSelectionSet<'a>,
     objects: &'a [T],
@@ -189,30 +191,30 @@ fn wait<'a, T: Object>(
     field: &'a Positioned<Field>,
 ) -> Pin<Box<dyn Future<Output = AsyncResults> + Send + 'a>> {
     Box::pin(async move {
-        let mut waited = Vec::with_capacity(objects.len());
+        let mut results = Vec::with_capacity(objects.len());
         for (index, object) in objects.iter().enumerate() {
             let waiting = object.waiting();
             let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
             let ctx = of_object.with_field(field);
-            waited.push(waiting.resolve_field(&ctx).await.map(Option::unwrap_or_default));
+            results.push(waiting.resolve_field(&ctx).await.map(Option::unwrap_or_default));
         }
-        waited
+        results
     })
 }
 
-/// The text of the objects, or `None` if a plain field cannot be shown.
-fn written<T: Object>(
+/// Writes the objects as JSON. Returns `None` if a field has an error.
+fn write_objects<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
-    waited: &[AsyncResults],
+    results: &[AsyncResults],
 ) -> ServerResult<Option<Vec<u8>>> {
     let mut out = Vec::with_capacity(objects.len() * steps.len() * 24);
     if is_list {
         out.push(b'[');
     }
-    // what was written and not drawn: everything except what fields that wait have written
+    // written and not drawn yet, without the bytes of async fields
     let mut own_bytes = 0;
     for (index, object) in objects.iter().enumerate() {
         let start = out.len();
@@ -236,9 +238,9 @@ fn written<T: Object>(
                         return Ok(None);
                     }
                 }
-                Step::Async(_, at) => match &waited[*at][index] {
+                Step::Async(_, at) => match &results[*at][index] {
                     Ok(value) => {
-                        of_others += json::written(value);
+                        of_others += json::serialized(value);
                         json::value(value, &mut out);
                     }
                     Err(_) => return Ok(None),
@@ -247,7 +249,7 @@ fn written<T: Object>(
         }
         out.push(b'}');
         own_bytes += out.len() - start - of_others;
-        if own_bytes > DRAWN {
+        if own_bytes > DRAW_SIZE {
             draw::<T>(ctx, own_bytes)?;
             own_bytes = 0;
         }
@@ -259,20 +261,20 @@ fn written<T: Object>(
     Ok(Some(out))
 }
 
-/// The objects as values. Failed fields are missing and are among the errors.
+/// The objects as values. Failed fields are missing, and their errors are added to the context.
 fn values<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
-    waited: Vec<AsyncResults>,
+    results: Vec<AsyncResults>,
 ) -> ServerResult<Value> {
-    let mut waited: Vec<_> = waited.into_iter().map(Vec::into_iter).collect();
+    let mut results: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
     let mut all = Vec::with_capacity(objects.len());
     for (index, object) in objects.iter().enumerate() {
         let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
         let mut fields = IndexMap::with_capacity(steps.len());
-        draw::<T>(ctx, steps.iter().map(|step| VALUE + step.key().len()).sum())?;
+        draw::<T>(ctx, steps.iter().map(|step| VALUE_SIZE + step.key().len()).sum())?;
         for step in steps {
             let value = match step {
                 Step::Typename(_) => Ok(Value::String(T::type_name().into_owned())),
@@ -288,14 +290,14 @@ fn values<T: Object>(
                         }
                     }
                 }
-                Step::Async(_, at) => waited[*at].next().unwrap_or(Ok(Value::Null)),
+                Step::Async(_, at) => results[*at].next().unwrap_or(Ok(Value::Null)),
             };
             match value {
                 Ok(value) => {
                     fields.insert(step.key().clone(), value);
                 }
                 Err(error) => {
-                    draw::<T>(ctx, ERROR + error.message.len())?;
+                    draw::<T>(ctx, ERROR_SIZE + error.message.len())?;
                     ctx.add_error(error);
                 }
             }
@@ -305,8 +307,8 @@ fn values<T: Object>(
     Ok(if is_list { Value::List(all) } else { all.pop().unwrap_or_default() })
 }
 
-/// Resolves selections that are not expanded, with the library.
-async fn in_the_library<T: Object>(
+/// Resolves unexpanded selections with the library.
+async fn resolve_with_library<T: Object>(
     ctx: &ContextSelectionSet<'_>,
     objects: &[T],
     is_list: bool,
@@ -333,13 +335,13 @@ pub async fn resolve_field<T: Object>(
     };
     let mut out = Vec::new();
     let within = ctx.with_selection_set(&field.node.selection_set);
-    match plain(object, &mut out).and_then(|()| T::draw(&within, WRITTEN * out.len())) {
+    match plain(object, &mut out).and_then(|()| T::draw(&within, COPIES * out.len())) {
         Ok(()) => Ok(Some(Value::Binary(out.into()))),
         Err(error) => Err(ctx.set_error_path(error.into().into_server_error(field.pos))),
     }
 }
 
-/// Describes an object: these plain fields, and those that wait.
+/// Registers an object with its plain and async fields.
 pub fn describe<T: Object>(
     registry: &mut Registry,
     description: &[&str],
@@ -428,7 +430,7 @@ fn object_type<T>(
     }
 }
 
-/// The fields that wait, for an object without any.
+/// The async fields of an object without any.
 pub struct NoFields;
 
 impl ContainerType for NoFields {

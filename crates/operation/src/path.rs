@@ -1,12 +1,12 @@
 //! The path of a value.
 //!
-//! **Invariant.** A path has a bounded length, although a client can choose the names of fields that
-//! do not exist.
+//! **Invariant.** The length of a path is bounded, although clients can choose the names of unknown
+//! fields.
 
 use std::fmt;
 
-/// The maximum number of bytes of a name that are shown. The schema's own are much shorter.
-const SHOWN: usize = 100;
+/// The maximum number of displayed bytes of a name. The schema's names are much shorter.
+const MAX_NAME_BYTES: usize = 100;
 
 /// The path to a value, starting at the argument: `input.3.url`.
 #[derive(Clone, Copy)]
@@ -22,19 +22,19 @@ enum Segment<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// The argument itself.
+    /// The path of an argument.
     #[must_use]
     pub const fn argument(name: &'a str) -> Self {
         Self { parent: None, segment: Segment::Name(name) }
     }
 
-    /// A field of the value here.
+    /// The path of a field of this value.
     #[must_use]
     pub fn field(&'a self, name: &'a str) -> Self {
         Self { parent: Some(self), segment: Segment::Name(name) }
     }
 
-    /// An element of the list here.
+    /// The path of an element of this list.
     #[must_use]
     pub fn index(&'a self, index: usize) -> Self {
         Self { parent: Some(self), segment: Segment::Index(index) }
@@ -47,7 +47,9 @@ impl fmt::Display for Path<'_> {
             write!(formatter, "{parent}.")?;
         }
         match self.segment {
-            Segment::Name(name) => formatter.write_str(&name[..name.floor_char_boundary(SHOWN)]),
+            Segment::Name(name) => {
+                formatter.write_str(&name[..name.floor_char_boundary(MAX_NAME_BYTES)])
+            }
             Segment::Index(index) => write!(formatter, "{index}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Prepares an operation before it is executed.
+//! Prepares operations for execution.
 
 use std::sync::Arc;
 
@@ -31,33 +31,32 @@ use crate::{
     validate,
 };
 
-/// A document with more bytes, more expanded selections or more values of variables than these
-/// takes long to prepare: a millisecond or two.
+/// The numbers of bytes, expanded selections and values of variables above which an operation takes long
+/// to prepare: more than a millisecond or two.
 const LONG_DOCUMENT: usize = 2 * 1024;
 const MANY_SELECTIONS: usize = 1_000;
 const MANY_VALUES: usize = 5_000;
 
-/// An operation as a client sends it.
+/// An operation of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Operation {
     /// The document.
     pub query: String,
-    /// The operation to execute, if there are several.
+    /// The name of the operation to execute, if there are several.
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: Map<String, Json>,
-    /// The id of a document that is known ([`Documents`](crate::Documents)), in place of the text.
+    /// The ID of a persisted document ([`Documents`](crate::Documents)), instead of the text.
     pub document_id: Option<String>,
     /// The SHA-256 of the document, if the client sends it as an automatic persisted query.
     pub persisted_query: Option<String>,
-    /// The numbers of the request that were rounded when it was read. A value of `JSON` cannot have
-    /// them.
+    /// The numbers that were rounded when the request was parsed. They are rejected in values of `JSON`.
     pub rounded: Arc<RoundedNumbers>,
 }
 
 impl Operation {
-    /// The operation in a request's parameters (GraphQL over HTTP, section 5.1), which were read from a
-    /// text with these numbers.
+    /// The operation in a request's parameters (GraphQL over HTTP, section 5.1). `rounded` is the rounded
+    /// numbers in the parameters.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a parameter that is missing or of another type.
@@ -105,53 +104,54 @@ fn persisted_query(parameters: &Map<String, Json>) -> Option<String> {
     Some(named.get("sha256Hash")?.as_str()?.to_owned())
 }
 
-/// An operation, with its cached part, if any.
+/// An operation with its cached part, if there is one.
 pub struct LookUp {
     key: Key,
-    kept: Option<Arc<CachedOperation>>,
+    cached: Option<Arc<CachedOperation>>,
     variables: Map<String, Json>,
     rounded: Arc<RoundedNumbers>,
 }
 
 impl LookUp {
-    /// Whether preparing it takes so long that other work of its thread would notice, so that it should
-    /// be done on a thread of its own ([`run_at_low_priority`](crate::run_at_low_priority)).
+    /// Whether preparing it takes so long that it should run on a separate thread
+    /// ([`run_at_low_priority`](crate::run_at_low_priority)).
     #[must_use]
     pub fn takes_long(&self) -> bool {
         let query = &self.key.query;
-        let document_takes_long = || match self.kept.as_ref().map(|kept| (&kept.plan, kept)) {
-            // with its variables, it is expanded again, or its answer is counted again
-            Some((Plan::Conditional(_), kept)) => {
-                kept.selections > MANY_SELECTIONS || may_ask_for_the_schema(query)
+        let document_takes_long = || match self.cached.as_ref().map(|cached| (&cached.plan, cached))
+        {
+            // for its variables, it is expanded again, or its introspection answer is counted again
+            Some((Plan::Conditional(_), cached)) => {
+                cached.selection_count > MANY_SELECTIONS || may_introspect(query)
             }
-            Some((Plan::Selections(written), _)) => {
-                written.cost.is_none() && written.names_the_schema()
+            Some((Plan::Selections(selections), _)) => {
+                selections.cost.is_none() && selections.has_introspection()
             }
             Some((Plan::Invalid(_), _)) => false,
             None => {
                 query.len() > LONG_DOCUMENT
-                    || may_ask_for_the_schema(query)
-                    || expanded(query) > MANY_SELECTIONS
+                    || may_introspect(query)
+                    || expanded_size(query) > MANY_SELECTIONS
             }
         };
         has_many_values(self.variables.values(), MANY_VALUES) || document_takes_long()
     }
 }
 
-/// An operation that can be executed: the kept part, and the part of this request.
+/// An operation that can be executed: its cached part, and the part of the request.
 pub struct Prepared {
-    pub(crate) kept: Arc<CachedOperation>,
+    pub(crate) cached: Arc<CachedOperation>,
     pub(crate) variables: Variables,
     pub(crate) plan: BoundPlan,
     cost: usize,
     input_bytes: usize,
 }
 
-/// How an operation with these variables is executed.
+/// The execution plan of an operation with its variables.
 pub(crate) enum BoundPlan {
-    /// Over these selections.
+    /// Execute these selections.
     Selections(Arc<ExpandedSelections>),
-    /// Not at all.
+    /// Return these validation errors.
     Invalid(Vec<ServerError>),
 }
 
@@ -159,60 +159,61 @@ impl Prepared {
     /// Whether it is a mutation.
     #[must_use]
     pub fn is_mutation(&self) -> bool {
-        self.kept.kind == OperationType::Mutation
+        self.cached.kind == OperationType::Mutation
     }
 
     /// Whether it is a subscription.
     #[must_use]
     pub fn is_subscription(&self) -> bool {
-        self.kept.kind == OperationType::Subscription
+        self.cached.kind == OperationType::Subscription
     }
 
-    /// Whether its document fits the schema.
+    /// Whether its document is valid.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         matches!(self.plan, BoundPlan::Selections(_))
     }
 
-    /// Whether it is so expensive that only a few of its kind should run at once.
+    /// Whether it is expensive: few expensive operations should run at once.
     #[must_use]
     pub fn is_expensive(&self) -> bool {
         self.cost >= cost::EXPENSIVE
     }
 
-    /// The cost with its variables: fields, multiplied by the rows requested.
+    /// The cost with its variables: fields, multiplied by the requested rows.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.cost
     }
 
-    /// The bytes that resolvers take for its input objects, in addition to their text: an input object
-    /// has room for each field that it can have. A request of a few kilobytes can have thousands.
+    /// The bytes that its input objects take in resolvers, in addition to their text. An input object
+    /// takes memory for each of its possible fields, and a request of a few kilobytes can have thousands
+    /// of objects.
     #[must_use]
     pub fn input_bytes(&self) -> usize {
         self.input_bytes
     }
 
-    /// What the operation is, for metrics and logs.
+    /// The description of the operation for metrics and logs.
     #[must_use]
     pub fn about(&self) -> OperationInfo {
-        OperationInfo { kept: Arc::clone(&self.kept), cost: self.cost }
+        OperationInfo { cached: Arc::clone(&self.cached), cost: self.cost }
     }
 
     /// The hash of this operation: of its text and its variables, except for a variable that is the
     /// value of the root field's `argument` and is used nowhere else.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "what came as JSON is JSON")]
+    #[expect(clippy::missing_panics_doc, reason = "variables were parsed from JSON")]
     pub fn hash_without(&self, argument: &str) -> [u8; 32] {
         let without = self.only_use(argument);
-        // in the order of their names
+        // ordered by name
         let variables: Vec<_> =
             self.variables.iter().filter(|(name, _)| Some(*name) != without.as_ref()).collect();
-        let variables = serde_json::to_vec(&variables).expect("what came as JSON is JSON");
-        let name = self.kept.key.operation_name.as_deref().unwrap_or_default();
+        let variables = serde_json::to_vec(&variables).expect("variables were parsed from JSON");
+        let name = self.cached.key.operation_name.as_deref().unwrap_or_default();
         let mut hash = Sha256::new();
-        // each part with its length, so that no two operations run into each other
-        for part in [name.as_bytes(), &variables, self.kept.key.query.as_bytes()] {
+        // each part is preceded by its length, so that different parts never hash alike
+        for part in [name.as_bytes(), &variables, self.cached.key.query.as_bytes()] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -221,30 +222,31 @@ impl Prepared {
 
     /// The variable that is the value of this argument of a root field and is used nowhere else.
     fn only_use(&self, argument: &str) -> Option<Name> {
-        let BoundPlan::Selections(written) = &self.plan else { return None };
-        let roots = written.set.node.items.iter().filter_map(|selection| match &selection.node {
-            Selection::Field(field) => field.node.get_argument(argument),
-            _ => None,
-        });
+        let BoundPlan::Selections(selections) = &self.plan else { return None };
+        let roots =
+            selections.set.node.items.iter().filter_map(|selection| match &selection.node {
+                Selection::Field(field) => field.node.get_argument(argument),
+                _ => None,
+            });
         let mut named = roots.filter_map(|value| match &value.node {
             Value::Variable(name) => Some(name),
             _ => None,
         });
         let name = named.next()?;
-        (uses(&written.set.node, name) == 1).then(|| name.clone())
+        (uses(&selections.set.node, name) == 1).then(|| name.clone())
     }
 
-    /// Drops what only the opening of a subscription needs: the root field's arguments that can be
-    /// omitted, and variables that are used nowhere else. They can be as large as a request.
+    /// Drops the optional arguments of a subscription's root field, which only its start needs, and the
+    /// variables that are used nowhere else. They can be as large as a request.
     pub(crate) fn drop_arguments(&mut self, types: &Types) {
-        let BoundPlan::Selections(written) = &self.plan else { return };
-        let written = written.without_root_arguments(types, types::root(self.kept.kind));
-        self.variables.retain(|name, _| uses(&written.set.node, name) > 0);
-        self.plan = BoundPlan::Selections(Arc::new(written));
+        let BoundPlan::Selections(selections) = &self.plan else { return };
+        let selections = selections.without_root_arguments(types, types::root(self.cached.kind));
+        self.variables.retain(|name, _| uses(&selections.set.node, name) > 0);
+        self.plan = BoundPlan::Selections(Arc::new(selections));
     }
 }
 
-/// How often a variable is used in expanded selections.
+/// The number of uses of a variable in expanded selections.
 fn uses(set: &SelectionSet, name: &Name) -> usize {
     fn in_value(value: &Value, name: &Name) -> usize {
         match value {
@@ -280,47 +282,61 @@ impl Checks {
         Self { types: Arc::new(types), limits, price, cache: Cache::new(limits.kept) }
     }
 
-    /// The bytes of the kept operations.
+    /// The number of bytes in the cache of operations.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.cache.weight()
     }
 
-    /// Looks for the kept part of an operation.
+    /// Looks up the cached part of an operation.
     pub(crate) fn look_up(&self, operation: Operation) -> LookUp {
         let Operation { query, operation_name, variables, rounded, .. } = operation;
         let key = Key { query, operation_name };
-        let kept = self.cache.get(&key);
-        LookUp { key, kept, variables, rounded }
+        let cached = self.cache.get(&key);
+        LookUp { key, cached, variables, rounded }
     }
 
-    /// Prepares an operation. An operation that is not kept is validated first: `validate` returns
-    /// the errors of its document.
+    /// Prepares an operation. `validate` returns the library's validation errors for a document that is
+    /// not cached.
     pub(crate) fn prepare(
         &self,
         operation: LookUp,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let LookUp { key, kept, variables, rounded } = operation;
-        let kept = match kept {
-            Some(kept) => kept,
-            None => self.keep(key, validate)?,
+        let LookUp { key, cached, variables, rounded } = operation;
+        let cached = match cached {
+            Some(cached) => cached,
+            None => self.analyze(key, validate)?,
         };
-        if let Plan::Invalid(errors) = &kept.plan {
+        if let Plan::Invalid(errors) = &cached.plan {
             let plan = BoundPlan::Invalid(errors.clone());
-            return Ok(Prepared { kept, variables: <_>::default(), plan, cost: 0, input_bytes: 0 });
+            return Ok(Prepared {
+                cached,
+                variables: <_>::default(),
+                plan,
+                cost: 0,
+                input_bytes: 0,
+            });
         }
         let CoercedVariables { values: variables, omitted, bytes } =
-            coerce::variables(&self.types, &kept, variables, &rounded)?;
-        let input_bytes = bytes.saturating_add(kept.input_bytes);
-        let written = match &kept.plan {
-            Plan::Selections(written) => Arc::clone(written),
-            Plan::Conditional(document) => Arc::new(self.write(document, &kept.key, &variables)?),
+            coerce::variables(&self.types, &cached, variables, &rounded)?;
+        let input_bytes = bytes.saturating_add(cached.input_bytes);
+        let selections = match &cached.plan {
+            Plan::Selections(selections) => Arc::clone(selections),
+            Plan::Conditional(document) => {
+                Arc::new(self.write(document, &cached.key, &variables)?)
+            }
             Plan::Invalid(_) => unreachable!("it has been returned"),
         };
-        let written =
-            if omitted.is_empty() { written } else { Arc::new(written.without(&omitted)) };
-        let cost = self.cost(kept.kind, &written, &variables).limit(&self.limits)?;
-        Ok(Prepared { kept, variables, plan: BoundPlan::Selections(written), cost, input_bytes })
+        let selections =
+            if omitted.is_empty() { selections } else { Arc::new(selections.without(&omitted)) };
+        let cost = self.cost(cached.kind, &selections, &variables).limit(&self.limits)?;
+        Ok(Prepared {
+            cached,
+            variables,
+            plan: BoundPlan::Selections(selections),
+            cost,
+            input_bytes,
+        })
     }
 
     fn prices(&self) -> Prices<'_> {
@@ -330,35 +346,35 @@ impl Checks {
     fn cost(
         &self,
         kind: OperationType,
-        written: &ExpandedSelections,
+        selections: &ExpandedSelections,
         variables: &Variables,
     ) -> Cost {
-        written
-            .cost
-            .unwrap_or_else(|| self.prices().cost(types::root(kind), &written.set.node, variables))
+        selections.cost.unwrap_or_else(|| {
+            self.prices().cost(types::root(kind), &selections.set.node, variables)
+        })
     }
 
-    /// Determines everything that depends on the text of an operation, and keeps it.
-    fn keep(
+    /// Computes the parts that depend only on the text of an operation, and caches them.
+    fn analyze(
         &self,
         key: Key,
         validate_further: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Arc<CachedOperation>, Error> {
         let ScanResult { repeated, rounded } = scan::document(&key.query)?;
-        let text = strings::rewritten(&key.query);
-        let document = parse_query(&text).map_err(|error| unreadable(&text, &error))?;
+        let text = strings::rewrite(&key.query);
+        let document = parse_query(&text).map_err(|error| syntax_error(&text, &error))?;
         if let Some(error) = repeated {
             return Err(error);
         }
         let operation = selected(&document, key.operation_name.as_deref())?;
-        let selections = measure::measure(&document)?;
+        let selection_count = measure::measure(&document)?;
         let unknown = names::limit_unknown(&self.types, &document);
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
         let Literals { places, bytes: input_bytes } =
             coerce::literals(&self.types, &document, operation, &rounded)?;
-        // without variables: what depends on them is computed for each request
-        let written = self.write(&document, &key, &Variables::default())?;
+        // without variables: the parts that depend on them are computed for each request
+        let selections = self.write(&document, &key, &Variables::default())?;
         let never_null = validate::variables::never_null(&self.types, &document, operation);
         let valid = unknown
             .and_then(|()| validate::check(&self.types, &document))
@@ -366,9 +382,9 @@ impl Checks {
         let plan = match valid {
             Err(errors) => Plan::Invalid(errors),
             Ok(()) if expanded::has_directives(&document) => Plan::Conditional(document),
-            Ok(()) => Plan::Selections(Arc::new(written)),
+            Ok(()) => Plan::Selections(Arc::new(selections)),
         };
-        let kept = Arc::new(CachedOperation {
+        let cached = Arc::new(CachedOperation {
             key,
             kind,
             name,
@@ -376,11 +392,11 @@ impl Checks {
             places,
             never_null,
             input_bytes,
-            selections,
+            selection_count,
             plan,
         });
-        self.cache.keep(&kept);
-        Ok(kept)
+        self.cache.insert(&cached);
+        Ok(cached)
     }
 
     fn write(
@@ -390,48 +406,48 @@ impl Checks {
         variables: &Variables,
     ) -> Result<ExpandedSelections, Error> {
         let operation = selected(document, key.operation_name.as_deref())?;
-        let mut written = ExpandedSelections::of(&self.types, document, operation, variables);
-        if written.names_the_schema() {
+        let mut selections = ExpandedSelections::of(&self.types, document, operation, variables);
+        if selections.has_introspection() {
             if self.types.introspection.is_none() {
-                return Err(introspection::turned_off());
+                return Err(introspection::introspection_off());
             }
-            introspection::limit_lists(&self.types, &written.set.node)?;
+            introspection::limit_lists(&self.types, &selections.set.node)?;
         }
-        // after the limit of lists: counting an answer without it takes long
-        written.price(self.prices(), types::root(operation.ty));
-        // GraphQL, section 5.2.3.1; the library allows several
-        let has_one_root = written.set.node.items.len() == 1 && !written.has_type_names_alone();
+        // after the limit of lists, which bounds the time to count an introspection answer
+        selections.price(self.prices(), types::root(operation.ty));
+        // GraphQL, section 5.2.3.1; the library allows several root fields
+        let has_one_root = selections.set.node.items.len() == 1 && !selections.has_only_typenames();
         if operation.ty == OperationType::Subscription && !has_one_root {
             return Err(Error::invalid("A subscription must have exactly one root field."));
         }
-        Ok(written)
+        Ok(selections)
     }
 }
 
-/// Whether a document can name a field about the schema. Counting its answer takes as long as the
-/// schema is large.
-fn may_ask_for_the_schema(text: &str) -> bool {
+/// Whether a document can have an introspection field. The time to count its answer grows with the
+/// schema.
+fn may_introspect(text: &str) -> bool {
     text.contains("__schema") || text.matches("__type").count() > text.matches("__typename").count()
 }
 
-/// The number of selections of a document with its fragments expanded; none where it is refused.
-fn expanded(text: &str) -> usize {
-    // without fragments, there are fewer than bytes of text
+/// The number of selections of a document with its fragments expanded. Zero if it is rejected.
+fn expanded_size(text: &str) -> usize {
+    // without fragments, the length of the text bounds the number
     if !text.contains("...") || scan::document(text).is_err() {
         return 0;
     }
-    let document = parse_query(strings::rewritten(text)).ok();
+    let document = parse_query(strings::rewrite(text)).ok();
     document.and_then(|document| measure::measure(&document).ok()).unwrap_or_default()
 }
 
-/// The words that begin a definition of the schema, which is not executable.
+/// The keywords of type system definitions, which are not executable.
 const DEFINITIONS: [&str; 9] =
     ["schema", "scalar", "type", "interface", "union", "enum", "input", "directive", "extend"];
 
-/// The error of text that the parser rejects, in one line.
-fn unreadable(text: &str, error: &parser::Error) -> Error {
+/// The error for text that the parser rejects, in one line.
+fn syntax_error(text: &str, error: &parser::Error) -> Error {
     let message = error.to_string();
-    // the parser's message draws the place, and the reason comes last
+    // the parser's message shows the location, followed by the reason
     let reason = message.rsplit("= ").next().unwrap_or_default().trim();
     let (code, message) = match error {
         parser::Error::Syntax { start, .. } => match word_at(text, *start) {
@@ -442,13 +458,13 @@ fn unreadable(text: &str, error: &parser::Error) -> Error {
             }
             _ => (Code::GraphqlParseFailed, format!("Syntax error: {reason}.")),
         },
-        // the uniqueness of names is a rule of validation
+        // the other errors are duplicate names, which is a validation rule
         _ => (Code::GraphqlValidationFailed, format!("Invalid document: {reason}.")),
     };
     Error { locations: error.positions().collect(), ..Error::new(code, message, None) }
 }
 
-/// The word at a place.
+/// The word at a position.
 fn word_at(text: &str, place: Pos) -> Option<&str> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
     let (start, _) = line.char_indices().nth(place.column.checked_sub(1)?)?;
@@ -501,9 +517,9 @@ pub(crate) fn selected<'a>(
     }
 }
 
-/// The name that a document gives the operation to execute.
-fn name(document: &ExecutableDocument, asked: Option<&str>) -> Option<String> {
+/// The name in the document of the operation to execute.
+fn name(document: &ExecutableDocument, requested: Option<&str>) -> Option<String> {
     let DocumentOperations::Multiple(operations) = &document.operations else { return None };
     let only = || operations.keys().next().map(ToString::to_string);
-    asked.map(str::to_owned).or_else(only)
+    requested.map(str::to_owned).or_else(only)
 }

@@ -1,9 +1,9 @@
 //! The roots of a schema, which bypass the library's preparation.
 //!
-//! async-graphql validates a document only when it executes it. So a document is validated by
-//! executing it with a [`Probe`] in the context, for which the roots resolve nothing. Later it is
-//! executed in the [`Environment`] that a probe has seen, without being parsed or validated again.
-//! Fields about the schema itself are answered here ([`introspection`](mod@crate::introspection)).
+//! async-graphql validates a document only when it executes it. So a document is validated by executing
+//! it with a [`Probe`] in the context, for which the roots resolve nothing. Later it is executed in the
+//! [`Environment`] that a probe has captured, without being parsed or validated again. Introspection
+//! fields are answered here ([`introspection`](mod@crate::introspection)).
 
 use std::{
     borrow::Cow,
@@ -35,14 +35,14 @@ pub(crate) struct Root<T>(pub(crate) T);
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<OnceLock<Environment>>);
 
-/// Answers fields about the schema, from the context of an operation.
+/// The data in the context of an operation that answers introspection fields.
 pub(crate) struct SchemaIntrospection {
     pub(crate) types: Arc<Types>,
     pub(crate) draw: Draw,
 }
 
 impl SchemaIntrospection {
-    /// The answer to the field in a context, if it is about the schema.
+    /// The answer to the context's field, if it is an introspection field.
     fn answer(ctx: &Context<'_>) -> Option<ServerResult<Value>> {
         if !matches!(ctx.item.node.name.node.as_str(), "__schema" | "__type") {
             return None;
@@ -52,7 +52,8 @@ impl SchemaIntrospection {
     }
 }
 
-/// The parts of a context: the schema, and its extensions, of which there are none.
+/// The parts of a context that do not depend on the operation: the schema, and its extensions, which are
+/// empty.
 #[derive(Clone)]
 pub(crate) struct Environment {
     schema: SchemaEnv,
@@ -60,7 +61,7 @@ pub(crate) struct Environment {
 }
 
 impl Probe {
-    /// Whether this is the context of a probe, which then records it.
+    /// Returns whether this is the context of a probe, which then captures its environment.
     fn takes(ctx: &Context<'_>) -> bool {
         let probe = ctx.data_opt::<Self>();
         if let Some(Self(seen)) = probe {
@@ -74,8 +75,7 @@ impl Probe {
 }
 
 impl Environment {
-    /// The environment of a schema. Nothing needs to be validated for this, so any field of the
-    /// root works.
+    /// The environment of a schema. Any field of the root works, because this schema does not validate.
     pub(crate) fn learn<Q, M, S>(schema: &Schema<Root<Q>, M, S>) -> Self
     where
         Q: ObjectType + 'static,
@@ -84,7 +84,7 @@ impl Environment {
     {
         let probe = Probe::default();
         schema.execute(Request::new("{ any }").data(probe.clone())).now_or_never();
-        probe.0.get().cloned().expect("the root is asked for its field")
+        probe.0.get().cloned().expect("the root resolves its field")
     }
 
     /// The schema.
@@ -93,19 +93,24 @@ impl Environment {
     }
 
     /// The environment of one execution of an operation, without its selections.
-    pub(crate) fn of(&self, kept: &CachedOperation, variables: Variables, data: Data) -> QueryEnv {
+    pub(crate) fn of(
+        &self,
+        cached: &CachedOperation,
+        variables: Variables,
+        data: Data,
+    ) -> QueryEnv {
         let operation = OperationDefinition {
-            ty: kept.kind,
-            variable_definitions: kept.variables.clone(),
+            ty: cached.kind,
+            variable_definitions: cached.variables.clone(),
             directives: Vec::new(),
             selection_set: Positioned::new(SelectionSet::default(), Pos::default()),
         };
         QueryEnv::new(QueryEnvInner {
             extensions: self.extensions.clone(),
             variables,
-            operation_name: kept.key.operation_name.clone(),
+            operation_name: cached.key.operation_name.clone(),
             operation: Positioned::new(operation, Pos::default()),
-            // expanded where they were spread
+            // fragments are expanded
             fragments: <_>::default(),
             uploads: Vec::new(),
             session_data: <_>::default(),

@@ -1,43 +1,43 @@
-//! Numbers that reading a request rounds, which [`scan`](crate::scan) finds.
+//! The numbers that parsing a request rounds. [`scan`](crate::scan) finds them.
 //!
-//! The parsers of JSON and of documents read an integer beyond 64 bits and a decimal with many
-//! digits as the nearest double. A `Float` is a double, so nothing is lost there. In a value of the
-//! scalar `JSON`, which is stored as it is given, the number would silently become another one.
+//! The parsers of JSON and of documents read integers beyond 64 bits and decimals with many digits as the
+//! nearest double. For a `Float`, which is a double, this loses nothing. In a value of the scalar `JSON`,
+//! which is stored unchanged, it would silently change the number.
 //!
-//! **Invariant.** A value of `JSON` that is accepted has the numbers that its text has: signed
-//! integers of 64 bits, and doubles as any program writes them, with up to 17 significant digits.
+//! **Invariant.** An accepted value of `JSON` has the same numbers as its text: 64-bit signed integers, and
+//! doubles with up to 17 significant digits.
 
 use async_graphql_value::Value;
 use serde_json::Number;
 
-/// The number of digits that every double keeps.
-const SAFE: usize = 15;
-/// The number of significant digits with which every double can be written and read again.
-const OF_A_DOUBLE: usize = 17;
-/// The maximum number of different numbers that are tracked.
-const MOST: usize = 1_000;
+/// The number of significant digits that a double always preserves.
+const SAFE_DIGITS: usize = 15;
+/// The number of significant digits that identify every double.
+const MAX_DIGITS: usize = 17;
+/// The maximum number of tracked numbers.
+const MAX_NUMBERS: usize = 1_000;
 
-/// The numbers of a JSON text or a document that are rounded when it is read.
+/// The numbers in JSON or a document that parsing rounds.
 #[derive(Clone, Debug, Default)]
 pub struct RoundedNumbers {
-    /// As doubles, in the order of their bits.
+    /// The bits of the rounded doubles, in order.
     numbers: Vec<u64>,
-    /// Whether there are more than [`MOST`], so that any double counts as one.
+    /// Whether there are more than [`MAX_NUMBERS`], so that any double counts as rounded.
     are_more: bool,
 }
 
 impl RoundedNumbers {
-    /// Adds a number as it is written, if reading rounds it.
+    /// Adds a number in text, if parsing rounds it.
     pub(crate) fn note(&mut self, text: &str) {
         let text = text.strip_prefix('-').unwrap_or(text);
         if !is_rounded(text) {
             return;
         }
-        // read as the parser of requests reads it
+        // parsed like the parser of requests does
         let Some(number) = serde_json::from_str::<f64>(text).ok() else { return };
         let bits = number.to_bits();
         let Err(place) = self.numbers.binary_search(&bits) else { return };
-        if self.numbers.len() < MOST {
+        if self.numbers.len() < MAX_NUMBERS {
             self.numbers.insert(place, bits);
         } else {
             self.are_more = true;
@@ -52,7 +52,7 @@ impl RoundedNumbers {
         self.are_more || bits.is_some_and(|bits| self.numbers.binary_search(&bits).is_ok())
     }
 
-    /// Whether a value has one of them.
+    /// Whether a value contains a rounded number.
     pub(crate) fn is_in(&self, value: &Value) -> bool {
         if self.numbers.is_empty() {
             return false;
@@ -66,17 +66,17 @@ impl RoundedNumbers {
     }
 }
 
-/// Whether a number without a sign is read as another one.
+/// Whether parsing rounds a number without a sign.
 fn is_rounded(text: &str) -> bool {
-    if text.len() <= SAFE || text.parse::<i64>().is_ok() {
+    if text.len() <= SAFE_DIGITS || text.parse::<i64>().is_ok() {
         return false;
     }
     let given = significant(text);
     let is_decimal = text.contains(['.', 'e', 'E']);
-    if given.len() <= SAFE || (is_decimal && given.len() <= OF_A_DOUBLE) {
+    if given.len() <= SAFE_DIGITS || (is_decimal && given.len() <= MAX_DIGITS) {
         return false;
     }
-    // the shortest text with this double
+    // compared with the shortest text of the double
     text.parse::<f64>().map_or(true, |number| significant(&format!("{number:e}")) != given)
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_would_become_others_are_found() {
+    fn numbers_that_parsing_changes_are_found() {
         for number in [
             "18446744073709551615",
             "9223372036854775808",
@@ -152,7 +152,7 @@ mod tests {
         let many: Vec<String> = (0..2_000).map(|at| format!("{at}.12345678901234567891")).collect();
         assert!(many.iter().all(|number| refuses(number)));
         let rounded = rounded(&many.join(" "));
-        assert_eq!(rounded.numbers.len(), MOST);
+        assert_eq!(rounded.numbers.len(), MAX_NUMBERS);
         let last: Json = serde_json::from_str(&many[1_999]).unwrap();
         assert!(rounded.is_in(&Value::from_json(last).unwrap()));
         assert!(!rounded.is_in(&Value::Number(7.into())));

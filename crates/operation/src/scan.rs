@@ -1,11 +1,11 @@
-//! Bounds on a document and on JSON before any parser sees them, and one rule that the parser of
-//! the library cannot check, because it turns an input object into a map: its fields are unique
-//! (GraphQL, section 5.6.3).
+//! Bounds documents and JSON before they are parsed, and checks that the fields of input objects are
+//! unique (GraphQL, section 5.6.3). The library's parser cannot check this, because it turns an input
+//! object into a map.
 //!
-//! **Invariants.** Brackets in what passes are nested at most 64 deep, so that no recursive parser,
-//! validator or destructor runs out of stack: without this, 2 kB would be enough. JSON that passes
-//! has at most 250,000 values, each of which takes a hundred bytes or more in memory: 8 MB of zeros
-//! would take a gigabyte.
+//! **Invariants.** Brackets in accepted text are nested at most 64 deep, so that no recursive parser,
+//! validator or destructor runs out of stack. Otherwise 2 kB of text would suffice for that. Accepted JSON
+//! has at most 250,000 values, each of which takes a hundred bytes or more in memory: 8 MB of zeros would
+//! take a gigabyte.
 
 use std::collections::HashSet;
 
@@ -20,9 +20,9 @@ use crate::{
 pub const MAX_NESTING: usize = 64;
 /// The maximum number of tokens in a document.
 const MAX_TOKENS: usize = 20_000;
-/// The maximum number of bytes of a name in a document. Names are repeated in errors and responses.
+/// The maximum number of bytes of a name in a document. Errors and responses repeat names.
 pub const MAX_NAME: usize = 256;
-/// The maximum number of values in JSON: ten thousand rows of 25.
+/// The maximum number of values in JSON: ten thousand rows of 25 values.
 const MAX_VALUES: usize = 250_000;
 
 /// The line and the column of a byte.
@@ -32,40 +32,39 @@ fn place_of(text: &str, at: usize) -> Pos {
     Pos { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
 }
 
-/// What is known of a document before it is parsed.
+/// The findings about a document before it is parsed.
 #[derive(Debug, Default)]
 pub(crate) struct ScanResult {
-    /// The error of the first duplicate field in an input object, which matters only if the parser
-    /// can read the document.
+    /// The error for the first duplicate field in an input object. Syntax errors take precedence.
     pub(crate) repeated: Option<Error>,
-    /// The numbers that are rounded when it is parsed.
+    /// The numbers that parsing rounds.
     pub(crate) rounded: RoundedNumbers,
 }
 
-/// What the preceding token belongs to.
+/// The context of the preceding token.
 #[derive(Clone, Copy, Default)]
 struct PrecedingToken {
     /// Whether it is the sign `@`.
     is_at: bool,
-    /// Whether it ends a directive: its name, or its arguments. The parser takes a default value after
-    /// one, which comes first (GraphQL, section 2.10).
+    /// Whether it ends a directive: its name, or its arguments. The parser accepts a default value after
+    /// a directive, but it has to come before (GraphQL, section 2.10).
     is_of_directive: bool,
 }
 
 impl PrecedingToken {
-    /// After a token that begins with this byte. A default value comes after a type or, by mistake, a
-    /// directive, and no type ends with a parenthesis.
+    /// The context after a token that begins with this byte. A default value can follow a type or, in
+    /// error, a directive, and no type ends with a parenthesis.
     fn then(self, byte: u8) -> Self {
         let is_name = self.is_at && is_word(byte);
         Self { is_at: byte == b'@', is_of_directive: is_name || byte == b')' }
     }
 }
 
-/// Bounds a GraphQL document. Knows as much of the grammar (GraphQL, section 2.1) as needed to
-/// distinguish a bracket from one in a string, a block string or a comment.
+/// Bounds a GraphQL document. Knows enough of the grammar (GraphQL, section 2.1) to ignore brackets in
+/// strings, block strings and comments.
 ///
 /// # Errors
-/// `LIMIT_EXCEEDED`, and `GRAPHQL_PARSE_FAILED` for documents that the parser accepts by mistake.
+/// `LIMIT_EXCEEDED`, and `GRAPHQL_PARSE_FAILED` for invalid documents that the parser would accept.
 pub(crate) fn document(text: &str) -> Result<ScanResult, Error> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
@@ -118,7 +117,7 @@ pub(crate) fn document(text: &str) -> Result<ScanResult, Error> {
             }
             _ => at + 1,
         };
-        debug_assert!(at > start, "every token has a length");
+        debug_assert!(at > start, "no token is empty");
         if byte == b'=' && before.is_of_directive {
             let message = "Syntax error: a default value comes before directives.";
             let error = Error::new(Code::GraphqlParseFailed, message, None);
@@ -140,13 +139,13 @@ pub(crate) fn document(text: &str) -> Result<ScanResult, Error> {
     Ok(scanned)
 }
 
-/// The brackets that are open, and the fields of those that are input objects.
+/// The open brackets, with the fields of input objects.
 #[derive(Default)]
 struct Objects<'a> {
     open: Vec<Bracket<'a>>,
-    /// How many of them are round: within one, braces hold an input object.
+    /// The number of open round brackets. Within one, braces contain an input object.
     round: usize,
-    /// The last word: the name of a field where a colon follows.
+    /// The last word. Before a colon, it is the name of a field.
     word: &'a str,
 }
 
@@ -186,8 +185,8 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Bounds the nesting of JSON text, `extra` levels deeper than that of a document, and the number of
-/// its values. Returns the numbers that are rounded when it is read.
+/// Bounds the number of values in JSON and their nesting, which can be `extra` levels deeper than that of a
+/// document. Returns the numbers that parsing rounds.
 ///
 /// # Errors
 /// `LIMIT_EXCEEDED`.
@@ -199,7 +198,7 @@ pub fn json(text: &[u8], extra: usize) -> Result<RoundedNumbers, Error> {
             b'"' => end_of_string(text, at + 1, false),
             b'[' | b'{' => {
                 depth += 1;
-                // at most: it may be empty
+                // an upper bound, since it can be empty
                 values += 1;
                 at + 1
             }
@@ -231,7 +230,7 @@ pub fn json(text: &[u8], extra: usize) -> Result<RoundedNumbers, Error> {
     Ok(rounded)
 }
 
-/// Whether a word is a name of too many bytes. A word can begin with the dots of a spread.
+/// Whether a word is a name that is too long. A word can begin with the dots of a spread.
 fn is_long_name(word: &str) -> bool {
     let name = word.trim_start_matches('.');
     name.len() > MAX_NAME && name.starts_with(|first: char| first.is_alphabetic() || first == '_')
@@ -246,7 +245,8 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+') || byte >= 0x80
 }
 
-/// The end of the string whose content starts here. A string in a document also ends with its line.
+/// The end of the string whose content starts at `at`. A string in a document also ends at the end of its
+/// line.
 fn end_of_string(bytes: &[u8], mut at: usize, ends_with_line: bool) -> usize {
     while let Some(&byte) = bytes.get(at) {
         at += match byte {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_an_input_object_stands_once() {
+    fn the_fields_of_an_input_object_are_unique() {
         for fine in [
             "{ a(b: { c: 1, d: { c: 2 } }, e: { c: 1 }) { c: a c: a } }",
             "query ($a: B = { c: 1 }) { a(b: [{ c: 1 }, { c: 2 }]) { b(c: 1) c: b(c: 2) } }",
@@ -378,7 +378,7 @@ mod tests {
 
         use super::*;
 
-        /// What documents are made of, and what they are not.
+        /// Tokens of documents, and other text.
         fn pieces() -> impl Strategy<Value = String> {
             let piece = prop_oneof![
                 4 => prop::sample::select(vec![
@@ -392,7 +392,7 @@ mod tests {
             prop::collection::vec(piece, 0..80).prop_map(|pieces| pieces.concat())
         }
 
-        /// Documents that are right, with input objects in them.
+        /// Valid documents with input objects.
         fn objects() -> impl Strategy<Value = String> {
             let leaf =
                 prop::sample::select(vec!["1", "$v", "\"{ a: 1, a: 2 }\"", "[1, 2]", "null", "E"]);
@@ -414,7 +414,7 @@ mod tests {
             })
         }
 
-        /// Whether an object in a value has a field twice, by its text alone.
+        /// Whether the text of a value has an object with a duplicate field.
         fn repeats(document: &str) -> bool {
             let text = document.replace("\"{ a: 1, a: 2 }\"", "0");
             let value = &text[text.find("input: ").unwrap()..text.rfind(") {").unwrap()];
@@ -439,7 +439,7 @@ mod tests {
 
         proptest! {
             #[test]
-            fn what_passes_is_parsed_without_a_panic(text in pieces()) {
+            fn accepted_text_is_parsed_without_a_panic(text in pieces()) {
                 if document(&text).is_ok() {
                     parse_query(&text).ok();
                 }
@@ -447,14 +447,14 @@ mod tests {
             }
 
             #[test]
-            fn json_that_passes_is_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            fn accepted_json_is_parsed_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
                 if json(&bytes, 0).is_ok() {
                     serde_json::from_slice::<serde_json::Value>(&bytes).ok();
                 }
             }
 
             #[test]
-            fn a_field_that_stands_twice_is_found_and_no_other(text in objects()) {
+            fn only_duplicate_fields_are_found(text in objects()) {
                 prop_assert!(parse_query(&text).is_ok(), "{}", text);
                 let repeated = document(&text).unwrap().repeated.is_some();
                 prop_assert_eq!(repeated, repeats(&text), "{}", text);

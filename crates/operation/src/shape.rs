@@ -1,9 +1,9 @@
-//! The data of a response in the shape of its document (GraphQL, sections 6.2.2, 6.4.4 and 7.2.2).
+//! Brings the data of a response into the shape of its document (GraphQL, sections 6.2.2, 6.4.4 and
+//! 7.2.2).
 //!
-//! async-graphql orders fields by the time they were resolved, and leaves out a field that failed,
-//! even if it cannot be null. **Invariant**: data that leaves here has its fields in the order of
-//! the document. A field that failed is null or, if it cannot be null, the nearest nullable parent
-//! is.
+//! async-graphql orders fields by the time of their resolution, and leaves out a failed field, even if it
+//! is not nullable. **Invariant**: the fields are in the order of the document. A failed field is null or,
+//! if it is not nullable, the nearest nullable parent is null.
 
 use std::{collections::HashSet, fmt::Write};
 
@@ -23,9 +23,9 @@ pub(crate) struct Shape {
 
 #[derive(Default)]
 struct Field {
-    /// `None` if the schema does not define it, as for introspection.
+    /// The type. `None` if the schema does not define the field, such as `__typename`.
     ty: Option<Type>,
-    /// Whether it contains objects.
+    /// Whether its values are objects.
     has_fields: bool,
     shape: Shape,
 }
@@ -56,7 +56,7 @@ impl Shape {
                     let of = of.map_or(object, |of| of.node.on.node.as_str());
                     self.collect(types, of, &fragment.selection_set.node);
                 }
-                // expanded
+                // fragments are expanded
                 Selection::FragmentSpread(_) => {}
             }
         }
@@ -66,7 +66,7 @@ impl Shape {
     pub(crate) fn apply(&self, response: &mut Response) {
         let mut failed = FailedPaths::of(&response.errors);
         if response.data == Value::Null && response.errors.is_empty() {
-            // everything was skipped
+            // all fields were skipped
             response.data = Value::Object(IndexMap::new());
         }
         if let Value::Object(data) = &mut response.data
@@ -88,7 +88,7 @@ impl Shape {
                 if let Some(value) = data.swap_remove(name) {
                     ordered.insert(name.clone(), value);
                 } else if failed.at(name, |failed| failed.is_here()) {
-                    // and not omitted by a directive or a type condition
+                    // rather than omitted by a directive or a type condition
                     ordered.insert(name.clone(), Value::Null);
                 }
             }
@@ -105,7 +105,7 @@ impl Shape {
 
 impl Weigh for Shape {
     fn held(&self) -> usize {
-        // its names are those of the selections
+        // names are shared with the selections
         let entry = 2 * size_of::<Name>() + size_of::<Field>();
         let of_type = |ty: &Option<Type>| ty.as_ref().map_or(0, Weigh::held);
         let fields = self.fields.values().map(|field| of_type(&field.ty) + field.shape.held());
@@ -114,14 +114,18 @@ impl Weigh for Shape {
 }
 
 impl Field {
-    /// Whether a null stands for an object whose fields all failed or were skipped: async-graphql
-    /// turns it into null.
+    /// Whether a null is an object whose fields all failed or were skipped, which async-graphql turns
+    /// into null.
     fn is_emptied(&self, ty: &Type, failed: &FailedPaths) -> bool {
         let is_object = matches!(ty.base, BaseType::Named(_)) && self.has_fields;
         is_object && !failed.is_here() && (failed.is_within() || !ty.nullable)
     }
 
-    /// Completes a value of a type. If it is null but cannot be, the parent has to handle that.
+    /// Completes a value of a type.
+    ///
+    /// # Errors
+    /// [`CannotBeNull`] if the value is null but its type is not nullable, so that the parent becomes
+    /// null.
     fn value(
         &self,
         ty: &Type,
@@ -153,7 +157,8 @@ impl Field {
     }
 }
 
-/// The paths of errors, and of the walk. They are looked up, since there can be one error per row.
+/// The paths of errors, and the current path of the walk. Paths are hashed, since there can be one error
+/// per row.
 struct FailedPaths {
     here: HashSet<String>,
     within: HashSet<String>,
@@ -178,13 +183,13 @@ impl FailedPaths {
         failed
     }
 
-    /// Takes one step down for the duration of `walk`. Without errors, the path is not needed.
+    /// Appends a step to the path during `walk`. Without errors, the path is not tracked.
     fn at<T>(&mut self, step: impl std::fmt::Display, walk: impl FnOnce(&mut Self) -> T) -> T {
         if self.here.is_empty() {
             return walk(self);
         }
         let length = self.path.len();
-        write!(self.path, "/{step}").expect("text takes more text");
+        write!(self.path, "/{step}").expect("writing to a string never fails");
         let walked = walk(self);
         self.path.truncate(length);
         walked
@@ -195,11 +200,11 @@ impl FailedPaths {
         self.here.contains(&self.path)
     }
 
-    /// Whether something within the value at this path failed.
+    /// Whether a value below this path failed.
     fn is_within(&self) -> bool {
         self.within.contains(&self.path)
     }
 }
 
-/// A value is null that cannot be.
+/// The error if a value is null but its type is not nullable.
 struct CannotBeNull;

@@ -1,14 +1,14 @@
-//! String literals that the parser cannot read as GraphQL, section 2.9.4, says: escapes of characters
-//! beyond the basic plane, as `\u{1F680}` or as a pair of surrogates, and `\"""` in block strings.
+//! Rewrites string literals that the parser does not support (GraphQL, section 2.9.4): escapes of
+//! characters beyond the basic plane, as `\u{1F680}` or as a surrogate pair, and `\"""` in block strings.
 //!
-//! **Invariant.** The rewritten document means what the document means, and each of its lines is where
-//! it was. A literal that is wrong stays as it is, so that the parser rejects it.
+//! **Invariant.** The rewritten document has the same meaning, and its tokens are on the same lines. An
+//! invalid literal is unchanged, so that the parser rejects it.
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The document with such literals rewritten so that the parser accepts them.
-pub(crate) fn rewritten(text: &str) -> Cow<'_, str> {
-    // nearly all documents have none
+/// Rewrites the literals of a document that the parser does not support.
+pub(crate) fn rewrite(text: &str) -> Cow<'_, str> {
+    // nearly all documents have no such literal
     if !text.contains("\\u") && !text.contains("\\\"\"\"") {
         return Cow::Borrowed(text);
     }
@@ -64,7 +64,7 @@ fn string(text: &str, out: &mut String) -> usize {
     end
 }
 
-/// The character of an escape that the parser does not know, and the length of the escape.
+/// The character of an escape that the parser does not support, and the length of the escape.
 fn escape(text: &str) -> Option<(char, usize)> {
     let digits = text.strip_prefix("\\u")?;
     if let Some(braced) = digits.strip_prefix('{') {
@@ -91,7 +91,7 @@ fn push(character: char, out: &mut String) {
         '"' => out.push_str("\\\""),
         '\\' => out.push_str("\\\\"),
         control if control < ' ' => {
-            write!(out, "\\u{:04X}", u32::from(control)).expect("a string takes all text");
+            write!(out, "\\u{:04X}", u32::from(control)).expect("writing to a string never fails");
         }
         other => out.push(other),
     }
@@ -124,7 +124,7 @@ fn block_string(text: &str, out: &mut String) -> usize {
         push(character, out);
     }
     out.push('"');
-    // what follows stays in its line
+    // keeps the line numbers of later tokens
     out.extend(std::iter::repeat_n('\n', lines(content).len() - 1));
     length
 }
@@ -170,7 +170,7 @@ mod tests {
 
     /// The value of a literal.
     fn read(literal: &str) -> Option<String> {
-        let document = parse_query(rewritten(&format!("{{ a(b: {literal}) }}"))).ok()?;
+        let document = parse_query(rewrite(&format!("{{ a(b: {literal}) }}"))).ok()?;
         let DocumentOperations::Single(operation) = document.operations else { return None };
         match &operation.node.selection_set.node.items[0].node {
             Selection::Field(field) => match &field.node.arguments[0].1.node {
@@ -219,21 +219,21 @@ mod tests {
         let line = |text: &str| {
             parse_query(text).err().and_then(|error| error.positions().next()).map(|at| at.line)
         };
-        assert_eq!(line(&rewritten(document)), Some(5));
+        assert_eq!(line(&rewrite(document)), Some(5));
     }
 
     proptest! {
         #[test]
         fn of_anything_without_such_literals_nothing_changes(text in "[a-z{}()#\"\\\\ \n]{0,40}") {
             if !text.contains("\\u") && !text.contains("\\\"\"\"") {
-                prop_assert_eq!(&*rewritten(&text), &text);
+                prop_assert_eq!(&*rewrite(&text), &text);
             }
         }
 
         #[test]
         fn of_anything_each_text_is_rewritten_without_a_panic(text in ".{0,60}", more in "[\"\\\\u{}d8e0-9\n#é]{0,60}") {
             let text = format!("{text}{more}");
-            rewritten(&text);
+            rewrite(&text);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The types of the schema, as needed to check values and selections.
+//! The types of the schema, for checking values and selections.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,18 +40,18 @@ impl Field {
     }
 }
 
-/// Everything that the schema defines.
+/// The types of a schema.
 pub(crate) struct Types {
     pub(crate) inputs: HashMap<String, Input>,
     objects: HashMap<String, HashMap<String, Field>>,
     /// The interfaces of each object.
     interfaces: HashMap<String, HashSet<String>>,
-    /// What can be asked about the schema, if that is answered.
+    /// The data of introspection, if it is on.
     pub(crate) introspection: Option<Introspection>,
 }
 
 impl Types {
-    /// The types of a schema in SDL, and those of introspection, if it is answered.
+    /// The types of a schema in SDL, and the introspection types if introspection is on.
     pub(crate) fn of(
         sdl: &str,
         introspection: Option<Introspection>,
@@ -103,7 +103,7 @@ impl Types {
         Ok(types)
     }
 
-    /// Adds the types of introspection, which SDL does not contain.
+    /// Adds the introspection types, which SDL does not contain.
     fn describe_itself(&mut self, introspection: Introspection) {
         let field = |ty: Type, arguments: Vec<(&str, Slot)>| {
             let slots = arguments.into_iter().map(|(name, slot)| (name.to_owned(), slot));
@@ -134,7 +134,7 @@ impl Types {
         self.has_fields(name) && !self.interfaces.contains_key(name)
     }
 
-    /// Whether every value of type `object` is also of type `of`.
+    /// Whether every value of type `object` is also a value of type `of`.
     pub(crate) fn is_always(&self, object: &str, of: &str) -> bool {
         let interfaces = self.interfaces.get(object);
         object == of || interfaces.is_some_and(|interfaces| interfaces.contains(of))

@@ -1,7 +1,7 @@
-//! The bytes that parts of a document take in memory.
+//! The memory that parts of a document take.
 //!
-//! **Invariant.** What is kept between requests is weighed by what it holds: its tokens, names and
-//! values, and the structures around them. The tests of memory compare this with the allocator.
+//! **Invariant.** Cached operations are weighed by the memory that they hold: tokens, names and values,
+//! and the structures around them. The memory tests compare this with the allocator.
 
 use std::collections::HashMap;
 
@@ -15,12 +15,12 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-/// The bytes that an allocation takes in addition to its content.
+/// The overhead of an allocation, in bytes.
 const ALLOCATION: usize = 16;
-/// The bytes that an entry of a hash map takes in addition to its key and its value.
+/// The overhead of an entry of a hash map, in bytes.
 const ENTRY: usize = 24;
 
-/// Something that holds memory.
+/// A value that holds memory.
 pub(crate) trait Weigh {
     /// The bytes that it holds in addition to its own size.
     fn held(&self) -> usize;
@@ -69,7 +69,7 @@ impl Weigh for String {
 
 impl Weigh for Name {
     fn held(&self) -> usize {
-        // with the counts of those who share it
+        // with its reference counts
         2 * ALLOCATION + self.len()
     }
 }
@@ -197,7 +197,7 @@ impl Weigh for ServerError {
                     PathSegment::Index(_) => 0,
                 }
         });
-        // a few extensions
+        // including a few extensions
         2 * ENTRY + self.message.held() + 16 * self.locations.capacity() + path.sum::<usize>()
     }
 }

@@ -1,10 +1,10 @@
-//! Fields with one response key can be merged (GraphQL, section 5.3.2, `FieldsInSetCanMerge`).
+//! Checks that fields with the same response key can be merged (GraphQL, section 5.3.2,
+//! `FieldsInSetCanMerge`).
 //!
-//! Comparing each pair of fields takes quadratic time. Here, the fields of a level are grouped by
-//! their response key, and each group is compared with its first field: whether shapes are the same,
-//! and whether fields are the same where their objects can be, are equivalences. The selections below
-//! a group are the next level. (S. Adameit, "GraphQL: Overlapping fields can be merged in linear
-//! time", 2016.)
+//! Comparing each pair of fields takes quadratic time. Here, the fields of a level are grouped by their
+//! response key, and each field of a group is compared with the first. This suffices because "same shape"
+//! and "same field on objects that can be the same" are equivalence relations. The selections of a group
+//! are the next level. (S. Adameit, "GraphQL: Overlapping fields can be merged in linear time", 2016.)
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use async_graphql::{
     parser::types::{BaseType, ExecutableDocument, Field, Selection, SelectionSet, Type},
 };
 
-use super::Faults;
+use super::ValidationErrors;
 use crate::types::{self, Types};
 
 /// A field at a level, with the type that it is selected on.
@@ -31,15 +31,15 @@ type Level<'a> = IndexMap<&'a str, Vec<Entry<'a>>>;
 struct Merge<'a, 'f> {
     types: &'a Types,
     document: &'a ExecutableDocument,
-    faults: &'f mut Faults,
+    errors: &'f mut ValidationErrors,
 }
 
 pub(super) fn check(
     types: &Types,
     document: &ExecutableDocument,
-    faults: &mut Faults,
+    errors: &mut ValidationErrors,
 ) -> ControlFlow<()> {
-    let mut merge = Merge { types, document, faults };
+    let mut merge = Merge { types, document, errors };
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
         merge.root(types::root(operation.ty), &operation.selection_set.node)?;
@@ -81,7 +81,7 @@ impl<'a> Merge<'a, '_> {
         }
     }
 
-    /// The level below some fields.
+    /// The level of the selections of some fields.
     fn below(&self, entries: &[Entry<'a>]) -> Level<'a> {
         let mut level = Level::new();
         for entry in entries {
@@ -91,8 +91,7 @@ impl<'a> Merge<'a, '_> {
         level
     }
 
-    /// Whether all values under a key have one shape, for any objects that they belong to
-    /// (`SameResponseShape`).
+    /// Checks that all values under a key have the same shape, on any objects (`SameResponseShape`).
     fn same_shape(&mut self, level: &Level<'a>) -> ControlFlow<()> {
         for (key, entries) in level {
             let (first, others) = entries.split_first().expect("a key has a field");
@@ -124,8 +123,8 @@ impl<'a> Merge<'a, '_> {
         }
     }
 
-    /// Whether all fields under a key that an object can have are the same field with the same
-    /// arguments.
+    /// Checks that all fields under a key that can be on the same object are the same field with the
+    /// same arguments.
     fn same_fields(&mut self, level: &Level<'a>) -> ControlFlow<()> {
         for (key, entries) in level {
             // a field of an interface can belong to any object
@@ -166,7 +165,7 @@ impl<'a> Merge<'a, '_> {
             "Fields \"{key}\" conflict because {reason}. Use different aliases on the fields to \
              fetch both if this was intentional."
         );
-        self.faults.push(message, vec![one.field.pos, two.field.pos])
+        self.errors.push(message, vec![one.field.pos, two.field.pos])
     }
 }
 
@@ -186,16 +185,16 @@ mod tests {
     const SDL: &str = "interface Node { id: ID! } type Query { a(n: Int): A b: B! node: Node n: Int s: String }
         type A implements Node { id: ID! x: Int y: String! b(n: Int): B } type B implements Node { id: ID! x: Int y: String z: [B!] }";
 
-    fn faults(query: &str) -> usize {
+    fn errors(query: &str) -> usize {
         let types = Types::of(SDL, None).unwrap();
         let document = parse_query(query).unwrap();
-        let mut faults = Faults::default();
-        let _ = check(&types, &document, &mut faults);
-        faults.0.len()
+        let mut errors = ValidationErrors::default();
+        let _ = check(&types, &document, &mut errors);
+        errors.0.len()
     }
 
     #[test]
-    fn fields_that_differ_below_one_key_are_found_at_any_level() {
+    fn conflicting_fields_are_found_at_any_level() {
         for fine in [
             "{ n n a { x } a { y x } }",
             "{ a(n: 1) { x } ... { a(n: 1) { y } } ...F } fragment F on Query { a(n: 1) { id } }",
@@ -203,7 +202,7 @@ mod tests {
             "{ node { ... on A { b(n: 1) { x } } ... on B { b: z { x } } } }",
         ] {
             let expected = usize::from(fine.contains("b: z"));
-            assert_eq!(faults(fine), expected, "{fine}");
+            assert_eq!(errors(fine), expected, "{fine}");
         }
         for wrong in [
             "{ v: n v: s }",
@@ -215,15 +214,18 @@ mod tests {
             "{ node { ... on A { v: x } ... on B { v: id } } }",
             "{ node { v: id ... on A { v: x } } }",
         ] {
-            assert!(faults(wrong) > 0, "{wrong}");
+            assert!(errors(wrong) > 0, "{wrong}");
         }
     }
 
     #[test]
-    fn many_fields_under_one_key_take_time_in_proportion() {
+    fn many_fields_under_one_key_take_linear_time() {
         let wide = format!("{{ {} }}", "a { b { x id z: x } } ".repeat(1_500));
-        assert_eq!(faults(&wide), 0);
+        assert_eq!(errors(&wide), 0);
         let many = (0..3_000).map(|at| format!("v: a(n: {at}) {{ x }}")).collect::<Vec<_>>();
-        assert_eq!(faults(&format!("{{ {} }}", many.join(" "))), crate::engine::MAX_FAULTS);
+        assert_eq!(
+            errors(&format!("{{ {} }}", many.join(" "))),
+            crate::engine::MAX_VALIDATION_ERRORS
+        );
     }
 }

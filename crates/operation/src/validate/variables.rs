@@ -1,4 +1,5 @@
-//! Each variable fits the places where it is used (GraphQL, section 5.8.5, `IsVariableUsageAllowed`).
+//! Checks that the type of each variable allows its uses (GraphQL, section 5.8.5,
+//! `IsVariableUsageAllowed`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,10 +15,10 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-use super::Faults;
+use super::ValidationErrors;
 use crate::types::{self, Input, Types};
 
-/// A place for a value.
+/// The location of a value: an argument, an input field or a list element.
 #[derive(Clone, Copy)]
 struct Location<'a> {
     ty: &'a Type,
@@ -25,21 +26,21 @@ struct Location<'a> {
     position: Pos,
 }
 
-/// Walks an operation with its fragments, each once.
+/// Walks an operation and its fragments, each once.
 struct Uses<'a, 'f, F> {
     types: &'a Types,
     document: &'a ExecutableDocument,
     definitions: HashMap<&'a str, &'a Positioned<VariableDefinition>>,
     read: HashSet<&'a str>,
     condition: &'f Type,
-    /// What is done with a use of a variable.
+    /// Called with each use of a variable.
     take: F,
 }
 
 pub(super) fn check(
     types: &Types,
     document: &ExecutableDocument,
-    faults: &mut Faults,
+    errors: &mut ValidationErrors,
 ) -> ControlFlow<()> {
     for (_, operation) in document.operations.iter() {
         each_use(types, document, &operation.node, |definition, place| {
@@ -52,14 +53,14 @@ pub(super) fn check(
                 "Variable \"${name}\" of type \"{ty}\" used in position expecting type \"{}\".",
                 place.ty
             );
-            faults.push(message, vec![definition.pos, place.position])
+            errors.push(message, vec![definition.pos, place.position])
         })?;
     }
     ControlFlow::Continue(())
 }
 
-/// The variables of an operation that are used where null is not allowed. A variable that can be null
-/// can be used there if it, or the place, has a default; a request can still give null.
+/// The variables of an operation that are used where null is not allowed. A nullable variable can be used
+/// there if the variable or the location has a default, but a request can still send null.
 pub(crate) fn never_null(
     types: &Types,
     document: &ExecutableDocument,
@@ -72,7 +73,7 @@ pub(crate) fn never_null(
         }
         ControlFlow::Continue(())
     });
-    debug_assert!(walked.is_continue(), "nothing breaks off");
+    debug_assert!(walked.is_continue(), "the closure never breaks");
     names
 }
 
@@ -141,7 +142,7 @@ where
         ControlFlow::Continue(())
     }
 
-    /// The directives of the specification take conditions.
+    /// Walks directives. All arguments of the specification's directives are Boolean conditions.
     fn directives(&mut self, directives: &'a [Positioned<Directive>]) -> ControlFlow<()> {
         for (_, value) in directives.iter().flat_map(|directive| &directive.node.arguments) {
             let place = Location { ty: self.condition, has_default: false, position: value.pos };
@@ -154,7 +155,7 @@ where
         match (value, &place.ty.base) {
             (Value::Variable(name), _) => match self.definitions.get(name.as_str()) {
                 Some(definition) => (self.take)(definition, place),
-                // the validation finds undefined variables
+                // validation finds undefined variables
                 None => ControlFlow::Continue(()),
             },
             (Value::List(values), BaseType::List(of)) => {
