@@ -1,18 +1,17 @@
-//! Calls that arrive together are written together: all small calls of an organization that arrive
-//! while a transaction is in progress share the next one. If many rows are waiting, a second
-//! transaction starts.
+//! Batches concurrent calls: all small calls of an organization that arrive while a transaction is in
+//! progress share the next one. If many rows are waiting, a second transaction starts.
 //!
 //! **Invariants.**
-//! - A call is answered after it is committed. Otherwise, nothing of it is stored.
-//! - No call waits for a timer: if no transaction is in progress, it is written at once, by itself.
-//! - If a transaction with several calls fails, each call is written by itself, so an error stays
-//!   with the call that caused it. The exception is an unknown outcome, of a commit or because
-//!   writing panicked, which is reported to all of them.
-//! - Within a transaction, calls are written in the order in which they arrived. A row that repeats
-//!   one of an earlier call changes nothing, as if the calls had come one after the other.
-//! - A call is not written if its client has gone away before the call was taken.
+//! - A call succeeds only after its commit. If it fails, none of its rows is stored.
+//! - No call waits for a timer: if no transaction is in progress, it is written at once, alone.
+//! - If a transaction with several calls fails, each call is written separately, so that only the call
+//!   that caused the error fails. The exception is an unknown outcome, of a commit or because of a panic,
+//!   which is reported to all of them.
+//! - Within a transaction, calls are written in the order of their arrival. A row that repeats a row of an
+//!   earlier call has no effect, as if the calls had been sequential.
+//! - A call is not written if its client disconnects before the call's batch starts.
 //!
-//! Large calls do not wait: one transaction for each, on its own connection, is as fast.
+//! Large calls are not batched: a separate transaction for each, on its own connection, is as fast.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,25 +23,24 @@ use campaigns_scope::{Error as ScopeError, Scope, Visibility};
 use campaigns_tasks::{Panicked, caught};
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// The maximum number of rows of a call that is written together with others, and of all of these
-/// calls together.
+/// The maximum number of rows of a small call, and of a batch.
 const SMALL: usize = 100;
 const TOGETHER: usize = 1_000;
-/// The number of simultaneous transactions with small calls of an organization.
+/// The maximum number of concurrent batches of an organization.
 const AT_ONCE: usize = 2;
-/// How many rows must wait before the second of them starts. A few rows cost less in one
-/// transaction.
+/// The number of waiting rows at which a second batch starts. For fewer rows, a second transaction
+/// costs more than the wait.
 const WORTH_A_SECOND: usize = 100;
-/// How long a transaction of several calls can take if the calls have no deadline.
+/// The time limit of a batch whose calls have no deadline.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Something that is written row by row.
+/// Work that is written row by row.
 pub(crate) trait BatchWork: Send + Sync + 'static {
     /// A row of a call.
     type Row: Clone + Send + Sync + 'static;
-    /// The result for a row.
+    /// The result of a row.
     type Done: Send + 'static;
-    /// Why nothing was written.
+    /// The error of a call. Nothing is written then.
     type Error: From<ScopeError> + Send + 'static;
 
     /// Writes the rows in one transaction, and returns the result for each.
@@ -57,7 +55,7 @@ pub(crate) trait BatchWork: Send + Sync + 'static {
 
 type Done<W> = Result<Vec<<W as BatchWork>::Done>, <W as BatchWork>::Error>;
 
-/// A call that waits to be written.
+/// A waiting call.
 struct Call<W: BatchWork> {
     scope: Scope,
     rows: Vec<W::Row>,
@@ -73,7 +71,7 @@ struct Queue<W: BatchWork> {
 }
 
 impl<W: BatchWork> Queue<W> {
-    /// Whether this many more rows are written at once.
+    /// Whether a call with this many rows starts another batch.
     fn starts_another(&self, rows: usize) -> bool {
         let waiting = || self.calls.iter().map(|call| call.rows.len()).sum::<usize>();
         self.writers == 0 || self.writers < AT_ONCE && waiting() + rows >= WORTH_A_SECOND
@@ -82,7 +80,7 @@ impl<W: BatchWork> Queue<W> {
 
 /// Writes calls as they arrive. Clones share the writers.
 pub(crate) struct Batcher<W: BatchWork> {
-    /// The queues, by organization, or by those of its viewers who see the same.
+    /// The queues by visibility: the organization and, with row security, the viewer's claims.
     waiting: Arc<Mutex<HashMap<Visibility, Queue<W>>>>,
 }
 
@@ -107,7 +105,7 @@ struct ActiveWriter<W: BatchWork> {
 impl<W: BatchWork> Drop for ActiveWriter<W> {
     fn drop(&mut self) {
         let Some(calls) = self.of.take(&self.whose) else { return };
-        // without a runtime, no caller waits any more
+        // without a runtime, no caller is waiting
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.of.clone().write_waiting(self.whose.clone(), calls));
         }
@@ -119,7 +117,7 @@ impl<W: BatchWork> Batcher<W> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the rows of a call, together with those of other calls if others are writing.
+    /// Writes the rows of a call, in a batch with other calls if a batch is in progress.
     ///
     /// # Errors
     /// The errors of [`BatchWork::write`].
@@ -145,12 +143,12 @@ impl<W: BatchWork> Batcher<W> {
             let _writer = ActiveWriter { of: self.clone(), whose };
             return W::write(scope, &rows).await;
         }
-        // there is no answer if the runtime ends
+        // the sender is dropped if the runtime shuts down
         answered.await.unwrap_or_else(|_| Err(ScopeError::Busy.into()))
     }
 
-    /// Takes as many waiting calls as are written together. Returns `None`, and counts one writer
-    /// less, if none is waiting.
+    /// Takes the waiting calls of the next batch. If there are none, removes a writer and returns
+    /// `None`.
     fn take(&self, whose: &Visibility) -> Option<Vec<Call<W>>> {
         let mut waiting = self.waiting();
         let queue = waiting.get_mut(whose)?;
@@ -180,13 +178,13 @@ impl<W: BatchWork> Batcher<W> {
     }
 }
 
-/// Writes rows for calls that wait elsewhere. A panic may come before or after the commit.
+/// Writes rows, and returns a panic as an unknown outcome: it can occur before or after the commit.
 async fn write_caught<W: BatchWork>(scope: &Scope, rows: &[W::Row]) -> Done<W> {
     let in_doubt = |panicked: Panicked| Err(ScopeError::InDoubt(panicked.to_string()).into());
     caught("writer of calls", W::write(scope, rows)).await.unwrap_or_else(in_doubt)
 }
 
-/// Writes calls in one transaction, or each by itself if that fails.
+/// Writes calls in one transaction, or each separately if that fails.
 async fn write_all<W: BatchWork>(mut calls: Vec<Call<W>>) {
     if calls.len() > 1 {
         let rows: Vec<W::Row> = calls.iter().flat_map(|call| call.rows.iter().cloned()).collect();
@@ -213,7 +211,7 @@ async fn write_all<W: BatchWork>(mut calls: Vec<Call<W>>) {
         }
     }
     for mut call in calls.drain(..) {
-        // ends with its client
+        // canceled if the client disconnects
         let done = tokio::select! {
             done = write_caught::<W>(&call.scope, &call.rows) => done,
             () = call.answer.closed() => continue,

@@ -1,4 +1,4 @@
-//! Recording events.
+//! Records events.
 
 use std::collections::HashSet;
 
@@ -14,33 +14,32 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::{Intake, batcher::BatchWork};
 
-/// How far in the future an event can have occurred, since clocks differ.
+/// The allowed difference between clocks, for events in the future.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// An event to be recorded.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Its ID, chosen by the reporter so that the report can be repeated. Generated if omitted.
+    /// Its ID. The reporter chooses it, so that the report can be repeated. Generated if omitted.
     pub id: Option<Uuid>,
     /// The send that it belongs to.
     pub send_id: Uuid,
-    /// What happened.
+    /// Its type.
     pub event_type: EventType,
     /// The clicked link. Only for a click.
     pub url: Option<String>,
     /// `hard` or `soft`. Only for a bounce.
     pub bounce_type: Option<&'static str>,
-    /// When it happened.
+    /// When it occurred.
     pub occurred_at: DateTime<Utc>,
     /// Custom data.
     pub metadata: Map<String, Json>,
 }
 
 impl NewEvent {
-    /// The field at fault and the reason, if it is invalid.
+    /// The invalid field and the reason, if there is one.
     fn fault(&self, now: DateTime<Utc>) -> Option<(&'static str, &'static str)> {
-        // an object of any type is found by its ID; to look in every table would cost a fifth of the
-        // events that can be recorded in a second
+        // IDs are unique across types, but checking every table would reduce the throughput by a fifth
         if self.id == Some(self.send_id) {
             return Some(("id", "This is the ID of the send. An event needs one of its own."));
         }
@@ -61,7 +60,7 @@ impl NewEvent {
     }
 
     /// Whether it is a bounce that is not marked as soft.
-    fn is_for_good(&self) -> bool {
+    fn is_hard_bounce(&self) -> bool {
         let said = || self.metadata.get("bounce_type").and_then(Json::as_str);
         self.event_type == EventType::Bounce && self.bounce_type.or_else(said) != Some("soft")
     }
@@ -92,7 +91,7 @@ pub struct RecordOutcome {
     pub ids: Vec<Uuid>,
 }
 
-/// Why nothing was recorded.
+/// The reason why no event was recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// An event is invalid.
@@ -100,9 +99,9 @@ pub enum RecordError {
     Invalid {
         /// Its index.
         index: usize,
-        /// The field at fault, as named in the API.
+        /// The invalid field, as named in the API.
         field: &'static str,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
     /// The send of an event does not exist in the organization.
@@ -117,8 +116,8 @@ pub enum RecordError {
 }
 
 impl Intake {
-    /// Records events in order, and sets sends with a hard bounce to bounced. An event with an ID
-    /// that the organization has already stored, or that is repeated, changes nothing.
+    /// Records events in order, and sets the status of sends with a hard bounce to bounced. An event whose
+    /// ID the organization has already stored, or that is repeated in the call, has no effect.
     ///
     /// # Errors
     /// See [`RecordError`]. Nothing is recorded then.
@@ -147,9 +146,9 @@ impl Intake {
     }
 }
 
-/// The events, each with its ID. Those generated here are ascending, in the order of the events.
+/// The events, each with its ID. Generated IDs are ascending, in the order of the events.
 fn with_ids(events: Vec<NewEvent>) -> Vec<(Uuid, NewEvent)> {
-    // one that all calls share would show how much other organizations record
+    // a shared counter would reveal how many events other organizations record
     let counter = ContextV7::new();
     let new_id = || Uuid::new_v7(Timestamp::now(&counter));
     events.into_iter().map(|event| (event.id.unwrap_or_else(new_id), event)).collect()
@@ -176,13 +175,13 @@ impl BatchWork for Events {
     }
 }
 
-/// Records the events in one transaction, and returns which of them are new.
+/// Records the events in one transaction, and returns for each whether it is new.
 async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>, RecordError> {
-    // a repeated event is new the first time
+    // the first occurrence of a repeated event is new
     let are_new = |mut new: HashSet<Uuid>| events.iter().map(|(id, _)| new.remove(id)).collect();
     let may_bounce: HashSet<Uuid> = events
         .iter()
-        .filter(|(_, event)| event.is_for_good())
+        .filter(|(_, event)| event.is_hard_bounce())
         .map(|(_, event)| event.send_id)
         .collect();
     if may_bounce.is_empty() {
@@ -194,11 +193,11 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
             let inserted = insert(scope, events).await?;
             let bounces: HashSet<Uuid> = events
                 .iter()
-                .filter(|(id, event)| event.is_for_good() && inserted.contains(id))
+                .filter(|(id, event)| event.is_hard_bounce() && inserted.contains(id))
                 .map(|(_, event)| event.send_id)
                 .filter(|send| match locked.get(send) {
                     Some(Some(send)) => send.status != SendStatus::Bounced,
-                    // it is final now, even with a status of a newer version
+                    // also a send with a status that only a newer version knows
                     Some(None) => true,
                     None => false,
                 })
@@ -216,7 +215,7 @@ async fn record(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<Vec<bool>,
         .await
 }
 
-/// Inserts the events, and returns the IDs that were not stored yet.
+/// Inserts the events, and returns the new IDs.
 async fn insert(scope: &Scope, events: &[(Uuid, NewEvent)]) -> Result<HashSet<Uuid>, RecordError> {
     let rows: Vec<_> = events.iter().map(|(id, event)| event.row(*id)).collect();
     let are_chosen = events.iter().any(|(_, event)| event.id.is_some());

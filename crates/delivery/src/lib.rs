@@ -1,21 +1,20 @@
-//! The delivery of campaigns: their lists, their steps, the sends that are queued, and what
-//! providers report about these sends: events, and delivery statuses.
+//! The delivery of campaigns: lists, lifecycle steps, queued sends, and providers' reports about sends:
+//! events and delivery statuses.
 //!
 //! **Invariants.**
-//! - A call is written in one transaction, which small calls that arrive together share
-//!   (`batcher`). If one of its rows is invalid, nothing is written, and the error names the
-//!   row.
-//! - A call can be repeated. An event counts once, by its ID. A report that changes nothing counts
-//!   as unchanged.
+//! - A call is written in one transaction, which concurrent small calls share (`batcher`). If one of
+//!   its rows is invalid, nothing is written, and the error names the row.
+//! - A call can be repeated. An event counts once, by its ID. A report that has no effect counts as
+//!   unchanged.
 //! - A send's status only moves forward ([`SendStatus::may_become`]). The exception is a hard
 //!   bounce, which is always final.
-//! - Sends are locked in the order of their IDs, then events are inserted in the order of theirs,
-//!   regardless of the order of the call. So two calls that touch the same rows, as with a
-//!   provider's retries, never deadlock.
-//! - A campaign steps according to [`NEXT`], while its row is locked. Queueing sends holds the same
-//!   lock, so it never gives a contact two sends of a campaign.
-//! - Filling a list and queueing sends take one statement, however many rows there are, in the
-//!   order of their contacts' IDs.
+//! - Sends are locked in the order of their IDs, then events are inserted in the order of their IDs,
+//!   regardless of the order of the call. So two calls with common rows, such as a provider's retries,
+//!   never deadlock.
+//! - A campaign changes its status according to [`NEXT`], while its row is locked. Queueing sends holds
+//!   the same lock, so a contact never gets two sends of a campaign.
+//! - Filling a list and queueing sends take one statement for any number of rows, in the order of the
+//!   contacts' IDs.
 //!
 //! [`NEXT`]: campaigns_entity::campaign::NEXT
 //! [`SendStatus::may_become`]: campaigns_entity::send::SendStatus::may_become

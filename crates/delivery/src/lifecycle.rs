@@ -1,4 +1,4 @@
-//! The steps that a campaign takes from one status to the next.
+//! The steps of a campaign from one status to the next.
 
 use campaigns_entity::{
     campaign::{self, CampaignStatus},
@@ -14,19 +14,19 @@ use crate::queue::{self, QueueOutcome};
 /// A step of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It starts at a time.
+    /// Schedules it to start at a time.
     Schedule(DateTime<Utc>),
-    /// It becomes a draft again, without a time.
+    /// Makes it a draft again, without a time.
     Unschedule,
-    /// Its sending starts, and sends are queued for its list.
+    /// Starts sending, and queues sends for its list.
     Start,
-    /// Its sending is paused, or does not start at its time.
+    /// Pauses sending, or keeps a scheduled campaign from starting.
     Pause,
-    /// Its sending continues.
+    /// Resumes sending.
     Resume,
-    /// It is canceled. Queued sends stay queued.
+    /// Cancels it. Queued sends stay queued.
     Cancel,
-    /// It has been sent.
+    /// Marks it as sent.
     Complete,
 }
 
@@ -78,7 +78,7 @@ impl StepKind {
         }
     }
 
-    /// Whether it is a step from this status.
+    /// Whether a campaign in this status can take this step.
     #[must_use]
     pub fn leads_from(self, status: CampaignStatus) -> bool {
         let resumes = self == Self::Resume;
@@ -86,13 +86,13 @@ impl StepKind {
     }
 }
 
-/// Why a step failed.
+/// The reason why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The campaign does not exist in the organization.
     #[error("the campaign does not exist")]
     NotFound,
-    /// The step does not lead from the campaign's status.
+    /// A campaign in this status cannot take the step.
     #[error("this step does not take a campaign from {from:?} to {to:?}")]
     Refused {
         /// The campaign's status.
@@ -108,8 +108,8 @@ pub enum StepError {
     Scope(#[from] Error),
 }
 
-/// Takes a step, in one transaction. Of two steps at once, the second starts from the status that
-/// the first one led to.
+/// Takes a step, in one transaction. Of two concurrent steps, the second starts from the status after
+/// the first.
 ///
 /// # Errors
 /// See [`StepError`]. Nothing is changed then.
@@ -127,8 +127,8 @@ pub async fn step(
         .await
 }
 
-/// Starts a campaign that is still scheduled and due. Returns `None` if it is not, or if another
-/// worker is starting it.
+/// Starts a campaign if it is still scheduled and due. Returns `None` if it is not, or if another worker
+/// is starting it.
 ///
 /// # Errors
 /// See [`StepError`]. Nothing is changed then.
@@ -151,8 +151,8 @@ pub(crate) async fn start_if_due(
         .await
 }
 
-/// Completes a campaign that is still being sent and has only final sends, at least one. Returns
-/// whether it did.
+/// Completes a campaign if it is still being sent and has at least one send, and all of its sends are
+/// final. Returns whether it was completed.
 ///
 /// # Errors
 /// See [`StepError`]. Nothing is changed then.

@@ -1,4 +1,4 @@
-//! Applying delivery reports.
+//! Applies delivery reports.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,22 +17,22 @@ pub struct Report {
     pub id: Uuid,
     /// The new status.
     pub status: SendStatus,
-    /// The time of the status. Stored for a send that was sent or delivered.
+    /// The time of the status. Stored if the status is sent or delivered.
     pub at: DateTime<Utc>,
-    /// The reason. Stored for a send that bounced or failed.
+    /// The reason. Stored if the status is bounced or failed.
     pub error: Option<String>,
 }
 
 /// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpdateOutcome {
-    /// Reports that changed their send.
+    /// The number of reports that changed their send.
     pub updated: usize,
-    /// Reports that were late or repeated.
+    /// The number of late or repeated reports.
     pub unchanged: usize,
 }
 
-/// Why nothing was updated.
+/// The reason why no send was updated.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The send of a report does not exist in the organization.
@@ -47,7 +47,7 @@ pub enum ReportError {
 }
 
 impl Intake {
-    /// Applies reports, one after the other.
+    /// Applies reports, in order.
     ///
     /// # Errors
     /// See [`ReportError`]. Nothing is updated then.
@@ -84,7 +84,7 @@ impl BatchWork for Reports {
     }
 }
 
-/// Applies the reports in one transaction, and returns which of them change their send.
+/// Applies the reports in one transaction, and returns for each whether it changed its send.
 async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportError> {
     scope
         .transaction(async |scope| {
@@ -94,7 +94,7 @@ async fn update(scope: &Scope, reports: &[Report]) -> Result<Vec<bool>, ReportEr
             let mut done = Vec::with_capacity(reports.len());
             for (index, report) in reports.iter().enumerate() {
                 let send = sends.get_mut(&report.id).ok_or(ReportError::SendNotFound { index })?;
-                // a status that only a newer version knows stays as it is
+                // a send with a status that only a newer version knows does not change
                 let send = send.as_mut().filter(|send| send.status.may_become(report.status));
                 done.push(send.is_some());
                 if let Some(send) = send {
