@@ -1,13 +1,13 @@
 //! Periods of time in the calendar of a time zone.
 //!
-//! **Invariants.** Buckets follow each other without a gap. A day starts at the first instant that
-//! has its date or, if the clocks skip midnight, at a later one. So a day is 23 or 25 hours long
-//! when daylight saving time changes, and a local day that never existed has no bucket. A week
-//! starts on Monday, a month on its first day. Minutes and hours are lengths of time, counted from
-//! a boundary of the local clock: the hour that repeats when clocks are set back is two buckets.
+//! **Invariants.** Buckets are consecutive, without gaps. A day starts at the first instant with its date
+//! or, if the clocks skip midnight, at a later one. So a day is 23 or 25 hours long when daylight saving
+//! time changes, and a local day that never existed has no bucket. A week starts on Monday, a month on its
+//! first day. Minutes and hours have fixed lengths, counted from a boundary of the local clock: the hour
+//! that repeats when clocks are set back is two buckets.
 //!
-//! The edges are computed here and not in SQL, so both databases use the same rules from the same
-//! version of the time zone database.
+//! Edges are computed here rather than in SQL, so that both databases use the same version of the time zone
+//! database.
 
 use chrono::{
     DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Timelike,
@@ -36,13 +36,13 @@ pub enum Interval {
 /// A period of time: from the start, inclusive, to the end, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its first instant.
+    /// The start, inclusive.
     pub start: DateTime<Utc>,
-    /// The first instant after it.
+    /// The end, exclusive.
     pub end: DateTime<Utc>,
 }
 
-/// There would be more than [`MAX_BUCKETS`].
+/// The error if there would be more than [`MAX_BUCKETS`].
 #[derive(Debug, thiserror::Error)]
 #[error("there would be more than {MAX_BUCKETS} periods")]
 pub struct TooManyBuckets;
@@ -62,8 +62,8 @@ pub fn buckets(
     let mut start = edges.next();
     while start < to {
         let end = edges.next();
-        // a day that never existed, or one that ended before: if clocks are set back across
-        // midnight, an instant can have the date of a day that is over
+        // skips days that never existed, and days that ended before `from`: if clocks are set back
+        // across midnight, an instant can have the date of a day that is over
         if start < end && end > from {
             if buckets.len() == MAX_BUCKETS {
                 return Err(TooManyBuckets);
@@ -75,14 +75,14 @@ pub fn buckets(
     Ok(buckets)
 }
 
-/// The edges of buckets, one after the other.
+/// An iterator over the edges of buckets.
 enum Edges {
     Lengths { next: DateTime<Utc>, length: TimeDelta },
     Dates { zone: Tz, next: NaiveDate, interval: Interval },
 }
 
 impl Edges {
-    /// From the last edge at or before this time.
+    /// Starts at the last edge at or before this time.
     fn of(zone: Tz, interval: Interval, from: DateTime<Utc>) -> Self {
         let local = from.with_timezone(&zone).naive_local();
         let within_minute = TimeDelta::seconds(local.second().into())
@@ -143,14 +143,14 @@ fn first_instant(zone: Tz, date: NaiveDate) -> DateTime<Utc> {
     if let Some(instant) = zone.from_local_datetime(&midnight).earliest() {
         return instant.to_utc();
     }
-    // clocks skip this midnight; no clock differs from UTC by a day
+    // clocks skip this midnight; no offset from UTC is a day or more
     let midnight_utc = midnight.and_utc();
     first_second(midnight_utc - TimeDelta::days(1), midnight_utc + TimeDelta::days(1), |at| {
         at.with_timezone(&zone).naive_local() >= midnight
     })
 }
 
-/// The first second at which something is true, by bisection: it is true after it, and not before.
+/// The first second at which a monotonic condition holds, by bisection.
 fn first_second(
     mut before: DateTime<Utc>,
     mut after: DateTime<Utc>,

@@ -1,8 +1,8 @@
-//! The engagement of contacts: how much was sent to them, when they last did something, and in
-//! which campaigns.
+//! Conditions on the engagement of contacts: numbers of sends and events, times of the last ones, and
+//! campaigns.
 //!
-//! **Invariant.** Each of these is a set of contacts (`Scope::among`), from counts or from a range
-//! of an index, that can be read as a whole or looked up by contact.
+//! **Invariant.** Each condition is a set of contacts (`Scope::among`), from counts or from a range of an
+//! index, that the database can read as a whole or look up by contact.
 
 use campaigns_entity::contact;
 use campaigns_scope::{Scope, Sql};
@@ -23,16 +23,16 @@ pub enum ContactNumber {
     Complaints,
     /// Its bounces.
     Bounces,
-    /// Its events that suppress it.
+    /// Its suppressing events.
     Suppressing,
 }
 
 /// A time of each contact, over all campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactTime {
-    /// When it was last sent something.
+    /// When the last message was sent to it.
     LastSent,
-    /// When it last opened something.
+    /// When it last opened a message.
     LastOpened,
     /// When it last clicked a link.
     LastClicked,
@@ -49,7 +49,7 @@ pub enum ContactCampaign {
     Clicked,
 }
 
-/// Counts of contacts without pending changes (the common case), which are read as they are.
+/// The stored counts of contacts without pending changes, the common case.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! settled {
@@ -83,8 +83,8 @@ macro_rules! changed {
     };
 }
 
-/// A number of all contacts, as two disjoint sets. PostgreSQL could not estimate the size of a
-/// single set of both, and would look each contact up.
+/// A number of all contacts, as two disjoint sets. PostgreSQL cannot estimate the size of their union, and
+/// would look up each contact.
 macro_rules! counted {
     ($count:literal, $changes:literal) => {
         [Sql::new(settled!($count, $changes)), Sql::new(changed!($count, $changes))]
@@ -155,14 +155,14 @@ pub fn with_number(scope: &Scope, number: ContactNumber, condition: impl Fn(Expr
     sets.iter().map(among).reduce(ExprTrait::or).unwrap_or_else(|| Expr::val(false))
 }
 
-/// The condition that a number of a row of `contacts` is not 0.
+/// The condition that a number of a row of `contacts` is positive.
 #[must_use]
 pub fn has_any(scope: &Scope, number: ContactNumber) -> Expr {
     with_number(scope, number, |own| own.gt(0))
 }
 
-/// The condition that a time of a row of `contacts`, if it has one, satisfies another one. The
-/// times of all contacts are computed for it; [`with_time_after`] reads an index.
+/// The condition that a row of `contacts` has such a time, and that it satisfies `condition`. This
+/// computes the times of all contacts; [`with_time_after`] reads an index.
 pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     let sql = match time {
         ContactTime::LastSent => LAST_SENT,
@@ -172,8 +172,8 @@ pub fn with_time(scope: &Scope, time: ContactTime, condition: impl FnOnce(Expr) 
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// The condition that a time of a row of `contacts`, if it has one, satisfies another one that
-/// every later time satisfies as well.
+/// The condition that a row of `contacts` has such a time, and that it satisfies `condition`. If a time
+/// satisfies the condition, every later time has to satisfy it as well.
 pub fn with_time_after(
     scope: &Scope,
     time: ContactTime,
@@ -197,8 +197,7 @@ pub fn has_time(scope: &Scope, time: ContactTime) -> Expr {
     }
 }
 
-/// The condition that a row of `contacts` has this relation to a campaign with an ID that satisfies
-/// another one.
+/// The condition that a row of `contacts` has this relation to a campaign whose ID satisfies `condition`.
 pub fn with_campaign(
     scope: &Scope,
     relation: ContactCampaign,
@@ -212,7 +211,7 @@ pub fn with_campaign(
     scope.among(contact::Column::Id, sql, condition)
 }
 
-/// The condition that a row of `contacts` clicked a link with a URL that satisfies another one.
+/// The condition that a row of `contacts` clicked a link whose URL satisfies `condition`.
 pub fn with_clicked_link(scope: &Scope, condition: impl FnOnce(Expr) -> Expr) -> Expr {
     scope.among(contact::Column::Id, CLICKED_URL, condition)
 }

@@ -1,5 +1,4 @@
-//! The engagement of a send or a contact: counted events, and events that are waiting to be
-//! counted.
+//! The engagement of a send or a contact, from counts and pending changes.
 
 use std::collections::HashMap;
 
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use crate::contacts::{ContactNumber, has_any};
 
-/// The condition that a row of `contacts` ever had such an event, looked up for each row.
+/// The condition that a row of `contacts` has such an event, looked up for each row.
 macro_rules! of_contacts {
     ($count:literal, $changes:literal) => {
         concat!(
@@ -30,14 +29,14 @@ macro_rules! of_contacts {
 }
 pub(crate) use of_contacts;
 
-/// A condition of `contacts` as a query.
+/// The same condition as a query.
 macro_rules! contacts_that {
     ($count:literal, $changes:literal) => {
         Sql::new(concat!("SELECT ", of_contacts!($count, $changes)))
     };
 }
 
-/// The condition that a row of `campaign_sends` ever had such an event.
+/// The condition that a row of `campaign_sends` has such an event.
 macro_rules! send_had {
     ($count:literal, $event:literal) => {
         Sql::new(concat!(
@@ -81,12 +80,12 @@ const OF_SENDS: Sql = Sql::new(
      GROUP BY send",
 );
 
-/// How many rows of its table a statement tests.
+/// The number of rows that a statement tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
-    /// Rows in the order of an index until a page is full, or rows of known keys: each is looked up.
+    /// A few rows, in the order of an index or by key. The condition is looked up for each.
     Partial,
-    /// All rows of the organization, to sort or to count them.
+    /// All rows of the organization, for sorting or counting.
     Full,
 }
 
@@ -99,7 +98,7 @@ pub struct Engagement {
     pub clicks: i64,
 }
 
-/// The engagement of each selected send. Sends without any are omitted.
+/// The engagement of each selected send. Sends without engagement are omitted.
 ///
 /// # Errors
 /// Any error of the database.
@@ -116,7 +115,7 @@ pub async fn of_sends(
     Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
 }
 
-/// The condition that a row of `contacts` ever had an event of this type, in any campaign.
+/// The condition that a row of `contacts` has an event of this type, in any campaign.
 #[must_use]
 pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
     let (looked_up, number) = match event {
@@ -132,7 +131,7 @@ pub fn contact_had(scope: &Scope, event: EventType, scan: Scan) -> Expr {
     }
 }
 
-/// The condition that a row of `campaign_sends` ever had an event of this type.
+/// The condition that a row of `campaign_sends` has an event of this type.
 #[must_use]
 pub fn send_had(scope: &Scope, event: EventType) -> Expr {
     scope.expression(match event {

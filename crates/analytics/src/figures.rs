@@ -1,8 +1,8 @@
-//! The figures of campaigns, from running counts. One statement serves any number of campaigns and
-//! reads a few rows of each, however many sends and events it has.
+//! The figures of campaigns, from running counts. One statement serves any number of campaigns, and reads a
+//! few rows of each, regardless of the number of its sends and events.
 //!
-//! The list of counts is [`campaign_counts`], and the list of rates is here. What depends on them, in Rust
-//! and in SQL, is made from these lists.
+//! The list of counts is [`campaign_counts`], and the list of rates is in this file. The code and the SQL
+//! for counts and rates are generated from these lists.
 
 use std::{collections::HashMap, ops::AddAssign};
 
@@ -18,17 +18,16 @@ use crate::{
     timeline::occurred_in_range,
 };
 
-/// Makes the figures from the list of counts.
+/// Generates [`Figures`] from the list of counts.
 macro_rules! figures {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
-        /// The figures of sends. Counts are over sends and events; "unique" ones are over the sends
-        /// that have at least one such event.
+        /// The figures of campaigns. A "unique" count is the number of sends with at least one such event.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Figures {
             $($(#[$doc])* pub $count: i64,)*
-            /// When the first event occurred. An event with a time that RFC 3339 cannot write has none.
+            /// When the first event occurred. Times that RFC 3339 cannot represent are ignored.
             pub first_event_at: Option<DateTime<Utc>>,
-            /// When the last event occurred, with the same exception.
+            /// When the last event occurred. Times that RFC 3339 cannot represent are ignored.
             pub last_event_at: Option<DateTime<Utc>>,
         }
 
@@ -43,8 +42,8 @@ macro_rules! figures {
             }
         }
 
-        /// The figures of a row, whose columns from `first` on are the times and the counts. They are
-        /// read by position, since looking up 17 names in each row takes longer.
+        /// Reads the figures of a row. From the column `first`, it has the times and the counts. They are
+        /// read by position, because looking up 17 names in each row takes longer.
         fn read(row: &QueryResult, first: usize) -> Result<Figures, DbErr> {
             let mut position = first;
             let mut next = || {
@@ -56,7 +55,7 @@ macro_rules! figures {
                 Ok::<_, DbErr>(time.and_then(|time| time.get()))
             };
             let (first_event_at, last_event_at) = (time()?, time()?);
-            // null if nothing is selected
+            // null if no campaign is selected
             let mut count =
                 || Ok::<_, DbErr>(row.try_get_by_index::<Option<i64>>(next())?.unwrap_or(0));
             Ok(Figures { $($count: count()?,)* first_event_at, last_event_at })
@@ -76,7 +75,8 @@ macro_rules! of_sends {
     };
 }
 
-/// A change of a send's events counts if it adds the first of its type or removes the last one.
+/// The changes of counts by the pending changes of a send's events. A unique count changes with the first
+/// event of its type, or with the removal of the last one.
 macro_rules! of_events {
     (events $count:ident $event_type:literal) => {
         concat!("now.", stringify!($count))
@@ -111,7 +111,7 @@ macro_rules! events_of {
     };
 }
 
-/// Zeros in the places of counts.
+/// A zero for each count.
 macro_rules! zeros {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(zero!($count)),*)
@@ -124,21 +124,21 @@ macro_rules! zero {
     };
 }
 
-/// What a change of sends adds to the counts.
+/// The changes of counts by a pending change of sends.
 macro_rules! of_send_change {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(", ", of_sends!($kind $($of)?), " AS ", stringify!($count)),*)
     };
 }
 
-/// What changes of a send's events add to the counts.
+/// The changes of counts by the pending changes of a send's events.
 macro_rules! of_event_changes {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(", ", of_events!($kind $count $($of)?)),*)
     };
 }
 
-/// How many events of each type changes add to a send.
+/// The number of events of each type that pending changes add to a send.
 macro_rules! events_of_changes {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(events_of!($kind $count $($of)?)),*)
@@ -147,17 +147,17 @@ macro_rules! events_of_changes {
 
 campaign_counts!(figures);
 
-/// Makes the rates from one list: as methods, and as SQL.
+/// Generates the rates from one list: as a method, and as SQL.
 macro_rules! rates {
     ($($(#[$doc:meta])* $rate:ident: $part:ident of $whole:ident;)*) => {
-        /// A rate: a part of the counts as a percentage of a whole; see [`percentage`].
+        /// A rate: one count as a percentage of another (see [`percentage`]).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Rate {
             $($(#[$doc])* $rate,)*
         }
 
         impl Figures {
-            /// A rate, in percent. `None` if its whole is 0.
+            /// A rate, in percent. `None` if the divisor is 0.
             #[must_use]
             pub fn rate(&self, rate: Rate, decimals: Decimals) -> Option<f64> {
                 match rate {
@@ -188,7 +188,7 @@ macro_rules! stored {
     };
 }
 
-/// The changes of the selected campaigns that wait to be added.
+/// The pending changes of the selected campaigns.
 macro_rules! waiting {
     () => {
         concat!(
@@ -207,15 +207,14 @@ macro_rules! waiting {
     };
 }
 
-/// The counts of the selected campaigns in parts that add up.
+/// The counts of the selected campaigns, as rows whose sums are the counts.
 macro_rules! parts {
     () => {
         concat!("(", stored!(), " UNION ALL ", waiting!(), ") AS parts")
     };
 }
 
-/// The times of the first and the last event of each selected campaign, which are the ends of a
-/// range of an index.
+/// The times of the first and the last event of each selected campaign: the ends of an index range.
 macro_rules! spans {
     () => {
         concat!(
@@ -231,16 +230,16 @@ macro_rules! spans {
     };
 }
 
-/// No times, where those of events are not selected.
+/// Null in place of the times of events.
 macro_rules! no_times {
     () => {
         "CAST(NULL AS timestamptz) AS first_at, CAST(NULL AS timestamptz) AS last_at"
     };
 }
 
-/// Parts that add up for each campaign. PostgreSQL adds integers as decimals of any length, which
-/// takes longer than everything else here, so stored counts are only read, and [`by_campaign`] adds
-/// the pending changes, if any.
+/// The counts of each campaign, as one or two rows. PostgreSQL sums bigints as numeric, which takes longer
+/// than the rest of the statement. So SQL does not sum the stored counts, and [`by_campaign`] adds the
+/// pending changes, if there are any.
 macro_rules! parts_of_campaigns {
     () => {
         concat!(
@@ -289,14 +288,13 @@ const TOTAL_WITH_SPANS: Sql = Sql::new(concat!(
 /// Whether [`Figures`] include the times of the first and the last event, which cost more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spans {
-    /// Without them: they are `None`.
+    /// Without the times, which are `None`.
     Without,
-    /// With them.
+    /// With the times.
     With,
 }
 
-/// The figures of each selected campaign. A campaign without figures may be omitted; all of its
-/// figures are 0.
+/// The figures of each selected campaign. A campaign whose figures are all 0 can be omitted.
 ///
 /// # Errors
 /// Any error of the database.
@@ -332,7 +330,7 @@ pub async fn total(
 pub enum OrderBy {
     /// The number of sends.
     Sends,
-    /// A rate. Null if its whole is 0.
+    /// A rate. Null if the divisor is 0.
     Rate(Rate),
 }
 
@@ -349,7 +347,7 @@ macro_rules! of_one {
     };
 }
 
-/// In tenths of a percent.
+/// A rate of one row of `campaigns`, in tenths of a percent.
 macro_rules! rate_of_one {
     ($part:ident of $whole:ident) => {
         of_one!(concat!(
@@ -383,9 +381,8 @@ rates! {
     Complaint: unique_complaints of delivered;
 }
 
-/// The figure of a row of `campaigns`, as an integer. A rate is in tenths of a percent and rounded
-/// like [`percentage`] with one decimal, so that rows are ordered by the value that is displayed if the
-/// client asks for nothing else.
+/// The figure of a row of `campaigns`, as an integer. A rate is in tenths of a percent, rounded like
+/// [`percentage`] with one decimal, so that rows are ordered by the values that the API returns by default.
 #[must_use]
 pub fn order_expression(scope: &Scope, figure: OrderBy) -> Expr {
     scope.expression(match figure {

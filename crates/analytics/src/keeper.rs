@@ -1,8 +1,8 @@
-//! Adds waiting changes to the running counts while the process runs.
+//! Adds pending changes to the running counts while the process runs.
 //!
-//! Every reader adds up the waiting changes itself, so this only affects how much readers have to
-//! read. Of several processes, one does it at a time. If changes arrive faster than they are added,
-//! batches follow each other immediately.
+//! Every read includes the pending changes, so this only affects the amount of data that it reads. One
+//! process at a time adds changes. If changes arrive faster than they are added, batches follow each other
+//! without a pause.
 
 use std::{
     convert::Infallible,
@@ -16,21 +16,20 @@ use tokio::task::JoinHandle;
 
 use crate::upkeep::Upkeep;
 
-/// The number of changes of each kind that are added at once, which takes a few hundred
-/// milliseconds.
+/// The number of changes of each kind to add at once, which takes a few hundred milliseconds.
 const AT_ONCE: i32 = 20_000;
-/// How long it waits after a check, and after a check that found nothing.
+/// The pause after a batch, and after a batch without changes.
 const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
-/// How long it waits if the database does not respond.
+/// The pause after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
-/// How often it counts the waiting changes, and up to how many.
+/// The time between two counts of the pending changes, and the number to count up to.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 const MOST_COUNTED: i64 = 100_000;
-/// How long a count of the waiting changes is used.
+/// The time for which a count of the pending changes is reported.
 const KNOWN: Duration = Duration::from_mins(1);
 
-/// The task that adds changes to the counts. Clones share it; it ends with the last clone.
+/// The task that adds changes to the counts. Clones share it, and dropping the last one stops the task.
 #[derive(Clone)]
 pub struct Keeper {
     task: Task,
@@ -46,12 +45,12 @@ impl Drop for Running {
     }
 }
 
-/// How many changes waited when they were last counted, and when that was.
+/// The last count of the pending changes, and its time.
 #[derive(Default)]
 struct Backlog(Mutex<Option<(i64, Instant)>>);
 
 impl Keeper {
-    /// Starts it.
+    /// Starts the task.
     #[must_use]
     pub fn start(counts: Counts) -> Self {
         let (task, waiting) = (Task::new("counts keeper"), Arc::<Backlog>::default());
@@ -69,8 +68,8 @@ impl Keeper {
         &self.task
     }
 
-    /// How many changes wait to be added, counted up to 100,000. `None` if they have not been
-    /// counted for a minute.
+    /// The number of pending changes, counted up to 100,000. `None` if they were not counted in the last
+    /// minute.
     #[must_use]
     pub fn waiting(&self) -> Option<i64> {
         let counted = *self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,10 +98,10 @@ async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
                     _ => continue,
                 }
             }
-            // another process is doing it
+            // another process is adding changes
             Ok(None) => AFTER_NONE,
             Err(error) => {
-                tracing::warn!(%error, "changes wait to be added to the counts");
+                tracing::warn!(%error, "pending changes could not be added to the counts");
                 AFTER_ERROR
             }
         };
@@ -117,7 +116,7 @@ impl Backlog {
                 let counted = Some((waiting, Instant::now()));
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counted;
             }
-            Err(error) => tracing::warn!(%error, "the waiting changes could not be counted"),
+            Err(error) => tracing::warn!(%error, "the pending changes could not be counted"),
         }
     }
 }

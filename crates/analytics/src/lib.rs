@@ -1,11 +1,10 @@
-//! Figures: what happened to the sends of one or many campaigns, and when; and which segments were
-//! used.
+//! Analytics: figures and time series of campaigns, the engagement of contacts, and the use of segments.
 //!
-//! **Invariants.** A figure equals a count over sends and events at the time of the request,
-//! regardless of who wrote them. It is read from running counts, and from the changes that are
-//! waiting to be added to them, in one statement. The migration `m0008_counts` explains why they
-//! add up. A rate is computed from two of these integers: in Rust where it is shown, and in SQL where
-//! campaigns are ordered by it. Both are made from one list, and agree on the last digit.
+//! **Invariants.** A figure equals a count over sends and events at the time of the request, regardless of
+//! the program that wrote them. It is read from running counts and their pending changes, in one statement.
+//! The migration `m0008_counts` explains why the sum is exact. A rate is computed from two such integers:
+//! in Rust for display, and in SQL to order campaigns. Both are generated from one list, and agree to the
+//! last digit.
 
 #![warn(missing_docs)]
 

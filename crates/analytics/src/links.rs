@@ -1,4 +1,4 @@
-//! Links: which ones were clicked, how often, and in how many sends.
+//! The clicked links of campaigns, with their clicks.
 
 use std::collections::HashMap;
 
@@ -19,13 +19,13 @@ pub struct Link {
     pub clicks: i64,
     /// The number of sends in which it was clicked.
     pub unique_clicks: i64,
-    /// When it was last clicked. If RFC 3339 can write none of its times, the nearest time that it
-    /// can write.
+    /// When it was last clicked. If RFC 3339 cannot represent any of the times, the nearest time that it
+    /// can represent.
     pub last_clicked_at: DateTime<Utc>,
 }
 
-/// The 500 most clicked links of each campaign, ties ordered by code point: stored counts, waiting
-/// changes, and the time of the last click, which is the end of an index.
+/// The 500 most clicked links of each campaign, ties ordered by code point: stored counts, pending changes,
+/// and the time of the last click, from the end of an index range.
 macro_rules! links {
     ($by_url:literal, $same_url:literal) => {
         Sql::new(concat!(
@@ -63,7 +63,7 @@ macro_rules! links {
 }
 
 const IN_SQLITE: Sql = links!("url)", "campaign_events.url = links.url");
-// this operator compares text by its bytes in any collation; URLs are too long for an index
+// this operator compares text bytewise in any collation; URLs are too long for an index
 const IN_POSTGRES: Sql = links!(
     "url) USING ~<~",
     "campaign_event_link(campaign_events.url) = campaign_event_link(links.url)
@@ -91,7 +91,7 @@ pub async fn links(
                 url: row.try_get::<StoredText>("", "url")?.0,
                 clicks: row.try_get("", "clicks")?,
                 unique_clicks: row.try_get("", "unique_clicks")?,
-                // counts may have links without events while triggers are off
+                // while triggers are off, counts can have links without events
                 last_clicked_at: last.map_or(StoredTime::EARLIEST, |time| time.nearest()),
             })
         };

@@ -5,20 +5,19 @@
 pub struct Decimals(u32);
 
 impl Decimals {
-    /// The largest number.
+    /// The maximum number.
     pub const MAX: i32 = 6;
 
-    /// This number, or `None` if it is negative or larger than [`Decimals::MAX`].
+    /// This number of decimals, or `None` if it is negative or larger than [`Decimals::MAX`].
     #[must_use]
     pub fn new(number: i32) -> Option<Self> {
         u32::try_from(number).ok().filter(|_| number <= Self::MAX).map(Self)
     }
 }
 
-/// `part` of `whole` as a percentage, rounded half away from zero to this number of decimals, or
-/// `None` if `whole` is 0. Computed with integers: a double would be rounded by its binary value, not
-/// by the decimal that it stands for. The result is the double nearest to the decimal, so its shortest
-/// text is that decimal.
+/// `part` of `whole` as a percentage, rounded half away from zero to this number of decimals, or `None` if
+/// `whole` is 0. The computation uses integers, because rounding a double would round its binary value. The
+/// result is the double nearest to the decimal, so its shortest text is that decimal.
 #[must_use]
 pub fn percentage(part: i64, whole: i64, decimals: Decimals) -> Option<f64> {
     if whole == 0 {
@@ -27,8 +26,7 @@ pub fn percentage(part: i64, whole: i64, decimals: Decimals) -> Option<f64> {
     let (part, whole) = (i128::from(part), i128::from(whole));
     let unit = 10_i128.pow(decimals.0);
     let units = (200 * unit * part + whole) / (2 * whole);
-    // both are integers below 2^53, unless part is millions of times whole, so the quotient is rounded
-    // only once
+    // both are integers below 2^53, unless part is millions of times whole, so only the quotient is rounded
     #[expect(clippy::cast_precision_loss, reason = "a percentage times 10^6 is below 2^53")]
     Some(units as f64 / unit as f64)
 }

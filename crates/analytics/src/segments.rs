@@ -1,4 +1,4 @@
-//! The segments that campaigns were made with.
+//! The use of segments in campaigns.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use campaigns_scope::{Error, Scope, Scoped, Sql};
 use sea_orm::{DbErr, sea_query::Expr};
 use uuid::Uuid;
 
-/// The number of campaigns with contacts from a segment on their lists. An index is looked up for
-/// one campaign after the other, so the number of entries does not matter.
+/// The number of campaigns with contacts from a segment on their lists. This looks up one index entry per
+/// campaign, so the number of list entries does not matter.
 macro_rules! used_in {
     ($segment:literal) => {
         concat!(
@@ -62,7 +62,7 @@ pub fn used_in_expression(scope: &Scope) -> Expr {
     scope.expression(CAMPAIGNS_USED_IN_OF_ONE)
 }
 
-/// The segments that the list entries of the selected campaigns came from, by campaign.
+/// The segments that were added to the lists of the selected campaigns, by campaign.
 ///
 /// # Errors
 /// Any error of the database.

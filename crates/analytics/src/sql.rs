@@ -1,6 +1,6 @@
-//! Parts of SQL that are made from a list of counts: `campaign_counts!(columns)`, `event_counts!(sums)`.
+//! SQL that is generated from a list of counts: `campaign_counts!(columns)`, `event_counts!(sums)`.
 
-/// The columns of counts, each after a comma.
+/// The columns of the counts, each after a comma.
 macro_rules! columns {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(", ", stringify!($count)),*)
@@ -8,7 +8,7 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// Their sums, each after a comma.
+/// The sums of the counts, each after a comma.
 macro_rules! sums {
     ($($(#[$doc:meta])* $shown:literal $count:ident: $kind:ident $(($of:tt))?;)*) => {
         concat!($(", CAST(sum(", stringify!($count), ") AS bigint) AS ", stringify!($count)),*)

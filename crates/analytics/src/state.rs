@@ -1,4 +1,4 @@
-//! The state of campaigns: everything that a reader can see of them, to detect changes.
+//! The visible state of campaigns, for detecting changes.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,20 +8,21 @@ use uuid::Uuid;
 
 use crate::{Figures, Spans, by_campaign};
 
-/// What a reader can see of a campaign.
+/// The visible state of a campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Its figures, with the times of its events.
     pub figures: Figures,
-    /// A text that differs if the row has changed.
+    /// A text that changes with the row.
     pub row: Arc<str>,
 }
 
-/// A hash, since a message can be long. An adopted table may have no trigger that sets `updated_at`.
+/// A hash of the row, since a message can be long. `updated_at` does not suffice: an adopted table may have
+/// no trigger that sets it.
 const ROWS_IN_POSTGRES: Sql =
     Sql::new("SELECT id, md5(CAST(campaigns AS text)) FROM {campaigns BY id}");
 
-/// Triggers set `updated_at`, to the millisecond. The rest distinguishes most changes within one
+/// Triggers set `updated_at`, with milliseconds. The other columns distinguish most changes within one
 /// millisecond.
 const ROWS_IN_SQLITE: Sql = Sql::new(
     "SELECT id, updated_at || ' ' || status || ' ' || coalesce(scheduled_at, '') || ' ' || coalesce(sent_at, '')
@@ -30,7 +31,7 @@ const ROWS_IN_SQLITE: Sql = Sql::new(
      FROM {campaigns BY id}",
 );
 
-/// The states of the selected campaigns, of those that exist.
+/// The states of the selected campaigns that exist.
 ///
 /// # Errors
 /// Any error of the database.
@@ -39,7 +40,7 @@ pub async fn states(
     selected: Scoped<campaign::Entity>,
 ) -> Result<HashMap<Uuid, State>, Error> {
     let mut figures = by_campaign(scope, selected.clone(), Spans::With).await?;
-    // in this order, so that the figures of a campaign deleted in between are not taken for zeros
+    // rows are read after the figures: a campaign deleted in between is omitted rather than shown with zeros
     let sql = match scope.dialect() {
         Dialect::Postgres => ROWS_IN_POSTGRES,
         Dialect::Sqlite => ROWS_IN_SQLITE,

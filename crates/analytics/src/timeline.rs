@@ -1,4 +1,4 @@
-//! Time series: how many events happened in each period.
+//! Time series: the number of events in each period.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use crate::{
     sql::{columns, sums},
 };
 
-/// The number of buckets in one statement.
+/// The maximum number of buckets in one statement.
 const CHUNK: usize = 5_000;
-/// The same if a bucket has up to three spans.
+/// The same for statements in which a bucket has up to three spans.
 const CHUNK_OF_SPANS: usize = 2_000;
 
-/// Makes the activity from the list of counts of events.
+/// Generates [`Activity`] from the list of event counts.
 macro_rules! activity {
     ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
         /// The activity within a bucket.
@@ -43,7 +43,7 @@ macro_rules! activity {
 
 event_counts!(activity);
 
-/// The counts of events and the numbers of sends.
+/// The counts of events, and of sends with events.
 macro_rules! counts {
     ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
         concat!(
@@ -54,14 +54,14 @@ macro_rules! counts {
     };
 }
 
-/// What an event adds to the counts.
+/// The change of the counts by an event.
 macro_rules! of_event {
     ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
         concat!($(if_of_type!($event_type, "1")),*)
     };
 }
 
-/// What a change adds to the counts, whose number is `number_of`.
+/// The change of the counts by a pending change, whose number is `number_of`.
 macro_rules! of_change {
     ($($(#[$doc:meta])* $shown:literal $count:ident: events ($event_type:literal);)*) => {
         concat!($(if_of_type!($event_type, "number_of")),*)
@@ -74,7 +74,7 @@ macro_rules! if_of_type {
     };
 }
 
-/// In `SQLite` a cross join looks up the events of one bucket after the other.
+/// In `SQLite`, a cross join looks up the events of one bucket after the other.
 macro_rules! in_sqlite {
     ($condition:literal) => {
         Sql::new(concat!(
@@ -91,8 +91,8 @@ macro_rules! in_sqlite {
 const OF_EACH_IN_SQLITE: Sql = in_sqlite!("send_campaign_id = buckets.campaign");
 const OF_ALL_IN_SQLITE: Sql = in_sqlite!("send_campaign_id IN (SELECT id FROM selected)");
 
-// PostgreSQL assumes that such a join is large, and compares each event with each bucket; counting
-// within a lateral subquery leaves it no choice
+// for a plain join, PostgreSQL would compare each event with each bucket; counting within a lateral
+// subquery forces an index look-up per bucket
 const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, activity.* FROM buckets CROSS JOIN LATERAL (SELECT ",
     event_counts!(counts),
@@ -100,7 +100,7 @@ const OF_EACH_IN_POSTGRES: Sql = Sql::new(concat!(
       AND occurred_at >= since AND occurred_at < until) AS activity"
 ));
 
-// one pass over the events, each of which finds its bucket by bisection
+// one pass over the events; width_bucket finds the bucket of each by bisection
 const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
     "SELECT number, ",
     event_counts!(counts),
@@ -113,9 +113,9 @@ const OF_ALL_IN_POSTGRES: Sql = Sql::new(concat!(
      GROUP BY number"
 ));
 
-/// The counts of spans, which are whole hours or parts of hours. Whole hours are read from running
-/// counts and waiting changes, parts from events, by an index. In PostgreSQL, each span is looked
-/// up by itself; in SQLite, a cross join does the same.
+/// The counts of spans, which are whole hours or parts of hours. Whole hours are read from running counts
+/// and pending changes, parts from events, by an index. In PostgreSQL, a lateral subquery looks up each
+/// span; in SQLite, a cross join does the same.
 macro_rules! of_spans {
     ($number:literal, $from:literal, $of_counts:literal, $of_events:literal) => {
         concat!(
@@ -189,18 +189,18 @@ const SPANS_OF_ALL_IN_SQLITE: Sql = sums_of_spans!(concat!(
     )
 ));
 
-/// Whether an [`Activity`] includes the number of *sends* that were opened and clicked. These do
-/// not add up over hours, so every event is read for them.
+/// Whether an [`Activity`] includes the number of *sends* that were opened and clicked. They cannot be
+/// summed over hours, so they require reading every event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Uniques {
-    /// Without them: they are 0.
+    /// Without these numbers, which are 0.
     Without,
-    /// With them.
+    /// With these numbers.
     With,
 }
 
-/// The spans of a bucket: its whole hours, if any, and the parts of hours around them, each with
-/// its bounds and whether it is whole.
+/// The spans of a bucket: its whole hours, if any, and the partial hours around them. Each has its bounds,
+/// and whether it consists of whole hours.
 fn spans(bucket: &Bucket) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>, bool)> {
     let before = |time: DateTime<Utc>| {
         let past = i64::from(time.minute() * 60 + time.second());
@@ -221,7 +221,7 @@ fn has_whole_hours(bucket: &Bucket) -> bool {
     spans(bucket).any(|(_, _, whole)| whole)
 }
 
-/// The condition that an event has a time that RFC 3339 can write.
+/// The condition that RFC 3339 can represent the time of an event.
 macro_rules! occurred_in_range {
     () => {
         "occurred_at >= '0001-01-01T00:00:00+00:00'
@@ -241,7 +241,7 @@ const SPANS: Sql = Sql::new(concat!(
      FROM selected"
 ));
 
-/// The activity within each of the consecutive buckets, over all selected campaigns together.
+/// The activity within each of the consecutive buckets, of all selected campaigns together.
 ///
 /// # Errors
 /// Any error of the database.
@@ -325,8 +325,8 @@ async fn timelines_of_spans(
     Ok(activities)
 }
 
-/// The times of the first and the last event of each selected campaign that RFC 3339 can write.
-/// Campaigns without such events are omitted.
+/// The times of the first and the last event of each selected campaign. Times that RFC 3339 cannot represent
+/// are ignored. Campaigns without events are omitted.
 ///
 /// # Errors
 /// Any error of the database.

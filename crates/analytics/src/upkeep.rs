@@ -1,24 +1,24 @@
-//! Files waiting events whose send exists, and notices triggers that do not fire.
+//! Files pending events whose send exists, and detects triggers that do not fire.
 //!
-//! Inserting a send files the events that wait for it. This finds the others: those that were
-//! inserted at the same time as their send by another transaction, or while triggers were off.
+//! Inserting a send files the events that wait for it. This files the others: events that another
+//! transaction inserted concurrently with their send, and events inserted while triggers were off.
 
 use std::time::{Duration, Instant};
 
 use campaigns_scope::{Counts, Error, Triggers};
 use uuid::Uuid;
 
-/// How many waiting events are checked at once.
+/// The number of pending events to check at once.
 const AT_ONCE: i32 = 1_000;
-/// How often a step repeats this at most, as long as some were filed.
+/// The maximum number of checks in a step. A check follows another that filed events.
 const MOST: usize = 20;
-/// How often triggers are looked at.
+/// The time between two checks of the triggers.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// The state of the upkeep.
 #[derive(Default)]
 pub(crate) struct Upkeep {
-    /// The send of the last event that was looked at.
+    /// The send of the last checked event.
     after: Uuid,
     looked: Option<Instant>,
     triggers: Triggers,
@@ -26,10 +26,10 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Does what is due.
+    /// Files events, and checks the triggers if it is time.
     pub(crate) async fn step(&mut self, counts: &Counts) {
         let filed = self.file(counts).await;
-        self.tell_error(filed, "events that wait for their sends cannot be filed");
+        self.tell_error(filed, "pending events cannot be filed under their sends");
         if self.looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS) {
             self.looked = Some(Instant::now());
             let triggers = counts.triggers().await.map(|triggers| self.tell(triggers));
@@ -40,7 +40,7 @@ impl Upkeep {
     async fn file(&mut self, counts: &Counts) -> Result<(), Error> {
         for _ in 0..MOST {
             let found = counts.file_waiting(self.after, AT_ONCE).await?;
-            // events that still wait are checked again after all others
+            // events that stay pending are checked again after all others
             let is_end = found.looked < i64::from(AT_ONCE);
             self.after = found.last.filter(|_| !is_end).unwrap_or_default();
             if found.filed == 0 || is_end {
@@ -63,7 +63,7 @@ impl Upkeep {
         }
     }
 
-    /// Logs what has changed about the triggers.
+    /// Logs changes of the triggers' state.
     fn tell(&mut self, triggers: Triggers) {
         #[expect(clippy::cast_precision_loss, reason = "there are a few dozen")]
         metrics::gauge!("campaigns_broken_triggers").set(triggers.broken.len() as f64);
@@ -73,7 +73,7 @@ impl Upkeep {
             } else {
                 tracing::error!(
                     triggers = triggers.wrong(", "),
-                    "triggers do not fire: what is written is not counted, or does not appear in the feed; \
+                    "triggers do not fire: new rows are not counted, or do not appear in the feed; \
                      run `campaigns repair`"
                 );
             }
@@ -81,7 +81,7 @@ impl Upkeep {
         if triggers.switched != self.triggers.switched && !triggers.switched.is_empty() {
             tracing::warn!(
                 triggers = triggers.switched.join(", "),
-                "triggers were turned off for a time, or created again, as by a restore: what was written \
+                "triggers were turned off for a time, or recreated, as by a restore: rows that were written \
                  meanwhile may not be counted; run `campaigns repair`"
             );
         }
