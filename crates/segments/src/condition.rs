@@ -19,7 +19,7 @@ use crate::{
 
 const METADATA: &str = "contacts.metadata";
 
-/// The start of the year 1. The databases store earlier times differently.
+/// The start of the year 1. The databases represent earlier times differently.
 const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(time) => time,
     None => DateTime::UNIX_EPOCH,
@@ -43,8 +43,7 @@ const COMPANY_INDUSTRY: Sql = of_companies!("industry");
 const COMPANY_SIZE: Sql = of_companies!("size");
 
 impl Rules {
-    /// The condition that a row of `contacts` matches exactly if the rules select it. Relative
-    /// times are before `now`.
+    /// The condition that the rules select a row of `contacts`. Relative times are relative to `now`.
     #[must_use]
     pub fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Expr {
         Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) }.node(&self.0)
@@ -65,7 +64,7 @@ impl Compiler<'_> {
                 match (rule.operator.is_negative, rule.field.source) {
                     (false, _) => positive,
                     (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
-                    // membership in a set is never null, and PostgreSQL joins such conditions
+                    // set membership is never null, and PostgreSQL can plan its plain negation as a join
                     (true, _) => positive.not(),
                 }
             }
@@ -99,7 +98,7 @@ impl Compiler<'_> {
                 let whole = Whole::of(test, operand);
                 let wanted = |own| whole_number(self.dialect, own, &whole);
                 if whole.has(0) {
-                    // most contacts may have none, so only those with known values are read
+                    // contacts without counts have 0, so the condition selects the complement
                     let others = |own| self.dialect.not(wanted(own));
                     analytics::with_number(scope, number, others).not()
                 } else {
@@ -110,7 +109,7 @@ impl Compiler<'_> {
             Source::Any(number) => match operand {
                 Operand::One(Value::Boolean(false)) => analytics::has_any(scope, number).not(),
                 Operand::One(_) => analytics::has_any(scope, number),
-                // it is never null
+                // such a field is never null
                 _ => Expr::val(true),
             },
             Source::Campaign(relation) => analytics::with_campaign(scope, relation, on_value),
@@ -118,7 +117,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A value in the metadata, of the type that it is compared with.
+    /// A condition on a metadata value of the operand's type.
     fn metadata(&self, keys: &[String], test: Test, operand: &Operand) -> Expr {
         let dialect = self.dialect;
         let compared = |value: &Value, operand: &Operand| {
@@ -144,8 +143,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The last time that something happened to a contact. It is after another time exactly if that
-    /// happened after it at all, and there is an index on the times of events.
+    /// A condition on the last time of an event. The last time is after another one if and only if any
+    /// event is, for which there is an index on the times of events.
     fn last(&self, time: ContactTime, test: Test, operand: &Operand) -> Expr {
         let scope = self.scope;
         let after = |value: &Value| {
@@ -169,7 +168,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The condition on a value; null or false if there is none.
+    /// The condition on a value. If the value is null, the condition is null or false.
     fn compare(&self, own: Expr, test: Test, operand: &Operand) -> Expr {
         match operand {
             Operand::Nothing => own.is_not_null(),
@@ -200,7 +199,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The condition that a value is one of these, which have one type.
+    /// The condition that a value is one of these, which have the same type.
     fn one_of(&self, own: Expr, values: &[Value]) -> Expr {
         let number = |value: &Value| match value {
             Value::Number(number) => Some(number.clone()),
@@ -214,7 +213,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A value as it is ordered.
+    /// The expression that is ordered.
     fn ordered(&self, own: Expr, operand: &Operand) -> Expr {
         match operand {
             Operand::One(Value::Text(_)) | Operand::Range(Value::Text(_), _) => {
@@ -231,7 +230,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A value that is bound as it is: any except numbers.
+    /// A value that is bound unchanged: any except numbers.
     fn plain(&self, value: &Value) -> Option<sea_orm::Value> {
         Some(match value {
             Value::Number(_) => return None,
@@ -269,7 +268,8 @@ fn whole_number(dialect: Dialect, own: Expr, whole: &Whole) -> Expr {
     }
 }
 
-/// Conditions joined as a tree: a chain would be as deep as it is long, and SQLite takes 1,000 levels.
+/// Joins conditions as a balanced tree. A chain would be as deep as it is long, and SQLite allows 1,000
+/// levels.
 fn joined(by: Combinator, mut conditions: Vec<Expr>) -> Option<Expr> {
     if conditions.len() <= 1 {
         return conditions.pop();

@@ -1,15 +1,15 @@
-//! Why rules cannot be used.
+//! The error of invalid rules.
 
 use std::fmt::Display;
 
-/// Why rules cannot be used.
+/// The reason why rules are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
 pub struct RuleError {
-    /// The path to the fault, starting at the rules: `rules.1.operator`. Empty for the rules as a
+    /// The path to the invalid value, starting at the rules: `rules.1.operator`. Empty for the rules as a
     /// whole.
     pub path: String,
-    /// What is wrong.
+    /// The message for the client.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The fields that rules can use.
+//! The fields of rules.
 
 use campaigns_analytics::{ContactCampaign, ContactNumber, ContactTime};
 use campaigns_entity::contact::{Column, ContactType};
@@ -6,10 +6,10 @@ use sea_orm::{ActiveEnum, Iterable};
 
 use crate::operators::Kind;
 
-/// A field that rules may use.
+/// A field of rules.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in rules. `metadata.KEY` stands for any key.
+    /// Its name in rules. `metadata.KEY` represents any key.
     pub name: &'static str,
     /// Its display name.
     pub label: &'static str,
@@ -21,13 +21,13 @@ pub struct Field {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source {
     Column(Column),
-    /// Under a key of the contact's metadata.
+    /// A key of the contact's metadata.
     Metadata,
     /// A column of the contact's companies.
     Company(Company),
     Number(ContactNumber),
     Time(ContactTime),
-    /// Whether a number is not 0.
+    /// Whether a number is positive.
     Any(ContactNumber),
     Campaign(ContactCampaign),
     ClickedUrl,
@@ -148,7 +148,7 @@ impl Field {
         self.kind.operators().map(|operator| operator.name)
     }
 
-    /// The values that it can have, if they are a fixed set.
+    /// Its possible values, if they are a fixed set.
     #[must_use]
     pub fn values(&self) -> Option<Vec<String>> {
         (self.kind == Kind::ContactType)

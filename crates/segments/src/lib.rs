@@ -1,15 +1,14 @@
-//! The rule language of segments. The JSON that react-querybuilder exports, or a flat object, is
-//! parsed into a checked tree ([`Rules::parse`]), and the tree is compiled to a condition on
-//! `contacts` ([`Rules::condition`]).
+//! The rule language of segments. The JSON format of react-querybuilder, or a flat object, is parsed into a
+//! checked tree ([`Rules::parse`]), and the tree is compiled to a condition on `contacts`
+//! ([`Rules::condition`]).
 //!
 //! **Invariants.**
-//! - Parsed rules can be compiled and run: the parser finds every error, with the path to it.
+//! - Parsed rules can be compiled and executed: the parser finds every error, with its path.
 //! - Fields, their types and their operators are in one table ([`FIELDS`]), which the parser, the
 //!   compiler and the schema's `segmentFields` all read.
-//! - Rules are two-valued: a negative operator and `not` select exactly the contacts that their
-//!   positive counterpart does not. Conditions that can be null are negated by [`Dialect::not`],
-//!   which treats null as false.
-//! - Values are bound and never become text, including keys of metadata.
+//! - Rules are two-valued: a negative operator and `not` select exactly the contacts that their positive
+//!   counterpart does not. Nullable conditions are negated by [`Dialect::not`], which treats null as false.
+//! - Values, including metadata keys, are bound and never become SQL text.
 //! - Both databases select the same contacts.
 //!
 //! [`Dialect::not`]: campaigns_scope::Dialect::not

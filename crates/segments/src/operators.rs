@@ -1,4 +1,4 @@
-//! The operators, and which types support them.
+//! The operators of rules, and the types that support them.
 
 /// An operator: a test, or its exact complement.
 #[derive(Debug)]
@@ -8,7 +8,7 @@ pub(crate) struct Operator {
     pub(crate) is_negative: bool,
 }
 
-/// What a positive operator tests.
+/// The test of a positive operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Test {
     Equal,
@@ -28,7 +28,7 @@ pub(crate) enum Test {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
-    /// One of the types of a contact.
+    /// The type of a contact.
     ContactType,
     Id,
     Time,
@@ -48,7 +48,7 @@ const fn negative(name: &'static str, test: Test) -> Operator {
     Operator { name, test, is_negative: true }
 }
 
-/// All operators, in the order in which an editor shows them.
+/// All operators, in the order of the editor.
 pub(crate) static OPERATORS: [Operator; 18] = [
     positive("=", Test::Equal),
     negative("!=", Test::Equal),
@@ -72,7 +72,7 @@ pub(crate) static OPERATORS: [Operator; 18] = [
 
 /// The operator of rules that only name a field and its value.
 pub(crate) fn equal() -> &'static Operator {
-    OPERATORS.iter().find(|operator| operator.name == "=").expect("it is one of them")
+    OPERATORS.iter().find(|operator| operator.name == "=").expect("the list has this operator")
 }
 
 impl Kind {

@@ -10,7 +10,7 @@ use crate::{
     values::{self, Items},
 };
 
-/// The maximum number of group levels.
+/// The maximum nesting of groups.
 const MAX_LEVELS: usize = 10;
 /// The maximum number of rules.
 const MAX_RULES: usize = 500;
@@ -19,7 +19,7 @@ const MAX_VALUES: usize = 1_000;
 /// The maximum number of values in all lists of the rules.
 const MAX_VALUES_IN_ALL: usize = 30_000;
 
-/// Keys of the editor that change what a rule selects, and are not supported.
+/// Keys of the editor's format that change the meaning of a rule and are not supported.
 const UNSUPPORTED: [(&str, &str); 2] = [
     ("lhs", "Expressions are not supported. Compare the field itself."),
     ("match", "Matching parts of a list is not supported."),
@@ -30,10 +30,10 @@ const NO_FIELD: &str =
 type Object = Map<String, Json>;
 
 impl Rules {
-    /// Reads rules.
+    /// Parses rules.
     ///
     /// # Errors
-    /// The first fault in them.
+    /// The first error in them.
     pub fn parse(value: &Json) -> Result<Self, RuleError> {
         let object = object(value)?;
         let mut parser = Parser::default();
@@ -69,7 +69,7 @@ fn text<'a>(object: &'a Object, key: &str) -> Result<&'a str, RuleError> {
     value.ok_or_else(|| RuleError::new("This must be text.").within(key))
 }
 
-/// The number of parts read so far, which is bounded.
+/// The parser, with the numbers of rules and listed values so far, which are bounded.
 #[derive(Default)]
 struct Parser {
     rules: usize,
@@ -77,8 +77,8 @@ struct Parser {
 }
 
 impl Parser {
-    /// A group or a rule, or `None` if it is muted. `disabled` only locks it in the editor, so it
-    /// applies.
+    /// A group or a rule, or `None` if it is muted. A `disabled` rule is only locked in the editor, and
+    /// still applies.
     fn node(&mut self, object: &Object, level: usize) -> Result<Option<Node>, RuleError> {
         if flag(object, "muted")? {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The tree that rules are parsed into.
+//! The tree of parsed rules.
 
 use campaigns_entity::contact::ContactType;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,12 +19,12 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// A node that selects everyone, or no one.
+    /// A node that selects all contacts, or none.
     pub(crate) fn constant(is_everyone: bool) -> Self {
         Self::Group { joined_by: Combinator::And, is_negated: !is_everyone, nodes: Vec::new() }
     }
 
-    /// `Some` if it selects everyone, or no one, regardless of the contacts.
+    /// Whether it selects all contacts or none, if it does either regardless of the contacts.
     fn as_constant(&self) -> Option<bool> {
         match self {
             Self::Group { is_negated, nodes, .. } if nodes.is_empty() => Some(!is_negated),
@@ -32,8 +32,8 @@ impl Node {
         }
     }
 
-    /// A group of the nodes that it joins. Without any, it selects everyone. Constant groups within
-    /// it are dropped, so that a tree has no more of them than rules.
+    /// A group of nodes. An empty group selects all contacts. Constant nodes are simplified, so that the
+    /// number of groups is bounded by the number of rules.
     pub(crate) fn group(joined_by: Combinator, is_negated: bool, mut nodes: Vec<Self>) -> Self {
         if nodes.is_empty() {
             return Self::constant(!is_negated);
@@ -50,7 +50,7 @@ impl Node {
     }
 }
 
-/// How a group joins its rules.
+/// The operator that joins the rules of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Combinator {
     And,
@@ -61,7 +61,7 @@ pub(crate) enum Combinator {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) field: &'static Field,
-    /// The nested keys, for a field of the metadata.
+    /// The nested keys of a metadata field.
     pub(crate) keys: Vec<String>,
     pub(crate) operator: &'static Operator,
     pub(crate) operand: Operand,
@@ -91,6 +91,6 @@ pub(crate) enum Value {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Time {
     At(DateTime<Utc>),
-    /// This long before the rules are evaluated.
+    /// A duration before the evaluation of the rules.
     Ago(TimeDelta),
 }

@@ -1,4 +1,4 @@
-//! Values in rules, checked against the type of the field.
+//! Parses values in rules by the type of the field.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
     rules::{Time, Value},
 };
 
-/// The value of an operator that takes one.
+/// The value of an operator with one value.
 pub(crate) fn one(kind: Kind, test: Test, json: &Json) -> Result<Value, RuleError> {
     let value = value(kind, json)?;
     let is_part = matches!(test, Test::Contains | Test::BeginsWith | Test::EndsWith);
@@ -32,7 +32,7 @@ pub(crate) fn one(kind: Kind, test: Test, json: &Json) -> Result<Value, RuleErro
     }
 }
 
-/// The values of an operator that takes several: an array, or text separated by commas.
+/// The values of an operator with several values: an array, or comma-separated text.
 pub(crate) enum Items<'a> {
     Array(&'a [Json]),
     Text(Vec<String>),
@@ -75,8 +75,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The items of text separated by commas, as the editor writes them: spaces around an item are
-/// ignored, blank items are dropped, and a comma after a backslash is part of its item.
+/// Splits comma-separated text in the editor's format: spaces around an item are ignored, blank items are
+/// dropped, and a comma after a backslash is part of its item.
 fn split(text: &str) -> Vec<String> {
     let mut items = vec![String::new()];
     let mut characters = text.chars().peekable();
@@ -110,7 +110,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
             ContactType::try_from_value(text).map(Value::Type).map_err(|_| wrong(kind))
         }
         (Kind::Id | Kind::Campaign, Json::String(text)) => match Uuid::try_parse(text) {
-            // only one of the ways to write a UUID
+            // only the hyphenated format of UUIDs
             Ok(id) if text.len() == 36 => Ok(Value::Id(id)),
             _ => Err(wrong(kind)),
         },
@@ -119,7 +119,7 @@ fn value(kind: Kind, json: &Json) -> Result<Value, RuleError> {
     }
 }
 
-/// The number that text is in the editor, which takes more ways to write it than JSON: `01`, `.5`, `5.`, `+5`.
+/// Parses a number in the editor's formats, which are more than JSON's: `01`, `.5`, `5.`, `+5`.
 fn number(text: &str) -> Option<Number> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_a_number_in_each_way_that_the_editor_takes() {
+    fn numbers_are_parsed_in_all_formats_of_the_editor() {
         for (text, is) in [
             ("007", "7"),
             ("01", "1"),

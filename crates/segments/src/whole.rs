@@ -1,4 +1,4 @@
-//! Exact comparison of integers with any number that JSON can express.
+//! Exact comparison of integers with any JSON number.
 
 use serde_json::Number;
 
@@ -47,12 +47,12 @@ impl Whole {
                     .filter_map(|(floor, is_whole)| is_whole.then_some(floor))
                     .collect(),
             ),
-            // a number is only compared with numbers
+            // the parser allows only numbers here
             _ => Self::In(Vec::new()),
         }
     }
 
-    /// Whether a number is among them.
+    /// Whether the set contains a number.
     pub(crate) fn has(&self, number: i64) -> bool {
         match self {
             Self::Range(first, last) => (*first..=*last).contains(&number),
@@ -61,8 +61,8 @@ impl Whole {
     }
 }
 
-/// The largest integer that is not greater than a number, and whether they are equal. Beyond 64
-/// bits, it is the last integer of 64 bits, which is not equal.
+/// The largest integer that is not greater than a number, and whether they are equal. Beyond the range of
+/// `i64`, the nearest `i64`, which is not equal.
 fn floor(number: &Number) -> (i64, bool) {
     if let Some(whole) = number.as_i64() {
         return (whole, true);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_number_is_itself_however_it_is_written() {
+    fn a_whole_number_can_be_written_as_a_decimal() {
         for two in [json!(2), json!(2.0)] {
             assert_eq!(selected(Test::Less, two.clone()), Whole::Range(i64::MIN, 1));
             assert_eq!(selected(Test::Greater, two.clone()), Whole::Range(3, i64::MAX));

@@ -1,10 +1,10 @@
-//! Rules of any JSON: taken or refused, and what is refused is named.
+//! Arbitrary JSON as rules: it is accepted, or the error has the path of an invalid value.
 
 use campaigns_segments::{FIELDS, Rules};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-/// Names of members and fields, operators and values that rules have, and some that they have not.
+/// Names of members and fields, operators and values, valid and invalid.
 fn words() -> impl Strategy<Value = String> {
     let fields: Vec<String> = FIELDS.iter().map(|field| field.name.to_owned()).collect();
     prop_oneof![
@@ -40,7 +40,7 @@ fn anything() -> impl Strategy<Value = Json> {
     })
 }
 
-/// Whether a path leads to something, or to a member that is missing.
+/// Whether a path leads to a value, or to a missing member of one.
 fn leads(mut value: &Json, path: &str) -> bool {
     let mut rest = path;
     while !rest.is_empty() {
@@ -60,7 +60,7 @@ fn leads(mut value: &Json, path: &str) -> bool {
             Some((name, member)) => {
                 (value, rest) = (member, rest[name.len()..].strip_prefix('.').unwrap_or(""));
             }
-            // what is missing is named by its own name
+            // the last part can be the name of a missing member
             None => return !rest.contains('.'),
         }
     }
@@ -69,7 +69,7 @@ fn leads(mut value: &Json, path: &str) -> bool {
 
 proptest! {
     #[test]
-    fn any_json_is_taken_or_what_is_wrong_with_it_is_named(rules in anything()) {
+    fn any_json_is_accepted_or_its_error_has_a_path(rules in anything()) {
         if let Err(error) = Rules::parse(&rules) {
             let path = error.path.strip_prefix("rules").map_or(error.path.as_str(), |rest| rest);
             prop_assert!(!error.message.is_empty());
