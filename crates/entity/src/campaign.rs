@@ -78,7 +78,7 @@ impl CampaignStatus {
         NEXT.iter().find(|(from, _)| *from == self).map_or(&[], |(_, next)| next)
     }
 
-    /// Whether a campaign may go from this status to the other.
+    /// Whether a campaign can change from this status to the other.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         self.next().contains(&next)
@@ -90,8 +90,8 @@ impl CampaignStatus {
         self.next().is_empty()
     }
 
-    /// Whether subject, body and channel can no longer be changed: recipients have seen them, or
-    /// never will.
+    /// Whether subject, body and channel can no longer be changed, because sending has started or the
+    /// campaign is final.
     #[must_use]
     pub fn fixes_content(self) -> bool {
         matches!(self, Self::Sending | Self::Sent | Self::Canceled)

@@ -14,18 +14,18 @@ pub enum ContactType {
     /// A promising lead.
     #[sea_orm(string_value = "prospect")]
     Prospect,
-    /// A person who buys.
+    /// A customer.
     #[sea_orm(string_value = "customer")]
     Customer,
-    /// A person to work with.
+    /// A business partner.
     #[sea_orm(string_value = "partner")]
     Partner,
-    /// Anything else.
+    /// Any other relation.
     #[sea_orm(string_value = "other")]
     Other,
 }
 
-/// A person who campaigns are sent to.
+/// A person to whom campaigns are sent.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "contacts")]

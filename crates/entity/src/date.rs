@@ -1,14 +1,14 @@
-//! Dates as other programs may have stored them.
+//! Dates, including dates that only other programs store.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, prelude::Date, sea_query::ColumnType};
 
 use crate::stored::{bytes, replaced, stored};
 
-/// The days since 2000 of the first day of the year 1 and of the last one of the year 9999.
+/// The days since 2000 of the first day of the year 1 and the last day of the year 9999.
 const READABLE: std::ops::RangeInclusive<i32> = -730_119..=2_921_939;
 
-/// A date of a row, for a column that can be null. A date that RFC 3339 cannot write is read as
-/// null: a year before 1 or after 9999, infinity, and in SQLite text that is not a date.
+/// A date in a nullable column. A date that RFC 3339 cannot represent is read as null: a year before 1 or
+/// after 9999, infinity, and in SQLite, text that is not a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredDate(pub Date);
 
@@ -17,7 +17,7 @@ stored!(StoredDate of Date as ColumnType::Date);
 impl TryGetable for StoredDate {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
         let is_readable = || {
-            // chrono would panic
+            // chrono panics at other dates
             let days = bytes(row, index).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
             days.is_none_or(|days| READABLE.contains(&i32::from_be_bytes(days)))
         };

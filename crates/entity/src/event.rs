@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{StoredJson, StoredTime};
 
-/// What happened.
+/// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "campaign_event_type")]
 pub enum EventType {
@@ -25,7 +25,7 @@ pub enum EventType {
     Bounce,
 }
 
-/// An engagement event: something that happened to a send.
+/// An engagement event of a send.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "campaign_events")]
@@ -42,20 +42,20 @@ pub struct Model {
     pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metadata: Option<StoredJson>,
-    /// The event's place in the order of all events, set by the database.
+    /// The event's position in the order of all events. Set by the database.
     pub feed_position: i64,
-    /// The campaign of its send, maintained by the database.
+    /// The campaign of its send. Maintained by the database.
     pub send_campaign_id: Uuid,
-    /// The contact of its send, maintained by the database.
+    /// The contact of its send. Maintained by the database.
     pub send_contact_id: Uuid,
-    /// The ID that its reporter chose, if another organization's event has that as its key.
+    /// The ID that its reporter chose, if an event of another organization has it as its key.
     pub chosen_id: Option<Uuid>,
     #[sea_orm(belongs_to, from = "send_id", to = "id")]
     pub send: HasOne<super::send::Entity>,
 }
 
 impl Model {
-    /// The ID by which the organization knows the event.
+    /// The event's ID as the organization sees it.
     #[must_use]
     pub fn shown_id(&self) -> Uuid {
         self.chosen_id.unwrap_or(self.id)

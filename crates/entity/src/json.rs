@@ -1,13 +1,13 @@
-//! JSON as other programs may have stored it.
+//! JSON, including JSON that only other programs store.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, prelude::Json, sea_query::ColumnType};
 use serde_json::Map;
 
 use crate::stored::{bytes, stored};
 
-/// JSON of a row. The databases keep numbers of any size and any depth of nesting. A number that a
-/// double cannot hold is read as a string of its digits, and JSON that nests too deep as a string
-/// of its text, so that the rest of the row can still be read.
+/// JSON in a row. The databases store numbers of any size and nesting of any depth. A number that a double
+/// cannot represent is read as a string of its digits, and JSON that is nested too deeply as a string of its
+/// text, so that the rest of the row can still be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJson(pub Json);
 
@@ -34,12 +34,12 @@ impl TryGetable for StoredJson {
 /// The text of a value.
 fn text<I: ColIdx>(row: &QueryResult, index: I) -> Option<String> {
     let bytes = bytes(row, index)?;
-    // the version of the binary form
+    // the version byte of the binary format
     let bytes = bytes.strip_prefix(&[1]).unwrap_or(&bytes);
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Reads JSON with values that the normal parser cannot hold.
+/// Parses JSON with values that the usual parser rejects.
 fn read(text: &str) -> Json {
     let mut written = String::with_capacity(text.len());
     let mut rest = text;

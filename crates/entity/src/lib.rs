@@ -1,8 +1,8 @@
-//! The tables as Rust: each module is a table, with its row, its columns and its enums. No I/O.
+//! The tables as Rust types: each module is a table, with its row, its columns and its enums. No I/O.
 //!
-//! **Invariants.** Each model matches the migrations, column by column, with its type and
-//! nullability. A test compares them on both databases. Reading a value does not panic at anything
-//! that the type of its column allows ([`stored`]).
+//! **Invariants.** Each model matches the migrations, column by column, in type and nullability. A test
+//! compares them in both databases. Reading a value never panics, for any value that the type of its column
+//! allows ([`stored`]).
 
 #![expect(clippy::disallowed_methods, reason = "the derived code calls them")]
 

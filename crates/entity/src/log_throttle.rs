@@ -1,4 +1,4 @@
-//! Throttled logging of what can happen with each row.
+//! Throttled logging, for occurrences that can be as frequent as rows.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -19,8 +19,8 @@ impl LogThrottle {
         Self(Mutex::new((None, 0)))
     }
 
-    /// Records an occurrence. If it should be logged, returns the number of occurrences since the
-    /// last one that was.
+    /// Records an occurrence. If it should be logged, returns the number of occurrences since the last
+    /// logged one.
     pub fn pass(&self) -> Option<u64> {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         said.1 += 1;

@@ -11,33 +11,33 @@ pub enum MembershipRole {
     /// Owns the organization.
     #[sea_orm(string_value = "owner")]
     Owner,
-    /// May delete.
+    /// Can also delete.
     #[sea_orm(string_value = "admin")]
     Admin,
     /// Can read and write.
     #[sea_orm(string_value = "member")]
     Member,
-    /// Is a guest from outside.
+    /// A guest from another organization.
     #[sea_orm(string_value = "guest")]
     Guest,
 }
 
-/// Whether a membership counts.
+/// The status of a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "membership_status")]
 pub enum MembershipStatus {
-    /// It does.
+    /// The membership is in effect.
     #[sea_orm(string_value = "active")]
     Active,
-    /// Not yet.
+    /// The user has not accepted the invitation yet.
     #[sea_orm(string_value = "invited")]
     Invited,
-    /// No longer.
+    /// The membership is no longer in effect.
     #[sea_orm(string_value = "suspended")]
     Suspended,
 }
 
-/// The role of a user in an organization.
+/// The membership of a user in an organization.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "memberships")]

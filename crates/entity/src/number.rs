@@ -1,4 +1,4 @@
-//! Numbers as other programs may have stored them.
+//! Numbers, including numbers that only other programs store.
 
 use sea_orm::{
     ColIdx, QueryResult, TryGetError, TryGetable, prelude::Decimal, sea_query::ColumnType,
@@ -6,8 +6,7 @@ use sea_orm::{
 
 use crate::stored::{replaced, stored};
 
-/// A number of a row, for a column that can be null. A value that is not a number, infinite, or
-/// longer than 28 digits is read as null.
+/// A number in a nullable column. NaN, infinity and numbers with more than 28 digits are read as null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredNumber(pub Decimal);
 

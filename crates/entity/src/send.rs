@@ -8,7 +8,7 @@ use crate::{StoredJson, StoredTime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "send_status")]
 pub enum SendStatus {
-    /// It waits to be sent.
+    /// It has not been sent yet.
     #[sea_orm(string_value = "queued")]
     Queued,
     /// The provider has accepted it.
@@ -26,8 +26,8 @@ pub enum SendStatus {
 }
 
 impl SendStatus {
-    /// Whether a report of this status changes a send: a status only moves forward, and a bounce or
-    /// a failure is final.
+    /// Whether a report of the other status changes a send in this status. A status only moves forward, and
+    /// a bounce or a failure is final.
     #[must_use]
     pub fn may_become(self, reported: Self) -> bool {
         match self {

@@ -1,9 +1,8 @@
-//! Values as other programs may have stored them: what the type of a column allows but the service
-//! cannot read.
+//! Stored values that the type of a column allows but the service cannot read.
 //!
-//! Adopted tables and tables without CHECKs can hold times that RFC 3339 cannot write, invalid
-//! numbers, and bytes that are not text. A value that cannot be read is replaced, so that neither
-//! its row nor the rows beside it are lost.
+//! Adopted tables and tables without CHECKs can contain times that RFC 3339 cannot represent, invalid
+//! numbers, and bytes that are not text. An unreadable value is replaced, so that neither its row nor other
+//! rows are lost.
 //!
 //! **Invariant.** Each replaced value is counted in `campaigns_unreadable_values_total` by its
 //! kind, and logged with its column, at a limited rate.
@@ -13,7 +12,7 @@ use sqlx::{Column, Decode, Row, Sqlite, ValueRef};
 
 use crate::LogThrottle;
 
-/// Makes a type for what is stored in a column, over the type that its values are read as.
+/// Implements a type of stored values as a wrapper of the type of readable values.
 macro_rules! stored {
     ($name:ident of $inner:ty as $column:expr) => {
         impl From<$inner> for $name {
@@ -65,13 +64,13 @@ pub(crate) fn bytes<I: ColIdx>(row: &QueryResult, index: I) -> Option<Vec<u8>> {
     if value.is_null() { None } else { <Vec<u8> as Decode<Sqlite>>::decode(value).ok() }
 }
 
-/// Records that a value of this kind is replaced because it cannot be read.
+/// Counts and logs an unreadable value of this kind that is replaced.
 pub(crate) fn replaced<I: ColIdx>(kind: &'static str, row: &QueryResult, index: I) {
     static LOG: LogThrottle = LogThrottle::new();
     metrics::counter!("campaigns_unreadable_values_total", "kind" => kind).increment(1);
     if let Some(values) = LOG.pass() {
         let column = name(row, index).unwrap_or_default();
-        tracing::warn!(kind, column, values, "values cannot be shown as they are stored");
+        tracing::warn!(kind, column, values, "values cannot be read and are replaced");
     }
 }
 

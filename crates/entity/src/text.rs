@@ -1,11 +1,11 @@
-//! Text as other programs may have stored it.
+//! Text, including text that only other programs store.
 
 use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, sea_query::ColumnType};
 
 use crate::stored::{bytes, replaced, stored};
 
-/// Text of a row. Invalid UTF-8, which SQLite can store, and PostgreSQL in a database without an
-/// encoding, is read as U+FFFD.
+/// Text in a row. Invalid UTF-8 is read as U+FFFD. SQLite can store it, and PostgreSQL in a database without
+/// an encoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredText(pub String);
 

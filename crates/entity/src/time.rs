@@ -1,16 +1,15 @@
-//! Times as other programs may have stored them.
+//! Times, including times that only other programs store.
 //!
-//! PostgreSQL stores times that RFC 3339 cannot write: years before 1 and after 9999, and infinity.
-//! SQLite stores any text in a column without a CHECK. The database's driver panics at some of
-//! these, and others cannot be shown. A [`StoredTime`] reads all of them.
+//! PostgreSQL stores times that RFC 3339 cannot represent: years before 1 and after 9999, and infinity.
+//! SQLite stores any text in a column without a CHECK. The driver panics at some of these values, and the
+//! API cannot return others. A [`StoredTime`] reads all of them.
 //!
 //! **Invariants.**
-//! - Reading a time does not panic, and fails only if there is none.
-//! - A time that RFC 3339 cannot write keeps what is stored, exactly: it is written back unchanged,
-//!   and a cursor finds its place again. Where it is shown, it is null ([`StoredTime::get`]) or, if
-//!   its field cannot be null, the nearest time that can be written ([`StoredTime::nearest`]).
-//! - It compares as it does in SQL: it is equal to no time that a client can write, and comes before
-//!   or after all of them.
+//! - Reading a time never panics, and fails only for null.
+//! - A time that RFC 3339 cannot represent keeps the stored value exactly: it is written back unchanged, and
+//!   a cursor finds its position again. The API returns null ([`StoredTime::get`]) or, in a non-null field,
+//!   the nearest time that RFC 3339 can represent ([`StoredTime::nearest`]).
+//! - It compares as in SQL: it comes before or after all times that a client can send.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -23,22 +22,22 @@ use sea_orm::{
 
 use crate::stored::{bytes, replaced};
 
-/// A time of a row.
+/// A time in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredTime {
-    /// A time that RFC 3339 can write.
+    /// A time that RFC 3339 can represent.
     At(DateTime<Utc>),
-    /// An earlier time, as the database writes it, or text that is not a time.
+    /// An earlier time in the format of the database, or text that is not a time.
     Before(Arc<String>),
-    /// A later time, as the database writes it.
+    /// A later time, or text, in the format of the database.
     After(Arc<String>),
 }
 
-// there are millions of rows, and futures hold some of them
+// small, because there are many rows and futures hold them
 const _: () = assert!(size_of::<Option<StoredTime>>() == 16);
 
 const MICROS_OF_DAY: i64 = 86_400_000_000;
-/// The days from 1970 to 2000, from which PostgreSQL counts.
+/// The days from 1970 to 2000, the epoch of PostgreSQL.
 const DAYS_TO_2000: i64 = 10_957;
 /// The range of PostgreSQL's times, in microseconds since 2000, without infinity.
 const FINITE: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
@@ -51,14 +50,14 @@ const fn at(seconds: i64, nanoseconds: u32) -> DateTime<Utc> {
 }
 
 impl StoredTime {
-    /// The first time that RFC 3339 can write.
+    /// The first time that RFC 3339 can represent.
     pub const EARLIEST: DateTime<Utc> = at(-62_135_596_800, 0);
-    /// The last time that RFC 3339 can write with microseconds.
+    /// The last time that RFC 3339 can represent with microseconds.
     pub const LATEST: DateTime<Utc> = at(253_402_300_799, 999_999_000);
-    /// The last one as text in SQLite.
+    /// [`StoredTime::LATEST`] as text in SQLite.
     const LATEST_TEXT: &str = "9999-12-31T23:59:59.999999+00:00";
 
-    /// The time, if RFC 3339 can write it.
+    /// The time, if RFC 3339 can represent it.
     #[must_use]
     pub fn get(&self) -> Option<DateTime<Utc>> {
         match self {
@@ -67,7 +66,7 @@ impl StoredTime {
         }
     }
 
-    /// The time, or the nearest one that RFC 3339 can write.
+    /// The time, or the nearest one that RFC 3339 can represent.
     #[must_use]
     pub fn nearest(&self) -> DateTime<Utc> {
         match self {
@@ -77,7 +76,7 @@ impl StoredTime {
         }
     }
 
-    /// The time that PostgreSQL writes as this text, in a way that it reads again.
+    /// Parses a time in the default text format of PostgreSQL.
     #[must_use]
     pub fn of_postgres_text(text: &str) -> Option<Self> {
         micros_of(text).map(Self::of_postgres)
@@ -94,7 +93,7 @@ impl StoredTime {
         }
     }
 
-    /// The time that SQLite stores as this text, in an unusual form. SQLite compares it as text.
+    /// A time that SQLite stores as text in another format. SQLite compares it as text.
     fn of_sqlite_text(text: &str) -> Self {
         let side = if text > Self::LATEST_TEXT { Self::After } else { Self::Before };
         side(Arc::new(text.to_owned()))
@@ -123,7 +122,7 @@ impl PartialOrd<DateTime<Utc>> for StoredTime {
     }
 }
 
-/// As a value, a time that RFC 3339 cannot write is text that the database reads as the same time.
+/// As a value, a time that RFC 3339 cannot represent is text that the database parses to the same time.
 impl From<StoredTime> for Value {
     fn from(time: StoredTime) -> Self {
         match time {
@@ -180,7 +179,7 @@ impl TryGetable for StoredTime {
 fn postgres_micros<I: ColIdx>(row: &QueryResult, index: I) -> Option<Result<i64, TryGetError>> {
     let row = row.try_as_pg_row()?;
     let error = |why: &dyn std::fmt::Display| {
-        TryGetError::DbErr(DbErr::Type(format!("{index:?} is no time: {why}")))
+        TryGetError::DbErr(DbErr::Type(format!("{index:?} is not a time: {why}")))
     };
     let value = match row.try_get_raw(index.as_sqlx_postgres_index()) {
         Ok(value) => value,
@@ -196,7 +195,7 @@ fn postgres_micros<I: ColIdx>(row: &QueryResult, index: I) -> Option<Result<i64,
         }
         PgValueFormat::Text => value.as_str().ok().and_then(micros_of),
     };
-    Some(micros.ok_or_else(|| error(&"its form is unknown")))
+    Some(micros.ok_or_else(|| error(&"its format is unknown")))
 }
 
 fn of_sqlite<I: ColIdx>(row: &QueryResult, index: I) -> Result<StoredTime, TryGetError> {
@@ -211,7 +210,7 @@ fn of_sqlite<I: ColIdx>(row: &QueryResult, index: I) -> Result<StoredTime, TryGe
     }
 }
 
-/// A time of PostgreSQL as text that it reads, with any settings.
+/// A time as text that PostgreSQL parses regardless of its settings.
 fn postgres_text(micros: i64) -> String {
     match micros {
         i64::MIN => return "-infinity".to_owned(),
@@ -228,7 +227,7 @@ fn postgres_text(micros: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}{part}+00{era}")
 }
 
-/// The microseconds since 2000 of a time as PostgreSQL writes it by default.
+/// The microseconds since 2000 of a time in PostgreSQL's default text format.
 fn micros_of(text: &str) -> Option<i64> {
     match text {
         "-infinity" => return Some(i64::MIN),
@@ -272,8 +271,8 @@ fn number(digits: &str) -> Option<i64> {
     if are_digits { digits.parse().ok() } else { None }
 }
 
-/// The year, month and day of a number of days since 1970, by the Gregorian calendar without a
-/// beginning. Years are counted from March, so that a leap day is the last one.
+/// The year, month and day of a number of days since 1970, in the proleptic Gregorian calendar. The
+/// computation counts years from March, so that a leap day is the last day.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_rfc_3339_can_write_is_a_time() {
+    fn only_times_that_rfc_3339_can_represent_are_times() {
         let edges = [StoredTime::EARLIEST, StoredTime::LATEST]
             .map(|time| time.timestamp_micros() - DAYS_TO_2000 * MICROS_OF_DAY);
         assert_eq!(StoredTime::of_postgres(edges[0]), StoredTime::At(StoredTime::EARLIEST));
@@ -358,7 +357,7 @@ mod tests {
             let time = StoredTime::of_postgres(micros);
             assert_eq!((time.get(), time.nearest()), (None, nearest));
             assert_ne!(time, nearest);
-            // it goes through a value, as from a model to a statement
+            // it survives the conversion to a value and back
             let value = Value::from(time.clone());
             assert_eq!(<StoredTime as ValueType>::try_from(value).ok(), Some(time));
         }
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_is_chronos() {
+    fn the_calendar_agrees_with_chrono() {
         let mut micros = -63_082_281_600_000_000_i64;
         while micros < 252_455_616_000_000_000 {
             let time =
@@ -377,7 +376,7 @@ mod tests {
                 time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string().replace(".000000", "")
             );
             assert_eq!(micros_of(&postgres_text(micros)), Some(micros));
-            // some hundred thousand times, at all times of day
+            // some hundred thousand steps, at all times of day
             micros += 1_234_567_890_123;
         }
     }
