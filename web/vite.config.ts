@@ -4,10 +4,10 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
-// the service this development server asks
+// the service behind this development server
 const service = process.env.CAMPAIGNS_SERVICE ?? "http://127.0.0.1:8123";
 
-/** Writes each hashed file once more for each encoding that browsers take. */
+/** Writes a compressed copy of each hashed file for each encoding. */
 function compressed(): Plugin {
   let directory = "";
   return {
@@ -20,7 +20,7 @@ function compressed(): Plugin {
       for (const name of readdirSync(directory)) {
         if (!/\.(js|css|svg|ttf)$/.test(name)) continue;
         const bytes = readFileSync(resolve(directory, name));
-        // what fits a packet gains nothing
+        // compression gains nothing for a file that fits into a packet
         if (bytes.length < 1_024) continue;
         const params = {
           [constants.BROTLI_PARAM_QUALITY]: bytes.length > 1 << 20 ? 9 : 11,
@@ -33,7 +33,7 @@ function compressed(): Plugin {
   };
 }
 
-/** Lets the style come before the scripts, as the first text needs it alone. */
+/** Loads the style before the scripts, since the first text needs only the style. */
 function styleFirst(): Plugin {
   return {
     name: "style-first",
@@ -47,7 +47,7 @@ function styleFirst(): Plugin {
 }
 
 export default defineConfig({
-  // the service writes the path below which it is before each address in a page
+  // the service inserts its base path into each link of a page
   base: "./",
   plugins: [react(), styleFirst(), compressed()],
   server: { proxy: { "/graphql": { target: service, ws: true } } },
@@ -55,10 +55,10 @@ export default defineConfig({
   build: {
     outDir: process.env.CAMPAIGNS_WEB_OUT ?? "dist",
     emptyOutDir: true,
-    // a policy without data: addresses lets no inlined file in
+    // the content security policy does not allow data: URLs
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // the editor of GraphiQL is one large file, which is loaded by that page alone
+    // GraphiQL's editor is one large file, which only that page loads
     chunkSizeWarningLimit: 8_000,
     reportCompressedSize: false,
     rollupOptions: { input: { index: "index.html", graphiql: "graphiql.html" } },

@@ -1,5 +1,5 @@
-//! Builds the pages of `web/` into `OUT_DIR/pages` if Node is installed. Otherwise it leaves that
-//! folder empty, and the plain page is served.
+//! Builds the pages of `web/` into `OUT_DIR/pages` if Node is installed. Otherwise, the folder is empty,
+//! and the service uses the plain page.
 //!
 //! `CAMPAIGNS_WEB=plain` skips the build. `CAMPAIGNS_WEB=full` fails if the pages cannot be built.
 
@@ -60,7 +60,7 @@ fn clear(pages: &Path) -> io::Result<()> {
 fn build(web: &Path, pages: &Path) -> Result<(), String> {
     require_node()?;
     let said = |error: io::Error| error.to_string();
-    // builds for two targets share the folder of packages
+    // concurrent builds of two targets share node_modules
     let lock = fs::File::create(web.join(".build-lock")).map_err(said)?;
     lock.lock().map_err(said)?;
 
@@ -72,7 +72,7 @@ fn build(web: &Path, pages: &Path) -> Result<(), String> {
             pages,
             &[
                 "ci",
-                // a package runs nothing on this machine because it was downloaded
+                // downloaded packages must not run code
                 "--ignore-scripts",
                 "--no-audit",
                 "--no-fund",
@@ -108,7 +108,7 @@ fn npm(web: &Path, pages: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    // cargo's log has the whole output
+    // cargo prints the whole output with -vv
     eprintln!("{}", String::from_utf8_lossy(&output.stdout));
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     let complaint = String::from_utf8_lossy(&output.stderr);

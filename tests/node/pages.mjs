@@ -193,7 +193,7 @@ async function scheduling(page, count) {
   await shown(page, "Winter in Germany");
   await pick(page, "Segment to add", "German customers");
   await page.getByRole("button", { name: "Add segment" }).click();
-  await page.getByText(`${count} added, 0 were on the list before.`).waitFor();
+  await page.getByText(`${count} added, 0 already on the list.`).waitFor();
   const list = page.getByRole("region", { name: "List" });
   await list.getByText(`${count} in total`).waitFor();
   await list.getByRole("checkbox", { name: /^Select / }).nth(1).check();
@@ -227,8 +227,8 @@ async function correcting(open) {
   for (const place of [1, 2, 3, 4, 5]) await choose(place);
   await pick(page, "Campaign to add contacts to", "By hand");
   await isAccessible(page);
-  await page.getByRole("button", { name: "Add to its list" }).click();
-  await page.getByText("5 added, 0 were on the list before.").waitFor();
+  await page.getByRole("button", { name: "Add to list" }).click();
+  await page.getByText("5 added, 0 already on the list.").waitFor();
   await ask(address, token, "mutation ($id: ID!) { startCampaign(id: $id) { campaign { id } } }", { id });
 
   await page.goto(as(token, `/campaigns/${id}`));

@@ -68,7 +68,7 @@ async function beingAnswered(open) {
   const answers = ["code=stolen&state=guessed", "error=access_denied&error_description=Call+us&state=guessed", ""];
   for (const answer of answers) {
     await page.goto(`${ADDRESS}/sign-in?${answer}`);
-    await page.getByRole("alert").getByText("You could not be signed in").waitFor();
+    await page.getByRole("alert").getByText("Sign-in failed").waitFor();
     expect(page.url() === `${ADDRESS}/`, "an address without the answer");
     expect((await page.getByText("Call us").count()) === 0, "no text of a stranger");
     expect((await kept(page)) === null, "no session");
@@ -92,7 +92,7 @@ async function changingOnesMind(open) {
   await page.goto(`${ADDRESS}/`);
   await page.getByRole("button", { name: /^Sign in with / }).first().click();
   await page.getByRole("button", { name: "Cancel" }).click();
-  await page.getByRole("alert").getByText("You could not be signed in: The person changed their mind.").waitFor();
+  await page.getByRole("alert").getByText("Sign-in failed: The person changed their mind.").waitFor();
   expect(page.url() === `${ADDRESS}/`, "an address without the issuer's answer");
   await page.context().close();
 }

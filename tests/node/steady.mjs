@@ -116,7 +116,7 @@ async function following(open) {
   await recipients.getByText("5 in total").waitFor();
   await add(contacts.slice(5));
   await api("mutation ($id: ID!) { queueSends(campaignId: $id) { queued } }", { id });
-  await recipients.getByRole("button", { name: "3 new, show" }).click();
+  await recipients.getByRole("button", { name: "Show 3 new" }).click();
   await recipients.getByText("8 in total").waitFor();
 
   const sends = (await api("query ($id: ID!) { campaign(id: $id) { sends(first: 8) { nodes { id } } } }", { id })).campaign
@@ -295,9 +295,9 @@ async function asking(open) {
   const before = await state();
   await page.goto(as(`/campaigns/${id}`));
   for (const [button, said] of [
-    ["Queue sends", "may be delivered at once"],
+    ["Queue sends", "can be delivered immediately"],
     ["Complete", "100 sends are still queued"],
-    ["Cancel campaign", "cannot be started again"],
+    ["Cancel campaign", "cannot be restarted"],
     ["Delete", "cannot be undone"],
   ]) {
     await page.getByRole("button", { name: button, exact: true }).click();
@@ -381,7 +381,7 @@ async function picking(open) {
 
   await page.goto(as("/contacts"));
   await page.getByRole("checkbox", { name: "Select all loaded rows" }).check();
-  await page.getByText(/2,100 in total, (\d+) selected of the \1 that are loaded/).waitFor();
+  await page.getByText(/2,100 in total, (\d+) selected of the \1 loaded/).waitFor();
   await page.getByRole("combobox", { name: "Campaign to add contacts to" }).fill("drafted");
   await page.getByRole("option", { name: "Drafted" }).click();
   await isAccessible(page);

@@ -1,14 +1,14 @@
-/** Where the service is: at the root of its host, or below a path of it. */
+/** The location of the service: the root of its host, or a path below it. */
 
 const named = document.querySelector<HTMLMetaElement>('meta[name="base"]')?.content ?? "";
 
-/** The path of the dashboard, with a slash at its end. Vite's development server leaves the placeholder there. */
+/** The path of the dashboard, with a trailing slash. Vite's development server does not replace the placeholder. */
 export const base = named.startsWith("/") ? named : "/";
 
 /** The path of the API. */
 export const api = `${base}graphql`;
 
-/** The address of the API's sockets. */
+/** The URL of the API's WebSocket. */
 export function socketAddress(): string {
   const url = new URL(api, location.href);
   url.protocol = url.protocol.replace("http", "ws");
@@ -16,10 +16,10 @@ export function socketAddress(): string {
 }
 
 /**
- * Sends readers who came past the proxy, to the root of a service that is below a path, to that path: its links
- * all lead there. Returns whether it did.
+ * Redirects a page that was loaded without the service's base path, past the proxy, to the base path: all links lead
+ * there. Returns whether it redirects.
  */
-export function moveBelow(): boolean {
+export function redirectToBase(): boolean {
   const { pathname, search, hash } = location;
   if (`${pathname}/`.startsWith(base)) return false;
   location.replace(base + pathname.slice(1) + search + hash);

@@ -5,9 +5,9 @@ import { RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { moveBelow } from "./base";
+import { redirectToBase } from "./base";
 import { router } from "./router";
-import { comeBack, isBack } from "./session/issuer";
+import { completeSignIn, isCallback } from "./session/issuer";
 import { watchAddress } from "./session/link";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
@@ -15,24 +15,24 @@ import { ownTimeZone } from "./ui/format";
 import { loadAll } from "./ui/lazily";
 import { theme, variables } from "./ui/theme";
 
-/** How long the first page has the network for itself. */
+/** The delay before other pages are preloaded, so that the first page has the network to itself. */
 const QUIET = 3_000;
 
-const isLeaving = moveBelow();
+const isLeaving = redirectToBase();
 const nonce = styleNonce();
-// dialogs hold the page still by a style element of their own
+// dialogs lock scrolling with a style element of their own
 if (nonce !== undefined) setNonce(nonce);
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has a root");
 if (isLeaving) {
   root.textContent = "";
-} else if (isBack) {
-  root.textContent = "Signing in …";
-  void comeBack();
+} else if (isCallback) {
+  root.textContent = "Signing in…";
+  void completeSignIn();
 } else {
   void watchAddress().then(() => {
     show(root);
-    // while the page waits for its first response
+    // computed while the page waits for its first response
     setTimeout(ownTimeZone);
     setTimeout(loadAll, QUIET);
   });

@@ -13,7 +13,7 @@ import { Broken, Empty, Loading } from "./ui/states";
 import { at } from "./views";
 import { campaignSearch, contactsSearch, feedSearch, overviewSearch, segmentsSearch } from "./search";
 
-// with their types, as those of the pages depend on those of the routes
+// annotated, since the types of pages and routes depend on each other
 const CampaignPage: Lazy<object> = page(() => import("./campaign/page"), ({ CampaignPage }) => CampaignPage);
 const Segments: Lazy<object> = page(() => import("./segments/page"), ({ Segments }) => Segments);
 const SegmentPage: Lazy<object> = page(() => import("./segments/editor"), ({ SegmentPage }) => SegmentPage);
@@ -36,7 +36,7 @@ const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
   validateSearch: overviewSearch,
-  // the page that most people open first
+  // not lazy: usually the first page
   component: Overview,
 });
 

@@ -1,6 +1,6 @@
 /**
- * What each page keeps in its address, so that a view can be shared. A value that cannot be
- * read is left out, and the page shows its default.
+ * The search parameters of each page, so that a view can be shared. An invalid value is ignored, and
+ * the page uses its default.
  */
 
 import type {
@@ -32,12 +32,12 @@ const ORDERS: CampaignOrderField[] = [
 
 type Raw = Record<string, unknown>;
 const one = <T>(value: unknown, of: readonly T[]): T | undefined => of.find((known) => known === value);
-/** The parameters of a search that are set; the others are left out of the address. */
+/** The parameters that are set. The others do not appear in the address. */
 const known = <T extends object>(search: T): Partial<T> =>
   Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Partial<T>;
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 
-/** A time zone that this browser knows. */
+/** A time zone that the browser supports. */
 function zone(value: unknown): string | undefined {
   try {
     return text(value) && Intl.DateTimeFormat(undefined, { timeZone: text(value) }).resolvedOptions().timeZone;

@@ -1,9 +1,9 @@
 import views from "../views.json";
 
-/** A view: the first segment of its address. The service answers addresses of these views alone, so it reads the same file. */
+/** A view: the first segment of its path. The service serves only the paths of these views, from the same file. */
 export type View = keyof typeof views;
 
-/** The address of a view, with what follows it. */
+/** The path of a view, followed by `rest`. */
 export function at<V extends View, Rest extends string = "">(view: V, rest?: Rest): `/${V}${Rest}` {
   return `/${view}${rest ?? ("" as Rest)}`;
 }

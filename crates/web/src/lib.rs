@@ -1,11 +1,11 @@
 //! The pages of the service: the dashboard and GraphiQL.
 //!
-//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the plain page
-//! beside this crate's source takes their place. It sends operations, and has no dependencies.
+//! This crate's build script builds them from `web/` if Node is installed. Otherwise, the crate contains
+//! the plain page in `plain/`, which sends operations and has no dependencies.
 //!
-//! **Invariants.** A page loads nothing from another host, and its policy forbids it. It can connect to
-//! the issuer at which people sign in, if there is one. No script is inline. A file that is cached
-//! forever has the hash of its content in its name.
+//! **Invariants.** A page loads files only from its own host, and its content security policy enforces
+//! this. It can also connect to the issuer for sign-in, if there is one. There are no inline scripts. A
+//! file that is cached forever has the hash of its content in its name.
 
 #![warn(missing_docs)]
 
@@ -25,8 +25,7 @@ struct Built;
 #[folder = "plain"]
 struct Plain;
 
-/// The dashboard's views, by the first segment of their addresses, with their names. The dashboard reads
-/// the same file.
+/// The dashboard's views: the first segment of the path, and the name. The dashboard reads the same file.
 static VIEWS: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../../web/views.json")).expect("it is an object of texts")
 });
@@ -47,11 +46,11 @@ pub struct File {
     pub content: Cow<'static, [u8]>,
     /// Its media type.
     pub content_type: &'static str,
-    /// How its content is encoded; None if it is as it is.
+    /// The value of `Content-Encoding`, or `None` if the content is not encoded.
     pub encoding: Option<&'static str>,
-    /// How long it can be cached, as the value of `Cache-Control`.
+    /// The value of `Cache-Control`.
     pub cache: &'static str,
-    /// What the page can load, as the value of `Content-Security-Policy`. None if it is not a page.
+    /// The value of `Content-Security-Policy`, or `None` if the file is not a page.
     pub policy: Option<String>,
 }
 
@@ -63,16 +62,16 @@ impl Default for Pages {
 }
 
 impl Pages {
-    /// The file at a path, in one of the encodings in `Accept-Encoding`. A page names addresses of the
-    /// service below this prefix, which is empty or a path without a slash at its end, and lets people
-    /// sign in as this says. None if there is no such file.
+    /// The file at a path, in one of the encodings in `Accept-Encoding`, or `None` if it does not exist.
+    /// `prefix` is the base path of the service in the links of a page: empty, or a path without a
+    /// trailing slash.
     #[must_use]
     pub fn file(self, path: &str, accepted: &str, prefix: &str, sign_in: &SignIn) -> Option<File> {
         let path = path.strip_prefix('/')?;
         if let Some(name) = self.page_at(path) {
             return self.page(name, prefix, sign_in);
         }
-        // browsers ask for it where a page does not name another one
+        // browsers request this if a page does not name an icon
         let path = match (path, self) {
             ("favicon.ico", Self::Built) => "favicon.svg",
             ("favicon.ico", Self::Plain) => "assets/favicon.svg",
@@ -96,10 +95,10 @@ impl Pages {
         })
     }
 
-    /// The page that says that there is no page at an address.
+    /// The page for a path that does not exist.
     #[must_use]
     pub fn missing(self, prefix: &str, sign_in: &SignIn) -> Option<File> {
-        // the dashboard knows its views
+        // the dashboard itself shows that the view does not exist
         let name = if self == Self::Built { "index.html" } else { "missing.html" };
         self.page(name, prefix, sign_in)
     }
@@ -121,7 +120,7 @@ impl Pages {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = String::from_utf8(self.get(name)?.data.into_owned()).ok()?;
         let text = text
-            // its files are beside it, as built
+            // in the built page, its files are relative to it
             .replace("=\"./", &format!("=\"{prefix}/"))
             .replace("BASE_PATH", &format!("{prefix}/"))
             .replace("CSP_NONCE", &nonce)
@@ -148,7 +147,7 @@ impl Pages {
     }
 }
 
-/// Encodings that files are kept in, smallest first, each with the end of its files' names.
+/// The encodings of stored files, smallest first, each with the suffix of the file name.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Whether `Accept-Encoding` names an encoding without a weight of 0.
@@ -161,7 +160,7 @@ fn accepts(accepted: &str, encoding: &str) -> bool {
     })
 }
 
-/// The media type of a file that can be requested by its name.
+/// The media type of a file. `None` for a file that is not served by its name.
 fn content_type(path: &str) -> Option<&'static str> {
     match path.rsplit_once('.')?.1 {
         "js" => Some("text/javascript; charset=utf-8"),

@@ -1,9 +1,9 @@
-//! The content security policies of the pages: nothing from another host, and no inline script.
-//! Pages can connect to the issuer at which people sign in.
+//! The content security policies of the pages: no files from other hosts, and no inline scripts. Pages
+//! can also connect to the issuer for sign-in.
 
 use crate::Issuer;
 
-/// The policy of a page: its own files, the API, and style elements that have the nonce.
+/// The policy of a page: its own files, the API, and style elements with the nonce.
 pub(crate) fn of_page(nonce: &str, issuer: Option<&Issuer>) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; \
@@ -13,8 +13,8 @@ pub(crate) fn of_page(nonce: &str, issuer: Option<&Issuer>) -> String {
     )
 }
 
-/// The policy of GraphiQL. Its editor positions each line by a `style` attribute, runs workers, and
-/// its style sheet has fonts inside.
+/// The policy of GraphiQL. Its editor positions lines by `style` attributes and runs workers, and its
+/// style sheet contains fonts.
 pub(crate) fn of_graphiql(nonce: &str, issuer: Option<&Issuer>) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; \

@@ -1,34 +1,34 @@
-//! How people sign in to the pages, other than by a token that they paste.
+//! Sign-in to the pages.
 
 use serde_json::json;
 
-/// How people sign in to the pages, other than by a token that they paste.
+/// The ways to sign in to the pages, in addition to a pasted token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignIn {
-    /// The issuer at which they sign in.
+    /// The issuer to sign in at.
     pub issuer: Option<Issuer>,
-    /// Whether a link with `#token=…` signs them in. Anyone can make such a link, for a session of
-    /// their own choice.
+    /// Whether a link with `#token=…` signs its visitor in. Anyone can create such a link, for a session
+    /// of their own choice.
     pub takes_token_links: bool,
 }
 
-/// An issuer of OpenID Connect, and what the pages ask it for.
+/// An OpenID Connect issuer, and the parameters of the pages' requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
-    /// Its identifier, as its tokens and its metadata have it.
+    /// Its issuer identifier, as in its tokens and metadata.
     pub url: String,
-    /// The origin of that, which the pages may connect to.
+    /// The origin of its URL, which the pages can connect to.
     pub origin: String,
-    /// What the pages are registered as.
+    /// The client ID of the pages.
     pub client_id: String,
-    /// The scopes that they ask for, separated by spaces.
+    /// The requested scopes, separated by spaces.
     pub scope: String,
-    /// The API that they request an access token for, if the issuer needs it.
+    /// The API to request an access token for, if the issuer requires it (RFC 8707).
     pub resource: Option<String>,
 }
 
 impl Issuer {
-    /// What a page reads, as the value of an attribute.
+    /// The settings of the pages, as the escaped value of an HTML attribute.
     pub(crate) fn attribute(&self) -> String {
         let Self { url, origin: _, client_id, scope, resource } = self;
         let settings =

@@ -7,9 +7,9 @@ import { AUDIENCES, type Audience as Who } from "../search";
 import { fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { Panel } from "../ui/states";
-import { News } from "./news";
+import { ReloadButton } from "./reload-button";
 import { Recipients } from "./recipients";
 
 const Reactions = graphql(`
@@ -59,7 +59,7 @@ const TYPES: Partial<Record<Who, EngagementEventType>> = {
   unsubscribed: "UNSUBSCRIBE",
 };
 
-/** How many of them there are. */
+/** The number of recipients. */
 const COUNTS: Record<Who, (stats: FunnelFragment) => number> = {
   all: ({ sends }) => sends,
   opened: ({ uniqueOpens }) => uniqueOpens,
@@ -69,7 +69,7 @@ const COUNTS: Record<Who, (stats: FunnelFragment) => number> = {
   unsubscribed: ({ unsubscribes }) => unsubscribes,
 };
 
-/** Whom a campaign went to, and who opened, clicked, bounced, complained or unsubscribed. */
+/** The recipients of a campaign, and those who opened, clicked, bounced, complained or unsubscribed. */
 export function Audience({
   id,
   stats,
@@ -130,8 +130,8 @@ function OfEvents({
   const list = usePages(Reactions, variables, (data) => data.campaign?.events);
   return (
     <>
-      <News list={list} now={now} revision={revision} />
-      <Scrolled label="Recipients" list={list} columns={EVENTS} empty="No recipients yet" />
+      <ReloadButton list={list} now={now} revision={revision} />
+      <InfiniteList label="Recipients" list={list} columns={EVENTS} empty="No recipients yet" />
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useSubscription } from "urql";
 import { graphql } from "../../__generated__";
 import type { CampaignViewFragment } from "../../__generated__/graphql";
 import { liveConnection } from "../session/connection";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 
 export const CampaignViewOf = graphql(`
   fragment CampaignView on Campaign {
@@ -35,25 +35,25 @@ const Changes = graphql(`
   }
 `);
 
-/** How often what belongs to the campaign is loaded again, at most. */
+/** The minimum time between two reloads of the campaign's lists and charts, in milliseconds. */
 const PACE = 2_000;
 
-/** A campaign as it is now. */
+/** The current state of a campaign. */
 export interface Current {
-  /** Undefined while it is loaded, and null if there is none, or none any more. */
+  /** Undefined while it loads, and null if it does not exist or was deleted. */
   campaign: CampaignViewFragment | null | undefined;
-  error: ReturnType<typeof useKept>["error"];
+  error: ReturnType<typeof useStableQuery>["error"];
   reload: () => void;
-  /** Changes, every two seconds at most, when the figures have changed. */
+  /** A number that grows when the figures have changed, at most every two seconds. */
   revision: number;
 }
 
 /**
- * A campaign, which is followed while the page is open. What the subscription delivers is in one order,
- * so it is taken over what is asked; while there is no connection, what was asked last is the latest.
+ * Follows a campaign while the page is open. The subscription delivers changes in order, so they take
+ * precedence over query results. Without a connection, the last query result is the latest state.
  */
 export function useCampaign(id: string): Current {
-  const { shown, error, reload } = useKept({ query: OneCampaign, variables: { id }, subject: id });
+  const { shown, error, reload } = useStableQuery({ query: OneCampaign, variables: { id }, subject: id });
   const [changes] = useSubscription({ query: Changes, variables: { id } });
   const connection = useSyncExternalStore(liveConnection.subscribe, liveConnection.get);
   const asked = shown?.data;
@@ -71,12 +71,12 @@ export function useCampaign(id: string): Current {
   }
   const isGone = changes.error?.graphQLErrors.some(({ extensions }) => extensions.code === "NOT_FOUND");
   const campaign = isGone ? null : latest.campaign;
-  // the client names the types of what is asked, and not of what is delivered
+  // the client adds __typename to query results, but not to subscription results
   const figures = JSON.stringify(campaign?.stats, (key, value: unknown) => (key === "__typename" ? undefined : value));
   return { campaign, error, reload, revision: usePaced(figures) };
 }
 
-/** The number of times that a value has changed, which itself changes after a pause. */
+/** Counts the changes of a value, at most one per [`PACE`]. */
 function usePaced(value: string | undefined): number {
   const [revision, setRevision] = useState(0);
   const first = useRef(value);

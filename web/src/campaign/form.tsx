@@ -20,7 +20,7 @@ const Update = graphql(`
   }
 `);
 
-/** The texts of a campaign. */
+/** The editable fields of a campaign. */
 export interface Texts {
   id: string;
   name: string;
@@ -30,7 +30,7 @@ export interface Texts {
   metadata: unknown;
 }
 
-/** Creates a campaign, or changes the one given. */
+/** A form that creates a campaign, or edits `campaign`. */
 export default function CampaignForm({
   campaign,
   isOpen,
@@ -47,7 +47,7 @@ export default function CampaignForm({
     setAsked(false);
     onClose();
   };
-  // Escape and a click beside the dialog come easily
+  // Escape or a click beside the dialog can be accidental
   const leave = () => (isChanged.current ? setAsked(true) : close());
   return (
     <Modal.Stack>
@@ -90,7 +90,7 @@ function Fields({
     },
     validate: {
       name: (name) =>
-        name.trim() === "" ? "Enter a name" : name.length > 500 ? "Up to 500 characters" : null,
+        name.trim() === "" ? "Enter a name" : name.length > 500 ? "Enter at most 500 characters" : null,
       metadata: (text) => (isObject(text) ? null : "Enter a JSON object, such as { \"season\": \"spring\" }"),
     },
   });
@@ -108,7 +108,7 @@ function Fields({
       subject: values.subject === "" ? null : values.subject,
       body: values.body === "" ? null : values.body,
     };
-    // what did not change is not sent: a text that is fixed by now may stay as it is
+    // unchanged fields are not sent, since some can no longer be changed once sending has started
     const changed = Object.entries(texts).filter(
       ([name, value]) => (campaign?.[name as keyof Texts] ?? null) !== value,
     );
@@ -149,7 +149,7 @@ function Fields({
         <Textarea label="Message" autosize minRows={5} maxRows={14} {...form.getInputProps("body")} />
         <Textarea
           label="Custom data"
-          description="A JSON object that is stored with the campaign, for your own programs."
+          description="A JSON object that is stored with the campaign, for use by your own programs."
           autosize
           maxRows={10}
           spellCheck={false}

@@ -46,7 +46,7 @@ interface Outcome {
   error?: CombinedError | undefined;
 }
 
-/** What the viewer can do with a campaign. */
+/** The actions on a campaign that are available to the viewer. */
 export function Lifecycle({
   campaign,
   onChange,
@@ -75,7 +75,7 @@ export function Lifecycle({
   const settle = ({ error }: Outcome) => {
     setFailure(error ? messageOf(error) : null);
     setAsked(null);
-    // another reader may have changed the status
+    // another user may have changed the status
     onChange();
   };
   const copy = async () => {
@@ -171,7 +171,7 @@ export function Lifecycle({
         isBusy={started.fetching}
         onConfirm={async () => settle(await start({ id }))}
       >
-        A send is queued for everyone on the campaign’s list, except contacts that are suppressed.
+        This queues a send for each contact on the campaign’s list, except suppressed contacts.
       </Confirm>
       <Confirm
         isOpen={asked === "resume"}
@@ -181,7 +181,7 @@ export function Lifecycle({
         isBusy={resumed.fetching}
         onConfirm={async () => settle(await resume({ id }))}
       >
-        {count(queued)} sends are queued, and may be delivered at once.
+        {count(queued)} sends are queued and can be delivered immediately.
       </Confirm>
       <Confirm
         isOpen={asked === "complete"}
@@ -191,7 +191,7 @@ export function Lifecycle({
         isBusy={completed.fetching}
         onConfirm={async () => settle(await complete({ id }))}
       >
-        The campaign becomes sent, which cannot be undone. {count(queued)} sends are still queued.
+        This changes the campaign’s status to Sent. It cannot be undone. {count(queued)} sends are still queued.
       </Confirm>
       <Confirm
         isOpen={asked === "cancel"}
@@ -201,7 +201,7 @@ export function Lifecycle({
         isBusy={canceled.fetching}
         onConfirm={async () => settle(await cancel({ id }))}
       >
-        A canceled campaign cannot be started again. Its sends stay as they are.
+        A canceled campaign cannot be restarted. Its sends do not change.
       </Confirm>
       <Confirm
         isOpen={asked === "delete"}
@@ -212,7 +212,7 @@ export function Lifecycle({
         isBusy={deleted.fetching}
         onConfirm={destroy}
       >
-        This deletes the campaign with its list, its sends and all their events. It cannot be undone.
+        This deletes the campaign, its list, its sends and all of their events. It cannot be undone.
       </Confirm>
     </Stack>
   );

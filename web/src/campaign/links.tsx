@@ -1,7 +1,7 @@
 import { graphql } from "../../__generated__";
 import type { LinkFragment } from "../../__generated__/graphql";
 import { count, day } from "../ui/format";
-import { useKept, useRevision } from "../ui/kept";
+import { useStableQuery, useRevision } from "../ui/query";
 import { type Column, Rows } from "../ui/rows";
 import { Empty, Failed, Loading, Panel } from "../ui/states";
 
@@ -34,7 +34,7 @@ const LinksOf = graphql(`
 
 /** The links of a campaign, most clicked first. */
 export function Links({ id, revision }: { id: string; revision: number }) {
-  const { shown, error, reload } = useKept({ query: LinksOf, variables: { id }, subject: id });
+  const { shown, error, reload } = useStableQuery({ query: LinksOf, variables: { id }, subject: id });
   useRevision(revision, reload);
   const links = shown?.data.campaign?.links;
   return (
@@ -43,7 +43,7 @@ export function Links({ id, revision }: { id: string; revision: number }) {
       {links === undefined ? (
         !error && <Loading />
       ) : links.length === 0 ? (
-        <Empty title="No link was clicked yet" />
+        <Empty title="No clicks yet" />
       ) : (
         <Rows label="Links" columns={COLUMNS} rows={links.map((link) => ({ ...link, id: link.url }))} />
       )}

@@ -12,7 +12,7 @@ import { count, day, fullName, NONE } from "../ui/format";
 import { usePages } from "../ui/pages";
 import { Picker } from "../ui/picker";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { messageOf, Panel } from "../ui/states";
 
 const Entries = graphql(`
@@ -55,7 +55,7 @@ const Queue = graphql(`
   }
 `);
 
-/** Contacts that the API takes off a list at once. */
+/** The maximum number of contacts to remove in one request to the API. */
 const MOST = 10_000;
 
 const COLUMNS: Column<EntryFragment>[] = [
@@ -73,7 +73,7 @@ const COLUMNS: Column<EntryFragment>[] = [
   { id: "added", title: "Added", cell: ({ createdAt }) => day(createdAt) },
 ];
 
-/** The contacts that a campaign is meant for. Authorized users can add those of a segment, or remove some. */
+/** The recipient list of a campaign. Users can add the contacts of a segment, and admins can remove contacts. */
 export function List({
   campaign: {
     id,
@@ -91,7 +91,7 @@ export function List({
     (data) => data.campaign?.list,
   );
   const [segmentId, setSegmentId] = useState<string | null>(null);
-  const [said, setSaid] = useState<string | null>(null);
+  const [message, setMessage] = useState<string | null>(null);
   const [adding, add] = useMutation(AddSegment);
   const [queueing, queue] = useMutation(Queue);
   const [removing, remove] = useMutation(Remove);
@@ -102,28 +102,28 @@ export function List({
   const addSegment = async () => {
     if (segmentId === null) return;
     const { data, error } = await add({ campaignId: id, segmentId });
-    if (error) return setSaid(messageOf(error));
+    if (error) return setMessage(messageOf(error));
     const { added, alreadyOnList } = data?.addSegmentToList ?? { added: 0, alreadyOnList: 0 };
-    setSaid(`${count(added)} added, ${count(alreadyOnList)} were on the list before.`);
+    setMessage(`${count(added)} added, ${count(alreadyOnList)} already on the list.`);
     list.reload();
   };
   const removeChosen = async () => {
     const contactIds = [...chosen.values()].map(({ contact }) => contact.id);
     const { data, error } = await remove({ campaignId: id, contactIds });
     setAsked(null);
-    if (error) return setSaid(messageOf(error));
-    setSaid(`${count(data?.removeContactsFromList.removed ?? 0)} removed from the list.`);
+    if (error) return setMessage(messageOf(error));
+    setMessage(`${count(data?.removeContactsFromList.removed ?? 0)} removed from the list.`);
     setChosen(new Map());
     list.reload();
   };
   const queueSends = async () => {
     const { data, error } = await queue({ campaignId: id });
     setAsked(null);
-    if (error) return setSaid(messageOf(error));
+    if (error) return setMessage(messageOf(error));
     const of = data?.queueSends;
     if (of) {
-      setSaid(
-        `${count(of.queued)} queued, ${count(of.alreadyQueued)} were before, ` +
+      setMessage(
+        `${count(of.queued)} queued, ${count(of.alreadyQueued)} already queued, ` +
           `${count(of.suppressed)} suppressed, ${count(of.withoutAddress)} without an address.`,
       );
     }
@@ -151,7 +151,7 @@ export function List({
             Add segment
           </Button>
           {
-            // a campaign that is started queues its sends by itself, and what is queued may be delivered at once
+            // starting a campaign queues its sends, and a queued send can be delivered immediately
             status === "SENDING" && (
               <Button size="xs" variant="default" onClick={() => setAsked("queue")}>
                 Queue sends
@@ -172,9 +172,9 @@ export function List({
       }
     >
       <Text size="sm" px="md" role="status">
-        {said}
+        {message}
       </Text>
-      <Scrolled
+      <InfiniteList
         label="List"
         list={list}
         columns={COLUMNS}
@@ -194,7 +194,7 @@ export function List({
         isBusy={removing.fetching}
         onConfirm={removeChosen}
       >
-        The contacts themselves stay, and so do sends that are queued for them.
+        This does not delete the contacts or the sends that are queued for them.
       </Confirm>
       <Confirm
         isOpen={asked === "queue"}
@@ -204,8 +204,8 @@ export function List({
         isBusy={queueing.fetching}
         onConfirm={queueSends}
       >
-        The list has {count(list.total ?? 0)} contacts, and the campaign has {count(sends)} sends. A send is queued for
-        everyone on the list who has none, except contacts that are suppressed, and it may be delivered at once.
+        The list has {count(list.total ?? 0)} contacts, and the campaign has {count(sends)} sends. This queues a send for
+        each contact on the list without one, except suppressed contacts. It can be delivered immediately.
       </Confirm>
     </Panel>
   );

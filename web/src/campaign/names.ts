@@ -12,7 +12,7 @@ const CampaignNames = graphql(`
 `);
 
 export const allCampaigns: Names<CampaignFilter> = { query: CampaignNames, filter: {} };
-/** Campaigns that are not over. */
+/** Campaigns that are not sent or canceled. */
 export const openCampaigns: Names<CampaignFilter> = {
   query: CampaignNames,
   filter: { status: { notIn: ["SENT", "CANCELED"] } },

@@ -15,7 +15,7 @@ import { Timeline } from "./timeline";
 
 const route = getRouteApi("/campaigns/$id");
 
-/** A campaign: what became of it, who did what, and what can be done with it. */
+/** The page of a campaign: its actions, figures, timeline, recipients and list. */
 export function CampaignPage() {
   const { id } = route.useParams();
   const { interval = "DAY", zone = ownTimeZone(), who = "all" } = route.useSearch();

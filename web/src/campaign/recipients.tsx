@@ -11,10 +11,10 @@ import { Dialog } from "../ui/dialog";
 import { count, fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { messageOf } from "../ui/states";
 import { StatusBadge } from "../ui/status-badge";
-import { News } from "./news";
+import { ReloadButton } from "./reload-button";
 
 const SendsOf = graphql(`
   query Recipients($id: ID!, $filter: SendFilter, $after: String) {
@@ -49,7 +49,7 @@ const Delete = graphql(`
   mutation DeleteSend($id: ID!) { deleteSend(id: $id) { id } }
 `);
 
-/** Reports that the API takes at once. */
+/** The maximum number of reports in one request to the API. */
 const MOST = 10_000;
 const REPORTED: SendStatus[] = ["SENT", "DELIVERED", "BOUNCED", "FAILED"];
 
@@ -71,7 +71,7 @@ const COLUMNS: Column<RecipientFragment>[] = [
   { id: "error", title: "Error", cell: ({ error }) => error ?? NONE },
 ];
 
-/** The sends of a campaign. What became of some can be reported, and admins can delete one. */
+/** The sends of a campaign. Users can report the delivery of selected sends, and admins can delete one. */
 export function Recipients({
   id,
   filter,
@@ -90,13 +90,13 @@ export function Recipients({
   const list = usePages(SendsOf, variables, (data) => data.campaign?.sends);
   const [chosen, setChosen] = useState<Chosen<RecipientFragment>>(new Map());
   const [asked, setAsked] = useState<"report" | "delete" | null>(null);
-  const [said, setSaid] = useState<string | null>(null);
+  const [message, setMessage] = useState<string | null>(null);
   const [deleting, remove] = useMutation(Delete);
   const [one] = chosen.values();
 
   const settle = (text: string) => {
     setAsked(null);
-    setSaid(text);
+    setMessage(text);
     setChosen(new Map());
     list.reload();
     onChange();
@@ -123,11 +123,11 @@ export function Recipients({
           </Button>
         )}
         <Text size="sm" role="status">
-          {said}
+          {message}
         </Text>
       </Group>
-      <News list={list} now={now} revision={revision} />
-      <Scrolled
+      <ReloadButton list={list} now={now} revision={revision} />
+      <InfiniteList
         label="Recipients"
         list={list}
         columns={COLUMNS}
@@ -164,7 +164,7 @@ function ReportForm({
   ids: string[];
   isOpen: boolean;
   onClose: () => void;
-  onDone: (said: string) => void;
+  onDone: (message: string) => void;
 }) {
   const [status, setStatus] = useState<SendStatus>("DELIVERED");
   const [reason, setReason] = useState("");
@@ -180,7 +180,7 @@ function ReportForm({
     onDone(`${count(updated)} updated, ${count(unchanged)} unchanged.`);
   };
   return (
-    <Dialog isOpen={isOpen} onClose={onClose} title={`Report delivery of ${count(ids.length)}`}>
+    <Dialog isOpen={isOpen} onClose={onClose} title={`Report delivery of ${count(ids.length)} sends`}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

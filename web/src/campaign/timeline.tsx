@@ -1,7 +1,7 @@
 import { Suspense } from "react";
 import { graphql } from "../../__generated__";
 import type { TimeInterval } from "../../__generated__/graphql";
-import { useKept, useRevision } from "../ui/kept";
+import { useStableQuery, useRevision } from "../ui/query";
 import { lazily } from "../ui/lazily";
 import { Failed, Loading, Panel } from "../ui/states";
 import { TimelineChoice } from "../ui/timeline-choice";
@@ -31,7 +31,7 @@ export function Timeline({
   revision: number;
   onChoose: (choice: { interval?: TimeInterval; zone?: string }) => void;
 }) {
-  const { shown, error, isBusy, reload } = useKept({
+  const { shown, error, isBusy, reload } = useStableQuery({
     query: TimelineOf,
     variables: { id, interval, zone },
     subject: id,
@@ -41,7 +41,7 @@ export function Timeline({
   return (
     <Panel
       title="Timeline"
-      // what is loaded again as events arrive shows nothing of that
+      // reloads because of new events are not indicated
       isBusy={isBusy && isOther}
       actions={<TimelineChoice interval={interval} zone={zone} onChoose={onChoose} />}
     >

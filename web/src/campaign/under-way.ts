@@ -5,10 +5,10 @@ interface Counts {
   queued: number;
 }
 
-/** Whether some of a campaign's sends are still to be sent: its rates are rates so far. */
+/** Whether some of a campaign's sends are still queued, so that its rates are preliminary. */
 export const isUnderWay = (status: CampaignStatus, { queued }: Counts): boolean =>
   queued > 0 && (status === "SENDING" || status === "PAUSED");
 
-/** The sends that its rates are of: while it is under way, those that are no longer queued. */
+/** The base of its rates: all sends or, while it is under way, the sends that are no longer queued. */
 export const wholeOf = (status: CampaignStatus, stats: Counts): number =>
   isUnderWay(status, stats) ? stats.sends - stats.queued : stats.sends;

@@ -13,16 +13,16 @@ const Add = graphql(`
   }
 `);
 
-/** Contacts that the API puts on a list at once. */
+/** The maximum number of contacts to add in one request to the API. */
 const MOST = 10_000;
 
-/** Puts contacts on the list of a campaign that is not over. */
+/** Adds contacts to the list of a campaign that is not sent or canceled. */
 export function AddToList({
   contactIds,
   onDone,
 }: {
   contactIds: string[];
-  onDone: (said: string) => void;
+  onDone: (message: string) => void;
 }) {
   const [campaignId, setPicked] = useState<string | null>(null);
   const [{ fetching }, add] = useMutation(Add);
@@ -31,7 +31,7 @@ export function AddToList({
     const { data, error } = await add({ campaignId, contactIds });
     if (error) return onDone(messageOf(error));
     const { added, alreadyOnList } = data?.addContactsToList ?? { added: 0, alreadyOnList: 0 };
-    onDone(`${count(added)} added, ${count(alreadyOnList)} were on the list before.`);
+    onDone(`${count(added)} added, ${count(alreadyOnList)} already on the list.`);
   };
   return (
     <Group gap="xs">
@@ -49,7 +49,7 @@ export function AddToList({
         loading={fetching}
         onClick={save}
       >
-        Add to its list
+        Add to list
       </Button>
     </Group>
   );

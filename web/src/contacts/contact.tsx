@@ -9,11 +9,11 @@ import { useSession } from "../session/session";
 import type { Chosen } from "../ui/choice";
 import { Confirm } from "../ui/confirm";
 import { day, eventName, fullName, NONE, second, word } from "../ui/format";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { Failed, Loading, messageOf, Missing, Panel } from "../ui/states";
 import { Unsubscribe } from "./unsubscribe";
 
@@ -90,15 +90,15 @@ const COLUMNS: Column<HistoryFragment>[] = [
 const REASONS: Record<SuppressionReason, string> = {
   UNSUBSCRIBE: "The contact unsubscribed",
   COMPLAINT: "The contact reported a message as spam",
-  HARD_BOUNCE: "A message came back for good",
+  HARD_BOUNCE: "A message bounced permanently",
 };
 
 const route = getRouteApi("/contacts/$id");
 
-/** A contact, whether anything more may be sent to it, and what it did. */
+/** The page of a contact: its data, its suppression and its events. */
 export function ContactPage() {
   const { id } = route.useParams();
-  const { shown, error, reload } = useKept({ query: OneContact, variables: { id }, subject: id });
+  const { shown, error, reload } = useStableQuery({ query: OneContact, variables: { id }, subject: id });
   const history = usePages(
     History,
     useMemo(() => ({ id }), [id]),
@@ -155,7 +155,7 @@ export function ContactPage() {
         </Alert>
       )}
       {suppression && (
-        <Alert color="yellow" variant="outline" title="Suppressed: nothing more is sent to this contact">
+        <Alert color="yellow" variant="outline" title="Suppressed: no more messages are sent to this contact">
           {REASONS[suppression.reason]} on {day(suppression.since)}, after{" "}
           <Link to="/campaigns/$id" params={{ id: suppression.event.campaign.id }} className="link">
             {suppression.event.campaign.name}
@@ -187,7 +187,7 @@ export function ContactPage() {
           )
         }
       >
-        <Scrolled
+        <InfiniteList
           label="History"
           list={history}
           columns={COLUMNS}
@@ -200,7 +200,7 @@ export function ContactPage() {
                 }
               : undefined
           }
-          empty="Nothing happened yet"
+          empty="No events yet"
         />
         <Confirm
           isOpen={isAsked}
@@ -211,7 +211,7 @@ export function ContactPage() {
           isBusy={deleting.fetching}
           onConfirm={destroy}
         >
-          It leaves the figures and the history. It cannot be undone.
+          This removes the event from the figures and the history. It cannot be undone.
         </Confirm>
       </Panel>
     </Stack>

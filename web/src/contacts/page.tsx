@@ -8,7 +8,7 @@ import { fullName, NONE, word } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { SearchBox } from "../ui/search-box";
 import { Panel } from "../ui/states";
 import { AddToList } from "./add-to-list";
@@ -82,9 +82,9 @@ export function Contacts() {
   }, [q, only]);
   const list = usePages(ContactList, variables, (data) => data.contacts);
   const [chosen, setChosen] = useState<Chosen<ContactRowFragment>>(new Map());
-  const [said, setSaid] = useState<string | null>(null);
+  const [message, setMessage] = useState<string | null>(null);
   const set = (change: Partial<typeof search>) => {
-    // what is no longer listed is no longer chosen
+    // rows that are no longer listed are deselected
     setChosen(new Map());
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   };
@@ -111,15 +111,15 @@ export function Contacts() {
           <AddToList
             contactIds={[...chosen.keys()]}
             onDone={(text) => {
-              setSaid(text);
+              setMessage(text);
               setChosen(new Map());
             }}
           />
           <Text size="sm" role="status">
-            {said}
+            {message}
           </Text>
         </Group>
-        <Scrolled
+        <InfiniteList
           label="Contacts"
           list={list}
           columns={COLUMNS}

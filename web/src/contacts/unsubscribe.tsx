@@ -11,7 +11,7 @@ const Record = graphql(`
   }
 `);
 
-/** Records that a contact asked, by telephone perhaps, not to be sent anything more. */
+/** Records an unsubscribe that a contact requested in another way, such as by telephone. */
 export function Unsubscribe({
   name,
   send,
@@ -41,7 +41,7 @@ export function Unsubscribe({
         isBusy={fetching}
         onConfirm={save}
       >
-        Nothing more is sent to this contact. The event is recorded with the latest send, of the campaign{" "}
+        No more messages are sent to this contact. The unsubscribe is recorded for the latest send, of the campaign{" "}
         {send.campaign.name}.
       </Confirm>
     </>

@@ -1,6 +1,6 @@
 import { styleNonce } from "../session/nonce";
 
-// Monaco makes style elements and knows no nonce, so each style element of this page gets it here
+// Monaco creates style elements without a nonce, so each style element of this page gets it here
 const nonce = styleNonce();
 if (nonce !== undefined) {
   const create = document.createElement.bind(document);

@@ -23,7 +23,7 @@ const EXPIRED = "The token is not valid, or it has expired.";
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
-/** GraphiQL for readers who have a token, and a place to paste one for all others. */
+/** GraphiQL for signed-in users, and the sign-in page otherwise. */
 export function Page() {
   // another tab may sign in or out
   const isSignedIn = useSyncExternalStore(tokenStore.subscribe, () => tokenStore.get() !== null);
@@ -40,13 +40,13 @@ export function Page() {
   );
 }
 
-/** Asks before a link replaces the reader's session. */
+/** Asks before a link replaces the user's session. */
 function Replace({ offer }: { offer: Offer }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const first = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
-    // the browser would choose the other button
+    // the browser would focus the other button
     first.current?.focus();
   }, []);
   return (
@@ -84,7 +84,7 @@ function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {
       isGone = true;
     };
   }, [onEnd]);
-  if (found === null) return <p className="notice">Loading GraphiQL …</p>;
+  if (found === null) return <p className="notice">Loading GraphiQL…</p>;
   return (
     <main className="explorer">
       <h1>GraphiQL</h1>
@@ -109,7 +109,7 @@ function Explorer({ onEnd }: { onEnd: (why: string | null) => void }) {
   );
 }
 
-/** Whether this browser keeps no tabs yet; only then do the variables of the first one have to be given. */
+/** Whether the browser has no stored tabs yet. Only then are the variables of the first tab needed. */
 function isFirstVisit(): boolean {
   return localStorage.getItem("graphiql:tabState") === null;
 }
@@ -118,7 +118,7 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
   const [text, setText] = useState("");
   const [why, setWhy] = useState(endedBecause);
   const leave = () =>
-    signIn().catch((error: Error) => setWhy(`${issuerName} does not answer: ${error.message}`));
+    signIn().catch((error: Error) => setWhy(`${issuerName} is not responding: ${error.message}`));
   return (
     <main className="sign-in">
       <form
@@ -145,7 +145,7 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
           autoFocus
         />
         <p>
-          Your tabs of this page share the token until you close the last one. <code>campaigns token --org UUID</code> prints one.
+          All tabs of this page share the token until you close the last one. To print a token, run <code>campaigns token --org UUID</code>.
         </p>
         <button type="submit">{issuerName === null ? "Sign in" : "Sign in with the token"}</button>
       </form>
@@ -153,21 +153,21 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
   );
 }
 
-/** What is shown as the result while there is no connection: GraphiQL would show the stack of the error. */
+/** The result to show without a connection. GraphiQL would show the stack trace of the error. */
 function unreachable(error: unknown): Response {
-  // a request that the reader stopped
+  // the user stopped the request
   if ((error as Error).name === "AbortError") throw error;
   return Response.json({ errors: [{ message: "There is no connection to the service." }] }, { status: 503 });
 }
 
-/** Sends operations with the token of this tab, and subscriptions over the socket. */
+/** Creates a fetcher that uses the token of this tab, with subscriptions over a WebSocket. */
 function makeFetcher(onEnd: (why: string) => void): Fetcher {
   let sent = token();
   return createGraphiQLFetcher({
     url: new URL(api, location.href).href,
     fetch: async (input, init) => {
       await renewIfEnded();
-      // a header that is typed into the editor wins
+      // headers from the editor take precedence
       const ask = () =>
         fetch(input, {
           ...init,

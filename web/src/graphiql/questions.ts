@@ -2,7 +2,7 @@ import { api } from "../base";
 import { renewIfEnded } from "../session/issuer";
 import { authorization } from "../session/token";
 
-/** A campaign and a contact to ask about. */
+/** The IDs of a campaign and a contact for the example queries. */
 export interface Examples {
   campaign: string;
   contact: string;
@@ -12,7 +12,7 @@ interface Found {
   data?: { campaigns: { nodes: { id: string }[] }; contacts: { nodes: { id: string }[] } };
 }
 
-/** Looks for a campaign and a contact that questions can begin with. */
+/** Looks up a campaign and a contact for the example queries. */
 export async function examples(onEnd: (why: string) => void): Promise<Examples> {
   const query = `{
     campaigns(first: 1, filter: { status: { eq: SENT } }, orderBy: [{ field: SENT_AT, direction: DESC }]) { nodes { id } }
@@ -32,12 +32,12 @@ export async function examples(onEnd: (why: string) => void): Promise<Examples> 
       contact: data?.contacts.nodes[0]?.id ?? "",
     };
   } catch {
-    // the questions can be asked with ids of the reader's own
+    // users can enter their own IDs
     return { campaign: "", contact: "" };
   }
 }
 
-/** The tabs that a new reader finds. */
+/** The tabs of a new user. */
 export function questions({ campaign, contact }: Examples) {
   const ofCampaign = JSON.stringify({ id: campaign }, null, 2);
   return [
@@ -87,7 +87,7 @@ query BounceRates {
 }
 `;
 
-const HISTORY = `# Everything that happened to what a contact was sent, latest first
+const HISTORY = `# All engagement events of a contact, latest first
 query ContactEvents($id: ID!) {
   contact(id: $id) {
     firstName
@@ -107,7 +107,7 @@ query ContactEvents($id: ID!) {
 }
 `;
 
-const SEGMENTS = `# Segments by size, and in how many campaigns each is used
+const SEGMENTS = `# Segments by size, with the number of campaigns that use each
 query SegmentSizes {
   segments(orderBy: [{ field: CONTACT_COUNT, direction: DESC }]) {
     nodes {
@@ -120,7 +120,7 @@ query SegmentSizes {
 }
 `;
 
-const DELIVERY = `# How far the delivery of each campaign is, last sent first
+const DELIVERY = `# The delivery status of each campaign, last sent first
 query DeliverySummary {
   campaigns(orderBy: [{ field: SENT_AT, direction: DESC }]) {
     nodes {
@@ -140,7 +140,7 @@ query DeliverySummary {
 }
 `;
 
-const CLICKED = `# Who clicked a link and never unsubscribed
+const CLICKED = `# Contacts that clicked a link and never unsubscribed
 query ClickedAndStayed {
   contacts(
     filter: { clicked: true, unsubscribed: false }
@@ -156,7 +156,7 @@ query ClickedAndStayed {
 }
 `;
 
-const DAYS = `# A campaign day by day, in the calendar of Berlin
+const DAYS = `# A campaign day by day, in Berlin's time zone
 query Days($id: ID!) {
   campaign(id: $id) {
     timeline(interval: DAY, timezone: "Europe/Berlin") {
@@ -169,7 +169,7 @@ query Days($id: ID!) {
 }
 `;
 
-const FEED = `# Every event as it happens; pass the cursor of the last one as after to continue
+const FEED = `# Every event as it happens. To continue later, pass the last cursor as after.
 subscription Feed($after: String, $filter: EngagementEventFilter) {
   engagementEvents(after: $after, filter: $filter) {
     cursor

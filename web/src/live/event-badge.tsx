@@ -3,7 +3,7 @@ import type { EngagementEventType } from "../../__generated__/graphql";
 import { eventName } from "../ui/format";
 import { eventColors } from "../ui/theme";
 
-/** The kind of an event: a colored dot and the word. */
+/** The type of an event: a colored dot and its name. */
 export function EventBadge({ type }: { type: EngagementEventType }) {
   return (
     <Badge variant="dot" color={eventColors[type]} tt="none" fw={500}>

@@ -35,50 +35,50 @@ export const LiveEvent = graphql(`
   }
 `);
 
-/** How many events stay on the page; older ones leave it. */
-export const KEPT = 10_000;
-/** How long the feed waits after a failure. */
-const PATIENCE = 2_000;
+/** The number of events that stay on the page. */
+export const MAX_EVENTS = 10_000;
+/** The pause after a failure. */
+const RETRY = 2_000;
 
-interface Heard {
+interface FeedState {
   events: Latest<LiveEventFragment>;
   error: string | null;
 }
 
 /**
- * Follows the feed from its end on, latest first. A feed that was paused, or cut off, goes on after
- * the last event that was shown, so that none is missing and none comes twice.
+ * Follows the feed from its end, latest event first. After a pause or a lost connection, it continues
+ * after the last shown event, so that no event is missing or repeated.
  */
-export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard {
+export function useFeed(filter: EngagementEventFilter, isPaused: boolean): FeedState {
   const client = useClient();
   const { signOut } = useSession();
   const key = JSON.stringify(filter);
-  // another filter selects among what comes from now on
-  const heard = useMemo(
-    () => ({ filter: JSON.parse(key) as EngagementEventFilter, events: new Latest<LiveEventFragment>(KEPT) }),
+  // a new filter applies to events from now on
+  const feed = useMemo(
+    () => ({ filter: JSON.parse(key) as EngagementEventFilter, events: new Latest<LiveEventFragment>(MAX_EVENTS) }),
     [key],
   );
-  const cursor = useRef<{ of: typeof heard; at: string } | null>(null);
-  // the ring is one object with changing content
+  const cursor = useRef<{ of: typeof feed; at: string } | null>(null);
+  // state that redraws: the ring is one object with changing content
   const [error, draw] = useReducer((_: { text: string | null }, text: string | null) => ({ text }), { text: null });
 
   useEffect(() => {
     if (isPaused) return;
-    const { events, filter } = heard;
+    const { events, filter } = feed;
     let end = () => {};
     let isOver = false;
     const again = (error: string) => {
       end();
       draw(error);
-      const timer = setTimeout(() => void follow(), PATIENCE);
+      const timer = setTimeout(() => void follow(), RETRY);
       end = () => clearTimeout(timer);
     };
     const follow = async () => {
-      if (cursor.current?.of !== heard) {
+      if (cursor.current?.of !== feed) {
         const { data, error } = await client.query(End, {}, { requestPolicy: "network-only" });
         if (isOver) return;
         if (!data) return again(error?.message ?? "The feed is not responding.");
-        cursor.current = { of: heard, at: data.feedCursor };
+        cursor.current = { of: feed, at: data.feedCursor };
       }
       const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
       const tell = (message: ToWorker) => worker.postMessage(message);
@@ -88,7 +88,7 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
         report("feed", "idle");
       };
       worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
-        // what was on its way when the worker ended comes again after the cursor
+        // messages in flight when the worker was terminated arrive again after the cursor
         if (isOver) return;
         if (data === "headers") {
           void renewIfEnded().then(() => {
@@ -99,12 +99,12 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
           report("feed", data.connection);
           if (data.code === 4403 && !hasEnded(sent)) signOut(EXPIRED);
         } else if ("events" in data) {
-          cursor.current = { of: heard, at: data.cursor };
+          cursor.current = { of: feed, at: data.cursor };
           events.add(data.events, data.skipped);
           draw(null);
           tell("next");
         } else {
-          // a cursor that the service refuses names an event that a restore took back
+          // the service refuses a cursor whose event was lost by a restore
           if (data.code === "BAD_USER_INPUT") cursor.current = null;
           again(data.failure);
         }
@@ -115,7 +115,7 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
           query: stringifyDocument(Feed),
           after: cursor.current.at,
           filter,
-          kept: KEPT,
+          capacity: MAX_EVENTS,
         },
       });
     };
@@ -124,6 +124,6 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): Heard
       isOver = true;
       end();
     };
-  }, [client, signOut, heard, isPaused]);
-  return { events: heard.events, error: error.text };
+  }, [client, signOut, feed, isPaused]);
+  return { events: feed.events, error: error.text };
 }

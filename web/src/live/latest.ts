@@ -1,11 +1,11 @@
 import type { Sequence } from "../ui/rows";
 
 /**
- * The latest of many rows, newest first: a ring, so that each row costs the same.
- * A row stays JSON until it is looked at.
+ * The latest of many rows, newest first, in a ring buffer, so that adding a row takes constant time.
+ * A row is parsed from JSON when it is read.
  */
 export class Latest<Row> implements Sequence<Row> {
-  /** How many there were in all. */
+  /** The number of rows so far. */
   count = 0;
   readonly #capacity: number;
   readonly #ring: string[] = [];
@@ -25,7 +25,7 @@ export class Latest<Row> implements Sequence<Row> {
     return index >= length || row === undefined ? undefined : (JSON.parse(row) as Row);
   }
 
-  /** Adds rows as JSON, the oldest first, after some that are counted alone. */
+  /** Adds rows as JSON, oldest first. `skipped` earlier rows are only counted. */
   add(rows: string[], skipped: number): void {
     this.count += rows.length + skipped;
     for (const row of rows) {

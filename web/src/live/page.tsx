@@ -10,7 +10,7 @@ import { Picker } from "../ui/picker";
 import { type Column, Rows } from "../ui/rows";
 import { Empty, Panel } from "../ui/states";
 import { EventBadge } from "./event-badge";
-import { KEPT, useFeed } from "./feed";
+import { MAX_EVENTS, useFeed } from "./feed";
 import { LiveState } from "./state";
 
 const COLUMNS: Column<LiveEventFragment>[] = [
@@ -76,7 +76,7 @@ export function Live() {
           <Group gap="xs">
             <NativeSelect
               size="xs"
-              aria-label="Kind of event"
+              aria-label="Event type"
               value={type ?? ""}
               onChange={({ currentTarget: { value } }) =>
                 set({ type: EVENT_TYPES.find((known) => known === value) })
@@ -100,7 +100,7 @@ export function Live() {
         {events.length === 0 ? (
           <Empty title={isPaused ? "Paused" : "Waiting for the next event"}>
             {isPaused
-              ? "Resume to see what happened in the meantime."
+              ? "Resume to see the events since then."
               : "Events appear here as they happen, latest first."}
           </Empty>
         ) : (
@@ -108,7 +108,7 @@ export function Live() {
             <Rows label="Events" columns={COLUMNS} rows={events} />
             <Text size="sm" c="dimmed" px="md" py="xs">
               {count(events.count)} since you opened this page
-              {events.count > KEPT && `; the latest ${count(KEPT)} are shown`}
+              {events.count > MAX_EVENTS && `; the latest ${count(MAX_EVENTS)} are shown`}
               {isPaused && ". Paused: new events appear when you resume."}
             </Text>
           </>

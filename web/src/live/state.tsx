@@ -9,7 +9,7 @@ const SHOWN: Record<Connection, { color: string; text: string }> = {
   lost: { color: "red", text: "Connection lost, reconnecting" },
 };
 
-/** Whether what is shown follows what happens. */
+/** The state of the live connection. */
 export function LiveState() {
   const connection = useSyncExternalStore(liveConnection.subscribe, liveConnection.get);
   const { color, text } = SHOWN[connection];

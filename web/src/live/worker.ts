@@ -1,22 +1,22 @@
 /**
- * Follows the feed in a thread of its own, so that ten thousand events a second leave the page free to
- * draw. It hands them over in batches, one as soon as the page has taken the one before, and keeps no
- * more meanwhile than the page shows. Each event is handed over as text: a page that is given thousands
- * of objects makes and collects them all, though it draws some thirty.
+ * Follows the feed in a worker, so that the page stays responsive at ten thousand events per second. It
+ * sends them in batches, each after the page has processed the previous one, and buffers no more than the
+ * page shows. Events are sent as text: thousands of objects would have to be allocated and collected,
+ * although the page draws about thirty.
  */
 
 import { createClient } from "graphql-ws";
 import type { FeedSubscription, LiveEventFragment } from "../../__generated__/graphql";
-import { patiently } from "../session/backoff";
+import { reconnecting } from "../session/backoff";
 import type { Connection } from "../session/connection";
 
-/** What the page tells the worker. */
+/** A message from the page to the worker. */
 export type ToWorker =
-  | { follow: { url: string; query: string; after: string; filter: unknown; kept: number } }
+  | { follow: { url: string; query: string; after: string; filter: unknown; capacity: number } }
   | { headers: Record<string, string> }
   | "next";
 
-/** What the worker tells the page. */
+/** A message from the worker to the page. */
 export type FromWorker =
   | { events: string[]; skipped: number; cursor: string }
   | { connection: Connection; code?: number }
@@ -30,7 +30,7 @@ const tell = (message: FromWorker) => self.postMessage(message);
 let events: LiveEventFragment[] = [];
 let skipped = 0;
 let cursor = "";
-let kept = 0;
+let capacity = 0;
 let isWanted = true;
 let given = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -47,8 +47,8 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   }
 });
 
-function follow({ url, query, after, filter, kept: most }: Extract<ToWorker, { follow: unknown }>["follow"]) {
-  kept = most;
+function follow({ url, query, after, filter, capacity: most }: Extract<ToWorker, { follow: unknown }>["follow"]) {
+  capacity = most;
   const client = createClient({
     url,
     connectionParams: () =>
@@ -56,7 +56,7 @@ function follow({ url, query, after, filter, kept: most }: Extract<ToWorker, { f
         takeHeaders = resolve;
         tell("headers");
       }),
-    ...patiently,
+    ...reconnecting,
     on: {
       connecting: () => tell({ connection: "connecting" }),
       connected: () => tell({ connection: "connected" }),
@@ -71,10 +71,10 @@ function follow({ url, query, after, filter, kept: most }: Extract<ToWorker, { f
         if (errors) return fail(errors);
         if (!data) return;
         cursor = data.engagementEvents.cursor;
-        // a connection that is made again goes on after it
+        // a new connection continues after it
         variables.after = cursor;
         events.push(data.engagementEvents.node);
-        if (events.length >= 2 * kept) skip();
+        if (events.length >= 2 * capacity) skip();
         give();
       },
       error: fail,
@@ -83,7 +83,7 @@ function follow({ url, query, after, filter, kept: most }: Extract<ToWorker, { f
   );
 }
 
-/** Hands over what has come, if the page is ready and its last batch is a while ago. */
+/** Sends the buffered events, if the page is ready, at most one batch per [`PACE`]. */
 function give() {
   if (!isWanted || events.length === 0 || timer !== undefined) return;
   timer = setTimeout(
@@ -100,9 +100,9 @@ function give() {
   );
 }
 
-/** Forgets events that the page would push out at once. */
+/** Drops buffered events that would not fit on the page. */
 function skip() {
-  const more = events.length - kept;
+  const more = events.length - capacity;
   if (more <= 0) return;
   events = events.slice(more);
   skipped += more;

@@ -7,7 +7,7 @@ import type { CampaignFilter, CampaignRowFragment } from "../../__generated__/gr
 import { type OverviewSearch, STATUSES } from "../search";
 import { isUnderWay, wholeOf } from "../campaign/under-way";
 import { count, day, rate, word } from "../ui/format";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 import { lazily } from "../ui/lazily";
 import { type Column, Rows } from "../ui/rows";
 import { SearchBox } from "../ui/search-box";
@@ -97,7 +97,7 @@ const COLUMNS: Column<CampaignRowFragment>[] = [
   },
 ];
 
-/** All campaigns, page by page, in the order and with the filters that the address names. */
+/** All campaigns, page by page, with the order and the filters of the address. */
 export function CampaignTable({
   search,
   onSearch,
@@ -107,14 +107,14 @@ export function CampaignTable({
 }) {
   const { q, status, sort = "SENT_AT", direction = "DESC", after, before } = search;
   const [isCreating, creating] = useDisclosure();
-  // a dialog that is loaded to be opened does not know where the focus was
+  // a lazily loaded dialog does not know the previously focused element
   const opener = useRef<HTMLButtonElement>(null);
   const close = () => {
     creating.close();
-    // once the dialog holds the focus no more
+    // after the dialog has released the focus
     setTimeout(() => opener.current?.focus(), 20);
   };
-  // it stays there once it was open, until it has closed
+  // stays mounted after it was open, for the closing transition
   const [wasCreating, setCreating] = useState(false);
   if (isCreating && !wasCreating) setCreating(true);
   const variables = useMemo(() => {
@@ -124,7 +124,7 @@ export function CampaignTable({
     const page = before === undefined ? { first: PAGE, after } : { last: PAGE, before };
     return { filter, orderBy: [{ field: sort, direction }], ...page };
   }, [q, status, sort, direction, after, before]);
-  const { shown, error, isBusy, reload } = useKept({
+  const { shown, error, isBusy, reload } = useStableQuery({
     query: Campaigns,
     variables,
     requestPolicy: "cache-and-network",
@@ -136,7 +136,7 @@ export function CampaignTable({
   const drawn = useDeferredValue(shown);
   const campaigns = drawn?.data.campaigns;
   const info = campaigns?.pageInfo;
-  // the arrow stands where these rows are ordered, which may not be the order that was chosen just now
+  // the order of the displayed rows, which can differ from the order that was just chosen
   const [order] = drawn?.of.orderBy ?? [];
   return (
     <Panel

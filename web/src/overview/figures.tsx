@@ -17,18 +17,18 @@ export const FiguresOf = graphql(`
 `);
 
 interface Level {
-  /** From this share on, in thousandths, as counts are compared. */
+  /** The lowest share of this level, in thousandths. */
   from: number;
   color: string;
   text: string;
-  /** Who says so. */
+  /** The source of the limit. */
   source?: { name: string; url: string };
 }
 
 interface Rate {
   title: string;
   of: (stats: FiguresFragment) => Share;
-  /** The levels, highest first, and what a share below all of them is. */
+  /** The levels, highest first, and the text for a share below all of them. */
   levels?: Level[];
   good?: string;
 }
@@ -47,8 +47,8 @@ const RATES: Rate[] = [
   {
     title: "Bounce rate",
     of: ({ bounced, sends }) => ({ part: bounced, whole: sends }),
-    levels: [{ from: 20, color: BAD, text: "At or above 2%, which common guidance calls too high" }],
-    good: "Below 2%, as common guidance has it",
+    levels: [{ from: 20, color: BAD, text: "At or above 2%, too high by common guidance" }],
+    good: "Below 2%, as common guidance recommends",
   },
   { title: "Unsubscribe rate", of: ofDelivered("uniqueUnsubscribes") },
   {
@@ -56,13 +56,13 @@ const RATES: Rate[] = [
     of: ofDelivered("uniqueComplaints"),
     levels: [
       { from: 3, color: BAD, text: "At or above the limit of 0.3% of", source: YAHOO },
-      { from: 1, color: NEAR, text: "At or above 0.1%, the maximum that is recommended by", source: GMAIL },
+      { from: 1, color: NEAR, text: "At or above 0.1%, the maximum recommended by", source: GMAIL },
     ],
     good: "Below 0.1%",
   },
 ];
 
-/** Counts and rates of a span, each with its change against the span before. */
+/** The counts and rates of a time span, each with its change from the previous span. */
 export function Figures({
   now,
   before,
@@ -126,7 +126,7 @@ function Figure({
           <div className="figure">{value}</div>
         )}
         <Text size="xs" c="dimmed">
-          {change === null ? `Nothing in the previous ${days} days` : `${change} vs. the previous ${days} days`}
+          {change === null ? `No data for the previous ${days} days` : `${change} vs. the previous ${days} days`}
         </Text>
         {verdict && (
           <Group gap={4} wrap="nowrap" mt={4} c={verdict.color}>
@@ -158,7 +158,7 @@ function pointsOf(now: Share, before: Share): string | null {
   return points === null ? null : `${points} points`;
 }
 
-/** What the counts say: 23 of 8,063 are below 0.3 %, though they are 0.3 % once they are rounded. */
+/** The verdict on a share. It compares exact counts: 23 of 8,063 are below 0.3%, although they round to 0.3%. */
 function verdict({ part, whole }: Share, levels: Level[] | undefined, good = ""): Verdict | null {
   if (whole === 0 || levels === undefined) return null;
   const level = levels.find(({ from }) => 1_000 * part >= from * whole);

@@ -4,9 +4,9 @@ import { Suspense, useDeferredValue, useMemo } from "react";
 import { graphql } from "../../__generated__";
 import { INTERVALS, type OverviewSearch, SPANS } from "../search";
 import { useSession } from "../session/session";
-import { Afterwards } from "../ui/afterwards";
+import { Deferred } from "../ui/deferred";
 import { ownTimeZone } from "../ui/format";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 import { lazily } from "../ui/lazily";
 import { PageTitle } from "../ui/page-title";
 import { Busy, Failed, Loading, Panel } from "../ui/states";
@@ -32,11 +32,11 @@ const Span = graphql(`
 `);
 
 const route = getRouteApi("/");
-/** Days up to which a timeline may be drawn by the hour; it has 1,000 periods at most. */
+/** The maximum number of days of an hourly timeline, since a timeline has at most 1,000 periods. */
 const HOURLY = 30;
 const DAY = 24 * 60 * 60 * 1000;
 
-/** The figures of a span beside those of the one before, and all campaigns. */
+/** The figures of a time span compared to the previous one, and all campaigns. */
 export function Overview() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
@@ -47,7 +47,7 @@ export function Overview() {
   const set = (change: Partial<OverviewSearch>) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
 
-  // the span ends where it did when the page was opened, so that its query stays the same
+  // the span ends when the page was opened, so that its query does not change
   const variables = useMemo(() => {
     const to = Date.now();
     const at = (ago: number) => new Date(to - ago * days * DAY).toISOString();
@@ -60,10 +60,10 @@ export function Overview() {
       zone,
     };
   }, [days, interval, zone]);
-  const { shown, error, isBusy, reload } = useKept({ query: Span, variables });
-  // what is shown may still be another span than the one that was chosen
+  const { shown, error, isBusy, reload } = useStableQuery({ query: Span, variables });
+  // the displayed span can still be the previously chosen one
   const shownDays = shown === null ? days : Math.round((Date.parse(shown.of.to) - Date.parse(shown.of.from)) / DAY);
-  // the figures first
+  // deferred, so that the figures are drawn first
   const drawn = useDeferredValue(shown);
 
   return (
@@ -79,7 +79,7 @@ export function Overview() {
           data={SPANS.map((span) => ({ value: String(span), label: `the last ${span} days` }))}
         />
       </Group>
-      <Afterwards>
+      <Deferred>
         {error && <Failed error={error} onRetry={reload} />}
         {(shown || !error) && (
           <Busy isBusy={isBusy && shown !== null}>
@@ -111,10 +111,10 @@ export function Overview() {
             !error && <Loading lines={8} />
           )}
         </Panel>
-        <Afterwards>
+        <Deferred>
           <CampaignTable search={search} onSearch={set} />
-        </Afterwards>
-      </Afterwards>
+        </Deferred>
+      </Deferred>
     </Stack>
   );
 }

@@ -9,7 +9,7 @@ import { useSession } from "../session/session";
 import { Confirm } from "../ui/confirm";
 import { Discard } from "../ui/discard";
 import { count, moment } from "../ui/format";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 import { PageTitle } from "../ui/page-title";
 import { Failed, Loading, messageOf, Missing, Panel } from "../ui/states";
 import { Preview } from "./preview";
@@ -39,14 +39,14 @@ const Delete = graphql(`
 
 const route = getRouteApi("/segments/$id");
 
-/** A segment and its rules, or a new one. */
+/** The page of a segment and its rules, or of a new segment. */
 export function SegmentPage() {
   const { id } = route.useParams();
   const isNew = id === "new";
-  const fields = useKept({ query: RuleFields, variables: NOTHING });
-  const stored = useKept({ query: OneSegment, variables: { id, isNew }, subject: id });
-  // what is said stays when a segment that was created gets its address
-  const [said, setSaid] = useState<(Said & { of: string }) | null>(null);
+  const fields = useStableQuery({ query: RuleFields, variables: NOTHING });
+  const stored = useStableQuery({ query: OneSegment, variables: { id, isNew }, subject: id });
+  // kept here, so that the message survives the navigation to a created segment
+  const [message, setMessage] = useState<(Message & { of: string }) | null>(null);
   const error = fields.error ?? stored.error;
   const reload = () => {
     fields.reload();
@@ -64,8 +64,8 @@ export function SegmentPage() {
         key={id}
         segment={segment}
         fields={fields.shown.data.segmentFields}
-        said={said?.of === id ? said : null}
-        onSaid={(said, of = id) => setSaid({ ...said, of })}
+        message={message?.of === id ? message : null}
+        onMessage={(message, of = id) => setMessage({ ...message, of })}
       />
     </>
   );
@@ -73,8 +73,8 @@ export function SegmentPage() {
 
 const NOTHING = {};
 
-/** What is said about what was done last. */
-interface Said {
+/** The message about the last action. */
+interface Message {
   text: string;
   isFailure: boolean;
 }
@@ -92,13 +92,13 @@ interface Stored {
 function Editor({
   segment,
   fields,
-  said,
-  onSaid,
+  message,
+  onMessage,
 }: {
   segment: Stored | null;
   fields: RuleField[];
-  said: Said | null;
-  onSaid: (said: Said, of?: string) => void;
+  message: Message | null;
+  onMessage: (message: Message, of?: string) => void;
 }) {
   const navigate = route.useNavigate();
   const { viewer } = useSession();
@@ -117,12 +117,12 @@ function Editor({
   const filterRules = useMemo(() => fromEditor(rules, byName), [rules, byName]);
   const [settled] = useDebouncedValue(filterRules, 300);
   const input = { name: name.trim(), description: description === "" ? null : description, filterRules };
-  // as it was when the page was opened, or saved last
+  // the input when the page was opened or last saved
   const saved = useRef(JSON.stringify(input));
   const isLeaving = useRef(false);
   const isChanged = () => !isLeaving.current && JSON.stringify(input) !== saved.current;
   const blocker = useBlocker({ shouldBlockFn: isChanged, enableBeforeUnload: isChanged, withResolver: true });
-  // what the service says of these rules; of others, which are counted next, it has said nothing yet
+  // the service's error about the rules in `of`, ignored for any other rules
   const [refusal, setRefusal] = useState<{ of: unknown; error: RuleError } | null>(null);
   const wrong = refusal?.of === settled ? refusal.error : null;
   const onRefusal = useCallback(
@@ -134,20 +134,20 @@ function Editor({
     const result = segment
       ? await update({ input: { id: segment.id, ...input } })
       : await create({ input });
-    if (result.error) return onSaid({ text: messageOf(result.error), isFailure: true });
+    if (result.error) return onMessage({ text: messageOf(result.error), isFailure: true });
     saved.current = JSON.stringify(input);
     const made = result.data && "createSegment" in result.data ? result.data.createSegment.segment.id : null;
     const id = segment?.id ?? made;
-    // the stored count is that of the rules before until it is taken again
+    // until a refresh, the stored count is that of the previous rules
     if (id) await refresh({ id });
-    onSaid({ text: "Saved.", isFailure: false }, id ?? undefined);
+    onMessage({ text: "Saved.", isFailure: false }, id ?? undefined);
     if (made) await navigate({ to: "/segments/$id", params: { id: made }, replace: true });
   };
   const destroy = async () => {
     if (!segment) return;
     const { error } = await remove({ id: segment.id });
     setDeleting(false);
-    if (error) return onSaid({ text: messageOf(error), isFailure: true });
+    if (error) return onMessage({ text: messageOf(error), isFailure: true });
     isLeaving.current = true;
     await navigate({ to: "/segments" });
   };
@@ -166,9 +166,9 @@ function Editor({
           </Text>
         )}
       </Stack>
-      {said && (
-        <Alert color={said.isFailure ? "red" : "pine"} variant="outline" role={said.isFailure ? "alert" : "status"}>
-          {said.text}
+      {message && (
+        <Alert color={message.isFailure ? "red" : "pine"} variant="outline" role={message.isFailure ? "alert" : "status"}>
+          {message.text}
         </Alert>
       )}
       <Panel title="Rules">
@@ -221,7 +221,7 @@ function Editor({
         isBusy={deleting.fetching}
         onConfirm={destroy}
       >
-        Contacts that are on a list because of this segment stay on it.
+        Contacts that this segment added to a list stay on the list.
       </Confirm>
     </Stack>
   );

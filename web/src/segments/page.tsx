@@ -7,7 +7,7 @@ import { count, day, NONE } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
 import type { Column } from "../ui/rows";
-import { Scrolled } from "../ui/scrolled";
+import { InfiniteList } from "../ui/infinite-list";
 import { SearchBox } from "../ui/search-box";
 import { Panel } from "../ui/states";
 
@@ -50,7 +50,7 @@ const COLUMNS: Column<SegmentRowFragment>[] = [
 
 const route = getRouteApi("/segments");
 
-/** All segments, the largest first. */
+/** All segments, largest first. */
 export function Segments() {
   const { q } = route.useSearch();
   const navigate = route.useNavigate();
@@ -78,7 +78,7 @@ export function Segments() {
             onChange={(q) => void navigate({ search: { q }, replace: true })}
           />
         </Group>
-        <Scrolled
+        <InfiniteList
           label="Segments"
           list={list}
           columns={COLUMNS}

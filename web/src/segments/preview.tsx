@@ -7,7 +7,7 @@ import { graphql } from "../../__generated__";
 import type { PreviewedFragment } from "../../__generated__/graphql";
 import { count, fullName, NONE, word } from "../ui/format";
 import { type Column, Rows } from "../ui/rows";
-import { useAgain } from "../ui/kept";
+import { useRetry } from "../ui/query";
 import { Busy, Empty, Failed, Loading, messageOf, Panel } from "../ui/states";
 import type { RuleError } from "./rule-editor";
 
@@ -48,7 +48,7 @@ const COLUMNS: Column<PreviewedFragment>[] = [
   { id: "country", title: "Country", cell: ({ country }) => country ?? NONE },
 ];
 
-/** Whom rules select now, before they are stored. */
+/** A preview of the contacts that unsaved rules select. */
 export function Preview({
   rules,
   isComplete,
@@ -56,7 +56,7 @@ export function Preview({
 }: {
   rules: RuleGroupType;
   isComplete: boolean;
-  /** Called with what the service says of rules: that they cannot be, or nothing. */
+  /** Called with the service's error about the rules, or null. */
   onRefusal: (rules: RuleGroupType, error: RuleError | null) => void;
 }) {
   const [{ data, error, fetching, operation }, again] = useQuery({
@@ -68,7 +68,7 @@ export function Preview({
   const preview = data?.previewSegment;
   const reload = useCallback(() => again({ requestPolicy: "network-only" }), [again]);
   const isCurrent = !fetching && operation?.variables?.rules === rules;
-  useAgain(isComplete ? error : undefined, fetching, reload);
+  useRetry(isComplete ? error : undefined, fetching, reload);
   useEffect(() => {
     if (isCurrent) onRefusal(rules, error ? ruleError(error) : null);
   }, [isCurrent, rules, error, onRefusal]);
@@ -78,12 +78,12 @@ export function Preview({
     <Panel title="Preview">
       <Text px="md" pb="xs" role="status" c={isComplete ? undefined : "dimmed"}>
         {!isComplete
-          ? "Enter a value for each rule to see whom it selects."
+          ? "Enter a value for each rule to preview the matching contacts."
           : isWrong
             ? "These rules cannot be counted."
             : isCounted
               ? matching(preview.count, preview.contacts.length)
-              : "Counting …"}
+              : "Counting…"}
       </Text>
       {isWrong ? (
         <Failed error={error} onRetry={error.networkError ? reload : undefined} />
@@ -93,7 +93,7 @@ export function Preview({
         <Empty title="No matching contacts" />
       ) : (
         <Busy isBusy={!isCounted}>
-          <Rows label="Contacts that match" columns={COLUMNS} rows={preview.contacts} />
+          <Rows label="Matching contacts" columns={COLUMNS} rows={preview.contacts} />
         </Busy>
       )}
     </Panel>
@@ -105,12 +105,12 @@ function matching(all: number, shown: number): string {
   return all > shown ? `${contacts}. The first ${count(shown)} are shown.` : contacts;
 }
 
-/** What is wrong with rules, and where. */
+/** The error about rules, with its path. Null for other errors. */
 function ruleError(error: CombinedError): RuleError | null {
   const [first] = error.graphQLErrors;
   if (first?.extensions.code !== "BAD_USER_INPUT") return null;
   const field = String(first.extensions.field);
-  // rules.rules.1.rules.0.value: the second one's first one
+  // rules.rules.1.rules.0.value is the first rule of the second group
   const path = [...field.matchAll(/\.rules\.(\d+)/g)].map(([, place]) => Number(place));
   return { path, message: messageOf(error) };
 }

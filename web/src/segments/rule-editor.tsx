@@ -23,7 +23,7 @@ export const RuleFields = graphql(`
   }
 `);
 
-/** What is wrong with a rule: the places of its groups and its own. */
+/** An error of a rule. The path is the indexes of its groups and its own index. */
 export interface RuleError {
   path: number[];
   message: string;
@@ -65,7 +65,7 @@ const CONTROLS = {
   removeGroup: "rule-button rule-remove",
 };
 
-// the editor's controls have titles alone, which not every screen reader reads
+// the editor's controls have only titles, which not every screen reader reads
 const ELEMENTS = {
   valueSelector: (of: ValueSelectorProps) => (
     <label>
@@ -85,13 +85,13 @@ const ELEMENTS = {
           <ValueEditor {...of} />
         </label>
       )}
-      <Wrong {...of} />
+      <RuleMessage {...of} />
     </>
   ),
 };
 
-/** Says what is wrong beside the rule that it is about. */
-function Wrong({ context, path }: ValueEditorProps) {
+/** The error message beside its rule. */
+function RuleMessage({ context, path }: ValueEditorProps) {
   const { error } = context as { error: RuleError | null };
   if (error === null || String(error.path) !== String(path)) return null;
   return (
@@ -103,7 +103,7 @@ function Wrong({ context, path }: ValueEditorProps) {
 
 const isOfCampaign = (field: string) => field.endsWith("_campaign");
 
-/** The campaign, or the campaigns, of a rule. */
+/** The field for the campaign or campaigns of a rule. */
 function Campaign({ operator, value, handleOnChange }: ValueEditorProps) {
   const isList = operator === "in" || operator === "notIn";
   const ids = (Array.isArray(value) ? value : [value]).filter((id): id is string => typeof id === "string" && id !== "");
@@ -120,7 +120,7 @@ function Campaign({ operator, value, handleOnChange }: ValueEditorProps) {
   );
 }
 
-/** The two values of a span, each with a label of its own. */
+/** The two values of a range, each with its own label. */
 function BothEnds(of: ValueEditorProps) {
   const { valueAsArray, multiValueHandler, inputTypeCoerced } = useValueEditor(of);
   return ["Lowest value", "Highest value"].map((label, end) => (
@@ -136,7 +136,7 @@ function BothEnds(of: ValueEditorProps) {
   ));
 }
 
-/** Edits the rules of a segment, with the fields and operators that the API names. */
+/** Edits the rules of a segment, with the fields and operators of the API. */
 export function RuleEditor({
   rules,
   fields,
@@ -203,7 +203,7 @@ export function RuleEditor({
   );
 }
 
-/** A cross, which a screen reader would read as one. */
+/** A cross, with a label for screen readers. */
 function Remove({ what }: { what: string }) {
   return (
     <>
@@ -213,7 +213,7 @@ function Remove({ what }: { what: string }) {
   );
 }
 
-// an alias, as an interface is not open to further keys
+// a type alias, since an interface is not assignable to a type with an index signature
 type Choice = { name: string; value: string; label: string };
 
 function choice(name: string, label: string): Choice {

@@ -1,16 +1,16 @@
 import type { RuleGroupType, RuleType } from "react-querybuilder";
 import type { RuleFieldsQuery } from "../../__generated__/graphql";
 
-/** A field that rules may use, as the API describes it. */
+/** A field of segment rules, as the API describes it. */
 export type RuleField = RuleFieldsQuery["segmentFields"][number];
 
-/** The field that stands for any key of the metadata. */
+/** The field that represents any metadata key. */
 export const ANY_KEY = "metadata.KEY";
 
-/** No rules, which select everyone. */
+/** The empty rules, which select all contacts. */
 export const EVERYONE: RuleGroupType = { combinator: "and", rules: [] };
 
-/** Stored rules as the editor takes them: a flat object has a value for each field. */
+/** Converts stored rules for the editor. They can also be a flat object with a value for each field. */
 export function toEditor(stored: unknown): RuleGroupType {
   if (typeof stored !== "object" || stored === null) return EVERYONE;
   if ("rules" in stored && Array.isArray(stored.rules)) {
@@ -20,7 +20,7 @@ export function toEditor(stored: unknown): RuleGroupType {
   return { combinator: "and", rules };
 }
 
-/** The editor's rules as the API takes them, each value in the type of its field. */
+/** Converts the editor's rules for the API, with each value in the type of its field. */
 export function fromEditor(group: RuleGroupType, fields: Map<string, RuleField>): RuleGroupType {
   return {
     combinator: group.combinator,
@@ -47,7 +47,7 @@ function typedAs(type: string, value: unknown): unknown {
   return value;
 }
 
-/** Keys of the metadata that rules name. */
+/** The metadata fields in rules. */
 export function metadataFields(group: RuleGroupType): string[] {
   return group.rules.flatMap((rule) =>
     "rules" in rule
@@ -58,7 +58,7 @@ export function metadataFields(group: RuleGroupType): string[] {
   );
 }
 
-/** Whether each rule that needs a value has one; until then there is nothing to count. */
+/** Whether each rule that needs a value has one. */
 export function isComplete(group: RuleGroupType): boolean {
   return group.rules.every((rule) => {
     if ("rules" in rule) return isComplete(rule);

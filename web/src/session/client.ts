@@ -9,20 +9,20 @@ import {
   subscriptionExchange,
 } from "urql";
 import { api, socketAddress } from "../base";
-import { patiently } from "./backoff";
+import { reconnecting } from "./backoff";
 import { report } from "./connection";
 import { hasEnded, renew, renewIfEnded } from "./issuer";
 import { authorization, isRenewable, token } from "./token";
 
 export const EXPIRED = "Your token is not valid, or it has expired. Sign in again to continue.";
 
-/** A client of the API for a token: operations by HTTP, subscriptions over a socket. */
+/** An API client for a token: queries and mutations by HTTP, subscriptions over a WebSocket. */
 export interface Connected {
   urql: Client;
   end: () => void;
 }
 
-/** Connects with the token of this tab, whichever that is at the time. */
+/** Creates a client that uses the current token of this tab. */
 export function connect(onEnd: (why: string) => void): Connected {
   const socket = openSocket(onEnd);
   const urql = new Client({
@@ -50,7 +50,7 @@ export function connect(onEnd: (why: string) => void): Connected {
     ],
   });
   const end = () => {
-    // fails with the close event of a connection that was still being made
+    // rejects with the close event if the connection was still being established
     Promise.resolve(socket.dispose()).catch(() => {});
   };
   return { urql, end };
@@ -72,14 +72,14 @@ function openSocket(onEnd: (why: string) => void): Socket {
       sent = token();
       return authorization();
     },
-    ...patiently,
+    ...reconnecting,
     on: {
       connecting: () => report("page", "connecting"),
       connected: () => report("page", "connected"),
       closed: (event) => {
         const { code } = event as CloseEvent;
         report("page", code === 1000 ? "idle" : "lost");
-        // a token that was renewed meanwhile opens the next connection
+        // if the token was renewed meanwhile, the next connection uses the new one
         if (code === 4403 && !hasEnded(sent)) onEnd(EXPIRED);
       },
     },

@@ -1,19 +1,19 @@
-/** How a live connection is. */
+/** The state of a live connection. */
 export type Connection = "idle" | "connecting" | "connected" | "lost";
 
-/** Who has a connection: the page itself, for what a view follows, and the worker of the live feed. */
+/** The owner of a connection: the page, for the subscriptions of its views, or the worker of the live feed. */
 type Holder = "page" | "feed";
 
 const connections = new Map<Holder, Connection>();
 const listeners = new Set<() => void>();
 
-/** Tells how a connection is now. */
+/** Reports the state of a connection. */
 export function report(holder: Holder, connection: Connection): void {
   connections.set(holder, connection);
   for (const listener of listeners) listener();
 }
 
-/** How the connection is that a view has open, for `useSyncExternalStore`. */
+/** The state of the view's open connection, for `useSyncExternalStore`. */
 export const liveConnection = {
   get: (): Connection => [...connections.values()].find((connection) => connection !== "idle") ?? "idle",
   subscribe: (listener: () => void) => {

@@ -1,7 +1,7 @@
 /**
- * Sign-in at an issuer of OpenID Connect, by the authorization code flow with PKCE. The issuer's
- * tokens live in sessionStorage as well, and a refresh token alone renews them: the page's policy
- * allows no frames.
+ * Sign-in at an OpenID Connect issuer, by the authorization code flow with PKCE. The issuer's tokens
+ * are stored in sessionStorage as well. Only a refresh token renews them: the page's content security
+ * policy allows no frames.
  */
 
 import type { User, UserManager } from "oidc-client-ts";
@@ -17,29 +17,29 @@ interface Issuer {
   resource: string | null;
 }
 
-/** The page that the issuer sends people back to. */
-const BACK = `${base}${"sign-in" satisfies View}`;
-/** How long before its end a token is renewed; a quarter of its life if that is shorter. */
+/** The path that the issuer redirects back to. */
+const CALLBACK = `${base}${"sign-in" satisfies View}`;
+/** How long before its expiration a token is renewed, or a quarter of its lifetime if that is shorter. */
 const EARLY = 60_000;
-/** How long after a failure it is tried again. */
-const AGAIN = 10_000;
-/** The longest time that a timer of browsers can be set to. */
+/** The pause after a failed renewal. */
+const RETRY = 10_000;
+/** The longest delay of a browser timer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 const issuer = named();
 
-/** The issuer's host, where people can sign in at one. */
+/** The issuer's host, or null without an issuer. */
 export const issuerName = issuer === null ? null : new URL(issuer.url).host;
 
 function named(): Issuer | null {
   const text = document.querySelector<HTMLMetaElement>('meta[name="oidc-issuer"]')?.content ?? "";
-  // the development server of Vite leaves the placeholder there
+  // Vite's development server does not replace the placeholder
   return text.startsWith("{") ? (JSON.parse(text) as Issuer) : null;
 }
 
 let made: Promise<UserManager> | undefined;
 
-/** The library, which only those load who sign in at an issuer. */
+/** The user manager. The library is loaded only for sign-in at an issuer. */
 async function manager(): Promise<UserManager> {
   return (made ??= make());
 }
@@ -52,13 +52,13 @@ async function make(): Promise<UserManager> {
   return new UserManager({
     authority: url,
     client_id: clientId,
-    redirect_uri: location.origin + BACK,
+    redirect_uri: location.origin + CALLBACK,
     post_logout_redirect_uri: location.origin + base,
     scope,
     userStore: store,
     stateStore: store,
     automaticSilentRenew: false,
-    // RFC 8707 calls it resource, some issuers audience
+    // RFC 8707 names this parameter resource, and some issuers audience
     ...(resource !== null && {
       resource,
       extraQueryParams: { audience: resource },
@@ -67,20 +67,21 @@ async function make(): Promise<UserManager> {
   });
 }
 
-/** Leaves for the issuer. Rejects if it does not answer. */
+/** Redirects to the issuer. Rejects if the issuer does not respond. */
 export async function signIn(): Promise<void> {
   const state = location.pathname + location.search;
   await (await manager()).signinRedirect({ state });
 }
 
-/** Whether the issuer has sent the reader back here, as far as the address tells. */
-export const isBack = issuer !== null && location.pathname === BACK;
+/** Whether this page is the redirect from the issuer, according to its path. */
+export const isCallback = issuer !== null && location.pathname === CALLBACK;
 
 /**
- * Takes the issuer's answer out of the address and goes to the page that the reader came from. The library accepts an
- * answer only to a question that this tab asked; any other one, which a link may bring, leaves the session as it is.
+ * Completes the sign-in with the issuer's response in the address, and returns to the page where it started. The
+ * library accepts only a response to a request of this tab. Any other response, such as from a link, does not change
+ * the session.
  */
-export async function comeBack(): Promise<void> {
+export async function completeSignIn(): Promise<void> {
   let to = new URL(base, location.origin);
   try {
     const user = await (await manager()).signinRedirectCallback();
@@ -89,12 +90,12 @@ export async function comeBack(): Promise<void> {
     take(user);
     share();
   } catch (error) {
-    if (token() === null) forget(`You could not be signed in: ${(error as Error).message}`);
+    if (token() === null) forget(`Sign-in failed: ${(error as Error).message}`);
   }
   location.replace(to);
 }
 
-/** Keeps the access token, or the ID token where the issuer's access tokens are for itself alone. */
+/** Stores the access token, or the ID token if the issuer's access tokens are opaque. */
 function take({ access_token, id_token, refresh_token }: User): void {
   const isReadable = access_token.split(".").length === 3;
   const kept = isReadable ? access_token : (id_token ?? access_token);
@@ -103,7 +104,7 @@ function take({ access_token, id_token, refresh_token }: User): void {
 
 let renewal: Promise<boolean> | null = null;
 
-/** Has the token renewed, once for all who ask at the same time; false if the issuer does not. */
+/** Renews the token, once for concurrent calls. Resolves to false if the issuer does not renew it. */
 export function renew(): Promise<boolean> {
   renewal ??= renewNow().finally(() => {
     renewal = null;
@@ -118,7 +119,7 @@ async function renewNow(): Promise<boolean> {
 async function renewHere(): Promise<boolean> {
   try {
     const user = await (await manager()).signinSilent({ resource: issuer?.resource ?? undefined });
-    // the reader has signed out meanwhile
+    // the user has signed out meanwhile
     if (!isRenewable() || user === null) return false;
     take(user);
     return endOf(token()) > Date.now();
@@ -127,19 +128,19 @@ async function renewHere(): Promise<boolean> {
   }
 }
 
-/** Renews the token, if that can be done, once it has ended: a computer that slept missed its time. */
+/** Renews an expired token, if possible: a suspended computer misses the timer. */
 export async function renewIfEnded(): Promise<void> {
   if (hasEnded(token())) await renew();
 }
 
-/** Whether a token has ended that its issuer may renew. */
+/** Whether a renewable token has expired. */
 export function hasEnded(token: string | null): boolean {
   return isRenewable() && endOf(token) <= Date.now();
 }
 
 /**
- * Renews the token each time before it ends, and says when it has, until the function that is
- * returned is called. A token that cannot be renewed ends by itself.
+ * Renews the token each time before it expires, and calls `onRenewed`, until the returned function is
+ * called. Does nothing for a token that cannot be renewed.
  */
 export function keepRenewed(onRenewed: () => void): () => void {
   let timer: ReturnType<typeof setTimeout>;
@@ -156,7 +157,7 @@ export function keepRenewed(onRenewed: () => void): () => void {
       onRenewed();
       wait();
     } else if (endOf(token()) > Date.now()) {
-      timer = setTimeout(() => void act(), AGAIN);
+      timer = setTimeout(() => void act(), RETRY);
     }
   };
   if (isRenewable()) wait();
@@ -166,12 +167,12 @@ export function keepRenewed(onRenewed: () => void): () => void {
   };
 }
 
-/** Forgets what the issuer gave to this tab, whose session another one replaced. */
+/** Removes the issuer's tokens from this tab, because another session replaces its session. */
 export async function forgetUser(): Promise<void> {
   if (issuer !== null) await (await manager()).removeUser();
 }
 
-/** Signs out here, and at the issuer if the reader signed in there and it lets people sign out. */
+/** Signs out here, and also at the issuer if the user signed in there and the issuer supports sign-out. */
 export async function signOut(why: string | null): Promise<void> {
   forget(why);
   if (why === null) signOthersOut();
@@ -180,7 +181,7 @@ export async function signOut(why: string | null): Promise<void> {
   if ((await users.getUser()) === null) return;
   try {
     const { end_session_endpoint } = await users.metadataService.getMetadata();
-    // who was signed out here may be signed in there for other pages
+    // a session that ended for a reason stays open at the issuer, for other sites
     if (why === null && end_session_endpoint !== undefined) await users.signoutRedirect();
   } finally {
     await users.removeUser();

@@ -1,7 +1,7 @@
 /**
- * Tokens in addresses (`#token=…`), as the links have that the service prints in development mode. Anyone can make such
- * a link, for a session of their own, so it replaces no session without the reader's consent. In production the service
- * takes no token from a link, unless its operator turned that on.
+ * Tokens in links (`#token=…`), which the service prints in development mode. Anyone can create such a link for a
+ * session of their own, so it replaces a session only with the user's consent. In production, tokens in links are
+ * ignored unless the operator turns them on.
  */
 
 import { api } from "../base";
@@ -12,7 +12,7 @@ import { bare, forget, keep, token } from "./token";
 /** The holder of a token. */
 export type Holder = { subject: string; organization: { name: string }; user: { fullName: string | null } | null };
 
-/** What a link offers to a reader who is signed in with another token. */
+/** The offer of a link to a user who is signed in with another token. */
 export type Offer =
   | { state: "question"; now: Holder; then: Holder }
   | { state: "refused" }
@@ -20,19 +20,19 @@ export type Offer =
 
 const IGNORED = "This service does not accept tokens in links. Paste the token instead.";
 
-/** Whether links sign people in. Vite's development server leaves the placeholder there. */
+/** Whether tokens in links are accepted. Vite's development server does not replace the placeholder. */
 const areTaken = ["on", "TOKEN_LINKS"].includes(
   document.querySelector<HTMLMetaElement>('meta[name="token-links"]')?.content ?? "",
 );
 
-/** The token of a link that the reader has accepted, until the page is loaded with it. */
+/** The key of the accepted link's token, until the page is reloaded with it. */
 const ACCEPTED = "campaigns:accepted";
 
 let offered: string | null = null;
 let shown: Offer | null = null;
 const listeners = new Set<() => void>();
 
-/** What a link offers, for `useSyncExternalStore`. */
+/** The current offer, for `useSyncExternalStore`. */
 export const offer = {
   get: (): Offer | null => shown,
   subscribe: (listener: () => void) => {
@@ -47,14 +47,14 @@ function show(next: Offer | null): void {
 }
 
 /**
- * Takes the token out of the address at once, and then, as another tab may have a session, out of the link: before the
- * page is drawn, and whenever a link changes only the fragment.
+ * Removes the token from the address at once, adopts the session of another tab if there is one, and then uses the
+ * token. Runs before the page is drawn, and whenever a link changes only the fragment.
  */
 export async function watchAddress(): Promise<void> {
   const found = takeFromAddress();
   const isAccepted = found !== null && sessionStorage.getItem(ACCEPTED) === found;
   sessionStorage.removeItem(ACCEPTED);
-  // the session of another tab is the one that the reader has just left here
+  // after an accepted link, the session of another tab is the one that the user has just left
   if (!isAccepted) await adopt();
   if (found !== null) takeFromLink(found);
   addEventListener("hashchange", () => {
@@ -63,14 +63,14 @@ export async function watchAddress(): Promise<void> {
   });
 }
 
-/** The token of the address, which is without it from then on. */
+/** Removes the token from the address and returns it. */
 function takeFromAddress(): string | null {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
   if (found !== null) history.replaceState(history.state, "", location.pathname + location.search);
   return found;
 }
 
-/** Returns whether the page has to be drawn anew. */
+/** Uses the token of a link. Returns whether the page has to be reloaded. */
 function takeFromLink(found: string): boolean {
   const then = bare(found);
   if (token() === null) {
@@ -86,7 +86,7 @@ function takeFromLink(found: string): boolean {
   return false;
 }
 
-/** Looks up what the link would change. The reader stays signed in meanwhile. */
+/** Looks up the session of a link for the offer. The user stays signed in meanwhile. */
 async function ask(then: string): Promise<void> {
   offered = then;
   let found: Offer | null;
@@ -94,7 +94,7 @@ async function ask(then: string): Promise<void> {
     await renewIfEnded();
     const [mine, theirs] = await Promise.all([holder(token()), holder(then)]);
     if (theirs === null) found = { state: "refused" };
-    // a session that has ended is none
+    // if the current session has expired, there is no question to ask
     else found = mine && { state: "question", now: mine, then: theirs };
   } catch (error) {
     found = { state: "failed", why: (error as Error).message };
@@ -105,30 +105,30 @@ async function ask(then: string): Promise<void> {
   else show(found);
 }
 
-/** Replaces the session by the one that the link offers. */
+/** Replaces the session with that of the link. */
 export async function accept(): Promise<void> {
   if (offered === null) return;
   forget(null);
   await forgetUser();
-  // nothing of the session before is left on the page, and what is still under way ends no other one
+  // the reload removes the old session from the page, and cancels its pending requests
   sessionStorage.setItem(ACCEPTED, offered);
   history.replaceState(null, "", `#${new URLSearchParams({ token: offered })}`);
   location.reload();
 }
 
-/** Stays signed in as before. */
+/** Keeps the current session. */
 export function decline(): void {
   offered = null;
   show(null);
 }
 
-/** Looks it up again. */
+/** Repeats the look-up. */
 export function retry(): void {
   show(null);
   if (offered !== null) void ask(offered);
 }
 
-/** What the service says of the holder of a token; null if it refuses the token. */
+/** The holder of a token, or null if the service refuses the token. */
 async function holder(token: string | null): Promise<Holder | null> {
   if (token === null) return null;
   const response = await fetch(api, {

@@ -1,4 +1,4 @@
-/** The nonce that the page's policy allows style elements with; a new one comes with each page. */
+/** The nonce of style elements in the page's content security policy. Each page load has a new one. */
 export function styleNonce(): string | undefined {
   return document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce || undefined;
 }

@@ -3,7 +3,7 @@ import { Dialog } from "../ui/dialog";
 import { accept, decline, type Offer, retry } from "./link";
 import { ACCEPT, DECLINE, explained, Sessions, TITLE } from "./sessions";
 
-/** Asks before a link replaces the reader's session. */
+/** Asks before a link replaces the user's session. */
 export function Replace({ offer }: { offer: Offer }) {
   return (
     <Dialog isOpen onClose={decline} title={TITLE}>

@@ -12,7 +12,7 @@ import {
 import { Provider } from "urql";
 import { graphql } from "../../__generated__";
 import type { WhoQuery } from "../../__generated__/graphql";
-import { useKept } from "../ui/kept";
+import { useStableQuery } from "../ui/query";
 import { lazily } from "../ui/lazily";
 import { Failed, Loading } from "../ui/states";
 import { connect } from "./client";
@@ -43,22 +43,22 @@ export interface SignedIn {
 
 const Context = createContext<SignedIn | null>(null);
 
-/** Who is signed in. */
+/** The current session. */
 export function useSession(): SignedIn {
   const session = useContext(Context);
-  if (session === null) throw new Error("a page is inside of a session");
+  if (session === null) throw new Error("useSession requires a Session");
   return session;
 }
 
-// few readers ever see it
+// lazy, because it is rarely shown
 const Replace = lazily(() => import("./replace"), ({ Replace }) => Replace);
 
-/** Shows what is inside of it to readers who are signed in, and the sign-in page to all others. */
+/** Shows its children to signed-in users, and the sign-in page otherwise. */
 export function Session({ children }: { children: ReactNode }) {
   const offered = useSyncExternalStore(offer.subscribe, offer.get);
   // another tab may sign in or out
   const isSignedIn = useSyncExternalStore(tokenStore.subscribe, () => tokenStore.get() !== null);
-  // a token that is renewed changes nothing here, and one that takes the place of none is another session
+  // a renewed token keeps the session, and a token after none starts a new one
   const [held, setHeld] = useState(token);
   if (isSignedIn !== (held !== null)) setHeld(token());
   const session = useMemo(() => {
@@ -95,11 +95,11 @@ export function Session({ children }: { children: ReactNode }) {
 }
 
 const NONE = {};
-/** The longest time that a timer of browsers can be set to. */
+/** The longest delay of a browser timer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 function Viewer({ signOut, children }: { signOut: SignedIn["signOut"]; children: ReactNode }) {
-  const { shown, error, reload: renewed } = useKept({ query: Who, variables: NONE });
+  const { shown, error, reload: renewed } = useStableQuery({ query: Who, variables: NONE });
   const viewer = shown?.data.viewer;
   useEffect(() => keepRenewed(renewed), [renewed]);
   useEffect(() => {

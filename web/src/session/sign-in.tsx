@@ -3,7 +3,7 @@ import { useState } from "react";
 import { PageTitle } from "../ui/page-title";
 import { issuerName, signIn } from "./issuer";
 
-/** The page for visitors without a token. */
+/** The sign-in page. */
 export function SignIn({ why, onToken }: { why: string | null; onToken: (token: string) => void }) {
   const [text, setText] = useState("");
   const [isLeaving, setLeaving] = useState(false);
@@ -15,10 +15,10 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
       await signIn();
     } catch (error) {
       setLeaving(false);
-      setFailure(`${issuerName} does not answer: ${(error as Error).message}`);
+      setFailure(`${issuerName} is not responding: ${(error as Error).message}`);
     }
   };
-  const said = failure ?? why;
+  const message = failure ?? why;
   return (
     <Center mih="90vh" p="md">
       <main className="panel" aria-labelledby="sign-in">
@@ -30,9 +30,9 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
         >
           <Stack p="xl" maw={460}>
             <PageTitle id="sign-in">Sign in</PageTitle>
-            {said !== null && (
+            {message !== null && (
               <Alert color="yellow" variant="outline" role="alert">
-                {said}
+                {message}
               </Alert>
             )}
             {issuerName !== null && (
@@ -42,7 +42,7 @@ export function SignIn({ why, onToken }: { why: string | null; onToken: (token: 
             )}
             <Textarea
               label="Token"
-              description="Paste the token that you were given. Your tabs of this page share it until you close the last one."
+              description="Paste your token. All tabs of this page share it until you close the last one."
               value={text}
               onChange={(event) => setText(event.currentTarget.value)}
               rows={5}

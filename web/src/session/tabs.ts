@@ -1,18 +1,18 @@
 /**
- * Tabs of one browser share a session. A tab that has none asks the others and gets theirs; the token goes
- * over a BroadcastChannel, which browsers deliver to pages of the same origin only, and is stored nowhere
- * else. Signing out in one tab signs out all of them.
+ * Tabs of one browser share a session. A tab without a session requests it from the others. The token is
+ * sent over a BroadcastChannel, which browsers deliver only to pages of the same origin, and is not stored
+ * elsewhere. Signing out in one tab signs out all tabs.
  *
- * A tab keeps the session that it has: only a renewal of the same token replaces it.
+ * A tab keeps its session: only a renewal of the same token replaces it.
  */
 
 import { endOf, forget, isRenewable, keep, token } from "./token";
 
-/** A session, as one tab hands it to another. */
+/** A session in a message between tabs. */
 interface Shared {
   token: string;
   isRenewable: boolean;
-  /** What the issuer's library keeps of the user, by its keys. */
+  /** The storage entries of the issuer's library: key and value. */
   user: [string, string][];
 }
 
@@ -24,7 +24,7 @@ type Message =
 
 /** How long a tab waits for an answer. */
 const PATIENCE = 200;
-/** The keys of the issuer's library. */
+/** The prefix of the storage keys of the issuer's library. */
 const USER = "oidc.user:";
 const SIGNED_OUT = "You have signed out in another tab.";
 
@@ -54,7 +54,7 @@ channel?.addEventListener("message", ({ data }: MessageEvent<Message>) => {
   }
 });
 
-/** The session of this tab, unless there is none or it has ended. */
+/** The session of this tab, or null if there is none or it has expired. */
 function own(): Shared | null {
   const kept = token();
   if (kept === null || endOf(kept) <= Date.now()) return null;
@@ -70,7 +70,7 @@ function take({ token, isRenewable, user }: Shared): void {
   keep(token, { isRenewable });
 }
 
-/** Gets the session of another tab, if this one has none. */
+/** Adopts the session of another tab, if this tab has none. */
 export async function adopt(): Promise<void> {
   if (channel === null || token() !== null) return;
   await new Promise<void>((resolve) => {
@@ -84,13 +84,13 @@ export async function adopt(): Promise<void> {
   answered = null;
 }
 
-/** Hands the session of this tab to those that have none. */
+/** Sends the session of this tab to tabs without a session. */
 export function share(): void {
   const session = own();
   if (session !== null) tell({ kind: "answer", session });
 }
 
-/** Hands a renewed token to the tabs that have the one before. */
+/** Sends a renewed token to the tabs with the previous one. */
 function shareRenewed(before: string | null): void {
   const session = own();
   if (session !== null && before !== null) tell({ kind: "renewed", before, session });
@@ -102,20 +102,20 @@ export function signOthersOut(): void {
 }
 
 /**
- * Renews a token in one tab at a time: issuers take a refresh token once. `renew` is not called if another tab
- * has renewed it meanwhile.
+ * Renews a token in one tab at a time, since issuers accept a refresh token once. `renew` is not called if another
+ * tab has renewed the token meanwhile.
  */
 export async function renewAlone(renew: () => Promise<boolean>): Promise<boolean> {
   const before = token();
   const isDone = () => token() !== before && endOf(token()) > Date.now();
   const turn = async () => {
-    // the renewed token of the tab that held the lock arrives after it has released the lock
+    // the renewed token arrives after the other tab has released the lock
     if (!isDone()) await new Promise((resolve) => setTimeout(resolve));
     if (isDone()) return true;
     const isRenewed = await renew();
     if (isRenewed) shareRenewed(before);
     return isRenewed;
   };
-  // browsers lock on secure origins only
+  // browsers provide locks only on secure origins
   return "locks" in navigator ? navigator.locks.request("campaigns:renew", turn) : turn();
 }

@@ -1,13 +1,13 @@
 /**
- * The token of this tab. It lives in sessionStorage, so that it ends with the last tab that has it: a tab
- * that is opened gets it from another one (`tabs.ts`).
+ * The token of this tab. It is stored in sessionStorage, so that it disappears with the last tab. A new tab
+ * gets it from another one (`tabs.ts`).
  */
 
 const KEY = "campaigns:token";
 const RENEWABLE = "campaigns:renewable";
 const ENDED = "campaigns:ended";
 
-/** The token, or null if no one is signed in. */
+/** The token, or null if the user is not signed in. */
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
@@ -27,12 +27,12 @@ function changed(): void {
   for (const listener of listeners) listener();
 }
 
-/** A token as people paste it, without `Bearer` and spaces. */
+/** A pasted token without `Bearer` and spaces. */
 export function bare(text: string): string {
   return text.trim().replace(/^bearer\s+/i, "");
 }
 
-/** Keeps a token as it was pasted, or one that its issuer renews. */
+/** Stores a token. */
 export function keep(text: string, { isRenewable = false } = {}): void {
   sessionStorage.setItem(KEY, bare(text));
   if (isRenewable) sessionStorage.setItem(RENEWABLE, "yes");
@@ -41,7 +41,7 @@ export function keep(text: string, { isRenewable = false } = {}): void {
   changed();
 }
 
-/** Forgets the token, and keeps why for the sign-in page. */
+/** Removes the token, and stores the reason for the sign-in page. */
 export function forget(why: string | null): void {
   sessionStorage.removeItem(KEY);
   sessionStorage.removeItem(RENEWABLE);
@@ -49,12 +49,12 @@ export function forget(why: string | null): void {
   changed();
 }
 
-/** Why the last session ended, until the next sign-in. */
+/** The reason why the last session ended, until the next sign-in. */
 export function endedBecause(): string | null {
   return sessionStorage.getItem(ENDED);
 }
 
-/** Whether the token's issuer gives out the next one without asking the person. */
+/** Whether the issuer can renew the token without the user. */
 export function isRenewable(): boolean {
   return sessionStorage.getItem(RENEWABLE) !== null;
 }
@@ -65,7 +65,7 @@ export function authorization(): Record<string, string> {
   return kept === null ? {} : { Authorization: `Bearer ${kept}` };
 }
 
-/** When a token ends, in milliseconds; never, as far as a page can tell, if it cannot be read. */
+/** The expiration time of a token, in milliseconds since the epoch. `Infinity` if the token cannot be read. */
 export function endOf(token: string | null): number {
   try {
     const payload = token?.split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/");

@@ -1,17 +1,17 @@
 import { VisuallyHidden } from "@mantine/core";
 import type { Sequence } from "./rows";
 
-/** Rows that the reader has chosen in a table, by their ids. */
+/** The selected rows of a table, by ID. */
 export type Chosen<Row> = ReadonlyMap<string, Row>;
 
-/** What is chosen, and what a row is called there. */
+/** The selection of a table, and the accessible names of its rows. */
 export interface Choice<Row> {
   chosen: Chosen<Row>;
   onChoose: (chosen: Chosen<Row>) => void;
   nameOf: (row: Row) => string;
 }
 
-/** The cell that chooses a row. */
+/** The cell that selects a row. */
 export function ChooseOne<Row extends { id: string }>({ choice, row }: { choice: Choice<Row>; row: Row }) {
   const { chosen, onChoose, nameOf } = choice;
   const change = () => {
@@ -31,7 +31,7 @@ export function ChooseOne<Row extends { id: string }>({ choice, row }: { choice:
   );
 }
 
-/** The header that chooses every row that is loaded, or none. */
+/** The header that selects all loaded rows, or none. */
 export function ChooseAll<Row extends { id: string }>({
   choice: { chosen, onChoose },
   rows,
@@ -50,7 +50,7 @@ export function ChooseAll<Row extends { id: string }>({
   };
   return (
     <th scope="col" className="choice">
-      <VisuallyHidden>Chosen</VisuallyHidden>
+      <VisuallyHidden>Selected</VisuallyHidden>
       <input type="checkbox" aria-label="Select all loaded rows" checked={isAll} onChange={change} />
     </th>
   );

@@ -1,6 +1,6 @@
 import type { Column, Order } from "./rows";
 
-/** The header of a column, which orders the table where the API can. */
+/** The header of a column. It orders the table if the API supports it. */
 export function ColumnHeader<Row>({
   column,
   order,
@@ -20,7 +20,7 @@ export function ColumnHeader<Row>({
     );
   }
   const direction = order?.field === field ? order.direction : undefined;
-  // numbers and times are looked at from the largest on
+  // the first click orders numbers from the largest
   const next = direction === undefined ? (isNumber ? "DESC" : "ASC") : direction === "ASC" ? "DESC" : "ASC";
   return (
     <th

@@ -2,7 +2,7 @@ import { Button, Group, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Dialog } from "./dialog";
 
-/** Asks before something that is not easily undone. */
+/** Asks before an action that is hard to undo. */
 export function Confirm({
   isOpen,
   onClose,

@@ -1,7 +1,7 @@
 import { Modal } from "@mantine/core";
 import { type ReactNode, useId } from "react";
 
-/** A dialog over the page. Dialogs over dialogs stand in a `Modal.Stack`, so that Escape closes the top one alone. */
+/** A modal dialog. Put nested dialogs into a `Modal.Stack`, so that Escape closes only the top one. */
 export function Dialog({
   title,
   isOpen,
@@ -23,7 +23,7 @@ export function Dialog({
       title={title}
       size={isWide ? "lg" : "md"}
       closeButtonProps={{ "aria-label": "Close" }}
-      // the page has one banner, and this is not it
+      // otherwise the header would be a second banner landmark
       attributes={{ header: { role: "presentation" } }}
     >
       {children}

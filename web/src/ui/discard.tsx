@@ -1,7 +1,7 @@
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { Dialog } from "./dialog";
 
-/** Asks before what was typed is lost. */
+/** Asks before unsaved changes are lost. */
 export function Discard({
   isOpen,
   onStay,
@@ -14,7 +14,7 @@ export function Discard({
   return (
     <Dialog isOpen={isOpen} onClose={onStay} title="Discard your changes?">
       <Stack>
-        <Text>What you have changed here is not saved.</Text>
+        <Text>Your changes are not saved.</Text>
         <Group justify="end">
           <Button variant="default" onClick={onDiscard}>
             Discard

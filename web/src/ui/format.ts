@@ -1,8 +1,8 @@
-/** Numbers and times as the reader's language writes them. */
+/** Formats numbers and times in the user's locale. */
 
 type Format<Value> = { format: (value: Value) => string };
 
-/** A format that is made when it is first used, as that takes longer than to use it. */
+/** A format that is created when it is first used, because creating one is slow. */
 function later<Value>(make: () => Format<Value>): Format<Value> {
   let made: Format<Value> | undefined;
   return { format: (value) => (made ??= make()).format(value) };
@@ -24,37 +24,37 @@ const times = time({ dateStyle: "medium", timeStyle: "short" });
 const exact = time({ dateStyle: "medium", timeStyle: "medium" });
 const periods = new Map<string, Format<Date>>();
 
-/** What stands where there is nothing. */
+/** The placeholder for a missing value. */
 export const NONE = "–";
 
 export const count = (value: number) => counts.format(value);
 
-/** A part of a whole, both of them counts. */
+/** A part of a whole, both as counts. */
 export interface Share {
   part: number;
   whole: number;
 }
 
 /**
- * A share as a percentage, computed from the counts and rounded half up once, as the API rounds its rates.
- * Shares below 1 % have two decimals: one is too coarse for limits of 0.1 %.
+ * A share as a percentage, computed from the counts and rounded half up once, like the API's rates. Shares
+ * below 1% have two decimals, because one is too coarse for limits of 0.1%.
  */
 export function rate({ part, whole }: Share): string {
   if (whole === 0) return NONE;
   const isSmall = part > 0 && 100 * part < whole;
   const units = isSmall ? 10_000 : 1_000;
-  // integers, as long as they are below 2^53
+  // exact integers below 2^53
   const rounded = Math.floor((2 * units * part + whole) / (2 * whole));
   return (percents[isSmall ? 1 : 0] as Format<number>).format(rounded / units);
 }
 
-/** The difference of two shares, in percentage points; null where one of them has no rate. */
+/** The difference of two shares, in percentage points. Null if one of the wholes is zero. */
 export const difference = (now: Share, before: Share): string | null =>
   now.whole === 0 || before.whole === 0
     ? null
     : points.format(100 * (now.part / now.whole - before.part / before.whole));
 
-/** The change of a count, relative to the one before. */
+/** The relative change of a count. */
 export const change = (now: number, before: number) => changes.format((now - before) / before);
 
 export const day = (time: string | null | undefined) => (time == null ? NONE : days.format(new Date(time)));
@@ -64,7 +64,7 @@ export const moment = (time: string | null | undefined) =>
 
 export const second = (time: string) => exact.format(new Date(time));
 
-/** The beginning of a period of a time series, in its time zone. */
+/** The start of a period of a time series, in its time zone. */
 export function period(start: string, interval: string, timeZone: string): string {
   const key = `${interval} ${timeZone}`;
   let format = periods.get(key);
@@ -81,7 +81,7 @@ export function period(start: string, interval: string, timeZone: string): strin
   return format.format(new Date(start));
 }
 
-/** The beginning of a period as an axis has it: an hour within a day, or a day or a month within a year. */
+/** The start of a period as an axis label: an hour within a day, or a day or a month within a year. */
 export function tick(start: string, interval: string, timeZone: string): { text: string; within: string } {
   const at = new Date(start);
   const isOfDay = interval === "HOUR" || interval === "MINUTE";
@@ -92,7 +92,7 @@ export function tick(start: string, interval: string, timeZone: string): { text:
   };
 }
 
-/** The parts of ticks. */
+/** The formats of axis labels. */
 const TICKS = {
   hour: { hour: "2-digit", minute: "2-digit" },
   day: { day: "numeric", month: "short" },
@@ -108,24 +108,24 @@ function ticks(part: keyof typeof TICKS, timeZone: string): Format<Date> {
   return format;
 }
 
-/** A word of the API as people read it: HARD_BOUNCE is "Hard bounce". */
+/** An enum value of the API as text: HARD_BOUNCE becomes "Hard bounce". */
 export function word(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** A kind of event. A send that bounced is something else: its delivery may have been reported without an event. */
+/** An event type as text. A bounced send is different: its status can be reported without an event. */
 export const eventName = (type: string) => (type === "BOUNCE" ? "Bounce report" : word(type));
 
 export const fullName = ({ firstName, lastName }: { firstName: string; lastName?: string | null }) =>
   lastName ? `${firstName} ${lastName}` : firstName;
 
-/** The time zones that this browser knows. */
+/** The time zones that the browser supports. */
 export function timeZones(): string[] {
   return ["UTC", ...Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC")];
 }
 
 let own: string | undefined;
 
-/** The reader's time zone. The browser takes some time to find it. */
+/** The user's time zone. Finding it takes the browser some time. */
 export const ownTimeZone = () => (own ??= Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");

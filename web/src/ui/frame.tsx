@@ -14,7 +14,7 @@ import { Link, Outlet } from "@tanstack/react-router";
 import { base } from "../base";
 import { useSession } from "../session/session";
 import { at, nameOf } from "../views";
-import { Afterwards } from "./afterwards";
+import { Deferred } from "./deferred";
 
 const PAGES = [
   { to: "/", name: "Overview" },
@@ -23,7 +23,7 @@ const PAGES = [
   { to: at("live"), name: nameOf("live") },
 ] as const;
 
-/** The frame around each page: navigation, who is signed in, light and dark. */
+/** The frame of each page: navigation, the signed-in user, and the color scheme. */
 export function Frame() {
   const [isOpen, { toggle, close }] = useDisclosure();
   const { viewer, signOut } = useSession();
@@ -35,7 +35,7 @@ export function Frame() {
     >
       <AppShell.Header px="md">
         <a className="skip" href="#content">
-          Skip to the content
+          Skip to content
         </a>
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Group wrap="nowrap" gap="sm">
@@ -84,9 +84,9 @@ export function Frame() {
         </Text>
       </AppShell.Navbar>
       <AppShell.Main id="content">
-        <Afterwards>
+        <Deferred>
           <Outlet />
-        </Afterwards>
+        </Deferred>
       </AppShell.Main>
     </AppShell>
   );
@@ -100,7 +100,7 @@ function SchemeSwitch() {
     <ActionIcon
       variant="default"
       size={30}
-      aria-label={`Use the ${other} scheme`}
+      aria-label={`Use ${other} mode`}
       onClick={() => setColorScheme(other)}
     >
       {other === "dark" ? <IconMoon size={16} aria-hidden /> : <IconSun size={16} aria-hidden />}

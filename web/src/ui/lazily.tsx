@@ -2,19 +2,19 @@ import { Alert, Button, Group, Text } from "@mantine/core";
 import { type ComponentType, type ReactNode, Suspense, use, useEffect, useReducer } from "react";
 import { Loading } from "./states";
 
-/** How long it takes until a part is tried again, if the reader does not do so before. */
+/** The pause between automatic retries of a part that failed to load. */
 const PAUSE = 5_000;
 
 type Loaded<Properties> = ComponentType<Properties> | null;
-/** A component that is loaded when it is first drawn, or before. */
+/** A component that is loaded when it is first drawn, or preloaded. */
 export type Lazy<Properties> = ((properties: Properties) => ReactNode) & { preload: () => Promise<void> };
 
 const parts: (() => Promise<unknown>)[] = [];
 
 /**
- * A component in a file of its own. If that cannot be loaded, the page stays as it is, and it is tried
- * again. (The router and React would load the page anew, or give up for good.) Its style has to be
- * loaded with the page: Vite asks for it only once.
+ * A component in a separate file. If the file cannot be loaded, the page stays, and loading is retried.
+ * (The router would reload the page, and React would give up.) Its style has to be loaded with the page,
+ * because Vite requests it only once.
  */
 export function lazily<Module, Properties extends object>(
   load: () => Promise<Module>,
@@ -42,7 +42,7 @@ export function lazily<Module, Properties extends object>(
   return Object.assign(Part, { preload: async () => void (await attempt()) });
 }
 
-/** A page in a file of its own. */
+/** A page in a separate file. */
 export function page<Module>(load: () => Promise<Module>, pick: (module: Module) => ComponentType): Lazy<object> {
   const Part = lazily(load, pick);
   const Page = () => (
@@ -53,7 +53,7 @@ export function page<Module>(load: () => Promise<Module>, pick: (module: Module)
   return Object.assign(Page, { preload: Part.preload });
 }
 
-/** Loads every part, so that all pages open while the service is away. */
+/** Preloads every part, so that all pages open even if the service cannot be reached. */
 export function loadAll(): void {
   for (const load of parts) void load();
 }
@@ -66,7 +66,7 @@ function NotLoaded({ onRetry }: { onRetry: () => void }) {
   return (
     <Alert color="red" variant="outline" title="The service cannot be reached" role="alert" m="md">
       <Group justify="space-between">
-        <Text size="sm">This part of the page could not be loaded. Trying again …</Text>
+        <Text size="sm">This part of the page could not be loaded. Trying again…</Text>
         <Button size="xs" variant="default" onClick={onRetry}>
           Try again
         </Button>

@@ -1,7 +1,7 @@
 import { Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 
-/** The title of a page, and of its tab. */
+/** The title of a page and of its browser tab. */
 export function PageTitle({ children, id }: { children: string; id?: string }) {
   useDocumentTitle(`${children} · campaigns`);
   return (

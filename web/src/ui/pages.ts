@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type AnyVariables, type CombinedError, type TypedDocumentNode, useClient } from "urql";
-import { useAgain } from "./kept";
+import { useRetry } from "./query";
 
 /** A page of a connection. */
 export interface Page<Row> {
@@ -9,21 +9,21 @@ export interface Page<Row> {
   pageInfo: { hasNextPage: boolean; endCursor?: string | null };
 }
 
-/** What has been loaded of a list so far. */
+/** The loaded part of a list. */
 export interface Loaded<Row> {
   rows: Row[];
   total: number | undefined;
   error: CombinedError | undefined;
   isLoading: boolean;
-  /** Whether the rows are of another filter, or are loaded again. */
+  /** Whether the rows belong to a previous filter, or are being reloaded. */
   isOld: boolean;
-  /** Undefined where there is nothing more. */
+  /** Loads the next page. Undefined if there is none. */
   more: (() => void) | undefined;
   reload: () => void;
 }
 
-interface Held<Row> {
-  /** Grows in place: a copy of 100,000 rows for each page would keep the page busy. */
+interface ListState<Row> {
+  /** Grows in place, because copying 100,000 rows for each page is slow. */
   rows: Row[];
   total: number | undefined;
   error: CombinedError | undefined;
@@ -44,8 +44,8 @@ const nothing = () => ({
 });
 
 /**
- * Loads a list page by page, each after the cursor of the one before, as the reader scrolls. Begins
- * anew when the variables change, and keeps the rows of before until then.
+ * Loads a list page by page as the user scrolls, each page after the cursor of the previous one. Restarts
+ * when the variables change, and keeps the old rows until the first new page has loaded.
  */
 export function usePages<Data, Variables extends AnyVariables, Row>(
   query: TypedDocumentNode<Data, Variables>,
@@ -53,7 +53,7 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   pageOf: (data: Data) => Page<Row> | null | undefined,
 ): Loaded<Row> {
   const client = useClient();
-  const [held, setHeld] = useState<Held<Row>>(nothing);
+  const [state, setState] = useState<ListState<Row>>(nothing);
   const run = useRef(0);
   const rows = useRef<Row[]>([]);
   const key = JSON.stringify(variables);
@@ -63,36 +63,36 @@ export function usePages<Data, Variables extends AnyVariables, Row>(
   const load = useCallback(
     async (cursor: string | null) => {
       const own = ++run.current;
-      setHeld((held) => ({ ...held, isLoading: true, isOld: cursor === null && held.rows.length > 0 }));
+      setState((state) => ({ ...state, isLoading: true, isOld: cursor === null && state.rows.length > 0 }));
       const asked = { ...latest.current.variables, after: cursor } as unknown as Variables;
       const { data, error } = await client.query(query, asked, { requestPolicy: "network-only" });
-      // another filter was chosen meanwhile
+      // a newer request has started meanwhile
       if (own !== run.current) return;
       const page = data === undefined ? undefined : latest.current.pageOf(data);
-      // until others are there, those of before stay
+      // the old rows stay until the first new page has loaded
       if (cursor === null && page) rows.current = [];
       if (page) rows.current.push(...page.nodes);
-      setHeld((held) => ({
+      setState((state) => ({
         rows: rows.current,
-        total: page?.totalCount ?? held.total,
+        total: page?.totalCount ?? state.total,
         error,
         isLoading: false,
-        isOld: page === undefined && held.isOld,
-        hasMore: page?.pageInfo.hasNextPage ?? held.hasMore,
-        cursor: page?.pageInfo.endCursor ?? held.cursor,
+        isOld: page === undefined && state.isOld,
+        hasMore: page?.pageInfo.hasNextPage ?? state.hasMore,
+        cursor: page?.pageInfo.endCursor ?? state.cursor,
       }));
     },
     [client, query],
   );
   useEffect(() => void load(null), [load, key]);
 
-  const { total, error, isLoading, isOld, hasMore, cursor } = held;
+  const { total, error, isLoading, isOld, hasMore, cursor } = state;
   const more = useCallback(() => void load(cursor), [load, cursor]);
   const reload = useCallback(() => void load(null), [load]);
-  // what failed is tried again from where it failed
-  useAgain(error, isLoading, isOld || held.rows.length === 0 ? reload : more);
+  // retry the request that failed
+  useRetry(error, isLoading, isOld || state.rows.length === 0 ? reload : more);
   return {
-    rows: held.rows,
+    rows: state.rows,
     total,
     error,
     isLoading,

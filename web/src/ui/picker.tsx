@@ -8,13 +8,13 @@ interface Named {
   name: string;
 }
 
-/** The names that a picker offers: those that a search finds, and those of what is chosen already. */
+/** The names that a picker offers: the matches of a search, and the selected ones. */
 export interface Names<Filter extends object> {
   query: TypedDocumentNode<
     { found: { nodes: Named[] }; chosen: { nodes: Named[] } },
     { filter: Filter; ids: string | string[] }
   >;
-  /** What all of them fulfil. */
+  /** The filter of all offered objects. */
   filter: Filter;
 }
 
@@ -24,14 +24,14 @@ interface Common<Filter extends object> {
   names: Names<Filter>;
 }
 
-/** The properties of a field that finds names as the reader types: there may be more than anyone can list. */
+/** The properties of a field that searches names as the user types, since there can be too many to list. */
 function useNames<Filter extends object>({ label, placeholder, names }: Common<Filter>, ids: string[]) {
   const { query, filter } = names;
   const [text, setText] = useState("");
   const [settled] = useDebouncedValue(text, 200);
   const key = ids.join(" ");
   const known = useRef(new Map<string, string>());
-  // a field shows the name of what was chosen: that is not searched for
+  // the name of the selected object is not a search
   const isName = [...known.current.values()].includes(settled);
   const variables = useMemo(() => {
     const search = isName ? "" : settled.trim();
@@ -52,14 +52,14 @@ function useNames<Filter extends object>({ label, placeholder, names }: Common<F
     searchable: true,
     onSearchChange: setText,
     data: listed.map(([value, label]) => ({ value, label })),
-    nothingFoundMessage: fetching ? "Searching …" : "Nothing found",
-    // the service has searched
+    nothingFoundMessage: fetching ? "Searching…" : "Nothing found",
+    // the service has already filtered
     filter: ({ options }: { options: unknown }) => options as never,
     comboboxProps: { width: "max-content", position: "bottom-start" },
   } as const;
 }
 
-/** Picks one of any number of things by its name. */
+/** Selects one of any number of objects by its name. */
 export function Picker<Filter extends object>({
   value,
   onChange,
@@ -82,7 +82,7 @@ export function Picker<Filter extends object>({
   );
 }
 
-/** Picks some of any number of things. */
+/** Selects several of any number of objects by their names. */
 export function ManyPicker<Filter extends object>({
   value,
   onChange,

@@ -8,7 +8,7 @@ import { ChooseAll, ChooseOne, type Choice } from "./choice";
 const features = tableFeatures({});
 const ROW_HEIGHT = 44;
 
-/** Rows by their place, such as an array. */
+/** Rows by index, such as an array. */
 export interface Sequence<Row> {
   readonly length: number;
   at: (index: number) => Row | undefined;
@@ -20,11 +20,11 @@ export interface Column<Row> {
   title: string;
   cell: (row: Row) => ReactNode;
   isNumber?: boolean;
-  /** The field to order by, where the API has one. */
+  /** The API's order field of the column, if there is one. */
   order?: string;
 }
 
-/** Which way a table is ordered. */
+/** The order of a table. */
 export interface Order {
   field: string;
   direction: "ASC" | "DESC";
@@ -36,16 +36,16 @@ interface Properties<Row> {
   rows: Sequence<Row>;
   order?: Order;
   onOrder?: (order: Order) => void;
-  /** Lets the reader choose rows. */
+  /** Makes rows selectable. */
   choice?: Choice<Row>;
-  /** Called when the reader comes near the end, where there is more. */
+  /** Called when the user scrolls near the end. Undefined if there are no more rows. */
   onEnd?: () => void;
   isLoading?: boolean;
 }
 
 /**
- * A table that looks at the rows in view alone, so that any number of them scrolls smoothly. Rows have
- * one height.
+ * A table that renders only the rows in view, so that any number of rows scrolls smoothly. All rows have
+ * the same height.
  */
 export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
   const { label, columns, rows, order, onOrder, choice, onEnd, isLoading = false } = properties;
@@ -106,7 +106,7 @@ export function Rows<Row extends { id: string }>(properties: Properties<Row>) {
           {table.getRowModel().rows.map((row, place) => {
             const index = (first?.index ?? 0) + place;
             return (
-              // rows that come in above the others change what is drawn, and make nothing anew
+              // keyed by index, so that rows inserted above update the elements instead of replacing them
               <tr key={index} aria-rowindex={index + 2}>
                 {choice && <ChooseOne choice={choice} row={row.original} />}
                 {row.getAllCells().map((cell) => (

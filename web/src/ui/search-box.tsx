@@ -2,7 +2,7 @@ import { TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useState } from "react";
 
-/** A search field that waits until the reader stops typing. */
+/** A search field that waits until the user stops typing. */
 export function SearchBox({
   label,
   placeholder,

@@ -3,7 +3,7 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import type { CombinedError } from "urql";
 
-/** Content that loses its colours, below a bar, while it is about to be replaced. */
+/** Content that is gray, with a progress bar, while it is about to be replaced. */
 export function Busy({ isBusy, children }: { isBusy: boolean; children: ReactNode }) {
   return (
     <div className="busy" aria-busy={isBusy}>
@@ -12,7 +12,7 @@ export function Busy({ isBusy, children }: { isBusy: boolean; children: ReactNod
   );
 }
 
-/** What takes the place of content while it loads. */
+/** The placeholder of content that is loading. */
 export function Loading({ lines = 6 }: { lines?: number }) {
   return (
     <Stack gap="sm" p="md" role="status" aria-label="Loading">
@@ -23,7 +23,7 @@ export function Loading({ lines = 6 }: { lines?: number }) {
   );
 }
 
-/** What went wrong, and a way to try again where that may help. */
+/** The message of an error, with a button to retry if `onRetry` is given. */
 export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () => void }) {
   return (
     <Alert
@@ -37,7 +37,7 @@ export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () 
       <Group justify="space-between">
         <Text size="sm">
           {messageOf(error)}
-          {error.networkError && onRetry && " Trying again …"}
+          {error.networkError && onRetry && " Trying again…"}
         </Text>
         {onRetry && (
           <Button size="xs" variant="default" onClick={onRetry}>
@@ -49,10 +49,10 @@ export function Failed({ error, onRetry }: { error: CombinedError; onRetry?: () 
   );
 }
 
-/** What stands where a view failed by a mistake of its own. */
+/** The replacement of a view that threw an error. */
 export function Broken({ onRetry }: { onRetry: () => void }) {
   return (
-    <Alert color="red" variant="outline" title="This page has failed" role="alert" m="md">
+    <Alert color="red" variant="outline" title="This page could not be displayed" role="alert" m="md">
       <Group justify="space-between">
         <Text size="sm">Other pages still work.</Text>
         <Button size="xs" variant="default" onClick={onRetry}>
@@ -63,7 +63,7 @@ export function Broken({ onRetry }: { onRetry: () => void }) {
   );
 }
 
-/** What stands where there is nothing to list. */
+/** The placeholder of an empty list. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <Stack align="center" gap={4} p="xl">
@@ -77,7 +77,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** A page for something that is not there. */
+/** The page of an object that does not exist. */
 export function Missing({ what }: { what: string }) {
   return (
     <Empty title={`This ${what} does not exist`}>
@@ -86,7 +86,7 @@ export function Missing({ what }: { what: string }) {
   );
 }
 
-/** A panel with a title. While its content is about to be replaced, that is dimmed. */
+/** A panel with a title. Its content is dimmed while it is about to be replaced. */
 export function Panel({
   title,
   actions,
@@ -111,10 +111,10 @@ export function Panel({
   );
 }
 
-/** What browsers call "Failed to fetch". */
+/** The message in place of the browser's "Failed to fetch". */
 const UNREACHABLE = "There is no connection to the service.";
 
-/** The text of an error, as the service wrote it. */
+/** The message of an error, from the service if possible. */
 export function messageOf(error: CombinedError): string {
   if (error.graphQLErrors[0] === undefined && error.networkError !== undefined) return UNREACHABLE;
   return error.graphQLErrors[0]?.message ?? error.message;

@@ -15,7 +15,7 @@ const COLORS: Record<CampaignStatus | SendStatus, string> = {
   FAILED: "red",
 };
 
-/** The status of a campaign or a send: a colored dot and the word. */
+/** The status of a campaign or a send: a colored dot and its name. */
 export function StatusBadge({ status }: { status: CampaignStatus | SendStatus }) {
   return (
     <Badge variant="dot" color={COLORS[status]} tt="none" fw={500}>

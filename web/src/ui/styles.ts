@@ -1,5 +1,4 @@
-// the styles of the components that the pages use, and of those that these are made of; all of them
-// together are three times as large
+// only the styles of the components in use and of their parts: all styles together are three times as large
 import "@mantine/core/styles/baseline.css";
 import "@mantine/core/styles/default-css-variables.css";
 import "@mantine/core/styles/global.css";
@@ -37,7 +36,7 @@ import "@mantine/core/styles/Skeleton.css";
 import "@mantine/core/styles/Stack.css";
 import "@mantine/core/styles/Text.css";
 import "@mantine/core/styles/Title.css";
-// of parts in files of their own
+// of lazily loaded parts
 import "uplot/dist/uPlot.min.css";
 import "../segments/rule-editor.css";
 import "./page.css";

@@ -37,7 +37,7 @@ export const theme = createTheme({
   cursorType: "pointer",
 });
 
-// the library's quiet texts have too little contrast for WCAG AA
+// the library's dimmed texts have too little contrast for WCAG AA
 export const variables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
@@ -57,7 +57,7 @@ export const variables: CSSVariablesResolver = () => ({
   },
 });
 
-/** What each kind of event is drawn in; the names are Mantine's colors. */
+/** The Mantine color of each event type. */
 export const eventColors = {
   OPEN: "pine",
   CLICK: "blue",

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef } from "react";
 import UPlot from "uplot";
 import { graphql } from "../../__generated__";
 import type { PeriodsFragment, TimeInterval } from "../../__generated__/graphql";
-import { Afterwards } from "./afterwards";
+import { Deferred } from "./deferred";
 import { count, period, tick } from "./format";
 import { Empty } from "./states";
 
@@ -27,7 +27,7 @@ const SERIES = [
 ] as const;
 
 const HEIGHT = 280;
-/** Steps of an axis: there is no half of a period or of an event. */
+/** The increments of an axis, all integers: periods and events are whole. */
 const STEPS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap((unit) => [unit, 2 * unit, 5 * unit]);
 const AXIS = {
   light: { stroke: "#56635f", grid: "#e3e9e7" },
@@ -38,7 +38,7 @@ interface Properties {
   periods: PeriodsFragment[];
   interval: TimeInterval;
   zone: string;
-  /** What stands there if nothing happened. */
+  /** The placeholder if there are no events. */
   empty: string;
 }
 
@@ -50,11 +50,11 @@ export default function TimelineChart(properties: Properties) {
   return (
     <>
       <Chart {...properties} />
-      <Afterwards>
+      <Deferred>
         <VisuallyHidden>
           <Table {...properties} />
         </VisuallyHidden>
-      </Afterwards>
+      </Deferred>
     </>
   );
 }
@@ -87,7 +87,7 @@ function Table({ periods, interval, zone }: Properties) {
   );
 }
 
-/** The labels of an axis: the day of an hour, and the year of a day, stand below where they change. */
+/** The labels of an axis. Below a label is the day of an hour or the year of a day, where it changes. */
 function ticks(periods: PeriodsFragment[], at: number[], interval: TimeInterval, zone: string): string[] {
   let before: string | undefined;
   return at.map((index) => {
@@ -103,7 +103,7 @@ function ticks(periods: PeriodsFragment[], at: number[], interval: TimeInterval,
 function Chart({ periods, interval, zone }: Properties) {
   const scheme = useComputedColorScheme("light");
   const place = useRef<HTMLDivElement>(null);
-  // the periods are evenly spaced, although their lengths in the calendar differ
+  // periods are evenly spaced, although their lengths in the calendar differ
   const data = useMemo(
     (): UPlot.AlignedData => [
       periods.map((_, index) => index),
@@ -131,7 +131,7 @@ function Chart({ periods, interval, zone }: Properties) {
         height: HEIGHT,
         padding: [12, 32, 0, 8],
         scales: {
-          // half a period before the first and after the last: a single one stands in the middle
+          // half a period of padding on both sides, which centers a single period
           x: { time: false, range: [-0.5, last + 0.5] },
           // from 0, with room above the highest point
           y: { range: (_, __, most) => [0, Math.max(1, most) * 1.1] },
@@ -150,7 +150,7 @@ function Chart({ periods, interval, zone }: Properties) {
           { ...axis, grid: { stroke: AXIS[scheme].grid, width: 1 }, size: 56, incrs: STEPS, values: (_, at) => at.map(count) },
         ],
         series: [
-          // the legend has the sums while nothing is pointed at
+          // without a cursor, the legend shows the sums
           { label: "Period", value: (_, index) => (index == null ? "all" : label(index)) },
           ...SERIES.map((series) => ({
             label: series.label,

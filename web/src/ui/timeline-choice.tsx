@@ -4,7 +4,7 @@ import type { TimeInterval } from "../../__generated__/graphql";
 import { INTERVALS } from "../search";
 import { timeZones, word } from "./format";
 
-/** Chooses the interval and the time zone of a timeline. */
+/** Selects the interval and the time zone of a timeline. */
 export function TimelineChoice({
   interval,
   zone,
@@ -16,7 +16,7 @@ export function TimelineChoice({
   intervals?: TimeInterval[];
   onChoose: (choice: { interval?: TimeInterval; zone?: string }) => void;
 }) {
-  // there are more than 400, which become options when the choice is opened
+  // there are more than 400 zones, so the options are created when the field is opened
   const [zones, setZones] = useState<string[]>([]);
   const listZones = () => {
     if (zones.length === 0) setZones(timeZones());

@@ -1,7 +1,6 @@
 import { api, ask, authorization, begin, end, say } from "./session.js";
 
-const FIRST = `# The rates of the campaigns that were sent last.
-# A subscription runs until you stop it.
+const FIRST = `# The rates of the latest campaigns. A subscription runs until you stop it.
 {
   campaigns(
     filter: { status: { eq: SENT } }
@@ -30,8 +29,8 @@ const SCHEMA = `{
 }
 fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }`;
 
-/** How much of a subscription stays on the page. */
-const KEPT = 100;
+/** The number of a subscription's messages that stay on the page. */
+const MAX_MESSAGES = 100;
 
 const [query, variables, response, run, stop, search, schema] =
   ["query", "variables", "response", "run", "stop", "search", "schema"].map((id) =>
@@ -90,7 +89,7 @@ function follow(payload) {
   const send = (message) => own.send(JSON.stringify(message));
   const note = (text) => {
     heard.unshift(text);
-    heard.length = Math.min(heard.length, KEPT);
+    heard.length = Math.min(heard.length, MAX_MESSAGES);
     response.textContent = heard.join("\n\n");
   };
   stop.hidden = false;
@@ -98,7 +97,7 @@ function follow(payload) {
   own.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "connection_ack") {
-      note("Subscribed. What happens next appears here.");
+      note("Subscribed. New messages appear here.");
       send({ id: "1", type: "subscribe", payload });
     } else if (message.type === "ping") {
       send({ type: "pong" });

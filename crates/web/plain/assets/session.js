@@ -1,21 +1,22 @@
-// The token of this tab: pasted, taken from the address where the service allows that, or handed over by another tab, and
-// kept until the tab ends.
+// The token of this tab: pasted, from a link if the service accepts that, or from another tab. It is stored until the
+// tab is closed.
 
 const KEY = "campaigns:token";
 const IGNORED = "This service does not accept tokens in links. Paste the token instead.";
 const element = (id) => document.getElementById(id);
 const bare = (text) => text.trim().replace(/^bearer\s+/i, "");
 
-/** Whether links with `#token=…` sign people in. Anyone can make one, so it replaces no session without a question. */
+/** Whether tokens in links (`#token=…`) are accepted. Anyone can create a link, so it replaces a session only with consent. */
 const areTaken = document.querySelector('meta[name="token-links"]').content === "on";
 
-/** What the sign-in form says at first. */
+/** The initial message of the sign-in form. */
 let why = "";
 
-/** Tabs of one browser share a session. What is said here reaches pages of this origin only. */
+/** The channel by which tabs of one browser share a session. It reaches only pages of this origin. */
 const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("campaigns:session");
-/** How long a tab waits for the session of another one, and the token of a link that the reader has accepted. */
+/** How long a tab waits for the session of another one, in milliseconds. */
 const PATIENCE = 200;
+/** The key of an accepted link's token, until the page is reloaded with it. */
 const ACCEPTED = "campaigns:accepted";
 let answered = () => {};
 
@@ -33,13 +34,13 @@ channel?.addEventListener("message", ({ data }) => {
   if (data.kind === "signed-out" && now !== null) end("You have signed out in another tab.");
 });
 
-/** Hands the session of this tab to those that have none. */
+/** Sends the session of this tab to tabs without a session. */
 function share() {
   const token = sessionStorage.getItem(KEY);
   if (token !== null) channel?.postMessage({ kind: "answer", session: { token, isRenewable: false, user: [] } });
 }
 
-/** Gets the session of another tab, if this one has none. */
+/** Adopts the session of another tab, if this tab has none. */
 async function adopt() {
   if (channel === null || sessionStorage.getItem(KEY) !== null) return;
   await new Promise((resolve) => {
@@ -49,14 +50,14 @@ async function adopt() {
   });
 }
 
-/** Takes a token out of the address. */
+/** Removes the token from the address and returns it. */
 function takeFromAddress() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
   if (found !== null) history.replaceState(null, "", location.pathname + location.search);
   return found;
 }
 
-/** Signs in with the token of a link, where there is no session. */
+/** Signs in with the token of a link. If there is already a session, asks first. */
 function takeFromLink(found) {
   const [now, then] = [sessionStorage.getItem(KEY), bare(found)];
   if (now === null && areTaken) {
@@ -72,22 +73,22 @@ async function offer(now, then) {
   const dialog = element("replace");
   const [text, sessions, accept] = ["replace-text", "replace-sessions", "replace-accept"].map(element);
   const found = await Promise.all([holder(now), holder(then)]).catch((error) => {
-    say(`The session of this link could not be looked up: ${error.message}`);
+    say(`Could not look up the session of this link: ${error.message}`);
   });
   if (found === undefined) return;
   const [mine, theirs] = found;
   const replace = () => {
     sessionStorage.removeItem(KEY);
     sessionStorage.setItem(ACCEPTED, then);
-    // nothing of the session before is left on the page, and what is still under way ends no other one
+    // the reload removes the old session from the page, and cancels its pending requests
     history.replaceState(null, "", `#${new URLSearchParams({ token: then })}`);
     location.reload();
   };
   if (theirs === null) return say("The token in this link is not valid, or it has expired. You are still signed in.");
-  // a session that has ended is none
+  // an expired session is replaced without a question
   if (mine === null) return replace();
   text.textContent =
-    "You are already signed in, and this link has another session. If you do not know where the link comes from, stay signed in.";
+    "You are already signed in, and this link contains a different session. If you do not know where the link comes from, stay signed in.";
   const lines = [["Your session", mine], ["The session of the link", theirs]].flatMap(([name, { organization, subject }]) => {
     const [term, description] = ["dt", "dd"].map((tag) => document.createElement(tag));
     term.textContent = name;
@@ -99,7 +100,7 @@ async function offer(now, then) {
   if (!dialog.open) dialog.showModal();
 }
 
-/** What the service says of the holder of a token; null if it refuses the token. */
+/** The holder of a token, or null if the service refuses the token. */
 async function holder(token) {
   const response = await post("{ viewer { subject organization { name } } }", {}, token);
   if (response.status === 401) return null;
@@ -108,15 +109,15 @@ async function holder(token) {
   return data.viewer;
 }
 
-/** The headers, or the payload of a socket, that say who asks. */
+/** The authorization of a request, as headers or as the payload of a WebSocket. */
 export const authorization = () => ({ Authorization: `Bearer ${sessionStorage.getItem(KEY)}` });
 
-/** Shows a message to the reader. */
+/** Shows a message. */
 export function say(text) {
   element("notice").textContent = text;
 }
 
-/** The API, which is beside the folder of this file. */
+/** The URL of the API, relative to this file. */
 export const api = new URL("../graphql", import.meta.url);
 
 const post = (query, variables, token) =>
@@ -126,7 +127,7 @@ const post = (query, variables, token) =>
     body: JSON.stringify({ query, variables }),
   });
 
-/** Asks the API, and returns the response's JSON; a token that is refused ends the session. */
+/** Sends an operation to the API and returns the response's JSON. If the token is refused, ends the session. */
 export async function ask(query, variables = {}) {
   const response = await post(query, variables, sessionStorage.getItem(KEY));
   if (response.status === 401) end("The token is not valid, or it has expired. Sign in with another one.");
@@ -138,7 +139,7 @@ let content;
 let load;
 let leave;
 
-/** Shows an element, once the reader is signed in, and loads what is in it, until the session ends. */
+/** Shows an element and loads its content while the user is signed in. */
 export function begin(id, loading, leaving) {
   content = element(id);
   load = loading;
@@ -164,7 +165,7 @@ export function begin(id, loading, leaving) {
   });
 }
 
-/** Ends the session and says why. */
+/** Ends the session and shows the reason. */
 export function end(why) {
   sessionStorage.removeItem(KEY);
   leave();
@@ -178,16 +179,16 @@ function show() {
   element("sign-out").hidden = !isSignedIn;
   content.hidden = !isSignedIn;
   say("");
-  if (isSignedIn) load().catch((error) => say(`The service does not answer: ${error.message}`));
+  if (isSignedIn) load().catch((error) => say(`The service is not responding: ${error.message}`));
   else element("token").focus();
 }
 
 const linked = takeFromAddress();
 const isAccepted = linked !== null && sessionStorage.getItem(ACCEPTED) === linked;
 sessionStorage.removeItem(ACCEPTED);
-/** The session that the page begins with: the reader's own goes before that of a link. */
+/** Resolves when the initial session is known. An existing session takes precedence over that of a link. */
 const first = (isAccepted ? Promise.resolve() : adopt()).then(() => linked !== null && takeFromLink(linked));
-// a link that is followed within the page loads no other one
+// following a link within the page does not reload it
 addEventListener("hashchange", () => {
   const wasSignedIn = sessionStorage.getItem(KEY) !== null;
   const found = takeFromAddress();

@@ -5,8 +5,8 @@ import type { Loaded } from "./pages";
 import { type Column, Rows } from "./rows";
 import { Busy, Empty, Failed, Loading } from "./states";
 
-/** A list that loads as the reader scrolls, in each of its states. */
-export function Scrolled<Row extends { id: string }>({
+/** A list that loads as the user scrolls, in each of its states. */
+export function InfiniteList<Row extends { id: string }>({
   label,
   list,
   columns,
@@ -39,7 +39,7 @@ export function Scrolled<Row extends { id: string }>({
         <Text size="sm" c="dimmed" px="md" py="xs" role="status">
           {count(total)} in total
           {choice && choice.chosen.size > 0 && `, ${count(choice.chosen.size)} selected`}
-          {choice && choice.chosen.size > 0 && rows.length < total && ` of the ${count(rows.length)} that are loaded`}
+          {choice && choice.chosen.size > 0 && rows.length < total && ` of the ${count(rows.length)} loaded`}
         </Text>
       )}
     </Busy>

@@ -1,23 +1,23 @@
 import { useCallback, useEffect, useRef } from "react";
 import { type AnyVariables, type CombinedError, type RequestPolicy, type TypedDocumentNode, useQuery } from "urql";
 
-/** What a view shows of a query. */
-export interface Kept<Data, Variables> {
-  /** What came last, with the variables that it was asked with: labels have to be made of these. */
+/** The state of a query in a view. */
+export interface StableQuery<Data, Variables> {
+  /** The last result, with its variables. Labels have to be made from these variables. */
   shown: { data: Data; of: Variables } | null;
-  /** Why it cannot be asked now. What came before is still shown. */
+  /** The error of the last request. The last result is still shown. */
   error: CombinedError | undefined;
-  /** Whether what is shown is about to be replaced. */
+  /** Whether the shown result is about to be replaced. */
   isBusy: boolean;
   reload: () => void;
 }
 
-/** How long it takes until a query is tried again, while the service cannot be reached. */
+/** The shortest and the longest pause between retries while the service cannot be reached. */
 const SHORTEST = 1_000;
 const LONGEST = 15_000;
 
-/** Calls a function again and again while the service cannot be reached, less and less often. */
-export function useAgain(error: CombinedError | undefined, isBusy: boolean, again: () => void): void {
+/** Calls `again` with exponential backoff while the service cannot be reached. */
+export function useRetry(error: CombinedError | undefined, isBusy: boolean, again: () => void): void {
   const wait = useRef(SHORTEST);
   useEffect(() => {
     if (isBusy) return;
@@ -33,10 +33,10 @@ export function useAgain(error: CombinedError | undefined, isBusy: boolean, agai
 }
 
 /**
- * Asks a query, and keeps what came until something else comes: neither new variables nor an error
- * take it away. `subject` is what it is about: nothing of another subject is shown.
+ * Runs a query, and keeps its result until the next one: new variables and errors do not remove it. The
+ * results of another `subject`, such as the ID of a page's object, are not shown.
  */
-export function useKept<Data, Variables extends AnyVariables & object>({
+export function useStableQuery<Data, Variables extends AnyVariables & object>({
   query,
   variables,
   subject = "",
@@ -46,7 +46,7 @@ export function useKept<Data, Variables extends AnyVariables & object>({
   variables: Variables;
   subject?: string;
   requestPolicy?: RequestPolicy;
-}): Kept<Data, Variables> {
+}): StableQuery<Data, Variables> {
   const [state, execute] = useQuery<Data, AnyVariables>({ query, variables, requestPolicy });
   const { data, error, fetching, stale, operation } = state;
   const kept = useRef<{ subject: string; data: Data; of: Variables } | null>(null);
@@ -54,15 +54,15 @@ export function useKept<Data, Variables extends AnyVariables & object>({
   const of = operation?.variables as Variables | undefined;
   const isCurrent = of !== undefined && JSON.stringify(of) === JSON.stringify(variables);
   if (data !== undefined && isCurrent && !fetching) kept.current = { subject, data, of };
-  // while it is asked again, what went wrong stays there to read
+  // the last error stays visible during a retry
   if (!fetching && isCurrent) failed.current = error;
   const shown = kept.current?.subject === subject ? kept.current : null;
   const reload = useCallback(() => execute({ requestPolicy: "network-only" }), [execute]);
-  useAgain(error, fetching, reload);
+  useRetry(error, fetching, reload);
   return { shown, error: failed.current, isBusy: fetching || stale, reload };
 }
 
-/** Loads something again when a revision changes. */
+/** Calls `reload` when the revision changes. */
 export function useRevision(revision: number, reload: () => void): void {
   const seen = useRef(revision);
   useEffect(() => {

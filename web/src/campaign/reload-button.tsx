@@ -4,20 +4,20 @@ import { count } from "../ui/format";
 import type { Loaded } from "../ui/pages";
 
 /**
- * Offers to load a list again once it has changed, so that rows do not move under the reader. An empty list is
- * loaded again by itself.
+ * A button that reloads a list that has changed, so that rows do not move under the reader. An empty list reloads
+ * automatically.
  */
-export function News({
+export function ReloadButton({
   list: { rows, total, isLoading, reload },
   now,
   revision,
 }: {
   list: Loaded<unknown>;
-  /** How many rows it has now. */
+  /** The current number of rows. */
   now: number;
   revision: number;
 }) {
-  // the revision that the rows are of, as far as it is known
+  // the revision of the loaded rows
   const seen = useRef(revision);
   const wasLoading = useRef(isLoading);
   if (isLoading && !wasLoading.current) seen.current = revision;
@@ -30,7 +30,7 @@ export function News({
   const more = now - (total ?? 0);
   return (
     <Button size="xs" variant="light" mx="md" mb="xs" onClick={reload}>
-      {more > 0 ? `${count(more)} new, show` : "Changed, show"}
+      {more > 0 ? `Show ${count(more)} new` : "Show changes"}
     </Button>
   );
 }
