@@ -37,11 +37,13 @@ async fn texts_of(
     query: &str,
     variables: Json,
 ) -> BTreeSet<String> {
-    // whether the organization exists is remembered for some seconds
+    // whether the organization exists is cached for some seconds
     client.data("{ campaigns { totalCount } }", json!({})).await;
     app.forget_statements();
     client.data(query, variables).await;
-    app.statements().into_iter().map(|sent| sent.sql).collect()
+    // the organization is looked up again on a slow machine
+    let is_look_up = |sql: &String| sql.starts_with("SELECT \"organizations\"");
+    app.statements().into_iter().map(|sent| sent.sql).filter(|sql| !is_look_up(sql)).collect()
 }
 
 /// A filter with a list of this length.

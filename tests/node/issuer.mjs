@@ -3,14 +3,15 @@
 // tokens are JWTs for whom a resource is named, and can be read by the issuer alone otherwise.
 // Prints its address once it answers.
 //
-// GET /refuse makes it refuse to renew tokens from then on.
+// GET /lifetime/SECONDS changes how long new tokens live. GET /refuse makes it refuse to renew tokens
+// from then on.
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
 const { ORG, TTL } = process.env;
-const lifetime = Number(TTL);
+let lifetime = Number(TTL);
 const server = createServer().listen(0, "127.0.0.1");
 await once(server, "listening");
 const address = `http://127.0.0.1:${server.address().port}`;
@@ -37,7 +38,7 @@ const provider = new Provider(address, {
   extraTokenClaims: (_, { accountId }) => ({ org_id: ORG, role: accountId }),
   clientBasedCORS: () => true,
   issueRefreshToken: () => true,
-  ttl: { AccessToken: lifetime, IdToken: lifetime, Session: 3_600, Grant: 3_600, Interaction: 600, RefreshToken: 3_600 },
+  ttl: { AccessToken: () => lifetime, IdToken: () => lifetime, Session: 3_600, Grant: 3_600, Interaction: 600, RefreshToken: 3_600 },
   features: {
     devInteractions: { enabled: false },
     rpInitiatedLogout: {
@@ -83,6 +84,10 @@ let refuses = false;
 server.on("request", async (request, response) => {
   if (request.url === "/refuse") {
     refuses = true;
+    return response.end();
+  }
+  if (request.url.startsWith("/lifetime/")) {
+    lifetime = Number(request.url.split("/").at(-1));
     return response.end();
   }
   if (request.url === "/token" && refuses) {

@@ -1,7 +1,7 @@
 // What a person does with the plain page, in a browser. ADDRESS is the service, TOKEN an admin's token. With SHOTS,
 // screenshots come into that folder.
 
-import { click, expect, isAccessible, visit } from "./browser.mjs";
+import { PATIENCE, click, expect, isAccessible, visit } from "./browser.mjs";
 
 const { ADDRESS, TOKEN, SHOTS } = process.env;
 const run = (page) => page.getByRole("button", { name: "Run" }).click();
@@ -19,7 +19,8 @@ async function exploring(open, path) {
   await run(page);
   await answer(page).getByText("Subscribed").waitFor();
   const heard = answer(page).getByText("heard-in-the-explorer");
-  for (let tries = 0; tries < 10 && !(await heard.isVisible()); tries++) {
+  const until = Date.now() + PATIENCE;
+  while (Date.now() < until && !(await heard.isVisible())) {
     await click(ADDRESS, TOKEN, "https://example.com/heard-in-the-explorer");
     await heard.waitFor({ timeout: 2_000 }).catch(() => null);
   }

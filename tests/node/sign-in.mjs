@@ -73,6 +73,8 @@ async function beingAnswered(open) {
     expect((await page.getByText("Call us").count()) === 0, "no text of a stranger");
     expect((await kept(page)) === null, "no session");
   }
+  // no visit interrupts a renewal
+  await fetch(`${ISSUER}/lifetime/3600`);
   await signIn(page, "admin");
   await shown(page, "Engagement over time");
   const session = await page.evaluate(() => JSON.stringify({ ...sessionStorage }));
@@ -100,6 +102,7 @@ async function changingOnesMind(open) {
 /** An issuer that renews nothing any more, which browsers write to the console. */
 async function ending(open, complaints) {
   const page = await open();
+  await fetch(`${ISSUER}/lifetime/12`);
   await page.goto(`${ADDRESS}/`);
   await signIn(page, "member");
   await shown(page, "Engagement over time");

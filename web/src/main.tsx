@@ -12,10 +12,10 @@ import { watchAddress } from "./session/link";
 import { styleNonce } from "./session/nonce";
 import { Session } from "./session/session";
 import { ownTimeZone } from "./ui/format";
-import { loadAll } from "./ui/lazily";
+import { preloadWhenQuiet } from "./ui/lazily";
 import { theme, variables } from "./ui/theme";
 
-/** The delay before other pages are preloaded, so that the first page has the network to itself. */
+/** The quiet time in milliseconds before other pages are preloaded, so that the first page has the network to itself. */
 const QUIET = 3_000;
 
 const isLeaving = redirectToBase();
@@ -34,7 +34,7 @@ if (isLeaving) {
     show(root);
     // computed while the page waits for its first response
     setTimeout(ownTimeZone);
-    setTimeout(loadAll, QUIET);
+    preloadWhenQuiet(QUIET);
   });
 }
 

@@ -53,9 +53,24 @@ export function page<Module>(load: () => Promise<Module>, pick: (module: Module)
   return Object.assign(Page, { preload: Part.preload });
 }
 
-/** Preloads every part, so that all pages open even if the service cannot be reached. */
-export function loadAll(): void {
-  for (const load of parts) void load();
+/**
+ * Preloads every part, so that all pages open even if the service cannot be reached. Waits until the
+ * first page has loaded nothing for `quiet` milliseconds, at most ten times as long.
+ */
+export function preloadWhenQuiet(quiet: number): void {
+  const preload = () => {
+    observer.disconnect();
+    clearTimeout(timer);
+    clearTimeout(last);
+    for (const load of parts) void load();
+  };
+  const observer = new PerformanceObserver(() => {
+    clearTimeout(timer);
+    timer = setTimeout(preload, quiet);
+  });
+  let timer = setTimeout(preload, quiet);
+  const last = setTimeout(preload, 10 * quiet);
+  observer.observe({ type: "resource" });
 }
 
 function NotLoaded({ onRetry }: { onRetry: () => void }) {
