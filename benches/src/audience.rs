@@ -1,5 +1,5 @@
-//! An audience: what a preview of rules over 200,000 contacts with a million events costs, and how long
-//! it takes to put all of them on a list and to queue their sends.
+//! A large audience: the time of previews of rules over 200,000 contacts with a million events, of
+//! adding all of them to a list, and of queueing their sends.
 
 use std::time::{Duration, Instant};
 
@@ -19,26 +19,26 @@ const ADD: &str = "mutation ($campaign: ID!, $segment: ID!) { addSegmentToList(c
 const QUEUE: &str = "mutation ($campaign: ID!) { queueSends(campaignId: $campaign) { queued suppressed withoutAddress alreadyQueued } }";
 
 pub(crate) async fn run() -> anyhow::Result<()> {
-    println!("  an audience of 200,000 contacts and a million events is made");
+    println!("  creating 200,000 contacts and a million events");
     let service = Service::with_audience().await?;
     println!("audience: previews over 200,000 contacts, ms of one client");
     println!("  {:<44} {:>8} {:>8} {:>9}", "rules", "median", "99 %", "contacts");
     let http = reqwest::Client::new();
     for (name, rules) in rules(&service, &http).await? {
         let variables = json!({ "rules": rules });
-        let counted = service.ask_as(&http, &service.token, PREVIEW, variables.clone()).await?;
+        let counted = service.execute_as(&http, &service.token, PREVIEW, variables.clone()).await?;
         let ask = vec![load::request(&service.address, &service.token, PREVIEW, &variables)];
         let Load { median, p99, .. } = load::of(&service.address, ask, 1, TIME).await?;
         let count = &counted["previewSegment"]["count"];
         println!("  {name:<44} {median:>8.1} {p99:>8.1} {count:>9}");
     }
-    let made = service.ask_as(&http, &service.token, CREATE, json!({})).await?;
+    let made = service.execute_as(&http, &service.token, CREATE, json!({})).await?;
     let campaign = &made["campaign"]["campaign"]["id"];
     let segment = &made["segment"]["segment"]["id"];
     let ids = json!({ "campaign": campaign, "segment": segment });
-    for (what, mutation) in [("put on a list", ADD), ("queued", QUEUE), ("queued again", QUEUE)] {
+    for (what, mutation) in [("added to a list", ADD), ("queued", QUEUE), ("queued again", QUEUE)] {
         let started = Instant::now();
-        let done = service.ask_as(&http, &service.token, mutation, ids.clone()).await?;
+        let done = service.execute_as(&http, &service.token, mutation, ids.clone()).await?;
         println!("  all {what}: {:.1} s, {done}", started.elapsed().as_secs_f64());
     }
     Ok(())
@@ -49,7 +49,7 @@ async fn rules(
     http: &reqwest::Client,
 ) -> anyhow::Result<Vec<(&'static str, Json)>> {
     let campaigns = "{ campaigns(first: 1) { nodes { id } } }";
-    let found = service.ask_as(http, &service.token, campaigns, json!({})).await?;
+    let found = service.execute_as(http, &service.token, campaigns, json!({})).await?;
     let campaign = found.pointer("/campaigns/nodes/0/id").context("a campaign")?;
     let rule = |field: &str, operator: &str, value: Json| json!({ "field": field, "operator": operator, "value": value });
     let all = |rules: &[Json]| json!({ "combinator": "and", "rules": rules });

@@ -1,4 +1,4 @@
--- one organization with 200,000 contacts, of whom half work somewhere; two campaigns to all of them, and
+-- one organization with 200,000 contacts, half of them with a company, two campaigns to all of them, and
 -- five events for every two sends
 INSERT INTO organizations (id, name, slug) VALUES (CAST(md5('audience') AS uuid), 'o1', 'o1');
 INSERT INTO contacts (org_id, first_name, last_name, email, type, country, city, metadata)

@@ -1,8 +1,8 @@
-//! One event of an organization, from its call to its subscriber, while clients record 10,000 events
-//! a call: of another organization, and of its own.
+//! The delay of single events from their call to a subscriber, while clients of the same or another
+//! organization record 10,000 events a call.
 //!
-//! The clients with the large calls run with the lowest priority, as they have machines of their own
-//! elsewhere.
+//! The clients with the large calls have the lowest priority, because they run on other machines in
+//! production.
 
 use std::{
     collections::HashMap,
@@ -28,16 +28,17 @@ use crate::{
 
 const RECORD: &str =
     "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
-/// The events of a large call.
+/// The number of events of a large call.
 const LARGE: usize = 10_000;
-/// How long each measurement takes, and how often an event is recorded.
+/// The length of each measurement.
 const TIME: Duration = Duration::from_secs(30);
-const EVERY: Duration = Duration::from_millis(100);
-/// How long the last events are waited for.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The interval between events.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The time limit for the last events.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
-    println!("from the call with one event to its subscriber, beside clients with {LARGE} a call");
+    println!("delay of single events, beside clients that record {LARGE} events a call");
     let select = format!(
         "SELECT id FROM campaign_sends WHERE org_id <> '{}' LIMIT 10000",
         service.organization
@@ -46,7 +47,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     let rows = service.sql.query_all_raw(select).await?;
     let others: Vec<Uuid> =
         rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
-    // the last one is for the single events
+    // the last send is for the single events
     let own = &service.sends[..service.sends.len() - 1];
     for (clients, whose, token, sends) in [
         (0, "alone", &service.other, &others[..]),
@@ -93,7 +94,7 @@ impl Flood {
                             })
                             .collect();
                         let input = json!({ "input": input });
-                        connection.is_answered(&load::request(&address, &token, RECORD, &input))?;
+                        connection.request(&load::request(&address, &token, RECORD, &input))?;
                         recorded.fetch_add(LARGE, Ordering::Relaxed);
                     }
                     Ok(())
@@ -103,7 +104,7 @@ impl Flood {
         Self { ends, recorded, clients, started: Instant::now() }
     }
 
-    /// Ends the calls, and returns how many events a second were recorded.
+    /// Ends the calls, and returns the number of recorded events a second.
     async fn end(self) -> anyhow::Result<f64> {
         let recorded = self.recorded.load(Ordering::Relaxed);
         let seconds = self.started.elapsed().as_secs_f64();
@@ -115,13 +116,13 @@ impl Flood {
     }
 }
 
-/// How long single events took, in milliseconds: to the answer of their call, and to a subscriber.
+/// The delays of single events in milliseconds: to the response of their call, and to a subscriber.
 async fn delays(service: &Service) -> anyhow::Result<[Vec<f64>; 2]> {
     let send = service.sends[service.sends.len() - 1];
     let filter = json!({ "sendId": { "eq": send } });
     let mut follower = Follower::subscribe_to(service, filter).await?;
     let http = reqwest::Client::new();
-    let total = (TIME.as_millis() / EVERY.as_millis()) as usize;
+    let total = (TIME.as_millis() / INTERVAL.as_millis()) as usize;
     let reading = tokio::spawn(async move {
         let mut came = HashMap::new();
         while came.len() < total {
@@ -131,7 +132,7 @@ async fn delays(service: &Service) -> anyhow::Result<[Vec<f64>; 2]> {
         anyhow::Ok(came)
     });
     let mut calls = Vec::with_capacity(total);
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(INTERVAL);
     for _ in 0..total {
         ticks.tick().await;
         let (http, token) = (http.clone(), service.token.clone());
@@ -146,7 +147,7 @@ async fn delays(service: &Service) -> anyhow::Result<[Vec<f64>; 2]> {
             anyhow::Ok((id, called, called.elapsed()))
         }));
     }
-    let came = tokio::time::timeout(PATIENCE, reading).await???;
+    let came = tokio::time::timeout(TIMEOUT, reading).await???;
     let mut delays = [Vec::with_capacity(total), Vec::with_capacity(total)];
     for call in calls {
         let (id, called, answered) = call.await??;
@@ -161,7 +162,7 @@ async fn delays(service: &Service) -> anyhow::Result<[Vec<f64>; 2]> {
 
 fn report(clients: usize, whose: &str, delays: &[Vec<f64>; 2], recorded: f64) {
     println!("  {clients} clients {whose}, {recorded:.0} events a second in large calls");
-    for (what, delays) in ["the answer", "the subscriber"].iter().zip(delays) {
+    for (what, delays) in ["the response", "the subscriber"].iter().zip(delays) {
         println!(
             "  {:>8.1} ms median, {:.1} ms 90 %, {:.1} ms 99 %, {:.1} ms longest to {what}",
             percentile(delays, 0.5),

@@ -1,17 +1,17 @@
-//! A database of some size, made by set-based SQL, without the triggers and indexes that would be
-//! gone through row by row; these come back afterwards, and the counts are counted.
+//! Databases of different sizes, filled by set-based SQL. Triggers and indexes are disabled meanwhile,
+//! since they would cost time for each row, and counts are rebuilt afterwards.
 
 use anyhow::Context;
 use campaigns_scope::{Database, Options};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 
-/// What a database is filled with.
+/// The rows of a database.
 #[derive(Clone, Copy)]
 pub(crate) enum Data {
     /// At scale 1, 20 organizations, 200 campaigns, 400,000 sends and 1.2 million events.
     Organizations {
-        /// How many times that many contacts, sends and events.
+        /// The factor by which contacts, sends and events are multiplied.
         scale: usize,
     },
     /// One organization with 200,000 contacts and a million events.
@@ -55,8 +55,8 @@ pub(crate) async fn fill(sql: &DatabaseConnection, url: &str, data: Data) -> any
     for table in TABLES {
         sql.execute_unprepared(&format!("ALTER TABLE {table} ENABLE TRIGGER ALL")).await?;
     }
-    for (_, again) in indexes.iter().chain(&triggers) {
-        sql.execute_unprepared(again).await?;
+    for (_, restore) in indexes.iter().chain(&triggers) {
+        sql.execute_unprepared(restore).await?;
     }
     let database = Database::connect(&Options::new(url), None).await?;
     let counts = database.counts();
@@ -68,7 +68,7 @@ pub(crate) async fn fill(sql: &DatabaseConnection, url: &str, data: Data) -> any
     Ok(())
 }
 
-/// The organization that has fifty campaigns and more.
+/// The organization with more than fifty campaigns.
 pub(crate) async fn largest(sql: &DatabaseConnection) -> anyhow::Result<Uuid> {
     Ok(sql
         .query_one_raw(Statement::from_string(

@@ -1,5 +1,5 @@
 -- 20 organizations, the first with 67 campaigns and the others with 7 each; each contact of an
--- organization is sent each campaign once, and has three events of it on average
+-- organization has one send of each campaign, with three events on average
 INSERT INTO organizations (id, name, slug)
     SELECT CAST(md5('organization ' || n) AS uuid), 'o' || n, 'o' || n FROM generate_series(1, 20) n;
 INSERT INTO contacts (org_id, first_name, last_name, email)

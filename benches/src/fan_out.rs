@@ -1,5 +1,5 @@
-//! A thousand sockets on one organization; then with fifty that never read; then five thousand, all with
-//! the same filter and with a hundred different ones.
+//! Fan-out of events to a thousand sockets of one organization; with fifty of them that never read; and to
+//! five thousand sockets without filters and with a hundred different filters.
 
 use std::time::Instant;
 
@@ -18,8 +18,9 @@ use crate::{
 const SOCKETS: usize = 1_000;
 const SILENT: usize = 50;
 const EVENTS: usize = 1_000;
-/// How many sockets follow by filters, and how many filters there are.
+/// The number of sockets with filters.
 const FILTERING: usize = 5_000;
+/// The number of different filters.
 const FILTERS: usize = 100;
 
 pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
@@ -37,7 +38,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     let (alone, mut followers) = messages_a_second(service, followers, EVENTS, EVENTS).await?;
     println!("  {alone:>8.0} messages a second, memory {:.0} MB", megabytes(service.memory()?));
 
-    // from now on these do not read
+    // these sockets no longer read
     let silent = followers.split_off(SOCKETS - SILENT);
     let mut beside = 0.0;
     for _ in 0..5 {
@@ -53,8 +54,8 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     filtering(service).await
 }
 
-/// As many messages to as many sockets: all of the same events, and of as many groups of contacts as there
-/// are filters.
+/// Compares the same number of messages to the same number of sockets: once all of them get the same
+/// events, and once each filter selects the events of one group of contacts.
 async fn filtering(service: &Service) -> anyhow::Result<()> {
     println!("fan-out to {FILTERING} sockets of one organization");
     let select = format!(
@@ -93,7 +94,7 @@ async fn filtering(service: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sockets with subscriptions, which use the filters in turn.
+/// Opens sockets with subscriptions, which use the filters in turn.
 async fn subscribed(
     service: &Service,
     count: usize,
@@ -111,7 +112,7 @@ async fn subscribed(
     Ok(followers)
 }
 
-/// Writes events, and reads at every socket those that it should get.
+/// Writes `events` events, and reads `each` of them at every socket. Returns the messages a second.
 async fn messages_a_second(
     service: &Service,
     followers: Vec<Follower>,

@@ -1,14 +1,14 @@
-//! Mixed load while things fail at random: PostgreSQL restarts or crashes, connections are cut, replicas
-//! are killed, the disk is full, a table is locked.
+//! Mixed load with random faults: PostgreSQL restarts or crashes, connections are cut, replicas are
+//! killed, the disk is full, a table is locked.
 //!
-//! Three replicas serve one database, and one of them is never killed. Clients record events under IDs
-//! of their own, and repeat what was not acknowledged; programs insert events by SQL, in transactions
-//! that stay open for a while; dashboards ask for figures; followers cut themselves off now and then and
-//! go on after the last cursor that they have, at any replica.
+//! Three replicas serve one database, and one of them is never killed. Clients record events with their
+//! own IDs, and repeat calls that were not acknowledged. Programs insert events by SQL, in transactions
+//! that stay open for a while. Dashboards read figures. Followers disconnect from time to time and
+//! continue after their last cursor, at any replica.
 //!
-//! In the end, the events that are stored are those that were acknowledged, each follower had each
-//! of them once and in order, the running counts are right, no client got INTERNAL, and the replica
-//! that lived has no more memory, files or tasks than before.
+//! In the end, the stored events are the acknowledged ones, each follower received each of them once and
+//! in order, the running counts are correct, no client got INTERNAL, and the replica that was never
+//! killed has no more memory, files or tasks than before.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -43,9 +43,9 @@ const CLIENTS: usize = 4;
 const PROGRAMS: usize = 2;
 const DASHBOARDS: usize = 4;
 const FOLLOWERS: usize = 4;
-/// The replicas that are killed.
+/// The number of replicas that are killed.
 const MORTAL: usize = 2;
-/// How long all that is under way may take to end.
+/// The time limit for the end of running work.
 const SETTLE: Duration = Duration::from_secs(90);
 
 const RECORD: &str =
@@ -63,13 +63,13 @@ const LOCK: &str = "BEGIN; LOCK TABLE campaigns; SELECT pg_sleep(2); COMMIT";
 /// The shared state of all tasks, and their results.
 struct World {
     service: Service,
-    /// Where the replicas are; the first is never killed.
+    /// The addresses of the replicas. The first is never killed.
     replicas: Vec<String>,
     written: Mutex<Written>,
-    /// How often which code was answered.
+    /// The number of responses by error code.
     codes: Mutex<BTreeMap<String, usize>>,
-    /// What must not happen, and did.
-    wrong: Mutex<Vec<String>>,
+    /// Violations of the guarantees.
+    violations: Mutex<Vec<String>>,
     faults: Mutex<BTreeMap<&'static str, usize>>,
     over: watch::Sender<bool>,
 }
@@ -94,17 +94,17 @@ impl World {
         *self.over.borrow()
     }
 
-    fn went_wrong(&self, what: String) {
-        let mut wrong = lock(&self.wrong);
-        if wrong.len() < 20 {
-            wrong.push(what);
+    fn add_violation(&self, violation: String) {
+        let mut violations = lock(&self.violations);
+        if violations.len() < 20 {
+            violations.push(violation);
         }
     }
 
-    /// Asks a replica; `None` where it may be asked again.
-    async fn ask(&self, http: &reqwest::Client, address: &str, body: &Json) -> Option<Json> {
-        let asked = http.post(format!("{address}/graphql")).bearer_auth(&self.service.token);
-        let answer: Result<Json, _> = async { asked.json(body).send().await?.json().await }.await;
+    /// Sends an operation to a replica. Returns `None` if it can be retried.
+    async fn send(&self, http: &reqwest::Client, address: &str, body: &Json) -> Option<Json> {
+        let request = http.post(format!("{address}/graphql")).bearer_auth(&self.service.token);
+        let answer: Result<Json, _> = async { request.json(body).send().await?.json().await }.await;
         let code = match &answer {
             Err(_) => "no answer".to_owned(),
             Ok(answer) => match answer.pointer("/errors/0/extensions/code") {
@@ -114,7 +114,7 @@ impl World {
         };
         let known = ["OK", "no answer", "UNAVAILABLE", "TIMEOUT", "LIMIT_EXCEEDED"];
         if !known.contains(&code.as_str()) {
-            self.went_wrong(format!("{code}: {answer:?}"));
+            self.add_violation(format!("{code}: {answer:?}"));
         }
         let is_ok = code == "OK";
         *lock(&self.codes).entry(code).or_default() += 1;
@@ -136,16 +136,16 @@ pub(crate) async fn run(service: Service, length: Duration) -> anyhow::Result<()
         service,
         written: Mutex::default(),
         codes: Mutex::default(),
-        wrong: Mutex::default(),
+        violations: Mutex::default(),
         faults: Mutex::default(),
         over: watch::Sender::new(false),
     });
     for mortal in &mut mortals {
-        mortal.live()?;
+        mortal.start()?;
     }
     let http = reqwest::Client::new();
     let start =
-        world.service.ask_as(&http, &world.service.token, "{ feedCursor }", json!({})).await?;
+        world.service.execute_as(&http, &world.service.token, "{ feedCursor }", json!({})).await?;
     let start = start["feedCursor"].as_str().context("a cursor")?.to_owned();
 
     println!(
@@ -168,22 +168,22 @@ pub(crate) async fn run(service: Service, length: Duration) -> anyhow::Result<()
         followers.spawn(follow(Arc::clone(&world), index, start.clone(), Arc::clone(heard)));
     }
     sleep(Duration::from_secs(15)).await;
-    let before = Held::of(&world).await?;
+    let before = Resources::of(&world).await?;
     let bar = ProgressBar::new(length.as_secs())
         .with_style(ProgressStyle::with_template("  {bar:30} {elapsed} of {len} s  {msg}")?);
     let began = Instant::now();
     let mut rng = ChaCha8Rng::seed_from_u64(14);
     while began.elapsed() < length {
-        fail(&world, &mut mortals, &mut rng).await?;
+        inject(&world, &mut mortals, &mut rng).await?;
         let rest = Duration::from_millis(rng.random_range(4_000..16_000));
         sleep(rest.min(length.saturating_sub(began.elapsed()))).await;
         bar.set_position(began.elapsed().as_secs());
         let events = lock(&world.written).acknowledged.len();
-        bar.set_message(format!("{events} events, {} wrong", lock(&world.wrong).len()));
+        bar.set_message(format!("{events} events, {} violations", lock(&world.violations).len()));
     }
     world.over.send_replace(true);
     for mortal in &mut mortals {
-        mortal.live()?;
+        mortal.start()?;
     }
     timeout(SETTLE, async { while writers.join_next().await.is_some() {} })
         .await
@@ -193,21 +193,21 @@ pub(crate) async fn run(service: Service, length: Duration) -> anyhow::Result<()
     check(&world, &stored, &heard).await?;
     followers.abort_all();
     sleep(Duration::from_secs(15)).await;
-    let after = Held::of(&world).await?;
+    let after = Resources::of(&world).await?;
     check_counts(&world).await?;
     for mortal in &mortals {
         let log = std::fs::read_to_string(&mortal.log)?;
         for line in log.lines().filter(|line| line.contains("\"ERROR\"")) {
-            world.went_wrong(line.to_owned());
+            world.add_violation(line.to_owned());
         }
     }
     report(&world, stored.len(), &before, &after);
-    let wrong = lock(&world.wrong);
-    ensure!(wrong.is_empty(), "went wrong: {wrong:#?}");
+    let violations = lock(&world.violations);
+    ensure!(violations.is_empty(), "violations: {violations:#?}");
     Ok(())
 }
 
-/// A replica that is killed and comes back at the same address.
+/// A replica that is killed and restarted at the same address.
 struct Mortal {
     address: String,
     url: String,
@@ -222,8 +222,8 @@ impl Mortal {
         Ok(Self { address, url: url.to_owned(), log, process: None })
     }
 
-    /// Starts it, unless it lives.
-    fn live(&mut self) -> anyhow::Result<()> {
+    /// Starts it unless it is running.
+    fn start(&mut self) -> anyhow::Result<()> {
         if self.process.is_none() {
             let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
             let process = service::command(&self.url, &self.address)?
@@ -236,14 +236,14 @@ impl Mortal {
         Ok(())
     }
 
-    async fn die(&mut self, gently: bool) -> anyhow::Result<()> {
+    async fn stop(&mut self, gently: bool) -> anyhow::Result<()> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         if gently && let Some(id) = process.id() {
             let term = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-            ensure!(term.success(), "it can be terminated");
+            ensure!(term.success(), "cannot terminate a replica");
             let ended = timeout(Duration::from_secs(15), process.wait()).await;
-            let ended = ended.context("it ends when it is terminated")??;
-            ensure!(ended.success(), "it ended with {ended}");
+            let ended = ended.context("a terminated replica does not end")??;
+            ensure!(ended.success(), "a terminated replica ended with {ended}");
         } else {
             process.kill().await?;
         }
@@ -251,8 +251,8 @@ impl Mortal {
     }
 }
 
-/// Makes something fail.
-async fn fail(world: &World, mortals: &mut [Mortal], rng: &mut ChaCha8Rng) -> anyhow::Result<()> {
+/// Injects a random fault.
+async fn inject(world: &World, mortals: &mut [Mortal], rng: &mut ChaCha8Rng) -> anyhow::Result<()> {
     let sql = &world.service.sql;
     let which = ["restart", "crash", "cut", "kill", "kill", "terminate", "disk full", "lock"];
     let which = *which.choose(rng).context("a fault")?;
@@ -260,7 +260,7 @@ async fn fail(world: &World, mortals: &mut [Mortal], rng: &mut ChaCha8Rng) -> an
     match which {
         "restart" => world.service.postgres.restart("fast").await,
         "crash" => world.service.postgres.restart("immediate").await,
-        // its own connection may be one that is lost
+        // the statement's own connection may be cut
         "cut" => drop(sql.execute_unprepared(CUT).await),
         "lock" => drop(sql.execute_unprepared(LOCK).await),
         "disk full" => {
@@ -271,15 +271,15 @@ async fn fail(world: &World, mortals: &mut [Mortal], rng: &mut ChaCha8Rng) -> an
         }
         _ => {
             let mortal = rng.random_range(0..mortals.len());
-            mortals[mortal].die(which == "terminate").await?;
+            mortals[mortal].stop(which == "terminate").await?;
             sleep(Duration::from_millis(rng.random_range(0..3_000))).await;
-            mortals[mortal].live()?;
+            mortals[mortal].start()?;
         }
     }
     Ok(())
 }
 
-/// Runs a statement, again where the connection was lost.
+/// Runs a statement, and retries it if the connection is lost.
 async fn execute(world: &World, statement: &str) -> anyhow::Result<()> {
     let mut failed = None;
     for _ in 0..20 {
@@ -292,7 +292,7 @@ async fn execute(world: &World, statement: &str) -> anyhow::Result<()> {
     Err(failed.context("it failed")?.into())
 }
 
-/// Records events under IDs of its own, until each is acknowledged.
+/// Records events with its own IDs, and repeats calls until they are acknowledged.
 async fn client(world: Arc<World>, index: usize) {
     let http = reqwest::Client::new();
     let mut rng = ChaCha8Rng::seed_from_u64(100 + index as u64);
@@ -310,7 +310,7 @@ async fn client(world: Arc<World>, index: usize) {
         let body = json!({ "query": RECORD, "variables": { "input": events } });
         loop {
             let address = world.any_replica(&mut rng).to_owned();
-            if world.ask(&http, &address, &body).await.is_some() {
+            if world.send(&http, &address, &body).await.is_some() {
                 lock(&world.written).acknowledged.extend(ids);
                 break;
             }
@@ -356,34 +356,34 @@ async fn program(world: Arc<World>, index: usize) {
     }
 }
 
-/// Asks for figures, each of which has to be possible.
+/// Reads figures, and checks that they are consistent.
 async fn dashboard(world: Arc<World>, index: usize) {
     let http = reqwest::Client::new();
     let mut rng = ChaCha8Rng::seed_from_u64(300 + index as u64);
     while !world.is_over() {
         let address = world.any_replica(&mut rng).to_owned();
-        let answer = world.ask(&http, &address, &json!({ "query": DASHBOARD })).await;
+        let answer = world.send(&http, &address, &json!({ "query": DASHBOARD })).await;
         let campaigns =
             answer.as_ref().and_then(|answer| answer["data"]["campaigns"]["nodes"].as_array());
         for campaign in campaigns.into_iter().flatten() {
             let of = |name: &str| campaign["stats"][name].as_i64().unwrap_or(-1);
             if !(0 <= of("uniqueOpens") && of("uniqueOpens") <= of("opens").min(of("sends"))) {
-                world.went_wrong(format!("impossible figures: {campaign}"));
+                world.add_violation(format!("impossible figures: {campaign}"));
             }
         }
         sleep(Duration::from_millis(rng.random_range(50..300))).await;
     }
 }
 
-/// Follows the feed at any replica, and goes on after its last cursor wherever it is cut off.
+/// Follows the feed at any replica, and continues after its last cursor when it is disconnected.
 async fn follow(world: Arc<World>, index: usize, start: String, heard: Arc<Mutex<Vec<Uuid>>>) {
     let mut rng = ChaCha8Rng::seed_from_u64(400 + index as u64);
     let mut cursor = start;
     loop {
         let address = world.any_replica(&mut rng).to_owned();
-        let until_it_leaves = Duration::from_secs(rng.random_range(5..60));
+        let stay = Duration::from_secs(rng.random_range(5..60));
         let following = follow_once(&world, &address, &mut cursor, &heard);
-        timeout(until_it_leaves, following).await.ok();
+        timeout(stay, following).await.ok();
         sleep(Duration::from_millis(rng.random_range(0..1_000))).await;
     }
 }
@@ -395,9 +395,9 @@ async fn follow_once(
     heard: &Mutex<Vec<Uuid>>,
 ) -> anyhow::Result<()> {
     let mut follower = Follower::silent(address).await?;
-    follower.introduce(&world.service.token).await?;
+    follower.authenticate(&world.service.token).await?;
     let payload = json!({ "query": FOLLOW, "variables": { "after": &*cursor } });
-    follower.say(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await?;
+    follower.send(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await?;
     loop {
         let message = follower.message().await?;
         match message["type"].as_str() {
@@ -405,7 +405,7 @@ async fn follow_once(
                 let event = &message["payload"]["data"]["engagementEvents"];
                 let id = event["node"]["id"].as_str().and_then(|id| id.parse().ok());
                 let (Some(id), Some(at)) = (id, event["cursor"].as_str()) else {
-                    world.went_wrong(format!("a follower received {message}"));
+                    world.add_violation(format!("a follower received {message}"));
                     return Ok(());
                 };
                 lock(heard).push(id);
@@ -414,7 +414,7 @@ async fn follow_once(
             Some("error") => {
                 let code = message["payload"][0]["extensions"]["code"].as_str();
                 if !matches!(code, Some("UNAVAILABLE" | "TIMEOUT" | "LIMIT_EXCEEDED")) {
-                    world.went_wrong(format!("a follower was refused: {message}"));
+                    world.add_violation(format!("a follower was refused: {message}"));
                 }
                 return Ok(());
             }
@@ -423,7 +423,7 @@ async fn follow_once(
     }
 }
 
-/// The events that are stored, in the order of the feed.
+/// The stored events, in the order of the feed.
 async fn stored(world: &World) -> anyhow::Result<Vec<Uuid>> {
     let select = format!(
         "SELECT id FROM campaign_events WHERE org_id = '{}' ORDER BY feed_position",
@@ -434,7 +434,7 @@ async fn stored(world: &World) -> anyhow::Result<Vec<Uuid>> {
     Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
 }
 
-/// Compares what is stored with what was acknowledged, and with what each follower was given.
+/// Compares the stored events with the acknowledged ones, and with the events of each follower.
 async fn check(
     world: &World,
     stored: &[Uuid],
@@ -448,7 +448,7 @@ async fn check(
             |id: &Uuid| written.acknowledged.contains(id) || written.in_doubt.contains(id);
         let unknown = stored.iter().filter(|id| !is_known(id)).count();
         if lost + unknown > 0 {
-            world.went_wrong(format!("{lost} events were lost, {unknown} came from nowhere"));
+            world.add_violation(format!("{lost} events were lost, {unknown} were never recorded"));
         }
     }
     let began = Instant::now();
@@ -460,8 +460,8 @@ async fn check(
         let heard = lock(heard);
         if heard.as_slice() != stored {
             let differs = heard.iter().zip(stored).position(|(heard, stored)| heard != stored);
-            world.went_wrong(format!(
-                "follower {index} had {} of {} events, the first other one at {differs:?}",
+            world.add_violation(format!(
+                "follower {index} received {} of {} events, the first different one at {differs:?}",
                 heard.len(),
                 stored.len()
             ));
@@ -474,19 +474,19 @@ async fn check_counts(world: &World) -> anyhow::Result<()> {
     let check = ["stats", "check", "--database-url", &world.service.database.url];
     let checked = Command::new(service::program()?).args(check).output().await?;
     if !checked.status.success() {
-        world.went_wrong(String::from_utf8_lossy(&checked.stdout).into_owned());
+        world.add_violation(String::from_utf8_lossy(&checked.stdout).into_owned());
     }
     Ok(())
 }
 
-/// What the replica that is never killed holds.
-struct Held {
+/// The resources of the replica that is never killed.
+struct Resources {
     megabytes: f64,
     files: usize,
     tasks: usize,
 }
 
-impl Held {
+impl Resources {
     async fn of(world: &World) -> anyhow::Result<Self> {
         let metrics = reqwest::get(format!("{}/metrics", world.service.address)).await?;
         let metrics = metrics.text().await?;
@@ -499,14 +499,16 @@ impl Held {
     }
 }
 
-fn report(world: &World, stored: usize, before: &Held, after: &Held) {
+fn report(world: &World, stored: usize, before: &Resources, after: &Resources) {
     println!("  faults: {:?}", lock(&world.faults));
     println!("  answers: {:?}", lock(&world.codes));
     println!("  {stored:>8} events are stored, {} of them in doubt", {
         lock(&world.written).in_doubt.len()
     });
-    for (when, Held { megabytes, files, tasks }) in [("at first", before), ("in the end", after)] {
+    for (when, Resources { megabytes, files, tasks }) in
+        [("at first", before), ("in the end", after)]
+    {
         println!("  {megabytes:>8.0} MB, {files} files, {tasks} tasks {when}");
     }
-    println!("  {:>8} things went wrong", lock(&world.wrong).len());
+    println!("  {:>8} violations", lock(&world.violations).len());
 }

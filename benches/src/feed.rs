@@ -1,4 +1,4 @@
-//! From the commit to the socket, at a thousand events a second.
+//! The delay of events from their commit to a socket, at a thousand events a second.
 
 use std::{
     collections::HashMap,
@@ -10,9 +10,10 @@ use uuid::Uuid;
 use crate::{follower::Follower, number, percentile, service::Service};
 
 const SECONDS: usize = 10;
-/// Events of a transaction, and how often there is one: a thousand a second.
+/// The number of events of a transaction.
 const BATCH: usize = 10;
-const EVERY: Duration = Duration::from_millis(10);
+/// The interval between transactions.
+const INTERVAL: Duration = Duration::from_millis(10);
 
 pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     println!("commit to socket, 1,000 events a second in transactions of {BATCH}, {SECONDS} s");
@@ -27,7 +28,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
         anyhow::Ok(came)
     });
     let mut committed: Vec<(Uuid, Instant)> = Vec::with_capacity(total);
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(INTERVAL);
     let started = Instant::now();
     while committed.len() < total {
         ticks.tick().await;
@@ -37,7 +38,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let came = reading.await??;
-    // an event read before the writer learns of its commit took no time
+    // an event that arrives before the commit returns has a delay of zero
     let mut delays: Vec<f64> = committed
         .iter()
         .map(|(id, at)| came[id].saturating_duration_since(*at).as_secs_f64() * 1_000.0)

@@ -1,6 +1,5 @@
-//! The six questions of the document that the tables come from, and the page that dashboards ask
-//! for most: over HTTP, on a database and on one that is many times larger, next to the document's
-//! SQL.
+//! The six queries of the document that specifies the tables, and the most common page of dashboards:
+//! over HTTP, on a small and a large database, compared with the document's SQL.
 
 use std::time::{Duration, Instant};
 
@@ -14,22 +13,22 @@ use crate::{
     service::Service,
 };
 
-/// How long each question is asked.
+/// The time for each query.
 const TIME: Duration = Duration::from_secs(5);
-/// How long the document's SQL is repeated, once at least.
+/// The time for the document's SQL, which runs at least once.
 const SQL_TIME: Duration = Duration::from_secs(3);
 
-struct Question {
+struct Query {
     name: &'static str,
-    query: &'static str,
-    /// The document's, for one organization.
+    text: &'static str,
+    /// The document's SQL, for one organization.
     sql: &'static str,
 }
 
-const QUESTIONS: [Question; 8] = [
-    Question {
+const QUERIES: [Query; 8] = [
+    Query {
         name: "1  a campaign's open and click rate",
-        query: "query ($campaign: ID!) { campaign(id: $campaign) { name stats { sends delivered opens clicks openRate clickRate } } }",
+        text: "query ($campaign: ID!) { campaign(id: $campaign) { name stats { sends delivered opens clicks openRate clickRate } } }",
         sql: "SELECT c.name, count(DISTINCT cs.id), count(DISTINCT cs.id) FILTER (WHERE cs.status = 'delivered'), \
             count(DISTINCT ce.id) FILTER (WHERE ce.event_type = 'open'), count(DISTINCT ce.id) FILTER (WHERE ce.event_type = 'click'), \
             round(100.0 * count(DISTINCT ce.send_id) FILTER (WHERE ce.event_type = 'open') / nullif(count(DISTINCT cs.id) FILTER (WHERE cs.status = 'delivered'), 0), 1), \
@@ -37,55 +36,55 @@ const QUESTIONS: [Question; 8] = [
             FROM campaigns c JOIN campaign_sends cs ON cs.campaign_id = c.id LEFT JOIN campaign_events ce ON ce.send_id = cs.id \
             WHERE c.org_id = '{org}' AND c.id = '{campaign}' GROUP BY c.id, c.name",
     },
-    Question {
+    Query {
         name: "2  50 campaigns by bounce rate",
-        query: "{ campaigns(first: 50, filter: { status: { eq: SENT } }, orderBy: [{ field: BOUNCE_RATE, direction: DESC }]) { nodes { name stats { sends bounced bounceRate } } } }",
+        text: "{ campaigns(first: 50, filter: { status: { eq: SENT } }, orderBy: [{ field: BOUNCE_RATE, direction: DESC }]) { nodes { name stats { sends bounced bounceRate } } } }",
         sql: "SELECT c.name, count(cs.id), count(cs.id) FILTER (WHERE cs.status = 'bounced'), \
             round(100.0 * count(cs.id) FILTER (WHERE cs.status = 'bounced') / nullif(count(cs.id), 0), 1) AS bounce_rate_pct \
             FROM campaigns c JOIN campaign_sends cs ON cs.campaign_id = c.id WHERE c.org_id = '{org}' AND c.status = 'sent' \
             GROUP BY c.id, c.name ORDER BY bounce_rate_pct DESC",
     },
-    Question {
+    Query {
         name: "3  50 events of a contact",
-        query: "query ($contact: ID!) { contact(id: $contact) { events(first: 50, orderBy: [{ field: OCCURRED_AT, direction: DESC }]) { nodes { type url occurredAt campaign { name } } } } }",
+        text: "query ($contact: ID!) { contact(id: $contact) { events(first: 50, orderBy: [{ field: OCCURRED_AT, direction: DESC }]) { nodes { type url occurredAt campaign { name } } } } }",
         sql: "SELECT c.name, ce.event_type, ce.url, ce.occurred_at FROM campaign_events ce \
             JOIN campaign_sends cs ON cs.id = ce.send_id JOIN campaigns c ON c.id = cs.campaign_id \
             WHERE c.org_id = '{org}' AND cs.contact_id = '{contact}' ORDER BY ce.occurred_at DESC",
     },
-    Question {
+    Query {
         name: "4  segments and their campaigns",
-        query: "{ segments(first: 50, orderBy: [{ field: CONTACT_COUNT, direction: DESC }]) { nodes { name contactCount campaignsUsedIn } } }",
+        text: "{ segments(first: 50, orderBy: [{ field: CONTACT_COUNT, direction: DESC }]) { nodes { name contactCount campaignsUsedIn } } }",
         sql: "SELECT seg.name, seg.contact_count, count(DISTINCT cl.campaign_id) FROM campaign_segments seg \
             LEFT JOIN campaign_lists cl ON cl.segment_id = seg.id WHERE seg.org_id = '{org}' \
             GROUP BY seg.id, seg.name, seg.contact_count ORDER BY seg.contact_count DESC",
     },
-    Question {
+    Query {
         name: "5  50 campaigns' deliveries",
-        query: "{ campaigns(first: 50, orderBy: [{ field: SENT_AT, direction: DESC }]) { nodes { name status sentAt stats { queued sent delivered bounced failed } } } }",
+        text: "{ campaigns(first: 50, orderBy: [{ field: SENT_AT, direction: DESC }]) { nodes { name status sentAt stats { queued sent delivered bounced failed } } } }",
         sql: "SELECT c.name, c.status, c.sent_at, count(cs.id) FILTER (WHERE cs.status = 'queued'), count(cs.id) FILTER (WHERE cs.status = 'sent'), \
             count(cs.id) FILTER (WHERE cs.status = 'delivered'), count(cs.id) FILTER (WHERE cs.status = 'bounced'), count(cs.id) FILTER (WHERE cs.status = 'failed') \
             FROM campaigns c LEFT JOIN campaign_sends cs ON cs.campaign_id = c.id WHERE c.org_id = '{org}' \
             GROUP BY c.id, c.name, c.status, c.sent_at ORDER BY c.sent_at DESC NULLS LAST",
     },
-    Question {
+    Query {
         name: "6  50 who clicked, never unsubscribed",
-        query: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { id firstName lastName email } } }",
+        text: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }) { nodes { id firstName lastName email } } }",
         sql: "SELECT DISTINCT con.id, con.first_name, con.last_name, con.email FROM contacts con \
             JOIN campaign_sends cs ON cs.contact_id = con.id JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click' \
             WHERE con.org_id = '{org}' AND con.id NOT IN (SELECT cs2.contact_id FROM campaign_sends cs2 \
             JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe') ORDER BY con.last_name, con.first_name",
     },
-    Question {
+    Query {
         name: "   the same by name",
-        query: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }, orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }]) { nodes { id firstName lastName email } } }",
+        text: "{ contacts(first: 50, filter: { clicked: true, unsubscribed: false }, orderBy: [{ field: LAST_NAME }, { field: FIRST_NAME }]) { nodes { id firstName lastName email } } }",
         sql: "SELECT DISTINCT con.id, con.first_name, con.last_name, con.email FROM contacts con \
             JOIN campaign_sends cs ON cs.contact_id = con.id JOIN campaign_events ce ON ce.send_id = cs.id AND ce.event_type = 'click' \
             WHERE con.org_id = '{org}' AND con.id NOT IN (SELECT cs2.contact_id FROM campaign_sends cs2 \
             JOIN campaign_events ce2 ON ce2.send_id = cs2.id AND ce2.event_type = 'unsubscribe') ORDER BY con.last_name, con.first_name",
     },
-    Question {
+    Query {
         name: "   50 campaigns with all rates",
-        query: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
+        text: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
         sql: "SELECT c.id, c.name, count(DISTINCT cs.id), count(DISTINCT cs.id) FILTER (WHERE cs.status = 'delivered'), \
             count(DISTINCT ce.send_id) FILTER (WHERE ce.event_type = 'open'), count(DISTINCT ce.send_id) FILTER (WHERE ce.event_type = 'click'), \
             count(DISTINCT ce.send_id) FILTER (WHERE ce.event_type = 'unsubscribe'), count(DISTINCT ce.send_id) FILTER (WHERE ce.event_type = 'complaint') \
@@ -94,17 +93,17 @@ const QUESTIONS: [Question; 8] = [
     },
 ];
 
-/// What one question took at one scale.
-struct Answered {
+/// The results of one query at one scale.
+struct Results {
     alone: Load,
-    at_once: Load,
-    /// Milliseconds.
+    concurrent: Load,
+    /// The median of the document's SQL in milliseconds.
     sql: f64,
 }
 
 pub(crate) async fn run(scale: usize) -> anyhow::Result<()> {
-    let small = ask_all(1).await?;
-    let large = ask_all(scale).await?;
+    let small = measure_all(1).await?;
+    let large = measure_all(scale).await?;
     println!(
         "figures, milliseconds of one client; beside the document's SQL; requests a second of 16"
     );
@@ -121,26 +120,26 @@ pub(crate) async fn run(scale: usize) -> anyhow::Result<()> {
         format!("at {scale}"),
         "99 %"
     );
-    for ((question, small), large) in QUESTIONS.iter().zip(&small).zip(&large) {
+    for ((query, small), large) in QUERIES.iter().zip(&small).zip(&large) {
         println!(
             "  {:<38} {:>8.2} {:>8.2} {:>6.2}   {:>9.1} {:>9.1} {:>9.0}   {:>8.0} {:>8.0} {:>6.1}",
-            question.name,
+            query.name,
             small.alone.median,
             large.alone.median,
             large.alone.median / small.alone.median,
             small.sql,
             large.sql,
             large.sql / large.alone.median,
-            small.at_once.per_second,
-            large.at_once.per_second,
-            large.at_once.p99,
+            small.concurrent.per_second,
+            large.concurrent.per_second,
+            large.concurrent.p99,
         );
     }
     Ok(())
 }
 
-async fn ask_all(scale: usize) -> anyhow::Result<Vec<Answered>> {
-    println!("  a database of scale {scale} is made");
+async fn measure_all(scale: usize) -> anyhow::Result<Vec<Results>> {
+    println!("  creating a database of scale {scale}");
     let service = Service::of_scale(scale).await?;
     let one = async |table: &str| {
         let select = format!(
@@ -153,19 +152,18 @@ async fn ask_all(scale: usize) -> anyhow::Result<Vec<Answered>> {
     };
     let (campaign, contact) = (one("campaigns").await?, one("contacts").await?);
     let variables: Json = json!({ "campaign": campaign, "contact": contact });
-    let mut answered = Vec::new();
-    for question in &QUESTIONS {
-        let request =
-            vec![load::request(&service.address, &service.token, question.query, &variables)];
+    let mut results = Vec::new();
+    for query in &QUERIES {
+        let request = vec![load::request(&service.address, &service.token, query.text, &variables)];
         load::of(&service.address, request.clone(), 1, TIME / 5).await?;
         let alone = load::of(&service.address, request.clone(), 1, TIME).await?;
-        let at_once = load::of(&service.address, request, 16, TIME).await?;
-        let sql = question
+        let concurrent = load::of(&service.address, request, 16, TIME).await?;
+        let sql = query
             .sql
             .replace("{org}", &service.organization.to_string())
             .replace("{campaign}", &campaign.to_string())
             .replace("{contact}", &contact.to_string());
-        answered.push(Answered { alone, at_once, sql: milliseconds(&service, &sql).await? });
+        results.push(Results { alone, concurrent, sql: milliseconds(&service, &sql).await? });
     }
     if scale == 1 {
         make_sums(&service).await?;
@@ -174,10 +172,10 @@ async fn ask_all(scale: usize) -> anyhow::Result<Vec<Answered>> {
             sums(&service).await?
         );
     }
-    Ok(answered)
+    Ok(results)
 }
 
-/// The median of a statement's times.
+/// The median time of a statement in milliseconds.
 async fn milliseconds(service: &Service, sql: &str) -> anyhow::Result<f64> {
     let (started, mut times) = (Instant::now(), Vec::new());
     while times.is_empty() || started.elapsed() < SQL_TIME {
@@ -190,7 +188,7 @@ async fn milliseconds(service: &Service, sql: &str) -> anyhow::Result<f64> {
     Ok(percentile(&times, 0.5))
 }
 
-/// Makes a table of sums by hand.
+/// Creates a table of sums, `sums`, with SQL.
 pub(crate) async fn make_sums(service: &Service) -> anyhow::Result<()> {
     for statement in [
         "CREATE TABLE sums AS SELECT campaigns.id, campaigns.org_id, name, sends, delivered, bounced, unique_opens, unique_clicks, \
@@ -204,7 +202,7 @@ pub(crate) async fn make_sums(service: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the database does by itself: fifty campaigns from a table of sums, as pgbench asks for them.
+/// The requests a second of the database alone: fifty campaigns from a table of sums, by pgbench.
 async fn sums(service: &Service) -> anyhow::Result<f64> {
     let select = format!(
         "SELECT * FROM sums WHERE org_id = '{}' ORDER BY id LIMIT 50",

@@ -1,5 +1,5 @@
-//! Events in, beside plain INSERTs of the same rows into the same table without triggers; and the
-//! loading of very many by SQL.
+//! Recorded events, compared with INSERTs of the same rows into a copy of the table without triggers;
+//! and a bulk load of events by SQL.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use crate::{
 const RECORD: &str =
     "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
 const TIME: Duration = Duration::from_secs(4);
-/// How many different calls are made before they repeat.
+/// The number of different calls, which are then repeated.
 const CALLS: usize = 40;
 
-/// The table of events with its constraints and indexes, and without its triggers.
+/// A copy of the table of events with its constraints and indexes, but without its triggers.
 const PLAIN: &str = "CREATE TABLE plain_events (LIKE campaign_events INCLUDING ALL);
     ALTER TABLE plain_events ALTER feed_position SET DEFAULT 0,
         ALTER send_campaign_id SET DEFAULT gen_random_uuid(), ALTER send_contact_id SET DEFAULT gen_random_uuid(),
@@ -57,13 +57,13 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
     load_all(service).await
 }
 
-/// The sends of one call: of one campaign, as a provider's report.
+/// The sends of one call. They belong to one campaign, as in a provider's report.
 fn of_call(service: &Service, call: usize, batch: usize) -> impl Iterator<Item = Uuid> {
     let sends = &service.sends;
     (0..batch).map(move |index| sends[(call * batch + index) % sends.len()])
 }
 
-/// How many events per second a number of clients insert by SQL, one statement after the other.
+/// The events a second that clients insert by SQL, each of them one statement after the other.
 async fn inserted(
     service: &Service,
     table: &'static str,
@@ -101,7 +101,7 @@ async fn inserted(
     Ok(number(done * batch) / started.elapsed().as_secs_f64())
 }
 
-/// Waits until no change waits to be counted.
+/// Waits until all changes are counted.
 async fn settle(service: &Service) -> anyhow::Result<()> {
     while service.count("campaign_event_changes").await? > 0 {
         rest().await;
@@ -110,7 +110,7 @@ async fn settle(service: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Three events of each of 400,000 sends, in one statement.
+/// Inserts 1.2 million events in one statement.
 async fn load_all(service: &Service) -> anyhow::Result<()> {
     let sql = &service.sql;
     sql.execute_unprepared(

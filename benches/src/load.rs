@@ -1,6 +1,5 @@
-//! Clients that send HTTP requests as fast as they are answered, at as little cost as possible:
-//! each writes a request that is made beforehand, and reads as many bytes as the response
-//! announces.
+//! Cheap HTTP clients that send each request as soon as the previous one is answered. The requests
+//! are built in advance, and of a response only its status and length are parsed.
 
 use std::{
     io::{Read, Write},
@@ -14,27 +13,27 @@ use serde_json::{Value as Json, json};
 
 use crate::{number, percentile, yield_to_the_service};
 
-/// How a load was answered.
+/// The results of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Requests a second, of all clients together.
     pub(crate) per_second: f64,
-    /// Milliseconds.
+    /// In milliseconds.
     pub(crate) median: f64,
-    /// Milliseconds.
+    /// In milliseconds.
     pub(crate) p99: f64,
 }
 
-/// How a flood was answered.
+/// The results of a flood.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flood {
-    /// Requests that were executed, a second.
+    /// Executed requests a second.
     pub(crate) answered: f64,
-    /// Requests that were refused with 429 or 503, a second.
+    /// Requests a second that were refused with 429 or 503.
     pub(crate) refused: f64,
 }
 
-/// A request, as its bytes.
+/// The bytes of a request.
 pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json) -> Vec<u8> {
     let host = address.trim_start_matches("http://");
     let body = json!({ "query": query, "variables": variables }).to_string();
@@ -46,8 +45,8 @@ pub(crate) fn request(address: &str, token: &str, query: &str, variables: &Json)
     .into_bytes()
 }
 
-/// A number of clients send requests for some time, each one after the other, taken in turn. Each
-/// is a thread, which the kernel wakes directly.
+/// Sends requests by a number of clients for some time. Each client sends one request after the other,
+/// taken from `requests` in turn, and has a thread, which the kernel wakes directly.
 pub(crate) async fn of(
     address: &str,
     requests: Vec<Vec<u8>>,
@@ -65,7 +64,7 @@ pub(crate) async fn of(
                 let mut turn = client;
                 while started.elapsed() < time {
                     let asked = Instant::now();
-                    connection.is_answered(&requests[turn % requests.len()])?;
+                    connection.request(&requests[turn % requests.len()])?;
                     times.push(asked.elapsed().as_secs_f64() * 1_000.0);
                     turn += clients;
                 }
@@ -86,7 +85,7 @@ pub(crate) async fn of(
     Ok(Load { per_second, median: percentile(&times, 0.5), p99: percentile(&times, 0.99) })
 }
 
-/// A number of low-priority clients send requests for some time, each again as soon as it is
+/// Sends a request by low-priority clients for some time. Each client sends it again as soon as it is
 /// answered or refused.
 pub(crate) async fn flood(
     address: String,
@@ -104,7 +103,7 @@ pub(crate) async fn flood(
                 let mut connection = Connection::open(&address)?;
                 let (mut answered, mut refused) = (0, 0);
                 while started.elapsed() < time {
-                    match connection.ask(&request)? {
+                    match connection.send(&request)? {
                         200 => answered += 1,
                         429 | 503 => refused += 1,
                         status => bail!("a status {status}"),
@@ -131,7 +130,7 @@ pub(crate) async fn flood(
     Ok(Flood { answered: answered / seconds, refused: refused / seconds })
 }
 
-/// A connection that is kept.
+/// A persistent HTTP connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -144,9 +143,13 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 1 << 16] })
     }
 
-    /// Sends a request, whose response has to be one without an error.
-    pub(crate) fn is_answered(&mut self, request: &[u8]) -> anyhow::Result<()> {
-        let status = self.ask(request)?;
+    /// Sends a request.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the response has errors.
+    pub(crate) fn request(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let status = self.send(request)?;
         let start = &self.buffer[..self.buffer.len().min(1_000)];
         ensure!(
             status == 200 && find(start, b"\"errors\"").is_none(),
@@ -156,8 +159,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a request and waits for the whole response; its status.
-    fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+    /// Sends a request, reads the whole response, and returns its status.
+    fn send(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request)?;
         let mut read = 0;
         let (status, end) = loop {

@@ -1,12 +1,12 @@
-//! What the service does in a second, beside what the database does by itself: each figure is one of
-//! a run on this machine, and a ratio is of two figures of the same run.
+//! Benchmarks of the service, compared with the database alone. Ratios compare two figures of the
+//! same run on the same machine.
 //!
-//! `just bench` builds it and the service in release mode and runs it on a PostgreSQL server of
-//! its own. `just bench feed` runs one part of it; `--scale` says how much larger the second database
-//! of `figures` is than the first, and `--seconds` how long `soak` or `faults` takes, and
-//! `--attack`, as often as wanted, which attacks the soak makes: those whose description has the words.
+//! `just bench` builds this program and the service in release mode, and starts a PostgreSQL server.
+//! `just bench feed` runs one part. `--scale` sets how many times larger the second database of
+//! `figures` is than the first, and `--seconds` the length of `soak` or `faults`. `--attack` selects
+//! the attacks of the soak whose description contains these words, and can be repeated.
 
-#![expect(clippy::print_stdout, reason = "this is what it is for")]
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
 mod audience;
 mod bystander;
@@ -32,7 +32,7 @@ use anyhow::{Context, bail};
 use service::Service;
 use tokio::runtime::Builder;
 
-/// What can be run by itself.
+/// The parts that can be run separately.
 const PARTS: [&str; 11] = [
     "reading",
     "figures",
@@ -50,9 +50,9 @@ const PARTS: [&str; 11] = [
 fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let arguments = Arguments::read(std::env::args().skip(1))?;
-    // next to the database's own clients, which are similar
+    // with the same priority as pgbench, with which these parts are compared
     Builder::new_multi_thread().enable_all().build()?.block_on(throughput(&arguments))?;
-    // elsewhere, many clients have their own machines, so their cost should not count
+    // in production, clients run on other machines, so these should not take time from the service
     let clients =
         Builder::new_multi_thread().enable_all().on_thread_start(yield_to_the_service).build()?;
     clients.block_on(followers(&arguments))
@@ -63,7 +63,7 @@ fn yield_to_the_service() {
     campaigns_operation::lower_priority(19);
 }
 
-/// What is to be run.
+/// The arguments of the command line.
 struct Arguments {
     parts: Vec<String>,
     scale: usize,
@@ -97,7 +97,7 @@ impl Arguments {
         self.parts.iter().any(|named| named == part)
     }
 
-    /// Whether a part is to be run: where none is named, all are.
+    /// Whether to run a part: all parts if none is named.
     fn wants(&self, part: &str) -> bool {
         self.parts.is_empty() || self.names(part)
     }
@@ -119,7 +119,7 @@ async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.wants("watching") {
         watching::run(&Service::start().await?).await?;
     }
-    // fails where the other organization is refused anything, so it runs only on request
+    // fails if a request of the other organization is refused, so it runs only on request
     if arguments.names("overload") {
         overload::run(&Service::start().await?).await?;
     }
@@ -158,7 +158,7 @@ async fn followers(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The value below which so much of the sorted values lies.
+/// The value below which this share of the sorted values lies.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -170,7 +170,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// A count as a number to reckon with.
+/// A count as a float.
 #[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
 fn number(count: usize) -> f64 {
     count as f64

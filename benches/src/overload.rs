@@ -1,8 +1,8 @@
-//! Ten times as many clients as it takes to keep the service busy, for a minute. Nine tenths of them are
-//! of one organization, and ask again at once however they are answered; the others are of another
-//! organization, which should hardly notice.
+//! Ten times as many clients as keep the service busy, for a minute. Nine tenths of them belong to one
+//! organization, and send the next request at once even if they are refused. The others belong to another
+//! organization, whose requests should be delayed little.
 //!
-//! The clients of the flood run with the lowest priority, as they have machines of their own elsewhere.
+//! The clients of the flood have the lowest priority, because they run on other machines in production.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use crate::{
     service::Service,
 };
 
-/// How many clients keep the service busy.
+/// The number of clients that keep the service busy.
 const ENOUGH: usize = 128;
-/// The clients of the organization that floods.
+/// The number of clients of the flood.
 const FLOOD: usize = ENOUGH * 9;
-/// The clients of the other one: a tenth of all, and a few dashboards.
+/// The numbers of clients of the other organization: a tenth of all, and a few dashboards.
 const OTHERS: [usize; 2] = [ENOUGH, 4];
-/// How long the flood lasts, and how long the other one asks without it.
+/// The length of the flood.
 const TIME: Duration = Duration::from_mins(1);
+/// The length of the measurement without the flood.
 const ALONE: Duration = Duration::from_secs(10);
-/// The flood begins before the other one asks, and ends after it.
+/// The flood begins this long before the measurement, and ends this long after it.
 const MARGIN: Duration = Duration::from_secs(2);
 
 const QUERY: &str = "{ campaigns(first: 20) { nodes { name stats { openRate } sends(first: 10) { nodes { status contact { email } } } } } }";

@@ -11,7 +11,7 @@ use crate::{
     service::memory_of,
 };
 
-/// The packages: what it runs on may be newer than what is installed.
+/// The npm packages, with a version of Node that PostGraphile supports.
 const PACKAGES: [&str; 2] = ["postgraphile@5", "node@22"];
 
 const CONFIGURATION: &str = r#"
@@ -31,7 +31,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Installs it, where it is not yet, and starts it.
+    /// Installs it if it is missing, and starts it.
     pub(crate) async fn start(database: &str) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let target = program.parent().and_then(|folder| folder.parent()).context("a folder")?;
@@ -56,23 +56,23 @@ impl Peer {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        bail!("it does not listen")
+        bail!("PostGraphile does not listen")
     }
 
-    /// How clients that ask this are answered.
-    pub(crate) async fn ask(
+    /// Sends a query by a number of clients for some time.
+    pub(crate) async fn load(
         &self,
         query: &str,
         variables: &Json,
         clients: usize,
         time: Duration,
     ) -> anyhow::Result<Load> {
-        let ask = vec![load::request(&self.address, "none", query, variables)];
-        load::of(&self.address, ask.clone(), clients, time / 5).await?;
-        load::of(&self.address, ask, clients, time).await
+        let requests = vec![load::request(&self.address, "none", query, variables)];
+        load::of(&self.address, requests.clone(), clients, time / 5).await?;
+        load::of(&self.address, requests, clients, time).await
     }
 
-    /// How many bytes of memory it has.
+    /// Its resident memory in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<usize> {
         memory_of(&self.process)
     }
@@ -85,12 +85,12 @@ async fn install(folder: &PathBuf) -> anyhow::Result<()> {
     if folder.join("node_modules/postgraphile/dist/cli-run.js").exists() {
         return Ok(());
     }
-    println!("  PostGraphile is installed");
+    println!("  installing PostGraphile");
     let installed = Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--silent"])
         .args(PACKAGES)
         .current_dir(folder)
         .status();
-    ensure!(installed.await.context("npm")?.success(), "npm cannot install it");
+    ensure!(installed.await.context("npm")?.success(), "npm cannot install PostGraphile");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the database does by itself, as pgbench has it do it.
+//! The performance of the database alone, measured by pgbench.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use crate::load::Load;
 
-/// Clients that run these statements, one after the other, again and again for five seconds.
+/// Runs statements one after the other, repeatedly, by a number of clients for five seconds. The median
+/// of the result is an average.
 pub(crate) async fn run(url: &str, statements: &[String], clients: usize) -> anyhow::Result<Load> {
     let script = tempfile::NamedTempFile::new()?;
     std::fs::write(script.path(), statements.join(";\n") + ";\n")?;
@@ -24,11 +25,12 @@ pub(crate) async fn run(url: &str, statements: &[String], clients: usize) -> any
     let (per_second, median) = figure("tps = ")
         .zip(figure("latency average = "))
         .with_context(|| format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)))?;
-    // an average, since it reports nothing else
+    // pgbench reports only the average
     Ok(Load { per_second, median, p99: f64::NAN })
 }
 
-/// Debian's own, where it is: what is in the path there takes the address of a server for a name.
+/// The newest installed pgbench of Debian, or pgbench from PATH. Debian's wrapper in PATH does not accept a
+/// URL.
 fn program() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let programs = versions.map(|version| version.path().join("bin/pgbench"));

@@ -1,5 +1,5 @@
-//! What dashboards read: a list, a list within a list, figures; beside the same SQL by pgbench and, where
-//! npm can install it, beside PostGraphile on the same database.
+//! Queries of dashboards (a list, nested lists, and figures), compared with the same SQL by pgbench and, if
+//! npm can install it, with PostGraphile on the same database.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::{
     service::{self, Service},
 };
 
-/// How long each question is asked.
+/// The time for each query.
 const TIME: Duration = Duration::from_secs(5);
-/// By how many clients at once.
+/// The numbers of concurrent clients.
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
-struct Question {
+struct Query {
     name: &'static str,
-    query: &'static str,
-    /// As PostGraphile has it.
+    text: &'static str,
+    /// The same query for PostGraphile.
     peer: &'static str,
-    /// The statements that answer it.
+    /// The same SQL for pgbench.
     sql: Vec<String>,
 }
 
 pub(crate) async fn run() -> anyhow::Result<()> {
-    println!("  a database of 1.2 million events is made");
+    println!("  creating a database of 1.2 million events");
     let service = Service::of_scale(1).await?;
     figures::make_sums(&service).await?;
     println!(
@@ -62,25 +62,25 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         "ratio"
     );
     let for_peer = json!({ "org": service.organization });
-    let questions = questions(&service).await?;
-    for question in &questions {
+    let queries = queries(&service).await?;
+    for query in &queries {
         for clients in CLIENTS {
-            let ask = own(&service, question);
+            let ask = own(&service, query);
             load::of(&service.address, ask.clone(), clients, TIME / 5).await?;
             let own = load::of(&service.address, ask, clients, TIME).await?;
-            let limit = pgbench::run(&service.database.url, &question.sql, clients).await?;
+            let limit = pgbench::run(&service.database.url, &query.sql, clients).await?;
             let other = match &peer {
-                Ok(peer) => Some(peer.ask(question.peer, &for_peer, clients, TIME).await?),
+                Ok(peer) => Some(peer.load(query.peer, &for_peer, clients, TIME).await?),
                 Err(_) => None,
             };
-            print(question.name, clients, &own, &limit, other.as_ref());
+            print(query.name, clients, &own, &limit, other.as_ref());
         }
     }
-    for question in &questions {
+    for query in &queries {
         println!(
             "  {:<9} {:.1} statements a request",
-            question.name,
-            statements(&service, question).await?
+            query.name,
+            statements(&service, query).await?
         );
     }
     let memory = service.memory()? / 1_024 / 1_024;
@@ -88,18 +88,18 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     println!("  memory afterwards: {memory} MB, PostGraphile {of_peer} MB");
     drop(peer);
     let (process, address, token) = service.behind_row_security().await?;
-    for question in &questions {
-        let walled = vec![load::request(&address, &token, question.query, &json!({}))];
-        load::of(&address, walled.clone(), 16, TIME / 5).await?;
-        let walled = load::of(&address, walled, 16, TIME).await?;
-        let plain = load::of(&service.address, own(&service, question), 16, TIME).await?;
+    for query in &queries {
+        let secured = vec![load::request(&address, &token, query.text, &json!({}))];
+        load::of(&address, secured.clone(), 16, TIME / 5).await?;
+        let secured = load::of(&address, secured, 16, TIME).await?;
+        let plain = load::of(&service.address, own(&service, query), 16, TIME).await?;
         println!(
             "  {:<9} behind row security, 16 clients: {:.0} a second, median {:.2}, 99 % {:.2}; {:.2} of without",
-            question.name,
-            walled.per_second,
-            walled.median,
-            walled.p99,
-            walled.per_second / plain.per_second
+            query.name,
+            secured.per_second,
+            secured.median,
+            secured.p99,
+            secured.per_second / plain.per_second
         );
     }
     drop(process);
@@ -107,20 +107,20 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn own(service: &Service, question: &Question) -> Vec<Vec<u8>> {
-    vec![load::request(&service.address, &service.token, question.query, &json!({}))]
+fn own(service: &Service, query: &Query) -> Vec<Vec<u8>> {
+    vec![load::request(&service.address, &service.token, query.text, &json!({}))]
 }
 
-/// How many statements answer a request, less those that the service sends of itself meanwhile.
-async fn statements(service: &Service, question: &Question) -> anyhow::Result<f64> {
+/// The number of statements for a request, without the service's background statements.
+async fn statements(service: &Service, query: &Query) -> anyhow::Result<f64> {
     let before = service.statements().await?;
     let idle = service.statements().await?;
-    let answered = load::of(&service.address, own(service, question), 1, TIME).await?;
+    let answered = load::of(&service.address, own(service, query), 1, TIME).await?;
     let busy = service.statements().await?;
-    let of_itself = number(usize::try_from(idle - before)?) / 1.5;
+    let background = number(usize::try_from(idle - before)?) / 1.5;
     let all = number(usize::try_from(busy - idle)?);
     let seconds = TIME.as_secs_f64();
-    Ok((all - of_itself * (seconds + 1.5)) / (answered.per_second * seconds))
+    Ok((all - background * (seconds + 1.5)) / (answered.per_second * seconds))
 }
 
 fn print(name: &str, clients: usize, own: &Load, limit: &Load, peer: Option<&Load>) {
@@ -136,7 +136,7 @@ fn print(name: &str, clients: usize, own: &Load, limit: &Load, peer: Option<&Loa
     println!();
 }
 
-async fn questions(service: &Service) -> anyhow::Result<[Question; 3]> {
+async fn queries(service: &Service) -> anyhow::Result<[Query; 3]> {
     let org = service.organization;
     let page = |columns: &str| {
         format!("SELECT {columns} FROM campaigns WHERE org_id = '{org}' ORDER BY id LIMIT 51")
@@ -158,21 +158,21 @@ async fn questions(service: &Service) -> anyhow::Result<[Question; 3]> {
         contacts.join(",")
     );
     Ok([
-        Question {
+        Query {
             name: "list",
-            query: "{ campaigns(first: 50) { nodes { id name status sentAt } } }",
+            text: "{ campaigns(first: 50) { nodes { id name status sentAt } } }",
             peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name status sentAt } } }",
             sql: vec![page("id, name, status, sent_at")],
         },
-        Question {
+        Query {
             name: "nested",
-            query: "{ campaigns(first: 50) { nodes { name sends(first: 20) { nodes { status sentAt contact { email } } } } } }",
+            text: "{ campaigns(first: 50) { nodes { name sends(first: 20) { nodes { status sentAt contact { email } } } } } }",
             peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { name campaignSendsByOrgIdAndCampaignId(first: 20, orderBy: [PRIMARY_KEY_ASC]) { nodes { status sentAt contactByOrgIdAndContactId { email } } } } } }",
             sql: vec![page("id, name"), sends, contacts],
         },
-        Question {
+        Query {
             name: "rates",
-            query: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
+            text: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
             peer: "query ($org: UUID!) { allSums(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name sends delivered bounced uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints } } }",
             sql: vec![format!("SELECT * FROM sums WHERE org_id = '{org}' ORDER BY id LIMIT 50")],
         },

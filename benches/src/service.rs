@@ -1,4 +1,4 @@
-//! The service in release mode, as a process of its own, on a PostgreSQL server of its own.
+//! The service in release mode, as a separate process, with its own PostgreSQL server.
 
 use std::{
     path::PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct Service {
     pub(crate) other_organization: Uuid,
     pub(crate) sends: Vec<Uuid>,
     pub(crate) sql: DatabaseConnection,
-    /// From its start until it listened.
+    /// The time from its start until it listened.
     pub(crate) started_in: Duration,
     process: Child,
     pub(crate) database: TestDatabase,
@@ -40,12 +40,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// On two organizations of 10,000 sends each, without events.
+    /// Starts a service on two organizations of 10,000 sends each, without events.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         Self::start_with(&[]).await
     }
 
-    /// The same, with more arguments for the service.
+    /// Like [`Self::start`], with more arguments for the service.
     pub(crate) async fn start_with(more: &[&str]) -> anyhow::Result<Self> {
         let (postgres, database) = Postgres::own().await;
         let sql = database.connect().await;
@@ -75,12 +75,12 @@ impl Service {
         Self::on(postgres, database, sql, organization, other, more).await
     }
 
-    /// On 20 organizations of some size; asks for the largest of them.
+    /// Starts a service on 20 organizations of a scale, with a token for the largest of them.
     pub(crate) async fn of_scale(scale: usize) -> anyhow::Result<Self> {
         Self::filled(Data::Organizations { scale }).await
     }
 
-    /// On an organization with 200,000 contacts.
+    /// Starts a service on an organization with 200,000 contacts.
     pub(crate) async fn with_audience() -> anyhow::Result<Self> {
         Self::filled(Data::Audience).await
     }
@@ -129,7 +129,7 @@ impl Service {
         })
     }
 
-    /// A second service on the same database, whose viewers are behind row security: its process, its
+    /// Starts a second service on the same database, with row security. Returns its process, its
     /// address, and the token of a user of the organization.
     pub(crate) async fn behind_row_security(&self) -> anyhow::Result<(Child, String, String)> {
         let migrate = ["migrate", "--with-policies", "--database-url", &self.database.url];
@@ -151,7 +151,7 @@ impl Service {
         Ok((process, address, token))
     }
 
-    /// A second service on the same database: its process and its address.
+    /// Starts a second service on the same database. Returns its process and its address.
     pub(crate) async fn beside(
         &self,
         more: &[&str],
@@ -160,8 +160,12 @@ impl Service {
         serve(&self.database.url, more, environment).await
     }
 
-    /// Asks over HTTP.
-    pub(crate) async fn ask_as(
+    /// Sends an operation over HTTP.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the response has errors.
+    pub(crate) async fn execute_as(
         &self,
         http: &reqwest::Client,
         token: &str,
@@ -199,7 +203,7 @@ impl Service {
         Ok(ids)
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub(crate) async fn count(&self, table: &str) -> anyhow::Result<i64> {
         let select = format!("SELECT count(*) AS number FROM {table}");
         let select = Statement::from_string(self.sql.get_database_backend(), select);
@@ -207,10 +211,9 @@ impl Service {
         Ok(row.context("a number")?.try_get("", "number")?)
     }
 
-    /// How many statements its database has run in their own transactions, as reported a moment
-    /// later.
+    /// The number of transactions that the database has committed. Waits 1.5 s for the statistics.
     pub(crate) async fn statements(&self) -> anyhow::Result<i64> {
-        // backends report once a second
+        // backends report their statistics once a second
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let name = self.database.url.rsplit('/').next().context("a name")?;
         let select =
@@ -220,29 +223,29 @@ impl Service {
         Ok(row.context("a number")?.try_get("", "number")?)
     }
 
-    /// How large its program is, in bytes.
+    /// The size of its program in bytes.
     pub(crate) fn size() -> anyhow::Result<u64> {
         Ok(program()?.metadata()?.len())
     }
 
-    /// How many files and connections the service has open.
+    /// The number of the service's open file descriptors.
     pub(crate) fn files(&self) -> anyhow::Result<usize> {
         let id = self.process.id().context("it runs")?;
         Ok(std::fs::read_dir(format!("/proc/{id}/fd"))?.count())
     }
 
-    /// How many bytes of memory the service has.
+    /// The service's resident memory in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<usize> {
         memory_of(&self.process)
     }
 }
 
-/// The service's program, which stands beside this one.
+/// The service's program, in the same directory as this one.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("campaigns"))
 }
 
-/// A service on a database that listens at an address, and takes this program's tokens.
+/// The command for a service on a database that listens at an address and accepts this program's tokens.
 pub(crate) fn command(url: &str, listen: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(program()?);
     command
@@ -262,17 +265,17 @@ async fn serve(
         .args(more)
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())
-        // a line for each operation
+        // the log has a line for each operation
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("{} is not built: just bench", program.display()))?;
     let mut lines = BufReader::new(process.stdout.take().context("it writes")?).lines();
-    let line = lines.next_line().await?.context("it says where it listens")?;
+    let line = lines.next_line().await?.context("it prints its address")?;
     let address = line.strip_prefix("listening on ").context("an address")?.to_owned();
     Ok((process, address))
 }
 
-/// How many bytes of memory a process has.
+/// The resident memory of a process in bytes.
 pub(crate) fn memory_of(process: &Child) -> anyhow::Result<usize> {
     let id = process.id().context("it runs")?;
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
@@ -281,7 +284,7 @@ pub(crate) fn memory_of(process: &Child) -> anyhow::Result<usize> {
     Ok(kilobytes.parse::<usize>()? * 1_024)
 }
 
-/// Waits a moment for what is under way to come to rest.
+/// Waits a second for running work to finish.
 pub(crate) async fn rest() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }

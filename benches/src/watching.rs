@@ -1,5 +1,5 @@
-//! The cost of monitoring: the metrics, scraped every second, and the line of JSON that is logged
-//! for each operation, compared to a service without either.
+//! The cost of monitoring: a service whose metrics are scraped every second and that logs a line of JSON
+//! for each operation, compared with a service without metrics and log.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use serde_json::json;
 
 use crate::{load, percentile, service::Service};
 
-/// How often the two take turns, and how long each is asked then. On a machine that others use too, a turn
-/// of the same service differs by several percent: many short ones, of which the median is taken.
+/// The number of rounds, in each of which both services are measured. On a shared machine, measurements of
+/// the same service differ by several percent, so the result is the median of many short rounds.
 const ROUNDS: usize = 32;
+/// The time for each service in a round.
 const TIME: Duration = Duration::from_millis(1_500);
 const CLIENTS: usize = 16;
 
-const QUESTIONS: [(&str, &str); 2] = [
+const QUERIES: [(&str, &str); 2] = [
     ("list", "query List { campaigns(first: 20) { nodes { id name status sentAt } } }"),
     (
         "rates",
@@ -31,7 +32,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    for (name, query) in QUESTIONS {
+    for (name, query) in QUERIES {
         let ask = async |address: &str, time| {
             let request = load::request(address, &service.token, query, &json!({}));
             anyhow::Ok(load::of(address, vec![request], CLIENTS, time).await?.per_second)
@@ -42,7 +43,7 @@ pub(crate) async fn run(service: &Service) -> anyhow::Result<()> {
         }
         let mut rounds = Vec::with_capacity(ROUNDS);
         for round in 0..ROUNDS {
-            // none is always the first
+            // the services take turns to be measured first
             let (with, without) = if round % 2 == 0 {
                 (ask(watched, TIME).await?, ask(plain, TIME).await?)
             } else {

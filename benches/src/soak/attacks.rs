@@ -1,4 +1,4 @@
-//! What the hostile clients of the soak do.
+//! The attacks of the hostile clients of the soak.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -19,15 +19,15 @@ pub(super) enum Attack {
     FloodsUnknown,
     HalfMessages,
     ExpensivePages,
-    AsksForTheSchema,
+    Introspects,
     LongDocuments,
     ManyDocuments,
     LargeSubscriptions,
     LongLists,
     ManyConditions,
-    LongKeys,
-    HangsUp,
-    HangsUpUnknown,
+    LongAliases,
+    Disconnects,
+    DisconnectsUnknown,
     LargeCalls,
     LargeBodies,
 }
@@ -45,15 +45,15 @@ impl Attack {
         Self::FloodsUnknown,
         Self::HalfMessages,
         Self::ExpensivePages,
-        Self::AsksForTheSchema,
+        Self::Introspects,
         Self::LongDocuments,
         Self::ManyDocuments,
         Self::LargeSubscriptions,
         Self::LongLists,
         Self::ManyConditions,
-        Self::LongKeys,
-        Self::HangsUp,
-        Self::HangsUpUnknown,
+        Self::LongAliases,
+        Self::Disconnects,
+        Self::DisconnectsUnknown,
         Self::LargeCalls,
         Self::LargeBodies,
     ];
@@ -62,34 +62,34 @@ impl Attack {
         match self {
             Self::NeverReads => "subscribes and never reads",
             Self::FloodsUnknown => "floods the service before it is authenticated",
-            Self::HalfMessages => "begins a message of 8 MB and does not end it",
-            Self::ExpensivePages => "asks for 90 expensive pages at once on a socket",
-            Self::AsksForTheSchema => "asks for the schema, nested and large",
+            Self::HalfMessages => "starts a message of 8 MB and does not finish it",
+            Self::ExpensivePages => "requests 90 expensive pages at once on a socket",
+            Self::Introspects => "sends large and nested introspection queries",
             Self::LongDocuments => "sends documents that take long to validate",
-            Self::ManyDocuments => "sends documents that are kept, each another one",
+            Self::ManyDocuments => "sends a different cacheable document each time",
             Self::LargeSubscriptions => "opens subscriptions with filters of 1 MB",
-            Self::LongLists => "filters by 29,000 IDs, in lists of other lengths each time",
+            Self::LongLists => "filters by 29,000 IDs, in lists of different lengths",
             Self::ManyConditions => "filters by 500 patterns",
-            Self::LongKeys => "shows 500 rows under keys of 250 bytes",
-            Self::HangsUp => "hangs up while its operation runs",
-            Self::HangsUpUnknown => "hangs up on /readyz without a token",
+            Self::LongAliases => "selects 500 rows with aliases of 250 bytes",
+            Self::Disconnects => "disconnects while its operation runs",
+            Self::DisconnectsUnknown => "disconnects from /readyz without a token",
             Self::LargeCalls => "records 10,000 events in a call",
             Self::LargeBodies => "sends 8 MB of JSON",
         }
     }
 
-    /// Those whose description has some of these words; all of them without any.
+    /// The attacks whose description contains one of these words, or all of them if there are none.
     pub(super) fn with(words: &[String]) -> anyhow::Result<Vec<Self>> {
         let has = |attack: &Self| words.iter().any(|word| attack.name().contains(word.as_str()));
         let chosen: Vec<Self> =
             Self::ALL.into_iter().filter(|attack| words.is_empty() || has(attack)).collect();
-        anyhow::ensure!(!chosen.is_empty(), "no attack has these words");
+        anyhow::ensure!(!chosen.is_empty(), "no attack's description contains these words");
         Ok(chosen)
     }
 
-    /// Makes it, until the service ends it or it is over.
-    #[expect(clippy::too_many_lines, reason = "an attack after the other")]
-    pub(super) async fn make(
+    /// Runs the attack until it is over or the service ends it.
+    #[expect(clippy::too_many_lines, reason = "a list of attacks")]
+    pub(super) async fn run(
         self,
         service: &Service,
         number: usize,
@@ -97,8 +97,8 @@ impl Attack {
     ) -> anyhow::Result<()> {
         let http = Client::new();
         let ask = async |query: &str, variables: Json| {
-            // refused or not
-            service.ask_as(&http, &service.token, query, variables).await.ok();
+            // the operation may be refused
+            service.execute_as(&http, &service.token, query, variables).await.ok();
             made.fetch_add(1, Ordering::Relaxed);
         };
         let round = made.load(Ordering::Relaxed);
@@ -113,7 +113,7 @@ impl Attack {
                 let ping = json!({ "type": "ping", "payload": { "x": "y".repeat(60_000) } });
                 loop {
                     made.fetch_add(1, Ordering::Relaxed);
-                    peer.say(&ping).await?;
+                    peer.send(&ping).await?;
                 }
             }
             Self::HalfMessages => {
@@ -132,21 +132,21 @@ impl Attack {
             }
             Self::ExpensivePages => {
                 let mut peer = Follower::silent(&service.address).await?;
-                peer.introduce(&service.token).await?;
+                peer.authenticate(&service.token).await?;
                 peer.message().await?;
                 for id in 0_u64.. {
                     let payload = json!({ "query": EXPENSIVE });
                     let message =
                         json!({ "id": id.to_string(), "type": "subscribe", "payload": payload });
-                    peer.say(&message).await?;
+                    peer.send(&message).await?;
                     made.fetch_add(1, Ordering::Relaxed);
-                    // as many at once as the service accepts on a socket
+                    // the number of operations that the service accepts on a socket
                     if id >= 90 {
                         peer.ended().await?;
                     }
                 }
             }
-            Self::AsksForTheSchema => {
+            Self::Introspects => {
                 let nested = "possibleTypes { interfaces { ".repeat(6) + "name" + &"} } ".repeat(6);
                 ask(&format!("{{ __type(name: \"Node\") {{ {nested} }} }}"), json!({})).await;
                 let all = "__schema { types { name description fields { name description args { name description } } } }";
@@ -186,10 +186,10 @@ impl Attack {
             }
             Self::LargeSubscriptions => {
                 let mut peer = Follower::silent(&service.address).await?;
-                peer.introduce(&service.token).await?;
+                peer.authenticate(&service.token).await?;
                 for id in 0..90_u64 {
                     let payload = json!({ "query": SUBSCRIBE, "variables": { "filter": ids(25_000, 1_000) } });
-                    peer.say(
+                    peer.send(
                         &json!({ "id": id.to_string(), "type": "subscribe", "payload": payload }),
                     )
                     .await?;
@@ -207,20 +207,20 @@ impl Attack {
                     .collect();
                 ask(CONTACTS, json!({ "filter": { "or": conditions } })).await;
             }
-            Self::LongKeys => {
+            Self::LongAliases => {
                 let keys: Vec<String> =
                     (0..40).map(|at| format!("{}{at}: id", "k".repeat(250))).collect();
                 let nodes = keys.join(" ");
                 ask(&format!("{{ contacts(first: 500) {{ edges {{ node {{ {nodes} }} }} nodes {{ {nodes} }} }} }}"), json!({})).await;
             }
-            Self::HangsUp => {
+            Self::Disconnects => {
                 for _ in 0..50 {
-                    let asking = service.ask_as(&http, &service.token, EXPENSIVE, json!({}));
+                    let asking = service.execute_as(&http, &service.token, EXPENSIVE, json!({}));
                     tokio::time::timeout(Duration::from_millis(5), asking).await.ok();
                     made.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Self::HangsUpUnknown => {
+            Self::DisconnectsUnknown => {
                 for _ in 0..50 {
                     let asking = http.get(format!("{}/readyz", service.address)).send();
                     tokio::time::timeout(Duration::from_micros(1_500), asking).await.ok();
@@ -246,7 +246,7 @@ impl Attack {
     }
 }
 
-/// A filter by `count` IDs, in lists of this length.
+/// A filter by `count` IDs, in lists of `length` IDs.
 fn ids(count: usize, length: usize) -> Json {
     let lists = (0..count / length).map(|_| {
         let ids: Vec<String> = (0..length).map(|_| Uuid::new_v4().to_string()).collect();

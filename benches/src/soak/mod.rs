@@ -1,13 +1,13 @@
-//! Two thousand sockets for ten minutes, a hundred hostile clients, and another organization that
-//! asks for its dashboard and follows its events beside them.
+//! Two thousand sockets for ten minutes, a hundred of them hostile, and another organization that reads
+//! its dashboard and follows its events at the same time.
 //!
-//! Clients run with the lowest priority, as they have machines of their own elsewhere; all but those
-//! whose waiting is what is measured: the dashboard and the follower of the other organization, and
-//! the probe of `/healthz`. With `sched_autogroup`, Linux divides the cores between sessions before it
-//! looks at priorities, so PostgreSQL, which has a session of its own, would wait for the clients.
+//! Clients have the lowest priority, because they run on other machines in production. Exceptions are the
+//! measured clients: the dashboard and the follower of the other organization, and the probe of
+//! `/healthz`. With `sched_autogroup`, Linux first divides the cores between sessions and then applies
+//! priorities, so PostgreSQL, which has its own session, would wait for the clients.
 //!
-//! The hostile clients belong to the same organization as the 1,900 sockets. Each of them makes one
-//! of the attacks in [`attacks`], again and again.
+//! The hostile clients belong to the same organization as the 1,900 sockets. Each of them repeats one of
+//! the attacks in [`attacks`].
 
 mod attacks;
 
@@ -33,23 +33,24 @@ use attacks::Attack;
 
 const HONEST: usize = 1_900;
 const HOSTILE: usize = 100;
-/// How long the other organization asks alone, for comparison: before the others come and after they
-/// are gone, so that one of a hundred requests is found again in another run.
+/// The length of each of the two measurements without the other clients: before they come, and after
+/// they are gone. The slowest requests of a shorter one vary from run to run.
 const IDLE: Duration = Duration::from_mins(1);
-/// How often there is an event for the followers.
+/// The interval between events for the followers.
 const EVENT: Duration = Duration::from_millis(500);
-/// How often the other organization asks.
+/// The interval between requests of the other organization.
 const EVERY: Duration = Duration::from_millis(50);
 
 const DASHBOARD: &str = "{ campaigns(first: 20) { totalCount nodes { id name status sentAt } } }";
-/// Whether Linux divides the cores between sessions.
+/// The setting that makes Linux divide the cores between sessions.
 const AUTOGROUP: &str = "/proc/sys/kernel/sched_autogroup_enabled";
-/// How often `/healthz` is asked.
+/// The interval between requests of `/healthz`.
 const PROBE: Duration = Duration::from_millis(20);
-/// The budget of the process, as `--max-memory` takes it.
+/// The value of `--max-memory`.
 pub(crate) const MEMORY: &str = "256MiB";
 
-/// Makes the attacks whose description has some of these words; all of them without any.
+/// Runs the soak with the attacks whose description contains one of these words, or all attacks if there
+/// are none.
 pub(crate) async fn run(
     service: &Arc<Service>,
     length: Duration,
@@ -83,9 +84,9 @@ pub(crate) async fn run(
         attackers.push((attack, Arc::clone(&made)));
         tasks.spawn(async move {
             loop {
-                // it comes back, however it ends
-                let making = attack.make(&service, number, &made);
-                timeout(Duration::from_mins(1), making).await.ok();
+                // the attack is repeated, however it ends
+                let attacking = attack.run(&service, number, &made);
+                timeout(Duration::from_mins(1), attacking).await.ok();
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
@@ -129,11 +130,11 @@ pub(crate) async fn run(
     ended.store(true, Ordering::Relaxed);
     let (delays, health) = (joined(following).await?, joined(probing).await?);
     writer.abort();
-    // let events in flight arrive
+    // wait for the last events
     tokio::time::sleep(Duration::from_secs(3)).await;
     let written = written.load(Ordering::Relaxed);
     tasks.shutdown().await;
-    // what the attackers left behind ends
+    // wait for the end of abandoned operations
     tokio::time::sleep(Duration::from_secs(10)).await;
     idle.extend(joined(dashboard(service, IDLE)).await?);
     idle.sort_by(f64::total_cmp);
@@ -149,7 +150,7 @@ pub(crate) async fn run(
         largest.1
     );
     println!(
-        "  {:>8.0} events arrived at each of the {HONEST} that read: {written} written one by one, the others by the attack",
+        "  {:>8.0} events arrived at each of the {HONEST} honest sockets: {written} written one by one, the others by attacks",
         number(received.load(Ordering::Relaxed)) / number(HONEST)
     );
     for attack in made {
@@ -162,11 +163,11 @@ pub(crate) async fn run(
 
 fn warn_of_autogroups() {
     if std::fs::read_to_string(AUTOGROUP).is_ok_and(|is_on| is_on.trim() == "1") {
-        println!("  the clients take cores from PostgreSQL while {AUTOGROUP} is 1; set it to 0");
+        println!("  set {AUTOGROUP} to 0: while it is 1, clients take cores from PostgreSQL");
     }
 }
 
-/// The bytes of memory of the largest backend of the service's database that are its own, and the
+/// The private memory in bytes of the largest PostgreSQL backend of the service's database, and the
 /// beginning of its latest statement.
 async fn largest_connection(service: &Service) -> anyhow::Result<(usize, String)> {
     let select = "SELECT pid, left(query, 300) AS statement FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -187,9 +188,9 @@ async fn largest_connection(service: &Service) -> anyhow::Result<(usize, String)
 
 type Measured = JoinHandle<anyhow::Result<Vec<f64>>>;
 
-/// Measures on a thread of its own, so that what is measured is the service and not this program.
-/// Returns milliseconds, sorted.
-fn apart<F: Future<Output = anyhow::Result<Vec<f64>>>>(
+/// Measures on a separate thread, so that this program's load does not affect the result. Returns sorted
+/// milliseconds.
+fn on_own_thread<F: Future<Output = anyhow::Result<Vec<f64>>>>(
     measure: impl FnOnce() -> F + Send + 'static,
 ) -> Measured {
     std::thread::spawn(move || {
@@ -209,10 +210,10 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// How long each request of the other organization takes.
+/// Measures the requests of the other organization.
 fn dashboard(service: &Arc<Service>, length: Duration) -> Measured {
     let service = Arc::clone(service);
-    apart(move || async move {
+    on_own_thread(move || async move {
         let client = reqwest::Client::new();
         let started = Instant::now();
         let mut ticks = tokio::time::interval(EVERY);
@@ -220,17 +221,17 @@ fn dashboard(service: &Arc<Service>, length: Duration) -> Measured {
         while started.elapsed() < length {
             ticks.tick().await;
             let asked = Instant::now();
-            service.ask_as(&client, &service.other, DASHBOARD, json!({})).await?;
+            service.execute_as(&client, &service.other, DASHBOARD, json!({})).await?;
             took.push(milliseconds(asked));
         }
         Ok(took)
     })
 }
 
-/// How long each answer of `/healthz` takes.
+/// Measures the requests of `/healthz`.
 fn probe(service: &Arc<Service>, ended: &Arc<AtomicBool>) -> Measured {
     let (service, ended) = (Arc::clone(service), Arc::clone(ended));
-    apart(move || async move {
+    on_own_thread(move || async move {
         let client = reqwest::Client::new();
         let mut ticks = tokio::time::interval(PROBE);
         let mut took = Vec::new();
@@ -244,10 +245,10 @@ fn probe(service: &Arc<Service>, ended: &Arc<AtomicBool>) -> Measured {
     })
 }
 
-/// How long each event of the other organization takes from its commit to its follower.
+/// Measures the delay of events of the other organization from their commit to a follower.
 fn feed(service: &Arc<Service>, ended: &Arc<AtomicBool>) -> Measured {
     let (service, ended) = (Arc::clone(service), Arc::clone(ended));
-    apart(move || async move {
+    on_own_thread(move || async move {
         let mut follower = Follower::of_token(&service, &service.other, json!({})).await?;
         let sql = service.database.connect_once().await;
         let mut took = Vec::new();
