@@ -7,7 +7,7 @@ run *arguments:
 web:
     cd web && npm ci --ignore-scripts && npm run dev
 
-# Every test, on SQLite and on a PostgreSQL server of their own.
+# All tests, on SQLite and on a PostgreSQL server that they start.
 test *arguments:
     cargo test --workspace {{arguments}}
 
@@ -16,8 +16,8 @@ lint:
     cargo fmt --all --check
     RUSTFLAGS="-D warnings" cargo clippy --workspace --all-targets
 
-# The properties that hold for any input (documents, cursors, rules, tokens, messages), tried with many
-# more inputs than a test run tries.
+# The property tests (documents, cursors, rules, tokens, messages), with many more inputs than in
+# `just test`.
 fuzz cases="100000":
     PROPTEST_CASES={{cases}} cargo test --workspace -- of_anything any_json any_message any_text
 
@@ -25,7 +25,7 @@ fuzz cases="100000":
 schema:
     cargo run --quiet -- schema > schema.graphql
 
-# Prints the tables of the program into the pages of docs/ that have a place for one.
+# Updates the generated tables in docs/.
 docs:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -38,16 +38,16 @@ docs:
         printf '%s\n' "$before" "" "$printed" "" "$after" >"$page"
     done
 
-# A scratch PostgreSQL on port 5433, migrated and with the demo data, until Ctrl-C.
+# A temporary PostgreSQL server on port 5433, migrated and with demo data, until Ctrl-C.
 db port="5433":
     #!/usr/bin/env bash
     set -euo pipefail
-    # Debian's place for the server's programs, or wherever they are
+    # Debian's directory of the server's programs, or the directory in PATH
     newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
     bin=${newest:-$(dirname "$(command -v pg_ctl)")}
     directory=$(mktemp -d)
     as=()
-    # the server refuses root
+    # the server does not run as root
     if [ "$(id -u)" = 0 ]; then chown postgres "$directory"; as=(runuser -u postgres --); fi
     cd "$directory"
     "${as[@]}" "$bin/initdb" -D data -U postgres -A trust -E UTF8 >/dev/null
@@ -65,37 +65,37 @@ db port="5433":
     wait $server
 
 # The benchmark program, in release mode: `just bench feed` runs one part of it, `just bench soak` attacks
-# the service for ten minutes, `just bench overload` floods it, and `just bench faults` makes things fail
-# around it for an hour.
+# the service for ten minutes, `just bench overload` floods it, and `just bench faults` injects faults
+# for an hour.
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}
 
-# Where the time goes: runs a part of the benchmark under perf, and shows the functions of the service's
+# A CPU profile: runs a part of the benchmark under perf, and shows the functions of the service's
 # threads and their callees. Needs perf.
 profile part="reading":
     RUSTFLAGS="-C force-frame-pointers=yes" cargo build --profile profiling --target-dir target/profiling --workspace --bins
     perf record -F 499 --call-graph fp -o target/perf.data target/profiling/profiling/campaigns-benches {{part}}
     perf report -i target/perf.data --comm tokio-rt-worker --children --percent-limit 1 --stdio -g none
 
-# The screenshots in docs/, taken anew in Chromium of a service on fresh demo data.
+# Takes the screenshots in docs/ in Chromium, of a service on new demo data.
 shots:
     CAMPAIGNS_WEB=full cargo build --quiet --bin campaigns
     cd tests/node && npm ci --ignore-scripts --silent && SHOTS=../../docs node beside.mjs ../../target/debug/campaigns pages.mjs
 
-# How smooth the pages are while 10,000 events a second come in, and while 100,000 of these events are
-# scrolled: the longest task and the memory. `SECONDS=60 LONGEST=100 just smooth` fails above 100 ms.
+# Measures the pages' longest task and memory while 10,000 events a second arrive, and while 100,000 of
+# these events are scrolled. `SECONDS=60 LONGEST=100 just smooth` fails above 100 ms.
 smooth:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
     cd tests/node && npm ci --ignore-scripts --silent && YIELDING=1 node beside.mjs ../../target/release/campaigns smooth.mjs
 
-# What Lighthouse says of the overview. Fails where a category has less than 95.
+# Lighthouse's scores of the overview. Fails if a category has less than 95.
 lighthouse:
     CAMPAIGNS_WEB=full cargo build --quiet --release --bin campaigns
     cd tests/node && npm ci --ignore-scripts --silent && node beside.mjs ../../target/release/campaigns lighthouse.mjs
 
-# Asks a service on demo data anything that fits the schema, by schemathesis, and fails on an answer that is
-# the service's fault. Needs Python.
+# Sends generated operations to a service on demo data, by schemathesis, and fails on a response with a
+# server error. Needs Python.
 schemathesis examples="100":
     #!/usr/bin/env bash
     set -euo pipefail
@@ -113,17 +113,17 @@ schemathesis examples="100":
         --header "Authorization: Bearer $token" --max-examples {{examples}} --continue-on-failure \
         --checks not_a_server_error,nothing_internal
 
-# What is depended on, against deny.toml: known vulnerabilities, licences, sources. Installs cargo-deny
-# where it is not.
+# Checks the dependencies against deny.toml: known vulnerabilities, licenses, sources. Installs cargo-deny
+# if it is missing.
 audit:
     cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
     cargo deny check
 
-# Whether each alert fires when it should, and only then. Needs promtool, of Debian's package prometheus.
+# Tests that each alert fires when it should, and only then. Needs promtool, from Debian's package prometheus.
 alerts:
     promtool test rules deploy/alerts.test.yaml
 
-# What the service and its pages are made of, as CycloneDX: target/sbom.json. Needs Node.
+# Writes the components of the service and its pages to target/sbom.json, as CycloneDX. Needs Node.
 sbom:
     npx --ignore-scripts --yes @cyclonedx/cdxgen --type rust --type js --no-install-deps \
         --exclude "tests/**" --exclude "**/node_modules/**" --output target/sbom.json .
