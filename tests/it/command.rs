@@ -350,8 +350,17 @@ async fn wrong_usage_is_reported_and_exits_with_2() {
     let key = here.join("key.pem");
     std::fs::write(&key, "no key").unwrap();
     let key = key.to_str().unwrap();
+    let private = here.join("private.pem");
+    std::fs::write(&private, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let private = private.to_str().unwrap();
     for (arguments, reported) in [
         (&["--nonsense"][..], "--nonsense"),
+        (
+            &["serve", "--database-url", "sqlite://x.db", "--jwt-public-key", private],
+            "a private key",
+        ),
+        (&["serve", "--jwt-audience", ""], "--jwt-audience"),
+        (&["serve", "--jwt-issuer", ""], "--jwt-issuer"),
         (&["dance"], "dance"),
         (&["serve", "--listen", "here"], "--listen"),
         (&["serve", "--database-url", "mysql://x"], "postgres://"),
@@ -402,6 +411,10 @@ async fn wrong_usage_is_reported_and_exits_with_2() {
         assert!(run.err.contains(reported), "{arguments:?}: {}", run.err);
         assert!(run.out.is_empty(), "{arguments:?}: {}", run.out);
     }
+    let empty = Binary::command(here, &["serve"]).await.env("DATABASE_URL", "").output();
+    let empty = empty.await.unwrap();
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("DATABASE_URL is empty"));
     assert!(!here.join("campaigns.db").exists());
 }
 

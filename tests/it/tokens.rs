@@ -2,7 +2,7 @@
 
 use campaigns_scope::{ClaimRules, Key, Verifier};
 use campaigns_tests::{Answer, Backend, Socket, TestApp};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -145,6 +145,28 @@ async fn a_logout_token_of_the_issuer_opens_neither_a_request_nor_a_socket() {
     let payload = json!({ "Authorization": format!("Bearer {token}") });
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
     assert_eq!(socket.closed().await, 4403);
+}
+
+#[test]
+fn a_token_whose_claims_name_another_type_is_refused() {
+    let verifier = Verifier::new(Key::secret(SECRET).unwrap(), ClaimRules::default());
+    let verify = |name: &str, value: Json| {
+        let mut claims = json!({ "sub": "x", "org_id": Uuid::nil(), "exp": 2_000 });
+        claims[name] = value;
+        verifier.verify(&TestApp::sign(&claims), DateTime::from_timestamp(1_000, 0).unwrap())
+    };
+    for (name, value, is_accepted) in [
+        ("typ", json!("Bearer"), true),
+        ("typ", json!("ID"), true),
+        ("typ", json!("Refresh"), false),
+        ("typ", json!("Offline"), false),
+        ("typ", json!("Logout"), false),
+        ("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }), false),
+        ("events", json!("a claim of the operator's own"), true),
+    ] {
+        let verified = verify(name, value.clone());
+        assert_eq!(verified.is_ok(), is_accepted, "{name} {value}: {verified:?}");
+    }
 }
 
 #[test]

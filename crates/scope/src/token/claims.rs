@@ -70,15 +70,22 @@ pub(super) fn claim<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     dots.find_map(|(dot, _)| claim(object.get(&name[..dot])?, &name[dot + 1..]))
 }
 
-/// Whether a claim contains one of these roles: as text, in a list (Keycloak, Entra ID), or as a key
-/// of an object (Zitadel).
-pub(super) fn has_role(claim: &Value, roles: &[String]) -> bool {
+/// Whether the claim with this name contains one of these roles: as text, in a list (Keycloak, Entra
+/// ID), as the `key` of an object in a list (Kinde), as a key of an object (Zitadel), as `true`
+/// (Firebase), or among the scopes of `scope` or `scp`, separated by spaces (RFC 8693, section 4.2).
+pub(super) fn has_role(name: &str, claim: &Value, roles: &[String]) -> bool {
     let is_one = |role: &str| roles.iter().any(|one| one == role);
+    let is_scope = matches!(name.rsplit('.').next(), Some("scope" | "scp"));
     match claim {
+        Value::String(scopes) if is_scope => scopes.split(' ').any(is_one),
         Value::String(role) => is_one(role),
-        Value::Array(all) => all.iter().filter_map(Value::as_str).any(is_one),
+        Value::Array(all) => all.iter().any(|role| match role {
+            Value::String(role) => is_one(role),
+            role => role["key"].as_str().is_some_and(is_one),
+        }),
         Value::Object(object) => object.keys().any(|role| is_one(role)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Bool(is_set) => is_one(if *is_set { "true" } else { "false" }),
+        Value::Null | Value::Number(_) => false,
     }
 }
 
@@ -121,6 +128,28 @@ mod tests {
             (".a", None),
         ] {
             assert_eq!(claim(&claims, name), value.as_ref(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_found_in_each_form_that_issuers_use() {
+        let roles = ["admin".to_owned(), "true".to_owned()];
+        for (name, claim, expected) in [
+            ("role", json!("admin"), true),
+            ("role", json!("billing admin"), false),
+            ("roles", json!(["member", "admin"]), true),
+            ("roles", json!([{ "id": "1", "key": "admin", "name": "The admin" }]), true),
+            ("roles", json!([{ "id": "1", "key": "member", "name": "admin" }, 7, null]), false),
+            ("roles", json!({ "admin": { "1": "x.example" } }), true),
+            ("admin", json!(true), true),
+            ("admin", json!(false), false),
+            ("admin", json!(1), false),
+            ("scope", json!("openid admin"), true),
+            ("scope", json!("openid administration"), false),
+            ("x.scp", json!("openid admin"), true),
+            ("scp", json!(["openid", "admin"]), true),
+        ] {
+            assert_eq!(has_role(name, &claim, &roles), expected, "{name}: {claim}");
         }
     }
 

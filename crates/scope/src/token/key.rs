@@ -28,6 +28,9 @@ pub enum InvalidKey {
     /// An HS256 secret of less than 32 bytes (RFC 7518, section 3.2).
     #[error("the secret has {0} bytes; it needs at least 32")]
     ShortSecret(usize),
+    /// A private key, which the service must not have.
+    #[error("this is a private key; give the public key that belongs to it")]
+    Private,
     /// Not a PEM public key for RS256, ES256, ES384 or `EdDSA`.
     #[error("this is not a PEM public key for RS256, ES256, ES384 or EdDSA")]
     NotPem,
@@ -62,6 +65,9 @@ impl Key {
     /// # Errors
     /// If it is none of these.
     pub fn public_pem(pem: &[u8]) -> Result<Self, InvalidKey> {
+        if String::from_utf8_lossy(pem).contains("PRIVATE KEY-----") {
+            return Err(InvalidKey::Private);
+        }
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
             Ok(Self { algorithm: Algorithm::RS256, key })
         } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {

@@ -101,7 +101,7 @@ impl Verifier {
             }
         };
         let role = match claim(&claims, &self.rules.role) {
-            Some(role) if has_role(role, &self.rules.admin_roles) => Role::Admin,
+            Some(role) if has_role(&self.rules.role, role, &self.rules.admin_roles) => Role::Admin,
             _ => Role::Member,
         };
         let claimed = organization.map(|organization| (organization, role));
@@ -159,7 +159,9 @@ impl VerificationKey {
             return Err(InvalidToken::Signature);
         }
         // issuers sign logout tokens, security events and proofs with the same keys (RFC 8725, section 3.11)
-        if decoded.header.typ.is_some_and(|named| !is_access_token(&named)) {
+        if decoded.header.typ.is_some_and(|named| !is_access_token(&named))
+            || claims_are_of_another_token(&decoded.claims)
+        {
             return Err(InvalidToken::Type);
         }
         Ok(decoded.claims)
@@ -171,6 +173,16 @@ impl VerificationKey {
 fn is_access_token(named: &str) -> bool {
     let named = named.to_ascii_lowercase();
     matches!(named.strip_prefix("application/").unwrap_or(&named), "jwt" | "at+jwt")
+}
+
+/// Whether claims are those of a token that is not for requests: a refresh or logout token of Keycloak,
+/// which names the type in a claim, or a logout token or security event of any issuer (OpenID Connect
+/// Back-Channel Logout 1.0, section 2.4; RFC 8417, section 2.2). ID tokens are accepted: the dashboard
+/// sends them where access tokens are not JWTs.
+fn claims_are_of_another_token(claims: &Value) -> bool {
+    let named = claims["typ"].as_str().unwrap_or_default();
+    let others = ["refresh", "offline", "logout"];
+    others.iter().any(|other| named.eq_ignore_ascii_case(other)) || claims["events"].is_object()
 }
 
 fn validation(algorithm: Algorithm, rules: &ClaimRules) -> Validation {

@@ -250,7 +250,12 @@ impl DatabaseUrl {
     pub(super) fn get(&self) -> anyhow::Result<Option<String>> {
         match (&self.database_url, std::env::var("DATABASE_URL")) {
             (Some(url), _) => Ok(Some(url.clone())),
-            (None, Ok(url)) if !url.is_empty() => match database_url(&url) {
+            // an unset variable of a deployment's own must not start the development mode
+            (None, Ok(url)) if url.is_empty() => Err(WrongUsage(
+                "DATABASE_URL is empty; set it to an address, or unset it".to_owned(),
+            )
+            .into()),
+            (None, Ok(url)) => match database_url(&url) {
                 Ok(url) => Ok(Some(url)),
                 Err(why) => Err(WrongUsage(format!("DATABASE_URL: {why}")).into()),
             },

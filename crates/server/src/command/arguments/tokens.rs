@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use campaigns_scope::{ClaimRules, Key};
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use reqwest::Url;
 
 use super::wrong_usage::WrongUsage;
@@ -83,18 +83,19 @@ pub(in crate::command) struct Claims {
     /// The claim with the organization's ID. A dot separates the names of nested objects.
     #[arg(long, value_name = "CLAIM", default_value = "org_id")]
     jwt_org_claim: String,
-    /// The claim with the role, with a list of roles, or with an object whose keys are roles. A dot
-    /// separates the names of nested objects.
+    /// The claim with the role, with a list of roles, with an object whose keys are roles, or with
+    /// true. A claim "scope" or "scp" can list roles separated by spaces. A dot separates the names of
+    /// nested objects.
     #[arg(long, value_name = "CLAIM", default_value = "role")]
     jwt_role_claim: String,
     /// The roles that make a user an admin. Any other role is a member.
     #[arg(long, value_name = "ROLES", default_value = "admin,owner", value_delimiter = ',')]
     jwt_admin_roles: Vec<String>,
     /// The issuer that tokens must have.
-    #[arg(long, value_name = "ISSUER")]
+    #[arg(long, value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     jwt_issuer: Option<String>,
     /// The audience that tokens must have.
-    #[arg(long, value_name = "AUDIENCE")]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     jwt_audience: Option<String>,
 }
 
