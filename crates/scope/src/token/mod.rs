@@ -3,11 +3,13 @@
 //! **Invariants.** Only [`Verifier`] makes a [`Bearer`], from claims with a valid signature of a key
 //! that the operator configured. The key decides the algorithm; the token's header is only compared
 //! with it (RFC 8725, section 3.1). A [`Viewer`] is made only from a bearer: by the token's own
-//! claims, or by an active membership ([`Memberships`](crate::Memberships)).
+//! claims, or by an active membership ([`Memberships`](crate::Memberships)). A token that was verified
+//! before is valid under the same conditions ([`verified`]).
 
 mod claims;
 mod key;
 mod signer;
+mod verified;
 mod verifier;
 
 pub use claims::{ClaimRules, ConflictingClaims};

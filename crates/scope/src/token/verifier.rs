@@ -1,6 +1,6 @@
 //! Verifies tokens.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
@@ -8,19 +8,26 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Bearer, InvalidToken, LEEWAY, Role, Viewer,
+    Bearer, InvalidToken, Role, Viewer,
     claims::{ClaimRules, claim, has_role, numeric_date},
     key::{Key, KeySet},
+    verified::{Verified, VerifiedTokens, check_times},
 };
 
 /// Verifies tokens, and turns them into bearers and viewers.
 pub struct Verifier {
     /// The keys in use.
-    keys: RwLock<Arc<[VerificationKey]>>,
+    keys: RwLock<Arc<Keys>>,
     rules: ClaimRules,
 }
 
-/// A key, and the requirements for its tokens.
+/// Keys, and the tokens that were verified with them. A key that is replaced takes its tokens along.
+struct Keys {
+    all: Vec<VerificationKey>,
+    verified: Mutex<VerifiedTokens>,
+}
+
+/// A key with the requirements for its tokens.
 struct VerificationKey {
     name: Option<String>,
     key: DecodingKey,
@@ -32,30 +39,29 @@ impl Verifier {
     #[must_use]
     pub fn new(key: Key, rules: ClaimRules) -> Self {
         let only = VerificationKey::of(None, key, &rules);
-        Self { keys: RwLock::new([only].into()), rules }
+        Self { keys: RwLock::new(Keys::of(vec![only])), rules }
     }
 
     /// A verifier without keys. Set them with [`Verifier::replace_keys`].
     #[must_use]
     pub fn without_keys(rules: ClaimRules) -> Self {
-        Self { keys: RwLock::new([].into()), rules }
+        Self { keys: RwLock::new(Keys::of(Vec::new())), rules }
     }
 
     /// Replaces the keys in use.
     pub fn replace_keys(&self, set: KeySet) {
-        let ready =
-            set.0.into_iter().map(|(name, key)| VerificationKey::of(name, key, &self.rules));
-        let keys = ready.collect();
+        let all = set.0.into_iter().map(|(name, key)| VerificationKey::of(name, key, &self.rules));
+        let keys = Keys::of(all.collect());
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// Whether there is any key.
     #[must_use]
     pub fn has_keys(&self) -> bool {
-        !self.keys().is_empty()
+        !self.keys().all.is_empty()
     }
 
-    fn keys(&self) -> Arc<[VerificationKey]> {
+    fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -79,14 +85,28 @@ impl Verifier {
     /// # Errors
     /// If the token is not valid at `now`.
     pub fn bearer(&self, token: &str, now: DateTime<Utc>) -> Result<Bearer, InvalidToken> {
-        let claims = claims_under(&self.keys(), token)?;
+        let keys = self.keys();
+        if let Some(verified) = keys.verified().get(token) {
+            return verified.bearer_at(now);
+        }
+        let verified = self.verified(&keys.all, token, now)?;
+        let bearer = verified.bearer_at(now)?;
+        keys.verified().keep(token, verified);
+        Ok(bearer)
+    }
+
+    /// The token, verified with one of these keys.
+    fn verified(
+        &self,
+        keys: &[VerificationKey],
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, InvalidToken> {
+        let claims = claims_under(keys, token)?;
         let expires_at =
             numeric_date(&claims, "exp")?.ok_or_else(|| InvalidToken::Claim("exp".to_owned()))?;
         let not_before = numeric_date(&claims, "nbf")?;
-        let leeway = chrono::TimeDelta::seconds(LEEWAY);
-        if now > expires_at + leeway || not_before.is_some_and(|start| now < start - leeway) {
-            return Err(InvalidToken::Time);
-        }
+        check_times(not_before, expires_at, now)?;
 
         let subject = claims["sub"]
             .as_str()
@@ -105,7 +125,18 @@ impl Verifier {
             _ => Role::Member,
         };
         let claimed = organization.map(|organization| (organization, role));
-        Ok(Bearer { subject, claimed, expires_at, claims: claims.into() })
+        let bearer = Bearer { subject, claimed, expires_at, claims: claims.into() };
+        Ok(Verified { bearer, not_before })
+    }
+}
+
+impl Keys {
+    fn of(all: Vec<VerificationKey>) -> Arc<Self> {
+        Arc::new(Self { all, verified: Mutex::default() })
+    }
+
+    fn verified(&self) -> std::sync::MutexGuard<'_, VerifiedTokens> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
