@@ -51,6 +51,12 @@ impl Error {
         }
     }
 
+    /// Whether the organization can retry later, although it has exceeded a limit.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::TooMany(_) | Self::RateLimited(_))
+    }
+
     fn client(code: Code, message: impl Into<String>, field: Option<String>) -> Self {
         Self::Client { code, message: message.into(), field, locations: Vec::new() }
     }

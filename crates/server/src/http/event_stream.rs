@@ -22,7 +22,7 @@ use campaigns_graphql::{Error, feed_place};
 use campaigns_operation::{Operation, error::internal};
 use campaigns_scope::{Budget, Place, Scope, Viewer};
 use campaigns_tasks::caught_request;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::json;
 use tokio::{
     sync::mpsc,
@@ -116,10 +116,9 @@ pub(super) fn serve(
 impl From<NotAdmitted> for Unreadable {
     fn from(why: NotAdmitted) -> Self {
         match why {
-            NotAdmitted::Busy => Self(StatusCode::SERVICE_UNAVAILABLE, Error::busy()),
+            NotAdmitted::Busy => Error::busy().into(),
             NotAdmitted::TooMany => {
-                let why = "Your organization has too many sockets and streams.";
-                Self(StatusCode::TOO_MANY_REQUESTS, Error::TooMany(why))
+                Error::TooMany("Your organization has too many sockets and streams.").into()
             }
             NotAdmitted::Exhausted(exhausted) => exhausted.into(),
         }

@@ -4,14 +4,14 @@ use campaigns_graphql::Error;
 use campaigns_scope::Exhausted;
 use http::StatusCode;
 
-use super::headers::Unusable;
+use super::{headers::Unusable, respond};
 
 /// The status and error of a request that is not a valid GraphQL request.
 pub(super) struct Unreadable(pub(super) StatusCode, pub(super) Error);
 
 impl From<Error> for Unreadable {
     fn from(error: Error) -> Self {
-        Self(StatusCode::BAD_REQUEST, error)
+        Self(respond::status(error.code(), error.is_retryable()), error)
     }
 }
 
@@ -29,11 +29,9 @@ impl From<Unusable> for Unreadable {
 
 impl From<Exhausted> for Unreadable {
     fn from(exhausted: Exhausted) -> Self {
-        let status = match exhausted {
-            Exhausted::Operation => StatusCode::PAYLOAD_TOO_LARGE,
-            Exhausted::Organization => StatusCode::TOO_MANY_REQUESTS,
-            Exhausted::Process => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self(status, exhausted.into())
+        match exhausted {
+            Exhausted::Operation => Self(StatusCode::PAYLOAD_TOO_LARGE, exhausted.into()),
+            Exhausted::Organization | Exhausted::Process => Error::from(exhausted).into(),
+        }
     }
 }
