@@ -15,7 +15,9 @@ const NICE: i32 = 10;
 /// The stack of a thread, as large as in the runtime.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Runs work on a separate, low-priority thread. The work ends early if the result is dropped.
+/// Runs work on a separate, low-priority thread. The work ends early if the result is dropped: the
+/// next time that it waits, or yields. What it owns, such as a permit, is dropped on its thread when
+/// it ends, and not before.
 ///
 /// # Panics
 /// If the work panics, or the operating system has no more threads.
@@ -80,6 +82,24 @@ mod tests {
         });
         assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
         assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn abandoned_work_owns_what_it_owns_until_it_ends() {
+        let (goes_on, waits) = std::sync::mpsc::channel::<()>();
+        let permit = std::sync::Arc::new(());
+        let owned = std::sync::Arc::downgrade(&permit);
+        let work = run_at_low_priority(async move {
+            let _permit = permit;
+            // it does not wait for anything that would notice
+            waits.recv().ok();
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
+        assert!(owned.upgrade().is_some());
+        drop(goes_on);
+        while owned.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -27,6 +27,11 @@ pub(crate) async fn read<T: Send + 'static>(
     if bytes <= LONG {
         return Ok(read());
     }
-    let _permit = scope.background_permit(deadline).await?;
-    Ok(run_at_low_priority(async { read() }).await)
+    let permit = scope.background_permit(deadline).await?;
+    let work = async move {
+        // until the thread ends, even if the client is gone by then
+        let _permit = permit;
+        read()
+    };
+    Ok(run_at_low_priority(work).await)
 }

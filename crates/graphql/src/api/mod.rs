@@ -110,9 +110,14 @@ impl Api {
         if !operation.takes_long() {
             return Ok(self.engine.prepare(operation)?);
         }
-        let _permit = scope.background_permit(deadline).await?;
+        let permit = scope.background_permit(deadline).await?;
         let engine = self.engine.clone();
-        Ok(run_at_low_priority(async move { engine.prepare(operation) }).await?)
+        let work = async move {
+            // until the thread ends, even if the client is gone by then
+            let _permit = permit;
+            engine.prepare(operation)
+        };
+        Ok(run_at_low_priority(work).await?)
     }
 
     /// The bytes of the cached operations.
@@ -156,12 +161,16 @@ impl Api {
         data.insert(self.limits);
         data.insert(self.live.clone());
         let permit = scope.execution_permit(is_expensive, deadline).await;
-        let _permit = permit.map_err(|error| Error::from(error).into_response())?;
+        let permit = permit.map_err(|error| Error::from(error).into_response())?;
         let engine = self.engine.clone();
         let execution = async move {
             let executed = engine.execute(prepared, data, request_id).await;
             let is_whole = executed.is_ok();
             let (Ok(mut response) | Err(mut response)) = executed;
+            // until the work ends, which is on a thread of its own if it is expensive; the bytes are
+            // given back first
+            let _permit = permit;
+            let budget = budget;
             if is_mutation {
                 outcomes.annotate(&mut response);
             }
