@@ -201,7 +201,9 @@ impl Api {
         }
     }
 
-    /// Opens a subscription within a scope. `timeout` applies to each of its responses.
+    /// Opens a subscription within a scope. `timeout` applies to each of its responses. Opening it,
+    /// with its first response, and each further response draw its cost from the organization's
+    /// rate; responses wait for it.
     ///
     /// # Errors
     /// A response with the reason why it was not opened.
@@ -215,8 +217,16 @@ impl Api {
         let passed = self.rates.pass(scope.organization(), prepared.cost());
         passed.map_err(Error::into_response)?;
         let selection = self.engine.follow(prepared);
-        let operation =
-            Subscriber { selection, scope: Arc::new(scope), viewer, now, timeout, after };
+        let operation = Subscriber {
+            selection,
+            scope: Arc::new(scope),
+            viewer,
+            now,
+            timeout,
+            after,
+            rates: self.rates.clone(),
+            is_prepaid: true.into(),
+        };
         Subscription::open(&self.live, &self.groups, operation).await
     }
 }

@@ -9,7 +9,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::rate::Rates;
 use crate::{
     context::Now,
     error::{self, Code, Error},
@@ -44,6 +48,10 @@ pub(super) struct Subscriber {
     pub(super) timeout: Duration,
     /// The place in the feed to continue after, instead of the one in the operation's arguments.
     pub(super) after: Option<Place>,
+    /// The rate that each response draws its cost from.
+    pub(super) rates: Rates,
+    /// Whether opening it has paid for the next response.
+    pub(super) is_prepaid: AtomicBool,
 }
 
 impl Subscriber {
@@ -143,8 +151,14 @@ impl Subscriber {
         }
     }
 
-    /// Executes the selection once.
+    /// Executes the selection once. If that is for a response, it waits for the organization's rate.
     pub(super) async fn execute(&self, execution: &Arc<Execution>) -> Option<Response> {
+        if !matches!(**execution, Execution::Opening(_))
+            && !self.is_prepaid.swap(false, Ordering::Relaxed)
+        {
+            let cost = self.selection.prepared().cost();
+            self.rates.wait(self.scope.organization(), cost).await;
+        }
         let mut data = Data::default();
         data.insert(Arc::new(self.execution_scope()));
         data.insert(self.viewer.clone());

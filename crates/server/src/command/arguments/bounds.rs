@@ -25,7 +25,8 @@ pub(in crate::command) struct Bounds {
         default_value_t = operation::Limits::default().depth
     )]
     max_depth: usize,
-    /// Maximum cost of an operation: its fields, multiplied by the rows that they return.
+    /// Maximum cost of an operation: its fields, multiplied by the rows that they return. Arguments
+    /// of more than 4 KiB cost their bytes as well, for each object that has the field.
     #[arg(
         long,
         value_name = "NUMBER",
@@ -88,7 +89,8 @@ pub(in crate::command) struct Bounds {
     )]
     max_wait: Duration,
     /// Maximum cost of an organization's operations per second: their fields, multiplied by the
-    /// rows that they request. Unlimited by default.
+    /// rows that they request. Each response of a subscription counts, and waits if necessary.
+    /// Unlimited by default.
     #[arg(long, value_name = "COST")]
     rate: Option<NonZeroU32>,
     /// Maximum cost of the operations that an organization can send at once, with --rate. Defaults
