@@ -11,6 +11,10 @@ use chrono::SecondsFormat;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+/// The maximum number of bytes of a cursor: one of the longest text that can be stored has up to
+/// 131,000, if each of its characters is escaped.
+pub(crate) const MAX_CURSOR: usize = 256 * 1024;
+
 /// The first byte of a sealed cursor. One that is not sealed starts with `[`.
 const SEALED: u8 = 1;
 

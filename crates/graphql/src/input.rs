@@ -19,7 +19,7 @@ pub(crate) fn id(value: &ID, path: Path<'_>) -> Result<Uuid, Error> {
 }
 
 /// The maximum number of bytes of text.
-const MAX_TEXT: usize = 16 * 1024;
+pub(crate) const MAX_TEXT: usize = 16 * 1024;
 /// The maximum number of bytes of a message's body: ten times what mail programs show.
 const MAX_CONTENT: usize = 1024 * 1024;
 /// The maximum number of bytes of JSON, as text.

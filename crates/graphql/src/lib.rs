@@ -19,6 +19,7 @@ mod contact;
 mod context;
 mod cursor;
 mod delete;
+mod digest;
 pub mod error;
 mod event;
 mod filter;

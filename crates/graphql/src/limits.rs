@@ -13,6 +13,8 @@ use campaigns_operation::{Charge, PricedField};
 use campaigns_scope::storable_time;
 use campaigns_segments::FIELDS;
 
+use crate::{cursor, input};
+
 /// The assumed rows of a list without a size.
 const DEFAULT_ROWS: usize = 50;
 /// The rows of a list without pages that is short by nature.
@@ -92,6 +94,20 @@ const INDEXED: [&str; 3] = ["CREATED_AT", "OCCURRED_AT", "FEED"];
 
 fn of_operator(operator: &str) -> usize {
     if PATTERNS.contains(&operator) { PATTERN } else { CONDITION }
+}
+
+/// The maximum number of bytes of a time, a time zone or an ID.
+const MAX_TOKEN: usize = 256;
+
+/// The maximum number of bytes of a text in an argument of a field, or in a filter. A text that is
+/// stored, or read by a mutation only, is checked by its resolver.
+pub(crate) fn max_text(object: &str, name: &str, ty: &str) -> Option<usize> {
+    match (ty, name) {
+        ("ID" | "DateTime", _) | ("String", "timezone") => Some(MAX_TOKEN),
+        ("String", "after" | "before") => Some(cursor::MAX_CURSOR),
+        ("String", _) if object.ends_with("Filter") => Some(input::MAX_TEXT),
+        _ => None,
+    }
 }
 
 /// The price of a field: how often its content can occur, and what finding it costs.
@@ -174,7 +190,7 @@ mod tests {
     /// The limit that an operation exceeds, if any.
     fn refused(query: &str) -> Option<String> {
         let operation = Operation { query: query.to_owned(), ..Default::default() };
-        let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+        let engine = Engine::new(true, <_>::default(), price, max_text, |_, _| Ok(()));
         match engine.prepare(engine.look_up(operation)) {
             Err(Error { code: Code::LimitExceeded, message, .. }) => Some(message),
             _ => None,
@@ -254,6 +270,77 @@ mod tests {
     }
 
     #[test]
+    fn every_text_in_an_argument_below_a_list_has_a_maximum_length() {
+        let mut texts = 0;
+        for (object, fields) in objects().iter().filter(|(object, _)| *object != "Mutation") {
+            for argument in fields.iter().flat_map(|field| &field.arguments) {
+                let (name, ty) = (&argument.node.name.node, base(&argument.node.ty.node));
+                if matches!(ty, "String" | "ID" | "DateTime") {
+                    assert!(max_text(object, name, ty).is_some(), "{object}({name}: {ty})");
+                    texts += 1;
+                }
+            }
+        }
+        assert!(texts > 20);
+    }
+
+    #[test]
+    fn long_arguments_cost_their_bytes_for_each_parent_and_each_alias() {
+        let cost = |query: &str, variables: serde_json::Value| {
+            let variables = variables.as_object().cloned().unwrap();
+            let operation =
+                Operation { query: query.to_owned(), variables, ..Operation::default() };
+            let limits = campaigns_operation::Limits { complexity: 1 << 40, ..<_>::default() };
+            let engine = Engine::new(true, limits, price, max_text, |_, _| Ok(()));
+            let prepared = engine.prepare(engine.look_up(operation));
+            prepared.unwrap_or_else(|error| panic!("{error:?}")).cost()
+        };
+        let nested = |parents: usize, fields: &str, values: usize| {
+            let query = format!(
+                "query ($f: EngagementEventFilter) {{ contacts(first: {parents}) {{ nodes {{ \
+                 {fields} }} }} }}"
+            );
+            let values = vec!["a".repeat(1_000); values];
+            cost(&query, serde_json::json!({ "f": { "url": { "in": values } } }))
+        };
+        let one = "events(filter: $f, first: 1) { nodes { id } }";
+        // three kilobytes are ordinary
+        assert_eq!(nested(1, one, 3), nested(1, one, 1));
+        let of_long = nested(1, one, 1_000) - nested(1, one, 1);
+        assert!((1_900..2_100).contains(&of_long), "{of_long}");
+        assert_eq!(nested(100, one, 1_000) - nested(100, one, 1), 100 * of_long);
+        let two = format!("a: {one} b: {one}");
+        assert_eq!(nested(1, &two, 1_000) - nested(1, &two, 1), 2 * of_long);
+        // literals cost the same
+        let literal = |values: usize| {
+            let values = vec![format!("\"{}\"", "a".repeat(1_000)); values].join(" ");
+            let query = format!(
+                "{{ contacts(first: 10) {{ nodes {{ events(filter: {{ url: {{ in: [{values}] }} }}, \
+                 first: 1) {{ nodes {{ id }} }} }} }} }}"
+            );
+            cost(&query, serde_json::json!({}))
+        };
+        assert_eq!(literal(1_000) - literal(1), 10 * of_long);
+        // what a mutation reads once costs nothing
+        let record = |query: &str, events: usize| {
+            let event = serde_json::json!({
+                "sendId": "x", "type": "CLICK", "url": "a".repeat(1_000),
+            });
+            cost(query, serde_json::json!({ "input": vec![event; events] }))
+        };
+        let recorded = "mutation ($input: [RecordEventInput!]!) { RECORDED }";
+        let record = |aliases: &[&str], events: usize| {
+            let fields: Vec<String> = aliases
+                .iter()
+                .map(|alias| format!("{alias}: recordEvents(input: $input) {{ recorded }}"))
+                .collect();
+            record(&recorded.replace("RECORDED", &fields.join(" ")), events)
+        };
+        assert_eq!(record(&["a"], 1_000), record(&["a"], 1));
+        assert!(record(&["a", "b"], 1_000) > record(&["a", "b"], 1) + 1_900);
+    }
+
+    #[test]
     fn a_payload_costs_as_much_as_its_input_is_long() {
         let query = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { ...P } } \
             fragment P on UpdateSendsPayload { sends { id status sentAt contact { id email } } }";
@@ -263,7 +350,7 @@ mod tests {
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
             let limits = campaigns_operation::Limits { complexity: 6 * 10_000, ..<_>::default() };
-            let engine = Engine::new(true, limits, price, |_, _| Ok(()));
+            let engine = Engine::new(true, limits, price, max_text, |_, _| Ok(()));
             engine.prepare(engine.look_up(operation)).is_err()
         };
         assert!(!refused(9_000));
@@ -300,7 +387,7 @@ mod tests {
             let variables = variables.as_object().cloned().unwrap();
             let operation =
                 Operation { query: query.to_owned(), variables, ..Operation::default() };
-            let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+            let engine = Engine::new(true, <_>::default(), price, max_text, |_, _| Ok(()));
             engine
                 .prepare(engine.look_up(operation))
                 .unwrap_or_else(|error| panic!("{error:?}"))
@@ -349,7 +436,7 @@ mod tests {
             "{{ previewSegment(rules: {{ combinator: \"or\", rules: [{rules}] }}) {{ count }} }}"
         );
         let operation = Operation { query: preview, ..Operation::default() };
-        let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+        let engine = Engine::new(true, <_>::default(), price, max_text, |_, _| Ok(()));
         assert!(engine.prepare(engine.look_up(operation)).unwrap().is_expensive());
     }
 
@@ -367,7 +454,7 @@ mod tests {
         assert!(refused(&possible(8)).unwrap().contains("nest lists"));
         let cost = |query: &str| {
             let operation = Operation { query: query.to_owned(), ..Default::default() };
-            let engine = Engine::new(true, <_>::default(), price, |_, _| Ok(()));
+            let engine = Engine::new(true, <_>::default(), price, max_text, |_, _| Ok(()));
             engine.prepare(engine.look_up(operation)).map_or(usize::MAX, |prepared| prepared.cost())
         };
         assert_eq!(cost("{ __schema { queryType { name } } }"), 3);

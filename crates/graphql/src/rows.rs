@@ -16,6 +16,7 @@
 use std::{
     any::Any,
     collections::HashMap,
+    fmt,
     mem::discriminant,
     sync::{Arc, Mutex},
 };
@@ -29,7 +30,7 @@ use sea_orm::{
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{context::RequestContext, error::Error};
+use crate::{context::RequestContext, digest::Digest, error::Error};
 
 /// The number of siblings in one statement.
 const CHUNK: usize = 2_000;
@@ -40,7 +41,31 @@ type Shared = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Of(&'static str, u64),
-    Text(String),
+    /// Of a field with arguments.
+    Field([u8; 32]),
+}
+
+/// The keys of the fields of one execution.
+///
+/// Rows of the feed are shared by subscribers with other operations, so a key is a digest of what
+/// distinguishes a field. It takes as long as the arguments are, so it is made once for each selected
+/// field, and not for each of its parents.
+#[derive(Default)]
+pub(crate) struct FieldKeys(Mutex<HashMap<usize, Key>>);
+
+impl Key {
+    /// The key of the selected field in a context. `write` writes all that distinguishes it from
+    /// other fields of its object, as its name and arguments determine it.
+    pub(crate) fn of_field(
+        ctx: &Context<'_>,
+        write: impl FnOnce(&mut Digest) -> fmt::Result,
+    ) -> Self {
+        let FieldKeys(keys) = ctx.data_unchecked();
+        // the selections outlive the execution, and its variables do not change
+        let selected = std::ptr::from_ref(ctx.item).addr();
+        let mut keys = keys.lock().expect("no holder of the lock panics");
+        keys.entry(selected).or_insert_with(|| Self::Field(Digest::of(write))).clone()
+    }
 }
 
 impl From<&'static str> for Key {

@@ -32,6 +32,8 @@ pub(crate) struct CachedOperation {
     pub(crate) variables: Vec<Positioned<VariableDefinition>>,
     /// The path of the first use of each variable.
     pub(crate) places: HashMap<String, String>,
+    /// The maximum number of bytes of each text in a variable.
+    pub(crate) max_texts: HashMap<Name, usize>,
     /// The variables that are used where null is not allowed.
     pub(crate) never_null: HashSet<Name>,
     /// The bytes that the input objects among its literals take in resolvers.
@@ -66,6 +68,7 @@ impl CachedOperation {
             + self.name.held()
             + self.variables.held()
             + self.places.held()
+            + (size_of::<Name>() + 2 * size_of::<usize>()) * self.max_texts.capacity()
             + 2 * size_of::<Name>() * self.never_null.capacity()
             + plan
     }
@@ -141,6 +144,7 @@ mod tests {
             name: None,
             variables: Vec::new(),
             places: HashMap::new(),
+            max_texts: HashMap::new(),
             never_null: HashSet::new(),
             input_bytes: 0,
             selection_count: 0,

@@ -4,10 +4,12 @@
 //! async-graphql passes null to a resolver for an omitted variable. Here, an argument or input field
 //! whose value is an omitted variable is removed from the selections ([`omit`](mod@crate::omit)), so
 //! that its default applies. Values of the wrong type are found here, with their path: a wrong literal
-//! is `GRAPHQL_VALIDATION_FAILED`, and a wrong variable is `BAD_USER_INPUT`.
+//! is `GRAPHQL_VALIDATION_FAILED`, and a wrong variable is `BAD_USER_INPUT`. A text
+//! that is too long for its place is `BAD_USER_INPUT` in both: it is found once, and not for each object
+//! with the field.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
 };
 
@@ -36,6 +38,8 @@ const FIELD: usize = 64;
 pub(crate) struct Literals {
     /// The path of the first use of each variable.
     pub(crate) places: HashMap<String, String>,
+    /// The maximum number of bytes of each text in a variable, by the variable's name.
+    pub(crate) max_texts: HashMap<Name, usize>,
     /// The bytes that their input objects take in resolvers.
     pub(crate) bytes: usize,
 }
@@ -52,11 +56,29 @@ pub(crate) fn literals(
         fragments: &document.fragments,
         read: HashSet::new(),
         places: HashMap::new(),
-        bytes: Cell::new(0),
-        rounded,
+        values: Values { bytes: Cell::new(0), rounded, max_texts: RefCell::default() },
     };
     reader.operation(operation)?;
-    Ok(Literals { places: reader.places, bytes: reader.bytes.get() })
+    let Reader { places, values, .. } = reader;
+    let max_texts = values.max_texts.take();
+    for definition in operation.variable_definitions.iter().map(|definition| &definition.node) {
+        let (name, Some(default)) = (&definition.name.node, &definition.default_value) else {
+            continue;
+        };
+        let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
+        let place = ValuePath {
+            path: Path::argument(place),
+            source: Source::Literal,
+            values: &values,
+            max_text: max_texts.get(name).copied(),
+        };
+        let checked =
+            check(types, &definition.var_type.node, &default.node.clone().into_value(), &place);
+        // the validation finds a default of another type, with its location
+        checked
+            .or_else(|error| if error.code == Code::BadUserInput { Err(error) } else { Ok(()) })?;
+    }
+    Ok(Literals { places, max_texts, bytes: values.bytes.get() })
 }
 
 /// The checked variables of a request.
@@ -77,8 +99,8 @@ pub(crate) fn variables(
     rounded: &RoundedNumbers,
 ) -> Result<CoercedVariables, Error> {
     let (mut given, mut omitted) = (Variables::default(), HashSet::new());
-    let bytes = Cell::new(0);
-    let CachedOperation { variables: definitions, places, never_null, .. } = cached;
+    let of_all = Values { bytes: Cell::new(0), rounded, max_texts: RefCell::default() };
+    let CachedOperation { variables: definitions, places, max_texts, never_null, .. } = cached;
     for definition in definitions.iter().map(|definition| &definition.node) {
         let name = &definition.name.node;
         let place = places.get(name.as_str()).map_or(name.as_str(), String::as_str);
@@ -94,7 +116,12 @@ pub(crate) fn variables(
             (Some(value), _) => {
                 let value = Value::from_json(value)
                     .map_err(|_| Error::bad_input(place, "This is not a JSON value."))?;
-                let place = ValuePath(Path::argument(place), Source::Variable, &bytes, rounded);
+                let place = ValuePath {
+                    path: Path::argument(place),
+                    source: Source::Variable,
+                    values: &of_all,
+                    max_text: max_texts.get(name).copied(),
+                };
                 check(types, ty, &value, &place)?;
                 refuse_null(&value)?;
                 let value = value.into_const().expect("JSON has no variables");
@@ -118,7 +145,7 @@ pub(crate) fn variables(
             }
         }
     }
-    Ok(CoercedVariables { values: given, omitted, bytes: bytes.get() })
+    Ok(CoercedVariables { values: given, omitted, bytes: of_all.bytes.get() })
 }
 
 #[derive(Clone, Copy)]
@@ -127,32 +154,70 @@ enum Source {
     Variable,
 }
 
-/// The path of a value, its source, the bytes of the input objects so far, and the rounded numbers.
+/// What is known of the values that were checked.
+struct Values<'a> {
+    /// The bytes of their input objects.
+    bytes: Cell<usize>,
+    /// The numbers that were rounded.
+    rounded: &'a RoundedNumbers,
+    /// The maximum number of bytes of each text in a variable.
+    max_texts: RefCell<HashMap<Name, usize>>,
+}
+
+/// The path of a value, and where it came from.
 #[derive(Clone, Copy)]
-struct ValuePath<'a>(Path<'a>, Source, &'a Cell<usize>, &'a RoundedNumbers);
+struct ValuePath<'a> {
+    path: Path<'a>,
+    source: Source,
+    values: &'a Values<'a>,
+    /// The maximum number of bytes of each text in it.
+    max_text: Option<usize>,
+}
 
 impl<'a> ValuePath<'a> {
     fn field(&'a self, name: &'a str) -> Self {
-        Self(self.0.field(name), self.1, self.2, self.3)
+        Self { path: self.path.field(name), ..*self }
     }
 
     fn index(&'a self, index: usize) -> Self {
-        Self(self.0.index(index), self.1, self.2, self.3)
+        Self { path: self.path.index(index), ..*self }
+    }
+
+    /// Records that a variable is used here.
+    fn note(&self, variable: &Name) {
+        let Some(max) = self.max_text else { return };
+        let mut max_texts = self.values.max_texts.borrow_mut();
+        let least = max_texts.entry(variable.clone()).or_insert(max);
+        *least = max.min(*least);
+    }
+
+    /// Refuses a text that is too long.
+    fn limit(&self, value: &Value) -> Result<(), Error> {
+        match (value, self.max_text) {
+            (Value::String(text), Some(max)) if text.len() > max => {
+                let message = format!("This can have at most {max} bytes in UTF-8.");
+                Err(Error::bad_input(self.path, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn refuse(&self, message: impl Into<String>) -> Error {
-        let code = match self.1 {
+        let code = match self.source {
             Source::Literal => Code::GraphqlValidationFailed,
             Source::Variable => Code::BadUserInput,
         };
-        Error::new(code, message, Some(self.0.to_string()))
+        Error::new(code, message, Some(self.path.to_string()))
     }
 }
 
 /// Checks a value against a type. The value of a variable is checked separately.
 fn check(types: &Types, ty: &Type, value: &Value, place: &ValuePath<'_>) -> Result<(), Error> {
     match (value, &ty.base) {
-        (Value::Variable(_), _) => Ok(()),
+        (Value::Variable(name), _) => {
+            place.note(name);
+            Ok(())
+        }
         (Value::Null, _) if ty.nullable => Ok(()),
         (Value::Null, _) => Err(place.refuse(format!("This is of type {ty} and cannot be null."))),
         (Value::List(values), BaseType::List(of)) => values
@@ -176,6 +241,7 @@ fn check_named(
         // validation has a better error for an unknown type
         None => Ok(()),
         Some(Input::Scalar) => {
+            place.limit(value)?;
             match (name, value) {
                 ("Int", Value::Number(number)) => match number.as_i64().map(i32::try_from) {
                     Some(Ok(_)) => Ok(()),
@@ -187,27 +253,29 @@ fn check_named(
                 ("ID", Value::Number(number)) if number.is_i64() => Ok(()),
                 ("Int" | "Float" | "String" | "DateTime" | "Boolean" | "ID", _) => refuse(),
                 // any JSON
-                _ if place.3.is_in(value) => Err(place.refuse(
+                _ if place.values.rounded.is_in(value) => Err(place.refuse(
                     "A number in this has too many digits to be stored exactly. Send it as text.",
                 )),
                 _ => Ok(()),
             }
         }
-        Some(Input::Enum(values)) => match (value, place.1) {
+        Some(Input::Enum(values)) => match (value, place.source) {
             (Value::Enum(value), _) if values.contains(value.as_str()) => Ok(()),
             (Value::String(value), Source::Variable) if values.contains(value) => Ok(()),
             _ => refuse(),
         },
         Some(Input::Object(fields)) => {
             let Value::Object(values) = value else { return refuse() };
-            place.2.set(place.2.get().saturating_add(FIELD * fields.len()));
+            let bytes = &place.values.bytes;
+            bytes.set(bytes.get().saturating_add(FIELD * fields.len()));
             for name in values.keys() {
                 if !fields.contains_key(name.as_str()) {
                     return Err(place.field(name).refuse("This field does not exist."));
                 }
             }
             for (field, slot) in fields {
-                check_slot(types, slot, values.get(field.as_str()), &place.field(field))?;
+                let place = ValuePath { max_text: slot.max_text, ..place.field(field) };
+                check_slot(types, slot, values.get(field.as_str()), &place)?;
             }
             Ok(())
         }
@@ -234,8 +302,7 @@ struct Reader<'a> {
     read: HashSet<&'a str>,
     /// The path of the first use of each variable.
     places: HashMap<String, String>,
-    bytes: Cell<usize>,
-    rounded: &'a RoundedNumbers,
+    values: Values<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -258,12 +325,13 @@ impl<'a> Reader<'a> {
                         if let Some(slot) =
                             known.and_then(|of| of.arguments.get(name.node.as_str()))
                         {
-                            check(
-                                self.types,
-                                &slot.ty,
-                                &value.node,
-                                &ValuePath(path, Source::Literal, &self.bytes, self.rounded),
-                            )?;
+                            let place = ValuePath {
+                                path,
+                                source: Source::Literal,
+                                values: &self.values,
+                                max_text: slot.max_text,
+                            };
+                            check(self.types, &slot.ty, &value.node, &place)?;
                         }
                     }
                     let of = known.map_or("", |known| known.base());

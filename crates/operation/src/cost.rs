@@ -2,12 +2,16 @@
 //!
 //! A field costs 1, plus the cost of its selections multiplied by its maximum number of rows, plus the
 //! cost of finding the rows ([`Charge`]). An introspection field costs the number of fields in its
-//! answer. The cost depends only on the document, the variables and the schema.
+//! answer. A resolver reads its arguments again for each object, so long arguments cost their bytes
+//! ([`ORDINARY`], [`READ`]). The cost depends only on the document, the variables and the schema.
 //!
 //! **Invariant.** Sums saturate. [`measure`](mod@crate::measure) has bounded the size of the document
 //! with fragments expanded, so walking it takes bounded time and stack.
 
-use std::cell::Cell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+};
 
 use async_graphql::{
     Name, Variables,
@@ -16,6 +20,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
+    arguments,
     error::Error,
     introspection::Introspection,
     types::{self, Types},
@@ -84,6 +89,10 @@ pub(crate) struct Prices<'a> {
 struct CostCalculator<'a> {
     prices: Prices<'a>,
     variables: Option<&'a Variables>,
+    /// The bytes of variables that were measured.
+    bytes: RefCell<HashMap<Name, usize>>,
+    /// The sums of variables that were weighed: by argument, input field and variable.
+    sums: RefCell<HashMap<(String, String, Name), usize>>,
     /// Whether a variable was looked up.
     varies: Cell<bool>,
     /// The length of the longest list in an argument `input` of a root field.
@@ -91,6 +100,11 @@ struct CostCalculator<'a> {
     /// The number of fields counted so far in the answers of introspection fields.
     counted: Cell<usize>,
 }
+
+/// The bytes of a field's arguments that cost nothing extra: 100 IDs, or any text of ordinary length.
+const ORDINARY: usize = 4 * 1024;
+/// The bytes of arguments beyond [`ORDINARY`] that are read in the time of one field.
+const READ: usize = 512;
 
 /// The lowest cost of an expensive operation. Few expensive operations are executed at once.
 pub(crate) const EXPENSIVE: usize = 10_000;
@@ -133,10 +147,47 @@ impl<'a> CostCalculator<'a> {
         set: &SelectionSet,
         variables: Option<&'a Variables>,
     ) -> (Cost, bool) {
-        let mut calculator =
-            Self { prices, variables, varies: Cell::new(false), input: 1, counted: Cell::new(0) };
+        let mut calculator = Self {
+            prices,
+            variables,
+            bytes: RefCell::default(),
+            sums: RefCell::default(),
+            varies: Cell::new(false),
+            input: 1,
+            counted: Cell::new(0),
+        };
         calculator.input = calculator.longest_input(set);
-        (calculator.set(root, set), calculator.varies.get())
+        let mut cost = calculator.set(root, set);
+        if root == types::root(OperationType::Mutation) {
+            let once = calculator.reading_once(set);
+            cost.complexity = cost.complexity.saturating_sub(once);
+        }
+        (cost, calculator.varies.get())
+    }
+
+    /// What reading the input of a mutation costs: each argument of the root's fields, and each
+    /// variable in these, once. It costs nothing, as it is what the client has sent.
+    fn reading_once(&self, set: &SelectionSet) -> usize {
+        let seen = RefCell::new(HashSet::new());
+        let first = |name: &Name| {
+            if seen.borrow_mut().insert(name.clone()) { self.bytes_of(name) } else { 0 }
+        };
+        let fields = set.items.iter().map(|selection| match &selection.node {
+            Selection::Field(field) => reading(arguments::bytes(&field.node, &first)),
+            _ => 0,
+        });
+        fields.fold(0, usize::saturating_add)
+    }
+
+    /// The bytes of a variable.
+    fn bytes_of(&self, name: &Name) -> usize {
+        let Some(value) = self.variable(name) else { return 0 };
+        if let Some(bytes) = self.bytes.borrow().get(name) {
+            return *bytes;
+        }
+        let bytes = arguments::bytes_of_constant(value);
+        self.bytes.borrow_mut().insert(name.clone(), bytes);
+        bytes
     }
 
     fn set(&self, object: &str, set: &SelectionSet) -> Cost {
@@ -192,7 +243,10 @@ impl<'a> CostCalculator<'a> {
             within: self,
         };
         let charge = known.map_or(Charge { rows: 1, own: 0 }, |known| price(&priced(known)));
-        let complexity = inner.complexity.saturating_mul(charge.rows).saturating_add(charge.own);
+        let own = charge
+            .own
+            .saturating_add(reading(arguments::bytes(field, &|name| self.bytes_of(name))));
+        let complexity = inner.complexity.saturating_mul(charge.rows).saturating_add(own);
         Cost {
             depth: inner.depth.saturating_add(1),
             complexity: complexity.saturating_add(1),
@@ -278,12 +332,13 @@ impl PricedField<'_> {
         self.within.input
     }
 
-    /// The sum of the weights of all values in an argument that are not objects. `weight` takes the name
-    /// of the input field, and its value if that is text. A list of such values counts as one.
+    /// The sum of the weights of all values in an argument that are not objects. The name of an
+    /// input field decides the weight of its value, and a list of such values counts as one. The
+    /// weights of an argument are the same for each field that has it.
     #[must_use]
     pub fn sum(&self, argument: &str, weight: impl Fn(&str, Option<&str>) -> usize) -> usize {
         let Some(value) = self.selected.get_argument(argument) else { return 0 };
-        self.within.sum(argument, &value.node, &weight)
+        self.within.sum(&Weight { argument, of: &weight }, argument, &value.node)
     }
 
     /// The value of an argument, with its variables replaced.
@@ -293,25 +348,44 @@ impl PricedField<'_> {
     }
 }
 
-type Weight<'w> = &'w dyn Fn(&str, Option<&str>) -> usize;
+/// The weights of the values in an argument.
+struct Weight<'w> {
+    argument: &'w str,
+    of: &'w dyn Fn(&str, Option<&str>) -> usize,
+}
+
+/// The cost of reading arguments of this many bytes.
+fn reading(bytes: usize) -> usize {
+    bytes.saturating_sub(ORDINARY) / READ
+}
 
 impl CostCalculator<'_> {
-    fn sum(&self, name: &str, value: &Value, weight: Weight<'_>) -> usize {
+    fn sum(&self, weight: &Weight<'_>, name: &str, value: &Value) -> usize {
         match value {
-            Value::Variable(variable) => {
-                self.variable(variable).map_or(0, |value| sum_of_constant(name, value, weight))
-            }
+            Value::Variable(variable) => self.sum_of_variable(weight, name, variable),
             Value::Object(fields) => {
-                let sums = fields.iter().map(|(name, value)| self.sum(name, value, weight));
+                let sums = fields.iter().map(|(name, value)| self.sum(weight, name, value));
                 sums.fold(0, usize::saturating_add)
             }
             Value::List(values) if values.iter().any(is_object) => {
-                values.iter().fold(0, |sum, one| sum.saturating_add(self.sum(name, one, weight)))
+                values.iter().fold(0, |sum, one| sum.saturating_add(self.sum(weight, name, one)))
             }
-            Value::Enum(value) => weight(name, Some(value)),
-            Value::String(value) => weight(name, Some(value)),
-            _ => weight(name, None),
+            Value::Enum(value) => (weight.of)(name, Some(value)),
+            Value::String(value) => (weight.of)(name, Some(value)),
+            _ => (weight.of)(name, None),
         }
+    }
+
+    /// Each variable is weighed once, however many fields have it.
+    fn sum_of_variable(&self, weight: &Weight<'_>, name: &str, variable: &Name) -> usize {
+        let Some(value) = self.variable(variable) else { return 0 };
+        let key = (weight.argument.to_owned(), name.to_owned(), variable.clone());
+        if let Some(sum) = self.sums.borrow().get(&key) {
+            return *sum;
+        }
+        let sum = sum_of_constant(name, value, weight.of);
+        self.sums.borrow_mut().insert(key, sum);
+        sum
     }
 }
 
@@ -320,7 +394,11 @@ fn is_object(value: &Value) -> bool {
     matches!(value, Value::Object(_) | Value::List(_) | Value::Variable(_))
 }
 
-fn sum_of_constant(name: &str, value: &ConstValue, weight: Weight<'_>) -> usize {
+fn sum_of_constant(
+    name: &str,
+    value: &ConstValue,
+    weight: &dyn Fn(&str, Option<&str>) -> usize,
+) -> usize {
     match value {
         ConstValue::Object(fields) => {
             let sums = fields.iter().map(|(name, value)| sum_of_constant(name, value, weight));

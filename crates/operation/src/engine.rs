@@ -24,7 +24,8 @@ use crate::{
     object::AreExpanded,
     prepare::{BoundPlan, Checks, LookUp, Operation, Prepared},
     root::{Environment, Probe, Root, SchemaIntrospection},
-    types::Types,
+    turns::Turns,
+    types::{MaxText, Types},
 };
 
 /// The maximum number of reported validation errors. A document can have thousands, and reporting one
@@ -66,15 +67,21 @@ where
     S: SubscriptionType + Default + 'static,
 {
     /// An engine that executes operations within the limits. It answers introspection queries only if
-    /// `introspection` is true. `price` returns the prices of fields, and `draw` draws the bytes of
-    /// introspection answers.
+    /// `introspection` is true. `price` returns the prices of fields, `max_text` the maximum lengths of
+    /// texts, and `draw` draws the bytes of introspection answers.
     ///
     /// # Panics
     /// If the schema is not valid.
     #[must_use]
-    pub fn new(introspection: bool, limits: Limits, price: Price, draw: Draw) -> Self {
+    pub fn new(
+        introspection: bool,
+        limits: Limits,
+        price: Price,
+        max_text: MaxText,
+        draw: Draw,
+    ) -> Self {
         let describe = || Introspection::of(&schema::<Q, M, S>(true, ValidationMode::Fast));
-        let types = Types::of(&Self::sdl(), introspection.then(describe));
+        let types = Types::of(&Self::sdl(), introspection.then(describe), max_text);
         let types = types.expect("a schema that prints is valid");
         Self {
             schema: schema(introspection, ValidationMode::Strict),
@@ -146,7 +153,9 @@ where
         data: Data,
         request_id: Uuid,
     ) -> Result<Response, Response> {
-        caught(self.execute_uncaught(prepared, data, request_id), request_id).await
+        let turns = Turns::new();
+        let execution = self.execute_uncaught(prepared, data, request_id, turns.clone());
+        caught(turns.run(execution), request_id).await
     }
 
     async fn execute_uncaught(
@@ -154,11 +163,12 @@ where
         prepared: Prepared,
         mut data: Data,
         request_id: Uuid,
+        turns: Turns,
     ) -> Response {
         let Prepared { cached, variables, plan, .. } = prepared;
         match plan {
             BoundPlan::Selections(selections) => {
-                data.insert(AreExpanded);
+                data.insert(AreExpanded(turns));
                 if selections.has_introspection() {
                     let types = Arc::clone(&self.checks.types);
                     data.insert(SchemaIntrospection { types, draw: self.draw });
@@ -216,11 +226,18 @@ where
     /// Executes the selections over the first item of the root field's stream, with `data` in the
     /// context. `None` if the stream is empty. If a resolver panics, the response is an internal error.
     pub async fn answer(&self, data: Data, request_id: Uuid) -> Option<Response> {
-        let answer = caught(self.answer_uncaught(data, request_id), request_id).await;
+        let turns = Turns::new();
+        let execution = self.answer_uncaught(data, request_id, turns.clone());
+        let answer = caught(turns.run(execution), request_id).await;
         answer.unwrap_or_else(Some)
     }
 
-    async fn answer_uncaught(&self, mut data: Data, request_id: Uuid) -> Option<Response> {
+    async fn answer_uncaught(
+        &self,
+        mut data: Data,
+        request_id: Uuid,
+        turns: Turns,
+    ) -> Option<Response> {
         let Prepared { cached, variables, plan, .. } = &self.prepared;
         let selections = match plan {
             BoundPlan::Selections(selections) => selections,
@@ -233,7 +250,7 @@ where
                 Selection::Field(field) => Some(field),
                 _ => None,
             })?;
-        data.insert(AreExpanded);
+        data.insert(AreExpanded(turns));
         let environment = &self.engine.environment;
         let query = environment.of(cached, variables.clone(), data);
         let ctx = query.create_context(environment.schema(), None, &selections.set, None);

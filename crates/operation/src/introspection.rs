@@ -149,7 +149,10 @@ impl Introspection {
                 let arguments = field["args"].as_array().into_iter().flatten();
                 let arguments = arguments.map(|of| {
                     let has_default = !of["defaultValue"].is_null();
-                    (text(&of["name"]), Slot { ty: type_of(&of["type"]), has_default })
+                    (
+                        text(&of["name"]),
+                        Slot { ty: type_of(&of["type"]), has_default, max_text: None },
+                    )
                 });
                 (text(&field["name"]), type_of(&field["type"]), arguments.collect())
             });

@@ -17,9 +17,9 @@
 //! variables: `coerce` checks them and fills in defaults, `omit` removes omitted ones, so that omitted
 //! is not null, and `cost` checks the operation against the [`Limits`].
 //!
-//! Then the roots resolve the expanded selections, without the library's own preparation, and
-//! `introspection` answers introspection fields. Finally, `shape` brings the data into the shape of the
-//! document.
+//! Then the roots resolve the expanded selections, without the library's own preparation, in `turns` of a
+//! millisecond, and `introspection` answers introspection fields. Finally, `shape` brings the data into
+//! the shape of the document.
 //!
 //! **Invariant.** Errors of a request are found, with their code and field, before the first resolver
 //! runs. Only errors that depend on the data or the role are found later.
@@ -27,6 +27,7 @@
 #![warn(missing_docs)]
 
 mod about;
+mod arguments;
 mod cache;
 mod coerce;
 mod cost;
@@ -48,6 +49,7 @@ mod rounded;
 pub mod scan;
 mod shape;
 mod strings;
+mod turns;
 mod types;
 mod validate;
 mod weigh;
@@ -63,3 +65,5 @@ pub use low_priority::{lower_priority, run_at_low_priority};
 pub use path::Path;
 pub use prepare::{LookUp, Operation, Prepared};
 pub use rounded::RoundedNumbers;
+pub use turns::pass_turn;
+pub use types::MaxText;

@@ -2,8 +2,10 @@
 //!
 //! **Invariant.** Each fragment is measured once, regardless of its spreads, and sums saturate. So a
 //! document with fragments that double is rejected in time proportional to its length. An accepted
-//! document is at most 64 levels deep, so recursive code has enough stack. The library's validation walks
-//! each operation and each fragment with their nested fragments, so their total is bounded as well.
+//! document is at most 64 levels deep, so recursive code has enough stack. Literals in arguments are
+//! copied for each spread, so their bytes are bounded with fragments expanded, too. The library's
+//! validation walks each operation and each fragment with their nested fragments, so their total is
+//! bounded as well.
 
 use std::collections::HashMap;
 
@@ -12,7 +14,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
 };
 
-use crate::error::Error;
+use crate::{arguments, error::Error};
 
 /// The maximum nesting of selections. A fragment counts as a level.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -21,10 +23,16 @@ const MAX_SELECTIONS: usize = 20_000;
 /// The maximum number of selections of all operations and fragments of a document, each expanded.
 const MAX_IN_ALL: usize = 5 * MAX_SELECTIONS;
 
+/// The maximum bytes of the arguments of all operations and all fragments of a document together,
+/// each expanded: twice what a request has by default.
+const MAX_ARGUMENTS: usize = 16 * 1024 * 1024;
+
 #[derive(Clone, Copy, Default)]
 struct Size {
     selections: usize,
     depth: usize,
+    /// The bytes of the literals in arguments.
+    arguments: usize,
 }
 
 struct Measure<'a> {
@@ -41,9 +49,12 @@ pub(crate) fn measure(document: &ExecutableDocument) -> Result<usize, Error> {
     let mut measure = Measure { fragments: &document.fragments, known: HashMap::new() };
     let operations = document.operations.iter().map(|(_, of)| &of.node.selection_set.node);
     let fragments = document.fragments.values().map(|of| &of.node.selection_set.node);
-    let mut all = 0_usize;
+    let (mut all, mut arguments) = (0_usize, 0_usize);
     for set in operations.chain(fragments) {
-        all = all.saturating_add(measure.set(set, 1)?.selections);
+        let size = measure.set(set, 1)?;
+        all = all.saturating_add(size.selections);
+        arguments = arguments.saturating_add(size.arguments);
+        limit_arguments(arguments)?;
         if all > MAX_IN_ALL {
             let message = format!(
                 "The operations and fragments of a document can have at most {MAX_IN_ALL} \
@@ -63,7 +74,12 @@ impl<'a> Measure<'a> {
         }
         for selection in &set.items {
             let inner = match &selection.node {
-                Selection::Field(field) => self.set(&field.node.selection_set.node, depth + 1)?,
+                Selection::Field(field) => {
+                    let mut size = self.set(&field.node.selection_set.node, depth + 1)?;
+                    let own = arguments::bytes(&field.node, &|_| 0);
+                    size.arguments = size.arguments.saturating_add(own);
+                    size
+                }
                 Selection::InlineFragment(fragment) => {
                     self.set(&fragment.node.selection_set.node, depth + 1)?
                 }
@@ -73,6 +89,7 @@ impl<'a> Measure<'a> {
             };
             size.selections = size.selections.saturating_add(inner.selections).saturating_add(1);
             size.depth = size.depth.max(inner.depth + 1);
+            size.arguments = size.arguments.saturating_add(inner.arguments);
             if size.selections > MAX_SELECTIONS {
                 let message = format!(
                     "An operation can have at most {MAX_SELECTIONS} selections, with fragments expanded."
@@ -107,6 +124,17 @@ impl<'a> Measure<'a> {
             }
         }
     }
+}
+
+fn limit_arguments(bytes: usize) -> Result<(), Error> {
+    if bytes > MAX_ARGUMENTS {
+        let message = format!(
+            "The arguments of a document can have at most {MAX_ARGUMENTS} bytes in total, with \
+             fragments expanded."
+        );
+        return Err(Error::limit("query", message));
+    }
+    Ok(())
 }
 
 fn too_deep() -> Error {
@@ -154,6 +182,20 @@ mod tests {
         };
         assert!(measured(&document(9)).is_ok());
         assert!(measured(&document(500)).is_err());
+    }
+
+    #[test]
+    fn literals_count_for_each_spread() {
+        let document = |spreads: usize, length: usize| {
+            let fields: Vec<String> =
+                (0..spreads).map(|at| format!("a{at}: b {{ ...f }}")).collect();
+            let text = "x".repeat(length);
+            format!("{{ {} }} fragment f on B {{ c(d: \"{text}\") }}", fields.join(" "))
+        };
+        assert!(measured(&document(1, 8_000_000)).is_ok());
+        assert!(measured(&document(150, 100_000)).is_ok());
+        assert!(measured(&document(170, 100_000)).is_err());
+        assert!(measured(&document(4_000, 8_000_000)).is_err());
     }
 
     #[test]

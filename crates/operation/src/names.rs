@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_document_may_have_fifty_unknown_names_of_any_kind() {
-        let types = Types::of("type Query { a(b: Int): Query c: Int }", None).unwrap();
+        let types =
+            Types::of("type Query { a(b: Int): Query c: Int }", None, |_, _, _| None).unwrap();
         let check = |text: &str| limit_unknown(&types, &parse_query(text).unwrap());
         for unknown in ["x", "a(x: 1) { c }", "...on X { c }", "c @x", "c @skip(x: 1)", "a { x }"] {
             let repeated = |count: usize| format!("{{ {} }}", vec![unknown; count].join(" "));

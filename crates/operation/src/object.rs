@@ -11,6 +11,8 @@
 //!   place.
 //! - Serialized JSON contains no error. Once an operation has an error, objects are values, so that
 //!   [`shape`](mod@crate::shape) can insert nulls.
+//! - Each object is resolved and written in the turn of its execution ([`turns`](mod@crate::turns)), so a
+//!   list of any length leaves time for other tasks.
 //! - The bytes of response keys, plain fields and errors are drawn from the budget, object by object. An
 //!   async field draws its own bytes.
 
@@ -25,7 +27,7 @@ use async_graphql::{
 };
 use futures_util::future::join_all;
 
-use crate::json;
+use crate::{json, turns::Turns};
 
 /// Writes a plain field of an object as JSON. A writer without captured arguments takes no memory.
 pub type Plain<T> = Box<dyn Fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error> + Send + Sync>;
@@ -73,8 +75,8 @@ const ERROR_SIZE: usize = 512;
 /// The bytes of a field of an object as a value, in addition to its key.
 const VALUE_SIZE: usize = 96;
 
-/// Marks a context in which selections are expanded.
-pub(crate) struct AreExpanded;
+/// Marks a context in which selections are expanded, and has the turns of its execution.
+pub(crate) struct AreExpanded(pub(crate) Turns);
 
 /// A list of objects.
 pub struct Objects<T>(pub Vec<T>);
@@ -131,13 +133,13 @@ pub async fn resolve<T: Object>(
     objects: &[T],
     is_list: bool,
 ) -> ServerResult<Value> {
-    let Some(steps) = steps::<T>(ctx) else {
+    let Some((steps, turns)) = steps::<T>(ctx) else {
         return resolve_with_library(ctx, objects, is_list).await;
     };
     let waiting: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Async(field, _) => Some(wait(ctx, objects, is_list, field)),
+            Step::Async(field, _) => Some(wait(ctx, turns, objects, is_list, field)),
             _ => None,
         })
         .collect();
@@ -148,11 +150,11 @@ pub async fn resolve<T: Object>(
     let has_failed = results.iter().flatten().any(Result::is_err)
         || !ctx.query_env.errors.lock().map_or(true, |errors| errors.is_empty());
     if has_failed {
-        return values(ctx, objects, is_list, &steps, results);
+        return values(ctx, turns, objects, is_list, &steps, results).await;
     }
-    match write_objects(ctx, objects, is_list, &steps, &results)? {
+    match write_objects(ctx, turns, objects, is_list, &steps, &results).await? {
         Some(text) => Ok(Value::Binary(text.into())),
-        None => values(ctx, objects, is_list, &steps, results),
+        None => values(ctx, turns, objects, is_list, &steps, results).await,
     }
 }
 
@@ -162,9 +164,10 @@ fn draw<T: Object>(ctx: &ContextSelectionSet<'_>, bytes: usize) -> ServerResult<
         .map_err(|error| ctx.set_error_path(error.into().into_server_error(ctx.item.pos)))
 }
 
-/// The steps for each object, or `None` if the selections are not expanded.
-fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>>> {
-    ctx.data_opt::<AreExpanded>()?;
+/// The steps for each object, and the turns to take them in, or `None` if the selections are not
+/// expanded.
+fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<(Vec<Step<'a, T>>, &'a Turns)> {
+    let AreExpanded(turns) = ctx.data_opt()?;
     let mut waiting = 0;
     let steps = ctx.item.node.items.iter().map(|selection| match &selection.node {
         Selection::Field(field) => Some(match T::plain(&ctx.with_field(field)) {
@@ -179,13 +182,14 @@ fn steps<'a, T: Object>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<Step<'a, T>
         }),
         _ => None,
     });
-    steps.collect()
+    Some((steps.collect::<Option<_>>()?, turns))
 }
 
 /// Resolves an async field of one object after the other. The data that the first one loads is then
 /// available to the others.
 fn wait<'a, T: Object>(
     ctx: &'a ContextSelectionSet<'a>,
+    turns: &'a Turns,
     objects: &'a [T],
     is_list: bool,
     field: &'a Positioned<Field>,
@@ -193,6 +197,7 @@ fn wait<'a, T: Object>(
     Box::pin(async move {
         let mut results = Vec::with_capacity(objects.len());
         for (index, object) in objects.iter().enumerate() {
+            turns.pass().await;
             let waiting = object.waiting();
             let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
             let ctx = of_object.with_field(field);
@@ -203,8 +208,9 @@ fn wait<'a, T: Object>(
 }
 
 /// Writes the objects as JSON. Returns `None` if a field has an error.
-fn write_objects<T: Object>(
+async fn write_objects<T: Object>(
     ctx: &ContextSelectionSet<'_>,
+    turns: &Turns,
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
@@ -217,6 +223,7 @@ fn write_objects<T: Object>(
     // written and not drawn yet, without the bytes of async fields
     let mut own_bytes = 0;
     for (index, object) in objects.iter().enumerate() {
+        turns.pass().await;
         let start = out.len();
         let mut of_others = 0;
         if index > 0 {
@@ -262,8 +269,9 @@ fn write_objects<T: Object>(
 }
 
 /// The objects as values. Failed fields are missing, and their errors are added to the context.
-fn values<T: Object>(
+async fn values<T: Object>(
     ctx: &ContextSelectionSet<'_>,
+    turns: &Turns,
     objects: &[T],
     is_list: bool,
     steps: &[Step<'_, T>],
@@ -272,6 +280,7 @@ fn values<T: Object>(
     let mut results: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
     let mut all = Vec::with_capacity(objects.len());
     for (index, object) in objects.iter().enumerate() {
+        turns.pass().await;
         let of_object = if is_list { ctx.with_index(index) } else { ctx.clone() };
         let mut fields = IndexMap::with_capacity(steps.len());
         draw::<T>(ctx, steps.iter().map(|step| VALUE_SIZE + step.key().len()).sum())?;

@@ -180,7 +180,7 @@ impl Prepared {
         self.cost >= cost::EXPENSIVE
     }
 
-    /// The cost with its variables: fields, multiplied by the requested rows.
+    /// The cost with its variables: fields and long arguments, multiplied by the requested rows.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.cost
@@ -371,7 +371,7 @@ impl Checks {
         let unknown = names::limit_unknown(&self.types, &document);
         let (kind, variables) = (operation.ty, operation.variable_definitions.clone());
         let name = name(&document, key.operation_name.as_deref());
-        let Literals { places, bytes: input_bytes } =
+        let Literals { places, max_texts, bytes: input_bytes } =
             coerce::literals(&self.types, &document, operation, &rounded)?;
         // without variables: the parts that depend on them are computed for each request
         let selections = self.write(&document, &key, &Variables::default())?;
@@ -390,6 +390,7 @@ impl Checks {
             name,
             variables,
             places,
+            max_texts,
             never_null,
             input_bytes,
             selection_count,

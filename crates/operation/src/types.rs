@@ -9,10 +9,16 @@ use async_graphql::parser::{
 
 use crate::introspection::Introspection;
 
+/// The maximum number of bytes of a text in an argument or an input field, if that is known before
+/// it is executed: by the object that it belongs to, its name, and the name of its type.
+pub type MaxText = fn(object: &str, name: &str, ty: &str) -> Option<usize>;
+
 /// An argument or a field of an input object.
 pub(crate) struct Slot {
     pub(crate) ty: Type,
     pub(crate) has_default: bool,
+    /// The maximum number of bytes of each text in it.
+    pub(crate) max_text: Option<usize>,
 }
 
 /// The type of an input value.
@@ -55,6 +61,7 @@ impl Types {
     pub(crate) fn of(
         sdl: &str,
         introspection: Option<Introspection>,
+        max_text: MaxText,
     ) -> Result<Self, async_graphql::parser::Error> {
         let mut types = Self {
             inputs: HashMap::new(),
@@ -79,7 +86,8 @@ impl Types {
                     continue;
                 }
                 TypeKind::InputObject(of) => {
-                    types.inputs.insert(name, Input::Object(slots(of.fields)));
+                    let slots = slots(&name, of.fields, max_text);
+                    types.inputs.insert(name, Input::Object(slots));
                     continue;
                 }
                 TypeKind::Object(of) => {
@@ -92,10 +100,11 @@ impl Types {
             };
             let fields = fields.into_iter().map(|field| {
                 let field = field.node;
-                let arguments = slots(field.arguments);
+                let arguments = slots(&name, field.arguments, max_text);
                 (field.name.node.to_string(), Field { ty: field.ty.node, arguments })
             });
-            types.objects.insert(name, fields.collect());
+            let fields = fields.collect();
+            types.objects.insert(name, fields);
         }
         if let Some(introspection) = introspection {
             types.describe_itself(introspection);
@@ -117,7 +126,7 @@ impl Types {
             self.objects.insert(name.to_owned(), fields.collect());
         }
         let ty = |text| Type::new(text).expect("this is the name of a type");
-        let name = Slot { ty: ty("String!"), has_default: false };
+        let name = Slot { ty: ty("String!"), has_default: false, max_text: None };
         let root = self.objects.entry(root(OperationType::Query).to_owned()).or_default();
         root.insert("__schema".to_owned(), field(ty("__Schema!"), Vec::new()));
         root.insert("__type".to_owned(), field(ty("__Type"), vec![("name", name)]));
@@ -156,17 +165,17 @@ pub(crate) fn root(kind: OperationType) -> &'static str {
 }
 
 fn slots(
+    object: &str,
     definitions: Vec<async_graphql::Positioned<InputValueDefinition>>,
+    max_text: MaxText,
 ) -> HashMap<String, Slot> {
-    definitions
-        .into_iter()
-        .map(|definition| {
-            let definition = definition.node;
-            let slot =
-                Slot { ty: definition.ty.node, has_default: definition.default_value.is_some() };
-            (definition.name.node.to_string(), slot)
-        })
-        .collect()
+    let slots = definitions.into_iter().map(|definition| {
+        let definition = definition.node;
+        let (name, ty) = (definition.name.node.to_string(), definition.ty.node);
+        let max_text = max_text(object, &name, base(&ty));
+        (name, Slot { ty, has_default: definition.default_value.is_some(), max_text })
+    });
+    slots.collect()
 }
 
 /// The name of a type, without lists.

@@ -82,8 +82,13 @@ fn price(field: &PricedField<'_>) -> Charge {
     }
 }
 
+/// A word can have 100 bytes.
+fn max_text(object: &str, name: &str, ty: &str) -> Option<usize> {
+    (object == "Query" && name == "word" && ty == "String").then_some(100)
+}
+
 fn engine() -> Toy {
-    Engine::new(true, Limits::default(), price, |_, _| Ok(()))
+    Engine::new(true, Limits::default(), price, max_text, |_, _| Ok(()))
 }
 
 fn operation(query: &str, variables: Json) -> Operation {
@@ -375,7 +380,7 @@ fn answers_about_the_schema_are_drawn_and_limited() {
         if bytes > 100 { Err("There is no room.".into()) } else { Ok(()) }
     }
     let engine: Toy =
-        Engine::new(true, Limits { complexity: 100, ..Limits::default() }, price, draw);
+        Engine::new(true, Limits { complexity: 100, ..Limits::default() }, price, max_text, draw);
     let prepare = |query: &str| engine.prepare(engine.look_up(operation(query, json!({}))));
     let small = prepare("{ __schema { queryType { name } } }").unwrap();
     assert_eq!(small.cost(), 3);

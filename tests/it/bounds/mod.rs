@@ -1,6 +1,7 @@
 //! What one client can take, and what it cannot: each attack is made to happen.
 
 mod altered_tables;
+mod arguments;
 mod bytes;
 mod deadlocks;
 mod deletions;

@@ -27,6 +27,7 @@ use crate::{
     limits::{self, Limits},
     live::Live,
     outcome::Outcomes,
+    rows::FieldKeys,
     schema::Engine,
     subscriptions::Groups,
 };
@@ -83,7 +84,8 @@ impl Api {
         intake: Intake,
     ) -> Self {
         let draw = |ctx: &Context<'_>, bytes| Ok(json_columns::draw_from(ctx.scope(), bytes)?);
-        let engine = Engine::new(introspection, limits.operation, limits::price, draw);
+        let engine =
+            Engine::new(introspection, limits.operation, limits::price, limits::max_text, draw);
         let (live, rates) = (Live::new(feed, intake), Rates::new(limits.rate));
         Self { engine, limits, live, groups: Groups::default(), rates, documents }
     }
@@ -157,6 +159,7 @@ impl Api {
         data.insert(operation);
         data.insert(viewer);
         data.insert(Now(now));
+        data.insert(FieldKeys::default());
         data.insert(outcomes.clone());
         data.insert(self.limits);
         data.insert(self.live.clone());
@@ -164,13 +167,13 @@ impl Api {
         let permit = permit.map_err(|error| Error::from(error).into_response())?;
         let engine = self.engine.clone();
         let execution = async move {
-            let executed = engine.execute(prepared, data, request_id).await;
-            let is_whole = executed.is_ok();
-            let (Ok(mut response) | Err(mut response)) = executed;
             // until the work ends, which is on a thread of its own if it is expensive; the bytes are
             // given back first
             let _permit = permit;
             let budget = budget;
+            let executed = engine.execute(prepared, data, request_id).await;
+            let is_whole = executed.is_ok();
+            let (Ok(mut response) | Err(mut response)) = executed;
             if is_mutation {
                 outcomes.annotate(&mut response);
             }

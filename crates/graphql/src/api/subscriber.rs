@@ -29,7 +29,7 @@ use super::rate::Rates;
 use crate::{
     context::Now,
     error::{self, Code, Error},
-    rows::{self, Row},
+    rows::{self, FieldKeys, Row},
     schema::SubscriptionExecutor,
     subscriptions::{Execution, GroupKey, Payload, RenderOutcome},
 };
@@ -163,6 +163,7 @@ impl Subscriber {
         data.insert(Arc::new(self.execution_scope()));
         data.insert(self.viewer.clone());
         data.insert(Now(self.now));
+        data.insert(FieldKeys::default());
         data.insert(Arc::clone(execution));
         let permit = self.scope.subscription_permit(Instant::now() + self.timeout).await;
         let _permit = match permit {

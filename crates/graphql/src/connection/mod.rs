@@ -9,7 +9,7 @@ mod arguments;
 mod lists;
 mod node;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt::Write, sync::Arc};
 
 use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
 use campaigns_operation::object::Objects;
@@ -128,9 +128,11 @@ impl<T: ConnectionNode> Connection<T> {
     ) -> Result<Self, Error> {
         let (scope, columns, parts) = (ctx.scope(), Self::columns(ctx), Parts::of(ctx));
         // what distinguishes these lists from those of the same field elsewhere
-        let of = columns.bits;
-        let key = format!("{} {column:?} {filter:?} {order_by:?} {page:?} {of} {parts:?}", T::NAME);
-        let lists = parent.shared(Key::Text(key), || {
+        let (name, of) = (T::NAME, columns.bits);
+        let key = Key::of_field(ctx, |key| {
+            write!(key, "{name} {column:?} {filter:?} {order_by:?} {page:?} {of} {parts:?}")
+        });
+        let lists = parent.shared(key, || {
             let selected = SelectedRows::by(scope, filter, order_by, parts)?;
             let source = Source::Children(selected, column, parent.ids());
             Lists::new(scope, (source, parts), columns, order_by, page).map(Arc::new)
@@ -148,8 +150,11 @@ impl<T: ConnectionNode> Connection<T> {
         page: PageArguments,
     ) -> Result<Self, Error> {
         let (scope, columns, parts) = (ctx.scope(), Self::columns(ctx), Parts::of(ctx));
-        let key = format!("each {} {order_by:?} {page:?} {} {parts:?}", T::NAME, columns.bits);
-        let lists = parent.shared(Key::Text(key), || {
+        let (name, of) = (T::NAME, columns.bits);
+        let key = Key::of_field(ctx, |key| {
+            write!(key, "each {name} {order_by:?} {page:?} {of} {parts:?}")
+        });
+        let lists = parent.shared(key, || {
             Lists::new(scope, (Source::Each(lists()), parts), columns, order_by, page).map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })

@@ -21,11 +21,7 @@
 mod execution;
 mod group;
 
-use std::{
-    fmt::{self, Write},
-    sync::Arc,
-    time::Instant,
-};
+use std::{fmt::Write, sync::Arc, time::Instant};
 
 use async_graphql::{
     Context, ID, Subscription,
@@ -34,12 +30,12 @@ use async_graphql::{
 use campaigns_analytics::Scan;
 use campaigns_entity::campaign;
 use campaigns_scope::Scope;
-use sha2::{Digest, Sha256};
 
 use crate::{
     campaign::Campaign,
     connection::{self, Edge},
     context::RequestContext,
+    digest::Digest,
     error::Error,
     event::{EngagementEvent, EngagementEventFilter, feed_cursor},
     filter,
@@ -75,16 +71,8 @@ fn show<T: Send + 'static>(item: T) -> BoxStream<'static, T> {
 
 /// A text that identifies a filter, however large the filter is.
 fn hash_of(filter: &EngagementEventFilter) -> String {
-    struct Hash(Sha256);
-    impl Write for Hash {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.update(text);
-            Ok(())
-        }
-    }
-    let mut hash = Hash(Sha256::new());
-    write!(hash, "{filter:?}").expect("a hash takes all text");
-    hash.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+    let digest = Digest::of(|digest| write!(digest, "{filter:?}"));
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes all text");
         text
     })

@@ -1,6 +1,6 @@
 //! `Campaign.timeline`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 use async_graphql::Context;
 use campaigns_analytics::Bucket;
@@ -57,9 +57,10 @@ pub(crate) async fn of_campaign(
         calendar.buckets(from.unwrap_or(first), to.unwrap_or(last))
     };
     let uniques = EngagementBucket::uniques(ctx);
-    let key = format!("timeline {calendar:?} {from:?} {to:?} {uniques:?}");
+    let key =
+        Key::of_field(ctx, |key| write!(key, "timeline {calendar:?} {from:?} {to:?} {uniques:?}"));
     let timelines = row
-        .load_for_all(Key::Text(key), async |campaigns| {
+        .load_for_all(key, async |campaigns| {
             let wanted: Vec<(Uuid, Bucket)> = campaigns
                 .into_iter()
                 .filter_map(|campaign| Some((campaign, buckets_of(&campaign).ok()?)))

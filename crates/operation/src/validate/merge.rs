@@ -186,7 +186,7 @@ mod tests {
         type A implements Node { id: ID! x: Int y: String! b(n: Int): B } type B implements Node { id: ID! x: Int y: String z: [B!] }";
 
     fn errors(query: &str) -> usize {
-        let types = Types::of(SDL, None).unwrap();
+        let types = Types::of(SDL, None, |_, _, _| None).unwrap();
         let document = parse_query(query).unwrap();
         let mut errors = ValidationErrors::default();
         let _ = check(&types, &document, &mut errors);

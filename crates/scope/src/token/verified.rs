@@ -59,7 +59,7 @@ impl Default for VerifiedTokens {
 impl VerifiedTokens {
     /// The token, if it is kept.
     pub(super) fn get(&mut self, token: &str) -> Option<&Verified> {
-        self.0.get(token).map(|verified| &*verified)
+        self.0.get(token)
     }
 
     /// Keeps a token, unless it is too large.
