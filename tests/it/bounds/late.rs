@@ -24,7 +24,8 @@ async fn a_timeout_after_the_commit_reports_that_it_is_committed() {
     let before = app.count("campaign_events").await;
     // what the events lead to cannot be read, but they can be recorded
     let other = app.sql.begin().await.unwrap();
-    other.execute_unprepared("LOCK TABLE companies IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let lock = "LOCK TABLE contact_companies IN ACCESS EXCLUSIVE MODE";
+    other.execute_unprepared(lock).await.unwrap();
     let input = json!({ "input": [{ "sendId": made.sends[0], "type": "OPEN" }] });
     let answer = acme.member.ask(RECORD, input.clone()).await;
     assert_eq!(answer.code(), "TIMEOUT");
