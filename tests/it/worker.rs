@@ -192,9 +192,9 @@ async fn several_workers_start_each_campaign_once(app: TestApp) {
     for id in &ids[8..] {
         let answer = acme.member.ask(start, json!({ "id": id })).await;
         if answer.body.get("errors").is_none() {
-            by_client += 1
+            by_client += 1;
         } else {
-            assert_eq!(answer.code(), "CONFLICT")
+            assert_eq!(answer.code(), "CONFLICT");
         }
     }
     for id in &ids {

@@ -92,19 +92,7 @@ pub(crate) async fn run(
         });
     }
     let written = Arc::new(AtomicUsize::new(0));
-    let writer = {
-        let (service, written) = (Arc::clone(service), Arc::clone(&written));
-        tasks.spawn(async move {
-            let mut ticks = tokio::time::interval(EVENT);
-            loop {
-                ticks.tick().await;
-                let first = written.load(Ordering::Relaxed);
-                if service.insert(first, 1).await.is_ok() {
-                    written.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        })
-    };
+    let writer = tasks.spawn(write(Arc::clone(service), Arc::clone(&written)));
     let (asking, following, probing) =
         (dashboard(service, length), feed(service, &ended), probe(service, &ended));
     let (mut most, mut largest) = (0, (0, String::new()));
@@ -159,6 +147,18 @@ pub(crate) async fn run(
         println!("  {made:>8} times: {}", attack.name());
     }
     Ok(())
+}
+
+/// Inserts an event at each interval, and counts the events in `written`.
+async fn write(service: Arc<Service>, written: Arc<AtomicUsize>) {
+    let mut ticks = tokio::time::interval(EVENT);
+    loop {
+        ticks.tick().await;
+        let first = written.load(Ordering::Relaxed);
+        if service.insert(first, 1).await.is_ok() {
+            written.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 fn warn_of_autogroups() {

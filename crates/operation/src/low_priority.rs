@@ -90,9 +90,9 @@ mod tests {
         let permit = std::sync::Arc::new(());
         let owned = std::sync::Arc::downgrade(&permit);
         let work = run_at_low_priority(async move {
-            let _permit = permit;
             // it does not wait for anything that would notice
             waits.recv().ok();
+            drop(permit);
         });
         assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
         assert!(owned.upgrade().is_some());

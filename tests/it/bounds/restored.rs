@@ -115,10 +115,10 @@ async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(acme.id))).await;
     match app.database.backend {
         Backend::Sqlite => {
-            app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await
+            app.run(&format!("UPDATE campaign_feed SET last_position = {back}")).await;
         }
         Backend::Postgres => {
-            app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await
+            app.run(&format!("SELECT setval('campaign_feed_position', {back})")).await;
         }
     }
     let error = socket.message().await;

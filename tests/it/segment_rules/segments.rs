@@ -82,7 +82,7 @@ async fn the_contacts_of_many_segments_are_paged_each_by_its_own_rules(app: Test
                 let back = if size == "first" { "hasPreviousPage" } else { "hasNextPage" };
                 assert_eq!(page["pageInfo"][back], json!(!place.is_null()), "{page}");
                 if size == "first" {
-                    walked.extend(ids(&page["nodes"]))
+                    walked.extend(ids(&page["nodes"]));
                 } else {
                     walked.splice(0..0, ids(&page["nodes"]));
                 }
