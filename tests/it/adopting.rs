@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io::Write, time::Duration};
 use campaigns_scope::Options;
 use campaigns_tests::{
     Backend, Binary, Organization, Pooler, Socket, Statuses, TestApp, TestDatabase,
-    assert_same_schema,
+    assert_same_schema, until,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TransactionTrait};
 use serde_json::{Value as Json, json};
@@ -225,18 +225,28 @@ async fn an_adoption_that_was_cut_off_can_be_undone() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     fill(&database, 100, 30_000).await;
-    let mut begun = 0;
-    for milliseconds in [150, 300, 500, 700, 900, 1_200, 1_600] {
+    let sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                    AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    // later and later, until enough runs had begun when they were cut off
+    let (mut begun, mut cut_after) = (0, Duration::from_millis(150));
+    while begun < 4 {
         let url = database.url.clone();
         let run = tokio::spawn(async move { campaigns_migration::up(&url).await });
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        tokio::time::sleep(cut_after).await;
         run.abort();
+        run.await.ok();
+        // PostgreSQL ends the statement that it was executing
+        until("its sessions end", Duration::from_mins(2), async || {
+            rows(&database, sessions).await.is_empty()
+        })
+        .await;
         let applied = campaigns_migration::status(&database.url).await.unwrap();
         begun += usize::from(applied.iter().any(|(_, applied)| *applied));
         while campaigns_migration::down(&database.url).await.unwrap().is_some() {}
         assert_same_schema(&before, &database.schema());
+        cut_after = cut_after * 3 / 2;
+        assert!(cut_after < Duration::from_mins(2), "{begun} runs had begun");
     }
-    assert!(begun > 0, "no run got so far that there was anything to undo");
 }
 
 /// What the other program says to its database, with rows that show whether it was understood.
