@@ -79,7 +79,9 @@ client.subscribe(request, {
     if (errors) stop(errors);
     const { cursor, node } = data.engagementEvents;
     const { occurredAt, type, bounceType, url, campaign, contact } = node;
-    console.log([occurredAt.slice(0, 19), type, campaign.name, contact.email ?? "-", url ?? bounceType ?? ""].join("  "));
+    const line = [occurredAt.slice(0, 19), type, campaign.name, contact.email ?? "-", url ?? bounceType ?? ""];
+    // a name or a link can contain line breaks
+    console.log(line.map((text) => text.replaceAll(/\s/g, " ")).join("  "));
     // the client sends the request again on each connection, so this is where the next one starts
     request.variables.after = cursor;
     if (values.state) {

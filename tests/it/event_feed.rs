@@ -405,16 +405,21 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
 #[on_both_databases]
 async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
     let acme = app.organization("acme").await;
-    let made = acme.populated(6).await;
+    acme.populated(6).await;
     let query = "subscription ($after: String) { engagementEvents(after: $after) { node { id \
                  campaign { name } } } }";
+    // of two campaigns
+    let all = acme.member.data("{ sends(first: 500) { nodes { id campaign { id } } } }", json!({}));
+    let all = all.await["sends"]["nodes"].as_array().unwrap().clone();
+    let other = all.iter().find(|send| send["campaign"] != all[0]["campaign"]).unwrap();
+    let sends = [&all[0]["id"], &other["id"], &all[0]["id"]];
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   events { id campaign { id } } } }";
     let start = feed_cursor(&acme).await;
     let mut first = Socket::of(&acme.member).await;
     first.subscribe("1", query, json!({ "after": start })).await;
     let mut events = Vec::new();
-    for send in &made.sends[..3] {
+    for send in sends {
         events.push(
             acme.member.data(record, json!({ "send": send })).await["recordEvents"]["events"][0]
                 .take(),
@@ -452,7 +457,7 @@ async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
     later.subscribe("new", query, json!({})).await;
     assert_eq!(later.receive_within(Duration::from_millis(400)).await, None);
     let next =
-        acme.member.data(record, json!({ "send": made.sends[0] })).await["recordEvents"]["events"]
+        acme.member.data(record, json!({ "send": sends[0] })).await["recordEvents"]["events"]
             [0]["id"]
             .take();
     for _ in 0..2 {
