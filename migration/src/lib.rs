@@ -51,7 +51,7 @@ pub use target::Target;
 use sea_orm_migration::{
     IntoSchemaManagerConnection, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager,
     async_trait::async_trait,
-    sea_orm::{ConnectionTrait, DbErr},
+    sea_orm::{ConnectionTrait, DbErr, Statement},
 };
 
 use run::{Lock, Run};
@@ -214,8 +214,14 @@ where
 {
     let mut applied = Migrator::get_migration_with_status_read_only(connection).await?;
     applied.retain(|migration| migration.status() == MigrationStatus::Applied);
-    let Some(last) = applied.pop() else { return Ok(None) };
     let manager = SchemaManager::new(connection);
+    let Some(last) = applied.pop() else {
+        // a run that was interrupted before its first migration leaves the table of migrations
+        if manager.has_table("seaql_migrations").await? && has_no_rows(connection).await? {
+            Migrator::uninstall(connection).await?;
+        }
+        return Ok(None);
+    };
     if made::is_postgres(&manager) {
         policies::take_back(&manager).await?;
         undo_interrupted(&manager, &last).await?;
@@ -226,6 +232,13 @@ where
         Migrator::uninstall(connection).await?;
     }
     Ok(Some(last))
+}
+
+/// Whether the table of migrations is empty. That of another program is not.
+async fn has_no_rows(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let backend = connection.get_database_backend();
+    let first = Statement::from_string(backend, "SELECT version FROM seaql_migrations LIMIT 1");
+    Ok(connection.query_one_raw(first).await?.is_none())
 }
 
 /// Undoes the migration after the last applied one, which an interrupted run may have applied in part. A
