@@ -249,6 +249,24 @@ async fn an_adoption_that_was_cut_off_can_be_undone() {
     }
 }
 
+#[tokio::test]
+async fn undoing_nothing_drops_an_empty_table_of_migrations_and_no_other() {
+    let database = TestDatabase::of_other_program(Statuses::Documented).await;
+    let before = database.schema();
+    // as a run leaves it that ends before its first migration
+    let create = "CREATE TABLE seaql_migrations \
+                  (version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL)";
+    run(&database, create).await;
+    assert_eq!(campaigns_migration::down(&database.url).await.unwrap(), None);
+    assert_same_schema(&before, &database.schema());
+    run(&database, create).await;
+    run(&database, "INSERT INTO seaql_migrations VALUES ('m1_of_another_program', 0)").await;
+    let with_others = database.schema();
+    let refused = campaigns_migration::down(&database.url).await.unwrap_err().to_string();
+    assert!(refused.contains("m1_of_another_program"), "{refused}");
+    assert_same_schema(&with_others, &database.schema());
+}
+
 /// What the other program says to its database, with rows that show whether it was understood.
 fn statements(org: Uuid) -> Vec<String> {
     vec![

@@ -49,10 +49,7 @@ async fn each_contradiction_is_named_with_its_row_and_a_remedy(app: TestApp) {
         id(made.sends[1])
     ))
     .await;
-    let sent = app
-        .rows(&format!("SELECT campaign_id FROM campaign_sends WHERE id = {}", id(made.sends[1])))
-        .await;
-    let sent: Uuid = sent[0].try_get("", "campaign_id").unwrap();
+    let sent = app.campaign_of(made.sends[1]).await;
     let campaign = made.campaigns.iter().copied().find(|campaign| *campaign != sent).unwrap();
     let cases = [
         (

@@ -207,7 +207,7 @@ async fn of_many_clients_that_take_the_same_step_at_once_one_succeeds(app: TestA
             let outcome = if answer.body.get("errors").is_none() {
                 "done".to_owned()
             } else {
-                // it is there already, and cannot become that again
+                // it has this status already, and cannot enter it again
                 let message = answer.error()["message"].as_str().unwrap();
                 assert_eq!(message.matches(to).count(), 2, "{message}");
                 answer.code().to_owned()

@@ -124,7 +124,7 @@ async fn an_entry_that_cannot_be_added_is_named_and_nothing_is_added(app: TestAp
                 "contactIds.2",
             ),
             (json!(id), json!([Uuid::new_v4(), some[0]]), "NOT_FOUND", "contactIds.0"),
-            (json!(id), json!([some[0], "nobody"]), "BAD_USER_INPUT", "contactIds.1"),
+            (json!(id), json!([some[0], "unknown"]), "BAD_USER_INPUT", "contactIds.1"),
             (json!("none"), json!(some), "BAD_USER_INPUT", "campaignId"),
             (json!(id), json!(vec![some[0]; 10_001]), "LIMIT_EXCEEDED", "contactIds"),
         ] {
@@ -148,7 +148,7 @@ async fn a_member_cannot_remove_contacts_from_a_list(app: TestApp) {
     for (campaign, contacts) in [
         (json!(id), json!(some)),
         (json!(Uuid::new_v4()), json!([Uuid::new_v4()])),
-        (json!("none"), json!(["nobody"])),
+        (json!("none"), json!(["unknown"])),
         (json!(id), json!(vec!["x"; 10_001])),
     ] {
         let answer =
@@ -209,7 +209,7 @@ async fn clients_that_add_and_remove_the_same_contacts_at_once_never_fail(app: T
     while let Some(change) = clients.join_next().await {
         sum += change.unwrap();
     }
-    // what was added and not removed is what is there
+    // the list has the contacts that were added and not removed
     assert_eq!(sum, app.count("campaign_lists").await);
 }
 

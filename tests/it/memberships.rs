@@ -173,7 +173,7 @@ async fn of_several_organizations_the_header_names_one(app: TestApp) {
         );
         assert_eq!(answer.field(), "X-Organization-Id");
     }
-    // one that is there and one that is not look the same
+    // an organization that exists and one that does not look the same
     let forbidden = (StatusCode::FORBIDDEN, "FORBIDDEN".to_owned());
     for unknown in [foreign, Uuid::new_v4()] {
         assert_eq!(refusal(&app, &user.token, &[unknown.to_string()]).await, forbidden);

@@ -11,13 +11,6 @@ use uuid::Uuid;
 const CREATE: &str =
     "mutation ($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }";
 
-/// The campaign of a send.
-async fn campaign_of(app: &TestApp, send: Uuid) -> Uuid {
-    let send = app.literal(send);
-    let rows = app.rows(&format!("SELECT campaign_id FROM campaign_sends WHERE id = {send}")).await;
-    rows[0].try_get("", "campaign_id").unwrap()
-}
-
 /// How many rows there are that a deletion takes along.
 async fn all(app: &TestApp) -> Vec<i64> {
     let mut counts = Vec::new();
@@ -47,7 +40,7 @@ async fn delete(acme: &Organization, what: &str, id: Uuid) -> Result<Json, Strin
 async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_all(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
-    let campaign = campaign_of(&app, made.sends[0]).await;
+    let campaign = app.campaign_of(made.sends[0]).await;
     let id = app.literal(campaign);
     let contact = app.literal(made.contacts[0]);
     let segment = made.segments[0];

@@ -264,6 +264,24 @@ impl TestApp {
         self.existing_organization(id).await
     }
 
+    /// An organization that the service has not looked up yet, and a member.
+    pub async fn newcomer(&self) -> (Uuid, Client) {
+        let id = Uuid::new_v4();
+        let new = self.literal(id);
+        self.run(&format!(
+            "INSERT INTO organizations (id, name, slug) VALUES ({new}, 'x', '{id}')"
+        ))
+        .await;
+        (id, self.client(Some(Self::token(id, "member", "x"))))
+    }
+
+    /// The campaign of a send.
+    pub async fn campaign_of(&self, send: Uuid) -> Uuid {
+        let send = self.literal(send);
+        let select = format!("SELECT campaign_id FROM campaign_sends WHERE id = {send}");
+        self.rows(&select).await[0].try_get("", "campaign_id").unwrap()
+    }
+
     /// Clients of an organization that already exists.
     pub async fn existing_organization(&self, id: Uuid) -> Organization {
         let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];

@@ -90,6 +90,13 @@ impl Answer {
         self.error()["extensions"]["code"].as_str().unwrap_or("no code")
     }
 
+    /// The codes of all errors.
+    #[must_use]
+    pub fn codes(&self) -> Vec<&str> {
+        let errors = self.errors().iter();
+        errors.map(|error| error["extensions"]["code"].as_str().unwrap_or("no code")).collect()
+    }
+
     /// The field of the only error.
     #[must_use]
     pub fn field(&self) -> &str {
@@ -99,9 +106,13 @@ impl Answer {
     /// The only error.
     #[must_use]
     pub fn error(&self) -> &Json {
-        let errors = self.body["errors"].as_array();
-        let errors = errors.unwrap_or_else(|| panic!("there is no error in {:#}", self.body));
+        let errors = self.errors();
         assert_eq!(errors.len(), 1, "{:#}", self.body);
         &errors[0]
+    }
+
+    fn errors(&self) -> &[Json] {
+        let errors = self.body["errors"].as_array();
+        errors.unwrap_or_else(|| panic!("there is no error in {:#}", self.body))
     }
 }

@@ -1,8 +1,8 @@
 //! The turns of an execution on its thread.
 //!
-//! Fields whose data is there are resolved one after the other without waiting, for seconds if there
-//! are many. Deadlines, clients that hang up and the other tasks of the thread are noticed only
-//! between two polls. So long loops call [`Turns::pass`] for each element.
+//! Fields with loaded data are resolved one after the other without waiting, for seconds if there are
+//! many. Only between two polls can the thread run other tasks, and the execution notice its deadline
+//! or a disconnected client. So long loops call [`Turns::pass`] for each element.
 //!
 //! **Invariant.** Once a poll of an execution has taken [`TURN`], each loop in it waits for the next
 //! poll, however many of its futures are joined.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_tests::{Backend, Client, Socket, TestApp};
 use reqwest::StatusCode;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 /// A question about the schema that nests lists in lists.
 fn nested(levels: usize) -> String {
@@ -165,13 +165,8 @@ async fn an_answer_about_the_schema_is_drawn_from_the_budget() {
     let many: Vec<String> = (0..5).map(|at| format!("a{at}: __schema {{ {all} }}")).collect();
     acme.member.data("{ __schema { types { name } } }", json!({})).await;
     let answer = acme.member.ask(&format!("{{ {} }}", many.join(" ")), json!({})).await;
-    let codes: Vec<&Json> = answer.body["errors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|error| &error["extensions"]["code"])
-        .collect();
-    assert!(codes.iter().all(|code| **code == "LIMIT_EXCEEDED"), "{codes:?}");
+    let codes = answer.codes();
+    assert!(codes.iter().all(|code| *code == "LIMIT_EXCEEDED"), "{codes:?}");
     assert_eq!(app.service_database.budgets().process().held(), 0);
 }
 

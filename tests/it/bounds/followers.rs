@@ -150,13 +150,7 @@ async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
     let counts = app.statements().iter().filter(|sent| !sent.sql.contains("feed")).count();
     assert!(counts <= 8, "{counts}: {:#?}", app.statements());
     // what happens is shown at once
-    let campaign = app
-        .rows(&format!(
-            "SELECT campaign_id FROM campaign_sends WHERE id = {}",
-            app.literal(made.sends[0])
-        ))
-        .await;
-    let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
+    let campaign = app.campaign_of(made.sends[0]).await;
     let number = ids.iter().position(|of| of["id"] == json!(campaign)).unwrap().to_string();
     app.run(&format!(
         "INSERT INTO campaign_events (org_id, send_id, event_type) VALUES ({org}, {}, 'open')",

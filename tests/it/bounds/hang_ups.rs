@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use campaigns_server::Settings;
-use campaigns_tests::{Backend, Client, TestApp, on_both_databases, until};
+use campaigns_tests::{Backend, TestApp, on_both_databases, until};
 use chrono::Utc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,15 +16,6 @@ use uuid::Uuid;
 
 const READ: &str = "{ campaigns { totalCount } }";
 const SOON: Duration = Duration::from_secs(10);
-
-/// An organization that the service has not looked up yet, and a client for it.
-async fn newcomer(app: &TestApp) -> (Uuid, Client) {
-    let id = Uuid::new_v4();
-    let new = app.literal(id);
-    app.run(&format!("INSERT INTO organizations (id, name, slug) VALUES ({new}, 'x', '{id}')"))
-        .await;
-    (id, app.client(Some(TestApp::token(id, "member", "x"))))
-}
 
 /// The processes that wait for a lock with a statement that has this word.
 async fn waiting(app: &TestApp, word: &str) -> Vec<i32> {
@@ -61,7 +52,7 @@ async fn clients_that_hang_up_on_readiness_and_look_ups_delay_no_other(app: Test
     }
     let mut times = Vec::new();
     for _ in 0..30 {
-        let (_, client) = newcomer(&app).await;
+        let (_, client) = app.newcomer().await;
         let started = Instant::now();
         client.data(READ, json!({})).await;
         times.push(started.elapsed());
@@ -79,7 +70,7 @@ async fn clients_that_hang_up_on_readiness_and_look_ups_delay_no_other(app: Test
 #[tokio::test]
 async fn a_look_up_of_an_organization_is_shared_and_outlives_the_request_that_started_it() {
     let app = TestApp::on(Backend::Postgres).start().await;
-    let (_, client) = newcomer(&app).await;
+    let (_, client) = app.newcomer().await;
     let lock = app.sql.begin().await.unwrap();
     lock.execute_unprepared("LOCK TABLE organizations IN ACCESS EXCLUSIVE MODE").await.unwrap();
     app.forget_statements();
@@ -153,7 +144,7 @@ async fn statements_are_canceled_while_a_look_up_takes_long() {
     let id = acme.member.data(create, json!({})).await["createCampaign"]["campaign"]["id"].clone();
     let update = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"y\" }) { campaign \
                   { id } } }";
-    let (_, client) = newcomer(&app).await;
+    let (_, client) = app.newcomer().await;
     let [of_organizations, of_campaigns] =
         [app.sql.begin().await.unwrap(), app.sql.begin().await.unwrap()];
     of_campaigns.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();

@@ -153,13 +153,7 @@ async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let mut socket = Socket::of(&acme.member).await;
-    let campaign = app
-        .rows(&format!(
-            "SELECT campaign_id FROM campaign_sends WHERE id = {}",
-            app.literal(made.sends[0])
-        ))
-        .await;
-    let campaign: Uuid = campaign[0].try_get("", "campaign_id").unwrap();
+    let campaign = app.campaign_of(made.sends[0]).await;
     let watch = "subscription ($id: ID!) { campaignStats(campaignId: $id) { opens } }";
     socket.subscribe("1", watch, json!({ "id": campaign })).await;
     let opens = socket.next("1").await["campaignStats"]["opens"].as_i64().unwrap();
@@ -232,13 +226,7 @@ async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestA
 
 #[on_both_databases(settings = settings())]
 async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: TestApp) {
-    let id = Uuid::new_v4();
-    app.run(&format!(
-        "INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')",
-        app.literal(id)
-    ))
-    .await;
-    let client = app.client(Some(TestApp::token(id, "member", "x")));
+    let (_, client) = app.newcomer().await;
     // there is one place, for the socket of a caller who is not known yet
     app.panic_at_the_clock(true);
     for _ in 0..3 {
@@ -252,13 +240,7 @@ async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: 
 
 #[on_both_databases(settings = settings())]
 async fn a_look_up_that_panics_is_no_answer_and_is_tried_again(app: TestApp) {
-    let id = Uuid::new_v4();
-    app.run(&format!(
-        "INSERT INTO organizations (id, name, slug) VALUES ({}, 'x', 'x')",
-        app.literal(id)
-    ))
-    .await;
-    let client = app.client(Some(TestApp::token(id, "member", "x")));
+    let (_, client) = app.newcomer().await;
     let panics =
         async || of_this_process(&app, "campaigns_task_panics_total{task=\"look-up\"}").await;
     let before = panics().await;
