@@ -83,6 +83,17 @@ impl Weigh for Type {
     }
 }
 
+/// The bytes of an index map with room for this many entries.
+fn of_map<V>(capacity: usize) -> usize {
+    if capacity == 0 {
+        return 0;
+    }
+    // a hash with each entry, and a table of their places of which an eighth stays free
+    let entry = size_of::<u64>() + size_of::<Name>() + size_of::<V>();
+    let places = (capacity * 8 / 7).next_power_of_two() * (size_of::<usize>() + 1);
+    2 * ALLOCATION + capacity * entry + ENTRY + places
+}
+
 impl Weigh for Value {
     fn held(&self) -> usize {
         match self {
@@ -91,8 +102,8 @@ impl Weigh for Value {
             Self::Binary(bytes) => bytes.len(),
             Self::List(values) => values.held(),
             Self::Object(fields) => {
-                let entry = ENTRY + size_of::<Name>() + size_of::<Self>();
-                fields.iter().map(|(name, value)| entry + name.held() + value.held()).sum()
+                let held = fields.iter().map(|(name, value)| name.held() + value.held());
+                of_map::<Self>(fields.capacity()) + held.sum::<usize>()
             }
             Self::Null | Self::Number(_) | Self::Boolean(_) => 0,
         }
@@ -107,8 +118,8 @@ impl Weigh for ConstValue {
             Self::Binary(bytes) => bytes.len(),
             Self::List(values) => values.held(),
             Self::Object(fields) => {
-                let entry = ENTRY + size_of::<Name>() + size_of::<Self>();
-                fields.iter().map(|(name, value)| entry + name.held() + value.held()).sum()
+                let held = fields.iter().map(|(name, value)| name.held() + value.held());
+                of_map::<Self>(fields.capacity()) + held.sum::<usize>()
             }
             Self::Null | Self::Number(_) | Self::Boolean(_) => 0,
         }

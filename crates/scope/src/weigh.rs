@@ -8,6 +8,9 @@ use sea_orm::sqlx::{
 const ROW: usize = 512;
 /// The bytes of a JSON value in memory, in addition to its text.
 const JSON_VALUE: usize = 64;
+/// The bytes of a JSON object in memory, in addition to its values: a node of its map, which has room for
+/// eleven entries.
+const JSON_OBJECT: usize = 700;
 
 /// The approximate number of bytes of a row in memory.
 pub(crate) fn postgres(row: &PgRow) -> usize {
@@ -36,9 +39,13 @@ pub(crate) fn sqlite(row: &SqliteRow) -> usize {
 }
 
 /// The approximate number of bytes of JSON in memory. The number of values is estimated from the
-/// characters that precede them.
+/// characters that precede them, and an empty object counts like one with values.
 #[must_use]
 pub fn json(text: &[u8]) -> usize {
-    let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
-    text.len() + values * JSON_VALUE
+    let weight = |byte: &u8| match byte {
+        b',' | b':' | b'[' => JSON_VALUE,
+        b'{' => JSON_VALUE + JSON_OBJECT,
+        _ => 0,
+    };
+    text.len() + text.iter().map(weight).sum::<usize>()
 }
