@@ -116,11 +116,27 @@ fn bounded_object(value: Json, max: usize, path: Path<'_>) -> Result<Json, Error
         return Err(Error::bad_input(path, "This must be a JSON object."));
     }
     let value = json(value, path)?;
-    if value.to_string().len() > max {
-        let message = format!("This can have at most {max} bytes as JSON.");
+    if value.to_string().len() + unwritten_digits(&value) > max {
+        let message = format!(
+            "This can have at most {max} bytes as JSON, with numbers as plain decimal digits."
+        );
         return Err(Error::bad_input(path, message));
     }
     Ok(value)
+}
+
+/// The number of digits that PostgreSQL writes in place of the exponents of numbers: it stores `1e308`
+/// as 309 digits.
+fn unwritten_digits(value: &Json) -> usize {
+    match value {
+        Json::Number(number) if number.is_f64() => {
+            let digits = number.as_f64().map_or(0, |number| format!("{number}").len());
+            digits.saturating_sub(number.to_string().len())
+        }
+        Json::Array(values) => values.iter().map(unwritten_digits).sum(),
+        Json::Object(fields) => fields.values().map(unwritten_digits).sum(),
+        _ => 0,
+    }
 }
 
 /// A value for a column that is never null, if one is given.
