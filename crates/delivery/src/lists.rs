@@ -124,7 +124,7 @@ pub async fn add_segment(
                 segment_id: Set(Some(segment.id)),
                 ..Default::default()
             };
-            let selected = scope.find::<contact::Entity>().filter(rules.condition(scope, now));
+            let selected = rules.select(scope, now).map_err(campaigns_scope::Error::from)?;
             let target =
                 ValuesTable { table: "target (campaign)", rows: vec![vec![campaign.id.into()]] };
             let column = list_entry::Column::ContactId;

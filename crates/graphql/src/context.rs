@@ -7,6 +7,7 @@ use campaigns_scope::{Admin, Scope, Viewer};
 use chrono::{DateTime, Utc};
 
 use crate::{
+    api::Rates,
     error::Error,
     limits::Limits,
     live::Live,
@@ -29,6 +30,12 @@ pub(crate) trait RequestContext {
     fn live(&self) -> &Live;
     /// The limits of an operation.
     fn limits(&self) -> &Limits;
+
+    /// Draws a cost that was not known before the operation ran from the organization's rate.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`, retryable, if the rate does not allow it.
+    fn charge(&self, cost: usize) -> Result<(), Error>;
 
     /// Runs `work`, which changes something in one transaction, and records for the response that
     /// it is committed. If the database aborts the transaction in favor of another, the work is
@@ -86,6 +93,13 @@ impl RequestContext for Context<'_> {
 
     fn limits(&self) -> &Limits {
         self.data_unchecked()
+    }
+
+    fn charge(&self, cost: usize) -> Result<(), Error> {
+        match self.data_opt::<Rates>() {
+            Some(rates) if cost > 0 => rates.pass(self.scope().organization(), cost),
+            _ => Ok(()),
+        }
     }
 
     async fn change<T, E, F>(&self, work: impl Fn() -> F + Send + Sync) -> Result<T, E>

@@ -11,7 +11,7 @@ use std::{num::NonZeroU32, time::Duration};
 use campaigns_analytics::MAX_BUCKETS;
 use campaigns_operation::{Charge, PricedField};
 use campaigns_scope::storable_time;
-use campaigns_segments::FIELDS;
+use campaigns_segments::{FIELDS, Field, Rules};
 
 use crate::{cursor, input};
 
@@ -70,6 +70,9 @@ impl Default for Limits {
 const CONDITION: usize = 10;
 /// The price of a condition that is a pattern, which PostgreSQL tests as a regular expression.
 const PATTERN: usize = 100;
+/// The price of a condition on engagement or companies, for which PostgreSQL computes a set of contacts
+/// with a memory of its own (`work_mem`).
+const SET: usize = 500;
 /// The price of sorting a whole list.
 const SORT: usize = 1_000;
 /// The price of counting a list of the organization.
@@ -89,6 +92,12 @@ const PATTERNS: [&str; 7] = [
     "doesNotBeginWith",
     "doesNotEndWith",
 ];
+/// The fields of the filter of contacts that read engagement.
+const ENGAGEMENT: [&str; 6] =
+    ["opened", "clicked", "unsubscribed", "complained", "bounced", "suppressed"];
+/// The fields that test the stored rules of a segment.
+const READERS_OF_RULES: [(&str, &str); 3] =
+    [("Segment", "contacts"), ("Mutation", "refreshSegment"), ("Mutation", "addSegmentToList")];
 /// The fields of orders that an index serves.
 const INDEXED: [&str; 3] = ["CREATED_AT", "OCCURRED_AT", "FEED"];
 
@@ -110,19 +119,42 @@ pub(crate) fn max_text(object: &str, name: &str, ty: &str) -> Option<usize> {
     }
 }
 
+/// The price of a condition of the filter of contacts.
+fn of_contact_condition(operator: &str) -> usize {
+    if ENGAGEMENT.contains(&operator) { SET } else { of_operator(operator) }
+}
+
+/// The price of a part of rules.
+fn of_rule(name: &str, value: Option<&str>) -> usize {
+    match (name, value) {
+        ("operator", value) => value.map_or(CONDITION, of_operator),
+        ("field", Some(field)) if Field::reads_other_tables(field) => SET,
+        _ if Field::reads_other_tables(name) => SET,
+        _ => 1,
+    }
+}
+
+/// What stored rules cost in addition to the price that is assumed before they are read.
+pub(crate) fn surcharge(rules: &Rules) -> usize {
+    let price = |field: &str, operator: &str| {
+        of_rule("field", Some(field)).saturating_add(of_rule("operator", Some(operator)))
+    };
+    rules.cost(price).saturating_sub(STORED_RULES)
+}
+
 /// The price of a field: how often its content can occur, and what finding it costs.
 pub(crate) fn price(field: &PricedField<'_>) -> Charge {
-    let of_filter = field.sum("filter", |operator, _| of_operator(operator));
-    let of_rules = field.sum("rules", |name, value| match name {
-        "operator" => value.map_or(CONDITION, of_operator),
-        _ => 1,
+    let is_of_contacts = (field.object, field.field) == ("Query", "contacts");
+    let of_filter = field.sum("filter", |operator, _| {
+        if is_of_contacts { of_contact_condition(operator) } else { of_operator(operator) }
     });
+    let of_rules = field.sum("rules", of_rule);
     let of_order = field.sum("orderBy", |name, value| {
         let sorts = name == "field" && value.is_some_and(|value| !INDEXED.contains(&value));
         if sorts { SORT } else { 0 }
     });
-    let of_stored_rules =
-        if (field.object, field.field) == ("Segment", "contacts") { STORED_RULES } else { 0 };
+    let reads_stored_rules = READERS_OF_RULES.contains(&(field.object, field.field));
+    let of_stored_rules = if reads_stored_rules { STORED_RULES } else { 0 };
     let conditions = of_filter.saturating_add(of_rules).saturating_add(of_stored_rules);
     // counting tests every row once more
     let is_counted = ["totalCount", "count"].iter().any(|name| field.selects(name));
@@ -417,6 +449,28 @@ mod tests {
             "o": [{ "field": "EMAIL" }, { "field": "CREATED_AT" }],
         });
         assert_eq!(cost(query, variables) - plain, PATTERN + CONDITION + SORT);
+        // engagement is a set of contacts of its own
+        let opened = ", filter: { or: [{ opened: true }, { not: { clicked: true } }] }";
+        assert_eq!(list(opened, "nodes { id }") - plain, 2 * SET);
+        let of_numbers = |length: usize| {
+            let rules = vec!["{ field: \"opened\", operator: \"=\", value: false }"; length];
+            let rules = rules.join(" ");
+            cost(
+                &format!(
+                    "{{ previewSegment(rules: {{ combinator: \"or\", rules: [{rules}] }}) {{ \
+                     contacts {{ id }} }} }}"
+                ),
+                none(),
+            )
+        };
+        assert!(of_numbers(30) > 30 * SET);
+        // the stored rules of a segment, wherever they are tested
+        for mutation in [
+            "refreshSegment(id: \"x\") { segment { id } }",
+            "addSegmentToList(campaignId: \"x\", segmentId: \"x\") { added }",
+        ] {
+            assert!(cost(&format!("mutation {{ {mutation} }}"), none()) > STORED_RULES);
+        }
         // for each parent
         let nested = |arguments: &str| {
             let query = format!(

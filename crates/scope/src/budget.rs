@@ -131,6 +131,12 @@ impl Budget {
         Ok(Reservation { budget: Arc::clone(self), bytes })
     }
 
+    /// A reservation without bytes, to grow.
+    #[must_use]
+    pub fn empty_reservation(self: &Arc<Self>) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0 }
+    }
+
     fn give_back(&self, bytes: usize) {
         let mut account = self.account();
         account.held = account.held.saturating_sub(bytes);

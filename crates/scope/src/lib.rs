@@ -108,6 +108,7 @@
 
 mod admin;
 mod budget;
+mod condition;
 mod connections;
 mod counts;
 mod cursor_key;
@@ -140,6 +141,7 @@ mod weigh;
 
 pub use admin::Admin;
 pub use budget::{Budget, Budgets, ByteLimits, Exhausted, Reservation};
+pub use condition::ConditionMemory;
 pub use counts::{COUNT_TABLES, CountTable, Counts, Difference, FilingOutcome};
 pub use cursor_key::CursorKey;
 pub use database::{Database, primary};
@@ -154,7 +156,7 @@ pub use memberships::{Memberships, NoViewer};
 pub use operator::Operator;
 pub use options::{Observer, Options};
 pub use owned::{Dependent, OrganizationOwned, ReferencingColumn};
-pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Window};
+pub use page::{Direction, KeyKind, KeyValue, Order, OrderKey, Page, Selects, Window};
 pub use raw::{Sql, ValuesTable};
 pub use row_security::Visibility;
 pub use scope::{

@@ -1,8 +1,8 @@
 //! Compiles the tree to a condition on `contacts`.
 
-use campaigns_analytics::{self as analytics, ContactTime};
-use campaigns_entity::contact::Column;
-use campaigns_scope::{Dialect, JsonKind, Scope, Sql};
+use campaigns_analytics::{self as analytics, ContactNumber, ContactTime};
+use campaigns_entity::contact::{self, Column};
+use campaigns_scope::{ConditionMemory, Dialect, Exhausted, JsonKind, Scope, Scoped, Sql};
 use chrono::{DateTime, SubsecRound, Utc};
 use sea_orm::{
     ColumnTrait,
@@ -43,10 +43,47 @@ const COMPANY_INDUSTRY: Sql = of_companies!("industry");
 const COMPANY_SIZE: Sql = of_companies!("size");
 
 impl Rules {
-    /// The condition that the rules select a row of `contacts`. Relative times are relative to `now`.
-    #[must_use]
-    pub fn condition(&self, scope: &Scope, now: DateTime<Utc>) -> Expr {
-        Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) }.node(&self.0)
+    /// The contacts that the rules select. Relative times are relative to `now`. Each rule is drawn
+    /// from the operation's budget when it is compiled.
+    ///
+    /// # Errors
+    /// If a budget is exhausted.
+    pub fn select(
+        &self,
+        scope: &Scope,
+        now: DateTime<Utc>,
+    ) -> Result<Scoped<contact::Entity>, Exhausted> {
+        let compiler = Compiler { scope, dialect: scope.dialect(), now: now.trunc_subsecs(6) };
+        let mut memory = scope.condition_memory();
+        let condition = compiler.node(&self.0, &mut memory)?;
+        Ok(scope.find().filter(condition).holding(memory))
+    }
+}
+
+/// A test of a number of a contact.
+struct NumberTest {
+    number: ContactNumber,
+    whole: Whole,
+    is_negated: bool,
+}
+
+impl NumberTest {
+    /// The test of a rule, if it is one of a number.
+    fn of(rule: &Rule) -> Option<Self> {
+        let Rule { field, operator, operand, .. } = rule;
+        match (field.source, operand) {
+            (Source::Number(number), _) => Some(Self {
+                number,
+                whole: Whole::of(operator.test, operand),
+                is_negated: operator.is_negative,
+            }),
+            (Source::Any(number), Operand::One(Value::Boolean(is_positive))) => Some(Self {
+                number,
+                whole: Whole::Range(1, i64::MAX),
+                is_negated: *is_positive == operator.is_negative,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -57,23 +94,91 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn node(&self, node: &Node) -> Expr {
-        match node {
-            Node::Rule(rule) => {
-                let positive = self.rule(rule);
-                match (rule.operator.is_negative, rule.field.source) {
-                    (false, _) => positive,
-                    (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
-                    // set membership is never null, and PostgreSQL can plan its plain negation as a join
-                    (true, _) => positive.not(),
-                }
-            }
+    fn node(&self, node: &Node, memory: &mut ConditionMemory) -> Result<Expr, Exhausted> {
+        Ok(match node {
+            Node::Rule(rule) => match NumberTest::of(rule) {
+                Some(test) => self.number(Combinator::And, &[test], memory)?,
+                None => self.negatable(rule, memory)?,
+            },
             Node::Group { joined_by, is_negated, nodes } => {
-                let nodes: Vec<Expr> = nodes.iter().map(|node| self.node(node)).collect();
+                let nodes = self.group(*joined_by, nodes, memory)?;
                 let joined = joined(*joined_by, nodes).unwrap_or_else(|| Expr::val(true));
                 if *is_negated { self.dialect.not(joined) } else { joined }
             }
+        })
+    }
+
+    /// The conditions of the nodes of a group. The tests of one number are one condition, so that the
+    /// database computes the numbers of all contacts once.
+    fn group(
+        &self,
+        joined_by: Combinator,
+        nodes: &[Node],
+        memory: &mut ConditionMemory,
+    ) -> Result<Vec<Expr>, Exhausted> {
+        let mut conditions = Vec::with_capacity(nodes.len());
+        let mut numbers: Vec<Vec<NumberTest>> = Vec::new();
+        for node in nodes {
+            let test = match node {
+                Node::Rule(rule) => NumberTest::of(rule),
+                Node::Group { .. } => None,
+            };
+            let Some(test) = test else {
+                conditions.push(self.node(node, memory)?);
+                continue;
+            };
+            match numbers.iter_mut().find(|tests| tests[0].number == test.number) {
+                Some(tests) => tests.push(test),
+                None => numbers.push(vec![test]),
+            }
         }
+        for tests in numbers {
+            conditions.push(self.number(joined_by, &tests, memory)?);
+        }
+        Ok(conditions)
+    }
+
+    /// The condition of a rule, with its operator.
+    fn negatable(&self, rule: &Rule, memory: &mut ConditionMemory) -> Result<Expr, Exhausted> {
+        let positive = self.rule(rule);
+        memory.draw(&positive)?;
+        Ok(match (rule.operator.is_negative, rule.field.source) {
+            (false, _) => positive,
+            (true, Source::Column(_) | Source::Metadata) => self.dialect.not(positive),
+            // set membership is never null, and PostgreSQL can plan its plain negation as a join
+            (true, _) => positive.not(),
+        })
+    }
+
+    /// The condition of tests of one number, at least one.
+    fn number(
+        &self,
+        joined_by: Combinator,
+        tests: &[NumberTest],
+        memory: &mut ConditionMemory,
+    ) -> Result<Expr, Exhausted> {
+        let wanted = |own: Expr| {
+            let tests = tests.iter().map(|NumberTest { whole, is_negated, .. }| {
+                let test = whole_number(self.dialect, own.clone(), whole);
+                if *is_negated { self.dialect.not(test) } else { test }
+            });
+            joined(joined_by, tests.collect()).unwrap_or_else(|| Expr::val(false))
+        };
+        let mut selects_0 = tests.iter().map(|test| test.whole.has(0) != test.is_negated);
+        let selects_0 = match joined_by {
+            Combinator::And => selects_0.all(|selects| selects),
+            Combinator::Or => selects_0.any(|selects| selects),
+        };
+        let number = tests[0].number;
+        let condition = if selects_0 {
+            // contacts without counts have 0, so the condition selects the complement
+            let others = |own| self.dialect.not(wanted(own));
+            analytics::with_number(self.scope, number, others).not()
+        } else {
+            analytics::with_number(self.scope, number, wanted)
+        };
+        memory.draw(&condition)?;
+        Ok(condition)
     }
 
     /// The condition of the positive operator.
@@ -94,24 +199,9 @@ impl Compiler<'_> {
                 };
                 scope.among(Column::Id, sql, on_value)
             }
-            Source::Number(number) => {
-                let whole = Whole::of(test, operand);
-                let wanted = |own| whole_number(self.dialect, own, &whole);
-                if whole.has(0) {
-                    // contacts without counts have 0, so the condition selects the complement
-                    let others = |own| self.dialect.not(wanted(own));
-                    analytics::with_number(scope, number, others).not()
-                } else {
-                    analytics::with_number(scope, number, wanted)
-                }
-            }
             Source::Time(time) => self.last(time, test, operand),
-            Source::Any(number) => match operand {
-                Operand::One(Value::Boolean(false)) => analytics::has_any(scope, number).not(),
-                Operand::One(_) => analytics::has_any(scope, number),
-                // such a field is never null
-                _ => Expr::val(true),
-            },
+            // numbers are compiled with those of their group, and are never null
+            Source::Number(_) | Source::Any(_) => Expr::val(true),
             Source::Campaign(relation) => analytics::with_campaign(scope, relation, on_value),
             Source::ClickedUrl => analytics::with_clicked_link(scope, on_value),
         }

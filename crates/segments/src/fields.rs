@@ -129,6 +129,13 @@ impl Field {
         FIELDS.iter().find(|field| field.name == name).map(|field| (field, keys))
     }
 
+    /// Whether a rule on the field with this name reads more than the contact's own row.
+    #[must_use]
+    pub fn reads_other_tables(name: &str) -> bool {
+        let field = FIELDS.iter().find(|field| field.name == name);
+        field.is_some_and(|field| !matches!(field.source, Source::Column(_) | Source::Metadata))
+    }
+
     /// The type of its values: `text`, `enum`, `id`, `time`, `json`, `number` or `boolean`.
     #[must_use]
     pub fn value_type(&self) -> &'static str {

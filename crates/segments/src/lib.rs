@@ -1,6 +1,6 @@
 //! The rule language of segments. The JSON format of react-querybuilder, or a flat object, is parsed into a
 //! checked tree ([`Rules::parse`]), and the tree is compiled to a condition on `contacts`
-//! ([`Rules::condition`]).
+//! ([`Rules::select`]).
 //!
 //! **Invariants.**
 //! - Parsed rules can be compiled and executed: the parser finds every error, with its path.

@@ -31,7 +31,7 @@ use crate::{
     schema::Engine,
     subscriptions::Groups,
 };
-use rate::Rates;
+pub(crate) use rate::Rates;
 use subscriber::Subscriber;
 
 pub use follow::Subscription;
@@ -162,6 +162,7 @@ impl Api {
         data.insert(FieldKeys::default());
         data.insert(outcomes.clone());
         data.insert(self.limits);
+        data.insert(self.rates.clone());
         data.insert(self.live.clone());
         let permit = scope.execution_permit(is_expensive, deadline).await;
         let permit = permit.map_err(|error| Error::from(error).into_response())?;

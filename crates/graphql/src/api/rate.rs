@@ -24,7 +24,7 @@ const EVICT_AT: usize = 10_000;
 
 /// The recent use of each organization. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     limiter: Option<(NonZeroU32, Arc<DefaultKeyedRateLimiter<Uuid>>)>,
     /// The queue of each organization whose responses wait.
     queues: Arc<Mutex<HashMap<Uuid, Weak<Queue>>>>,
@@ -69,7 +69,7 @@ impl Rates {
     }
 
     /// Lets an operation of this cost pass, or returns when it can.
-    pub(super) fn pass(&self, organization: Uuid, cost: usize) -> Result<(), Error> {
+    pub(crate) fn pass(&self, organization: Uuid, cost: usize) -> Result<(), Error> {
         let Some((burst, limiter)) = &self.limiter else { return Ok(()) };
         if limiter.len() >= EVICT_AT {
             limiter.retain_recent();

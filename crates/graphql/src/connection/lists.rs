@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::Context;
 use campaigns_analytics::Scan;
-use campaigns_scope::{OrganizationOwned, Page, Place, Scope, Scoped, SettledPosition, Window};
+use campaigns_scope::{
+    OrganizationOwned, Page, Place, Scope, Scoped, Selects, SettledPosition, Window,
+};
 use sea_orm::sea_query::ExprTrait;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -56,7 +58,7 @@ impl Parts {
 pub(super) struct SelectedRows<E: OrganizationOwned> {
     /// The select for a page.
     pages: Scoped<E>,
-    /// The select for counting, if they are counted.
+    /// The select for counting, if they are counted by another one.
     counted: Option<Scoped<E>>,
 }
 
@@ -71,10 +73,8 @@ impl<E: OrganizationOwned> SelectedRows<E> {
         // a requested order sorts all rows, and counting tests all of them
         let is_sorted = order_by.is_some_and(|fields| !fields.is_empty());
         let scan = if is_sorted { Scan::Full } else { Scan::Partial };
-        let of = |scan| -> Result<_, Error> {
-            Ok(scope.find().filter(filter::condition(scope, filter, "filter", scan)?))
-        };
-        let counted = if parts.total { Some(of(Scan::Full)?) } else { None };
+        let of = |scan| filter::select(scope, filter, "filter", scan);
+        let counted = if parts.total && !is_sorted { Some(of(Scan::Full)?) } else { None };
         Ok(Self { pages: of(scan)?, counted })
     }
 
@@ -91,7 +91,7 @@ pub(super) enum Source<T: ConnectionNode> {
     /// parents.
     Children(SelectedRows<T::Entity>, Column<T>, Vec<Uuid>),
     /// A list for each of many parents, each with its own condition.
-    Each(Vec<(Uuid, Scoped<T::Entity>)>),
+    Each(Box<dyn Selects<T::Entity>>),
 }
 
 /// Lists that are loaded together.
@@ -175,9 +175,10 @@ impl<T: ConnectionNode> Lists<T> {
         let of_parents = match &self.source {
             Source::Single(selected) => {
                 let list = self.settle(scope, &selected.pages).await?;
-                let counted = match &selected.counted {
-                    Some(counted) => Some(self.settle(scope, counted).await?),
-                    None => None,
+                let counted = if self.parts.total {
+                    Some(self.settle(scope, selected.counted()).await?)
+                } else {
+                    None
                 };
                 let page = scope.page(list, counted, &columns, order, window).await?;
                 return Ok(pages_of([(None, page)], &columns));
@@ -186,7 +187,9 @@ impl<T: ConnectionNode> Lists<T> {
                 let selected = self.settle(scope, &selected.pages).await?;
                 scope.pages(&selected, &columns, *column, parents, order, window).await?
             }
-            Source::Each(lists) => scope.pages_of_each(lists, &columns, order, window).await?,
+            Source::Each(lists) => {
+                scope.pages_of_each(lists.as_ref(), &columns, order, window).await?
+            }
         };
         let pages = of_parents.into_iter().map(|(parent, page)| (Some(parent), page));
         Ok(pages_of(pages, &columns))
@@ -223,7 +226,7 @@ impl<T: ConnectionNode> Lists<T> {
                     let selected = self.settle(scope, selected.counted()).await?;
                     scope.counts(selected, *column, parents).await?.into_iter().collect()
                 }
-                Source::Each(lists) => scope.counts_of_each(lists).await?,
+                Source::Each(lists) => scope.counts_of_each(lists.as_ref()).await?,
             };
             Ok(of_parents.into_iter().map(|(parent, count)| (Some(parent), count)).collect())
         });
@@ -251,7 +254,9 @@ impl<T: ConnectionNode> Lists<T> {
                     let selected = self.settle(scope, &selected.pages).await?;
                     scope.have_other_side(&selected, *column, parents, order, window).await?
                 }
-                Source::Each(lists) => scope.each_with_other_side(lists, order, window).await?,
+                Source::Each(lists) => {
+                    scope.each_with_other_side(lists.as_ref(), order, window).await?
+                }
             };
             Ok(of_parents.into_iter().map(Some).collect())
         });

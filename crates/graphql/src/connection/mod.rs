@@ -13,7 +13,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc};
 
 use async_graphql::{Context, ID, OutputType, SimpleObject, TypeName};
 use campaigns_operation::object::Objects;
-use campaigns_scope::{OrderKey, OrganizationOwned, Scope, Scoped};
+use campaigns_scope::{OrderKey, OrganizationOwned, Scope, Selects};
 use uuid::Uuid;
 
 use crate::{
@@ -145,7 +145,7 @@ impl<T: ConnectionNode> Connection<T> {
     pub(crate) fn each<P: OrganizationOwned>(
         ctx: &Context<'_>,
         parent: &Row<P>,
-        lists: impl FnOnce() -> Vec<(Uuid, Scoped<T::Entity>)>,
+        lists: impl FnOnce() -> Result<Box<dyn Selects<T::Entity>>, Error>,
         order_by: Option<&[impl OrderInput]>,
         page: PageArguments,
     ) -> Result<Self, Error> {
@@ -155,7 +155,8 @@ impl<T: ConnectionNode> Connection<T> {
             write!(key, "each {name} {order_by:?} {page:?} {of} {parts:?}")
         });
         let lists = parent.shared(key, || {
-            Lists::new(scope, (Source::Each(lists()), parts), columns, order_by, page).map(Arc::new)
+            Lists::new(scope, (Source::Each(lists()?), parts), columns, order_by, page)
+                .map(Arc::new)
         });
         Ok(Self { lists: (*lists).clone()?, parent: Some(parent.id()) })
     }

@@ -12,7 +12,7 @@ mod operators;
 use std::fmt::Debug;
 
 use campaigns_analytics::Scan;
-use campaigns_scope::Scope;
+use campaigns_scope::{ConditionMemory, OrganizationOwned, Scope, Scoped};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 
 use crate::{error::Error, input::Path};
@@ -76,6 +76,26 @@ pub(crate) fn condition(
     Ok(Condition::all().add_option(compiled))
 }
 
+/// The rows that a filter argument selects, for a statement that tests this many of them. Each
+/// condition is drawn from the operation's budget when it is compiled.
+pub(crate) fn select<E: OrganizationOwned>(
+    scope: &Scope,
+    filter: Option<&impl Filter>,
+    argument: &str,
+    scan: Scan,
+) -> Result<Scoped<E>, Error> {
+    let Some(filter) = filter else { return Ok(scope.find()) };
+    let memory = Some(scope.condition_memory());
+    let mut usage = FilterUsage { memory, ..FilterUsage::default() };
+    let compiled =
+        compile(Statement { scope, scan }, filter, Path::argument(argument), 1, &mut usage)?;
+    let selected = scope.find().filter(Condition::all().add_option(compiled));
+    Ok(match usage.memory {
+        Some(memory) => selected.holding(memory),
+        None => selected,
+    })
+}
+
 /// The statement that a condition is for.
 #[derive(Clone, Copy)]
 struct Statement<'a> {
@@ -90,6 +110,8 @@ struct FilterUsage {
     /// The filters in `and`, `or` and `not`, with or without their own conditions.
     filters: usize,
     values: usize,
+    /// The memory of the conditions, if it is drawn.
+    memory: Option<ConditionMemory>,
 }
 
 /// The condition of a filter; `None` if it selects everything. Each part that is joined has a counted
@@ -160,6 +182,9 @@ impl All<'_> {
     /// Adds a condition.
     pub(crate) fn push(&mut self, path: Path<'_>, condition: Expr) -> Result<(), Error> {
         self.count(path, 1)?;
+        if let Some(memory) = &mut self.usage.memory {
+            memory.draw(&condition)?;
+        }
         self.join(condition);
         Ok(())
     }

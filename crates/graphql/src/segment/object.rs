@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object};
 use campaigns_entity::{StoredJson, segment};
 
-use super::rules;
+use super::rules::{self, SegmentContacts};
 use crate::{
     connection::{Connection, ConnectionNode, PageArguments},
     contact::{Contact, ContactOrder},
@@ -82,8 +82,10 @@ impl SegmentFields {
         let page = PageArguments { first, after, last, before };
         // a sibling with unreadable rules reports its own error
         let of_siblings = || {
-            let readable = self.0.siblings().filter_map(|row| Some((row.id(), rules(&row).ok()?)));
-            readable.map(|(id, rules)| (id, rules::contacts(scope, &rules, now))).collect()
+            let stored = self.0.siblings().map(|row| (row.id(), rules(&row)));
+            let contacts = SegmentContacts::of(scope, stored, now)?;
+            ctx.charge(contacts.surcharge)?;
+            Ok(Box::new(contacts) as _)
         };
         Connection::each(ctx, &self.0, of_siblings, order_by.as_deref(), page)
     }

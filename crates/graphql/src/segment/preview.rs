@@ -24,7 +24,7 @@ pub(crate) struct SegmentPreview(Scoped<contact::Entity>);
 
 pub(super) fn preview(ctx: &Context<'_>, Json(value): Json) -> Result<SegmentPreview, Error> {
     let (_, rules) = rules::parse(value, Path::argument("rules"))?;
-    Ok(SegmentPreview(rules::contacts(ctx.scope(), &rules, ctx.now())))
+    Ok(SegmentPreview(rules.select(ctx.scope(), ctx.now())?))
 }
 
 /// A preview of the contacts that match segment rules.

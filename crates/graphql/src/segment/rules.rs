@@ -1,14 +1,16 @@
 //! The rules of a segment, as they are sent and as they are stored.
 
 use campaigns_entity::contact;
-use campaigns_scope::{Scope, Scoped};
+use campaigns_scope::{Reservation, Scope, Scoped, Selects};
 use campaigns_segments::{RuleError, Rules};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::{
     error::Error,
     input::{self, Path},
+    limits,
 };
 
 /// Parses rules from a client. Returns them as JSON to store as well.
@@ -33,13 +35,49 @@ pub(crate) fn unusable_rules(error: &RuleError) -> Error {
     Error::stored_conflict(path_of(Path::argument("filterRules"), error), message)
 }
 
-/// The contacts that rules select now.
-pub(super) fn contacts(
-    scope: &Scope,
-    rules: &Rules,
+/// The contacts of segments that are loaded together. The rules are held, and compiled while their
+/// contacts are read.
+pub(super) struct SegmentContacts {
+    segments: Vec<(Uuid, Rules)>,
     now: DateTime<Utc>,
-) -> Scoped<contact::Entity> {
-    scope.find().filter(rules.condition(scope, now))
+    /// The cost of the rules in addition to the price that was assumed.
+    pub(super) surcharge: usize,
+    /// The memory of the rules.
+    _reservation: Reservation,
+}
+
+impl SegmentContacts {
+    /// The contacts of these segments, with their stored rules, now. A segment whose rules cannot be
+    /// read is left out.
+    pub(super) fn of(
+        scope: &Scope,
+        stored: impl Iterator<Item = (Uuid, Result<Rules, Error>)>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        let mut reservation = scope.drawn_from().empty_reservation();
+        let (mut segments, mut surcharge) = (Vec::new(), 0_usize);
+        for (id, rules) in stored {
+            let Ok(rules) = rules else { continue };
+            reservation.grow(rules.weight())?;
+            surcharge = surcharge.saturating_add(limits::surcharge(&rules));
+            segments.push((id, rules));
+        }
+        Ok(Self { segments, now, surcharge, _reservation: reservation })
+    }
+}
+
+impl Selects<contact::Entity> for SegmentContacts {
+    fn ids(&self) -> Vec<Uuid> {
+        self.segments.iter().map(|(id, _)| *id).collect()
+    }
+
+    fn select(
+        &self,
+        scope: &Scope,
+        index: usize,
+    ) -> Result<Scoped<contact::Entity>, campaigns_scope::Error> {
+        Ok(self.segments[index].1.select(scope, self.now)?)
+    }
 }
 
 /// The path of an error in rules at a path.

@@ -22,8 +22,8 @@ impl StatsQueries {
         >,
     ) -> Result<CampaignStats, Error> {
         let scope = ctx.scope();
-        let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
-        let selected = scope.find::<campaign::Entity>().filter(condition);
+        let selected =
+            filter::select::<campaign::Entity>(scope, filter.as_ref(), "filter", Scan::Full)?;
         Ok(campaigns_analytics::total(scope, selected, CampaignStats::spans(ctx)).await?.into())
     }
 }

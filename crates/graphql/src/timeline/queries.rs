@@ -44,8 +44,8 @@ impl TimelineQueries {
         let to = input::time(&to, Path::argument("to"))?;
         check_order(from, to)?;
         let buckets = calendar.buckets(from, to)?;
-        let condition = filter::condition(scope, filter.as_ref(), "filter", Scan::Full)?;
-        let selected = scope.find::<campaign::Entity>().filter(condition);
+        let selected =
+            filter::select::<campaign::Entity>(scope, filter.as_ref(), "filter", Scan::Full)?;
         let uniques = EngagementBucket::uniques(ctx);
         let activities = campaigns_analytics::timeline(scope, selected, &buckets, uniques).await?;
         Ok(Objects(buckets.into_iter().zip(activities).map(EngagementBucket).collect()))

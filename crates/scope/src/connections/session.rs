@@ -22,7 +22,11 @@ use tracing::Instrument;
 use super::{
     Connections, Failure, Lane, Lease, PlanMode, is_stale_plan, may_repeat, write_lock::WriteGuard,
 };
-use crate::{budget::Budget, row_security::RowSecurity};
+use crate::{
+    budget::{Budget, Reservation},
+    condition,
+    row_security::RowSecurity,
+};
 
 /// The time limit of a commit. Commits are never canceled.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -192,6 +196,7 @@ impl Session {
         statement: &Statement,
         rows: &mut Vec<QueryResult>,
     ) -> Result<ExecResult, Failure> {
+        let _memory = self.hold(statement)?;
         let Some(transaction) = &self.transaction else {
             return self.run_alone(statement, rows).await;
         };
@@ -289,8 +294,10 @@ impl Session {
             self.run(statement, &mut rows).await.map_err(again)?;
             return Ok(rows);
         }
+        let memory = self.hold(statement).map_err(again)?;
         let (session, statement) = (self.clone(), statement.clone());
         let writing = tokio::spawn(async move {
+            let _memory = memory;
             let mut lease = session.fresh_lease().await?;
             if let Some(process) = lease.link().process().filter(|_| session.row_security.is_none())
             {
@@ -422,6 +429,12 @@ impl Session {
             Ok(_) => lease.link().end("COMMIT").await?,
         }
         done
+    }
+
+    /// Draws the bytes of a statement while it waits and runs.
+    fn hold(&self, statement: &Statement) -> Result<Option<Reservation>, Failure> {
+        let Some(budget) = &self.budget else { return Ok(None) };
+        Ok(Some(budget.hold(condition::of_statement(statement))?))
     }
 
     fn take(

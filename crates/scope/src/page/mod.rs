@@ -37,6 +37,7 @@ use crate::{
     scope::ConditionKind, unreadable::leave_out_unknown,
 };
 
+pub use each::Selects;
 pub use order::{Direction, KeyKind, KeyValue, Order, OrderKey};
 use order::{beyond, other_side};
 
@@ -97,6 +98,7 @@ impl Scope {
         let dialect = self.dialect();
         // such a page reads the index on organization and ID in order
         let by_key = list.by == ConditionKind::Nothing && order.0.is_empty() && counted.is_none();
+        let _memory = (list.memory.clone(), counted.as_ref().and_then(|list| list.memory.clone()));
         let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
         select_keys(&mut select, &keys, dialect);
         narrow(&mut select, &keys, window, dialect);
@@ -111,6 +113,7 @@ impl Scope {
         let with_total = with_total.filter(|statement| statement.sql.len() <= MAX_PREPARED_LENGTH);
         let is_counted = with_total.is_some();
         let statement = with_total.unwrap_or_else(|| backend.build(&select));
+        drop(select);
         let rows = self.reader(by_key).query_all_raw(statement).await?;
         let total = match rows.first() {
             Some(row) if is_counted => Some(row.try_get::<i64>("", TOTAL).map_err(Error::from)?),
@@ -163,6 +166,7 @@ impl Scope {
     ) -> Result<bool, Error> {
         let Some(cursor) = &window.cursor else { return Ok(false) };
         let condition = other_side(&self.keys::<E>(order), cursor, window.from_end, self.dialect());
+        let _memory = list.memory.clone();
         let mut select = list.filter(condition).into_query();
         select.clear_selects().expr(Expr::val(1)).limit(1);
         Ok(!self.query(&select).await?.is_empty())

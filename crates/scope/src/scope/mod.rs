@@ -30,6 +30,7 @@ use uuid::Uuid;
 use crate::{
     Admin, CursorKey, Dialect, Error, OrganizationOwned, Role, Sql, ValuesTable,
     budget::{Budget, Budgets, ByteLimits},
+    condition::ConditionMemory,
     connections::Session,
     cursor_key,
     row_security::Visibility,
@@ -77,6 +78,8 @@ pub struct Scoped<E: OrganizationOwned> {
     pub(crate) select: Select<E>,
     /// The kind of its condition.
     pub(crate) by: ConditionKind,
+    /// The memory of a condition that a client wrote.
+    pub(crate) memory: Option<Arc<ConditionMemory>>,
 }
 
 /// The condition of a select, in addition to the organization.
@@ -92,7 +95,7 @@ pub(crate) enum ConditionKind {
 
 impl<E: OrganizationOwned> Clone for Scoped<E> {
     fn clone(&self) -> Self {
-        Self { select: self.select.clone(), by: self.by }
+        Self { select: self.select.clone(), by: self.by, memory: self.memory.clone() }
     }
 }
 
@@ -106,7 +109,7 @@ impl<E: OrganizationOwned> Scoped<E> {
             let position = Expr::col(position.as_column_ref());
             select = select.filter(position.gt(Expr::cust("0")));
         }
-        Self { select, by: ConditionKind::Nothing }
+        Self { select, by: ConditionKind::Nothing, memory: None }
     }
 
     /// Only rows that match the condition.
@@ -114,7 +117,13 @@ impl<E: OrganizationOwned> Scoped<E> {
     pub fn filter(self, condition: impl IntoCondition) -> Self {
         let condition = condition.into_condition();
         let by = if condition.is_empty() { self.by } else { ConditionKind::Filter };
-        Self { select: self.select.filter(condition), by }
+        Self { select: self.select.filter(condition), by, ..self }
+    }
+
+    /// The same rows, which hold the memory of their condition.
+    #[must_use]
+    pub fn holding(self, memory: ConditionMemory) -> Self {
+        Self { memory: Some(Arc::new(memory)), ..self }
     }
 
     /// The same rows, with a custom plan for each execution, because the statement does more than look
@@ -136,7 +145,7 @@ impl<E: OrganizationOwned> Scoped<E> {
         } else {
             ConditionKind::Filter
         };
-        Self { select: self.select.filter(condition), by }
+        Self { select: self.select.filter(condition), by, ..self }
     }
 
     pub(crate) fn into_query(self) -> SelectStatement {
@@ -275,6 +284,12 @@ impl Scope {
         self.session.budget().map_or_else(|| self.budget(), Arc::clone)
     }
 
+    /// The memory of a condition that is about to be compiled.
+    #[must_use]
+    pub fn condition_memory(&self) -> ConditionMemory {
+        ConditionMemory::new(self.drawn_from().empty_reservation())
+    }
+
     pub(crate) fn executor(&self) -> &Session {
         &self.session
     }
@@ -356,7 +371,8 @@ impl Scope {
     where
         E::Model: FromQueryResult,
     {
-        Ok(scoped.select.count(&self.reader(false)).await?)
+        let Scoped { select, memory: _memory, .. } = scoped;
+        Ok(select.count(&self.reader(false)).await?)
     }
 
     /// The number of rows of a select for each parent, by the parent's ID in `column`. Parents without
