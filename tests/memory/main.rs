@@ -1,11 +1,12 @@
 //! Whether what the service says it holds is what it has allocated.
 //!
 //! Each kind of holding is driven far beyond its bound. The allocator of this process counts what
-//! is allocated, and the budgets say what they know of it: the two differ by less than twice. There
-//! is one test, since the allocator counts for all of the process.
+//! is allocated, and the budgets say what they know of it: the two differ by less than twice. The tests
+//! run one after the other, since the allocator counts for all of the process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod conditions;
 mod peer;
 
 use std::{alloc::System, time::Duration};
@@ -20,6 +21,9 @@ use uuid::Uuid;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Held by the test that runs.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The bytes of kept operations.
 const KEPT: usize = 4 << 20;
@@ -123,6 +127,7 @@ async fn operations_that_are_kept(
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(clippy::too_many_lines, reason = "a kind of holding after the other")]
 async fn accounted_bytes_equal_allocated_bytes() {
+    let _alone = ALONE.lock().await;
     let each = |count: usize, of: &str| {
         let all: Vec<String> = (0..count).map(|at| format!("a{at}: {of}")).collect();
         all.join(" ")
@@ -138,6 +143,10 @@ async fn accounted_bytes_equal_allocated_bytes() {
     );
     let ids = vec![format!("\"{}\"", Uuid::nil()); 400].join(", ");
     let literals = format!("campaigns(filter: {{ id: {{ in: [{ids}] }} }}) {{ nodes {{ id }} }}");
+    let objects = format!(
+        "campaigns(filter: {{ metadata: {{ contains: {{ a: [{}] }} }} }}) {{ nodes {{ id }} }}",
+        "{a:1} ".repeat(400)
+    );
     let schema = each(
         15,
         "__schema { types { name description fields { name args { name type { kind name } } } } }",
@@ -146,6 +155,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         ("kept operations", campaigns),
         ("kept operations with directives", skipped),
         ("kept operations with literals", literals),
+        ("kept operations with objects", objects),
         ("kept questions about the schema", schema),
     ];
     for (what, selections) in kinds {
