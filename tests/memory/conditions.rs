@@ -73,7 +73,8 @@ async fn compiled_conditions_are_drawn_from_the_budget() {
         }
         let app = Arc::new(app);
         acme.member.data("{ viewer { subject } }", json!({})).await;
-        let aliases = |of: &str| (0..50).map(|at| format!("a{at}: {of} ")).collect::<String>();
+        let aliases =
+            |of: &str| (0..50).map(|at| format!("a{at}: {of}")).collect::<Vec<_>>().join(" ");
         let urls: Vec<String> = (0..1_000).map(|at| format!("https://x.example/{at}")).collect();
         let lists: Vec<Json> = (0..30).map(|_| json!({ "url": { "in": urls } })).collect();
         let long: Vec<String> = (0..1_000).map(|at| format!("{at}{}", "x".repeat(2_000))).collect();

@@ -18,7 +18,7 @@ pub(crate) fn postgres(row: &PgRow) -> usize {
         let value = row.try_get_raw(index).ok()?;
         let is_json = matches!(row.column(index).type_info().name(), "JSONB" | "JSON");
         let bytes = value.as_bytes().ok()?;
-        Some(if is_json { json(bytes) } else { bytes.len() })
+        Some(if is_json { stored_json(bytes) } else { bytes.len() })
     });
     ROW + values.sum::<usize>()
 }
@@ -33,9 +33,15 @@ pub(crate) fn sqlite(row: &SqliteRow) -> usize {
         }
         let bytes = <Vec<u8> as Decode<Sqlite>>::decode(value).ok()?;
         let is_json = matches!(bytes.first(), Some(b'{' | b'['));
-        Some(if is_json { json(&bytes) } else { bytes.len() })
+        Some(if is_json { stored_json(&bytes) } else { bytes.len() })
     });
     ROW + values.sum::<usize>()
+}
+
+/// The approximate number of bytes of JSON of a row, which is text until it is shown.
+fn stored_json(text: &[u8]) -> usize {
+    let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+    text.len() + values * JSON_VALUE
 }
 
 /// The approximate number of bytes of JSON in memory. The number of values is estimated from the
