@@ -63,7 +63,7 @@ pub use introspection::Draw;
 pub use json::text;
 pub use low_priority::{lower_priority, run_at_low_priority};
 pub use path::Path;
-pub use prepare::{LookUp, Operation, Prepared};
+pub use prepare::{LookUp, Memory, Operation, Prepared};
 pub use rounded::RoundedNumbers;
 pub use turns::pass_turn;
 pub use types::MaxText;

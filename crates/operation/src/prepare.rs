@@ -1,6 +1,6 @@
 //! Prepares operations for execution.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use async_graphql::{
     Name, Pos, ServerError, Variables,
@@ -52,7 +52,12 @@ pub struct Operation {
     pub persisted_query: Option<String>,
     /// The numbers that were rounded when the request was parsed. They are rejected in values of `JSON`.
     pub rounded: Arc<RoundedNumbers>,
+    /// The memory that the variables take in addition until they are coerced. It is dropped then.
+    pub memory: Memory,
 }
+
+/// A reservation of memory, shared by the operations of a request.
+pub type Memory = Option<Arc<dyn Any + Send + Sync>>;
 
 impl Operation {
     /// The operation in a request's parameters (GraphQL over HTTP, section 5.1). `rounded` is the rounded
@@ -93,7 +98,15 @@ impl Operation {
         };
         let variables = object("variables")?;
         object("extensions")?;
-        Ok(Self { query, operation_name, variables, document_id, persisted_query, rounded })
+        Ok(Self {
+            query,
+            operation_name,
+            variables,
+            document_id,
+            persisted_query,
+            rounded,
+            memory: None,
+        })
     }
 }
 
@@ -110,6 +123,7 @@ pub struct LookUp {
     cached: Option<Arc<CachedOperation>>,
     variables: Map<String, Json>,
     rounded: Arc<RoundedNumbers>,
+    memory: Memory,
 }
 
 impl LookUp {
@@ -289,10 +303,10 @@ impl Checks {
 
     /// Looks up the cached part of an operation.
     pub(crate) fn look_up(&self, operation: Operation) -> LookUp {
-        let Operation { query, operation_name, variables, rounded, .. } = operation;
+        let Operation { query, operation_name, variables, rounded, memory, .. } = operation;
         let key = Key { query, operation_name };
         let cached = self.cache.get(&key);
-        LookUp { key, cached, variables, rounded }
+        LookUp { key, cached, variables, rounded, memory }
     }
 
     /// Prepares an operation. `validate` returns the library's validation errors for a document that is
@@ -302,7 +316,7 @@ impl Checks {
         operation: LookUp,
         validate: impl FnOnce(&Key, ExecutableDocument) -> Result<(), Vec<ServerError>>,
     ) -> Result<Prepared, Error> {
-        let LookUp { key, cached, variables, rounded } = operation;
+        let LookUp { key, cached, variables, rounded, memory: _until_prepared } = operation;
         let cached = match cached {
             Some(cached) => cached,
             None => self.analyze(key, validate)?,

@@ -172,4 +172,4 @@ pub use token::{
 };
 pub use triggers::{BrokenTrigger, Triggers, triggers};
 pub use unreadable::leave_out;
-pub use weigh::json as json_weight;
+pub use weigh::{json as json_weight, parsed_objects as parsed_objects_weight};

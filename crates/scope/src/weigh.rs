@@ -8,9 +8,9 @@ use sea_orm::sqlx::{
 const ROW: usize = 512;
 /// The bytes of a JSON value in memory, in addition to its text.
 const JSON_VALUE: usize = 64;
-/// The bytes of a JSON object in memory, in addition to its values: a node of its map, which has room for
-/// eleven entries.
-const JSON_OBJECT: usize = 700;
+/// The bytes of an object of parsed JSON in memory, in addition to its values: a node of its map, which
+/// has room for eleven entries.
+const PARSED_OBJECT: usize = 700;
 
 /// The approximate number of bytes of a row in memory.
 pub(crate) fn postgres(row: &PgRow) -> usize {
@@ -18,7 +18,7 @@ pub(crate) fn postgres(row: &PgRow) -> usize {
         let value = row.try_get_raw(index).ok()?;
         let is_json = matches!(row.column(index).type_info().name(), "JSONB" | "JSON");
         let bytes = value.as_bytes().ok()?;
-        Some(if is_json { stored_json(bytes) } else { bytes.len() })
+        Some(if is_json { json(bytes) } else { bytes.len() })
     });
     ROW + values.sum::<usize>()
 }
@@ -33,25 +33,22 @@ pub(crate) fn sqlite(row: &SqliteRow) -> usize {
         }
         let bytes = <Vec<u8> as Decode<Sqlite>>::decode(value).ok()?;
         let is_json = matches!(bytes.first(), Some(b'{' | b'['));
-        Some(if is_json { stored_json(&bytes) } else { bytes.len() })
+        Some(if is_json { json(&bytes) } else { bytes.len() })
     });
     ROW + values.sum::<usize>()
 }
 
-/// The approximate number of bytes of JSON of a row, which is text until it is shown.
-fn stored_json(text: &[u8]) -> usize {
+/// The approximate number of bytes of JSON in memory. The number of values is estimated from the
+/// characters that precede them.
+#[must_use]
+pub fn json(text: &[u8]) -> usize {
     let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
     text.len() + values * JSON_VALUE
 }
 
-/// The approximate number of bytes of JSON in memory. The number of values is estimated from the
-/// characters that precede them, and an empty object counts like one with values.
+/// The approximate number of bytes that the objects of JSON take in addition while they are maps of
+/// `serde_json`. An empty object counts like one with values.
 #[must_use]
-pub fn json(text: &[u8]) -> usize {
-    let weight = |byte: &u8| match byte {
-        b',' | b':' | b'[' => JSON_VALUE,
-        b'{' => JSON_VALUE + JSON_OBJECT,
-        _ => 0,
-    };
-    text.len() + text.iter().map(weight).sum::<usize>()
+pub fn parsed_objects(text: &[u8]) -> usize {
+    text.iter().filter(|byte| matches!(byte, b'{')).count() * PARSED_OBJECT
 }

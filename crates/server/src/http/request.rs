@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{body::Body, extract::Query};
 use campaigns_graphql::Error;
-use campaigns_operation::{Operation, RoundedNumbers, scan};
-use campaigns_scope::{Budget, Scope, Viewer, json_weight};
+use campaigns_operation::{Memory, Operation, RoundedNumbers, scan};
+use campaigns_scope::{Budget, Scope, Viewer, json_weight, parsed_objects_weight};
 use http::{Method, StatusCode, Uri, request::Parts};
 use serde_json::{Map, Value as Json};
 
@@ -56,8 +56,7 @@ impl Requester {
                     let budget = Arc::clone(budget);
                     move || json("body", &body, 1, &budget)
                 });
-                let (json, rounded) = read.await??;
-                let rounded = Arc::new(rounded);
+                let (json, source) = read.await??;
                 match json {
                     Json::Array(several) if app.settings.max_batch > 1 => {
                         if several.len() > app.settings.max_batch {
@@ -67,10 +66,10 @@ impl Requester {
                             );
                             return Err(Error::limit("body", message).into());
                         }
-                        let operation = |one| operation(one, &rounded);
+                        let operation = |one| operation(one, &source);
                         Ok(Request::Several(several.into_iter().map(operation).collect()))
                     }
-                    one => Ok(Request::One(operation(one, &rounded)?)),
+                    one => Ok(Request::One(operation(one, &source)?)),
                 }
             }
             _ => Err(Unreadable(
@@ -81,33 +80,40 @@ impl Requester {
     }
 }
 
-/// Parses received JSON, bounded before it is read, and drawn from the budget. Also returns the
-/// numbers that were rounded.
+/// What operations keep of the text that they were read from.
+#[derive(Default)]
+struct Source {
+    rounded: Arc<RoundedNumbers>,
+    memory: Memory,
+}
+
+/// Parses received JSON, bounded before it is read, and drawn from the budget.
 fn json(
     name: &str,
     text: &[u8],
     extra: usize,
-    budget: &Budget,
-) -> Result<(Json, RoundedNumbers), Unreadable> {
-    let rounded = scan::json(text, extra)?;
+    budget: &Arc<Budget>,
+) -> Result<(Json, Source), Unreadable> {
+    let rounded = scan::json(text, extra)?.into();
     budget.draw(json_weight(text))?;
+    let objects = budget.hold(parsed_objects_weight(text))?;
     let json = serde_json::from_slice(text);
     let json =
         json.map_err(|error| Error::bad_input(name, format!("This is not valid JSON: {error}.")))?;
-    Ok((json, rounded))
+    Ok((json, Source { rounded, memory: Some(Arc::new(objects)) }))
 }
 
 /// The operation in the query string of a GET, in which variables and extensions are JSON text.
-fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
+fn from_query(uri: &Uri, budget: &Arc<Budget>) -> Result<Operation, Unreadable> {
     let pairs: Query<Vec<(String, String)>> = Query::try_from_uri(uri)
         .map_err(|_| Error::bad_input("query", "This is not a valid query string."))?;
-    let (mut parameters, mut rounded) = (Map::new(), RoundedNumbers::default());
+    let (mut parameters, mut source) = (Map::new(), Source::default());
     for (name, value) in pairs.0 {
         let value = match name.as_str() {
             "variables" | "extensions" if !value.is_empty() => {
                 let (json, found) = json(&name, value.as_bytes(), 0, budget)?;
                 if name == "variables" {
-                    rounded = found;
+                    source = found;
                 }
                 json
             }
@@ -119,13 +125,14 @@ fn from_query(uri: &Uri, budget: &Budget) -> Result<Operation, Unreadable> {
         }
         parameters.insert(name, value);
     }
-    operation(Json::Object(parameters), &Arc::new(rounded))
+    operation(Json::Object(parameters), &source)
 }
 
-/// The operation in a request's parameters, which were read from a text with these numbers.
-fn operation(parameters: Json, rounded: &Arc<RoundedNumbers>) -> Result<Operation, Unreadable> {
+/// The operation in a request's parameters.
+fn operation(parameters: Json, source: &Source) -> Result<Operation, Unreadable> {
     let Json::Object(parameters) = parameters else {
         return Err(Error::bad_input("body", "This must be one JSON object.").into());
     };
-    Ok(Operation::from_parameters(parameters, Arc::clone(rounded))?)
+    let operation = Operation::from_parameters(parameters, Arc::clone(&source.rounded))?;
+    Ok(Operation { memory: source.memory.clone(), ..operation })
 }

@@ -8,7 +8,7 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
 };
 use campaigns_graphql::Error;
-use campaigns_scope::{Budget, Scope, json_weight};
+use campaigns_scope::{Budget, Scope, json_weight, parsed_objects_weight};
 use campaigns_tasks::caught;
 use http::StatusCode;
 use tokio::{
@@ -235,8 +235,11 @@ impl Connection {
             return self.receive(received, None).await;
         };
         let budget = authenticated.scope.operation_budget();
+        // the objects until an operation of the message is prepared
         let drawn = budget.draw(text.len() + json_weight(text.as_bytes()));
-        drawn.map_err(|exhausted| End::close(CloseCode::TryAgainLater, exhausted.to_string()))?;
+        let objects = drawn.and_then(|()| budget.hold(parsed_objects_weight(text.as_bytes())));
+        let _objects = objects
+            .map_err(|exhausted| End::close(CloseCode::TryAgainLater, exhausted.to_string()))?;
         let deadline = std::time::Instant::now() + self.app.settings.query_timeout;
         let bytes = text.len();
         let read =
