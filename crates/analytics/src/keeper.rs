@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use campaigns_scope::Counts;
+use campaigns_scope::{Counts, Error};
 use campaigns_tasks::Task;
 use tokio::task::JoinHandle;
 
@@ -23,6 +23,8 @@ const AFTER_SOME: Duration = Duration::from_millis(250);
 const AFTER_NONE: Duration = Duration::from_secs(1);
 /// The pause after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
+/// The time after which a round that has not ended counts as failing.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The time between two counts of the pending changes, and the number to count up to.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 const MOST_COUNTED: i64 = 100_000;
@@ -81,13 +83,20 @@ async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
     let mut counted: Option<Instant> = None;
     let mut upkeep = Upkeep::default();
     loop {
-        upkeep.step(counts).await;
-        if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
-            counted = Some(Instant::now());
-            waiting.count(counts).await;
+        let round = async {
+            let is_kept_up = upkeep.step(counts).await;
+            if counted.is_none_or(|at| at.elapsed() > BETWEEN_COUNTS) {
+                counted = Some(Instant::now());
+                waiting.count(counts).await;
+            }
+            (is_kept_up, counts.fold(AT_ONCE).await)
+        };
+        let (is_kept_up, folded) = task.attempt(PATIENCE, round).await;
+        if is_kept_up && folded.as_ref().err().is_none_or(is_of_database) {
+            task.works();
+        } else {
+            task.fails();
         }
-        let folded = counts.fold(AT_ONCE).await;
-        task.works();
         let pause = match folded {
             Ok(Some(added)) => {
                 metrics::counter!("campaigns_counted_changes_total")
@@ -107,6 +116,12 @@ async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
         };
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Whether the database does not respond, as during a failover. The readiness check detects that itself,
+/// and counts are exact without the keeper.
+pub(crate) fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_))
 }
 
 impl Backlog {

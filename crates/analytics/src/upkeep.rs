@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use campaigns_scope::{Counts, Error, Triggers};
 use uuid::Uuid;
 
+use crate::keeper::is_of_database;
+
 /// The number of pending events to check at once.
 const AT_ONCE: i32 = 1_000;
 /// The maximum number of checks in a step. A check follows another that filed events.
@@ -26,15 +28,17 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Files events, and checks the triggers if it is time.
-    pub(crate) async fn step(&mut self, counts: &Counts) {
+    /// Files events, and checks the triggers if it is time. Returns whether the events could be filed.
+    pub(crate) async fn step(&mut self, counts: &Counts) -> bool {
         let filed = self.file(counts).await;
+        let is_filed = filed.as_ref().err().is_none_or(is_of_database);
         self.tell_error(filed, "pending events cannot be filed under their sends");
         if self.looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS) {
             self.looked = Some(Instant::now());
             let triggers = counts.triggers().await.map(|triggers| self.tell(triggers));
             self.tell_error(triggers, "the state of the triggers cannot be read");
         }
+        is_filed
     }
 
     async fn file(&mut self, counts: &Counts) -> Result<(), Error> {

@@ -46,6 +46,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
 /// The pause after an error of the database.
 const RETRY: Duration = Duration::from_millis(250);
+/// The time after which a read that has not ended counts as failing.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The time between two full checks. They are needed because a crash of the database can lose drawn
 /// positions.
 const FULL_CHECK: Duration = Duration::from_secs(1);
@@ -285,7 +287,8 @@ impl Reader {
             if new {
                 self.checked = None;
             }
-            match self.poll(&channels).await {
+            let task = self.task.clone();
+            match task.attempt(PATIENCE, self.poll(&channels)).await {
                 Ok(more) => {
                     failing = false;
                     self.task.works();
@@ -300,6 +303,7 @@ impl Reader {
                         tracing::warn!(%error, "the feed cannot be read; retrying");
                     }
                     failing = true;
+                    self.task.fails();
                     self.checked = None;
                     tokio::time::sleep(RETRY).await;
                 }
@@ -359,6 +363,8 @@ impl Reader {
                 );
             }
         }
+        // detects a table that cannot be read before it has new events
+        self.database.events(&[], 1, BYTES).await?;
         // stored after the channels are closed, so that a failure is repeated
         *self.shared.incarnation() = Some(incarnation);
         self.stalled.update(&self.database).await?;

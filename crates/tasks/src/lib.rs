@@ -11,8 +11,9 @@
 //!   panic, from 100 ms up to 30 s, and is reset once the task has run for a minute.
 //! - A task that must not end has the output [`Infallible`](std::convert::Infallible), so that it can
 //!   only end by a panic.
-//! - A task is failing from its panic until it has done its work again ([`Task::works`]), regardless of
-//!   restarts in between.
+//! - A task is failing from its panic or error ([`Task::fails`]) until it has done its work again
+//!   ([`Task::works`]), regardless of restarts in between. Work that does not end is like an error
+//!   ([`Task::attempt`]).
 //!
 //! State that a task shares with others has to be consistent whenever the task panics: it is changed
 //! under a lock, and any code that can panic comes before the change.
@@ -42,7 +43,7 @@ const HEALTHY: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct Task {
     name: &'static str,
-    /// When it first panicked since it last worked.
+    /// When it first failed since it last worked.
     failing: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -105,6 +106,23 @@ impl Task {
         *self.failing() = None;
     }
 
+    /// Records that it could not do its work because of an error.
+    pub fn fails(&self) {
+        self.failing().get_or_insert_with(Instant::now);
+    }
+
+    /// Awaits a round of its work. While a round takes longer than `patience`, the task is failing,
+    /// from the start of the round.
+    pub async fn attempt<T>(&self, patience: Duration, work: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(patience, &mut work).await {
+            return done;
+        }
+        self.failing().get_or_insert(started);
+        work.await
+    }
+
     /// How long it has been failing, if it is failing.
     #[must_use]
     pub fn failing_for(&self) -> Option<Duration> {
@@ -118,7 +136,7 @@ impl Task {
     /// Records a panic of a run, and returns the pause until the next one.
     fn panicked(&self, pauses: &mut Pauses, started: Instant) -> Duration {
         let pause = pauses.next(started.elapsed());
-        self.failing().get_or_insert_with(Instant::now);
+        self.fails();
         count(self.name);
         tracing::error!(task = self.name, "the task panicked and restarts in {pause:?}");
         pause
@@ -243,6 +261,31 @@ mod tests {
             drop(sender);
         };
         tokio::time::timeout(PATIENCE, async { tokio::join!(working, watching) }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_task_fails_while_an_attempt_takes_too_long_and_after_an_error() {
+        let task = Task::new("test");
+        task.attempt(PATIENCE, std::future::ready(())).await;
+        assert_eq!(task.failing_for(), None);
+        let started = Instant::now();
+        {
+            let endless = task.attempt(Duration::from_millis(1), std::future::pending::<()>());
+            let mut endless = std::pin::pin!(endless);
+            while task.failing_for().is_none() {
+                tokio::time::timeout(Duration::from_millis(5), &mut endless).await.unwrap_err();
+                assert!(started.elapsed() < PATIENCE);
+            }
+            // since it started, not since it took too long
+            assert!(task.failing_for().is_some_and(|time| time >= Duration::from_millis(1)));
+        }
+        task.works();
+        assert_eq!(task.failing_for(), None);
+        task.fails();
+        let first = task.failing_for().unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        task.fails();
+        assert!(task.failing_for().unwrap() >= first + Duration::from_millis(2));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bytes;
 mod deadlocks;
 mod deletions;
 mod engine;
+mod failing_tasks;
 mod failures;
 mod fairness;
 mod followers;

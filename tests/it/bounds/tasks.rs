@@ -101,8 +101,7 @@ async fn until_it_fails(client: &Client, task: &str) {
         let (status, text) = ready(client).await;
         let fails = status == StatusCode::SERVICE_UNAVAILABLE;
         assert!(
-            !fails
-                || text == format!("the task \"{task}\" keeps failing; the log has its panics\n"),
+            !fails || text == format!("the task \"{task}\" keeps failing; the log says why\n"),
             "{text}"
         );
         fails

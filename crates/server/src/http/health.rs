@@ -20,7 +20,7 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Cow<'static, s
         return unavailable("the keys have not been fetched yet\n");
     }
     if let Some(task) = app.failing_task() {
-        let why = format!("the task \"{task}\" keeps failing; the log has its panics\n");
+        let why = format!("the task \"{task}\" keeps failing; the log says why\n");
         return (StatusCode::SERVICE_UNAVAILABLE, why.into());
     }
     match app.database.applied_migrations_lately().await {
