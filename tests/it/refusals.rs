@@ -127,7 +127,12 @@ async fn a_constraint_of_another_program_is_a_conflict_by_its_name(app: TestApp)
         unique.contains(if is_postgres { "one_of_a_name" } else { "campaigns.name" }),
         "{unique}"
     );
-    assert_eq!(refused("bad").await, "A trigger of the database does not allow this.");
+    let trigger = if is_postgres {
+        "The trigger function refuse of the database does not allow this."
+    } else {
+        "A trigger of the database does not allow this."
+    };
+    assert_eq!(refused("bad").await, trigger);
     if is_postgres {
         assert!(refused("LOUD").await.contains("no_shouting"));
     }

@@ -159,6 +159,9 @@ impl From<campaigns_scope::Error> for Error {
             Scope::Refused { by: Some(constraint) } => Self::conflict(format!(
                 "The constraint {constraint} of the database does not allow this."
             )),
+            Scope::Stopped { by } => {
+                Self::conflict(format!("The {by} of the database does not allow this."))
+            }
             Scope::Refused { by: None } => {
                 Self::conflict("A trigger of the database does not allow this.")
             }
@@ -185,7 +188,7 @@ impl From<campaigns_scope::Error> for Error {
             }
             Scope::Exhausted(exhausted) => exhausted.into(),
             Scope::Claims(_) => Self::unauthenticated(format!("{error}.")),
-            Scope::Database(_) => Self::Internal(Arc::new(error)),
+            Scope::Database(_) | Scope::Unfilable(_) => Self::Internal(Arc::new(error)),
         }
     }
 }

@@ -6,18 +6,27 @@
 //!
 //! **Invariants.** The remaining rows are consistent: figures and the feed are right after every
 //! step. An interrupted deletion can be repeated, and continues where it stopped. References from
-//! other programs' rows that forbid the deletion are found before the first step ([`referrers`]).
+//! other programs' rows that forbid the deletion are found before the first step ([`referrers`]), and
+//! so are other programs' triggers and rules ([`refusers`](crate::refusers)): if there are any, a
+//! rehearsal deletes up to 20,000 rows of each table and is rolled back. If they refuse a row beyond
+//! these, the deletion stops there with an error.
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter, QuerySelect, Statement};
 use uuid::Uuid;
 
 use crate::{
-    Dependent, Dialect, Error, OrganizationOwned, Scope, connections::Session,
-    owned::ReferencingColumn, referrers, scope::is_given,
+    Dependent, Dialect, Error, OrganizationOwned, Scope,
+    connections::Session,
+    owned::ReferencingColumn,
+    referrers,
+    refusers::{Change, Refusers},
+    scope::is_given,
 };
 
+/// The number of further attempts to delete rows that a step did not delete.
+const ATTEMPTS: usize = 2;
 /// The number of rows that the first step deletes.
 const FIRST_STEP: u64 = 2_000;
 /// The maximum number of rows that a step deletes.
@@ -52,21 +61,32 @@ impl<'a> Admin<'a> {
     ) -> Result<bool, Error> {
         let end = Instant::now() + limit;
         let mut begun = false;
+        let (organization, dialect) = (self.scope.organization(), self.scope.dialect());
+        let mut refusers = Refusers::default();
         if !E::DEPENDENTS.is_empty() {
-            let (organization, dialect) = (self.scope.organization(), self.scope.dialect());
             referrers::require_none::<E>(&self.session(), dialect, organization, id).await?;
+            refusers = Refusers::of(&self.session(), dialect, changes::<E>()).await?;
+            if !refusers.is_empty() {
+                self.rehearse::<E>(id, &refusers).await?;
+            }
         }
         for dependent in E::DEPENDENTS {
+            let table = dependent.column().table;
             let mut step = FIRST_STEP;
+            let mut attempts = 0;
             loop {
                 let started = Instant::now();
-                let done = self.step(dependent, id, step).await;
+                let session = self.session();
+                let done = self.step(&session, dependent, id, step).await;
                 begun |= matches!(done, Ok(1..));
                 match done {
                     // fewer rows than requested is not the end: a concurrent update can hide some
-                    Ok(0) => break,
+                    Ok(0) if !refusers.has(table) => break,
+                    Ok(0) if !self.has_any(&session, dependent, id).await? => break,
+                    Ok(0) if attempts == ATTEMPTS => return Err(refusers.kept(table)),
+                    Ok(0) => attempts += 1,
                     Ok(_) if started > end => return Err(Error::Unfinished),
-                    Ok(_) => {}
+                    Ok(_) => attempts = 0,
                     // the step is too large for this machine under its current load
                     Err(Error::Timeout(_)) if step > 1 && started < end => step /= 8,
                     Err(Error::Timeout(_)) if begun => return Err(Error::Unfinished),
@@ -80,16 +100,128 @@ impl<'a> Admin<'a> {
             }
         }
         let session = self.session();
-        let deleted = E::delete_many()
-            .filter(E::ORGANIZATION.eq(self.scope.organization()))
-            .filter(self.scope.is_shown_as::<E>(&[id]))
-            .exec(&session)
-            .await;
-        match deleted.map_err(Error::of_deletion) {
-            Ok(deleted) => Ok(deleted.rows_affected > 0),
+        match self.delete_itself::<E>(&session, id).await {
+            Ok(0) if self.is_there::<E>(&session, id).await? => {
+                if refusers.is_empty() {
+                    refusers = Refusers::of(&session, dialect, changes::<E>()).await?;
+                }
+                Err(refusers.kept(E::default().table_name()))
+            }
+            Ok(deleted) => Ok(deleted > 0),
             Err(Error::Timeout(_)) if begun => Err(Error::Unfinished),
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes a row and up to a step of the rows that depend on it, and rolls back.
+    ///
+    /// # Errors
+    /// Any error of the database. [`Error::Stopped`] if a trigger or a rule keeps a row.
+    async fn rehearse<E: OrganizationOwned>(
+        &self,
+        id: Uuid,
+        refusers: &Refusers,
+    ) -> Result<(), Error> {
+        let (session, transaction) = self.session().begin().await?;
+        let done = self.rehearse_in::<E>(&session, id, refusers).await;
+        transaction.roll_back().await;
+        match done {
+            // the steps of the deletion are smaller
+            Err(Error::Timeout(_)) => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn rehearse_in<E: OrganizationOwned>(
+        &self,
+        session: &Session,
+        id: Uuid,
+        refusers: &Refusers,
+    ) -> Result<(), Error> {
+        if !self.is_there::<E>(session, id).await? {
+            return Ok(());
+        }
+        let mut is_all = true;
+        for dependent in E::DEPENDENTS {
+            let table = dependent.column().table;
+            let mut attempts = 0;
+            loop {
+                let changed = self.step(session, dependent, id, LARGEST_STEP).await?;
+                if !refusers.has(table) || !self.has_any(session, dependent, id).await? {
+                    is_all &= changed < LARGEST_STEP;
+                    break;
+                }
+                if changed == LARGEST_STEP {
+                    is_all = false;
+                    break;
+                }
+                // a concurrent update or insert can hide some
+                attempts += 1;
+                if attempts > ATTEMPTS {
+                    return Err(refusers.kept(table));
+                }
+            }
+        }
+        let table = E::default().table_name().to_owned();
+        // deleting it would cascade to the rows that are left
+        if is_all && refusers.has(&table) {
+            self.delete_itself::<E>(session, id).await?;
+            if self.is_there::<E>(session, id).await? {
+                return Err(refusers.kept(&table));
+            }
+        }
+        if self.scope.dialect() == Dialect::Postgres {
+            let backend = session.get_database_backend();
+            let deferred = Statement::from_string(backend, "SET CONSTRAINTS ALL IMMEDIATE");
+            session.execute_raw(deferred).await.map_err(Error::of_deletion)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the row itself, and returns the number of deleted rows.
+    async fn delete_itself<E: OrganizationOwned>(
+        &self,
+        session: &Session,
+        id: Uuid,
+    ) -> Result<u64, Error> {
+        let deleted = E::delete_many()
+            .filter(E::ORGANIZATION.eq(self.scope.organization()))
+            .filter(self.scope.is_shown_as::<E>(&[id]))
+            .exec(session)
+            .await;
+        Ok(deleted.map_err(Error::of_deletion)?.rows_affected)
+    }
+
+    /// Whether the row exists.
+    async fn is_there<E: OrganizationOwned>(
+        &self,
+        session: &Session,
+        id: Uuid,
+    ) -> Result<bool, Error> {
+        let found = E::find()
+            .filter(E::ORGANIZATION.eq(self.scope.organization()))
+            .filter(self.scope.is_shown_as::<E>(&[id]))
+            .select_only()
+            .column(E::ID)
+            .into_tuple::<Uuid>()
+            .one(session)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Whether any row depends on a row.
+    async fn has_any(
+        &self,
+        session: &Session,
+        dependent: &Dependent,
+        id: Uuid,
+    ) -> Result<bool, Error> {
+        let ReferencingColumn { table, column } = dependent.column();
+        let sql = format!("SELECT 1 FROM {table} WHERE org_id = $1 AND {column} = $2 LIMIT 1");
+        let values = [self.scope.organization().into(), id.into()];
+        let backend = session.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        Ok(session.query_one_raw(statement).await?.is_some())
     }
 
     /// The scope of this right.
@@ -149,7 +281,13 @@ impl<'a> Admin<'a> {
     /// Deletes or clears up to `rows` of the rows that depend on a row, and returns their number.
     /// They are processed in the order in which the table stores them, so that two deletions of the
     /// same rows do not deadlock. They are not sorted, since there can be millions.
-    async fn step(&self, dependent: &Dependent, id: Uuid, rows: u64) -> Result<u64, Error> {
+    async fn step(
+        &self,
+        session: &Session,
+        dependent: &Dependent,
+        id: Uuid,
+        rows: u64,
+    ) -> Result<u64, Error> {
         let (change, ReferencingColumn { table, column }) = match dependent {
             Dependent::Deleted(of) => (format!("DELETE FROM {}", of.table), of),
             Dependent::Cleared(of) => (format!("UPDATE {} SET {} = NULL", of.table, of.column), of),
@@ -161,7 +299,6 @@ impl<'a> Admin<'a> {
             Dialect::Postgres => format!("{change} WHERE ctid = ANY (ARRAY({}))", found("ctid")),
             Dialect::Sqlite => format!("{change} WHERE rowid IN ({})", found("rowid")),
         };
-        let session = self.session();
         let backend = session.get_database_backend();
         let organization = self.scope.organization();
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
@@ -175,4 +312,13 @@ impl<'a> Admin<'a> {
     fn session(&self) -> Session {
         self.scope.executor().clone().until(Instant::now() + STEP_LIMIT)
     }
+}
+
+/// The changes that a deletion makes.
+fn changes<E: OrganizationOwned>() -> Vec<(String, Change)> {
+    let dependents = E::DEPENDENTS.iter().map(|dependent| match dependent {
+        Dependent::Deleted(of) => (of.table.to_owned(), Change::Delete),
+        Dependent::Cleared(of) => (of.table.to_owned(), Change::Update),
+    });
+    dependents.chain([(E::default().table_name().to_owned(), Change::Delete)]).collect()
 }

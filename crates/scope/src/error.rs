@@ -14,8 +14,13 @@ use uuid::Uuid;
 
 use crate::{
     budget::Exhausted,
-    connections::{Failure, may_repeat},
+    connections::{Failure, may_repeat, raised_by},
 };
+
+/// Part of the error message if a trigger stores a row under another ID than the given one.
+pub(crate) const CHANGED_ID: &str = "a trigger changed the ID to ";
+/// The reason for which a text is refused. PostgreSQL does not name the column.
+const TOO_SHORT: &str = "limited length of a column";
 
 /// Why a statement failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,6 +67,19 @@ pub enum Error {
         /// The name of the constraint, or SQLite's message in its place. `None` for a trigger.
         by: Option<String>,
     },
+    /// A trigger, a rule or a column of another program does not allow the change.
+    #[error("the {by} of the database does not allow this")]
+    Stopped {
+        /// Its kind and its name, such as `trigger keep`.
+        by: String,
+    },
+    /// Events cannot be filed. Contains the IDs of some of them.
+    #[error(
+        "events cannot be filed under their sends, because their campaign or contact has the ID of nothing \
+         (00000000-0000-0000-0000-000000000000), they are in a child table, or a trigger keeps them as they \
+         are: {0}"
+    )]
+    Unfilable(String),
     /// The database refuses connections, for a reason that does not pass by itself.
     #[error("the database refuses connections: {}", cause(.0))]
     Closed(DbErr),
@@ -92,6 +110,9 @@ impl From<DbErr> for Error {
                 Self::Unavailable(error)
             }
             Some(of_driver @ sqlx::Error::Database(database)) => match database.code().as_deref() {
+                _ if raised_by(of_driver).is_some() => {
+                    refusal(of_driver).unwrap_or(Self::Database(error))
+                }
                 // PostgreSQL's query_canceled, SQLite's SQLITE_INTERRUPT
                 Some("57014" | "9") => Self::Timeout(error),
                 _ if may_repeat(of_driver) => Self::Conflict(error),
@@ -133,13 +154,24 @@ fn is_fatal(error: &sqlx::Error) -> bool {
 }
 
 /// [`Error::Refused`] if a constraint or a trigger is the reason.
-fn refusal(error: &sqlx::Error) -> Option<Error> {
-    let error = error.as_database_error()?;
+fn refusal(source: &sqlx::Error) -> Option<Error> {
+    let error = source.as_database_error()?;
     if let Some(of_postgres) = error.try_downcast_ref::<PgDatabaseError>() {
         let code = of_postgres.code();
-        // class 23: Integrity Constraint Violation; raise_exception
-        let refuses = code.starts_with("23") || code == "P0001";
         let by = of_postgres.constraint().or(of_postgres.column());
+        if let (None, Some(function)) = (by, raised_by(source)) {
+            return Some(Error::Stopped { by: format!("trigger function {function}") });
+        }
+        match code {
+            // string_data_right_truncation
+            "22001" => return Some(Error::Stopped { by: TOO_SHORT.to_owned() }),
+            "22P02" if of_postgres.message().contains(CHANGED_ID) => {
+                return Some(Error::Stopped { by: "trigger that changes IDs".to_owned() });
+            }
+            _ => {}
+        }
+        // class 23: Integrity Constraint Violation; raise_exception; with_check_option_violation
+        let refuses = code.starts_with("23") || code == "P0001" || code == "44000";
         return refuses.then(|| Error::Refused { by: by.map(str::to_owned) });
     }
     // SQLITE_CONSTRAINT: "UNIQUE constraint failed: table.column", "FOREIGN KEY constraint failed", or

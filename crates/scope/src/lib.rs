@@ -128,6 +128,7 @@ mod owned;
 mod page;
 mod raw;
 mod referrers;
+mod refusers;
 mod rights;
 mod row_security;
 mod scope;

@@ -38,6 +38,15 @@ pub enum Dependent {
     Cleared(ReferencingColumn),
 }
 
+impl Dependent {
+    /// The column by which they refer to it.
+    pub(crate) fn column(&self) -> &ReferencingColumn {
+        match self {
+            Self::Deleted(column) | Self::Cleared(column) => column,
+        }
+    }
+}
+
 /// The column by which dependent rows refer to another row.
 #[derive(Clone, Copy, Debug)]
 pub struct ReferencingColumn {

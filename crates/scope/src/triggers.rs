@@ -98,6 +98,11 @@ pub fn triggers(is_postgres: bool) -> Vec<String> {
     }
 }
 
+/// Whether the service created the trigger with this name.
+pub(crate) fn is_of_service(name: &str) -> bool {
+    SQLITE_TRIGGERS.contains(&name) || of_postgres().any(|(_, trigger, _)| trigger == name)
+}
+
 /// A trigger that does not fire when it has to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenTrigger {

@@ -1,5 +1,7 @@
 //! What triggers fill and count stays right through restores, replication and writers with SQL.
 
+mod other_refusals;
+mod refused_deletions;
 mod replication;
 mod restores;
 mod switched;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use sea_orm::{
     DbErr, RuntimeErr,
-    sqlx::{self, error::ErrorKind},
+    sqlx::{self, error::ErrorKind, postgres::PgDatabaseError},
 };
 
 use super::{is_replaced_by_look_up, is_stale_plan};
@@ -48,9 +48,26 @@ impl From<Failure> for DbErr {
 /// or a row that it had looked up has changed since.
 pub(crate) fn may_repeat(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };
+    if raised_by(error).is_some() {
+        return false;
+    }
     // deadlock_detected, serialization_failure
     matches!(database.code().as_deref(), Some("40P01" | "40001"))
         || database.kind() == ErrorKind::ForeignKeyViolation
         || is_stale_plan(error)
         || is_replaced_by_look_up(error)
+}
+
+/// The function of another program that raised an error. It can raise any code, including those by
+/// which PostgreSQL reports that a transaction can be repeated or was canceled.
+pub(crate) fn raised_by(error: &sqlx::Error) -> Option<&str> {
+    let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+    // class 53, Insufficient Resources, is temporary, and a function may pass it on
+    if error.routine() != Some("exec_stmt_raise") || error.code().starts_with("53") {
+        return None;
+    }
+    let (function, _) = error.r#where()?.strip_prefix("PL/pgSQL function ")?.split_once('(')?;
+    let (_, name) = function.rsplit_once('.').unwrap_or(("", function));
+    // the service's own functions are excluded
+    (!name.starts_with("campaign_")).then_some(name)
 }

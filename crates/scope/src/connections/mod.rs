@@ -33,7 +33,7 @@ mod session;
 mod types;
 mod write_lock;
 
-pub(crate) use failure::{Failure, may_repeat};
+pub(crate) use failure::{Failure, may_repeat, raised_by};
 pub(crate) use link::{MAX_PREPARED_LENGTH, is_replaced_by_look_up, is_stale_plan};
 pub(crate) use session::Session;
 

@@ -17,7 +17,10 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::Scope;
-use crate::{Dialect, Error, OrganizationOwned, dialect::json, raw::custom, unreadable::read_row};
+use crate::{
+    Dialect, Error, OrganizationOwned, dialect::json, error::CHANGED_ID, raw::custom,
+    unreadable::read_row,
+};
 
 /// PostgreSQL's function that returns the rows in `$2`, to be followed by column definitions.
 pub(super) const ROWS: &str = "json_to_recordset(CAST($2 AS json))";
@@ -165,12 +168,26 @@ impl Scope {
         tables.insert(0, format!("given AS (SELECT * FROM {})", given.table(dialect)));
         let sql = format!(
             "WITH {} INSERT INTO {} ({}, {names}) SELECT $1, {names} FROM given WHERE {whole} {order} \
-             ON CONFLICT DO NOTHING RETURNING id",
+             ON CONFLICT DO NOTHING RETURNING {}",
             tables.join(", "),
             entity.table_name(),
             E::ORGANIZATION.as_str(),
+            Self::returning_given(dialect, &format!("{}.id", entity.table_name())),
         );
         self.insert_given::<E>(sql, given.rows, rows).await
+    }
+
+    /// The result of a statement that inserts given rows: their IDs. It fails if another program's
+    /// trigger stores a row under another ID, which would otherwise look like a repeated ID.
+    pub(super) fn returning_given(dialect: Dialect, id: &str) -> String {
+        match dialect {
+            Dialect::Postgres => format!(
+                "CAST(CASE WHEN {id} IN (SELECT given.id FROM given) THEN CAST({id} AS text) \
+                 ELSE '{CHANGED_ID}' || CAST({id} AS text) END AS uuid) AS id"
+            ),
+            // SQLite returns the row before its triggers
+            Dialect::Sqlite => format!("{id} AS id"),
+        }
     }
 
     /// Runs a statement that inserts given rows and returns the IDs of the inserted ones. Checks the

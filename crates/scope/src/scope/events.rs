@@ -93,7 +93,8 @@ fn of_postgres(
     let insert = format!(
         "INSERT INTO campaign_events (org_id, {place}id, {others}) \
          SELECT $1, {position}id, {others} FROM given WHERE {whole} ORDER BY {order} \
-         ON CONFLICT DO NOTHING RETURNING id"
+         ON CONFLICT DO NOTHING RETURNING {}",
+        Scope::returning_given(Dialect::Postgres, "campaign_events.id"),
     );
     if !are_chosen {
         return format!("WITH {} {insert}", tables.join(", "));

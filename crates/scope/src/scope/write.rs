@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, IdenStatic, QueryFilter,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryFilter,
     QuerySelect, QueryTrait, UpdateMany, Value,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
 use super::{CHUNK, Scope, bulk};
-use crate::{Dialect, Error, OrganizationOwned, unreadable::read_rows};
+use crate::{
+    Dialect, Error, OrganizationOwned,
+    refusers::{Change, Refusers},
+    unreadable::read_rows,
+};
 
 impl Scope {
     /// Locks the row with this ID until the transaction ends, and returns it.
@@ -49,7 +53,18 @@ impl Scope {
     ) -> Result<E::Model, Error> {
         row.set(E::ORGANIZATION, self.organization.into());
         self.check_references::<E>(std::slice::from_ref(&row)).await?;
-        Ok(E::insert(row).exec_with_returning(self.executor()).await?)
+        match E::insert(row).exec_with_returning(self.executor()).await {
+            Err(DbErr::RecordNotInserted | DbErr::RecordNotFound(_)) => {
+                Err(self.kept::<E>(Change::Insert).await?)
+            }
+            inserted => Ok(inserted?),
+        }
+    }
+
+    /// The error of a row that triggers or rules of another program kept from being written.
+    async fn kept<E: OrganizationOwned>(&self, change: Change) -> Result<Error, Error> {
+        let entity = E::default();
+        Refusers::of_kept(self.executor(), self.dialect(), entity.table_name(), change).await
     }
 
     /// Inserts rows into the organization, many in each statement. The call is not its own transaction.
@@ -77,6 +92,7 @@ impl Scope {
     ///
     /// # Errors
     /// [`Error::ReferenceNotFound`] if it would refer to a row of another organization or to none.
+    /// [`Error::Stopped`] if a trigger or a rule of another program keeps the row as it is.
     pub async fn update<E: OrganizationOwned>(
         &self,
         id: Uuid,
@@ -108,19 +124,18 @@ impl Scope {
         update: UpdateMany<E>,
     ) -> Result<Option<E::Model>, Error> {
         let update = update.filter(E::ORGANIZATION.eq(self.organization)).filter(E::ID.eq(id));
-        match self.dialect() {
+        let updated = match self.dialect() {
             Dialect::Postgres => {
-                let updated = update.exec_with_returning(self.executor()).await?;
-                Ok(updated.into_iter().next())
+                update.exec_with_returning(self.executor()).await?.into_iter().next()
             }
             // SQLite's RETURNING gives the row before its triggers, with the old updated_at
-            Dialect::Sqlite => {
-                if update.exec(self.executor()).await?.rows_affected == 0 {
-                    return Ok(None);
-                }
-                self.one(self.find::<E>().id(id)).await
-            }
+            Dialect::Sqlite if update.exec(self.executor()).await?.rows_affected == 0 => None,
+            Dialect::Sqlite => return self.one(self.find::<E>().id(id)).await,
+        };
+        if updated.is_none() && !self.existing::<E>([id]).await?.is_empty() {
+            return Err(self.kept::<E>(Change::Update).await?);
         }
+        Ok(updated)
     }
 
     /// Fails if one of the rows refers to a row of another organization or to none.
