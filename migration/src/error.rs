@@ -24,6 +24,19 @@ pub enum Error {
     /// The schema does not exist.
     #[error("the database has no schema {0}")]
     NoSchema(String),
+    /// The encoding of the database is not UTF-8.
+    #[error(
+        "the encoding of the database is {0}, in which text can be stored that is not Unicode; create \
+         one with ENCODING 'UTF8' (and TEMPLATE template0), and load the data into it"
+    )]
+    Encoding(String),
+    /// Triggers do not fire in sessions of this role or database.
+    #[error(
+        "session_replication_role is \"replica\" by default for this role or database, so references are not \
+         checked and triggers do not fire; reset it with ALTER ROLE or ALTER DATABASE ... RESET \
+         session_replication_role"
+    )]
+    Replication,
     /// The address belongs to a pooler.
     #[error(
         "migrations need a direct connection, not one through a pooler in transaction mode: give the \

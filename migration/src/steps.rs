@@ -334,7 +334,8 @@ async fn make_index(
     execute(manager, &create).await
 }
 
-async fn number(manager: &SchemaManager<'_>, sql: &str) -> Result<usize, DbErr> {
+/// The `number` of the row of a query.
+pub(crate) async fn number(manager: &SchemaManager<'_>, sql: &str) -> Result<usize, DbErr> {
     let statement = Statement::from_string(manager.get_database_backend(), sql);
     let row = manager.get_connection().query_one_raw(statement).await?;
     let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "number"))?;

@@ -69,13 +69,17 @@ impl Target {
         options.map_sqlx_postgres_opts(move |postgres| {
             let read_only = read_only.then(|| ("default_transaction_read_only", "on".to_owned()));
             let search_path = search_path.clone().map(|path| ("search_path", path));
-            postgres.options(read_only.into_iter().chain(search_path))
+            let own = SETTINGS.map(|(name, value)| (name, value.to_owned()));
+            postgres.options(own.into_iter().chain(read_only).chain(search_path))
         });
         let db = match Database::connect(options).await {
             Err(error) if is_pooler(&error) => return Err(Error::Pooled),
             Err(error) => return Err(self.missing_file().map_or(error.into(), Error::NoFile)),
             Ok(db) => db,
         };
+        if self.is_postgres() {
+            require_usable(&db).await?;
+        }
         if let Some(schema) = &self.schema {
             let there = Statement::from_sql_and_values(
                 db.get_database_backend(),
@@ -111,6 +115,35 @@ impl Target {
         let path = options.get_filename();
         (!path.exists()).then(|| path.to_owned())
     }
+}
+
+/// The settings of a connection to PostgreSQL. A role or a database can have other defaults: with a
+/// snapshot for each transaction, the one that holds the lock of a run would keep its own indexes
+/// from being finished, and with a timeout, a run would never be done with a large table.
+const SETTINGS: [(&str, &str); 7] = [
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+];
+
+/// Rejects a database whose text can be other than Unicode, and sessions in which triggers do not fire.
+async fn require_usable(db: &DatabaseConnection) -> Result<(), Error> {
+    let sql = "SELECT current_setting('server_encoding') AS encoding, \
+         current_setting('session_replication_role') AS replication_role";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let Some(row) = db.query_one_raw(statement).await? else { return Ok(()) };
+    let encoding: String = row.try_get("", "encoding")?;
+    if encoding != "UTF8" {
+        return Err(Error::Encoding(encoding));
+    }
+    if row.try_get::<String>("", "replication_role")? == "replica" {
+        return Err(Error::Replication);
+    }
+    Ok(())
 }
 
 /// The value of the search path setting for a schema.

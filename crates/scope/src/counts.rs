@@ -190,6 +190,8 @@ pub struct FilingOutcome {
 const UNLIMITED: i32 = i32::MAX;
 /// The number of an organization's events that one statement files.
 const FILING_BATCH: i32 = 2_000;
+/// The number of full batches between two checks of progress.
+const UNCHECKED_BATCHES: usize = 16;
 /// The maximum number of attempts of a recount that conflicts with writers.
 const ATTEMPTS: usize = 5;
 
@@ -207,6 +209,21 @@ const REFILE_IN_SQLITE: &str = "UPDATE campaign_events SET \
        THEN feed_position <= 0 OR NOT EXISTS (SELECT 1 FROM campaign_sends AS send \
          WHERE send.id = send_id AND send.campaign_id = send_campaign_id AND send.contact_id = send_contact_id) \
        ELSE feed_position > 0 OR send_campaign_id <> zeroblob(16) OR send_contact_id <> zeroblob(16) END";
+
+/// The first events of an organization in PostgreSQL that the function `campaign_events_refile` would
+/// file. `$1` is the organization.
+const MISFILED: &str = "SELECT event.id, CAST(CAST(event.tableoid AS regclass) AS text) AS of_table \
+     FROM campaign_events AS event \
+     LEFT JOIN campaign_sends AS send ON send.org_id = event.org_id AND send.id = event.send_id \
+     WHERE event.org_id = $1 AND CASE WHEN send.id IS NULL \
+       THEN event.feed_position > 0 OR event.send_campaign_id <> CAST(repeat('0', 32) AS uuid) \
+         OR event.send_contact_id <> CAST(repeat('0', 32) AS uuid) \
+       ELSE coalesce(event.feed_position, 0) <= 0 \
+         OR event.send_campaign_id IS DISTINCT FROM send.campaign_id \
+         OR event.send_contact_id IS DISTINCT FROM send.contact_id END \
+     ORDER BY event.id";
+/// The maximum number of events that an error lists.
+const MAX_NAMED: usize = 20;
 
 /// The maximum number of differing rows of a table that are listed for an organization.
 const MAX_LISTED: u64 = 10_000;
@@ -370,14 +387,38 @@ impl Counts {
     /// number.
     ///
     /// # Errors
-    /// Any error of the database, also if triggers are turned off.
+    /// Any error of the database, also if triggers are turned off. [`Error::Unfilable`] if the same
+    /// events remain after each attempt.
     pub async fn refile(&self, organization: Uuid) -> Result<u64, Error> {
         let mut filed = 0;
         let mut attempts = 0;
+        let mut passes = 0;
+        // the first event that is not filed, and the number of checks in which it was the first
+        let mut first: Option<(Uuid, usize)> = None;
         loop {
             match self.refile_some(&self.session, organization, FILING_BATCH).await {
                 Ok(0) => return Ok(filed),
-                Ok(some) => filed += some,
+                Ok(some) => {
+                    filed += some;
+                    passes += 1;
+                    let is_full = i64::try_from(some).is_ok_and(|n| n >= i64::from(FILING_BATCH));
+                    if is_full && passes % UNCHECKED_BATCHES != 0 {
+                        continue;
+                    }
+                    // batches follow the IDs, so an event that stays the first is never filed
+                    let left = self.misfiled(organization).await?;
+                    let Some((id, _)) = left.first() else { return Ok(filed) };
+                    let times = match first {
+                        Some((last, times)) if last == *id => times + 1,
+                        _ => 1,
+                    };
+                    if times == ATTEMPTS {
+                        let named: Vec<_> =
+                            left.iter().map(|(id, table)| format!("{id} in {table}")).collect();
+                        return Err(Error::Unfilable(named.join(", ")));
+                    }
+                    first = Some((*id, times));
+                }
                 Err(error) => {
                     attempts += 1;
                     let error = Error::from(error);
@@ -387,6 +428,23 @@ impl Counts {
                 }
             }
         }
+    }
+
+    /// The first events of an organization that are not filed under their send, each with its table.
+    async fn misfiled(&self, organization: Uuid) -> Result<Vec<(Uuid, String)>, Error> {
+        let sql = if self.session.get_database_backend() == DbBackend::Postgres {
+            format!("{MISFILED} LIMIT {MAX_NAMED}")
+        } else {
+            let (_, condition) =
+                REFILE_IN_SQLITE.split_once("WHERE org_id = $1").expect("it is a constant");
+            format!(
+                "SELECT id, 'campaign_events' AS of_table FROM campaign_events WHERE org_id = $1{condition} \
+                 ORDER BY id LIMIT {MAX_NAMED}"
+            )
+        };
+        let rows = self.session.reading().query_all_raw(self.statement(sql, organization)).await?;
+        let read = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "of_table")?));
+        Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
     }
 
     async fn refile_some(

@@ -196,6 +196,33 @@ impl Database {
         Doctor::new(self.session(Lane::Control).reading())
     }
 
+    /// A session for work that is not for one viewer.
+    pub(crate) fn control(&self) -> Session {
+        self.session(Lane::Control)
+    }
+
+    /// The settings of a `PostgreSQL` session with which the service cannot work.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn session_faults(&self) -> Result<SessionFaults, Error> {
+        let session = self.session(Lane::Control).reading();
+        if session.get_database_backend() != DbBackend::Postgres {
+            return Ok(SessionFaults::default());
+        }
+        let sql = "SELECT current_setting('server_encoding') AS encoding, \
+             current_setting('session_replication_role') = 'replica' AS is_replica";
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let Some(row) = session.query_one_raw(statement).await? else {
+            return Ok(SessionFaults::default());
+        };
+        let encoding: String = row.try_get("", "encoding")?;
+        Ok(SessionFaults {
+            encoding: Some(encoding).filter(|encoding| encoding != "UTF8"),
+            is_replica: row.try_get("", "is_replica")?,
+        })
+    }
+
     /// The names of the applied migrations. Under many calls, the result can be one second old.
     ///
     /// # Errors
@@ -223,6 +250,15 @@ impl Database {
     pub async fn close(self) -> Result<(), Error> {
         Ok(self.connections.close().await?)
     }
+}
+
+/// The settings of a `PostgreSQL` session with which the service cannot work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFaults {
+    /// The encoding, if it is not UTF-8: text can then contain invalid bytes or lack characters.
+    pub encoding: Option<String>,
+    /// Whether `session_replication_role` is `replica`, with which references are not checked.
+    pub is_replica: bool,
 }
 
 /// The address of the host that accepts writes, from an address that can name several. A single

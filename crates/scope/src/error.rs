@@ -73,7 +73,7 @@ pub enum Error {
         /// Its kind and its name, such as `trigger keep`.
         by: String,
     },
-    /// Events cannot be filed. Contains the IDs of some of them.
+    /// Events cannot be filed. Contains the IDs and tables of some of them.
     #[error(
         "events cannot be filed under their sends, because their campaign or contact has the ID of nothing \
          (00000000-0000-0000-0000-000000000000), they are in a child table, or a trigger keeps them as they \

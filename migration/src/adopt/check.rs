@@ -48,6 +48,7 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
         if let Some(found) = Found::look_up(manager, table.name, Lookup::Schema).await? {
             adopts = true;
             compare_own_table(&table, &found, &mut differences);
+            differences.extend(relatives(manager, table.name).await?);
         }
     }
     for table in neighbours() {
@@ -63,6 +64,41 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
         differences.extend(taken_names(manager).await?);
     }
     Ok(differences)
+}
+
+/// Tables whose rows are also those of a table, by inheritance, and columns whose texts are equal though
+/// they differ.
+async fn relatives(manager: &SchemaManager<'_>, name: &str) -> Result<Vec<Difference>, DbErr> {
+    let class = Lookup::Schema.class(name);
+    let sql = format!(
+        "SELECT CAST(inhrelid::regclass AS text) AS child, CAST(inhparent::regclass AS text) AS parent \
+         FROM pg_inherits WHERE {class} IN (inhparent, inhrelid) ORDER BY 1"
+    );
+    let mut found = Vec::new();
+    for row in rows(manager, &sql).await? {
+        let (child, parent): (String, String) =
+            (row.try_get("", "child")?, row.try_get("", "parent")?);
+        found.push(difference(
+            format!(
+                "{child} inherits from {parent}, so that triggers do not see all rows of {name}"
+            ),
+            format!("Move its rows, and run ALTER TABLE {child} NO INHERIT {parent}"),
+        ));
+    }
+    let sql = format!(
+        "SELECT CAST(columns.attname AS text) AS name FROM pg_attribute AS columns \
+         JOIN pg_collation AS collations ON collations.oid = columns.attcollation \
+         WHERE columns.attrelid = {class} AND NOT columns.attisdropped AND columns.attname = 'url' \
+         AND NOT collations.collisdeterministic"
+    );
+    for row in rows(manager, &sql).await? {
+        let column: String = row.try_get("", "name")?;
+        found.push(difference(
+            format!("{name}.{column} has a collation that is not deterministic, so that links are not told apart"),
+            format!("ALTER TABLE {name} ALTER COLUMN {column} TYPE text COLLATE \"default\""),
+        ));
+    }
+    Ok(found)
 }
 
 fn not_ordinary(name: &str) -> Difference {

@@ -4,6 +4,8 @@ mod other_refusals;
 mod refused_deletions;
 mod replication;
 mod restores;
+mod sessions;
+mod stuck;
 mod switched;
 mod waiting;
 mod writers;

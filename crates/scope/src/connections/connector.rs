@@ -55,9 +55,11 @@ impl Connector {
         };
         let begin = match connector {
             Self::Postgres { pooled: true, .. } => {
-                let settings = pooler::settings(&mut first, settings).await?;
+                let mut settings = pooler::settings(&mut first, settings).await?;
+                // each transaction names its own
+                settings.retain(|(name, _)| *name != ISOLATION);
                 BeginStatements {
-                    usual: pooler::begin("BEGIN", &settings),
+                    usual: pooler::begin("BEGIN ISOLATION LEVEL READ COMMITTED", &settings),
                     repeatable: pooler::begin("BEGIN ISOLATION LEVEL REPEATABLE READ", &settings),
                 }
             }
@@ -130,13 +132,24 @@ fn sqlite(options: &Options) -> Result<SqliteConnectOptions, Failure> {
     })
 }
 
-/// The settings of a connection to PostgreSQL.
+/// PostgreSQL's setting for the isolation of transactions that do not name it.
+const ISOLATION: &str = "default_transaction_isolation";
+
+/// The settings of a connection to PostgreSQL. A role or a database can have other defaults, with which
+/// statements would mean something else, or end early.
 fn settings(options: &Options) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("plan_cache_mode", "force_custom_plan".to_owned()),
         // JIT compilation takes longer than these statements
         ("jit", "off".to_owned()),
+        (ISOLATION, "read committed".to_owned()),
+        ("lock_timeout", "0".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("transform_null_equals", "off".to_owned()),
     ];
+    if options.row_security_role.is_some() {
+        settings.push(("row_security", "on".to_owned()));
+    }
     if let Some(schema) = &options.schema {
         let schema = schema.replace('"', "\"\"");
         settings.push(("search_path", format!("\"{schema}\", public")));
@@ -144,10 +157,9 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
     if options.read_only {
         settings.push(("default_transaction_read_only", "on".to_owned()));
     }
-    if let Some(timeout) = options.statement_timeout {
-        // ends the statement if the service is gone
-        settings.push(("statement_timeout", timeout.as_millis().to_string()));
-    }
+    // ends the statement if the service is gone
+    let timeout = options.statement_timeout.unwrap_or_default();
+    settings.push(("statement_timeout", timeout.as_millis().to_string()));
     settings
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Probe {
     SwitchedTriggers,
     /// Faults in the objects that the feed depends on.
     Feed,
+    /// What the service cannot work with.
+    Tables,
 }
 
 /// The rows of a table that match a condition.

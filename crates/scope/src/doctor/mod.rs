@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use check::Check;
 
-use crate::{Error, connections::Session, sequence, triggers};
+use crate::{Error, connections::Session, sequence, tables, triggers};
 use check::{Probe, Rows};
 
 /// The allowed difference between clocks, for times in the future.
@@ -47,7 +47,12 @@ impl Doctor {
     /// All checks.
     #[must_use]
     pub fn checks(&self) -> Vec<Check> {
-        let mut checks = rows::checks(self.backend());
+        let mut checks = vec![Check {
+            wrong: "tables were changed, and the service cannot work with them".to_owned(),
+            remedy: "Run the statement beside each fault. Other checks fail until then.".to_owned(),
+            probe: Probe::Tables,
+        }];
+        checks.extend(rows::checks(self.backend()));
         checks.extend(values::checks(self.backend()));
         checks.extend(objects::checks());
         checks.push(Check {
@@ -80,6 +85,7 @@ impl Doctor {
             }
             Probe::SwitchedTriggers => triggers::inspect(&self.session).await?.switched,
             Probe::Feed => faults_of_feed(&self.session).await?,
+            Probe::Tables => tables::faults(&self.session).await?,
         };
         let all = missing.len() as u64;
         let most = usize::try_from(most).unwrap_or(usize::MAX);

@@ -18,8 +18,21 @@ pub(super) fn options(database: &DatabaseUrl, schema: &Schema) -> anyhow::Result
 pub(super) async fn open(options: &Options) -> anyhow::Result<Database> {
     let connected = Database::connect(options, None).await;
     let database = connected.map_err(not_connected)?;
+    require_usable(&database).await?;
     require_migrated(&database).await?;
     Ok(database)
+}
+
+/// Rejects a database whose text can be other than Unicode, and sessions in which triggers do not fire.
+pub(super) async fn require_usable(database: &Database) -> anyhow::Result<()> {
+    let faults = database.session_faults().await?;
+    if let Some(encoding) = faults.encoding {
+        return Err(campaigns_migration::Error::Encoding(encoding).into());
+    }
+    if faults.is_replica {
+        return Err(campaigns_migration::Error::Replication.into());
+    }
+    Ok(())
 }
 
 /// The error of a failed connection, with context.
@@ -41,6 +54,18 @@ pub(super) async fn require_migrated(database: &Database) -> anyhow::Result<()> 
     } else {
         bail!(NOT_MIGRATED)
     }
+}
+
+/// Rejects tables that another program has changed so that the service cannot work with them.
+pub(super) async fn require_tables(database: &Database) -> anyhow::Result<()> {
+    let faults = database.table_faults().await?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the tables were changed, and the service cannot work with them:\n  {}",
+        faults.join("\n  ")
+    )
 }
 
 /// Rejects a role that lacks a privilege that the service needs.

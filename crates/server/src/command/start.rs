@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::{
     arguments::{KeySource, Serve, WrongUsage, require_postgres},
     database::{
-        require_feed_order, require_migrated, require_rights, require_row_security,
-        require_triggers,
+        require_feed_order, require_migrated, require_rights, require_row_security, require_tables,
+        require_triggers, require_usable,
     },
     output::{self, NotWritten},
 };
@@ -54,9 +54,14 @@ impl Report {
 
     /// Reports a setting, which is worth a line only if it is wrong.
     fn setting<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
+        self.require("settings", result)
+    }
+
+    /// Reports a result that is worth a line only if it is wrong.
+    fn require<T>(&mut self, what: &str, result: anyhow::Result<T>) -> Option<T> {
         match result {
-            Ok(setting) => Some(setting),
-            wrong => self.record("settings", wrong),
+            Ok(found) => Some(found),
+            wrong => self.record(what, wrong),
         }
     }
 
@@ -238,6 +243,7 @@ async fn require_local(arguments: &Serve, report: &mut Report) -> anyhow::Result
 
 /// Reports whether a database has what the service needs.
 pub(super) async fn require_database(database: &Database, options: &Options, report: &mut Report) {
+    report.require("sessions", require_usable(database).await);
     let migrated = require_migrated(database).await;
     // without permission to look, permissions are what is missing
     let may_not_look = migrated.as_ref().is_err_and(anyhow::Error::is::<campaigns_scope::Error>);
@@ -247,6 +253,7 @@ pub(super) async fn require_database(database: &Database, options: &Options, rep
         report.record("rights", require_rights(database).await);
     }
     if is_migrated {
+        report.record("tables", require_tables(database).await);
         let switched = report.record("triggers", require_triggers(database).await);
         // while the service runs, its log says so
         if report.is_shown && switched.is_some_and(|switched| !switched.is_empty()) {
