@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use campaigns_scope::COUNT_TABLES;
-use campaigns_tests::{Backend, Binary, Fixtures, TestApp, TestDatabase, on_every_database, until};
+use campaigns_tests::{
+    Backend, Binary, Fixtures, TestApp, TestDatabase, fold_all, on_every_database, until,
+};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
@@ -18,18 +20,6 @@ async fn compare(app: &TestApp) {
             let (differences, all) = counts.differences(table, organization).await.unwrap();
             assert_eq!(all, 0, "{} of {organization}: {differences:#?}", table.name);
         }
-    }
-}
-
-/// Adds all that is waiting to the counts, so that nothing else makes up for what they lack.
-async fn add_all(app: &TestApp) {
-    if app.database.backend == Backend::Sqlite {
-        return;
-    }
-    let waiting = "(SELECT id FROM campaign_send_changes UNION ALL SELECT id FROM \
-                   campaign_event_changes) AS changes";
-    while app.count(waiting).await > 0 {
-        app.rows("SELECT campaign_counts_fold() AS added").await;
     }
 }
 
@@ -141,7 +131,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
             }
         }
         if rng.random_bool(0.5) {
-            add_all(&app).await;
+            fold_all(&app.sql).await;
         }
         compare(&app).await;
         if round % 10 == 9 {
@@ -154,10 +144,10 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
             acme.populated(5).await;
         }
     }
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     compare(&app).await;
     app.run("DELETE FROM organizations").await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     for table in &COUNT_TABLES {
         assert_eq!(app.count(table.name).await, 0, "{}", table.name);
     }
@@ -167,7 +157,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
 async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(20).await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     let directory = tempfile::tempdir().unwrap();
     let stats = async |action: &str| {
         Binary::run(directory.path(), &["stats", action, "--database-url", &app.database.url]).await
@@ -364,14 +354,14 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
     }
     assert!(written.iter().all(|count| *count > 10), "{written:?}");
     compare(&app).await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     compare(&app).await;
     assert!(app.count("campaign_counts").await > 0);
     let deadlocks = "pg_stat_database WHERE datname = current_database() AND deadlocks > 0";
     assert_eq!(app.count(deadlocks).await, 0);
 
     app.run("TRUNCATE campaign_sends CASCADE").await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     for table in &COUNT_TABLES {
         assert_eq!(app.count(table.name).await, 0, "{}", table.name);
     }
@@ -415,7 +405,7 @@ async fn rows_that_logical_replication_brings_count() {
     }
     transaction.commit().await.unwrap();
     compare(&app).await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     compare(&app).await;
 }
 
@@ -437,6 +427,6 @@ async fn the_counts_of_what_was_there_come_with_the_migration_while_others_write
     compare(&app).await;
     assert!(writer.await.unwrap() > 10);
     compare(&app).await;
-    add_all(&app).await;
+    fold_all(&app.sql).await;
     compare(&app).await;
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use campaigns_tests::{Backend, Client, Organization, TestApp, on_both_databases};
+use campaigns_tests::{Backend, Client, Organization, TestApp, fold_all, on_both_databases};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 /// A page of campaigns with everything that hangs on them.
@@ -44,6 +45,8 @@ async fn statements_of(app: &TestApp, client: &Client, query: &str) -> usize {
 async fn organization_of_size(app: &TestApp, slug: &str, size: usize) -> Organization {
     let organization = app.organization(slug).await;
     organization.populated(size).await;
+    // figures take another statement while changes are pending
+    fold_all(&app.sql).await;
     organization
 }
 
@@ -62,6 +65,41 @@ async fn the_number_of_statements_does_not_depend_on_the_number_of_rows(app: Tes
     // how far the feed is settled (PostgreSQL), events, their count, sends, contacts, campaigns
     let settled = usize::from(app.database.backend == Backend::Postgres);
     assert_eq!(many, 29 + settled, "{:#?}", app.statements());
+}
+
+/// In SQLite, triggers change the counts themselves.
+#[tokio::test]
+async fn figures_are_one_statement_unless_a_change_of_the_organization_is_pending() {
+    let app = TestApp::on(Backend::Postgres).start().await;
+    let acme = organization_of_size(&app, "acme", 12).await;
+    let other = organization_of_size(&app, "other", 12).await;
+    // from now on, nothing is folded
+    let lock = app.sql.begin().await.unwrap();
+    lock.execute_unprepared("SELECT campaign_counts_lock()").await.unwrap();
+    let query = "{ campaigns(first: 500) { nodes { stats { opens } } } }";
+    let opens = async || {
+        let page = acme.member.data(query, json!({})).await;
+        let nodes = page["campaigns"]["nodes"].as_array().unwrap();
+        nodes.iter().map(|node| node["stats"]["opens"].as_i64().unwrap()).sum::<i64>()
+    };
+    let before = opens().await;
+    assert_eq!(statements_of(&app, &acme.member, query).await, 2);
+    let open = |of: &Organization| {
+        let org = app.literal(of.id);
+        format!(
+            "INSERT INTO campaign_events (org_id, send_id, event_type) \
+             SELECT org_id, id, 'open' FROM campaign_sends WHERE org_id = {org} LIMIT 1"
+        )
+    };
+    app.run(&open(&other)).await;
+    assert_eq!(statements_of(&app, &acme.member, query).await, 2);
+    app.run(&open(&acme)).await;
+    assert_eq!(statements_of(&app, &acme.member, query).await, 3);
+    assert_eq!(opens().await, before + 1);
+    lock.rollback().await.unwrap();
+    fold_all(&app.sql).await;
+    assert_eq!(statements_of(&app, &acme.member, query).await, 2);
+    assert_eq!(opens().await, before + 1);
 }
 
 #[on_both_databases]

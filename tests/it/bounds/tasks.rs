@@ -158,7 +158,7 @@ async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
     let opens = socket.next("1").await["campaignStats"]["opens"].as_i64().unwrap();
     for number in 1..=3 {
         // which is counted again from time to time
-        until_panicked(&app.panic_once_at("SELECT campaign_id AS campaign")).await;
+        until_panicked(&app.panic_once_at("AS is_pending")).await;
         insert(&app, &acme, made.sends[0]).await;
         assert_eq!(socket.next("1").await["campaignStats"]["opens"], json!(opens + number));
     }
