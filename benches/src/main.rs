@@ -3,7 +3,8 @@
 //!
 //! `just bench` builds this program and the service in release mode, and starts a PostgreSQL server.
 //! `just bench feed` runs one part. `--scale` sets how many times larger the second database of
-//! `figures` is than the first, and `--seconds` the length of `soak` or `faults`. `--attack` selects
+//! `figures` is than the first, and `--seconds` the length of `soak` or `faults`. `versions` compares this
+//! version of the service with the program of another one that `--against` names. `--attack` selects
 //! the attacks of the soak whose description contains these words, and can be repeated.
 
 #![expect(clippy::print_stdout, reason = "the program prints its results")]
@@ -24,17 +25,19 @@ mod pgbench;
 mod reading;
 mod service;
 mod soak;
+mod versions;
 mod watching;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use service::Service;
 use tokio::runtime::Builder;
 
 /// The parts that can be run separately.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "reading",
+    "versions",
     "figures",
     "audience",
     "intake",
@@ -69,12 +72,13 @@ struct Arguments {
     scale: usize,
     seconds: Option<u64>,
     attacks: Vec<String>,
+    against: Option<PathBuf>,
 }
 
 impl Arguments {
     fn read(mut given: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let (mut parts, mut scale, mut seconds) = (Vec::new(), 10, None);
-        let mut attacks = Vec::new();
+        let (mut attacks, mut against) = (Vec::new(), None);
         while let Some(argument) = given.next() {
             if argument == "--scale" {
                 let number = given.next().context("--scale takes a number")?;
@@ -84,13 +88,15 @@ impl Arguments {
                 seconds = Some(number.parse().context("--seconds takes a number")?);
             } else if argument == "--attack" {
                 attacks.push(given.next().context("--attack takes words of its description")?);
+            } else if argument == "--against" {
+                against = Some(given.next().context("--against takes a program")?.into());
             } else if PARTS.contains(&argument.as_str()) {
                 parts.push(argument);
             } else {
                 bail!("there is no part {argument}: {}", PARTS.join(", "));
             }
         }
-        Ok(Self { parts, scale, seconds, attacks })
+        Ok(Self { parts, scale, seconds, attacks, against })
     }
 
     fn names(&self, part: &str) -> bool {
@@ -106,6 +112,11 @@ impl Arguments {
 async fn throughput(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.wants("reading") {
         reading::run().await?;
+    }
+    // compares two programs, so it runs only on request
+    if arguments.names("versions") {
+        let other = arguments.against.as_ref();
+        versions::run(other.context("versions needs --against PROGRAM")?).await?;
     }
     if arguments.wants("figures") {
         figures::run(arguments.scale).await?;

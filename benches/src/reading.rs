@@ -21,8 +21,8 @@ const TIME: Duration = Duration::from_secs(5);
 /// The numbers of concurrent clients.
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
-struct Query {
-    name: &'static str,
+pub(crate) struct Query {
+    pub(crate) name: &'static str,
     text: &'static str,
     /// The same query for PostGraphile.
     peer: &'static str,
@@ -89,7 +89,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     drop(peer);
     let (process, address, token) = service.behind_row_security().await?;
     for query in &queries {
-        let secured = vec![load::request(&address, &token, query.text, &json!({}))];
+        let secured = requests(&address, &token, query);
         load::of(&address, secured.clone(), 16, TIME / 5).await?;
         let secured = load::of(&address, secured, 16, TIME).await?;
         let plain = load::of(&service.address, own(&service, query), 16, TIME).await?;
@@ -108,7 +108,14 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 }
 
 fn own(service: &Service, query: &Query) -> Vec<Vec<u8>> {
-    vec![load::request(&service.address, &service.token, query.text, &json!({}))]
+    requests(&service.address, &service.token, query)
+}
+
+/// Requests whose variables differ from one to the next, so that no two at once are the same.
+pub(crate) fn requests(address: &str, token: &str, query: &Query) -> Vec<Vec<u8>> {
+    let request = |first: u32| load::request(address, token, query.text, &json!({ "n": first }));
+    // in no order, and 50 on average
+    [50, 47, 52, 49, 53, 48, 51].into_iter().map(request).collect()
 }
 
 /// The number of statements for a request, without the service's background statements.
@@ -136,7 +143,7 @@ fn print(name: &str, clients: usize, own: &Load, limit: &Load, peer: Option<&Loa
     println!();
 }
 
-async fn queries(service: &Service) -> anyhow::Result<[Query; 3]> {
+pub(crate) async fn queries(service: &Service) -> anyhow::Result<[Query; 3]> {
     let org = service.organization;
     let page = |columns: &str| {
         format!("SELECT {columns} FROM campaigns WHERE org_id = '{org}' ORDER BY id LIMIT 51")
@@ -160,19 +167,19 @@ async fn queries(service: &Service) -> anyhow::Result<[Query; 3]> {
     Ok([
         Query {
             name: "list",
-            text: "{ campaigns(first: 50) { nodes { id name status sentAt } } }",
+            text: "query ($n: Int) { campaigns(first: $n) { nodes { id name status sentAt } } }",
             peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name status sentAt } } }",
             sql: vec![page("id, name, status, sent_at")],
         },
         Query {
             name: "nested",
-            text: "{ campaigns(first: 50) { nodes { name sends(first: 20) { nodes { status sentAt contact { email } } } } } }",
+            text: "query ($n: Int) { campaigns(first: $n) { nodes { name sends(first: 20) { nodes { status sentAt contact { email } } } } } }",
             peer: "query ($org: UUID!) { allCampaigns(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { name campaignSendsByOrgIdAndCampaignId(first: 20, orderBy: [PRIMARY_KEY_ASC]) { nodes { status sentAt contactByOrgIdAndContactId { email } } } } } }",
             sql: vec![page("id, name"), sends, contacts],
         },
         Query {
             name: "rates",
-            text: "{ campaigns(first: 50) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
+            text: "query ($n: Int) { campaigns(first: $n) { nodes { id name stats { sends delivered deliveryRate openRate clickRate clickToOpenRate bounceRate unsubscribeRate complaintRate } } } }",
             peer: "query ($org: UUID!) { allSums(first: 50, condition: { orgId: $org }, orderBy: [PRIMARY_KEY_ASC]) { nodes { rowId name sends delivered bounced uniqueOpens uniqueClicks uniqueUnsubscribes uniqueComplaints } } }",
             sql: vec![format!("SELECT * FROM sums WHERE org_id = '{org}' ORDER BY id LIMIT 50")],
         },

@@ -1,7 +1,7 @@
 //! The service in release mode, as a separate process, with its own PostgreSQL server.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -108,7 +108,7 @@ impl Service {
         let sends = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
 
         let started = Instant::now();
-        let (process, address) = serve(&database.url, more, &[]).await?;
+        let (process, address) = serve(command(&database.url, "127.0.0.1:0")?, more, &[]).await?;
         let started_in = started.elapsed();
         let signer = Signer::new(SECRET.as_bytes(), ClaimRules::default())?;
         let now = Utc::now();
@@ -157,7 +157,17 @@ impl Service {
         more: &[&str],
         environment: &[(&str, &str)],
     ) -> anyhow::Result<(Child, String)> {
-        serve(&self.database.url, more, environment).await
+        serve(command(&self.database.url, "127.0.0.1:0")?, more, environment).await
+    }
+
+    /// Starts the program of another version on the same database. Returns its process and its address.
+    pub(crate) async fn beside_version(&self, program: &Path) -> anyhow::Result<(Child, String)> {
+        serve(command_of(program, &self.database.url, "127.0.0.1:0"), &[], &[]).await
+    }
+
+    /// The ID of the service's process.
+    pub(crate) fn process_id(&self) -> anyhow::Result<u32> {
+        self.process.id().context("it runs")
     }
 
     /// Sends an operation over HTTP.
@@ -247,21 +257,25 @@ pub(crate) fn program() -> anyhow::Result<PathBuf> {
 
 /// The command for a service on a database that listens at an address and accepts this program's tokens.
 pub(crate) fn command(url: &str, listen: &str) -> anyhow::Result<Command> {
-    let mut command = Command::new(program()?);
+    Ok(command_of(&program()?, url, listen))
+}
+
+fn command_of(program: &Path, url: &str, listen: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["serve", "--listen", listen, "--jwt-secret", SECRET, "--database-url", url])
         .kill_on_drop(true);
-    Ok(command)
+    command
 }
 
 /// Starts a service, and returns its process and address.
 async fn serve(
-    url: &str,
+    mut command: Command,
     more: &[&str],
     environment: &[(&str, &str)],
 ) -> anyhow::Result<(Child, String)> {
-    let program = program()?;
-    let mut process = command(url, "127.0.0.1:0")?
+    let program = command.as_std().get_program().to_owned();
+    let mut process = command
         .args(more)
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())
