@@ -36,6 +36,22 @@ struct Shadows {
 /// The shadows of each text, by its address and length, and whether it is for SQLite.
 type ShadowCache = HashMap<(usize, usize, bool), Arc<Shadows>>;
 
+/// The maximum number of statements that are cached for one text.
+const MAX_TEXTS: usize = 8;
+
+/// The text of a statement that reads selected rows.
+struct CachedText {
+    /// The name of the table of selected rows.
+    name: String,
+    /// The select of these rows.
+    inner: String,
+    /// The whole statement.
+    text: Arc<str>,
+}
+
+/// The statements of each text, by its address and length, and whether they are for SQLite.
+type TextCache = HashMap<(usize, usize, bool), Vec<CachedText>>;
+
 /// A table of values for SQL text.
 #[derive(Clone, Debug)]
 pub struct ValuesTable {
@@ -220,18 +236,54 @@ impl Sql {
         };
         let mut values = values.0;
         let before = values.len();
-        let mut tables = Cow::Borrowed(&*shadows.text);
-        if let Some(ValuesTable { table, rows }) = given {
-            let (rows, bound) = dialect.rows(&rows);
-            tables = format!("{table} AS {kept} (SELECT * FROM {rows}), {tables}").into();
-            values.extend(bound);
-        }
-        values.extend(std::iter::repeat_n(Value::from(organization), shadows.count));
+        let organizations = std::iter::repeat_n(Value::from(organization), shadows.count);
         // `selected` comes first, so that it reads the real tables, with its own predicate
-        let tables = numbered(backend, &tables, before);
-        let text = self.with_selected_rows(backend, are_few);
-        let sql = format!("WITH {name} AS ({inner}), {tables} {text}");
+        let text = |tables: &str| {
+            let tables = numbered(backend, tables, before);
+            let text = self.with_selected_rows(backend, are_few);
+            format!("WITH {name} AS ({inner}), {tables} {text}")
+        };
+        let sql = match given {
+            Some(ValuesTable { table, rows }) => {
+                let (rows, bound) = dialect.rows(&rows);
+                values.extend(bound);
+                text(&format!("{table} AS {kept} (SELECT * FROM {rows}), {}", shadows.text))
+            }
+            None if are_few => {
+                self.cached_text(backend, name, &inner, || text(&shadows.text)).to_string()
+            }
+            None => text(&shadows.text),
+        };
+        values.extend(organizations);
         sea_orm::Statement::from_sql_and_values(backend, sql, values)
+    }
+
+    /// The text of a statement for rows that `inner` selects by key. Such selects have few texts.
+    fn cached_text(
+        self,
+        backend: DbBackend,
+        name: &str,
+        inner: &str,
+        make: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        static CACHE: LazyLock<RwLock<TextCache>> = LazyLock::new(RwLock::default);
+        // two texts with the same address and length are the same text
+        let key = (self.0.as_ptr().addr(), self.0.len(), backend == DbBackend::Sqlite);
+        let is_own = |text: &CachedText| text.name == name && text.inner == inner;
+        let known = CACHE.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.get(&key).and_then(|texts| texts.iter().find(|text| is_own(text)));
+        if let Some(found) = found {
+            return Arc::clone(&found.text);
+        }
+        drop(known);
+        let text: Arc<str> = make().into();
+        let mut cache = CACHE.write().unwrap_or_else(PoisonError::into_inner);
+        let texts = cache.entry(key).or_default();
+        if texts.len() < MAX_TEXTS && !texts.iter().any(is_own) {
+            let (name, inner) = (name.to_owned(), inner.to_owned());
+            texts.push(CachedText { name, inner, text: Arc::clone(&text) });
+        }
+        text
     }
 }
 
