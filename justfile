@@ -19,7 +19,7 @@ lint:
 # The property tests (documents, cursors, rules, tokens, messages), with many more inputs than in
 # `just test`.
 fuzz cases="100000":
-    PROPTEST_CASES={{cases}} cargo test --workspace -- of_anything any_json any_message any_text
+    PROPTEST_CASES={{cases}} cargo test --workspace -- of_anything any_json any_message any_text any_time
 
 # Prints the schema into schema.graphql.
 schema:

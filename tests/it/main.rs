@@ -26,6 +26,7 @@ mod events;
 mod filters;
 mod horizons;
 mod http_protocol;
+mod in_place;
 mod intake;
 mod jwks;
 mod lifecycle;

@@ -20,7 +20,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveEnum, TryGetable, sea_query::ValueType};
 use uuid::Uuid;
 
-use crate::{error::Error, rows::Row, scalars};
+use crate::{
+    error::Error,
+    rows::Row,
+    scalars,
+    wire::{Wire, uuid},
+};
 
 /// Text.
 pub(crate) struct Text<T>(pub(crate) T);
@@ -98,18 +103,26 @@ fn or_null<T>(value: Option<T>, out: &mut Vec<u8>, show: impl FnOnce(T, &mut Vec
     }
 }
 
-fn uuid(id: Uuid, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-    out.push(b'"');
-}
-
 fn time(time: DateTime<Utc>, out: &mut Vec<u8>) {
     json::string(&scalars::text(time), out);
 }
 
+/// Writes null, or what `write` writes.
+fn null_or<'a>(
+    wire: Wire<'a>,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(Wire<'a>, &mut Vec<u8>) -> bool,
+) -> bool {
+    if wire.is_null() {
+        out.extend_from_slice(b"null");
+        return true;
+    }
+    write(wire, out)
+}
+
+/// Columns that are written from the bytes of the database where these are as expected, and otherwise read.
 macro_rules! json_columns {
-    ($($ty:ty as $read:ty: $show:expr;)*) => { $(
+    ($($ty:ty as $read:ty: $wire:expr, $show:expr;)*) => { $(
         impl JsonColumn for $ty {
             type Output = Self;
 
@@ -118,6 +131,10 @@ macro_rules! json_columns {
                 column: E::Column,
                 out: &mut Vec<u8>,
             ) -> Result<(), Error> {
+                let from_wire: fn(Wire<'_>, &mut Vec<u8>) -> bool = $wire;
+                if row.wire(column).is_some_and(|wire| from_wire(wire, out)) {
+                    return Ok(());
+                }
                 let write: fn($read, &mut Vec<u8>) = $show;
                 write(row.get::<$read>(column)?, out);
                 Ok(())
@@ -127,15 +144,20 @@ macro_rules! json_columns {
 }
 
 json_columns! {
-    ID as Uuid: uuid;
+    ID as Uuid: |wire, out| wire.uuid(out), uuid;
     // tables of other programs may allow null where the schema does not
-    String as Option<StoredText>: |text, out| json::string(&text.unwrap_or_default().0, out);
-    Option<String> as Option<StoredText>: |text, out| or_null(text, out, |text, out| json::string(&text.0, out));
-    scalars::DateTime as Option<StoredTime>: |at, out| time(at.map_or(StoredTime::EARLIEST, |at| at.nearest()), out);
-    Option<scalars::DateTime> as Option<StoredTime>: |at, out| or_null(at.and_then(|at| at.get()), out, time);
-    i32 as Option<i32>: |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
+    String as Option<StoredText>: |wire, out| wire.text(out),
+        |text, out| json::string(&text.unwrap_or_default().0, out);
+    Option<String> as Option<StoredText>: |wire, out| null_or(wire, out, Wire::text),
+        |text, out| or_null(text, out, |text, out| json::string(&text.0, out));
+    scalars::DateTime as Option<StoredTime>: |wire, out| wire.time(out),
+        |at, out| time(at.map_or(StoredTime::EARLIEST, |at| at.nearest()), out);
+    Option<scalars::DateTime> as Option<StoredTime>: |wire, out| null_or(wire, out, Wire::time),
+        |at, out| or_null(at.and_then(|at| at.get()), out, time);
+    i32 as Option<i32>: |wire, out| wire.integer(out),
+        |count, out| out.extend_from_slice(count.unwrap_or(0).to_string().as_bytes());
     // null, of the database or of JSON, is shown as an empty object
-    scalars::Json as Option<StoredJson>: |value, out| match value {
+    scalars::Json as Option<StoredJson>: |_, _| false, |value, out| match value {
         Some(StoredJson(value)) if !value.is_null() => out.extend_from_slice(value.to_string().as_bytes()),
         _ => out.extend_from_slice(b"{}"),
     };
@@ -193,6 +215,10 @@ where
         column: E::Column,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let from_wire = |wire: Wire<'_>| wire.of_enum(G::items().iter().map(|item| item.name), out);
+        if row.wire(column).is_some_and(from_wire) {
+            return Ok(());
+        }
         let value = G::from(row.get::<D>(column)?);
         let item = G::items().iter().find(|item| item.value == value);
         campaigns_operation::json::string(item.map_or("", |item| item.name), out);

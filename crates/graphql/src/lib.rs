@@ -40,6 +40,7 @@ mod stats;
 mod subscriptions;
 mod timeline;
 mod viewer;
+mod wire;
 
 pub use api::{Api, Executed, OperationContext, Subscription};
 pub use error::{Code, Error};

@@ -8,10 +8,13 @@ use async_graphql::{
     Context,
     registry::{MetaInputValue, Registry},
 };
-use campaigns_operation::object::NoFields;
+use campaigns_operation::object::{InPlace, NoFields};
 use sea_orm::EntityTrait;
 
 use crate::{error::Error, rows::Row};
+
+/// Writes the objects of a field for a list of parents.
+pub(crate) type WriteInPlace<'a, T> = fn(&'a Context<'a>, &'a [T]) -> InPlace<'a>;
 
 /// The asynchronous fields of an object that is a row.
 pub(crate) trait AsyncFields<E: EntityTrait> {
@@ -26,11 +29,14 @@ impl<E: EntityTrait> AsyncFields<E> for NoFields {
 }
 
 /// Defines an object for the rows of a table. Each plain field shows a column. The asynchronous
-/// fields are in the named container, and `needs` declares which column of its row each reads.
+/// fields are in the named container, and `needs` declares which column of its row each reads. A field
+/// with one object for each row, which `in place` writes for all rows of a list, is resolved by the
+/// container as well.
 macro_rules! object {
     (
         $(#[doc = $doc:literal])*
         $name:ident of $module:ident, async $fields:ident $({ $($async_field:literal needs $column:ident $(and $more:ident)*;)* })?
+        $(in place { $($written_field:literal: $written:expr;)* })?
         $(
             $(#[doc = $field_doc:literal])*
             $field:literal: $shown:ty = $shows:ident;
@@ -95,11 +101,30 @@ macro_rules! object {
                 <$fields as $crate::object::AsyncFields<$module::Entity>>::of(&self.0)
             }
 
+            $(fn in_place<'a>(
+                field: &'a async_graphql::Context<'a>,
+                parents: &'a [Self],
+            ) -> Option<campaigns_operation::object::InPlace<'a>> {
+                match field.item.node.name.node.as_str() {
+                    $($written_field => {
+                        let write: $crate::object::WriteInPlace<'a, Self> = $written;
+                        Some(write(field, parents))
+                    })*
+                    _ => None,
+                }
+            })?
+
             fn draw(
                 ctx: &async_graphql::ContextSelectionSet<'_>,
                 bytes: usize,
             ) -> Result<(), Self::Error> {
                 $crate::json_columns::draw(ctx, bytes)
+            }
+        }
+
+        impl AsRef<$crate::rows::Row<$module::Entity>> for $name {
+            fn as_ref(&self) -> &$crate::rows::Row<$module::Entity> {
+                &self.0
             }
         }
 

@@ -22,6 +22,7 @@ use std::{
 };
 
 use async_graphql::{Context, SelectionField};
+use campaigns_operation::object::{InPlace, Object, write_in_place};
 use campaigns_scope::{OrganizationOwned, Scope, Scoped};
 use sea_orm::{
     DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryResult, TryGetable,
@@ -30,12 +31,13 @@ use sea_orm::{
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{context::RequestContext, digest::Digest, error::Error};
+use crate::{context::RequestContext, digest::Digest, error::Error, wire::Wire};
 
 /// The number of siblings in one statement.
 const CHUNK: usize = 2_000;
 
 type Shared = Arc<dyn Any + Send + Sync>;
+type RowsById<E> = HashMap<Uuid, Row<E>>;
 
 /// The key of data that siblings share: its name, and its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -208,13 +210,21 @@ impl<E: EntityTrait> Row<E> {
                     .map_err(|error| internal(DbErr::Type(error.to_string())))
             }
             Data::Read(rows, columns) => {
-                let position =
-                    columns.iter().position(|of| discriminant(of) == discriminant(&column));
-                let Some(position) = position else {
+                let Some(position) = position::<E>(columns, column) else {
                     let message = format!("{} was not selected", column.as_str());
                     return Err(internal(DbErr::Custom(message)));
                 };
                 rows[self.index].try_get_by_index(position).map_err(internal)
+            }
+        }
+    }
+
+    /// A column as PostgreSQL sent it, if the row is from there.
+    pub(crate) fn wire(&self, column: E::Column) -> Option<Wire<'_>> {
+        match &self.rows.data {
+            Data::Whole(_) => None,
+            Data::Read(rows, columns) => {
+                Wire::of(&rows[self.index], position::<E>(columns, column)?)
             }
         }
     }
@@ -325,20 +335,26 @@ impl<E: OrganizationOwned> Row<E> {
         reference: E::Column,
     ) -> Result<Option<R>, Error> {
         let Some(id) = self.get::<Option<Uuid>>(reference)? else { return Ok(None) };
-        let columns = R::columns(ctx);
-        let found = self
-            .load(Key::Of(reference.as_str(), columns.bits), async || {
-                let ids: Vec<Option<Uuid>> =
-                    self.siblings().map(|row| row.get(reference)).collect::<Result<_, _>>()?;
-                let columns = columns.all();
-                let found = ctx
-                    .scope()
-                    .columns_by::<R::Entity>(&columns, R::Entity::ID, ids.into_iter().flatten())
-                    .await?;
-                Ok(by_id(from_results::<R::Entity>(found, columns)))
-            })
-            .await?;
+        let found = self.all_referred(ctx, reference, R::columns(ctx)).await?;
         Ok(found.get(&id).cloned().map(R::from))
+    }
+
+    /// The rows that this row and its siblings refer to by a column, by their IDs.
+    async fn all_referred<R: OrganizationOwned>(
+        &self,
+        ctx: &Context<'_>,
+        reference: E::Column,
+        columns: Columns<R>,
+    ) -> Result<Arc<RowsById<R>>, Error> {
+        self.load(Key::Of(reference.as_str(), columns.bits), async || {
+            let ids: Vec<Option<Uuid>> =
+                self.siblings().map(|row| row.get(reference)).collect::<Result<_, _>>()?;
+            let columns = columns.all();
+            let ids = ids.into_iter().flatten();
+            let found = ctx.scope().columns_by::<R>(&columns, R::ID, ids).await?;
+            Ok(by_id(from_results::<R>(found, columns)))
+        })
+        .await
     }
 
     /// The object that this row belongs to, a `what`. If it does not exist, it was deleted after
@@ -354,10 +370,46 @@ impl<E: OrganizationOwned> Row<E> {
     }
 }
 
+/// Writes the objects that the rows of a list refer to by a column. If each row belongs to one, an object
+/// that does not exist is an error.
+pub(crate) fn referred_in_place<'a, P, E, R>(
+    ctx: &'a Context<'a>,
+    parents: &'a [P],
+    reference: E::Column,
+    belongs: bool,
+) -> InPlace<'a>
+where
+    P: AsRef<Row<E>> + Sync,
+    E: OrganizationOwned,
+    R: RowObject + Object,
+{
+    Box::pin(async move {
+        let columns = R::columns(ctx);
+        let mut children = Vec::with_capacity(parents.len());
+        // of the rows that were loaded with the last parent
+        let mut found = Arc::<RowsById<R::Entity>>::default();
+        let mut rows: Option<&Arc<Rows<E>>> = None;
+        for parent in parents {
+            let row = parent.as_ref();
+            if rows.is_none_or(|rows| !Arc::ptr_eq(rows, &row.rows)) {
+                found = row.all_referred(ctx, reference, columns).await.ok()?;
+                rows = Some(&row.rows);
+            }
+            let child = match row.get::<Option<Uuid>>(reference).ok()? {
+                Some(id) => found.get(&id).cloned().map(R::from),
+                None => None,
+            };
+            if belongs && child.is_none() {
+                return None;
+            }
+            children.push(child);
+        }
+        write_in_place(ctx, children.into_iter()).await
+    })
+}
+
 /// Rows by their IDs.
-pub(crate) fn by_id<E: OrganizationOwned>(
-    rows: impl IntoIterator<Item = Row<E>>,
-) -> HashMap<Uuid, Row<E>> {
+pub(crate) fn by_id<E: OrganizationOwned>(rows: impl IntoIterator<Item = Row<E>>) -> RowsById<E> {
     rows.into_iter().map(|row| (row.id(), row)).collect()
 }
 
@@ -369,6 +421,11 @@ pub(crate) fn by_shown_id<E: OrganizationOwned>(
     rows: impl IntoIterator<Item = Row<E>>,
 ) -> Result<HashMap<Uuid, Row<E>>, Error> {
     rows.into_iter().map(|row| Ok((row.shown_id()?, row))).collect()
+}
+
+/// The position of a column among those that were selected.
+fn position<E: EntityTrait>(columns: &[E::Column], column: E::Column) -> Option<usize> {
+    columns.iter().position(|of| discriminant(of) == discriminant(&column))
 }
 
 fn internal(error: DbErr) -> Error {

@@ -6,6 +6,10 @@
 //! once, and each async field is one future for the whole list. Then the text of the list is written, in
 //! the order of the document.
 //!
+//! A field with one object for each parent, such as the contact of a send, is also resolved once for the
+//! whole list, if only plain fields of these objects are selected: they are written one after the other
+//! ([`InPlace`]), and their texts are copied to their parents.
+//!
 //! **Invariants.**
 //! - Each object is described once: the schema's description of a plain field and its writer are in one
 //!   place.
@@ -15,8 +19,10 @@
 //!   list of any length leaves time for other tasks.
 //! - The bytes of response keys, plain fields and errors are drawn from the budget, object by object. An
 //!   async field draws its own bytes.
+//! - Objects are written in place only if none of them has an error. Otherwise the field is resolved for
+//!   each parent, so that errors and nulls are where they belong.
 
-use std::{borrow::Cow, pin::Pin};
+use std::{borrow::Cow, ops::Range, pin::Pin};
 
 use async_graphql::{
     ContainerType, Context, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
@@ -57,6 +63,13 @@ pub trait Object: ContainerType + Sized {
     /// The same object as the container of its async fields.
     fn waiting(&self) -> Self::AsyncFields;
 
+    /// The objects of an async field, one or none for each of these parents, written in place. `None` if
+    /// the field has no such objects.
+    fn in_place<'a>(field: &'a Context<'a>, parents: &'a [Self]) -> Option<InPlace<'a>> {
+        let _ = (field, parents);
+        None
+    }
+
     /// Draws bytes of a response from the budget.
     ///
     /// # Errors
@@ -64,6 +77,30 @@ pub trait Object: ContainerType + Sized {
     fn draw(ctx: &ContextSelectionSet<'_>, bytes: usize) -> Result<(), Self::Error>;
 }
 
+/// Writes the objects of a field for a list of parents. `None` if the field has to be resolved for each
+/// parent: for async fields of these objects, and for errors.
+pub type InPlace<'a> = Pin<Box<dyn Future<Output = Option<Written>> + Send + 'a>>;
+
+/// Objects as JSON, one for each parent.
+#[derive(Default)]
+pub struct Written {
+    text: Vec<u8>,
+    /// The part of the text for each parent; `None` is null.
+    parts: Vec<Option<Range<usize>>>,
+}
+
+impl Written {
+    /// The object of a parent, as JSON.
+    fn part(&self, index: usize) -> &[u8] {
+        match self.parts.get(index) {
+            Some(Some(part)) => &self.text[part.clone()],
+            _ => b"null",
+        }
+    }
+}
+
+/// The bytes that are reserved for a plain field.
+const FIELD_SIZE: usize = 24;
 /// The number of bytes that are written before they are drawn.
 const DRAW_SIZE: usize = 16 * 1024;
 
@@ -122,7 +159,10 @@ impl<'a, T: Object> Step<'a, T> {
 }
 
 /// The results of an async field, one for each object.
-type AsyncResults = Vec<ServerResult<Value>>;
+enum AsyncResults {
+    Values(Vec<ServerResult<Value>>),
+    InPlace(Written),
+}
 
 /// Resolves the selections of objects: of a list, or of a single one.
 ///
@@ -147,7 +187,11 @@ pub async fn resolve<T: Object>(
         0 => Vec::new(),
         _ => join_all(waiting).await,
     };
-    let has_failed = results.iter().flatten().any(Result::is_err)
+    let has_error = |results: &AsyncResults| match results {
+        AsyncResults::Values(values) => values.iter().any(Result::is_err),
+        AsyncResults::InPlace(_) => false,
+    };
+    let has_failed = results.iter().any(has_error)
         || !ctx.query_env.errors.lock().map_or(true, |errors| errors.is_empty());
     if has_failed {
         return values(ctx, turns, objects, is_list, &steps, results).await;
@@ -195,6 +239,15 @@ fn wait<'a, T: Object>(
     field: &'a Positioned<Field>,
 ) -> Pin<Box<dyn Future<Output = AsyncResults> + Send + 'a>> {
     Box::pin(async move {
+        if is_list {
+            let ctx = ctx.with_field(field);
+            let in_place = T::in_place(&ctx, objects);
+            if let Some(in_place) = in_place
+                && let Some(written) = in_place.await
+            {
+                return AsyncResults::InPlace(written);
+            }
+        }
         let mut results = Vec::with_capacity(objects.len());
         for (index, object) in objects.iter().enumerate() {
             turns.pass().await;
@@ -203,8 +256,62 @@ fn wait<'a, T: Object>(
             let ctx = of_object.with_field(field);
             results.push(waiting.resolve_field(&ctx).await.map(Option::unwrap_or_default));
         }
-        results
+        AsyncResults::Values(results)
     })
+}
+
+/// Writes the objects of a field for a list of parents. `None` if they have async fields, or if a field
+/// has an error.
+pub async fn write_in_place<T: Object>(
+    field: &Context<'_>,
+    objects: impl ExactSizeIterator<Item = Option<T>>,
+) -> Option<Written> {
+    let ctx = field.with_selection_set(&field.item.node.selection_set);
+    let (steps, turns) = steps::<T>(&ctx)?;
+    if steps.iter().any(|step| matches!(step, Step::Async(..))) {
+        return None;
+    }
+    let mut written = Written {
+        text: Vec::with_capacity(objects.len() * steps.len() * FIELD_SIZE),
+        parts: Vec::with_capacity(objects.len()),
+    };
+    let mut drawn = 0;
+    for object in objects {
+        turns.pass().await;
+        let start = written.text.len();
+        if let Some(object) = &object {
+            write_object(object, &steps, &mut written.text)?;
+        }
+        written.parts.push(object.is_some().then_some(start..written.text.len()));
+        if written.text.len() - drawn > DRAW_SIZE {
+            draw::<T>(&ctx, written.text.len() - drawn).ok()?;
+            drawn = written.text.len();
+        }
+    }
+    draw::<T>(&ctx, written.text.len() - drawn).ok()?;
+    Some(written)
+}
+
+/// Writes an object without async fields. `None` if a field has an error.
+fn write_object<T: Object>(object: &T, steps: &[Step<'_, T>], out: &mut Vec<u8>) -> Option<()> {
+    out.push(b'{');
+    for (place, step) in steps.iter().enumerate() {
+        write_key(place, step.key(), out);
+        match step {
+            Step::Typename(_) => json::string(&T::type_name(), out),
+            Step::Plain(_, plain) => plain(object, out).ok()?,
+            Step::Async(..) => return None,
+        }
+    }
+    out.push(b'}');
+    Some(())
+}
+
+/// Writes the response key of a field, which has only letters, digits and underscores.
+fn write_key(place: usize, key: &Name, out: &mut Vec<u8>) {
+    out.extend_from_slice(if place > 0 { b",\"" } else { b"\"" });
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// Writes the objects as JSON. Returns `None` if a field has an error.
@@ -216,7 +323,12 @@ async fn write_objects<T: Object>(
     steps: &[Step<'_, T>],
     results: &[AsyncResults],
 ) -> ServerResult<Option<Vec<u8>>> {
-    let mut out = Vec::with_capacity(objects.len() * steps.len() * 24);
+    let in_place = results.iter().map(|results| match results {
+        AsyncResults::InPlace(written) => written.text.len(),
+        AsyncResults::Values(values) => values.iter().flatten().map(json::serialized).sum(),
+    });
+    let of_others: usize = in_place.sum();
+    let mut out = Vec::with_capacity(objects.len() * steps.len() * FIELD_SIZE + of_others);
     if is_list {
         out.push(b'[');
     }
@@ -231,13 +343,7 @@ async fn write_objects<T: Object>(
         }
         out.push(b'{');
         for (place, step) in steps.iter().enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            // a name has only letters, digits and underscores
-            out.push(b'"');
-            out.extend_from_slice(step.key().as_bytes());
-            out.extend_from_slice(b"\":");
+            write_key(place, step.key(), &mut out);
             match step {
                 Step::Typename(_) => json::string(&T::type_name(), &mut out),
                 Step::Plain(_, plain) => {
@@ -245,12 +351,19 @@ async fn write_objects<T: Object>(
                         return Ok(None);
                     }
                 }
-                Step::Async(_, at) => match &results[*at][index] {
-                    Ok(value) => {
-                        of_others += json::serialized(value);
-                        json::value(value, &mut out);
+                Step::Async(_, at) => match &results[*at] {
+                    AsyncResults::InPlace(written) => {
+                        let part = written.part(index);
+                        of_others += part.len();
+                        out.extend_from_slice(part);
                     }
-                    Err(_) => return Ok(None),
+                    AsyncResults::Values(values) => match &values[index] {
+                        Ok(value) => {
+                            of_others += json::serialized(value);
+                            json::value(value, &mut out);
+                        }
+                        Err(_) => return Ok(None),
+                    },
                 },
             }
         }
@@ -268,6 +381,24 @@ async fn write_objects<T: Object>(
     Ok(Some(out))
 }
 
+impl AsyncResults {
+    /// The results as values, one for each object.
+    fn into_values(self) -> std::vec::IntoIter<ServerResult<Value>> {
+        match self {
+            Self::Values(values) => values.into_iter(),
+            Self::InPlace(written) => {
+                let parts = written.parts.iter().map(|part| {
+                    Ok(match part {
+                        Some(part) => Value::Binary(written.text[part.clone()].to_vec().into()),
+                        None => Value::Null,
+                    })
+                });
+                parts.collect::<Vec<_>>().into_iter()
+            }
+        }
+    }
+}
+
 /// The objects as values. Failed fields are missing, and their errors are added to the context.
 async fn values<T: Object>(
     ctx: &ContextSelectionSet<'_>,
@@ -277,7 +408,7 @@ async fn values<T: Object>(
     steps: &[Step<'_, T>],
     results: Vec<AsyncResults>,
 ) -> ServerResult<Value> {
-    let mut results: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
+    let mut results: Vec<_> = results.into_iter().map(AsyncResults::into_values).collect();
     let mut all = Vec::with_capacity(objects.len());
     for (index, object) in objects.iter().enumerate() {
         turns.pass().await;

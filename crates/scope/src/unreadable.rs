@@ -2,12 +2,19 @@
 //! unknown enum value, or another value that the column allows and the Rust type does not. Such rows
 //! are left out, so that neither a list nor the feed stops at them.
 
-use std::fmt::Display;
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    fmt::Display,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
 
 use campaigns_entity::LogThrottle;
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, QueryResult, RuntimeErr,
-    sea_query::ColumnType, sqlx,
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, QueryResult,
+    RuntimeErr,
+    sea_query::ColumnType,
+    sqlx::{self, Row},
 };
 
 use crate::Error;
@@ -46,13 +53,14 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
     rows: &mut Vec<QueryResult>,
     columns: &[E::Column],
 ) -> Result<(), Error> {
+    let enums = enums::<E>();
     for (index, column) in columns.iter().enumerate() {
-        let ColumnType::Enum { variants, .. } = column.def().get_column_type().clone() else {
+        let Some((_, variants)) = enums.iter().find(|(name, _)| *name == column.as_str()) else {
             continue;
         };
-        let variants: Vec<String> = variants.iter().map(ToString::to_string).collect();
         let mut failed = None;
         rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
+            _ if is_known_text(row, index, variants) => true,
             Ok(Some(value)) if !variants.contains(&value) => {
                 let why = format!("{value} is not a {}", column.as_str());
                 leave_out(E::default().table_name(), &why);
@@ -73,6 +81,36 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
         }
     }
     Ok(())
+}
+
+/// The enum columns of a table, each with its known values.
+type Enums = Arc<[(&'static str, Vec<String>)]>;
+
+/// The enum columns of a table. They are cached, since a column's definition is made anew each time.
+fn enums<E: EntityTrait>() -> Enums {
+    static CACHE: LazyLock<RwLock<HashMap<TypeId, Enums>>> = LazyLock::new(RwLock::default);
+    let table = TypeId::of::<E>();
+    let known = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&table).cloned();
+    known.unwrap_or_else(|| {
+        let of_column = |column: E::Column| match column.def().get_column_type() {
+            ColumnType::Enum { variants, .. } => {
+                Some((column.as_str(), variants.iter().map(ToString::to_string).collect()))
+            }
+            _ => None,
+        };
+        let found: Enums = E::Column::iter().filter_map(of_column).collect();
+        CACHE.write().unwrap_or_else(PoisonError::into_inner).insert(table, Arc::clone(&found));
+        found
+    })
+}
+
+/// Whether a column of a row of PostgreSQL is text with one of these values, without reading it. False
+/// for any other row.
+fn is_known_text(row: &QueryResult, index: usize, values: &[String]) -> bool {
+    let Some(Ok(value)) = row.try_as_pg_row().map(|row| row.try_get_raw(index)) else {
+        return false;
+    };
+    value.as_bytes().is_ok_and(|bytes| values.iter().any(|known| known.as_bytes() == bytes))
 }
 
 /// Counts a row that is left out, and logs a warning from time to time.

@@ -1,9 +1,10 @@
 //! The weight of a row in memory.
 
-use sea_orm::sqlx::{
-    Column, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
-};
+use sea_orm::sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow};
 
+/// The OIDs of PostgreSQL's types (`pg_type.dat`).
+const JSON: u32 = 114;
+const JSONB: u32 = 3802;
 /// The bytes of a row in addition to its texts.
 const ROW: usize = 512;
 /// The bytes of a JSON value in memory, in addition to its text.
@@ -16,8 +17,8 @@ const PARSED_OBJECT: usize = 700;
 pub(crate) fn postgres(row: &PgRow) -> usize {
     let values = (0..row.len()).filter_map(|index| {
         let value = row.try_get_raw(index).ok()?;
-        let is_json = matches!(row.column(index).type_info().name(), "JSONB" | "JSON");
         let bytes = value.as_bytes().ok()?;
+        let is_json = value.type_info().oid().is_some_and(|oid| matches!(oid.0, JSON | JSONB));
         Some(if is_json { json(bytes) } else { bytes.len() })
     });
     ROW + values.sum::<usize>()

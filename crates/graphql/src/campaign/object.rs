@@ -1,12 +1,12 @@
 //! `Campaign`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Enum, ID, Object};
 use campaigns_analytics::{Figures, Spans};
 use campaigns_delivery::StepKind;
 use campaigns_entity::{campaign, event, list_entry, segment, send};
-use campaigns_operation::object::Objects;
+use campaigns_operation::object::{InPlace, Objects, write_in_place};
 use uuid::Uuid;
 
 use super::links::{self, LinkStats};
@@ -18,7 +18,7 @@ use crate::{
     json_columns::EnumColumn,
     list::ListEntry,
     object::{async_fields, object},
-    rows,
+    rows::{self, Row},
     scalars::{DateTime, Json},
     segment::Segment,
     send::{Send, SendFilter, SendOrder},
@@ -32,6 +32,9 @@ object! {
     Campaign of campaign, async CampaignFields {
         "creator" needs CreatorId;
         "availableSteps" needs Status;
+    } in place {
+        "creator": |ctx, of| rows::referred_in_place::<_, _, User>(ctx, of, campaign::Column::CreatorId, false);
+        "stats": stats_in_place;
     }
     /// The campaign's UUID.
     "id": ID = Id;
@@ -101,6 +104,33 @@ pub(crate) enum CampaignStep {
     Complete,
 }
 
+/// The figures of a campaign and its siblings.
+async fn figures_of_siblings(
+    ctx: &Context<'_>,
+    row: &Row<campaign::Entity>,
+) -> Result<Arc<HashMap<Uuid, Figures>>, Error> {
+    let (scope, spans) = (ctx.scope(), CampaignStats::spans(ctx));
+    let key = if spans == Spans::With { "stats with times" } else { "stats" };
+    row.gather(scope, key, |selected| async move {
+        Ok(campaigns_analytics::by_campaign(scope, selected, spans).await?)
+    })
+    .await
+}
+
+/// Writes the figures of the campaigns of a list.
+fn stats_in_place<'a>(ctx: &'a Context<'a>, campaigns: &'a [Campaign]) -> InPlace<'a> {
+    Box::pin(async move {
+        let mut stats = Vec::with_capacity(campaigns.len());
+        for Campaign(row) in campaigns {
+            // loaded once for all siblings
+            let figures = figures_of_siblings(ctx, row).await.ok()?;
+            let figures = figures.get(&row.id()).cloned().unwrap_or_else(Figures::default);
+            stats.push(Some(CampaignStats::from(figures)));
+        }
+        write_in_place(ctx, stats.into_iter()).await
+    })
+}
+
 #[Object]
 impl CampaignFields {
     /// The steps that lead from the campaign's status to another one. COMPLETE is among them even
@@ -117,14 +147,7 @@ impl CampaignFields {
 
     /// The campaign's current figures: counts of its sends and their events, and rates.
     async fn stats(&self, ctx: &Context<'_>) -> Result<CampaignStats, Error> {
-        let (scope, spans) = (ctx.scope(), CampaignStats::spans(ctx));
-        let key = if spans == Spans::With { "stats with times" } else { "stats" };
-        let figures = self
-            .0
-            .gather(scope, key, |selected| async move {
-                Ok(campaigns_analytics::by_campaign(scope, selected, spans).await?)
-            })
-            .await?;
+        let figures = figures_of_siblings(ctx, &self.0).await?;
         Ok(figures.get(&self.0.id()).cloned().unwrap_or_else(Figures::default).into())
     }
 

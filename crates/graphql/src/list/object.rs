@@ -9,6 +9,7 @@ use crate::{
     contact::Contact,
     error::Error,
     object::{async_fields, object},
+    rows::referred_in_place,
     scalars::{DateTime, Json},
     segment::Segment,
 };
@@ -19,6 +20,10 @@ object! {
         "campaign" needs CampaignId;
         "segment" needs SegmentId;
         "contact" needs ContactId;
+    } in place {
+        "campaign": |ctx, of| referred_in_place::<_, _, Campaign>(ctx, of, list_entry::Column::CampaignId, true);
+        "segment": |ctx, of| referred_in_place::<_, _, Segment>(ctx, of, list_entry::Column::SegmentId, false);
+        "contact": |ctx, of| referred_in_place::<_, _, Contact>(ctx, of, list_entry::Column::ContactId, true);
     }
     /// The entry's UUID.
     "id": ID = Id;

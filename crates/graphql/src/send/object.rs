@@ -13,6 +13,7 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     json_columns::EnumColumn,
     object::{async_fields, object},
+    rows::referred_in_place,
     scalars::{DateTime, Json},
 };
 
@@ -21,6 +22,9 @@ object! {
     Send of send, async SendFields {
         "campaign" needs CampaignId;
         "contact" needs ContactId;
+    } in place {
+        "campaign": |ctx, of| referred_in_place::<_, _, Campaign>(ctx, of, send::Column::CampaignId, true);
+        "contact": |ctx, of| referred_in_place::<_, _, Contact>(ctx, of, send::Column::ContactId, true);
     }
     /// The send's UUID.
     "id": ID = Id;
