@@ -106,7 +106,12 @@ impl RunningOperation {
         let Self { app, prepared, observed } = self;
         let (now, request_id) = (app.clock.now(), observed.request_id());
         let context = OperationContext { scope, budget, viewer, now, request_id, after: None };
-        match app.api.execute(prepared, context, time).instrument(observed.span()).await {
+        // boxed once, as it is large and would be copied into each future around it
+        let execution = Box::pin(app.api.execute(prepared, context, time));
+        let span = observed.span();
+        let executed =
+            if span.is_disabled() { execution.await } else { execution.instrument(span).await };
+        match executed {
             Ok(Executed { text, code }) => {
                 observed.end(code);
                 Ok(text)
