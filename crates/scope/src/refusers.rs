@@ -116,6 +116,11 @@ impl Refusers {
         self.0.contains_key(table)
     }
 
+    /// Whether a trigger or a rule of a table can keep a row from being changed.
+    pub(crate) fn can_keep(&self, table: &str) -> bool {
+        self.0.get(table).is_some_and(|of_table| of_table.iter().any(|of| of.can_keep))
+    }
+
     /// The error for a row that was not changed although nothing failed.
     ///
     /// # Errors

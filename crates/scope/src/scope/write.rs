@@ -55,16 +55,12 @@ impl Scope {
         self.check_references::<E>(std::slice::from_ref(&row)).await?;
         match E::insert(row).exec_with_returning(self.executor()).await {
             Err(DbErr::RecordNotInserted | DbErr::RecordNotFound(_)) => {
-                Err(self.kept::<E>(Change::Insert).await?)
+                let (entity, dialect) = (E::default(), self.dialect());
+                let (table, change) = (entity.table_name(), Change::Insert);
+                Err(Refusers::of_kept(self.executor(), dialect, table, change).await?)
             }
             inserted => Ok(inserted?),
         }
-    }
-
-    /// The error of a row that triggers or rules of another program kept from being written.
-    async fn kept<E: OrganizationOwned>(&self, change: Change) -> Result<Error, Error> {
-        let entity = E::default();
-        Refusers::of_kept(self.executor(), self.dialect(), entity.table_name(), change).await
     }
 
     /// Inserts rows into the organization, many in each statement. The call is not its own transaction.
@@ -133,7 +129,14 @@ impl Scope {
             Dialect::Sqlite => return self.one(self.find::<E>().id(id)).await,
         };
         if updated.is_none() && !self.existing::<E>([id]).await?.is_empty() {
-            return Err(self.kept::<E>(Change::Update).await?);
+            let (entity, dialect) = (E::default(), self.dialect());
+            let table = entity.table_name();
+            let changes = [(table.to_owned(), Change::Update)];
+            let refusers = Refusers::of(self.executor(), dialect, changes).await?;
+            // otherwise a policy hides it from updates
+            if refusers.can_keep(table) {
+                return Err(refusers.kept(table));
+            }
         }
         Ok(updated)
     }
