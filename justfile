@@ -66,7 +66,7 @@ db port="5433":
 
 # The benchmark program, in release mode: `just bench feed` runs one part of it, `just bench soak` attacks
 # the service for ten minutes, `just bench overload` floods it, and `just bench faults` injects faults
-# for an hour.
+# for an hour. `just bench versions --against PROGRAM` compares this version with another one.
 bench *parts:
     cargo build --release --workspace --bins
     target/release/campaigns-benches {{parts}}

@@ -342,26 +342,32 @@ pub async fn by_campaign(
         Spans::Without => (STORED_BY_CAMPAIGN, BY_CAMPAIGN),
         Spans::With => (STORED_BY_CAMPAIGN_WITH_SPANS, BY_CAMPAIGN_WITH_SPANS),
     };
-    let rows = scope.rows(stored, selected.clone()).await?;
-    let mut is_pending = false;
-    let mut of_stored = Vec::with_capacity(rows.len());
-    for row in &rows {
-        match row.try_get_by_index::<Option<Uuid>>(0)? {
-            Some(campaign) => of_stored.push((campaign, row)),
-            None => is_pending = row.try_get_by_index(1)?,
+    // while events keep arriving, the first statement would find pending changes each time
+    if !scope.had_pending_changes() {
+        let rows = scope.rows(stored, selected.clone()).await?;
+        if let Some(figures) = unless_pending(&rows)? {
+            return Ok(figures);
         }
+        scope.note_pending();
     }
-    let mut figures: HashMap<Uuid, Figures> = HashMap::with_capacity(of_stored.len());
-    if is_pending {
-        for row in scope.rows(with_pending, selected).await? {
-            *figures.entry(row.try_get_by_index(0)?).or_default() += read(&row, 1)?;
-        }
-    } else {
-        for (campaign, row) in of_stored {
-            *figures.entry(campaign).or_default() += read(row, 2)?;
-        }
+    let mut figures: HashMap<Uuid, Figures> = HashMap::new();
+    for row in scope.rows(with_pending, selected).await? {
+        *figures.entry(row.try_get_by_index(0)?).or_default() += read(&row, 1)?;
     }
     Ok(figures)
+}
+
+/// The figures of rows with stored counts, unless a change is pending.
+fn unless_pending(rows: &[QueryResult]) -> Result<Option<HashMap<Uuid, Figures>>, DbErr> {
+    let mut figures: HashMap<Uuid, Figures> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        match row.try_get_by_index::<Option<Uuid>>(0)? {
+            Some(campaign) => *figures.entry(campaign).or_default() += read(row, 2)?,
+            None if row.try_get_by_index(1)? => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(Some(figures))
 }
 
 /// The figures of all selected campaigns together.

@@ -15,6 +15,7 @@ use crate::{
     cursor_key::{self, CursorKey},
     error::code,
     lookups::LookUps,
+    recent::Recent,
     row_security::RowSecurity,
 };
 
@@ -38,6 +39,8 @@ pub struct Database {
     row_security_role: Option<Arc<str>>,
     /// Whether policies can read subjects that are not UUIDs.
     subjects: Arc<LookUps<(), bool>>,
+    /// The organizations with changes that were not added to the counts.
+    pending: Arc<Recent>,
     #[cfg(debug_assertions)]
     misled: Arc<Mutex<HashMap<Uuid, Uuid>>>,
 }
@@ -70,6 +73,7 @@ impl Database {
                 Ok(_) => CACHE_TTL,
                 Err(_) => Duration::ZERO,
             })),
+            pending: Arc::default(),
             #[cfg(debug_assertions)]
             misled: Arc::default(),
         })
@@ -139,6 +143,7 @@ impl Database {
         #[cfg(debug_assertions)]
         let id = self.misled(id);
         let scope = Scope::of(session, self.budgets.clone(), id, viewer.role());
+        let scope = scope.with_pending(Arc::clone(&self.pending));
         Ok(Some(scope.with_cursor_key(cursor_key)))
     }
 

@@ -127,6 +127,7 @@ mod options;
 mod owned;
 mod page;
 mod raw;
+mod recent;
 mod referrers;
 mod refusers;
 mod rights;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
-    ColumnTrait, Condition, IdenStatic, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, IdenStatic,
     sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
@@ -55,7 +55,7 @@ impl Scope {
         let page = Alias::new("page");
         let page_of_list = |id: Uuid, list: Scoped<E>| {
             let selected = columns.iter().copied();
-            let mut inner = list.select.select_only().columns(selected).into_query();
+            let mut inner = list.into_columns(selected);
             select_keys(&mut inner, &keys, dialect);
             narrow(&mut inner, &keys, window, dialect);
             sort(&mut inner, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));

@@ -21,13 +21,14 @@
 
 mod each;
 mod order;
+mod text;
 
 use std::collections::HashMap;
 
 use campaigns_entity::{StoredText, StoredTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryResult, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryResult,
     sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -99,11 +100,23 @@ impl Scope {
         // such a page reads the index on organization and ID in order
         let by_key = list.by == ConditionKind::Nothing && order.0.is_empty() && counted.is_none();
         let _memory = (list.memory.clone(), counted.as_ref().and_then(|list| list.memory.clone()));
-        let mut select = list.select.select_only().columns(columns.iter().copied()).into_query();
-        select_keys(&mut select, &keys, dialect);
-        narrow(&mut select, &keys, window, dialect);
-        sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
         let backend = self.executor().get_database_backend();
+        let build = || {
+            let mut select = list.into_columns(columns.iter().copied());
+            select_keys(&mut select, &keys, dialect);
+            narrow(&mut select, &keys, window, dialect);
+            sort(&mut select, &keys, window, |index, _| Expr::col(Alias::new(sort_name(index))));
+            select
+        };
+        if by_key && window.cursor.is_none() {
+            let (organization, limit) = (self.organization(), window.limit + 1);
+            let build = || backend.build(&build());
+            let statement =
+                text::statement::<E>(backend, organization, columns, window.from_end, limit, build);
+            let rows = self.reader(by_key).query_all_raw(statement).await?;
+            return page_of::<E>(rows, columns, window);
+        }
+        let select = build();
         let with_total = counted.map(|counted| {
             let mut select = select.clone();
             select.expr_as(self.number_of(counted), Alias::new(TOTAL));
@@ -206,7 +219,7 @@ impl Scope {
         let (parent, page) = (Alias::new("parent"), Alias::new("page"));
         let parent_id = Expr::col((parent.clone(), Alias::new("id")));
         let selected = columns.iter().copied();
-        let mut inner = list.clone().select.select_only().columns(selected).into_query();
+        let mut inner = list.clone().into_columns(selected);
         inner.and_where(Expr::col(column.as_column_ref()).eq(parent_id.clone()));
         narrow(&mut inner, keys, window, dialect);
 

@@ -271,7 +271,7 @@ impl Scope {
         let given = is_among(self.dialect(), "id", &ids_in(self.dialect(), "?"));
         let given = custom(self.executor().get_database_backend(), &given, vec![ids.into()]);
         // this lock still allows rows that refer to these to be inserted; SQLite needs no lock
-        let select = self.find::<E>().filter(given).select;
+        let select = self.find::<E>().filter(given).into_select();
         let select = select.order_by_asc(E::ID).lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
         rows.iter()

@@ -88,7 +88,7 @@ impl Scope {
     pub async fn latest_place(&self) -> Result<Place, Error> {
         let SettledPosition { position: upto, incarnation } = self.settled().await?;
         let select = within(self.find(), None, upto)
-            .select
+            .into_select()
             .select_only()
             .column(event::Column::FeedPosition)
             .column(event::Column::Id)
@@ -159,7 +159,7 @@ impl Scope {
         limit: u64,
     ) -> Result<FeedPage, Error> {
         let select = within(selected, Some(after), upto)
-            .select
+            .into_select()
             .order_by_asc(event::Column::FeedPosition)
             .limit(limit);
         FeedPage::of(&self.query(&select.into_query()).await?)
@@ -176,7 +176,7 @@ impl Scope {
         upto: Option<i64>,
     ) -> Result<Option<i64>, Error> {
         let select = within(selected, Some(after), upto)
-            .select
+            .into_select()
             .select_only()
             .column(event::Column::FeedPosition)
             .order_by_asc(event::Column::FeedPosition)
@@ -205,7 +205,7 @@ impl Scope {
     /// Any error of the database.
     pub async fn feed_before(&self, upto: i64, limit: u64) -> Result<FeedPage, Error> {
         let select = within(self.find(), None, Some(upto))
-            .select
+            .into_select()
             .order_by_desc(event::Column::FeedPosition)
             .limit(limit);
         let mut rows = self.query(&select.into_query()).await?;

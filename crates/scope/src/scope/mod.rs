@@ -12,6 +12,7 @@ pub use selected::InsertOutcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -33,6 +34,7 @@ use crate::{
     condition::ConditionMemory,
     connections::Session,
     cursor_key,
+    recent::Recent,
     row_security::Visibility,
     shares::{NoPermit, Permit, RestingPermit, Shares, WaitLimit},
     unreadable::{leave_out_unknown, read_rows},
@@ -60,6 +62,8 @@ pub struct Scope {
     may_repeat: Arc<AtomicBool>,
     /// The key of cursors, in a viewer's scope.
     cursor_key: Option<Arc<CursorKey>>,
+    /// The organizations with changes that were not added to the counts.
+    pending: Arc<Recent>,
 }
 
 /// The right to execute an operation, until it is dropped.
@@ -75,7 +79,9 @@ pub struct BackgroundPermit {
 
 /// A select of rows of one organization.
 pub struct Scoped<E: OrganizationOwned> {
-    pub(crate) select: Select<E>,
+    /// That on the organization, and the others.
+    conditions: Condition,
+    table: PhantomData<fn() -> E>,
     /// The kind of its condition.
     pub(crate) by: ConditionKind,
     /// The memory of a condition that a client wrote.
@@ -95,7 +101,8 @@ pub(crate) enum ConditionKind {
 
 impl<E: OrganizationOwned> Clone for Scoped<E> {
     fn clone(&self) -> Self {
-        Self { select: self.select.clone(), by: self.by, memory: self.memory.clone() }
+        let Self { conditions, table, by, memory } = self;
+        Self { conditions: conditions.clone(), table: *table, by: *by, memory: memory.clone() }
     }
 }
 
@@ -103,21 +110,24 @@ impl<E: OrganizationOwned> Scoped<E> {
     /// The rows that match a condition on their organization. Events without a feed position are not
     /// among them.
     fn within(organization: Expr) -> Self {
-        let mut select = E::find().filter(organization);
+        let mut conditions = Condition::all().add(organization);
         if let Some(position) = E::FEED_POSITION {
             // a missing position is null in PostgreSQL and 0 in SQLite
             let position = Expr::col(position.as_column_ref());
-            select = select.filter(position.gt(Expr::cust("0")));
+            conditions = conditions.add(position.gt(Expr::cust("0")));
         }
-        Self { select, by: ConditionKind::Nothing, memory: None }
+        Self { conditions, table: PhantomData, by: ConditionKind::Nothing, memory: None }
     }
 
     /// Only rows that match the condition.
     #[must_use]
     pub fn filter(self, condition: impl IntoCondition) -> Self {
         let condition = condition.into_condition();
-        let by = if condition.is_empty() { self.by } else { ConditionKind::Filter };
-        Self { select: self.select.filter(condition), by, ..self }
+        if condition.is_empty() {
+            return self;
+        }
+        let conditions = self.conditions.add(condition);
+        Self { conditions, by: ConditionKind::Filter, ..self }
     }
 
     /// The same rows, which hold the memory of their condition.
@@ -145,18 +155,54 @@ impl<E: OrganizationOwned> Scoped<E> {
         } else {
             ConditionKind::Filter
         };
-        Self { select: self.select.filter(condition), by, ..self }
+        Self { conditions: self.conditions.add(condition), by, ..self }
     }
 
+    /// A select of all columns.
+    pub(crate) fn into_select(self) -> Select<E> {
+        E::find().filter(self.conditions)
+    }
+
+    /// A select of all columns.
     pub(crate) fn into_query(self) -> SelectStatement {
-        self.select.into_query()
+        self.into_select().into_query()
+    }
+
+    /// A select of these columns, by position.
+    pub(crate) fn into_columns(
+        self,
+        columns: impl IntoIterator<Item = E::Column>,
+    ) -> SelectStatement {
+        let mut select = Query::select();
+        select.from(E::default().table_ref()).cond_where(self.conditions);
+        for column in columns {
+            // an enum is read as text, and keeps the name of its column
+            select.expr(column.select_as(column.into_expr()));
+        }
+        select
     }
 }
 
 impl Scope {
     pub(crate) fn of(session: Session, budgets: Budgets, organization: Uuid, role: Role) -> Self {
-        let may_repeat = Arc::default();
-        Self { session, budgets, organization, role, may_repeat, cursor_key: None }
+        let (may_repeat, pending) = (Arc::default(), Arc::default());
+        Self { session, budgets, organization, role, may_repeat, cursor_key: None, pending }
+    }
+
+    pub(crate) fn with_pending(self, pending: Arc<Recent>) -> Self {
+        Self { pending, ..self }
+    }
+
+    /// Whether changes of the organization were not added to its counts within the last second, as far as
+    /// [`Scope::note_pending`] says so.
+    #[must_use]
+    pub fn had_pending_changes(&self) -> bool {
+        self.pending.has(self.organization)
+    }
+
+    /// Remembers that changes of the organization are not added to its counts yet.
+    pub fn note_pending(&self) {
+        self.pending.note(self.organization);
     }
 
     pub(crate) fn with_cursor_key(self, cursor_key: Option<Arc<CursorKey>>) -> Self {
@@ -359,7 +405,7 @@ impl Scope {
         scoped: Scoped<E>,
     ) -> Result<Option<E::Model>, Error> {
         let by_key = scoped.by == ConditionKind::Key;
-        let rows = self.read(&scoped.select.limit(1).into_query(), by_key).await?;
+        let rows = self.read(&scoped.into_select().limit(1).into_query(), by_key).await?;
         Ok(read_rows::<E>(&rows)?.pop())
     }
 
@@ -371,8 +417,8 @@ impl Scope {
     where
         E::Model: FromQueryResult,
     {
-        let Scoped { select, memory: _memory, .. } = scoped;
-        Ok(select.count(&self.reader(false)).await?)
+        let _memory = scoped.memory.clone();
+        Ok(scoped.into_select().count(&self.reader(false)).await?)
     }
 
     /// The number of rows of a select for each parent, by the parent's ID in `column`. Parents without
@@ -389,8 +435,8 @@ impl Scope {
         let mut counts = BTreeMap::new();
         for chunk in parents.chunks(CHUNK) {
             let rows: Vec<(Uuid, i64)> = scoped
-                .select
                 .clone()
+                .into_select()
                 .filter(self.dialect().is_one_of(column, chunk.iter().copied()))
                 .select_only()
                 .column(column)
@@ -473,8 +519,7 @@ impl Scope {
         let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut rows = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let select = self.find_by::<E>(column, chunk).select;
-            let select = select.select_only().columns(columns.iter().copied()).into_query();
+            let select = self.find_by::<E>(column, chunk).into_columns(columns.iter().copied());
             rows.extend(self.read(&select, true).await?);
         }
         leave_out_unknown::<E>(&mut rows, columns)?;
@@ -552,7 +597,7 @@ impl Scope {
         given: Option<ValuesTable>,
     ) -> Result<Vec<QueryResult>, Error> {
         let by_key = selected.by == ConditionKind::Key;
-        let ids = selected.select.select_only().column(E::ID).into_query();
+        let ids = selected.into_columns([E::ID]);
         let statement = sql.statement(
             self.executor().get_database_backend(),
             self.organization,

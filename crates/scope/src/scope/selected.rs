@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryResult,
-    QuerySelect, QueryTrait, Statement, Value,
+    Statement, Value,
 };
 
 use super::{ConditionKind, Scope};
@@ -67,7 +67,7 @@ impl Scope {
         row.set(E::ORGANIZATION, self.organization.into());
         let backend = self.executor().get_database_backend();
         let by_key = selected.by == ConditionKind::Key;
-        let ids = selected.select.select_only().column(S::ID).into_query();
+        let ids = selected.into_columns([S::ID]);
         let query = sql.statement(backend, self.organization, ("selected", ids), by_key, given);
         self.transaction(async |scope| {
             scope.check_references::<E>(std::slice::from_ref(&row)).await?;

@@ -24,7 +24,7 @@ impl Scope {
     pub async fn lock<E: OrganizationOwned>(&self, id: Uuid) -> Result<Option<E::Model>, Error> {
         // this lock still allows rows that refer to it to be inserted; SQLite has one writer at a
         // time, and the query builder renders no lock for it
-        let select = self.find::<E>().id(id).select.lock(LockType::NoKeyUpdate);
+        let select = self.find::<E>().id(id).into_select().lock(LockType::NoKeyUpdate);
         let rows = self.query(&select.into_query()).await?;
         Ok(read_rows::<E>(&rows)?.pop())
     }
@@ -37,7 +37,7 @@ impl Scope {
         &self,
         id: Uuid,
     ) -> Result<Option<E::Model>, Error> {
-        let select = self.find::<E>().id(id).select;
+        let select = self.find::<E>().id(id).into_select();
         let select = select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
         let rows = self.query(&select.into_query()).await?;
         Ok(read_rows::<E>(&rows)?.pop())

@@ -184,7 +184,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) sign_in: SignIn,
     /// Runs each statement of a viewer under a PostgreSQL role, with the token's claims in
-    /// request.jwt.claims, so that row security policies apply as a second wall.
+    /// request.jwt.claims, so that row security policies apply in addition.
     #[arg(long, help_heading = ROW_SECURITY)]
     pub(super) row_level_security: bool,
     #[command(flatten)]
