@@ -1,0 +1,59 @@
+//! What to answer: each provider reads another status as "do not try again".
+
+use super::Provider;
+
+/// A situation to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Situation {
+    /// The events are stored, or were before, or are ignored, or wait for their send; or it was a ping.
+    Taken,
+    /// The request has no signature or credentials.
+    NoCredentials,
+    /// The signature or the credentials are wrong, or too old.
+    Refused,
+    /// The body is not what the provider sends.
+    Unreadable,
+    /// The body has too many bytes or events.
+    TooLarge,
+    /// The service cannot take it now, and wants it again later.
+    Unavailable,
+    /// The webhook is disabled.
+    Disabled,
+    /// There is no such webhook, or no longer.
+    NotFound,
+    /// HEAD or GET, by which providers and their pages test that the URL exists.
+    Probe,
+}
+
+/// The statuses that differ between providers.
+pub(crate) struct Answers {
+    pub(crate) no_credentials: u16,
+    pub(crate) refused: u16,
+    pub(crate) unreadable: u16,
+    pub(crate) disabled: u16,
+}
+
+impl Answers {
+    /// Those of a provider for which no status has a meaning of its own.
+    pub(crate) const USUAL: Self =
+        Self { no_credentials: 401, refused: 403, unreadable: 400, disabled: 404 };
+}
+
+impl Provider {
+    /// The HTTP status to answer.
+    #[must_use]
+    pub fn status(self, situation: Situation) -> u16 {
+        let answers = &self.facts().answers;
+        match situation {
+            Situation::Taken | Situation::Probe => 200,
+            Situation::NoCredentials => answers.no_credentials,
+            Situation::Refused => answers.refused,
+            Situation::Unreadable => answers.unreadable,
+            Situation::Disabled => answers.disabled,
+            Situation::TooLarge => 413,
+            // never 429: Amazon SNS does not try again after any status from 400 to 499
+            Situation::Unavailable => 503,
+            Situation::NotFound => 404,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Brevo, which was Sendinblue. Events without a signature and without an ID
+//! (<https://developers.brevo.com/docs/transactional-webhooks>).
+
+use uuid::Uuid;
+
+use super::{Answers, Facts};
+use crate::{
+    bounce::BounceClass,
+    json::Object,
+    key::KeyKind,
+    machine::APPLE_MPP,
+    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    verify::by_authorization,
+};
+
+pub(super) const FACTS: Facts = Facts {
+    name: "BREVO",
+    keys: KeyKind::Authorization,
+    answers: Answers::USUAL,
+    batches: true,
+    headers,
+    verify: by_authorization,
+    read,
+};
+
+/// <https://developers.brevo.com/docs/custom-variables-in-transactional-emails>
+fn headers(send: Uuid) -> Vec<(&'static str, String)> {
+    vec![("X-Mailin-custom", format!(r#"{{"send_id":"{send}"}}"#))]
+}
+
+fn meaning(event: &Object<'_>) -> Meaning {
+    match event.word("event").as_str() {
+        // before the message is sent, and so also before `blocked`
+        "request" | "sent" => Meaning::Sent,
+        "delivered" => Meaning::Delivered,
+        "hardbounce" | "invalidemail" => Meaning::Bounced(BounceClass::Hard),
+        "softbounce" => Meaning::Bounced(BounceClass::Soft),
+        "blocked" => Meaning::NotSent(Some(BounceClass::Suppressed)),
+        "error" => Meaning::NotSent(None),
+        "spam" | "complaint" => Meaning::Complained,
+        "unsubscribe" | "unsubscribed" => Meaning::Unsubscribed,
+        // `unique_…` comes instead of the other for the first open, never beside it
+        "opened" | "uniqueopened" | "proxyopen" | "uniqueproxyopen" | "loadedbyproxy" => {
+            Meaning::Opened
+        }
+        "click" | "clicked" => Meaning::Clicked,
+        "deferred" => DELAYED,
+        _ => Meaning::Unknown,
+    }
+}
+
+fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
+    let name = event.part("event");
+    let by_proxy = event.word("event").contains("proxy");
+    let send_id =
+        ["X-Mailin-custom", "tags", "tag"].into_iter().find_map(|field| send_id(event.get(field)));
+    let message_ids = vec![event.text("message-id")];
+    let recipient = event.text("email");
+    // `ts` and `date` are in the time zone of the account; only this one is UTC, in milliseconds
+    let at = event.part("ts_epoch");
+    let key = key([
+        &identity(&message_ids, send_id),
+        &name,
+        &recipient.clone().unwrap_or_default().to_lowercase(),
+        &at,
+        &event.part("link"),
+    ]);
+    let reason = event.text("reason");
+    vec![Draft {
+        meaning: meaning(event),
+        at: event.time("ts_epoch"),
+        key,
+        send_id,
+        message_ids,
+        recipient,
+        error: reason.clone().or(Some(name)),
+        diagnostic: reason,
+        url: event.text("link"),
+        user_agent: event.text("user_agent"),
+        machine: by_proxy.then_some(APPLE_MPP),
+        ..Draft::default()
+    }]
+}

@@ -1,0 +1,236 @@
+//! Webhooks as they are configured.
+
+use std::{collections::HashSet, fmt};
+
+use crate::{
+    Certificate, Key, KeyError, Provider, Request, Verdict,
+    bounds::{MAX_KEYS, MAX_TOPICS},
+    key::KeyKind,
+    provider::TopicRegion,
+    verify::Attempt,
+};
+
+/// A webhook of a provider, as it is configured.
+#[derive(Debug)]
+pub struct Webhook {
+    provider: Provider,
+    keys: Vec<Key>,
+    topics: Vec<TopicArn>,
+    url: Option<String>,
+}
+
+/// What is wrong with the configuration of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookError {
+    /// It needs a key.
+    #[error("This needs at least one key.")]
+    NoKeys,
+    /// It has too many keys.
+    #[error("This can have at most {MAX_KEYS} keys.")]
+    ManyKeys,
+    /// A key is not valid.
+    #[error("{error}")]
+    Key {
+        /// Its index.
+        index: usize,
+        /// Why.
+        error: KeyError,
+    },
+    /// A key is there twice.
+    #[error("This key is repeated.")]
+    RepeatedKey {
+        /// The index of the second.
+        index: usize,
+    },
+    /// It needs a topic.
+    #[error("This needs at least one topic.")]
+    NoTopics,
+    /// It has too many topics.
+    #[error("This can have at most {MAX_TOPICS} topics.")]
+    ManyTopics,
+    /// The provider has no topics.
+    #[error("Only webhooks of SES have topics.")]
+    TopicsNotAllowed,
+    /// A topic is not valid.
+    #[error("{error}")]
+    Topic {
+        /// Its index.
+        index: usize,
+        /// Why.
+        error: TopicError,
+    },
+}
+
+impl WebhookError {
+    /// The invalid field, as named in the API, and the index of the invalid element.
+    #[must_use]
+    pub fn field(&self) -> (&'static str, Option<usize>) {
+        match *self {
+            Self::NoKeys | Self::ManyKeys => ("keys", None),
+            Self::Key { index, .. } | Self::RepeatedKey { index } => ("keys", Some(index)),
+            Self::NoTopics | Self::ManyTopics | Self::TopicsNotAllowed => ("topicArns", None),
+            Self::Topic { index, .. } => ("topicArns", Some(index)),
+        }
+    }
+}
+
+impl Webhook {
+    /// A webhook. The URL is the public one of its path, as the provider has it: Mandrill signs it.
+    ///
+    /// # Errors
+    /// See [`WebhookError`].
+    pub fn new(
+        provider: Provider,
+        keys: &[impl AsRef<str>],
+        topic_arns: &[impl AsRef<str>],
+        url: Option<String>,
+    ) -> Result<Self, WebhookError> {
+        let has_topics = provider.facts().keys == KeyKind::None;
+        if keys.is_empty() && !has_topics {
+            return Err(WebhookError::NoKeys);
+        }
+        if keys.len() > MAX_KEYS {
+            return Err(WebhookError::ManyKeys);
+        }
+        match topic_arns.len() {
+            0 if has_topics => return Err(WebhookError::NoTopics),
+            1.. if !has_topics => return Err(WebhookError::TopicsNotAllowed),
+            count if count > MAX_TOPICS => return Err(WebhookError::ManyTopics),
+            _ => {}
+        }
+        let mut seen = HashSet::new();
+        let mut parsed = Vec::with_capacity(keys.len());
+        for (index, key) in keys.iter().enumerate() {
+            let key = key.as_ref();
+            parsed.push(
+                Key::parse(provider, key).map_err(|error| WebhookError::Key { index, error })?,
+            );
+            if !seen.insert(key.trim()) {
+                return Err(WebhookError::RepeatedKey { index });
+            }
+        }
+        let topics = topic_arns
+            .iter()
+            .enumerate()
+            .map(|(index, arn)| {
+                TopicArn::parse(arn.as_ref()).map_err(|error| WebhookError::Topic { index, error })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { provider, keys: parsed, topics, url })
+    }
+
+    /// The provider.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The topics.
+    #[must_use]
+    pub fn topics(&self) -> &[TopicArn] {
+        &self.topics
+    }
+
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// Verifies a request. The certificate is the one that an earlier verdict on this request asked for, or
+    /// that is known already.
+    #[must_use]
+    pub fn verify<'a>(
+        &'a self,
+        request: Request<'a>,
+        certificate: Option<Certificate<'a>>,
+    ) -> Verdict<'a> {
+        let attempt = Attempt { webhook: self, request, certificate };
+        let result = (self.provider.facts().verify)(&attempt);
+        Verdict::new(self.provider, request.received_at, result)
+    }
+}
+
+/// The ARN of a topic of Amazon SNS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TopicArn {
+    text: String,
+    region: TopicRegion,
+}
+
+/// What is wrong with an ARN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// It is not the ARN of a topic.
+    #[error(
+        "This is not the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:name."
+    )]
+    NotATopic,
+    /// It is the ARN of a subscription, which has one more part.
+    #[error(
+        "This is the ARN of a subscription. The webhook needs the topic's, without the last part."
+    )]
+    Subscription,
+    /// It is in a partition whose host names are not public.
+    #[error("Topics of this partition are not supported. It must be aws, aws-cn or aws-us-gov.")]
+    Partition,
+    /// It is a FIFO topic, which has no subscriptions by HTTP.
+    #[error("FIFO topics cannot deliver to a webhook.")]
+    Fifo,
+}
+
+impl TopicArn {
+    /// Parses an ARN.
+    ///
+    /// # Errors
+    /// See [`TopicError`].
+    pub fn parse(text: &str) -> Result<Self, TopicError> {
+        let text = text.trim();
+        let parts: Vec<_> = text.splitn(8, ':').collect();
+        let (partition, region, account, name) = match parts[..] {
+            ["arn", partition, "sns", region, account, name] => (partition, region, account, name),
+            ["arn", _, "sns", _, _, _, _] => return Err(TopicError::Subscription),
+            _ => return Err(TopicError::NotATopic),
+        };
+        let domain = match partition {
+            "aws" | "aws-us-gov" => "amazonaws.com",
+            "aws-cn" => "amazonaws.com.cn",
+            _ => return Err(TopicError::Partition),
+        };
+        let all = |text: &str, is_valid: fn(u8) -> bool| text.bytes().all(is_valid);
+        let is_region = (3..=32).contains(&region.len())
+            && all(region, |byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
+            });
+        let is_account = account.len() == 12 && all(account, |byte| byte.is_ascii_digit());
+        if name.strip_suffix(".fifo").is_some() {
+            return Err(TopicError::Fifo);
+        }
+        let is_name = (1..=256).contains(&name.len())
+            && all(name, |byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if !(is_region && is_account && is_name) {
+            return Err(TopicError::NotATopic);
+        }
+        Ok(Self { text: text.to_owned(), region: TopicRegion::new(region, domain) })
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn region(&self) -> &TopicRegion {
+        &self.region
+    }
+}
+
+impl fmt::Display for TopicArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
