@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::bounds::{MAX_RECIPIENT, cut};
+use crate::bounds::{MAX_RECIPIENT, MAX_REDACTED, cut, start};
 
 /// What stands for an address that was removed.
 const REMOVED: char = '…';
@@ -42,9 +42,14 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Replaces each e-mail address and IP address of a text by `…`.
+/// Replaces each e-mail address and IP address of a text by `…`. Of a long text, only the start is left.
 pub(crate) fn redact(text: &str) -> String {
-    without_ips(&without_addresses(text))
+    let mut whole = start(text, MAX_REDACTED);
+    if whole.len() < text.len() {
+        // the last word can be half an address, which does not look like one
+        whole = whole.rfind(char::is_whitespace).map_or("", |end| &whole[..end]);
+    }
+    without_ips(&without_addresses(whole))
 }
 
 fn without_addresses(text: &str) -> String {
@@ -143,6 +148,14 @@ mod tests {
         assert!(address.is("ada@example.com"));
         assert!(!address.is("bob@example.com"));
         assert_eq!(format!("{address:?}"), "Address(…)");
+    }
+
+    #[test]
+    fn a_long_text_leaves_no_half_of_an_address() {
+        let text = "a@b ".repeat(1_023) + "ada.lovelace@example.com";
+        let redacted = redact(&text);
+        assert!(redacted.chars().all(|letter| letter == '…' || letter == ' '), "{redacted}");
+        assert_eq!(redact(&"x".repeat(100_000)), "");
     }
 
     #[test]

@@ -37,7 +37,14 @@ pub const MAX_URL: usize = 16 * 1024;
 pub const MAX_EVENT_KEY: usize = 1024;
 
 /// The number of user agents that an operator can add.
-pub const MAX_AGENTS: usize = 10_000;
+pub const MAX_AGENTS: usize = 1_000;
+
+/// The bytes that are read of one text of an event. It is longer than everything that is kept, so that what
+/// is too long is noticed.
+pub(crate) const MAX_TEXT: usize = 64 * 1024;
+
+/// The bytes of a diagnostic text in which addresses are looked for.
+pub(crate) const MAX_REDACTED: usize = 4 * MAX_DIAGNOSTIC;
 
 /// The fields of one object that are read.
 pub(crate) const MAX_FIELDS: usize = 1_000;
@@ -50,11 +57,16 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }
-    let mut end = max.saturating_sub('…'.len_utf8());
+    format!("{}…", start(text, max.saturating_sub('…'.len_utf8())))
+}
+
+/// The start of a text, at most `max` bytes.
+pub(crate) fn start(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", &text[..end])
+    &text[..end]
 }
 
 #[cfg(test)]

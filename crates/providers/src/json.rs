@@ -16,7 +16,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    bounds::{MAX_ELEMENTS, MAX_EVENTS, MAX_FIELDS},
+    bounds::{MAX_ELEMENTS, MAX_EVENTS, MAX_FIELDS, MAX_MESSAGE_ID, MAX_TEXT, start},
     times,
 };
 
@@ -80,10 +80,10 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A text, or the digits of a number. Without surrounding white space, and never empty.
+    /// A text, or the digits of a number. Without surrounding white space, never empty, and of bounded length.
     pub(crate) fn text(self) -> Option<String> {
         let text = self.exact()?;
-        let trimmed = text.trim();
+        let trimmed = start(text.trim(), MAX_TEXT);
         if trimmed.is_empty() {
             None
         } else if trimmed.len() == text.len() {
@@ -139,6 +139,12 @@ impl<'a> Object<'a> {
     /// See [`Json::text`].
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.get(name)?.text()
+    }
+
+    /// The ID of a message, if it is not too long for one.
+    pub(crate) fn id(&self, name: &str) -> Option<String> {
+        // with angle brackets
+        self.text(name).filter(|id| id.len() <= MAX_MESSAGE_ID + 2)
     }
 
     /// See [`Json::text`]. Empty if there is none, which is what keys of events are made of.

@@ -11,6 +11,21 @@
 //!    [`Report::metadata`] is what is kept of it.
 //! 5. [`Provider::status`] is what to answer: each provider takes another status for "do not try again".
 //!
+//! ```
+//! use campaigns_providers::{MachineAgents, Outcome, Provider, Request, Status, Verdict, Webhook};
+//!
+//! let webhook = Webhook::new(Provider::Postmark, &["user:password"], &[] as &[&str], None)?;
+//! let headers = [(http::header::AUTHORIZATION, "Basic dXNlcjpwYXNzd29yZA==".parse()?)].into_iter().collect();
+//! let body = br#"{"RecordType":"Delivery","MessageID":"m","DeliveredAt":"2026-08-29T11:58:02Z"}"#;
+//! let received_at = chrono::DateTime::from_timestamp(1_788_004_800, 0).expect("a time");
+//! let request = Request { headers: &headers, body, received_at };
+//! let Verdict::Accepted(accepted) = webhook.verify(request, None) else { panic!("refused") };
+//! let outcomes = accepted.read(&MachineAgents::default()).map_err(|refusal| refusal.reason().to_owned())?;
+//! let [Outcome::Report(report)] = &outcomes[..] else { panic!("no report") };
+//! assert_eq!(report.status, Some(Status::Delivered));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A provider is one file in `provider/`, which reads like a table of its facts: how it signs, what it
 //! answers to, what its events mean. What providers share is beside: lenient reading (`json`, `times`),
 //! addresses (`address`), classes of bounces (`bounce`), and the rest of an event (`report`).

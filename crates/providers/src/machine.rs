@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::bounds::{MAX_AGENTS, MAX_USER_AGENT};
+use crate::bounds::{MAX_AGENTS, MAX_USER_AGENT, start};
 
 /// The reason of a fetch by Apple's Mail Privacy Protection.
 pub const APPLE_MPP: &str = "apple-mpp";
@@ -95,14 +95,15 @@ impl MachineAgents {
         Ok(())
     }
 
-    /// The reasons why an event is a machine's, for `metadata.machineReasons`. None for a person's.
+    /// The reasons why an event is a machine's, for `metadata.machineReasons`. None for a person's. Only the
+    /// part of the user agent that is kept counts.
     #[must_use]
     pub fn reasons(&self, engagement: Engagement, user_agent: Option<&str>) -> Vec<&'static str> {
         let Some(user_agent) = user_agent.map(str::trim) else { return Vec::new() };
         if engagement == Engagement::Open && user_agent == APPLE_AGENT {
             return vec![APPLE_MPP];
         }
-        let user_agent = user_agent.to_lowercase();
+        let user_agent = start(user_agent, MAX_USER_AGENT).to_lowercase();
         if PERSONS.iter().any(|person| user_agent.contains(person)) {
             return Vec::new();
         }

@@ -200,8 +200,10 @@ pub(crate) enum Meaning {
     /// Nothing that is recorded, for this reason.
     Ignored(&'static str),
     /// Of a kind that this program does not know.
-    #[default]
     Unknown,
+    /// Without a kind.
+    #[default]
+    Unnamed,
 }
 
 /// Reasons to ignore an event, which several providers share.
@@ -321,6 +323,7 @@ impl Draft {
         let (status, event, class) = match self.meaning {
             Meaning::Ignored(reason) => return Outcome::Ignored(reason),
             Meaning::Unknown => return Outcome::Ignored("of a kind that is not recorded"),
+            Meaning::Unnamed => return Outcome::Unreadable("without a type"),
             Meaning::Sent => (Some(Status::Sent), None, None),
             Meaning::Delivered => (Some(Status::Delivered), None, None),
             Meaning::Bounced(class) => {
@@ -363,7 +366,11 @@ impl Draft {
             by_address_within: self.by_address_within,
         };
         if correlation.is_empty() {
-            return Outcome::Ignored("it names no message");
+            return match correlation.recipient {
+                // about a person, such as one who a colleague suppressed
+                Some(_) => Outcome::Ignored("it names no message"),
+                None => Outcome::Unreadable("without a message"),
+            };
         }
         let plain = |text: &String| cut(&redact(text), MAX_DIAGNOSTIC);
         let diagnostic = self.diagnostic.as_ref().map(plain);
@@ -397,7 +404,7 @@ impl Draft {
                 code: code.map(|code| cut(&redact(&code), MAX_CODE)),
                 diagnostic,
             }),
-            message_id: kept.filter(|id: &String| id.len() <= MAX_MESSAGE_ID + 2),
+            message_id: kept,
             user_agent: self.user_agent.map(|agent| cut(&agent, MAX_USER_AGENT)),
             machine_reasons,
         }))

@@ -76,6 +76,15 @@ pub(crate) fn base64(text: &str) -> Result<Vec<u8>, Stop> {
     BASE64_STANDARD.decode(text).map_err(|_| refused("the signature is not base64"))
 }
 
+/// Decodes a signature: hexadecimal digits.
+pub(crate) fn hex(text: &str) -> Result<Vec<u8>, Stop> {
+    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2));
+    let digits = digits.ok_or_else(|| refused("the signature is not hexadecimal"))?;
+    let byte = |pair: &[u32]| u8::try_from(16 * pair[0] + pair[1]).expect("two digits are a byte");
+    Ok(digits.chunks(2).map(byte).collect())
+}
+
 impl<'a> Attempt<'a> {
     /// A header, if there is exactly one of the name.
     pub(crate) fn header(&self, name: &str) -> Option<&'a str> {

@@ -45,6 +45,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         }
         "click" | "clicked" => Meaning::Clicked,
         "deferred" => DELAYED,
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -54,21 +55,22 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let by_proxy = event.word("event").contains("proxy");
     let send_id =
         ["X-Mailin-custom", "tags", "tag"].into_iter().find_map(|field| send_id(event.get(field)));
-    let message_ids = vec![event.text("message-id")];
+    let message_ids = vec![event.id("message-id")];
     let recipient = event.text("email");
-    // `ts` and `date` are in the time zone of the account; only this one is UTC, in milliseconds
-    let at = event.part("ts_epoch");
+    // the others are in the time zone of the account; only `ts_epoch` is UTC, in milliseconds
+    let time = ["ts_epoch", "ts_event", "ts"].into_iter().find(|name| event.text(name).is_some());
+    let time = time.unwrap_or_default();
     let key = key([
         &identity(&message_ids, send_id),
         &name,
         &recipient.clone().unwrap_or_default().to_lowercase(),
-        &at,
+        &event.part(time),
         &event.part("link"),
     ]);
     let reason = event.text("reason");
     vec![Draft {
         meaning: meaning(event),
-        at: event.time("ts_epoch"),
+        at: event.time(time),
         key,
         send_id,
         message_ids,

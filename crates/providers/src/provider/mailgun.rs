@@ -14,7 +14,7 @@ use crate::{
     machine::{APPLE_MPP, SCANNER},
     report::{DELAYED, Draft, Meaning, identity, key, send_id},
     verdict::Once,
-    verify::{Attempt, Signed, Stop, no_credentials, refused, unreadable},
+    verify::{Attempt, Signed, Stop, hex, no_credentials, refused, unreadable},
 };
 
 pub(super) const FACTS: Facts = Facts {
@@ -57,15 +57,8 @@ fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
         return Err(refused("the time or the token of the signature has the wrong length"));
     }
     let at = attempt.unix_time(&time, OLDEST)?;
-    let signature = hex(&signature).ok_or_else(|| refused("the signature is not hexadecimal"))?;
-    attempt.signed(&[time.as_bytes(), token.as_bytes()], &signature)?;
+    attempt.signed(&[time.as_bytes(), token.as_bytes()], &hex(&signature)?)?;
     Ok(Signed { once: Some(Once { token, until: at + OLDEST }), ..attempt.body() })
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
 }
 
 fn meaning(event: &Object<'_>) -> Meaning {
@@ -79,6 +72,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "unsubscribed" => Meaning::Unsubscribed,
         "complained" => Meaning::Complained,
         "stored" => Meaning::Ignored("about an incoming message"),
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -129,7 +123,7 @@ fn read(body: &Object<'_>, _: &str) -> Vec<Draft> {
     let event = body.object("event-data");
     let meaning = meaning(&event);
     let send_id = send_id(event.get("user-variables"));
-    let message_ids = vec![event.object("message").object("headers").text("message-id")];
+    let message_ids = vec![event.object("message").object("headers").id("message-id")];
     let status = event.object("delivery-status");
     // an ID is unique within a day
     let key = match event.text("id") {

@@ -41,6 +41,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "click" => Meaning::Clicked,
         "spam" => Meaning::Complained,
         "unsub" => Meaning::Unsubscribed,
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -79,7 +80,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     let send_id = ["CustomID", "Payload"].into_iter().find_map(|field| send_id(event.get(field)));
     // larger than what a float can count to; zero in tests
-    let id = |name: &str| event.text(name).filter(|id| id != "0");
+    let id = |name: &str| event.id(name).filter(|id| id != "0");
     let message_ids = vec![id("MessageID"), id("Message_GUID"), id("mj_message_id")];
     let is_engagement = matches!(meaning, Meaning::Opened | Meaning::Clicked);
     let of_engagement = |name: &str| if is_engagement { event.part(name) } else { String::new() };

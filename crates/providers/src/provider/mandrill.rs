@@ -107,7 +107,8 @@ fn meaning(event: &Object<'_>, message: &Object<'_>) -> Meaning {
         "spam" => Meaning::Complained,
         "unsub" => Meaning::Unsubscribed,
         "inbound" => Meaning::Ignored("about an incoming message"),
-        // changes of lists, which have a `type`
+        // changes of lists have a type instead
+        "" if event.text("type").is_none() => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -143,7 +144,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event, &message);
     let send_id = send_id(message.get("metadata"));
     // the ID of an event is the message's
-    let message_ids = vec![event.text("_id").or_else(|| message.text("_id"))];
+    let message_ids = vec![event.id("_id").or_else(|| message.id("_id"))];
     let is_engagement = matches!(meaning, Meaning::Opened | Meaning::Clicked);
     let of_engagement = |name: &str| if is_engagement { event.part(name) } else { String::new() };
     let key = key([

@@ -87,7 +87,7 @@ providers! {
     Mailjet => mailjet,
     /// Mailchimp Transactional, which was Mandrill.
     Mandrill => mandrill,
-    /// Postal, which one runs oneself.
+    /// Postal, which is self-hosted.
     Postal => postal,
 }
 

@@ -1,4 +1,4 @@
-//! Postal, a server that one runs oneself. One event a request
+//! Postal, which is self-hosted. One event a request
 //! (<https://docs.postalserver.io/developer/webhooks>, and for the signature
 //! <https://github.com/postalserver/docs/pull/92>).
 
@@ -54,6 +54,7 @@ fn meaning(event: &Object<'_>, message: &Object<'_>) -> Meaning {
         "messageheld" => Meaning::Ignored("held by the server"),
         "messagelinkclicked" => Meaning::Clicked,
         "messageloaded" => Meaning::Opened,
+        "" => Meaning::Unnamed,
         // such as DomainDNSError and SendLimitApproaching
         _ => Meaning::Unknown,
     }
@@ -65,7 +66,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
         if payload.get("original_message").is_some() { "original_message" } else { "message" };
     let message = payload.object(name);
     let send_id = send_id(message.get("tag"));
-    let message_ids = vec![message.text("id"), message.text("message_id"), message.text("token")];
+    let message_ids = vec![message.id("id"), message.id("message_id"), message.id("token")];
     let key = event.text("uuid").unwrap_or_else(|| {
         key([
             &identity(&message_ids, send_id),

@@ -36,6 +36,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "open" => Meaning::Opened,
         "click" => Meaning::Clicked,
         "subscriptionchange" => subscription(event),
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -84,7 +85,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let send_id = send_id(event.get("Metadata"));
     // zeros where a person at Postmark suppressed the address, and in tests
     let id =
-        event.text("MessageID").filter(|id| !id.bytes().all(|byte| byte == b'0' || byte == b'-'));
+        event.id("MessageID").filter(|id| !id.bytes().all(|byte| byte == b'0' || byte == b'-'));
     let message_ids = vec![id];
     let recipient = event.text("Email").or_else(|| event.text("Recipient"));
     let time = ["DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt"]

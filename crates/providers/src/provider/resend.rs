@@ -48,6 +48,7 @@ fn meaning(event: &Object<'_>, data: &Object<'_>) -> Meaning {
         "emaildeliverydelayed" => DELAYED,
         "emailscheduled" => Meaning::Ignored("not sent yet"),
         "emailreceived" => Meaning::Ignored("about an incoming message"),
+        "" => Meaning::Unnamed,
         // contact.*, domain.*, suppression.*
         _ => Meaning::Ignored("about the account, not about a message"),
     }
@@ -87,7 +88,7 @@ fn read(event: &Object<'_>, delivery: &str) -> Vec<Draft> {
         // the same in repeats and replays
         key: delivery.to_owned(),
         send_id,
-        message_ids: vec![data.text("email_id"), data.text("message_id")],
+        message_ids: vec![data.id("email_id"), data.id("message_id")],
         recipient: only,
         diagnostic,
         error,

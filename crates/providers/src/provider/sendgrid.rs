@@ -66,6 +66,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "deferred" => DELAYED,
         "groupresubscribe" => RESUBSCRIBED,
         "accountstatuschange" => Meaning::Ignored("about the account, not about a message"),
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -114,11 +115,11 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     // custom arguments are fields of the event; names that SendGrid uses itself win
     let send_id = send_id(event.get("send_id"));
-    let id = event.text("sg_message_id");
+    let id = event.id("sg_message_id");
     // the part before the first full stop is what the API answered to the sender
     let answered = id.as_deref().and_then(|id| id.split('.').next()).map(str::to_owned);
     let is_async = send_id.is_none() && id.is_none();
-    let message_ids = vec![id, answered, event.text("smtp-id")];
+    let message_ids = vec![id, answered, event.id("smtp-id")];
     let recipient = event.text("email");
     let name = event.part("event");
     let group = if name.starts_with("group_") { event.text("asm_group_id") } else { None };

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Answers, Facts, sns};
 use crate::{
     bounce::BounceClass,
+    bounds::MAX_MESSAGE_ID,
     json::{Json, Object, word},
     key::KeyKind,
     report::{
@@ -55,14 +56,15 @@ fn kind(event: &Object<'_>, detail_type: &str) -> &'static str {
         "click" | "clicked" => "Click",
         "deliverydelay" | "deliverydelayed" => "DeliveryDelay",
         "subscription" | "subscribed" => "Subscription",
+        "" => "",
         // such as Received, and AmazonSnsSubscriptionSucceeded
-        _ => "",
+        _ => "Unknown",
     }
 }
 
 /// The class of a bounce
-/// (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types>). SES tells of a
-/// transient bounce after it has given up. Resend, which sends through SES, has the same types.
+/// (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types>). SES
+/// reports a transient bounce after it has given up. Resend, which sends through SES, has the same types.
 pub(super) fn bounce(bounce_type: &str, sub_type: &str) -> Meaning {
     match (word(bounce_type).as_str(), word(sub_type).as_str()) {
         // not attempted
@@ -106,7 +108,8 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
         "Open" => vec![mail.engagement(kind, Meaning::Opened, &event.object("open"))],
         "Click" => vec![mail.engagement(kind, Meaning::Clicked, &event.object("click"))],
         "Subscription" => vec![mail.subscription(&event.object("subscription"))],
-        _ => vec![Draft::default()],
+        "" => vec![Draft::default()],
+        _ => vec![mail.draft(Meaning::Unknown, None)],
     }
 }
 
@@ -126,10 +129,10 @@ impl Mail {
         let tagged = mail.object("tags").texts("send_id").first().and_then(|id| id.parse().ok());
         let send_id = tagged.or_else(|| send_id_in_headers(headers));
         let message_ids = vec![
-            mail.text("messageId"),
-            mail.object("commonHeaders").text("messageId"),
+            mail.id("messageId"),
+            mail.object("commonHeaders").id("messageId"),
             // the ID that the sender gave, which SES replaces
-            header(headers, "Message-ID"),
+            header(headers, "Message-ID").filter(|id| id.len() <= MAX_MESSAGE_ID),
         ];
         Self {
             at: mail.time("timestamp"),

@@ -45,6 +45,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "initialopen" | "ampinitialopen" => Meaning::Ignored("the open has an event of its own"),
         "click" | "ampclick" => Meaning::Clicked,
         "listunsubscribe" | "linkunsubscribe" => Meaning::Unsubscribed,
+        "" => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
 }
@@ -81,7 +82,7 @@ fn draft(event: &Object<'_>) -> Draft {
     let meaning = meaning(event);
     let send_id = send_id(event.get("rcpt_meta"));
     // the API answers with the ID of the transmission
-    let message_ids = vec![event.text("transmission_id"), event.text("message_id")];
+    let message_ids = vec![event.id("transmission_id"), event.id("message_id")];
     let recipient = event.text("raw_rcpt_to").or_else(|| event.text("rcpt_to"));
     let key = event.text("event_id").unwrap_or_else(|| {
         key([

@@ -100,6 +100,15 @@ fn an_event_without_what_it_needs_is_unreadable() {
             "{outcomes:?}"
         );
     }
+    for provider in Provider::ALL {
+        for event in [json!({}), json!({ "timestamp": 1_788_004_680, "event": null })] {
+            let outcomes = post_events(*provider, std::slice::from_ref(&event));
+            assert!(
+                matches!(outcomes[..], [Outcome::Unreadable(_)]),
+                "{provider} {event}: {outcomes:?}"
+            );
+        }
+    }
     let outcomes = post(Provider::Sendgrid, "[3, null, []]", "m").expect("accepted");
     assert_eq!(outcomes, vec![Outcome::Unreadable("not an object"); 3]);
 }
