@@ -6,13 +6,13 @@
 pub enum BounceClass {
     /// The address does not exist. The only class that suppresses a contact.
     Hard,
-    /// The mailbox could not take the message now, such as a full one.
+    /// The mailbox could not take the message now. It is full, for example.
     Soft,
     /// The receiver refused the sender: reputation, policy, rate.
     Block,
     /// The receiver refused the content, such as its size or an attachment.
     Content,
-    /// The provider did not try, as the address is on its suppression list.
+    /// The provider did not try, because the address is on its suppression list.
     Suppressed,
     /// No reason is known.
     Unknown,
@@ -44,8 +44,8 @@ pub struct Bounce {
     pub diagnostic: Option<String>,
 }
 
-/// The class that an enhanced status code stands for, if it is one of a clear meaning (RFC 3463, and IANA's
-/// registry "SMTP Enhanced Status Codes").
+/// The class of an enhanced status code, if its meaning is clear (RFC 3463, and the IANA registry of SMTP
+/// Enhanced Status Codes).
 pub(crate) fn class_of_code(code: &str) -> Option<BounceClass> {
     let mut numbers = code.splitn(3, '.');
     let (class, subject, detail) = (numbers.next()?, numbers.next()?, numbers.next()?);

@@ -15,6 +15,9 @@ pub const MAX_KEY: usize = 8 * 1024;
 /// The bytes of a signing certificate.
 pub const MAX_CERTIFICATE: usize = 64 * 1024;
 
+/// The recipients of one event that are read. Amazon SES allows 50.
+pub const MAX_RECIPIENTS: usize = 100;
+
 /// The bytes that are kept of a user agent.
 pub const MAX_USER_AGENT: usize = 512;
 

@@ -1,5 +1,4 @@
-//! JSON, read leniently: providers write numbers as text and text as numbers, and a list where there is one
-//! value.
+//! JSON, read leniently: numbers can be texts and texts numbers, and one value can be a list.
 //!
 //! **Invariants.**
 //! - A value is parsed when a provider's file reads it, and never before. Fields that are not read can be
@@ -31,7 +30,7 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 /// The reason why a body has no events to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It is no JSON, or neither an object nor a list.
+    /// It is not JSON, or neither an object nor a list.
     Unreadable,
     /// It is a list of more than [`MAX_EVENTS`].
     TooMany,
@@ -49,12 +48,12 @@ pub(crate) fn events(body: &str) -> Result<Vec<Json<'_>>, BodyError> {
 }
 
 impl<'a> Json<'a> {
-    /// A text that is JSON.
+    /// Parses a JSON text.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str::<&RawValue>(text).ok().map(|whole| Self(whole.get()))
     }
 
-    /// The object that this is.
+    /// The object, if this is one.
     pub(crate) fn object(self) -> Option<Object<'a>> {
         serde_json::from_str::<Fields<'a>>(self.0).ok().map(|fields| Object(fields.0))
     }
@@ -101,7 +100,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A truth value, also as a text or a number.
+    /// A boolean, which can be a text or a number.
     pub(crate) fn flag(self) -> Option<bool> {
         match self.0 {
             "true" => Some(true),
@@ -116,7 +115,7 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// A field. Of several with the name, the last.
+    /// A field. If several have the name, the last.
     pub(crate) fn get(&self, name: &str) -> Option<Json<'a>> {
         self.0.iter().rev().find(|(field, _)| field == name).map(|(_, value)| *value)
     }
@@ -152,7 +151,7 @@ impl<'a> Object<'a> {
         self.text(name).unwrap_or_default()
     }
 
-    /// A text, in lower case and without anything but letters and digits: a word to compare.
+    /// See [`word`]. Empty if there is none.
     pub(crate) fn word(&self, name: &str) -> String {
         self.text(name).map(|text| word(&text)).unwrap_or_default()
     }
@@ -257,7 +256,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// A text. Halves of surrogate pairs, which a provider leaves when it cuts a text, become U+FFFD.
+/// A text. Unpaired surrogates, which remain if a provider cuts a text, become U+FFFD.
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

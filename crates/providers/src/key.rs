@@ -38,7 +38,7 @@ pub(crate) enum KeyKind {
     HmacSha1,
     /// A secret or a public key of the Standard Webhooks specification.
     StandardWebhooks,
-    /// What the header `Authorization` has to carry.
+    /// The credentials that the header `Authorization` must carry.
     Authorization,
 }
 
@@ -66,10 +66,10 @@ pub(crate) enum Credentials<'a> {
 /// What is wrong with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// There is nothing.
+    /// It is empty.
     #[error("This must not be blank.")]
     Blank,
-    /// It is too long for a key of any provider.
+    /// It is longer than any provider's key.
     #[error("This has more than {MAX_KEY} bytes.")]
     Long,
     /// The provider's webhooks have no key.
@@ -96,18 +96,18 @@ pub enum KeyError {
     #[error("This RSA key is too small or too large. It must have 1,024 to 8,192 bits.")]
     RsaSize,
     /// It is a public key that is not valid.
-    #[error("This public key is not valid: it is no point of its curve.")]
+    #[error("This public key is not valid: its point is not on the curve.")]
     NotOnCurve,
     /// A secret with white space or control characters.
     #[error(
-        "This has white space, or characters that are not ASCII, which keys of this provider never have."
+        "Keys of this provider consist of visible ASCII characters. This has others, such as a space."
     )]
     NotASecret,
     /// A secret that can be guessed.
     #[error("This is too short for a key. It must have at least {0} characters.")]
     Short(usize),
     /// A secret of the Standard Webhooks specification of an unusual size.
-    #[error("This secret must have 16 to 128 bytes behind `whsec_`, in base64.")]
+    #[error("After `whsec_`, this must be 16 to 128 bytes in base64.")]
     SecretSize,
     /// A private key of the Standard Webhooks specification.
     #[error("This is a private key. The webhook needs the one that starts with `whpk_`.")]
@@ -125,13 +125,13 @@ pub enum KeyError {
     NotAToken,
 }
 
-/// Base64 as people copy it: with its padding or without.
+/// Base64 as people copy it, with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The characters of an HMAC secret. The shortest that a provider makes are Mandrill's, with 22.
+/// The least number of characters of a secret. The shortest that a provider generates, Mandrill's, has 22.
 const SHORTEST_SECRET: usize = 8;
 
 impl Key {
@@ -160,7 +160,7 @@ impl Key {
         Ok(Self { material, hint })
     }
 
-    /// Something to recognize the key by, which does not help to guess it.
+    /// The end of the key, or the user: enough to recognize the key, and no help in guessing it.
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.hint
@@ -204,12 +204,12 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Compares digests, so that the time tells nothing about the length either.
+/// Compares digests, so that the time does not depend on the length either.
 fn is_digest_of(expected: &Digest, text: &[u8]) -> bool {
     verify_slices_are_equal(expected.as_ref(), digest(&SHA256, text).as_ref()).is_ok()
 }
 
-/// The end of a key. Secrets are long enough to show four characters of them, or show nothing.
+/// See [`Key::hint`]. A short secret shows nothing.
 fn hint(material: &Material, text: &str) -> String {
     if let Material::Basic(_) = material {
         let user = text.split(':').next().unwrap_or_default();
@@ -302,7 +302,7 @@ fn standard_webhooks(text: &str) -> Result<Material, KeyError> {
     Ok(Material::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret))))
 }
 
-/// Credentials: with a colon a user and a password (RFC 7617), else a token (RFC 6750).
+/// Credentials: a user and a password if there is a colon (RFC 7617), or else a token (RFC 6750).
 fn authorization(text: &str) -> Result<Material, KeyError> {
     let first = text.split(' ').next().unwrap_or_default();
     if first != text

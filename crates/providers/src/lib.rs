@@ -1,15 +1,14 @@
 //! Webhooks of mail providers: bytes, headers, keys and a time go in; a verdict on the signature comes out,
 //! and then a list of reports about sends. There is no I/O here, and no clock.
 //!
-//! The way of a request:
+//! The steps of a request:
 //!
-//! 1. A [`Webhook`] is made of what is configured: the provider, its keys, its topics, its public URL.
-//!    [`Webhook::new`] says what is wrong with a key.
-//! 2. [`Webhook::verify`] gives the [`Verdict`]. It reads no event before the signature holds.
-//! 3. [`Accepted::read`] gives an [`Outcome`] for each event: a [`Report`], or why there is none.
-//! 4. [`Report::id`] identifies an event over repeats, [`Correlation`] finds its send,
-//!    [`Report::metadata`] is what is kept of it.
-//! 5. [`Provider::status`] is what to answer: each provider takes another status for "do not try again".
+//! 1. [`Webhook::new`] validates the configuration: the provider, keys, topics and the public URL.
+//! 2. [`Webhook::verify`] returns the [`Verdict`] on the signature.
+//! 3. [`Accepted::read`] returns an [`Outcome`] for each event: a [`Report`], or why there is none.
+//! 4. [`Correlation`] says how to find the send, [`Report::id`] identifies the event in retries, and
+//!    [`Report::metadata`] is what is kept.
+//! 5. [`Provider::status`] is the status to answer.
 //!
 //! ```
 //! use campaigns_providers::{MachineAgents, Outcome, Provider, Request, Status, Verdict, Webhook};
@@ -26,20 +25,21 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A provider is one file in `provider/`, which reads like a table of its facts: how it signs, what it
-//! answers to, what its events mean. What providers share is beside: lenient reading (`json`, `times`),
-//! addresses (`address`), classes of bounces (`bounce`), and the rest of an event (`report`).
+//! Each provider is a file in `provider/`, which reads like a table of its facts: how it signs, which status
+//! ends its retries, and what its events mean. What providers share is in the other modules: lenient reading
+//! (`json`, `times`), addresses (`address`), classes of bounces (`bounce`), checks of signatures (`verify`),
+//! and the rest of an event (`report`).
 //!
 //! **Invariants.**
-//! - The signature covers the bytes that are read. Events are read from an [`Accepted`] alone, and
-//!   [`Webhook::verify`] alone makes one.
-//! - Secrets are compared in constant time, all keys of a webhook are tried, and no key appears in debug
-//!   output or in a reason.
-//! - A URL is never taken from a request: those to fetch are built from the topic's region.
-//! - Reading never panics, and an event that cannot be read does not affect the others of its request.
-//! - The key of an event is made of its content, so it is the same in each delivery. Order does not matter.
-//! - What a report keeps is bounded (`bounds`), and has no address and no IP, except for the recipient to
-//!   compare, and the key, which are not for storing.
+//! - Bytes are verified before they are read: only [`Webhook::verify`] makes an [`Accepted`], and only an
+//!   [`Accepted`] has events.
+//! - Secrets are compared in constant time, and every key of a webhook is tried. Neither debug output nor a
+//!   reason contains a key.
+//! - No URL is taken from a request: the URLs to fetch are built from the topic's region.
+//! - Reading never panics, and an unreadable event does not affect the others of its request.
+//! - The key of an event is made of its content, so it is the same in each delivery, in any order.
+//! - What is kept of an event is bounded ([`bounds`]) and contains no address. The recipient and the key of a
+//!   report can contain one, and are not for storing.
 
 #![warn(missing_docs)]
 

@@ -23,11 +23,11 @@ use crate::{
 /// What became of an event of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It says something about a send.
+    /// It is about a send.
     Report(Box<Report>),
-    /// It says nothing that is recorded, for this reason.
+    /// There is nothing to record, for this reason.
     Ignored(&'static str),
-    /// It lacks what such an event has, for this reason.
+    /// It lacks a required value, for this reason.
     Unreadable(&'static str),
 }
 
@@ -38,8 +38,8 @@ pub struct Report {
     pub provider: Provider,
     /// How to find the send.
     pub correlation: Correlation,
-    /// What identifies the event, over repeats in other requests. It can contain addresses and is not for
-    /// storing: see [`Report::id`].
+    /// What identifies the event in all of its deliveries. It can contain an address, so store
+    /// [`Report::id`] instead.
     pub key: String,
     /// When it happened, never later than it was received.
     pub at: DateTime<Utc>,
@@ -104,14 +104,13 @@ pub struct Correlation {
     pub recipient: Option<Address>,
     /// Whether the message had several recipients, so that the send's ID says nothing about this one.
     pub several_recipients: bool,
-    /// Where the event has neither of the IDs of a message: within this time before it, the recipient's last
-    /// send of the provider can be meant.
+    /// If the event has no ID, it can be about the last message to the recipient within this time before it.
     pub by_address_within: Option<TimeDelta>,
 }
 
 impl Correlation {
-    /// Whether the event counts for a send that was found, with this address. An event that names another
-    /// recipient does not count. If the message had several recipients, the address has to be known.
+    /// Whether the event counts for a send to this address. It does not if the event names another recipient,
+    /// or if the message had several recipients and the address is not known.
     #[must_use]
     pub fn allows(&self, address: Option<&str>) -> bool {
         match (&self.recipient, address) {
@@ -121,7 +120,7 @@ impl Correlation {
         }
     }
 
-    /// Whether there is anything to find a send by.
+    /// Whether there is nothing to find a send by.
     fn is_empty(&self) -> bool {
         self.send_id.is_none()
             && self.message_ids.is_empty()
@@ -139,6 +138,12 @@ pub fn message_id(text: &str) -> Option<&str> {
 }
 
 impl Report {
+    /// Whether the event is a machine's.
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        !self.machine_reasons.is_empty()
+    }
+
     /// The ID of the event of a webhook: a UUID of version 5, made of the webhook's ID and the event's key.
     #[must_use]
     pub fn id(&self, webhook: Uuid) -> Uuid {
@@ -170,7 +175,7 @@ impl Report {
         if let Some(user_agent) = &self.user_agent {
             metadata.insert("userAgent".to_owned(), user_agent.as_str().into());
         }
-        if !self.machine_reasons.is_empty() {
+        if self.is_machine() {
             metadata.insert("machine".to_owned(), true.into());
             metadata.insert("machineReasons".to_owned(), json!(self.machine_reasons));
         }
@@ -247,7 +252,7 @@ pub(crate) struct Draft {
 
 /// The key of an event, made of what identifies it.
 pub(crate) fn key<const PARTS: usize>(parts: [&str; PARTS]) -> String {
-    // the parts at the end are those that only some events have
+    // only some events have the last parts
     parts.join("|").trim_end_matches('|').to_owned()
 }
 
@@ -257,19 +262,19 @@ pub(crate) fn identity(message_ids: &[Option<String>], send_id: Option<Uuid>) ->
     first.or_else(|| send_id.map(|id| id.to_string())).unwrap_or_default()
 }
 
-/// The send's ID in a value of a provider's metadata: an object with `send_id`, or one as text, a list of
-/// names and values, a list of tags, or the ID alone.
+/// The send's ID in a provider's metadata: an object with `send_id`, its JSON text, a list of names and
+/// values, a list of tags, or the ID alone.
 pub(crate) fn send_id(metadata: Option<Json<'_>>) -> Option<Uuid> {
     let metadata = metadata?;
     if let Some(object) = metadata.object() {
         return object.texts("send_id").first().and_then(|id| id.parse().ok());
     }
     if let Some(list) = metadata.list() {
-        let named = list.iter().filter_map(|entry| entry.object()).find_map(|entry| {
+        let paired = list.iter().filter_map(|entry| entry.object()).find_map(|entry| {
             let is_send = entry.text("name").is_some_and(|name| name == "send_id");
             entry.text("value").filter(|_| is_send)?.parse().ok()
         });
-        return named
+        return paired
             .or_else(|| list.iter().filter_map(|tag| tag.text()).find_map(|tag| tagged(&tag)));
     }
     let text = metadata.text()?;
@@ -278,15 +283,18 @@ pub(crate) fn send_id(metadata: Option<Json<'_>>) -> Option<Uuid> {
             Some(object) => object.texts("send_id").first().and_then(|id| id.parse().ok()),
             None => inner.texts().iter().find_map(|tag| tagged(tag)),
         },
-        _ => tagged(&text),
+        _ => tagged(&text).or_else(|| text.split('|').find_map(named)),
     }
 }
 
 /// The send's ID in a tag: `send_id:…`, `send_id=…` or the ID alone.
 fn tagged(tag: &str) -> Option<Uuid> {
-    let id =
-        tag.strip_prefix("send_id").map_or(tag, |rest| rest.trim_start_matches([':', '=', ' ']));
-    id.trim().parse().ok()
+    named(tag).or_else(|| tag.parse().ok())
+}
+
+/// The send's ID behind its name.
+fn named(tag: &str) -> Option<Uuid> {
+    tag.trim().strip_prefix("send_id")?.trim_start_matches([':', '=', ' ']).parse().ok()
 }
 
 /// The send's ID in the header that this service sets on every message, where a provider returns headers.
@@ -367,7 +375,7 @@ impl Draft {
         };
         if correlation.is_empty() {
             return match correlation.recipient {
-                // about a person, such as one who a colleague suppressed
+                // it is about a person, whom a colleague suppressed for example
                 Some(_) => Outcome::Ignored("it names no message"),
                 None => Outcome::Unreadable("without a message"),
             };
@@ -447,6 +455,7 @@ mod tests {
             r#"["send_id:ID"]"#,
             r#""ID""#,
             r#""send_id=ID""#,
+            r#""campaign_id:0198f6a0-11aa-7c10-8b33-0d6a51c0aa01|send_id:ID""#,
             r#""{\"send_id\":\"ID\"}""#,
             r#""[\"august\",\"ID\"]""#,
         ] {

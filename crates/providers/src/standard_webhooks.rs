@@ -11,10 +11,10 @@ use crate::{
 /// The tolerance that the specification recommends.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
-/// The signatures that one header can carry: while a secret is replaced, there are two.
+/// The number of signatures in a header that are read. During a rotation there are two.
 const MAX_SIGNATURES: usize = 10;
 
-/// Checks the signature. The ID of the delivery is the same in each repeat.
+/// Checks the signature. The ID of the delivery is the same in each retry.
 pub(crate) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     let header = |name| {
         let (svix, webhook) = (format!("svix-{name}"), format!("webhook-{name}"));
@@ -26,7 +26,7 @@ pub(crate) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
         return Err(no_credentials("a header of the signature is missing"));
     };
     if id.is_empty() || id.len() > MAX_MESSAGE_ID || id.contains('.') {
-        return Err(refused("the ID of the delivery is not one"));
+        return Err(refused("the ID of the delivery is malformed"));
     }
     attempt.unix_time(timestamp, TOLERANCE)?;
     let parts = [id.as_bytes(), b".", timestamp.as_bytes(), b".", attempt.request.body]

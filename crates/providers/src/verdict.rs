@@ -1,4 +1,4 @@
-//! Verdicts: what the door does with a request.
+//! Verdicts: what to do with a request.
 
 use std::{borrow::Cow, fmt};
 
@@ -20,14 +20,14 @@ pub enum Verdict<'a> {
     Accepted(Accepted<'a>),
     /// Store nothing, and answer [`Refusal::status`].
     Refused(Refusal),
-    /// Fetch this certificate, without following redirects, or look it up by the last part of its URL, and
-    /// verify again. Nothing is known about the sender yet, so fetches have to be few.
+    /// Look this certificate up by the last part of its URL, or fetch it without following redirects, and
+    /// verify again. The sender is not authenticated yet, so limit the rate of fetches.
     NeedsCertificate {
         /// Its URL, built from the topic's region.
         url: String,
     },
-    /// The signature holds, and this URL, built from the topic and its token, confirms the subscription.
-    /// Fetch it without following redirects, and answer [`Situation::Taken`] if that went well.
+    /// The signature holds, and this URL, built from the topic and the token, confirms the subscription.
+    /// Fetch it without following redirects, and answer [`Situation::Taken`] if that succeeds.
     Confirm {
         /// The URL.
         url: String,
@@ -43,14 +43,14 @@ pub struct Accepted<'a> {
     signed: Signed<'a>,
 }
 
-/// A token that counts once for a webhook, as the signature covers it and not the events. If it was seen
-/// before, the request is either a repeat, whose events are all stored already, or
+/// A token that a webhook accepts once, because the signature covers it but not the events. If the webhook
+/// has accepted it before, the request is a retry if all of its events are stored, or else
 /// [`Refusal::token_seen`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
     /// The token.
     pub token: String,
-    /// Until when it has to be remembered. Afterwards, the request is too old.
+    /// The time until which it must be remembered. Afterwards, the request is too old.
     pub until: DateTime<Utc>,
 }
 
@@ -98,7 +98,7 @@ impl Accepted<'_> {
             reason: reason.into(),
         };
         let facts = self.provider.facts();
-        // bytes that are not UTF-8 make a text that is not read, or one with a wrong letter
+        // bytes that are not UTF-8 damage one text, not the whole body
         let body = String::from_utf8_lossy(&self.signed.events);
         let events = json::events(&body).map_err(|error| match error {
             BodyError::Unreadable => {
@@ -163,7 +163,7 @@ impl Refusal {
             .then_some("Basic realm=\"webhook\", charset=\"UTF-8\"")
     }
 
-    /// Why, in plain words, for those who configured the webhook. It has no text of the request.
+    /// Why, in plain words, for the webhook's administrators. It contains no text of the request.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason

@@ -1,6 +1,6 @@
 //! What checks of signatures share.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,14 +9,21 @@ use http::HeaderMap;
 use crate::{Situation, Webhook, key::Credentials, verdict::Once};
 
 /// A request to a webhook.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Its headers.
     pub headers: &'a HeaderMap,
-    /// Its body, as it came.
+    /// The bytes of its body.
     pub body: &'a [u8],
-    /// When it came.
+    /// When it was received.
     pub received_at: DateTime<Utc>,
+}
+
+impl fmt::Debug for Request<'_> {
+    /// Without headers, which can be secret, and without the body, which is personal data.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "Request({} bytes at {})", self.body.len(), self.received_at)
+    }
 }
 
 /// A signing certificate that was fetched, or pinned.
@@ -28,7 +35,7 @@ pub struct Certificate<'a> {
     pub pem: &'a [u8],
 }
 
-/// How far a clock can be ahead of this one.
+/// How far the sender's clock can be ahead.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// A request, and what it is verified with.
@@ -48,7 +55,7 @@ pub(crate) struct Signed<'a> {
     pub(crate) once: Option<Once>,
 }
 
-/// Why there are no events to read.
+/// Why there are no events to read: see [`Verdict`](crate::Verdict).
 pub(crate) enum Stop {
     Refused(Situation, Cow<'static, str>),
     NeedsCertificate(String),
@@ -56,7 +63,7 @@ pub(crate) enum Stop {
     Ping,
 }
 
-/// The request is refused, as its signature does not hold or its sender is not the one.
+/// The signature does not hold, or the sender is another.
 pub(crate) fn refused(reason: impl Into<Cow<'static, str>>) -> Stop {
     Stop::Refused(Situation::Refused, reason.into())
 }
@@ -93,7 +100,7 @@ impl<'a> Attempt<'a> {
         if values.next().is_some() { None } else { value.to_str().ok() }
     }
 
-    /// Everything that came, without an ID of the delivery.
+    /// The whole body, as events.
     pub(crate) fn body(&self) -> Signed<'a> {
         Signed { events: Cow::Borrowed(self.request.body), delivery: String::new(), once: None }
     }
@@ -120,20 +127,20 @@ impl<'a> Attempt<'a> {
         self.time(at, oldest).map(|()| at)
     }
 
-    /// Checks that a signature is not older than `oldest`, nor of the future.
+    /// Checks that a signature is neither older than `oldest` nor from the future.
     pub(crate) fn time(&self, at: DateTime<Utc>, oldest: TimeDelta) -> Result<(), Stop> {
         let age = self.request.received_at - at;
         if age > oldest {
             return Err(refused("the signature is too old"));
         }
         if age < -AHEAD {
-            return Err(refused("the signature is of the future: compare the clocks"));
+            return Err(refused("the signature is from the future: check the clocks"));
         }
         Ok(())
     }
 
-    /// Checks the header `Authorization`: Basic (RFC 7617) or Bearer (RFC 6750). A token can also come in a
-    /// header of its own, for providers that can add headers but not this one. All keys are tried.
+    /// Checks the header `Authorization`: Basic (RFC 7617) or Bearer (RFC 6750). A token can also be in
+    /// [`SECRET_HEADER`], for providers that can add headers but not this one. All keys are tried.
     pub(crate) fn authorization(&self) -> Result<Signed<'a>, Stop> {
         let credentials = self.credentials()?;
         let mut holds = false;
@@ -161,10 +168,10 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// The header for a token, beside `Authorization`.
+/// Another header for a token.
 const SECRET_HEADER: &str = "x-campaigns-secret";
 
-/// What [`Attempt::authorization`] does, as a fact of a provider.
+/// Verifies the credentials of a provider that does not sign.
 pub(crate) fn by_authorization<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     attempt.authorization()
 }

@@ -10,13 +10,20 @@ use crate::{
     verify::Attempt,
 };
 
-/// A webhook of a provider, as it is configured.
-#[derive(Debug)]
+/// The configuration of a webhook.
 pub struct Webhook {
     provider: Provider,
     keys: Vec<Key>,
     topics: Vec<TopicArn>,
     url: Option<String>,
+}
+
+impl fmt::Debug for Webhook {
+    /// Without the URL, whose path is secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { provider, keys, topics, url: _ } = self;
+        write!(formatter, "Webhook({provider}, {keys:?}, {topics:?})")
+    }
 }
 
 /// What is wrong with the configuration of a webhook.
@@ -75,7 +82,7 @@ impl WebhookError {
 }
 
 impl Webhook {
-    /// A webhook. The URL is the public one of its path, as the provider has it: Mandrill signs it.
+    /// Validates the configuration of a webhook. The URL is the public URL of its path, which Mandrill signs.
     ///
     /// # Errors
     /// See [`WebhookError`].
@@ -141,8 +148,7 @@ impl Webhook {
         self.url.as_deref()
     }
 
-    /// Verifies a request. The certificate is the one that an earlier verdict on this request asked for, or
-    /// that is known already.
+    /// Verifies a request. The certificate is the one that [`Verdict::NeedsCertificate`] named.
     #[must_use]
     pub fn verify<'a>(
         &'a self,
@@ -170,12 +176,12 @@ pub enum TopicError {
         "This is not the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:name."
     )]
     NotATopic,
-    /// It is the ARN of a subscription, which has one more part.
+    /// It is the ARN of a subscription.
     #[error(
         "This is the ARN of a subscription. The webhook needs the topic's, without the last part."
     )]
     Subscription,
-    /// It is in a partition whose host names are not public.
+    /// Its partition is not supported.
     #[error("Topics of this partition are not supported. It must be aws, aws-cn or aws-us-gov.")]
     Partition,
     /// It is a FIFO topic, which has no subscriptions by HTTP.

@@ -1,11 +1,11 @@
-//! What to answer: each provider reads another status as "do not try again".
+//! What to answer: providers differ in which status ends their retries.
 
 use super::Provider;
 
 /// A situation to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Situation {
-    /// The events are stored, or were before, or are ignored, or wait for their send; or it was a ping.
+    /// The events are stored, repeated, ignored or waiting for their send, or the request was a ping.
     Taken,
     /// The request has no signature or credentials.
     NoCredentials,
@@ -15,13 +15,13 @@ pub enum Situation {
     Unreadable,
     /// The body has too many bytes or events.
     TooLarge,
-    /// The service cannot take it now, and wants it again later.
+    /// The service cannot take it now. The provider should retry.
     Unavailable,
     /// The webhook is disabled.
     Disabled,
-    /// There is no such webhook, or no longer.
+    /// The webhook does not exist, or was deleted.
     NotFound,
-    /// HEAD or GET, by which providers and their pages test that the URL exists.
+    /// A HEAD or GET request, which tests that the URL exists.
     Probe,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Those of a provider for which no status has a meaning of its own.
+    /// Those of a provider that gives none of them a special meaning.
     pub(crate) const USUAL: Self =
         Self { no_credentials: 401, refused: 403, unreadable: 400, disabled: 404 };
 }

@@ -1,4 +1,4 @@
-//! Brevo, which was Sendinblue. Events without a signature and without an ID
+//! Brevo, formerly Sendinblue. Events have neither a signature nor an ID
 //! (<https://developers.brevo.com/docs/transactional-webhooks>).
 
 use uuid::Uuid;
@@ -30,7 +30,7 @@ fn headers(send: Uuid) -> Vec<(&'static str, String)> {
 
 fn meaning(event: &Object<'_>) -> Meaning {
     match event.word("event").as_str() {
-        // before the message is sent, and so also before `blocked`
+        // comes before the message is sent, so that `blocked` can follow
         "request" | "sent" => Meaning::Sent,
         "delivered" => Meaning::Delivered,
         "hardbounce" | "invalidemail" => Meaning::Bounced(BounceClass::Hard),
@@ -39,7 +39,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "error" => Meaning::NotSent(None),
         "spam" | "complaint" => Meaning::Complained,
         "unsubscribe" | "unsubscribed" => Meaning::Unsubscribed,
-        // `unique_…` comes instead of the other for the first open, never beside it
+        // `unique_…` replaces the other for the first open
         "opened" | "uniqueopened" | "proxyopen" | "uniqueproxyopen" | "loadedbyproxy" => {
             Meaning::Opened
         }

@@ -1,4 +1,4 @@
-//! Mailgun. One event a request, in `event-data`.
+//! Mailgun. A request has one event, in `event-data`.
 //!
 //! Events: <https://documentation.mailgun.com/docs/mailgun/user-manual/events/events>. Signature:
 //! <https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>.
@@ -20,7 +20,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "MAILGUN",
     keys: KeyKind::HmacSha256,
-    // 406 ends the repeats; anything else is tried again for 8 hours
+    // 406 ends the retries; anything else but 200 is retried for 8 hours
     // (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-retries)
     answers: Answers { no_credentials: 406, refused: 406, unreadable: 406, disabled: 406 },
     batches: false,
@@ -29,10 +29,10 @@ pub(super) const FACTS: Facts = Facts {
     read,
 };
 
-/// Repeats come for 8 hours.
+/// Mailgun retries for 8 hours.
 const OLDEST: TimeDelta = TimeDelta::hours(9);
 
-/// The lengths of what is signed. The time and the token follow each other without anything between them.
+/// The lengths of what is signed. Nothing separates the time from the token.
 const TIME_DIGITS: usize = 10;
 const TOKEN_LENGTH: usize = 50;
 
@@ -77,7 +77,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
     }
 }
 
-/// A permanent failure ends the attempts. That does not mean that the address does not exist.
+/// A permanent failure ends the attempts. The address can exist nevertheless.
 fn failed(event: &Object<'_>) -> Meaning {
     let reason = event.part("reason");
     let status = event.object("delivery-status");
@@ -101,7 +101,7 @@ fn failed(event: &Object<'_>) -> Meaning {
     Meaning::Bounced(class)
 }
 
-/// The enhanced status code: a field, or in the receiver's text.
+/// The enhanced status code, from a field or from the receiver's text.
 fn code(status: &Object<'_>) -> Option<String> {
     let field = ["enhanced-code", "bounce-code"].into_iter().find_map(|name| status.text(name));
     let said = ["message", "description"].into_iter().find_map(|name| {

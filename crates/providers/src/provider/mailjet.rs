@@ -1,4 +1,4 @@
-//! Mailjet. A list of events, or one alone if grouping is off, without a signature
+//! Mailjet. A request has a list of events, or one event if grouping is off, and no signature
 //! (<https://dev.mailjet.com/email/guides/webhooks/>).
 
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "MAILJET",
     keys: KeyKind::Authorization,
-    // anything but 200 is tried again for 24 hours, and then the URL is suspended
+    // anything but 200 is retried for 24 hours, and then the URL is suspended
     answers: Answers::USUAL,
     batches: true,
     headers,
@@ -46,8 +46,8 @@ fn meaning(event: &Object<'_>) -> Meaning {
     }
 }
 
-/// The class of a bounce. `hard_bounce` is also true where the receiver refused the sender or the content,
-/// which the error says (<https://dev.mailjet.com/email/guides/webhooks/#possible-values-for-errors>).
+/// The class of a bounce. `hard_bounce` is also true if the receiver refused the sender or the content, so
+/// the error decides (<https://dev.mailjet.com/email/guides/webhooks/#possible-values-for-errors>).
 fn bounce(error: &str, related_to: &str, is_hard: bool) -> BounceClass {
     match (error, related_to) {
         ("contentblocked", _) => BounceClass::Content,
@@ -79,7 +79,7 @@ fn blocked(error: &str) -> Option<BounceClass> {
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     let send_id = ["CustomID", "Payload"].into_iter().find_map(|field| send_id(event.get(field)));
-    // larger than what a float can count to; zero in tests
+    // too large for a float; zero in tests
     let id = |name: &str| event.id(name).filter(|id| id != "0");
     let message_ids = vec![id("MessageID"), id("Message_GUID"), id("mj_message_id")];
     let is_engagement = matches!(meaning, Meaning::Opened | Meaning::Clicked);

@@ -1,4 +1,4 @@
-//! Mailchimp Transactional, which was Mandrill. A list of events in a field of a form.
+//! Mailchimp Transactional, formerly Mandrill. A request is a form with a list of events in one field.
 //!
 //! Events: <https://mailchimp.com/developer/transactional/docs/webhooks/>. Signature:
 //! <https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/#authenticating-webhook-requests>.
@@ -20,7 +20,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "MANDRILL",
     keys: KeyKind::HmacSha1,
-    // a HEAD without a signature has to be answered with 200 before there is a key
+    // before there is a key, an unsigned HEAD request must be answered with 200
     answers: Answers::USUAL,
     batches: true,
     headers,
@@ -39,14 +39,14 @@ fn headers(send: Uuid) -> Vec<(&'static str, String)> {
     vec![("X-MC-Metadata", format!(r#"{{"send_id":"{send}"}}"#))]
 }
 
-/// HMAC with SHA-1 over the URL as it is configured there, and the name and value of each field, by name.
+/// HMAC with SHA-1 over the URL as configured at Mandrill, and the name and value of each field, by name.
 fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     let signature = attempt.header("x-mandrill-signature");
     let signature = base64(
         signature.ok_or_else(|| no_credentials("the header with the signature is missing"))?,
     )?;
     let Some(url) = attempt.webhook.url() else {
-        let reason = "the service does not know its public URL, which is signed";
+        let reason = "the public URL of the service, which is signed, is not configured";
         return Err(Stop::Refused(Situation::Unavailable, reason.into()));
     };
     let mut fields = form(attempt.request.body)?;
@@ -107,7 +107,7 @@ fn meaning(event: &Object<'_>, message: &Object<'_>) -> Meaning {
         "spam" => Meaning::Complained,
         "unsub" => Meaning::Unsubscribed,
         "inbound" => Meaning::Ignored("about an incoming message"),
-        // changes of lists have a type instead
+        // changes of allow and deny lists have a type instead
         "" if event.text("type").is_none() => Meaning::Unnamed,
         _ => Meaning::Unknown,
     }
@@ -143,7 +143,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let message = event.object("msg");
     let meaning = meaning(event, &message);
     let send_id = send_id(message.get("metadata"));
-    // the ID of an event is the message's
+    // events of one message have the same ID
     let message_ids = vec![event.id("_id").or_else(|| message.id("_id"))];
     let is_engagement = matches!(meaning, Meaning::Opened | Meaning::Clicked);
     let of_engagement = |name: &str| if is_engagement { event.part(name) } else { String::new() };

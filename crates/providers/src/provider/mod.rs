@@ -1,4 +1,4 @@
-//! The providers: a file each, with the facts of one.
+//! The providers, each in a file with its facts.
 
 mod answers;
 mod brevo;
@@ -28,21 +28,21 @@ use crate::{
     verify::{Attempt, Signed, Stop},
 };
 
-/// What a provider's file says.
+/// The facts of a provider.
 pub(crate) struct Facts {
     /// The name, as the API spells it.
     pub(crate) name: &'static str,
     /// What its keys are.
     pub(crate) keys: KeyKind,
-    /// What it makes of an answer.
+    /// The statuses to answer.
     pub(crate) answers: Answers,
-    /// Whether the body is a list of events, or one that is not in a list.
+    /// Whether the body can be a list of events.
     pub(crate) batches: bool,
     /// The headers of a message by which its events return the send's ID.
     pub(crate) headers: fn(Uuid) -> Vec<(&'static str, String)>,
     /// Checks the signature.
     pub(crate) verify: for<'a> fn(&Attempt<'a>) -> Result<Signed<'a>, Stop>,
-    /// What an event means. The text is the ID of the delivery, where the provider has one.
+    /// Reads an event. The text is the ID of the delivery, if the provider has one.
     pub(crate) read: fn(&Object<'_>, &str) -> Vec<Draft>,
 }
 
@@ -85,7 +85,7 @@ providers! {
     Sparkpost => sparkpost,
     /// Mailjet.
     Mailjet => mailjet,
-    /// Mailchimp Transactional, which was Mandrill.
+    /// Mailchimp Transactional, formerly Mandrill.
     Mandrill => mandrill,
     /// Postal, which is self-hosted.
     Postal => postal,
@@ -111,7 +111,7 @@ impl fmt::Display for Provider {
     }
 }
 
-/// The name is not one of a provider.
+/// The name of no provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a provider")]
 pub struct UnknownProvider;

@@ -1,4 +1,4 @@
-//! Postal, which is self-hosted. One event a request
+//! Postal, which is self-hosted. A request has one event
 //! (<https://docs.postalserver.io/developer/webhooks>, and for the signature
 //! <https://github.com/postalserver/docs/pull/92>).
 
@@ -32,7 +32,7 @@ fn headers(send: Uuid) -> Vec<(&'static str, String)> {
 fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     let Some(signature) = attempt.header("x-postal-signature-256") else {
         return Err(match attempt.header("x-postal-signature") {
-            Some(_) => refused("the server signs with SHA-1 alone: it needs version 3"),
+            Some(_) => refused("the signature uses SHA-1: upgrade the server to version 3"),
             None => no_credentials("the header with the signature is missing"),
         });
     };

@@ -1,4 +1,4 @@
-//! Postmark. One event a request, chosen by `RecordType`, without a signature
+//! Postmark. A request has one event, of the type `RecordType`, and no signature
 //! (<https://postmarkapp.com/developer/webhooks/webhooks-overview>).
 
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "POSTMARK",
     keys: KeyKind::Authorization,
-    // 403 ends the repeats at once
+    // 403 ends the retries at once
     answers: Answers { no_credentials: 401, refused: 403, unreadable: 403, disabled: 403 },
     batches: false,
     headers,
@@ -41,7 +41,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
     }
 }
 
-/// The types of bounces, by name, as documents disagree about their numbers
+/// The types of bounces, by name, since documents disagree about their numbers
 /// (<https://postmarkapp.com/developer/api/bounce-api#bounce-types>).
 fn bounce(event: &Object<'_>) -> Meaning {
     match event.word("Type").as_str() {
@@ -59,12 +59,12 @@ fn bounce(event: &Object<'_>) -> Meaning {
         "openrelaytest" => Meaning::Ignored("a probe"),
         "subscribe" => RESUBSCRIBED,
         "inbounderror" => Meaning::Ignored("about an incoming message"),
-        // Unknown, and types that are new
+        // Unknown, and new types
         _ => Meaning::Bounced(BounceClass::Unknown),
     }
 }
 
-/// Only a person's own choice is an unsubscribe
+/// Only the recipient's own choice is an unsubscribe
 /// (<https://postmarkapp.com/developer/webhooks/subscription-change-webhook>).
 fn subscription(event: &Object<'_>) -> Meaning {
     if !event.flag("SuppressSending") {
@@ -83,7 +83,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     let record = event.part("RecordType");
     let send_id = send_id(event.get("Metadata"));
-    // zeros where a person at Postmark suppressed the address, and in tests
+    // zeros if a person suppressed the address at Postmark, and in tests
     let id =
         event.id("MessageID").filter(|id| !id.bytes().all(|byte| byte == b'0' || byte == b'-'));
     let message_ids = vec![id];

@@ -1,4 +1,4 @@
-//! Resend. One event a request, delivered by Svix.
+//! Resend. A request has one event, delivered by Svix.
 //!
 //! Events: <https://resend.com/docs/dashboard/webhooks/event-types>. Signature:
 //! [`standard_webhooks`](crate::standard_webhooks), with headers `svix-…`
@@ -18,7 +18,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "RESEND",
     keys: KeyKind::StandardWebhooks,
-    // anything but 2xx counts as failing, also for events that are ignored; 410 ends it
+    // anything but 2xx counts as a failure, for ignored events too; 410 ends the retries
     // (https://resend.com/docs/webhooks/retries-and-replays)
     answers: Answers { no_credentials: 401, refused: 401, unreadable: 400, disabled: 410 },
     batches: false,
@@ -27,7 +27,7 @@ pub(super) const FACTS: Facts = Facts {
     read,
 };
 
-/// Tags can only be set by the API. Events return the headers.
+/// Only the API can set tags. Events return headers.
 fn headers(send: Uuid) -> Vec<(&'static str, String)> {
     vec![(SEND_HEADER, send.to_string())]
 }
@@ -60,7 +60,7 @@ fn read(event: &Object<'_>, delivery: &str) -> Vec<Draft> {
     let recipients: Vec<_> =
         ["to", "cc", "bcc"].into_iter().flat_map(|name| data.texts(name)).collect();
     let only = if let [only] = recipients.as_slice() { Some(only.clone()) } else { None };
-    // there is an event for each recipient, which does not say for which
+    // each recipient has an event, but the event does not name the recipient
     if recipients.len() > 1 && matches!(meaning, Meaning::Bounced(_) | Meaning::Complained) {
         meaning =
             Meaning::Ignored("the message has several recipients, and this does not say which");
@@ -85,7 +85,7 @@ fn read(event: &Object<'_>, delivery: &str) -> Vec<Draft> {
         meaning,
         // the outer time is the event's, the inner one the message's
         at: event.time("created_at").or_else(|| click.time("timestamp")),
-        // the same in repeats and replays
+        // the same in retries and replays
         key: delivery.to_owned(),
         send_id,
         message_ids: vec![data.id("email_id"), data.id("message_id")],

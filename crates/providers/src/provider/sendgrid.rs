@@ -19,7 +19,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "SENDGRID",
     keys: KeyKind::P256,
-    // anything but 2xx is tried again for 24 hours
+    // anything but 2xx is retried for 24 hours
     answers: Answers::USUAL,
     batches: true,
     headers,
@@ -27,10 +27,10 @@ pub(super) const FACTS: Facts = Facts {
     read,
 };
 
-/// Repeats come for 24 hours, and no document says whether they are signed anew.
+/// SendGrid retries for 24 hours. No document says whether retries are signed anew.
 const OLDEST: TimeDelta = TimeDelta::hours(26);
 
-/// How long before an asynchronous bounce without IDs its message can have been sent.
+/// The longest time between a message and its asynchronous bounce, which has no IDs.
 const BOUNCE_DELAY: TimeDelta = TimeDelta::days(7);
 
 /// <https://www.twilio.com/docs/sendgrid/for-developers/sending-email/unique-arguments>
@@ -38,8 +38,8 @@ fn headers(send: Uuid) -> Vec<(&'static str, String)> {
     vec![("X-SMTPAPI", format!(r#"{{"unique_args":{{"send_id":"{send}"}}}}"#))]
 }
 
-/// ECDSA on P-256 with SHA-256 over the time and the raw body, with its last CR LF. ECDSA signatures can be
-/// changed into others that hold, so they identify nothing.
+/// ECDSA on P-256 with SHA-256 over the time and the raw body, with its last CR LF. ECDSA signatures are
+/// malleable, so they identify nothing.
 fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     let signature = attempt.header("x-twilio-email-event-webhook-signature");
     let timestamp = attempt.header("x-twilio-email-event-webhook-timestamp");
@@ -71,12 +71,12 @@ fn meaning(event: &Object<'_>) -> Meaning {
     }
 }
 
-/// The class of a bounce. The classification is one of seven, in any case
+/// The class of a bounce. SendGrid has seven classifications, and documents differ in their case
 /// (<https://www.twilio.com/docs/sendgrid/ui/analytics-and-reporting/bounce-and-block-classifications>).
 fn bounce(event: &Object<'_>) -> BounceClass {
     let by_code = code(event).as_deref().and_then(class_of_code);
     let classification = event.word("bounce_classification");
-    // the address may be good: the receiver refused the sender
+    // the receiver refused the sender, and the address can be valid
     if event.word("type") == "blocked" || event.word("event") == "blocked" {
         return BounceClass::Block;
     }
@@ -104,7 +104,7 @@ fn dropped(event: &Object<'_>) -> BounceClass {
     }
 }
 
-/// The status, `5.0.0` where SendGrid knows none; then the one in the receiver's text.
+/// The enhanced status code, from the status or the receiver's text. `5.0.0` means that SendGrid knows none.
 fn code(event: &Object<'_>) -> Option<String> {
     let status = event.text("status").filter(|status| status != "5.0.0" && status != "4.0.0");
     let reason = event.text("reason");
@@ -113,10 +113,10 @@ fn code(event: &Object<'_>) -> Option<String> {
 
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
-    // custom arguments are fields of the event; names that SendGrid uses itself win
+    // custom arguments are fields of the event; SendGrid's own fields take precedence
     let send_id = send_id(event.get("send_id"));
     let id = event.id("sg_message_id");
-    // the part before the first full stop is what the API answered to the sender
+    // the API answers with the part before the first full stop
     let answered = id.as_deref().and_then(|id| id.split('.').next()).map(str::to_owned);
     let is_async = send_id.is_none() && id.is_none();
     let message_ids = vec![id, answered, event.id("smtp-id")];
@@ -124,7 +124,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let name = event.part("event");
     let group = if name.starts_with("group_") { event.text("asm_group_id") } else { None };
     let group = group.map(|group| format!("group={group}")).unwrap_or_default();
-    // SendGrid's own ID of the event changes when it repeats one
+    // the event's ID changes in retries
     // (https://github.com/sendgrid/sendgrid-nodejs/issues/1435)
     let common = key([
         &identity(&message_ids, send_id),
@@ -149,7 +149,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
         send_id,
         message_ids,
         recipient,
-        // an asynchronous bounce has lost both IDs
+        // an asynchronous bounce can lack both IDs
         by_address_within: (is_async && matches!(meaning, Meaning::Bounced(_)))
             .then_some(BOUNCE_DELAY),
         code: code(event).or_else(|| event.text("status")),

@@ -1,5 +1,4 @@
-//! Amazon SES. Its events come through Amazon SNS ([`sns`](super::sns)), in three forms with the same
-//! objects:
+//! Amazon SES. Amazon SNS ([`sns`](super::sns)) delivers its events, in three forms with the same objects:
 //!
 //! - event publishing, with `eventType`
 //!   (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>);
@@ -14,7 +13,7 @@ use uuid::Uuid;
 use super::{Answers, Facts, sns};
 use crate::{
     bounce::BounceClass,
-    bounds::MAX_MESSAGE_ID,
+    bounds::{MAX_MESSAGE_ID, MAX_RECIPIENTS},
     json::{Json, Object, word},
     key::KeyKind,
     report::{
@@ -26,7 +25,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "SES",
     keys: KeyKind::None,
-    // SNS ends at any status from 200 to 499, also without a word
+    // SNS gives up, without a trace, after any status from 400 to 499
     // (https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html)
     answers: Answers::USUAL,
     batches: false,
@@ -67,7 +66,7 @@ fn kind(event: &Object<'_>, detail_type: &str) -> &'static str {
 /// reports a transient bounce after it has given up. Resend, which sends through SES, has the same types.
 pub(super) fn bounce(bounce_type: &str, sub_type: &str) -> Meaning {
     match (word(bounce_type).as_str(), word(sub_type).as_str()) {
-        // not attempted
+        // SES did not try
         (_, "onaccountsuppressionlist" | "unsubscribedrecipient") => {
             Meaning::NotSent(Some(BounceClass::Suppressed))
         }
@@ -139,7 +138,7 @@ impl Mail {
             id: identity(&message_ids, send_id),
             message_ids,
             send_id,
-            destination: mail.texts("destination"),
+            destination: mail.texts("destination").into_iter().take(MAX_RECIPIENTS).collect(),
         }
     }
 
@@ -149,14 +148,14 @@ impl Mail {
             send_id: self.send_id,
             message_ids: self.message_ids.clone(),
             recipient: recipient.map(str::to_owned),
-            // the tag says nothing about which of several recipients an event is of
+            // the tag does not say which of several recipients an event is about
             several_recipients: self.destination.len() > 1,
             ..Draft::default()
         }
     }
 
-    /// The recipients that an event names, with what it says of each: a list of addresses, or of objects.
-    /// All of the message's where it names none.
+    /// The recipients that an event names, in a list of addresses or of objects, with the object of each. If
+    /// it names none, all recipients of the message.
     fn recipients<'a>(&self, object: &Object<'a>, name: &str) -> Vec<(String, Object<'a>)> {
         let named: Vec<_> = object
             .list(name)
@@ -165,17 +164,18 @@ impl Mail {
                 Some(recipient) => Some((recipient.text("emailAddress")?, recipient)),
                 None => Some((entry.text()?, Object::default())),
             })
+            .take(MAX_RECIPIENTS)
             .collect();
         if !named.is_empty() {
             return named;
         }
         let all: Vec<_> =
             self.destination.iter().map(|address| (address.clone(), Object::default())).collect();
-        // an event of a message without recipients still is one
+        // the event counts even if the message has no recipients
         if all.is_empty() { vec![(String::new(), Object::default())] } else { all }
     }
 
-    /// A draft for each recipient. Events without a time of their own are of the message's.
+    /// A draft for each recipient. An event without a time has the message's.
     fn to_each(
         &self,
         kind: &str,
@@ -193,7 +193,7 @@ impl Mail {
             .collect()
     }
 
-    /// The key of a bounce or complaint is SES's ID of the feedback, as one can come in several forms.
+    /// The key of a bounce or complaint is the ID of the feedback, since SES can send one in two forms.
     fn feedback_key(&self, kind: &str, feedback: &Object<'_>, recipient: &str) -> String {
         let recipient = recipient.to_lowercase();
         match feedback.text("feedbackId") {
@@ -258,7 +258,7 @@ impl Mail {
         }
     }
 
-    /// The change of a contact's preferences: an unsubscribe if a topic is left, or all are.
+    /// A contact's new preferences: an unsubscribe if the contact left a topic, or all of them.
     fn subscription(&self, object: &Object<'_>) -> Draft {
         let is_out = |topic: &Object<'_>| topic.word("subscriptionStatus") == "optout";
         let topics = |preferences: &Object<'_>| -> Vec<String> {

@@ -3,9 +3,9 @@
 //! Signatures: <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>. Messages:
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>.
 //!
-//! A valid signature proves that Amazon sent the message for some topic of some account. So the topic has to
-//! be one of the webhook's. The certificate's URL and the subscription's are built from the topic's region,
-//! and those of the message only compared with them. `UnsubscribeURL` is not signed, and not read.
+//! A valid signature proves that Amazon sent the message for some topic of some account. So the topic must be
+//! one that the webhook lists. The URLs of the certificate and of the confirmation are built from the topic's
+//! region. The URLs in the message are only compared with them. `UnsubscribeURL` is not signed, and not read.
 
 use std::{borrow::Cow, str};
 
@@ -24,32 +24,32 @@ use crate::{
     verify::{Attempt, Signed, Stop, base64, refused, unreadable},
 };
 
-/// SNS repeats for up to an hour, with the first time
+/// SNS retries for up to an hour, with the time of the first attempt
 /// (<https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>).
 const OLDEST: TimeDelta = TimeDelta::hours(1);
 
-/// What is signed of a notification, in its order. `Subject` takes part if it is there.
+/// The signed fields of a notification, in the order of the signature. `Subject` is optional.
 const NOTIFICATION: [&str; 6] =
     ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
 
-/// What is signed of a confirmation.
+/// The signed fields of a confirmation.
 const CONFIRMATION: [&str; 7] =
     ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
 
 /// Where a topic is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TopicRegion {
-    /// The only URL that anything is fetched from, with its slash.
+    /// The start of every URL that is fetched.
     base: String,
 }
 
 impl TopicRegion {
-    /// A region, with the domain of its partition. Both were checked.
+    /// A valid region, with the domain of its partition.
     pub(crate) fn new(region: &str, domain: &str) -> Self {
         Self { base: format!("https://sns.{region}.{domain}/") }
     }
 
-    /// The URL of the certificate that a message names, built here. None if the message's is another.
+    /// The URL of the certificate with the ID that a message names. None if the message's URL differs from it.
     fn certificate_url(&self, named: &str) -> Option<String> {
         let id = named.strip_prefix(&self.base)?.strip_prefix("SimpleNotificationService-")?;
         let id = id.strip_suffix(".pem")?;
@@ -64,12 +64,10 @@ impl TopicRegion {
     }
 }
 
-/// Verifies a message, in the order of the cost.
+/// Verifies a message. Cheap checks come first.
 pub(super) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     if attempt.header("x-amz-sns-rawdelivery") == Some("true") {
-        return Err(refused(
-            "the subscription delivers raw messages, which are not signed: turn that off",
-        ));
+        return Err(refused("raw messages are not signed: turn off raw message delivery"));
     }
     let body = str::from_utf8(attempt.request.body).ok().and_then(Json::parse);
     let message = body
@@ -82,11 +80,11 @@ pub(super) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
         _ => return Err(unreadable("the body is not a message of SNS")),
     };
     if attempt.header("x-amz-sns-message-type").is_some_and(|header| header != kind) {
-        return Err(refused("the header with the type of the message says another than the body"));
+        return Err(refused("the type in the header is not the type in the body"));
     }
     let arn = message.get("TopicArn").and_then(Json::exact).unwrap_or_default();
     let topic = attempt.webhook.topics().iter().find(|topic| topic.as_str() == arn);
-    let topic = topic.ok_or_else(|| refused("the topic is not one of this webhook's"))?;
+    let topic = topic.ok_or_else(|| refused("the webhook does not list the topic"))?;
     let algorithm: &RsaParameters = match message.part("SignatureVersion").as_str() {
         "1" => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
         "2" => &RSA_PKCS1_2048_8192_SHA256,
@@ -98,9 +96,9 @@ pub(super) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     let signature = base64(&signature.ok_or_else(|| refused("the message is not signed"))?)?;
     let region = topic.region();
     let named = message.get("SigningCertURL").and_then(Json::exact).unwrap_or_default();
-    let url = region.certificate_url(&named).ok_or_else(|| {
-        refused("the URL of the certificate is not the one of the topic's region")
-    })?;
+    let url = region
+        .certificate_url(&named)
+        .ok_or_else(|| refused("the URL of the certificate is not in the topic's region"))?;
     let confirmation = if kind == "SubscriptionConfirmation" {
         Some(confirmation(&message, topic)?)
     } else {
@@ -116,7 +114,7 @@ pub(super) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     if let Some(url) = confirmation {
         return Err(Stop::Confirm(url));
     }
-    // the URL of an UnsubscribeConfirmation would subscribe again
+    // an UnsubscribeConfirmation needs no answer: its URL would subscribe again
     let notification =
         message.get("Message").and_then(Json::exact).filter(|_| kind == "Notification");
     match notification {
@@ -127,7 +125,7 @@ pub(super) fn verify<'a>(attempt: &Attempt<'a>) -> Result<Signed<'a>, Stop> {
     }
 }
 
-/// The names and values that are signed, a line each. The values are those behind the escapes of JSON.
+/// The signed text: the names and decoded values, a line each.
 fn text_to_sign(message: &Object<'_>, names: &[&str]) -> Result<String, Stop> {
     let mut text = String::new();
     for name in names {
@@ -140,18 +138,18 @@ fn text_to_sign(message: &Object<'_>, names: &[&str]) -> Result<String, Stop> {
     Ok(text)
 }
 
-/// The URL that confirms the subscription, if the message's own is of the same host.
+/// The URL that confirms the subscription. The message's URL must have the same host.
 fn confirmation(message: &Object<'_>, topic: &TopicArn) -> Result<String, Stop> {
     let region = topic.region();
     let named = message.get("SubscribeURL").and_then(Json::exact).unwrap_or_default();
     if !named.starts_with(&region.base) {
-        return Err(refused("the URL of the subscription is not of the topic's region"));
+        return Err(refused("the URL of the subscription is not in the topic's region"));
     }
     let token = message.get("Token").and_then(Json::exact).unwrap_or_default();
     let is_token = (1..=MAX_MESSAGE_ID).contains(&token.len())
         && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_token {
-        return Err(refused("the token of the subscription is not one"));
+        return Err(refused("the token of the subscription is malformed"));
     }
     Ok(region.confirmation_url(topic, &token))
 }
@@ -161,7 +159,7 @@ fn public_key(
     certificate: Certificate<'_>,
     algorithm: &'static RsaParameters,
 ) -> Result<ParsedPublicKey, Stop> {
-    // what was fetched is not a certificate: the next attempt may get one
+    // what was fetched is not a certificate; a retry may get one
     let unavailable =
         || Stop::Refused(Situation::Unavailable, "the certificate could not be read".into());
     if certificate.pem.len() > MAX_CERTIFICATE {

@@ -1,4 +1,4 @@
-//! SparkPost. A list of events, each in an object of its class; an empty object is a ping
+//! SparkPost. A request has a list of events, each in an object of its class; an empty object is a ping
 //! (<https://developers.sparkpost.com/api/webhooks/>, <https://support.sparkpost.com/docs/tech-resources/webhook-event-reference>).
 
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::{
 pub(super) const FACTS: Facts = Facts {
     name: "SPARKPOST",
     keys: KeyKind::Authorization,
-    // anything but 200 is tried again for 8 hours
+    // anything but 200 is retried for 8 hours
     answers: Answers::USUAL,
     batches: true,
     headers,
@@ -41,7 +41,7 @@ fn meaning(event: &Object<'_>) -> Meaning {
         "spamcomplaint" if event.word("fbtype") == "notspam" => NOT_SPAM,
         "spamcomplaint" => Meaning::Complained,
         "open" | "ampopen" => Meaning::Opened,
-        // comes beside the open
+        // comes in addition to the open
         "initialopen" | "ampinitialopen" => Meaning::Ignored("the open has an event of its own"),
         "click" | "ampclick" => Meaning::Clicked,
         "listunsubscribe" | "linkunsubscribe" => Meaning::Unsubscribed,
@@ -74,7 +74,7 @@ fn read(entry: &Object<'_>, _: &str) -> Vec<Draft> {
     let Some(wrapper) = entry.get("msys").and_then(Json::object) else {
         return vec![Draft::default()];
     };
-    // one class; none in a ping
+    // there is one class, and none in a ping
     wrapper.fields().map(|(_, event)| draft(&event.object().unwrap_or_default())).collect()
 }
 

@@ -2,7 +2,10 @@
 
 use campaigns_providers::{
     Outcome, Provider, Situation,
-    bounds::{MAX_DIAGNOSTIC, MAX_EVENT_KEY, MAX_EVENTS, MAX_MESSAGE_ID, MAX_URL, MAX_USER_AGENT},
+    bounds::{
+        MAX_DIAGNOSTIC, MAX_EVENT_KEY, MAX_EVENTS, MAX_MESSAGE_ID, MAX_RECIPIENTS, MAX_URL,
+        MAX_USER_AGENT,
+    },
 };
 use serde_json::{Value, json};
 
@@ -22,12 +25,12 @@ fn a_request_has_at_most_ten_thousand_events() {
 }
 
 #[test]
-fn the_recipients_of_an_event_count_as_events_up_to_a_bound() {
+fn the_recipients_of_an_event_are_read_up_to_a_bound() {
     let mut event = events(Provider::Ses, "event-delivery").remove(0);
     let recipients: Vec<String> =
         (0..5_000).map(|number| format!("{number}@example.com")).collect();
     event["delivery"]["recipients"] = json!(recipients);
-    assert_eq!(post_events(Provider::Ses, &[event]).len(), 1_000);
+    assert_eq!(post_events(Provider::Ses, &[event]).len(), MAX_RECIPIENTS);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Keys are validated when they are configured.
 
 use campaigns_providers::{
-    Key, KeyError, Provider, TopicArn, TopicError, Webhook, WebhookError, bounds::MAX_KEYS,
+    Key, KeyError, Provider, Request, TopicArn, TopicError, Webhook, WebhookError, bounds::MAX_KEYS,
 };
 
-use crate::senders::{directory, json_file};
+use crate::senders::{directory, json_file, now};
 
 const NO_TOPICS: [&str; 0] = [];
 
@@ -97,6 +97,18 @@ fn a_hint_does_not_help_to_guess() {
     ] {
         assert_eq!(hint(provider, key), Ok((expected.to_owned(), format!("Key({expected})"))));
     }
+}
+
+#[test]
+fn debug_output_has_no_secrets() {
+    let url = Some("https://campaigns.example/webhooks/path-token".to_owned());
+    let webhook = Webhook::new(Provider::Mailgun, &["key-of-the-webhook"], &NO_TOPICS, url)
+        .expect("a webhook");
+    assert_eq!(format!("{webhook:?}"), "Webhook(MAILGUN, [Key(…hook)], [])");
+    let headers = [(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer secret"))];
+    let headers = headers.into_iter().collect();
+    let request = Request { headers: &headers, body: b"personal", received_at: now() };
+    assert_eq!(format!("{request:?}"), format!("Request(8 bytes at {})", now()));
 }
 
 #[test]
