@@ -28,7 +28,7 @@
 //! Each provider is a file in `provider/`, which reads like a table of its facts: how it signs, which status
 //! ends its retries, and what its events mean. What providers share is in the other modules: lenient reading
 //! (`json`, `times`), addresses (`address`), classes of bounces (`bounce`), checks of signatures (`verify`),
-//! and the rest of an event (`report`).
+//! and the rest of an event (`draft`).
 //!
 //! **Invariants.**
 //! - Bytes are verified before they are read: only [`Webhook::verify`] makes an [`Accepted`], and only an
@@ -46,23 +46,29 @@
 mod address;
 mod bounce;
 pub mod bounds;
+mod draft;
 mod json;
 mod key;
+mod key_error;
 pub mod machine;
 mod provider;
 mod report;
+mod send_id;
 mod standard_webhooks;
 mod times;
+mod topic;
 mod verdict;
 mod verify;
 mod webhook;
 
 pub use address::Address;
 pub use bounce::{Bounce, BounceClass};
-pub use key::{Key, KeyError};
+pub use key::Key;
+pub use key_error::KeyError;
 pub use machine::MachineAgents;
 pub use provider::{Provider, Situation, UnknownProvider};
 pub use report::{Correlation, Event, Outcome, Report, Status, message_id};
+pub use topic::{TopicArn, TopicError};
 pub use verdict::{Accepted, Once, Refusal, Verdict};
 pub use verify::{Certificate, Request};
-pub use webhook::{TopicArn, TopicError, Webhook, WebhookError};
+pub use webhook::{Webhook, WebhookError};

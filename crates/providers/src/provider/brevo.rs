@@ -6,10 +6,11 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::BounceClass,
+    draft::{DELAYED, Draft, Meaning, identity, key},
     json::Object,
     key::KeyKind,
     machine::APPLE_MPP,
-    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    send_id,
     verify::by_authorization,
 };
 
@@ -53,8 +54,9 @@ fn meaning(event: &Object<'_>) -> Meaning {
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let name = event.part("event");
     let by_proxy = event.word("event").contains("proxy");
-    let send_id =
-        ["X-Mailin-custom", "tags", "tag"].into_iter().find_map(|field| send_id(event.get(field)));
+    let send_id = ["X-Mailin-custom", "tags", "tag"]
+        .into_iter()
+        .find_map(|field| send_id::in_metadata(event.get(field)));
     let message_ids = vec![event.id("message-id")];
     let recipient = event.text("email");
     // the others are in the time zone of the account; only `ts_epoch` is UTC, in milliseconds

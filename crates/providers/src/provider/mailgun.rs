@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::{BounceClass, class_of_code, enhanced_code_in},
+    draft::{DELAYED, Draft, Meaning, identity, key},
     json::{Json, Object},
     key::KeyKind,
     machine::{APPLE_MPP, SCANNER},
-    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    send_id,
     verdict::Once,
     verify::{Attempt, Signed, Stop, hex, no_credentials, refused, unreadable},
 };
@@ -122,7 +123,7 @@ fn bot(event: &Object<'_>) -> Option<&'static str> {
 fn read(body: &Object<'_>, _: &str) -> Vec<Draft> {
     let event = body.object("event-data");
     let meaning = meaning(&event);
-    let send_id = send_id(event.get("user-variables"));
+    let send_id = send_id::in_metadata(event.get("user-variables"));
     let message_ids = vec![event.object("message").object("headers").id("message-id")];
     let status = event.object("delivery-status");
     // an ID is unique within a day

@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::BounceClass,
+    draft::{DELAYED, Draft, Meaning, identity, key},
     json::Object,
     key::KeyKind,
-    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    send_id,
     verify::by_authorization,
 };
 
@@ -78,7 +79,9 @@ fn blocked(error: &str) -> Option<BounceClass> {
 
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
-    let send_id = ["CustomID", "Payload"].into_iter().find_map(|field| send_id(event.get(field)));
+    let send_id = ["CustomID", "Payload"]
+        .into_iter()
+        .find_map(|field| send_id::in_metadata(event.get(field)));
     // too large for a float; zero in tests
     let id = |name: &str| event.id(name).filter(|id| id != "0");
     let message_ids = vec![id("MessageID"), id("Message_GUID"), id("mj_message_id")];

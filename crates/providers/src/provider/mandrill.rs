@@ -11,9 +11,10 @@ use super::{Answers, Facts};
 use crate::{
     Situation,
     bounce::BounceClass,
+    draft::{DELAYED, Draft, Meaning, identity, key},
     json::{Object, word},
     key::KeyKind,
-    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    send_id,
     verify::{Attempt, Signed, Stop, base64, no_credentials, unreadable},
 };
 
@@ -142,7 +143,7 @@ fn rejected(reason: &str) -> Option<BounceClass> {
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let message = event.object("msg");
     let meaning = meaning(event, &message);
-    let send_id = send_id(message.get("metadata"));
+    let send_id = send_id::in_metadata(message.get("metadata"));
     // events of one message have the same ID
     let message_ids = vec![event.id("_id").or_else(|| message.id("_id"))];
     let is_engagement = matches!(meaning, Meaning::Opened | Meaning::Clicked);

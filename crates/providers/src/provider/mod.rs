@@ -22,9 +22,9 @@ pub use answers::Situation;
 pub(crate) use sns::TopicRegion;
 
 use crate::{
+    draft::Draft,
     json::Object,
     key::KeyKind,
-    report::Draft,
     verify::{Attempt, Signed, Stop},
 };
 

@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::BounceClass,
+    draft::{DELAYED, Draft, Meaning, identity, key},
     json::Object,
     key::KeyKind,
-    report::{DELAYED, Draft, Meaning, identity, key, send_id},
+    send_id,
     verify::{Attempt, Signed, Stop, base64, no_credentials, refused},
 };
 
@@ -65,7 +66,7 @@ fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let name =
         if payload.get("original_message").is_some() { "original_message" } else { "message" };
     let message = payload.object(name);
-    let send_id = send_id(message.get("tag"));
+    let send_id = send_id::in_metadata(message.get("tag"));
     let message_ids = vec![message.id("id"), message.id("message_id"), message.id("token")];
     let key = event.text("uuid").unwrap_or_else(|| {
         key([

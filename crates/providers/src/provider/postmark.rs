@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::BounceClass,
+    draft::{AUTOMATIC_REPLY, DELAYED, Draft, Meaning, RESUBSCRIBED, identity, key},
     json::Object,
     key::KeyKind,
-    report::{AUTOMATIC_REPLY, DELAYED, Draft, Meaning, RESUBSCRIBED, identity, key, send_id},
+    send_id,
     verify::by_authorization,
 };
 
@@ -82,7 +83,7 @@ fn subscription(event: &Object<'_>) -> Meaning {
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     let record = event.part("RecordType");
-    let send_id = send_id(event.get("Metadata"));
+    let send_id = send_id::in_metadata(event.get("Metadata"));
     // zeros if a person suppressed the address at Postmark, and in tests
     let id =
         event.id("MessageID").filter(|id| !id.bytes().all(|byte| byte == b'0' || byte == b'-'));

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{Answers, Facts, ses};
 use crate::{
     bounce::BounceClass,
+    draft::{DELAYED, Draft, Meaning},
     json::Object,
     key::KeyKind,
-    report::{DELAYED, Draft, Meaning, SEND_HEADER, send_id, send_id_in_headers},
-    standard_webhooks,
+    send_id, standard_webhooks,
 };
 
 pub(super) const FACTS: Facts = Facts {
@@ -29,7 +29,7 @@ pub(super) const FACTS: Facts = Facts {
 
 /// Only the API can set tags. Events return headers.
 fn headers(send: Uuid) -> Vec<(&'static str, String)> {
-    vec![(SEND_HEADER, send.to_string())]
+    vec![(send_id::HEADER, send.to_string())]
 }
 
 fn meaning(event: &Object<'_>, data: &Object<'_>) -> Meaning {
@@ -80,7 +80,8 @@ fn read(event: &Object<'_>, delivery: &str) -> Vec<Draft> {
         _ => None,
     };
     let click = data.object("click");
-    let send_id = send_id(data.get("tags")).or_else(|| send_id_in_headers(data.get("headers")));
+    let send_id =
+        send_id::in_metadata(data.get("tags")).or_else(|| send_id::in_headers(data.get("headers")));
     vec![Draft {
         meaning,
         // the outer time is the event's, the inner one the message's

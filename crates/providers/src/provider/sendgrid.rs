@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::{BounceClass, class_of_code, enhanced_code_in},
+    draft::{DELAYED, Draft, Meaning, RESUBSCRIBED, identity, key},
     json::Object,
     key::KeyKind,
     machine::APPLE_MPP,
-    report::{DELAYED, Draft, Meaning, RESUBSCRIBED, identity, key, send_id},
+    send_id,
     verify::{Attempt, Signed, Stop, base64, no_credentials},
 };
 
@@ -114,7 +115,7 @@ fn code(event: &Object<'_>) -> Option<String> {
 fn read(event: &Object<'_>, _: &str) -> Vec<Draft> {
     let meaning = meaning(event);
     // custom arguments are fields of the event; SendGrid's own fields take precedence
-    let send_id = send_id(event.get("send_id"));
+    let send_id = send_id::in_metadata(event.get("send_id"));
     let id = event.id("sg_message_id");
     // the API answers with the part before the first full stop
     let answered = id.as_deref().and_then(|id| id.split('.').next()).map(str::to_owned);

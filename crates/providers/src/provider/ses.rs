@@ -14,12 +14,10 @@ use super::{Answers, Facts, sns};
 use crate::{
     bounce::BounceClass,
     bounds::{MAX_MESSAGE_ID, MAX_RECIPIENTS},
+    draft::{DELAYED, Draft, Meaning, NOT_SPAM, RESUBSCRIBED, identity, key},
     json::{Json, Object, word},
     key::KeyKind,
-    report::{
-        DELAYED, Draft, Meaning, NOT_SPAM, RESUBSCRIBED, SEND_HEADER, header, identity, key,
-        send_id_in_headers,
-    },
+    send_id,
 };
 
 pub(super) const FACTS: Facts = Facts {
@@ -37,7 +35,7 @@ pub(super) const FACTS: Facts = Facts {
 /// A tag of the message (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html>), and
 /// a header for notifications, which have no tags but can have headers.
 fn headers(send: Uuid) -> Vec<(&'static str, String)> {
-    vec![("X-SES-MESSAGE-TAGS", format!("send_id={send}")), (SEND_HEADER, send.to_string())]
+    vec![("X-SES-MESSAGE-TAGS", format!("send_id={send}")), (send_id::HEADER, send.to_string())]
 }
 
 /// The type of an event: its name in keys, from the names that the three forms have for it.
@@ -126,12 +124,12 @@ impl Mail {
         let mail = event.object("mail");
         let headers = mail.get("headers");
         let tagged = mail.object("tags").texts("send_id").first().and_then(|id| id.parse().ok());
-        let send_id = tagged.or_else(|| send_id_in_headers(headers));
+        let send_id = tagged.or_else(|| send_id::in_headers(headers));
         let message_ids = vec![
             mail.id("messageId"),
             mail.object("commonHeaders").id("messageId"),
             // the ID that the sender gave, which SES replaces
-            header(headers, "Message-ID").filter(|id| id.len() <= MAX_MESSAGE_ID),
+            send_id::header(headers, "Message-ID").filter(|id| id.len() <= MAX_MESSAGE_ID),
         ];
         Self {
             at: mail.time("timestamp"),

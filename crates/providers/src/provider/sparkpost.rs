@@ -6,12 +6,11 @@ use uuid::Uuid;
 use super::{Answers, Facts};
 use crate::{
     bounce::BounceClass,
+    draft::{AUTOMATIC_REPLY, DELAYED, Draft, Meaning, NOT_SPAM, RESUBSCRIBED, identity, key},
     json::{Json, Object},
     key::KeyKind,
     machine::APPLE_MPP,
-    report::{
-        AUTOMATIC_REPLY, DELAYED, Draft, Meaning, NOT_SPAM, RESUBSCRIBED, identity, key, send_id,
-    },
+    send_id,
     verify::by_authorization,
 };
 
@@ -80,7 +79,7 @@ fn read(entry: &Object<'_>, _: &str) -> Vec<Draft> {
 
 fn draft(event: &Object<'_>) -> Draft {
     let meaning = meaning(event);
-    let send_id = send_id(event.get("rcpt_meta"));
+    let send_id = send_id::in_metadata(event.get("rcpt_meta"));
     // the API answers with the ID of the transmission
     let message_ids = vec![event.id("transmission_id"), event.id("message_id")];
     let recipient = event.text("raw_rcpt_to").or_else(|| event.text("rcpt_to"));

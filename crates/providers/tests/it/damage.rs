@@ -133,7 +133,7 @@ fn an_event_without_any_one_of_its_fields_is_harmless() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 1_500, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 400, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn an_event_with_any_value_damaged_is_harmless(

@@ -91,15 +91,19 @@ struct Keys {
     ecdsa: EcdsaKeyPair,
     ecdsa_public: String,
     certificate: String,
+    expired: String,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("an RSA key");
-    let mut parameters =
-        rcgen::CertificateParams::new(vec!["sns.amazonaws.com".to_owned()]).expect("a name");
-    parameters.not_before = rcgen::date_time_ymd(2026, 1, 1);
-    parameters.not_after = rcgen::date_time_ymd(2027, 1, 1);
-    let certificate = parameters.self_signed(&pair).expect("a certificate").pem();
+    let certificate = |from, to| {
+        let name = vec!["sns.amazonaws.com".to_owned()];
+        let mut parameters = rcgen::CertificateParams::new(name).expect("a name");
+        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
+        parameters.self_signed(&pair).expect("a certificate").pem()
+    };
+    let (valid, expired) = (certificate(2026, 2027), certificate(2025, 2026));
     let rsa = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("an RSA key");
     let rsa_public = rsa.public_key().as_der().expect("a public key");
     let ecdsa = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
@@ -110,7 +114,8 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         ecdsa_public: BASE64_STANDARD.encode(ecdsa_public.as_ref()),
         rsa,
         ecdsa,
-        certificate,
+        certificate: valid,
+        expired,
     }
 });
 
@@ -210,6 +215,18 @@ pub(crate) fn signed(provider: Provider, body: &str, delivery: &str) -> (HeaderM
         }
     };
     (headers, body.into_bytes())
+}
+
+/// Why a message of SNS is refused that was signed with the key of a certificate that has expired.
+pub(crate) fn refusal_of_an_expired_certificate() -> Option<Refusal> {
+    let (headers, body) = signed(Provider::Ses, "text", "m");
+    let webhook = webhook(Provider::Ses);
+    let request = Request { headers: &headers, body: &body, received_at: now() };
+    let certificate = Certificate { url: CERTIFICATE, pem: KEYS.expired.as_bytes() };
+    match webhook.verify(request, Some(certificate)) {
+        Verdict::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
 }
 
 /// Posts a body whose signature holds.

@@ -10,7 +10,7 @@ use chrono::DateTime;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::senders::{directory, json_file};
+use crate::senders::{directory, json_file, refusal_of_an_expired_certificate};
 
 /// What a door would do with a vector.
 #[derive(Debug, PartialEq, Eq)]
@@ -231,4 +231,11 @@ fn a_certificate_that_cannot_be_used_is_not_trusted() {
         assert_eq!(refusal.situation(), Situation::Unavailable);
         assert_eq!(refusal.status(), 503);
     }
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_not_trusted() {
+    let refusal = refusal_of_an_expired_certificate().expect("a refusal");
+    assert_eq!(refusal.situation(), Situation::Refused);
+    assert_eq!(refusal.reason(), "the certificate is not valid at this time");
 }
