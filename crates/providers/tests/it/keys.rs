@@ -1,7 +1,8 @@
 //! Keys are validated when they are configured.
 
 use campaigns_providers::{
-    Key, KeyError, Provider, Request, TopicArn, TopicError, Webhook, WebhookError, bounds::MAX_KEYS,
+    Key, KeyError, Outcome, Provider, Request, TopicArn, TopicError, Verdict, Webhook,
+    WebhookError, bounds::MAX_KEYS,
 };
 
 use crate::senders::{directory, json_file, now};
@@ -182,4 +183,12 @@ fn a_topic_is_one_that_can_deliver() {
         TopicArn::parse(&format!(" {arn} ")).map(|topic| topic.to_string()).as_deref(),
         Ok(arn)
     );
+}
+
+#[test]
+fn tasks_can_share_a_webhook() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Webhook>();
+    assert_shared::<Verdict<'_>>();
+    assert_shared::<Outcome>();
 }
