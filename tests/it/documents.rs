@@ -17,7 +17,9 @@ const PRINTED: [(&str, &str); 4] = [
     ("docs/metrics.md", "metrics"),
 ];
 /// Flags of other programs.
-const OF_OTHERS: [&str; 8] = [
+const OF_OTHERS: [&str; 9] = [
+    // the benchmarks
+    "--against",
     // cargo
     "--release",
     "--test",
