@@ -30,4 +30,4 @@ pub use json::StoredJson;
 pub use log_throttle::LogThrottle;
 pub use number::StoredNumber;
 pub use text::StoredText;
-pub use time::StoredTime;
+pub use time::{StoredTime, postgres_parts};

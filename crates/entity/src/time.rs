@@ -11,7 +11,7 @@
 //!   the nearest time that RFC 3339 can represent ([`StoredTime::nearest`]).
 //! - It compares as in SQL: it comes before or after all times that a client can send.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, ops::RangeInclusive, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -49,11 +49,18 @@ const fn at(seconds: i64, nanoseconds: u32) -> DateTime<Utc> {
     }
 }
 
+const fn since_2000(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros() - DAYS_TO_2000 * MICROS_OF_DAY
+}
+
 impl StoredTime {
     /// The first time that RFC 3339 can represent.
     pub const EARLIEST: DateTime<Utc> = at(-62_135_596_800, 0);
     /// The last time that RFC 3339 can represent with microseconds.
     pub const LATEST: DateTime<Utc> = at(253_402_300_799, 999_999_000);
+    /// The times that RFC 3339 can represent, as PostgreSQL stores them: in microseconds since 2000.
+    pub const IN_POSTGRES: RangeInclusive<i64> =
+        since_2000(Self::EARLIEST)..=since_2000(Self::LATEST);
     /// [`StoredTime::LATEST`] as text in SQLite.
     const LATEST_TEXT: &str = "9999-12-31T23:59:59.999999+00:00";
 
@@ -217,14 +224,21 @@ fn postgres_text(micros: i64) -> String {
         i64::MAX => return "infinity".to_owned(),
         _ => {}
     }
-    let (year, month, day) = civil(micros.div_euclid(MICROS_OF_DAY) + DAYS_TO_2000);
+    let [year, month, day, hours, minutes, seconds, micros] = postgres_parts(micros);
     // there is no year 0
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    let micros = micros.rem_euclid(MICROS_OF_DAY);
-    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let part = if micros > 0 { format!(".{micros:06}") } else { String::new() };
     format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}{part}+00{era}")
+}
+
+/// The year, month, day, hours, minutes, seconds and microseconds of a time in microseconds since 2000, as
+/// PostgreSQL stores it.
+#[must_use]
+pub fn postgres_parts(micros: i64) -> [i64; 7] {
+    let (year, month, day) = civil(micros.div_euclid(MICROS_OF_DAY) + DAYS_TO_2000);
+    let micros = micros.rem_euclid(MICROS_OF_DAY);
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    [year, month, day, seconds / 3_600, seconds / 60 % 60, seconds % 60, micros]
 }
 
 /// The microseconds since 2000 of a time in PostgreSQL's default text format.

@@ -7,6 +7,7 @@
 //! The formats are those of the `send` functions of PostgreSQL's types
 //! (<https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES>).
 
+use campaigns_entity::{StoredTime, postgres_parts};
 use campaigns_operation::json;
 use sea_orm::{
     QueryResult,
@@ -21,13 +22,6 @@ const TEXT: u32 = 25;
 const VARCHAR: u32 = 1043;
 const TIMESTAMPTZ: u32 = 1184;
 const UUID: u32 = 2950;
-
-const MICROS_OF_SECOND: i64 = 1_000_000;
-const SECONDS_OF_DAY: i64 = 86_400;
-/// The microseconds from 2000, the epoch of PostgreSQL, to the first and the last time that RFC 3339 can
-/// represent.
-const FIRST: i64 = -63_082_281_600 * MICROS_OF_SECOND;
-const LAST: i64 = 252_455_616_000 * MICROS_OF_SECOND - 1;
 
 /// A column of a row of PostgreSQL.
 #[derive(Clone, Copy)]
@@ -74,7 +68,7 @@ impl<'a> Wire<'a> {
         match self.bytes.map(TryInto::try_into) {
             Some(Ok(bytes)) if self.oid == TIMESTAMPTZ => {
                 let micros = i64::from_be_bytes(bytes);
-                let is_shown = (FIRST..=LAST).contains(&micros);
+                let is_shown = StoredTime::IN_POSTGRES.contains(&micros);
                 if is_shown {
                     time(micros, out);
                 }
@@ -137,57 +131,34 @@ pub(crate) fn uuid(id: Uuid, out: &mut Vec<u8>) {
 /// Writes a time, in microseconds since 2000, in RFC 3339 format with as few digits of a second as needed,
 /// in steps of three.
 fn time(micros: i64, out: &mut Vec<u8>) {
-    let (seconds, micros) =
-        (micros.div_euclid(MICROS_OF_SECOND), micros.rem_euclid(MICROS_OF_SECOND));
-    let (days, clock) = (seconds.div_euclid(SECONDS_OF_DAY), seconds.rem_euclid(SECONDS_OF_DAY));
-    let (year, month, day) = civil(days);
     let mut text = *b"\"0000-00-00T00:00:00.000000Z\"";
-    let parts = [
-        (1, 4, year),
-        (6, 2, month),
-        (9, 2, day),
-        (12, 2, clock / 3_600),
-        (15, 2, clock / 60 % 60),
-        (18, 2, clock % 60),
-        (21, 6, micros),
-    ];
-    for (start, digits, mut number) in parts {
+    let parts = postgres_parts(micros);
+    let places = [(1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2), (21, 6)];
+    for ((start, digits), mut number) in places.into_iter().zip(parts) {
         for digit in text[start..start + digits].iter_mut().rev() {
             *digit += u8::try_from(number % 10).unwrap_or(0);
             number /= 10;
         }
     }
-    let end = match micros {
+    let end = match parts[6] {
         0 => 20,
-        _ if micros % 1_000 == 0 => 24,
+        micros if micros % 1_000 == 0 => 24,
         _ => 27,
     };
     out.extend_from_slice(&text[..end]);
     out.extend_from_slice(b"Z\"");
 }
 
-/// The year, month and day of a number of days since 2000, in the proleptic Gregorian calendar. Within an
-/// era of 400 years that begins in March, the day of the year gives the month.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // from the first of March of the year 0 to 2000
-    let days = days + 730_425;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = (era * 400 + year, month + 3);
-    if month > 12 { (year + 1, month - 12, day) } else { (year, month, day) }
-}
-
 #[cfg(test)]
 mod tests {
-    use campaigns_entity::StoredTime;
     use chrono::{DateTime, TimeDelta, Utc};
     use proptest::prelude::*;
 
     use super::*;
     use crate::scalars;
+
+    const FIRST: i64 = *StoredTime::IN_POSTGRES.start();
+    const LAST: i64 = *StoredTime::IN_POSTGRES.end();
 
     fn epoch() -> DateTime<Utc> {
         "2000-01-01T00:00:00Z".parse().unwrap()
@@ -219,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_days_are_written_as_they_are_read() {
-        const DAY: i64 = SECONDS_OF_DAY * MICROS_OF_SECOND;
+        const DAY: i64 = 86_400_000_000;
         let days = (FIRST / DAY..=LAST / DAY).step_by(13);
         let ends = days.flat_map(|day| [day * DAY, day * DAY - 1]);
         for micros in ends.chain([FIRST, LAST]).filter(|micros| (FIRST..=LAST).contains(micros)) {
