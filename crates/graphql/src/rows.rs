@@ -246,6 +246,11 @@ impl<E: EntityTrait> Row<E> {
         (0..count).map(|index| Self { rows: Arc::clone(&self.rows), index })
     }
 
+    /// Whether it was loaded with another row.
+    pub(crate) fn is_sibling_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
+    }
+
     /// The data that siblings share under this key. The first one to need it creates it.
     pub(crate) fn shared<T: Send + Sync + 'static>(
         &self,
@@ -370,13 +375,11 @@ impl<E: OrganizationOwned> Row<E> {
     }
 }
 
-/// Writes the objects that the rows of a list refer to by a column. If each row belongs to one, an object
-/// that does not exist is an error.
+/// Writes the objects that the rows of a list refer to by a column ([`Row::referred`]).
 pub(crate) fn referred_in_place<'a, P, E, R>(
     ctx: &'a Context<'a>,
     parents: &'a [P],
     reference: E::Column,
-    belongs: bool,
 ) -> InPlace<'a>
 where
     P: AsRef<Row<E>> + Sync,
@@ -384,28 +387,55 @@ where
     R: RowObject + Object,
 {
     Box::pin(async move {
-        let columns = R::columns(ctx);
-        let mut children = Vec::with_capacity(parents.len());
-        // of the rows that were loaded with the last parent
-        let mut found = Arc::<RowsById<R::Entity>>::default();
-        let mut rows: Option<&Arc<Rows<E>>> = None;
-        for parent in parents {
-            let row = parent.as_ref();
-            if rows.is_none_or(|rows| !Arc::ptr_eq(rows, &row.rows)) {
-                found = row.all_referred(ctx, reference, columns).await.ok()?;
-                rows = Some(&row.rows);
-            }
-            let child = match row.get::<Option<Uuid>>(reference).ok()? {
-                Some(id) => found.get(&id).cloned().map(R::from),
-                None => None,
-            };
-            if belongs && child.is_none() {
-                return None;
-            }
-            children.push(child);
-        }
+        let children = all_referred::<P, E, R>(ctx, parents, reference).await?;
         write_in_place(ctx, children.into_iter()).await
     })
+}
+
+/// Writes the objects that the rows of a list belong to ([`Row::owner`]).
+pub(crate) fn owners_in_place<'a, P, E, R>(
+    ctx: &'a Context<'a>,
+    parents: &'a [P],
+    reference: E::Column,
+) -> InPlace<'a>
+where
+    P: AsRef<Row<E>> + Sync,
+    E: OrganizationOwned,
+    R: RowObject + Object,
+{
+    Box::pin(async move {
+        let owners = all_referred::<P, E, R>(ctx, parents, reference).await?;
+        if owners.iter().any(Option::is_none) {
+            return None;
+        }
+        write_in_place(ctx, owners.into_iter()).await
+    })
+}
+
+/// The objects that rows refer to by a column. `None` for an error.
+async fn all_referred<P, E, R>(
+    ctx: &Context<'_>,
+    parents: &[P],
+    reference: E::Column,
+) -> Option<Vec<Option<R>>>
+where
+    P: AsRef<Row<E>>,
+    E: OrganizationOwned,
+    R: RowObject,
+{
+    let columns = R::columns(ctx);
+    let mut objects = Vec::with_capacity(parents.len());
+    // of the last parent and its siblings
+    let (mut last, mut found): (Option<&Row<E>>, _) = (None, Arc::<RowsById<R::Entity>>::default());
+    for row in parents.iter().map(AsRef::as_ref) {
+        if last.is_none_or(|last| !row.is_sibling_of(last)) {
+            found = row.all_referred(ctx, reference, columns).await.ok()?;
+            last = Some(row);
+        }
+        let id = row.get::<Option<Uuid>>(reference).ok()?;
+        objects.push(id.and_then(|id| found.get(&id).cloned()).map(R::from));
+    }
+    Some(objects)
 }
 
 /// Rows by their IDs.

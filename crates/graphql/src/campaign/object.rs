@@ -33,7 +33,7 @@ object! {
         "creator" needs CreatorId;
         "availableSteps" needs Status;
     } in place {
-        "creator": |ctx, of| rows::referred_in_place::<_, _, User>(ctx, of, campaign::Column::CreatorId, false);
+        "creator": |ctx, of| rows::referred_in_place::<_, _, User>(ctx, of, campaign::Column::CreatorId);
         "stats": stats_in_place;
     }
     /// The campaign's UUID.
@@ -121,11 +121,15 @@ async fn figures_of_siblings(
 fn stats_in_place<'a>(ctx: &'a Context<'a>, campaigns: &'a [Campaign]) -> InPlace<'a> {
     Box::pin(async move {
         let mut stats = Vec::with_capacity(campaigns.len());
+        // of the last campaign and its siblings
+        let (mut last, mut figures) = (None, Arc::default());
         for Campaign(row) in campaigns {
-            // loaded once for all siblings
-            let figures = figures_of_siblings(ctx, row).await.ok()?;
-            let figures = figures.get(&row.id()).cloned().unwrap_or_else(Figures::default);
-            stats.push(Some(CampaignStats::from(figures)));
+            if last.is_none_or(|last| !row.is_sibling_of(last)) {
+                figures = figures_of_siblings(ctx, row).await.ok()?;
+                last = Some(row);
+            }
+            let own = figures.get(&row.id()).cloned().unwrap_or_else(Figures::default);
+            stats.push(Some(CampaignStats::from(own)));
         }
         write_in_place(ctx, stats.into_iter()).await
     })

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     json_columns::{ChosenId, EnumColumn},
     object::{async_fields, object},
-    rows::referred_in_place,
+    rows::owners_in_place,
     scalars::{DateTime, Json},
     send::Send,
 };
@@ -26,9 +26,9 @@ object! {
         "contact" needs SendContactId;
         "campaign" needs SendCampaignId;
     } in place {
-        "send": |ctx, of| referred_in_place::<_, _, Send>(ctx, of, event::Column::SendId, true);
-        "contact": |ctx, of| referred_in_place::<_, _, Contact>(ctx, of, event::Column::SendContactId, true);
-        "campaign": |ctx, of| referred_in_place::<_, _, Campaign>(ctx, of, event::Column::SendCampaignId, true);
+        "send": |ctx, of| owners_in_place::<_, _, Send>(ctx, of, event::Column::SendId);
+        "contact": |ctx, of| owners_in_place::<_, _, Contact>(ctx, of, event::Column::SendContactId);
+        "campaign": |ctx, of| owners_in_place::<_, _, Campaign>(ctx, of, event::Column::SendCampaignId);
     }
     /// The event's UUID.
     "id": ChosenId = Id;

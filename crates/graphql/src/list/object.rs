@@ -9,7 +9,7 @@ use crate::{
     contact::Contact,
     error::Error,
     object::{async_fields, object},
-    rows::referred_in_place,
+    rows::{owners_in_place, referred_in_place},
     scalars::{DateTime, Json},
     segment::Segment,
 };
@@ -21,9 +21,9 @@ object! {
         "segment" needs SegmentId;
         "contact" needs ContactId;
     } in place {
-        "campaign": |ctx, of| referred_in_place::<_, _, Campaign>(ctx, of, list_entry::Column::CampaignId, true);
-        "segment": |ctx, of| referred_in_place::<_, _, Segment>(ctx, of, list_entry::Column::SegmentId, false);
-        "contact": |ctx, of| referred_in_place::<_, _, Contact>(ctx, of, list_entry::Column::ContactId, true);
+        "campaign": |ctx, of| owners_in_place::<_, _, Campaign>(ctx, of, list_entry::Column::CampaignId);
+        "segment": |ctx, of| referred_in_place::<_, _, Segment>(ctx, of, list_entry::Column::SegmentId);
+        "contact": |ctx, of| owners_in_place::<_, _, Contact>(ctx, of, list_entry::Column::ContactId);
     }
     /// The entry's UUID.
     "id": ID = Id;

@@ -13,7 +13,7 @@ use crate::{
     event::{EngagementEvent, EngagementEventFilter, EngagementEventOrder},
     json_columns::EnumColumn,
     object::{async_fields, object},
-    rows::referred_in_place,
+    rows::owners_in_place,
     scalars::{DateTime, Json},
 };
 
@@ -23,8 +23,8 @@ object! {
         "campaign" needs CampaignId;
         "contact" needs ContactId;
     } in place {
-        "campaign": |ctx, of| referred_in_place::<_, _, Campaign>(ctx, of, send::Column::CampaignId, true);
-        "contact": |ctx, of| referred_in_place::<_, _, Contact>(ctx, of, send::Column::ContactId, true);
+        "campaign": |ctx, of| owners_in_place::<_, _, Campaign>(ctx, of, send::Column::CampaignId);
+        "contact": |ctx, of| owners_in_place::<_, _, Contact>(ctx, of, send::Column::ContactId);
     }
     /// The send's UUID.
     "id": ID = Id;
