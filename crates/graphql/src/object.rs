@@ -154,10 +154,10 @@ macro_rules! output {
             }
 
             fn create_type_info(registry: &mut async_graphql::registry::Registry) -> String {
-                campaigns_operation::object::describe::<Self>(registry, &[$($doc),*], |registry| {
-                    vec![$(campaigns_operation::object::PlainField {
+                campaigns_operation::description::register::<Self>(registry, &[$($doc),*], |registry| {
+                    vec![$(campaigns_operation::description::PlainField {
                         name: $field,
-                        description: campaigns_operation::object::lines(&[$($field_doc),*]),
+                        description: campaigns_operation::description::lines(&[$($field_doc),*]),
                         ty: <$output as async_graphql::OutputType>::create_type_info(registry),
                         arguments: vec![
                             $(<$argument as $crate::object::Argument>::describe(registry))?

@@ -31,6 +31,7 @@ mod arguments;
 mod cache;
 mod coerce;
 mod cost;
+pub mod description;
 mod documents;
 mod engine;
 pub mod error;

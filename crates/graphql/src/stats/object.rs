@@ -5,7 +5,7 @@ use async_graphql::{
     registry::{MetaInputValue, Registry},
 };
 use campaigns_analytics::{Decimals, Figures, Rate, Spans};
-use campaigns_operation::object::argument;
+use campaigns_operation::description::argument;
 use campaigns_scope::campaign_counts;
 use chrono::{DateTime, Utc};
 
