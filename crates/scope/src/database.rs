@@ -109,7 +109,7 @@ impl Database {
         self.connections.count_statements();
     }
 
-    fn session(&self, lane: Lane) -> Session {
+    pub(crate) fn session(&self, lane: Lane) -> Session {
         Session::new(self.connections.clone(), lane)
     }
 
@@ -199,11 +199,6 @@ impl Database {
     #[must_use]
     pub fn doctor(&self) -> Doctor {
         Doctor::new(self.session(Lane::Control).reading())
-    }
-
-    /// A session for work that is not for one viewer.
-    pub(crate) fn control(&self) -> Session {
-        self.session(Lane::Control)
     }
 
     /// The settings of a `PostgreSQL` session with which the service cannot work.

@@ -121,19 +121,6 @@ impl Refusers {
         self.0.get(table).is_some_and(|of_table| of_table.iter().any(|of| of.can_keep))
     }
 
-    /// The error for a row that was not changed although nothing failed.
-    ///
-    /// # Errors
-    /// Any error of the database.
-    pub(crate) async fn of_kept(
-        session: &Session,
-        dialect: Dialect,
-        table: &str,
-        change: Change,
-    ) -> Result<Error, Error> {
-        Ok(Self::of(session, dialect, [(table.to_owned(), change)]).await?.kept(table))
-    }
-
     /// The error for rows of a table that exist but were not changed.
     pub(crate) fn kept(&self, table: &str) -> Error {
         let of_table = self.0.get(table).map(Vec::as_slice).unwrap_or_default();

@@ -8,7 +8,10 @@ use sea_orm::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::{Database, Error, connections::Session};
+use crate::{
+    Database, Error,
+    connections::{Lane, Session},
+};
 
 /// The values that enums of PostgreSQL lack: `$1` is the documented ones.
 const MISSING_VALUES: &str = "SELECT wanted.of_table, wanted.of_column, wanted.value, \
@@ -41,7 +44,7 @@ impl Database {
     /// # Errors
     /// If the database cannot be asked.
     pub async fn table_faults(&self) -> Result<Vec<String>, Error> {
-        faults(&self.control()).await
+        faults(&self.session(Lane::Control)).await
     }
 }
 
@@ -79,7 +82,7 @@ pub(crate) async fn faults(session: &Session) -> Result<Vec<String>, Error> {
     for row in ask(COLLATION, None).await? {
         let name: String = row.try_get("", "name")?;
         faults.push(format!(
-            "the collation {name} of campaign_events.url is not deterministic, so that links are not told apart: \
+            "the collation {name} of campaign_events.url is not deterministic, so different links can count as one: \
              undo all migrations with `campaigns migrate down`, run ALTER TABLE campaign_events ALTER COLUMN url TYPE \
              text COLLATE \"default\", and migrate again"
         ));

@@ -55,12 +55,16 @@ impl Scope {
         self.check_references::<E>(std::slice::from_ref(&row)).await?;
         match E::insert(row).exec_with_returning(self.executor()).await {
             Err(DbErr::RecordNotInserted | DbErr::RecordNotFound(_)) => {
-                let (entity, dialect) = (E::default(), self.dialect());
-                let (table, change) = (entity.table_name(), Change::Insert);
-                Err(Refusers::of_kept(self.executor(), dialect, table, change).await?)
+                Err(self.refusers::<E>(Change::Insert).await?.kept(E::default().table_name()))
             }
             inserted => Ok(inserted?),
         }
+    }
+
+    /// What can keep a row from being changed.
+    async fn refusers<E: OrganizationOwned>(&self, change: Change) -> Result<Refusers, Error> {
+        let changes = [(E::default().table_name().to_owned(), change)];
+        Refusers::of(self.executor(), self.dialect(), changes).await
     }
 
     /// Inserts rows into the organization, many in each statement. The call is not its own transaction.
@@ -129,13 +133,11 @@ impl Scope {
             Dialect::Sqlite => return self.one(self.find::<E>().id(id)).await,
         };
         if updated.is_none() && !self.existing::<E>([id]).await?.is_empty() {
-            let (entity, dialect) = (E::default(), self.dialect());
-            let table = entity.table_name();
-            let changes = [(table.to_owned(), Change::Update)];
-            let refusers = Refusers::of(self.executor(), dialect, changes).await?;
+            let entity = E::default();
+            let refusers = self.refusers::<E>(Change::Update).await?;
             // otherwise a policy hides it from updates
-            if refusers.can_keep(table) {
-                return Err(refusers.kept(table));
+            if refusers.can_keep(entity.table_name()) {
+                return Err(refusers.kept(entity.table_name()));
             }
         }
         Ok(updated)
