@@ -108,10 +108,7 @@ impl RunningOperation {
         let context = OperationContext { scope, budget, viewer, now, request_id, after: None };
         // boxed once, as it is large and would be copied into each future around it
         let execution = Box::pin(app.api.execute(prepared, context, time));
-        let span = observed.span();
-        let executed =
-            if span.is_disabled() { execution.await } else { execution.instrument(span).await };
-        match executed {
+        match execution.instrument(observed.span()).await {
             Ok(Executed { text, code }) => {
                 observed.end(code);
                 Ok(text)
