@@ -1,5 +1,5 @@
-//! Lists are written in short cuts: columns from the bytes of PostgreSQL, and objects that rows refer to
-//! for all rows at once. Both show what a single object shows.
+//! Lists are written in faster ways than single objects: columns from the bytes of PostgreSQL, and the objects
+//! that rows refer to for all rows at once. Both show what a single object shows.
 
 use campaigns_tests::{
     Backend, Client, Organization, TestApp, on_both_databases, on_every_database,

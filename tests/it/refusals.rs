@@ -11,21 +11,6 @@ use uuid::Uuid;
 const CREATE: &str =
     "mutation ($name: String!) { createCampaign(input: { name: $name }) { campaign { id } } }";
 
-/// How many rows there are that a deletion takes along.
-async fn all(app: &TestApp) -> Vec<i64> {
-    let mut counts = Vec::new();
-    for table in [
-        "campaigns",
-        "campaign_sends",
-        "campaign_events",
-        "campaign_lists",
-        "campaign_lists WHERE segment_id IS NOT NULL",
-    ] {
-        counts.push(app.count(table).await);
-    }
-    counts
-}
-
 async fn delete(acme: &Organization, what: &str, id: Uuid) -> Result<Json, String> {
     let query = format!("mutation ($id: ID!) {{ delete{what}(id: $id) {{ id }} }}");
     let answer = acme.admin.ask(&query, json!({ "id": id })).await;
@@ -68,7 +53,7 @@ async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_al
         let notes = format!("notes_of_{referred}");
         app.run(&format!("CREATE TABLE {notes} (row_id {of_id} REFERENCES {referred} (id))")).await;
         app.run(&format!("INSERT INTO {notes} VALUES ({})", app.literal(row))).await;
-        let before = all(&app).await;
+        let before = app.deletable_rows().await;
         let what = if referred == "campaign_segments" {
             ("Segment", segment)
         } else {
@@ -76,7 +61,7 @@ async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_al
         };
         let refused = delete(&acme, what.0, what.1).await.unwrap_err();
         assert!(refused.contains(&notes), "{refused}");
-        assert_eq!(all(&app).await, before, "{referred}");
+        assert_eq!(app.deletable_rows().await, before, "{referred}");
         app.run(&format!("DELETE FROM {notes}")).await;
     }
     // rows that go with it refuse nothing

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use campaigns_tests::{Backend, Client, Organization, TestApp, fold_all, on_both_databases};
-use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 /// A page of campaigns with everything that hangs on them.
@@ -73,9 +72,7 @@ async fn figures_are_one_statement_unless_a_change_of_the_organization_is_pendin
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = organization_of_size(&app, "acme", 12).await;
     let other = organization_of_size(&app, "other", 12).await;
-    // from now on, nothing is folded
-    let lock = app.sql.begin().await.unwrap();
-    lock.execute_unprepared("SELECT campaign_counts_lock()").await.unwrap();
+    let held = app.hold_changes().await;
     let query = "{ campaigns(first: 500) { nodes { stats { opens } } } }";
     let opens = async || {
         let page = acme.member.data(query, json!({})).await;
@@ -96,7 +93,7 @@ async fn figures_are_one_statement_unless_a_change_of_the_organization_is_pendin
     app.run(&open(&acme)).await;
     assert_eq!(statements_of(&app, &acme.member, query).await, 3);
     assert_eq!(opens().await, before + 1);
-    lock.rollback().await.unwrap();
+    drop(held);
     fold_all(&app.sql).await;
     assert_eq!(statements_of(&app, &acme.member, query).await, 2);
     assert_eq!(opens().await, before + 1);

@@ -406,6 +406,22 @@ impl TestApp {
         rows[0].try_get("", "count").unwrap()
     }
 
+    /// The numbers of rows that a deletion can remove or change.
+    pub async fn deletable_rows(&self) -> Vec<i64> {
+        let mut counts = Vec::new();
+        for table in [
+            "campaigns",
+            "campaign_segments",
+            "campaign_sends",
+            "campaign_events",
+            "campaign_lists",
+            "campaign_lists WHERE segment_id IS NOT NULL",
+        ] {
+            counts.push(self.count(table).await);
+        }
+        counts
+    }
+
     /// Keeps changes of counts from being added on PostgreSQL, as long as the result lives.
     pub async fn hold_changes(&self) -> Option<DatabaseConnection> {
         if self.database.backend == Backend::Sqlite {

@@ -43,7 +43,7 @@ pub enum WebhookError {
         /// Why.
         error: KeyError,
     },
-    /// A key is there twice.
+    /// A key is given twice.
     #[error("This key is repeated.")]
     RepeatedKey {
         /// The index of the second.

@@ -66,8 +66,8 @@ pub(crate) async fn differences(manager: &SchemaManager<'_>) -> Result<Vec<Diffe
     Ok(differences)
 }
 
-/// Tables whose rows are also those of a table, by inheritance, and columns whose texts are equal though
-/// they differ.
+/// Tables that inherit from a table or that it inherits from, and the column of links if different texts
+/// can be equal in it.
 async fn relatives(manager: &SchemaManager<'_>, name: &str) -> Result<Vec<Difference>, DbErr> {
     let class = Lookup::Schema.class(name);
     let sql = format!(
@@ -94,7 +94,7 @@ async fn relatives(manager: &SchemaManager<'_>, name: &str) -> Result<Vec<Differ
     for row in rows(manager, &sql).await? {
         let column: String = row.try_get("", "name")?;
         found.push(difference(
-            format!("{name}.{column} has a collation that is not deterministic, so that links are not told apart"),
+            format!("{name}.{column} has a collation that is not deterministic, so different links can count as one"),
             format!("ALTER TABLE {name} ALTER COLUMN {column} TYPE text COLLATE \"default\""),
         ));
     }
