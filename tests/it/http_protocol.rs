@@ -157,28 +157,29 @@ async fn a_parameter_of_a_query_string_is_given_once() {
     }
 }
 
+/// The status of the handshake of a socket with these headers.
+async fn handshake(app: &TestApp, headers: &[(&str, &str)]) -> StatusCode {
+    let mut request = app.client(None).request(Method::GET, "/graphql");
+    let of_sockets = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", "graphql-transport-ws"),
+    ];
+    for (name, value) in of_sockets.iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    request.send().await.unwrap().status()
+}
+
 #[tokio::test]
 async fn a_socket_of_two_origins_is_opened_for_neither() {
     let app = TestApp::on(Backend::Sqlite).start().await;
-    let upgrade = |origins: &[&str]| {
-        let mut request = app.client(None).request(Method::GET, "/graphql");
-        for (name, value) in [
-            ("connection", "upgrade"),
-            ("upgrade", "websocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ("sec-websocket-protocol", "graphql-transport-ws"),
-        ] {
-            request = request.header(name, value);
-        }
-        for origin in origins {
-            request = request.header("origin", *origin);
-        }
-        async { request.send().await.unwrap().status() }
-    };
-    assert_eq!(upgrade(&[&app.address]).await, StatusCode::SWITCHING_PROTOCOLS);
-    for origins in [[app.address.as_str(), "https://evil.example"], [&app.address, &app.address]] {
-        assert_eq!(upgrade(&origins).await, StatusCode::FORBIDDEN);
+    let own = ("origin", app.address.as_str());
+    assert_eq!(handshake(&app, &[own]).await, StatusCode::SWITCHING_PROTOCOLS);
+    for other in [("origin", "https://evil.example"), own] {
+        assert_eq!(handshake(&app, &[own, other]).await, StatusCode::FORBIDDEN);
     }
 }
 
@@ -427,6 +428,85 @@ async fn answers_are_compressed_if_the_client_accepts_it() {
         assert!(bytes * 2 < plain, "{encoding}: {bytes} of {plain}");
         // what fits into a packet is sent as it is
         assert_eq!(ask("{ __typename }", encoding).await.0, None);
+    }
+}
+
+#[tokio::test]
+async fn encodings_are_negotiated_before_anything_is_executed() {
+    let app = TestApp::on(Backend::Sqlite).start().await;
+    let acme = app.organization("acme").await;
+    let create = json!({ "query": "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }" });
+    let large = json!({ "query": "{ __schema { types { name description } } }" });
+    let long = format!("identity, {}", "x;q=0.5, ".repeat(500));
+    let mut created = 0;
+    for (accepted, status, of_small, of_large) in [
+        (&[][..], 200, None, None),
+        (&[""], 200, None, None),
+        (&["*"], 200, None, Some("zstd")),
+        (&["*;q=0"], 406, None, None),
+        (&["identity;q=0"], 406, None, None),
+        (&["identity;q=0, deflate"], 406, None, None),
+        (&["identity;q=0, gzip"], 200, Some("gzip"), Some("gzip")),
+        (&["identity;q=0", "br;q=0.001"], 200, Some("br"), Some("br")),
+        (&["*;q=0, identity"], 200, None, None),
+        (&["gzip;q=0"], 200, None, None),
+        (&["gzip;q=0, *;q=0.5, identity;q=0.1"], 200, None, Some("zstd")),
+        (&["gzip;q=1.0, identity; q=0.5, *;q=0"], 200, None, Some("gzip")),
+        (&["GZIP"], 200, None, Some("gzip")),
+        (&[";;;,,q=, =;, gzip;q=maybe"], 200, None, None),
+        (&["\u{e9}"], 200, None, None),
+        (&[&*long], 200, None, None),
+    ] {
+        let send = async |body: &serde_json::Value, accept: &str| {
+            let mut request = acme.member.request(Method::POST, "/graphql").json(body);
+            request = request.header("accept", accept);
+            for value in accepted {
+                request = request
+                    .header("accept-encoding", HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            request.send().await.unwrap()
+        };
+        let encoding = |response: &reqwest::Response| {
+            let encoding = response.headers().get("content-encoding");
+            encoding.map(|encoding| encoding.to_str().unwrap().to_owned())
+        };
+        let small = send(&create, "application/json").await;
+        assert_eq!(small.status(), status, "{accepted:?}");
+        assert_eq!(encoding(&small).as_deref(), of_small, "{accepted:?}");
+        created += i64::from(status == 200);
+        assert_eq!(app.count("campaigns").await, created, "{accepted:?}");
+        if status == 406 {
+            let refused: serde_json::Value = small.json().await.unwrap();
+            assert_eq!(refused["errors"][0]["extensions"]["field"], "Accept-Encoding");
+        }
+        let all = send(&large, "application/json").await;
+        assert_eq!(
+            (all.status().as_u16(), encoding(&all).as_deref()),
+            (status, of_large),
+            "{accepted:?}"
+        );
+        // a stream is never encoded, and its client has to accept that
+        let stream = send(&json!({ "query": "{ feedCursor }" }), "text/event-stream").await;
+        let is_accepted = status == 200 && of_small.is_none();
+        assert_eq!(stream.status(), if is_accepted { 200 } else { 406 }, "{accepted:?}");
+        assert_eq!(encoding(&stream), None, "{accepted:?}");
+        // pages and their files
+        for path in ["/", "/graphiql", "/healthz", "/nowhere"] {
+            let mut request = acme.member.request(Method::GET, path);
+            for value in accepted {
+                request = request
+                    .header("accept-encoding", HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            let page = request.send().await.unwrap();
+            let expected = if path == "/nowhere" { [404, 406] } else { [200, 406] };
+            assert_eq!(page.status(), expected[usize::from(status == 406)], "{path} {accepted:?}");
+            assert!(of_small.is_none() || encoding(&page).is_some(), "{path} {accepted:?}");
+        }
+    }
+    // a handshake has no content
+    for accepted in ["*;q=0", "identity;q=0", "gzip;q=0"] {
+        let headers = [("accept-encoding", accepted)];
+        assert_eq!(handshake(&app, &headers).await, 101, "{accepted}");
     }
 }
 

@@ -150,14 +150,18 @@ impl Pages {
 /// The encodings of stored files, smallest first, each with the suffix of the file name.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Whether `Accept-Encoding` names an encoding without a weight of 0.
+/// Whether `Accept-Encoding` names an encoding, or any with `*`, without a weight of 0.
 fn accepts(accepted: &str, encoding: &str) -> bool {
-    accepted.split(',').any(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding));
-        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-        is_named && weight.is_none_or(|weight| weight > 0.0)
-    })
+    let weight_of = |wanted: &str| {
+        accepted.split(',').find_map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+            let weight = parts
+                .find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('=')?.parse().ok());
+            is_named.then(|| weight.unwrap_or(1.0))
+        })
+    };
+    weight_of(encoding).or_else(|| weight_of("*")).is_some_and(|weight: f32| weight > 0.0)
 }
 
 /// The media type of a file. `None` for a file that is not served by its name.
@@ -181,6 +185,9 @@ mod tests {
         assert!(accepts("gzip, deflate, br", "br"));
         assert!(accepts("GZIP;q=0.5", "gzip"));
         assert!(!accepts("gzip;q=0, br", "gzip"));
+        assert!(!accepts("gzip;Q=0, *", "gzip"));
+        assert!(accepts("gzip;q=0, *;q=0.1", "br"));
+        assert!(!accepts("br, *;q=0", "gzip"));
         assert!(!accepts("", "br"));
     }
 

@@ -3,6 +3,7 @@
 mod authenticate;
 mod body;
 mod content;
+mod encodings;
 mod event_stream;
 mod graphql;
 mod headers;
@@ -19,7 +20,7 @@ use std::{future::ready, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::Request,
-    middleware::map_request,
+    middleware::{from_fn, map_request},
     routing::{any, get},
 };
 use http::{HeaderValue, Method, Uri, header};
@@ -74,6 +75,17 @@ impl App {
     }
 }
 
+/// Whether a response is compressed, if its client accepts that.
+#[derive(Clone)]
+struct IsCompressed;
+
+impl Predicate for IsCompressed {
+    fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
+        let usual = DefaultPredicate::new().and(SizeAbove::new(WORTH_IT));
+        encodings::must_encode(response.extensions()) || usual.should_compress(response)
+    }
+}
+
 /// Every address of the service.
 fn router(app: App) -> Router {
     let cors = cors(&app.settings.cors_origins);
@@ -91,11 +103,9 @@ fn router(app: App) -> Router {
         .fallback(pages::serve)
         .with_state(app)
         .layer(CatchPanicLayer::custom(respond::panicked))
-        .layer(
-            CompressionLayer::new()
-                .quality(COMPRESSION)
-                .compress_when(DefaultPredicate::new().and(SizeAbove::new(WORTH_IT))),
-        )
+        .layer(from_fn(encodings::mark))
+        .layer(CompressionLayer::new().quality(COMPRESSION).compress_when(IsCompressed))
+        .layer(from_fn(encodings::negotiate))
         .layer(cors);
     also_below(&prefix, router)
 }

@@ -31,8 +31,9 @@ pub(crate) async fn serve(
     request: Request,
 ) -> Response {
     let mut response = Response::new(Body::empty());
-    let accepted = request.headers().get(header::ACCEPT_ENCODING);
-    let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = request.headers().get_all(header::ACCEPT_ENCODING).iter();
+    let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
+    let accepted = &accepted.join(",");
     let Settings { pages, sign_in, .. } = &app.settings;
     let prefix = app.settings.prefix();
     let file = |path| pages.file(path, accepted, prefix, sign_in);
