@@ -30,6 +30,12 @@ pub enum Error {
          one with ENCODING 'UTF8' (and TEMPLATE template0), and load the data into it"
     )]
     Encoding(String),
+    /// The encoding of the SQLite file is UTF-16.
+    #[error(
+        "the encoding of the SQLite file is UTF-16, and only UTF-8 is supported; write its content to another \
+         file with `sqlite3 OLD .dump | sqlite3 NEW`, whose encoding is UTF-8"
+    )]
+    Utf16,
     /// Triggers do not fire in sessions of this role or database.
     #[error(
         "session_replication_role is \"replica\" by default for this role or database, so references are not \

@@ -79,6 +79,8 @@ impl Target {
         };
         if self.is_postgres() {
             require_usable(&db).await?;
+        } else {
+            require_utf_8(&db).await?;
         }
         if let Some(schema) = &self.schema {
             let there = Statement::from_sql_and_values(
@@ -144,6 +146,16 @@ async fn require_usable(db: &DatabaseConnection) -> Result<(), Error> {
         return Err(Error::Replication);
     }
     Ok(())
+}
+
+/// Rejects a SQLite file in UTF-16, whose text the driver would read as UTF-8.
+async fn require_utf_8(db: &DatabaseConnection) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM pragma_encoding WHERE encoding <> 'UTF-8'";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    match db.query_one_raw(statement).await? {
+        Some(_) => Err(Error::Utf16),
+        None => Ok(()),
+    }
 }
 
 /// The value of the search path setting for a schema.

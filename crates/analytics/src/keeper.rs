@@ -118,10 +118,10 @@ async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
     }
 }
 
-/// Whether the database does not respond, as during a failover. The readiness check detects that itself,
+/// Whether the database does not respond or is read-only, as during a failover. The readiness check detects that itself,
 /// and counts are exact without the keeper.
 pub(crate) fn is_of_database(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_))
+    matches!(error, Error::Unavailable(_) | Error::ReadOnly(_))
 }
 
 impl Backlog {

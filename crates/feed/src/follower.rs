@@ -157,6 +157,7 @@ impl Follower {
                     }
                     Err(
                         Error::Unavailable(_)
+                        | Error::ReadOnly(_)
                         | Error::Conflict(_)
                         | Error::TooManyWait
                         | Error::Busy

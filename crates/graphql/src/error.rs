@@ -9,8 +9,9 @@ use std::{
 };
 
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
-use campaigns_operation::error::code_of;
+use campaigns_operation::error::{code_of, seal, sentence};
 use campaigns_scope::Exhausted;
+use uuid::Uuid;
 
 pub use campaigns_operation::Code;
 
@@ -134,7 +135,7 @@ impl Error {
         };
         let mut error = async_graphql_error(self).into_server_error(<_>::default());
         error.locations = locations;
-        Response::from_errors(vec![error])
+        seal(Response::from_errors(vec![error]), Uuid::new_v4())
     }
 }
 
@@ -165,7 +166,27 @@ impl From<campaigns_scope::Error> for Error {
             Scope::Refused { by: None } => {
                 Self::conflict("A trigger of the database does not allow this.")
             }
-            Scope::Unavailable(_) | Scope::NoFile(_) | Scope::Conflict(_) | Scope::Closed(_) => {
+            Scope::ReadOnly(_) => {
+                log_refusal(&error);
+                Self::client(
+                    Code::Unavailable,
+                    "The database is read-only at the moment. Try again later.",
+                    None,
+                )
+            }
+            Scope::Misconfigured(_) => {
+                log_refusal(&error);
+                Self::client(
+                    Code::Misconfigured,
+                    "The database lacks what the service needs. The log of the service names it.",
+                    None,
+                )
+            }
+            Scope::Unavailable(_)
+            | Scope::NoFile(_)
+            | Scope::NotOpened(_)
+            | Scope::Conflict(_)
+            | Scope::Closed(_) => {
                 log_refusal(&error);
                 Self::client(
                     Code::Unavailable,
@@ -187,7 +208,7 @@ impl From<campaigns_scope::Error> for Error {
                 Self::TooMany("Your organization has too many operations in progress.")
             }
             Scope::Exhausted(exhausted) => exhausted.into(),
-            Scope::Claims(_) => Self::unauthenticated(format!("{error}.")),
+            Scope::Claims(_) => Self::unauthenticated(sentence(&error)),
             Scope::Database(_) | Scope::Unfilable(_) => Self::Internal(Arc::new(error)),
         }
     }

@@ -64,6 +64,8 @@ codes! {
     Unavailable = "UNAVAILABLE",
     /// The request names a document by its hash only, and the service does not know it. Apollo Client then sends the document.
     PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED",
+    /// The database lacks what the service needs, such as a table or a privilege. The log names it.
+    Misconfigured = "MISCONFIGURED",
     /// An unexpected error. The message has a request ID, under which the log has the details.
     Internal = "INTERNAL",
 }
@@ -143,6 +145,15 @@ pub fn internal(request_id: Uuid) -> Response {
 
 fn in_the_log(request_id: Uuid) -> String {
     format!("Something went wrong. The log has the details under {request_id}.")
+}
+
+/// The reason of an error as a sentence for a client: with a capital letter and a full stop.
+#[must_use]
+pub fn sentence(why: &dyn fmt::Display) -> String {
+    let why = why.to_string();
+    let mut letters = why.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(letters).chain(['.']).collect()
 }
 
 /// The code of an error.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     Counts, Doctor, Error, FeedReader, Observer, Occupancy, Operator, Options, Scope, Viewer,
     budget::Budgets,
-    connections::{self, Connections, Lane, Session},
+    connections::{self, Connections, Lane, Session, Writability},
     cursor_key::{self, CursorKey},
     error::code,
     lookups::LookUps,
@@ -201,14 +201,20 @@ impl Database {
         Doctor::new(self.session(Lane::Control).reading())
     }
 
-    /// The settings of a `PostgreSQL` session with which the service cannot work.
+    /// The settings of the database with which the service cannot work.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn session_faults(&self) -> Result<SessionFaults, Error> {
         let session = self.session(Lane::Control).reading();
         if session.get_database_backend() != DbBackend::Postgres {
-            return Ok(SessionFaults::default());
+            // the driver would read its text as UTF-8, the name of the encoding as well
+            let sql = "SELECT encoding <> 'UTF-8' AS is_wrong FROM pragma_encoding";
+            let statement = Statement::from_string(DbBackend::Sqlite, sql);
+            let row = session.query_one_raw(statement).await?;
+            let is_wrong = row.map_or(Ok(false), |row| row.try_get("", "is_wrong"))?;
+            let encoding = is_wrong.then(|| "UTF-16".to_owned());
+            return Ok(SessionFaults { encoding, is_replica: false });
         }
         let sql = "SELECT current_setting('server_encoding') AS encoding, \
              current_setting('session_replication_role') = 'replica' AS is_replica";
@@ -252,7 +258,7 @@ impl Database {
     }
 }
 
-/// The settings of a `PostgreSQL` session with which the service cannot work.
+/// The settings of a database, or of its sessions, with which the service cannot work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionFaults {
     /// The encoding, if it is not UTF-8: text can then contain invalid bytes or lack characters.
@@ -268,6 +274,14 @@ pub struct SessionFaults {
 /// If there is no such host.
 pub async fn primary(url: &str) -> Result<String, Error> {
     Ok(connections::primary(url).await?)
+}
+
+/// Whether a database accepts changes, with the default settings of its sessions.
+///
+/// # Errors
+/// If it cannot be reached.
+pub async fn writability(url: &str) -> Result<Writability, Error> {
+    Ok(connections::writability(url).await?)
 }
 
 async fn applied_migrations(session: Session) -> Result<Vec<String>, Error> {

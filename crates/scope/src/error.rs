@@ -39,6 +39,18 @@ pub enum Error {
     /// The database cannot be reached, or has no free connection. The same may succeed later.
     #[error("the database cannot be reached: {}", cause(.0))]
     Unavailable(DbErr),
+    /// The database is read-only, such as a standby, or an SQLite file that cannot be written.
+    #[error("the database is read-only: {}", cause(.0))]
+    ReadOnly(DbErr),
+    /// The database lacks a table, a column, a function or a privilege that the service needs.
+    #[error("the database lacks what the service needs: {}; `campaigns serve --check` names all of it", cause(.0))]
+    Misconfigured(DbErr),
+    /// The SQLite file exists and cannot be opened.
+    #[error(
+        "the SQLite file {} cannot be opened; the user of the service must be able to write the file and its \
+         directory, where SQLite keeps its -wal and -shm files", .0.display()
+    )]
+    NotOpened(PathBuf),
     /// The SQLite file does not exist.
     #[error("there is no file {}", .0.display())]
     NoFile(PathBuf),
@@ -100,6 +112,7 @@ impl From<DbErr> for Error {
             Some(sqlx::Error::AnyDriverError(own)) => match own.downcast_ref::<Failure>() {
                 Some(Failure::Exhausted(exhausted)) => Self::Exhausted(*exhausted),
                 Some(Failure::NoFile(path)) => Self::NoFile(path.clone()),
+                Some(Failure::NotOpened(path)) => Self::NotOpened(path.clone()),
                 Some(Failure::OutOfTime) => Self::Timeout(error),
                 Some(Failure::TooManyWait) => Self::TooManyWait,
                 Some(Failure::InDoubt(why)) => Self::InDoubt(why.clone()),
@@ -118,8 +131,10 @@ impl From<DbErr> for Error {
                 _ if may_repeat(of_driver) => Self::Conflict(error),
                 // shutdowns, crashes, start-ups, and the connection exceptions
                 Some("57P01" | "57P02" | "57P03") => Self::Unavailable(error),
-                // out of resources; read-only during a failover
-                Some(code) if code.starts_with("53") || code == "25006" => Self::Unavailable(error),
+                Some(code) if is_read_only(code, database.message()) => Self::ReadOnly(error),
+                Some(code) if is_missing(code, database.message()) => Self::Misconfigured(error),
+                // out of resources
+                Some(code) if code.starts_with("53") => Self::Unavailable(error),
                 Some(code) if code.starts_with("08") => Self::Unavailable(error),
                 Some(code) if is_out_of_reach_in_sqlite(code) => Self::Unavailable(error),
                 _ if is_fatal(of_driver) => Self::Closed(error),
@@ -165,6 +180,9 @@ fn refusal(source: &sqlx::Error) -> Option<Error> {
         match code {
             // string_data_right_truncation
             "22001" => return Some(Error::Stopped { by: TOO_SHORT.to_owned() }),
+            "42501" if of_postgres.message().contains("row-level security") => {
+                return Some(Error::Stopped { by: "row-level security policy".to_owned() });
+            }
             "22P02" if of_postgres.message().contains(CHANGED_ID) => {
                 return Some(Error::Stopped { by: "trigger that changes IDs".to_owned() });
             }
@@ -185,19 +203,47 @@ fn refusal(source: &sqlx::Error) -> Option<Error> {
     Some(Error::Refused { by })
 }
 
+/// Whether an error means that the database is read-only: PostgreSQL's `read_only_sql_transaction`, as during a
+/// failover, and functions that a standby does not run; SQLite's `SQLITE_READONLY`.
+fn is_read_only(code: &str, message: &str) -> bool {
+    match code {
+        "25006" => true,
+        "55000" => message == "recovery is in progress",
+        code => result_of_sqlite(code) == Some(8),
+    }
+}
+
+/// Whether an error means that something is missing: PostgreSQL's `undefined_table`, `undefined_column`,
+/// `undefined_function`, `undefined_object`, `invalid_schema_name` and `insufficient_privilege`, unless a policy
+/// refuses a row; the messages of SQLite, which has no codes for them, `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
+fn is_missing(code: &str, message: &str) -> bool {
+    match code {
+        "42P01" | "42703" | "42883" | "42704" | "3F000" => true,
+        "42501" => !message.contains("row-level security"),
+        code => match result_of_sqlite(code) {
+            Some(1) => message.starts_with("no such "),
+            result => matches!(result, Some(11 | 26)),
+        },
+    }
+}
+
+/// The primary result code of an error of SQLite.
+fn result_of_sqlite(code: &str) -> Option<u32> {
+    // PostgreSQL's codes have five characters
+    let code = if code.len() < 5 { code.parse::<u32>().ok() } else { None };
+    code.map(|code| code & 0xff)
+}
+
 /// Whether a result code of SQLite (<https://sqlite.org/rescode.html>) means that the file cannot be
 /// read or written at the moment: another writer holds it for too long, the disk is full or fails, or
-/// the file is read-only or cannot be opened.
+/// the file cannot be opened.
 fn is_out_of_reach_in_sqlite(code: &str) -> bool {
     const BUSY: u32 = 5;
     const LOCKED: u32 = 6;
-    const READONLY: u32 = 8;
     const IOERR: u32 = 10;
     const FULL: u32 = 13;
     const CANTOPEN: u32 = 14;
-    // PostgreSQL's codes have five characters
-    let code = if code.len() < 5 { code.parse::<u32>().ok() } else { None };
-    matches!(code.map(|code| code & 0xff), Some(BUSY | LOCKED | READONLY | IOERR | FULL | CANTOPEN))
+    matches!(result_of_sqlite(code), Some(BUSY | LOCKED | IOERR | FULL | CANTOPEN))
 }
 
 impl From<Failure> for Error {

@@ -1,6 +1,7 @@
 //! Callers: from a token to a viewer and a scope.
 
 use campaigns_graphql::{Code, Error};
+use campaigns_operation::error::sentence;
 use campaigns_scope::{Bearer, Error as ScopeError, InvalidToken, NoViewer, Scope, Viewer};
 use http::StatusCode;
 use uuid::Uuid;
@@ -48,7 +49,7 @@ impl App {
             InvalidToken::NoKeys => {
                 Refusal::Failed(Error::of(Code::Unavailable, "The keys cannot be fetched."))
             }
-            invalid => Refusal::Unauthenticated(format!("{invalid}.")),
+            invalid => Refusal::Unauthenticated(sentence(&invalid)),
         })?;
         let named = match organization {
             // the token's own claim takes precedence
@@ -68,7 +69,7 @@ impl App {
                 memberships.viewer(&caller.bearer, caller.named).await.map_err(refusal)?
             }
             (None, None) => {
-                let message = format!("{}.", self.keys.verifier().lacks_organization());
+                let message = sentence(&self.keys.verifier().lacks_organization());
                 return Err(Refusal::Unauthenticated(message));
             }
         };
@@ -78,7 +79,7 @@ impl App {
                 Err(Refusal::Unauthenticated("The token's organization does not exist.".to_owned()))
             }
             Err(refused @ ScopeError::Claims(_)) => {
-                Err(Refusal::Unauthenticated(format!("{refused}.")))
+                Err(Refusal::Unauthenticated(sentence(&refused)))
             }
             Err(error) => Err(Refusal::Failed(error.into())),
         }
@@ -87,7 +88,7 @@ impl App {
 
 fn refusal(why: NoViewer) -> Refusal {
     match why {
-        NoViewer::NoMembership => Refusal::Unauthenticated(format!("{why}.")),
+        NoViewer::NoMembership => Refusal::Unauthenticated(sentence(&why)),
         NoViewer::Several => misnamed("You belong to several organizations. Name one."),
         NoViewer::NotAMember => {
             let message = "You are not an active member of this organization.";

@@ -166,7 +166,10 @@ pub(crate) fn end(span: &Span, outcome: Outcome) {
         return;
     }
     span.record("campaigns.code", outcome.as_str());
-    if matches!(outcome, Outcome::Failed(Code::Internal | Code::Unavailable | Code::Timeout)) {
+    if matches!(
+        outcome,
+        Outcome::Failed(Code::Internal | Code::Misconfigured | Code::Unavailable | Code::Timeout)
+    ) {
         span.record("otel.status_code", "ERROR");
     }
 }

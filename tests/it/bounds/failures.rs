@@ -145,6 +145,9 @@ async fn a_read_only_database_serves_reads() {
     app.run(others).await;
     acme.member.data(READ, json!({})).await;
     assert_eq!(ask(&acme.member, CREATE).await.1, "UNAVAILABLE");
+    let refused = acme.member.ask(CREATE, json!({})).await;
+    let message = "The database is read-only at the moment. Try again later.";
+    assert_eq!(refused.error()["message"], message);
     let own = app.database.connect_once().await;
     for sql in [
         "SET default_transaction_read_only = off",
@@ -154,6 +157,80 @@ async fn a_read_only_database_serves_reads() {
         own.execute_unprepared(sql).await.unwrap();
     }
     until_it_works(&acme.member).await;
+}
+
+#[tokio::test]
+async fn what_the_database_lacks_is_in_the_log_and_not_internal() {
+    let (_postgres, database) = Postgres::own().await;
+    let own = TestDatabase::at(Backend::Postgres, &database.url);
+    let sql = own.connect_once().await;
+    let run = async |what: &str| {
+        sql.execute_unprepared(what).await.unwrap();
+    };
+    run("CREATE ROLE service LOGIN SUPERUSER").await;
+    let url = database.url.replacen("postgres@", "service@", 1);
+    let app = TestApp::on_database(database)
+        .options(|_| Options { max_connections: 8, ..Options::new(url) })
+        .start()
+        .await;
+    let acme = app.organization("acme").await;
+    acme.member.data(READ, json!({})).await;
+    let again = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'";
+    let follow = "subscription { engagementEvents { node { id } } }";
+    let refused = async |operation: &str| {
+        run(again).await;
+        let mut answer = acme.member.ask(operation, json!({})).await;
+        // of the connections that were just closed
+        until("it answers", PATIENCE, async || {
+            answer = acme.member.ask(operation, json!({})).await;
+            answer.code() != "UNAVAILABLE"
+        })
+        .await;
+        let (code, message) = (answer.code().to_owned(), answer.error()["message"].clone());
+        assert_eq!(
+            message,
+            "The database lacks what the service needs. The log of the service names it."
+        );
+        code
+    };
+    for (break_it, mend_it, operation) in [
+        (
+            "ALTER ROLE service NOSUPERUSER; GRANT SELECT ON ALL TABLES IN SCHEMA public TO service",
+            "ALTER ROLE service SUPERUSER",
+            CREATE,
+        ),
+        ("ALTER TABLE campaigns RENAME TO gone", "ALTER TABLE gone RENAME TO campaigns", READ),
+        (
+            "ALTER TABLE campaigns RENAME COLUMN name TO called",
+            "ALTER TABLE campaigns RENAME COLUMN called TO name",
+            "{ campaigns { nodes { name } } }",
+        ),
+        (
+            "ALTER FUNCTION campaign_feed_settled_for(uuid) RENAME TO gone",
+            "ALTER FUNCTION gone(uuid) RENAME TO campaign_feed_settled_for",
+            "{ feedCursor }",
+        ),
+        (
+            "ALTER ROLE service SET search_path = nowhere",
+            "ALTER ROLE service RESET search_path",
+            "{ segments { totalCount } }",
+        ),
+    ] {
+        run(break_it).await;
+        assert_eq!(refused(operation).await, "MISCONFIGURED", "{break_it}");
+        run(mend_it).await;
+        run(again).await;
+        until_it_works(&acme.member).await;
+    }
+    // a stream says so as well
+    run("ALTER FUNCTION campaign_feed_settled_for(uuid) RENAME TO gone").await;
+    run(again).await;
+    let stream =
+        acme.member.request(Method::POST, "/graphql").header("accept", "text/event-stream");
+    let stream =
+        stream.json(&json!({ "query": follow })).send().await.unwrap().text().await.unwrap();
+    assert!(stream.contains("MISCONFIGURED") && stream.contains("event: complete"), "{stream}");
+    assert!(!stream.contains("campaign_feed"), "{stream}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use campaigns_tests::{Backend, Postgres, TestApp, TestDatabase};
+use campaigns_tests::{Backend, Binary, Postgres, TestApp, TestDatabase, serve_arguments};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use uuid::Uuid;
@@ -57,6 +57,108 @@ async fn a_database_of_another_encoding_is_refused_by_name() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_file_of_sqlite_in_utf_16_is_refused_with_what_to_do() {
+    for encoding in ["UTF-16", "UTF-16le", "UTF-16be"] {
+        let database = TestDatabase::empty(Backend::Sqlite).await;
+        let sql = database.connect_once().await;
+        for statement in
+            [&*format!("PRAGMA encoding = '{encoding}'"), "CREATE TABLE theirs (it TEXT)"]
+        {
+            run(&sql, statement).await;
+        }
+        sql.close().await.unwrap();
+        for refusal in refusals(&database).await {
+            assert!(
+                refusal.contains("the encoding of the SQLite file is UTF-16")
+                    && refusal.contains("sqlite3 OLD .dump | sqlite3 NEW"),
+                "{encoding}: {refusal}"
+            );
+        }
+    }
+}
+
+/// What `serve` logs when it starts.
+async fn log_of_start(url: &str) -> String {
+    let here = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(here.path(), &serve_arguments(url)).await;
+    service.address().await;
+    service.ended_log().await
+}
+
+#[tokio::test]
+async fn a_read_only_database_is_served_and_says_so() {
+    let (_postgres, database) = Postgres::own().await;
+    let sql = database.connect().await;
+    run(&sql, "ALTER DATABASE campaigns SET default_transaction_read_only = on").await;
+    let file = TestDatabase::new(Backend::Sqlite).await;
+    let read_only = TestDatabase::at(Backend::Sqlite, &format!("{}?mode=ro", file.url));
+    for database in [&database, &read_only] {
+        let checked = check(database).await;
+        assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
+        assert!(checked.out.contains("note    the database is read-only"), "{}", checked.out);
+        let log = log_of_start(&database.url).await;
+        assert!(log.contains("the database is read-only: reads are served"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_by_name() {
+    let (primary, database) = Postgres::own().await;
+    let standby = primary.standby().await;
+    let url = Postgres::address_of_all(&[&standby], "campaigns");
+    let standby = TestDatabase::at(Backend::Postgres, &url);
+    let secret = ["serve", "--listen", "127.0.0.1:0", "--jwt-secret", super::SECRET];
+    let served = campaigns(&standby, &secret).await;
+    let checked = check(&standby).await;
+    for said in [&served.err, &checked.out] {
+        assert!(said.contains("the database is a standby"), "{said}");
+        assert!(said.contains("give the address of the primary"), "{said}");
+    }
+    assert_eq!((served.code, checked.code), (1, 1));
+    assert_eq!(check(&database).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_file_of_sqlite_in_a_directory_without_rights_is_named_with_what_to_do() {
+    let file = TestDatabase::new(Backend::Sqlite).await;
+    let path = std::path::Path::new(file.url.strip_prefix("sqlite://").unwrap()).to_owned();
+    let directory = path.parent().unwrap();
+    // a file in WAL mode, without the files that belong to it
+    let sql = file.connect_once().await;
+    run(&sql, "PRAGMA journal_mode = wal").await;
+    sql.close().await.unwrap();
+    let rights = |path: &std::path::Path, mode| {
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(path, rights).unwrap();
+    };
+    rights(&path, 0o444);
+    rights(directory, 0o555);
+    let here = tempfile::tempdir().unwrap();
+    rights(here.path(), 0o755);
+    let of_root =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(here.path()).unwrap()) == 0;
+    for more in [&["--check"][..], &[]] {
+        let arguments = [&serve_arguments(&file.url)[..], more].concat();
+        let mut command = Binary::command(here.path(), &arguments).await;
+        if of_root {
+            // rights do not apply to root
+            command.uid(65_534).gid(65_534);
+        }
+        let ended = tokio::time::timeout(PATIENCE, command.output());
+        let ended = ended.await.expect("it does not wait for the file").unwrap();
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(
+                "cannot be opened; the user of the service must be able to write the file"
+            ),
+            "{said}"
+        );
+    }
+    rights(directory, 0o755);
 }
 
 #[tokio::test]

@@ -94,10 +94,7 @@ impl Subscription {
                     Err(error) => {
                         let response = feed_error(error).into_response();
                         *source = Source::Once(None);
-                        return Some(json(&campaigns_operation::error::seal(
-                            response,
-                            Uuid::new_v4(),
-                        )));
+                        return Some(json(&response));
                     }
                 };
                 let place = follower.place(&event);
@@ -128,7 +125,7 @@ impl Subscription {
                 }
                 *source = Source::Once(None);
                 let response = Error::not_found("campaign", "id").into_response();
-                Some(json(&campaigns_operation::error::seal(response, Uuid::new_v4())))
+                Some(json(&response))
             }
         }
     }

@@ -46,7 +46,10 @@ impl Connector {
             let connector = Self::Sqlite(Box::new(sqlite));
             let first = match connector.connect().await {
                 // unlike other errors, this one is not temporary
-                Err(Failure::Sqlx(error)) if cannot_open(&error) && !path.exists() => {
+                Err(Failure::Sqlx(error)) if cannot_open(&error) && path.exists() => {
+                    return Err(Failure::NotOpened(path));
+                }
+                Err(Failure::Sqlx(error)) if cannot_open(&error) => {
                     return Err(Failure::NoFile(path));
                 }
                 first => first?,
@@ -110,7 +113,10 @@ impl Connector {
                 Ok(Link::postgres(connection, Some(process)))
             }
             Self::Sqlite(options) => {
-                Ok(Link::sqlite(SqliteConnection::connect_with(options).await?).await?)
+                let mut connection = SqliteConnection::connect_with(options).await?;
+                // without a statement that reads it, the file is not opened yet
+                connection.execute("PRAGMA schema_version").await?;
+                Ok(Link::sqlite(connection).await?)
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Exhausted(#[from] Exhausted),
     #[error("there is no file {}", .0.display())]
     NoFile(PathBuf),
+    #[error("the file {} cannot be opened", .0.display())]
+    NotOpened(PathBuf),
     #[error("the operation ran out of time")]
     OutOfTime,
     #[error("no connection became free in time")]

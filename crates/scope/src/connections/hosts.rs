@@ -5,6 +5,7 @@
 //! **Invariant.** With several hosts, no connection is opened to a standby.
 
 use std::{
+    fs::OpenOptions,
     io::ErrorKind,
     str::FromStr,
     sync::atomic::{AtomicUsize, Ordering},
@@ -14,6 +15,7 @@ use std::{
 use sea_orm::sqlx::{
     self, ConnectOptions, Connection, Executor, Row,
     postgres::{PgConnectOptions, PgConnection},
+    sqlite::SqliteConnectOptions,
 };
 use tokio::time::timeout;
 
@@ -194,6 +196,44 @@ pub(crate) async fn primary(url: &str) -> Result<String, Failure> {
         timeout(all, hosts.connect()).await.map_err(late)??;
     connection.close().await.map_err(Failure::from)?;
     Ok(addresses(url).swap_remove(hosts.last.load(Ordering::Relaxed)))
+}
+
+/// What a database accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writability {
+    /// Changes.
+    Writable,
+    /// Only reads: by a setting, or because an SQLite file cannot be written.
+    ReadOnly,
+    /// Only reads, and no functions that need transactions: it is a standby of PostgreSQL.
+    Standby,
+}
+
+/// What the database accepts: see [`crate::writability`].
+pub(crate) async fn writability(url: &str) -> Result<Writability, Failure> {
+    if !url.starts_with("postgres") {
+        let options = SqliteConnectOptions::from_str(url)?;
+        let path = options.get_filename();
+        // opening it changes nothing
+        let is_writable = !path.exists() || OpenOptions::new().write(true).open(path).is_ok();
+        let is_read_only = !is_writable || url.contains("mode=ro");
+        return Ok(if is_read_only { Writability::ReadOnly } else { Writability::Writable });
+    }
+    let hosts = Hosts::of(url)?;
+    let asked = async {
+        let mut connection = hosts.connect_to_pooler().await?;
+        let sql = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+        let row = connection.fetch_one(sql).await?;
+        let (is_standby, is_read_only) = (row.try_get(0)?, row.try_get(1)?);
+        connection.close().await?;
+        Ok::<_, Failure>(match (is_standby, is_read_only) {
+            (true, _) => Writability::Standby,
+            (false, true) => Writability::ReadOnly,
+            (false, false) => Writability::Writable,
+        })
+    };
+    let late = |_| Failure::from(sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)));
+    timeout(ALONE, asked).await.map_err(late)?
 }
 
 #[cfg(test)]

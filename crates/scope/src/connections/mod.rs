@@ -63,7 +63,8 @@ use crate::{
     Observer, Options,
     shares::{NoPermit, Occupancy, Permit, Share, Shares},
 };
-pub(crate) use hosts::primary;
+pub use hosts::Writability;
+pub(crate) use hosts::{primary, writability};
 
 /// The minimum number of connections to reserve one for cancel requests. With fewer, each request
 /// opens an additional one, one at a time.

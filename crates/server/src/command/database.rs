@@ -1,7 +1,7 @@
 //! The database of a command, and what a command requires of it.
 
 use anyhow::{Context, bail};
-use campaigns_scope::{Database, Error, FeedFault, Options};
+use campaigns_scope::{Database, Error, FeedFault, Options, Writability};
 
 use super::arguments::{DatabaseUrl, Schema};
 
@@ -23,11 +23,15 @@ pub(super) async fn open(options: &Options) -> anyhow::Result<Database> {
     Ok(database)
 }
 
-/// Rejects a database whose text can be other than Unicode, and sessions in which triggers do not fire.
+/// Rejects a database whose text can be other than Unicode or is UTF-16, and sessions in which triggers do not fire.
 pub(super) async fn require_usable(database: &Database) -> anyhow::Result<()> {
     let faults = database.session_faults().await?;
     if let Some(encoding) = faults.encoding {
-        return Err(campaigns_migration::Error::Encoding(encoding).into());
+        return Err(match encoding.as_str() {
+            "UTF-16" => campaigns_migration::Error::Utf16,
+            _ => campaigns_migration::Error::Encoding(encoding),
+        }
+        .into());
     }
     if faults.is_replica {
         return Err(campaigns_migration::Error::Replication.into());
@@ -35,12 +39,24 @@ pub(super) async fn require_usable(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rejects a standby, on which the functions of the feed do not run.
+pub(super) async fn require_primary(url: &str) -> anyhow::Result<Writability> {
+    match campaigns_scope::writability(url).await.map_err(not_connected)? {
+        Writability::Standby => {
+            bail!(
+                "the database is a standby, on which the feed cannot be read; give the address of the primary"
+            )
+        }
+        other => Ok(other),
+    }
+}
+
 /// The error of a failed connection, with context.
 pub(super) fn not_connected(error: Error) -> anyhow::Error {
     let context = match error {
         Error::NoFile(_) => NOT_MIGRATED,
-        // it says so itself
-        Error::Unavailable(_) => return error.into(),
+        // they say so themselves
+        Error::Unavailable(_) | Error::ReadOnly(_) | Error::NotOpened(_) => return error.into(),
         _ => "cannot connect to the database",
     };
     anyhow::Error::from(error).context(context)

@@ -25,9 +25,10 @@ pub(super) async fn run(arguments: Doctor) -> anyhow::Result<()> {
         bar.set_message(check.wrong.clone());
         let found = match doctor.look(check, Utc::now(), most).await {
             // what other checks find can be the reason
-            Err(error @ campaigns_scope::Error::Database(_)) => {
-                Findings { named: vec![format!("this cannot be checked: {error}")], all: 1 }
-            }
+            Err(
+                error @ (campaigns_scope::Error::Database(_)
+                | campaigns_scope::Error::Misconfigured(_)),
+            ) => Findings { named: vec![format!("this cannot be checked: {error}")], all: 1 },
             found => found?,
         };
         wrong += found.all;

@@ -4,15 +4,15 @@
 //! **Invariant.** Nothing here changes anything: no file is created, no row is written.
 
 use anyhow::{Context, bail};
-use campaigns_scope::{ClaimRules, Database, Options, Signer};
+use campaigns_scope::{ClaimRules, Database, Options, Signer, Writability};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
     arguments::{KeySource, Serve, WrongUsage, require_postgres},
     database::{
-        require_feed_order, require_migrated, require_rights, require_row_security, require_tables,
-        require_triggers, require_usable,
+        require_feed_order, require_migrated, require_primary, require_rights,
+        require_row_security, require_tables, require_triggers, require_usable,
     },
     output::{self, NotWritten},
 };
@@ -244,6 +244,13 @@ async fn require_local(arguments: &Serve, report: &mut Report) -> anyhow::Result
 /// Reports whether a database has what the service needs.
 pub(super) async fn require_database(database: &Database, options: &Options, report: &mut Report) {
     report.require("sessions", require_usable(database).await);
+    if report.require("database", require_primary(&options.url).await)
+        == Some(Writability::ReadOnly)
+    {
+        report.note(
+            "the database is read-only: reads are served, and changes are refused until it accepts them",
+        );
+    }
     let migrated = require_migrated(database).await;
     // without permission to look, permissions are what is missing
     let may_not_look = migrated.as_ref().is_err_and(anyhow::Error::is::<campaigns_scope::Error>);

@@ -33,7 +33,7 @@ pub(crate) fn status(code: Code, is_retryable: bool) -> StatusCode {
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::LimitExceeded if is_retryable => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Internal | Code::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         Code::GraphqlParseFailed
         | Code::GraphqlValidationFailed
         | Code::NotFound
