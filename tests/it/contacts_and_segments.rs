@@ -301,8 +301,8 @@ async fn a_contact_shows_its_companies_the_main_one_first(app: TestApp) {
         acme.scope
             .insert::<company::Entity>(company::ActiveModel {
                 id: Set(*id),
-                name: Set((*name).to_owned()),
-                size: Set(Some("11-50".to_owned())),
+                name: Set((*name).into()),
+                size: Set(Some("11-50".into())),
                 ..Default::default()
             })
             .await

@@ -312,7 +312,7 @@ async fn the_service_refuses_references_to_another_organization_by_itself(app: T
     let of_theirs = theirs.populated(4).await;
     let row = || campaign::ActiveModel {
         id: Set(Uuid::new_v4()),
-        name: Set("x".to_owned()),
+        name: Set("x".into()),
         ..Default::default()
     };
     let foreign = campaign::ActiveModel { creator_id: Set(Some(of_theirs.users[0])), ..row() };

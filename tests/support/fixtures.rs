@@ -3,6 +3,7 @@
 use std::{cell::RefCell, thread};
 
 use campaigns_entity::{
+    StoredText,
     campaign::{self, CampaignStatus},
     company,
     contact::{self, ContactType},
@@ -112,8 +113,8 @@ async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures 
         scope
             .insert::<user::Entity>(user::ActiveModel {
                 id: Set(id),
-                email: Set(format!("user{number}@example.com")),
-                full_name: Set(Some(format!("User {number}"))),
+                email: Set(format!("user{number}@example.com").into()),
+                full_name: Set(Some(format!("User {number}").into())),
                 ..Default::default()
             })
             .await
@@ -226,7 +227,7 @@ async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures 
             id: Set(remember(&mut made.events)),
             send_id: Set(*made.sends.choose(rng).unwrap()),
             event_type: Set(*types.choose(rng).unwrap()),
-            url: Set(rng.random_bool(0.5).then(|| "https://example.com/".to_owned())),
+            url: Set(rng.random_bool(0.5).then(|| "https://example.com/".into())),
             occurred_at: Set(time(rng, base).into()),
             ..Default::default()
         })
@@ -241,8 +242,8 @@ fn remember(ids: &mut Vec<Uuid>) -> Uuid {
     id
 }
 
-fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> String {
-    (*from.choose(rng).unwrap()).to_owned()
+fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> StoredText {
+    (*from.choose(rng).unwrap()).into()
 }
 
 /// One of a few times, with none to six decimals: some are equal, and some differ by a

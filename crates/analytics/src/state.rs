@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use campaigns_entity::campaign;
+use campaigns_entity::{StoredText, campaign};
 use campaigns_scope::{Dialect, Error, Scope, Scoped, Sql};
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ pub async fn states(
     let rows = scope.rows(sql, selected).await?;
     let states = rows.iter().map(|row| {
         let id = row.try_get_by_index(0)?;
-        let row: String = row.try_get_by_index(1)?;
+        let StoredText(row) = row.try_get_by_index(1)?;
         Ok((id, State { figures: figures.remove(&id).unwrap_or_default(), row: row.into() }))
     });
     states.collect()

@@ -74,7 +74,7 @@ impl NewEvent {
             id: Set(id),
             send_id: Set(self.send_id),
             event_type: Set(self.event_type),
-            url: Set(self.url.clone()),
+            url: Set(self.url.clone().map(Into::into)),
             occurred_at: Set(self.occurred_at.into()),
             metadata: Set(Some(metadata.into())),
             ..Default::default()

@@ -127,7 +127,9 @@ fn apply(report: &Report, send: &mut send::Model) {
     match report.status {
         SendStatus::Sent => send.sent_at = Some(report.at.into()),
         SendStatus::Delivered => send.delivered_at = Some(report.at.into()),
-        SendStatus::Bounced | SendStatus::Failed => send.error.clone_from(&report.error),
+        SendStatus::Bounced | SendStatus::Failed => {
+            send.error = report.error.clone().map(Into::into);
+        }
         SendStatus::Queued => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// The status of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -37,14 +37,10 @@ pub struct Model {
     pub id: Uuid,
     pub org_id: Uuid,
     pub creator_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
-    pub name: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub subject: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub body: Option<String>,
-    #[sea_orm(column_type = "Text")]
-    pub channel: String,
+    pub name: StoredText,
+    pub subject: Option<StoredText>,
+    pub body: Option<StoredText>,
+    pub channel: StoredText,
     pub status: CampaignStatus,
     pub scheduled_at: Option<StoredTime>,
     pub sent_at: Option<StoredTime>,

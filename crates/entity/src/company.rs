@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredNumber, StoredTime};
+use crate::{StoredJson, StoredNumber, StoredText, StoredTime};
 
 /// A company that contacts work for.
 #[sea_orm::model]
@@ -13,30 +13,18 @@ pub struct Model {
     pub id: Uuid,
     pub org_id: Uuid,
     pub owner_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
-    pub name: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub domain: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub industry: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub size: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub website: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub phone: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub address_line1: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub address_line2: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub city: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub state: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub postal_code: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub country: Option<String>,
+    pub name: StoredText,
+    pub domain: Option<StoredText>,
+    pub industry: Option<StoredText>,
+    pub size: Option<StoredText>,
+    pub website: Option<StoredText>,
+    pub phone: Option<StoredText>,
+    pub address_line1: Option<StoredText>,
+    pub address_line2: Option<StoredText>,
+    pub city: Option<StoredText>,
+    pub state: Option<StoredText>,
+    pub postal_code: Option<StoredText>,
+    pub country: Option<StoredText>,
     #[sea_orm(column_type = "Decimal(None)", nullable)]
     pub annual_revenue: Option<StoredNumber>,
     pub created_at: StoredTime,

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// The relation of a contact to the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -34,33 +34,20 @@ pub struct Model {
     pub id: Uuid,
     pub org_id: Uuid,
     pub owner_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
-    pub first_name: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub last_name: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub email: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub phone: Option<String>,
+    pub first_name: StoredText,
+    pub last_name: Option<StoredText>,
+    pub email: Option<StoredText>,
+    pub phone: Option<StoredText>,
     pub r#type: ContactType,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub title: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub source: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub avatar_url: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub address_line1: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub address_line2: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub city: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub state: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub postal_code: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub country: Option<String>,
+    pub title: Option<StoredText>,
+    pub source: Option<StoredText>,
+    pub avatar_url: Option<StoredText>,
+    pub address_line1: Option<StoredText>,
+    pub address_line2: Option<StoredText>,
+    pub city: Option<StoredText>,
+    pub state: Option<StoredText>,
+    pub postal_code: Option<StoredText>,
+    pub country: Option<StoredText>,
     pub created_at: StoredTime,
     pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]

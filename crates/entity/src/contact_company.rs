@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredDate, StoredJson, StoredTime};
+use crate::{StoredDate, StoredJson, StoredText, StoredTime};
 
 /// The employment of a contact by a company.
 #[sea_orm::model]
@@ -14,8 +14,7 @@ pub struct Model {
     pub org_id: Uuid,
     pub contact_id: Uuid,
     pub company_id: Uuid,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub title: Option<String>,
+    pub title: Option<StoredText>,
     pub is_primary: bool,
     pub started_at: Option<StoredDate>,
     pub ended_at: Option<StoredDate>,

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -35,8 +35,7 @@ pub struct Model {
     pub org_id: Uuid,
     pub send_id: Uuid,
     pub event_type: EventType,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub url: Option<String>,
+    pub url: Option<StoredText>,
     pub occurred_at: StoredTime,
     pub created_at: StoredTime,
     pub updated_at: StoredTime,

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// An organization: the tenant that every other row belongs to.
 #[sea_orm::model]
@@ -11,14 +11,11 @@ use crate::{StoredJson, StoredTime};
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    #[sea_orm(column_type = "Text")]
-    pub name: String,
-    #[sea_orm(unique, column_type = "Text")]
-    pub slug: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub logo_url: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub domain: Option<String>,
+    pub name: StoredText,
+    #[sea_orm(unique)]
+    pub slug: StoredText,
+    pub logo_url: Option<StoredText>,
+    pub domain: Option<StoredText>,
     pub created_at: StoredTime,
     pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]

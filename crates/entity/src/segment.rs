@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// A segment: named rules that select contacts.
 #[sea_orm::model]
@@ -12,10 +12,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub org_id: Uuid,
-    #[sea_orm(column_type = "Text")]
-    pub name: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub description: Option<String>,
+    pub name: StoredText,
+    pub description: Option<StoredText>,
     #[sea_orm(column_type = "JsonBinary")]
     pub filter_rules: StoredJson,
     pub contact_count: Option<i32>,

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// The delivery status of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -52,8 +52,7 @@ pub struct Model {
     pub status: SendStatus,
     pub sent_at: Option<StoredTime>,
     pub delivered_at: Option<StoredTime>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub error: Option<String>,
+    pub error: Option<StoredText>,
     pub created_at: StoredTime,
     pub updated_at: StoredTime,
     #[sea_orm(column_type = "JsonBinary", nullable)]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::{StoredJson, StoredTime};
+use crate::{StoredJson, StoredText, StoredTime};
 
 /// A person who works for an organization.
 #[sea_orm::model]
@@ -14,16 +14,11 @@ pub struct Model {
     pub org_id: Uuid,
     #[sea_orm(unique)]
     pub auth_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
-    pub email: String,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub full_name: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub avatar_url: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub phone: Option<String>,
-    #[sea_orm(column_type = "Text", nullable)]
-    pub timezone: Option<String>,
+    pub email: StoredText,
+    pub full_name: Option<StoredText>,
+    pub avatar_url: Option<StoredText>,
+    pub phone: Option<StoredText>,
+    pub timezone: Option<StoredText>,
     pub is_active: bool,
     pub last_sign_in_at: Option<StoredTime>,
     pub created_at: StoredTime,

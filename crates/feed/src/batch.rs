@@ -95,5 +95,5 @@ pub(crate) fn size(event: &event::Model) -> usize {
         let text = metadata.0.to_string();
         campaigns_scope::json_weight(text.as_bytes())
     });
-    2 * (256 + event.url.as_ref().map_or(0, String::len) + metadata)
+    2 * (256 + event.url.as_ref().map_or(0, |url| url.len()) + metadata)
 }

@@ -76,6 +76,7 @@ fn value(key: &KeyValue) -> Json {
     match key {
         KeyValue::Null => Json::Null,
         KeyValue::Text(text) => json!(text),
+        KeyValue::StoredText(bytes) => json!([URL_SAFE_NO_PAD.encode(bytes)]),
         KeyValue::Time(time) => json!(time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
         KeyValue::StoredTime(text) => json!([text]),
         KeyValue::Integer(number) => json!(number),
@@ -127,9 +128,13 @@ fn key(kind: KeyKind, value: &Json) -> Option<KeyValue> {
     if value.is_null() {
         return Some(KeyValue::Null);
     }
-    // no stored text contains NUL
+    // text with NUL is encoded as bytes
     let text = |value: &Json| value.as_str().filter(|text| !text.contains('\0')).map(str::to_owned);
     Some(match kind {
+        KeyKind::Text if value.is_array() => {
+            let bytes = URL_SAFE_NO_PAD.decode(value.get(0)?.as_str()?).ok()?;
+            KeyValue::StoredText(bytes.into())
+        }
         KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => KeyValue::Text(text(value)?),
         KeyKind::Time if value.is_array() => KeyValue::StoredTime(text(value.get(0)?)?.into()),
         KeyKind::Time => KeyValue::Time(campaigns_scope::storable_time(value.as_str()?)?),
@@ -200,6 +205,18 @@ mod tests {
             assert!(!decoded(text, Dialect::Postgres) && decoded(text, Dialect::Sqlite), "{text}");
         }
         assert!(!decoded("\0", Dialect::Sqlite));
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_encoded_as_it_is_stored() {
+        let texts = order(KeyKind::Text);
+        for bytes in [&b"a\xff"[..], b"\0", b"\xef\xbf\xbd", b""] {
+            let keys = [KeyValue::StoredText(bytes.into()), KeyValue::Id(Uuid::from_u128(3))];
+            let cursor = encode("order", &keys, None);
+            let decoded = |dialect| decode(&cursor, None, "order", &texts, dialect);
+            assert_eq!(decoded(Dialect::Sqlite), Some(plain(&keys, None)));
+            assert_eq!(decoded(Dialect::Postgres), None);
+        }
     }
 
     #[test]

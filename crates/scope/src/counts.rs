@@ -2,10 +2,11 @@
 //! counts and recounts. The migrations `m0008_counts` and `m0014_upkeep` explain what the counts are
 //! and why they are exact.
 
+use campaigns_entity::StoredText;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::{Error, connections::Session};
+use crate::{Dialect, Error, connections::Session};
 
 /// The right to maintain the counts of all organizations. It comes from
 /// [`Database::counts`](crate::Database::counts), and no request can get it.
@@ -41,8 +42,12 @@ impl Key {
 
     fn read(self, row: &QueryResult) -> Result<String, DbErr> {
         match self {
-            Self::Id(name) => row.try_get::<Uuid>("", name).map(|id| id.to_string()),
-            Self::Text(name) => row.try_get("", name),
+            // in SQLite, another program can have stored another value
+            Self::Id(name) => row
+                .try_get::<Uuid>("", name)
+                .map(|id| id.to_string())
+                .or_else(|_| Ok(row.try_get::<StoredText>("", name)?.0)),
+            Self::Text(name) => Ok(row.try_get::<StoredText>("", name)?.0),
         }
     }
 }
@@ -285,8 +290,12 @@ impl Counts {
             .map(|table| format!("SELECT org_id AS id FROM {}", table.name))
             .collect::<Vec<_>>()
             .join(" UNION ");
-        let sql = format!("SELECT id FROM organizations UNION {sql} ORDER BY id");
-        let statement = Statement::from_string(self.session.get_database_backend(), sql);
+        let backend = self.session.get_database_backend();
+        let sql = format!(
+            "SELECT id FROM (SELECT id FROM organizations UNION {sql}) AS named WHERE {} ORDER BY id",
+            Dialect::of(backend).is_id("id")
+        );
+        let statement = Statement::from_string(backend, sql);
         let rows = self.session.reading().query_all_raw(statement).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, DbErr>>()?)
     }

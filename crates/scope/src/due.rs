@@ -86,6 +86,8 @@ impl Operator {
             sql += &format!(" AND NOT ({is_resting})");
             values.push(ids.iter().map(Uuid::to_string).collect::<Json>().into());
         }
+        // the worker cannot enter what has no ID
+        sql += &format!(" AND {} AND {}", dialect.is_id("id"), dialect.is_id("org_id"));
         sql += &format!(" ORDER BY scheduled_at, id LIMIT {most}");
         let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
         let rows = session.query_all_raw(statement).await?;

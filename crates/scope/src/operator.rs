@@ -4,6 +4,7 @@ use campaigns_entity::{campaign, organization};
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, EntityTrait, PaginatorTrait, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use crate::{
     Error, Role, Scope,
     budget::Budgets,
     connections::{Lane, Session},
+    unreadable::read_rows,
 };
 
 /// The right to do what no token allows: to create organizations and to enter any of them. It comes
@@ -55,11 +57,12 @@ impl Operator {
     /// # Errors
     /// Any error of the database.
     pub async fn organizations(&self) -> Result<Vec<organization::Model>, Error> {
-        Ok(organization::Entity::find()
+        let session = self.session.reading();
+        let select = organization::Entity::find()
             .order_by_asc(organization::Column::CreatedAt)
-            .order_by_asc(organization::Column::Id)
-            .all(&self.session.reading())
-            .await?)
+            .order_by_asc(organization::Column::Id);
+        let rows = session.query_all_raw(select.build(session.get_database_backend())).await?;
+        read_rows::<organization::Entity>(&rows)
     }
 
     /// Whether any organization has a campaign.
@@ -86,8 +89,8 @@ impl Operator {
         let scope = Scope::of(session, self.budgets.clone(), id, Role::Admin);
         let row = organization::ActiveModel {
             id: Set(id),
-            name: Set(name.to_owned()),
-            slug: Set(slug.to_owned()),
+            name: Set(name.into()),
+            slug: Set(slug.into()),
             created_at: Set(created_at.into()),
             updated_at: Set(created_at.into()),
             ..Default::default()

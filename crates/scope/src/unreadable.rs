@@ -1,6 +1,6 @@
 //! Rows that this version cannot read, because a newer version or another program has stored an
-//! unknown enum value, or another value that the column allows and the Rust type does not. Such rows
-//! are left out, so that neither a list nor the feed stops at them.
+//! unknown enum value, an ID that is not a UUID, or another value that the column allows and the Rust
+//! type does not. Such rows are left out, so that neither a list nor the feed stops at them.
 
 use std::{
     any::TypeId,
@@ -14,8 +14,9 @@ use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, QueryResult,
     RuntimeErr,
     sea_query::ColumnType,
-    sqlx::{self, Row},
+    sqlx::{self, Row, TypeInfo, ValueRef},
 };
+use uuid::Uuid;
 
 use crate::Error;
 
@@ -53,22 +54,17 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
     rows: &mut Vec<QueryResult>,
     columns: &[E::Column],
 ) -> Result<(), Error> {
-    let enums = enums::<E>();
+    let checked = checked_columns::<E>();
     for (index, column) in columns.iter().enumerate() {
-        let Some((_, variants)) = enums.iter().find(|(name, _)| *name == column.as_str()) else {
+        let Some((_, checked)) = checked.iter().find(|(name, _)| *name == column.as_str()) else {
             continue;
         };
         let mut failed = None;
-        rows.retain(|row| match row.try_get_by_index::<Option<String>>(index) {
-            _ if is_known_text(row, index, variants) => true,
-            Ok(Some(value)) if !variants.contains(&value) => {
-                let why = format!("{value} is not a {}", column.as_str());
+        rows.retain(|row| match checked.fault(row, index) {
+            Ok(None) => true,
+            Ok(Some(fault)) => {
+                let why = format!("{}: {fault}", column.as_str());
                 leave_out(E::default().table_name(), &why);
-                false
-            }
-            Ok(_) => true,
-            Err(error) if is_of_value(&error) => {
-                leave_out(E::default().table_name(), &error);
                 false
             }
             Err(error) => {
@@ -83,25 +79,73 @@ pub(crate) fn leave_out_unknown<E: EntityTrait>(
     Ok(())
 }
 
-/// The enum columns of a table, each with its known values.
-type Enums = Arc<[(&'static str, Vec<String>)]>;
+/// A column that can have a value with which its row cannot be shown.
+enum CheckedColumn {
+    /// An enum with these known values.
+    Enum(Vec<String>),
+    /// An ID. In SQLite, it is a blob of 16 bytes, which statements compare it with.
+    Id,
+}
 
-/// The enum columns of a table. They are cached, since a column's definition is made anew each time.
-fn enums<E: EntityTrait>() -> Enums {
-    static CACHE: LazyLock<RwLock<HashMap<TypeId, Enums>>> = LazyLock::new(RwLock::default);
+impl CheckedColumn {
+    /// Why the value at a position in a row cannot be read, if it cannot.
+    fn fault(&self, row: &QueryResult, index: usize) -> Result<Option<String>, DbErr> {
+        let read = match self {
+            Self::Enum(known) if is_known_text(row, index, known) => return Ok(None),
+            Self::Enum(known) => row.try_get_by_index::<Option<String>>(index).map(|value| {
+                value
+                    .filter(|value| !known.contains(value))
+                    .map(|value| format!("{value} is unknown"))
+            }),
+            Self::Id if is_id_in_postgres(row, index) => return Ok(None),
+            Self::Id => row
+                .try_get_by_index::<Option<Uuid>>(index)
+                .map(|_| has_text(row, index).then(|| "text is not an ID".to_owned())),
+        };
+        match read {
+            Err(error) if is_of_value(&error) => Ok(Some(error.to_string())),
+            read => read,
+        }
+    }
+}
+
+/// The checked columns of a table.
+type CheckedColumns = Arc<[(&'static str, CheckedColumn)]>;
+
+/// The checked columns of a table. They are cached, since a column's definition is made anew each time.
+fn checked_columns<E: EntityTrait>() -> CheckedColumns {
+    static CACHE: LazyLock<RwLock<HashMap<TypeId, CheckedColumns>>> =
+        LazyLock::new(RwLock::default);
     let table = TypeId::of::<E>();
     let known = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&table).cloned();
     known.unwrap_or_else(|| {
         let of_column = |column: E::Column| match column.def().get_column_type() {
             ColumnType::Enum { variants, .. } => {
-                Some((column.as_str(), variants.iter().map(ToString::to_string).collect()))
+                let known = variants.iter().map(ToString::to_string).collect();
+                Some((column.as_str(), CheckedColumn::Enum(known)))
             }
+            ColumnType::Uuid => Some((column.as_str(), CheckedColumn::Id)),
             _ => None,
         };
-        let found: Enums = E::Column::iter().filter_map(of_column).collect();
+        let found: CheckedColumns = E::Column::iter().filter_map(of_column).collect();
         CACHE.write().unwrap_or_else(PoisonError::into_inner).insert(table, Arc::clone(&found));
         found
     })
+}
+
+/// Whether a column of a row of PostgreSQL is null or has the length of an ID, without reading it. False for
+/// any other row.
+fn is_id_in_postgres(row: &QueryResult, index: usize) -> bool {
+    let Some(Ok(value)) = row.try_as_pg_row().map(|row| row.try_get_raw(index)) else {
+        return false;
+    };
+    value.is_null() || value.as_bytes().is_ok_and(|bytes| bytes.len() == 16)
+}
+
+/// Whether a column of a row of SQLite has text.
+fn has_text(row: &QueryResult, index: usize) -> bool {
+    let value = row.try_as_sqlite_row().and_then(|row| row.try_get_raw(index).ok());
+    value.is_some_and(|value| value.type_info().name() == "TEXT")
 }
 
 /// Whether a column of a row of PostgreSQL is text with one of these values, without reading it. False

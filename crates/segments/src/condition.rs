@@ -276,6 +276,9 @@ impl Compiler<'_> {
             Operand::One(Value::Text(part)) if test == Test::EndsWith => {
                 self.dialect.ends_with(own, part)
             }
+            Operand::One(Value::Text(text)) if test == Test::Equal => {
+                self.dialect.is_text(own, text)
+            }
             Operand::One(value) => {
                 let bound = self.bound(value);
                 match test {
@@ -295,8 +298,15 @@ impl Compiler<'_> {
             Value::Number(number) => Some(number.clone()),
             _ => None,
         };
+        let text = |value: &Value| match value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
         let numbers: Vec<Number> = values.iter().filter_map(number).collect();
-        if numbers.is_empty() {
+        let texts: Vec<String> = values.iter().filter_map(text).collect();
+        if !texts.is_empty() {
+            self.dialect.is_text_in(own, texts)
+        } else if numbers.is_empty() {
             self.dialect.is_in(own, values.iter().filter_map(|value| self.plain(value)))
         } else {
             self.dialect.is_json_number_in(own, numbers)

@@ -141,7 +141,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
     let now = Utc::now();
     let users = [Uuid::new_v4(), Uuid::new_v4()];
     for id in users {
-        let email = Set(format!("{id}@example.com"));
+        let email = Set(format!("{id}@example.com").into());
         let row = user::ActiveModel { id: Set(id), email, ..Default::default() };
         scope.insert::<user::Entity>(row).await.unwrap();
     }
@@ -153,7 +153,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
         let mut of = |name: &'static str, rng: &mut ChaCha8Rng| {
             let value = text(rng);
             person.values.insert(name, value.iter().map(|text| json!(text)).collect());
-            Set(value)
+            Set(value.map(Into::into))
         };
         let row = contact::ActiveModel {
             last_name: of("last_name", rng),
@@ -184,7 +184,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
         person.metadata = stored.clone().unwrap_or_default();
         contacts.push(contact::ActiveModel {
             id: Set(person.id),
-            first_name: Set(first_name.to_owned()),
+            first_name: Set(first_name.into()),
             r#type: Set(of_type),
             owner_id: Set(owner),
             created_at: Set(created.into()),
@@ -201,10 +201,10 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
     for _ in 0..8 {
         let row = company::ActiveModel {
             id: Set(Uuid::new_v4()),
-            name: Set((*TEXTS.choose(rng).unwrap()).to_owned()),
-            domain: Set(text(rng)),
-            industry: Set(text(rng)),
-            size: Set(text(rng)),
+            name: Set((*TEXTS.choose(rng).unwrap()).into()),
+            domain: Set(text(rng).map(Into::into)),
+            industry: Set(text(rng).map(Into::into)),
+            size: Set(text(rng).map(Into::into)),
             ..Default::default()
         };
         columns.push([
@@ -221,7 +221,11 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
         let count = rng.random_range(0..3);
         for index in (0..companies.len()).collect::<Vec<_>>().sample(rng, count) {
             for (name, value) in &columns[*index] {
-                person.values.entry(name).or_default().extend(value.iter().map(|text| json!(text)));
+                person
+                    .values
+                    .entry(name)
+                    .or_default()
+                    .extend(value.iter().map(|text| json!(text.0)));
             }
             employments.push(contact_company::ActiveModel {
                 id: Set(Uuid::new_v4()),
@@ -238,7 +242,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
     world.campaigns = (0..4).map(|_| Uuid::new_v4()).collect();
     let campaigns = world.campaigns.iter().map(|id| campaign::ActiveModel {
         id: Set(*id),
-        name: Set("x".to_owned()),
+        name: Set("x".into()),
         ..Default::default()
     });
     scope.insert_all::<campaign::Entity>(campaigns.collect()).await.unwrap();
@@ -273,7 +277,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                     send_id: Set(send),
                     event_type: Set(of_type),
                     // another program can store any url
-                    url: Set(url.map(ToOwned::to_owned)),
+                    url: Set(url.map(Into::into)),
                     occurred_at: Set(at.into()),
                     metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }).into())),
                     ..Default::default()

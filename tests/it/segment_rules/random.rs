@@ -11,6 +11,7 @@ use super::{
     evaluator::{BOOLEAN, CAMPAIGN, ID, NUMBER, TEXT, TIME, operators, selects},
     people::{self, Person, TEXTS, World},
 };
+use crate::filters::ignore_case;
 
 const METADATA: &[&str] = &[
     "metadata.plan",
@@ -245,13 +246,24 @@ fn expected(world: &World, rules: &Json, now: DateTime<Utc>) -> Vec<Uuid> {
 
 #[on_both_databases]
 async fn random_rules_select_what_the_plain_evaluator_selects(app: TestApp) {
+    compare_with_evaluator(&app).await;
+}
+
+#[tokio::test]
+async fn random_rules_select_the_same_where_a_collation_considers_other_texts_equal() {
+    let app = TestApp::adopted().start().await;
+    ignore_case(&app, "contacts, companies").await;
+    compare_with_evaluator(&app).await;
+}
+
+async fn compare_with_evaluator(app: &TestApp) {
     let seed = std::env::var("RULES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(91);
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
-    people::make(&app, &other.scope, &mut rng, 10).await;
-    let world = people::make(&app, &acme.scope, &mut rng, 60).await;
+    people::make(app, &other.scope, &mut rng, 10).await;
+    let world = people::make(app, &acme.scope, &mut rng, 60).await;
     let mut maker = Maker { rng: &mut rng, world: &world, left: every_rule() };
     let mut rules: Vec<Json> = (0..300).map(|round| maker.group(1 + round % 4)).collect();
     // and each rule by itself

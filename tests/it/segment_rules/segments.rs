@@ -20,7 +20,7 @@ async fn store(acme: &Organization, rules: Json) -> Uuid {
     let id = Uuid::new_v4();
     let row = segment::ActiveModel {
         id: Set(id),
-        name: Set("x".to_owned()),
+        name: Set("x".into()),
         filter_rules: Set(rules.into()),
         ..Default::default()
     };

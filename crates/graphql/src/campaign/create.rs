@@ -52,10 +52,10 @@ pub(crate) async fn create(
         .transpose()?;
 
     let row = campaign::ActiveModel {
-        name: Set(name),
-        subject: Set(subject),
-        body: Set(body),
-        channel: Set(channel),
+        name: Set(name.into()),
+        subject: Set(subject.map(Into::into)),
+        body: Set(body.map(Into::into)),
+        channel: Set(channel.into()),
         status: Set(match scheduled_at {
             Some(_) => CampaignStatus::Scheduled,
             None => CampaignStatus::Draft,

@@ -52,7 +52,7 @@ async fn copy(ctx: &Context<'_>, id: Uuid, name: Option<&str>) -> Result<campaig
             let row = campaign::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 creator_id: Set(creator.map(|user| user.id)),
-                name: Set(name.map_or_else(|| copy_of(&original_name), str::to_owned)),
+                name: Set(name.map_or_else(|| copy_of(&original_name).into(), Into::into)),
                 subject: Set(subject),
                 body: Set(body),
                 channel: Set(channel),

@@ -51,10 +51,10 @@ pub(crate) async fn update(
 
     let changes_content = subject.is_some() || body.is_some() || channel.is_some();
     let changes = campaign::ActiveModel {
-        name: set(name),
-        subject: set(subject),
-        body: set(body),
-        channel: set(channel),
+        name: set(name.map(Into::into)),
+        subject: set(subject.map(|subject| subject.map(Into::into))),
+        body: set(body.map(|body| body.map(Into::into))),
+        channel: set(channel.map(Into::into)),
         metadata: set(metadata.map(|metadata| metadata.map(Into::into))),
         ..Default::default()
     };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, Enum, ID, Object};
-use campaigns_entity::{company, contact, contact_company, event, send};
+use campaigns_entity::{StoredText, company, contact, contact_company, event, send};
 use campaigns_operation::object::Objects;
 use uuid::Uuid;
 
@@ -89,7 +89,7 @@ impl ContactFields {
                     scope.by_column::<contact_company::Entity>(of, contacts).await?;
                 let ids = employments.iter().map(|employment| employment.company_id);
                 let found = scope.by_ids::<company::Entity>(ids).await?;
-                let names: HashMap<Uuid, String> =
+                let names: HashMap<Uuid, StoredText> =
                     found.iter().map(|company| (company.id, company.name.clone())).collect();
                 let found = rows::by_id(rows::from_models::<company::Entity>(found));
                 employments.sort_by_key(|employment| {

@@ -204,24 +204,24 @@ impl All<'_> {
         let StringFilter { eq, ne, r#in, not_in, contains, starts_with, ends_with, is_null } =
             filter;
         let check = |value: &String, path: Path<'_>| input::text(value.clone(), path);
+        let dialect = self.scope.dialect();
+        let own = Expr::col(column.as_column_ref());
         if let Some(value) = eq {
             let path = path.field("eq");
             let value = check(value, path)?;
-            self.push(path, column.eq(value))?;
+            self.push(path, dialect.is_text(own.clone(), &value))?;
         }
         if let Some(value) = ne {
             let path = path.field("ne");
             let value = check(value, path)?;
-            self.push_not(path, column.eq(value))?;
+            self.push_not(path, dialect.is_text(own.clone(), &value))?;
         }
         for (name, values, positive) in [("in", r#in, true), ("notIn", not_in, false)] {
             let Some(values) = values else { continue };
             let path = path.field(name);
             let values = self.values(path, values, check)?;
-            self.boolean(path, Some(positive), |scope| scope.dialect().is_one_of(column, values))?;
+            self.boolean(path, Some(positive), |_| dialect.is_text_in(own.clone(), values))?;
         }
-        let dialect = self.scope.dialect();
-        let own = Expr::col(column.as_column_ref());
         for (name, part) in
             [("contains", contains), ("startsWith", starts_with), ("endsWith", ends_with)]
         {

@@ -48,8 +48,8 @@ pub(crate) async fn create(
     };
     let row = segment::ActiveModel {
         id: Set(Uuid::now_v7()),
-        name: Set(name),
-        description: Set(description),
+        name: Set(name.into()),
+        description: Set(description.map(Into::into)),
         filter_rules: Set(filter_rules.into()),
         metadata: Set(Some(metadata.into())),
         ..Default::default()

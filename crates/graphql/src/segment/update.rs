@@ -49,8 +49,8 @@ pub(crate) async fn update(
     })?;
 
     let changes = segment::ActiveModel {
-        name: set(name),
-        description: set(description),
+        name: set(name.map(Into::into)),
+        description: set(description.map(|text| text.map(Into::into))),
         filter_rules: set(filter_rules.map(Into::into)),
         metadata: set(metadata.map(|metadata| metadata.map(Into::into))),
         ..Default::default()

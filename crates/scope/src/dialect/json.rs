@@ -17,6 +17,15 @@ pub enum JsonKind {
     Boolean,
 }
 
+/// A JSON column in SQLite. Text that is not JSON, which can be stored where no CHECK holds, counts as a
+/// string, since the functions of SQLite fail at it.
+fn json_in_sqlite(column: &str) -> String {
+    format!(
+        "CASE WHEN {column} IS NULL OR json_valid({column}) THEN {column} \
+         ELSE json_quote(CAST({column} AS TEXT)) END"
+    )
+}
+
 impl Dialect {
     /// The condition that the JSON in a column contains this value, like PostgreSQL's `@>`: all of its
     /// keys and values, and the elements of arrays in any order, at any depth. Null counts as `{}`.
@@ -40,7 +49,8 @@ impl Dialect {
                     self.backend(),
                     &format!(
                         "EXISTS (SELECT 1 FROM \
-                         json_each(json_array(json(coalesce(nullif({column}, 'null'), '{{}}')))) AS e0 WHERE {test})"
+                         json_each(json_array(json(coalesce(nullif({}, 'null'), '{{}}')))) AS e0 WHERE {test})",
+                        json_in_sqlite(column)
                     ),
                     values,
                 )
@@ -55,9 +65,10 @@ impl Dialect {
             Self::Postgres => {
                 format!("jsonb_typeof({column}) = 'object' AND jsonb_exists({column}, ?)")
             }
+            // what is not JSON is not an object
             Self::Sqlite => format!(
-                "CASE json_type({column}) WHEN 'object' THEN EXISTS \
-                 (SELECT 1 FROM json_each({column}) AS e0 WHERE e0.key = ?) ELSE FALSE END"
+                "CASE WHEN json_valid({column}) THEN CASE json_type({column}) WHEN 'object' THEN EXISTS \
+                 (SELECT 1 FROM json_each({column}) AS e0 WHERE e0.key = ?) ELSE FALSE END ELSE FALSE END"
             ),
         };
         custom(self.backend(), &text, vec![key.into()])
@@ -128,7 +139,8 @@ impl Dialect {
                 };
                 let object = "CASE e.type WHEN 'object' THEN e.value END";
                 let outer = keys.len().saturating_sub(1);
-                let within = (0..outer).fold(column.to_owned(), |within, _| under(object, &within));
+                let valid = format!("CASE WHEN json_valid({column}) THEN {column} END");
+                let within = (0..outer).fold(valid, |within, _| under(object, &within));
                 custom(self.backend(), &under(expression, &within), names.collect())
             }
         }

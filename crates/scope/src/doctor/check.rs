@@ -1,6 +1,10 @@
 //! A check, and the rows that it looks for.
 
+use campaigns_entity::StoredText;
+use sea_orm::{DbErr, QueryResult};
 use uuid::Uuid;
+
+use crate::Dialect;
 
 /// A check for one problem.
 #[derive(Clone, Debug)]
@@ -45,22 +49,36 @@ impl Rows {
         Self { table, join: String::new(), condition: condition.into(), other: None }
     }
 
-    pub(super) fn sql(&self, most: u64) -> String {
+    pub(super) fn sql(&self, most: u64, dialect: Dialect) -> String {
         let Self { table, join, condition, other } = self;
         let organization = if *table == "organizations" { "t.id" } else { "t.org_id" };
-        let other = other.map_or("NULL".to_owned(), |column| format!("t.{column}"));
+        let organization = dialect.id_as_text(organization);
+        let other =
+            other.map_or("NULL".to_owned(), |column| dialect.id_as_text(&format!("t.{column}")));
         format!(
-            "SELECT t.id AS id, {organization} AS org_id, {other} AS other, count(*) OVER () AS all_of_them \
-             FROM {table} AS t {join} WHERE {condition} ORDER BY t.id LIMIT {most}"
+            "SELECT {id} AS id, {organization} AS org_id, {other} AS other, count(*) OVER () AS all_of_them \
+             FROM {table} AS t {join} WHERE {condition} ORDER BY t.id LIMIT {most}",
+            id = dialect.id_as_text("t.id"),
         )
     }
 
-    pub(super) fn line(&self, id: Uuid, organization: Uuid, other: Option<Uuid>) -> String {
-        let row = format!("{} {id} of organization {organization}", self.table);
-        match self.other.zip(other) {
-            Some((column, other)) => format!("{row}: {column} {other}"),
-            None => row,
-        }
+    /// The line of a row that [`Rows::sql`] selects.
+    pub(super) fn line(&self, row: &QueryResult) -> Result<String, DbErr> {
+        let read =
+            |column| {
+                let text = row.try_get::<Option<StoredText>>("", column)?;
+                Ok::<_, DbErr>(text.map(|StoredText(text)| {
+                    Uuid::try_parse(&text).map_or(text, |id| id.to_string())
+                }))
+            };
+        let missing = || "NULL".to_owned();
+        let id = read("id")?.unwrap_or_else(missing);
+        let organization = read("org_id")?.unwrap_or_else(missing);
+        let line = format!("{} {id} of organization {organization}", self.table);
+        Ok(match self.other.zip(read("other")?) {
+            Some((column, other)) => format!("{line}: {column} {other}"),
+            None => line,
+        })
     }
 
     pub(super) fn check(self, wrong: impl Into<String>, remedy: impl Into<String>) -> Check {

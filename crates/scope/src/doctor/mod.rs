@@ -14,11 +14,10 @@ mod values;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use uuid::Uuid;
 
 pub use check::Check;
 
-use crate::{Error, connections::Session, sequence, tables, triggers};
+use crate::{Dialect, Error, connections::Session, sequence, tables, triggers};
 use check::{Probe, Rows};
 
 /// The allowed difference between clocks, for times in the future.
@@ -93,17 +92,14 @@ impl Doctor {
     }
 
     async fn rows(&self, rows: &Rows, now: DateTime<Utc>, most: u64) -> Result<Findings, Error> {
-        let sql = rows.sql(most);
+        let sql = rows.sql(most, Dialect::of(self.backend()));
         let values = if sql.contains("$1") { vec![(now + AHEAD).into()] } else { Vec::new() };
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);
         let found = self.session.query_all_raw(statement).await?;
         let mut named = Vec::with_capacity(found.len());
         let mut all: i64 = 0;
         for row in &found {
-            let (id, organization): (Uuid, Uuid) =
-                (row.try_get("", "id")?, row.try_get("", "org_id")?);
-            let other: Option<Uuid> = row.try_get("", "other")?;
-            named.push(rows.line(id, organization, other));
+            named.push(rows.line(row)?);
             all = row.try_get("", "all_of_them")?;
         }
         Ok(Findings { named, all: all.unsigned_abs() })

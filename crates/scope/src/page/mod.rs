@@ -30,6 +30,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryResult,
     sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement},
+    sqlx::{Decode, Row, Sqlite},
 };
 use uuid::Uuid;
 
@@ -346,7 +347,10 @@ fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, Db
     let is_enum = matches!(kind, KeyKind::Enum(..) | KeyKind::Position(_));
     let name = if is_enum { key_name(index) } else { sort_name(index) };
     Ok(match kind {
-        KeyKind::Text | KeyKind::Enum(..) | KeyKind::Position(_) => {
+        KeyKind::Text => {
+            row.try_get::<Option<StoredText>>("", &name)?.map(|text| text_key(row, &name, text))
+        }
+        KeyKind::Enum(..) | KeyKind::Position(_) => {
             row.try_get::<Option<String>>("", &name)?.map(KeyValue::Text)
         }
         KeyKind::Time => {
@@ -357,6 +361,22 @@ fn key_of(row: &QueryResult, index: usize, kind: KeyKind) -> Result<KeyValue, Db
         KeyKind::Id => row.try_get::<Option<Uuid>>("", &name)?.map(KeyValue::Id),
     }
     .unwrap_or(KeyValue::Null))
+}
+
+/// The key of text, which has to compare like the stored bytes.
+fn text_key(row: &QueryResult, name: &str, StoredText(text): StoredText) -> KeyValue {
+    let is_exact = !text.contains(['\0', char::REPLACEMENT_CHARACTER]);
+    let bytes = if is_exact { None } else { stored_bytes(row, name) };
+    match bytes {
+        Some(bytes) => KeyValue::StoredText(bytes.into()),
+        None => KeyValue::Text(text),
+    }
+}
+
+/// The bytes of text in a row of SQLite.
+fn stored_bytes(row: &QueryResult, name: &str) -> Option<Vec<u8>> {
+    let value = row.try_as_sqlite_row()?.try_get_raw(name).ok()?;
+    <Vec<u8> as Decode<Sqlite>>::decode(value).ok()
 }
 
 /// The key of a time, which has to compare like the stored value. SQLite compares text, so the key of

@@ -45,6 +45,8 @@ pub enum KeyValue {
     Null,
     /// Text, or the value of an enum.
     Text(String),
+    /// Text that is not UTF-8, or has a NUL, which SQLite stores: its bytes.
+    StoredText(Arc<[u8]>),
     /// A time.
     Time(DateTime<Utc>),
     /// A time that RFC 3339 cannot represent, or that SQLite stores in another format: the text of the
@@ -65,6 +67,8 @@ impl KeyKind {
             (Self::Time, KeyValue::StoredTime(text)) => {
                 dialect == Dialect::Sqlite || StoredTime::of_postgres_text(text).is_some()
             }
+            // PostgreSQL has no such text
+            (Self::Text, KeyValue::StoredText(_)) => dialect == Dialect::Sqlite,
             (Self::Text, KeyValue::Text(_))
             | (Self::Time, KeyValue::Time(_))
             | (Self::Integer, KeyValue::Integer(_))
@@ -167,6 +171,9 @@ impl OrderKey {
                 Expr::val(i64::try_from(position).unwrap_or(i64::MAX))
             }
             (_, KeyValue::Text(text), _) => Expr::val(text.clone()),
+            (_, KeyValue::StoredText(bytes), _) => {
+                Expr::cust_with_expr("CAST(? AS TEXT)", Expr::val(bytes.to_vec()))
+            }
             (_, KeyValue::Time(time), _) => Expr::val(*time),
             (_, KeyValue::StoredTime(text), Dialect::Postgres) => {
                 Expr::val(text.to_string()).cast_as(Alias::new("timestamptz"))

@@ -1,7 +1,7 @@
 //! The people of the demo data: users, companies, contacts and segments.
 
 use campaigns_entity::{
-    company,
+    StoredText, company,
     contact::{self, ContactType},
     contact_company,
     membership::{self, MembershipRole, MembershipStatus},
@@ -128,7 +128,7 @@ pub(super) async fn load(
         .map(|company| {
             let industry = company.industry.as_ref().as_deref().unwrap_or("");
             let industry = INDUSTRIES.iter().find(|known| **known == industry);
-            let domain = company.domain.as_ref().clone().unwrap_or_else(|| "example.com".into());
+            let domain = company.domain.as_ref().as_deref().unwrap_or("example.com").to_owned();
             (*company.id.as_ref(), *industry.unwrap_or(&""), domain)
         })
         .collect();
@@ -170,8 +170,8 @@ pub(super) async fn load(
     let rows = segments.into_iter().zip(&segment_ids).zip(counts).map(|((segment, id), count)| {
         segment::ActiveModel {
             id: Set(*id),
-            name: Set(segment.name.to_owned()),
-            description: Set(Some(segment.description.to_owned())),
+            name: Set(segment.name.into()),
+            description: Set(Some(segment.description.into())),
             filter_rules: Set(segment.rules.into()),
             contact_count: Set(Some(count)),
             created_at: Set((now - TimeDelta::days(120)).into()),
@@ -200,8 +200,8 @@ async fn load_users(
             .insert::<user::Entity>(user::ActiveModel {
                 id: Set(id(rng)),
                 auth_id: Set(subject),
-                email: Set(address(&first, &last, organization.slug)),
-                full_name: Set(Some(format!("{first} {last}"))),
+                email: Set(address(&first, &last, organization.slug).into()),
+                full_name: Set(Some(format!("{first} {last}").into())),
                 is_active: Set(true),
                 created_at: Set(at.into()),
                 updated_at: Set(at.into()),
@@ -229,11 +229,11 @@ fn company(rng: &mut ChaCha8Rng, at: DateTime<Utc>) -> company::ActiveModel {
     let domain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     company::ActiveModel {
         id: Set(id(rng)),
-        domain: Set(Some(format!("{}.example", domain.to_lowercase()))),
-        name: Set(name),
+        domain: Set(Some(format!("{}.example", domain.to_lowercase()).into())),
+        name: Set(name.into()),
         industry: Set(pick(rng, INDUSTRIES)),
         size: Set(pick(rng, SIZES)),
-        city: Set(Some(CityName().fake_with_rng(rng))),
+        city: Set(Some(CityName().fake_with_rng::<String, _>(rng).into())),
         country: Set(pick(rng, COUNTRIES)),
         created_at: Set(at.into()),
         updated_at: Set(at.into()),
@@ -259,15 +259,17 @@ fn contact(
     contact::ActiveModel {
         id: Set(id(rng)),
         owner_id: Set(owner.filter(|_| rng.random_bool(0.6))),
-        first_name: Set(first),
-        last_name: Set(Some(last).filter(|_| rng.random_bool(0.98))),
-        email: Set(email),
-        phone: Set(rng.random_bool(0.5).then(|| PhoneNumber().fake_with_rng(rng))),
+        first_name: Set(first.into()),
+        last_name: Set(Some(last).filter(|_| rng.random_bool(0.98)).map(Into::into)),
+        email: Set(email.map(Into::into)),
+        phone: Set(rng
+            .random_bool(0.5)
+            .then(|| PhoneNumber().fake_with_rng::<String, _>(rng).into())),
         r#type: Set(weighted(rng)),
-        title: Set(Some(Title().fake_with_rng(rng))),
+        title: Set(Some(Title().fake_with_rng::<String, _>(rng).into())),
         source: Set(pick(rng, SOURCES)),
-        city: Set(Some(CityName().fake_with_rng(rng))),
-        state: Set(Some(StateName().fake_with_rng(rng))),
+        city: Set(Some(CityName().fake_with_rng::<String, _>(rng).into())),
+        state: Set(Some(StateName().fake_with_rng::<String, _>(rng).into())),
         country: Set(pick(rng, COUNTRIES)),
         created_at: Set(created_at.into()),
         updated_at: Set(created_at.into()),
@@ -279,8 +281,8 @@ fn address(first: &str, last: &str, slug: &str) -> String {
     format!("{}.{}@{slug}.example", first.to_lowercase(), last.to_lowercase()).replace('\'', "")
 }
 
-fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> Option<String> {
-    from.choose(rng).map(|&value| value.to_owned())
+fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> Option<StoredText> {
+    from.choose(rng).map(|&value| value.into())
 }
 
 fn weighted(rng: &mut ChaCha8Rng) -> ContactType {
