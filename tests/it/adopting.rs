@@ -1,4 +1,5 @@
-//! Databases that another program has made and the service adopts: nothing of theirs changes.
+//! Databases that another program created and the service adopts: none of that program's objects
+//! change.
 
 use std::{collections::BTreeSet, io::Write, time::Duration};
 
@@ -31,8 +32,8 @@ async fn undo_all(database: &TestDatabase) {
     }
 }
 
-/// An organization of another program, with a campaign, sends to `contacts` contacts, and events of
-/// these.
+/// An organization of another program, with a campaign, `contacts` contacts with a send each, and
+/// events of these sends.
 async fn fill(database: &TestDatabase, contacts: usize, events: usize) -> Uuid {
     let org = Uuid::new_v4();
     run(
@@ -59,7 +60,7 @@ async fn fill(database: &TestDatabase, contacts: usize, events: usize) -> Uuid {
     org
 }
 
-/// The figures of each campaign: those of the service beside those that the seed's SQL gives.
+/// Compares the service's figures of each campaign with the seed's SQL.
 async fn compare_figures(app: &TestApp, organization: &Organization) {
     let query = "{ campaigns(first: 100, orderBy: [{ field: NAME }]) { nodes { name stats { sends \
                  delivered opens clicks uniqueOpens uniqueClicks } } } }";
@@ -160,7 +161,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     stop.send_replace(true);
     while let Some(writer) = writers.join_next().await {
         let (written, waited) = writer.unwrap();
-        // a machine with more to do than cores aside
+        // the limit allows for a busy machine
         assert!(written > 20 && waited * 100 <= written, "{waited} of {written}");
     }
     assert!(steps.lock().unwrap().iter().filter(|step| step.done.is_some()).count() > 20);
@@ -168,7 +169,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
     let app = TestApp::on_database(database).start().await;
     let theirs = app.existing_organization(org).await;
     compare_figures(&app, &theirs).await;
-    // what was there before says when it was written, as before
+    // existing rows keep their `updated_at`
     assert!(app.count("campaign_events WHERE updated_at = '2020-01-01'").await > 150_000);
     let all = app.count("campaign_events").await;
     assert_eq!(
@@ -180,7 +181,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
         .data("{ events(first: 1, orderBy: [{ field: FEED }]) { totalCount } }", json!({}))
         .await;
     assert_eq!(data["events"]["totalCount"], all);
-    // and what comes now is followed
+    // new events are followed
     let mut socket = Socket::of(&theirs.member).await;
     let cursor = theirs.member.feed_cursor().await;
     socket
@@ -199,7 +200,7 @@ async fn a_large_database_is_adopted_while_others_write_to_it() {
 }
 
 #[tokio::test]
-async fn an_adoption_that_was_cut_off_goes_on() {
+async fn an_interrupted_adoption_continues() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     fill(&database, 100, 30_000).await;
@@ -221,13 +222,13 @@ async fn an_adoption_that_was_cut_off_goes_on() {
 }
 
 #[tokio::test]
-async fn an_adoption_that_was_cut_off_can_be_undone() {
+async fn an_interrupted_adoption_can_be_undone() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     fill(&database, 100, 30_000).await;
     let sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
                     AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    // later and later, until enough runs had begun when they were cut off
+    // each run is cut off later, until enough runs had started by then
     let (mut begun, mut cut_after) = (0, Duration::from_millis(150));
     while begun < 4 {
         let url = database.url.clone();
@@ -235,7 +236,7 @@ async fn an_adoption_that_was_cut_off_can_be_undone() {
         tokio::time::sleep(cut_after).await;
         run.abort();
         run.await.ok();
-        // PostgreSQL ends the statement that it was executing
+        // PostgreSQL finishes the statement that it was executing
         until("its sessions end", Duration::from_mins(2), async || {
             rows(&database, sessions).await.is_empty()
         })
@@ -253,7 +254,7 @@ async fn an_adoption_that_was_cut_off_can_be_undone() {
 async fn undoing_nothing_drops_an_empty_table_of_migrations_and_no_other() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
-    // as a run leaves it that ends before its first migration
+    // as after a run that ends before its first migration
     let create = "CREATE TABLE seaql_migrations \
                   (version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL)";
     run(&database, create).await;
@@ -267,7 +268,7 @@ async fn undoing_nothing_drops_an_empty_table_of_migrations_and_no_other() {
     assert_same_schema(&with_others, &database.schema());
 }
 
-/// What the other program says to its database, with rows that show whether it was understood.
+/// Statements of the other program, whose rows show whether they keep their meaning.
 fn statements(org: Uuid) -> Vec<String> {
     vec![
         "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
@@ -293,7 +294,7 @@ fn statements(org: Uuid) -> Vec<String> {
         "INSERT INTO campaign_events SELECT gen_random_uuid(), org_id, send_id, event_type, url, \
          occurred_at, created_at, updated_at, metadata FROM every_event LIMIT 1 RETURNING id"
             .to_owned(),
-        // what PostgREST makes of an embedded resource
+        // as PostgREST queries an embedded resource
         "WITH source AS (SELECT s.*, row_to_json(campaigns.*) AS campaigns FROM campaign_sends s \
          LEFT JOIN LATERAL (SELECT c.* FROM campaigns c WHERE c.id = s.campaign_id) AS campaigns \
          ON true) SELECT json_agg(source) FROM source"
@@ -323,7 +324,7 @@ fn copy_in(database: &TestDatabase, into: &str, row: &str) {
     assert!(psql.wait().unwrap().success(), "{into}");
 }
 
-/// Rows that are copied in: into a table as it stands where the service adds no column to it.
+/// Copies rows into each table: without a list of columns if the service adds none to the table.
 fn copy_rows(database: &TestDatabase, org: Uuid, send: Uuid) {
     let (id, time, none) = (Uuid::new_v4(), "2026-01-01 00:00+00", "\\N");
     let campaign = format!(
@@ -348,8 +349,7 @@ async fn statements_of_other_programs_keep_their_meaning() {
         &format!("INSERT INTO users (org_id, auth_id, email) VALUES ('{org}', '{user}', 'x')"),
     )
     .await;
-    // a foreign key between two tables is what an API of tables embeds by: there is still one of
-    // each
+    // PostgREST embeds by the foreign key between two tables, so there must still be exactly one
     let references =
         "SELECT conrelid::regclass, confrelid::regclass FROM pg_constraint WHERE contype = 'f'";
     let before = rows(&database, references).await.len();
@@ -377,7 +377,7 @@ async fn statements_of_other_programs_keep_their_meaning() {
     for sql in statements(org) {
         connection.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    // only the service can read what it keeps of every organization
+    // only the service can read its own tables, which have rows of every organization
     for table in [
         "campaign_counts",
         "campaign_sends_to_count",
@@ -396,7 +396,7 @@ async fn statements_of_other_programs_keep_their_meaning() {
 }
 
 #[tokio::test]
-async fn a_table_that_differs_in_what_matters_is_named_with_what_to_do() {
+async fn a_table_that_differs_in_a_way_that_matters_is_named_with_a_remedy() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     run(
         &database,
@@ -460,7 +460,7 @@ async fn a_name_that_the_service_uses_is_refused_or_does_not_matter() {
     let of_service = names(&TestDatabase::adopted().await).await;
     let found = TestDatabase::of_other_program(Statuses::Documented).await;
     let of_others = names(&found).await;
-    // these say which migrations are applied, and an index has a second name if its first is in use
+    // the tables of migrations, and indexes, which get a second name if the first is in use
     let is_exempt = |name: &str| {
         name.starts_with("seaql_migrations")
             || name.starts_with("service_tables")
@@ -493,7 +493,7 @@ async fn a_name_that_the_service_uses_is_refused_or_does_not_matter() {
 }
 
 #[tokio::test]
-async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
+async fn tables_that_no_statement_can_change_are_named_as_not_supported() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     run(
         &database,
@@ -526,7 +526,7 @@ async fn tables_that_no_statement_makes_fit_are_named_as_not_supported() {
 }
 
 #[tokio::test]
-async fn a_plan_is_printed_and_adopting_is_agreed_to() {
+async fn a_plan_is_printed_and_adopting_needs_a_confirmation() {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let before = database.schema();
     let directory = tempfile::tempdir().unwrap();
@@ -556,7 +556,7 @@ async fn a_plan_is_printed_and_adopting_is_agreed_to() {
     let doctor = ["doctor", "--database-url", &database.url];
     let checked = Binary::run(directory.path(), &doctor).await;
     assert_eq!(checked.code, 0, "{} {}", checked.out, checked.err);
-    // what was agreed to once is
+    // confirmed once, it does not ask again
     assert!(migrate(&[]).await.out.contains("up to date"));
     assert!(migrate(&["--plan"]).await.out.contains("up to date"));
 }
@@ -574,7 +574,7 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
         contacts(filter: { type: { eq: LEAD }, clicked: true }) { nodes { type } }
     }";
     let data = member.data(queries, json!({})).await;
-    // in the order in which a campaign goes through them, not the order of the type
+    // in the order of a campaign's lifecycle, not of the type
     let order = ["DRAFT", "SENT"];
     let shown = data["campaigns"]["nodes"].as_array().unwrap().iter();
     let places: Vec<_> =
@@ -611,7 +611,7 @@ async fn use_statuses(app: &TestApp, organization: &Organization) {
     compare_sums(app, organization).await;
 }
 
-/// That the counts are those of a recount.
+/// Asserts that the counts equal a recount.
 async fn compare_sums(app: &TestApp, organization: &Organization) {
     let counts = app.service_database.counts();
     for table in &campaigns_scope::COUNT_TABLES {
@@ -621,7 +621,7 @@ async fn compare_sums(app: &TestApp, organization: &Organization) {
 }
 
 #[tokio::test]
-async fn statuses_are_enums_of_other_names_or_text() {
+async fn statuses_can_be_enums_with_other_names_or_text() {
     for statuses in [Statuses::OtherEnums, Statuses::Text] {
         let database = TestDatabase::of_other_program(statuses).await;
         campaigns_migration::up(&database.url).await.unwrap();
@@ -632,7 +632,7 @@ async fn statuses_are_enums_of_other_names_or_text() {
 }
 
 #[tokio::test]
-async fn a_service_that_owns_nothing_serves() {
+async fn a_role_that_owns_nothing_can_serve() {
     let database = TestDatabase::adopted().await;
     let role = format!("service_{}", Uuid::new_v4().simple());
     run(&database, &format!("CREATE ROLE {role} LOGIN")).await;
@@ -690,7 +690,7 @@ async fn a_service_that_owns_nothing_serves() {
     assert_same_schema(&before, &database.schema());
 }
 
-/// Everything that a service does, as this role.
+/// Uses everything that a service does, as this role.
 async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
     let url = url.replacen("postgres@", &format!("{role}@"), 1);
     let database_again = TestDatabase::at(Backend::Postgres, &database.url);
@@ -727,7 +727,7 @@ async fn serve_as(database: &TestDatabase, role: &str, url: &str, org: Uuid) {
 }
 
 #[tokio::test]
-async fn tables_are_in_a_schema_of_their_own() {
+async fn tables_can_be_in_another_schema() {
     let database = TestDatabase::empty(Backend::Postgres).await;
     run(&database, "CREATE SCHEMA \"Mail out\"").await;
     let schema = "Mail out";

@@ -1,5 +1,5 @@
-//! Bad input of any kind gets a clear error with its code and field, stores nothing, and leaves the
-//! process alive.
+//! Invalid input of any kind gets an error with a code and a field, stores nothing, and does not
+//! end the process.
 
 use campaigns_tests::{Answer, Organization, Socket, TestApp, on_both_databases};
 use reqwest::StatusCode;
@@ -45,7 +45,7 @@ async fn still_alive(app: &TestApp, organization: &Organization) {
 }
 
 #[on_both_databases]
-async fn a_number_of_json_is_kept_as_it_is_given_or_refused(app: TestApp) {
+async fn a_json_number_is_stored_exactly_or_refused(app: TestApp) {
     let acme = app.organization("acme").await;
     let body = |query: &str, variables: String| {
         format!("{{ \"query\": {}, \"variables\": {variables} }}", json!(query))
@@ -306,9 +306,9 @@ async fn literals_are_validated_against_the_schema(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_required_variable_has_to_be_given(app: TestApp) {
+async fn a_missing_required_variable_is_refused(app: TestApp) {
     let acme = app.organization("acme").await;
-    // before any of the operation runs
+    // before any field is executed
     let query = "mutation ($id: ID!) { createCampaign(input: { name: \"x\" }) { campaign { id } } \
                  deleteCampaign(id: $id) { id } }";
     refused(&acme.admin, query, json!({}), "GRAPHQL_VALIDATION_FAILED", "id").await;
@@ -436,7 +436,7 @@ async fn filters_nest_ten_levels_and_have_500_conditions(app: TestApp) {
         |count: usize| json!({ "filter": { "or": vec![json!({ "name": { "eq": "x" } }); count] } });
     acme.member.data(LIST, conditions(500)).await;
     refused(&acme.member, LIST, conditions(501), "LIMIT_EXCEEDED", "filter.or.500.name.eq").await;
-    // however they are joined
+    // with any combination of `and`, `or` and `not`
     let name = json!({ "name": { "eq": "x" } });
     let not = json!({ "not": name });
     let inside = |mut filter: Json, levels: usize| {
@@ -551,7 +551,7 @@ async fn the_queries_of_a_dashboard_page_are_allowed(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn lists_of_a_filter_are_bounded_in_all(app: TestApp) {
+async fn all_lists_of_a_filter_together_are_bounded(app: TestApp) {
     let acme = app.organization("acme").await;
     let ids: Vec<uuid::Uuid> = (0..1_000).map(|_| uuid::Uuid::new_v4()).collect();
     let lists =
@@ -597,7 +597,7 @@ async fn a_forged_cursor_is_rejected(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn ordering_by_a_field_repeatedly_is_ordering_by_it_once(app: TestApp) {
+async fn a_repeated_order_field_has_no_effect(app: TestApp) {
     let acme = app.organization("acme").await;
     let query = "query ($after: String, $orderBy: [CampaignOrder!]) { \
                  campaigns(first: 1, after: $after, orderBy: $orderBy) { nodes { name } pageInfo { \
@@ -670,7 +670,7 @@ async fn sql_in_text_is_only_text(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_failing_database_shows_nothing_of_itself(app: TestApp) {
+async fn an_error_of_the_database_shows_no_details(app: TestApp) {
     let acme = app.organization("acme").await;
     app.run("ALTER TABLE campaigns RENAME TO gone").await;
     let answer = acme.member.ask("{ campaigns { totalCount } }", json!({})).await;

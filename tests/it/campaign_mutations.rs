@@ -1,4 +1,4 @@
-//! Making, changing, copying and deleting campaigns.
+//! Creates, changes, duplicates and deletes campaigns.
 
 use campaigns_tests::{TestApp, on_both_databases};
 use chrono::{TimeDelta, Utc};
@@ -12,7 +12,7 @@ const UPDATE: &str = "mutation ($input: UpdateCampaignInput!) { updateCampaign(i
     campaign { id name subject body channel status metadata } } }";
 
 #[on_both_databases]
-async fn a_campaign_is_made_as_a_draft(app: TestApp) {
+async fn a_campaign_is_created_as_a_draft(app: TestApp) {
     let acme = app.organization("acme").await;
     let data = acme.member.data(CREATE, json!({ "input": { "name": "Launch" } })).await;
     insta::allow_duplicates! {
@@ -34,7 +34,7 @@ async fn a_campaign_is_made_as_a_draft(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_campaign_with_a_time_is_scheduled_and_belongs_to_its_maker(app: TestApp) {
+async fn a_campaign_with_a_time_is_scheduled_and_has_its_creator(app: TestApp) {
     let acme = app.organization("acme").await;
     let (user, subject) = (Uuid::new_v4(), Uuid::new_v4());
     app.run(&format!(
@@ -58,7 +58,7 @@ async fn a_campaign_with_a_time_is_scheduled_and_belongs_to_its_maker(app: TestA
 }
 
 #[on_both_databases]
-async fn a_time_that_has_passed_schedules_nothing(app: TestApp) {
+async fn a_past_time_schedules_nothing(app: TestApp) {
     let acme = app.organization("acme").await;
     let input = json!({ "name": "Launch", "scheduledAt": "2020-01-01T00:00:00Z" });
     let answer = acme.member.ask(CREATE, json!({ "input": input })).await;
@@ -67,7 +67,7 @@ async fn a_time_that_has_passed_schedules_nothing(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_update_changes_what_is_given_and_null_clears(app: TestApp) {
+async fn an_update_changes_the_given_fields_and_null_clears_them(app: TestApp) {
     let acme = app.organization("acme").await;
     let input = json!({ "name": "a", "subject": "s", "body": "b", "metadata": { "k": 1 } });
     let id = acme.member.data(CREATE, json!({ "input": input })).await
@@ -91,7 +91,7 @@ async fn an_update_changes_what_is_given_and_null_clears(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_variable_that_is_left_out_clears_nothing(app: TestApp) {
+async fn an_omitted_variable_clears_nothing(app: TestApp) {
     let acme = app.organization("acme").await;
     let input = json!({ "name": "a", "subject": "s", "metadata": { "k": 1 } });
     let id = acme.member.data(CREATE, json!({ "input": input })).await
@@ -112,7 +112,7 @@ async fn a_variable_that_is_left_out_clears_nothing(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn content_is_fixed_once_it_goes_out_and_the_name_is_not(app: TestApp) {
+async fn content_is_fixed_once_sending_has_started_and_the_name_is_not(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = acme.member.data(CREATE, json!({ "input": { "name": "a", "subject": "s" } })).await
         ["createCampaign"]["campaign"]["id"].clone();
@@ -203,7 +203,7 @@ async fn a_member_cannot_delete_a_campaign(app: TestApp) {
     let made = acme.populated(4).await;
     let before = app.count("campaigns").await;
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
-    // for any id: the role is checked first
+    // for any ID: the role is checked first
     for id in [made.campaigns[0].to_string(), Uuid::new_v4().to_string(), "nope".to_owned()] {
         let answer = acme.member.ask(delete, json!({ "id": id })).await;
         assert_eq!(answer.code(), "FORBIDDEN");
@@ -212,7 +212,7 @@ async fn a_member_cannot_delete_a_campaign(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_admin_deletes_a_campaign_with_what_hangs_on_it(app: TestApp) {
+async fn an_admin_deletes_a_campaign_with_everything_that_belongs_to_it(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let delete = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";

@@ -1,4 +1,4 @@
-//! Figures: held against the SQL of the document that the tables come from.
+//! Figures, compared with the SQL of the document that specifies the tables.
 
 use std::collections::HashMap;
 
@@ -23,8 +23,8 @@ async fn stats_of_all(organization: &Organization) -> HashMap<Uuid, Json> {
 }
 
 /// The seed's first query, over every campaign of an organization. Its inner join leaves out
-/// campaigns without sends. SQLite rounds a binary fraction, so the rates are taken as the two
-/// integers that they are made of.
+/// campaigns without sends. SQLite rounds a binary fraction, so the query returns the two integers
+/// of each rate.
 fn rates_of_the_seed(app: &TestApp, organization: Uuid) -> String {
     format!(
         "SELECT c.id AS campaign,
@@ -88,7 +88,7 @@ async fn compare(app: &TestApp, organization: &Organization) {
     }
 }
 
-/// Every figure by itself, counted from the rows in the plainest way.
+/// Compares each figure with a count over the rows.
 async fn recount(app: &TestApp, organization: &Organization) {
     let org = app.literal(organization.id);
     let shown = stats_of_all(organization).await;
@@ -174,7 +174,7 @@ const RATES: [(&str, &str, &str); 7] = [
 ];
 
 #[on_every_database]
-async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
+async fn a_rate_has_the_requested_number_of_decimals(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(30).await;
     let mut socket = Socket::of(&acme.member).await;
@@ -195,7 +195,7 @@ async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
             assert_eq!(stats[rate], expected(1));
             assert_eq!(stats["given"], expected(4));
         };
-        // of each campaign, of all together, and over a socket
+        // of each campaign, of all campaigns together, and over a socket
         let query = format!(
             "query ($decimals: Int!) {{ campaigns(first: 500) {{ nodes {{ stats {{ {figures} }} }} \
              }} }}"
@@ -213,7 +213,7 @@ async fn a_rate_has_as_many_decimals_as_are_asked_for(app: TestApp) {
         socket.subscribe(rate, &query, json!({ "id": made.campaigns[0] })).await;
         compare(&socket.next(rate).await["campaignStats"]);
     }
-    // one that is not given has its default
+    // without an argument, rates have one decimal
     let query =
         "query ($decimals: Int = 2) { stats { sends bounced bounceRate(decimals: $decimals) } }";
     let stats = acme.member.data(query, json!({})).await["stats"].take();
@@ -237,7 +237,7 @@ async fn an_invalid_number_of_decimals_is_refused(app: TestApp) {
             assert_eq!(error["path"], json!(["stats", rate]));
         }
     }
-    // by a variable, and once for each campaign
+    // by a variable, for each campaign
     let query = "query ($of: Int!) { campaigns { nodes { stats { openRate(decimals: $of) } } } }";
     let answer = acme.member.ask(query, json!({ "of": 7 })).await.body;
     let campaigns = answer["data"]["campaigns"]["nodes"].as_array().unwrap().len();
@@ -266,7 +266,7 @@ async fn figures_equal_the_seeds_sql_for_both_organizations(app: TestApp) {
 }
 
 #[on_every_database]
-async fn figures_follow_what_sql_alone_writes(app: TestApp) {
+async fn figures_include_rows_that_other_programs_write(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(12).await;
     for sql in [

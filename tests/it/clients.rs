@@ -1,5 +1,5 @@
-//! Clients that others made, with their own packages: what they send is answered, and what they are
-//! answered they understand.
+//! Popular GraphQL clients, with their own packages: the service answers their requests, and they
+//! understand the responses.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ async fn send(app: &TestApp, acme: &Organization) {
     .await;
 }
 
-/// A service with such settings, and an organization that the clients know.
+/// A service with these settings, and an organization with rows for the clients.
 async fn filled(backend: Backend, settings: Settings) -> (TestApp, Organization) {
     let app = TestApp::on(backend).settings(settings).start().await;
     let acme = app.organization("acme").await;
@@ -63,7 +63,7 @@ async fn run(program: &str, app: &TestApp, acme: &Organization, more: &[(&str, &
     assert!(out.contains("done"), "{program} {out}{err}");
 }
 
-/// The documents of a client, as a build of it writes them for the service.
+/// The persisted documents of a client, as its build writes them.
 async fn manifest(program: &str) -> Settings {
     let Finished { out, .. } = node_passes(program, &[("MANIFEST", "yes")]).await;
     let documents = Documents::new(serde_json::from_str(&out).unwrap(), false).unwrap();
@@ -71,14 +71,14 @@ async fn manifest(program: &str) -> Settings {
 }
 
 #[on_both_databases]
-async fn apollo_client_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
+async fn apollo_client_sends_hashes_first_and_normalizes_responses(app: TestApp) {
     let acme = app.organization("acme").await;
     fill(&app, &acme).await;
     run("apollo.mjs", &app, &acme, &[]).await;
 }
 
 #[on_both_databases]
-async fn urql_sends_hashes_first_and_normalizes_what_it_gets(app: TestApp) {
+async fn urql_sends_hashes_first_and_normalizes_responses(app: TestApp) {
     let acme = app.organization("acme").await;
     fill(&app, &acme).await;
     run("urql.mjs", &app, &acme, &[]).await;
@@ -120,7 +120,7 @@ async fn a_client_with_known_documents_sends_only_hashes() {
 }
 
 #[tokio::test]
-async fn graphql_ws_retries_when_the_service_restarts_and_obeys_close_codes() {
+async fn graphql_ws_retries_when_the_service_restarts_and_respects_close_codes() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::new(backend).await;
         let url = database.url.clone();

@@ -1,5 +1,4 @@
-//! Settings and what is said about them: files, `config`, `serve --check`, completions and manual
-//! pages.
+//! Settings: files, `config`, `serve --check`, completions and manual pages.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -46,7 +45,7 @@ async fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
     ] {
         assert!(lines.contains(&line), "{line}\n{}", shown.out);
     }
-    // what is printed can be used as a file, and means the same
+    // the output can be used as a file, with the same meaning
     std::fs::write(here.join("printed.toml"), &shown.out).unwrap();
     let again = with(here, &["config"], &[("CAMPAIGNS_CONFIG", "printed.toml")]).await;
     let without_sources = |out: &str| {
@@ -75,16 +74,16 @@ async fn secrets_are_not_shown() {
     let here = directory.path();
     let file = format!("jwt-secret = '{SECRET}'\n");
     std::fs::write(here.join("campaigns.toml"), &file).unwrap();
-    let url = "postgres://somebody:hunter2@db.example:5433/campaigns?password=hunter3";
+    let url = "postgres://alice:hunter2@db.example:5433/campaigns?password=hunter3";
     let shown =
         with(here, &["config", "--config", "campaigns.toml"], &[("DATABASE_URL", url)]).await;
     assert!(shown.out.contains("# jwt-secret: hidden (file)\n"), "{}", shown.out);
     let line = "database-url = \"postgres://db.example:5433/campaigns\"  # environment\n";
     assert!(shown.out.contains(line), "{}", shown.out);
-    for secret in [SECRET, "hunter2", "hunter3", "somebody"] {
+    for secret in [SECRET, "hunter2", "hunter3", "alice"] {
         assert!(!shown.out.contains(secret), "{}", shown.out);
     }
-    // nor in what is said of a file that cannot be read
+    // nor in the error for a file that cannot be parsed
     std::fs::write(here.join("campaigns.toml"), format!("listen = 'x'\njwt-secret = '{SECRET}\n"))
         .unwrap();
     let refused = with(here, &["config", "--config", "campaigns.toml"], &[]).await;
@@ -141,7 +140,7 @@ async fn says_whether_it_would_start(backend: Backend) {
     assert_eq!(migrated.code, 0, "{}", migrated.err);
     let without_keys = check(here, &url).await;
     assert_eq!(without_keys.code, 1);
-    // each thing that is wrong is named at once
+    // every problem is named at once
     assert!(without_keys.out.contains("failed  keys"), "{}", without_keys.out);
     assert!(without_keys.out.contains("ok      migrations"), "{}", without_keys.out);
     let weak = check(here, &[&url[..], &["--jwt-secret", "short"]].concat()).await;
@@ -151,7 +150,7 @@ async fn says_whether_it_would_start(backend: Backend) {
     assert!(fine.out.ends_with("the service would start\n"), "{}", fine.out);
     let elsewhere = match backend {
         Backend::Sqlite => "sqlite://missing.db",
-        Backend::Postgres => "postgres://nobody@127.0.0.1:1/nothing",
+        Backend::Postgres => "postgres://alice@127.0.0.1:1/nothing",
     };
     let away = check(here, &[&["--database-url", elsewhere][..], &keys].concat()).await;
     assert_eq!(away.code, 1);
@@ -178,13 +177,13 @@ async fn serve_check_creates_nothing_in_development_mode() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-/// Arguments, variables, and a word of what is missing with them.
+/// Arguments, variables, and a word of the error, if there is one.
 type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], Option<&'a str>);
 
-/// A file with its content, arguments, and a word of what is missing with them.
+/// A file with its content, arguments, and a word of the error, if there is one.
 type DevelopmentCase<'a> = (&'a str, &'a [u8], &'a [&'a str], Option<&'a str>);
 
-/// Whether `serve` starts with these arguments: what it says if it does not.
+/// Starts `serve` with these arguments. Returns the error if it does not start.
 async fn starts(
     here: &Path,
     arguments: &[&str],
@@ -254,7 +253,7 @@ async fn serve_check_fails_where_serve_fails() {
                 assert_eq!(checked.code, 0, "{more:?} {}{}", checked.out, checked.err);
                 assert_eq!(started, Ok(()), "{more:?}");
             }
-            // which may be the service itself, that runs
+            // which can be the running service itself
             Some("in use") => {
                 assert!(checked.out.contains("is in use"), "{}", checked.out);
                 assert!(started.unwrap_err().contains("in use"));
@@ -263,7 +262,7 @@ async fn serve_check_fails_where_serve_fails() {
                 let line = checked.out.lines().find(|line| line.starts_with("failed"));
                 assert!(line.is_some_and(|line| line.contains(wrong)), "{more:?} {}", checked.out);
                 assert_eq!(checked.code, 1, "{more:?}");
-                // both give the same reason
+                // both report the same error
                 let why = line.unwrap().split_once(": ").unwrap().1;
                 let error = started.unwrap_err();
                 assert!(error.contains(why), "{more:?}\n{why}\n{error}");

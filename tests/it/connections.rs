@@ -1,4 +1,4 @@
-//! Pages by keyset: held against sorting in memory.
+//! Keyset pages, compared with sorting in memory.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// A list of the schema whose order is tested.
+/// A list in the schema whose orders are tested.
 struct List {
     /// The selection that leads to it from the root, with a place for its arguments.
     query: &'static str,
-    /// The way to it in the answer.
+    /// The JSON pointer to it in the response.
     pointer: &'static str,
     order_type: &'static str,
-    /// Each field of the order with the selection that shows it.
+    /// Each order field, with the selection that returns its value.
     fields: &'static [(&'static str, &'static str)],
 }
 
@@ -100,7 +100,7 @@ fn every_field_of_every_order_is_tested() {
         let TypeSystemDefinition::Type(definition) = definition else { continue };
         let TypeKind::Enum(order) = &definition.node.kind else { continue };
         let name = definition.node.name.node.as_str();
-        // `cursors` walks events
+        // `cursors` tests events
         if !name.ends_with("OrderField") || name == "EngagementEventOrderField" {
             continue;
         }
@@ -116,7 +116,7 @@ fn every_field_of_every_order_is_tested() {
     assert_eq!(tested, 4);
 }
 
-/// A status' place in its enum.
+/// The position of a status in its enum.
 fn place(status: &str) -> Option<usize> {
     ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"]
         .iter()
@@ -141,7 +141,7 @@ fn compare(field: &str, a: &Json, b: &Json) -> std::cmp::Ordering {
     }
 }
 
-/// A send's statuses are in another order than a campaign's: SENT is in both.
+/// Compares sends. Their statuses have another order than those of campaigns, and SENT is in both.
 fn compare_sends(field: &str, a: &Json, b: &Json) -> std::cmp::Ordering {
     let place = |value: &Json| {
         ["QUEUED", "SENT", "DELIVERED", "BOUNCED", "FAILED"].iter().position(|known| value == known)
@@ -180,7 +180,7 @@ impl Walk<'_> {
     }
 
     /// Walks the list in pages of random sizes, forwards or backwards, and returns its rows in
-    /// their order.
+    /// order.
     async fn rows(&self, rng: &mut ChaCha8Rng, order: &Json, backwards: bool) -> Vec<Json> {
         let mut rows: Vec<Json> = Vec::new();
         let mut cursor = Json::Null;
@@ -430,7 +430,7 @@ async fn times_are_distinguished_by_a_microsecond(app: TestApp) {
     for (name, time) in [
         ("c", "2026-01-31T12:00:00.500001+00:00"),
         ("a", "2026-01-31T12:00:00+00:00"),
-        // the same time in other letters, as other programs write it
+        // the same time as text in another format, as other programs write it
         ("b", "2026-01-31T12:00:00.500000+00:00"),
         ("d", "2026-01-31T12:00:01.000+00:00"),
     ] {

@@ -23,7 +23,7 @@ async fn populated(app: &TestApp, size: usize) -> (Organization, Fixtures) {
     (acme, made)
 }
 
-/// The ids that a query of SQL selects.
+/// The IDs that an SQL query selects.
 async fn selected(app: &TestApp, sql: &str) -> BTreeSet<Uuid> {
     app.rows(sql).await.iter().map(|row| row.try_get("", "id").unwrap()).collect()
 }
@@ -46,11 +46,10 @@ async fn contacts(client: &campaigns_tests::Client, filter: Json) -> BTreeSet<Uu
 }
 
 #[on_both_databases]
-async fn contacts_are_filtered_by_what_they_ever_did(app: TestApp) {
+async fn contacts_are_filtered_by_their_engagement(app: TestApp) {
     let (acme, made) = populated(&app, 40).await;
     let _held = app.hold_changes().await;
-    // changes that wait to be counted: some contacts lose their last event of a kind, some get a
-    // first
+    // pending changes: some contacts lose their last event of a type, others get their first
     for (number, event) in made.events.iter().enumerate().filter(|(number, _)| number % 3 == 0) {
         let id = app.literal(*event);
         let kind = ["open", "click", "unsubscribe", "complaint"][number % 4];
@@ -163,7 +162,7 @@ async fn sends_and_events_are_deleted_by_admins_alone(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn contacts_are_filtered_by_what_they_are(app: TestApp) {
+async fn contacts_are_filtered_by_their_own_fields(app: TestApp) {
     let (acme, made) = populated(&app, 30).await;
     let org = app.literal(acme.id);
     let of =
@@ -198,7 +197,7 @@ async fn contacts_are_filtered_by_what_they_are(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_segment_is_made_changed_and_deleted(app: TestApp) {
+async fn a_segment_is_created_changed_and_deleted(app: TestApp) {
     let acme = app.organization("acme").await;
     let fields =
         "segment { id name description filterRules contactCount campaignsUsedIn metadata }";

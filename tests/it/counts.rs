@@ -1,4 +1,4 @@
-//! Running counts equal a recount, regardless of who writes and how.
+//! Running counts equal a recount, regardless of the writer.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// Holds every count of every organization against a recount.
+/// Compares every count of every organization with a recount.
 async fn compare(app: &TestApp) {
     let counts = app.service_database.counts();
     for organization in counts.organizations().await.unwrap() {
@@ -23,7 +23,7 @@ async fn compare(app: &TestApp) {
     }
 }
 
-/// One write of some kind to rows of an organization, by SQL alone.
+/// A random write by SQL to rows of an organization.
 fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixtures) -> Vec<String> {
     let org = app.literal(organization);
     let some = |ids: &[Uuid], rng: &mut ChaCha8Rng| {
@@ -69,7 +69,7 @@ fn write(app: &TestApp, rng: &mut ChaCha8Rng, organization: Uuid, made: &Fixture
             "UPDATE campaign_events SET occurred_at = '2026-03-01T{hour:02}:30:00+00:00', url = \
              '{url}' WHERE id IN ({events})"
         ),
-        // in SQLite not in the form in which times are kept
+        // in SQLite, not in the normal form of times
         11 => format!(
             "UPDATE campaign_events SET occurred_at = '2026-03-02T{hour:02}:15:00.250000000+00:00' \
              WHERE id IN ({events})"
@@ -135,7 +135,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
         }
         compare(&app).await;
         if round % 10 == 9 {
-            // whole trees at once
+            // deletions that cascade
             app.run(&format!(
                 "DELETE FROM campaign_events WHERE org_id = {}",
                 app.literal(other.id)
@@ -154,7 +154,7 @@ async fn counts_equal_a_recount_regardless_of_the_sql_that_writes(app: TestApp) 
 }
 
 #[on_every_database]
-async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: TestApp) {
+async fn stats_check_names_a_wrong_count_and_stats_rebuild_corrects_it(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(20).await;
     fold_all(&app.sql).await;
@@ -211,7 +211,7 @@ async fn check_names_a_count_that_was_broken_by_hand_and_rebuild_mends_it(app: T
 }
 
 #[on_every_database]
-async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
+async fn a_replaced_row_counts_with_its_new_values(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(12).await;
     let events: Vec<String> = made.events.iter().take(9).map(|id| app.literal(*id)).collect();
@@ -232,7 +232,7 @@ async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
     }
     compare(&app).await;
     if app.database.backend == Backend::Sqlite {
-        // what is not replaced in the end was never there
+        // an insert that is ignored changes nothing
         app.run(&format!("INSERT OR IGNORE {insert}")).await;
         assert!(app.try_run(&format!("INSERT {insert}")).await.is_err());
         app.run(
@@ -244,7 +244,8 @@ async fn a_replaced_row_counts_as_what_it_has_become(app: TestApp) {
     }
 }
 
-/// Writes at random until it is stopped: events of any send, updates and deletions of its own.
+/// Writes at random until it is stopped: events of any send, and updates and deletions of its own
+/// events.
 async fn write_until(
     database: DatabaseConnection,
     organization: Uuid,
@@ -304,7 +305,7 @@ async fn write_until(
 }
 
 #[tokio::test]
-async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
+async fn simultaneous_writers_do_not_block_and_every_response_is_consistent() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let acme = app.organization("acme").await;
@@ -336,7 +337,7 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
         }
         calls
     });
-    // recounts, rebuilds and TRUNCATE in between
+    // recounts, rebuilds and TRUNCATE meanwhile
     while Instant::now() < end {
         compare(&app).await;
         app.service_database.counts().rebuild(acme.id).await.unwrap();
@@ -372,11 +373,11 @@ async fn simultaneous_writers_do_not_block_and_every_answer_adds_up() {
 }
 
 #[tokio::test]
-async fn rows_that_logical_replication_brings_count() {
+async fn replicated_rows_are_counted() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(12).await;
-    // a session like that of its worker
+    // a session like that of a replication worker
     let send = app.literal(made.sends[0]);
     let transaction = app.sql.begin().await.unwrap();
     for sql in [
@@ -410,7 +411,7 @@ async fn rows_that_logical_replication_brings_count() {
 }
 
 #[tokio::test]
-async fn the_counts_of_what_was_there_come_with_the_migration_while_others_write() {
+async fn the_migration_counts_existing_rows_while_others_write() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;

@@ -1,5 +1,5 @@
-//! Cursors of events: they show nothing of other organizations, are the same everywhere, and those
-//! of before are still taken.
+//! Cursors of events: they reveal nothing about other organizations, are the same in every list,
+//! and cursors of earlier versions are accepted.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campaigns_tests::{
@@ -32,7 +32,7 @@ async fn insert(app: &TestApp, organization: Uuid, send: Uuid, count: usize) {
     .await;
 }
 
-/// The edges of an organization's events in an order.
+/// The edges of an organization's events, in an order.
 async fn edges(organization: &Organization, order: &Json, after: &Json) -> Vec<Json> {
     let variables = json!({ "orderBy": order, "after": after });
     let data = organization.member.data(EVENTS, variables).await;
@@ -43,7 +43,7 @@ async fn feed_cursor(organization: &Organization) -> Json {
     organization.member.feed_cursor().await
 }
 
-/// An organization's events as they are stored: position, key, and when they occurred.
+/// An organization's stored events: position, key, and time.
 async fn stored(app: &TestApp, organization: Uuid) -> Vec<(i64, Uuid, String)> {
     let occurred = match app.database.backend {
         Backend::Postgres => "to_json(occurred_at) #>> '{}'",
@@ -74,7 +74,7 @@ async fn incarnation(app: &TestApp) -> String {
     }
 }
 
-/// A cursor of the feed as it was made before cursors were sealed.
+/// A cursor of the feed as earlier versions created it, without encryption.
 fn of_before(organization: Uuid, position: i64, id: Uuid, incarnation: &str) -> String {
     let parts = json!([format!("{organization} event Feed+"), position, id, incarnation]);
     URL_SAFE_NO_PAD.encode(parts.to_string())
@@ -90,11 +90,11 @@ fn orders() -> [Json; 4] {
 }
 
 #[on_both_databases]
-async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: TestApp) {
+async fn a_cursor_of_an_event_reveals_nothing_and_is_the_same_everywhere(app: TestApp) {
     let (acme, made) = populated(&app, "acme").await;
     let (other, of_other) = populated(&app, "other").await;
     insert(&app, acme.id, made.sends[0], 2).await;
-    // a position of many more digits
+    // a position with many more digits
     match app.database.backend {
         Backend::Postgres => app.run("SELECT setval('campaign_feed_position', 123456789012)").await,
         Backend::Sqlite => app.run("UPDATE campaign_feed SET last_position = 123456789012").await,
@@ -129,7 +129,7 @@ async fn a_cursor_of_an_event_shows_nothing_and_is_the_same_everywhere(app: Test
                     && !shows(b"event")
             );
         }
-        // each leads to the rest of its list, here and there
+        // each is accepted by the other replica as well
         for (index, edge) in shown.iter().enumerate() {
             assert_eq!(edges(&elsewhere, &order, &edge["cursor"]).await, shown[index + 1..]);
         }
@@ -165,7 +165,7 @@ async fn a_cursor_of_an_earlier_version_is_still_accepted(app: TestApp) {
     for edge in &shown[2..] {
         assert_eq!(socket.next("1").await["engagementEvents"], *edge);
     }
-    // also of an event that was deleted in the meantime
+    // also for a deleted event
     app.run(&format!("DELETE FROM campaign_events WHERE id = {}", app.literal(rows[1].1))).await;
     assert_eq!(edges(&acme, &orders()[0], &json!(cursor)).await, shown[2..]);
 }
@@ -178,7 +178,7 @@ async fn a_forged_cursor_reveals_nothing_about_other_organizations(app: TestApp)
     insert(&app, other.id, of_other.sends[0], 50).await;
     let (own, theirs) = (stored(&app, acme.id).await, stored(&app, other.id).await);
     let feed = incarnation(&app).await;
-    // below what others have recorded, and above
+    // positions below and above those of other organizations
     for position in [theirs[10].0, theirs[49].0, theirs[49].0 + 1_000_000] {
         for id in [Uuid::new_v4(), theirs[10].1, own[0].1] {
             let cursor = of_before(acme.id, position, id, &feed);
@@ -219,7 +219,7 @@ async fn a_cursor_of_another_organization_or_order_or_a_changed_one_is_refused(a
     socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
     let message = socket.message().await;
     assert_eq!(message["payload"][0]["extensions"]["code"], "BAD_USER_INPUT", "{message}");
-    // nor is one that another database has sealed, of an organization with the same ID
+    // nor is a cursor that another database has encrypted, for an organization with the same ID
     let database = TestDatabase::empty(app.database.backend).await;
     campaigns_migration::up(&database.url).await.unwrap();
     let elsewhere = TestApp::on_database(database).start().await;

@@ -1,4 +1,4 @@
-//! The demo data: the same every time, and like the real thing.
+//! The demo data: the same every time, and realistic.
 
 use campaigns_server::demo;
 use campaigns_tests::{Backend, TestApp};
@@ -21,7 +21,7 @@ async fn load(backend: Backend, now: DateTime<Utc>) -> (TestApp, Json) {
     (app, data["campaigns"]["nodes"].clone())
 }
 
-/// Moves every time in an answer.
+/// Shifts every time in a response.
 fn shifted(value: &Json, by: TimeDelta) -> Json {
     match value {
         Json::String(text) => match DateTime::parse_from_rfc3339(text) {
@@ -60,7 +60,7 @@ async fn the_first_query_of_the_readme_has_the_answer_that_it_shows() {
 }
 
 #[tokio::test]
-async fn the_demo_data_looks_like_the_real_thing() {
+async fn the_demo_data_is_realistic() {
     let now = Utc::now();
     let (app, campaigns) = load(Backend::Sqlite, now).await;
     let campaigns = campaigns.as_array().unwrap();
@@ -98,7 +98,7 @@ async fn the_demo_data_looks_like_the_real_thing() {
         0
     );
 
-    // opens decay over hours: most come within a day of the delivery
+    // most opens occur within a day of the delivery
     let within = |hours: i64| {
         format!(
             "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE e.event_type = \
@@ -112,14 +112,14 @@ async fn the_demo_data_looks_like_the_real_thing() {
                     (SELECT 1 FROM campaign_events o WHERE o.send_id = c.send_id AND o.event_type \
                     = 'open' AND o.occurred_at <= c.occurred_at)";
     assert_eq!(app.count(unopened).await, 0);
-    // what the pages say of a suppressed contact is true: nothing more was sent to it
+    // nothing was sent to a contact after it was suppressed, as the pages say
     let suppressed = "campaign_sends s WHERE EXISTS (SELECT 1 FROM campaign_events e \
                       WHERE e.send_contact_id = s.contact_id AND e.occurred_at <= s.created_at \
                       AND (e.event_type IN ('unsubscribe', 'complaint') \
                           OR e.event_type = 'bounce' AND json_extract(e.metadata, '$.bounce_type') \
                           = 'hard'))";
     assert_eq!(app.count(suppressed).await, 0);
-    // and a send that has bounced has the event that says so
+    // a bounced send has a bounce event
     let bounced = "campaign_sends s WHERE (s.status = 'bounced') <> EXISTS \
                    (SELECT 1 FROM campaign_events e WHERE e.send_id = s.id AND e.event_type = \
                    'bounce')";
@@ -127,7 +127,7 @@ async fn the_demo_data_looks_like_the_real_thing() {
 }
 
 #[tokio::test]
-async fn a_second_loading_changes_nothing() {
+async fn loading_the_demo_data_again_changes_nothing() {
     let (app, _) = load(Backend::Sqlite, Utc::now()).await;
     let before = (app.count("contacts").await, app.count("campaign_events").await);
     demo::load(&app.service_database, Utc::now()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is in `deploy/`, held against the program that it runs.
+//! The files of `deploy/`, compared with the program that they run.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -24,7 +24,7 @@ pub(crate) fn manifest(kind: &str) -> Json {
     all.into_iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("{kind}"))
 }
 
-/// Every text under this key, wherever it is.
+/// Every text under this key, at any depth.
 fn texts_at<'a>(json: &'a Json, key: &str, found: &mut Vec<&'a str>) {
     match json {
         Json::Object(object) => {
@@ -50,13 +50,13 @@ fn strings(list: &Json) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// Whether the program takes such a command line.
+/// Asserts that the program accepts a command line.
 async fn assert_taken(arguments: &[&str]) {
     let run = Binary::run(Path::new("/"), &[arguments, &["--help"]].concat()).await;
     assert_eq!(run.code, 0, "{arguments:?}: {}", run.err);
 }
 
-/// The variables that the program heeds.
+/// The environment variables that the program reads.
 async fn variables() -> String {
     let mut help = String::new();
     for command in ["serve", "migrate"] {
@@ -87,7 +87,7 @@ async fn each_metric_of_the_dashboard_and_of_the_alerts_exists(app: TestApp) {
             .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
         assert!(is_there, "{name}\n{metrics}");
     }
-    // and each metric says what it means
+    // each metric has a description
     for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = line.split(' ').next().unwrap();
         assert!(metrics.contains(&format!("# HELP {name} ")), "{name}");
@@ -114,7 +114,7 @@ async fn the_paths_of_probes_and_scrapes_answer(app: TestApp) {
 }
 
 #[tokio::test]
-async fn what_runs_in_containers_is_this_version_with_flags_and_variables_that_exist() {
+async fn containers_run_this_version_with_flags_and_variables_that_exist() {
     let compose = yaml(&read("deploy/compose.yaml"));
     let (deployment, job) = (manifest("Deployment"), manifest("Job"));
     let image = concat!("registry.example/campaigns:", env!("CARGO_PKG_VERSION"));
@@ -161,7 +161,7 @@ async fn what_runs_in_containers_is_this_version_with_flags_and_variables_that_e
 }
 
 #[tokio::test]
-async fn what_kubernetes_selects_is_what_there_is() {
+async fn kubernetes_selects_labels_ports_and_settings_that_exist() {
     let deployment = manifest("Deployment");
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     assert_eq!(&deployment["spec"]["selector"]["matchLabels"], labels);
@@ -187,7 +187,7 @@ async fn what_kubernetes_selects_is_what_there_is() {
         let line = format!("\n{name} = \"0.0.0.0:{port}\"  # file");
         assert!(format!("\n{}", shown.out).contains(&line), "{line}\n{}", shown.out);
     }
-    // what is asked of a replica, and its worker
+    // the arguments name the file in the mounted volume
     let mounted = &container["volumeMounts"][0]["mountPath"];
     assert_eq!(
         strings(&container["args"])[2],
@@ -215,7 +215,7 @@ async fn the_unit_of_systemd_is_valid_and_hardened() {
     };
     let directory = tempfile::tempdir().unwrap();
     let installed = directory.path().join("campaigns.service");
-    // a program that is on every machine stands for the one that would be installed
+    // a program that exists on every machine takes the place of the installed one
     let unit = unit.replace("ExecStart=/usr/local/bin/campaigns", "ExecStart=/bin/true");
     std::fs::write(&installed, unit).unwrap();
     let installed = installed.to_str().unwrap();

@@ -1,10 +1,10 @@
-//! `campaigns doctor`: what is wrong in data that others wrote.
+//! `campaigns doctor` finds problems in data from other programs.
 
 use campaigns_tests::{Backend, Binary, TestApp, on_both_databases, serve_arguments};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use uuid::Uuid;
 
-/// What it prints, and its exit code.
+/// Its output and exit code.
 async fn doctor(app: &TestApp, arguments: &[&str]) -> (String, i32) {
     let here = tempfile::tempdir().unwrap();
     let mut all = vec!["doctor", "--database-url", &app.database.url];
@@ -14,10 +14,10 @@ async fn doctor(app: &TestApp, arguments: &[&str]) -> (String, i32) {
 }
 
 #[on_both_databases]
-async fn a_healthy_database_has_nothing_wrong(app: TestApp) {
+async fn a_healthy_database_has_no_problems(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(20).await;
-    // what the random rows contradict is put right first
+    // corrects contradictions in the random rows
     app.run("UPDATE campaign_sends SET status = 'delivered' WHERE status IN ('queued', 'failed')")
         .await;
     app.run("UPDATE campaigns SET status = 'draft' WHERE status = 'scheduled'").await;
@@ -38,7 +38,7 @@ async fn each_contradiction_is_named_with_its_row_and_a_remedy(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let made = acme.populated(20).await;
     let theirs = other.populated(5).await;
-    // one connection, as SQLite turns its checks off for one
+    // one connection, because SQLite turns its checks off for a connection
     let sql = app.database.connect_once().await;
     without_constraints(&sql).await;
     let id = |id: Uuid| app.literal(id);
@@ -132,7 +132,7 @@ async fn each_contradiction_is_named_with_its_row_and_a_remedy(app: TestApp) {
         assert!(problem.contains(&row.to_string()), "{row}: {problem}");
         assert!(problem.lines().last().unwrap().starts_with("  Remedy: "), "{problem}");
     }
-    // what was sent and opened, and is called queued
+    // a send that was opened but is queued
     assert!(
         printed.contains("campaign_sends have opens or clicks but are queued or failed: "),
         "{printed}"
@@ -174,7 +174,7 @@ fn soft(app: &TestApp) -> &'static str {
     }
 }
 
-/// As in a database whose foreign keys were dropped for an import.
+/// Drops constraints, as some programs do for an import.
 async fn without_constraints(sql: &DatabaseConnection) {
     let statement = match sql.get_database_backend() {
         DbBackend::Sqlite => "PRAGMA foreign_keys = off",
@@ -187,8 +187,8 @@ async fn without_constraints(sql: &DatabaseConnection) {
     sql.execute_unprepared(statement).await.unwrap();
 }
 
-/// What is wrong with the feed in a database, by each way to find out: `doctor`, `serve --check`,
-/// and `serve`, which does not start.
+/// The problems of the feed that `doctor`, `serve --check` and `serve`, which does not start,
+/// report.
 async fn faults_of_feed(app: &TestApp) -> Option<String> {
     let (printed, code) = doctor(app, &[]).await;
     let here = tempfile::tempdir().unwrap();
@@ -212,7 +212,7 @@ async fn faults_of_feed(app: &TestApp) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
+async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_with_a_fix() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     acme.populated(4).await;
@@ -241,7 +241,7 @@ async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
         app.run(statement).await;
         let line = faults_of_feed(&app).await.unwrap_or_else(|| panic!("{statement}: nothing"));
         assert!(line.contains(wrong), "{statement}: {line}");
-        // the statement beside it mends it
+        // the suggested statement fixes it
         let (_, remedy) = line.split_once(": ").unwrap();
         app.run(remedy).await;
         assert_eq!(faults_of_feed(&app).await, None, "{statement}");
@@ -255,7 +255,7 @@ async fn a_sequence_that_breaks_the_order_of_the_feed_is_named_and_mended() {
 }
 
 #[tokio::test]
-async fn a_counter_that_breaks_the_order_of_the_feed_is_named_and_mended() {
+async fn a_counter_that_breaks_the_order_of_the_feed_is_named_with_a_fix() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     acme.populated(4).await;

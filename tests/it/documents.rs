@@ -1,4 +1,4 @@
-//! What the documents say, held against the program and the repository.
+//! The documents, compared with the program and the repository.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use campaigns_tests::{Binary, node};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The pages of `docs/` with a table that the program prints.
+/// The pages of `docs/` with a table that the program prints, and the name of the table.
 const PRINTED: [(&str, &str); 4] = [
     ("docs/configuration.md", "flags"),
     ("docs/errors.md", "errors"),

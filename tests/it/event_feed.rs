@@ -29,7 +29,7 @@ async fn feed_cursor(organization: &Organization) -> Json {
     organization.member.feed_cursor().await
 }
 
-/// The ids of all events of an organization in feed order, by SQL.
+/// The IDs of all events of an organization in feed order, by SQL.
 async fn in_feed_order(app: &TestApp, organization: &Organization) -> Vec<Uuid> {
     let org = app.literal(organization.id);
     let sql = format!("SELECT id FROM campaign_events WHERE org_id = {org} ORDER BY feed_position");
@@ -37,7 +37,7 @@ async fn in_feed_order(app: &TestApp, organization: &Organization) -> Vec<Uuid> 
 }
 
 /// Inserts events of random sends, in transactions of random sizes that stay open for a while; some
-/// are rolled back. Returns the ids of those that were not.
+/// are rolled back. Returns the IDs of the committed events.
 async fn write(
     db: DatabaseConnection,
     organization: Uuid,
@@ -74,7 +74,7 @@ async fn write(
                     );
                     transaction.execute_unprepared(&insert).await?;
                     if postgres && rng.random_bool(0.2) {
-                        // a part that is rolled back takes its entry to the feed along
+                        // a rollback to a savepoint releases the lock of the feed
                         transaction.execute_unprepared("SAVEPOINT part").await?;
                         transaction
                             .execute_unprepared(&insert.replace(
@@ -100,14 +100,14 @@ async fn write(
         match done {
             Ok(true) => committed.append(&mut ids),
             Ok(false) => {}
-            // the server was restarted; whether this was committed is looked up at the end
+            // the server was restarted; whether this was committed is read at the end
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
     committed
 }
 
-/// Six writers in SQL, to the end.
+/// Runs six writers by SQL to their end.
 async fn six_writers(
     database: &TestDatabase,
     organization: &Organization,
@@ -123,7 +123,7 @@ async fn six_writers(
     writers
 }
 
-/// Each follower has all events that are stored, once and in their order.
+/// Asserts that each follower has received all stored events once and in order.
 fn all_have(followed: &[FollowerReport], stored: &[Uuid]) {
     let kinds: BTreeSet<&str> = followed.iter().map(|client| client.kind.as_str()).collect();
     assert_eq!(kinds, ["apollo", "graphql-ws"].into());
@@ -147,7 +147,7 @@ async fn serve(directory: &Path, url: &str) -> (Binary, String) {
 }
 
 #[on_both_databases]
-async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp) {
+async fn after_a_cursor_stored_events_come_before_live_ones(app: TestApp) {
     let acme = app.organization("acme").await;
     let other = app.organization("other").await;
     let made = acme.populated(60).await;
@@ -155,7 +155,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   events { id } } }";
     let mut socket = Socket::of(&acme.member).await;
-    // from the start of the feed: 600 stored events
+    // from the start of the feed, with 600 stored events
     let none = app.organization("empty").await;
     assert!(feed_cursor(&none).await.is_string());
     let first =
@@ -169,7 +169,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
         assert_eq!(edge["node"]["id"], json!(id));
         cursor = edge["cursor"].clone();
     }
-    // the cursor of the last is where the feed is, and one of the list of events
+    // the last cursor is that of the feed's end, and of the list of events
     assert_eq!(cursor, feed_cursor(&acme).await);
     let data = acme
         .member
@@ -179,7 +179,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
         )
         .await;
     assert_eq!(data["events"]["nodes"], json!([]));
-    // then live, by whomever, and none of the other organization
+    // then live events of any writer, and none of the other organization
     other.member.data(record, json!({ "send": of_other.sends[0] })).await;
     let by_service =
         acme.member.data(record, json!({ "send": made.sends[0] })).await["recordEvents"]["events"]
@@ -194,7 +194,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
     ))
     .await;
     assert_eq!(socket.next("1").await["engagementEvents"]["node"]["id"], json!(id));
-    // with the document of docs/subscriptions.md
+    // with the document from docs/subscriptions.md
     socket
         .subscribe(
             "r",
@@ -215,7 +215,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
         assert_ne!(data["events"]["nodes"][0]["id"], *expected);
     }
     socket.say(json!({ "id": "r", "type": "complete" })).await;
-    // without a cursor: from now on, which is as soon as the subscription is open
+    // without a cursor, events from the start of the subscription
     socket.subscribe("2", FOLLOW, json!({})).await;
     let (mut recorded, mut received) = (Vec::new(), BTreeMap::from([("1", vec![]), ("2", vec![])]));
     while received.values().any(|ids: &Vec<Json>| ids.is_empty() || ids.last() != recorded.last()) {
@@ -229,7 +229,7 @@ async fn after_a_cursor_comes_what_is_stored_and_then_what_is_live(app: TestApp)
     }
     assert_eq!(received["1"], recorded);
     assert!(recorded.ends_with(&received["2"]), "{received:?} of {recorded:?}");
-    // a cursor of another organization, or of another order, is none
+    // a cursor of another organization or of another order is refused
     let of_another_order = acme
         .member
         .data(
@@ -274,7 +274,7 @@ async fn a_filter_means_the_same_in_memory_and_in_sql(app: TestApp) {
             .subscribe(&number.to_string(), FOLLOW, json!({ "filter": filter, "after": start }))
             .await;
     }
-    // the same events again, as new ones: the filters were made of these
+    // copies of the events from which the filters were made
     app.run(
         "INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at) SELECT \
          org_id, send_id, event_type, url, occurred_at FROM campaign_events",
@@ -316,7 +316,7 @@ async fn a_follower_that_does_not_read_misses_nothing_and_delays_no_one(app: Tes
     app.run("DELETE FROM campaign_events").await;
     let (mut slow, mut quick) = (Socket::of(&acme.member).await, Socket::of(&acme.member).await);
     let start = feed_cursor(&acme).await;
-    // an answer of some kilobytes, so that what a connection buffers is soon full
+    // a response of some kilobytes, so that the buffers of a connection fill up soon
     let columns: Vec<String> = (0..45).map(|number| format!("m{number}: metadata")).collect();
     let wide = format!(
         "subscription ($after: String) {{ engagementEvents(after: $after) {{ node {{ id {} }} }} \
@@ -370,7 +370,7 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
         theirs.next("1").await["engagementEvents"]["node"],
         theirs_next["recordEvents"]["events"][0]
     );
-    // live, and from the table
+    // both live and from the table
     ours.subscribe("2", FOLLOW, json!({ "after": start })).await;
     let mut received = BTreeSet::new();
     for _ in 0..4 {
@@ -386,7 +386,7 @@ async fn metadata_that_cannot_be_read_delays_no_one(app: TestApp) {
     };
     assert_eq!(received, each("1").into_iter().chain(each("2")).collect());
     assert!(feed_cursor(&acme).await.is_string());
-    // and shown with the digits that no double holds, in any list
+    // every list returns the digits that a double cannot represent
     let pages = "{ events(last: 500) { nodes { id metadata } } campaigns { nodes { events { nodes \
                  { id metadata } } } } }";
     let pages = acme.member.data(pages, json!({})).await;
@@ -429,7 +429,7 @@ async fn a_later_subscriber_gets_the_current_data(app: TestApp) {
             events.last().unwrap()["id"]
         );
     }
-    // a campaign is renamed, another deleted with its events, and the last event is deleted
+    // a campaign is renamed, another one deleted with its events, and the last event is deleted
     let (kept, gone) = (&events[0]["campaign"]["id"], &events[1]["campaign"]["id"]);
     assert_ne!(kept, gone);
     acme.member
@@ -502,7 +502,7 @@ async fn figures_are_sent_when_they_change_and_the_last_are_true(app: TestApp) {
             assert_eq!(socket.next("1").await["campaignStats"], now, "{sql}");
         }
     }
-    // nothing changes, nothing is sent; then many changes, of which not each is shown
+    // nothing is sent without a change; of many changes, not each is sent
     assert_eq!(socket.receive_within(Duration::from_millis(600)).await, None);
     let started = std::time::Instant::now();
     for number in 0..40 {
@@ -553,7 +553,7 @@ async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_delet
         acme.member.data(&query, json!({ "id": campaign })).await["campaign"].take()
     };
     assert_eq!(socket.next("1").await["campaignChanges"], now().await);
-    // changes that this process did not make
+    // changes by another program
     let id = app.literal(campaign);
     for sql in [
         format!("UPDATE campaigns SET name = 'Renamed' WHERE id = {id}"),
@@ -567,20 +567,20 @@ async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_delet
         let now = now().await;
         while socket.next("1").await["campaignChanges"] != now {}
     }
-    // a campaign that is another organization's does not exist
+    // a campaign of another organization does not exist
     let mut foreign = Socket::of(&other.admin).await;
     foreign.subscribe("1", &changes, json!({ "id": campaign })).await;
     let refused = foreign.message().await;
     assert_eq!(refused["type"], "error", "{refused}");
     assert_eq!(refused["payload"][0]["extensions"]["code"], "NOT_FOUND");
     assert_eq!(refused["payload"][0]["extensions"]["field"], "id");
-    // the API, and figures alone
+    // a change by the API, and a change of the figures only
     let rename = "mutation ($id: ID!) { updateCampaign(input: { id: $id, name: \"Again\" }) { \
                   campaign { id } } }";
     acme.member.data(rename, json!({ "id": campaign })).await;
     let renamed = now().await;
     while socket.next("1").await["campaignChanges"] != renamed {}
-    // nothing of this was a change of the figures
+    // none of these changed the figures
     assert_eq!(of_figures.receive_within(Duration::from_millis(300)).await, None);
     app.run(&format!(
         "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, \
@@ -590,7 +590,7 @@ async fn a_campaign_is_sent_when_its_row_or_its_figures_change_until_it_is_delet
     let opened = now().await;
     while socket.next("1").await["campaignChanges"] != opened {}
     assert_eq!(socket.receive_within(Duration::from_millis(600)).await, None);
-    // deleted: an error says so, and it ends
+    // when it is deleted, the subscription ends with an error
     app.run(&format!("DELETE FROM campaigns WHERE id = {id}")).await;
     let gone = socket.message().await;
     assert_eq!(gone["type"], "next");
@@ -628,14 +628,14 @@ async fn without_listeners_the_database_is_not_queried(app: TestApp) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         app.statements().len()
     };
-    // the triggers are looked at when it starts
+    // the triggers are checked at startup
     until("the database is left alone", Duration::from_secs(30), async || quiet().await == 0).await;
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", FOLLOW, json!({})).await;
     let patience = Duration::from_mins(2);
     let of_events =
         || app.statements().iter().filter(|sent| sent.sql.contains("campaign_events")).count();
-    // once it is open, only the end of the feed is read while nothing happens
+    // once it is open, only the end of the feed is read while there are no events
     let is_open = async || quiet().await > 3 && of_events() <= 1;
     until("the end of the feed alone is read", patience, is_open).await;
     drop(socket);
@@ -656,7 +656,7 @@ async fn six_writers_in_sql_and_two_replicas_lose_repeat_and_reorder_nothing() {
     let followers =
         Followers::start(&[&app.address, &second], &token, &[("CLIENTS", "6"), ("CUT", "250")])
             .await;
-    // a transaction that writes no event holds nothing up
+    // a transaction that writes no event delays nothing
     let idle = app.database.connect().await;
     let idle = idle.begin().await.unwrap();
     idle.execute_unprepared("UPDATE campaigns SET metadata = '{}'").await.unwrap();
@@ -721,7 +721,7 @@ async fn on_sqlite_two_processes_lose_repeat_and_reorder_nothing() {
     let followers =
         Followers::start(&[&app.address, &address], &token, &[("CLIENTS", "6"), ("CUT", "250")])
             .await;
-    // through both services and beside them
+    // through both services, and by SQL
     let mut writers = six_writers(&app.database, &acme, &made.sends, 1_200).await;
     let mut recorders = JoinSet::new();
     for (seed, address) in (0..4).zip([&app.address, &address].into_iter().cycle()) {
@@ -762,7 +762,7 @@ async fn the_examples_write_and_follow() {
     let token = acme.member.token.clone().unwrap();
     let mut follow =
         Example::start("follow.mjs", &token, &app.address.replacen("http", "ws", 1)).await;
-    // it has its place before anything is written
+    // it has its cursor before anything is written
     follow.error_line(|line| line.contains("following")).await;
     let before = in_feed_order(&app, &acme).await.len();
     let _traffic = Example::start("traffic.mjs", &token, &app.address).await;

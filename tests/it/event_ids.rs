@@ -1,4 +1,4 @@
-//! The IDs of events are an organization's own: what others use, or have used, changes nothing.
+//! Each organization has its own IDs of events: IDs that others use, or have used, do not matter.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ fn event(id: Uuid, send: Uuid, kind: &str) -> Json {
     json!({ "id": id, "sendId": send, "type": kind })
 }
 
-/// Records events: how many are new, and how many are not.
+/// Records events. Returns the number of new ones and of duplicates.
 async fn record(organization: &Organization, input: Vec<Json>) -> (i64, i64) {
     let data = organization.member.data(RECORD, json!({ "input": input })).await;
     let payload = &data["recordEvents"];
@@ -60,7 +60,7 @@ async fn keys(app: &TestApp, organization: &Organization) -> BTreeSet<Uuid> {
     rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
 }
 
-/// That the counts are those of a recount.
+/// Asserts that the counts equal a recount.
 async fn counts_are_right(app: &TestApp, organization: &Organization) {
     for table in &campaigns_scope::COUNT_TABLES {
         let counts = app.service_database.counts();
@@ -86,7 +86,7 @@ async fn two_organizations_can_record_the_same_id(app: TestApp) {
         .collect();
     assert_eq!(record(&theirs, their_events).await, (2, 0));
     let start = ours.member.feed_cursor().await;
-    // alone, beside others, and with a bounce
+    // alone, with others, and as a bounce
     assert_eq!(record(&ours, vec![event(id, our.sends[0], "OPEN")]).await, (1, 0));
     let some = vec![
         event(free, our.sends[1], "OPEN"),
@@ -97,7 +97,7 @@ async fn two_organizations_can_record_the_same_id(app: TestApp) {
     for _ in 0..2 {
         assert_eq!(record(&ours, some.clone()).await, (0, 3));
     }
-    // by each field and argument that takes or shows an id
+    // by each field and argument with the ID of an event
     let shown = ours.member.data(NODE, json!({ "id": id })).await["node"].take();
     assert_eq!(shown, json!({ "id": id, "type": "OPEN", "send": { "id": our.sends[0] } }));
     let theirs_shown = theirs.member.data(NODE, json!({ "id": id })).await["node"].take();
@@ -121,7 +121,7 @@ async fn two_organizations_can_record_the_same_id(app: TestApp) {
         [json!(other)]
     );
     assert_eq!(ids_of(&ours, json!({ "id": { "isNull": false } })).await.len(), 3);
-    // the keys below are not shown, and find nothing
+    // the underlying keys are not shown, and find nothing
     let stored = keys(&app, &ours).await;
     for key in stored.iter().filter(|key| ![id, other, free].contains(key)) {
         assert_eq!(ours.member.data(NODE, json!({ "id": key })).await["node"], Json::Null);
@@ -129,7 +129,7 @@ async fn two_organizations_can_record_the_same_id(app: TestApp) {
         assert_eq!(ours.admin.ask(DELETE, json!({ "id": key })).await.code(), "NOT_FOUND");
     }
     assert!(!stored.contains(&id) && !stored.contains(&other) && stored.contains(&free));
-    // stored and live
+    // stored and live events
     let mut socket = Socket::of(&ours.member).await;
     socket
         .subscribe(
@@ -170,7 +170,7 @@ async fn an_id_stays_a_duplicate_when_the_other_organization_deletes_its_event(a
         assert_eq!(record(&ours, of(&our.sends)).await, (0, 3));
         assert_eq!(record(&ours, vec![event(ids[0], our.sends[1], "OPEN")]).await, (0, 1));
     }
-    // the other organization can have the ID again, even if another has it as well
+    // the other organization can use the ID again, even if a third one uses it as well
     assert_eq!(record(&theirs, of(&their.sends)).await, (2, 1));
     assert_eq!(record(&theirs, of(&their.sends)).await, (0, 3));
     assert_eq!(ids_of(&ours, json!({})).await.len(), 3);
@@ -184,7 +184,7 @@ async fn the_key_of_an_event_is_an_id_like_any_other(app: TestApp) {
     let id = Uuid::new_v4();
     record(&theirs, vec![event(id, their.sends[0], "OPEN")]).await;
     record(&ours, vec![event(id, our.sends[0], "OPEN")]).await;
-    // a reader of the table knows the key, and chooses it for something else
+    // a reader of the table knows the key, and uses it as an ID
     let key = keys(&app, &ours).await.into_iter().find(|key| *key != id).unwrap();
     assert_eq!(record(&ours, vec![event(key, our.sends[0], "COMPLAINT")]).await, (1, 0));
     assert_eq!(
@@ -203,7 +203,7 @@ async fn the_key_of_an_event_is_an_id_like_any_other(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn organizations_that_record_the_same_ids_at_the_same_moment_have_them_all(app: TestApp) {
+async fn organizations_can_record_the_same_ids_at_the_same_moment(app: TestApp) {
     let all = two(&app).await;
     let ids: Vec<Uuid> = (0..120).map(|_| Uuid::new_v4()).collect();
     let mut calls = JoinSet::new();
@@ -215,7 +215,7 @@ async fn organizations_that_record_the_same_ids_at_the_same_moment_have_them_all
         calls.spawn(async move {
             ids.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
             let mut recorded = 0;
-            // small calls are written together, large ones alone
+            // small calls are batched, large ones are not
             for some in ids.chunks(if seed < 6 { 15 } else { 120 }) {
                 let input: Vec<Json> = some.iter().map(|id| event(*id, send, "OPEN")).collect();
                 let data = client.data(RECORD, json!({ "input": input })).await;
@@ -261,7 +261,7 @@ async fn a_call_keeps_the_order_of_its_input_and_counts_an_id_once(app: TestApp)
             .await;
             ids.sort_unstable();
         }
-        // one that is taken comes again, and one that is not
+        // one ID that another organization uses is repeated, and one that none uses
         let again = [ids[0], ids[1]];
         let input: Vec<Json> =
             ids.iter().chain(&again).map(|id| event(*id, our.sends[0], "OPEN")).collect();
@@ -298,7 +298,7 @@ async fn sql_cannot_give_an_organization_one_id_twice(app: TestApp) {
     assert!(refused.to_lowercase().contains("unique"), "{refused}");
     app.run(&insert(&theirs, their.sends[0])).await;
     assert_eq!(ids_of(&ours, json!({})).await, [json!(id)]);
-    // nor by any other statement
+    // nor with any other statement
     let free = Uuid::new_v4();
     record(&ours, vec![event(free, our.sends[1], "OPEN")]).await;
     let [shown, key, org] = [id, free, ours.id].map(|id| app.literal(id));
@@ -350,7 +350,7 @@ async fn a_call_is_one_statement_regardless_of_who_has_its_ids(app: TestApp) {
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
     let mut sent = Vec::new();
-    // new everywhere, another's, and its own
+    // IDs that are new, another organization's, and its own
     for (organization, sends) in [(&theirs, &their.sends), (&ours, &our.sends), (&ours, &our.sends)]
     {
         app.forget_statements();

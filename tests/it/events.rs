@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// The ids that a query of SQL selects, in its order.
+/// The IDs that an SQL query selects, in its order.
 async fn selected(app: &TestApp, sql: &str) -> Vec<String> {
     let rows = app.rows(sql).await;
     rows.iter().map(|row| row.try_get::<Uuid>("", "id").unwrap().to_string()).collect()
@@ -28,7 +28,7 @@ async fn events_of_a_send_a_campaign_and_the_organization_come_in_feed_order(app
              e.org_id = {org} AND {condition} ORDER BY feed_position"
         )
     };
-    // the rows were inserted one statement after the other
+    // the rows were inserted by one statement after the other
     let all = selected(&app, &in_order("true".to_owned())).await;
     assert_eq!(all, made.events.iter().map(Uuid::to_string).collect::<Vec<_>>());
     let data = acme.member.data("{ events(first: 500) { nodes { id } } }", json!({})).await;
@@ -81,7 +81,7 @@ async fn a_cursor_of_another_organization_is_refused(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
+async fn events_move_with_their_send(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(10).await;
     let (to, whom) = (app.literal(made.campaigns[0]), app.literal(made.contacts[0]));
@@ -106,7 +106,7 @@ async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
     let strays = "campaign_events e JOIN campaign_sends s ON s.id = e.send_id WHERE \
                   e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> s.contact_id";
     assert_eq!(app.count(strays).await, 0);
-    // writing to the columns of the service itself changes nothing
+    // writes to the service's own columns have no effect
     app.run(
         "UPDATE campaign_events SET send_campaign_id = send_contact_id, send_contact_id = \
          send_campaign_id",
@@ -116,7 +116,7 @@ async fn a_send_that_moves_takes_its_events_along(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_move_is_no_update_of_the_events(app: TestApp) {
+async fn moving_a_send_does_not_update_its_events(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let times = async || {
@@ -132,7 +132,7 @@ async fn a_move_is_no_update_of_the_events(app: TestApp) {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_before_its_send_finds_it() {
+async fn an_event_before_its_send_is_filed_once_the_send_exists() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -162,7 +162,7 @@ async fn an_event_that_comes_before_its_send_finds_it() {
 }
 
 #[tokio::test]
-async fn a_send_is_not_moved_past_events_that_are_not_seen() {
+async fn a_send_is_not_moved_in_a_snapshot_without_its_latest_events() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -197,7 +197,7 @@ async fn a_page_in_feed_order_ends_where_the_feed_is_settled() {
     let db = app.database.connect().await;
     let late = db.begin().await.unwrap();
     late.execute_unprepared(&insert).await.unwrap();
-    // commits first, was written second
+    // written second, committed first
     app.run(&insert).await;
     let counts = async || {
         let query = "{ feed: events { totalCount } latest: events(orderBy: [{ field: OCCURRED_AT \

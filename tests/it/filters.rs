@@ -1,5 +1,4 @@
-//! Filters: random trees over every filter input, held against an evaluator written in the plainest
-//! way.
+//! Filters: random trees over every filter input, compared with a simple evaluator.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-/// What a field of a filter is compared with.
+/// The kind of a filter field.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
     Id,
@@ -22,9 +21,9 @@ pub(crate) enum Kind {
     Time,
     Number,
     Json,
-    /// Whether something ever happened.
+    /// Whether there is an event of a type.
     Flag,
-    /// The ids of the segments of a campaign's list.
+    /// The IDs of the segments of a campaign's list.
     Segments,
 }
 
@@ -32,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) struct List {
     name: &'static str,
     filter: &'static str,
-    /// Each field of the filter, and the selection that shows its value; a flag has none.
+    /// Each field of the filter, and the selection that returns its value. Flags have none.
     fields: &'static [(&'static str, Kind, &'static str)],
 }
 
@@ -133,7 +132,7 @@ fn every_field_of_every_filter_is_tested() {
         let TypeKind::InputObject(input) = &definition.node.kind else { continue };
         let fields: BTreeSet<&str> =
             input.fields.iter().map(|field| field.node.name.node.as_str()).collect();
-        // the others filter by one value
+        // the other inputs filter by a single value
         if !fields.contains("and") {
             continue;
         }
@@ -150,8 +149,8 @@ fn every_field_of_every_filter_is_tested() {
 /// A row: the value of each field of the filter.
 pub(crate) type Row = HashMap<&'static str, Json>;
 
-/// Simple case folding, as far as the letters of the fixtures go.
-fn fold(text: &str) -> Vec<char> {
+/// Simple case folding, for the letters of the tests' rows.
+pub(crate) fn fold(text: &str) -> Vec<char> {
     text.chars()
         .map(|character| match character {
             'ς' => 'σ',
@@ -331,7 +330,7 @@ impl Maker<'_> {
         json!({ name: operand })
     }
 
-    /// A value that some row may have.
+    /// A value that some row can have.
     fn value(&mut self, field: &'static str, kind: Kind) -> Json {
         if kind == Kind::Json {
             return self.json();
@@ -368,7 +367,7 @@ impl Maker<'_> {
         values.choose(self.rng).unwrap().clone()
     }
 
-    /// A part of some row's text, perhaps in the other case.
+    /// A part of some row's text, possibly in the other case.
     fn part(&mut self, field: &'static str) -> Json {
         let text = self.value(field, Kind::Text).as_str().unwrap().chars().collect::<Vec<_>>();
         let start = self.rng.random_range(0..text.len());
@@ -378,13 +377,13 @@ impl Maker<'_> {
         match self.rng.random_range(0..3) {
             0 => json!(part),
             1 => json!(part.to_lowercase()),
-            // ß is two letters in upper case, and so another text
+            // ß becomes two letters in upper case, which is another text
             _ => json!(part.to_uppercase()),
         }
     }
 }
 
-/// What happened to each send and contact, by SQL: pairs of an id and a kind of event.
+/// The event types of each send and contact, by SQL: pairs of an ID and a type.
 async fn happened(app: &TestApp) -> BTreeSet<(String, String)> {
     let soft = match app.database.backend {
         campaigns_tests::Backend::Sqlite => "json_extract(e.metadata, '$.bounce_type')",
@@ -428,7 +427,7 @@ pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row
         .filter(|(.., shown)| !shown.is_empty())
         .map(|(name, _, shown)| format!("{name}: {shown}"))
         .collect();
-    // as many aliases as an operation may have
+    // the maximum number of aliases of an operation
     let query = format!("{{ {name}(first: 500) {{ nodes {{ {} }} }} }}", selection.join(" "));
     let data = client.data(&query, json!({})).await;
     let nodes = data[name]["nodes"].as_array().unwrap();
@@ -454,7 +453,7 @@ pub(crate) async fn rows(app: &TestApp, client: &Client, list: &List) -> Vec<Row
 }
 
 #[on_both_databases]
-async fn random_filters_select_what_the_plain_evaluator_selects(app: TestApp) {
+async fn random_filters_select_the_same_rows_as_a_simple_evaluator(app: TestApp) {
     compare_with_evaluator(&app).await;
 }
 
@@ -540,7 +539,7 @@ async fn compare_with_evaluator(app: &TestApp) {
 }
 
 #[on_both_databases]
-async fn sends_are_filtered_by_what_became_of_them(app: TestApp) {
+async fn sends_are_filtered_by_their_engagement(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(10).await;
     let list = |filter: Json| {

@@ -1,5 +1,5 @@
-//! Each organization's feed settles by itself: transactions of others, even open ones, delay no
-//! feed.
+//! Each organization's feed settles separately: transactions of other organizations do not delay
+//! it, even while they are open.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilt
 const RECORD: &str = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) \
     { events { id } } }";
 
-/// Some organizations with sends and without events, each of another bucket.
+/// Organizations with sends and without events, each in a different bucket.
 async fn organizations(app: &TestApp, count: usize) -> Vec<(Organization, Fixtures)> {
     let mut found: Vec<(Organization, Fixtures)> = Vec::new();
     let mut number = 0;
@@ -56,7 +56,7 @@ async fn next(socket: &mut Socket) -> Uuid {
     data["engagementEvents"]["node"]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// Nothing is received while others could have been.
+/// Asserts that nothing arrives within the usual delay.
 async fn receives_nothing(socket: &mut Socket) {
     assert_eq!(socket.receive_within(Duration::from_millis(400)).await, None);
 }
@@ -66,14 +66,14 @@ async fn record(organization: &Organization, send: Uuid) -> Uuid {
     data["recordEvents"]["events"][0]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// The ids of the first page of an organization's events in feed order.
+/// The IDs of the first page of an organization's events in feed order.
 async fn page(organization: &Organization) -> Vec<Uuid> {
     let data = organization.member.data("{ events(first: 500) { nodes { id } } }", json!({})).await;
     let nodes = data["events"]["nodes"].as_array().unwrap();
     nodes.iter().map(|node| node["id"].as_str().unwrap().parse().unwrap()).collect()
 }
 
-/// Inserts an event of an organization's send; its id.
+/// Inserts an event of an organization's send, and returns its ID.
 async fn insert(sql: &impl ConnectionTrait, organization: Uuid, send: Uuid) -> Uuid {
     let id = Uuid::new_v4();
     let insert = format!(
@@ -84,7 +84,7 @@ async fn insert(sql: &impl ConnectionTrait, organization: Uuid, send: Uuid) -> U
     id
 }
 
-/// How many locks of the feed are held.
+/// The number of the feed's locks that are held.
 async fn locks(app: &TestApp) -> i64 {
     app.count(
         "pg_locks JOIN pg_database ON pg_database.oid = database AND datname = current_database() \
@@ -106,7 +106,7 @@ async fn an_open_transaction_of_one_organization_delays_no_other() {
         assert_eq!(next(&mut their_socket).await, id);
         assert_eq!(page(theirs).await.last(), Some(&id));
     }
-    // its own organization waits, so that it misses nothing
+    // its own organization waits, so that no event is missed
     let second = record(ours, our.sends[1]).await;
     assert_eq!(page(ours).await, [] as [Uuid; 0]);
     receives_nothing(&mut our_socket).await;
@@ -116,7 +116,7 @@ async fn an_open_transaction_of_one_organization_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_transaction_over_several_organizations_holds_up_these_alone() {
+async fn a_transaction_over_several_organizations_delays_only_these() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 3).await;
     let mut sockets = Vec::new();
@@ -146,7 +146,7 @@ async fn a_transaction_over_several_organizations_holds_up_these_alone() {
 }
 
 #[tokio::test]
-async fn a_transaction_over_many_organizations_takes_few_locks_and_holds_all_up() {
+async fn a_transaction_over_many_organizations_takes_few_locks_and_delays_all() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 21).await;
     let (beside, many) = all.split_first().unwrap();
@@ -166,7 +166,7 @@ async fn a_transaction_over_many_organizations_takes_few_locks_and_holds_all_up(
 }
 
 #[tokio::test]
-async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
+async fn a_savepoint_that_is_rolled_back_releases_its_buckets() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 12).await;
     let open = app.sql.begin().await.unwrap();
@@ -185,7 +185,7 @@ async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
     let mut socket = follower(&all[1].0).await;
     let free = record(&all[1].0, all[1].1.sends[1]).await;
     assert_eq!(next(&mut socket).await, free);
-    // what comes after enters anew, and holds its organization up again
+    // a later statement takes a lock again and delays its organization again
     let again = insert(&open, all[1].0.id, all[1].1.sends[0]).await;
     assert_eq!(locks(&app).await, 2);
     let behind = record(&all[1].0, all[1].1.sends[1]).await;
@@ -198,7 +198,7 @@ async fn a_savepoint_that_is_rolled_back_takes_its_buckets_along() {
 }
 
 #[tokio::test]
-async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_named() {
+async fn a_prepared_transaction_delays_its_own_organization_and_the_oldest_is_named() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
@@ -233,7 +233,7 @@ async fn a_prepared_transaction_holds_its_own_organization_up_and_the_oldest_is_
 }
 
 #[tokio::test]
-async fn a_session_of_replication_holds_its_own_organizations_up() {
+async fn a_replication_session_delays_its_own_organizations() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
@@ -277,7 +277,7 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
     let (ours, our) = &all[0];
     let start = ours.member.feed_cursor().await;
     let mut live = follower(ours).await;
-    // more than the log keeps
+    // more events than the log keeps
     app.run(&format!(
         "INSERT INTO campaign_events (org_id, send_id, event_type) \
          SELECT '{}', '{}', 'open' FROM generate_series(1, 5000)",
@@ -288,7 +288,7 @@ async fn a_follower_that_is_behind_misses_nothing_if_a_transaction_becomes_visib
     for _ in 0..5_000 {
         received.push(next(&mut live).await);
     }
-    // a transaction that drew its number before these events, and was kept from its lock until now
+    // a transaction that drew its number before these events, but takes its lock only now
     let late = app.sql.begin().await.unwrap();
     let lock = format!(
         "SELECT pg_advisory_xact_lock_shared((72::bigint << 56) \
@@ -340,7 +340,7 @@ async fn the_service_and_the_database_agree_on_buckets_and_numbers() {
     }
 }
 
-/// A database as it was before feeds settled by organization.
+/// A database from before feeds settled separately.
 async fn of_before() -> TestDatabase {
     let database = TestDatabase::new(Backend::Postgres).await;
     while campaigns_migration::down(&database.url).await.unwrap().unwrap() != "m0012_horizons" {}
@@ -369,11 +369,11 @@ async fn two_organizations(sql: &DatabaseConnection) -> [(Uuid, Uuid); 2] {
 }
 
 #[tokio::test]
-async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
+async fn a_transaction_that_was_open_across_the_upgrade_delays_all() {
     let database = of_before().await;
     let sql = database.connect().await;
     let [ours, theirs] = two_organizations(&sql).await;
-    // it has entered and drawn its positions, and has locked no table yet
+    // it has taken its lock and drawn its positions, but has not locked a table yet
     let open = sql.begin().await.unwrap();
     open.execute_unprepared("SELECT campaign_feed_draw(2)").await.unwrap();
     campaigns_migration::up(&database.url).await.unwrap();
@@ -384,7 +384,7 @@ async fn a_transaction_that_was_open_across_the_upgrade_holds_all_up() {
         (follower(&ours_again).await, follower(&theirs_again).await);
     let beside = record(&theirs_again, theirs.1).await;
     receives_nothing(&mut their_socket).await;
-    // it goes on with the triggers of now
+    // it continues with the new triggers
     let of_ours = insert(&open, ours.0, ours.1).await;
     let of_theirs = insert(&open, theirs.0, theirs.1).await;
     open.commit().await.unwrap();
@@ -417,7 +417,7 @@ async fn older_processes_read_and_write_beside_newer_ones() {
     assert_eq!(settled().await, first);
     open.commit().await.unwrap();
     assert!(settled().await > first);
-    // what they write holds all feeds up, because it does not name its organization
+    // their writes delay all feeds, because their locks do not name an organization
     let open = app.sql.begin().await.unwrap();
     let draw = sea_orm::Statement::from_string(
         open.get_database_backend(),
@@ -456,13 +456,13 @@ async fn undoing_the_migration_waits_for_transactions_that_old_readers_do_not_se
     for _ in 0..2 {
         campaigns_migration::down(&database.url).await.unwrap();
     }
-    // they have entered, and have locked no table yet
+    // they have taken their locks, but have not locked a table yet
     let draw = format!("SELECT campaign_feed_draw_for('{}', 1)", ours.0);
     let open = sql.begin().await.unwrap();
     open.execute_unprepared(&draw).await.unwrap();
     let url = database.url.clone();
     let down = tokio::spawn(async move { campaigns_migration::down(&url).await.unwrap() });
-    // the writers are those of before now
+    // the old functions for writers are restored
     until("writers are replaced", Duration::from_mins(1), async || {
         let source = "SELECT 1 FROM pg_proc WHERE proname = 'campaign_feed_enter_for' AND prosrc \
                       LIKE '%**%'";
@@ -470,7 +470,7 @@ async fn undoing_the_migration_waits_for_transactions_that_old_readers_do_not_se
         sql.query_one_raw(source).await.unwrap().is_some()
     })
     .await;
-    // a transaction that enters now is seen by old and new readers
+    // old and new readers see the lock of a transaction that starts now
     let beside = database.connect_once().await;
     let between = beside.begin().await.unwrap();
     between.execute_unprepared(&draw).await.unwrap();
@@ -491,7 +491,7 @@ async fn undoing_the_migration_waits_for_transactions_that_old_readers_do_not_se
     assert_eq!(position, drawn);
 }
 
-/// The spans that a statement of the feed's reader reads, and how many events of each.
+/// The spans that a statement of the feed reader reads, and the number of events of each.
 fn spans(sent: &Sent) -> (Json, i64) {
     let text = &sent.values[0];
     let (start, end) = (text.find('[').unwrap(), text.rfind(']').unwrap());
@@ -525,14 +525,14 @@ async fn a_backlog_of_one_organization_does_not_delay_an_event_of_another(app: T
     let position: i64 = app.rows(&position).await[0].try_get("", "feed_position").unwrap();
     let reads: Vec<(Json, i64)> =
         app.statements().iter().filter(|sent| is_read(sent)).map(spans).collect();
-    // each read of those that are behind is a slice …
+    // each read of organizations that are behind is a slice …
     let is_slice = |most: i64| most > 32;
     let slices: Vec<_> = reads.iter().filter(|(_, most)| is_slice(*most)).collect();
     assert!(slices.len() > 10, "{reads:?}");
     for (spans, most) in &slices {
         assert!(*most <= 256 && spans.as_array().unwrap().len() <= 4, "{spans} {most}");
     }
-    // … and the event of the others, once it was committed, waited for one slice at most
+    // … and a committed event of another organization waited for at most one slice
     let has_event = |span: &Json| {
         span["org_id"] == json!(theirs.id) && span["upto"].as_i64().unwrap() >= position
     };
@@ -545,7 +545,7 @@ async fn a_backlog_of_one_organization_does_not_delay_an_event_of_another(app: T
 }
 
 #[on_both_databases]
-async fn an_event_that_comes_to_another_organization_is_at_the_end_of_its_feed(app: TestApp) {
+async fn an_event_that_moves_to_another_organization_is_at_the_end_of_its_feed(app: TestApp) {
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let moved = record(ours, our.sends[0]).await;
@@ -566,7 +566,7 @@ async fn an_event_that_comes_to_another_organization_is_at_the_end_of_its_feed(a
 }
 
 #[on_both_databases]
-async fn an_event_that_comes_without_its_send_waits_for_a_place_in_the_other_feed(app: TestApp) {
+async fn an_event_that_moves_without_its_send_waits_for_a_position_in_the_other_feed(app: TestApp) {
     let all = organizations(&app, 2).await;
     let [(ours, our), (theirs, their)] = all.as_slice() else { panic!("there are two") };
     let moved = record(ours, our.sends[0]).await;
@@ -581,7 +581,7 @@ async fn an_event_that_comes_without_its_send_waits_for_a_place_in_the_other_fee
     let come =
         format!("UPDATE campaign_events SET org_id = {org}, send_id = {send} WHERE id = {id}");
     sql.execute_unprepared(&come).await.unwrap();
-    // others take their places meanwhile
+    // other transactions draw positions meanwhile
     let first = record(theirs, their.sends[0]).await;
     assert_eq!(next(&mut their_socket).await, first);
     assert_eq!(page(theirs).await, [first]);
@@ -598,7 +598,7 @@ async fn an_event_that_comes_without_its_send_waits_for_a_place_in_the_other_fee
 }
 
 /// Inserts events of random organizations in random transactions, which commit late or are rolled
-/// back; those that were committed.
+/// back. Returns the committed events.
 async fn write(
     db: DatabaseConnection,
     sends: Vec<(Uuid, Vec<Uuid>)>,
@@ -611,12 +611,12 @@ async fn write(
         let mut written = Vec::new();
         let open = db.begin().await.unwrap();
         if rng.random_bool(0.1) {
-            // as a process of before does
+            // as a process of an earlier version does
             open.execute_unprepared("SELECT campaign_feed_enter()").await.unwrap();
         }
         let mut whose: Vec<_> = sends.iter().collect();
         whose.shuffle(&mut rng);
-        // most are of one organization, some of many
+        // most transactions write for one organization, some for many
         whose.truncate(if rng.random_bool(0.6) { 1 } else { rng.random_range(2..=sends.len()) });
         for (organization, sends) in whose {
             let is_undone = rng.random_bool(0.2);
@@ -649,8 +649,8 @@ async fn write(
     committed
 }
 
-/// Follows an organization, and connects again after the last event from time to time, until it has
-/// received as many events as are stored, and no more.
+/// Follows an organization, reconnecting after the last event from time to time, until it has
+/// received exactly as many events as are stored.
 async fn follow(
     organization: Organization,
     mut after: Json,
@@ -702,7 +702,7 @@ async fn many_writers_over_many_organizations_lose_repeat_and_reorder_nothing() 
     for seed in 0..8 {
         writers.spawn(write(app.database.connect_once().await, sends.clone(), seed, 60));
     }
-    // and large calls beside them, of one that is followed and of one that is not
+    // and large calls meanwhile, of an organization that is followed and of one that is not
     for (organization, made) in [&all[4], &all[11]] {
         let (client, sends) = (organization.member.clone(), made.sends.clone());
         writers.spawn(async move {

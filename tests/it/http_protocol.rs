@@ -25,9 +25,9 @@ async fn full_introspection_is_allowed_and_describes_every_type_and_field() {
     node_passes("introspect.mjs", &[("URL", &url), ("TOKEN", &token)]).await;
 }
 
-/// Has Relay's compiler compile `tests/node/relay`.
+/// Compiles `tests/node/relay` with Relay's compiler.
 pub(crate) async fn compile_for_relay() {
-    // `relay.config.json` beside it says what is compiled
+    // `relay.config.json` next to it names the files to compile
     let run = node_passes("node_modules/relay-compiler/cli.js", &[("NO_COLOR", "1")]).await;
     let said = format!("{}{}", run.out, run.err);
     assert!(said.contains("Compilation completed"), "{said}");
@@ -90,7 +90,7 @@ async fn nothing_that_a_page_sends_without_a_preflight_is_executed() {
     assert_eq!(app.count("campaigns").await, 0);
 }
 
-/// A value that HTTP allows, and that no text has.
+/// A value that HTTP allows, but that is not text.
 fn odd() -> HeaderValue {
     HeaderValue::from_bytes(b"\xff").unwrap()
 }
@@ -116,7 +116,7 @@ async fn a_header_that_cannot_be_read_is_refused_and_never_counts_as_absent() {
     };
     let bad = (StatusCode::BAD_REQUEST, "BAD_USER_INPUT");
     for (name, values, (status, code), field) in [
-        // also for a token that names its own organization
+        // also with a token that names an organization
         ("X-Organization-Id", vec![odd()], bad, "X-Organization-Id"),
         ("X-Organization-Id", vec![uuid.clone(), uuid.clone()], bad, "X-Organization-Id"),
         ("Accept", vec![odd()], bad, "Accept"),
@@ -139,14 +139,14 @@ async fn a_header_that_cannot_be_read_is_refused_and_never_counts_as_absent() {
         let found = (answer.status, answer.code(), answer.field());
         assert_eq!(found, (status, code, field), "{name} {values:?}");
     }
-    // what is a list may be in several parts
+    // a list can be split into several headers
     let several = ["text/html", "application/json"].map(HeaderValue::from_static);
     assert_eq!(ask("Accept", &several.iter().collect::<Vec<_>>()).await.status, StatusCode::OK);
     assert_eq!(ask("X-Organization-Id", &[&uuid]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_parameter_of_a_query_string_is_given_once() {
+async fn a_repeated_query_parameter_is_refused() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     for name in ["query", "variables", "operationName"] {
@@ -174,7 +174,7 @@ async fn handshake(app: &TestApp, headers: &[(&str, &str)]) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_socket_of_two_origins_is_opened_for_neither() {
+async fn a_socket_with_two_origins_is_refused() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let own = ("origin", app.address.as_str());
     assert_eq!(handshake(&app, &[own]).await, StatusCode::SWITCHING_PROTOCOLS);
@@ -184,7 +184,7 @@ async fn a_socket_of_two_origins_is_opened_for_neither() {
 }
 
 #[tokio::test]
-async fn fields_of_an_answer_come_in_the_order_of_the_document() {
+async fn fields_of_a_response_come_in_the_order_of_the_document() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let request = acme
@@ -205,7 +205,7 @@ async fn fields_of_an_answer_come_in_the_order_of_the_document() {
 }
 
 #[tokio::test]
-async fn a_field_that_fails_is_null_or_takes_along_what_is_around_it() {
+async fn an_error_makes_its_field_or_the_nearest_nullable_parent_null() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     app.run(&format!(
@@ -269,7 +269,7 @@ async fn an_operation_that_takes_too_long_is_canceled() {
     }
 }
 
-/// Every three contacts.
+/// All combinations of three contacts.
 const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
     "SELECT count(*) AS n FROM contacts a CROSS JOIN contacts b CROSS JOIN contacts c \
      WHERE a.id < b.id AND b.id < c.id",
@@ -296,7 +296,7 @@ async fn a_statement_that_takes_too_long_ends_in_the_database() {
             assert!(matches!(error, campaigns_scope::Error::Timeout(_)), "{error:?}");
         }
         assert!(started.elapsed() < std::time::Duration::from_secs(5));
-        // and the connections are as good as new
+        // the connections can be used again
         for _ in 0..10 {
             let contacts = scope.find::<campaigns_entity::contact::Entity>();
             assert_eq!(scope.count(contacts).await.unwrap(), 3000);
@@ -351,7 +351,7 @@ async fn cross_origin_requests_are_limited_to_allowed_origins() {
         Some("https://app.example.com")
     );
     assert_eq!(preflight("https://evil.example.com").await, None);
-    // as browsers do for what tracing and client libraries add
+    // as browsers do for headers that tracing and client libraries add
     let response = app
         .client(None)
         .request(Method::OPTIONS, "/graphql")
@@ -369,7 +369,7 @@ async fn cross_origin_requests_are_limited_to_allowed_origins() {
     for header in ["traceparent", "tracestate", "baggage", "apollographql-client-name", "x-any"] {
         assert!(allowed.contains(header), "{allowed}");
     }
-    // a refusal can be read, and when to try again
+    // pages can read a refusal and its `Retry-After`
     let refused = app
         .client(None)
         .request(Method::POST, "/graphql")
@@ -408,7 +408,7 @@ async fn a_body_with_an_encoding_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_if_the_client_accepts_it() {
+async fn responses_are_compressed_if_the_client_accepts_it() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let ask = async |query: &str, accepted: &str| {
@@ -426,7 +426,7 @@ async fn answers_are_compressed_if_the_client_accepts_it() {
         let (used, bytes) = ask(large, encoding).await;
         assert_eq!(used.as_deref(), Some(encoding));
         assert!(bytes * 2 < plain, "{encoding}: {bytes} of {plain}");
-        // what fits into a packet is sent as it is
+        // a response that fits into a packet is not compressed
         assert_eq!(ask("{ __typename }", encoding).await.0, None);
     }
 }
@@ -526,7 +526,7 @@ async fn introspection_can_be_turned_off() {
     }
     let data = acme.member.data("{ __typename campaigns { totalCount } }", json!({})).await;
     assert_eq!(data, json!({ "__typename": "Query", "campaigns": { "totalCount": 0 } }));
-    // guesses reveal no names either
+    // suggestions reveal no names either
     for guess in ["{ campaignz { totalCount } }", "{ campaigns(firs: 1) { totalCount } }"] {
         let message = acme.member.ask(guess, json!({})).await.error()["message"].to_string();
         assert!(message.contains("Unknown") && !message.contains("Did you mean"), "{message}");
@@ -546,7 +546,7 @@ async fn liveness_and_readiness_need_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn random_documents_are_valid_where_the_reference_implementation_says_so() {
+async fn random_documents_are_validated_as_by_the_reference_implementation() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     acme.populated(6).await;
@@ -595,7 +595,7 @@ async fn a_variable_fits_the_places_where_it_is_used() {
             assert_ne!(answer.field(), "no field", "{query}");
         }
     }
-    // by default, or by the default of the place
+    // by a default of the variable, or by the default of the argument
     for (query, variables) in [
         (
             "query ($d: OrderDirection) { contacts(orderBy: [{ field: EMAIL, direction: $d }]) { \
@@ -642,7 +642,7 @@ async fn string_literals_mean_what_the_specification_says() {
 }
 
 #[tokio::test]
-async fn a_syntax_error_is_one_line_with_its_place() {
+async fn a_syntax_error_is_one_line_with_its_position() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let answer = acme.member.ask("{\n  viewer {{ subject }\n}", json!({})).await;
@@ -667,14 +667,14 @@ async fn a_hash_without_a_document_is_refused_in_the_words_of_automatic_persiste
     socket.say(json!({ "id": "1", "type": "subscribe", "payload": hash })).await;
     let message = socket.message().await;
     assert_eq!(message["payload"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_SUPPORTED");
-    // with the document, the hash does not matter
+    // if the document is sent, its hash does not matter
     let mut whole = hash;
     whole["query"] = json!("query Q { feedCursor }");
     assert!(acme.member.post(&whole).await.body["data"]["feedCursor"].is_string());
 }
 
 #[tokio::test]
-async fn tools_can_read_the_schema_however_deep_operations_may_be() {
+async fn tools_can_introspect_the_schema_with_any_maximum_depth() {
     let mut settings = campaigns_server::Settings::default();
     settings.limits.operation.depth = 4;
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;

@@ -1,5 +1,5 @@
-//! Lists are written in faster ways than single objects: columns from the bytes of PostgreSQL, and the objects
-//! that rows refer to for all rows at once. Both show what a single object shows.
+//! Lists are written faster than single objects: columns directly from PostgreSQL's bytes, and
+//! to-one objects for all rows at once. Both return the same values as single objects.
 
 use campaigns_tests::{
     Backend, Client, Organization, TestApp, on_both_databases, on_every_database,
@@ -21,7 +21,7 @@ const USER: &str = "id fullName email";
 const STATS: &str =
     "sends delivered opens openRate(decimals: 3) clickRate firstEventAt lastEventAt";
 
-/// The objects of a list in `nodes`, and the same in `edges`, where each is resolved by itself.
+/// The objects of a list in `nodes`, and in `edges`, where each is resolved separately.
 async fn both(client: &Client, list: &str, selected: &str) -> (Vec<Json>, Vec<Json>) {
     let parts = format!("nodes {{ {selected} }} edges {{ node {{ {selected} }} }}");
     let query = format!("{{ of: {} }}", list.replace('#', &parts));
@@ -65,7 +65,7 @@ async fn objects_that_rows_refer_to_are_the_same_in_a_list_and_alone(app: TestAp
     }
 }
 
-/// Deletes a row that others refer to, as a program without foreign keys would.
+/// Deletes a referenced row, as a program without foreign keys could.
 async fn delete_alone(app: &TestApp, table: &str, id: Uuid) {
     let connection = app.database.connect_once().await;
     let without = match app.database.backend {
@@ -109,7 +109,7 @@ async fn last_id(acme: &Organization, query: &str, field: &str) -> Uuid {
     ids.next_back().unwrap().parse().unwrap()
 }
 
-/// Text of any characters that PostgreSQL stores.
+/// Text with any characters that PostgreSQL stores.
 fn text(rng: &mut ChaCha8Rng) -> String {
     let length = rng.random_range(0..40);
     let character = |rng: &mut ChaCha8Rng| match rng.random_range(0..4) {
@@ -129,7 +129,7 @@ async fn any_value_of_postgresql_is_shown_as_sql_reads_it() {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     for _ in 0..400 {
         let (name, subject) = (text(&mut rng), text(&mut rng));
-        // the years 1 to 9999, with the digits of seconds, milliseconds or microseconds
+        // the years 1 to 9999, in whole seconds, milliseconds or microseconds
         let unit = 1_000_i64.pow(rng.random_range(0..3));
         let micros =
             rng.random_range(-62_135_596_800_000_000..253_402_300_800_000_000) / unit * unit;

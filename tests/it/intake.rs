@@ -1,4 +1,4 @@
-//! Intake: events and delivery reports come in, many a call, safe to repeat.
+//! Intake of events and delivery reports: many in a call, and safe to repeat.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -44,7 +44,7 @@ async fn statuses(organization: &Organization) -> Vec<(Uuid, String)> {
         .collect()
 }
 
-/// Whether a report of `to` changes a send that is `from`.
+/// Whether a report of the status `to` changes a send with the status `from`.
 fn steps(from: &str, to: &str) -> bool {
     [
         "QUEUED SENT",
@@ -65,7 +65,7 @@ async fn events_are_recorded_in_the_order_of_the_input(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(122);
     let input: Vec<Json> = (0..40).map(|number| {
         let send = made.sends.choose(&mut rng).unwrap();
-        // ids go down, so that their order is another
+        // descending IDs, so that their order differs from that of the call
         let id = Uuid::from_u128(0x9000_0000_0000_4000_8000_0000_0000_0000 - number);
         match number % 4 {
             0 => json!({
@@ -112,7 +112,7 @@ async fn events_are_recorded_in_the_order_of_the_input(app: TestApp) {
     };
     let data = acme.member.data("{ events { nodes { id } } }", json!({})).await;
     assert_eq!(ids(&data["events"]["nodes"]), ids(&json!(input)));
-    // the clock of the process is that of the test
+    // the test and the service have the same clock
     let data = acme
         .member
         .data(
@@ -142,7 +142,7 @@ async fn a_repeated_event_changes_nothing(app: TestApp) {
         (&json!(1), &json!(1))
     );
     assert_eq!(data["recordEvents"]["events"].as_array().unwrap().len(), 2);
-    // with the same id it is a bounce now, and another's: nothing of it is taken
+    // the same ID with another type and another send has no effect
     let again = json!({ "id": id, "sendId": made.sends[1], "type": "BOUNCE" });
     let data = acme
         .member
@@ -283,7 +283,7 @@ async fn ten_thousand_events_per_call_take_a_few_statements(app: TestApp) {
         assert_eq!(data["recordEvents"]["recorded"], size);
         counts.push(app.statements().len());
     }
-    // sends are locked, looked up, set to bounced; events are inserted with their places
+    // sends are locked, read and set to bounced; events are inserted with their positions
     assert!(counts.iter().all(|count| *count <= 5), "{counts:?} {:#?}", app.statements());
     let reports: Vec<Json> = (0..10_000)
         .map(|_| {
@@ -300,7 +300,7 @@ async fn ten_thousand_events_per_call_take_a_few_statements(app: TestApp) {
     let data = acme.member.data(update, json!({ "input": reports })).await;
     let count = |name: &str| data["updateSends"][name].as_u64().unwrap();
     assert_eq!(count("updated") + count("unchanged"), 10_000);
-    // whether the organization exists is looked up again after a time
+    // the look-up of the organization is cached for some seconds
     let statements =
         app.statements().into_iter().filter(|sent| !sent.sql.contains("\"organizations\""));
     assert!(statements.count() <= 2, "{:#?}", app.statements());
@@ -339,7 +339,7 @@ async fn a_status_only_moves_forward(app: TestApp) {
             );
         }
     }
-    // one after the other within a call
+    // reports of a call apply in order
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     let reports: Vec<Json> = ["SENT", "SENT", "DELIVERED", "SENT", "BOUNCED", "DELIVERED"]
         .iter()
@@ -392,7 +392,7 @@ async fn concurrent_calls_on_the_same_sends_do_not_deadlock(app: TestApp) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let mut recorded = 0;
             for _ in 0..6 {
-                // all of them the same events, each in an order of its own
+                // all clients record the same events, each in a different order
                 events.shuffle(&mut rng);
                 let input: Vec<Json> = events[..50]
                     .iter()
@@ -443,11 +443,11 @@ async fn concurrent_calls_on_the_same_sends_do_not_deadlock(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn calls_that_arrive_together_are_written_together_and_answered_each(app: TestApp) {
+async fn concurrent_calls_share_a_transaction_and_each_gets_its_own_result(app: TestApp) {
     let (acme, made) = populated(&app).await;
     app.run("UPDATE campaign_sends SET status = 'queued'").await;
     acme.member.data("{ campaigns { totalCount } }", json!({})).await;
-    // a transaction that the first call waits for
+    // a transaction for which the first call waits
     let hold = async || match app.database.backend {
         Backend::Postgres => {
             let held = app.sql.begin().await.unwrap();
@@ -500,11 +500,11 @@ async fn calls_that_arrive_together_are_written_together_and_answered_each(app: 
     };
     let recorded: Vec<_> = (0..30).map(record).collect();
     let updated: Vec<_> = (0..12).map(update).collect();
-    // one client goes away while its call waits
+    // one client disconnects while its call waits
     let gone = record(0);
     app.until_executing(30 + 12 + 1).await;
     gone.abort();
-    // the service sees it, and what it does about it does not show
+    // time for the service to notice, which has no visible effect
     tokio::time::sleep(Duration::from_millis(100)).await;
     held.rollback().await.unwrap();
 
@@ -538,11 +538,11 @@ async fn calls_that_arrive_together_are_written_together_and_answered_each(app: 
         changed += payload["updated"].as_i64().unwrap();
         unchanged += payload["unchanged"].as_i64().unwrap();
     }
-    // one of them has bounced, whichever came first
+    // one send has bounced, regardless of the order
     assert_eq!(changed + unchanged, 11);
     assert!((3..=4).contains(&changed), "{changed}");
 
-    // where nothing is wrong with any, they take a few transactions
+    // if all calls are valid, they take a few transactions
     let held = hold().await;
     app.forget_statements();
     let calls: Vec<_> = (0..40).map(|number| record(number * 10)).collect();
@@ -574,7 +574,7 @@ async fn calls_of_clients_and_of_the_process_share_transactions(app: TestApp) {
     };
     let intake = app.service.intake();
     let mut of_process = Box::pin(intake.record_events(&acme.scope, vec![event], Utc::now()));
-    // it has begun, and does not continue before it is awaited
+    // it has started, and continues only when it is awaited
     tokio::select! {
         biased;
         _ = &mut of_process => panic!("a statement was executed at once"),
@@ -598,6 +598,6 @@ async fn calls_of_clients_and_of_the_process_share_transactions(app: TestApp) {
     assert_eq!(app.count("campaign_events").await, 4);
     let statements = app.statements();
     let inserts = statements.iter().filter(|sent| sent.sql.contains("INSERT INTO campaign_events"));
-    // one for the first call, and one for those that arrived in the meantime
+    // one for the first call, and one for the calls that arrived meanwhile
     assert_eq!(inserts.count(), 2, "{statements:#?}");
 }

@@ -1,4 +1,4 @@
-//! Keys by URL: which are taken, when they are fetched, and what a failing server does.
+//! Keys from a URL: which keys are used, when they are fetched, and failures of the key server.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use crate::watching::of_this_process;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What a key server answers.
+/// A response of the key server.
 #[derive(Clone)]
 enum Reply {
     Keys(Json),
@@ -135,7 +135,7 @@ fn set(keys: &[&Json]) -> Json {
     json!({ "keys": keys })
 }
 
-/// The verifier of a set, and whether it takes a token.
+/// Whether the verifier of a key set accepts a token.
 fn takes(keys: &[&Json], token: &str) -> bool {
     let verifier = Verifier::without_keys(ClaimRules::default());
     match KeySet::parse(set(keys).to_string().as_bytes()) {
@@ -149,7 +149,7 @@ async fn status(app: &TestApp, token: &str) -> StatusCode {
     app.client(Some(token.to_owned())).ask("{ __typename }", json!({})).await.status
 }
 
-/// Asks again until the answer is of this status.
+/// Repeats a request until the response has this status.
 async fn until_status(app: &TestApp, token: &str, wanted: StatusCode) {
     let is_wanted = async || status(app, token).await == wanted;
     until(&format!("it is {wanted}"), PATIENCE, is_wanted).await;
@@ -165,7 +165,7 @@ fn each_kind_of_key_verifies_tokens_of_its_own_algorithm_alone() {
     for pair in &pairs {
         assert!(takes(&keys, &pair.sign(organization)), "{:?}", pair.algorithm);
         for other in pairs.iter().filter(|other| other.name != pair.name) {
-            // the right name, and the signature of another key
+            // the right name, but the signature of another key
             let token = other.sign_as(Some(&pair.name), other.algorithm, organization);
             assert!(!takes(&keys, &token), "{} by {}", other.name, pair.name);
         }
@@ -179,12 +179,12 @@ fn the_header_of_a_token_does_not_choose_the_algorithm() {
     for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
         let token = pair.sign_as(Some("rsa"), algorithm, organization);
         assert!(!takes(&[&pair.public], &token), "{algorithm:?}");
-        // where the key says so, it is the only one
+        // if the key names an algorithm, it is the only one
         let says = pair.with("alg", json!(format!("{algorithm:?}")));
         assert!(takes(&[&says], &token), "{algorithm:?}");
         assert!(!takes(&[&says], &pair.sign(organization)), "{algorithm:?}");
     }
-    // the bytes of the public key as an HMAC's secret, as each form of it has them
+    // the public key as an HMAC secret, in each of its encodings
     let modulus = pair.public["n"].as_str().unwrap();
     let elliptic = Pair::new("ec", Algorithm::ES256);
     let x = elliptic.public["x"].as_str().unwrap();
@@ -214,7 +214,7 @@ fn the_header_of_a_token_does_not_choose_the_algorithm() {
 }
 
 #[test]
-fn keys_for_something_else_are_left_out() {
+fn keys_for_other_purposes_are_ignored() {
     let rsa = Pair::new("key", Algorithm::RS256);
     let elliptic = Pair::new("key", Algorithm::ES256);
     let edwards = Pair::new("key", Algorithm::EdDSA);
@@ -241,7 +241,7 @@ fn keys_for_something_else_are_left_out() {
         (&edwards, edwards.with("kty", json!(7)), false),
     ] {
         assert_eq!(takes(&[&public], &pair.sign(organization)), taken, "{public}");
-        // regardless of the other keys in the set
+        // with other keys in the set
         let other = Pair::new("other", Algorithm::ES256);
         let unknown = json!({ "kty": "AKP", "kid": "later", "alg": "ML-DSA-44", "pub": "AAAA" });
         let keys = [&unknown, &public, &other.public];
@@ -251,26 +251,26 @@ fn keys_for_something_else_are_left_out() {
 }
 
 #[test]
-fn a_token_that_names_no_key_is_of_the_only_one() {
+fn a_token_that_names_no_key_is_verified_by_the_only_one() {
     let (one, two) = (Pair::new("one", Algorithm::ES256), Pair::new("two", Algorithm::ES256));
     let organization = Uuid::new_v4();
     let unnamed = one.sign_as(None, Algorithm::ES256, organization);
     assert!(takes(&[&one.public], &unnamed));
     assert!(!takes(&[&two.public], &unnamed));
     assert!(!takes(&[&one.public, &two.public], &unnamed));
-    // one key without a name is of every token
+    // a single key without a name verifies every token
     let nameless = one.with("kid", Json::Null);
     assert!(takes(&[&nameless], &unnamed));
     assert!(takes(&[&nameless], &one.sign(organization)));
     assert!(!takes(&[&nameless], &two.sign(organization)));
-    // keys of different kinds may have one name
+    // keys of different types can have the same name
     let same = Pair::new("one", Algorithm::RS256);
     assert!(takes(&[&same.public, &one.public], &one.sign(organization)));
     assert!(takes(&[&same.public, &one.public], &same.sign(organization)));
 }
 
 #[tokio::test]
-async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
+async fn a_new_key_is_fetched_once_a_token_names_it() {
     let (old, new) = (Pair::new("old", Algorithm::ES256), Pair::new("new", Algorithm::RS256));
     let server = Server::start(Reply::Keys(set(&[&old.public]))).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
@@ -278,11 +278,11 @@ async fn a_key_that_comes_later_is_fetched_once_it_is_named() {
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
     assert_eq!(server.fetches(), 1);
     server.reply_with(Reply::Keys(set(&[&new.public])));
-    // all who name it wait for the same fetch
+    // all requests that name it wait for the same fetch
     let token = new.sign(acme);
     let statuses = join_all((0..20).map(|_| status(&app, &token))).await;
     assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
-    // what is no longer there is no longer taken
+    // a removed key is no longer accepted
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
     assert_eq!(server.fetches(), 2);
 }
@@ -324,7 +324,7 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
         let before = server.fetches();
         while server.fetches() < before + 3 {
             assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::OK);
-            // and the refusal does not take forever
+            // and the refusal is not delayed
             assert_eq!(status(&app, &new.sign(acme)).await, StatusCode::UNAUTHORIZED);
         }
     }
@@ -333,8 +333,8 @@ async fn while_the_server_fails_the_last_keys_stay_in_use() {
     assert_eq!(status(&app, &old.sign(acme)).await, StatusCode::UNAUTHORIZED);
 }
 
-/// A server whose `/jwks.json` redirects to `location`, with keys at `/keys`, and how often these
-/// were asked for.
+/// A server whose `/jwks.json` redirects to `location`, with keys at `/keys`, and the number of
+/// requests for these.
 async fn redirecting(location: impl Fn(&str) -> String, keys: &Json) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -368,7 +368,7 @@ async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
         ("{secure}/keys", false),
         ("//me:hunter2@{host}/keys", false),
         ("file:///etc/passwd", false),
-        // in a circle
+        // a redirect loop
         ("/jwks.json", false),
     ] {
         let target = |own: &str| {
@@ -392,7 +392,7 @@ async fn redirects_of_the_key_server_are_followed_within_its_origin_alone() {
 }
 
 #[tokio::test]
-async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not_the_token() {
+async fn a_service_that_starts_without_keys_is_not_ready_and_does_not_blame_the_token() {
     let good = Pair::new("good", Algorithm::ES256);
     let server = Server::start(Reply::Error).await;
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, Pace::default()).start().await;
@@ -410,7 +410,7 @@ async fn a_service_that_starts_without_keys_is_not_ready_and_says_that_it_is_not
     let answer = client.ask("{ __typename }", json!({})).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
     assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
-    // without a token there is nothing to verify
+    // a request without a token does not fetch
     assert_eq!(app.client(None).ask("{ __typename }", json!({})).await.code(), "UNAUTHENTICATED");
     server.reply_with(Reply::Keys(set(&[&good.public])));
     until_status(&app, &good.sign(acme), StatusCode::OK).await;
@@ -425,14 +425,15 @@ async fn a_key_server_is_retried_however_long_it_fails() {
     let pace = Pace { retry: milli, ..Pace::default() };
     let app = TestApp::on(Backend::Sqlite).key_server(&server.url, pace).start().await;
     let acme = app.organization("acme").await;
-    // after as many, a pause that doubled each time would overflow
+    // after this many failures, an unbounded exponential pause would overflow
     until("it tries again and again", PATIENCE, async || server.fetches() >= 100).await;
     let pair = Pair::new("key", Algorithm::ES256);
     server.reply_with(Reply::Keys(set(&[&pair.public])));
     until_status(&app, &pair.sign(acme.id), StatusCode::OK).await;
 }
 
-/// A realm's access token, as Keycloak 26 issues it to a client, without the person's own claims.
+/// An access token of a realm, as Keycloak 26 issues it to a client, without the user's profile
+/// claims.
 fn of_keycloak(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
     let now = Utc::now().timestamp();
     let header = Header { typ: Some("JWT".to_owned()), ..Header::new(Algorithm::RS256) };
@@ -461,11 +462,11 @@ fn of_keycloak(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
     (header, claims)
 }
 
-/// An access token of an API, as Auth0 issues it, with the claims that an Action adds under a
+/// An access token of an API, as Auth0 issues it, with claims that an Action adds under a
 /// namespace.
 fn of_auth0(issuer: &str, organization: Uuid, role: &str) -> (Header, Json) {
     let now = Utc::now().timestamp();
-    // `at+jwt` is its RFC 9068 profile, and `JWT` its own
+    // `at+jwt` is Auth0's RFC 9068 profile, and `JWT` its own profile
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::RS256) };
     let claims = json!({
         "https://campaigns.example/org_id": organization,
@@ -518,8 +519,8 @@ async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets()
     ];
     for (backend, issuer, token, flags) in issuers {
         let pair = Pair::new("bTWTbYdDNzVnIOYCqzc0k", Algorithm::RS256);
-        // both list a chain of certificates with each key, and Keycloak a key for encryption as
-        // well
+        // both include a certificate chain with each key, and Keycloak also has a key for
+        // encryption
         let mut signing = pair.with("use", json!("sig"));
         signing["alg"] = json!("RS256");
         signing["x5c"] = json!(["MIICmzCCAYMCBgGT"]);
@@ -566,7 +567,7 @@ async fn access_tokens_of_keycloak_and_of_auth0_are_verified_by_their_key_sets()
                 json!({ "subject": subject, "role": role, "organization": { "name": name } })
             );
         }
-        // another realm or tenant, another API, a logout token, and an end that has passed
+        // another realm or tenant, another API, a logout token, and an expired token
         let (header, claims) = token("https://other.example/", acme.id, "admin");
         let mut refused = vec![(header, claims)];
         for (name, value) in [

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const STATUSES: [&str; 6] = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
 
-/// Each mutation, the status that it leads to, and those that it leads from, in the order of
+/// Each mutation with the status that it leads to and the statuses that allow it, in the order of
 /// `CampaignStep`.
 const STEPS: [(&str, &str, &[&str]); 7] = [
     ("scheduleCampaign", "SCHEDULED", &["DRAFT", "PAUSED"]),
@@ -112,7 +112,7 @@ async fn scheduling_sets_a_time_and_unscheduling_clears_it(app: TestApp) {
     assert_eq!(shown.timestamp_micros(), at.timestamp_micros());
     let data = acme.member.data(&mutation("unscheduleCampaign"), json!({ "id": id })).await;
     assert!(data["unscheduleCampaign"]["campaign"]["scheduledAt"].is_null());
-    // a pause keeps it, for information
+    // a pause keeps the time
     acme.member.data(&schedule, json!({ "id": id, "at": at.to_rfc3339() })).await;
     let data = acme.member.data(&mutation("pauseCampaign"), json!({ "id": id })).await;
     assert!(data["pauseCampaign"]["campaign"]["scheduledAt"].is_string());
@@ -127,7 +127,7 @@ async fn a_past_or_invalid_time_schedules_nothing(app: TestApp) {
             acme.member.ask(&mutation("scheduleCampaign"), json!({ "id": id, "at": at })).await;
         assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "at"), "{at}");
     }
-    // input errors are reported in any status
+    // invalid input is reported in any status
     let sent = campaign(&app, &acme, "SENT").await;
     let answer = acme
         .member
@@ -138,7 +138,7 @@ async fn a_past_or_invalid_time_schedules_nothing(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn completing_says_when_and_waits_for_what_is_queued(app: TestApp) {
+async fn completing_sets_the_time_and_requires_that_nothing_is_queued(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "SENDING").await;
     let org = app.literal(acme.id);
@@ -163,7 +163,7 @@ async fn completing_says_when_and_waits_for_what_is_queued(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn starting_queues_sends_and_canceling_leaves_them(app: TestApp) {
+async fn starting_queues_sends_and_canceling_keeps_them(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "SCHEDULED").await;
     let org = app.literal(acme.id);
@@ -207,7 +207,7 @@ async fn of_many_clients_that_take_the_same_step_at_once_one_succeeds(app: TestA
             let outcome = if answer.body.get("errors").is_none() {
                 "done".to_owned()
             } else {
-                // it has this status already, and cannot enter it again
+                // it already has this status, and cannot get it again
                 let message = answer.error()["message"].as_str().unwrap();
                 assert_eq!(message.matches(to).count(), 2, "{message}");
                 answer.code().to_owned()
@@ -223,7 +223,7 @@ async fn of_many_clients_that_take_the_same_step_at_once_one_succeeds(app: TestA
 }
 
 #[on_both_databases]
-async fn of_two_clients_that_step_at_once_each_finds_what_the_other_has_left(app: TestApp) {
+async fn of_two_concurrent_steps_each_starts_from_the_status_that_it_finds(app: TestApp) {
     let acme = app.organization("acme").await;
     for _ in 0..15 {
         let id = campaign(&app, &acme, "SENDING").await;

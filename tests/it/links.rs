@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// By code point, capitals come first and é last.
+/// Ordered by code point: capitals come first and é last.
 const URLS: &[&str] = &[
     "https://a.example/",
     "https://A.example/",
@@ -16,7 +16,7 @@ const URLS: &[&str] = &[
 ];
 
 #[on_every_database]
-async fn links_come_the_most_clicked_first_then_by_url(app: TestApp) {
+async fn links_are_ordered_by_clicks_and_then_by_url(app: TestApp) {
     let mut rng = ChaCha8Rng::seed_from_u64(91);
     let acme = app.organization("acme").await;
     let made = acme.populated(10).await;
@@ -97,11 +97,11 @@ async fn links_with_the_same_md5_are_two_links(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     app.run("DELETE FROM campaign_events").await;
-    // published by Marc Stevens: they differ in one letter
+    // a collision published by Marc Stevens, which differs in one letter
     let urls = ["hA", "hE"].map(|letters| {
         format!("TEXTCOLLBYfGiJUETHQ4{letters}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak")
     });
-    // and text that is no URL, nor anything else
+    // text that is not a URL
     let odd = r"https://x.example/\000\x41\\ä";
     let org = app.literal(acme.id);
     let send = app.literal(made.sends[0]);
@@ -136,7 +136,7 @@ async fn links_with_the_same_md5_are_two_links(app: TestApp) {
             links,
             [(urls[0].clone(), 3, 1), (urls[1].clone(), 2, 1), (odd.to_owned(), 1, 1)]
         );
-        // added to the counts or not
+        // whether or not pending changes have been added
         assert_exact(&app.sql).await;
     }
 }

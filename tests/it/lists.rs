@@ -1,4 +1,4 @@
-//! Lists: contacts are put on them and taken off.
+//! Adding contacts to lists and removing them.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ fn counts(payload: &Json) -> [i64; 3] {
 }
 
 #[on_both_databases]
-async fn contacts_are_put_on_a_list_once_and_taken_off_it(app: TestApp) {
+async fn contacts_are_added_to_a_list_once_and_removed_from_it(app: TestApp) {
     let acme = app.organization("acme").await;
     let (id, other) = (campaign(&app, &acme).await, campaign(&app, &acme).await);
     let some = contacts(&app, &acme, 6).await;
@@ -84,7 +84,7 @@ async fn contacts_are_put_on_a_list_once_and_taken_off_it(app: TestApp) {
     assert_eq!(add(&some[..3]).await, [3, 0, 0]);
     acme.member.data(ADD, json!({ "campaign": other, "contacts": some })).await;
     let before = app.rows("SELECT id, created_at FROM campaign_lists ORDER BY id").await;
-    // one that is given twice counts once
+    // a repeated contact counts once
     assert_eq!(add(&[some[2], some[3], some[0], some[3]]).await, [1, 0, 2]);
     let entries = app.count("campaign_lists").await;
     assert_eq!(entries, 4 + 6);
@@ -159,7 +159,7 @@ async fn a_member_cannot_remove_contacts_from_a_list(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn the_number_of_statements_does_not_depend_on_how_many_contacts_there_are(app: TestApp) {
+async fn the_number_of_statements_does_not_depend_on_the_number_of_contacts(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme).await;
     let some = contacts(&app, &acme, 3_000).await;
@@ -170,7 +170,7 @@ async fn the_number_of_statements_does_not_depend_on_how_many_contacts_there_are
         app.statements().len()
     };
     assert_eq!(statements(ADD, &some[..1]).await, statements(ADD, &some[1..2_900]).await);
-    // some are there already
+    // some are already on the list
     assert_eq!(statements(ADD, &some[..2]).await, statements(ADD, &some).await);
     assert_eq!(statements(REMOVE, &some[..1]).await, statements(REMOVE, &some).await);
     assert!(list(&app, id).await.is_empty());
@@ -209,7 +209,7 @@ async fn clients_that_add_and_remove_the_same_contacts_at_once_never_fail(app: T
     while let Some(change) = clients.join_next().await {
         sum += change.unwrap();
     }
-    // the list has the contacts that were added and not removed
+    // the list has exactly the contacts that were added and not removed
     assert_eq!(sum, app.count("campaign_lists").await);
 }
 

@@ -1,4 +1,4 @@
-//! What a user sees, over HTTP and on both databases.
+//! The service as its users see it, over HTTP and on both databases.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::too_many_lines, reason = "a test reads from its beginning to its end")]

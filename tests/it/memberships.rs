@@ -1,4 +1,4 @@
-//! Tokens without an organization: it and the role are those of the user's memberships.
+//! Tokens without an organization: the organization and the role come from the user's memberships.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ async fn user(app: &TestApp, home: Uuid) -> User {
 }
 
 fn token(subject: Uuid) -> String {
-    // what an identity service says of its user: the role is not the organization's
+    // a token of an identity service, whose role is not a role in the organization
     let exp = Utc::now().timestamp() + 60;
     TestApp::sign(&json!({ "sub": subject, "role": "authenticated", "exp": exp }))
 }
@@ -53,7 +53,7 @@ async fn join(app: &TestApp, user: &User, organization: Uuid, role: &str, status
     .await;
 }
 
-/// Asks who the bearer is, for the organizations that the header names.
+/// Queries the viewer of a token, with these values of the organization header.
 async fn ask(app: &TestApp, token: &str, organizations: &[String]) -> Answer {
     let client = app.client(Some(token.to_owned()));
     let mut request = client
@@ -79,7 +79,7 @@ async fn refusal(app: &TestApp, token: &str, named: &[String]) -> (StatusCode, S
     (answer.status, answer.code().to_owned())
 }
 
-/// Asks again until the answer is of this status: what was looked up counts for seconds.
+/// Repeats a request until the response has this status, since look-ups are cached for seconds.
 async fn until_status(app: &TestApp, user: &User, named: &[String], status: StatusCode) -> Answer {
     let mut answer = ask(app, &user.token, named).await;
     until(&format!("it is {status}"), Duration::from_mins(2), async || {
@@ -110,7 +110,7 @@ async fn organization_and_role_are_those_of_the_active_membership(app: TestApp) 
     {
         let user = user(&app, acme).await;
         join(&app, &user, acme, role, "active").await;
-        // neither of these counts
+        // neither membership counts
         join(&app, &user, other, "owner", "invited").await;
         assert_eq!(is_of(&app, &user, None).await, (json!(acme), json!(shown)), "{role}");
         assert_eq!(is_of(&app, &user, Some(acme)).await, (json!(acme), json!(shown)), "{role}");
@@ -142,7 +142,7 @@ async fn a_user_without_an_active_membership_is_unauthenticated(app: TestApp) {
             init(&app, json!({ "Authorization": format!("Bearer {}", user.token) })).await;
         assert!(matches!(received, Received::Closed(4403, _)), "{received:?}");
     }
-    // neither the id of a user nor a name is an auth_id
+    // a user's ID or name is not an auth_id
     assert_eq!(refusal(&app, &token(alone.id), &[]).await, unauthenticated);
     let exp = Utc::now().timestamp() + 60;
     let named = TestApp::sign(&json!({ "sub": "ann", "exp": exp }));
@@ -173,7 +173,7 @@ async fn of_several_organizations_the_header_names_one(app: TestApp) {
         );
         assert_eq!(answer.field(), "X-Organization-Id");
     }
-    // an organization that exists and one that does not look the same
+    // an existing organization and a missing one get the same error
     let forbidden = (StatusCode::FORBIDDEN, "FORBIDDEN".to_owned());
     for unknown in [foreign, Uuid::new_v4()] {
         assert_eq!(refusal(&app, &user.token, &[unknown.to_string()]).await, forbidden);
@@ -250,7 +250,7 @@ async fn the_organization_that_a_token_names_is_used(app: TestApp) {
 }
 
 #[on_both_databases(settings = settings())]
-async fn memberships_that_end_and_begin_show_within_seconds(app: TestApp) {
+async fn changes_of_memberships_take_effect_within_seconds(app: TestApp) {
     let acme = app.organization("acme").await.id;
     let other = app.organization("other").await.id;
     let user = user(&app, acme).await;
@@ -284,7 +284,7 @@ async fn an_open_socket_ends_with_the_membership_or_the_organization(app: TestAp
     let (mut of_acme, received) = init(&app, json!({ "authorization": bearer })).await;
     assert_eq!(received, acknowledged());
     of_acme.subscribe("1", FEED, json!({})).await;
-    // a second membership does not make the first one's socket unclear
+    // a second membership does not close the socket of the first
     join(&app, &user, other, "member", "active").await;
     let named = json!({ "authorization": bearer, "X-Organization-Id": other });
     let start = Instant::now();
@@ -299,7 +299,7 @@ async fn an_open_socket_ends_with_the_membership_or_the_organization(app: TestAp
     assert_eq!(of_other.closed().await, 4403);
     of_acme.subscribe("2", "{ campaigns { totalCount } }", json!({})).await;
     assert_eq!(of_acme.next("2").await["campaigns"]["totalCount"], 0);
-    // for any token
+    // with any token
     let claimed = app.client(Some(TestApp::token(acme, "member", "x")));
     let mut claimed = Socket::of(&claimed).await;
     app.run(&format!("DELETE FROM organizations WHERE id = {}", app.literal(acme))).await;
@@ -328,7 +328,7 @@ async fn a_user_is_looked_up_once_however_many_organizations_a_flood_names(app: 
         .iter()
         .filter(|sent| sent.sql.contains("FROM users JOIN memberships"))
         .count();
-    // seconds may pass on a busy machine
+    // the cache can expire on a busy machine
     assert!((1..=3).contains(&look_ups), "{look_ups}");
 }
 

@@ -1,4 +1,4 @@
-//! What happens to commands whose output cannot be written.
+//! Commands whose output cannot be written.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,7 +18,7 @@ fn closed_pipe() -> Stdio {
     writer.into()
 }
 
-/// A disk without room.
+/// A full disk.
 fn full_disk() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
 }
@@ -65,13 +65,13 @@ async fn run(here: &Path, arguments: &[&str], out: Stdio, err: Stdio) -> Finishe
     ended.await.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap().into()
 }
 
-/// The lines that are no log: those of `serve` and `worker` are JSON.
+/// The lines that are not part of the log. Log lines of `serve` and `worker` are JSON.
 fn said(err: &str) -> Vec<&str> {
     err.lines().filter(|line| !line.starts_with('{')).collect()
 }
 
 #[tokio::test]
-async fn a_reader_that_went_away_ends_each_command_as_sigpipe_would() {
+async fn a_closed_pipe_ends_each_command_as_sigpipe_would() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in commands() {
         let run = run(directory.path(), &arguments, closed_pipe(), Stdio::piped()).await;

@@ -1,5 +1,4 @@
-//! The dashboard and GraphiQL, as a person uses them in a browser, and the files that they consist
-//! of.
+//! The dashboard and GraphiQL in a browser, and their files.
 
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
 
-/// Visits the built pages, on every device if `everywhere` says so. A program that was built with
-/// the plain page has none.
+/// Visits the built pages, on all devices if `everywhere` is set. A program with the plain page has
+/// none.
 async fn visit(dashboard: &str, graphiql: &str, member: &str, everywhere: &str) {
     if Pages::default() == Pages::Plain {
         eprintln!("not visited: these tests were built with CAMPAIGNS_WEB=plain, or without Node");
@@ -43,12 +42,12 @@ async fn a_person_follows_the_printed_links_and_does_everything_that_the_pages_o
     assert_eq!(service.terminate().await, 0);
 }
 
-/// People sign in by links, as in development mode.
+/// Sign-in by links, as in development mode.
 fn by_links() -> SignIn {
     SignIn { takes_token_links: true, ..SignIn::default() }
 }
 
-/// Follows links with tokens to the pages of a service, which takes them or not.
+/// Follows links with tokens to the pages of a service, which accepts them or not.
 async fn follow_links(pages: Pages, takes_token_links: bool) {
     let sign_in = SignIn { takes_token_links, ..SignIn::default() };
     let settings = Settings { pages, sign_in, ..Settings::default() };
@@ -69,23 +68,23 @@ async fn follow_links(pages: Pages, takes_token_links: bool) {
 }
 
 #[tokio::test]
-async fn a_link_replaces_no_session_without_a_question() {
+async fn a_link_replaces_no_session_without_consent() {
     follow_links(Pages::default(), true).await;
 }
 
 #[tokio::test]
-async fn a_link_replaces_no_session_of_the_plain_page_without_a_question() {
+async fn a_link_replaces_no_session_of_the_plain_page_without_consent() {
     follow_links(Pages::Plain, true).await;
 }
 
 #[tokio::test]
-async fn a_link_signs_no_one_in_unless_the_operator_asked_for_it() {
+async fn a_link_signs_no_one_in_without_the_flag() {
     follow_links(Pages::default(), false).await;
     follow_links(Pages::Plain, false).await;
 }
 
 #[tokio::test]
-async fn links_sign_people_in_in_development_mode_and_where_a_flag_says_so() {
+async fn tokens_in_links_are_accepted_in_development_mode_and_with_the_flag() {
     let directory = tempfile::tempdir().unwrap();
     let database = TestDatabase::new(Backend::Sqlite).await;
     let production = serve_arguments(&database.url);
@@ -111,8 +110,7 @@ pub(crate) async fn issuer() -> Issuer {
     Issuer::start(demo::ORGANIZATIONS[0].id, Duration::from_secs(12)).await
 }
 
-/// Starts a service on the demo data, with such further flags, at which people sign in by the
-/// issuer.
+/// Starts a service with the demo data, sign-in at the issuer, and these additional flags.
 pub(crate) async fn start_with_an_issuer(issuer: &Issuer, flags: &[&str]) -> (TempDir, Binary) {
     let keys = format!("{}/jwks", issuer.address);
     let directory = tempfile::tempdir().unwrap();
@@ -132,7 +130,7 @@ pub(crate) async fn start_with_an_issuer(issuer: &Issuer, flags: &[&str]) -> (Te
     (directory, service)
 }
 
-/// Signs in to the pages at this address, as a person does.
+/// Signs in to the pages at this address in a browser.
 pub(crate) async fn sign_in(address: &str, issuer: &Issuer) {
     let environment = [("ADDRESS", address), ("ISSUER", &issuer.address)];
     node_passes("sign-in.mjs", &environment).await;
@@ -185,8 +183,8 @@ async fn the_pages_do_the_same_on_postgres() {
     visit(&link("/"), &link("/graphiql"), &organization.member.token.unwrap(), "").await;
 }
 
-/// A newsletter of two days ago whose rates are below limits until they are rounded, an older one,
-/// and campaigns in each state, more of them than a page of the API has.
+/// A newsletter of two days ago whose rates are below the limits but round up to them, an older
+/// one, and more campaigns than a page of the API, in all statuses.
 async fn populate(app: &TestApp, org: &str) {
     let numbers = |last: u32| {
         format!(
@@ -257,7 +255,7 @@ async fn populate(app: &TestApp, org: &str) {
 }
 
 #[tokio::test]
-async fn the_pages_stay_true_and_lose_nothing_while_things_change() {
+async fn the_pages_stay_current_and_lose_nothing_while_data_changes() {
     if Pages::default() == Pages::Plain {
         return;
     }
@@ -271,7 +269,7 @@ async fn the_pages_stay_true_and_lose_nothing_while_things_change() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_rows_are_scrolled_with_those_in_view_alone_on_the_page() {
+async fn a_hundred_thousand_rows_are_scrolled_with_only_those_in_view_on_the_page() {
     if Pages::default() == Pages::Plain {
         return;
     }
@@ -311,7 +309,7 @@ pub(crate) async fn fill(app: &TestApp, acme: &Organization) {
 }
 
 #[tokio::test]
-async fn the_plain_page_sends_operations_without_anything_built() {
+async fn the_plain_page_sends_operations_without_a_build() {
     let settings = Settings { pages: Pages::Plain, sign_in: by_links(), ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
@@ -325,14 +323,14 @@ async fn get(app: &TestApp, path: &str, encodings: &str) -> Response {
     request.header("accept-encoding", encodings).send().await.unwrap()
 }
 
-/// The addresses that a page loads at once.
+/// The files that a page loads at once.
 fn loaded(page: &str) -> Vec<String> {
     let addresses = page.split(['"', '\'']).filter(|text| text.starts_with("/assets/"));
     addresses.map(str::to_owned).collect()
 }
 
 #[on_both_databases]
-async fn a_page_allows_its_own_files_alone_and_no_inline_script(app: TestApp) {
+async fn a_page_allows_only_its_own_files_and_no_inline_script(app: TestApp) {
     let views: Map<String, Json> =
         serde_json::from_str(include_str!("../../web/views.json")).unwrap();
     let views = views.keys().flat_map(|view| [format!("/{view}"), format!("/{view}/anything")]);
@@ -394,7 +392,7 @@ async fn an_address_without_a_page_is_not_found_and_a_page_is_only_read() {
     {
         assert_eq!(get(&app, path, "").await.status(), StatusCode::NOT_FOUND, "{path}");
     }
-    // a person gets a page that says so, and a program or a missing file nothing
+    // a browser gets a page for a missing path; a program, or a request for a file, gets no content
     let open = async |path: &str| {
         let request = app.client(None).request(Method::GET, path);
         request.header("accept", "text/html,*/*;q=0.8").send().await.unwrap()

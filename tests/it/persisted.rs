@@ -1,5 +1,4 @@
-//! Documents that are known beforehand, and several operations in a request, where the flags say
-//! so.
+//! Persisted documents, and batches.
 
 use std::collections::HashMap;
 
@@ -10,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 
 const ROLE: &str = "query Role { viewer { role } }";
-/// By `sha256sum`.
+/// Computed with `sha256sum`.
 const HASH: &str = "54441517f1190d23371f841f02ae0bebc8d9eba9252f8b86cf318e041aa0b849";
 
 fn settings(alone: bool) -> Settings {
@@ -39,7 +38,7 @@ async fn a_document_is_executed_by_its_id() {
 }
 
 #[tokio::test]
-async fn with_known_documents_only_nothing_else_is_executed() {
+async fn with_persisted_documents_only_no_other_document_is_executed() {
     let app = TestApp::on(Backend::Sqlite).settings(settings(true)).start().await;
     let acme = app.organization("acme").await;
     for query in
@@ -48,7 +47,7 @@ async fn with_known_documents_only_nothing_else_is_executed() {
         let refused = acme.member.ask(query, json!({})).await;
         assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "query"), "{query}");
     }
-    // the text of a document that is known is as good as its id
+    // the text of a known document is accepted as well
     acme.member.data(ROLE, json!({})).await;
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", "subscription { engagementEvents { cursor } }", json!({})).await;

@@ -1,12 +1,12 @@
-//! How PostgreSQL executes what dashboards ask for most: by indexes, also the seventh time, and
-//! also while very many changes wait to be counted.
+//! PostgreSQL's plans for the most frequent queries of dashboards: they use indexes, also for the
+//! seventh execution and with very many pending changes.
 
 use campaigns_scope::Exclusions;
 use campaigns_tests::{Backend, Organization, Sent, TestApp, until_at_most};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value as Json, json};
 
-/// Twelve organizations of the same size, so that one is worth an index.
+/// Twelve organizations of the same size, so that an index on the organization pays off.
 const PLACES: &str = "
 INSERT INTO organizations (id, name, slug) SELECT CAST(md5('o' || n) AS uuid), 'o' || n, 'o' || n \
 FROM generate_series(1, 12) n;
@@ -17,7 +17,7 @@ generate_series(1, 10) n;
 INSERT INTO campaign_segments (org_id, name) SELECT o.id, 's' || n FROM organizations o, \
 generate_series(1, 5) n";
 
-/// What happened in them.
+/// The sends and events of the organizations.
 const HISTORY: &str = "
 INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status, sent_at)
     SELECT c.org_id, c.id, k.id, 'delivered', now() FROM campaigns c JOIN contacts k ON k.org_id = \
@@ -34,7 +34,7 @@ INSERT INTO campaign_events (org_id, send_id, event_type, url, occurred_at)
     FROM campaign_sends, generate_series(1, 4) n;
 UPDATE campaigns SET status = 'sending' WHERE name = 'c1'";
 
-/// What is asked.
+/// The queries.
 const HOT: [&str; 14] = [
     "{ campaigns(first: 50) { nodes { stats { sends delivered openRate clickRate bounceRate } } } \
      }",
@@ -60,7 +60,7 @@ const HOT: [&str; 14] = [
     "{ segments(first: 5) { nodes { campaignsUsedIn } } }",
 ];
 
-/// Tables that grow with the history, so that no query may read all of one.
+/// Tables that grow with the history. No query can read one of them as a whole.
 const LARGE: [&str; 6] = [
     "campaign_events",
     "campaign_sends",
@@ -70,7 +70,7 @@ const LARGE: [&str; 6] = [
     "campaign_event_changes",
 ];
 
-/// The tables that a plan reads from the first row to the last.
+/// The tables that a plan reads as a whole.
 fn read_whole(plan: &Json, found: &mut Vec<String>) {
     if plan["Node Type"] == "Seq Scan" {
         found.extend(plan["Relation Name"].as_str().map(str::to_owned));
@@ -80,7 +80,7 @@ fn read_whole(plan: &Json, found: &mut Vec<String>) {
     }
 }
 
-/// The type of a value, as the service binds it.
+/// The SQL type of a bound value.
 fn kind(value: &str) -> &'static str {
     let text = value.trim_matches('\'');
     if value == "TRUE" || value == "FALSE" {
@@ -108,7 +108,7 @@ async fn run(sql: &DatabaseConnection, text: &str) {
     sql.execute_unprepared(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
-/// Prepares the statement on a connection like one of the service's, and says how to execute it.
+/// Prepares a statement on a connection with the service's settings. Returns the EXECUTE statement.
 async fn prepare(sql: &DatabaseConnection, sent: &Sent) -> String {
     run(sql, "RESET ALL; SET plan_cache_mode = force_custom_plan; SET jit = off").await;
     if sent.plans != "RESET ALL" {
@@ -143,7 +143,7 @@ async fn explain(sql: &DatabaseConnection, options: &str, execute: &str) -> Json
     plan[0]["Plan"].clone()
 }
 
-/// How the statement is executed the seventh time.
+/// The plan of the seventh execution of a statement.
 async fn seventh(sql: &DatabaseConnection, sent: &Sent) -> Json {
     let execute = prepare(sql, sent).await;
     for _ in 0..6 {
@@ -154,7 +154,7 @@ async fn seventh(sql: &DatabaseConnection, sent: &Sent) -> Json {
     plan
 }
 
-/// The nodes of a plan that read rows and then did not want them, with how many.
+/// The nodes of a plan that discard rows, with the number of rows.
 fn unwanted(plan: &Json, found: &mut Vec<String>) {
     let removed = plan["Rows Removed by Filter"].as_i64().unwrap_or(0)
         * plan["Actual Loops"].as_i64().unwrap_or(1);
@@ -177,7 +177,7 @@ async fn first_organization(app: &TestApp, sql: &DatabaseConnection) -> Organiza
 
 async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnection) {
     let mut looked_at = 0;
-    // one of a few pages may be read as a whole
+    // a table of a few pages can be read as a whole
     let mut large = Vec::new();
     for table in LARGE {
         if app
@@ -211,7 +211,7 @@ async fn check(app: &TestApp, organization: &Organization, sql: &DatabaseConnect
     check_worker(app, sql, &large).await;
 }
 
-/// What a worker asks every second reads campaigns by their index, and no sends from end to end.
+/// Checks that the worker's queries read campaigns by an index and do not read all sends.
 async fn check_worker(app: &TestApp, sql: &DatabaseConnection, large: &[String]) {
     app.forget_statements();
     let operator = app.service_database.operator();
@@ -234,7 +234,7 @@ async fn common_queries_scan_no_history() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let sql = app.database.connect_once().await;
     let held = app.hold_changes().await;
-    // in the states that follow, and in none between them
+    // autovacuum must not change the states below
     for table in ["campaign_event_changes", "campaign_send_changes"] {
         run(&sql, &format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await;
     }
@@ -254,8 +254,8 @@ async fn common_queries_scan_no_history() {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_much_waits() {
-    // of one campaign of ten, and of its sends
+async fn a_plan_made_without_pending_changes_reads_few_rows_with_many_pending() {
+    // look-ups of one campaign of ten, and of its sends
     const LOOK_UPS: [&str; 4] = [
         "{ campaigns(first: 1) { nodes { stats { sends uniqueOpens } } } }",
         "{ campaigns(first: 1) { nodes { stats { firstEventAt } } } }",
@@ -268,15 +268,14 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
     let _held = app.hold_changes().await;
     run(&sql, PLACES).await;
     let organization = first_organization(&app, &sql).await;
-    // a send is there, so that what it refers to is asked for
+    // the send exists, so that its references are looked up
     let one = "INSERT INTO campaign_sends (org_id, campaign_id, contact_id, status) SELECT \
         c.org_id, c.id, k.id, 'queued'
         FROM campaigns c JOIN contacts k ON k.org_id = c.org_id WHERE k.first_name = 'f1'";
     run(&sql, one).await;
     let mut all = Vec::new();
-    // nothing is known of the tables of changes, and then it is known that they are empty, as they
-    // are between two writers; where another table grows, statistics follow, and plans are made
-    // anew
+    // first without statistics of the tables of changes, then with statistics of empty tables, as
+    // between two writers; statistics of growing tables are updated, which replaces plans
     for state in ["SELECT 1", "VACUUM ANALYZE campaign_event_changes, campaign_send_changes"] {
         run(&sql, state).await;
         for query in LOOK_UPS {
@@ -302,8 +301,7 @@ async fn a_plan_that_was_made_while_nothing_waited_reads_what_is_wanted_when_muc
          generate_series(1, 500) n",
     )
     .await;
-    // autovacuum may have seen this table while it was empty; as it has grown, its statistics
-    // follow
+    // autovacuum may have analyzed this table while it was empty
     run(&sql, "ANALYZE campaign_events").await;
     for (query, sent, connection, execute) in &all {
         let plan = explain(connection, "ANALYZE, ", execute).await;

@@ -1,4 +1,4 @@
-//! What stays prepared on the connections to the database.
+//! Prepared statements of the database connections.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ fn numbers(count: usize) -> Json {
     (1..=count).map(|number| json!(number * 2)).collect()
 }
 
-/// As many of these as there are, at most.
+/// The first `count` of these, or all.
 fn some(all: &[&str], count: usize) -> Json {
     all.iter().take(count).map(|value| json!(value)).collect()
 }
@@ -37,7 +37,7 @@ async fn texts_of(
     query: &str,
     variables: Json,
 ) -> BTreeSet<String> {
-    // whether the organization exists is cached for some seconds
+    // the look-up of the organization is cached for some seconds
     client.data("{ campaigns { totalCount } }", json!({})).await;
     app.forget_statements();
     client.data(query, variables).await;
@@ -58,7 +58,7 @@ async fn statements_that_do_not_stay_prepared_read_the_types_of_the_tables_on_ne
     let long: Vec<_> =
         (0..150).map(|at| json!({ "name": { "ne": format!("none {at}") } })).collect();
     let mut asking = JoinSet::new();
-    // each on several connections at once
+    // each on several connections
     for query in [
         "query ($f: CampaignFilter!) { list: campaigns(filter: $f, orderBy: [{ field: STATUS }]) { \
          nodes { id status } pageInfo { endCursor } } }",
@@ -145,7 +145,7 @@ async fn the_text_of_segment_rules_does_not_depend_on_the_length_of_their_lists(
         ("metadata.size", &texts),
         ("company.name", &texts),
         ("received_campaign", &ids),
-        // not next to each other, which would be a range
+        // not consecutive, which would be a range
         ("opens", &|n| numbers(n + 1)),
     ];
     for (field, list) in fields {
@@ -183,7 +183,7 @@ async fn the_text_of_a_page_does_not_depend_on_the_number_of_its_rows(app: TestA
     assert!(all.iter().all(|texts| *texts == all[0]), "{all:#?}");
 }
 
-/// Filters of many conditions, each of another shape, and lists of other lengths.
+/// Filters with many conditions of different shapes, and lists of different lengths.
 fn varied(rng: &mut ChaCha8Rng) -> Json {
     let conditions: Vec<Json> = (0..rng.random_range(2..500))
         .map(|_| {
@@ -195,7 +195,7 @@ fn varied(rng: &mut ChaCha8Rng) -> Json {
     json!({ "or": conditions, "id": { "in": ids(rng.random_range(1..1_000)) } })
 }
 
-/// Makes each connection that creates a campaign note what is prepared on it.
+/// Makes each connection that creates a campaign record its prepared statements.
 const NOTE: &str = "CREATE TABLE noted (process int PRIMARY KEY, statements bigint, bytes bigint, \
     longest bigint); \
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -205,8 +205,8 @@ const NOTE: &str = "CREATE TABLE noted (process int PRIMARY KEY, statements bigi
       PERFORM pg_sleep(0.05); RETURN new; END $$; \
     CREATE TRIGGER note AFTER INSERT ON campaigns FOR EACH ROW EXECUTE FUNCTION note()";
 
-/// What is prepared, of all connections: the number of connections, the most statements of one, the
-/// most bytes, and the longest text.
+/// The number of connections, and the maximum number of prepared statements, their bytes, and the
+/// length of a text, over all connections.
 async fn prepared(app: &TestApp, client: &Client) -> [i64; 4] {
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     let mut creating = JoinSet::new();
@@ -240,7 +240,7 @@ async fn the_number_and_length_of_prepared_statements_are_bounded() {
     }
     asking.join_all().await;
     let mut noted = prepared(&app, &acme.member).await;
-    // until those that prepared the lists have created one as well
+    // until the connections with the lists have created one as well
     for _ in 0..20 {
         if noted[0] > 1 && noted[1] > 1 {
             break;
@@ -255,8 +255,8 @@ async fn the_number_and_length_of_prepared_statements_are_bounded() {
 }
 
 #[tokio::test]
-async fn statements_that_are_hung_up_on_while_they_are_prepared_do_not_pile_up() {
-    // one connection for the organization, so that all happens on it
+async fn statements_abandoned_while_they_are_prepared_do_not_pile_up() {
+    // a single connection for the organization
     let app = TestApp::on(Backend::Postgres)
         .options(|options| Options { max_connections: 3, ..options })
         .start()

@@ -14,7 +14,7 @@ use crate::{
     pages,
 };
 
-/// The largest body, by default.
+/// The default of `--max-body`.
 const LARGEST: usize = 8 * 1024 * 1024;
 
 /// A configuration of a proxy.
@@ -29,8 +29,8 @@ const AT_THE_ROOT: [Setup; 2] = [
     Setup { file: "Caddyfile", replacements: &[], prefix: "" },
 ];
 
-/// nginx's file passes the path on, as Traefik and load balancers do, and Caddy's removes it. Each
-/// does the other if the file is changed as it says.
+/// nginx's file passes the path on, as Traefik and load balancers do, and Caddy's removes it. The
+/// comments of each file say how to do the opposite.
 const BELOW_A_PATH: [Setup; 4] = [
     Setup { file: "nginx-prefix.conf", replacements: &[], prefix: "/mail" },
     Setup {
@@ -55,7 +55,7 @@ fn below(prefix: &str) -> Settings {
     Settings { public_url: Some(public_url), ..Settings::default() }
 }
 
-/// The addresses that a page names.
+/// The links of a page.
 fn named(page: &str) -> Vec<&str> {
     let parts: Vec<&str> = page.split('"').collect();
     let named =
@@ -63,7 +63,7 @@ fn named(page: &str) -> Vec<&str> {
     named.map(|pair| pair[1]).collect()
 }
 
-/// Checks that pages are at this address, and everything that they load at once.
+/// Checks that the pages and the files that they load are below this prefix.
 async fn assert_pages(client: &Client, prefix: &str) {
     let origin = client.address.strip_suffix(prefix).unwrap();
     for path in ["/", "/graphiql", "/campaigns/0a11ce00-0000-4000-8000-000000000001", "/live"] {
@@ -84,13 +84,13 @@ async fn assert_pages(client: &Client, prefix: &str) {
     }
 }
 
-/// A query of exactly this size.
+/// A request body of exactly this size.
 fn body_of(size: usize) -> String {
     let query = json!({ "query": "{ __typename }" }).to_string();
     " ".repeat(size - query.len()) + &query
 }
 
-/// Checks everything that clients and pages need of a proxy.
+/// Checks everything that clients and pages need from a proxy.
 async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: Backend) {
     let port = free_port();
     let settings = Settings { public_url: Some(public_url(port, prefix)), ..Settings::default() };
@@ -110,7 +110,7 @@ async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: 
     let answer = answer.header("content-type", "application/json").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{file}");
 
-    // a page of the service may open sockets, and a page of another port may not
+    // a page of the service can open sockets, a page of another port cannot
     let open = async |origin: &str| {
         Socket::open(&member.address, Some("graphql-transport-ws"), Some(origin)).await
     };
@@ -124,7 +124,7 @@ async fn assert_forwards(Setup { file, replacements, prefix }: &Setup, backend: 
     let mut socket = Socket::of(&member).await;
     socket.subscribe("1", FOLLOW, after.clone()).await;
     let mut stream = Stream::open(&member, FOLLOW, after, None).await;
-    // the next event happens only when the one before has come
+    // each event is recorded once the previous one has arrived
     for address in ["https://a.example/", "https://b.example/", "https://c.example/"] {
         click(&app, &acme, made.sends[0], address).await;
         assert_eq!(url(&stream.result().await.0), address, "{file}");
@@ -149,7 +149,7 @@ async fn proxies_below_a_path_pass_it_on_or_remove_it() {
 }
 
 #[tokio::test]
-async fn without_a_public_url_nginx_keeps_pages_from_opening_sockets_and_the_answer_names_the_flag()
+async fn without_a_public_url_nginx_keeps_pages_from_opening_sockets_and_the_error_names_the_flag()
 {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let port = free_port();
@@ -178,10 +178,10 @@ async fn a_path_without_its_slash_leads_to_the_dashboard_at_the_same_port() {
         let answer = client.get(&address).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT, "{file}");
         assert_eq!(answer.headers()[header::LOCATION], "/mail/", "{file}");
-        // other paths of the host are not the service's
+        // other paths of the host do not belong to the service
         let other = client.get(format!("http://127.0.0.1:{port}/mailing")).send().await.unwrap();
         assert!(!other.headers().contains_key("content-security-policy"), "{file}");
-        // without a proxy, the same page
+        // the same page without the proxy
         let page = client.get(format!("{}{prefix}", app.address)).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK);
     }
@@ -212,7 +212,7 @@ async fn a_service_below_a_path_answers_at_the_root_as_well() {
                 ("/assets/../index.html", StatusCode::NOT_FOUND),
                 ("/graphiql/x", StatusCode::NOT_FOUND),
             ] {
-                // it is a campaign with that ID where the proxy has removed the path already
+                // below these prefixes, the path is also that of a view
                 let is_a_view = ["/campaigns", "/live"].contains(&before);
                 let status = if is_a_view { StatusCode::OK } else { status };
                 let answer = client.request(Method::GET, path).send().await.unwrap();
@@ -226,9 +226,9 @@ async fn a_service_below_a_path_answers_at_the_root_as_well() {
 }
 
 #[tokio::test]
-async fn a_public_url_is_refused_where_it_cannot_be_one() {
+async fn an_invalid_public_url_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    // what may be a secret is hidden, and with it the reason
+    // a possible secret is hidden, and so is the reason
     for (url, why) in [
         ("mail.example", "it must begin with https://"),
         ("https://mail.example/desk?x", "desk?***"),
@@ -327,7 +327,7 @@ async fn a_person_signs_in_at_an_issuer_and_comes_back_below_the_path() {
     assert_eq!(service.terminate().await, 0);
 }
 
-/// A part of `docs/proxies.md` in a fence of this language.
+/// Whether `docs/proxies.md` shows this file in a code block.
 fn shows(file: &str) -> bool {
     let read = |path: &str| {
         let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
@@ -337,16 +337,16 @@ fn shows(file: &str) -> bool {
 }
 
 #[test]
-fn the_documentation_shows_the_files_that_are_tried() {
+fn the_documentation_shows_the_tested_files() {
     let files = AT_THE_ROOT.iter().chain(&BELOW_A_PATH).map(|setup| setup.file);
     for file in files.chain(["traefik.yaml", "alb.yaml"]) {
         assert!(shows(file), "docs/proxies.md has another text than deploy/{file}");
     }
 }
 
-/// Traefik and the load balancer pass the path on, which nginx stands for above.
+/// Traefik and the load balancer pass the path on, as nginx does in the tests above.
 #[test]
-fn traefik_and_the_load_balancer_name_what_there_is() {
+fn traefik_and_the_load_balancer_name_what_exists() {
     let read = |file: &str| -> Json {
         let path = format!("{}/../deploy/{file}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();

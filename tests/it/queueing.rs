@@ -1,4 +1,4 @@
-//! Sends are queued for a list.
+//! Queueing sends for a list.
 
 use campaigns_tests::{Backend, Organization, TestApp, on_both_databases};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -96,7 +96,7 @@ fn counts(data: &Json) -> [i64; 4] {
 }
 
 #[on_both_databases]
-async fn each_entry_counts_once_in_the_first_place_that_fits(app: TestApp) {
+async fn each_entry_counts_once_as_the_first_outcome_that_applies(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "email", "draft").await;
     let sms = campaign(&app, &acme, "sms", "paused").await;
@@ -126,11 +126,11 @@ async fn each_entry_counts_once_in_the_first_place_that_fits(app: TestApp) {
         }
         contacts.push(contact);
     }
-    // one that has a send already, and is suppressed and without an address since
+    // a contact that already has a send, and has since been suppressed and lost its address
     let before = contact(&app, &acme, None).await;
     list(&app, &acme, id, before).await;
     event(&app, &acme, id, before, "unsubscribe", "{}").await;
-    // on no list, and so without a send
+    // not on the list, and therefore without a send
     contact(&app, &acme, address).await;
 
     let data = acme.member.data(QUEUE, json!({ "id": id })).await;
@@ -155,7 +155,7 @@ async fn each_entry_counts_once_in_the_first_place_that_fits(app: TestApp) {
     expected.sort_by_key(ToString::to_string);
     assert_eq!(queued, expected.iter().collect::<Vec<_>>());
 
-    // other channels do not need an address
+    // other channels need no address
     assert_eq!(queue(&acme, sms).await, [0, 5, 0, 6]);
     // safe to repeat
     assert_eq!(queue(&acme, id).await, [4, 5, 3, 0]);
@@ -163,7 +163,7 @@ async fn each_entry_counts_once_in_the_first_place_that_fits(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_campaign_that_is_over_queues_nothing(app: TestApp) {
+async fn a_final_campaign_queues_nothing(app: TestApp) {
     let acme = app.organization("acme").await;
     for (status, is_over) in [
         ("draft", false),
@@ -213,7 +213,7 @@ async fn suppression_and_figures_agree_with_what_is_queued_for_any_history(app: 
             event(&app, &acme, of, contact, kind, metadata).await;
         }
     }
-    // the oracle: what the service shows of each entry
+    // the oracle: the fields of each entry in the API
     let query =
         "query ($id: ID!) { campaign(id: $id) { list(first: 100) { nodes { contact { email \
         suppression { since }
@@ -240,7 +240,7 @@ async fn suppression_and_figures_agree_with_what_is_queued_for_any_history(app: 
     let (before, after) = (&before["campaign"]["stats"], &after["campaign"]["stats"]);
     let grown = |name: &str| after[name].as_i64().unwrap() - before[name].as_i64().unwrap();
     assert_eq!(["sends", "queued", "sent"].map(grown), [expected[3], expected[3], 0]);
-    // and what a recount says
+    // and a recount
     for table in campaigns_scope::COUNT_TABLES {
         let (differences, _) =
             app.service_database.counts().differences(&table, acme.id).await.unwrap();
@@ -270,7 +270,7 @@ async fn of_many_clients_that_queue_at_once_no_contact_gets_two_sends(app: TestA
         assert!([0, 1_500].contains(&(already + new)) && suppressed + without_address == 0);
         queued.push(new);
     }
-    // one of them did, or the one that started it
+    // one of them queued all, or the call that started the campaign did
     assert!([0, 1_500].contains(&queued.iter().sum()), "{queued:?}");
     assert_eq!(app.count("campaign_sends").await, 1_500);
     assert_eq!(
@@ -309,7 +309,7 @@ async fn a_contact_added_while_sends_are_queued_gets_one_by_the_next_time(app: T
 }
 
 #[on_both_databases]
-async fn reports_carry_queued_sends_to_their_end_and_the_campaign_with_them(app: TestApp) {
+async fn reports_finish_queued_sends_and_then_the_campaign(app: TestApp) {
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "email", "draft").await;
     many(&app, &acme, id, 6).await;
@@ -344,7 +344,7 @@ async fn reports_carry_queued_sends_to_their_end_and_the_campaign_with_them(app:
     };
     let complete = "mutation ($id: ID!) { completeCampaign(id: $id) { campaign { status stats { \
                     sends queued sent delivered bounced failed deliveryRate } } } }";
-    // one comes early, before it was said to be sent; one twice; one late
+    // one report arrives before the report of SENT, one twice, one late
     assert_eq!(report(&[(0, "DELIVERED"), (1, "SENT"), (1, "SENT"), (1, "QUEUED")]).await, (2, 2));
     assert_eq!(
         report(&[(0, "SENT"), (1, "DELIVERED"), (2, "FAILED"), (3, "BOUNCED")]).await,
@@ -389,7 +389,7 @@ async fn the_number_of_statements_does_not_depend_on_the_length_of_the_list(app:
     acme.member.data("{ campaigns { totalCount } }", json!({})).await;
     let (few, some) = (statements(1).await, statements(2_000).await);
     assert_eq!(few.len(), some.len());
-    // the campaign is locked and checked, and then all sends are queued
+    // the campaign is locked and checked, and all sends are queued
     assert_eq!(
         some.len(),
         if app.database.backend == Backend::Postgres { 3 } else { 4 },

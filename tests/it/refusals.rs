@@ -1,5 +1,5 @@
-//! Writes that constraints and triggers of other programs refuse, and a database that accepts no
-//! connections.
+//! Writes that are refused by constraints and triggers of other programs, and a database that
+//! accepts no connections.
 
 use std::time::Duration;
 
@@ -64,13 +64,13 @@ async fn rows_that_another_program_refers_to_are_deleted_completely_or_not_at_al
         assert_eq!(app.deletable_rows().await, before, "{referred}");
         app.run(&format!("DELETE FROM {notes}")).await;
     }
-    // rows that go with it refuse nothing
+    // rows that cascade do not refuse it
     app.run(&format!(
         "CREATE TABLE drafts (row_id {of_id} REFERENCES campaigns (id) ON DELETE CASCADE)"
     ))
     .await;
     app.run(&format!("INSERT INTO drafts VALUES ({id})")).await;
-    // one send by itself
+    // a single send
     let send = one("campaign_sends").await;
     app.run(&format!("INSERT INTO notes_of_campaign_sends VALUES ({})", app.literal(send))).await;
     let refused = delete(&acme, "Send", send).await.unwrap_err();

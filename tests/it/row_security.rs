@@ -1,4 +1,4 @@
-//! Row security: PostgreSQL's policies hold back rows that the service would show.
+//! Row security: PostgreSQL's policies apply in addition to the service's own predicate.
 
 use campaigns_scope::Options;
 use campaigns_tests::{
@@ -43,7 +43,7 @@ impl Services {
     }
 }
 
-/// Queries of a member, whose answers row security does not change.
+/// Queries of a member. Row security does not change their responses.
 const QUESTIONS: [&str; 6] = [
     "{ campaigns(first: 100, orderBy: [{ field: OPEN_RATE, direction: DESC }]) { totalCount nodes \
      { id name stats { sends delivered opens uniqueOpens clicks bounced openRate } \
@@ -63,7 +63,7 @@ async fn data(client: &Client, query: &str) -> Json {
 }
 
 #[tokio::test]
-async fn behind_row_security_the_answers_are_the_same() {
+async fn behind_row_security_the_responses_are_the_same() {
     let services = Services::start().await;
     let (acme, other) =
         (services.app.organization("acme").await, services.app.organization("other").await);
@@ -189,7 +189,7 @@ async fn row_security_holds_where_the_services_own_predicate_is_wrong() {
     let lists = ["campaigns", "segments", "contacts", "events"];
     for list in lists {
         let query = format!("{{ {list}(first: 5) {{ totalCount nodes {{ id }} }} }}");
-        // what row security is for: without it the rows of another organization are shown
+        // without row security, rows of the other organization would be shown
         assert_ne!(data(&plain_admin, &query).await[list]["totalCount"], 0, "{list}");
         assert_eq!(
             data(&restricted_admin, &query).await[list],
@@ -216,13 +216,13 @@ async fn row_security_holds_where_the_services_own_predicate_is_wrong() {
     assert_eq!(services.app.count("campaign_events").await, events);
     let renamed = services.app.rows("SELECT id FROM campaigns WHERE name = 'taken'").await;
     assert!(renamed.is_empty());
-    // and what the service does for no one is its own
+    // statements without a viewer run under the service's own role
     let organizations = services.app.service_database.operator().organizations().await.unwrap();
     assert_eq!(organizations.len(), 2);
 }
 
 #[tokio::test]
-async fn policies_of_ones_own_hold_for_the_service() {
+async fn existing_policies_apply_to_the_service() {
     let services = Services::start().await;
     let acme = services.app.organization("acme").await;
     let (first, second) =
@@ -244,7 +244,7 @@ async fn policies_of_ones_own_hold_for_the_service() {
             count
         );
     }
-    // an admin by the token alone is none for the policies
+    // a user whose token alone makes an admin is not one for the policies
     let claims = services.user(acme.id, "member").await;
     let subject = services.app.verify(&claims).subject().to_owned();
     let admin = services.app.client(Some(TestApp::token(acme.id, "admin", &subject)));
@@ -269,7 +269,7 @@ async fn everything_that_policies_added_is_removed() {
         };
         if found {
             let sql = database.connect().await;
-            // one table of theirs without row security, that only some may read
+            // a table of another program without row security, which viewers cannot update
             let open = "ALTER TABLE companies DISABLE ROW LEVEL SECURITY; \
                         DROP POLICY members_select ON companies; DROP POLICY members_insert ON \
                         companies; \
@@ -378,7 +378,7 @@ async fn a_subject_that_is_no_uuid_sees_nothing_and_fails_nowhere() {
 
 #[tokio::test]
 async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
-    // whose function for it was there before
+    // with the other program's own function
     let app = TestApp::adopted().row_security().start().await;
     let acme = app.organization("acme").await;
     data(&acme.member, "{ campaigns { totalCount } }").await;
@@ -393,7 +393,7 @@ async fn where_policies_of_others_fail_at_a_subject_its_token_is_refused() {
     let payload = json!({ "Authorization": format!("Bearer {}", client.token.as_ref().unwrap()) });
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
     assert_eq!(socket.closed().await, 4403);
-    // and with a function that reads it, it is not
+    // once the function can read such a subject, the token is accepted
     app.run(
         "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS \
          $$ SELECT NULLIF(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', \
@@ -432,7 +432,7 @@ async fn a_claim_that_postgresql_cannot_store_is_refused_before_any_statement() 
         let message = answer.error()["message"].as_str().unwrap();
         assert!(message.contains("a claim contains a NUL character"), "{message}");
         assert!(services.app.statements().is_empty(), "{:?}", services.app.statements());
-        // where policies read no claims, they do not matter
+        // without row security, the claims do not matter
         let plain = services.plain.client(client.token.clone());
         data(&plain, "{ campaigns { totalCount } }").await;
     }

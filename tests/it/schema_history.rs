@@ -1,4 +1,4 @@
-//! The tables as migrations make them, for the service and for programs that know SQL alone.
+//! The tables that migrations create, as the service and other programs use them.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-/// A column's name with its type in the words of the database, and whether it can be null.
+/// The type of each column, as the database names it, and whether it can be null.
 type Columns = BTreeMap<String, (String, bool)>;
 
 fn of_entity<E: EntityTrait>(backend: Backend) -> (String, Columns) {
@@ -79,7 +79,7 @@ async fn row(app: &TestApp, sql: &str) -> sea_orm::QueryResult {
 const ADOPTED: [&str; 5] =
     ["campaigns", "campaign_segments", "campaign_lists", "campaign_sends", "campaign_events"];
 
-/// The columns that the service adds to each table that another program made as documented.
+/// The columns that the service adds to each adopted table.
 async fn added() -> Vec<(&'static str, Vec<String>)> {
     let database = TestDatabase::of_other_program(Statuses::Documented).await;
     let found = database.connect().await;
@@ -107,8 +107,8 @@ async fn added() -> Vec<(&'static str, Vec<String>)> {
     added
 }
 
-/// The columns that triggers fill. In PostgreSQL, an event that is not filed has none of them, and the service
-/// reads no such event.
+/// The columns that triggers fill. In PostgreSQL, an event that is not filed has no values there,
+/// and the service does not read it.
 const FILLED: [(&str, &[&str]); 1] =
     [("campaign_events", &["feed_position", "send_campaign_id", "send_contact_id"])];
 
@@ -126,7 +126,7 @@ async fn added_columns_make_no_join_of_other_programs_ambiguous(app: TestApp) {
             }
         }
     }
-    // each column of the sends without its table
+    // columns of sends without a table name
     app.rows(
         "SELECT campaign_id, contact_id, event_type, s.status FROM campaign_events e \
          JOIN campaign_sends s ON s.id = send_id JOIN campaigns c ON c.id = campaign_id",
@@ -327,7 +327,7 @@ async fn the_service_refuses_references_to_another_organization_by_itself(app: T
         refused,
         campaigns_scope::Error::ReferenceNotFound { column: "creator_id", .. }
     ));
-    // a row is stored in the scope's organization, even if it names another, and stays there
+    // a row is stored in the scope's organization even if it names another one, and stays there
     let elsewhere = campaign::ActiveModel { org_id: Set(theirs.id), ..row() };
     let inserted = ours.scope.insert::<campaign::Entity>(elsewhere.clone()).await.unwrap();
     assert_eq!(inserted.org_id, ours.id);
@@ -337,7 +337,7 @@ async fn the_service_refuses_references_to_another_organization_by_itself(app: T
 }
 
 #[on_both_databases]
-async fn deleting_clears_or_takes_along_what_refers(app: TestApp) {
+async fn deleting_a_row_clears_or_deletes_references_to_it(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let entries = app.count("campaign_lists").await;
@@ -362,7 +362,7 @@ async fn deleting_clears_or_takes_along_what_refers(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn the_database_refuses_what_is_no_value_of_its_column(app: TestApp) {
+async fn the_database_refuses_invalid_values(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     for (columns, values) in [
@@ -409,12 +409,12 @@ async fn the_database_refuses_what_is_no_value_of_its_column(app: TestApp) {
         }
     }
     assert_eq!(app.count("campaigns").await, 0);
-    // what may be null is null
+    // nullable columns are null
     app.run(&format!("INSERT INTO campaigns (org_id, name, metadata) VALUES ({org}, 'x', NULL)"))
         .await;
     let data = acme.member.data("{ campaigns { nodes { metadata } } }", json!({})).await;
     assert_eq!(data["campaigns"]["nodes"][0]["metadata"], json!({}));
-    // and so is what JSON calls null
+    // JSON's null is null as well
     app.run("UPDATE campaigns SET metadata = 'null'").await;
     let query = "{ campaigns(filter: { metadata: { contains: {} } }) { nodes { metadata } } }";
     let data = acme.member.data(query, json!({})).await;
@@ -425,7 +425,7 @@ async fn the_database_refuses_what_is_no_value_of_its_column(app: TestApp) {
 async fn times_take_their_one_form_however_fast_they_are_written(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
-    // all within a millisecond, as far as SQLite's clock can tell
+    // all within a millisecond, the resolution of SQLite's clock
     app.run(&format!(
         "INSERT INTO campaigns (org_id, name, created_at, updated_at) VALUES \
          ({org}, 'x', '2020-01-01T00:00:00+00:00', '2020-01-01T00:00:00.5+00:00');
@@ -544,10 +544,9 @@ async fn a_table_of_another_program_stops_the_migration_on_postgres() {
     foreign_table(Backend::Postgres).await;
 }
 
-/// The neighbours as they may have been before: another program's tables with more and other
-/// columns.
+/// Existing tables of neighbours: another program's tables with additional and different columns.
 #[tokio::test]
-async fn neighbours_that_are_there_stay_as_they_are() {
+async fn existing_neighbours_stay_as_they_are() {
     let database = TestDatabase::empty(Backend::Postgres).await;
     let common = "id uuid PRIMARY KEY DEFAULT gen_random_uuid(), org_id uuid NOT NULL REFERENCES \
                   organizations ON DELETE CASCADE, created_at timestamptz NOT NULL DEFAULT now(), \
@@ -576,7 +575,7 @@ async fn neighbours_that_are_there_stay_as_they_are() {
     let of_ours = ours.populated(4).await;
     let of_theirs = theirs.populated(4).await;
     assert_eq!(app.count("contacts WHERE favourite_colour IS NULL").await, 8);
-    // a neighbour's table has no key that the database could check the organization with; the
+    // a neighbour's table has no key by which the database could check the organization, so the
     // service does
     let refused = ours
         .scope
@@ -603,7 +602,7 @@ async fn neighbours_that_are_there_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_key_of_cursors_is_its_owners_alone_despite_default_privileges() {
+async fn only_its_owner_can_read_the_key_of_cursors_despite_default_privileges() {
     let database = TestDatabase::empty(Backend::Postgres).await;
     let sql = database.connect_once().await;
     sql.execute_unprepared("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC").await.unwrap();
@@ -612,7 +611,7 @@ async fn the_key_of_cursors_is_its_owners_alone_despite_default_privileges() {
     let readers = "information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_name";
     assert!(app.count(&format!("{readers} = 'campaign_counts'")).await > 0);
     assert_eq!(app.count(&format!("{readers} = 'campaign_cursor_key'")).await, 0);
-    // each database has its own
+    // each database has its own key
     let other = TestApp::on(Backend::Postgres).start().await;
     let key = async |app: &TestApp| -> Vec<u8> {
         app.rows("SELECT key FROM campaign_cursor_key").await[0].try_get("", "key").unwrap()

@@ -1,15 +1,15 @@
-//! Passwords and other secrets, which nothing shows: no error, no help, no settings, no log.
+//! Passwords and other secrets are never shown: not in errors, help, settings or the log.
 
 use std::path::Path;
 
 use async_graphql::futures_util::{StreamExt, stream};
 use campaigns_tests::{Backend, Binary, Finished, TestDatabase, until};
 
-/// What must never be shown. A password may have spaces, and a slash that an address should not
-/// have.
+/// Secrets that must never be shown. A password can have spaces, and a slash that is invalid in a
+/// URL.
 const SECRETS: [&str; 2] = ["hunter2", "swordfish"];
 
-/// Values with secrets in them, of which some argument or other may be given each by mistake.
+/// Values with secrets, each of which can be passed to a wrong argument by mistake.
 const VALUES: [&str; 5] = [
     "mysql://me:hunter2@127.0.0.1:1/db",
     "postgres://me:hunter2 swordfish@127.0.0.1:1/db?password=hunter2",
@@ -22,9 +22,9 @@ const VALUES: [&str; 5] = [
 #[derive(Clone, Debug)]
 struct Argument {
     command: String,
-    /// With its dashes; `None` if it is known by its place.
+    /// With its dashes. `None` for a positional argument.
     flag: Option<String>,
-    /// What its value is called.
+    /// The name of its value.
     value: Option<String>,
     variable: Option<String>,
 }
@@ -77,7 +77,7 @@ async fn arguments(here: &Path) -> Vec<Argument> {
     found
 }
 
-/// Whether a word of help is an argument without a flag, as `<SHELL>` or `[ACTION]`.
+/// Whether a word of the help is a positional argument, such as `<SHELL>` or `[ACTION]`.
 fn is_place(word: &str) -> bool {
     let name = word.strip_prefix(['<', '[']).and_then(|word| word.strip_suffix(['>', ']']));
     name.is_some_and(|name| !name.is_empty() && name.chars().all(|of| of.is_ascii_uppercase()))
@@ -91,7 +91,7 @@ fn assert_hidden(run: &Finished, given: &str) {
     assert!(!run.err.contains("panicked"), "{given}\n{}", run.err);
 }
 
-/// Runs a command, and expects no secret in its output.
+/// Runs a command, and asserts that its output contains no secret.
 async fn assert_hides(here: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
     let run = with(here, arguments, environment).await;
     assert_hidden(&run, &format!("{arguments:?} {environment:?}"));
@@ -109,7 +109,7 @@ async fn no_argument_of_any_command_shows_a_secret_by_flag_by_variable_or_by_fil
     let try_one = async |(number, argument): (usize, Argument)| {
         let Argument { command, flag, variable, .. } = &argument;
         let command: Vec<&str> = match command.as_str() {
-            // what would serve is only checked
+            // `serve` only checks
             "serve" => vec!["serve", "--check", "--listen", "127.0.0.1:0"],
             "stats" => vec!["stats", "check"],
             command => vec![command],
@@ -120,9 +120,9 @@ async fn no_argument_of_any_command_shows_a_secret_by_flag_by_variable_or_by_fil
             }
             return;
         };
-        // all of these are read in the same way, so one value tries each of the other ways
+        // all of these are parsed in the same way, so one value covers the other ways
         let one = VALUES[number % VALUES.len()];
-        // settings are read by both, and starting takes longer
+        // both parse the same settings, and starting takes longer
         let by_flag = if command[0] == "serve" { &[one][..] } else { &VALUES };
         for value in by_flag {
             let joined = format!("{flag}={value}");
@@ -155,7 +155,7 @@ async fn an_invalid_secret_is_not_repeated() {
         let command: &[&str] = &command.split(' ').collect::<Vec<_>>();
         for words in [
             &[flag, "hunter2"][..],
-            // not quoted, or as a flag begins
+            // without quotation marks, or starting like a flag
             &[flag, "correct", "hunter2", "swordfish"],
             &[flag, "--hunter2"],
             &[flag, "-hunter2"],
@@ -177,7 +177,7 @@ async fn an_invalid_secret_is_not_repeated() {
             assert_hides(here, &[command, &file].concat(), &[]).await;
         }
     }
-    // an address as a command, or behind one
+    // a URL as a command, or after one
     for words in [&["postgres://me:hunter2@h/db"][..], &["serve", "postgres://me:hunter2@h/db"]] {
         assert_hides(here, words, &[]).await;
     }
@@ -242,7 +242,7 @@ async fn help_and_manual_pages_show_nothing_of_the_environment() {
         assert!(help.out.contains("--database-url"), "{command:?} {}", help.out);
         assert!(!help.out.contains("//h/db"), "{command:?} {}", help.out);
     }
-    // of those that take any text
+    // arguments that accept any text
     let environment: Vec<_> =
         environment.into_iter().filter(|(name, _)| name.contains("_JWT_")).collect();
     for command in ["man serve", "completions zsh", "completions bash"] {
@@ -286,7 +286,7 @@ async fn a_collector_of_traces_is_named_without_its_secrets() {
 }
 
 #[tokio::test]
-async fn the_log_shows_no_secret_of_an_address_however_much_it_says() {
+async fn the_log_shows_no_secret_of_an_address_at_any_level() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let database = TestDatabase::new(Backend::Postgres).await;

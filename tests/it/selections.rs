@@ -1,9 +1,9 @@
-//! What is selected of an object decides what is read of its row.
+//! The selection of an object determines which columns of its row are read.
 
 use campaigns_tests::{TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 
-/// How each field of an object is asked for, by the schema's own word.
+/// The selection of each field of an object, from introspection.
 async fn fields_of(client: &campaigns_tests::Client, object: &str) -> Vec<String> {
     let query = "query ($name: String!) { __type(name: $name) { fields { name args { name type { \
                  kind } } type { kind name ofType { kind name ofType { kind name ofType { kind \
@@ -26,7 +26,7 @@ async fn fields_of(client: &campaigns_tests::Client, object: &str) -> Vec<String
     fields.collect()
 }
 
-/// The first thing of a JSON value that is neither a list nor an object of one field.
+/// The first part of a JSON value that is neither a list nor an object with one field.
 fn innermost(value: &Json) -> &Json {
     match value {
         Json::Array(values) if !values.is_empty() => innermost(&values[0]),
@@ -36,7 +36,7 @@ fn innermost(value: &Json) -> &Json {
 }
 
 #[on_both_databases]
-async fn each_field_of_each_object_can_be_asked_for_alone_wherever_it_stands(app: TestApp) {
+async fn each_field_of_each_object_can_be_selected_alone_in_each_place(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let mut asked = 0;
@@ -110,7 +110,7 @@ async fn each_field_of_each_object_can_be_asked_for_alone_wherever_it_stands(app
                 };
                 let variables: serde_json::Map<String, Json> =
                     used.iter().map(|(name, id)| ((*name).to_owned(), json!(id))).collect();
-                // with the id too, which must be the same row's
+                // also with the ID, which must be that of the same row
                 let answer =
                     acme.admin.ask(&format!("{head}{{ {text} }}"), Json::Object(variables)).await;
                 assert_eq!(answer.body["errors"], Json::Null, "{text}: {}", answer.body);
@@ -122,7 +122,7 @@ async fn each_field_of_each_object_can_be_asked_for_alone_wherever_it_stands(app
 }
 
 #[on_both_databases]
-async fn a_row_is_shown_the_same_whichever_of_its_fields_are_asked_for(app: TestApp) {
+async fn a_row_has_the_same_values_with_any_selection(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let all = "id name subject body channel status scheduledAt sentAt createdAt updatedAt metadata \
@@ -144,7 +144,7 @@ async fn a_row_is_shown_the_same_whichever_of_its_fields_are_asked_for(app: Test
         assert_eq!(data["a"][field], whole["campaign"][field], "{field}");
         assert_eq!(data["b"][0][field], whole["campaign"][field], "{field}");
     }
-    // the same list twice, with other fields
+    // the same list twice, with different fields
     let query = "query ($id: ID!) { campaign(id: $id) { a: sends(first: 3) { nodes { id status } } \
                  b: sends(first: 3) { nodes { id contact { email } createdAt } } } }";
     let data = acme.member.data(query, json!({ "id": made.campaigns[1] })).await;

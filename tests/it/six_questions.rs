@@ -1,5 +1,5 @@
-//! The six questions, as the documentation asks them: held against the SQL of the document that the
-//! tables come from, on random rows and after random writes by SQL.
+//! The six questions of the documentation, compared with the SQL of the document that specifies the
+//! tables, on random rows and after random writes by SQL.
 
 use campaigns_tests::{Backend, Fixtures, Organization, TestApp, on_every_database};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 const PAGES: [&str; 2] =
     [include_str!("../../docs/queries.md"), include_str!("../../docs/subscriptions.md")];
 
-/// The documentation's document with this operation: `query Rates`, `subscription Feed`.
+/// The document in the documentation with this operation: `query Rates`, `subscription Feed`.
 pub(crate) fn document(operation: &str) -> &'static str {
     let blocks = PAGES.into_iter().flat_map(|page| page.split("```graphql\n").skip(1));
     let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
@@ -104,7 +104,7 @@ impl Asked<'_> {
             } })
         });
         let mut shown = self.answer("BounceRates", json!({}), "/campaigns/nodes").await;
-        // the seed's join leaves out what has no sends; here they come last, without a rate
+        // the seed's join omits campaigns without sends; the API returns them last, without a rate
         let shown = shown.as_array_mut().unwrap();
         let with_sends = shown.iter().position(|campaign| campaign["stats"]["sends"] == 0);
         let without = shown.split_off(with_sends.unwrap_or(shown.len()));
@@ -230,7 +230,7 @@ impl Asked<'_> {
     }
 }
 
-/// A write to some rows, by SQL alone.
+/// A random write by SQL.
 fn write(app: &TestApp, rng: &mut ChaCha8Rng, made: &Fixtures) -> String {
     let some = |ids: &[Uuid], rng: &mut ChaCha8Rng| {
         let count = rng.random_range(1..10);

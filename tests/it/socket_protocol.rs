@@ -15,7 +15,7 @@ fn message(of: Json) -> Received {
 }
 
 #[on_both_databases]
-async fn queries_and_mutations_answer_once_and_complete(app: TestApp) {
+async fn queries_and_mutations_return_one_result_and_complete(app: TestApp) {
     let acme = app.organization("acme").await;
     let mut socket = Socket::of(&acme.member).await;
     socket
@@ -32,7 +32,7 @@ async fn queries_and_mutations_answer_once_and_complete(app: TestApp) {
         })
     );
     assert_eq!(socket.message().await, json!({ "id": "1", "type": "complete" }));
-    // the id is free again
+    // the ID can be used again
     socket
         .subscribe(
             "1",
@@ -42,7 +42,7 @@ async fn queries_and_mutations_answer_once_and_complete(app: TestApp) {
         .await;
     assert_eq!(socket.next("1").await["createCampaign"]["campaign"]["name"], "x");
     assert_eq!(socket.message().await["type"], "complete");
-    // an error of a field is a result, one of the document or its variables is none
+    // an error of a field is part of a result, an error of the document or its variables is not
     socket
         .subscribe(
             "2",
@@ -134,7 +134,7 @@ async fn a_subscription_over_http_is_refused(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestApp) {
+async fn an_operation_that_the_peer_completes_sends_nothing_more(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let mut socket = Socket::of(&acme.member).await;
@@ -149,7 +149,7 @@ async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestA
             json!({}),
         )
         .await;
-    // both are open once a query behind them is answered, and an event has come to each
+    // both are open once a later query is answered, and each has received an event
     let record = "mutation ($send: ID!) { recordEvents(input: [{ sendId: $send, type: OPEN }]) { \
                   events { id } } }";
     let mut seen = (false, false);
@@ -181,7 +181,7 @@ async fn an_operation_that_is_completed_by_the_peer_says_nothing_more(app: TestA
     assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
     acme.member.data(record, json!({ "send": made.sends[0] })).await;
     assert_eq!(socket.message().await["id"], "b");
-    // the id may be used again
+    // the ID can be used again
     socket.subscribe("a", "{ __typename }", json!({})).await;
     assert_eq!(socket.next("a").await, json!({ "__typename": "Query" }));
 }
@@ -205,7 +205,7 @@ async fn an_id_that_is_used_again_at_once_belongs_to_the_new_operation(app: Test
                   node { type } } }";
     socket.subscribe("r", follow, json!({ "after": acme.member.feed_cursor().await })).await;
     socket.subscribe("q", "{ __typename }", json!({})).await;
-    // what the first operations said before they were completed may still come
+    // messages of the first operations from before their completion can still arrive
     while socket.message().await["id"] != "q" {}
     assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
     acme.member
@@ -241,7 +241,7 @@ async fn a_forbidden_caller_is_closed_with_4403(app: TestApp) {
         socket.say(json!({ "type": "connection_init", "payload": payload })).await;
         assert_eq!(socket.closed().await, 4403, "{payload}");
     }
-    // any case of the key
+    // the key is case-insensitive
     let mut socket = Socket::silent(&app.address).await;
     let token = acme.member.token.clone().unwrap();
     socket
@@ -332,7 +332,7 @@ async fn the_order_of_the_handshake_is_kept() {
     for protocol in [None, Some("graphql-ws"), Some("nothing, else")] {
         match Socket::open(&app.address, protocol, None).await {
             Ok(mut socket) => assert_eq!(socket.closed().await, 4406),
-            // it offers a protocol and is given none, which this peer does not take
+            // it offers a protocol and gets none, which this client rejects
             Err(error) => assert!(matches!(error, tungstenite::Error::Protocol(_)), "{error}"),
         }
     }
@@ -381,7 +381,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
         .await;
     silent.subscribe("2", "{ __typename }", json!({})).await;
     assert_eq!(silent.next("2").await, json!({ "__typename": "Query" }));
-    // more than the connection holds by itself
+    // more than the buffers of the connection hold
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let started = std::time::Instant::now();
     loop {
@@ -391,7 +391,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
              generate_series(1, 100)"
         ))
         .await;
-        // there is room for another socket once this one is gone
+        // another socket can be opened once this one is closed
         let mut other = Socket::silent(&app.address).await;
         let authorization = format!("Bearer {}", acme.member.token.clone().unwrap());
         other
@@ -419,7 +419,7 @@ async fn a_message_that_is_too_long_is_closed_with_1009() {
 }
 
 #[tokio::test]
-async fn a_peer_that_closes_is_answered() {
+async fn a_close_of_the_peer_is_answered() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let mut socket = Socket::of(&acme.member).await;
@@ -512,7 +512,7 @@ async fn a_peer_that_does_not_answer_is_dropped() {
     let settings = Settings { socket_ping: Duration::from_millis(100), ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    // this one reads, and so answers pings, for longer than a silent one lives
+    // this one reads, and so answers pings, for longer than a silent one stays open
     let mut alive = Socket::of(&acme.member).await;
     assert_eq!(alive.receive_within(Duration::from_secs(1)).await, None);
     alive.subscribe("1", "{ __typename }", json!({})).await;

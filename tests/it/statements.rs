@@ -1,11 +1,11 @@
-//! What reaches the database: how many statements, and whose rows they can touch.
+//! The statements that reach the database: their number, and the organization in each.
 
 use std::collections::HashSet;
 
 use campaigns_tests::{Backend, Client, Organization, TestApp, fold_all, on_both_databases};
 use serde_json::json;
 
-/// A page of campaigns with everything that hangs on them.
+/// A page of campaigns with everything that depends on them.
 const PAGE: &str = "{
   campaigns(first: 50, orderBy: [{ field: OPEN_RATE, direction: DESC }]) {
     totalCount
@@ -34,7 +34,7 @@ const PAGE: &str = "{
 }";
 
 async fn statements_of(app: &TestApp, client: &Client, query: &str) -> usize {
-    // whether the organization exists is remembered for some seconds
+    // the look-up of the organization is cached for some seconds
     client.data("{ campaigns { totalCount } }", json!({})).await;
     app.forget_statements();
     client.data(query, json!({})).await;
@@ -100,9 +100,7 @@ async fn figures_are_one_statement_unless_a_change_of_the_organization_is_pendin
 }
 
 #[on_both_databases]
-async fn the_contacts_of_segments_are_as_many_statements_however_many_segments_there_are(
-    app: TestApp,
-) {
+async fn the_number_of_statements_does_not_depend_on_the_number_of_segments(app: TestApp) {
     let query = "{ segments(first: 100) { nodes { contacts(first: 3) { totalCount pageInfo { \
                  hasNextPage } nodes { id companies { name } } edges { cursor } } } } }";
     let mut sent = Vec::new();
@@ -143,7 +141,7 @@ async fn a_list_is_counted_in_the_statement_of_its_page(app: TestApp) {
         ("(first: 2, orderBy: [{ field: OPEN_RATE }, { field: NAME }])".to_owned(), total, 1),
         (format!("(filter: {{ id: {{ eq: {one} }} }})"), 1, 1),
         ("(filter: { name: { eq: \"no campaign\" } })".to_owned(), 0, 1),
-        // no row has the count with it
+        // the count is not in any row
         (format!("(after: {last})"), total, 2),
     ] {
         let query = format!(
@@ -188,7 +186,7 @@ async fn a_page_with_more_rows_than_a_statement_binds_is_answered(app: TestApp) 
         "{numbers} 70) INSERT INTO campaigns (org_id, name) SELECT {org}, 'x' FROM n"
     ))
     .await;
-    // a contact of its own for each of 35,000 sends: SQLite binds 32,766 values
+    // a separate contact for each of 35,000 sends, since SQLite binds up to 32,766 values
     app.run(&format!(
         "{numbers} 35000) INSERT INTO contacts (org_id, first_name) SELECT {org}, 'x' FROM n"
     ))
@@ -229,7 +227,7 @@ async fn columns_that_are_not_selected_are_not_loaded(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn every_statement_carries_the_organization(app: TestApp) {
+async fn every_statement_contains_the_organization(app: TestApp) {
     let acme = organization_of_size(&app, "acme", 6).await;
     organization_of_size(&app, "other", 6).await;
     let org = acme.id.to_string();
@@ -303,7 +301,7 @@ async fn every_statement_carries_the_organization(app: TestApp) {
             || statement.sql.contains("JOIN pg_trigger")
             || statement.sql.contains("JOIN sqlite_master")
         {
-            // the catalog, which no organization has rows in
+            // the catalog, which has no rows of organizations
             continue;
         }
         let words: HashSet<&str> = statement
@@ -321,7 +319,7 @@ async fn every_statement_carries_the_organization(app: TestApp) {
             })
             .count();
         assert!(named > 0, "without the organization: {statement:?}");
-        // each table that is read has a predicate of its own
+        // each table that is read has its own predicate
         let predicates = statement.sql.matches("org_id").count()
             + statement.sql.matches("organizations").count();
         assert!(predicates >= touched, "{statement:?}");

@@ -1,8 +1,8 @@
 //! No row crosses from one organization to another, by any field or argument of the schema.
 //!
-//! The walk reads the printed schema, so a field that is added later is covered as it is: every
-//! argument of every field that can be reached is given ids of the other organization. An argument
-//! that the walk cannot fill fails it.
+//! The walk reads the printed schema, so it covers new fields automatically: every argument of
+//! every reachable field gets IDs of the other organization. The test fails for an argument that
+//! the walk cannot fill.
 
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ impl Schema {
         schema
     }
 
-    /// Scalars and plain objects of a type, some levels deep: enough to show a leaked row.
+    /// The scalars and plain objects of a type, some levels deep, which would show a leaked row.
     fn selection(&self, of: &str, depth: usize) -> String {
         let Some(fields) = self.objects.get(of) else { return String::new() };
         let mut parts = vec!["__typename".to_owned()];
@@ -75,8 +75,8 @@ impl Schema {
         format!("{{ {} }}", parts.join(" "))
     }
 
-    /// Values for an argument: with an id of the other organization in every place that takes one,
-    /// one place a value.
+    /// Values for an argument. Each has an ID of the other organization in one of the places that
+    /// accept an ID.
     fn values(&self, ty: &Type, ids: &[Uuid], depth: usize) -> Vec<Json> {
         match &ty.base {
             BaseType::List(of) => {
@@ -109,7 +109,7 @@ impl Schema {
         let mut values = vec![Json::Object(required.clone())];
         for field in fields {
             let name = field.name.node.to_string();
-            // and, or, not hold more of the same
+            // `and`, `or` and `not` contain the same input type
             if depth == 0 || base(&field.ty.node) == of {
                 continue;
             }
@@ -130,7 +130,7 @@ fn base(ty: &Type) -> &str {
     }
 }
 
-/// Ids of an organization, one of each kind, its own included.
+/// An ID of each type of object of an organization, including its own.
 fn one_of_each(organization: &Organization, made: &Fixtures) -> Vec<Uuid> {
     let Fixtures { users, contacts, companies, segments, campaigns, entries, sends, events } = made;
     [users, contacts, companies, segments, campaigns, entries, sends, events]
@@ -140,7 +140,7 @@ fn one_of_each(organization: &Organization, made: &Fixtures) -> Vec<Uuid> {
         .collect()
 }
 
-/// Everything that is in the database, as text.
+/// The whole content of the database, as text.
 async fn everything(app: &TestApp) -> String {
     let mut all = String::new();
     for table in [
@@ -173,7 +173,7 @@ fn declared(ty: &Type) -> String {
 }
 
 #[on_every_database]
-async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
+async fn ids_of_another_organization_have_no_effect_in_any_argument(app: TestApp) {
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
     ours.populated(4).await;
@@ -262,7 +262,7 @@ async fn no_id_of_another_organization_does_anything_anywhere(app: TestApp) {
                             );
                         }
                     }
-                    // a lone id of theirs is no row of ours
+                    // an ID of the other organization is not found
                     if declared(&argument.ty.node) == "ID!" {
                         if operation == "query" {
                             assert!(
@@ -293,7 +293,7 @@ async fn an_id_of_another_organization_looks_like_one_that_does_not_exist(app: T
     let ours = app.organization("ours").await;
     let theirs = app.organization("theirs").await;
     let made = theirs.populated(4).await;
-    // the same words for a row of theirs and for none at all
+    // the same message for a row of the other organization and for a missing row
     for mutation in [
         "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }",
         "mutation ($id: ID!) { duplicateCampaign(id: $id) { campaign { id } } }",

@@ -1,4 +1,4 @@
-//! Time series: held against a calendar that is read off the clock, minute by minute.
+//! Time series, compared with a calendar that is read from the local clock minute by minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 type Time = DateTime<Utc>;
 
-/// Zones, and when their clocks change, or might.
+/// Time zones, and times around which their clocks change.
 const CHANGES: [(&str, &str); 8] = [
     ("Europe/Berlin", "2026-03-29T01:00:00Z"),
     ("Europe/Berlin", "2026-10-25T01:00:00Z"),
     ("America/New_York", "2026-03-08T07:00:00Z"),
     ("America/New_York", "2026-11-01T06:00:00Z"),
     ("Asia/Kolkata", "2026-03-01T18:30:00Z"),
-    // December 30, 2011, never was
+    // December 30, 2011, does not exist there
     ("Pacific/Apia", "2011-12-30T10:00:00Z"),
     ("Pacific/Apia", "2012-03-31T14:00:00Z"),
     ("Pacific/Apia", "2012-09-29T14:00:00Z"),
@@ -30,7 +30,7 @@ const CHANGES: [(&str, &str); 8] = [
 const FIELDS: &str =
     "{ start end opens clicks unsubscribes complaints bounces uniqueOpens uniqueClicks }";
 
-/// What needs no numbers of sends, and so may come from running counts.
+/// A selection without numbers of sends, which can be read from running counts.
 const SUMS: &str = "{ start end opens clicks unsubscribes complaints bounces }";
 
 /// Buckets without the numbers of sends.
@@ -49,8 +49,8 @@ struct Event {
     at: Time,
 }
 
-/// The edges of all buckets within some weeks of a time: an edge is where a minute is the first of
-/// its kind.
+/// The edges of all buckets around a time: an edge is the first minute of an hour, day, week or
+/// month.
 fn edges(zone: Tz, interval: &str, around: Time, days: i64) -> Vec<Time> {
     let mut first: BTreeMap<(i64, i64, i64), Time> = BTreeMap::new();
     let mut edges = Vec::new();
@@ -76,7 +76,7 @@ fn edges(zone: Tz, interval: &str, around: Time, days: i64) -> Vec<Time> {
     }
     edges.extend(first.into_values());
     edges.sort();
-    // the first kind began before the minutes that were looked at
+    // the first bucket started before the first of these minutes
     edges.split_off(1)
 }
 
@@ -104,7 +104,7 @@ fn expected(edges: &[Time], from: Time, to: Time, events: &[&Event]) -> Json {
     buckets.collect()
 }
 
-/// Random events around a time, at edges and a microsecond beside them too.
+/// Random events around a time, including at edges and a microsecond before and after them.
 async fn events(
     acme: &Organization,
     rng: &mut ChaCha8Rng,

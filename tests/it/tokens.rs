@@ -1,4 +1,4 @@
-//! Tokens: what counts as one.
+//! Which tokens are accepted.
 
 use campaigns_scope::{ClaimRules, Key, Verifier};
 use campaigns_tests::{Answer, Backend, Socket, TestApp};
@@ -52,7 +52,7 @@ async fn without_a_valid_token_nothing_is_answered() {
     }
     assert_eq!(status(&app, None).await, refused);
     assert_eq!(status(&app, Some("nonsense".to_owned())).await, refused);
-    // what the clocks may differ by
+    // the allowed difference between clocks
     assert_eq!(
         status(&app, Some(TestApp::sign(&with("exp", json!(now - 20))))).await.0,
         StatusCode::OK
@@ -64,7 +64,7 @@ async fn without_a_valid_token_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn a_token_is_looked_at_before_anything_else_of_a_request() {
+async fn a_token_is_verified_before_the_rest_of_a_request() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let anonymous = app.client(None);
     for request in [
@@ -170,7 +170,7 @@ fn a_token_whose_claims_name_another_type_is_refused() {
 }
 
 #[test]
-fn claims_are_found_by_the_names_that_are_configured() {
+fn claims_are_found_by_their_configured_names() {
     let organization = Uuid::new_v4();
     let rules = ClaimRules {
         organization: "app_metadata.org".to_owned(),
@@ -208,7 +208,7 @@ fn claims_are_found_by_the_names_that_are_configured() {
     assert_eq!(verifier.verify(&sign(&member), now).unwrap().role(), campaigns_scope::Role::Member);
 }
 
-/// A new pair of keys for each algorithm, private and public, in PEM.
+/// A new key pair for each algorithm: private and public, in PEM.
 fn keys() -> [(jsonwebtoken::Algorithm, String, String); 3] {
     use jsonwebtoken::Algorithm;
     [
@@ -244,7 +244,7 @@ fn a_public_key_verifies_tokens_of_its_own_algorithm_alone() {
                 "{other:?} by {algorithm:?}"
             );
         }
-        // the oldest trick: the public key as an HMAC's secret
+        // the public key as an HMAC secret
         let forged =
             encode(&Header::default(), &claims, &EncodingKey::from_secret(public.as_bytes()))
                 .unwrap();
@@ -274,7 +274,7 @@ fn an_invalid_key_is_refused() {
     assert!(Key::public_pem(b"").is_err());
 }
 
-/// Claims of any kind, signed with the right key.
+/// Arbitrary claims, signed with the right key.
 mod of_anything {
     use campaigns_scope::{ClaimRules, Key, Verifier};
     use campaigns_tests::TestApp;

@@ -1,4 +1,4 @@
-//! Traces, as a collector of OpenTelemetry receives them.
+//! Traces, as an OpenTelemetry collector receives them.
 
 use std::{path::Path, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// A collector, and what it was sent.
+/// A collector, and the requests that it has received.
 struct Collector {
     address: String,
     received: mpsc::UnboundedReceiver<Bytes>,
@@ -41,7 +41,7 @@ impl Collector {
         self.all.windows(bytes.len()).any(|window| window == bytes)
     }
 
-    /// Waits until it was sent something.
+    /// Waits until it has received these bytes.
     async fn is_sent(&mut self, bytes: &[u8]) {
         let sent = async {
             while !self.has(bytes) {
@@ -77,7 +77,7 @@ async fn a_collector_that_redirects_is_not_followed() {
     member.data("query Redirected { viewer { role } }", json!({})).await;
     let first = tokio::time::timeout(Duration::from_secs(30), asked.recv());
     first.await.expect("the collector is asked");
-    // what was on its way is sent before the end
+    // pending spans are sent before the process ends
     assert_eq!(binary.terminate().await, 0);
     let Collector { mut received, .. } = elsewhere;
     assert!(received.try_recv().is_err(), "spans were sent to where a redirect led");
@@ -125,14 +125,14 @@ async fn operations_and_their_statements_are_spans_within_the_clients(app: TestA
     {
         assert!(collector.has(text.as_bytes()), "{text}");
     }
-    // what a client does not want sampled is not sent
+    // spans that the client does not sample are not sent
     ask(
         &member,
         "query Unsampled { viewer { subject } }",
         "00-b1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-00",
     )
     .await;
-    // and an expensive operation runs on a thread of its own
+    // an expensive operation runs on a separate thread
     let expensive = "query Expensive { campaigns(first: 500) { nodes { sends(first: 100) { nodes { \
                      id } } } } }";
     ask(&member, expensive, "00-c1b2c3d4e5f60718293a4b5c6d7e8f90-0102030405060708-01").await;

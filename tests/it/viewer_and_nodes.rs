@@ -1,4 +1,4 @@
-//! Who asks, and anything by its id alone.
+//! The viewer, and look-ups of any object by ID.
 
 use campaigns_tests::{TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
@@ -30,7 +30,7 @@ async fn the_viewer_is_who_the_token_says(app: TestApp) {
             "user": { "email": "ann@example.com", "fullName": "Ann Example" },
         })
     );
-    // the same person has no user in another organization
+    // the same person is not a user of another organization
     assert_eq!(
         as_of(other.id, "guest").await,
         json!({
@@ -50,7 +50,7 @@ async fn the_viewer_sees_when_the_token_expires(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn nodes_come_in_the_order_of_their_ids_and_null_for_what_is_not_there(app: TestApp) {
+async fn nodes_have_the_order_of_their_ids_and_are_null_if_missing(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let ids = [

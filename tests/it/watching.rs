@@ -1,4 +1,4 @@
-//! What an operator sees of the service: metrics and the log.
+//! Metrics and the log.
 
 use std::{process::Stdio, time::Duration};
 
@@ -13,11 +13,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// The program on the database of a service, and a member who asks it.
+/// The program on the database of a service, and a member's client.
 pub(crate) struct Watched {
     binary: Binary,
     pub(crate) member: Client,
-    /// Where its metrics are.
+    /// The address of its metrics.
     metrics: String,
 }
 
@@ -49,7 +49,7 @@ impl Watched {
         response.text().await.unwrap()
     }
 
-    /// Ends it; the lines of its log about operations.
+    /// Ends it, and returns the lines of its log about operations.
     async fn operations(self) -> Vec<Json> {
         let log = self.binary.ended_log().await;
         let lines = log.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
@@ -63,7 +63,7 @@ fn value(metrics: &str, series: &str) -> Option<f64> {
     line.map(|value| value.parse().unwrap())
 }
 
-/// The value that a service in this process shows for a time series, which all of them share.
+/// The value of a time series in this process. All services of the process share it.
 pub(crate) async fn of_this_process(app: &TestApp, series: &str) -> f64 {
     let metrics = app.client(None).request(Method::GET, "/metrics").send().await.unwrap();
     value(&metrics.text().await.unwrap(), series).unwrap_or_default()
@@ -175,7 +175,7 @@ async fn open_and_used_resources_are_in_the_metrics(app: TestApp) {
         value(&metrics, "campaigns_feed_lag_seconds").is_some_and(|lag| lag < 5.0),
         "{metrics}"
     );
-    // the feed and the counts may be using every open connection just now
+    // the feed and the counts can be using every open connection
     let idle = async || {
         let metrics = watched.metrics().await;
         value(&metrics, "campaigns_database_connections_idle").is_some_and(|idle| idle > 0.0)
@@ -256,7 +256,7 @@ async fn each_operation_is_one_line_without_its_values(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn ends_are_counted_by_code(app: TestApp) {
+async fn closed_sockets_are_counted_by_code(app: TestApp) {
     let acme = app.organization("acme").await;
     let watched = Watched::start(&app, &acme, &[]).await;
     let code = "campaigns_sockets_closed_total{code=\"4409\"}";
@@ -305,7 +305,7 @@ async fn slow_operations_are_logged_with_the_hash_of_their_document(app: TestApp
 }
 
 #[tokio::test]
-async fn changes_that_wait_for_the_counts_are_shown() {
+async fn pending_changes_are_in_the_metrics() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -346,7 +346,7 @@ async fn changes_that_wait_for_the_counts_are_shown() {
 }
 
 #[tokio::test]
-async fn work_in_the_database_is_shown_while_it_lasts() {
+async fn work_in_the_database_is_in_the_metrics_while_it_lasts() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let watched = Watched::start(&app, &acme, &[]).await;
@@ -429,7 +429,7 @@ async fn a_log_that_is_not_read_blocks_nothing() {
     let address = line.strip_prefix("listening on ").unwrap().to_owned();
     let mut member = acme.member.clone();
     member.address = address;
-    // more lines than the pipe and the queue take
+    // more lines than the pipe and the queue hold
     let query = "{ viewer { subject } }";
     let dropped = async || {
         join_all((0..500).map(|_| member.data(query, json!({})))).await;

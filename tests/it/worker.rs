@@ -80,7 +80,7 @@ async fn worker(database: &TestDatabase) -> Binary {
     worker
 }
 
-/// Asserts that everyone on the lists of started campaigns has exactly one send.
+/// Asserts that every contact on the list of a started campaign has exactly one send.
 async fn everyone_has_one_send(app: &TestApp) {
     let wrong = app
         .rows(
@@ -108,7 +108,7 @@ async fn due_campaigns_start_and_others_wait(app: TestApp) {
         shown(&acme, waiting[2]).await,
         shown(&acme, waiting[3]).await,
     ];
-    // without a time it is never due
+    // without a time, a campaign is never due
     let timeless = campaign(&app, &acme, "scheduled", 60, 1).await;
     app.run(&format!(
         "UPDATE campaigns SET scheduled_at = NULL WHERE id = {}",
@@ -162,7 +162,7 @@ async fn only_campaigns_that_were_sent_are_completed(app: TestApp) {
     for id in &sending[2..] {
         assert!(becomes(&acme, *id, "SENT").await["sentAt"].is_string());
     }
-    // one more round: what came before it was looked at by then
+    // after one more round, earlier campaigns have been checked
     let last = campaign(&app, &acme, "sending", 60, 1).await;
     sends(&app, last, "failed").await;
     becomes(&acme, last, "SENT").await;
@@ -170,7 +170,7 @@ async fn only_campaigns_that_were_sent_are_completed(app: TestApp) {
         assert_eq!(shown(&acme, id).await["status"], "SENDING");
     }
     assert_eq!(shown(&acme, paused).await["status"], "PAUSED");
-    // the last report is what was waited for
+    // the campaign waited for the last report
     app.run("UPDATE campaign_sends SET status = 'delivered'").await;
     becomes(&acme, sending[0], "SENT").await;
     becomes(&acme, sending[1], "SENT").await;
@@ -209,7 +209,7 @@ async fn several_workers_start_each_campaign_once(app: TestApp) {
         started += worker.log().matches("campaign started").count();
         assert_eq!(worker.terminate().await, 0);
     }
-    // a line may be written a moment after its transaction is seen, and each is once
+    // a line can be logged shortly after its transaction is visible, and each is logged once
     assert!(started + by_client <= 12, "{started} {by_client}");
 }
 
@@ -222,7 +222,7 @@ async fn killed_workers_lose_and_repeat_nothing(app: TestApp) {
     }
     for _ in 0..4 {
         let worker = worker(&app.database).await;
-        // wherever it is by then
+        // at any point of its work
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(60) {
             shown(&acme, ids[0]).await;
@@ -247,7 +247,7 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let id = campaign(&app, &acme, "scheduled", 5, 10).await;
-    // no send can be inserted for now
+    // sends cannot be inserted meanwhile
     let holder = app.database.connect().await;
     let hold = holder.begin().await.unwrap();
     hold.execute_unprepared("LOCK TABLE campaign_sends IN SHARE MODE").await.unwrap();
@@ -264,7 +264,7 @@ async fn a_worker_that_is_killed_between_step_and_sends_has_done_neither() {
 }
 
 #[tokio::test]
-async fn a_campaign_that_cannot_start_does_not_keep_others_from_it() {
+async fn a_campaign_that_cannot_start_does_not_delay_others() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let broken = campaign(&app, &acme, "scheduled", 60, 2).await;
@@ -288,7 +288,7 @@ async fn a_campaign_that_cannot_start_does_not_keep_others_from_it() {
 }
 
 #[tokio::test]
-async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
+async fn a_service_is_a_worker_with_the_flag_and_in_development_mode() {
     const SECRET: &str = "a secret of thirty-two bytes or more";
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
@@ -337,13 +337,13 @@ async fn a_service_is_a_worker_where_it_is_asked_to_be_and_in_development() {
 #[on_both_databases]
 async fn a_campaign_whose_step_panics_rests_and_the_others_start(app: TestApp) {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    // more than a round takes, and before all others
+    // more campaigns than a round takes, and due before all others
     let mut broken = Vec::new();
     for _ in 0..120 {
         broken.push(campaign(&app, &acme, "scheduled", 600, 0).await);
     }
     let whole = campaign(&app, &other, "scheduled", 5, 2).await;
-    // a row in the other organization is locked by none of these steps
+    // none of these steps locks a row of the other organization
     let of_acme = acme.id.to_string();
     app.panic_where(move |sent| {
         sent.sql.contains("FROM \"campaigns\"")

@@ -1,4 +1,4 @@
-//! Conditions that clients wrote: filters, and the rules of segments.
+//! Conditions from clients: filters, and the rules of segments.
 
 use std::{
     sync::{
@@ -13,12 +13,11 @@ use serde_json::{Value as Json, json};
 
 use super::{ALONE, allocated, settled};
 
-/// What the client of the test and the parts of the process that are not measured take, in addition to
-/// copies of the request.
+/// The memory of the test's client and of unmeasured parts of the process, in addition to copies of
+/// the request.
 const BESIDE: usize = 6 << 20;
 
-/// The most bytes that were allocated and that were drawn, in addition to those before, while an
-/// operation ran.
+/// The maximum of additional allocated and drawn bytes while an operation ran.
 async fn most_of(
     app: &Arc<TestApp>,
     client: &campaigns_tests::Client,
@@ -32,7 +31,7 @@ async fn most_of(
             while !ended.load(Ordering::Relaxed) {
                 most = most.max(allocated());
                 drawn = drawn.max(app.service_database.budgets().process().held());
-                // what the test remembers
+                // recorded by the test
                 app.forget_statements();
                 std::thread::sleep(Duration::from_micros(500));
             }

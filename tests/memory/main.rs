@@ -1,8 +1,8 @@
-//! Whether what the service says it holds is what it has allocated.
+//! Compares the bytes that the service draws from its budgets with the bytes that it has allocated.
 //!
-//! Each kind of holding is driven far beyond its bound. The allocator of this process counts what
-//! is allocated, and the budgets say what they know of it: the two differ by less than twice. The tests
-//! run one after the other, since the allocator counts for all of the process.
+//! Each use of memory is driven far beyond its bound. The allocator of this process counts
+//! allocated bytes, and the budgets drawn bytes: the two differ by less than a factor of two. The
+//! tests run one after the other, since the allocator counts for all of the process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,14 +22,14 @@ use uuid::Uuid;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Held by the test that runs.
+/// Held by the running test.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// The bytes of kept operations.
+/// The bytes of cached operations.
 const KEPT: usize = 4 << 20;
 /// The bytes of the process.
 const PROCESS: usize = 64 << 20;
-/// What is allocated here and there while nothing happens.
+/// Allocations of an idle process.
 const NOISE: usize = 256 << 10;
 
 fn allocated() -> usize {
@@ -37,7 +37,7 @@ fn allocated() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// What is allocated once nothing changes any more.
+/// The allocated bytes, once they no longer change.
 async fn settled() -> usize {
     let mut last = allocated();
     let mut calm = 0;
@@ -76,7 +76,7 @@ impl Service {
         self.app.service_database.budgets().process().held()
     }
 
-    /// Waits until what was held in addition to these bytes is given back.
+    /// Waits until all bytes beyond these are returned.
     async fn until_held(&self, bytes: usize) {
         let is_back = async || self.held() <= bytes;
         until("it is given back", Duration::from_mins(2), is_back).await;
@@ -103,7 +103,7 @@ fn compare(what: &str, allocated: usize, known: usize) {
     assert!(known < 2 * allocated + NOISE, "{what}: {allocated} allocated, {known} known");
 }
 
-/// Ten times as many operations as are kept, each with another name.
+/// Ten times as many operations as fit into the cache, each with a different name.
 async fn operations_that_are_kept(
     service: &Service,
     what: &str,
@@ -159,7 +159,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         ("kept questions about the schema", schema),
     ];
     for (what, selections) in kinds {
-        // each on a service of its own
+        // each on its own service
         let service = Service::start().await;
         service.acme.member.data("{ viewer { subject } }", json!({})).await;
         operations_that_are_kept(&service, what, |number| {
@@ -195,7 +195,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
     let (before, held) = (settled().await, service.held());
     for (number, socket) in sockets.iter_mut().enumerate() {
         for id in 1..10 {
-            // each a group of its own
+            // each in its own group
             let query =
                 format!("subscription S{number}n{id} {{ engagementEvents {{ node {{ id }} }} }}");
             socket.subscribe(id, &query, json!({})).await;
@@ -228,7 +228,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         let mut open = 0;
         for id in 0..90 {
             socket.subscribe(id, query, json!({ "filter": filter })).await;
-            // the share of the organization is half of what is free
+            // the organization's share is half of the free bytes
             if socket.catch_up().await.is_none_or(|received| !received.is_empty()) {
                 break;
             }
@@ -237,7 +237,7 @@ async fn accounted_bytes_equal_allocated_bytes() {
         assert!(service.held() <= PROCESS / 2 + (1 << 20));
         eprintln!("{what}: {open} are open");
         let mut socket = if open < 90 {
-            // that socket may be closed
+            // that socket may have been closed
             drop(socket);
             service.until_held(held).await;
             let mut socket = service.socket().await;
@@ -254,7 +254,8 @@ async fn accounted_bytes_equal_allocated_bytes() {
         service.until_held(held).await;
     }
 
-    // the log of the feed, for the one socket that follows. The first one has not answered pings
+    // the log of the feed, for the only following socket, since the first one has not answered
+    // pings
     drop(warm);
     let mut follower = service.socket().await;
     follower.subscribe(0, few, json!({})).await;

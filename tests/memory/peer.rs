@@ -1,4 +1,4 @@
-//! A peer of a socket that takes next to no memory itself.
+//! A socket client that uses hardly any memory.
 
 use serde_json::{Value as Json, json};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 pub(crate) struct Peer(TcpStream);
 
 impl Peer {
-    /// Opens a socket of graphql-transport-ws, acknowledged.
+    /// Opens a graphql-transport-ws socket, and waits for the acknowledgment.
     pub(crate) async fn open(address: &str, token: &str) -> Self {
         let host = address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).await.unwrap();
@@ -38,8 +38,8 @@ impl Peer {
         self.say(&json!({ "id": id.to_string(), "type": "subscribe", "payload": payload })).await;
     }
 
-    /// Waits until the service has read everything so far, and returns what it has sent. `None` if
-    /// it has closed the socket.
+    /// Waits until the service has read everything so far, and returns the received messages.
+    /// `None` if it has closed the socket.
     pub(crate) async fn catch_up(&mut self) -> Option<Vec<Json>> {
         self.say(&json!({ "type": "ping", "payload": { "mark": true } })).await;
         let mut received = Vec::new();

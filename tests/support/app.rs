@@ -74,9 +74,9 @@ pub struct Organization {
     pub scope: Scope,
 }
 
-/// How an application of a test starts: on which database, and with which settings.
+/// A builder of a test's application: its database and its settings.
 ///
-/// Unless the test says otherwise, operations do not fail because the machine is slow.
+/// By default, operations do not fail because the machine is slow.
 pub struct TestAppBuilder {
     database: Pin<Box<dyn Future<Output = TestDatabase> + Send>>,
     settings: Settings,
@@ -100,8 +100,7 @@ impl TestApp {
         TestAppBuilder::on(ready(database))
     }
 
-    /// An application on a database of PostgreSQL that another program made and the service
-    /// adopted.
+    /// An application on a PostgreSQL database of another program that the service has adopted.
     #[must_use]
     pub fn adopted() -> TestAppBuilder {
         TestAppBuilder::on(TestDatabase::adopted())
@@ -109,8 +108,7 @@ impl TestApp {
 }
 
 impl TestAppBuilder {
-    /// How long tests that are not about time wait for a response of the service, on a busy
-    /// machine.
+    /// How long tests wait for a response on a busy machine, unless they test times.
     const PATIENCE: Duration = Duration::from_mins(2);
 
     /// The role of viewers behind row security.
@@ -134,7 +132,7 @@ impl TestAppBuilder {
         Self { settings, ..self }
     }
 
-    /// Connects to the database with other options, made from those that a test has by default.
+    /// Connects to the database with other options, made from the default ones of tests.
     #[must_use]
     pub fn options(self, options: impl FnOnce(Options) -> Options + Send + 'static) -> Self {
         Self { options: Box::new(options), ..self }
@@ -146,7 +144,7 @@ impl TestAppBuilder {
         Self { key_server: Some((url.to_owned(), pace)), ..self }
     }
 
-    /// Makes senders of statements that contain this word panic from the start.
+    /// Makes senders of statements that contain this word panic, from startup on.
     #[must_use]
     pub fn panicking_at(self, word: &'static str) -> Self {
         Self { panics: Some(at(word)), ..self }
@@ -158,8 +156,8 @@ impl TestAppBuilder {
         Self { pooled: true, ..self }
     }
 
-    /// Puts viewers behind the row security policies that `migrate --with-policies` writes. They
-    /// are users with memberships.
+    /// Applies the row security policies of `migrate --with-policies` to viewers, who are users
+    /// with memberships.
     #[must_use]
     pub fn row_security(self) -> Self {
         Self { row_security: true, ..self }
@@ -228,7 +226,8 @@ impl TestAppBuilder {
     }
 }
 
-/// Remembers each statement that is part of a request, and panics at those that the test chose.
+/// Records each statement that is part of a request, and panics at the statements that the test
+/// selected.
 fn observer(statements: Arc<Mutex<Vec<Sent>>>, panics: Arc<Mutex<Option<Panics>>>) -> Observer {
     // words of statements that tasks send, at any time
     const OF_TASKS: [&str; 6] = [
@@ -286,7 +285,7 @@ impl TestApp {
     pub async fn existing_organization(&self, id: Uuid) -> Organization {
         let mut subjects = ["an-admin".to_owned(), "a-member".to_owned()];
         if self.unrestricted.is_some() {
-            // policies know users
+            // the policies look users up
             subjects = [self.user(id, "admin").await, self.user(id, "member").await];
         }
         let admin = self.client(Some(Self::token(id, "admin", &subjects[0])));
@@ -294,7 +293,7 @@ impl TestApp {
         Organization { id, admin, member, scope: self.scope(id).await }
     }
 
-    /// A new user with a membership; returns the subject that a token names.
+    /// Creates a user with a membership, and returns the subject for a token.
     async fn user(&self, organization: Uuid, role: &str) -> String {
         let (id, subject) = (Uuid::new_v4(), Uuid::new_v4());
         self.run(&format!(
@@ -351,7 +350,7 @@ impl TestApp {
         self.statements.lock().unwrap().clear();
     }
 
-    /// The statements that the service sent since its start, or since the list was cleared.
+    /// The statements that the service has sent since its start, or since the list was cleared.
     #[must_use]
     pub fn statements(&self) -> Vec<Sent> {
         self.statements.lock().unwrap().clone()

@@ -1,4 +1,4 @@
-//! The program itself, and those written in JavaScript.
+//! The program, and test programs in JavaScript.
 
 use std::{
     path::PathBuf,
@@ -22,7 +22,7 @@ pub struct Binary {
     logged: tokio::task::JoinHandle<()>,
 }
 
-/// The arguments of a service on a database, which takes the tokens of the tests.
+/// The arguments of a service on a database that accepts the tests' tokens.
 #[must_use]
 pub fn serve_arguments(url: &str) -> [&str; 7] {
     let secret = "a secret of the tests, 32 bytes or more";
@@ -50,13 +50,13 @@ impl From<Output> for Finished {
     }
 }
 
-/// Whether cargo sets a variable to describe the package that it runs.
+/// Whether cargo sets this variable to describe the package that it runs.
 fn is_of_package(name: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
 }
 
 impl Binary {
-    /// The program, in a directory and with no environment that could mean something to it.
+    /// The command of the program, in a directory and without variables that it would read.
     pub async fn command(directory: &std::path::Path, arguments: &[&str]) -> Command {
         static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
         let program = BUILT
@@ -66,15 +66,14 @@ impl Binary {
                 cargo
                     .args(["build", "--quiet", "--workspace", "--bin", "campaigns"])
                     .current_dir(root);
-                // build scripts of dependencies that heed what cargo says of this package would run
-                // again
+                // otherwise build scripts of dependencies that read these variables would run again
                 let variables = std::env::vars().map(|(name, _)| name);
                 for name in variables.filter(|name| is_of_package(name)) {
                     cargo.env_remove(name);
                 }
                 let built = cargo.status().await.unwrap();
                 assert!(built.success(), "the program does not build");
-                // beside the folder of this test's own program
+                // next to the folder of this test program
                 let own = std::env::current_exe().unwrap();
                 own.parent().unwrap().parent().unwrap().join("campaigns")
             })
@@ -112,18 +111,18 @@ impl Binary {
         Self::spawn(command)
     }
 
-    /// Starts it with a limit on the size of files, as on a disk that is full.
+    /// Starts it with a limit on the size of files, as on a full disk.
     pub async fn start_with_files_of(
         directory: &std::path::Path,
         arguments: &[&str],
         kilobytes: usize,
     ) -> Self {
-        // the unit is 512 bytes; a write beyond it fails, and kills no process
+        // the unit is 512 bytes; a write beyond the limit fails instead of killing the process
         let limit = format!("trap '' XFSZ; ulimit -f {}", kilobytes * 2);
         Self::start_within(directory, arguments, &limit).await
     }
 
-    /// Starts it where it can have this many files and connections open.
+    /// Starts it with a limit on open files and connections.
     pub async fn start_with_descriptors(
         directory: &std::path::Path,
         arguments: &[&str],
@@ -240,12 +239,12 @@ impl Binary {
 /// An issuer of OpenID Connect: `tests/node/issuer.mjs`.
 pub struct Issuer {
     _child: Child,
-    /// Where it is.
+    /// Its address.
     pub address: String,
 }
 
 impl Issuer {
-    /// Starts one that signs people in to an organization, with tokens that live this long.
+    /// Starts an issuer for users of an organization, with tokens of this lifetime.
     pub async fn start(organization: uuid::Uuid, lifetime: Duration) -> Self {
         let mut child = node_command("issuer.mjs")
             .await
@@ -281,7 +280,7 @@ pub struct FollowerReport {
 }
 
 impl Followers {
-    /// Starts them, at services of these addresses (`http://…`), and waits until all are
+    /// Starts them at services with these addresses (`http://…`), and waits until all are
     /// subscribed.
     pub async fn start(addresses: &[&str], token: &str, environment: &[(&str, &str)]) -> Self {
         let urls: Vec<String> = addresses
@@ -296,8 +295,8 @@ impl Followers {
         Self { program, input }
     }
 
-    /// Waits until each of them has this number of events, or no more events arrive, and returns
-    /// the events that they received.
+    /// Waits until each of them has this number of events or no more events arrive, and returns the
+    /// received events.
     pub async fn expect(mut self, events: usize) -> Vec<FollowerReport> {
         #[derive(serde::Deserialize)]
         struct Answer {
@@ -316,7 +315,7 @@ impl Followers {
     }
 }
 
-/// A program of `tests/node`, running, that writes lines.
+/// A running program of `tests/node` that writes lines.
 pub struct NodeProgram {
     child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
@@ -348,7 +347,7 @@ impl NodeProgram {
     }
 }
 
-/// A program of `examples`, running.
+/// A running program of `examples`.
 pub struct Example {
     _child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
@@ -382,7 +381,7 @@ impl Example {
         line.await.expect("it says something").unwrap().expect("it goes on")
     }
 
-    /// Waits for such a line on standard error.
+    /// Waits for a line on standard error that satisfies a condition.
     pub async fn error_line(&mut self, is: impl Fn(&str) -> bool) {
         let found =
             async { while !is(&self.errors.next_line().await.unwrap().expect("it goes on")) {} };
@@ -407,7 +406,7 @@ pub async fn node(program: &str, environment: &[(&str, &str)]) -> Finished {
     output.await.expect("Node is installed").into()
 }
 
-/// Runs a program of `tests/node`, which is a test of its own.
+/// Runs a program of `tests/node` that is itself a test.
 ///
 /// # Panics
 /// If it fails, with its output.

@@ -3,7 +3,7 @@
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value as Json, json};
 
-/// A client with a token of its own, or none.
+/// A client with a token, or without one.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
@@ -13,7 +13,7 @@ pub struct Client {
     pub token: Option<String>,
 }
 
-/// An answer of the service.
+/// A response of the service.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -44,7 +44,7 @@ impl Client {
         answer.body["data"].take()
     }
 
-    /// The cursor of the feed's latest event: what is written from now on comes after it.
+    /// The cursor of the feed's latest event, which comes before all events from now on.
     pub async fn feed_cursor(&self) -> Json {
         self.data("{ feedCursor }", json!({})).await["feedCursor"].take()
     }
@@ -75,7 +75,7 @@ impl Client {
 }
 
 impl Answer {
-    /// The answer to a request.
+    /// Sends a request, and returns the response.
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let status = response.status();

@@ -1,8 +1,8 @@
 //! A database for each test, copied from a migrated template.
 //!
-//! PostgreSQL is a server of the test run's own, started from the installed programs. It ends with
-//! the run, however that ends: a shell holds it, which waits for the end of a pipe from this
-//! process.
+//! Each test run starts its own PostgreSQL server from the installed programs. The server ends with
+//! the run, even if that is killed: it runs under a shell that waits for the end of a pipe from
+//! this process.
 
 use std::{
     io::Write,
@@ -39,14 +39,14 @@ pub struct TestDatabase {
     pub(crate) _remains: Remains,
 }
 
-/// The files or the database on the server, which are removed when it is dropped: hundreds of
-/// databases fill a disk.
+/// The files, or the database on the server, which are removed when this is dropped, since hundreds
+/// of databases would fill a disk.
 pub(crate) enum Remains {
     /// The files of SQLite.
     Directory { _directory: TempDir },
-    /// A database of the run's server, by its URL.
+    /// A database on the run's server, by its URL.
     Database(String),
-    /// Nothing: its server goes with its directory.
+    /// Nothing, since the whole server is removed.
     Nothing,
 }
 
@@ -128,8 +128,7 @@ impl TestDatabase {
         connect(&self.created(), 2).await
     }
 
-    /// One such connection alone, for what belongs to a session: locks, settings, prepared
-    /// statements.
+    /// A single such connection, for the state of a session: locks, settings, prepared statements.
     pub async fn connect_once(&self) -> DatabaseConnection {
         connect(&self.created(), 1).await
     }
@@ -166,7 +165,7 @@ async fn sqlite_template() -> &'static Path {
     file
 }
 
-/// A PostgreSQL server: the run's, or one of a test's own.
+/// A PostgreSQL server: the run's, or a test's own.
 pub struct Postgres {
     port: u16,
     directory: PathBuf,
@@ -200,15 +199,15 @@ impl Postgres {
             .await
     }
 
-    /// A server of a test's own, which keeps what it has committed when it crashes, and a migrated
-    /// database on it.
+    /// A server for one test, which keeps committed data when it crashes, and a migrated database
+    /// on it.
     pub async fn own() -> (Self, TestDatabase) {
         let postgres = Self::own_with("synchronous_commit=on").await;
         let database = postgres.database("campaigns").await;
         (postgres, database)
     }
 
-    /// A server of a test's own, with settings, separated by spaces.
+    /// A server for one test, with settings, separated by spaces.
     pub async fn own_with(settings: &str) -> Self {
         let postgres = Self::start(settings);
         postgres.wait().await;
@@ -222,14 +221,13 @@ impl Postgres {
         database
     }
 
-    /// A new database on it without any table, which goes with the server.
+    /// A new database on it without any table.
     pub async fn empty_database(&self, name: &str) -> TestDatabase {
         let url = self.create_named(name, None).await;
         TestDatabase { backend: Backend::Postgres, url, _remains: Remains::Nothing }
     }
 
-    /// Stops the server and starts it again; `immediate` is a crash. One that is stopped is
-    /// started.
+    /// Stops the server if it is running, and starts it; `immediate` is a crash.
     pub async fn restart(&self, mode: &str) {
         self.control(&format!("-m {mode} -l server.log restart")).await;
         self.wait().await;
@@ -266,7 +264,7 @@ impl Postgres {
         standby
     }
 
-    /// The address of a database of one of these servers, whichever takes writes.
+    /// The URL of a database on the server among these that accepts writes.
     #[must_use]
     pub fn address_of_all(servers: &[&Self], database: &str) -> String {
         let hosts: Vec<String> =
@@ -274,8 +272,8 @@ impl Postgres {
         format!("postgres://postgres@{}/{database}", hosts.join(","))
     }
 
-    /// The address of a database of this server by its local socket, in the way of libpq: with a
-    /// user and without a host.
+    /// The URL of a database on this server by its local socket, as libpq accepts it: with a user
+    /// and without a host.
     #[must_use]
     pub fn address_by_socket(&self, database: &str) -> String {
         format!(
@@ -290,7 +288,7 @@ impl Postgres {
         Self::start_on(init, settings)
     }
 
-    /// Starts a server on the directory that a program makes.
+    /// Starts a server on a directory that this script creates.
     fn start_on(made_by: &str, settings: &str) -> Self {
         let programs = programs();
         let settings: Vec<String> =
@@ -315,7 +313,7 @@ impl Postgres {
         );
         let server = shell(&script)
             .stdin(Stdio::piped())
-            // not to be ended by the Ctrl-C that ends the tests, but by the pipe
+            // ended by the pipe, not by the Ctrl-C that ends the tests
             .process_group(0)
             .spawn()
             .unwrap();
@@ -328,7 +326,7 @@ impl Postgres {
             assert!(start.elapsed() < Duration::from_mins(1), "PostgreSQL did not start");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // it listens a little before it accepts sessions
+        // it listens shortly before it accepts sessions
         let mut options = ConnectOptions::new(self.url("postgres"));
         options.sqlx_logging(false).max_connections(1);
         while sea_orm::Database::connect(options.clone()).await.is_err() {
@@ -347,7 +345,7 @@ impl Postgres {
         self.create_named(&name, template).await
     }
 
-    /// A copy of a database. Its connections are closed, and have to be opened again.
+    /// A copy of a database, whose open connections are closed.
     async fn copy(&self, name: &str) -> String {
         let admin = connect(&self.url("postgres"), 1).await;
         let alone = format!(
@@ -372,8 +370,8 @@ impl Postgres {
         self.url(&format!("{name}_copy"))
     }
 
-    /// Removes a database of the run's server, on a thread of its own: the runtime of the test
-    /// whose it was is about to end.
+    /// Removes a database of the run's server on a separate thread, since the runtime of its test
+    /// is about to end.
     fn remove(url: String) {
         static REMOVED: LazyLock<mpsc::Sender<String>> = LazyLock::new(|| {
             let (removed, to_remove) = mpsc::channel::<String>();
@@ -422,7 +420,7 @@ pub(crate) fn programs() -> PathBuf {
         found.sort();
         places.extend(found.into_iter().rev());
     }
-    // where a link leads, as all the others are there
+    // the target of a link, since the other programs are there
     let found = places.into_iter().find_map(|place| place.join("initdb").canonicalize().ok());
     found.and_then(|initdb| Some(initdb.parent()?.to_owned())).unwrap_or_else(|| {
         let mut err = std::io::stderr();
@@ -432,20 +430,20 @@ pub(crate) fn programs() -> PathBuf {
     })
 }
 
-/// A client program of PostgreSQL, of the server's version where it is there.
+/// A client program of PostgreSQL, in the server's version if that is installed.
 #[must_use]
 pub fn postgres_program(name: &str) -> PathBuf {
     let beside = programs().join(name);
     if beside.exists() { beside } else { name.into() }
 }
 
-/// Who runs the server, where that has to be another user: its programs refuse root.
+/// The user who runs the server if the current user is root, which its programs refuse.
 pub(crate) fn server_user() -> Option<&'static str> {
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     is_root.then(|| if user_exists("postgres") { "postgres" } else { "nobody" })
 }
 
-/// A shell for a script, of the user who runs the server.
+/// A shell that runs a script as the user of the server.
 fn shell(script: &str) -> Command {
     let mut shell = match server_user() {
         Some(user) => {

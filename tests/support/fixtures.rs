@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::Organization;
 
-/// The IDs of what [`Organization::populated`] made.
+/// The IDs of the rows that [`Organization::populated`] created.
 #[derive(Clone, Debug, Default)]
 pub struct Fixtures {
     /// Users.
@@ -43,7 +43,7 @@ pub struct Fixtures {
     pub events: Vec<Uuid>,
 }
 
-/// Text that sorts, folds and compares in interesting ways.
+/// Texts that are hard to sort, fold and compare.
 const NAMES: &[&str] = &[
     "alpha",
     "Alpha",
@@ -77,10 +77,10 @@ const NAMES: &[&str] = &[
 ];
 
 impl Organization {
-    /// Fills it with random rows, the more the larger `size` is: nulls, ties and repetitions
-    /// included.
+    /// Fills it with random rows, including nulls, ties and repetitions. Their number grows with
+    /// `size`.
     ///
-    /// They are the same in each run of a test. A test that fails prints their seed.
+    /// A test gets the same rows in each run, and prints their seed if it fails.
     pub async fn populated(&self, size: usize) -> Fixtures {
         let seed = next_seed();
         println!("the seed of organization {} is {seed}", self.id);
@@ -88,7 +88,7 @@ impl Organization {
     }
 }
 
-/// The next seed of the test that runs on this thread. They follow from the test's name.
+/// The next seed of the current test, derived from its name.
 fn next_seed() -> u64 {
     thread_local! {
         static SEEDS: RefCell<ChaCha8Rng> = {
@@ -205,7 +205,7 @@ async fn populate(scope: &Scope, rng: &mut ChaCha8Rng, size: usize) -> Fixtures 
     scope.insert_all::<list_entry::Entity>(entries).await.unwrap();
 
     let statuses: Vec<SendStatus> = SendStatus::iter().collect();
-    // some campaigns are without sends
+    // some campaigns have no sends
     let (_, sending) = made.campaigns.split_at(made.campaigns.len() / 4);
     let sends: Vec<_> = (0..size * 6)
         .map(|_| send::ActiveModel {
@@ -246,8 +246,7 @@ fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> StoredText {
     (*from.choose(rng).unwrap()).into()
 }
 
-/// One of a few times, with none to six decimals: some are equal, and some differ by a
-/// microsecond.
+/// One of a few times with up to six decimals: some are equal, and some differ by a microsecond.
 fn time(rng: &mut ChaCha8Rng, base: DateTime<Utc>) -> DateTime<Utc> {
     let fractions = [0, 0, 500_000, 500_001, 120, 999_999];
     base + TimeDelta::seconds(rng.random_range(0..4))

@@ -1,4 +1,4 @@
-//! Support of the tests: a database for each, a service on it, and clients.
+//! Support for tests: a database for each, a service on it, and clients.
 
 #![expect(clippy::disallowed_methods, reason = "a test also bypasses the scope")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

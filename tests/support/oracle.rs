@@ -1,4 +1,4 @@
-//! The expected running counts: counted in Rust from the rows of sends and events, independently
+//! The expected running counts, computed in Rust from the rows of sends and events, independently
 //! of the service.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 /// The counts of a row, by the names of their columns.
 type Row = BTreeMap<&'static str, i64>;
-/// The rows of a table with a count other than 0, by what identifies them.
+/// The rows of a table with a count other than 0, by their keys.
 type Table = BTreeMap<Vec<String>, Row>;
 
 const EVENTS: [&str; 5] = ["opens", "clicks", "unsubscribes", "complaints", "bounces"];
 
-/// Each count of events, and that of the sends that have such an event.
+/// Each count of events, with the count of sends that have such an event.
 const UNIQUE: [(&str, &str); 4] = [
     ("opens", "unique_opens"),
     ("clicks", "unique_clicks"),
@@ -22,7 +22,7 @@ const UNIQUE: [(&str, &str); 4] = [
     ("complaints", "unique_complaints"),
 ];
 
-/// Each table with its keys, as SQL, and its counts. A link is known by its URL.
+/// Each table with its keys, as SQL, and its counts. A link is identified by its URL.
 const TABLES: [(&str, &[&str], &[&str]); 6] = [
     (
         "campaign_counts",
@@ -144,7 +144,7 @@ impl Oracle {
             "unsubscribe" => "unsubscribes",
             "complaint" => "complaints",
             "bounce" => "bounces",
-            // of a later version
+            // a type that only a later version knows
             _ => return,
         };
         let url: Option<String> = row.try_get("", "url").unwrap();
@@ -172,14 +172,14 @@ impl Oracle {
 
     fn add_named(&mut self, table: &'static str, key: Vec<String>, count: &str) {
         let (.., counts) = TABLES.iter().find(|(name, ..)| *name == table).unwrap();
-        // a status of a later version is in the number of sends alone
+        // a status that only a later version knows counts only in the number of sends
         if let Some(name) = counts.iter().find(|name| **name == count) {
             let row = self.tables.entry(table).or_default().entry(key).or_default();
             *row.entry(name).or_default() += 1;
         }
     }
 
-    /// The differences between the counts that a database has stored and these.
+    /// The differences between the stored counts of a database and these.
     pub async fn differences(&self, sql: &DatabaseConnection) -> Vec<String> {
         let mut differences = Vec::new();
         for (table, keys, counts) in TABLES {
@@ -234,7 +234,7 @@ pub async fn fold_all(sql: &DatabaseConnection) {
     }
 }
 
-/// Asserts that the stored counts are those of the oracle, with all changes added.
+/// Asserts that the stored counts, with all changes added, equal those of the oracle.
 ///
 /// # Panics
 /// If they differ.

@@ -1,4 +1,4 @@
-//! PostgreSQL databases that another program made, for the service to adopt.
+//! PostgreSQL databases of another program, for the service to adopt.
 
 use std::process::Command;
 
@@ -11,12 +11,12 @@ use crate::{
     database::{Remains, connect, postgres_program},
 };
 
-/// How such a database defines the values of a status.
+/// How such a database defines a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statuses {
-    /// By the enums that are documented.
+    /// By the documented enums.
     Documented,
-    /// By enums of other names, in another schema, with more values in another order.
+    /// By enums with other names, in another schema, with more values in another order.
     OtherEnums,
     /// By text with a CHECK.
     Text,
@@ -27,7 +27,7 @@ const NEIGHBOURS: &str =
     CREATE TYPE membership_status AS ENUM ('active', 'invited', 'suspended');";
 
 impl TestDatabase {
-    /// A new one with tables of another program, with its policies, functions and triggers.
+    /// A new database with the tables, policies, functions and triggers of another program.
     pub async fn of_other_program(statuses: Statuses) -> Self {
         let database = Self::empty(Backend::Postgres).await;
         let connection = database.connect().await;
@@ -36,7 +36,7 @@ impl TestDatabase {
         database
     }
 
-    /// A new one that the service has adopted.
+    /// A new database that the service has adopted.
     pub async fn adopted() -> Self {
         static TEMPLATE: OnceCell<()> = OnceCell::const_new();
         let postgres = Postgres::get().await;
@@ -61,7 +61,7 @@ impl TestDatabase {
             Command::new(postgres_program("pg_dump")).args(["-s", &self.url]).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         let dump = String::from_utf8(dump.stdout).unwrap();
-        // a number of each dump's own
+        // a random token that is different in each dump
         let own =
             |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
         dump.lines().filter(own).collect::<Vec<_>>().join("\n")
@@ -118,7 +118,8 @@ fn tables_of_other_program(statuses: Statuses) -> String {
     sql.replace("{types}", &types)
 }
 
-/// Asserts that two dumps of a schema are the same, or shows the lines that only one of them has.
+/// Asserts that two dumps of a schema are equal. Otherwise, shows the lines that only one of them
+/// has.
 ///
 /// # Panics
 /// If they differ.

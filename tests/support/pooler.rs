@@ -20,7 +20,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one for a database of PostgreSQL.
+    /// Starts one for a PostgreSQL database.
     pub async fn start(database: &TestDatabase) -> Self {
         Self::start_as(database, "postgres").await
     }
@@ -82,11 +82,11 @@ impl Pooler {
         Self { url, child, _directory: directory }
     }
 
-    /// A connection through it, as another program's. Run only unprepared statements over it.
+    /// A connection through it, as of another program. It supports only unprepared statements.
     pub async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.url);
         options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_mins(1));
-        // or it is pinged before each statement, which takes a server
+        // otherwise it is pinged before each statement, which needs a server connection
         options.test_before_acquire(false);
         options.map_sqlx_postgres_opts(|options| options.extra_float_digits(None));
         sea_orm::Database::connect(options).await.unwrap()
@@ -97,7 +97,7 @@ impl Pooler {
         let connection = self.connect().await;
         let sql = format!("SELECT current_setting('{setting}') AS value");
         let statement = Statement::from_string(connection.get_database_backend(), sql);
-        // in a transaction, so that one connection is asked and answers
+        // in a transaction, so that both statements use the same connection
         let transaction = sea_orm::TransactionTrait::begin(&connection).await.unwrap();
         let row = transaction.query_one_raw(statement).await.unwrap().unwrap();
         row.try_get("", "value").unwrap()
@@ -106,7 +106,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // runuser and the pooler, which are a group of their own
+        // the process group of runuser and the pooler
         let group = format!("-{}", self.child.id());
         Command::new("kill").args(["-TERM", "--", &group]).status().ok();
         self.child.wait().ok();

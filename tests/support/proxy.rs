@@ -13,8 +13,8 @@ use tempfile::TempDir;
 /// The service's address in the files.
 const SERVICE: &str = "127.0.0.1:8080";
 
-/// A free port that no other test is given: neither by this function, nor by the system to a
-/// connection or to a listener at port 0, whose ports are higher ones.
+/// A free port that no other test gets: neither from this function, nor from the system, which uses
+/// higher ports for connections and for listeners at port 0.
 ///
 /// # Panics
 /// If there is none.
@@ -23,7 +23,7 @@ pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const PORTS: u16 = 12_000;
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    // processes begin at different ports
+    // processes start at different ports
     let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
     (0..PORTS)
         .map(|_| FIRST + (start + TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS)
@@ -31,7 +31,7 @@ pub fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// A proxy, run by the current user.
+/// A proxy, which runs as the current user.
 pub struct Proxy {
     child: Child,
     _directory: TempDir,
@@ -59,7 +59,7 @@ impl Proxy {
         };
         let service = service.strip_prefix("http://").unwrap();
         let own = [(listens.0, listens.1.as_str()), (SERVICE, service)];
-        // the comments name the service's address as well
+        // comments contain the service's address as well
         let comments = |line: &&str| line.trim_start().starts_with('#');
         text = text
             .lines()
@@ -98,7 +98,7 @@ fn program(name: &str, paths: &[&'static str]) -> &'static str {
     found.unwrap_or_else(|| panic!("{name} is installed: apt-get install nginx-light caddy"))
 }
 
-/// nginx as one process of the current user, whose files are all in this directory.
+/// nginx as one process of the current user, with all of its files in this directory.
 fn nginx(directory: &Path, text: &str) -> Command {
     let site = directory.join("site.conf");
     std::fs::write(&site, text).unwrap();
@@ -123,7 +123,7 @@ fn nginx(directory: &Path, text: &str) -> Command {
     command
 }
 
-/// Caddy without its address for administration and without certificates.
+/// Caddy without its admin endpoint and without certificates.
 fn caddy(directory: &Path, text: &str) -> Command {
     let file = directory.join("Caddyfile");
     std::fs::write(&file, format!("{{\n\tadmin off\n\tauto_https off\n}}\n{text}")).unwrap();

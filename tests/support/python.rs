@@ -18,11 +18,11 @@ pub async fn python(program: &str, environment: &[(&str, &str)]) -> Finished {
     command.output().await.expect("Python runs").into()
 }
 
-/// Installs what `requirements.txt` names, if it is not there yet; returns the interpreter.
+/// Installs the packages of `requirements.txt` if they are missing, and returns the interpreter.
 async fn install() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
     std::fs::create_dir_all(&target).unwrap();
-    // programs for two targets share the folder
+    // two test programs can share the folder
     let lock = std::fs::File::create(target.join("python.lock")).unwrap();
     lock.lock().unwrap();
     let requirements = Path::new(PROGRAMS).join("requirements.txt");
@@ -33,7 +33,7 @@ async fn install() -> PathBuf {
     if std::fs::read(&installed).ok().as_ref() == Some(&wanted) {
         return python;
     }
-    // Debian's own, whose package for this is named if it is missing
+    // Debian's interpreter, whose error names the package if venv is missing
     let debian = Path::new("/usr/bin/python3");
     let base = if debian.exists() { debian } else { Path::new("python3") };
     run(

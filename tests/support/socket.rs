@@ -13,17 +13,17 @@ use tokio_tungstenite::{
 
 use crate::Client;
 
-/// How long a test waits for a message, also on a busy machine.
+/// How long a test waits for a message on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// An outcome of receiving.
+/// The result of receiving.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
     /// A message of the protocol.
     Message(Json),
     /// The service has closed it, with this code and reason.
     Closed(u16, String),
-    /// The connection is gone, without a close.
+    /// The connection was lost without a close.
     Cut,
 }
 
@@ -33,10 +33,10 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket of a subprotocol to this address, `http://…`.
+    /// Opens a socket with a subprotocol at this address, `http://…`.
     ///
     /// # Errors
-    /// The answer of the service, if it is not an upgrade.
+    /// The response of the service, if it is not an upgrade.
     pub async fn open(
         address: &str,
         protocol: Option<&str>,
@@ -61,7 +61,7 @@ impl Socket {
         Self::open(address, Some("graphql-transport-ws"), None).await.unwrap()
     }
 
-    /// Opens one for a client, acknowledged.
+    /// Opens one for a client, and waits for the acknowledgment.
     pub async fn of(client: &Client) -> Self {
         let mut socket = Self::silent(&client.address).await;
         let token = client.token.as_ref().unwrap();

@@ -1,8 +1,8 @@
-//! Waiting for what a test made happen.
+//! Waiting for the effects of a test's actions.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// The interval between two checks of a condition.
 const PACE: Duration = Duration::from_millis(20);
 
 /// Waits until a condition holds.

@@ -10,25 +10,41 @@ import type {
   TimeInterval,
 } from "../__generated__/graphql";
 
+/** All values of an enum of the API. One that is missing here does not compile. */
+const all = <T extends string>(values: Record<T, true>) => Object.keys(values) as T[];
+
 export const INTERVALS: TimeInterval[] = ["HOUR", "DAY", "WEEK", "MONTH"];
 export const SPANS = [7, 30, 90, 365] as const;
-export const STATUSES: CampaignStatus[] = ["DRAFT", "SCHEDULED", "SENDING", "SENT", "PAUSED", "CANCELED"];
-export const EVENT_TYPES: EngagementEventType[] = ["OPEN", "CLICK", "UNSUBSCRIBE", "COMPLAINT", "BOUNCE"];
+export const STATUSES = all<CampaignStatus>({
+  DRAFT: true,
+  SCHEDULED: true,
+  SENDING: true,
+  SENT: true,
+  PAUSED: true,
+  CANCELED: true,
+});
+export const EVENT_TYPES = all<EngagementEventType>({
+  OPEN: true,
+  CLICK: true,
+  UNSUBSCRIBE: true,
+  COMPLAINT: true,
+  BOUNCE: true,
+});
 export const AUDIENCES = ["all", "opened", "clicked", "bounced", "complained", "unsubscribed"] as const;
 export type Audience = (typeof AUDIENCES)[number];
-const ORDERS: CampaignOrderField[] = [
-  "NAME",
-  "STATUS",
-  "CHANNEL",
-  "SCHEDULED_AT",
-  "SENT_AT",
-  "CREATED_AT",
-  "UPDATED_AT",
-  "SENDS",
-  "OPEN_RATE",
-  "CLICK_RATE",
-  "BOUNCE_RATE",
-];
+const ORDERS = all<CampaignOrderField>({
+  NAME: true,
+  STATUS: true,
+  CHANNEL: true,
+  SCHEDULED_AT: true,
+  SENT_AT: true,
+  CREATED_AT: true,
+  UPDATED_AT: true,
+  SENDS: true,
+  OPEN_RATE: true,
+  CLICK_RATE: true,
+  BOUNCE_RATE: true,
+});
 
 type Raw = Record<string, unknown>;
 const one = <T>(value: unknown, of: readonly T[]): T | undefined => of.find((known) => known === value);

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_never_was_has_no_bucket() {
+    fn a_day_that_does_not_exist_has_no_bucket() {
         let found =
             edges(Pacific::Apia, Interval::Day, "2011-12-29T20:00:00Z", "2011-12-31T20:00:00Z");
         assert_eq!(found, ["29 00:00", "31 00:00", "01 00:00", "02 00:00"]);

@@ -14,7 +14,7 @@ use campaigns_scope::{Counts, Error};
 use campaigns_tasks::Task;
 use tokio::task::JoinHandle;
 
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Upkeep, is_of_database};
 
 /// The number of changes of each kind to add at once, which takes a few hundred milliseconds.
 const AT_ONCE: i32 = 20_000;
@@ -116,12 +116,6 @@ async fn keep(counts: &Counts, waiting: &Backlog, task: &Task) -> Infallible {
         };
         tokio::time::sleep(pause).await;
     }
-}
-
-/// Whether the database does not respond or is read-only, as during a failover. The readiness check detects that itself,
-/// and counts are exact without the keeper.
-pub(crate) fn is_of_database(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_) | Error::ReadOnly(_))
 }
 
 impl Backlog {

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_rate() {
+    fn a_part_of_zero_has_no_rate() {
         assert_eq!(rounded(0, 0, 1), None);
         assert_eq!(rounded(5, 0, 6), None);
     }

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use campaigns_scope::{Counts, Error, Triggers};
 use uuid::Uuid;
 
-use crate::keeper::is_of_database;
-
 /// The number of pending events to check at once.
 const AT_ONCE: i32 = 1_000;
 /// The maximum number of checks in a step. A check follows another that filed events.
@@ -32,11 +30,11 @@ impl Upkeep {
     pub(crate) async fn step(&mut self, counts: &Counts) -> bool {
         let filed = self.file(counts).await;
         let is_filed = filed.as_ref().err().is_none_or(is_of_database);
-        self.tell_error(filed, "pending events cannot be filed under their sends");
+        self.log_error(filed, "pending events cannot be filed under their sends");
         if self.looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS) {
             self.looked = Some(Instant::now());
-            let triggers = counts.triggers().await.map(|triggers| self.tell(triggers));
-            self.tell_error(triggers, "the state of the triggers cannot be read");
+            let triggers = counts.triggers().await.map(|triggers| self.record_triggers(triggers));
+            self.log_error(triggers, "the state of the triggers cannot be read");
         }
         is_filed
     }
@@ -55,7 +53,7 @@ impl Upkeep {
     }
 
     /// Logs an error once, until it is resolved.
-    fn tell_error(&mut self, done: Result<(), Error>, what: &'static str) {
+    fn log_error(&mut self, done: Result<(), Error>, what: &'static str) {
         match done {
             Ok(()) => self.failing.retain(|failing| *failing != what),
             Err(error) => {
@@ -67,8 +65,8 @@ impl Upkeep {
         }
     }
 
-    /// Logs changes of the triggers' state.
-    fn tell(&mut self, triggers: Triggers) {
+    /// Records the triggers' state, and logs its changes.
+    fn record_triggers(&mut self, triggers: Triggers) {
         #[expect(clippy::cast_precision_loss, reason = "there are a few dozen")]
         metrics::gauge!("campaigns_broken_triggers").set(triggers.broken.len() as f64);
         if triggers.broken != self.triggers.broken {
@@ -91,4 +89,10 @@ impl Upkeep {
         }
         self.triggers = triggers;
     }
+}
+
+/// Whether the database does not respond or is read-only, as during a failover. The readiness check detects
+/// that itself, and counts are exact without the keeper.
+pub(crate) fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::ReadOnly(_))
 }

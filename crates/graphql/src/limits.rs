@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_costs_as_much_as_its_input_is_long() {
+    fn the_cost_of_a_payload_grows_with_its_input() {
         let query = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { ...P } } \
             fragment P on UpdateSendsPayload { sends { id status sentAt contact { id email } } }";
         let refused = |length: usize| {

@@ -17,20 +17,15 @@ use uuid::Uuid;
 use crate::{
     cache::Key,
     cost::{Limits, Price},
-    error::{self, Code, Error},
+    error::{self, Code, Error, MAX_VALIDATION_ERRORS},
     expanded::ExpandedSelections,
     introspection::{Draw, Introspection},
     measure::MAX_DEPTH,
-    object::AreExpanded,
     prepare::{BoundPlan, Checks, LookUp, Operation, Prepared},
     root::{Environment, Probe, Root, SchemaIntrospection},
-    turns::Turns,
+    turns::{AreExpanded, Turns},
     types::{MaxText, Types},
 };
-
-/// The maximum number of reported validation errors. A document can have thousands, and reporting one
-/// takes more bytes than causing it.
-pub(crate) const MAX_VALIDATION_ERRORS: usize = 50;
 
 /// A schema with these roots, named Query, Mutation and Subscription, ready to execute operations.
 /// Clones share it.

@@ -9,6 +9,10 @@ use std::fmt;
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, Value};
 use uuid::Uuid;
 
+/// The maximum number of reported validation errors. A document can have thousands, and reporting one
+/// takes more bytes than causing it.
+pub(crate) const MAX_VALIDATION_ERRORS: usize = 50;
+
 /// Defines the codes. The documentation of a variant is the meaning of the code, in one line.
 macro_rules! codes {
     ($( #[doc = $meaning:literal] $variant:ident = $code:literal, )*) => {

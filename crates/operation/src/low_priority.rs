@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn abandoned_work_owns_what_it_owns_until_it_ends() {
+    async fn abandoned_work_keeps_its_values_until_it_ends() {
         let (goes_on, waits) = std::sync::mpsc::channel::<()>();
         let permit = std::sync::Arc::new(());
         let owned = std::sync::Arc::downgrade(&permit);

@@ -12,7 +12,7 @@ use async_graphql::{
 };
 
 use crate::{
-    engine::MAX_VALIDATION_ERRORS,
+    error::MAX_VALIDATION_ERRORS,
     types::{self, Types},
 };
 

@@ -33,7 +33,11 @@ use async_graphql::{
 };
 use futures_util::future::join_all;
 
-use crate::{description::object_type, json, turns::Turns};
+use crate::{
+    description::object_type,
+    json,
+    turns::{AreExpanded, Turns},
+};
 
 /// Writes a plain field of an object as JSON. A writer without captured arguments takes no memory.
 pub type Plain<T> = Box<dyn Fn(&T, &mut Vec<u8>) -> Result<(), <T as Object>::Error> + Send + Sync>;
@@ -99,9 +103,6 @@ const COPIES: usize = 2;
 const ERROR_SIZE: usize = 512;
 /// The bytes of a field of an object as a value, in addition to its key.
 const VALUE_SIZE: usize = 96;
-
-/// Marks a context in which selections are expanded, and has the turns of its execution.
-pub(crate) struct AreExpanded(pub(crate) Turns);
 
 /// A list of objects.
 pub struct Objects<T>(pub Vec<T>);

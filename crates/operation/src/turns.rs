@@ -19,14 +19,15 @@ use std::{
 
 use async_graphql::Context;
 
-use crate::object::AreExpanded;
-
 /// How long an execution works before other tasks run.
 const TURN: Duration = Duration::from_millis(1);
 
 /// The turns of one execution. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Turns(Arc<Turn>);
+
+/// Marks a context in which selections are expanded, and has the turns of its execution.
+pub(crate) struct AreExpanded(pub(crate) Turns);
 
 struct Turn {
     base: Instant,

@@ -283,7 +283,7 @@ async fn an_invalid_document_is_refused_each_time() {
 }
 
 #[tokio::test]
-async fn of_a_document_with_several_operations_the_one_that_is_named_is_executed() {
+async fn the_named_operation_of_a_document_is_executed() {
     let engine = engine();
     let query = "query A { caller } query B { echo { text } } mutation C { double(number: 2) }";
     for (name, data) in [
@@ -375,7 +375,7 @@ async fn the_schema_describes_itself_as_the_library_does() {
 }
 
 #[test]
-fn answers_about_the_schema_are_drawn_and_limited() {
+fn introspection_is_drawn_from_the_budget_and_limited() {
     fn draw(_: &Context<'_>, bytes: usize) -> Result<(), async_graphql::Error> {
         if bytes > 100 { Err("There is no room.".into()) } else { Ok(()) }
     }
@@ -446,7 +446,7 @@ fn long_documents_and_many_values_take_long_until_they_are_kept() {
 }
 
 #[test]
-fn names_that_a_client_chose_do_not_make_errors_long() {
+fn long_names_in_documents_do_not_make_errors_long() {
     let long = "x".repeat(256);
     let names = |count: usize| (0..count).map(|at| format!("{long}{at}")).collect::<Vec<_>>();
     assert_eq!(refused(&format!("query {long}x {{ caller }}"), json!({})).0, Code::LimitExceeded);

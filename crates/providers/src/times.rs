@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn other_text_is_not_a_time() {
         for text in [
             "",
             ".",

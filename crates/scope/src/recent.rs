@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_organization_is_remembered_for_a_second_and_their_number_is_bounded() {
+    fn organizations_are_cached_for_a_second_and_their_number_is_bounded() {
         let recent = Recent::default();
         let [one, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
         recent.note(one);

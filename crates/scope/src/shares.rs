@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_place_goes_round() {
+    async fn one_place_is_used_in_turn() {
         let shares = shares(1);
         for organization in 1..4 {
             let permits = all_now(&shares, organization).await;
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_alone_may_have_all_until_another_comes() {
+    async fn an_organization_alone_can_have_all_places_until_another_comes() {
         let activity = Activity::default();
         let shares = shares(4).all_for_one(activity.clone());
         activity.note(Uuid::from_u128(1));
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_not_alone_may_have_a_quarter_of_its_share() {
+    async fn an_organization_that_is_not_alone_can_have_a_quarter_of_its_share() {
         let activity = Activity::default();
         let shares = shares(16).quarter_among_many(activity.clone());
         activity.note(Uuid::from_u128(1));

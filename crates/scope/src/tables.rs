@@ -29,7 +29,7 @@ const RELATIVES: &str = "SELECT CAST(CAST(inhrelid AS regclass) AS text) AS chil
      FROM jsonb_array_elements_text($1) AS wanted (name) \
      JOIN pg_inherits ON to_regclass(wanted.name) IN (inhparent, inhrelid) ORDER BY 1, 2";
 
-/// The collation of links, if it does not tell all texts apart.
+/// The collation of links, if different texts can be equal in it.
 const COLLATION: &str = "SELECT CAST(collations.collname AS text) AS name FROM pg_attribute AS columns \
      JOIN pg_collation AS collations ON collations.oid = columns.attcollation \
      WHERE columns.attrelid = to_regclass('campaign_events') AND columns.attname = 'url' \

@@ -112,7 +112,7 @@ impl CheckedColumn {
 /// The checked columns of a table.
 type CheckedColumns = Arc<[(&'static str, CheckedColumn)]>;
 
-/// The checked columns of a table. They are cached, since a column's definition is made anew each time.
+/// The checked columns of a table. They are cached, since building a column's definition takes time.
 fn checked_columns<E: EntityTrait>() -> CheckedColumns {
     static CACHE: LazyLock<RwLock<HashMap<TypeId, CheckedColumns>>> =
         LazyLock::new(RwLock::default);

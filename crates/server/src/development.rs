@@ -13,7 +13,7 @@ use rustix::fs::{Access, access};
 /// The embedded database, in the working directory.
 pub(crate) const DATABASE_URL: &str = "sqlite://campaigns.db";
 
-/// The file with the secret, beside it.
+/// The file with the secret, next to the database.
 const SECRET: &str = "campaigns.db.secret";
 
 /// Rejects a working directory in which no file can be created.

@@ -1,4 +1,4 @@
-//! The address at which people reach the service, and origins.
+//! The address at which users reach the service, and origins.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use reqwest::Url;
 const OWN_ADDRESSES: [&str; 6] =
     ["/assets", "/graphiql", "/graphql", "/healthz", "/metrics", "/readyz"];
 
-/// The address at which people reach the service: an origin and, if a proxy serves it below a path,
+/// The address at which users reach the service: an origin and, if a proxy serves it below a path,
 /// that path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {

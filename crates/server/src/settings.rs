@@ -22,17 +22,17 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether introspection is on.
     pub introspection: bool,
-    /// Documents that are known beforehand.
+    /// The persisted documents.
     pub documents: Documents,
     /// The maximum number of operations in a request; 1 allows no batches.
     pub max_batch: usize,
     /// The pages at `/` and `/graphiql`.
     pub pages: Pages,
-    /// How people sign in to the pages, other than by a token that they paste.
+    /// How users sign in to the pages, in addition to pasting a token.
     pub sign_in: SignIn,
     /// The origins whose pages can send requests.
     pub cors_origins: Vec<http::HeaderValue>,
-    /// Where people reach the service, if a proxy gives its pages another origin than the `Host` that it
+    /// Where users reach the service, if a proxy gives its pages another origin than the `Host` that it
     /// forwards, or a path.
     pub public_url: Option<PublicUrl>,
     /// The maximum number of TCP connections.

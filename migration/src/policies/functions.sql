@@ -47,7 +47,7 @@ BEGIN
 END
 $do$;
 
--- the functions see the tables of this schema, whoever calls them
+-- the functions use the tables of this schema, with any search path of the caller
 SELECT set_config('search_path', quote_ident(current_schema()) || ', public, pg_temp', true);
 
 DO $do$
@@ -73,8 +73,8 @@ BEGIN
 END
 $do$;
 
--- what the service asks for in the viewer's name; on adopted tables nobody else may
+-- the service calls these for the viewer; beside adopted tables, other roles cannot call them
 GRANT EXECUTE ON FUNCTION campaign_feed_settled_for(uuid), campaign_feed_incarnation(),
     campaign_feed_draw_for(uuid, integer) TO {role};
--- for processes of before
+-- for processes of earlier versions
 GRANT EXECUTE ON FUNCTION campaign_feed_settled(bigint), campaign_feed_draw(integer) TO {role};

@@ -19,12 +19,12 @@ const TABLES: [&str; 11] = [
 ];
 
 #[tokio::test]
-async fn columns_are_added_to_every_table_while_everything_is_done() {
+async fn columns_can_be_added_to_every_table_during_all_operations() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
         let made = acme.populated(8).await;
-        // more than once: a plan is kept from the second execution on
+        // twice, because plans are cached from the second execution on
         for round in 0..2 {
             for table in TABLES {
                 do_everything(&acme, &made).await;
@@ -33,7 +33,7 @@ async fn columns_are_added_to_every_table_while_everything_is_done() {
                 do_everything(&acme, &made).await;
             }
         }
-        // and a type that becomes another one
+        // a column gets another type
         if backend == Backend::Postgres {
             app.run("ALTER TABLE campaigns ALTER COLUMN subject TYPE varchar(500)").await;
             app.run("ALTER TABLE campaign_sends ALTER COLUMN error TYPE varchar(500)").await;

@@ -1,5 +1,5 @@
-//! Arguments: a resolver reads them again for each object, so their bytes are bounded, cost what
-//! they take for all parents, and leave time for others.
+//! Arguments: a resolver reads them again for each object, so their bytes are bounded, their cost
+//! counts all parents, and reading them leaves time for others.
 
 use std::{
     num::NonZeroU32,
@@ -18,7 +18,7 @@ use reqwest::{Method, StatusCode};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value as Json, json};
 
-/// How long all of the others' requests may take together, on a busy machine.
+/// The time limit for all requests of the others together, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 const OF_FILTER: &str = "query ($f: EngagementEventFilter!) { contacts(first: 100) { nodes { \
@@ -35,7 +35,7 @@ fn texts(number: usize, length: usize) -> Json {
     json!({ "url": { "in": vec!["a".repeat(length); number] } })
 }
 
-/// The codes of an answer's errors, each once.
+/// The distinct codes of a response's errors.
 fn codes(answer: &Answer) -> Vec<&str> {
     let errors = answer.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut codes: Vec<&str> =
@@ -45,8 +45,8 @@ fn codes(answer: &Answer) -> Vec<&str> {
     codes
 }
 
-/// Has four clients send this again and again, until the other organization and `/healthz` have been
-/// answered twenty times each. Returns an answer to each client.
+/// Sends this repeatedly from four clients, until the other organization and `/healthz` have been
+/// answered twenty times each. Returns one answer of each client.
 async fn beside_others(
     app: &TestApp,
     acme: &Organization,
@@ -83,7 +83,7 @@ async fn long_arguments_below_a_list_are_refused_or_leave_others_time(app: TestA
     let timeline = "query ($t: DateTime!) { campaigns(first: 500) { nodes { timeline(interval: DAY, \
                     from: $t) { start } } } }";
     for (what, document, variables, code) in [
-        // it is read, and then it is no cursor
+        // it is parsed, and is not a cursor
         ("quotes", OF_CURSOR, json!({ "c": "\"".repeat(30_000) }), "BAD_USER_INPUT"),
         (
             "two megabytes of texts",
@@ -101,7 +101,7 @@ async fn long_arguments_below_a_list_are_refused_or_leave_others_time(app: TestA
             assert_eq!(codes(&answer), [code], "{what}");
         }
     }
-    // what is read for long without being refused
+    // long arguments within the limits
     let texts = json!({ "f": texts(100, 2_000) });
     let answers = beside_others(&app, &acme, &other.member, &body(OF_FILTER, &texts)).await;
     for answer in answers {
@@ -158,7 +158,7 @@ async fn a_text_that_is_too_long_for_its_argument_is_refused_before_anything_run
             json!({}),
             "timezone",
         ),
-        // a variable that is first used where it may be longer
+        // a variable that is first used in a place with a higher limit
         (
             "query ($w: String!) { contacts(filter: { email: { eq: $w } }) { nodes { id } } \
              campaigns { nodes { timeline(interval: DAY, timezone: $w) { start } } } }"
@@ -176,7 +176,7 @@ async fn a_text_that_is_too_long_for_its_argument_is_refused_before_anything_run
         let selects = app.statements().into_iter().filter(|sent| sent.sql.contains("contacts"));
         assert_eq!(selects.count(), 0, "{start}");
     }
-    // what is just short enough reaches its resolver
+    // a text of the maximum length reaches its resolver
     let answer =
         acme.member.ask(&contacts(&format!("after: \"{}\"", of(262_144))), json!({})).await;
     assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"));
@@ -200,7 +200,7 @@ async fn a_literal_in_a_fragment_is_not_copied_for_thousands_of_spreads() {
             "x".repeat(length)
         )
     };
-    // with the spreads expanded, it would have 800 megabytes
+    // with expanded spreads, it would have 800 MB
     let answer = acme.member.ask(&document(800, 1_000_000), json!({})).await;
     assert_eq!((answer.code(), answer.field()), ("LIMIT_EXCEEDED", "query"));
     assert!(answer.error()["message"].as_str().unwrap().contains("bytes"), "{answer:?}");
@@ -256,7 +256,7 @@ async fn fields_with_other_arguments_never_share_a_page(app: TestApp) {
             assert_eq!(together, alone, "{arguments} of campaign {campaign}");
         }
     }
-    // the same fields once more share nothing with other values of the variables
+    // the same fields with other values of the variables share nothing
     let other = json!({ "s": "QUEUED", "f": { "status": { "eq": "BOUNCED" } }, "n": 1 });
     let others = acme.member.data(&query, other).await;
     assert_ne!(others, together);
@@ -271,7 +271,7 @@ async fn abandoned_expensive_work_keeps_its_place_until_it_ends(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(60).await;
     let budgets = app.service_database.budgets();
-    // of each contact, two fields read a megabyte
+    // two fields of each contact read a megabyte
     let of_two = "query ($f: EngagementEventFilter!) { contacts(first: 60) { nodes { \
                   a: events(filter: $f, first: 1) { nodes { id } } \
                   b: events(filter: $f, first: 2) { nodes { id } } } } }";
@@ -285,7 +285,7 @@ async fn abandoned_expensive_work_keeps_its_place_until_it_ends(app: TestApp) {
         .await;
         let was_executed = !asked.is_finished();
         asked.abort();
-        // its place is free when its work has ended, and has given its bytes back
+        // its place is free once its work has ended and has returned its bytes
         until("its place is free", PATIENCE, async || budgets.executing().held == 0).await;
         if was_executed {
             assert_eq!(budgets.process().held(), 0);
@@ -315,7 +315,7 @@ async fn a_long_body_that_cannot_be_read_in_time_is_retryable() {
     }
     let held = app.sql.begin().await.unwrap();
     held.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    // they hold both places of expensive operations, of which long bodies need one as well
+    // they hold both places of expensive operations, and parsing a long body needs one as well
     let asked: Vec<_> = [&acme, &other]
         .map(|organization| {
             let member = organization.member.clone();
@@ -375,7 +375,7 @@ async fn each_response_of_a_subscription_draws_its_cost_from_the_rate(app: TestA
     let query = "subscription ($id: ID!) { campaignChanges(id: $id) { name sends(first: 300) { nodes \
                  { id } } } }";
     socket.subscribe("1", query, json!({ "id": campaign })).await;
-    // opening it has paid for the first one
+    // opening it included the cost of the first response
     assert_eq!(socket.next("1").await["campaignChanges"]["name"], "x");
     let rename = "mutation ($id: ID!, $name: String!) { updateCampaign(input: { id: $id, name: $name \
                   }) { campaign { id } } }";

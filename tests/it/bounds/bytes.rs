@@ -1,17 +1,17 @@
-//! Bytes: of input, of rows, of answers.
+//! Bounds on bytes: of input, rows and responses.
 
 use campaigns_scope::{ByteLimits, Options};
 use campaigns_server::Settings;
 use campaigns_tests::{Backend, Client, Socket, TestApp, on_both_databases, until};
 use serde_json::{Value as Json, json};
 
-/// Text for every column of text of the organization's rows.
+/// Sets every text column of the organization's rows.
 async fn fill(app: &TestApp, table: &str, columns: &[&str], text: &str) {
     let set: Vec<String> = columns.iter().map(|column| format!("{column} = '{text}'")).collect();
     app.run(&format!("UPDATE {table} SET {}", set.join(", "))).await;
 }
 
-/// Every field of an object that shows text or JSON, by the schema's own word.
+/// Every field of an object with text or JSON, from introspection.
 async fn texts_of(client: &Client, object: &str) -> Vec<String> {
     let query = "query ($name: String!) { __type(name: $name) { fields { name args { name } \
                  type { name ofType { name } } } } }";
@@ -80,7 +80,7 @@ async fn text_is_drawn_from_the_budget_each_time_it_is_shown(app: TestApp) {
         ("User", made.users[0]),
     ] {
         for field in texts_of(&acme.member, object).await {
-            // short by its nature
+            // always short
             if (object, field.as_str()) == ("Organization", "slug") {
                 continue;
             }
@@ -106,7 +106,7 @@ async fn text_is_drawn_from_the_budget_each_time_it_is_shown(app: TestApp) {
         }
     }
     assert!(fields > 25, "{fields}");
-    // cursors hold text too
+    // cursors contain text as well
     let edges = "{ campaigns(first: 500, orderBy: [{ field: NAME }]) { edges { cursor } } }";
     assert!(
         acme.member.data(edges, json!({})).await["campaigns"]["edges"][0]["cursor"]
@@ -129,13 +129,13 @@ async fn rows_are_drawn_from_the_budget_while_they_are_read(app: TestApp) {
         ))
         .await;
     }
-    // the column is not asked for, but read
+    // the column is not selected, but its row is read as a whole
     let answer =
         acme.member.ask("{ campaigns(first: 100) { nodes { id body } } }", json!({})).await;
     let codes = answer.codes();
     assert!(codes.iter().all(|code| *code == "LIMIT_EXCEEDED"), "{codes:?}");
     assert!(answer.body.to_string().len() < 70_000_000);
-    // and the connection is as good as new
+    // the connection can be used again
     for _ in 0..10 {
         let data = acme
             .member
@@ -201,7 +201,7 @@ async fn json_with_too_many_values_is_refused_before_it_is_parsed(app: TestApp) 
 
 #[tokio::test]
 async fn an_organization_that_holds_its_share_leaves_others_theirs() {
-    // an answer takes 60 MB while it is made and until it is read
+    // a response takes 60 MB until the client has read it
     let bytes = ByteLimits { process: 200 << 20, ..ByteLimits::default() };
     let app = TestApp::on(Backend::Postgres)
         .options(move |options| Options { bytes, max_connections: 16, ..options })
@@ -218,7 +218,7 @@ async fn an_organization_that_holds_its_share_leaves_others_theirs() {
         }
     }
     let query = "{ campaigns { nodes { body } } }";
-    // answers that are not read
+    // responses that no client reads
     let mut unread = Vec::new();
     let mut refused = 0;
     for _ in 0..12 {
@@ -251,7 +251,7 @@ async fn cached_operations_are_bounded_in_bytes() {
     settings.limits.operation.kept = MOST;
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    // a document of its own each time, and one that comes again and again
+    // a different document each time, and one that is repeated
     for number in 0..500 {
         let query = format!("{{ viewer {{ role n{number}: role }} }}");
         let data = acme.member.data(&query, json!({})).await;

@@ -1,4 +1,4 @@
-//! The same events from several clients at once, as a provider's retries are.
+//! The same events from several clients at once, as in a provider's retries.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const RECORD: &str = "mutation ($input: [RecordEventInput!]!) { recordEvents(inp
 const UPDATE: &str =
     "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated unchanged } }";
 
-/// How many deadlocks PostgreSQL has found in the database.
+/// The number of deadlocks that PostgreSQL has detected in the database.
 async fn deadlocks(app: &TestApp) -> i64 {
     if app.database.backend == Backend::Sqlite {
         return 0;
@@ -36,7 +36,7 @@ async fn positions(app: &TestApp, ids: &[Uuid]) -> Vec<i64> {
 }
 
 #[on_both_databases]
-async fn the_same_batch_from_five_clients_each_in_another_order_is_recorded_once(app: TestApp) {
+async fn the_same_batch_from_five_clients_in_different_orders_is_recorded_once(app: TestApp) {
     let acme = app.organization("acme").await;
     let mut rng = ChaCha8Rng::seed_from_u64(920);
     let made = acme.populated(8).await;
@@ -121,7 +121,7 @@ async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let mut ids: Vec<Uuid> = (0..300).map(|_| Uuid::new_v4()).collect();
-    // one comes twice, and counts where it comes first
+    // one is repeated, and keeps its first place
     let again = ids[5];
     ids.push(again);
     let input: Vec<Json> =
@@ -134,7 +134,7 @@ async fn events_keep_the_order_of_the_input_regardless_of_their_ids(app: TestApp
 }
 
 #[tokio::test]
-async fn only_the_service_chooses_a_place_in_the_feed() {
+async fn writers_cannot_choose_positions_in_the_feed() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -152,7 +152,7 @@ async fn only_the_service_chooses_a_place_in_the_feed() {
         let given = positions(&app, &[id]).await[0];
         assert!(given > latest && given < latest + 1_000, "{given}");
     }
-    // what was drawn in one transaction is no good in another
+    // a position drawn in one transaction is not accepted in another
     let drawn = app.rows("SELECT unnest(campaign_feed_draw(3)) AS p").await;
     let drawn: i64 = drawn[1].try_get("", "p").unwrap();
     app.run(&format!(

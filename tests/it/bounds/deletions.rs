@@ -1,4 +1,4 @@
-//! Large deletions: in steps that can be repeated, with figures that are right at each of them.
+//! Large deletions run in steps that can be repeated, and the figures are correct after each step.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const DELETE: &str = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
 
-/// A campaign with `sends` sends, each with an event, and a list as long.
+/// A campaign with `sends` sends, an event of each, and a list of the same length.
 async fn large(app: &TestApp, organization: &Organization, sends: usize) -> Uuid {
     let org = app.literal(organization.id);
     let campaign = Uuid::new_v4();
@@ -69,7 +69,7 @@ async fn a_deletion_may_take_longer_than_an_operation() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_cut_off_goes_on_when_it_is_repeated_and_figures_are_right() {
+async fn a_repeated_deletion_continues_and_figures_stay_correct() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let settings = settings(Duration::from_secs(10), Duration::from_nanos(1));
         let app = TestApp::on(backend).settings(settings).start().await;
@@ -127,7 +127,7 @@ async fn two_deletions_and_a_write_of_the_same_rows_do_not_deadlock() {
     );
     let gone = [&one, &two].iter().filter(|answer| answer.body.get("errors").is_none()).count();
     assert_eq!(gone, 1, "{one:?} {two:?}");
-    // it came before, or its sends were gone
+    // it was written before the deletion, or its sends no longer existed
     let code = written.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("none");
     assert!(["none", "NOT_FOUND"].contains(&code), "{written:?}");
     assert_eq!(app.count("campaign_events").await + app.count("campaign_sends").await, 0);

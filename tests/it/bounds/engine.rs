@@ -1,5 +1,5 @@
-//! What a document can make the service do before and beside its execution: validate, compare, name
-//! faults, describe the schema, read input.
+//! The work that a document causes besides its execution: validation, comparing selections, error
+//! messages, introspection, reading input.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use campaigns_tests::{Backend, Client, Socket, TestApp};
 use reqwest::StatusCode;
 use serde_json::json;
 
-/// A question about the schema that nests lists in lists.
+/// An introspection query with nested lists.
 fn nested(levels: usize) -> String {
     format!(
         "{{ __type(name: \"Node\") {{ {} name {} }} }}",
@@ -17,7 +17,7 @@ fn nested(levels: usize) -> String {
     )
 }
 
-/// Documents that take long to prepare, or that would.
+/// Documents that take long to prepare, or would without bounds.
 fn long_documents() -> Vec<(&'static str, String)> {
     let names = |count: usize, length: usize| {
         (0..count).map(|at| format!("{}{at}", "x".repeat(length))).collect::<Vec<_>>()
@@ -94,7 +94,7 @@ fn long_documents() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The slowest answer of `/healthz`, asked again and again while something is done.
+/// The slowest response of `/healthz`, which is requested repeatedly during some work.
 async fn slowest_health(app: &TestApp, done: impl Future<Output = ()>) -> Duration {
     let mut done = std::pin::pin!(done);
     let mut slowest = Duration::ZERO;
@@ -111,7 +111,7 @@ async fn slowest_health(app: &TestApp, done: impl Future<Output = ()>) -> Durati
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
+async fn nested_introspection_is_refused_before_it_is_executed() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     for levels in 2..9 {
@@ -122,7 +122,7 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
             "{levels}"
         );
     }
-    // the same in other words: other lists, fragments, variables, a mutation beside it, a socket
+    // variants: other lists, fragments, variables, an additional mutation, a socket
     let lists = "fields { type { fields { type { fields { args { name } } } } } }";
     for query in [
         format!("{{ __schema {{ types {{ {lists} }} }} }}"),
@@ -146,7 +146,7 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
     let answer =
         acme.member.request(reqwest::Method::GET, "/graphql").query(&[("query", nested(6))]);
     assert_eq!(answer.send().await.unwrap().status(), StatusCode::OK);
-    // what tools ask is answered
+    // the queries of tools are answered
     let tools = "{ __schema { types { kind name fields { name args { name type { kind name ofType \
                  { kind name } } } } possibleTypes { name } } } }";
     let data = acme.member.data(tools, json!({})).await;
@@ -154,7 +154,7 @@ async fn a_question_about_the_schema_is_limited_before_it_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_answer_about_the_schema_is_drawn_from_the_budget() {
+async fn introspection_is_drawn_from_the_budget() {
     let bytes = ByteLimits { operation: 256 << 10, ..ByteLimits::default() };
     let app = TestApp::on(Backend::Sqlite)
         .options(move |options| Options { bytes, ..options })
@@ -192,13 +192,13 @@ async fn while_long_documents_are_prepared_others_are_answered() {
         };
         let slowest = slowest_health(&app, four).await;
         eprintln!("{what}: /healthz {slowest:?}");
-        // with all threads busy it would take as long as the documents
+        // if all threads were busy, it would take as long as the documents
         assert!(slowest < Duration::from_secs(2), "{what}: {slowest:?}");
     }
 }
 
 #[tokio::test]
-async fn names_that_a_client_chose_do_not_make_answers_long() {
+async fn long_names_in_documents_do_not_make_responses_long() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let long = "x".repeat(1_000_000);

@@ -1,4 +1,4 @@
-//! Errors of a task, and reads that do not end, count like its panics.
+//! Errors of a task, and reads that do not end, make it fail as panics do.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn until_ready(client: &Client) {
     until("it is ready", PATIENCE, async || ready(client).await.0 == StatusCode::OK).await;
 }
 
-/// A socket that follows the feed and has got an event.
+/// A socket that follows the feed and has received an event.
 async fn follow(app: &TestApp, organization: &Organization, send: Uuid) -> Socket {
     let cursor = organization.member.feed_cursor().await;
     let mut socket = Socket::of(&organization.member).await;
@@ -59,7 +59,7 @@ async fn a_reader_that_gets_errors_makes_the_service_unready_until_it_works(app:
     let made = acme.populated(4).await;
     let mut socket = follow(&app, &acme, made.sends[0]).await;
     until_ready(&acme.member).await;
-    // there is nothing to read, and it is noticed nevertheless
+    // it is detected although there are no new events
     app.run("ALTER TABLE campaign_events RENAME COLUMN metadata TO extra").await;
     until_it_fails(&acme.member, "feed reader").await;
     assert!(of_this_process(&app, "campaigns_feed_stalled_seconds").await >= 1.0);

@@ -1,4 +1,4 @@
-//! What is beneath the service fails: it says so within seconds, and comes back by itself.
+//! Failures of the database: the service reports them within seconds and recovers by itself.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const CREATE: &str =
     "mutation { createCampaign(input: { name: \"x\", body: \"b\" }) { campaign { id } } }";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The status of an operation, and its code where it failed.
+/// The status of an operation, and its code if it failed.
 async fn ask(client: &Client, operation: &str) -> (StatusCode, String) {
     let answer = client.ask(operation, json!({})).await;
     let failed = answer.body.get("errors").is_some();
@@ -74,7 +74,7 @@ async fn it_starts_before_its_database_does() {
     let mut client = acme.member.clone();
     client.address = service.address().await;
     assert!(!is_ready(&client).await);
-    // a page of an allowed origin can read why
+    // pages of an allowed origin can read the error
     for (method, status) in
         [(Method::OPTIONS, StatusCode::OK), (Method::POST, StatusCode::SERVICE_UNAVAILABLE)]
     {
@@ -102,7 +102,7 @@ async fn it_starts_before_its_database_does() {
 async fn the_service_fails_over_to_the_host_that_accepts_writes() {
     let (first, database) = Postgres::own().await;
     let second = first.standby().await;
-    // the standby comes first, and is not written to
+    // the standby is first in the URL, and is not used
     let url = Postgres::address_of_all(&[&second, &first], "campaigns");
     let address = url.clone();
     let app = TestApp::on_database(database)
@@ -128,7 +128,7 @@ async fn the_service_fails_over_to_the_host_that_accepts_writes() {
     until_it_works(&acme.member).await;
     let there = acme.member.data(READ, json!({})).await;
     assert!(there["campaigns"]["totalCount"].as_i64().unwrap() >= 2);
-    // every command finds the one that takes writes
+    // every command finds the host that accepts writes
     let directory = tempfile::tempdir().unwrap();
     let status = Binary::run(directory.path(), &["migrate", "--database-url", &url]).await;
     assert!(status.out.contains("up to date"), "{} {}", status.out, status.err);
@@ -249,7 +249,7 @@ async fn without_a_free_connection_operations_are_unavailable() {
         .await;
     let acme = app.organization("acme").await;
     acme.member.data(CREATE, json!({})).await;
-    // the limit of a role is none for superusers
+    // the connection limit does not apply to superusers
     run("ALTER ROLE service NOSUPERUSER CONNECTION LIMIT 0; GRANT ALL ON ALL TABLES IN SCHEMA \
          public TO service; \
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'")
@@ -273,7 +273,7 @@ async fn on_a_full_disk_writes_fail_and_reads_continue() {
             Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 let serve = serve_arguments(&app.database.url);
-                // no file may grow beyond what the database has, as on a full disk
+                // no file can grow, as on a full disk
                 let mut service =
                     Binary::start_with_files_of(directory.path(), &serve, 2 * 1024).await;
                 let mut client = acme.member.clone();
@@ -317,7 +317,7 @@ async fn while_another_process_locks_sqlite_reads_succeed_and_writes_fail() {
     assert!(["UNAVAILABLE", "TIMEOUT"].contains(&code.as_str()), "{code}");
     other.execute_unprepared("ROLLBACK").await.unwrap();
     until_it_works(&acme.member).await;
-    // and nothing came of what was refused
+    // refused writes stored nothing
     assert_eq!(app.count("campaigns").await, 1);
 }
 
@@ -359,7 +359,7 @@ async fn an_operation_that_panics_fails_alone(app: TestApp) {
     assert!(socket.next("1").await["segments"]["totalCount"].is_number());
     assert_eq!(socket.message().await["type"], "complete");
 
-    // an event is given all the same, and those that follow it
+    // the event is delivered, and so are later ones
     let follow = "subscription ($after: String) { engagementEvents(after: $after) { \
                   node { id campaign { name } } } }";
     socket.subscribe("2", follow, json!({ "after": acme.member.feed_cursor().await })).await;

@@ -1,4 +1,4 @@
-//! Connections: one organization does not starve the others, and abandoned work ends.
+//! Database connections: one organization does not starve the others, and abandoned work ends.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn campaign(organization: &Organization) -> Uuid {
     data["createCampaign"]["campaign"]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// A transaction that has changed a campaign and stays open: other changes of it wait.
+/// A transaction that has changed a campaign and stays open, so that other changes of it wait.
 async fn hold(app: &TestApp, campaign: Uuid) -> DatabaseTransaction {
     let other = app.sql.begin().await.unwrap();
     let id = app.literal(campaign);
@@ -29,7 +29,7 @@ async fn hold(app: &TestApp, campaign: Uuid) -> DatabaseTransaction {
     other
 }
 
-/// How many statements of PostgreSQL wait for a lock.
+/// The number of PostgreSQL statements that wait for a lock.
 async fn waiting(app: &TestApp) -> i64 {
     app.count("pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
         .await
@@ -54,7 +54,7 @@ async fn an_organization_that_floods_leaves_the_others_room(app: TestApp) {
     }
     let ready = app.client(None).request(reqwest::Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(ready.status(), 200);
-    // and so are others who come only now
+    // so are organizations that arrive only now
     newcomer.member.data("{ campaigns { totalCount } }", json!({})).await;
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(flood.iter().all(|asked| !asked.is_finished()));
@@ -105,7 +105,7 @@ async fn an_abandoned_statement_is_canceled_in_postgresql() {
     let held = campaign(&acme).await;
     let lock = hold(&app, held).await;
     let soon = Duration::from_secs(3);
-    // a client that goes away
+    // a client that disconnects
     let member = acme.member.clone();
     let asked = tokio::spawn(async move { member.ask(UPDATE, json!({ "id": held })).await });
     until("it waits", soon, async || waiting(&app).await == 1).await;
@@ -122,7 +122,7 @@ async fn an_abandoned_statement_is_canceled_in_postgresql() {
     drop(socket);
     until("it ends with its socket", soon, async || waiting(&app).await == 0).await;
     lock.rollback().await.unwrap();
-    // nothing of it was done, and all connections are as good as new
+    // nothing was changed, and all connections can be used again
     for _ in 0..20 {
         let data = acme.member.data("{ campaigns { nodes { name } } }", json!({})).await;
         assert_eq!(data["campaigns"]["nodes"][0]["name"], "x");
@@ -144,7 +144,7 @@ async fn a_statement_that_times_out_is_canceled_in_postgresql() {
     lock.rollback().await.unwrap();
 }
 
-/// Every three contacts.
+/// All combinations of three contacts.
 const MANY: campaigns_scope::Sql = campaigns_scope::Sql::new(
     "SELECT count(*) AS n FROM contacts a CROSS JOIN contacts b CROSS JOIN contacts c \
      WHERE a.id < b.id AND b.id < c.id",

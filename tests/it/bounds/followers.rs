@@ -1,5 +1,5 @@
-//! Those who follow: what many who are behind cost, what one who holds the feed up does, and what
-//! is kept for whom.
+//! Followers: the cost of many that are behind, transactions that delay the feed, and the data that
+//! is kept for followers.
 
 use std::{
     collections::BTreeMap,
@@ -19,11 +19,10 @@ const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilt
     { email } } } }";
 
 const FOLLOWERS: usize = 20;
-/// How long the service keeps a page of the table for the next follower, and the data of its
-/// events.
+/// How long the service keeps a page of the table and the data of its events for other followers.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// Many sockets follow at once, and get these events. None of them costs more than one does.
+/// Many sockets follow at once and receive these events. Together, they read as much as one.
 async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json, ids: &[Uuid]) {
     let mut sockets = JoinSet::new();
     app.forget_statements();
@@ -41,7 +40,7 @@ async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json
     while let Some(done) = sockets.join_next().await {
         done.unwrap();
     }
-    // a follower that comes later than that reads again; on a slow machine there may be some
+    // a later follower reads again, which happens on a slow machine
     let times = 1 + usize::try_from(started.elapsed().as_secs() / KEPT.as_secs()).unwrap();
     let statements = app.statements();
     let mut pages: BTreeMap<&[String], usize> = BTreeMap::new();
@@ -51,7 +50,7 @@ async fn follow(app: &TestApp, member: &campaigns_tests::Client, variables: Json
     let reads: Vec<usize> = pages.into_values().collect();
     assert!(!reads.is_empty(), "they are not behind");
     assert!(reads.iter().all(|reads| *reads <= times), "{reads:?} reads in {times} times");
-    // the data of each page, and of the part of the log that one of them has read
+    // the data of each page, and of the part of the log that was read
     let most = (reads.iter().sum::<usize>() + 1) * times;
     for table in ["FROM \"campaigns\"", "FROM \"contacts\""] {
         let loads = statements.iter().filter(|sent| sent.sql.contains(table)).count();
@@ -66,7 +65,7 @@ async fn followers_that_are_behind_share_their_pages(app: TestApp) {
     let start = acme.member.feed_cursor().await;
     let (org, send) = (app.literal(acme.id), app.literal(made.sends[0]));
     let other = app.literal(made.sends[1]);
-    // more than a log reaches back
+    // more events than a log keeps
     app.run(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
          INSERT INTO campaign_events (org_id, send_id, event_type) SELECT {org}, \
@@ -86,7 +85,7 @@ async fn followers_that_are_behind_share_their_pages(app: TestApp) {
     };
     let all = ids("true").await;
     follow(&app, &acme.member, json!({ "after": start }), &all).await;
-    // and those that want only some of them
+    // followers with a filter
     let some = ids(&format!("send_id = {other}")).await;
     let some = &some[some.len() - 400..];
     let filter = json!({ "sendId": { "eq": made.sends[1] } });
@@ -94,13 +93,13 @@ async fn followers_that_are_behind_share_their_pages(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
+async fn no_data_is_kept_for_a_single_follower(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(8).await;
     let mut socket = Socket::of(&acme.member).await;
     let start = acme.member.feed_cursor().await;
     for number in 0..60 {
-        // each another document
+        // a different document for each
         let query = format!(
             "subscription ($after: String) {{ engagementEvents(after: $after) {{ \
              node {{ id url a{number}: id }} }} }}"
@@ -119,13 +118,13 @@ async fn nothing_is_kept_for_a_lone_follower(app: TestApp) {
     for _ in 0..60 * 100 {
         socket.message().await;
     }
-    // the log, once: not what was rendered of it, sixty times
+    // the log, once, and not the responses of sixty sockets
     let held = acme.scope.budget().held();
     assert!(held < 3_000_000, "{held}");
 }
 
 #[on_both_databases]
-async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
+async fn idle_campaigns_cost_next_to_nothing(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     let insert = format!("INSERT INTO campaigns (org_id, name) VALUES ({org}, 'x')");
@@ -146,10 +145,10 @@ async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     app.forget_statements();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    // without those of the feed itself, which are the same for all followers
+    // without the feed's own statements, which all followers share
     let counts = app.statements().iter().filter(|sent| !sent.sql.contains("feed")).count();
     assert!(counts <= 8, "{counts}: {:#?}", app.statements());
-    // what happens is shown at once
+    // a new event is shown at once
     let campaign = app.campaign_of(made.sends[0]).await;
     let number = ids.iter().position(|of| of["id"] == json!(campaign)).unwrap().to_string();
     app.run(&format!(
@@ -158,7 +157,7 @@ async fn campaigns_in_which_nothing_happens_cost_next_to_nothing(app: TestApp) {
     ))
     .await;
     socket.next(&number).await;
-    // and what SQL changes within seconds
+    // changes by SQL are shown within seconds
     app.run(&format!(
         "DELETE FROM campaign_events WHERE send_campaign_id = {}",
         app.literal(campaign)
@@ -198,8 +197,8 @@ async fn events_of_a_megabyte_are_followed_without_being_read_together(app: Test
     assert!(most < 40_000_000, "{most}");
 }
 
-/// A service of its own process, an organization that is followed there, and a statement that
-/// inserts an event of it.
+/// A service in a separate process, an organization that is followed there, and a statement that
+/// inserts an event.
 struct FollowedService {
     app: TestApp,
     binary: Binary,
@@ -229,7 +228,7 @@ impl FollowedService {
         Self { app, binary, member, socket, insert, _remains: (postgres, directory) }
     }
 
-    /// Waits until the log has all of these.
+    /// Waits until a line of the log contains all of these.
     async fn logged(&self, parts: &[&str]) {
         until("it is named", Duration::from_mins(1), async || {
             parts.iter().all(|part| self.binary.log().contains(part))
@@ -246,7 +245,7 @@ impl FollowedService {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    /// Both events come, and nothing is held up any more.
+    /// Both events arrive, and the feed is no longer delayed.
     async fn goes_on(&mut self) {
         self.socket.next("1").await;
         self.socket.next("1").await;
@@ -255,7 +254,7 @@ impl FollowedService {
 }
 
 #[tokio::test]
-async fn a_transaction_that_holds_the_feed_up_is_named() {
+async fn a_transaction_that_delays_the_feed_is_named() {
     let mut followed = FollowedService::start().await;
     let open = followed.app.sql.begin().await.unwrap();
     open.execute_unprepared(&followed.insert).await.unwrap();
@@ -275,10 +274,10 @@ async fn a_transaction_that_holds_the_feed_up_is_named() {
 }
 
 #[tokio::test]
-async fn a_prepared_transaction_that_holds_the_feed_up_is_named() {
+async fn a_prepared_transaction_that_delays_the_feed_is_named() {
     let mut followed = FollowedService::start().await;
     let insert = followed.insert.clone();
-    // its session has gone
+    // its session has ended
     let session = followed.app.database.connect_once().await;
     let prepare = format!("BEGIN; {insert}; PREPARE TRANSACTION 'of another program'");
     session.execute_unprepared(&prepare).await.unwrap();

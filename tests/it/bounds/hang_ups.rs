@@ -1,5 +1,4 @@
-//! Clients that hang up while the service looks something up for them: readiness, organizations,
-//! memberships.
+//! Clients that disconnect during a look-up of readiness, an organization or memberships.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use uuid::Uuid;
 const READ: &str = "{ campaigns { totalCount } }";
 const SOON: Duration = Duration::from_secs(10);
 
-/// The processes that wait for a lock with a statement that has this word.
+/// The backends whose statement contains this word and waits for a lock.
 async fn waiting(app: &TestApp, word: &str) -> Vec<i32> {
     let sql = format!(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
@@ -45,7 +44,7 @@ async fn clients_that_hang_up_on_readiness_and_look_ups_delay_no_other(app: Test
                     )
                 };
                 peer.write_all(request.as_bytes()).await.unwrap();
-                // often while its statement runs
+                // usually while its statement runs
                 tokio::time::sleep(Duration::from_micros(rng.random_range(0..4_000))).await;
             }
         });
@@ -86,7 +85,7 @@ async fn a_look_up_of_an_organization_is_shared_and_outlives_the_request_that_st
     for other in &others[..5] {
         other.abort();
     }
-    // those that are still there wait for the same statement
+    // the remaining clients wait for the same statement
     let ready = app.client(None).request(Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(ready.status(), 200);
     assert_eq!(waiting(&app, "organizations").await, process);
@@ -148,7 +147,7 @@ async fn statements_are_canceled_while_a_look_up_takes_long() {
     let [of_organizations, of_campaigns] =
         [app.sql.begin().await.unwrap(), app.sql.begin().await.unwrap()];
     of_campaigns.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
-    // look-ups of organizations that are remembered are not needed
+    // cached organizations need no look-up
     acme.member.data(READ, json!({})).await;
     let other = app.database.connect_once().await;
     of_organizations
@@ -168,7 +167,7 @@ async fn statements_are_canceled_while_a_look_up_takes_long() {
     let asked = tokio::spawn(async move { member.ask(update, json!({ "id": id })).await });
     until("a change waits", SOON, async || count("UPDATE").await == 1).await;
     asked.abort();
-    // a request to cancel that waited for the look-up would give up after two seconds
+    // a cancel request that waited for the look-up would fail after two seconds
     let ended = timeout(Duration::from_millis(1_500), async {
         while count("UPDATE").await > 0 {
             tokio::task::yield_now().await;

@@ -1,9 +1,9 @@
-//! Numbers in JSON, by the length that PostgreSQL writes.
+//! Numbers in JSON are measured by the length of PostgreSQL's output.
 
 use campaigns_tests::{TestApp, on_both_databases};
 use serde_json::{Value as Json, json};
 
-/// JSON with this number, this many times.
+/// JSON that repeats this number.
 fn numbers(number: f64, count: usize) -> Json {
     json!({ "a": vec![number; count] })
 }
@@ -28,16 +28,16 @@ async fn numbers_in_stored_json_are_measured_as_they_are_written(app: TestApp) {
         let event = json!({ "sendId": made.sends[0], "type": "OPEN", "metadata": metadata });
         let refused = acme.member.ask(record, json!({ "input": [event] })).await;
         assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.0.metadata"));
-        // members of a rule that are not rules are stored as well
+        // unknown members of rules are stored as well
         let rules = json!({ "combinator": "and", "rules": [], "notes": vec![number; 6_000] });
         let input = json!({ "name": "x", "filterRules": rules });
         let refused = acme.member.ask(segment, json!({ "input": input })).await;
         assert_eq!((refused.code(), refused.field()), ("BAD_USER_INPUT", "input.filterRules"));
-        // some of them are allowed
+        // a few of them are allowed
         let metadata = numbers(number, 100);
         acme.member.data(create, json!({ "input": { "name": "x", "metadata": metadata } })).await;
     }
-    // numbers that are written as they are sent
+    // numbers that are stored as they are sent
     for number in [1.5, 1e15, -0.25] {
         let metadata = numbers(number, 3_000);
         acme.member.data(create, json!({ "input": { "name": "x", "metadata": metadata } })).await;

@@ -22,7 +22,7 @@ async fn a_timeout_after_the_commit_reports_that_it_is_committed() {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let before = app.count("campaign_events").await;
-    // what the events lead to cannot be read, but they can be recorded
+    // the events can be recorded, but the companies in the result cannot be read
     let other = app.sql.begin().await.unwrap();
     let lock = "LOCK TABLE contact_companies IN ACCESS EXCLUSIVE MODE";
     other.execute_unprepared(lock).await.unwrap();
@@ -57,7 +57,7 @@ async fn nothing_is_stored_after_a_timeout_before_the_commit() {
 }
 
 #[tokio::test]
-async fn each_field_of_a_mutation_says_what_became_of_its_own_changes() {
+async fn each_field_of_a_mutation_reports_the_outcome_of_its_own_changes() {
     let app = impatient(Backend::Postgres).await;
     let acme = app.organization("acme").await;
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";

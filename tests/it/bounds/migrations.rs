@@ -1,4 +1,4 @@
-//! Migrations of a database that others write to meanwhile, and what a restore leaves.
+//! Migrations beside writers, and databases after a restore.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ async fn before_the_feed(events: usize) -> (TestDatabase, Uuid) {
 }
 
 #[tokio::test]
-async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
+async fn the_feed_is_added_to_a_large_table_while_others_write_to_it() {
     let (database, org) = before_the_feed(60_000).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut writers = tokio::task::JoinSet::new();
@@ -122,7 +122,7 @@ async fn the_feed_comes_to_a_large_table_while_others_write_to_it() {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_cut_off_goes_on() {
+async fn an_interrupted_migration_continues() {
     let (database, _) = before_the_feed(20_000).await;
     for milliseconds in [30, 120, 300] {
         let url = database.url.clone();
@@ -131,7 +131,7 @@ async fn a_migration_that_was_cut_off_goes_on() {
         run.abort();
         run.await.ok();
     }
-    // as a cut-off index is left
+    // as an interrupted CREATE INDEX leaves it
     let sql = database.connect().await;
     sql.execute_unprepared(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = \
@@ -149,7 +149,7 @@ async fn a_migration_that_was_cut_off_goes_on() {
 }
 
 #[tokio::test]
-async fn a_send_is_moved_only_where_its_latest_events_can_be_seen() {
+async fn a_send_is_moved_only_in_a_snapshot_with_its_latest_events() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -168,7 +168,7 @@ async fn a_send_is_moved_only_where_its_latest_events_can_be_seen() {
 }
 
 #[tokio::test]
-async fn triggers_that_a_restore_left_off_are_found_at_the_start() {
+async fn triggers_that_a_restore_left_off_are_detected_at_startup() {
     let (_postgres, database) = Postgres::own().await;
     let sql = database.connect().await;
     let directory = tempfile::tempdir().unwrap();
@@ -183,7 +183,7 @@ async fn triggers_that_a_restore_left_off_are_found_at_the_start() {
     let refused = Binary::run(directory.path(), &arguments).await;
     assert_eq!(refused.code, 1);
     for said in [
-        "`campaigns repair` mends all of it",
+        "`campaigns repair` corrects both",
         "campaign_feed_enter on campaign_events does not fire in sessions of replication",
     ] {
         assert!(refused.err.contains(said), "{}", refused.err);

@@ -1,4 +1,4 @@
-//! What one client can take, and what it cannot: each attack is made to happen.
+//! Bounds on what a client can use: each test runs an attack.
 
 mod altered_tables;
 mod arguments;

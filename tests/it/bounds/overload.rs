@@ -15,7 +15,7 @@ use serde_json::json;
 
 const SENDS: &str = "{ campaigns(first: 1) { nodes { sends(first: 1) { nodes { id } } } } }";
 
-/// The status of an operation, and after how many seconds it may be sent again.
+/// The status of an operation, and the `Retry-After` of its response.
 async fn retry_after(client: &Client, query: &str) -> (StatusCode, Option<u64>) {
     let request = client.request(Method::POST, "/graphql").json(&json!({ "query": query }));
     let response = request.send().await.unwrap();
@@ -33,14 +33,14 @@ async fn operations_are_refused_behind_one_that_has_waited_for_long() {
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let create = "mutation { createCampaign(input: { name: \"x\" }) { campaign { id } } }";
     acme.member.data(create, json!({})).await;
-    // a lock keeps everyone from reading the sends
+    // a lock prevents all reads of sends
     let held = app.sql.begin().await.unwrap();
     held.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let ask = || {
         let member = acme.member.clone();
         tokio::spawn(async move { member.ask(SENDS, json!({})).await })
     };
-    // two have places, as others may want some, and one waits
+    // two have places, since some are reserved for others, and one waits
     let asked: Vec<_> = (0..3).map(|_| ask()).collect();
     until("one waits for long", Duration::from_secs(10), async || acme.scope.is_overloaded()).await;
     let refused = retry_after(&acme.member, "{ campaigns { totalCount } }").await;
@@ -58,7 +58,7 @@ async fn operations_are_refused_behind_one_that_has_waited_for_long() {
         }))
         .await;
     assert_eq!(socket.closed().await, 1013);
-    // another organization has nothing to do with it
+    // another organization is not affected
     other.member.data("{ campaigns { totalCount } }", json!({})).await;
     let _socket = Socket::of(&other.member).await;
 
@@ -97,7 +97,8 @@ fn of_rate(per_second: u32, burst: u32) -> Settings {
     Settings { limits: Limits { rate, ..Limits::default() }, ..Settings::default() }
 }
 
-/// Asks for what costs some 50, until that is refused; how often it was not.
+/// Repeats an operation with a cost of about 50 until it is refused. Returns the number of
+/// successes.
 async fn until_refused(client: &Client) -> (usize, Answer) {
     for times in 0.. {
         let answer = client.ask("{ campaigns(first: 50) { nodes { id } } }", json!({})).await;
@@ -119,19 +120,19 @@ async fn an_organization_is_limited_to_its_rate(app: TestApp) {
     assert_eq!(extensions["retryable"], true);
     let seconds = extensions["retryAfter"].as_u64().unwrap();
     assert!((1..=3).contains(&seconds), "{seconds}");
-    // by what it costs, and not by how often it is asked
+    // the cost counts, not the number of operations
     acme.member.data("{ __typename }", json!({})).await;
     let query = "{ campaigns(first: 200) { nodes { id } } }";
     let (status, after) = retry_after(&acme.member, query).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     assert!(after.is_some_and(|after| (1..=5).contains(&after)), "{after:?}");
-    // on a socket the same
+    // the same on a socket
     let mut socket = Socket::of(&acme.member).await;
     socket.subscribe("1", query, json!({})).await;
     let message = socket.message().await;
     assert_eq!(message["type"], "error", "{message}");
     assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
-    // other organizations are not affected, and the announced time is enough
+    // other organizations are not affected, and waiting for `Retry-After` suffices
     other.member.data(query, json!({})).await;
     tokio::time::sleep(Duration::from_secs(after.unwrap())).await;
     acme.member.data(query, json!({})).await;

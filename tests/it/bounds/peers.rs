@@ -1,4 +1,4 @@
-//! Bounds on connections, with a token or without.
+//! Bounds on connections, with and without a token.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ async fn connect(app: &TestApp) -> TcpStream {
     TcpStream::connect(app.address.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Everything until the service ends the connection.
+/// Reads until the service ends the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
     tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut read))
@@ -74,7 +74,7 @@ async fn a_connection_may_be_idle_between_requests_for_longer_than_a_header_take
     assert_eq!(rest(&mut stream).await, "");
 }
 
-/// Requests that are refused without a look at their bodies, with the status of the response.
+/// Requests that are refused before their bodies are read, with the status of the response.
 const REFUSED: [(&str, &str); 4] = [
     ("POST /graphql HTTP/1.1\r\nContent-Type: application/json", "401"),
     (
@@ -164,7 +164,7 @@ async fn an_incomplete_body_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_unread_answer_is_dropped() {
+async fn an_unread_response_is_dropped() {
     let app = impatient().await;
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
@@ -186,7 +186,7 @@ async fn an_unread_answer_is_dropped() {
     stream.write_all(request.as_bytes()).await.unwrap();
     let held = || app.service_database.budgets().process().held();
     until("it is answered", Duration::from_secs(20), async || held() > 10_000_000).await;
-    // held bytes are returned although the response is not read, and the connection is cut
+    // the connection is closed and its bytes are returned, although the response is not read
     until("it is given up", Duration::from_secs(10), async || held() == 0).await;
     let read = rest(&mut stream).await;
     assert!(read.starts_with("HTTP/1.1 200") && read.len() < 15_000_000);
@@ -214,11 +214,11 @@ async fn an_unauthenticated_socket_can_send_16_kib() {
     let mut large = Socket::silent(&app.address).await;
     large.say_text("x".repeat(17_000)).await;
     assert_eq!(large.closed().await, 1009);
-    // of which the rest is not kept either
+    // the rest of a message that is too long is not buffered
     let mut huge = Socket::silent(&app.address).await;
     huge.say_text("x".repeat(7_000_000)).await;
     assert!(matches!(huge.receive().await, Received::Closed(1009, _) | Received::Cut));
-    // many small messages do not bypass the bound, nor do pings whose pongs are not read
+    // neither many small messages nor pings with unread pongs bypass the bound
     let mut many = Socket::silent(&app.address).await;
     for _ in 0..200 {
         many.say(json!({ "type": "ping", "payload": { "x": "y".repeat(100) } })).await;
@@ -232,7 +232,7 @@ async fn an_unauthenticated_socket_can_send_16_kib() {
         pings.send(Message::Ping(vec![0; 100].into())).await;
     }
     assert!(matches!(pings.receive().await, Received::Closed(1009, _) | Received::Cut));
-    // an authenticated peer may send more
+    // an authenticated peer can send more
     let mut known = Socket::of(&acme.member).await;
     let query = format!("{{ __typename # {}\n }}", "x".repeat(50_000));
     known.subscribe("1", &query, json!({})).await;
@@ -244,7 +244,7 @@ async fn the_number_of_unauthenticated_sockets_is_bounded() {
     let settings = Settings { max_unknown_sockets: 3, ..Settings::default() };
     let app = TestApp::on(Backend::Sqlite).settings(settings).start().await;
     let acme = app.organization("acme").await;
-    // those that have do not count
+    // authenticated sockets do not count
     let known = [Socket::of(&acme.member).await, Socket::of(&acme.member).await];
     let mut unknown = Vec::new();
     for _ in 0..3 {
@@ -301,7 +301,7 @@ async fn an_incomplete_message_is_cut_off() {
         let count = stream.read(&mut some).await.unwrap();
         read.push_str(&String::from_utf8_lossy(&some[..count]));
     }
-    // a tenth of a message of a megabyte, which is drawn from the organization's budget while it is
+    // a tenth of a message of one megabyte, which is drawn from the organization's budget meanwhile
     stream.write_all(&frame(1_000_000, &vec![b' '; 100_000])).await.unwrap();
     let held = || acme.scope.budget().held();
     until("it has come", Duration::from_secs(5), async || held() > 90_000).await;

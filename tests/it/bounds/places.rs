@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 const LIGHT: &str = "{ lists: campaigns(first: 1) { nodes { sends(first: 1) { nodes { id } } } } }";
-/// One of these asks for 20 times 500 rows.
+/// Requests 20 times 500 rows.
 const EXPENSIVE: &str =
     "{ campaigns(first: 20) { nodes { sends(first: 500) { nodes { id status } } } } }";
 
@@ -23,7 +23,7 @@ async fn app(max_executing: usize) -> TestApp {
         .await
 }
 
-/// A lock that keeps everyone from reading the sends.
+/// A lock that prevents all reads of sends.
 async fn lock(app: &TestApp) -> DatabaseTransaction {
     let other = app.sql.begin().await.unwrap();
     other.execute_unprepared("LOCK TABLE campaign_sends IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -59,7 +59,7 @@ async fn an_operation_that_cannot_start_in_time_is_retryable() {
     let others = ask(&other, LIGHT);
     until_waiting(&app, 2).await;
 
-    // at once, as those that have a place are timed out while these wait one after the other
+    // concurrently, because operations with a place time out while these wait
     let (second, late) = tokio::join!(
         ask(&acme, LIGHT),
         third.member.ask("{ campaigns { totalCount } }", json!({}))
@@ -83,7 +83,7 @@ async fn expensive_operations_leave_room_for_cheap_ones() {
     let (acme, other) = (with_a_campaign(&app, "acme").await, with_a_campaign(&app, "other").await);
     let held = lock(&app).await;
     let expensive: Vec<_> = (0..4).map(|_| ask(&acme, EXPENSIVE)).collect();
-    // there are two places for them, of which one is for others
+    // there are two places, of which one is reserved for others
     until_waiting(&app, 1).await;
     let others = ask(&other, EXPENSIVE);
     until_waiting(&app, 2).await;

@@ -37,7 +37,7 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     let follow = "subscription ($after: String) { engagementEvents(after: $after) { \
                   node { type } } }";
     socket.subscribe("1", follow, json!({ "after": acme.member.feed_cursor().await })).await;
-    // more at once than the pooler has connections
+    // more requests at once than the pooler has connections
     let page = "{ campaigns(orderBy: [{ field: STATUS }]) { totalCount nodes { name stats { \
                 openRate } sends(first: 3) { nodes { contact { email } } } } } }";
     let many = (0..24).map(|_| {
@@ -60,7 +60,7 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
             json!({ "id": made.campaigns[1] }),
         )
         .await;
-    // a client that goes away
+    // a client that disconnects
     let lock = app.sql.begin().await.unwrap();
     lock.execute_unprepared("UPDATE campaigns SET name = 'z'").await.unwrap();
     let (member, id) = (acme.member.clone(), made.campaigns[0]);
@@ -71,13 +71,13 @@ async fn everything_works_behind_a_pooler_and_abandoned_statements_end() {
     asked.abort();
     until("it ends", Duration::from_secs(5), async || app.count(waiting).await == 0).await;
     lock.rollback().await.unwrap();
-    // no setting of one transaction is left for the next user of the connection
+    // no setting of a transaction remains for the next user of the connection
     let shown = pooler.show("statement_timeout").await;
     assert_eq!(shown, "0");
 }
 
 #[tokio::test]
-async fn the_program_says_at_its_start_that_it_is_behind_a_pooler() {
+async fn a_pooler_is_named_at_startup() {
     let database = TestDatabase::new(Backend::Postgres).await;
     let pooler = Pooler::start(&database).await;
     let directory = tempfile::tempdir().unwrap();
@@ -98,7 +98,7 @@ async fn the_program_says_at_its_start_that_it_is_behind_a_pooler() {
     assert_eq!(binary.terminate().await, 0);
 }
 
-/// A service with its usual number of connections, behind a pooler that has fewer, or a few more.
+/// A service with its default number of connections, behind a pooler with fewer or slightly more.
 async fn behind(size: u32, settings: Settings) -> (TestApp, Pooler) {
     let database = TestDatabase::new(Backend::Postgres).await;
     let pooler = Pooler::of_size(&database, size).await;
@@ -113,8 +113,8 @@ async fn behind(size: u32, settings: Settings) -> (TestApp, Pooler) {
     (app, pooler)
 }
 
-/// Another program of the same role behind the same pooler, which never stops: statements and
-/// transactions of different lengths.
+/// Another program with the same role and pooler, which runs statements and transactions of
+/// different lengths without a pause.
 struct Program {
     stops: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
@@ -144,7 +144,7 @@ impl Program {
         Self { stops, done, runs }
     }
 
-    /// Waits until it has done some more.
+    /// Waits until it has run more statements.
     async fn goes_on(&self) {
         let before = self.done.load(Ordering::Relaxed);
         until("the other program goes on", Duration::from_secs(20), async || {
@@ -161,7 +161,7 @@ impl Program {
     }
 }
 
-/// Clients that hang up at any moment, and ask again.
+/// Clients that disconnect at random moments and repeat their requests.
 fn hang_ups(client: &Client, asked: &[(&'static str, Json)], seed: u64) -> Vec<JoinHandle<()>> {
     (0..8)
         .map(|number| {
@@ -178,7 +178,7 @@ fn hang_ups(client: &Client, asked: &[(&'static str, Json)], seed: u64) -> Vec<J
         .collect()
 }
 
-/// How long each of many requests takes, shortest first.
+/// The durations of many requests, ascending.
 async fn times(client: &Client, count: usize) -> Vec<Duration> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
@@ -214,7 +214,7 @@ async fn hang_ups_delay_no_other(size: u32) {
         ("{ campaigns { totalCount nodes { stats { sends } } } }", json!({})),
     ];
     let (mut alone, mut attacked) = (Vec::new(), Vec::new());
-    // in turn, since other tests take the processor as well
+    // alternating, since other tests use the processor as well
     for round in 0..5 {
         alone.extend(times(&other.member, 40).await);
         let clients = hang_ups(&acme.member, &asked, 974 + 100 * round);
@@ -225,14 +225,14 @@ async fn hang_ups_delay_no_other(size: u32) {
             client.abort();
             client.await.ok();
         }
-        // what is abandoned ends, though what it waits for does not come
+        // abandoned statements end although their lock is not released
         until("it ends", Duration::from_secs(10), async || app.count(WAITING).await == 0).await;
     }
     let (most, usual) = (percentile(&mut attacked, 90), percentile(&mut alone, 99));
     let limit = usual.max(Duration::from_millis(20)) * 3;
     assert!(most < limit, "size {size}: {most:?}, and {usual:?} without hang-ups");
     lock.rollback().await.unwrap();
-    // the next statements, and those that were abandoned, can be done
+    // the next statements succeed, and so do the abandoned ones
     for (query, variables) in asked {
         acme.member.data(query, variables).await;
     }
@@ -287,7 +287,7 @@ async fn timeouts_and_completions_cancel_no_other_program_behind_a_pooler() {
 }
 
 #[tokio::test]
-async fn calls_that_are_hung_up_on_are_stored_as_a_whole_or_not_at_all_behind_a_pooler() {
+async fn abandoned_calls_are_stored_completely_or_not_at_all_behind_a_pooler() {
     let (app, pooler) = behind(4, Settings::default()).await;
     let acme = app.organization("acme").await;
     let mut rng = ChaCha8Rng::seed_from_u64(977);
@@ -297,7 +297,7 @@ async fn calls_that_are_hung_up_on_are_stored_as_a_whole_or_not_at_all_behind_a_
     let record =
         "mutation ($input: [RecordEventInput!]!) { recordEvents(input: $input) { recorded } }";
     let mut calls = Vec::new();
-    // how long a call takes on this machine
+    // the duration of a call on this machine
     let mut takes = Duration::ZERO;
     for number in 0..60 {
         let events: Vec<Json> = (0..20)

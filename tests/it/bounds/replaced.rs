@@ -1,5 +1,5 @@
-//! Connections that are replaced: one that has run a long statement is closed, since what PostgreSQL
-//! needed to plan the statement stays with the process, and another one is opened in its place.
+//! Replaced connections: after a long statement, a connection is closed and another one opened,
+//! because the PostgreSQL backend keeps the memory that it needed to plan the statement.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ fn long() -> Json {
     json!({ "filter": { "or": conditions } })
 }
 
-/// A service with one connection for organizations, and one organization. A statement that is short has
-/// run on the connection.
+/// A service with one connection for organizations, and one organization. The connection has run a
+/// short statement.
 async fn app() -> (TestApp, Organization) {
     let app = TestApp::on(Backend::Postgres);
     let app = app.options(|options| Options { max_connections: 3, ..options }).start().await;
@@ -29,7 +29,7 @@ async fn app() -> (TestApp, Organization) {
     (app, acme)
 }
 
-/// The processes of PostgreSQL that serve the service's connections.
+/// The process IDs of the backends of the service's connections.
 async fn processes(sql: &DatabaseConnection) -> Vec<i32> {
     let select = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
                   AND application_name = 'campaigns' ORDER BY pid";
@@ -78,7 +78,7 @@ async fn requests_wait_while_a_connection_is_replaced_and_none_fails() {
 }
 
 #[tokio::test]
-async fn a_database_that_refuses_the_replacement_keeps_no_place_taken() {
+async fn a_refused_replacement_occupies_no_place() {
     let (app, acme) = app().await;
     let row = &app.rows("SELECT CAST(current_database() AS text) AS name").await[0];
     let name: String = row.try_get("", "name").unwrap();
@@ -88,11 +88,11 @@ async fn a_database_that_refuses_the_replacement_keeps_no_place_taken() {
         let alter = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}");
         sql.execute_unprepared(&alter).await.unwrap();
     };
-    // more often than there are places
+    // more often than there are connections
     for _ in 0..5 {
         allow(false).await;
         acme.member.data(QUERY, long()).await;
-        // the idle ones as well
+        // including idle ones
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE datname = '{name}' AND application_name = 'campaigns'"

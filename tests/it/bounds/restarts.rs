@@ -41,7 +41,7 @@ async fn no_request_fails_after_the_database_restarted() {
         }
     };
     let before = app.count("campaign_events").await;
-    // as many connections as there may be are open, and then gone
+    // all connections are open, and are lost together
     asked_at_once().await;
     for mode in ["fast", "immediate"] {
         postgres.restart(mode).await;

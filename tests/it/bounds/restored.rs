@@ -1,5 +1,5 @@
-//! Cursors that are ahead of the feed: after a restore from a backup, or a failover that lost
-//! transactions, this is what clients hold.
+//! Cursors that are ahead of the feed, as clients have them after a restore from a backup or a
+//! failover that lost transactions.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn cursor(organization: &Organization) -> Json {
     organization.member.feed_cursor().await
 }
 
-/// The code, the field and the message of the refusal of a subscription.
+/// The code, the field and the message with which a subscription is refused.
 async fn refusal(organization: &Organization, after: &Json) -> Option<(String, String)> {
     let mut socket = Socket::of(&organization.member).await;
     socket.subscribe("1", FOLLOW, json!({ "after": after })).await;
@@ -49,7 +49,7 @@ async fn is_refused(organization: &Organization, after: &Json) -> bool {
 }
 
 #[tokio::test]
-async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
+async fn a_cursor_of_events_that_a_restore_lost_is_refused_permanently() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let app = TestApp::on(backend).start().await;
         let acme = app.organization("acme").await;
@@ -57,19 +57,19 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
         insert(&app, acme.id, made.sends[0], 5).await;
         let before = cursor(&acme).await;
         let backup = app.database.copy().await;
-        // what comes after the backup, and is seen
+        // events after the backup, which a client has received
         insert(&app, acme.id, made.sends[0], 20).await;
         let after = cursor(&acme).await;
         assert_eq!(refusal(&acme, &after).await, None);
 
         let app = TestApp::on_database(backup).start().await;
         let acme = app.existing_organization(acme.id).await;
-        // what was before the backup is there still
+        // events before the backup still exist
         assert_eq!(refusal(&acme, &before).await, None);
         assert!(is_refused(&acme, &after).await);
         let answer = acme.member.ask(EVENTS, json!({ "after": after })).await;
         assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", "after"));
-        // and once the feed has come to the cursor again, and gone by
+        // also once the feed has passed the cursor's position again
         for _ in 0..50 {
             insert(&app, acme.id, made.sends[0], 1).await;
             assert_eq!(
@@ -84,7 +84,7 @@ async fn a_cursor_of_events_that_a_restore_took_back_is_refused_for_good() {
 }
 
 #[on_both_databases]
-async fn the_cursor_of_a_deleted_event_is_taken(app: TestApp) {
+async fn the_cursor_of_a_deleted_event_is_accepted(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     insert(&app, acme.id, made.sends[0], 5).await;
@@ -110,7 +110,7 @@ async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     for _ in 0..30 {
         socket.next("1").await;
     }
-    // what a point-in-time recovery leaves, as far as the service can see
+    // as after a point-in-time recovery, as far as the service can detect it
     let back = "(SELECT max(feed_position) FROM campaign_events)";
     app.run(&format!("DELETE FROM campaign_events WHERE org_id = {}", app.literal(acme.id))).await;
     match app.database.backend {
@@ -131,7 +131,7 @@ async fn a_follower_gets_an_error_when_the_feed_goes_back(app: TestApp) {
     // a follower that saw no lost event continues
     insert(&app, other.id, theirs.sends[0], 1).await;
     beside.next("1").await;
-    // and a new subscription is as good as any
+    // a new subscription works
     socket.subscribe("2", FOLLOW, json!({ "after": acme.member.feed_cursor().await })).await;
     insert(&app, acme.id, made.sends[0], 1).await;
     socket.next("2").await;

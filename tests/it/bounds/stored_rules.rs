@@ -14,7 +14,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// A segment whose rules are more expensive than is assumed before they are read.
+/// A segment whose rules cost more than the assumed price.
 async fn segment(app: &TestApp, organization: &campaigns_tests::Organization) -> String {
     let rules: Vec<Json> = (0..30)
         .map(|at| json!({ "field": "title", "operator": "contains", "value": format!("{at}") }))
@@ -48,7 +48,7 @@ async fn stored_rules_are_drawn_from_the_rate_when_they_are_read(app: TestApp) {
             passed += 1;
             assert!(passed < 5, "{query}");
         };
-        // by the assumed price alone, seven pass
+        // by the assumed price alone, seven would pass
         assert_eq!(passed, 1, "{query}");
         assert_eq!(refused.code(), "LIMIT_EXCEEDED", "{query}");
         assert_eq!(refused.error()["extensions"]["retryable"], true, "{query}");

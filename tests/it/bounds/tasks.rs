@@ -1,5 +1,5 @@
-//! Panics: a task of the process starts again, and what belongs to one connection, one operation or
-//! one campaign ends alone.
+//! Panics: a task of the process restarts, and a panic in the work of one connection, operation or
+//! campaign does not affect others.
 
 use std::{
     sync::{
@@ -43,7 +43,7 @@ fn connection_init(client: &Client) -> Json {
     json!({ "type": "connection_init", "payload": payload })
 }
 
-/// What only the feed's reader sends.
+/// Parts of statements that only the feed reader sends.
 fn of_the_reader(app: &TestApp) -> &'static [&'static str] {
     match app.database.backend {
         Backend::Postgres => {
@@ -57,7 +57,7 @@ async fn until_panicked(panicked: &Arc<AtomicBool>) {
     until("it panics", PATIENCE, async || panicked.load(Ordering::SeqCst)).await;
 }
 
-/// A socket that follows the feed and has got an event.
+/// A socket that follows the feed and has received an event.
 async fn follow(app: &TestApp, organization: &Organization, send: Uuid) -> Socket {
     let cursor = organization.member.feed_cursor().await;
     let mut socket = Socket::of(&organization.member).await;
@@ -148,7 +148,7 @@ async fn a_reader_that_panics_at_any_moment_loses_and_repeats_nothing(app: TestA
 }
 
 #[on_both_databases]
-async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
+async fn subscriptions_to_figures_continue_after_a_panic(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let mut socket = Socket::of(&acme.member).await;
@@ -157,7 +157,7 @@ async fn figures_that_are_watched_go_on_after_a_panic(app: TestApp) {
     socket.subscribe("1", watch, json!({ "id": campaign })).await;
     let opens = socket.next("1").await["campaignStats"]["opens"].as_i64().unwrap();
     for number in 1..=3 {
-        // which is counted again from time to time
+        // pending changes are counted periodically
         until_panicked(&app.panic_once_at("AS is_pending")).await;
         insert(&app, &acme, made.sends[0]).await;
         assert_eq!(socket.next("1").await["campaignStats"]["opens"], json!(opens + number));
@@ -171,7 +171,7 @@ async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(
     let mut socket = follow(&app, &acme, made.sends[0]).await;
     let stalled = async || of_this_process(&app, "campaigns_feed_stalled_seconds").await;
     let word = of_the_reader(&app)[0];
-    // a single one is no outage
+    // a single panic does not make the service unready
     until_panicked(&app.panic_once_at(word)).await;
     insert(&app, &acme, made.sends[0]).await;
     socket.next("1").await;
@@ -179,7 +179,7 @@ async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(
     app.panic_at(Some(word));
     insert(&app, &acme, made.sends[0]).await;
     until_it_fails(&acme.member, "feed reader").await;
-    // the state that is shown is not the one before the panic
+    // the metric does not show the state before the panic
     until("the feed is said to stall", PATIENCE, async || stalled().await >= 1.0).await;
     assert_eq!(ready(&acme.member).await.0, StatusCode::SERVICE_UNAVAILABLE);
     app.panic_at(None);
@@ -192,7 +192,7 @@ async fn a_reader_that_keeps_panicking_makes_the_service_unready_until_it_works(
 async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
-    // where the feed is, which a subscription asks before it follows
+    // the end of the feed, which a subscription reads first
     let word = "\"feed_position\" DESC";
     let mut socket = Socket::of(&acme.member).await;
     for id in ["1", "2"] {
@@ -210,7 +210,7 @@ async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestA
         stream.json(&json!({ "query": FOLLOW })).send().await.unwrap().text().await.unwrap();
     assert!(stream.contains("INTERNAL") && stream.contains("event: complete"), "{stream}");
     assert!(panicked.load(Ordering::SeqCst));
-    // the socket goes on, with the same ID
+    // the socket continues, and the ID can be used again
     let cursor = acme.member.feed_cursor().await;
     socket.subscribe("1", FOLLOW, json!({ "after": cursor })).await;
     insert(&app, &acme, made.sends[0]).await;
@@ -224,9 +224,9 @@ async fn an_operation_of_a_socket_or_a_stream_that_panics_is_answered(app: TestA
 }
 
 #[on_both_databases(settings = settings())]
-async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: TestApp) {
+async fn a_socket_that_panics_is_closed_with_1011_and_returns_its_place(app: TestApp) {
     let (_, client) = app.newcomer().await;
-    // there is one place, for the socket of a caller who is not known yet
+    // the only place for an unauthenticated socket
     app.panic_at_the_clock(true);
     for _ in 0..3 {
         let mut socket = Socket::silent(&app.address).await;
@@ -238,7 +238,7 @@ async fn a_socket_that_panics_is_closed_with_1011_and_gives_its_place_back(app: 
 }
 
 #[on_both_databases(settings = settings())]
-async fn a_look_up_that_panics_is_no_answer_and_is_tried_again(app: TestApp) {
+async fn a_look_up_that_panics_is_retried(app: TestApp) {
     let (_, client) = app.newcomer().await;
     let panics =
         async || of_this_process(&app, "campaigns_task_panics_total{task=\"look-up\"}").await;
@@ -280,7 +280,7 @@ async fn changes_are_added_to_the_counts_again_after_panics() {
     let made = acme.populated(4).await;
     insert(&app, &acme, made.sends[0]).await;
     until_it_fails(&acme.member, "counts keeper").await;
-    // they have never been counted
+    // no changes have been counted yet
     until("it is not known how many wait", PATIENCE, async || {
         of_this_process(&app, "campaigns_waiting_changes").await.is_nan()
     })
@@ -294,7 +294,7 @@ async fn changes_are_added_to_the_counts_again_after_panics() {
 }
 
 #[tokio::test]
-async fn calls_that_are_written_together_are_all_answered_after_a_panic() {
+async fn all_calls_of_a_batch_are_answered_after_a_panic() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
@@ -322,7 +322,7 @@ async fn calls_that_are_written_together_are_all_answered_after_a_panic() {
     hold.rollback().await.unwrap();
     while let Some(answer) = calls.join_next().await {
         let answer = answer.unwrap();
-        // it panicked for the call itself, or for one that others wrote with it
+        // the panic occurred for this call, or for a call in the same batch
         match answer.code() {
             "INTERNAL" => {}
             "UNAVAILABLE" => assert!(answer.error()["extensions"]["committed"].is_null()),

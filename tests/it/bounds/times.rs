@@ -1,4 +1,4 @@
-//! Times, dates, numbers and text that a column allows and that cannot be shown as they are stored.
+//! Times, dates, numbers and text that a column allows but the API cannot return as stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use crate::watching::of_this_process;
 const EARLIEST: &str = "0001-01-01T00:00:00Z";
 const LATEST: &str = "9999-12-31T23:59:59.999999Z";
 
-/// What PostgreSQL stores, and the nearest time that RFC 3339 can write.
+/// Times that PostgreSQL can store, and the nearest time that RFC 3339 can represent.
 const IN_POSTGRES: [(&str, &str); 6] = [
     ("infinity", LATEST),
     ("-infinity", EARLIEST),
@@ -27,8 +27,8 @@ const IN_POSTGRES: [(&str, &str); 6] = [
     ("4714-11-24 00:00:00+00 BC", EARLIEST),
 ];
 
-/// What SQLite stores where no CHECK holds, of the length of a time, as triggers would change
-/// others.
+/// Texts that SQLite stores without a CHECK. They have the length of a time, because triggers would
+/// change others.
 const IN_SQLITE: [(&str, &str); 4] = [
     ("yesterday, or so, perhaps", LATEST),
     ("+9999-12-31T23:59:59+00:0", EARLIEST),
@@ -39,7 +39,7 @@ const IN_SQLITE: [(&str, &str); 4] = [
 const FOLLOW: &str = "subscription ($after: String, $filter: EngagementEventFilter) \
     { engagementEvents(after: $after, filter: $filter) { node { id occurredAt createdAt } } }";
 
-/// A database in which others have turned off what keeps such values out, or never had it.
+/// A database without the CHECKs that prevent such values.
 async fn unchecked(backend: Backend) -> (TestApp, &'static [(&'static str, &'static str)]) {
     match backend {
         Backend::Postgres => (TestApp::adopted().start().await, &IN_POSTGRES),
@@ -59,7 +59,7 @@ async fn write(app: &TestApp, statements: &[String]) {
     }
 }
 
-/// Everything that shows an event, its campaign or its contact.
+/// Every field that returns an event, its campaign or its contact.
 const EVERYTHING: &str = "{
     stats { opens clicks firstEventAt lastEventAt }
     events(first: 500) { totalCount nodes { id occurredAt createdAt updatedAt send { id } contact \
@@ -111,7 +111,7 @@ async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
         write(&app, &[click(&app, &acme, made.sends[0], stored)]).await;
         let event = socket.next("1").await["engagementEvents"]["node"].take();
         assert_eq!(event["occurredAt"], *shown, "{stored}");
-        // the other organization does not notice
+        // the other organization is not affected
         write(&app, &[click(&app, &other, theirs.sends[0], "2026-01-31T12:00:00+00:00")]).await;
         let event = beside.next("1").await["engagementEvents"]["node"].take();
         assert_eq!(event["occurredAt"], "2026-01-31T12:00:00Z");
@@ -122,18 +122,18 @@ async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
     for (_, shown) in odd {
         assert_eq!(later.next("1").await["engagementEvents"]["node"]["occurredAt"], *shown);
     }
-    // counted again, they are as many
+    // a recount is the same
     let counts = app.service_database.counts();
     for table in campaigns_scope::COUNT_TABLES {
         let (differences, _) = counts.differences(&table, acme.id).await.unwrap();
         assert!(differences.is_empty(), "{} {differences:?}", table.name);
     }
-    // they count like others, and are neither the first nor the last event
+    // they are counted, but are neither the first nor the last event
     let after = everything(&acme.member).await;
     let clicks = |data: &Json| data["stats"]["clicks"].as_u64().unwrap();
     assert_eq!(clicks(&after), clicks(&before) + odd.len() as u64);
     for field in ["firstEventAt", "lastEventAt"] {
-        // text that is no time can be the first or the last one in SQLite
+        // in SQLite, text that is not a time can sort first or last
         let is_none = backend == Backend::Sqlite && after["stats"][field].is_null();
         assert!(is_none || after["stats"][field] == before["stats"][field], "{field}");
     }
@@ -149,7 +149,7 @@ async fn an_event_at_such_a_time_is_shown_and_ends_no_feed(backend: Backend) {
     let unreadable =
         of_this_process(&app, "campaigns_unreadable_values_total{kind=\"time\"}").await;
     assert!(unreadable >= 1.0);
-    // with a time that can be shown, a link has that one
+    // the latest time that can be shown is the link's
     write(&app, &[click(&app, &acme, made.sends[0], "2027-01-31T12:00:00+00:00")]).await;
     let after = everything(&acme.member).await;
     let campaigns = after["campaigns"]["nodes"].as_array().unwrap();
@@ -164,11 +164,11 @@ async fn an_event_at_infinity_is_shown_and_ends_no_feed_on_adopted_tables() {
 }
 
 #[tokio::test]
-async fn an_event_at_no_time_is_shown_and_ends_no_feed_on_sqlite() {
+async fn an_event_with_an_invalid_time_is_shown_and_ends_no_feed_on_sqlite() {
     an_event_at_such_a_time_is_shown_and_ends_no_feed(Backend::Sqlite).await;
 }
 
-/// Sets a column of some rows to odd times, and returns what is shown of each row.
+/// Sets a column of some rows to such times, and returns the expected value of each row.
 async fn set(
     app: &TestApp,
     table: &str,
@@ -187,7 +187,7 @@ async fn set(
     rows.map(|(id, (_, shown))| (*id, *shown)).collect()
 }
 
-/// Turns off what changes a row after it is written.
+/// Drops the triggers that change a row after it is written.
 async fn without_triggers(app: &TestApp, table: &str) {
     let sql = match app.database.backend {
         Backend::Postgres => format!("ALTER TABLE {table} DISABLE TRIGGER set_updated_at"),
@@ -226,7 +226,7 @@ async fn a_time_is_null_or_the_nearest_wherever_it_is_shown(backend: Backend) {
             let (first, rest) = column.split_once('_').unwrap();
             let field = format!("{first}{}{}", rest[..1].to_uppercase(), &rest[1..]);
             let is_nullable = ["scheduled_at", "sent_at", "delivered_at"].contains(column);
-            // a list, and rows that are read as a whole
+            // in a list, and in rows that are read as a whole
             let listed = values(&everything(&acme.member).await[list], &field);
             let name = match list {
                 "events" => "EngagementEvent".to_owned(),
@@ -245,7 +245,7 @@ async fn a_time_is_null_or_the_nearest_wherever_it_is_shown(backend: Backend) {
             }
         }
     }
-    // and what changes such a row keeps what it does not change
+    // an update keeps the columns that it does not change
     let id = campaigns[0];
     let update = "mutation ($input: UpdateCampaignInput!) { updateCampaign(input: $input) { \
                   campaign { name createdAt } } }";
@@ -400,7 +400,7 @@ async fn filters_by_time_select_such_events_as_sql_does_stored_and_live() {
 async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
     let app = TestApp::adopted().start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
-    // more than a round takes, and before all others
+    // more campaigns than a round takes, and due before all others
     app.run(&format!(
         "INSERT INTO campaigns (org_id, name, status, scheduled_at) \
          SELECT '{}', 'early', 'scheduled', '-infinity' FROM generate_series(1, 120); \
@@ -421,7 +421,7 @@ async fn a_campaign_scheduled_at_minus_infinity_is_due_and_at_infinity_never() {
     assert_eq!(app.count("campaigns WHERE name = 'late' AND status = 'scheduled'").await, 2);
     stop.send(true).unwrap();
     worker.await.unwrap();
-    // it can be scheduled again, and the others shown
+    // it can be scheduled again, and the others are shown
     let late = app.rows("SELECT id FROM campaigns WHERE scheduled_at = 'infinity'").await;
     let late: Uuid = late[0].try_get("", "id").unwrap();
     let schedule = "mutation ($id: ID!, $at: DateTime!) { scheduleCampaign(id: $id, at: $at) { \
@@ -459,7 +459,7 @@ async fn a_report_keeps_the_times_of_its_send_that_it_does_not_change() {
 }
 
 #[tokio::test]
-async fn odd_values_of_neighbours_hide_nothing_else() {
+async fn unreadable_values_of_neighbours_hide_no_other_values() {
     let app = TestApp::adopted().start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(8).await;
@@ -495,12 +495,12 @@ async fn odd_values_of_neighbours_hide_nothing_else() {
         data["viewer"],
         json!({ "user": { "id": user }, "organization": { "id": acme.id } })
     );
-    // the service starts, and its programs work
+    // the service starts, and its commands work
     assert_eq!(app.service_database.operator().organizations().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
+async fn invalid_utf_8_in_text_is_replaced() {
     let app = TestApp::on(Backend::Sqlite).start().await;
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
@@ -528,7 +528,7 @@ async fn text_that_is_not_utf_8_is_shown_as_far_as_it_is() {
         .map(|link| link["url"].as_str().unwrap())
         .collect();
     assert!(urls.contains("a\u{fffd}b"), "{urls:?}");
-    // the feed leaves it out, and goes on
+    // the feed omits it and continues
     write(&app, &[click(&app, &acme, made.sends[0], "2026-01-31T12:00:00+00:00")]).await;
     let event = socket.next("1").await["engagementEvents"]["node"].take();
     assert_eq!(event["occurredAt"], "2026-01-31T12:00:00Z");

@@ -1,5 +1,5 @@
-//! Two versions of the service beside each other on one database: what the newer one stores, the
-//! older one may not know.
+//! Two versions of the service on one database: the older one may not know values that the newer
+//! one stores.
 
 use campaigns_tests::{Backend, Binary, Postgres, Received, Socket, TestApp, serve_arguments};
 use serde_json::json;
@@ -7,7 +7,7 @@ use serde_json::json;
 const FOLLOW: &str =
     "subscription ($after: String) { engagementEvents(after: $after) { node { id type } } }";
 
-/// What a newer version's migration might do.
+/// Changes that a newer version's migration could make.
 const NEWER: [&str; 4] = [
     "ALTER TYPE campaign_event_type ADD VALUE 'forward'",
     "ALTER TYPE send_status ADD VALUE 'deferred'",
@@ -16,7 +16,7 @@ const NEWER: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_stops_no_feed() {
+async fn an_unreadable_event_stops_no_feed() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let (acme, other) = (app.organization("acme").await, app.organization("other").await);
     let made = acme.populated(4).await;
@@ -68,7 +68,7 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
     });
     let count: f64 = line.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!(count >= 1_501.0, "{metrics}");
-    // and left out of lists, which go on behind it
+    // lists omit it and continue after it
     let listed = acme
         .member
         .data("{ events(last: 3) { nodes { type } pageInfo { hasPreviousPage } } }", json!({}))
@@ -96,7 +96,7 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
     let shown = |what: &str| listed[what]["nodes"].as_array().unwrap().len() as u64;
     assert_eq!(listed["campaigns"]["totalCount"].as_u64().unwrap(), shown("campaigns") + 1);
     assert_eq!(listed["sends"]["totalCount"].as_u64().unwrap(), shown("sends") + 1);
-    // a report of such a send is left to the version that knows it
+    // a report about such a send has no effect
     let update = "mutation ($input: [UpdateSendInput!]!) { updateSends(input: $input) { updated \
                   unchanged } }";
     let data = acme
@@ -107,7 +107,7 @@ async fn an_event_that_cannot_be_read_stops_no_feed() {
 }
 
 #[tokio::test]
-async fn an_older_version_goes_on_beside_a_newer_one() {
+async fn an_older_version_works_beside_a_newer_one() {
     let (_postgres, database) = Postgres::own().await;
     let app = TestApp::on_database(database).start().await;
     let acme = app.organization("acme").await;
@@ -119,7 +119,7 @@ async fn an_older_version_goes_on_beside_a_newer_one() {
     old.address = older.address().await;
     let mut socket = Socket::of(&old).await;
     socket.subscribe("1", FOLLOW, json!({ "after": old.feed_cursor().await })).await;
-    // the newer one migrates, and serves from now on beside it
+    // the newer version migrates, and both serve from then on
     for sql in NEWER {
         app.run(sql).await;
     }

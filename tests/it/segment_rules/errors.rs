@@ -1,4 +1,4 @@
-//! What rules cannot be, with the path to it.
+//! Invalid rules, and the path to the invalid value.
 
 use campaigns_tests::{Backend, TestApp, node_passes, on_both_databases};
 use serde_json::{Value as Json, json};
@@ -14,7 +14,7 @@ fn group(rules: Vec<Json>) -> Json {
     json!({ "combinator": "and", "rules": rules })
 }
 
-/// Groups, one inside the other, with a rule in the innermost.
+/// Nested groups, with a rule in the innermost.
 fn levels(count: usize) -> Json {
     let innermost = group(vec![rule("city", "=", json!("x"))]);
     (1..count).fold(innermost, |inner, _| group(vec![inner]))
@@ -98,7 +98,7 @@ async fn invalid_rules_are_refused_with_their_path() {
             }),
             "rules.rules.1".to_owned(),
         ),
-        // what is disabled applies, and has to be right
+        // a disabled rule applies, and has to be valid
         (
             group(vec![
                 json!({ "field": "planet", "operator": "=", "value": "x", "disabled": true }),
@@ -158,7 +158,7 @@ async fn invalid_rules_are_refused_with_their_path() {
         let answer = acme.member.ask(PREVIEW, json!({ "rules": rules })).await;
         assert_eq!((answer.code(), answer.field()), ("BAD_USER_INPUT", field.as_str()), "{rules}");
     }
-    // where they are stored, the path begins at the input
+    // when rules are stored, the path starts at the input
     let wrong = nested(rule("city", "~", json!("x")));
     let create = "mutation ($rules: JSON!) { createSegment(input: { name: \"x\", filterRules: \
                   $rules }) { segment { id } } }";
@@ -190,7 +190,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
         let fields = ["opens", "sends", "clicks"];
         let number = |index: usize| rule(fields[index % 3], ">=", json!(0));
         let muted = json!({ "field": "planet", "muted": true });
-        // as editors export them
+        // as the editor exports them
         let exported = |index: usize| {
             let id = Uuid::from_u128(index as u128);
             json!({
@@ -222,7 +222,7 @@ async fn rules_up_to_every_bound_are_answered_by_both_databases() {
             let data = acme.member.data(PREVIEW, json!({ "rules": rules })).await;
             assert_eq!(data["previewSegment"]["count"], 1, "{rules}");
         }
-        // no one is the complement of everyone
+        // the complement of all contacts is empty
         for rules in
             [json!({ "combinator": "or", "not": true, "rules": [] }), rule("city", "in", json!([]))]
         {
@@ -285,7 +285,7 @@ async fn rules_of_react_querybuilder_select_whom_its_own_condition_selects(app: 
 }
 
 #[on_both_databases]
-async fn what_is_muted_is_left_out_and_what_is_disabled_applies(app: TestApp) {
+async fn muted_rules_are_ignored_and_disabled_rules_apply(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     app.run(&format!(

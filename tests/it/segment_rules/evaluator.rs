@@ -1,4 +1,4 @@
-//! What rules select, in the plainest way.
+//! A simple evaluator of rules.
 
 use std::cmp::Ordering;
 
@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Number, Value as Json};
 
 use super::people::Person;
+use crate::filters::fold;
 
-/// The fields, by their types, and the operators of each type, as they are documented.
+/// The fields by type, and the operators of each type, as documented.
 pub(super) const TEXT: &[&str] = &[
     "first_name",
     "last_name",
@@ -177,7 +178,7 @@ fn time(value: &Json, now: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(&text).unwrap().to_utc()
 }
 
-/// Exactly, where one is whole and the other is not.
+/// Compares numbers exactly, also an integer with a fraction.
 fn numbers(a: &Number, b: &Number) -> Option<Ordering> {
     match (a.as_i64(), b.as_i64()) {
         (Some(a), Some(b)) => Some(a.cmp(&b)),
@@ -193,23 +194,4 @@ fn numbers(a: &Number, b: &Number) -> Option<Ordering> {
         }
         (None, None) => a.as_f64()?.partial_cmp(&b.as_f64()?),
     }
-}
-
-/// Simple case folding, as far as the letters of the contacts go.
-fn fold(text: &str) -> Vec<char> {
-    text.chars()
-        .map(|character| match character {
-            'ς' => 'σ',
-            '\u{212a}' => 'k',
-            // lower case is more than one character: no simple folding
-            'İ' => 'İ',
-            other => {
-                let mut lower = other.to_lowercase();
-                match (lower.next(), lower.next()) {
-                    (Some(one), None) => one,
-                    _ => other,
-                }
-            }
-        })
-        .collect()
 }

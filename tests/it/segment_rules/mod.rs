@@ -1,5 +1,5 @@
-//! The rules of segments: random trees over every field and operator, held against an evaluator
-//! written in the plainest way; errors with their paths; bounds; what react-querybuilder exports.
+//! The rules of segments: random trees over every field and operator, compared with a simple
+//! evaluator; errors with their paths; bounds; exports of react-querybuilder.
 
 mod errors;
 mod evaluator;

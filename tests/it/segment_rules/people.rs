@@ -1,4 +1,4 @@
-//! Random contacts with all that rules ask about, in the database and in memory.
+//! Random contacts with values for all fields of rules, in the database and in memory.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use sea_orm::{ActiveEnum, ActiveValue::Set, Iterable};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// A contact, as an evaluator of rules sees it: the values of each field.
+/// A contact for the evaluator: the values of each field.
 #[derive(Debug, Default)]
 pub(super) struct Person {
     pub(super) id: Uuid,
@@ -26,7 +26,7 @@ pub(super) struct Person {
     pub(super) metadata: Json,
 }
 
-/// What there is.
+/// The random contacts and the rows that they refer to.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) people: Vec<Person>,
@@ -76,7 +76,7 @@ pub(super) const TEXTS: &[&str] = &[
 const URLS: &[&str] =
     &["https://example.com/", "https://example.com/Ä?a=1&b=%20", "https://EXAMPLE.com/sale", "x"];
 
-/// Values of metadata of every type, under awkward keys.
+/// Metadata with values of every type, under unusual keys.
 fn metadata(rng: &mut ChaCha8Rng) -> Option<Json> {
     let scalars = [
         json!("alpha"),
@@ -276,7 +276,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
                     id: Set(Uuid::new_v4()),
                     send_id: Set(send),
                     event_type: Set(of_type),
-                    // another program can store any url
+                    // another program can store any URL
                     url: Set(url.map(Into::into)),
                     occurred_at: Set(at.into()),
                     metadata: Set(is_soft.then(|| json!({ "bounce_type": "soft" }).into())),
@@ -329,7 +329,7 @@ pub(super) async fn make(app: &TestApp, scope: &Scope, rng: &mut ChaCha8Rng, siz
         note("suppressed", json!(suppresses));
     }
     scope.insert_all::<send::Entity>(sends).await.unwrap();
-    // some are counted, and some may still wait to be
+    // some are added to the counts, others can be pending
     let later = events.split_off(events.len() / 2);
     scope.insert_all::<event::Entity>(events).await.unwrap();
     if app.database.backend == Backend::Postgres {

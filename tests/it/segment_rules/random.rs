@@ -30,7 +30,7 @@ const METADATA: &[&str] = &[
 struct Maker<'a> {
     rng: &'a mut ChaCha8Rng,
     world: &'a World,
-    /// Every field with every operator that it takes; each is used before any is used again.
+    /// Every field with every operator that it supports. Each is used before any is repeated.
     left: Vec<(&'static str, &'static str)>,
 }
 
@@ -85,7 +85,7 @@ impl Maker<'_> {
             _ if operator.contains("ontain") || operator.ends_with("With") => self.part(field),
             "=" | "!=" => self.value(field),
             _ => loop {
-                // true and false have no order
+                // booleans cannot be ordered
                 let value = self.value(field);
                 if !value.is_boolean() {
                     break value;
@@ -130,7 +130,7 @@ impl Maker<'_> {
         Json::Array(items)
     }
 
-    /// A value that the field may have.
+    /// A value that the field can have.
     fn value(&mut self, field: &'static str) -> Json {
         if field.starts_with("metadata.") {
             let values = [
@@ -176,13 +176,13 @@ impl Maker<'_> {
             _ => json!(TEXTS.choose(self.rng).unwrap()),
         });
         match value.as_str() {
-            // the date alone
+            // only the date
             Some(time) if TIME.contains(&field) && self.rng.random_bool(0.3) => json!(time[..10]),
             _ => value,
         }
     }
 
-    /// A part of some text, perhaps in the other case.
+    /// A part of some text, possibly in the other case.
     fn part(&mut self, field: &'static str) -> Json {
         let text = if field.starts_with("metadata.") { json!("alpha") } else { self.value(field) };
         let text: Vec<char> = text.as_str().unwrap().chars().collect();
@@ -199,7 +199,7 @@ impl Maker<'_> {
     }
 }
 
-/// The ids that each of the rules selects, by last name, first name and id.
+/// The IDs that each of the rules selects, by last name, first name and ID.
 async fn previews(client: &Client, rules: &[Json]) -> Vec<Vec<Uuid>> {
     let variables: Vec<String> =
         (0..rules.len()).map(|index| format!("$r{index}: JSON!")).collect();
@@ -245,7 +245,7 @@ fn expected(world: &World, rules: &Json, now: DateTime<Utc>) -> Vec<Uuid> {
 }
 
 #[on_both_databases]
-async fn random_rules_select_what_the_plain_evaluator_selects(app: TestApp) {
+async fn random_rules_select_the_same_contacts_as_a_simple_evaluator(app: TestApp) {
     compare_with_evaluator(&app).await;
 }
 
@@ -266,7 +266,7 @@ async fn compare_with_evaluator(app: &TestApp) {
     let world = people::make(app, &acme.scope, &mut rng, 60).await;
     let mut maker = Maker { rng: &mut rng, world: &world, left: every_rule() };
     let mut rules: Vec<Json> = (0..300).map(|round| maker.group(1 + round % 4)).collect();
-    // and each rule by itself
+    // and each rule separately
     maker.left = every_rule();
     while !maker.left.is_empty() {
         rules.push(maker.rule());

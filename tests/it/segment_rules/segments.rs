@@ -15,7 +15,7 @@ use super::{
     people,
 };
 
-/// Stores a segment with any rules, as another program can.
+/// Stores a segment with any rules, as another program could.
 async fn store(acme: &Organization, rules: Json) -> Uuid {
     let id = Uuid::new_v4();
     let row = segment::ActiveModel {
@@ -67,7 +67,7 @@ async fn the_contacts_of_many_segments_are_paged_each_by_its_own_rules(app: Test
         let previewed: BTreeSet<String> =
             ids(&shown["previewSegment"]["contacts"]).into_iter().collect();
         assert_eq!(whole.iter().cloned().collect::<BTreeSet<_>>(), previewed);
-        // forwards and backwards, three at a time, beside the other segments
+        // forwards and backwards, three at a time, for all segments together
         for (size, cursor, on, edge) in [
             ("first", "after", "hasNextPage", "endCursor"),
             ("last", "before", "hasPreviousPage", "startCursor"),
@@ -116,7 +116,7 @@ async fn a_segment_is_counted_when_it_is_refreshed(app: TestApp) {
         acme.member.data(shown, json!({ "id": id })).await["segment"]["contactCount"],
         customers
     );
-    // many at once
+    // many concurrently
     let refreshes = (0..8)
         .map(|_| {
             let client = acme.member.clone();
@@ -135,7 +135,7 @@ async fn a_segment_is_counted_when_it_is_refreshed(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn stored_rules_that_cannot_be_read_break_nothing_but_themselves(app: TestApp) {
+async fn unreadable_stored_rules_affect_only_their_own_segment(app: TestApp) {
     let acme = app.organization("acme").await;
     let org = app.literal(acme.id);
     app.run(&format!("INSERT INTO contacts (org_id, first_name) VALUES ({org}, 'x')")).await;
@@ -165,7 +165,7 @@ async fn stored_rules_that_cannot_be_read_break_nothing_but_themselves(app: Test
         assert_eq!(all["segments"]["nodes"].as_array().unwrap().len(), 2);
         let data = acme.member.data(one, json!({ "id": good })).await;
         assert_eq!(data["segment"]["contacts"]["totalCount"], 1);
-        // beside it, the error is the other's alone
+        // the error is only on the invalid segment
         let both = "{ segments { nodes { id contacts { nodes { id } } } } }";
         let answer = acme.member.ask(both, json!({})).await;
         assert_eq!((answer.code(), answer.field()), ("CONFLICT", field));

@@ -1,4 +1,5 @@
-//! What triggers fill and count stays right through restores, replication and writers with SQL.
+//! Columns and counts that triggers maintain stay correct through restores, replication and writers
+//! by SQL.
 
 mod other_refusals;
 mod refused_deletions;
@@ -36,13 +37,14 @@ async fn campaigns(database: &TestDatabase, arguments: &[&str]) -> Finished {
     Binary::run(directory.path(), &[arguments, &of_database].concat()).await
 }
 
-/// What `campaigns serve --check` says of a database.
+/// Runs `campaigns serve --check` on a database.
 async fn check(database: &TestDatabase) -> Finished {
     let arguments = ["serve", "--check", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET];
     campaigns(database, &arguments).await
 }
 
-/// That one command mends everything, and that there is nothing to mend then.
+/// Asserts that `campaigns repair` repairs everything, and that nothing is left to repair. Returns
+/// its output.
 async fn repair(database: &TestDatabase) -> String {
     let repaired = campaigns(database, &["repair"]).await;
     assert_eq!(repaired.code, 0, "{} {}", repaired.out, repaired.err);
@@ -61,7 +63,7 @@ async fn repair(database: &TestDatabase) -> String {
     repaired.out
 }
 
-/// Waits until the counts are what the oracle counts, while they come nearer to it.
+/// Waits until the counts equal the oracle's, as long as the difference decreases.
 async fn until_exact(sql: &DatabaseConnection) -> Oracle {
     let (mut least, mut since) = (usize::MAX, Instant::now());
     loop {
@@ -79,7 +81,7 @@ async fn until_exact(sql: &DatabaseConnection) -> Oracle {
     }
 }
 
-/// That each event with a send is filed under it, and has a place in the feed of its own.
+/// Asserts that each event with a send is filed under it, and has its own position in the feed.
 async fn assert_filed(sql: &DatabaseConnection, oracle: &Oracle) {
     let misfiled = "campaign_events AS e JOIN campaign_sends AS s ON s.id = e.send_id AND s.org_id \
                     = e.org_id WHERE e.send_campaign_id <> s.campaign_id OR e.send_contact_id <> \

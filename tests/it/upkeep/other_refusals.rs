@@ -1,4 +1,5 @@
-//! Writes that other programs refuse in their own ways: each is a conflict that names what refuses.
+//! Writes that other programs refuse in unusual ways: each is a conflict that names the trigger or
+//! column.
 
 use campaigns_tests::{Backend, TestApp, on_both_databases};
 use serde_json::json;
@@ -22,7 +23,7 @@ async fn an_error_that_a_trigger_raises_is_a_conflict_with_any_code() {
         assert_eq!(answer.code(), "CONFLICT", "{code} {:#}", answer.body);
         let message = answer.error()["message"].as_str().unwrap();
         assert_eq!(message, "The trigger function refuse of the database does not allow this.");
-        // it is not tried again
+        // it is not retried
         let statements = app.statements();
         let inserts =
             statements.iter().filter(|of| of.sql.starts_with("INSERT INTO \"campaigns\""));
@@ -32,7 +33,7 @@ async fn an_error_that_a_trigger_raises_is_a_conflict_with_any_code() {
 }
 
 #[tokio::test]
-async fn a_text_that_a_column_has_no_room_for_is_a_conflict() {
+async fn a_text_that_is_too_long_for_a_column_is_a_conflict() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     app.run("ALTER TABLE campaigns ALTER COLUMN name TYPE varchar(20)").await;

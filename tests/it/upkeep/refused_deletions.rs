@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::check;
 
-/// What keeps the rows of a table: its name, and the statements that create and drop it.
+/// An object that keeps the rows of a table: its name, and the statements that create and drop it.
 struct Keeper {
     name: String,
     create: String,
     drop: String,
 }
 
-/// A trigger that returns null, or ignores, before a change.
+/// A trigger that skips a row before a change.
 fn trigger(app: &TestApp, table: &str, change: &str, condition: &str) -> Keeper {
     let name = format!("keep_{table}");
     let (create, drop) = match app.database.backend {
@@ -37,7 +37,8 @@ fn trigger(app: &TestApp, table: &str, change: &str, condition: &str) -> Keeper 
     Keeper { name: format!("trigger {name}"), create, drop }
 }
 
-/// A trigger that fails after a deletion, at the end of its transaction where the database can do that.
+/// A trigger that fails after a deletion, at the end of its transaction if the database supports
+/// that.
 fn late(app: &TestApp, table: &str) -> Keeper {
     let (create, drop) = match app.database.backend {
         Backend::Postgres => (
@@ -67,7 +68,8 @@ fn rule(table: &str, change: &str) -> Keeper {
     }
 }
 
-/// That a deletion is refused by name and changes nothing, and succeeds once nothing refuses it.
+/// Asserts that a refused deletion names the trigger or rule and changes nothing, and succeeds once
+/// that is dropped.
 async fn assert_refused(app: &TestApp, acme: &Organization, what: &str, id: Uuid, keeper: &Keeper) {
     app.run(&keeper.create).await;
     let before = app.deletable_rows().await;
@@ -101,7 +103,7 @@ async fn populated(app: &TestApp) -> (Organization, Uuid, Uuid) {
 }
 
 #[on_both_databases]
-async fn what_a_trigger_keeps_is_deleted_completely_or_not_at_all(app: TestApp) {
+async fn rows_that_a_trigger_keeps_are_deleted_completely_or_not_at_all(app: TestApp) {
     let (acme, campaign, segment) = populated(&app).await;
     for table in ["campaigns", "campaign_sends", "campaign_events", "campaign_lists"] {
         let keeper = trigger(&app, table, "DELETE", "true");
@@ -130,7 +132,7 @@ async fn what_a_trigger_keeps_is_deleted_completely_or_not_at_all(app: TestApp) 
 }
 
 #[tokio::test]
-async fn what_a_rule_keeps_is_deleted_completely_or_not_at_all() {
+async fn rows_that_a_rule_keeps_are_deleted_completely_or_not_at_all() {
     for database in [TestDatabase::new(Backend::Postgres).await, TestDatabase::adopted().await] {
         let app = TestApp::on_database(database).start().await;
         let (acme, campaign, segment) = populated(&app).await;
@@ -147,7 +149,7 @@ async fn what_a_rule_keeps_is_deleted_completely_or_not_at_all() {
 }
 
 #[on_both_databases]
-async fn triggers_that_let_rows_go_are_in_the_way_of_no_deletion(app: TestApp) {
+async fn triggers_that_allow_a_deletion_do_not_prevent_it(app: TestApp) {
     let (acme, campaign, _) = populated(&app).await;
     app.run("CREATE TABLE gone (what text)").await;
     let tables = ["campaigns", "campaign_sends", "campaign_events", "campaign_lists"];
@@ -169,13 +171,13 @@ async fn triggers_that_let_rows_go_are_in_the_way_of_no_deletion(app: TestApp) {
     let events = app.count(&format!("campaign_events WHERE send_campaign_id = {id}")).await;
     let query = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
     acme.admin.data(query, json!({ "id": campaign })).await;
-    // what was rehearsed left nothing behind
+    // the rehearsal left nothing behind
     assert_eq!(app.count("gone WHERE what = 'campaigns'").await, 1);
     assert_eq!(app.count("gone WHERE what = 'campaign_events'").await, events);
 }
 
 #[on_both_databases]
-async fn a_row_that_is_kept_as_it_is_exists(app: TestApp) {
+async fn a_row_that_a_trigger_keeps_is_not_reported_as_missing(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(4).await;
     let name = "mutation ($id: ID!, $name: String!) { updateCampaign(input: { id: $id, name: $name }) { \

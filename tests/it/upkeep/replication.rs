@@ -1,4 +1,4 @@
-//! Rows that logical replication brings, from the initial copy on.
+//! Rows from logical replication, including the initial copy.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::{assert_filed, check, count, repair, run, until_exact};
 
 const NEIGHBOURS: &str = "organizations, users, memberships, contacts, companies, \
      contact_companies, campaigns, campaign_segments, campaign_lists, campaign_sends";
-/// What a publication can publish of the tables.
+/// The publications of the tables.
 const PUBLICATIONS: [(&str, &str); 3] = [
     ("tables", "FOR TABLE {neighbours}, campaign_events"),
     (
@@ -30,14 +30,14 @@ async fn server() -> Postgres {
     .await
 }
 
-/// Subscribes a database to a publication of another one of the same server.
+/// Subscribes a database to a publication of another database on the same server.
 async fn subscribe(
     publisher: &DatabaseConnection,
     subscriber: &DatabaseConnection,
     from: &TestDatabase,
     name: &str,
 ) {
-    // in one server, the slot has to be made first
+    // on the same server, the slot has to be created first
     run(publisher, &format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"))
         .await;
     run(
@@ -51,7 +51,7 @@ async fn subscribe(
     .await;
 }
 
-/// Ends a subscription, and leaves its slot.
+/// Disables a subscription, and keeps its slot.
 async fn disable(subscriber: &DatabaseConnection, name: &str) {
     run(
         subscriber,
@@ -62,9 +62,9 @@ async fn disable(subscriber: &DatabaseConnection, name: &str) {
     .await;
 }
 
-/// Drops a subscription, once all of the server are disabled and at rest: in one server, the slot
-/// of a table that is copied is made when all transactions have ended, and the one that drops the
-/// subscription waits for that slot.
+/// Drops a subscription after all subscriptions of the server are disabled and idle. Otherwise, on
+/// one server, dropping it waits for the slot of a copied table, which is created once all
+/// transactions have ended.
 async fn drop_subscription(
     publisher: &DatabaseConnection,
     subscriber: &DatabaseConnection,
@@ -79,7 +79,7 @@ async fn drop_subscription(
     run(subscriber, &format!("DROP SUBSCRIPTION {name}")).await;
 }
 
-/// Waits until a subscriber has all that its publisher has.
+/// Waits until a subscriber has all rows of its publisher.
 async fn until_same(publisher: &DatabaseConnection, subscriber: &DatabaseConnection) {
     let mut since = Instant::now();
     let mut last = Vec::new();
@@ -110,7 +110,7 @@ async fn until_same(publisher: &DatabaseConnection, subscriber: &DatabaseConnect
     }
 }
 
-/// Writes of each kind, as the publisher's programs do them.
+/// Writes of each kind by the publisher's programs.
 const WRITES: [&str; 9] = [
     "INSERT INTO campaign_events (org_id, send_id, event_type, url) SELECT org_id, id, 'click', \
      'https://x.example/' FROM campaign_sends LIMIT 30",
@@ -157,7 +157,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     }
     for (name, database, sql) in &subscribers {
         until_same(&app.sql, sql).await;
-        // with a service on it, which finds what was copied at once with its send
+        // with a service on it, which files events that were copied concurrently with their sends
         let subscriber =
             TestApp::on_database(TestDatabase::at(Backend::Postgres, &database.url)).start().await;
         let oracle = until_exact(sql).await;
@@ -176,7 +176,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
     let of_publisher = Oracle::of(&app.sql).await;
     for (name, database, sql) in &subscribers {
         until_same(&app.sql, sql).await;
-        // it is not served now, and nothing is left to find
+        // no service runs on it now, and no event is pending
         let oracle = assert_exact(sql).await;
         assert_eq!(oracle.events, of_publisher.events, "{name}");
         assert_filed(sql, &oracle).await;
@@ -199,7 +199,7 @@ async fn a_subscriber_counts_what_the_initial_copy_and_replication_bring() {
 }
 
 #[tokio::test]
-async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
+async fn replication_continues_while_triggers_do_not_fire_and_is_repaired_later() {
     let postgres = server().await;
     let app = TestApp::on_database(postgres.database("publisher").await).start().await;
     let acme = app.organization("acme").await;
@@ -209,7 +209,7 @@ async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
         app.run(&format!("CREATE PUBLICATION {name} {publishes}")).await;
         let database = postgres.database(&format!("of_{name}")).await;
         let sql = database.connect_once().await;
-        // as a restore of data leaves them: they do not fire for the worker of replication
+        // as after a restore of data: they do not fire for replication workers
         for table in ["campaign_events", "campaign_sends"] {
             run(
                 &sql,
@@ -231,7 +231,7 @@ async fn replication_goes_on_while_triggers_do_not_fire_and_is_mended_then() {
         repair(&database).await;
         let oracle = assert_exact(&sql).await;
         assert_filed(&sql, &oracle).await;
-        // from then on by itself
+        // from then on automatically
         for write in WRITES {
             app.run(write).await;
         }

@@ -1,4 +1,4 @@
-//! Dumps that PostgreSQL's own programs restore, in each way that they have.
+//! Dumps restored by PostgreSQL's programs, with each of their options.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ use super::{
     waiting::{assert_receives, follow},
 };
 
-/// A database with rows of two organizations, of which some changes wait to be counted.
+/// A database with rows of two organizations and pending changes.
 async fn source() -> TestDatabase {
     let app = TestApp::on(Backend::Postgres).start().await;
     for slug in ["acme", "other"] {
@@ -33,8 +33,7 @@ async fn source() -> TestDatabase {
     database
 }
 
-/// Runs a program of PostgreSQL in a directory. Some errors are to be expected where rows are there
-/// already.
+/// Runs a program of PostgreSQL in a directory. Errors are expected if rows exist already.
 fn program(directory: &Path, name: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(postgres_program(name));
     let done = command.args(arguments).current_dir(directory).output().unwrap();
@@ -44,8 +43,8 @@ fn program(directory: &Path, name: &str, arguments: &[&str]) -> bool {
     done.status.success()
 }
 
-/// That a restored database has the rows of its source, the right counts, and each event in the
-/// feed once, and that what is written to it then is right as well.
+/// Asserts that a restored database has the rows of its source, correct counts, and each event once
+/// in the feed, also after more writes.
 async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
     let sql = database.connect_once().await;
     let oracle = assert_exact(&sql).await;
@@ -78,7 +77,7 @@ async fn assert_restored(name: &str, database: &TestDatabase, source: &Oracle) {
 }
 
 #[tokio::test]
-async fn a_restored_database_counts_right_whichever_way_it_was_restored() {
+async fn a_restored_database_counts_correctly_after_any_way_to_restore() {
     let source = source().await;
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
@@ -112,7 +111,7 @@ async fn a_restored_database_counts_right_whichever_way_it_was_restored() {
                 &[&into[..], &["-q", "-v", "ON_ERROR_STOP=1", "-f", "whole.sql"]].concat()
             )),
         }
-        // triggers fire as they should, and were not there all the time
+        // the triggers fire, but were missing during the restore
         let checked = check(&database).await;
         assert_eq!(checked.code, 0, "{way}: {}", checked.out);
         assert!(checked.out.contains("created again, as by a restore"), "{way}: {}", checked.out);
@@ -123,7 +122,7 @@ async fn a_restored_database_counts_right_whichever_way_it_was_restored() {
             "{way}: {repaired}"
         );
     }
-    // over a database that is there
+    // into an existing database
     for way in ["pg_restore", "psql"] {
         let app = TestApp::on(Backend::Postgres).start().await;
         app.organization("former").await.populated(5).await;
@@ -160,7 +159,7 @@ async fn the_data_of_a_dump_counts_once_in_a_migrated_database() {
     for way in ["--disable-triggers", "with triggers", "replica"] {
         let database = TestDatabase::new(Backend::Postgres).await;
         let into = ["-d", &database.url];
-        // the rows of migrations are there already, so that each of these has errors to tell
+        // the rows of migrations exist already, so each of these reports errors
         let done = match way {
             "--disable-triggers" => program(
                 at,
@@ -191,7 +190,7 @@ async fn the_data_of_a_dump_counts_once_in_a_migrated_database() {
                 "{}",
                 checked.out
             );
-            // counts are right before it is mended, and what is written counts once
+            // counts are correct before the repair, and new rows count once
             let sql = database.connect_once().await;
             assert_exact(&sql).await;
             run(
@@ -210,7 +209,7 @@ async fn the_data_of_a_dump_counts_once_in_a_migrated_database() {
         } else {
             assert_eq!(checked.code, 0, "{}", checked.out);
             assert!(
-                checked.out.contains("`campaigns repair` compares and mends"),
+                checked.out.contains("`campaigns repair` compares and corrects the counts"),
                 "{}",
                 checked.out
             );
@@ -222,7 +221,7 @@ async fn the_data_of_a_dump_counts_once_in_a_migrated_database() {
 
 #[tokio::test]
 async fn a_plain_database_is_loaded_without_triggers() {
-    // sends and events of a program that knows the documented columns alone
+    // sends and events of a program that knows only the documented columns
     let source = TestDatabase::new(Backend::Postgres).await;
     while campaigns_migration::down(&source.url).await.unwrap().as_deref() != Some("m0007_feed") {}
     let sql = source.connect_once().await;

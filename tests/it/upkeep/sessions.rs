@@ -1,4 +1,4 @@
-//! What a database makes of each session: its encoding, and the defaults of its settings.
+//! The encoding of a database, and the defaults of its sessions.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use super::{campaigns, check, run};
 const PATIENCE: Duration = Duration::from_mins(1);
 const DELETE: &str = "mutation ($id: ID!) { deleteCampaign(id: $id) { id } }";
 
-/// The database without what the last parameter of its address names.
+/// The name of the database.
 fn name(database: &TestDatabase) -> &str {
     database.url.rsplit('/').next().expect("an address has a slash")
 }
 
-/// What each command answers that has to refuse a database.
+/// The errors of all commands that have to refuse a database.
 async fn refusals(database: &TestDatabase) -> Vec<String> {
     let mut refusals = Vec::new();
     let secret = ["serve", "--listen", "127.0.0.1:0", "--jwt-secret", super::SECRET];
@@ -176,7 +176,7 @@ async fn sessions_in_which_triggers_do_not_fire_are_refused_by_name() {
     }
 }
 
-/// Sets defaults of sessions that would change what statements mean, or end them early.
+/// Sets defaults of sessions that would change the meaning of statements or end them early.
 async fn set_defaults(sql: &DatabaseConnection, database: &TestDatabase, isolation: &str) {
     for setting in [
         &format!("default_transaction_isolation = '{isolation}'"),

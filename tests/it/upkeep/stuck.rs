@@ -1,5 +1,5 @@
-//! What other programs change about tables and rows so that events cannot be filed, or values are missing:
-//! each command ends, and names it.
+//! Changes by other programs because of which events cannot be filed or values are missing: each
+//! command ends and names them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn ended(database: &TestDatabase, arguments: &[&str]) -> Finished {
     done.unwrap_or_else(|_| panic!("{arguments:?} does not end"))
 }
 
-/// An organization with a campaign that has an ID, and an event of it. Returns the event.
+/// An organization with a campaign with this ID, and an event of it. Returns the event's ID.
 async fn event_of(app: &TestApp, campaign: Uuid) -> Uuid {
     let acme = app.organization("acme").await;
     let (event, send) = (Uuid::new_v4(), Uuid::new_v4());
@@ -41,7 +41,7 @@ async fn events_of_a_campaign_with_the_nil_id_are_named_and_each_command_ends() 
         assert_eq!(done.code, 1, "{arguments:?} {} {}", done.out, done.err);
         assert!(done.err.contains(&event.to_string()), "{}", done.err);
     }
-    // a row that can be filed is not held up by it
+    // it does not prevent other events from being filed
     let doctor = ended(&app.database, &["doctor"]).await;
     assert!(doctor.out.contains(&event.to_string()), "{}", doctor.out);
 }
@@ -75,7 +75,7 @@ async fn a_table_that_inherits_is_named_and_each_command_ends() {
 }
 
 #[tokio::test]
-async fn tables_that_inherit_and_links_that_are_equal_though_they_differ_are_not_adopted() {
+async fn tables_that_inherit_and_links_with_a_nondeterministic_collation_are_not_adopted() {
     let statuses = campaigns_tests::Statuses::Documented;
     let database = TestDatabase::of_other_program(statuses).await;
     let sql = database.connect().await;

@@ -1,5 +1,5 @@
-//! Triggers that are turned off and on: nothing counts twice, what does not count is found, and one
-//! command mends it.
+//! Triggers that are turned off and on: nothing counts twice, missing counts are found, and one
+//! command repairs them.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn filled(backend: Backend) -> (TestDatabase, DatabaseConnection, Uuid) {
     (database, sql, acme.id)
 }
 
-/// SQL that does this to each trigger of a table.
+/// SQL that changes each trigger of a table.
 fn each_trigger(table: &str, enable: &str) -> String {
     format!(
         "DO $$ DECLARE t record; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = \
@@ -60,7 +60,7 @@ fn writes() -> Vec<String> {
 
 #[tokio::test]
 async fn however_triggers_are_enabled_nothing_counts_twice() {
-    // what each way to enable all triggers leaves, and in which sessions everything counts then
+    // each way to enable all triggers, and the sessions in which everything counts afterwards
     for (enable, origin, replica) in [
         ("ENABLE TRIGGER", true, false),
         ("ENABLE ALWAYS TRIGGER", true, true),
@@ -92,15 +92,15 @@ async fn however_triggers_are_enabled_nothing_counts_twice() {
             assert_eq!(exact, counts, "{enable} in {session}");
             run(&sql, "SET session_replication_role = origin").await;
             let checked = check(&database).await;
-            // all that is to be always, is
+            // all triggers fire always
             let fires = enable == "ENABLE ALWAYS TRIGGER";
             assert_eq!(checked.code == 0, fires, "{enable}: {}", checked.out);
             assert!(
-                fires || checked.out.contains("`campaigns repair` mends all of it"),
+                fires || checked.out.contains("`campaigns repair` corrects both"),
                 "{}",
                 checked.out
             );
-            // also for those who do not heed it
+            // `stats rebuild` refuses as well
             let refused = campaigns(&database, &["stats", "rebuild"]).await;
             assert_eq!(refused.code == 0, fires, "{enable}: {}", refused.err);
             repair(&database).await;
@@ -189,7 +189,7 @@ async fn a_send_that_bounces_after_triggers_were_off_counts_once() {
 }
 
 #[tokio::test]
-async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
+async fn triggers_that_were_off_for_a_time_are_detected_once_they_are_on() {
     let (database, sql, _) = filled(Backend::Postgres).await;
     let checked = check(&database).await;
     assert!(checked.code == 0 && !checked.out.contains("note    triggers"), "{}", checked.out);
@@ -197,7 +197,7 @@ async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
         ("DISABLE TRIGGER campaign_counts_update", "ENABLE TRIGGER campaign_counts_update"),
         ("DISABLE TRIGGER campaign_counts_insert", "ENABLE TRIGGER campaign_counts_insert"),
     ] {
-        // as they were, to the letter
+        // each is enabled in its original mode
         run(&sql, &format!("ALTER TABLE campaign_sends {off}")).await;
         run(&sql, "UPDATE campaign_sends SET status = 'failed' WHERE status = 'delivered'").await;
         run(
@@ -222,7 +222,7 @@ async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
         assert!(repaired.contains("counted   organization"), "{repaired}");
         assert_exact(&sql).await;
     }
-    // where nothing was written, there is nothing to count again, and it is forgotten
+    // if nothing was written meanwhile, the counts are compared and not counted again
     let enable = each_trigger("campaign_events", "ENABLE ALWAYS TRIGGER");
     run(
         &sql,
@@ -234,7 +234,7 @@ async fn triggers_that_were_off_for_a_time_are_noticed_when_they_are_back() {
 }
 
 #[tokio::test]
-async fn stats_rebuild_mends_what_triggers_have_missed() {
+async fn stats_rebuild_corrects_counts_that_triggers_have_missed() {
     let (database, sql, _) = filled(Backend::Postgres).await;
     for table in TABLES {
         run(&sql, &format!("ALTER TABLE {table} DISABLE TRIGGER ALL")).await;
@@ -254,7 +254,7 @@ async fn stats_rebuild_mends_what_triggers_have_missed() {
     assert_eq!(campaigns(&database, &["stats", "check"]).await.code, 0);
     let oracle = assert_exact(&sql).await;
     assert_filed(&sql, &oracle).await;
-    // what was filed while it was counted counts once
+    // events that are filed during the count count once
     for write in writes() {
         run(&sql, &write).await;
     }
@@ -266,7 +266,7 @@ async fn references_that_are_not_checked_are_found_and_checked_again() {
     let (database, sql, _) = filled(Backend::Postgres).await;
     run(&sql, "ALTER TABLE campaign_sends DISABLE TRIGGER ALL").await;
     run(&sql, &each_trigger("campaign_sends", "ENABLE ALWAYS TRIGGER")).await;
-    // its events stay where they are
+    // the events of deleted sends stay, because the triggers of references are off
     run(
         &sql,
         "DELETE FROM campaign_sends WHERE id IN (SELECT send_id FROM campaign_events LIMIT 3)",
@@ -285,7 +285,7 @@ async fn references_that_are_not_checked_are_found_and_checked_again() {
 }
 
 #[tokio::test]
-async fn a_running_service_says_that_triggers_do_not_fire() {
+async fn a_running_service_logs_that_triggers_do_not_fire() {
     let (database, sql, _) = filled(Backend::Postgres).await;
     let directory = tempfile::tempdir().unwrap();
     let mut service = Binary::start(directory.path(), &serve_arguments(&database.url)).await;
@@ -334,10 +334,10 @@ async fn a_trigger_that_was_dropped_is_created_again() {
 }
 
 #[tokio::test]
-async fn places_that_a_writer_brought_along_are_made_unique() {
+async fn positions_that_a_writer_sets_are_made_unique() {
     let (database, sql, org) = filled(Backend::Postgres).await;
     run(&sql, "ALTER TABLE campaign_events DISABLE TRIGGER ALL").await;
-    // those of another database: some that are given already, and some that are not yet
+    // positions from another database: some already in use, some not yet
     run(
         &sql,
         &format!(
@@ -364,7 +364,7 @@ async fn places_that_a_writer_brought_along_are_made_unique() {
     assert!(repaired.contains("events to the end of the feed"), "{repaired}");
     let oracle = assert_exact(&sql).await;
     assert_filed(&sql, &oracle).await;
-    // and what comes now is behind all of them
+    // new events come after all of them
     run(
         &sql,
         "INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' \
@@ -405,7 +405,7 @@ async fn the_list_of_triggers_is_that_of_the_database() {
 }
 
 #[on_both_databases]
-async fn counts_are_what_they_were_when_the_migration_is_undone_and_done_again(app: TestApp) {
+async fn counts_are_the_same_after_undoing_and_repeating_the_migration(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(8).await;
     app.run(

@@ -1,4 +1,5 @@
-//! Events that come before their sends, or while triggers are off: they wait, and nothing fails.
+//! Events that arrive before their sends, or while triggers are off: they are pending, and nothing
+//! fails.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::{assert_filed, count, run, until_exact};
 
-/// A contact on the list of a campaign, with a send and an event of it that are not stored yet.
+/// A contact on the list of a campaign, and a send and an event for it that are not stored yet.
 struct Late {
     campaign: Uuid,
     contact: Uuid,
@@ -60,8 +61,7 @@ impl Late {
         }
     }
 
-    /// Whether the contact is suppressed, and how many sends are queued for it and how many are not
-    /// for this reason.
+    /// Whether the contact is suppressed, and the numbers of sends that are queued and suppressed.
     async fn queued(&self, organization: &Organization) -> (bool, i64, i64) {
         let query = "query ($id: ID!) { contact(id: $id) { suppression { reason } } }";
         let data = organization.member.data(query, json!({ "id": self.contact })).await;
@@ -72,7 +72,7 @@ impl Late {
     }
 }
 
-/// The ids of an organization's events, in the order of the feed and in that of their time.
+/// The IDs of an organization's events, in feed order and by time.
 async fn listed(organization: &Organization) -> [Vec<String>; 2] {
     let query = "{ feed: events(first: 500) { totalCount nodes { id campaign { id } contact { id } \
                  send { id } } } latest: events(first: 500, orderBy: [{ field: OCCURRED_AT }]) { \
@@ -95,7 +95,7 @@ pub(super) async fn follow(organization: &Organization) -> Socket {
     socket
 }
 
-/// That a follower hears each of these events once, and then the one that is written now.
+/// Asserts that a follower receives each of these events once, and then a new event.
 pub(super) async fn assert_receives(
     app: &TestApp,
     organization: &Organization,
@@ -119,7 +119,7 @@ pub(super) async fn assert_receives(
 }
 
 #[on_both_databases]
-async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_there(app: TestApp) {
+async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_exists(app: TestApp) {
     let acme = app.organization("acme").await;
     acme.populated(6).await;
     let before = listed(&acme).await;
@@ -128,13 +128,13 @@ async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_t
     let mut follower = follow(&acme).await;
     let sql = app.database.connect_once().await;
     match app.database.backend {
-        // as the worker of logical replication
+        // as a replication worker
         Backend::Postgres => run(&sql, "SET session_replication_role = replica").await,
         Backend::Sqlite => run(&sql, "PRAGMA foreign_keys = off").await,
     }
     run(&sql, &late.event).await;
     run(&sql, &other.event).await;
-    // nothing shows it, and nothing fails
+    // it is not shown anywhere, and nothing fails
     assert_eq!(listed(&acme).await, before);
     let data = acme
         .member
@@ -156,7 +156,7 @@ async fn an_event_before_its_send_counts_and_suppresses_as_soon_as_the_send_is_t
 }
 
 #[on_both_databases]
-async fn an_event_that_loses_its_send_leaves_the_feed_and_comes_back_to_its_place(app: TestApp) {
+async fn an_event_that_loses_its_send_leaves_the_feed_and_returns_to_its_position(app: TestApp) {
     let acme = app.organization("acme").await;
     let made = acme.populated(6).await;
     let mut follower = follow(&acme).await;
@@ -202,7 +202,7 @@ async fn an_event_before_its_send_in_one_transaction_is_filed_with_it() {
         assert_eq!(late.queued(&acme).await, (true, 0, 1));
         let oracle = assert_exact(&app.sql).await;
         assert_filed(&app.sql, &oracle).await;
-        // with one statement each, and with both in one
+        // both in one statement
         let both = Late::new(&app, &acme, "unsubscribe").await;
         app.run(&format!("WITH s AS ({} RETURNING 1) {}", both.send, both.event)).await;
         assert_eq!(both.queued(&acme).await, (true, 0, 1));
@@ -223,7 +223,7 @@ async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
     for sql in &sessions {
         run(sql, "SET session_replication_role = replica; BEGIN").await;
     }
-    // neither sees what the other has not committed
+    // neither transaction sees the uncommitted row of the other
     for late in &lates {
         run(&sessions[0], &late.event).await;
         run(&sessions[1], &late.send).await;
@@ -239,13 +239,13 @@ async fn an_event_and_its_send_that_are_written_at_once_find_each_other() {
 }
 
 #[tokio::test]
-async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_nothing_up() {
+async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_delay_nothing() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     acme.populated(10).await;
     let org = app.literal(acme.id);
     app.run("ALTER TABLE campaign_events DISABLE TRIGGER USER").await;
-    // as many again without a send, the first and the last in the order of their sends among them
+    // the same number without a send, including the first and the last in the order of sends
     app.run(&format!(
         "BEGIN; SET LOCAL session_replication_role = replica; \
          INSERT INTO campaign_events (org_id, send_id, event_type) SELECT org_id, id, 'open' FROM \
@@ -257,7 +257,7 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
          ('ffffffff-ffff-ffff-ffff-ffffffffffff')) AS v(send); COMMIT"
     ))
     .await;
-    // with any values that a writer gives these columns
+    // with any values of these columns
     app.run(&format!(
         "INSERT INTO campaign_events (org_id, send_id, event_type, feed_position, \
          send_campaign_id, send_contact_id) SELECT {org}, id, 'click', NULL, campaign_id, \
@@ -281,7 +281,7 @@ async fn a_backlog_of_events_is_filed_in_steps_and_those_without_a_send_hold_not
 }
 
 #[tokio::test]
-async fn an_index_has_the_events_that_wait_and_finds_none_at_once() {
+async fn an_index_has_only_pending_events_and_finds_none_at_once() {
     let app = TestApp::on(Backend::Postgres).start().await;
     let acme = app.organization("acme").await;
     acme.populated(20).await;
@@ -290,7 +290,7 @@ async fn an_index_has_the_events_that_wait_and_finds_none_at_once() {
          FROM campaign_sends, generate_series(1, 200)",
     )
     .await;
-    // whether statistics know it or not
+    // with and without statistics
     for analyze in ["SELECT 1", "ANALYZE"] {
         app.run(analyze).await;
         let sql = app.database.connect_once().await;

@@ -1,4 +1,4 @@
-//! Programs that write sends and events with any SQL of their database.
+//! Programs that write sends and events with any SQL.
 
 use campaigns_tests::{Backend, TestDatabase, assert_exact};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{assert_filed, run};
 
-/// Two organizations with campaigns and contacts, and the IDs that their sends and events can have:
-/// few, so that they meet.
+/// Two organizations with campaigns and contacts, and a few IDs for their sends and events, so that
+/// writes collide.
 struct World {
     is_sqlite: bool,
     organizations: Vec<Uuid>,
@@ -168,7 +168,7 @@ impl World {
         sql.split("; ").map(str::to_owned).collect()
     }
 
-    /// What SQLite alone has: rowid, and REPLACE of rows that others refer to.
+    /// Writes that only SQLite supports: by rowid, and REPLACE of referenced rows.
     fn write_as_sqlite(&self, rng: &mut ChaCha8Rng, of_event: &str, of_send: &str) -> Vec<String> {
         let number = rng.random_range(1..12);
         let (event, send) = (self.one(rng, &self.events), self.one(rng, &self.sends));
@@ -206,7 +206,7 @@ impl World {
         vec![or_something(rng, &sql)]
     }
 
-    /// What PostgreSQL alone has.
+    /// Writes that only PostgreSQL supports.
     fn write_as_postgres(
         rng: &mut ChaCha8Rng,
         org: &str,
@@ -234,7 +234,7 @@ impl World {
     }
 }
 
-/// The same with one of SQLite's ways to resolve a conflict.
+/// The statement with one of SQLite's conflict clauses.
 fn or_something(rng: &mut ChaCha8Rng, sql: &str) -> String {
     let ways = ["", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT"];
     let or = ways.choose(rng).unwrap();
@@ -252,7 +252,7 @@ async fn try_all(
     sql.execute_unprepared(begin).await?;
     for statement in statements {
         if let Err(error) = sql.execute_unprepared(statement).await {
-            // OR FAIL keeps what it has done, and a transaction may be over
+            // OR FAIL keeps its changes, and the transaction may have ended
             sql.execute_unprepared("COMMIT").await.ok();
             return Err(error);
         }
@@ -264,7 +264,7 @@ async fn try_all(
     done.map(|_| ())
 }
 
-/// Writes at random and holds the counts and the feed against the oracle after each write.
+/// Writes at random, and compares the counts and the feed with the oracle after each write.
 async fn write_at_random(database: &TestDatabase, seed: u64, steps: usize) {
     let is_sqlite = database.backend == Backend::Sqlite;
     let sql = database.connect_once().await;
@@ -334,7 +334,7 @@ async fn rows_that_sqlite_replaces_are_counted_once() {
     }
 }
 
-/// Lets references be checked at the end of a transaction.
+/// Defers the checks of references to the end of a transaction.
 async fn defer_references(database: &TestDatabase) {
     let sql = database.connect_once().await;
     run(

@@ -1,4 +1,4 @@
-//! Attributes that make a test of an `async fn` for each database.
+//! Attributes that create a test of an `async fn` for each database.
 //!
 //! The function takes a running `TestApp`. It stays as it is, and a module of the same name holds
 //! its tests, one per database: `a_member_cannot_delete_a_campaign::sqlite` and so on.
@@ -8,7 +8,7 @@ use proc_macro2::{Ident, TokenStream as Tokens};
 use quote::quote;
 use syn::{Error, ItemFn, MetaNameValue, parse::Nothing, parse_macro_input};
 
-/// Makes a test of the function on SQLite and one on PostgreSQL.
+/// Creates a test of the function on SQLite and one on PostgreSQL.
 ///
 /// `#[on_both_databases(settings = EXPRESSION)]` starts the service with these settings.
 #[proc_macro_attribute]
@@ -34,8 +34,8 @@ pub fn on_both_databases(arguments: TokenStream, item: TokenStream) -> TokenStre
     with_tests(&function, &apps)
 }
 
-/// Makes a test of the function on SQLite and one on PostgreSQL, and three more on PostgreSQL: on a
-/// schema that another program made, behind row security, and behind a pooler.
+/// Creates a test of the function on SQLite and one on PostgreSQL, and three more on PostgreSQL: on
+/// the schema of another program, behind row security, and behind a pooler.
 #[proc_macro_attribute]
 pub fn on_every_database(arguments: TokenStream, item: TokenStream) -> TokenStream {
     parse_macro_input!(arguments as Nothing);

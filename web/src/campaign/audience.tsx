@@ -6,7 +6,7 @@ import type { EngagementEventType, FunnelFragment, ReactionFragment, SendFilter 
 import { AUDIENCES, type Audience as Who } from "../search";
 import { fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { Panel } from "../ui/states";
 import { ReloadButton } from "./reload-button";

@@ -2,7 +2,8 @@ import { graphql } from "../../__generated__";
 import type { LinkFragment } from "../../__generated__/graphql";
 import { count, day } from "../ui/format";
 import { useStableQuery, useRevision } from "../ui/query";
-import { type Column, Rows } from "../ui/rows";
+import { Rows } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { Empty, Failed, Loading, Panel } from "../ui/states";
 
 export const LinkOf = graphql(`

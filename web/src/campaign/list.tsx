@@ -11,7 +11,7 @@ import { Confirm } from "../ui/confirm";
 import { count, day, fullName, NONE } from "../ui/format";
 import { usePages } from "../ui/pages";
 import { Picker } from "../ui/picker";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { messageOf, Panel } from "../ui/states";
 

@@ -10,7 +10,7 @@ import { Confirm } from "../ui/confirm";
 import { Dialog } from "../ui/dialog";
 import { count, fullName, moment, NONE, word } from "../ui/format";
 import { usePages } from "../ui/pages";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { messageOf } from "../ui/states";
 import { StatusBadge } from "../ui/status-badge";

@@ -12,7 +12,7 @@ import { day, eventName, fullName, NONE, second, word } from "../ui/format";
 import { useStableQuery } from "../ui/query";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { Failed, Loading, messageOf, Missing, Panel } from "../ui/states";
 import { Unsubscribe } from "./unsubscribe";

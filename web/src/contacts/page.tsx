@@ -1,5 +1,5 @@
 import { Group, NativeSelect, Stack, Text } from "@mantine/core";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { graphql } from "../../__generated__";
 import type { ContactFilter, ContactRowFragment } from "../../__generated__/graphql";
@@ -7,11 +7,12 @@ import type { Chosen } from "../ui/choice";
 import { fullName, NONE, word } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { SearchBox } from "../ui/search-box";
 import { Panel } from "../ui/states";
 import { AddToList } from "./add-to-list";
+import { CONTACT_COLUMNS } from "./columns";
 
 const ContactList = graphql(`
   query ContactList($filter: ContactFilter, $after: String) {
@@ -30,31 +31,13 @@ const ContactList = graphql(`
 
 export const ContactRow = graphql(`
   fragment ContactRow on Contact {
-    id
-    firstName
-    lastName
-    email
-    type
-    city
-    country
+    ...ContactColumns
     suppression { reason }
   }
 `);
 
 const COLUMNS: Column<ContactRowFragment>[] = [
-  {
-    id: "name",
-    title: "Name",
-    cell: (contact) => (
-      <Link to="/contacts/$id" params={{ id: contact.id }}>
-        {fullName(contact)}
-      </Link>
-    ),
-  },
-  { id: "email", title: "E-mail", cell: ({ email }) => email ?? NONE },
-  { id: "type", title: "Type", cell: ({ type }) => word(type) },
-  { id: "city", title: "City", cell: ({ city }) => city ?? NONE },
-  { id: "country", title: "Country", cell: ({ country }) => country ?? NONE },
+  ...CONTACT_COLUMNS,
   { id: "suppressed", title: "Suppressed", cell: ({ suppression }) => (suppression ? word(suppression.reason) : NONE) },
 ];
 

@@ -4,6 +4,7 @@ import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { createClient } from "graphql-ws";
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { api, base, socketAddress } from "../base";
+import { FORBIDDEN } from "../session/connection";
 import {
   hasEnded,
   issuerName,
@@ -187,7 +188,7 @@ function makeFetcher(onEnd: (why: string) => void): Fetcher {
       },
       on: {
         closed: (event) => {
-          if ((event as CloseEvent).code === 4403 && !hasEnded(sent)) onEnd(EXPIRED);
+          if ((event as CloseEvent).code === FORBIDDEN && !hasEnded(sent)) onEnd(EXPIRED);
         },
       },
     }),

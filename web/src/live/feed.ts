@@ -4,7 +4,7 @@ import { graphql } from "../../__generated__";
 import type { EngagementEventFilter, LiveEventFragment } from "../../__generated__/graphql";
 import { socketAddress } from "../base";
 import { EXPIRED } from "../session/client";
-import { report } from "../session/connection";
+import { FORBIDDEN, report } from "../session/connection";
 import { hasEnded, renewIfEnded } from "../session/issuer";
 import { useSession } from "../session/session";
 import { authorization, token } from "../session/token";
@@ -97,7 +97,7 @@ export function useFeed(filter: EngagementEventFilter, isPaused: boolean): FeedS
           });
         } else if ("connection" in data) {
           report("feed", data.connection);
-          if (data.code === 4403 && !hasEnded(sent)) signOut(EXPIRED);
+          if (data.code === FORBIDDEN && !hasEnded(sent)) signOut(EXPIRED);
         } else if ("events" in data) {
           cursor.current = { of: feed, at: data.cursor };
           events.add(data.events, data.skipped);

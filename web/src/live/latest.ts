@@ -1,4 +1,4 @@
-import type { Sequence } from "../ui/rows";
+import type { Sequence } from "../ui/table";
 
 /**
  * The latest of many rows, newest first, in a ring buffer, so that adding a row takes constant time.

@@ -6,7 +6,7 @@ import type { SegmentRowFragment } from "../../__generated__/graphql";
 import { count, day, NONE } from "../ui/format";
 import { PageTitle } from "../ui/page-title";
 import { usePages } from "../ui/pages";
-import type { Column } from "../ui/rows";
+import type { Column } from "../ui/table";
 import { InfiniteList } from "../ui/infinite-list";
 import { SearchBox } from "../ui/search-box";
 import { Panel } from "../ui/states";

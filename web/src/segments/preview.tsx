@@ -1,12 +1,11 @@
 import { Text } from "@mantine/core";
-import { Link } from "@tanstack/react-router";
 import type { RuleGroupType } from "react-querybuilder";
 import { useCallback, useEffect } from "react";
 import { type CombinedError, useQuery } from "urql";
 import { graphql } from "../../__generated__";
-import type { PreviewedFragment } from "../../__generated__/graphql";
-import { count, fullName, NONE, word } from "../ui/format";
-import { type Column, Rows } from "../ui/rows";
+import { CONTACT_COLUMNS } from "../contacts/columns";
+import { count } from "../ui/format";
+import { Rows } from "../ui/rows";
 import { useRetry } from "../ui/query";
 import { Busy, Empty, Failed, Loading, messageOf, Panel } from "../ui/states";
 import type { RuleError } from "./rule-editor";
@@ -15,38 +14,10 @@ const PreviewOf = graphql(`
   query Preview($rules: JSON!) {
     previewSegment(rules: $rules) {
       count
-      contacts(first: 20) { ...Previewed }
+      contacts(first: 20) { ...ContactColumns }
     }
   }
 `);
-
-export const Previewed = graphql(`
-  fragment Previewed on Contact {
-    id
-    firstName
-    lastName
-    email
-    type
-    city
-    country
-  }
-`);
-
-const COLUMNS: Column<PreviewedFragment>[] = [
-  {
-    id: "name",
-    title: "Contact",
-    cell: (contact) => (
-      <Link to="/contacts/$id" params={{ id: contact.id }}>
-        {fullName(contact)}
-      </Link>
-    ),
-  },
-  { id: "email", title: "E-mail", cell: ({ email }) => email ?? NONE },
-  { id: "type", title: "Type", cell: ({ type }) => word(type) },
-  { id: "city", title: "City", cell: ({ city }) => city ?? NONE },
-  { id: "country", title: "Country", cell: ({ country }) => country ?? NONE },
-];
 
 /** A preview of the contacts that unsaved rules select. */
 export function Preview({
@@ -93,7 +64,7 @@ export function Preview({
         <Empty title="No matching contacts" />
       ) : (
         <Busy isBusy={!isCounted}>
-          <Rows label="Matching contacts" columns={COLUMNS} rows={preview.contacts} />
+          <Rows label="Matching contacts" columns={CONTACT_COLUMNS} rows={preview.contacts} />
         </Busy>
       )}
     </Panel>

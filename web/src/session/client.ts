@@ -10,7 +10,7 @@ import {
 } from "urql";
 import { api, socketAddress } from "../base";
 import { reconnecting } from "./backoff";
-import { report } from "./connection";
+import { FORBIDDEN, report } from "./connection";
 import { hasEnded, renew, renewIfEnded } from "./issuer";
 import { authorization, isRenewable, token } from "./token";
 
@@ -80,7 +80,7 @@ function openSocket(onEnd: (why: string) => void): Socket {
         const { code } = event as CloseEvent;
         report("page", code === 1000 ? "idle" : "lost");
         // if the token was renewed meanwhile, the next connection uses the new one
-        if (code === 4403 && !hasEnded(sent)) onEnd(EXPIRED);
+        if (code === FORBIDDEN && !hasEnded(sent)) onEnd(EXPIRED);
       },
     },
   });

@@ -1,6 +1,9 @@
 /** The state of a live connection. */
 export type Connection = "idle" | "connecting" | "connected" | "lost";
 
+/** The code with which the service closes a socket whose token is invalid or has expired. */
+export const FORBIDDEN = 4403;
+
 /** The owner of a connection: the page, for the subscriptions of its views, or the worker of the live feed. */
 type Holder = "page" | "feed";
 

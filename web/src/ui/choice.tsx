@@ -1,5 +1,5 @@
 import { VisuallyHidden } from "@mantine/core";
-import type { Sequence } from "./rows";
+import type { Sequence } from "./table";
 
 /** The selected rows of a table, by ID. */
 export type Chosen<Row> = ReadonlyMap<string, Row>;

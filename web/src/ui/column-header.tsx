@@ -1,4 +1,4 @@
-import type { Column, Order } from "./rows";
+import type { Column, Order } from "./table";
 
 /** The header of a column. It orders the table if the API supports it. */
 export function ColumnHeader<Row>({

@@ -2,7 +2,8 @@ import { Text } from "@mantine/core";
 import type { Choice } from "./choice";
 import { count } from "./format";
 import type { Loaded } from "./pages";
-import { type Column, Rows } from "./rows";
+import { Rows } from "./rows";
+import type { Column } from "./table";
 import { Busy, Empty, Failed, Loading } from "./states";
 
 /** A list that loads as the user scrolls, in each of its states. */

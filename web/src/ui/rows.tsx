@@ -1,34 +1,13 @@
 import { Loader } from "@mantine/core";
 import { type ColumnDef, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import { ColumnHeader } from "./column-header";
 import { ChooseAll, ChooseOne, type Choice } from "./choice";
+import type { Column, Order, Sequence } from "./table";
 
 const features = tableFeatures({});
 const ROW_HEIGHT = 44;
-
-/** Rows by index, such as an array. */
-export interface Sequence<Row> {
-  readonly length: number;
-  at: (index: number) => Row | undefined;
-}
-
-/** A column of a table. */
-export interface Column<Row> {
-  id: string;
-  title: string;
-  cell: (row: Row) => ReactNode;
-  isNumber?: boolean;
-  /** The API's order field of the column, if there is one. */
-  order?: string;
-}
-
-/** The order of a table. */
-export interface Order {
-  field: string;
-  direction: "ASC" | "DESC";
-}
 
 interface Properties<Row> {
   label: string;

@@ -225,7 +225,7 @@ mod tests {
         let many = (0..3_000).map(|at| format!("v: a(n: {at}) {{ x }}")).collect::<Vec<_>>();
         assert_eq!(
             errors(&format!("{{ {} }}", many.join(" "))),
-            crate::engine::MAX_VALIDATION_ERRORS
+            crate::error::MAX_VALIDATION_ERRORS
         );
     }
 }

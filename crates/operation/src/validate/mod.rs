@@ -5,7 +5,7 @@
 //!
 //! **Invariant.** Each rule takes time proportional to the size of the document with its fragments
 //! expanded, which [`measure`](mod@crate::measure) bounds, and reports at most
-//! [`MAX_VALIDATION_ERRORS`](crate::engine::MAX_VALIDATION_ERRORS) errors.
+//! [`MAX_VALIDATION_ERRORS`](crate::error::MAX_VALIDATION_ERRORS) errors.
 
 mod merge;
 pub(crate) mod variables;
@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 
 use async_graphql::{Pos, ServerError, parser::types::ExecutableDocument};
 
-use crate::{engine::MAX_VALIDATION_ERRORS, types::Types};
+use crate::{error::MAX_VALIDATION_ERRORS, types::Types};
 
 /// The errors found so far.
 #[derive(Default)]

@@ -28,7 +28,7 @@ pub(super) const FACTS: Facts = Facts {
     read,
 };
 
-/// SendGrid retries for 24 hours. No document says whether retries are signed anew.
+/// SendGrid retries for 24 hours. Whether retries get a new signature is not documented.
 const OLDEST: TimeDelta = TimeDelta::hours(26);
 
 /// The longest time between a message and its asynchronous bounce, which has no IDs.

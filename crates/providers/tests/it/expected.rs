@@ -189,7 +189,7 @@ fn an_event_for_another_recipient_does_not_count_for_a_send() {
 }
 
 #[test]
-fn what_is_kept_has_no_addresses() {
+fn kept_data_has_no_addresses() {
     let bounce = json!({ "RecordType": "Bounce", "Type": "HardBounce", "ID": 1, "MessageID": "m", "Email": "ada@example.com",
         "BouncedAt": "2026-08-29T11:58:00Z", "Details": "550 5.1.1 <ada@example.com> unknown to mx.example.com [203.0.113.9]" });
     let outcomes = post_events(Provider::Postmark, &[bounce]);

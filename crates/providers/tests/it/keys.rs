@@ -16,7 +16,7 @@ fn fixture(provider: Provider) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_key_is_said() {
+fn an_invalid_key_is_refused_with_a_reason() {
     let p256 = fixture(Provider::Sendgrid);
     let rsa = fixture(Provider::Postal);
     let private = rsa.replace("PUBLIC", "PRIVATE");
@@ -113,7 +113,7 @@ fn debug_output_has_no_secrets() {
 }
 
 #[test]
-fn what_is_wrong_with_a_webhook_is_said() {
+fn an_invalid_webhook_is_refused_with_a_reason() {
     let webhook = |provider, keys: &[&str], topics: &[&str]| {
         Webhook::new(provider, keys, topics, None).map(|webhook| webhook.provider())
     };

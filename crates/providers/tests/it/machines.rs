@@ -13,7 +13,7 @@ use crate::senders::{events, post_events, reports};
 const PERSON: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)";
 
 #[test]
-fn user_agents_tell_machines_from_persons() {
+fn user_agents_distinguish_machines_from_persons() {
     let agents = MachineAgents::default();
     for (engagement, agent, reasons) in [
         (Engagement::Open, "Mozilla/5.0", vec![APPLE_MPP]),

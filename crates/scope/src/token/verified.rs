@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_token_is_as_valid_as_one_that_is_verified_again() {
+    fn a_cached_token_is_as_valid_as_one_that_is_verified_again() {
         let mut rng = StdRng::seed_from_u64(71);
         let tokens: Vec<String> = (0..60).map(|_| token(&mut rng)).collect();
         let kept = Verifier::without_keys(ClaimRules::default());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_kept_tokens_is_bounded() {
+    fn the_number_of_cached_tokens_is_bounded() {
         let mut kept = VerifiedTokens::default();
         for number in 0..2 * MOST {
             kept.keep(&number.to_string(), verified(json!({})));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_takes_too_much_memory_is_not_kept() {
+    fn a_token_that_takes_too_much_memory_is_not_cached() {
         let mut kept = VerifiedTokens::default();
         let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!({ "": inner }));
         for (token, claims, is_kept) in [

@@ -101,7 +101,7 @@ pub(super) async fn require_triggers(database: &Database) -> anyhow::Result<Vec<
         return Ok(triggers.switched);
     }
     bail!(
-        "figures would be wrong, or events would not appear in the feed; `campaigns repair` mends all of it:\n  {}",
+        "figures would be wrong, or events would not appear in the feed; `campaigns repair` corrects both:\n  {}",
         triggers.wrong("\n  ")
     )
 }

@@ -113,7 +113,7 @@ fn agree(tables: &[String]) -> anyhow::Result<bool> {
     }
     output::text(format_args!(
         "Another program created {tables}.\n\
-         The service will add what it needs beside them; --plan shows what.\n\
+         The service will add its own objects beside them; --plan shows them.\n\
          Adopt them? [y/N] "
     ))?;
     let mut answer = String::new();

@@ -265,8 +265,8 @@ pub(super) async fn require_database(database: &Database, options: &Options, rep
         // while the service runs, its log says so
         if report.is_shown && switched.is_some_and(|switched| !switched.is_empty()) {
             report.note(
-                "triggers were turned off for a time, or created again, as by a restore: what was written meanwhile may \
-                 not be counted; `campaigns repair` compares and mends",
+                "triggers were turned off for a time, or recreated, as by a restore: rows that were written meanwhile \
+                 may not be counted; `campaigns repair` compares and corrects the counts",
             );
         }
         report.record("feed", require_feed_order(database).await);

@@ -12,6 +12,7 @@ mod metrics;
 mod pages;
 mod request;
 pub(crate) mod respond;
+pub(crate) mod status;
 mod unreadable;
 mod upgrade;
 

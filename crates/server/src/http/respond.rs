@@ -12,7 +12,7 @@ use campaigns_scope::Budget;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{body::ResponseBody, content::MediaType};
+use super::{body::ResponseBody, content::MediaType, status::status};
 
 /// The response to an executed operation, which must be read within a time. It holds the
 /// operation's budget until then.
@@ -23,26 +23,6 @@ pub(crate) fn executed(
     budget: Arc<Budget>,
 ) -> Response {
     send(media_type, StatusCode::OK, ResponseBody::body(text, time, budget))
-}
-
-/// The status of a request that fails as a whole, with this code. A client that reads no status gets 200 for
-/// [`StatusCode::BAD_REQUEST`].
-pub(crate) fn status(code: Code, is_retryable: bool) -> StatusCode {
-    match code {
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::LimitExceeded if is_retryable => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Internal | Code::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::GraphqlParseFailed
-        | Code::GraphqlValidationFailed
-        | Code::NotFound
-        | Code::BadUserInput
-        | Code::Conflict
-        | Code::LimitExceeded
-        | Code::Timeout
-        | Code::PersistedQueryNotSupported => StatusCode::BAD_REQUEST,
-    }
 }
 
 /// The response to a request without data.

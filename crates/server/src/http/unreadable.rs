@@ -4,14 +4,14 @@ use campaigns_graphql::Error;
 use campaigns_scope::Exhausted;
 use http::StatusCode;
 
-use super::{headers::Unusable, respond};
+use super::{headers::Unusable, status::status};
 
 /// The status and error of a request that is not a valid GraphQL request.
 pub(super) struct Unreadable(pub(super) StatusCode, pub(super) Error);
 
 impl From<Error> for Unreadable {
     fn from(error: Error) -> Self {
-        Self(respond::status(error.code(), error.is_retryable()), error)
+        Self(status(error.code(), error.is_retryable()), error)
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{PublicUrl, public_url::origin, secrets::redacted_path};
 
 /// A heading of `--help`. clap would also apply the heading of a struct to the flags after it.
 const CLIENTS: &str = "Clients";
-/// A heading of `--help`, likewise.
+/// A heading of `--help`, for the same reason.
 const ROW_SECURITY: &str = "Row security";
 
 /// A GraphQL service for the engagement data of e-mail campaigns.
@@ -87,7 +87,7 @@ pub(super) enum Command {
     Reference(Reference),
 }
 
-/// Documents that are known beforehand.
+/// The persisted documents.
 #[derive(Debug, Args)]
 #[command(next_help_heading = CLIENTS)]
 pub(super) struct Persisted {
@@ -208,7 +208,7 @@ pub(super) struct Serve {
         help_heading = CLIENTS
     )]
     pub(super) cors_origin: Vec<HeaderValue>,
-    /// The address at which people reach the service, such as <https://mail.example.com>, if a proxy
+    /// The address at which users reach the service, such as <https://mail.example.com>, if a proxy
     /// forwards another name or port. With a path, such as <https://example.com/mail>, the service
     /// answers below it as well as at the root, so the proxy can pass the path on or remove it.
     #[arg(

@@ -1,4 +1,4 @@
-//! Where people sign in to the pages.
+//! How users sign in to the pages.
 
 use campaigns_web as web;
 use clap::Args;
@@ -7,7 +7,7 @@ use reqwest::Url;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing in to the pages")]
 pub(in crate::command) struct SignIn {
-    /// The OpenID Connect issuer at which people sign in to the pages, such as
+    /// The OpenID Connect issuer at which users sign in to the pages, such as
     /// <https://issuer.example>.
     #[arg(
         long,
@@ -17,7 +17,7 @@ pub(in crate::command) struct SignIn {
         value_parser = issuer
     )]
     oidc_issuer: Option<IssuerUrl>,
-    /// The id that the pages are registered with at the issuer, as a public client.
+    /// The client ID that the pages are registered with at the issuer, as a public client.
     #[arg(long, value_name = "ID", requires = "oidc_issuer")]
     oidc_client_id: Option<String>,
     /// The scopes that the pages request from the issuer, separated by spaces.
@@ -26,7 +26,7 @@ pub(in crate::command) struct SignIn {
     /// The API that the pages request an access token for, if the issuer requires one.
     #[arg(long, value_name = "URI", requires = "oidc_issuer")]
     oidc_resource: Option<String>,
-    /// Lets links that end in #token=… sign people in to the pages. Readers who are already signed in are asked first.
+    /// Accepts tokens in links to the pages, which end in #token=…. Users who are already signed in are asked first.
     /// Always on in development mode, which prints such links.
     #[arg(long)]
     token_links: bool,
@@ -45,7 +45,7 @@ impl SignIn {
         self.oidc_issuer.is_some()
     }
 
-    /// How people sign in to the pages.
+    /// How users sign in to the pages.
     pub(in crate::command) fn settings(&self, is_development: bool) -> web::SignIn {
         let issuer = self.oidc_issuer.clone().zip(self.oidc_client_id.clone());
         let issuer = issuer.map(|(IssuerUrl { text, origin }, client_id)| web::Issuer {

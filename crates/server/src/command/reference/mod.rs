@@ -12,7 +12,7 @@ use super::{
 };
 use markdown::table;
 
-use crate::{http::respond::status, metrics, socket::CloseCode};
+use crate::{http::status::status, metrics, socket::CloseCode};
 
 pub(super) fn run(arguments: &Reference) -> anyhow::Result<()> {
     Ok(output::text(match arguments.table {
